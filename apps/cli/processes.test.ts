@@ -1,4 +1,4 @@
-import { PROCESS_EXAMPLE } from '@tandem/client/wire-examples';
+import { PROCESS_EXAMPLE } from '@tandem/wire/processes';
 import { expect, test } from 'vitest';
 import { plain } from './command-line/command.ts';
 import { renderProcesses } from './processes.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { BUILD_COMPARISON_EXAMPLE } from '@tandem/wire/builds';
 import { expect, it } from 'vitest';
 import { createClient } from './create-client.ts';
-import { BUILD_COMPARISON_EXAMPLE } from './model-examples.ts';
 
 const file = Buffer.alloc(300_000, 'weights');
 const artifact = createHash('sha256').update(file).digest('hex');

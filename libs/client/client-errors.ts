@@ -1,16 +1,11 @@
 /** What a call of the client can fail with: the service refused it, or the service was not reached. */
 
-/** A problem document (RFC 9457), as every error answer of the service carries one. */
-export interface Problem {
-  /** Stable; ends in the code that programs react to. */
-  readonly type: string;
-  readonly status: number;
-  readonly title: string;
-  readonly detail?: string;
-  /** Where in the request the fault lies: `userIds[3]`. */
-  readonly field?: string;
-  readonly remedy?: string;
-}
+import type { Problem } from './wire.ts';
+
+export type { Problem } from './wire.ts';
+
+/** A proxy's may lack the detail that the service's own have. */
+export type AnyProblem = Omit<Problem, 'detail'> & Partial<Pick<Problem, 'detail'>>;
 
 /** The service answered, with an error. */
 export class ProblemError extends Error {
@@ -23,7 +18,7 @@ export class ProblemError extends Error {
   /** Seconds after which the same request may succeed. */
   readonly retryAfter: number | undefined;
 
-  constructor(problem: Problem, retryAfter?: number) {
+  constructor(problem: AnyProblem, retryAfter?: number) {
     super(problem.detail ?? problem.title);
     this.name = 'ProblemError';
     this.type = problem.type;

@@ -2,10 +2,10 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
+import { MODEL_EXAMPLE } from '@tandem/wire/models';
 import { afterEach, expect, test } from 'vitest';
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { createClient } from './create-client.ts';
-import { MODEL_EXAMPLE } from './model-examples.ts';
 import { readHeaders } from './predictions.ts';
 
 let server: Server | undefined;

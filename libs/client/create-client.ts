@@ -7,7 +7,6 @@ import type { AuditPage, AuditQuery } from './audit.ts';
 import { type BuildCalls, buildCalls } from './builds.ts';
 import { type EventParts, type SendOptions, sendEvents } from './events.ts';
 import { type ExplanationCalls, explanationCalls } from './explanations.ts';
-import type { GenerationReportView } from './generation-report.ts';
 import { type ModelCalls, modelCalls } from './models.ts';
 import { type OutcomeInput, type OutcomeResult, sendOutcomes } from './outcomes.ts';
 import {
@@ -29,6 +28,7 @@ import type {
   EventInput,
   EventResult,
   Explanation,
+  GenerationReportView,
   GenerationView,
   PredictorView,
   ProcessView,
@@ -37,6 +37,12 @@ import type {
   StableVersionView,
   UserView,
 } from './wire.ts';
+import type {
+  ListGenerationsAnswer,
+  ListPredictorsAnswer,
+  ListProcessesAnswer,
+  ListStableVersionsAnswer,
+} from './wire-types.ts';
 
 export interface ClientOptions {
   /** Where the service listens: `http://127.0.0.1:8080`. */
@@ -126,15 +132,15 @@ export function createClient(options: ClientOptions): Client {
     rollouts: rolloutCalls(transport),
     explanations: explanationCalls(transport),
     audit: (query = {}, call) => get(pagePath('/v1/audit', { ...query }), call),
-    predictors: async (call) => (await get<{ predictors: PredictorView[] }>('/v1/predictors', call)).predictors,
+    predictors: async (call) => (await get<ListPredictorsAnswer>('/v1/predictors', call)).predictors,
     ...modelCalls(transport, retry),
     ...buildCalls(transport, retry),
-    processes: async (call) => (await get<{ processes: ProcessView[] }>('/v1/processes', call)).processes,
+    processes: async (call) => (await get<ListProcessesAnswer>('/v1/processes', call)).processes,
     generations: async (predictor, call) =>
-      (await get<{ generations: GenerationView[] }>(`${predictorPath(predictor)}/generations`, call)).generations,
+      (await get<ListGenerationsAnswer>(`${predictorPath(predictor)}/generations`, call)).generations,
     stableVersions: async (predictor, call) =>
       (
-        await get<{ versions: StableVersionView[] }>(
+        await get<ListStableVersionsAnswer>(
           pagePath(`${predictorPath(predictor)}/stable-versions`, { limit: 100 }),
           call,
         )

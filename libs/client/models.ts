@@ -1,9 +1,10 @@
 /** Model versions: which there are, and pushing another one. A push that breaks off is repeated, and goes on from there. */
 import { isProblem } from './client-errors.ts';
-import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from './model-wire.ts';
 import type { CallOptions } from './predictions.ts';
 import { type RetryOptions, retry } from './retry.ts';
 import { answerOf, sha256, type Transport } from './transport.ts';
+import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from './wire.ts';
+import type { ListModelsAnswer } from './wire-types.ts';
 
 export interface PushOptions extends CallOptions {
   /** Told of the bytes of the file that are there, of so many. */
@@ -41,7 +42,7 @@ export function modelCalls(transport: Transport, patience: RetryOptions): ModelC
   return {
     models: async (predictor, { archived = false, ...call } = {}) => {
       const list = predictor === undefined ? '/v1/models' : path(predictor);
-      const answer = await answerOf<{ models: ModelView[] }>(transport, {
+      const answer = await answerOf<ListModelsAnswer>(transport, {
         path: archived ? `${list}?archived=true` : list,
         ...call,
       });

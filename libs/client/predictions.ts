@@ -1,7 +1,7 @@
 /** Reading predictions: HTTP's own terms for how fresh an answer must be. */
-import type { Problem } from './client-errors.ts';
 import { answerOf, type Transport } from './transport.ts';
-import type { PredictionAnswer } from './wire.ts';
+import type { PredictionAnswer, Problem } from './wire.ts';
+import type { ReadPredictionsAnswer } from './wire-types.ts';
 
 export interface CallOptions {
   /** Milliseconds until the call fails with an `UnreachableError`. */
@@ -77,7 +77,7 @@ export async function predictMany(
   userIds: readonly string[],
   options: PredictManyOptions = {},
 ): Promise<readonly ManyResult[]> {
-  const { results } = await answerOf<{ results: readonly (PredictionAnswer | RefusedUser)[] }>(transport, {
+  const { results } = await answerOf<ReadPredictionsAnswer>(transport, {
     method: 'POST',
     path: `/v1/predictions/${encodeURIComponent(predictor)}`,
     body: { userIds },
@@ -90,12 +90,6 @@ export async function predictMany(
       ? { userId: result.userId, answer: null, problem: result.error }
       : { userId: result.userId, answer: result, problem: null },
   );
-}
-
-/** What stands in an answer's place. */
-interface RefusedUser {
-  readonly userId: string;
-  readonly error: Problem;
 }
 
 /** The request headers that carry a caller's demands. */

@@ -2,50 +2,19 @@
 
 import { armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
 import type { CallOptions } from './predictions.ts';
-import type { RolloutCheck, RolloutReport } from './rollout-report.ts';
-import type { ShadowReport } from './shadow-report.ts';
 import { answerOf, pagePath, type Transport } from './transport.ts';
+import type {
+  ArmOverrideView,
+  RolloutCheck,
+  RolloutInput,
+  RolloutPage,
+  RolloutReport,
+  RolloutView,
+  ShadowReport,
+} from './wire.ts';
+import type { ArmOverrides, ListRolloutChecksAnswer } from './wire-types.ts';
 
-export type RolloutState = 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
-
-export interface RolloutView {
-  readonly id: string;
-  readonly predictor: string;
-  /** Its number, of its predictor. */
-  readonly rollout: string;
-  readonly kind: 'canary' | 'shadow' | 'ab';
-  readonly state: RolloutState;
-  /** Why it is in its state; while it is preparing, what it waits for. */
-  readonly reason: string;
-  /** Of a canary: which of its steps, from 0. */
-  readonly step: number;
-  /** Of the users, who are served from another arm than the stable one. */
-  readonly percent: number;
-  readonly stepStartedAt: string | null;
-  readonly arms: readonly {
-    readonly variant: string;
-    readonly modelVersion: string;
-    readonly generation: string | null;
-    readonly percent: number;
-    /** Its users are those of the buckets [firstBucket, endBucket). */
-    readonly firstBucket: number;
-    readonly endBucket: number;
-  }[];
-  /** A user's bucket is a hash of it and the id: variantOf. */
-  readonly salt: string;
-  /** As it was asked for, with every setting that was left out. */
-  readonly plan: Readonly<Record<string, unknown>> & {
-    readonly steps?: readonly number[];
-    readonly atOnce?: boolean;
-    readonly analysis?: {
-      readonly minStep: string;
-      readonly outcomes: readonly { readonly name: string; readonly window: string; readonly guardrail: boolean }[];
-    };
-  };
-  readonly createdBy: string;
-  readonly createdAt: string;
-  readonly endedAt: string | null;
-}
+export type { AnalysisInput, ArmOverrideView, RolloutInput, RolloutPage, RolloutState, RolloutView } from './wire.ts';
 
 /**
  * The arm that serves a user by their bucket, as every process of the service finds it; whoever was put into an arm by hand
@@ -56,59 +25,6 @@ export function variantOf({ salt, arms, state }: RolloutView, userId: string): s
   return (isServed && armOfBucket(arms, bucketOfUser(salt, userId))?.variant) || 'stable';
 }
 
-/** How a rollout is judged; what is left out has the service's default. */
-export interface AnalysisInput {
-  readonly automatic?: boolean;
-  readonly dryRun?: boolean;
-  readonly interval?: string;
-  readonly minStep?: string;
-  readonly minUsers?: number;
-  readonly alpha?: number;
-  readonly errorRate?: number | null;
-  readonly slowShare?: number | null;
-  readonly slow?: string;
-  readonly liveShare?: number | null;
-  readonly staleShare?: number | null;
-  readonly defaultShare?: number | null;
-  /** Durations; null: no deadline. */
-  readonly holdDeadline?: string | null;
-  readonly preparingDeadline?: string | null;
-  readonly onDeadline?: 'alert' | 'roll_back';
-  readonly psi?: number | null;
-  readonly outcomes?: readonly {
-    readonly name: string;
-    readonly kind?: 'binary' | 'sum';
-    readonly window?: string;
-    readonly better?: 'higher' | 'lower';
-    readonly guardrail?: boolean;
-    readonly minimumEffect?: number;
-  }[];
-}
-
-export type RolloutInput =
-  | {
-      readonly kind: 'canary';
-      readonly version: string;
-      readonly steps?: readonly number[];
-      /** Skips steps and analysis; only for a former stable version. */
-      readonly atOnce?: boolean;
-      readonly coverage?: 'required' | 'live';
-      readonly analysis?: AnalysisInput;
-    }
-  | { readonly kind: 'shadow'; readonly version: string; readonly share?: number; readonly maxPerSecond?: number }
-  | {
-      readonly kind: 'ab';
-      readonly arms: readonly { readonly variant: string; readonly version: string; readonly weight: number }[];
-      readonly coverage?: 'required' | 'live';
-      readonly analysis?: AnalysisInput;
-    };
-
-export interface RolloutPage {
-  readonly rollouts: readonly RolloutView[];
-  /** What `before` is for the next page; null: this was the last. */
-  readonly next: string | null;
-}
-
 export type RolloutMove = 'advance' | 'hold' | 'resume' | 'promote' | 'abort' | 'end';
 
 export interface MoveOptions extends CallOptions {
@@ -116,11 +32,6 @@ export interface MoveOptions extends CallOptions {
   readonly reason?: string;
   /** Of `promote`: the arm that becomes the stable one; `candidate` where it is left out. */
   readonly variant?: string;
-}
-
-export interface ArmOverrideView {
-  readonly userId: string;
-  readonly variant: string;
 }
 
 export interface RolloutCalls {
@@ -150,7 +61,7 @@ export interface RolloutCalls {
 export function rolloutCalls(transport: Transport): RolloutCalls {
   const rolloutPath = (id: string) => `/v1/rollouts/${encodeURIComponent(id)}`;
   const overridesOf = async (call: Parameters<typeof answerOf>[1]) =>
-    (await answerOf<{ overrides: ArmOverrideView[] }>(transport, call)).overrides;
+    (await answerOf<ArmOverrides>(transport, call)).overrides;
   return {
     start: (predictor, body, call) =>
       answerOf(transport, {
@@ -169,7 +80,7 @@ export function rolloutCalls(transport: Transport): RolloutCalls {
     shadowReport: (id, call) => answerOf(transport, { path: `${rolloutPath(id)}/shadow-report`, ...call }),
     checks: async (id, limit, call) =>
       (
-        await answerOf<{ checks: RolloutCheck[] }>(transport, {
+        await answerOf<ListRolloutChecksAnswer>(transport, {
           path: pagePath(`${rolloutPath(id)}/checks`, { limit }),
           ...call,
         })

@@ -4,7 +4,9 @@ import type { CallOptions } from './predictions.ts';
 import type { RetryOptions } from './retry.ts';
 import { answerOf, pagePath, type Transport } from './transport.ts';
 import { watchRun } from './watch-run.ts';
-import type { Run, RunPage, RunScope } from './wire.ts';
+import type { Run, RunPage, RunRequest } from './wire.ts';
+
+export type { RunRequest } from './wire.ts';
 
 /** The service sends a comment more often than that. */
 const IDLE_MS = 60_000;
@@ -14,13 +16,6 @@ export interface RunQuery extends CallOptions {
   readonly limit?: number;
   /** The id of the last run of the page before. */
   readonly before?: string;
-}
-
-export interface RunRequest {
-  readonly predictor: string;
-  readonly scope: RunScope;
-  /** The arm whose model version scores; the stable one where it is left out. */
-  readonly variant?: string;
 }
 
 export interface RunCalls {

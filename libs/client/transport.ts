@@ -1,5 +1,5 @@
 /** One HTTP call: a deadline on all of it, answers parsed, errors as `ProblemError` or `UnreachableError`. */
-import { type Problem, ProblemError, UnreachableError } from './client-errors.ts';
+import { type AnyProblem, ProblemError, UnreachableError } from './client-errors.ts';
 
 export interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -122,9 +122,9 @@ function problemOf(response: Response, text: string): ProblemError {
   return new ProblemError(parseProblem(response.status, text), retryAfter);
 }
 
-function parseProblem(status: number, text: string): Problem {
+function parseProblem(status: number, text: string): AnyProblem {
   try {
-    const problem: Partial<Problem> | null = JSON.parse(text);
+    const problem: Partial<AnyProblem> | null = JSON.parse(text);
     if (typeof problem?.type === 'string' && typeof problem.title === 'string') {
       return { ...problem, type: problem.type, title: problem.title, status };
     }

@@ -3,7 +3,7 @@
  * Servers and secrets are not here: they come from the environment (environment.ts).
  */
 import type { TensorType } from '@tandem/freshness/predictor';
-import type { Duration } from './predictor/durations.ts';
+import type { Duration } from '@tandem/wire/durations';
 
 export interface TandemConfig {
   /**

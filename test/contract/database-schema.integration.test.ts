@@ -6,7 +6,7 @@ import { expect, inject, test } from 'vitest';
 import { describeDatabase } from '../../scripts/generate-database.ts';
 import { root } from '../architecture/source-tree.ts';
 
-test("Kysely's types of the tables are those of the migrated schema: npm run generate:database", async () => {
+test("Kysely's types of the tables are those of the migrated schema: npm run generate", async () => {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 1, applicationName: 'database-schema-test' });
   try {

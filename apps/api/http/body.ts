@@ -1,7 +1,7 @@
 /** A JSON body of a known form: read, checked, and where it is refused, the field and the remedy named. */
-import type { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
+import type { Read, Schema, Sent } from '@tandem/wire/schema';
 import type { Context } from 'hono';
 import { readJson } from '../json/read-json.ts';
 
@@ -15,16 +15,16 @@ export async function jsonBody<T extends string>(
   return { type, value: readJson(await readBody(req.raw, req.header('content-length'))) };
 }
 
-interface BodyForm<S extends z.ZodType> {
+interface BodyForm<S extends Schema> {
   readonly schema: S;
   /** A body that is right: it is shown to whoever sends one that is not. */
-  readonly example: z.input<S>;
+  readonly example: Sent<S>;
   /** An absent body counts as `{}`. */
   readonly optional?: boolean;
 }
 
 /** A body of our own form. */
-export async function parseBody<S extends z.ZodType>(context: Context, form: BodyForm<S>): Promise<z.output<S>> {
+export async function parseBody<S extends Schema>(context: Context, form: BodyForm<S>): Promise<Read<S>> {
   const { optional = false } = form;
   const isAbsent =
     optional && !context.req.header('content-type') && (context.req.header('content-length') ?? '0') === '0';
@@ -33,7 +33,7 @@ export async function parseBody<S extends z.ZodType>(context: Context, form: Bod
 }
 
 /** Throws a TandemError `invalid_input` that names the first field that is wrong. */
-function checkForm<S extends z.ZodType>({ schema, example }: BodyForm<S>, value: unknown): z.output<S> {
+function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, value: unknown): Read<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];

@@ -1,25 +1,7 @@
 /** The query of a list that is given in pages, newest first: how many, behind which, and of which predictor. */
-import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
+import { DEFAULT_LIMIT, MAX_LIMIT } from '@tandem/wire/page';
 import type { HonoRequest } from 'hono';
-
-const DEFAULT_LIMIT = 20;
-const MAX_LIMIT = 100;
-
-/** As the OpenAPI document has it. */
-export const limitQuery = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional();
-
-/** The query parameters of a page. */
-export const PAGE_QUERY = ['limit', 'before', 'predictor'] as const;
-
-/** The same as the OpenAPI document has them. @param before what `next` of a page is */
-export function pageQuery<B extends z.ZodType>(before: B) {
-  return z.object({
-    limit: limitQuery,
-    before: before.optional().openapi({ description: '`next` of the page before' }),
-    predictor: z.string().optional().openapi({ example: 'repurchase' }),
-  });
-}
 
 interface AskedPage {
   readonly limit: number;

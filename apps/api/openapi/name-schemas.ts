@@ -1,7 +1,7 @@
 /**
  * Gives every object schema of the OpenAPI document a name in `components.schemas`. Generators of clients need it: they
  * make one class per object, and leave out objects and endpoints when two names clash. A schema without
- * `.openapi('Name')` is named by its place: an item of `User.predictors` becomes `UserPredictor`.
+ * `.meta({ id: 'Name' })` is named by its place: an item of `User.predictors` becomes `UserPredictor`.
  */
 import type { ApiDocument } from './openapi.ts';
 
@@ -31,7 +31,7 @@ interface Operation {
 
 type NamedSchemas = Map<string, JsonSchema>;
 
-/** Throws where two schemas would have one name: `.openapi('Name')` gives one of them another. */
+/** Throws where two schemas would have one name: `.meta({ id: 'Name' })` gives one of them another. */
 export function nameSchemas({ paths, components, ...rest }: ApiDocument): ApiDocument {
   const named: NamedSchemas = new Map();
   for (const [name, schema] of Object.entries((components?.schemas ?? {}) as Record<string, JsonSchema>)) {
@@ -88,7 +88,7 @@ function namedProperties(named: NamedSchemas, name: string, properties: NonNulla
 function addSchema(named: NamedSchemas, name: string, schema: JsonSchema): void {
   const other = named.get(name);
   if (other && JSON.stringify(other) !== JSON.stringify(schema)) {
-    throw new Error(`Two schemas of the OpenAPI document are named ${name}. Name one with .openapi('…').`);
+    throw new Error(`Two schemas of the OpenAPI document are named ${name}. Name one with .meta({ id: '…' }).`);
   }
   named.set(name, schema);
 }

@@ -1,4 +1,5 @@
 import type { z } from '@hono/zod-openapi';
+import { SENT } from '@tandem/wire/client-types/sent';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../api.fixture.ts';
 import { createApp } from '../app.ts';
@@ -111,6 +112,15 @@ describe('the description of the API', () => {
       return result === undefined || result.success ? [] : [`${place}: ${result.error.message}`];
     });
     expect(wrong).toEqual([]);
+  });
+
+  it('takes bodies whose names the generator of the client’s types knows as sent', () => {
+    const named = Object.keys(published().components.schemas);
+    const sent = bodies()
+      .filter(({ isRequest }) => isRequest)
+      .flatMap(({ schema }) => named.filter((name) => JSON.stringify(schema).includes(`/schemas/${name}"`)));
+    expect(sent.filter((name) => !SENT.includes(name))).toEqual([]);
+    expect(SENT.filter((name) => !sent.includes(name))).toEqual([]);
   });
 
   it('names the query parameters that are taken, and no other', () => {

@@ -1,7 +1,7 @@
 /** For the tests of shadows: puts one beside what the test API serves, and asks what it has found. */
 import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { ShadowReport } from '@tandem/client/shadow-report';
+import type { ShadowReport } from '@tandem/client/wire';
 import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { repurchase, type TestApi } from '../api.fixture.ts';

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json, text } from 'node:stream/consumers';
-import { BUILD_COMPARISON_EXAMPLE, MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
+import { BUILD_COMPARISON_EXAMPLE } from '@tandem/wire/builds';
+import { MODEL_DETAIL_EXAMPLE } from '@tandem/wire/models';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../program.fixture.ts';
 

@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { CalibrationRows } from '@tandem/admission/calibration-rows';
 import { isProblem } from '@tandem/client/client-errors';
-import type { ModelDetail } from '@tandem/client/model-wire';
+import type { ModelDetail } from '@tandem/client/wire';
 import { type Command, Option } from 'commander';
 import {
   type ApiOptions,

@@ -1,5 +1,5 @@
 import type { BuildComparison } from '@tandem/client/builds';
-import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/model-examples';
+import { BUILD_COMPARISON_EXAMPLE } from '@tandem/wire/builds';
 import { expect, it } from 'vitest';
 import { renderComparison } from './render-comparison.ts';
 

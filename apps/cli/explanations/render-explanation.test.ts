@@ -1,5 +1,5 @@
 import type { Explanation } from '@tandem/client/wire';
-import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
+import { EXPLANATION_EXAMPLE } from '@tandem/wire/explanations';
 import { expect, test } from 'vitest';
 import { plain } from '../command-line/command.ts';
 import { renderExplanation } from './render-explanation.ts';

@@ -34,8 +34,7 @@ export function renderExplanation(explanation: Explanation, paint: Paint): strin
 
 function renderAnswerOf({ answer, answerProblem, cacheStatus }: Explanation, paint: Paint): string[] {
   if (answer === null) {
-    const { title, detail } = answerProblem ?? { title: 'no answer', detail: undefined };
-    return [paint('bad', `A read answers with an error: ${printable(detail ?? title)}`)];
+    return [paint('bad', `A read answers with an error: ${printable(answerProblem?.detail ?? 'no answer')}`)];
   }
   const words = REASONS[answer.reason] ?? '';
   return [
@@ -81,7 +80,7 @@ function renderCandidates({ candidates, stores }: Explanation, paint: Paint): st
 }
 
 function renderFeatures({ features, featureFault, featureProblem }: Explanation, paint: Paint): string[] {
-  if (featureProblem !== null) return [paint('bad', `  ${printable(featureProblem.detail ?? featureProblem.title)}`)];
+  if (featureProblem !== null) return [paint('bad', `  ${printable(featureProblem.detail)}`)];
   const fault = featureFault === null ? [] : [paint('bad', `  cannot be scored: ${printable(featureFault)}`)];
   if (features.length === 0) return [...fault, '  the feature source has no row of this user'];
   const rows = features.map((feature) => [`  ${feature.name}`, renderValue(feature.value), provenanceOf(feature)]);

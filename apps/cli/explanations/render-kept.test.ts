@@ -1,4 +1,5 @@
-import { KEPT_EXPLANATION_EXAMPLE, type KeptExplanation, REPLAY_EXAMPLE } from '@tandem/client/explanations';
+import type { KeptExplanation } from '@tandem/client/explanations';
+import { KEPT_EXPLANATION_EXAMPLE, REPLAY_EXAMPLE } from '@tandem/wire/kept-explanations';
 import { expect, test } from 'vitest';
 import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';
 

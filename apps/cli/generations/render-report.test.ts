@@ -1,4 +1,4 @@
-import { GENERATION_REPORT_EXAMPLE } from '@tandem/client/generation-report';
+import { GENERATION_REPORT_EXAMPLE } from '@tandem/wire/generation-report';
 import { expect, it } from 'vitest';
 import { plain } from '../command-line/command.ts';
 import { renderReport } from './render-report.ts';

@@ -1,5 +1,5 @@
 /** The report of a generation as people read it. */
-import type { GenerationReportView, OutputShiftView, SegmentValueView } from '@tandem/client/generation-report';
+import type { GenerationReportView, OutputShiftView, SegmentValueView } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { count, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 

@@ -1,8 +1,8 @@
 /** What the options of `tandem key` may say. */
 
 import { nearestName } from '@tandem/config/predictor/config-problem';
-import { parseDuration } from '@tandem/config/predictor/durations';
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
+import { parseDuration } from '@tandem/wire/durations';
 import { InvalidArgumentError } from 'commander';
 import { parseList } from '../command-line/command.ts';
 

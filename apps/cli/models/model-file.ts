@@ -1,7 +1,7 @@
 /** Model files that commands name: reads them, and uploads them as model versions. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { ModelDetail, PushInput } from '@tandem/client/model-wire';
+import type { ModelDetail, PushInput } from '@tandem/client/wire';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
 import type { ApiOptions, Cli } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';

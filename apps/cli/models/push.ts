@@ -1,6 +1,6 @@
 /** `tandem model push`: another model version, tried on real users and kept, served by nobody yet. */
 import { resolve } from 'node:path';
-import type { PushInput } from '@tandem/client/model-wire';
+import type { PushInput } from '@tandem/client/wire';
 import type { Command } from 'commander';
 import {
   type ApiOptions,

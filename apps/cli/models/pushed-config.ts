@@ -1,9 +1,9 @@
 /** One predictor of a config, in the words of a push: everything that its model version is, said. */
-import type { PushInput } from '@tandem/client/model-wire';
+import type { PushInput } from '@tandem/client/wire';
 import { wordsOf } from '@tandem/config/adoption/pushed-version';
-import { formatDuration } from '@tandem/config/predictor/durations';
 import { loadConfig } from '@tandem/config/predictor/load-config';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
+import { formatDuration } from '@tandem/wire/durations';
 import { CommandFailure } from '../command-line/failure.ts';
 
 export interface PushedConfig {

@@ -1,5 +1,5 @@
 /** Model versions as operators read them: a list, one in full, and the result of a push. */
-import type { ModelDetail, ModelView, ParityView } from '@tandem/client/model-wire';
+import type { ModelDetail, ModelView, ParityView } from '@tandem/client/wire';
 import type { Paint } from '../command-line/command.ts';
 import { ago, count, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 

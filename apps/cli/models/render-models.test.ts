@@ -1,4 +1,4 @@
-import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
+import { MODEL_EXAMPLE } from '@tandem/wire/models';
 import { expect, test } from 'vitest';
 import { plain } from '../command-line/command.ts';
 import { renderModels } from './render-model.ts';

@@ -1,6 +1,6 @@
 import type { Answered } from '@tandem/client/predictions';
 import type { PredictionAnswer } from '@tandem/client/wire';
-import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
+import { PREDICTION_EXAMPLE } from '@tandem/wire/predictions';
 import { expect, test } from 'vitest';
 import { plain } from '../command-line/command.ts';
 import { renderAnswer, renderManyAnswers } from './answer.ts';

@@ -1,7 +1,7 @@
 /** Answers as people read them: the prediction first, then where it comes from and why. */
 import type { KeptFeature } from '@tandem/client/explanations';
 import type { Answered, ManyResult } from '@tandem/client/predictions';
-import type { PredictionAnswer, PredictionValue, Source } from '@tandem/client/wire';
+import type { PredictionAnswer, Source } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { duration, moment, printable, renderFields, renderTable, right } from './text.ts';
 
@@ -74,16 +74,16 @@ export function renderManyAnswers(results: readonly ManyResult[], paint: Paint):
   const [head = '', ...lines] = renderTable(columns, rows);
   // A refusal is as long as it is, whatever the columns.
   const refusals = results.map(({ problem }) =>
-    problem === null ? '' : `  ${paint('bad', printable(problem.detail ?? problem.title))}`,
+    problem === null ? '' : `  ${paint('bad', printable(problem.detail))}`,
   );
   return [head, ...lines.map((line, i) => line + refusals[i])];
 }
 
 /** Returns the text of a feature or an output: empty where there is none. */
-export function renderValue(value: PredictionValue | null | undefined): string {
+export function renderValue(value: unknown): string {
   if (value === undefined) return '';
   if (value === null) return 'null';
-  if (typeof value === 'object') return `[${value.map((item) => printable(String(item))).join(', ')}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => printable(String(item))).join(', ')}]`;
   return printable(String(value));
 }
 

@@ -1,9 +1,19 @@
+import { PLAN_EXAMPLE } from '@tandem/wire/rollout-plan';
 import { expect, test } from 'vitest';
 import { leastDurationOf } from './start.ts';
 
-const order = { name: 'order', window: '14d', guardrail: true };
-const canary = (outcomes: readonly (typeof order)[], steps: readonly number[] = [1, 5, 25, 50, 100]) =>
-  leastDurationOf({ kind: 'canary', plan: { steps, analysis: { minStep: '10m', outcomes } } });
+const { analysis, coverage } = PLAN_EXAMPLE;
+const order = {
+  name: 'order',
+  kind: 'binary',
+  window: '14d',
+  better: 'higher',
+  guardrail: true,
+  minimumEffect: 0.1,
+} as const;
+type Order = Omit<typeof order, 'name' | 'window' | 'guardrail'> & { name: string; window: string; guardrail: boolean };
+const canary = (outcomes: Order[], steps: number[] = [1, 5, 25, 50, 100]) =>
+  leastDurationOf({ plan: { ...PLAN_EXAMPLE, steps, analysis: { ...analysis, outcomes } } });
 
 test('a canary whose steps wait for the windows of outcomes says for how long', () => {
   const sentence = 'it takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d;';
@@ -12,8 +22,10 @@ test('a canary whose steps wait for the windows of outcomes says for how long', 
 });
 
 test('an A/B test says when it first knows of an outcome, whether or not it is a guardrail', () => {
-  const plan = { analysis: { minStep: '10m', outcomes: [{ ...order, guardrail: false }] } };
-  expect(leastDurationOf({ kind: 'ab', plan })).toMatch('it knows of order after 14 d at the earliest');
+  const arms = [{ variant: 'b', version: '3', weight: 50 }];
+  const outcomes = [{ ...order, guardrail: false }];
+  const plan = { kind: 'ab', arms, coverage, analysis: { ...analysis, outcomes } } as const;
+  expect(leastDurationOf({ plan })).toMatch('it knows of order after 14 d at the earliest');
 });
 
 test('nothing is said where windows make nothing longer', () => {
@@ -21,5 +33,5 @@ test('nothing is said where windows make nothing longer', () => {
   expect(canary([{ ...order, guardrail: false }])).toBeNull();
   expect(canary([{ ...order, window: '10m' }])).toBeNull();
   expect(canary([order], [100])).toBeNull();
-  expect(leastDurationOf({ kind: 'shadow', plan: {} })).toBeNull();
+  expect(leastDurationOf({ plan: { kind: 'shadow', version: '3', share: 0.1, maxPerSecond: 50 } })).toBeNull();
 });

@@ -47,7 +47,7 @@ const MOVES: readonly Move[] = [
     move: 'advance',
     description: 'go to the next step of a canary, whatever the analysis says; after the last one it is promoted',
     question: ({ predictor, percent, plan }) => {
-      const next = plan.steps?.find((step) => step > percent) ?? 100;
+      const next = (plan.kind === 'canary' && plan.steps?.find((step) => step > percent)) || 100;
       return `${predictor}: the candidate serves ${percent} % of the users. Go to ${next} %?`;
     },
   },

@@ -1,5 +1,5 @@
 /** A rollout's report as people read it: who was served, what was found, what follows. */
-import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/rollout-report';
+import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import {
   count,

@@ -1,5 +1,6 @@
-import type { RolloutReport } from '@tandem/client/rollout-report';
 import type { RolloutView } from '@tandem/client/rollouts';
+import type { RolloutReport } from '@tandem/client/wire';
+import { PLAN_EXAMPLE } from '@tandem/wire/rollout-plan';
 import { describe, expect, it } from 'vitest';
 import { plain } from '../command-line/command.ts';
 import { renderRolloutReport } from './render-report.ts';
@@ -15,7 +16,7 @@ const ROLLOUT: RolloutView = {
   stepStartedAt: '2026-11-24T02:10:00.120Z',
   arms: [{ variant: 'candidate', modelVersion: '3', generation: null, percent: 5, firstBucket: 0, endBucket: 500 }],
   salt: 'a salt',
-  plan: { steps: [1, 5, 25, 50, 100] },
+  plan: PLAN_EXAMPLE,
   ...{ createdBy: 'key:deploy', createdAt: '2026-11-24T02:00:00.000Z', endedAt: null },
 };
 const check = (name: string, arm: string | null, state: 'pass' | 'fail', why: string) => ({

@@ -45,7 +45,7 @@ export function renderRollouts(rollouts: readonly RolloutView[], paint: Paint, n
 function kindOf({ kind, step, percent, plan }: RolloutView): string {
   switch (kind) {
     case 'canary':
-      return `canary, ${percent} %, step ${step + 1} of ${plan.steps?.length ?? 1}`;
+      return `canary, ${percent} %, step ${step + 1} of ${(plan.kind === kind && plan.steps?.length) || 1}`;
     case 'ab':
       return 'A/B test';
     case 'shadow':

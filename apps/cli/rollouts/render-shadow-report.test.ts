@@ -1,4 +1,5 @@
-import { SHADOW_REPORT_EXAMPLE, type ShadowReport } from '@tandem/client/shadow-report';
+import type { ShadowReport } from '@tandem/client/wire';
+import { SHADOW_REPORT_EXAMPLE } from '@tandem/wire/shadow-report';
 import { expect, test } from 'vitest';
 import { renderShadowReport } from './render-shadow-report.ts';
 

@@ -1,7 +1,7 @@
 /**
  * What a shadow found, for people: the users and their segments, the differences as bars, and what the candidate takes.
  */
-import type { ShadowComparisons, ShadowReport } from '@tandem/client/shadow-report';
+import type { ShadowComparisons, ShadowReport } from '@tandem/client/wire';
 import { ago, count, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 /** Characters of the longest bar. */

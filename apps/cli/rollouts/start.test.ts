@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
+import { PLAN_EXAMPLE } from '@tandem/wire/rollout-plan';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run } from '../program.fixture.ts';
 
@@ -51,7 +52,7 @@ describe('a started rollout', () => {
     server = createServer(async (request, response) => {
       asked.push(await json(request));
       const outcomes = [{ name: 'order', window: '14d', guardrail: true }];
-      const plan = { steps: [1, 5, 25, 50, 100], analysis: { minStep: '10m', outcomes } };
+      const plan = { ...PLAN_EXAMPLE, analysis: { ...PLAN_EXAMPLE.analysis, outcomes } };
       response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ ...ROLLOUT, plan }));
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));

@@ -1,6 +1,6 @@
 /** `tandem rollout start`: serves another model version beside the stable one. */
 import type { RolloutInput, RolloutView } from '@tandem/client/rollouts';
-import { parseDuration } from '@tandem/config/predictor/durations';
+import { parseDuration } from '@tandem/wire/durations';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
@@ -171,16 +171,18 @@ function collectArm(text: string, before: readonly ArmOption[] = []): readonly A
 }
 
 /** Returns a sentence on the shortest course of a rollout; null where no outcome's window makes it longer. */
-export function leastDurationOf({ kind, plan }: Pick<RolloutView, 'kind' | 'plan'>): string | null {
-  const { analysis, steps = [] } = plan;
-  const [longest] = (analysis?.outcomes ?? [])
-    .filter(({ guardrail }) => guardrail || kind === 'ab')
+export function leastDurationOf({ plan }: Pick<RolloutView, 'plan'>): string | null {
+  if (plan.kind === 'shadow') return null;
+  const { analysis } = plan;
+  const [longest] = analysis.outcomes
+    .filter(({ guardrail }) => guardrail || plan.kind === 'ab')
     .map(({ name, window }) => ({ name, window, ms: parseDuration(window) ?? 0 }))
     .sort((a, b) => b.ms - a.ms);
-  if (!longest || longest.ms <= (parseDuration(analysis?.minStep ?? '') ?? 0)) return null;
+  if (!longest || longest.ms <= (parseDuration(analysis.minStep) ?? 0)) return null;
   const shorter = 'a shorter --outcome-window makes it shorter';
-  if (kind === 'ab') return `it knows of ${longest.name} after ${duration(longest.ms)} at the earliest; ${shorter}`;
-  const compared = steps.filter((percent) => percent < 100).length;
+  if (plan.kind === 'ab')
+    return `it knows of ${longest.name} after ${duration(longest.ms)} at the earliest; ${shorter}`;
+  const compared = (plan.steps ?? []).filter((percent) => percent < 100).length;
   if (compared === 0) return null;
   return `it takes at least ${days(compared * longest.ms)}: ${compared} steps below 100 % each wait for the window of ${longest.name}, ${longest.window}; ${shorter}`;
 }

@@ -1,6 +1,5 @@
 /** Batch runs as people read them. */
-import type { Run, RunState } from '@tandem/client/wire';
-import { isFinished } from '@tandem/client/wire';
+import { isFinished, type Run, type RunState } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { ago, count, duration, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 

@@ -82,7 +82,7 @@ function createReplay({ db, tandem }: ReplayParts, history: readonly Transaction
   async function readMany(ids: readonly string[]): Promise<PredictionAnswer[]> {
     const results = await tandem.predictMany('repurchase', ids);
     return results.map(({ userId, answer, problem }) => {
-      if (!answer) throw new Error(`customer ${userId}: ${problem.detail ?? problem.title}`);
+      if (!answer) throw new Error(`customer ${userId}: ${problem.detail}`);
       return answer;
     });
   }

@@ -1,4 +1,4 @@
-import type { OutcomeComparisonView } from '@tandem/client/rollout-report';
+import type { OutcomeComparisonView } from '@tandem/client/wire';
 import { describe, expect, it } from 'vitest';
 import { renderOutcome, renderReason, renderTally } from './render.ts';
 

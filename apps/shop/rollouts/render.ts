@@ -1,7 +1,6 @@
 /** What is told of a rollout in a terminal, line by line. */
-import type { ModelDetail } from '@tandem/client/model-wire';
-import type { OutcomeComparisonView, RolloutCheck } from '@tandem/client/rollout-report';
 import type { RolloutView } from '@tandem/client/rollouts';
+import type { ModelDetail, OutcomeComparisonView, RolloutCheck } from '@tandem/client/wire';
 import type { ArmTally } from './tally.ts';
 
 export function renderVersion({
@@ -25,13 +24,14 @@ export function renderVersion({
 }
 
 /** Who is served by what from now on. */
-export function renderStep({ kind, state, percent, arms, step, plan }: RolloutView): string {
+export function renderStep({ state, percent, arms, step, plan }: RolloutView): string {
   if (state === 'preparing') return '  preparing: every process loads the version, a run computes its generation';
   if (state === 'promoted') return '  100 %: it is the stable version now';
   if (state === 'aborted') return '  taken back: everybody is served by the stable version again';
   if (state === 'ended') return '  ended: everybody is served by the stable version';
-  if (kind === 'ab') return `  ${arms.map((arm) => `${arm.percent} % of the customers are ${arm.variant}`).join(', ')}`;
-  return `  step ${step + 1} of ${plan.steps?.length ?? '?'}: ${percent} % of the customers are served by version ${arms[0]?.modelVersion ?? '?'}`;
+  if (plan.kind === 'ab')
+    return `  ${arms.map((arm) => `${arm.percent} % of the customers are ${arm.variant}`).join(', ')}`;
+  return `  step ${step + 1} of ${(plan.kind === 'canary' && plan.steps?.length) || '?'}: ${percent} % of the customers are served by version ${arms[0]?.modelVersion ?? '?'}`;
 }
 
 export function renderTally(arms: readonly ArmTally[]): string[] {

@@ -1,7 +1,7 @@
 /** The shop's model versions beside the one that it starts with: pushed as their owner would, with what training measured. */
 import { readFile } from 'node:fs/promises';
 import type { Client } from '@tandem/client/create-client';
-import type { ModelDetail, PushInput } from '@tandem/client/model-wire';
+import type { ModelDetail, PushInput } from '@tandem/client/wire';
 import tandem from '../tandem.config.ts';
 
 interface ShopVersion {

@@ -6,9 +6,9 @@
 import type { Categories, FeatureColumn, ModelDefinition, Policy } from '@tandem/freshness/predictor';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
 import type { ModelMetadata } from '@tandem/prediction/models/verification';
+import { formatDuration } from '@tandem/wire/durations';
 import { checkForm } from '../predictor/check-form.ts';
 import type { SettingProblem } from '../predictor/config-problem.ts';
-import { formatDuration } from '../predictor/durations.ts';
 import { type ModelFile, type ResolvedPredictor, resolvePredictor } from '../predictor/resolve-predictor.ts';
 import { settingConflicts } from '../predictor/setting-conflicts.ts';
 

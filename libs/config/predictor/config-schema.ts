@@ -2,30 +2,14 @@
  * The form of `tandem.config.ts`: which settings there are, and what each may say by itself. What settings mean
  * together is judged in setting-conflicts.ts.
  */
-import type { TensorType } from '@tandem/freshness/predictor';
+import { parseDuration } from '@tandem/wire/durations';
+import { TENSOR_TYPES } from '@tandem/wire/tensor-types';
 import { z } from 'zod';
 import { featureSqlFault } from '../feature-sql/feature-sql.ts';
-import { parseDuration } from './durations.ts';
 import { eventPatternProblem } from './event-patterns.ts';
 import { scheduleProblem } from './schedule.ts';
 
 export const PREDICTOR_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
-
-export const TENSOR_TYPES = [
-  'float16',
-  'float32',
-  'float64',
-  'int8',
-  'int16',
-  'int32',
-  'int64',
-  'uint8',
-  'uint16',
-  'uint32',
-  'uint64',
-  'bool',
-  'string',
-] as const satisfies readonly TensorType[];
 
 /** Adds a problem with its remedy; check-form.ts turns it into the config's own terms. */
 function refuse(ctx: z.RefinementCtx, message: string, remedy: string): void {

@@ -13,9 +13,9 @@ import {
   type WatchPolicy,
 } from '@tandem/freshness/predictor';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
+import { parseDuration } from '@tandem/wire/durations';
 import type { SettingProblem } from './config-problem.ts';
 import type { ParsedPredictor } from './config-schema.ts';
-import { parseDuration } from './durations.ts';
 
 export interface ResolvedInput {
   readonly name: string;

@@ -3,8 +3,8 @@
  * to summer time skips or repeats one.
  */
 import type { Policy } from '@tandem/freshness/predictor';
+import { formatDuration } from '@tandem/wire/durations';
 import { CronExpressionParser } from 'cron-parser';
-import { formatDuration } from './durations.ts';
 
 /** Why an expression is no schedule, or null. */
 export function scheduleProblem(schedule: string): string | null {

@@ -4,10 +4,10 @@
  */
 
 import type { TensorType } from '@tandem/freshness/predictor';
+import { formatDuration, parseDuration } from '@tandem/wire/durations';
 import { type PartialPredictor, pathText, shown } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { type ParsedOutputs, PREDICTOR_NAME } from './config-schema.ts';
-import { formatDuration, parseDuration } from './durations.ts';
 import { coveringPattern } from './event-patterns.ts';
 import { publicationProblems } from './publication-settings.ts';
 import { slotGaps } from './schedule.ts';

@@ -1,31 +1,6 @@
 /** An artifact as the wire has it: a model file under its SHA-256, whole or still on its way. */
-import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import { ARTIFACT_HASH } from '@tandem/offline-store/models/artifacts';
-
-export const ArtifactSchema = z
-  .strictObject({
-    artifact: z.string().openapi({ description: 'The SHA-256 of the file, in hex' }),
-    bytes: z.int().nullable().openapi({ description: 'Of the whole file; null: not known before it is there' }),
-    received: z.int().openapi({ description: 'Bytes that are there without a gap: where to go on' }),
-    complete: z.boolean(),
-  })
-  .openapi('Artifact');
-
-type ArtifactView = z.output<typeof ArtifactSchema>;
-
-export const ARTIFACT_EXAMPLE = {
-  artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',
-  bytes: 1_830_412,
-  received: 1_830_412,
-  complete: true,
-} satisfies ArtifactView;
-
-export const artifactParameter = z.string().openapi({
-  param: { name: 'sha256', in: 'path' },
-  description: "The file's SHA-256: 64 hex digits in lower case",
-  example: ARTIFACT_EXAMPLE.artifact,
-});
 
 /** What files on their way need of the stores. */
 export interface ArtifactDependencies {

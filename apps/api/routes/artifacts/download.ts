@@ -1,9 +1,11 @@
 /** GET /v1/artifacts/{sha256}/file: a model file as it was uploaded, a piece at a time, its hash checked before the first. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
+import { FileSchema } from '@tandem/wire/documents';
+import { ArtifactPath } from '@tandem/wire/parameters';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { type ArtifactDependencies, artifactParameter, hashIn } from './artifact-view.ts';
+import { problems } from '../../http/problems.ts';
+import { type ArtifactDependencies, hashIn } from './artifact-view.ts';
 
 type DownloadDependencies = Pick<ArtifactDependencies, 'artifacts' | 'downloadRoom'>;
 
@@ -94,12 +96,12 @@ const route = createRoute({
   tags: ['models'],
   summary: 'Download a model file',
   description: 'As it was uploaded or adopted. A few at a time: 503 `overloaded` says when to come back.',
-  request: { params: z.object({ sha256: artifactParameter }) },
+  request: { params: ArtifactPath },
   responses: {
     200: {
       description: 'The file',
       headers: { 'content-digest': { description: 'Its SHA-256 (RFC 9530)', schema: { type: 'string' as const } } },
-      content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } },
+      content: { 'application/octet-stream': { schema: FileSchema } },
     },
     ...problems('unknown_artifact', 'invalid_input', 'model_refused', 'overloaded', 'unavailable'),
   },

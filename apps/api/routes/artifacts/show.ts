@@ -1,16 +1,12 @@
 /** GET /v1/artifacts/{sha256}: whether a model file is there, or how much of it. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
+import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
+import { ArtifactPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-import {
-  ARTIFACT_EXAMPLE,
-  type ArtifactDependencies,
-  ArtifactSchema,
-  artifactParameter,
-  hashIn,
-} from './artifact-view.ts';
+import { problems } from '../../http/problems.ts';
+import { type ArtifactDependencies, hashIn } from './artifact-view.ts';
 
 export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies): Endpoint {
   return {
@@ -37,7 +33,7 @@ const route = createRoute({
   path: '/v1/artifacts/{sha256}',
   tags: ['models'],
   summary: 'Whether a model file is there',
-  request: { params: z.object({ sha256: artifactParameter }) },
+  request: { params: ArtifactPath },
   responses: {
     200: {
       description: 'It is there, or a part of it: `received` says where an upload goes on',

@@ -2,7 +2,7 @@
  * PUT /v1/artifacts/{sha256}: a model file, whole or in parts. Safe to repeat: what is there is not read again. A part is
  * what fits into one request's time, so that a large file, or a slow line, needs no longer request and loses little.
  */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { isTandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import {
@@ -11,19 +11,15 @@ import {
   SMALLER_MODEL,
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
+import { ARTIFACT_EXAMPLE, ArtifactSchema, type ArtifactView } from '@tandem/wire/artifacts';
+import { FileSchema } from '@tandem/wire/documents';
+import { ArtifactPath } from '@tandem/wire/parameters';
 import type { Context } from 'hono';
 import { jsonResponse, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
-import { problems } from '../../http/problem-schema.ts';
-import {
-  ARTIFACT_EXAMPLE,
-  type ArtifactDependencies,
-  ArtifactSchema,
-  artifactParameter,
-  hashIn,
-  otherFile,
-} from './artifact-view.ts';
+import { problems } from '../../http/problems.ts';
+import { type ArtifactDependencies, hashIn, otherFile } from './artifact-view.ts';
 
 const LEAST_PART = 262_144;
 const MOST_PART = 8_388_608;
@@ -132,7 +128,7 @@ function otherLength(said: number, found: number): RequestError {
   });
 }
 
-const json = (example: z.input<typeof ArtifactSchema>) => ({
+const json = (example: ArtifactView) => ({
   content: { 'application/json': { schema: ArtifactSchema, example } },
 });
 
@@ -147,10 +143,10 @@ seconds: a file that would take longer goes in parts of ${LEAST_PART / 1024} KiB
 \`Content-Range: bytes <first>-<last>/<total>\`; after a break, GET says where to go on. \`Content-Digest\` (RFC 9530,
 sha-256) of the body is checked where it is sent. Parts of a file that is given up are kept for a day.`,
   request: {
-    params: z.object({ sha256: artifactParameter }),
+    params: ArtifactPath,
     body: {
       required: true,
-      content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } },
+      content: { 'application/octet-stream': { schema: FileSchema } },
     },
   },
   responses: {

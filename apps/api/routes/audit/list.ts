@@ -1,45 +1,17 @@
 /** GET /v1/audit: who moved what, when and why, newest first, in pages. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import type { AuditPage, AuditRow } from '@tandem/offline-store/sql/audit';
+import { AUDIT_EXAMPLE, AuditPageSchema } from '@tandem/wire/audit';
+import { PAGE_QUERY, PageQuery } from '@tandem/wire/page';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { isRowNumber, PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
+import { problems } from '../../http/problems.ts';
 
 export interface AuditDependencies {
   /** Newest first. */
   listAudit(page: AuditPage): Promise<readonly AuditRow[]>;
 }
-
-const AuditSchema = z.strictObject({
-  rows: z.array(
-    z
-      .strictObject({
-        number: z.string(),
-        at: z.iso.datetime(),
-        actor: z.string().openapi({ description: '`key:<name>`, `api`, `cli`, `analysis`, …' }),
-        action: z.string(),
-        predictor: z.string().nullable(),
-        detail: z.record(z.string(), z.unknown()),
-      })
-      .openapi('AuditRow'),
-  ),
-  next: z.string().nullable(),
-});
-
-const EXAMPLE = {
-  rows: [
-    {
-      number: '42',
-      at: '2026-11-24T02:10:00.120Z',
-      actor: 'analysis',
-      action: 'advance_rollout',
-      predictor: 'repurchase',
-      detail: { rollout: 3, reason: 'no guardrail is worse than stable by its margin' },
-    },
-  ],
-  next: null,
-};
 
 export function listAuditRows({ listAudit }: AuditDependencies): Endpoint {
   return {
@@ -68,9 +40,12 @@ const route = createRoute({
   path: '/v1/audit',
   tags: ['audit'],
   summary: 'Who moved what, when and why',
-  request: { query: pageQuery(z.string()) },
+  request: { query: PageQuery },
   responses: {
-    200: { description: 'A page', content: { 'application/json': { schema: AuditSchema, example: EXAMPLE } } },
+    200: {
+      description: 'A page',
+      content: { 'application/json': { schema: AuditPageSchema, example: AUDIT_EXAMPLE } },
+    },
     ...problems('invalid_input', 'unavailable'),
   },
 });

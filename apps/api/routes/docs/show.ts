@@ -1,7 +1,8 @@
 /** GET /docs: the documentation page. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { TextSchema } from '@tandem/wire/documents';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 /** @param html gives the page */
 export function showDocs(html: () => string): Endpoint {
@@ -27,5 +28,5 @@ const route = createRoute({
   path: '/docs',
   tags: ['documentation'],
   summary: 'The documentation page',
-  responses: { 200: { description: 'HTML', content: { 'text/html': { schema: z.string() } } }, ...problems() },
+  responses: { 200: { description: 'HTML', content: { 'text/html': { schema: TextSchema } } }, ...problems() },
 });

@@ -3,7 +3,6 @@
  * Extension attributes are allowed, as the specification asks, and not used.
  */
 
-import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import type { ContextEvent } from '@tandem/prediction/events/events';
@@ -125,83 +124,3 @@ function malformed(name: string, problem: string, cause?: unknown): RequestError
     ...(cause === undefined ? {} : { cause }),
   });
 }
-
-// Events on the wire, for the OpenAPI document.
-
-export const STRUCTURED = 'application/cloudevents+json';
-export const BATCHED = 'application/cloudevents-batch+json';
-
-const attribute = z.string().optional();
-
-/** The attributes of an event in the binary mode. */
-export const AttributeHeaders = z.object({
-  'ce-specversion': attribute.openapi({ description: 'The binary mode alone, as all of `ce-…`', example: '1.0' }),
-  'ce-id': attribute.openapi({ example: 'order-1009' }),
-  'ce-source': attribute.openapi({ example: '/shop/orders' }),
-  'ce-type': attribute.openapi({ example: 'order.placed' }),
-  'ce-subject': attribute.openapi({ description: 'The user id', example: '42' }),
-  'ce-time': attribute.openapi({ example: '2026-11-24T10:12:00Z' }),
-});
-
-export const EventSchema = z
-  .looseObject({
-    specversion: z.literal('1.0'),
-    id: z.string().openapi({ description: 'With `source`, names the event for ever: a retry sends the same' }),
-    source: z.string(),
-    type: z.string(),
-    subject: z.string().openapi({ description: 'The user id' }),
-    time: z.iso.datetime({ offset: true }).optional().openapi({
-      description:
-        'When it happened. Orders values of one feature among events that have one; without it the order of acceptance decides',
-    }),
-    datacontenttype: z.string().optional(),
-    data: z
-      .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]))
-      .optional()
-      .openapi({ description: 'Feature values by name; null withdraws one. Left out: the user changed, no more' }),
-  })
-  .openapi('Event', {
-    example: {
-      specversion: '1.0',
-      id: 'order-1009',
-      source: '/shop/orders',
-      type: 'order.placed',
-      subject: '42',
-      time: '2026-11-24T10:12:00Z',
-      data: { orders: 4 },
-    },
-  });
-
-const EventResultSchema = z
-  .strictObject({
-    id: z.string(),
-    source: z.string(),
-    status: z.enum(['accepted', 'duplicate', 'erased']),
-    userId: z.string(),
-    contextVersion: z.int(),
-    contextToken: z.string().openapi({ description: 'What a read may demand with Prediction-Min-Context' }),
-    ignored: z.array(z.string()).max(10).optional().openapi({
-      description:
-        'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',
-    }),
-  })
-  .openapi('EventResult');
-
-export const ResultsSchema = z
-  .strictObject({
-    results: z.array(EventResultSchema),
-  })
-  .openapi('EventResults', {
-    example: {
-      results: [
-        {
-          id: 'order-1009',
-          source: '/shop/orders',
-          status: 'accepted',
-          userId: '42',
-          contextVersion: 6,
-          contextToken: '9f2c4a1be07d3358.6',
-        },
-      ],
-    },
-  });

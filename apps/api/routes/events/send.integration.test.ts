@@ -1,6 +1,6 @@
+import { BATCHED, STRUCTURED } from '@tandem/wire/events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../../api.fixture.ts';
-import { BATCHED, STRUCTURED } from './cloud-event.ts';
 
 let api: TestApi;
 beforeAll(async () => {

@@ -2,27 +2,27 @@
  * POST /v1/events: CloudEvents in the structured, batched or binary mode; all of a request are applied, or none.
  * POST /v1/events/batch: the batched mode alone.
  */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ContextEvent, EventResult } from '@tandem/prediction/events/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import type { Context } from 'hono';
-import { jsonResponse, readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { readJson } from '../../json/read-json.ts';
 import {
   AttributeHeaders,
   BATCHED,
-  binaryAttributes,
+  EventBatchSchema,
+  EventDataSchema,
+  EventResultsSchema,
   EventSchema,
-  parseCloudEvent,
-  ResultsSchema,
+  MAX_EVENTS,
   STRUCTURED,
-} from './cloud-event.ts';
+} from '@tandem/wire/events';
+import type { Context } from 'hono';
+import { jsonResponse, readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { problems } from '../../http/problems.ts';
+import { readJson } from '../../json/read-json.ts';
+import { binaryAttributes, parseCloudEvent } from './cloud-event.ts';
 import type { RecordEvents } from './record-events.ts';
-
-const MAX_EVENTS = 1_000;
 
 export interface SendDependencies {
   readonly recordEvents: RecordEvents;
@@ -161,7 +161,7 @@ function withField(error: TandemError, field: string): TandemError {
 const RESPONSES = {
   202: {
     description: 'Applied; a result for each event, in order',
-    content: { 'application/json': { schema: ResultsSchema } },
+    content: { 'application/json': { schema: EventResultsSchema } },
   },
   ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'event_conflict', 'unavailable'),
 };
@@ -180,7 +180,7 @@ const route = createRoute({
       content: {
         [STRUCTURED]: { schema: EventSchema },
         'application/json': {
-          schema: z.record(z.string(), z.unknown()).openapi({ description: 'Binary mode: `data` alone' }),
+          schema: EventDataSchema,
         },
       },
     },
@@ -200,7 +200,7 @@ const batchRoute = createRoute({
   summary: 'Say that users changed',
   description: `An array of at most ${MAX_EVENTS.toLocaleString('en')} events, each as \`POST /v1/events\` takes it. All are applied, or none.`,
   request: {
-    body: { required: true, content: { [BATCHED]: { schema: z.array(EventSchema).max(MAX_EVENTS) } } },
+    body: { required: true, content: { [BATCHED]: { schema: EventBatchSchema } } },
   },
   responses: RESPONSES,
 });

@@ -3,19 +3,19 @@
  * made of. It shows nothing that `GET` of the same path does not show to the same key; and it is kept under the predictor's
  * own promise, so that one which keeps none keeps none on demand either.
  */
-import { createRoute, z } from '@hono/zod-openapi';
-import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
+import { createRoute } from '@hono/zod-openapi';
 import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
+import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
+import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { KeptExplanationSchema, keptView, requireKept } from './kept-view.ts';
+import { problems } from '../../http/problems.ts';
+import { keptView, requireKept } from './kept-view.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';
 
 export interface KeepDependencies extends ShowKeptDependencies {
@@ -71,14 +71,12 @@ const route = createRoute({
   summary: 'Answer a user, and keep that answer',
   description:
     'As a plain read answers, and whether or not the user is among those whose answers are kept; for as long as the predictor says.',
-  request: { params: z.object({ userId: userIdParameter, predictor: predictorParameter }) },
+  request: { params: ExplanationPath },
   responses: {
     201: {
       description: 'The answer, and what its model was given',
       content: { 'application/json': { schema: KeptExplanationSchema, example: KEPT_EXPLANATION_EXAMPLE } },
-      headers: z.object({
-        location: z.string().openapi({ example: `/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}` }),
-      }),
+      headers: locationHeader(`/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}`),
     },
     ...problems(
       ...([

@@ -1,6 +1,4 @@
 /** A kept explanation, and what came of computing it again, as the wire has them. */
-import { z } from '@hono/zod-openapi';
-import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
 import { TandemError } from '@tandem/freshness/errors';
 import {
   type ExplanationStore,
@@ -8,49 +6,9 @@ import {
   type KeptExplanation,
   type KeptFeature,
 } from '@tandem/prediction/explanations/kept-explanation';
-import { PredictionSchema, predictionView } from '../predictions/prediction-view.ts';
+import type { KeptExplanationView, ReplayView } from '@tandem/wire/kept-explanations';
+import { predictionView } from '../predictions/prediction-view.ts';
 import type { Replay } from './replay-kept.ts';
-
-const scalar = z.union([z.number(), z.string()]).nullable();
-
-const FeatureSchema = z.strictObject({
-  name: z.string(),
-  value: scalar.openapi({ description: 'What the model is given' }),
-  from: z.enum(['row', 'event']),
-  event: z
-    .strictObject({ source: z.string(), id: z.string(), time: z.iso.datetime(), acceptedAt: z.iso.datetime() })
-    .optional(),
-});
-
-const InputsSchema = z.strictObject({
-  read: z.enum(['for_the_answer', 'after_the_reply']).openapi({
-    description: 'By the inference whose answer it is; or, of an answer that was stored, right after the reply',
-  }),
-  readAt: z.iso.datetime(),
-  contextVersion: z.int(),
-  ofSameContext: z.boolean().openapi({
-    description: 'Whether the answer was computed from that context: only then can it be expected again',
-  }),
-  features: z.array(FeatureSchema),
-  fault: z.string().nullable().openapi({ description: 'Why the user cannot be scored from them' }),
-});
-
-export const KeptExplanationSchema = z
-  .strictObject({
-    id: z.uuid(),
-    at: z.iso.datetime().openapi({ description: "When it was answered, on the database's clock" }),
-    keptUntil: z.iso.datetime(),
-    answer: PredictionSchema,
-    history: z.string().nullable().openapi({ description: 'Null where the database did not answer' }),
-    inputs: InputsSchema.nullable(),
-    noInputs: z
-      .enum(['no_row', 'not_read'])
-      .nullable()
-      .openapi({ description: 'Why there are none: the feature source had no row of the user, or did not answer' }),
-  })
-  .openapi('KeptExplanation');
-
-type KeptExplanationView = z.output<typeof KeptExplanationSchema>;
 
 export function keptView({ id, at, keepUntil, answer, inputs }: KeptExplanation): KeptExplanationView {
   const isThere = typeof inputs !== 'string';
@@ -81,29 +39,8 @@ function featureView({ name, value, event }: KeptFeature) {
   return { name, value, from: 'event' as const, event: { source, id, ...moments } };
 }
 
-export const ReplaySchema = z
-  .strictObject({
-    id: z.uuid(),
-    verdict: z.enum(['agrees', 'differs', 'inputs_changed', 'refused']),
-    reason: z.string(),
-    kept: PredictionSchema.shape.prediction,
-    recomputed: PredictionSchema.shape.prediction.nullable(),
-    tolerance: z.number().nullable().openapi({ description: "Relative, of the model version's certificate" }),
-    difference: z
-      .strictObject({
-        output: z.string(),
-        kept: z.union([z.number(), z.string(), z.boolean()]),
-        recomputed: z.union([z.number(), z.string(), z.boolean()]),
-        difference: z.number().nullable().openapi({ description: 'Absolute; null of values that are no floats' }),
-        ofAllowed: z.number().nullable().openapi({ description: 'Of what is allowed there; null as `difference`' }),
-      })
-      .nullable()
-      .openapi({ description: 'The one furthest from being allowed; null: equal to the last bit, or not computed' }),
-  })
-  .openapi('Replay');
-
-export function replayView({ id, answer }: KeptExplanation, replay: Replay): z.output<typeof ReplaySchema> {
-  const kept = answer.prediction as z.output<typeof ReplaySchema>['kept'];
+export function replayView({ id, answer }: KeptExplanation, replay: Replay): ReplayView {
+  const kept = answer.prediction as ReplayView['kept'];
   const { verdict, reason } = replay;
   if (replay.verdict === 'refused') {
     return { id, verdict, reason, kept, recomputed: null, tolerance: null, difference: null };
@@ -125,10 +62,6 @@ function differenceView({ difference }: Extract<Replay, { readonly recomputed: u
     ofAllowed: finite(difference.ofAllowed),
   };
 }
-
-export const explanationIdParameter = z
-  .uuid()
-  .openapi({ param: { name: 'id', in: 'path' }, example: KEPT_EXPLANATION_EXAMPLE.id });
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

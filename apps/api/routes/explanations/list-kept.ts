@@ -1,15 +1,16 @@
 /** GET /v1/explanations: answers that were kept, newest first, in pages. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
+import { KEPT_EXPLANATION_EXAMPLE, KeptPageSchema, KeptQuery } from '@tandem/wire/kept-explanations';
+import { PAGE_QUERY } from '@tandem/wire/page';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { isRowNumber, PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { KeptExplanationSchema, keptView } from './kept-view.ts';
+import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
+import { problems } from '../../http/problems.ts';
+import { keptView } from './kept-view.ts';
 
 export interface ListKeptDependencies {
   readonly explanations: Pick<ExplanationStore, 'list'>;
@@ -17,8 +18,6 @@ export interface ListKeptDependencies {
   /** The service's key type; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
 }
-
-const PageSchema = z.strictObject({ explanations: z.array(KeptExplanationSchema), next: z.string().nullable() });
 
 export function listKeptExplanations({ explanations, registry, keyType }: ListKeptDependencies): Endpoint {
   return {
@@ -59,14 +58,14 @@ const route = createRoute({
   description:
     'With what each was made of, newest first. Which users are among them, and for how long, the setting `explanations` of a predictor says.',
   request: {
-    query: pageQuery(z.string()).extend({ userId: z.string().optional().openapi({ example: '42' }) }),
+    query: KeptQuery,
   },
   responses: {
     200: {
       description: 'A page',
       content: {
         'application/json': {
-          schema: PageSchema,
+          schema: KeptPageSchema,
           example: { explanations: [KEPT_EXPLANATION_EXAMPLE], next: null },
         },
       },

@@ -1,10 +1,11 @@
 /** POST /v1/explanations/{id}/replay: computes a kept answer again, and says whether it agrees. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { REPLAY_EXAMPLE } from '@tandem/client/explanations';
+import { createRoute } from '@hono/zod-openapi';
+import { REPLAY_EXAMPLE, ReplaySchema } from '@tandem/wire/kept-explanations';
+import { KeptExplanationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { explanationIdParameter, ReplaySchema, replayView, requireKept } from './kept-view.ts';
+import { problems } from '../../http/problems.ts';
+import { replayView, requireKept } from './kept-view.ts';
 import { type ReplayDependencies, replayKept } from './replay-kept.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';
 
@@ -33,7 +34,7 @@ const route = createRoute({
   summary: 'Compute a kept answer again',
   description:
     'Runs the model version that answered on the inputs that were kept, in a process that serves nobody, and compares: `agrees` within the tolerance of its certificate, `differs`, `inputs_changed` where the inputs are not of the context that the answer was computed from, or `refused` with the reason.',
-  request: { params: z.object({ id: explanationIdParameter }) },
+  request: { params: KeptExplanationPath },
   responses: {
     200: {
       description: 'What came of it',

@@ -1,11 +1,12 @@
 /** GET /v1/explanations/{id}: an answer that was kept, and what it was made of. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
+import { createRoute } from '@hono/zod-openapi';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
+import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
+import { KeptExplanationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { explanationIdParameter, KeptExplanationSchema, keptView, requireKept } from './kept-view.ts';
+import { problems } from '../../http/problems.ts';
+import { keptView, requireKept } from './kept-view.ts';
 
 export interface ShowKeptDependencies {
   readonly explanations: Pick<ExplanationStore, 'find'>;
@@ -28,7 +29,7 @@ const route = createRoute({
   path: '/v1/explanations/{id}',
   tags: ['users'],
   summary: 'An answer that was kept',
-  request: { params: z.object({ id: explanationIdParameter }) },
+  request: { params: KeptExplanationPath },
   responses: {
     200: {
       description: 'The answer as it was served, and what its model was given',

@@ -1,14 +1,14 @@
 /** GET /v1/users/{userId}/explanations/{predictor}: why this answer, now. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
+import { EXPLANATION_EXAMPLE, ExplanationSchema } from '@tandem/wire/explanations';
+import { ExplanationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { type ExplanationDependencies, explain } from './explain.ts';
-import { ExplanationSchema, explanationView } from './explanation-view.ts';
+import { explanationView } from './explanation-view.ts';
 
 export function showExplanation(dependencies: ExplanationDependencies): Endpoint {
   return {
@@ -34,7 +34,7 @@ const route = createRoute({
   path: '/v1/users/{userId}/explanations/{predictor}',
   tags: ['users'],
   summary: 'Why this answer, now',
-  request: { params: z.object({ userId: userIdParameter, predictor: predictorParameter }) },
+  request: { params: ExplanationPath },
   responses: {
     200: {
       description: 'What is certified, stored and read, and what a read answers',

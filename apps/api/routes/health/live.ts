@@ -1,8 +1,9 @@
 /** GET /livez: the process answers. It says nothing of the stores: restarting a process mends none of them. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { LiveSchema } from '@tandem/wire/health';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 export function showLive(): Endpoint {
   return { route, scope: 'public', produces: 'application/json', handle: () => jsonResponse({ status: 'live' }) };
@@ -18,7 +19,7 @@ const route = createRoute({
     200: {
       description: 'It does',
       content: {
-        'application/json': { schema: z.strictObject({ status: z.literal('live') }), example: { status: 'live' } },
+        'application/json': { schema: LiveSchema, example: { status: 'live' } },
       },
     },
     ...problems(),

@@ -1,8 +1,9 @@
 /** GET /readyz: whether to send requests here, with the part that fails named. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { ReadinessSchema } from '@tandem/wire/health';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { ReadinessChecker } from '../../wiring/readiness.ts';
 
 export interface ReadyDependencies {
@@ -20,13 +21,6 @@ export function showReady({ readiness }: ReadyDependencies): Endpoint {
     },
   };
 }
-
-const ReadinessSchema = z
-  .strictObject({
-    status: z.enum(['ready', 'degraded', 'not_ready']),
-    parts: z.array(z.strictObject({ name: z.string(), status: z.enum(['ok', 'failed', 'draining']) })),
-  })
-  .openapi('Readiness');
 
 const route = createRoute({
   operationId: 'showReady',

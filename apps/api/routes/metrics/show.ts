@@ -1,8 +1,9 @@
 /** GET /metrics: for Prometheus. Served beside the API on loopback alone, else on a port of its own. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import { TextSchema } from '@tandem/wire/documents';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 export interface MetricsDependencies {
   readonly metrics: Pick<Metrics, 'contentType' | 'exposition'>;
@@ -29,7 +30,7 @@ const route = createRoute({
   responses: {
     200: {
       description: 'All series of this process',
-      content: { 'text/plain': { schema: z.string(), example: '# TYPE tandem_predictions_total counter\n' } },
+      content: { 'text/plain': { schema: TextSchema, example: '# TYPE tandem_predictions_total counter\n' } },
     },
     ...problems(),
   },

@@ -1,18 +1,16 @@
 /** PUT /v1/models/{predictor}/versions/{version}/archived: takes a model version out of lists and rollouts, or back in. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
+import { ArchiveSchema, MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
+import { ModelVersionPath } from '@tandem/wire/parameters';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { ModelDetailSchema, modelDetail } from './model-detail.ts';
-import type { ModelDependencies } from './model-view.ts';
-import { versionIn, versionParameter } from './version-number.ts';
+import { problems } from '../../http/problems.ts';
+import { type ModelDependencies, modelDetail } from './model-view.ts';
+import { versionIn } from './version-number.ts';
 
-const BodySchema = z.strictObject({ archived: z.boolean() }).openapi('ArchiveChange');
-const BODY = { schema: BodySchema, example: { archived: true } };
+const BODY = { schema: ArchiveSchema, example: { archived: true } };
 const EXAMPLE = { ...MODEL_DETAIL_EXAMPLE, variants: [], archivedAt: '2026-11-21T16:02:40.001Z' };
 
 export function archiveModel({ models, registry }: ModelDependencies): Endpoint {
@@ -43,8 +41,8 @@ const route = createRoute({
   description:
     'Lists leave an archived version out, and no rollout or rollback goes to it. Nothing of it is deleted. A version that an arm serves is refused. Pushing or adopting it again ends it too.',
   request: {
-    params: z.object({ predictor: predictorParameter, version: versionParameter }),
-    body: { required: true, content: { 'application/json': { schema: BodySchema, example: BODY.example } } },
+    params: ModelVersionPath,
+    body: { required: true, content: { 'application/json': { schema: ArchiveSchema, example: BODY.example } } },
   },
   responses: {
     200: {

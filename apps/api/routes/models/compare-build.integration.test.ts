@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { BuildComparison } from '@tandem/client/builds';
-import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/model-examples';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { dynamicInt8Model } from '@tandem/testing/quantised-model';
+import { BUILD_COMPARISON_EXAMPLE } from '@tandem/wire/builds';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../../api.fixture.ts';
 

@@ -2,40 +2,26 @@
  * POST /v1/models/{predictor}/versions/{version}/comparison: an optimised build beside the model version that it was made
  * of, on real users, on the machine that would serve it. Keeps nothing; a POST, since it is work, and labels are sent.
  */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import type { CompareBuild } from '@tandem/admission/compare-build';
-import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/model-examples';
+import {
+  BUILD_COMPARISON_EXAMPLE,
+  BuildComparisonSchema,
+  COMPARED_USERS,
+  CompareBuildSchema,
+} from '@tandem/wire/builds';
+import { ModelVersionPath } from '@tandem/wire/parameters';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { BuildComparisonSchema, buildComparisonView } from './build-comparison-view.ts';
-import { versionIn, versionParameter } from './version-number.ts';
+import { problems } from '../../http/problems.ts';
+import { buildComparisonView } from './build-comparison-view.ts';
+import { versionIn } from './version-number.ts';
 
 export interface CompareBuildDependencies {
   readonly compareBuild: CompareBuild;
 }
 
-const MOST_USERS = 10_000;
-const USERS = 2_000;
-
-const BodySchema = z
-  .strictObject({
-    users: z
-      .int()
-      .min(1, 'at least 1')
-      .max(MOST_USERS, `at most ${MOST_USERS}`)
-      .optional()
-      .openapi({ description: `Users to look at, at most; ${USERS} where it is not said` }),
-    labels: z
-      .array(z.strictObject({ userId: z.string(), label: z.number() }))
-      .min(1, 'at least one, or leave them out')
-      .max(MOST_USERS, `at most ${MOST_USERS}`)
-      .optional()
-      .openapi({ description: 'What became of users: these alone are looked at. A label is 0 or 1, or any number' }),
-  })
-  .openapi('BuildComparisonRequest');
-const BODY = { schema: BodySchema, example: { users: 2_000 }, optional: true };
+const BODY = { schema: CompareBuildSchema, example: { users: 2_000 }, optional: true };
 
 export function compareBuild(dependencies: CompareBuildDependencies): Endpoint {
   return {
@@ -45,7 +31,7 @@ export function compareBuild(dependencies: CompareBuildDependencies): Endpoint {
     async handle(context, event) {
       const predictor = context.req.param('predictor') ?? '';
       const number = versionIn(context.req.param('version'), 'version');
-      const { users = USERS, labels } = await parseBody(context, BODY);
+      const { users = COMPARED_USERS, labels } = await parseBody(context, BODY);
       event.add({ predictor, modelVersion: number });
       const figures = await dependencies.compareBuild({ predictor, number, users, labels });
       return jsonResponse(buildComparisonView(predictor, figures));
@@ -64,8 +50,8 @@ answers are apart, decisions that flip, time a user alone and together, and whet
 With \`labels\`, AUC and log-loss of scores from 0 to 1, else errors. It takes its turn among trials of pushed models:
 503 \`overloaded\` says when to come back.`,
   request: {
-    params: z.object({ predictor: predictorParameter, version: versionParameter }),
-    body: { required: false, content: { 'application/json': { schema: BodySchema, example: BODY.example } } },
+    params: ModelVersionPath,
+    body: { required: false, content: { 'application/json': { schema: CompareBuildSchema, example: BODY.example } } },
   },
   responses: {
     200: {

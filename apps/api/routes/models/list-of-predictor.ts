@@ -1,12 +1,12 @@
 /** GET /v1/models/{predictor}: the model versions of one predictor. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
+import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsOfPredictorSchema } from '@tandem/wire/models';
+import { PredictorPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { ARCHIVED_QUERY, listed, type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
+import { problems } from '../../http/problems.ts';
+import { listed, type ModelDependencies, modelView } from './model-view.ts';
 
 export function listModelsOfPredictor({ models, registry }: ModelDependencies): Endpoint {
   return {
@@ -29,13 +29,13 @@ const route = createRoute({
   path: '/v1/models/{predictor}',
   tags: ['models'],
   summary: "A predictor's model versions",
-  request: { params: z.object({ predictor: predictorParameter }), query: ARCHIVED_QUERY },
+  request: { params: PredictorPath, query: ARCHIVED_QUERY },
   responses: {
     200: {
       description: 'Newest first',
       content: {
         'application/json': {
-          schema: z.strictObject({ models: z.array(ModelSchema) }),
+          schema: ModelsOfPredictorSchema,
           example: {
             models: [
               MODEL_EXAMPLE,

@@ -1,10 +1,10 @@
 /** GET /v1/models: the model versions of all predictors. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
+import { createRoute } from '@hono/zod-openapi';
+import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsSchema } from '@tandem/wire/models';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { ARCHIVED_QUERY, listed, type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
+import { problems } from '../../http/problems.ts';
+import { listed, type ModelDependencies, modelView } from './model-view.ts';
 
 export function listModels({ models }: Pick<ModelDependencies, 'models'>): Endpoint {
   return {
@@ -32,7 +32,7 @@ const route = createRoute({
       description: 'By predictor, the newest of each first',
       content: {
         'application/json': {
-          schema: z.strictObject({ models: z.array(ModelSchema) }),
+          schema: ModelsSchema,
           example: { models: [MODEL_EXAMPLE] },
         },
       },

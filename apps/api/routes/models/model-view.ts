@@ -1,57 +1,9 @@
 /** A model version as the wire has it. */
-import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/models/model-versions';
 import type { ArchiveChange, LabelMove, MovedLabel } from '@tandem/offline-store/models/version-labels';
+import type { ModelDetailView, ModelView } from '@tandem/wire/models';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
-
-export const ModelSchema = z
-  .strictObject({
-    predictor: z.string(),
-    modelVersion: z.string().openapi({ description: 'Its number' }),
-    artifact: z.string().openapi({ description: 'The SHA-256 of the model file, in hex' }),
-    bytes: z.int().openapi({ description: 'Of the file' }),
-    createdAt: z.iso.datetime().openapi({ description: 'When it was adopted or pushed first' }),
-    archivedAt: z.iso.datetime().nullable().openapi({
-      description:
-        'Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not',
-    }),
-    origin: z
-      .strictObject({
-        by: z.string().openapi({ description: '`key:<name>` of an API key, `api` where keys are off, `cli`' }),
-        how: z.enum(['adopt', 'push']),
-      })
-      .openapi({ description: 'Who brought it, and how: with a config, or by itself' }),
-    variants: z.array(z.string()).openapi({ description: 'The arms that name it; empty: nobody is served by it' }),
-    labels: z.array(z.string()).openapi({ description: 'Names that were given to it, and that may move' }),
-    verified: z
-      .boolean()
-      .openapi({ description: 'Whether it has the certificate of its trial; labels move to no other' }),
-    note: z.string(),
-    metrics: z.record(z.string(), z.number()).openapi({ description: 'As its owner gave them' }),
-    build: z.string().nullable().openapi({ description: 'The kind of an optimised build: `int8`, `pruned`, …' }),
-    parent: z.string().nullable().openapi({ description: 'The model version that an optimised build was made of' }),
-    inputs: z
-      .array(z.strictObject({ name: z.string(), type: z.string(), columns: z.array(z.string()) }))
-      .openapi({ description: 'The tensors that it takes, each filled from feature columns' }),
-    outputs: z
-      .array(
-        z.strictObject({
-          name: z.string(),
-          output: z.string(),
-          type: z.string(),
-          width: z.int().nullable(),
-          index: z.int(),
-        }),
-      )
-      .openapi({
-        description:
-          'The fields of its predictions: from which tensor, and from which place of its row. `width` null: one value, else a vector',
-      }),
-  })
-  .openapi('Model');
-
-type ModelView = z.output<typeof ModelSchema>;
 
 export interface ModelDependencies {
   readonly models: {
@@ -62,14 +14,6 @@ export interface ModelDependencies {
   };
   readonly registry: PredictorRegistry;
 }
-
-/** The query parameter of lists. */
-export const ARCHIVED_QUERY = z.object({
-  archived: z
-    .enum(['true', 'false'])
-    .optional()
-    .openapi({ description: '`true`: archived model versions are listed too' }),
-});
 
 /** Returns the versions that a list shows. Throws `invalid_input` for another value of `archived`. */
 export function listed(models: readonly ModelVersionRecord[], archived: string | undefined): ModelVersionRecord[] {
@@ -102,5 +46,17 @@ export function modelView(model: ModelVersionRecord): ModelView {
     parent: build === null ? null : String(build.parent),
     inputs: inputs.map(({ name, type, columns }) => ({ name, type, columns: [...columns] })),
     outputs: outputs.map(({ name, output, type, width, index }) => ({ name, output, type, width, index })),
+  };
+}
+
+/** With everything that decides its answers, and what its trial showed. */
+export function modelDetail(model: ModelVersionRecord): ModelDetailView {
+  const { query, rowByRow = false, metadata, parity } = model;
+  return {
+    ...modelView(model),
+    features: { ...query, columns: query.columns.map((column) => ({ ...column })) },
+    rowByRow,
+    metadata: metadata as ModelDetailView['metadata'],
+    parity: parity as ModelDetailView['parity'],
   };
 }

@@ -1,24 +1,14 @@
 /** PUT /v1/models/{predictor}/labels/{label}: a name that people use moves to a model version that passed its trial. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
+import { LabelMoveSchema, MovedLabelSchema } from '@tandem/wire/models';
+import { LabelPath } from '@tandem/wire/parameters';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { ModelDependencies } from './model-view.ts';
-import { VersionNumberSchema } from './version-number.ts';
 
-const BodySchema = z.strictObject({ version: VersionNumberSchema }).openapi('LabelMove');
-const BODY = { schema: BodySchema, example: { version: '2' } };
-
-const MovedSchema = z
-  .strictObject({
-    predictor: z.string(),
-    label: z.string(),
-    from: z.string().nullable().openapi({ description: 'The model version that had it; null: none' }),
-    to: z.string(),
-  })
-  .openapi('MovedLabel');
+const BODY = { schema: LabelMoveSchema, example: { version: '2' } };
 
 export function moveModelLabel({ models, registry }: ModelDependencies): Endpoint {
   return {
@@ -45,22 +35,15 @@ const route = createRoute({
   summary: 'Give a label to a model version',
   description: 'Nobody is served otherwise by it. `stable` and `candidate` are arms, which rollouts move.',
   request: {
-    params: z.object({
-      predictor: predictorParameter,
-      label: z.string().openapi({
-        param: { name: 'label', in: 'path' },
-        description: 'A lower-case letter, then at most 62 of a-z, 0-9, ., _ and -',
-        example: 'challenger',
-      }),
-    }),
-    body: { required: true, content: { 'application/json': { schema: BodySchema, example: BODY.example } } },
+    params: LabelPath,
+    body: { required: true, content: { 'application/json': { schema: LabelMoveSchema, example: BODY.example } } },
   },
   responses: {
     200: {
       description: 'It names this model version now',
       content: {
         'application/json': {
-          schema: MovedSchema,
+          schema: MovedLabelSchema,
           example: { predictor: 'repurchase', label: 'challenger', from: '1', to: '2' },
         },
       },

@@ -2,22 +2,22 @@
  * POST /v1/models/{predictor}/versions: another model version, tried on real users before it is kept, and served by nobody
  * until a rollout says so. Of a file that was uploaded, or with the file itself. Safe to repeat.
  */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import type { Push, PushVersion } from '@tandem/admission/push-version';
-import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
+import { FileSchema } from '@tandem/wire/documents';
+import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
+import { PredictorPath } from '@tandem/wire/parameters';
+import { noteText, type PushBody, PushQuery, PushSchema } from '@tandem/wire/pushes';
 import type { Context } from 'hono';
 import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { digestIn, readFileBody } from '../../http/file-headers.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { type ArtifactDependencies, otherFile } from '../artifacts/artifact-view.ts';
-import { ModelDetailSchema, modelDetail } from './model-detail.ts';
-import type { ModelDependencies } from './model-view.ts';
-import { noteText, PushSchema, pushOf } from './push-body.ts';
+import { type ModelDependencies, modelDetail } from './model-view.ts';
 
 export interface PushDependencies
   extends Pick<ModelDependencies, 'registry'>,
@@ -77,6 +77,19 @@ async function inJson(context: Context): Promise<Said> {
   return pushOf(await parseBody(context, BODY));
 }
 
+/** The body as the use case takes it, without who pushes what of. */
+function pushOf(body: PushBody): Said {
+  const { artifact, features, inputs, outputs, rowByRow, note, metrics, label, parent, build } = body;
+  return {
+    artifact,
+    settings: { features, inputs, outputs, rowByRow },
+    note,
+    metrics,
+    label,
+    build: parent === undefined || build === undefined ? undefined : { parent: Number(parent), kind: build },
+  };
+}
+
 /** The file itself: all else is as in the version that is served. */
 async function withFile({ artifacts, uploadRoom }: PushDependencies, { req }: Context): Promise<Said> {
   const digest = digestIn(req.header('content-digest'));
@@ -111,13 +124,13 @@ SQL the service runs: one select, read only, with the rights of the login of fea
 The same definition again is the same model version. One trial runs at a time: 503 \`overloaded\` says when to come back.
 With \`application/octet-stream\` the body is the file itself, its SHA-256 checked where \`Content-Digest\` names it.`,
   request: {
-    params: z.object({ predictor: predictorParameter }),
-    query: z.object({ note: z.string().optional(), label: z.string().optional() }),
+    params: PredictorPath,
+    query: PushQuery,
     body: {
       required: true,
       content: {
         'application/json': { schema: PushSchema, example: EXAMPLE },
-        'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) },
+        'application/octet-stream': { schema: FileSchema },
       },
     },
   },

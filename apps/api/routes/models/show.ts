@@ -1,15 +1,14 @@
 /** GET /v1/models/{predictor}/versions/{version}: one model version, with its query and the certificate of its trial. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
+import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
+import { ModelVersionPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { ModelDetailSchema, modelDetail } from './model-detail.ts';
-import type { ModelDependencies } from './model-view.ts';
-import { versionIn, versionParameter } from './version-number.ts';
+import { problems } from '../../http/problems.ts';
+import { type ModelDependencies, modelDetail } from './model-view.ts';
+import { versionIn } from './version-number.ts';
 
 export function showModel({ models, registry }: ModelDependencies): Endpoint {
   return {
@@ -33,7 +32,7 @@ const route = createRoute({
   path: '/v1/models/{predictor}/versions/{version}',
   tags: ['models'],
   summary: 'A model version',
-  request: { params: z.object({ predictor: predictorParameter, version: versionParameter }) },
+  request: { params: ModelVersionPath },
   responses: {
     200: {
       description: 'What decides its answers, and what its trial showed',

@@ -1,7 +1,8 @@
 /** GET /openapi.json: the description of this service, by OpenAPI 3.1. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { DocumentSchema } from '@tandem/wire/documents';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 /** @param text gives the document as JSON */
 export function showOpenApi(text: () => string): Endpoint {
@@ -29,7 +30,7 @@ const route = createRoute({
   responses: {
     200: {
       description: 'OpenAPI 3.1',
-      content: { 'application/json': { schema: z.record(z.string(), z.unknown()), example: { openapi: '3.1.0' } } },
+      content: { 'application/json': { schema: DocumentSchema, example: { openapi: '3.1.0' } } },
     },
     ...problems(),
   },

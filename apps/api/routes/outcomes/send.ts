@@ -1,17 +1,15 @@
 /** POST /v1/outcomes: what users did after they were served; all of a request are taken in, or none. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type KeyType, requireKeyType } from '@tandem/freshness/user-id';
 import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
 import type { Context } from 'hono';
 import { jsonBody, jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { parseOutcome } from './outcome.ts';
-import { OutcomeResultsSchema, OutcomeSchema, OutcomesSchema } from './outcome-schema.ts';
-
-const MAX_OUTCOMES = 1_000;
 
 export interface OutcomeDependencies {
   readonly outcomes: OutcomeStore;
@@ -104,7 +102,7 @@ const route = createRoute({
   request: {
     body: {
       required: true,
-      content: { 'application/json': { schema: z.union([OutcomesSchema, OutcomeSchema]) } },
+      content: { 'application/json': { schema: OutcomesBodySchema } },
     },
   },
   responses: {

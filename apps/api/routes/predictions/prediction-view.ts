@@ -1,50 +1,9 @@
 /** A prediction as the wire has it. */
-import { z } from '@hono/zod-openapi';
 import type { Answer, AnswerFrame, Reason, Rendering, Source } from '@tandem/freshness/answer';
 import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Count } from '@tandem/telemetry/series';
 import { weakETag } from '../../http/caching.ts';
-
-const value = z.union([z.number(), z.string(), z.boolean()]);
-
-export const PredictionSchema = z
-  .strictObject({
-    predictor: z.string(),
-    userId: z.string(),
-    prediction: z
-      .record(z.string(), z.union([value, z.array(value)]))
-      .openapi({ description: "A field for each of the model's outputs" }),
-    source: z.enum(['batch', 'live', 'stale', 'default']),
-    reason: z.enum([
-      'fresh',
-      'context_newer',
-      'missing',
-      'expired',
-      'version_changed',
-      'rolled_back',
-      'requested',
-      'features_failed',
-      'live_failed',
-      'features_unusable',
-      'output_unusable',
-      'live_timeout',
-      'overloaded',
-      'unverified',
-    ]),
-    modelVersion: z.string(),
-    variant: z.string(),
-    generation: z.string().nullable().openapi({ description: 'Null for an answer that no full run stored' }),
-    computedAt: z.iso.datetime().nullable().openapi({ description: 'Null for a default: nothing was computed' }),
-    ageSeconds: z.int().nullable(),
-    contextVersion: z.int().nullable().openapi({ description: "The user's; null where the database did not answer" }),
-    lastConcerningVersion: z.int().nullable().openapi({
-      description:
-        'The last of these that concerns this predictor: a prediction from an older one is not fresh. Null where `contextVersion` is',
-    }),
-    predictedFromContextVersion: z.int().nullable(),
-  })
-  .openapi('Prediction');
 
 export function predictionView(answer: ServedAnswer) {
   return {

@@ -2,36 +2,30 @@
  * POST /v1/predictions/{predictor}: predictions of up to 1,000 users, an answer or an error for each, in order. However
  * many they are, each store is asked once.
  */
-import { createRoute, z } from '@hono/zod-openapi';
-import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
+import { createRoute } from '@hono/zod-openapi';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';
+import { PredictorPath } from '@tandem/wire/parameters';
+import {
+  MAX_USERS,
+  PREDICTION_EXAMPLE,
+  PredictionsSchema,
+  ReadManyHeaders,
+  ReadManySchema,
+} from '@tandem/wire/predictions';
 import { parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
 import { toProblem } from '../../http/problem.ts';
-import { ProblemSchema, problems } from '../../http/problem-schema.ts';
-import { createPredictionCount, PredictionSchema, predictionView } from './prediction-view.ts';
+import { problems } from '../../http/problems.ts';
+import { createPredictionCount, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 
-const MAX_USERS = 1_000;
-
-const RequestSchema = z
-  .strictObject({
-    userIds: z
-      .array(z.string('a user id is a text'), 'an array of user ids')
-      .min(1, 'at least one user id')
-      .max(MAX_USERS, `at most ${MAX_USERS} user ids in one request`)
-      .openapi({ example: ['42', '43', '043'] }),
-  })
-  .openapi('ReadMany');
-
-const BODY = { schema: RequestSchema, example: { userIds: ['42', '43'] } };
+const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43'] } };
 
 export function readMany(dependencies: ReadDependencies): Endpoint {
   const { readPrediction, registry, metrics, servedReads, liveFailureLog } = dependencies;
@@ -131,8 +125,6 @@ function tokenOfOneUser(): RequestError {
   });
 }
 
-const ErrorItemSchema = z.strictObject({ userId: z.string(), error: ProblemSchema }).openapi('PredictionError');
-
 const route = createRoute({
   operationId: 'readPredictions',
   method: 'post',
@@ -141,16 +133,16 @@ const route = createRoute({
   summary: 'Predictions of many users',
   description: `Up to ${MAX_USERS} users; an answer or an error for each, in the order asked, duplicates included. \`Cache-Control\` is honoured as in a single read.`,
   request: {
-    params: z.object({ predictor: predictorParameter }),
-    headers: z.object({ 'cache-control': z.string().optional() }),
-    body: { required: true, content: { 'application/json': { schema: RequestSchema } } },
+    params: PredictorPath,
+    headers: ReadManyHeaders,
+    body: { required: true, content: { 'application/json': { schema: ReadManySchema } } },
   },
   responses: {
     200: {
       description: 'In the order of userIds',
       content: {
         'application/json': {
-          schema: z.strictObject({ results: z.array(z.union([PredictionSchema, ErrorItemSchema])) }),
+          schema: PredictionsSchema,
           example: {
             results: [
               PREDICTION_EXAMPLE,

@@ -4,8 +4,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createRoute, z } from '@hono/zod-openapi';
-import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
+import { createRoute } from '@hono/zod-openapi';
 import type { Answer } from '@tandem/freshness/answer';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -19,14 +18,15 @@ import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads
 import type { Shadow } from '@tandem/prediction/shadow/create-shadow';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
+import { PredictionPath } from '@tandem/wire/parameters';
+import { PREDICTION_EXAMPLE, PredictionHeaders, PredictionSchema, ReadHeaders } from '@tandem/wire/predictions';
 import { cacheStatus, checkIfMatch, matchesETag } from '../../http/caching.ts';
 import { createServing, type Endpoint, type ServeOptions } from '../../http/endpoint.ts';
-import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
 import { problemReply } from '../../http/problem.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { Caller } from '../../keys/access.ts';
 import type { LiveFailureLog } from './live-failure-log.ts';
-import { createPredictionCount, PredictionSchema, renderAnswer } from './prediction-view.ts';
+import { createPredictionCount, renderAnswer } from './prediction-view.ts';
 import { optionsFor, readOptions } from './read-options.ts';
 
 export interface ReadDependencies {
@@ -121,31 +121,14 @@ const route = createRoute({
   description:
     "The stored prediction while it is fresh, a live one where the user's context is fresher. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `min-fresh=N`, `max-stale[=N]`.",
   request: {
-    params: z.object({ predictor: predictorParameter, userId: userIdParameter }),
-    headers: z.object({
-      'cache-control': z.string().optional().openapi({ example: 'max-age=3600' }),
-      'if-match': z
-        .string()
-        .optional()
-        .openapi({ description: 'Only `*` holds: the tags of answers are weak', example: '*' }),
-      'if-none-match': z.string().optional().openapi({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
-      'prediction-min-context': z
-        .string()
-        .optional()
-        .openapi({ description: "An acknowledged event's contextToken", example: '9f2c4a1be07d3358.6' }),
-    }),
+    params: PredictionPath,
+    headers: ReadHeaders,
   },
   responses: {
     200: {
       description: 'The prediction, and how fresh it is',
       content: { 'application/json': { schema: PredictionSchema, example: PREDICTION_EXAMPLE } },
-      headers: z.object({
-        age: z.string().optional().openapi({ description: 'Seconds since it was computed', example: '31842' }),
-        etag: z.string().openapi({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
-        'cache-control': z.string().openapi({ example: 'private, no-cache' }),
-        'cache-status': z.string().openapi({ description: 'RFC 9211', example: 'tandem; hit; ttl=97758' }),
-        'server-timing': z.string().openapi({ example: 'read;dur=0.62' }),
-      }),
+      headers: PredictionHeaders,
     },
     304: { description: 'The answer named by If-None-Match still stands; it was checked like any other read' },
     ...problems(

@@ -1,12 +1,13 @@
 /** POST /v1/predictors/{predictor}/generations/{generation}/approve: what was held back is put in force after all. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
+import { GENERATION_EXAMPLE, GenerationSchema } from '@tandem/wire/generations';
+import { GenerationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';
-import { generationNumber, generationParameter } from './report-view.ts';
+import { problems } from '../../http/problems.ts';
+import { generationView } from './generation-view.ts';
+import { generationNumber } from './report-view.ts';
 import type { ShowReportDependencies } from './show-report.ts';
 
 export function approveGeneration({ reports, registry }: ShowReportDependencies): Endpoint {
@@ -32,7 +33,7 @@ const route = createRoute({
   summary: 'Put a generation in force that was held back',
   description:
     'Within 24 hours of its run; refused where a newer one is in force by then, or a rollback came between. To repeat it does no harm.',
-  request: { params: z.object({ predictor: predictorParameter, generation: generationParameter }) },
+  request: { params: GenerationPath },
   responses: {
     200: {
       description: 'In force from the next read on',

@@ -1,13 +1,14 @@
 /** GET /v1/predictors/{predictor}/generations: newest first. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import type { GenerationStore } from '@tandem/prediction/runs/run-store';
+import { GENERATION_EXAMPLE, GenerationsSchema } from '@tandem/wire/generations';
+import { PredictorPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';
+import { problems } from '../../http/problems.ts';
+import { generationView } from './generation-view.ts';
 
 export interface GenerationDependencies {
   readonly generations: Pick<GenerationStore, 'list' | 'rollBack' | 'stableVersions'>;
@@ -34,13 +35,13 @@ const route = createRoute({
   path: '/v1/predictors/{predictor}/generations',
   tags: ['predictors'],
   summary: "A predictor's generations",
-  request: { params: z.object({ predictor: predictorParameter }) },
+  request: { params: PredictorPath },
   responses: {
     200: {
       description: 'Newest first',
       content: {
         'application/json': {
-          schema: z.strictObject({ generations: z.array(GenerationSchema) }),
+          schema: GenerationsSchema,
           example: { generations: [GENERATION_EXAMPLE] },
         },
       },

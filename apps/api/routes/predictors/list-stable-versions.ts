@@ -1,25 +1,15 @@
 /** GET /v1/predictors/{predictor}/stable-versions: which model versions were stable, and when. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { StableVersion } from '@tandem/prediction/runs/run-store';
+import { LimitQuery } from '@tandem/wire/page';
+import { PredictorPath } from '@tandem/wire/parameters';
+import { STABLE_VERSIONS_EXAMPLE, StableVersionsSchema, type StableVersionView } from '@tandem/wire/predictors';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { limitOf, limitQuery } from '../../http/page-query.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { limitOf } from '../../http/page-query.ts';
+import { problems } from '../../http/problems.ts';
 import type { GenerationDependencies } from './list-generations.ts';
-
-const StableVersionSchema = z
-  .strictObject({
-    modelVersion: z.string(),
-    since: z.iso.datetime(),
-    until: z.iso.datetime().nullable().openapi({ description: 'null: it is stable now' }),
-    generation: z
-      .string()
-      .nullable()
-      .openapi({ description: 'The kept generation that a rollback to this version returns to; null if none is kept' }),
-  })
-  .openapi('StableVersion');
 
 export function listStableVersions({ generations, registry }: GenerationDependencies): Endpoint {
   return {
@@ -36,7 +26,7 @@ export function listStableVersions({ generations, registry }: GenerationDependen
   };
 }
 
-function viewOf({ modelNumber, since, until, generationNumber }: StableVersion): z.output<typeof StableVersionSchema> {
+function viewOf({ modelNumber, since, until, generationNumber }: StableVersion): StableVersionView {
   return {
     modelVersion: String(modelNumber),
     since: since.toISOString(),
@@ -44,11 +34,6 @@ function viewOf({ modelNumber, since, until, generationNumber }: StableVersion):
     generation: generationNumber === null ? null : String(generationNumber),
   };
 }
-
-const EXAMPLE = [
-  { modelVersion: '2', since: '2026-11-24T02:10:00.120Z', until: null, generation: '17' },
-  { modelVersion: '1', since: '2026-10-02T08:11:47.530Z', until: '2026-11-24T02:10:00.120Z', generation: '15' },
-];
 
 const route = createRoute({
   operationId: 'listStableVersions',
@@ -58,14 +43,14 @@ const route = createRoute({
   summary: 'The model versions that were stable, newest first',
   description:
     'One entry for each period in which the stable arm served one model version. `tandem version rollback` without a target returns to the newest entry of another version.',
-  request: { params: z.object({ predictor: predictorParameter }), query: z.object({ limit: limitQuery }) },
+  request: { params: PredictorPath, query: LimitQuery },
   responses: {
     200: {
       description: 'Newest first',
       content: {
         'application/json': {
-          schema: z.strictObject({ versions: z.array(StableVersionSchema) }),
-          example: { versions: EXAMPLE },
+          schema: StableVersionsSchema,
+          example: { versions: STABLE_VERSIONS_EXAMPLE },
         },
       },
     },

@@ -1,9 +1,10 @@
 /** GET /v1/predictors: those that are adopted, by name. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { PREDICTOR_EXAMPLE, PredictorsSchema } from '@tandem/wire/predictors';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { PREDICTOR_EXAMPLE, type PredictorDependencies, PredictorSchema, predictorView } from './predictor-view.ts';
+import { problems } from '../../http/problems.ts';
+import { type PredictorDependencies, predictorView } from './predictor-view.ts';
 
 export function listPredictors({ registry, authority }: PredictorDependencies): Endpoint {
   return {
@@ -30,7 +31,7 @@ const route = createRoute({
       description: 'By name',
       content: {
         'application/json': {
-          schema: z.strictObject({ predictors: z.array(PredictorSchema) }),
+          schema: PredictorsSchema,
           example: { predictors: [PREDICTOR_EXAMPLE] },
         },
       },

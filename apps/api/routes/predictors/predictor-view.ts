@@ -1,60 +1,9 @@
 /** A predictor as the wire has it: its policies, and who is served what. */
-import { z } from '@hono/zod-openapi';
 import { type Assignment, type Authority, type Certificate, UNTOUCHED } from '@tandem/freshness/certificate';
 import { judge } from '@tandem/freshness/judge';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
-
-export const PredictorSchema = z
-  .strictObject({
-    name: z.string(),
-    keyType: z.enum(['int8', 'uuid', 'text']).openapi({ description: 'The type of user ids' }),
-    modelVersion: z.string().nullable().openapi({ description: 'The one in force' }),
-    variant: z.string().nullable(),
-    generation: z.string().nullable().openapi({ description: 'The one in force; null before the first full run' }),
-    generationExpired: z
-      .boolean()
-      .nullable()
-      .openapi({ description: "Whether its oldest predictions are older than maxAge, on the database's clock" }),
-    overlayFloor: z.int().nullable(),
-    rolloutRevision: z.int().nullable(),
-    expiresFrom: z.iso.datetime().nullable().openapi({ description: 'Since a rollback, expiry counts from here' }),
-    freshness: z.strictObject({
-      maxAgeSeconds: z.number().nullable(),
-      live: z.boolean(),
-      liveTimeoutMs: z.number(),
-      onLiveFailure: z.enum(['stale', 'default', 'error']),
-      unverified: z.boolean(),
-      default: z.record(z.string(), z.unknown()).nullable(),
-      events: z.array(z.string()),
-    }),
-    batch: z.strictObject({ schedule: z.string().nullable(), chunkSize: z.int(), minCoverage: z.number() }),
-  })
-  .openapi('Predictor');
-
-type PredictorView = z.output<typeof PredictorSchema>;
-
-export const PREDICTOR_EXAMPLE: PredictorView = {
-  name: 'repurchase',
-  keyType: 'int8',
-  modelVersion: '2',
-  variant: 'stable',
-  generation: '17',
-  generationExpired: false,
-  overlayFloor: 0,
-  rolloutRevision: 18,
-  expiresFrom: null,
-  freshness: {
-    maxAgeSeconds: 129_600,
-    live: true,
-    liveTimeoutMs: 50,
-    onLiveFailure: 'stale',
-    unverified: true,
-    default: { score: 0.2 },
-    events: ['order.*'],
-  },
-  batch: { schedule: '0 2 * * *', chunkSize: 5_000, minCoverage: 0.95 },
-};
+import type { PredictorView } from '@tandem/wire/predictors';
 
 /** Port: the predictors that are adopted. */
 export interface PredictorRegistry extends Registry {

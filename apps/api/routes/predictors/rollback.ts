@@ -1,31 +1,15 @@
 /** POST /v1/predictors/{predictor}/rollback: an older generation is in force again on the next read, nothing recomputed. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
+import { GENERATION_EXAMPLE, RollbackSchema, RolledBackSchema } from '@tandem/wire/generations';
+import { PredictorPath } from '@tandem/wire/parameters';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';
+import { problems } from '../../http/problems.ts';
+import { generationView } from './generation-view.ts';
 import type { GenerationDependencies } from './list-generations.ts';
 
-const RequestSchema = z
-  .strictObject({
-    to: z
-      .string("a generation's number, as text")
-      .regex(/^[1-9][0-9]{0,8}$/, "a generation's number, as text")
-      .optional()
-      .openapi({
-        description: 'Default: the last generation that the stable arm served before the current one',
-        example: '16',
-      }),
-    force: z
-      .boolean()
-      .default(false)
-      .openapi({ description: 'Whether the generation may be of a model version that has never been stable' }),
-  })
-  .openapi('Rollback');
-
-const BODY = { schema: RequestSchema, example: { to: '16' }, optional: true };
+const BODY = { schema: RollbackSchema, example: { to: '16' }, optional: true };
 
 export function rollBack({ generations, registry }: GenerationDependencies): Endpoint {
   return {
@@ -55,15 +39,15 @@ const route = createRoute({
   tags: ['predictors'],
   summary: 'Return to an older generation',
   request: {
-    params: z.object({ predictor: predictorParameter }),
-    body: { required: false, content: { 'application/json': { schema: RequestSchema } } },
+    params: PredictorPath,
+    body: { required: false, content: { 'application/json': { schema: RollbackSchema } } },
   },
   responses: {
     200: {
       description: 'In force from the next read on',
       content: {
         'application/json': {
-          schema: z.strictObject({ from: z.union([GenerationSchema, z.null()]), to: GenerationSchema }),
+          schema: RolledBackSchema,
           example: {
             from: { ...GENERATION_EXAMPLE, inForce: false },
             to: { ...GENERATION_EXAMPLE, generation: '16', runId: '0199b0ae-1c22-7d04-8a51-7f2b5d1c9e02' },

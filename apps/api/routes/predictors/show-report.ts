@@ -1,19 +1,13 @@
 /** GET /v1/predictors/{predictor}/generations/{generation}/report: how it differs from what was served before it. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { GENERATION_REPORT_EXAMPLE } from '@tandem/client/generation-report';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
+import { GENERATION_REPORT_EXAMPLE, GenerationReportSchema } from '@tandem/wire/generation-report';
+import { GenerationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import {
-  generationNumber,
-  generationParameter,
-  type ReportDependencies,
-  ReportSchema,
-  reportView,
-} from './report-view.ts';
+import { problems } from '../../http/problems.ts';
+import { generationNumber, type ReportDependencies, reportView } from './report-view.ts';
 
 export interface ShowReportDependencies extends ReportDependencies {
   readonly registry: Pick<Registry, 'predictor'>;
@@ -43,11 +37,11 @@ const route = createRoute({
   summary: 'How a generation differs from the one served before it',
   description:
     'Made when its run has scored everybody, before it is put in force: coverage, shift of each output, flips of the decision, the users who moved furthest, and segments. `newest` in place of a number: the newest that has a report.',
-  request: { params: z.object({ predictor: predictorParameter, generation: generationParameter }) },
+  request: { params: GenerationPath },
   responses: {
     200: {
       description: 'As it was compared then',
-      content: { 'application/json': { schema: ReportSchema, example: GENERATION_REPORT_EXAMPLE } },
+      content: { 'application/json': { schema: GenerationReportSchema, example: GENERATION_REPORT_EXAMPLE } },
     },
     ...problems('unknown_predictor', 'unknown_generation', 'unavailable'),
   },

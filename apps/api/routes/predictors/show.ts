@@ -1,11 +1,12 @@
 /** GET /v1/predictors/{predictor}: its policies, and the model version and generation in force. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
+import { PredictorPath } from '@tandem/wire/parameters';
+import { PREDICTOR_EXAMPLE, PredictorSchema } from '@tandem/wire/predictors';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { PREDICTOR_EXAMPLE, type PredictorDependencies, PredictorSchema, predictorView } from './predictor-view.ts';
+import { problems } from '../../http/problems.ts';
+import { type PredictorDependencies, predictorView } from './predictor-view.ts';
 
 export function showPredictor({ registry, authority }: PredictorDependencies): Endpoint {
   return {
@@ -29,7 +30,7 @@ const route = createRoute({
   path: '/v1/predictors/{predictor}',
   tags: ['predictors'],
   summary: 'One predictor',
-  request: { params: z.object({ predictor: predictorParameter }) },
+  request: { params: PredictorPath },
   responses: {
     200: {
       description: 'The predictor',

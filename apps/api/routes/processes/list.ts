@@ -1,33 +1,10 @@
 /** GET /v1/processes: the live processes, and which model versions each of them has loaded. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { PROCESS_EXAMPLE } from '@tandem/client/wire-examples';
+import { createRoute } from '@hono/zod-openapi';
 import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
+import { PROCESS_EXAMPLE, ProcessesSchema, type ProcessView } from '@tandem/wire/processes';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-
-const ProcessSchema = z
-  .strictObject({
-    id: z.uuid().openapi({ description: 'Another at each start' }),
-    kind: z.enum(['api', 'worker']),
-    host: z.string(),
-    pid: z.int(),
-    release: z.string(),
-    startedAt: z.iso.datetime(),
-    seenAt: z.iso.datetime().openapi({ description: 'When it was heard of last, on the clock of Postgres' }),
-    models: z
-      .array(
-        z.strictObject({
-          predictor: z.string(),
-          modelVersion: z.string(),
-          state: z.enum(['loading', 'ready', 'failed']),
-          error: z.string().nullable().openapi({ description: 'Why it failed' }),
-          since: z.iso.datetime(),
-        }),
-      )
-      .openapi({ description: 'What it keeps loaded: the versions of all arms, also of rollouts that are prepared' }),
-  })
-  .openapi('Process');
+import { problems } from '../../http/problems.ts';
 
 export interface ProcessDependencies {
   /** Port: the live processes, oldest first. */
@@ -43,7 +20,7 @@ export function listProcesses({ listProcesses }: ProcessDependencies): Endpoint 
   };
 }
 
-function viewOf({ startedAt, seenAt, versions, ...process }: LiveProcess): z.output<typeof ProcessSchema> {
+function viewOf({ startedAt, seenAt, versions, ...process }: LiveProcess): ProcessView {
   return {
     ...process,
     startedAt: startedAt.toISOString(),
@@ -67,7 +44,7 @@ const route = createRoute({
       description: 'The one that lives for longest first',
       content: {
         'application/json': {
-          schema: z.strictObject({ processes: z.array(ProcessSchema) }),
+          schema: ProcessesSchema,
           example: { processes: [PROCESS_EXAMPLE] },
         },
       },

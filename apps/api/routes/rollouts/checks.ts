@@ -1,12 +1,14 @@
 /** GET /v1/rollouts/{id}/checks: what each look of the analysis found, and whether it moved anything. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import type { KeptCheck } from '@tandem/offline-store/rollouts/rollout-checks';
+import { LimitQuery } from '@tandem/wire/page';
+import { RolloutPath } from '@tandem/wire/parameters';
+import { JUDGEMENT_EXAMPLE, RolloutChecksSchema } from '@tandem/wire/rollout-report';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { limitOf, limitQuery } from '../../http/page-query.ts';
-import { rolloutIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { JUDGEMENT_EXAMPLE, JudgementSchema, judgementView } from './judgement-schema.ts';
+import { limitOf } from '../../http/page-query.ts';
+import { problems } from '../../http/problems.ts';
+import { judgementView } from './report-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 
@@ -14,19 +16,6 @@ export interface CheckDependencies extends Pick<RolloutDependencies, 'rollouts'>
   /** Newest first. */
   listChecks(rolloutId: string, limit: number): Promise<readonly KeptCheck[]>;
 }
-
-const ChecksSchema = z.strictObject({
-  checks: z.array(
-    z
-      .strictObject({
-        at: z.iso.datetime(),
-        step: z.int(),
-        applied: z.boolean().openapi({ description: 'Whether it moved the rollout' }),
-        judgement: JudgementSchema,
-      })
-      .openapi('RolloutCheck'),
-  ),
-});
 
 export function listRolloutChecks({ rollouts, listChecks }: CheckDependencies): Endpoint {
   return {
@@ -57,15 +46,15 @@ const route = createRoute({
   tags: ['rollouts'],
   summary: 'What the analysis found, newest first',
   request: {
-    params: z.object({ id: rolloutIdParameter }),
-    query: z.object({ limit: limitQuery }),
+    params: RolloutPath,
+    query: LimitQuery,
   },
   responses: {
     200: {
       description: 'Looks',
       content: {
         'application/json': {
-          schema: ChecksSchema,
+          schema: RolloutChecksSchema,
           example: {
             checks: [{ at: '2026-11-24T02:11:00.000Z', step: 1, applied: false, judgement: JUDGEMENT_EXAMPLE }],
           },

@@ -1,12 +1,14 @@
 /** GET /v1/rollouts: newest first, in pages. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
+import { PAGE_QUERY, UuidPageQuery } from '@tandem/wire/page';
+import { ROLLOUT_EXAMPLE, RolloutPageSchema } from '@tandem/wire/rollouts';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { pageIn, pageOf } from '../../http/page-query.ts';
+import { problems } from '../../http/problems.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
-import { isRolloutId, ROLLOUT_EXAMPLE, RolloutSchema, rolloutView } from './rollout-view.ts';
+import { isRolloutId, rolloutView } from './rollout-view.ts';
 
 export function listRollouts({ rollouts, registry }: RolloutDependencies): Endpoint {
   return {
@@ -31,13 +33,13 @@ const route = createRoute({
   path: '/v1/rollouts',
   tags: ['rollouts'],
   summary: 'Rollouts, newest first',
-  request: { query: pageQuery(z.uuid()) },
+  request: { query: UuidPageQuery },
   responses: {
     200: {
       description: 'A page',
       content: {
         'application/json': {
-          schema: z.strictObject({ rollouts: z.array(RolloutSchema), next: z.uuid().nullable() }),
+          schema: RolloutPageSchema,
           example: { rollouts: [ROLLOUT_EXAMPLE], next: null },
         },
       },

@@ -1,5 +1,5 @@
+import type { RolloutView } from '@tandem/wire/rollouts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RolloutView } from './rollout-view.ts';
 import { createRolloutsApi, type RolloutsApi } from './rollouts-api.fixture.ts';
 
 let api: RolloutsApi;

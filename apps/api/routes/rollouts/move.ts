@@ -2,41 +2,29 @@
  * POST /v1/rollouts/{id}/advance, hold, resume, promote, abort, end: what a person does to a rollout. From the answer on
  * every read that begins is served by it, on every process.
  */
-import { createRoute, z } from '@hono/zod-openapi';
-import type { Rollout } from '@tandem/freshness/rollout';
-import { CANDIDATE } from '@tandem/freshness/rollout';
+import { createRoute } from '@hono/zod-openapi';
+import { CANDIDATE, type Rollout } from '@tandem/freshness/rollout';
 import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
+import { RolloutPath } from '@tandem/wire/parameters';
+import {
+  MoveRolloutSchema,
+  type PromoteRolloutBody,
+  PromoteRolloutSchema,
+  ROLLOUT_EXAMPLE,
+  RolloutSchema,
+} from '@tandem/wire/rollouts';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { rolloutIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
-import { ROLLOUT_EXAMPLE, RolloutSchema, requireRollout, rolloutView } from './rollout-view.ts';
-
-const reason = z
-  .string()
-  .min(1)
-  .max(500)
-  .optional()
-  .openapi({ description: 'For the audit', example: 'support asked for it' });
-const MoveSchema = z.strictObject({ reason }).openapi('MoveRollout');
-const PromoteSchema = z
-  .strictObject({
-    reason,
-    variant: z
-      .string()
-      .max(63)
-      .default(CANDIDATE)
-      .openapi({ description: 'The arm that becomes the stable one', example: CANDIDATE }),
-  })
-  .openapi('PromoteRollout');
+import { requireRollout, rolloutView } from './rollout-view.ts';
 
 const EXAMPLE = { reason: 'support asked for it' };
 /** Only to promote names an arm: elsewhere it would have no effect. */
 const formOf = ({ verb }: MoveKind) =>
   verb === 'promote'
-    ? { schema: PromoteSchema, example: EXAMPLE, optional: true }
-    : { schema: MoveSchema, example: EXAMPLE, optional: true };
+    ? { schema: PromoteRolloutSchema, example: EXAMPLE, optional: true }
+    : { schema: MoveRolloutSchema, example: EXAMPLE, optional: true };
 
 interface MoveKind {
   readonly verb: string;
@@ -102,7 +90,10 @@ function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind): Endpoi
     scope: 'rollouts:admin',
     produces: 'application/json',
     async handle(context, event, { actor }) {
-      const asked: z.output<typeof PromoteSchema> = { variant: CANDIDATE, ...(await parseBody(context, formOf(kind))) };
+      const asked: PromoteRolloutBody = {
+        variant: CANDIDATE,
+        ...(await parseBody(context, formOf(kind))),
+      };
       const { reason = `${kind.verb} asked for`, variant } = asked;
       const { id, predictor } = await requireRollout(rollouts, context.req.param('id') ?? '');
       const moved = await kind.move(rollouts, id, { actor, reason }, variant);
@@ -121,7 +112,7 @@ function routeOf(kind: MoveKind) {
     tags: ['rollouts'],
     summary,
     request: {
-      params: z.object({ id: rolloutIdParameter }),
+      params: RolloutPath,
       body: { required: false, content: { 'application/json': { schema: formOf(kind).schema } } },
     },
     responses: {

@@ -1,22 +1,14 @@
 /** PUT and DELETE /v1/rollouts/{id}/overrides/{userId}: a user is put into an arm by hand, to see what it answers. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { RolloutPath, RolloutUserPath } from '@tandem/wire/parameters';
+import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { rolloutIdParameter, userIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 
-const OverrideSchema = z
-  .strictObject({ variant: z.string().max(63).openapi({ example: 'candidate' }) })
-  .openapi('ArmOverride');
-const OverridesSchema = z
-  .strictObject({
-    overrides: z.array(z.strictObject({ userId: z.string(), variant: z.string() }).openapi('OverriddenUser')),
-  })
-  .openapi('ArmOverrides');
-const EXAMPLE = { overrides: [{ userId: '42', variant: 'candidate' }] };
-const BODY = { schema: OverrideSchema, example: { variant: 'candidate' } } as const;
+const BODY = { schema: ArmOverrideSchema, example: { variant: 'candidate' } } as const;
 
 export function overrideArms({ rollouts }: RolloutDependencies): readonly Endpoint[] {
   const all = async (id: string) => {
@@ -59,7 +51,7 @@ export function overrideArms({ rollouts }: RolloutDependencies): readonly Endpoi
 const answers = {
   200: {
     description: 'All users who are in an arm by hand',
-    content: { 'application/json': { schema: OverridesSchema, example: EXAMPLE } },
+    content: { 'application/json': { schema: ArmOverridesSchema, example: ARM_OVERRIDES_EXAMPLE } },
   },
 };
 
@@ -69,7 +61,7 @@ const LIST = createRoute({
   path: '/v1/rollouts/{id}/overrides',
   tags: ['rollouts'],
   summary: 'Users who are in an arm by hand',
-  request: { params: z.object({ id: rolloutIdParameter }) },
+  request: { params: RolloutPath },
   responses: { ...answers, ...problems('unknown_rollout', 'unavailable') },
 });
 
@@ -81,8 +73,8 @@ const PUT = createRoute({
   summary: 'Put a user into an arm',
   description: 'From the answer on; such users are served, and not counted in any analysis. At most 1,000 of them.',
   request: {
-    params: z.object({ id: rolloutIdParameter, userId: userIdParameter }),
-    body: { required: true, content: { 'application/json': { schema: OverrideSchema } } },
+    params: RolloutUserPath,
+    body: { required: true, content: { 'application/json': { schema: ArmOverrideSchema } } },
   },
   responses: {
     ...answers,
@@ -103,6 +95,6 @@ const DELETE = createRoute({
   path: '/v1/rollouts/{id}/overrides/{userId}',
   tags: ['rollouts'],
   summary: 'Leave a user to their bucket again',
-  request: { params: z.object({ id: rolloutIdParameter, userId: userIdParameter }) },
+  request: { params: RolloutUserPath },
   responses: { ...answers, ...problems('unknown_rollout', 'rollout_conflict', 'invalid_input', 'unavailable') },
 });

@@ -1,76 +1,13 @@
 /** A rollout's report as the wire has it. */
-import { z } from '@hono/zod-openapi';
+import type { Judgement } from '@tandem/experiment/verdict/rollout-figures';
 import type { RolloutReport } from '@tandem/prediction/rollouts/rollout-figures';
-import { JUDGEMENT_EXAMPLE, JudgementSchema, judgementView } from './judgement-schema.ts';
-import { ROLLOUT_EXAMPLE, RolloutSchema, type RolloutView } from './rollout-view.ts';
+import type { JudgementView, RolloutReportView } from '@tandem/wire/rollout-report';
+import type { RolloutView } from '@tandem/wire/rollouts';
 
-const ArmSchema = z.strictObject({
-  variant: z.string(),
-  users: z.int(),
-  reads: z.int(),
-  errors: z.int(),
-  slow: z.int(),
-  sources: z.record(z.string(), z.int()).openapi({ description: 'Reads by the answer’s source' }),
-});
-const MeanSchema = z.strictObject({ users: z.int(), mean: z.number() });
-const EstimateSchema = z.strictObject({ estimate: z.number(), lower: z.number(), upper: z.number() }).nullable();
-
-const CONCLUSION_EXAMPLE = 'order: b is better than stable: +25 %';
-
-const OutcomeSchema = z.strictObject({
-  name: z.string(),
-  variant: z.string(),
-  stable: MeanSchema.openapi({ description: 'Of users whose window is over' }),
-  arm: MeanSchema,
-  difference: EstimateSchema.openapi({ description: 'The interval holds at every look; null where nothing varies' }),
-  relative: EstimateSchema.openapi({
-    description: 'The same difference as a share of the stable mean; null where that may be 0',
-  }),
-  pValue: z.number().openapi({ description: 'Against "no difference", valid at every look' }),
-  eValue: z.number(),
-  sofar: z.strictObject({ stable: MeanSchema, arm: MeanSchema }).openapi({ description: 'Of all users: no test' }),
-  moreDays: z
-    .number()
-    .nullable()
-    .openapi({ description: 'Until the minimum effect would be found; null where the stable mean may be 0' }),
-  usersNeeded: z.number().nullable(),
-  conclusion: z
-    .strictObject({
-      kind: z.enum(['better', 'worse', 'no_difference', 'undecided', 'no_data']),
-      text: z.string().openapi({ description: 'For people', example: CONCLUSION_EXAMPLE }),
-    })
-    .openapi({ description: 'What follows, from the same interval: `no_difference` is none above `minimumEffect`' }),
-  detectableEffect: z.number().nullable().openapi({ description: 'Relative: what the users seen so far would find' }),
-});
-
-export const ReportSchema = z
-  .strictObject({
-    rollout: RolloutSchema,
-    elapsedSeconds: z.number().openapi({ description: 'Since the step began' }),
-    arms: z.array(ArmSchema),
-    judgement: JudgementSchema,
-    outcomes: z.array(OutcomeSchema),
-    multipleExposures: z.int(),
-    newUsers: z.array(z.strictObject({ day: z.string(), users: z.int() })),
-  })
-  .openapi('RolloutReport');
-
-export type ReportView = z.output<typeof ReportSchema>;
-
-export const REPORT_EXAMPLE: ReportView = {
-  rollout: ROLLOUT_EXAMPLE,
-  elapsedSeconds: 600,
-  arms: [
-    { variant: 'stable', users: 9512, reads: 20114, errors: 3, slow: 12, sources: { batch: 20011, live: 103 } },
-    { variant: 'candidate', users: 488, reads: 1040, errors: 0, slow: 1, sources: { batch: 1034, live: 6 } },
-  ],
-  judgement: JUDGEMENT_EXAMPLE,
-  outcomes: [],
-  multipleExposures: 0,
-  newUsers: [{ day: '2026-11-24', users: 10_000 }],
-};
-
-export function reportView(rollout: RolloutView, { figures, judgement, outcomes, ...rest }: RolloutReport): ReportView {
+export function reportView(
+  rollout: RolloutView,
+  { figures, judgement, outcomes, ...rest }: RolloutReport,
+): RolloutReportView {
   return {
     rollout,
     elapsedSeconds: figures.elapsedMs / 1_000,
@@ -88,4 +25,8 @@ export function reportView(rollout: RolloutView, { figures, judgement, outcomes,
     multipleExposures: rest.multipleExposures,
     newUsers: [...rest.newUsers],
   };
+}
+
+export function judgementView({ checks, ...rest }: Judgement): JudgementView {
+  return { ...rest, checks: checks.map(({ figures, ...check }) => ({ ...check, figures: { ...figures } })) };
 }

@@ -1,6 +1,6 @@
 import { analyseRollouts } from '@tandem/prediction/rollouts/analyse-rollouts';
+import type { RolloutReportView } from '@tandem/wire/rollout-report';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ReportView } from './report-view.ts';
 import { createRolloutsApi, type RolloutsApi } from './rollouts-api.fixture.ts';
 
 let api: RolloutsApi;
@@ -14,7 +14,7 @@ const ANALYSIS = { minUsers: 100, minStep: '1ms', interval: '1ms', slowShare: nu
 const report = async (id: string) => {
   const response = await api.get(`/v1/rollouts/${id}/report`);
   expect(response.status).toBe(200);
-  return (await response.json()) as ReportView;
+  return (await response.json()) as RolloutReportView;
 };
 const analyse = () =>
   analyseRollouts({ rollouts: api.dependencies.app.rollouts, checks: api.dependencies.app.rolloutChecks as never });

@@ -1,13 +1,14 @@
 /** GET /v1/rollouts/{id}/report: what was served in each arm, what users did afterwards, and what follows from it now. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import type { RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
 import { analysisOf, reportOf } from '@tandem/prediction/rollouts/rollout-figures';
+import { RolloutPath } from '@tandem/wire/parameters';
+import { ROLLOUT_REPORT_EXAMPLE, RolloutReportSchema } from '@tandem/wire/rollout-report';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { rolloutIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { REPORT_EXAMPLE, ReportSchema, reportView } from './report-view.ts';
+import { problems } from '../../http/problems.ts';
+import { reportView } from './report-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
@@ -43,11 +44,11 @@ const route = createRoute({
   summary: 'Figures, verdict and outcomes of a rollout, now',
   description:
     'Of the step that it is in. The tests are sequential: they hold however often one looks. `checks` says what each found, in words too.',
-  request: { params: z.object({ id: rolloutIdParameter }) },
+  request: { params: RolloutPath },
   responses: {
     200: {
       description: 'The report',
-      content: { 'application/json': { schema: ReportSchema, example: REPORT_EXAMPLE } },
+      content: { 'application/json': { schema: RolloutReportSchema, example: ROLLOUT_REPORT_EXAMPLE } },
     },
     ...problems('unknown_rollout', 'rollout_conflict', 'unavailable'),
   },

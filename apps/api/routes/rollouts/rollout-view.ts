@@ -1,58 +1,9 @@
 /** A rollout as the wire has it. */
-import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Rollout } from '@tandem/freshness/rollout';
 import type { RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
-import { PLAN_EXAMPLE, planView, RolloutPlanSchema } from './plan-schema.ts';
-
-export const RolloutSchema = z
-  .strictObject({
-    id: z.uuid(),
-    predictor: z.string(),
-    rollout: z.string().openapi({ description: 'Its number, of its predictor' }),
-    kind: z.enum(['canary', 'shadow', 'ab']),
-    state: z.enum(['preparing', 'running', 'held', 'promoted', 'aborted', 'ended']),
-    reason: z.string().openapi({ description: 'Why it is in its state; while it is preparing, what it waits for' }),
-    step: z.int().openapi({ description: 'Of a canary: which of its steps, from 0' }),
-    percent: z.number().openapi({ description: 'Of the users, who are served from another arm than the stable one' }),
-    stepStartedAt: z.iso.datetime().nullable(),
-    arms: z.array(
-      z.strictObject({
-        variant: z.string(),
-        modelVersion: z.string(),
-        generation: z.string().nullable(),
-        percent: z.number(),
-        firstBucket: z.int().openapi({ description: 'Its users are those of the buckets from here' }),
-        endBucket: z.int().openapi({ description: 'to here, which is not its own' }),
-      }),
-    ),
-    salt: z.string().openapi({ description: 'A user’s bucket of 10,000 is a hash of it and the id' }),
-    plan: RolloutPlanSchema,
-    createdBy: z.string(),
-    createdAt: z.iso.datetime(),
-    endedAt: z.iso.datetime().nullable(),
-  })
-  .openapi('Rollout');
-
-export type RolloutView = z.output<typeof RolloutSchema>;
-
-export const ROLLOUT_EXAMPLE: RolloutView = {
-  id: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22',
-  predictor: 'repurchase',
-  rollout: '3',
-  kind: 'canary',
-  state: 'running',
-  reason: 'step 1 of 5 passed: all guardrails hold',
-  step: 1,
-  percent: 5,
-  stepStartedAt: '2026-11-24T02:10:00.120Z',
-  arms: [{ variant: 'candidate', modelVersion: '3', generation: '18', percent: 5, firstBucket: 0, endBucket: 500 }],
-  salt: '0199b5d4-6f0e-4c3a-9d6e-0d4a6f3f2c23',
-  plan: PLAN_EXAMPLE,
-  createdBy: 'key:deploy',
-  createdAt: '2026-11-24T02:00:00.000Z',
-  endedAt: null,
-};
+import type { RolloutView } from '@tandem/wire/rollouts';
+import { planView } from './plan-view.ts';
 
 export function rolloutView(rollout: Rollout): RolloutView {
   const { id, predictor, number, kind, state, reason, step, stepStartedAt, createdBy, createdAt, endedAt } = rollout;

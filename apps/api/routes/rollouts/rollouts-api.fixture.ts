@@ -5,9 +5,9 @@ import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
 import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
 import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
 import { linearModel } from '@tandem/testing/onnx-models';
+import type { RolloutView } from '@tandem/wire/rollouts';
 import { expect } from 'vitest';
 import { createTestApi, repurchase, type TestApi } from '../../api.fixture.ts';
-import type { RolloutView } from './rollout-view.ts';
 
 export interface RolloutsApi extends TestApi {
   send(method: string, path: string, body?: unknown): Promise<Response>;

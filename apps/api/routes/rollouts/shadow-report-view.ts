@@ -1,74 +1,8 @@
 /** What a shadow found, as the wire has it. */
-import { z } from '@hono/zod-openapi';
-import type { ShadowReport as WireReport } from '@tandem/client/shadow-report';
+import type { ShadowReport as WireReport } from '@tandem/client/wire';
 import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';
-
-const ratio = z.number().nullable();
-
-const COMPARISONS = {
-  compared: z.int(),
-  differentShare: ratio.openapi({ description: 'The share of answers that differ at all' }),
-  meanDelta: ratio.openapi({ description: 'Of candidate minus served' }),
-  deviation: ratio,
-  largestDelta: ratio,
-  deltas: z
-    .array(z.strictObject({ from: z.number().nullable(), to: z.number().nullable(), answers: z.int() }))
-    .openapi({ description: 'Classes of differences, from the most negative one; null: without a bound' }),
-  flips: z
-    .strictObject({
-      up: z.int(),
-      down: z.int(),
-      rate: ratio,
-      interval: z.strictObject({ low: z.number(), high: z.number() }).openapi({ description: 'Of the rate, at 95 %' }),
-    })
-    .nullable()
-    .openapi({ description: 'Decisions that the candidate would have made otherwise; null: no threshold is declared' }),
-};
-
-const LatenciesSchema = z.array(
-  z.strictObject({ toMs: z.number().nullable(), users: z.int() }).openapi('LatencyClass'),
-);
-
-export const ShadowReportSchema = z
-  .strictObject({
-    rolloutId: z.uuid(),
-    predictor: z.string(),
-    state: z.string(),
-    modelVersion: z.string().openapi({ description: "The candidate's" }),
-    share: z.number(),
-    processes: z.int(),
-    updatedAt: z.iso.datetime().nullable(),
-    decision: z.strictObject({ output: z.string(), threshold: z.number() }).nullable(),
-    outcomes: z.record(z.string(), z.int()).openapi({
-      description: 'Served answers of users who are shadowed, by what became of them: `compared`, or why not',
-    }),
-    everybody: z.strictObject(COMPARISONS),
-    segments: z.array(z.strictObject({ feature: z.string(), value: z.string().nullable(), ...COMPARISONS })),
-    joint: z
-      .array(z.array(z.int()))
-      .nullable()
-      .openapi({ description: "For each of 20 classes of served scores, the candidate's scores in the same classes" }),
-    servedAgeSeconds: ratio.openapi({ description: 'Mean age of compared answers when they were served' }),
-    movers: z.array(
-      z.strictObject({
-        userId: z.string(),
-        served: z.number(),
-        candidate: z.number(),
-        contextVersion: z.int(),
-        computedAt: z.iso.datetime(),
-      }),
-    ),
-    candidate: z.strictObject({
-      featuresMs: LatenciesSchema,
-      runMs: LatenciesSchema,
-      usersRun: z.int(),
-      cpuMsPerThousand: ratio,
-      processesEnded: z.int(),
-    }),
-  })
-  .openapi('ShadowReport');
 
 /** @param decision what the predictor decides by now */
 export function shadowReportView(

@@ -1,15 +1,15 @@
 /** GET /v1/rollouts/{id}/shadow-report: the candidate's answers beside those that were served. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { SHADOW_REPORT_EXAMPLE } from '@tandem/client/shadow-report';
+import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
+import { RolloutPath } from '@tandem/wire/parameters';
+import { SHADOW_REPORT_EXAMPLE, ShadowReportSchema } from '@tandem/wire/shadow-report';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { rolloutIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { isRolloutId, unknownRollout } from './rollout-view.ts';
-import { ShadowReportSchema, shadowReportView } from './shadow-report-view.ts';
+import { shadowReportView } from './shadow-report-view.ts';
 
 export interface ShadowReportDependencies {
   readonly findShadow: (rolloutId: string) => Promise<KeptShadow | 'not a shadow' | undefined>;
@@ -47,7 +47,7 @@ const route = createRoute({
   summary: "A shadow's answers beside those that were served",
   description:
     'Differences of the output that the predictor decides by, decisions that would have been others, segments, and what the candidate takes. Counted over all processes, which tell every five seconds; none of it delays an answer.',
-  request: { params: z.object({ id: rolloutIdParameter }) },
+  request: { params: RolloutPath },
   responses: {
     200: {
       description: 'What has been found so far',

@@ -1,11 +1,12 @@
 /** GET /v1/rollouts/{id}: who is served what by it, and what it waits for. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { RolloutPath } from '@tandem/wire/parameters';
+import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { rolloutIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
-import { ROLLOUT_EXAMPLE, RolloutSchema, requireRollout, rolloutView } from './rollout-view.ts';
+import { requireRollout, rolloutView } from './rollout-view.ts';
 
 export function showRollout({ rollouts }: RolloutDependencies): Endpoint {
   return {
@@ -24,7 +25,7 @@ const route = createRoute({
   path: '/v1/rollouts/{id}',
   tags: ['rollouts'],
   summary: 'One rollout',
-  request: { params: z.object({ id: rolloutIdParameter }) },
+  request: { params: RolloutPath },
   responses: {
     200: {
       description: 'The rollout',

@@ -1,15 +1,17 @@
 /** POST /v1/predictors/{predictor}/rollouts: starts another model version beside the stable one. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
+import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
+import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
+import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { hintWorker } from '../runs/run-dependencies.ts';
-import { planOf, RolloutPlanSchema } from './plan-schema.ts';
+import { planOf } from './plan-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
-import { ROLLOUT_EXAMPLE, RolloutSchema, rolloutView } from './rollout-view.ts';
+import { rolloutView } from './rollout-view.ts';
 
 const PREPARING_EXAMPLE = {
   ...ROLLOUT_EXAMPLE,
@@ -47,7 +49,7 @@ const route = createRoute({
   description:
     'It is `preparing` until every process has loaded the model version and (`coverage`: `required`) its generation is computed; then it begins by itself.',
   request: {
-    params: z.object({ predictor: predictorParameter }),
+    params: PredictorPath,
     body: { required: true, content: { 'application/json': { schema: RolloutPlanSchema } } },
   },
   responses: {
@@ -56,7 +58,7 @@ const route = createRoute({
       content: {
         'application/json': { schema: RolloutSchema, example: PREPARING_EXAMPLE },
       },
-      headers: z.object({ location: z.string().openapi({ example: `/v1/rollouts/${ROLLOUT_EXAMPLE.id}` }) }),
+      headers: locationHeader(`/v1/rollouts/${ROLLOUT_EXAMPLE.id}`),
     },
     ...problems(
       'unknown_predictor',

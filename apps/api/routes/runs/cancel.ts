@@ -1,12 +1,13 @@
 /** POST /v1/runs/{id}/cancel: chunks that wait are dropped, those under way commit nothing more. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { RunPath } from '@tandem/wire/parameters';
+import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { runIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 import type { RunDependencies } from './run-dependencies.ts';
-import { RUN_EXAMPLE, RunSchema, requireRun, runView } from './run-view.ts';
+import { requireRun, runView } from './run-view.ts';
 
 export function cancelRun({ runs }: RunDependencies): Endpoint {
   return {
@@ -29,7 +30,7 @@ const route = createRoute({
   path: '/v1/runs/{id}/cancel',
   tags: ['runs'],
   summary: 'Stop a run',
-  request: { params: z.object({ id: runIdParameter }) },
+  request: { params: RunPath },
   responses: {
     200: {
       description: 'The run; chunks that wait are dropped, those under way commit nothing more',

@@ -1,12 +1,14 @@
 /** GET /v1/runs: newest first, in pages. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
+import { PAGE_QUERY, UuidPageQuery } from '@tandem/wire/page';
+import { RUN_EXAMPLE, RunPageSchema } from '@tandem/wire/runs';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { pageIn, pageOf } from '../../http/page-query.ts';
+import { problems } from '../../http/problems.ts';
 import type { RunDependencies } from './run-dependencies.ts';
-import { isRunId, RUN_EXAMPLE, RunSchema, runView } from './run-view.ts';
+import { isRunId, runView } from './run-view.ts';
 
 export function listRuns({ runs, registry }: RunDependencies): Endpoint {
   return {
@@ -31,13 +33,13 @@ const route = createRoute({
   path: '/v1/runs',
   tags: ['runs'],
   summary: 'Runs, newest first',
-  request: { query: pageQuery(z.uuid()) },
+  request: { query: UuidPageQuery },
   responses: {
     200: {
       description: 'A page',
       content: {
         'application/json': {
-          schema: z.strictObject({ runs: z.array(RunSchema), next: z.uuid().nullable() }),
+          schema: RunPageSchema,
           example: { runs: [RUN_EXAMPLE], next: null },
         },
       },

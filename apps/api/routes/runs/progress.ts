@@ -2,15 +2,16 @@
  * GET /v1/runs/{id}/progress: server-sent events, `progress` at each change and `end` with the finished run. A stream that
  * ends without `end` was cut by a restart of the service, or the caller's key counts no more: the client connects again.
  */
-import { createRoute, z } from '@hono/zod-openapi';
-import type { Run } from '@tandem/prediction/runs/runs';
-import { isFinished } from '@tandem/prediction/runs/runs';
+import { createRoute } from '@hono/zod-openapi';
+import { isFinished, type Run } from '@tandem/prediction/runs/runs';
+import { TextSchema } from '@tandem/wire/documents';
+import { RunPath } from '@tandem/wire/parameters';
+import { RUN_EXAMPLE } from '@tandem/wire/runs';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { runIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { Caller } from '../../keys/access.ts';
 import type { RunDependencies } from './run-dependencies.ts';
-import { RUN_EXAMPLE, requireRun, runView } from './run-view.ts';
+import { requireRun, runView } from './run-view.ts';
 
 /** Proxies commonly cut what is silent for a minute. */
 const HEARTBEAT_MS = 15_000;
@@ -77,13 +78,13 @@ const route = createRoute({
   tags: ['runs'],
   summary: 'Watch a run',
   description: 'Server-sent events; the data of each is a Run. Comments keep the connection open.',
-  request: { params: z.object({ id: runIdParameter }) },
+  request: { params: RunPath },
   responses: {
     200: {
       description: '`progress` now and at each change, then `end`',
       content: {
         'text/event-stream': {
-          schema: z.string(),
+          schema: TextSchema,
           example: `event: progress\ndata: ${JSON.stringify(RUN_EXAMPLE)}\n\n`,
         },
       },

@@ -1,11 +1,12 @@
 /** POST /v1/runs/{id}/resume: a cancelled or failed run goes on with the chunks that are not committed. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { RunPath } from '@tandem/wire/parameters';
+import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { runIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { hintWorker, type RunDependencies } from './run-dependencies.ts';
-import { RUN_EXAMPLE, RunSchema, requireRun, runView } from './run-view.ts';
+import { requireRun, runView } from './run-view.ts';
 
 export function resumeRun({ runs, ...rest }: RunDependencies): Endpoint {
   return {
@@ -28,7 +29,7 @@ const route = createRoute({
   path: '/v1/runs/{id}/resume',
   tags: ['runs'],
   summary: 'Go on with a cancelled or failed run',
-  request: { params: z.object({ id: runIdParameter }) },
+  request: { params: RunPath },
   responses: {
     202: {
       description: 'The run; goes on with the chunks that are not committed',

@@ -1,7 +1,7 @@
 import { isFinished } from '@tandem/prediction/runs/runs';
+import type { RunView } from '@tandem/wire/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, scoreOf, type TestApi, workOff } from '../../api.fixture.ts';
-import type { RunView } from './run-view.ts';
 
 let api: TestApi;
 beforeAll(async () => {

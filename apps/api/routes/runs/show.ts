@@ -1,11 +1,12 @@
 /** GET /v1/runs/{id}: a run, with the users that it could not score. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { RunPath } from '@tandem/wire/parameters';
+import { RUN_EXAMPLE, RunDetailSchema } from '@tandem/wire/runs';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { runIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { RunDependencies } from './run-dependencies.ts';
-import { RUN_EXAMPLE, RunSchema, requireRun, runView } from './run-view.ts';
+import { requireRun, runView } from './run-view.ts';
 
 const MAX_FAILURES = 1_000;
 
@@ -28,17 +29,13 @@ const route = createRoute({
   path: '/v1/runs/{id}',
   tags: ['runs'],
   summary: 'One run',
-  request: { params: z.object({ id: runIdParameter }) },
+  request: { params: RunPath },
   responses: {
     200: {
       description: `The run, and the first ${MAX_FAILURES} users that it could not score`,
       content: {
         'application/json': {
-          schema: z.strictObject({
-            // Not `extend`: described as all of a Run, which allows no more fields, and of this, nothing would fit it.
-            ...RunSchema.shape,
-            failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() }).openapi('FailedUser')),
-          }),
+          schema: RunDetailSchema,
           example: {
             ...RUN_EXAMPLE,
             state: 'done_with_errors',

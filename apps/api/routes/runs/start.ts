@@ -1,39 +1,18 @@
 /** POST /v1/runs: a run is written down, a worker told, and the caller shown where to watch it. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RunScope } from '@tandem/prediction/runs/runs';
+import { locationHeader } from '@tandem/wire/parameters';
+import { RUN_EXAMPLE, RunSchema, type StartRunBody, StartRunSchema } from '@tandem/wire/runs';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { hintWorker, type RunDependencies } from './run-dependencies.ts';
-import { RUN_EXAMPLE, RunSchema, runView } from './run-view.ts';
+import { runView } from './run-view.ts';
 
-const MAX_USERS = 10_000;
-
-const UsersScopeSchema = z.strictObject({
-  userIds: z
-    .array(z.string())
-    .min(1)
-    .max(MAX_USERS)
-    .openapi({ example: ['42', '43'] }),
-});
-
-const RequestSchema = z
-  .strictObject({
-    predictor: z.string('the name of a predictor').openapi({ example: 'repurchase' }),
-    scope: z.union([z.literal('all'), z.literal('stale'), UsersScopeSchema], {
-      error: `"all", "stale" or { "userIds": […] } with 1 to ${MAX_USERS} ids`,
-    }),
-    variant: z.string().max(63).optional().openapi({
-      description: 'The arm whose model version scores: the stable one, or one of a rollout',
-      example: 'stable',
-    }),
-  })
-  .openapi('StartRun', { example: { predictor: 'repurchase', scope: 'stale' } });
-
-const BODY = { schema: RequestSchema, example: { predictor: 'repurchase', scope: 'stale' } } as const;
+const BODY = { schema: StartRunSchema, example: { predictor: 'repurchase', scope: 'stale' } } as const;
 
 export function startRun({ runs, registry, ...rest }: RunDependencies): Endpoint {
   return {
@@ -66,7 +45,7 @@ export function startRun({ runs, registry, ...rest }: RunDependencies): Endpoint
   };
 }
 
-function scopeOf(scope: z.output<typeof RequestSchema>['scope']): RunScope {
+function scopeOf(scope: StartRunBody['scope']): RunScope {
   if (scope === 'all' || scope === 'stale') return { kind: scope };
   return { kind: 'users', userIds: [...new Set(scope.userIds)] };
 }
@@ -79,12 +58,12 @@ const route = createRoute({
   summary: 'Score users ahead of time',
   description:
     '`all` makes a generation; `stale` scores the users whose context is newer than what they were scored from; `userIds` those named.',
-  request: { body: { required: true, content: { 'application/json': { schema: RequestSchema } } } },
+  request: { body: { required: true, content: { 'application/json': { schema: StartRunSchema } } } },
   responses: {
     202: {
       description: 'Written down; it goes on whatever becomes of this service. `Location` is where to watch it',
       content: { 'application/json': { schema: RunSchema, example: { ...RUN_EXAMPLE, state: 'planned' } } },
-      headers: z.object({ location: z.string().openapi({ example: `/v1/runs/${RUN_EXAMPLE.id}` }) }),
+      headers: locationHeader(`/v1/runs/${RUN_EXAMPLE.id}`),
     },
     ...problems(
       'unknown_predictor',

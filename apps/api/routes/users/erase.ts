@@ -1,12 +1,12 @@
 /** DELETE /v1/users/{userId}: erases a user from every store, with a receipt. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { RECEIPT_EXAMPLE } from '@tandem/client/wire-examples';
+import { createRoute } from '@hono/zod-openapi';
 import type { ErasureReceipt } from '@tandem/prediction/erasure/erasure';
 import { contextToken } from '@tandem/prediction/events/events';
+import { UserPath } from '@tandem/wire/parameters';
+import { RECEIPT_EXAMPLE, ReceiptSchema } from '@tandem/wire/users';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { userIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';
 
 export function eraseUser(dependencies: ErasureDependencies): Endpoint {
@@ -34,39 +34,13 @@ function receiptView({ tombstone, postgres, redis }: ErasureReceipt) {
   };
 }
 
-const count = (description: string) => z.int().openapi({ description });
-
-const ReceiptSchema = z
-  .strictObject({
-    userId: z.string(),
-    erasedAt: z.iso.datetime().openapi({ description: "Of the tombstone, on the database's clock" }),
-    contextVersion: z.int().openapi({ description: 'Of the tombstone: nothing computed from it or before is served' }),
-    contextToken: z.string(),
-    deleted: z
-      .strictObject({
-        postgres: z.strictObject({
-          contextValues: count('Feature values that events had left'),
-          events: count('Events whose data was cleared'),
-          predictions: count('In published generations'),
-          overlayEntries: count('Live answers, and those of partial runs'),
-          runFailures: count('Places in reports of who could not be scored'),
-          outcomes: count('Outcomes that were cleared'),
-          exposures: count('First answers from arms of rollouts'),
-          keptExplanations: count('Answers that were kept with their features'),
-        }),
-        redis: z.strictObject({ predictions: z.int(), overlayEntries: z.int() }),
-      })
-      .openapi({ description: 'What was found now; nothing where the user was erased before' }),
-  })
-  .openapi('ErasureReceipt');
-
 const route = createRoute({
   operationId: 'eraseUser',
   method: 'delete',
   path: '/v1/users/{userId}',
   tags: ['users'],
   summary: 'Erase a user',
-  request: { params: z.object({ userId: userIdParameter }) },
+  request: { params: UserPath },
   responses: {
     200: {
       description:

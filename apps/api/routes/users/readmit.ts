@@ -1,11 +1,11 @@
 /** POST /v1/users/{userId}/readmit: ends an erasure. What was erased stays so; the user begins anew. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { READMISSION_EXAMPLE } from '@tandem/client/wire-examples';
+import { createRoute } from '@hono/zod-openapi';
 import { contextToken } from '@tandem/prediction/events/events';
+import { UserPath } from '@tandem/wire/parameters';
+import { READMISSION_EXAMPLE, ReadmissionSchema } from '@tandem/wire/users';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { userIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';
 
 export function readmitUser(dependencies: ErasureDependencies): Endpoint {
@@ -32,21 +32,14 @@ const route = createRoute({
   path: '/v1/users/{userId}/readmit',
   tags: ['users'],
   summary: 'End an erasure',
-  request: { params: z.object({ userId: userIdParameter }) },
+  request: { params: UserPath },
   responses: {
     200: {
       description:
         'The user is served again, from what is computed from now on; where none was erased, nothing changed',
       content: {
         'application/json': {
-          schema: z
-            .strictObject({
-              userId: z.string(),
-              status: z.enum(['readmitted', 'not_erased']),
-              contextVersion: z.int(),
-              contextToken: z.string(),
-            })
-            .openapi('Readmission'),
+          schema: ReadmissionSchema,
           example: READMISSION_EXAMPLE,
         },
       },

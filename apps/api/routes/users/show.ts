@@ -1,17 +1,17 @@
 /** GET /v1/users/{userId}: what is stored of a user. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { CANDIDATE_EXAMPLE, EVENT_VALUE_EXAMPLE } from '@tandem/client/wire-examples';
+import { createRoute } from '@hono/zod-openapi';
 import { type Authority, isErased } from '@tandem/freshness/certificate';
 import { notFound, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { userIdProblem } from '@tandem/freshness/user-id';
+import { UserPath } from '@tandem/wire/parameters';
+import { USER_EXAMPLE, UserSchema } from '@tandem/wire/users';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { userIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
-import { CandidateSchema, candidatesView, StoresSchema } from './candidate-view.ts';
-import { EventValueSchema, eventValueView, type UserContexts } from './context-view.ts';
+import { candidatesView } from './candidate-view.ts';
+import { eventValueView, type UserContexts } from './context-view.ts';
 import { type CandidateDependencies, findCandidates } from './find-candidates.ts';
 
 export interface UserDependencies extends CandidateDependencies {
@@ -82,44 +82,14 @@ const route = createRoute({
   path: '/v1/users/{userId}',
   tags: ['users'],
   summary: 'What is stored of a user',
-  request: { params: z.object({ userId: userIdParameter }) },
+  request: { params: UserPath },
   responses: {
     200: {
       description: 'Context, versions and predictions',
       content: {
         'application/json': {
-          schema: z
-            .strictObject({
-              userId: z.string(),
-              history: z.string(),
-              contextVersion: z.int(),
-              updatedAt: z.iso.datetime().nullable(),
-              context: z.record(z.string(), EventValueSchema),
-              predictors: z.array(
-                z.strictObject({
-                  predictor: z.string(),
-                  lastConcerningVersion: z.int(),
-                  stores: StoresSchema,
-                  candidates: z.array(CandidateSchema),
-                }),
-              ),
-            })
-            .openapi('User'),
-          example: {
-            userId: '42',
-            history: '9f2c4a1be07d3358',
-            contextVersion: 6,
-            updatedAt: '2026-11-24T10:12:00.480Z',
-            context: { orders: EVENT_VALUE_EXAMPLE },
-            predictors: [
-              {
-                predictor: 'repurchase',
-                lastConcerningVersion: 6,
-                stores: { redis: 'ok', postgres: 'ok' },
-                candidates: [CANDIDATE_EXAMPLE],
-              },
-            ],
-          },
+          schema: UserSchema,
+          example: USER_EXAMPLE,
         },
       },
     },

@@ -1,18 +1,6 @@
 /** The problems of an endpoint, as its OpenAPI description lists them. */
-import { z } from '@hono/zod-openapi';
+import { ProblemSchema } from '@tandem/wire/problem';
 import { PROBLEM_KINDS, type ProblemCode, problemType } from './problem.ts';
-
-export const ProblemSchema = z
-  .strictObject({
-    type: z.string().openapi({ description: 'Stable; programs react to it', example: problemType('invalid_input') }),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string().openapi({ description: 'What happened, for people' }),
-    instance: z.string().optional().openapi({ description: "The request's path" }),
-    field: z.string().optional().openapi({ description: 'Where the fault lies', example: 'userIds[3]' }),
-    remedy: z.string().optional().openapi({ description: 'What the caller can do about it' }),
-  })
-  .openapi('Problem');
 
 /** Of every endpoint. */
 const ANYWHERE: readonly ProblemCode[] = ['malformed_request', 'forbidden', 'not_acceptable', 'internal_error'];

@@ -1,6 +1,7 @@
+import { RolloutPlanSchema, type RolloutPlanView } from '@tandem/wire/rollout-plan';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planOf, planView, RolloutPlanSchema, type RolloutPlanView } from './plan-schema.ts';
+import { planOf, planView } from './plan-view.ts';
 
 /** Written shortest, as answers have them. */
 const duration = (most: number) =>

@@ -1,0 +1,85 @@
+/** Compiles applications of the client in a folder where Zod cannot be resolved, as theirs may be. */
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const CONFIG = {
+  compilerOptions: {
+    ...{ target: 'es2024', lib: ['es2024', 'dom', 'dom.iterable'], module: 'nodenext', types: [] },
+    ...{ strict: true, exactOptionalPropertyTypes: true, noEmit: true, allowImportingTsExtensions: true },
+    ...{ verbatimModuleSyntax: true, skipLibCheck: false },
+  },
+  files: ['application.ts'],
+};
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tandem-consumer-'));
+  const packages = join(folder, 'node_modules/@tandem');
+  mkdirSync(packages, { recursive: true });
+  const isTheirs = (path: string) => !/\.test\.ts$|node_modules|\.turbo/.test(path.slice(root.length));
+  for (const lib of ['client', 'experiment']) {
+    cpSync(join(root, 'libs', lib), join(packages, lib), { recursive: true, filter: isTheirs });
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(CONFIG));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What the compiler says of an application, one line an error. */
+function compile(application: string): string[] {
+  writeFileSync(join(folder, 'application.ts'), application);
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const { stdout } = spawnSync(process.execPath, [tsc, '-p', folder, '--pretty', 'false'], { encoding: 'utf8' });
+  return stdout.split('\n').filter((line) => line.includes('error TS'));
+}
+
+const APPLICATION = `
+import { createClient } from '@tandem/client/create-client';
+import { isProblem } from '@tandem/client/client-errors';
+import type { AnalysisInput, RolloutInput } from '@tandem/client/rollouts';
+import type { PredictionAnswer, Run } from '@tandem/client/wire';
+
+const tandem = createClient({ url: 'http://127.0.0.1:8080' });
+export async function score(userId: string): Promise<number> {
+  const { answer } = await tandem.predict('repurchase', userId, { maxAge: 60 });
+  const { source, prediction, contextVersion }: PredictionAnswer = answer;
+  return source === 'default' || contextVersion === null ? 0 : Number(prediction.score);
+}
+const steps = Object.freeze([5, 100]);
+const analysis: AnalysisInput = { minStep: '10m', outcomes: [{ name: 'order' }] };
+export const plan: RolloutInput = { kind: 'canary', version: '3', steps, analysis };
+export async function start(): Promise<Run> {
+  await tandem.sendEvents(Object.freeze([{ subject: '42', type: 'order.placed', data: { orders: 4 } }]));
+  await tandem.rollouts.start('repurchase', plan).catch((error: unknown) => isProblem(error, 'rollout_conflict'));
+  return tandem.runs.start({ predictor: 'repurchase', scope: { userIds: ['42'] } });
+}
+`;
+
+test('an application compiles where Zod is not installed, with the libraries checked too', () => {
+  expect(compile(APPLICATION)).toEqual([]);
+});
+
+test('an application that names what the wire does not have does not compile', () => {
+  const wrong = [
+    ['answer;', 'answer; answer.contextversion;', "Property 'contextversion' does not exist"],
+    ["source === 'default'", "source === 'cache'", 'have no overlap'],
+    ["minStep: '10m'", "minSteps: '10m'", "'minSteps' does not exist"],
+    ["kind: 'canary'", "kind: 'canaries'", 'canaries'],
+    ["version: '3'", 'version: 3', "Type 'number' is not assignable to type 'string'"],
+    ["scope: { userIds: ['42'] }", "scope: 'everybody'", 'everybody'],
+  ] as const;
+  for (const [right, mistake, message] of wrong) {
+    expect(APPLICATION).toContain(right);
+    const errors = compile(APPLICATION.replace(right, mistake));
+    expect(errors.length, mistake).toBeGreaterThan(0);
+    expect(errors.join('\n'), mistake).toContain(message);
+  }
+});
+
+test('the client imports nothing that an application would have to install', () => {
+  expect(compile("import { z } from 'zod';\nexport const schema = z;\n").join()).toContain("Cannot find module 'zod'");
+});

@@ -1,0 +1,17 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MAX_OUTCOMES } from '@tandem/wire/outcomes';
+import { expect, test } from 'vitest';
+import { MAX_OUTCOMES as MOST_SENT } from './outcomes.ts';
+
+test('the committed types are those that the schemas of the wire give: else `npm run generate`', () => {
+  const main = join(import.meta.dirname, '../wire/client-types/main.ts');
+  const { stdout, stderr } = spawnSync(process.execPath, [main, '--print'], { encoding: 'utf8' });
+  expect(stderr).toBe('');
+  expect(readFileSync(join(import.meta.dirname, 'wire-types.ts'), 'utf8')).toBe(stdout);
+});
+
+test('a call sends as many outcomes as the service takes', () => {
+  expect(MOST_SENT).toBe(MAX_OUTCOMES);
+});

@@ -1,0 +1,22 @@
+/** A model file under its SHA-256, whole or still on its way. */
+import { z } from 'zod';
+
+export const ARTIFACT_HASH = /^[0-9a-f]{64}$/;
+
+export const ArtifactSchema = z
+  .strictObject({
+    artifact: z.string().meta({ description: 'The SHA-256 of the file, in hex' }),
+    bytes: z.int().nullable().meta({ description: 'Of the whole file; null: not known before it is there' }),
+    received: z.int().meta({ description: 'Bytes that are there without a gap: where to go on' }),
+    complete: z.boolean(),
+  })
+  .meta({ id: 'Artifact' });
+
+export type ArtifactView = z.output<typeof ArtifactSchema>;
+
+export const ARTIFACT_EXAMPLE = {
+  artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',
+  bytes: 1_830_412,
+  received: 1_830_412,
+  complete: true,
+} satisfies ArtifactView;

@@ -1,0 +1,149 @@
+/** An optimised build beside the model version that it was made of. */
+import { z } from 'zod';
+
+const MOST_COMPARED_USERS = 10_000;
+export const COMPARED_USERS = 2_000;
+
+export const CompareBuildSchema = z
+  .strictObject({
+    users: z
+      .int()
+      .min(1, 'at least 1')
+      .max(MOST_COMPARED_USERS, `at most ${MOST_COMPARED_USERS}`)
+      .optional()
+      .meta({ description: `Users to look at, at most; ${COMPARED_USERS} where it is not said` }),
+    labels: z
+      .array(z.strictObject({ userId: z.string(), label: z.number() }))
+      .min(1, 'at least one, or leave them out')
+      .max(MOST_COMPARED_USERS, `at most ${MOST_COMPARED_USERS}`)
+      .optional()
+      .meta({ description: 'What became of users: these alone are looked at. A label is 0 or 1, or any number' }),
+  })
+  .meta({ id: 'BuildComparisonRequest' });
+
+const SideSchema = z
+  .strictObject({
+    modelVersion: z.string(),
+    build: z.string().nullable().meta({ description: 'Its kind; null: no build itself' }),
+    artifact: z.string(),
+    bytes: z.int(),
+    rowByRow: z.boolean().meta({ description: 'Whether it is pinned: each user is inferred alone' }),
+    rowsAgree: z.boolean().nullable().meta({
+      description: 'Whether users get the same answers alone and together, were it not pinned; null: fewer than two',
+    }),
+    largestRowDifference: z.number().nullable().meta({ description: 'Of an output, alone and together; null: none' }),
+    refused: z.int().meta({ description: 'Users for whom it gave no usable answer' }),
+  })
+  .meta({ id: 'ComparedVersion' });
+
+const SpeedupSchema = z
+  .strictObject({ median: z.number(), low: z.number(), high: z.number() })
+  .meta({ description: 'How many times as fast as its parent the build is, of the rounds: 9 of 10 above `low`' });
+
+const PaceSchema = z.strictObject({
+  parentUs: z.number().meta({ description: 'Microseconds of a run a user, the median of the rounds' }),
+  buildUs: z.number(),
+  speedup: SpeedupSchema,
+});
+
+const ClassFiguresSchema = z
+  .strictObject({
+    auc: z.number().nullable().meta({ description: 'null: all labels are the same' }),
+    logLoss: z.number(),
+  })
+  .meta({ id: 'ClassFigures' });
+
+const ErrorFiguresSchema = z
+  .strictObject({ meanAbsoluteError: z.number(), rootMeanSquaredError: z.number() })
+  .meta({ id: 'ErrorFigures' });
+
+const FiguresSchema = z.discriminatedUnion('kind', [
+  z
+    .strictObject({ kind: z.literal('classes'), parent: ClassFiguresSchema, build: ClassFiguresSchema })
+    .meta({ id: 'ComparedClasses' }),
+  z
+    .strictObject({ kind: z.literal('errors'), parent: ErrorFiguresSchema, build: ErrorFiguresSchema })
+    .meta({ id: 'ComparedErrors' }),
+]);
+
+const OutputSchema = z.strictObject({
+  name: z.string(),
+  changed: z.number().meta({ description: 'Share of users with another answer' }),
+  meanDifference: z.number().nullable().meta({ description: 'Absolute; null: texts' }),
+  largestDifference: z.number().nullable(),
+  rankCorrelation: z.number().nullable().meta({ description: "Spearman's; null: no single number, or no spread" }),
+});
+
+const DecisionSchema = z.strictObject({
+  output: z.string(),
+  threshold: z.number(),
+  up: z.int().meta({ description: 'Users who reach the threshold with the build alone' }),
+  down: z.int(),
+  rate: z.number(),
+  low: z.number().meta({ description: 'Where the rate lies at 95 %: from' }),
+  high: z.number(),
+});
+
+export const BuildComparisonSchema = z
+  .strictObject({
+    predictor: z.string(),
+    parent: SideSchema,
+    build: SideSchema,
+    users: z.strictObject({
+      asked: z.int().meta({ description: 'Users to look at' }),
+      read: z.int().meta({ description: 'Users whom both can score' }),
+      compared: z.int().meta({ description: 'Users who got both answers' }),
+    }),
+    outputs: z.array(OutputSchema),
+    decision: DecisionSchema.nullable().meta({ description: 'null: the predictor declares no decision' }),
+    labels: z
+      .strictObject({ output: z.string(), users: z.int(), figures: FiguresSchema })
+      .nullable()
+      .meta({ description: 'null: none were sent. `classes`: of labels 0 and 1 and scores from 0 to 1' }),
+    pace: z.strictObject({ rounds: z.int(), alone: PaceSchema, together: PaceSchema.extend({ users: z.int() }) }),
+  })
+  .meta({ id: 'BuildComparison', description: 'An optimised build beside its parent, on real users' });
+
+type BuildComparisonView = z.output<typeof BuildComparisonSchema>;
+
+/** A comparison for the documentation; it compiles only as what the wire has. */
+export const BUILD_COMPARISON_EXAMPLE = {
+  predictor: 'repurchase',
+  parent: {
+    modelVersion: '2',
+    build: null,
+    artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',
+    bytes: 1_830_412,
+    rowByRow: false,
+    rowsAgree: true,
+    largestRowDifference: 1.2e-7,
+    refused: 0,
+  },
+  build: {
+    modelVersion: '3',
+    build: 'int8',
+    artifact: 'c17d2f9ab60e4853b1a7e5d40f9c8263e7f1b05a94d3826c5e0b7a19f4d8c2e6',
+    bytes: 471_208,
+    rowByRow: false,
+    rowsAgree: true,
+    largestRowDifference: null,
+    refused: 0,
+  },
+  users: { asked: 2_000, read: 1_994, compared: 1_994 },
+  outputs: [{ name: 'score', changed: 1, meanDifference: 0.0021, largestDifference: 0.0184, rankCorrelation: 0.9996 }],
+  decision: { output: 'score', threshold: 0.5, up: 3, down: 5, rate: 0.004, low: 0.002, high: 0.0079 },
+  labels: {
+    output: 'score',
+    users: 1_994,
+    figures: {
+      kind: 'classes',
+      parent: { auc: 0.8204, logLoss: 0.4312 },
+      build: { auc: 0.8201, logLoss: 0.4318 },
+    },
+  },
+  pace: {
+    rounds: 25,
+    alone: { parentUs: 61.2, buildUs: 44.9, speedup: { median: 1.36, low: 1.29, high: 1.44 } },
+    together: { users: 256, parentUs: 9.8, buildUs: 4.1, speedup: { median: 2.39, low: 2.31, high: 2.46 } },
+  },
+} satisfies BuildComparisonView;

@@ -1,0 +1,128 @@
+/**
+ * Renders schemas as the TypeScript declarations that the client carries: plain, read-only, without Zod. Zod's own
+ * `toJSONSchema` does the reading. Libraries that go on from there do not fit: openapi-typescript needs the compiler API
+ * that TypeScript 7 no longer has, and json-schema-to-typescript knows no `readonly`, without which an application's
+ * frozen lists would not compile.
+ */
+import { z } from 'zod';
+
+/** What `toJSONSchema` makes of our schemas. Keywords that only narrow a value are no part of its type. */
+type JsonSchema = z.core.JSONSchema.BaseSchema;
+type Named = Readonly<Record<string, JsonSchema>>;
+
+/** Settings with a default are there in what is read, and may be left out in what is sent. */
+type Direction = 'output' | 'input';
+
+const COLUMNS = 110;
+const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
+/** Keywords that the wire does not use, and that would change a type. */
+const UNKNOWN = ['allOf', 'not', 'if', 'prefixItems', 'patternProperties'] as const;
+const PRIMITIVES: Readonly<Record<string, string>> = {
+  string: 'string',
+  number: 'number',
+  integer: 'number',
+  boolean: 'boolean',
+  null: 'null',
+};
+
+/**
+ * Returns a declaration for each named schema. A schema that is read and sent, and differs between the two, is declared
+ * twice: what is sent is called `…Input`.
+ * @param sent the names of what applications send
+ */
+export function renderTypes(registry: typeof z.globalRegistry, sent: readonly string[]): string {
+  const schemasOf = (io: Direction): Named => z.toJSONSchema(registry, { io, uri: (id) => id }).schemas;
+  const [output, input] = [schemasOf('output'), schemasOf('input')];
+  const names = Object.keys(output);
+  const sentParts = reachable(input, sent);
+  const read = reachable(
+    output,
+    names.filter((name) => !sentParts.has(name)),
+  );
+  const twice = differing(
+    output,
+    input,
+    [...sentParts].filter((name) => read.has(name)),
+  );
+  return names
+    .flatMap((name) => [
+      ...(read.has(name) ? [declaration(name, output[name])] : []),
+      ...(twice.has(name) ? [declaration(`${name}Input`, input[name], twice)] : []),
+      ...(sentParts.has(name) && !read.has(name) ? [declaration(name, input[name], twice)] : []),
+    ])
+    .join('\n\n');
+}
+
+/** The names of schemas that these hold, with themselves. */
+function reachable(schemas: Named, names: readonly string[]): ReadonlySet<string> {
+  const found = new Set(names);
+  for (const name of found) for (const part of referencesOf(schemas[name])) found.add(part);
+  return found;
+}
+
+function referencesOf(schema: JsonSchema | undefined): string[] {
+  return [...JSON.stringify(schema).matchAll(/"\$ref":"(\w+)"/g)].map(([, name = '']) => name);
+}
+
+/** Those whose two forms differ, or hold one that does. */
+function differing(output: Named, input: Named, names: readonly string[]): ReadonlySet<string> {
+  const differ = new Set(names.filter((name) => typeOf(output[name]) !== typeOf(input[name])));
+  for (let before = -1; before !== differ.size; ) {
+    before = differ.size;
+    for (const name of names) if (referencesOf(input[name]).some((part) => differ.has(part))) differ.add(name);
+  }
+  return differ;
+}
+
+function declaration(name: string, schema: JsonSchema = {}, inputs?: ReadonlySet<string>): string {
+  const type = typeOf(schema, inputs);
+  const declared = schema.properties ? `interface ${name} ${type}` : `type ${name} = ${type};`;
+  return `${comment(schema)}export ${declared}`;
+}
+
+/** The type as text. @param inputs names whose form to send is called `…Input` */
+function typeOf(schema: JsonSchema | boolean | undefined, inputs: ReadonlySet<string> = new Set()): string {
+  if (typeof schema !== 'object') return 'unknown';
+  const part = (of: JsonSchema | boolean | undefined) => typeOf(of, inputs);
+  if (UNKNOWN.some((keyword) => keyword in schema)) throw new Error(`No type is known for ${JSON.stringify(schema)}.`);
+  const { $ref, const: constant, enum: values, anyOf, oneOf = anyOf, type } = schema;
+  if ($ref !== undefined) return inputs.has($ref) ? `${$ref}Input` : $ref;
+  if (constant !== undefined) return literal(constant);
+  if (values) return values.map(literal).join(' | ');
+  if (oneOf) return oneOf.map(part).join(' | ');
+  if (Array.isArray(type)) return type.map((one) => part({ type: one })).join(' | ');
+  if (type === 'array') return `readonly (${part(schema.items as JsonSchema)})[]`;
+  if (type === 'object') return objectType(schema, part);
+  return PRIMITIVES[type ?? ''] ?? 'unknown';
+}
+
+function objectType(schema: JsonSchema, part: (of: JsonSchema | boolean | undefined) => string): string {
+  const { properties, required = [], additionalProperties: others } = schema;
+  const isOpen = typeof others === 'object';
+  if (!properties) return `Readonly<Record<string, ${isOpen ? part(others) : 'unknown'}>>`;
+  const fields = Object.entries(properties).map(([name, of]) => {
+    const key = IDENTIFIER.test(name) ? name : JSON.stringify(name);
+    return `${comment(of)}readonly ${key}${required.includes(name) ? '' : '?'}: ${part(of)};`;
+  });
+  const rest = isOpen ? [`readonly [name: string]: ${part(others)};`] : [];
+  const all = [...fields, ...rest];
+  const line = `{ ${all.join(' ').replace(/;$/, '')} }`;
+  return line.length <= COLUMNS && !line.includes('\n') ? line : `{\n${all.join('\n')}\n}`;
+}
+
+function literal(value: unknown): string {
+  return typeof value === 'string' ? `'${JSON.stringify(value).slice(1, -1).replaceAll("'", "\\'")}'` : String(value);
+}
+
+/** The schema's description as a doc comment with the line's end behind it, or nothing. */
+function comment(schema: JsonSchema | boolean): string {
+  if (typeof schema !== 'object' || schema.description === undefined) return '';
+  const lines = [''];
+  for (const word of schema.description.split(/\s+/)) {
+    const last = lines.at(-1) ?? '';
+    if (last === '') lines[lines.length - 1] = word;
+    else if (last.length + word.length < COLUMNS) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.length === 1 ? `/** ${lines[0]} */\n` : `/**\n${lines.map((line) => ` * ${line}\n`).join('')} */\n`;
+}

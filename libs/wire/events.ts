@@ -1,0 +1,86 @@
+/** CloudEvents 1.0 that say that a user changed, and what became of each. */
+import { z } from 'zod';
+
+export const STRUCTURED = 'application/cloudevents+json';
+export const BATCHED = 'application/cloudevents-batch+json';
+export const MAX_EVENTS = 1_000;
+const attribute = z.string().optional();
+
+/** The attributes of an event in the binary mode. */
+export const AttributeHeaders = z.object({
+  'ce-specversion': attribute.meta({ description: 'The binary mode alone, as all of `ce-…`', example: '1.0' }),
+  'ce-id': attribute.meta({ example: 'order-1009' }),
+  'ce-source': attribute.meta({ example: '/shop/orders' }),
+  'ce-type': attribute.meta({ example: 'order.placed' }),
+  'ce-subject': attribute.meta({ description: 'The user id', example: '42' }),
+  'ce-time': attribute.meta({ example: '2026-11-24T10:12:00Z' }),
+});
+
+export const EventSchema = z
+  .looseObject({
+    specversion: z.literal('1.0'),
+    id: z.string().meta({ description: 'With `source`, names the event for ever: a retry sends the same' }),
+    source: z.string().meta({ description: 'Who says so' }),
+    type: z.string(),
+    subject: z.string().meta({ description: 'The user id' }),
+    time: z.iso.datetime({ offset: true }).optional().meta({
+      description:
+        'When it happened. Orders values of one feature among events that have one; without it the order of acceptance decides',
+    }),
+    datacontenttype: z.string().optional(),
+    data: z
+      .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]))
+      .optional()
+      .meta({ description: 'Feature values by name; null withdraws one. Left out: the user changed, no more' }),
+  })
+  .meta({
+    id: 'Event',
+    example: {
+      specversion: '1.0',
+      id: 'order-1009',
+      source: '/shop/orders',
+      type: 'order.placed',
+      subject: '42',
+      time: '2026-11-24T10:12:00Z',
+      data: { orders: 4 },
+    },
+  });
+
+export const EventDataSchema = z.record(z.string(), z.unknown()).meta({ description: 'Binary mode: `data` alone' });
+
+export const EventBatchSchema = z.array(EventSchema).max(MAX_EVENTS);
+
+const EventResultSchema = z
+  .strictObject({
+    id: z.string(),
+    source: z.string(),
+    status: z.enum(['accepted', 'duplicate', 'erased']),
+    userId: z.string(),
+    contextVersion: z.int(),
+    contextToken: z.string().meta({ description: 'What a read may demand with Prediction-Min-Context' }),
+    ignored: z.array(z.string()).max(10).optional().meta({
+      description:
+        'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',
+    }),
+  })
+  .meta({ id: 'EventResult' });
+
+export const EventResultsSchema = z
+  .strictObject({
+    results: z.array(EventResultSchema),
+  })
+  .meta({
+    id: 'EventResults',
+    example: {
+      results: [
+        {
+          id: 'order-1009',
+          source: '/shop/orders',
+          status: 'accepted',
+          userId: '42',
+          contextVersion: 6,
+          contextToken: '9f2c4a1be07d3358.6',
+        },
+      ],
+    },
+  });

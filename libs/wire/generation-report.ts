@@ -1,0 +1,130 @@
+/** How a generation differs from the one that was served before it. */
+import { z } from 'zod';
+
+const share = z.number().meta({ description: 'Share of the users in both generations, 0 to 1' });
+
+const CoverageSchema = z
+  .strictObject({
+    before: z.int().meta({ description: 'In the generation that it was compared with' }),
+    now: z.int(),
+    both: z.int(),
+    added: z.int(),
+    gone: z.int(),
+  })
+  .meta({ id: 'GenerationCoverage', description: 'How many users have a prediction' });
+
+const SHIFT = {
+  psi: z.number().meta({ description: 'Population stability index over 20 classes, of all users on each side' }),
+  meanBefore: z.number(),
+  meanNow: z.number(),
+  meanDelta: z.number().meta({ description: 'Now minus before, of users in both' }),
+  meanAbsoluteDelta: z.number(),
+  p50AbsoluteDelta: z.number(),
+  p99AbsoluteDelta: z.number(),
+  largestDelta: z.number(),
+  changed: share,
+};
+
+const ShiftSchema = z
+  .strictObject(SHIFT)
+  .meta({ id: 'OutputShift', description: 'How an output with one number a user changed' });
+
+const FLIPS = {
+  up: z.int().meta({ description: 'Users who reach the threshold now' }),
+  down: z.int().meta({ description: 'Users who no longer do' }),
+  rate: share,
+};
+
+const SegmentValueSchema = z
+  .strictObject({
+    value: z.string().nullable().meta({ description: 'null: users without a value, or all that have others' }),
+    users: CoverageSchema,
+    shift: z
+      .union([ShiftSchema, z.null()])
+      .meta({ description: 'Of the output that decides, else of the first with one number' }),
+    flips: z.union([z.strictObject(FLIPS), z.null()]),
+  })
+  .meta({ id: 'SegmentValue' });
+
+const FiguresSchema = z.strictObject({
+  users: CoverageSchema,
+  outputs: z.array(z.strictObject({ name: z.string(), ...SHIFT })),
+  answers: z.array(z.strictObject({ name: z.string(), changed: share })).meta({ description: 'Texts and vectors' }),
+  decision: z.union([z.strictObject({ output: z.string(), threshold: z.number(), ...FLIPS }), z.null()]),
+  segments: z.array(
+    z.strictObject({
+      column: z.string(),
+      values: z.array(SegmentValueSchema),
+      others: z.union([SegmentValueSchema, z.null()]),
+    }),
+  ),
+});
+
+export const GenerationReportSchema = z
+  .strictObject({
+    predictor: z.string(),
+    generation: z.string(),
+    against: z.string().nullable().meta({ description: 'The generation that it was compared with' }),
+    verdict: z
+      .enum(['passed', 'blocked', 'not_compared'])
+      .meta({ description: 'blocked: held back until somebody approves of it' }),
+    madeAt: z.iso.datetime(),
+    tookMs: z.number(),
+    figures: z.union([FiguresSchema, z.null()]).meta({ description: 'null: not compared; `notes` say why' }),
+    crossings: z.array(
+      z.strictObject({
+        setting: z.enum(['maxPsi', 'maxFlipRate', 'maxMeanDelta', 'minCoverage']),
+        output: z.string().nullable(),
+        value: z.number(),
+        limit: z.number(),
+      }),
+    ),
+    notes: z.array(z.string()).meta({ description: 'What was not compared or not judged, and why' }),
+    movers: z
+      .array(z.strictObject({ userId: z.string(), before: z.number(), now: z.number(), delta: z.number() }))
+      .meta({ description: 'At most 20, furthest first, without who was erased since' }),
+  })
+  .meta({ id: 'GenerationReport' });
+
+type GenerationReportView = z.output<typeof GenerationReportSchema>;
+
+const SHIFT_EXAMPLE = {
+  psi: 0.41,
+  meanBefore: 0.312,
+  meanNow: 0.395,
+  meanDelta: 0.083,
+  meanAbsoluteDelta: 0.097,
+  p50AbsoluteDelta: 0.051,
+  p99AbsoluteDelta: 0.44,
+  largestDelta: 0.612,
+  changed: 0.97,
+};
+
+const USERS_EXAMPLE = { before: 2357, now: 2360, both: 2351, added: 9, gone: 6 };
+
+export const GENERATION_REPORT_EXAMPLE = {
+  predictor: 'repurchase',
+  generation: '18',
+  against: '17',
+  verdict: 'blocked',
+  madeAt: '2026-11-25T02:00:13.204Z',
+  tookMs: 41,
+  figures: {
+    users: USERS_EXAMPLE,
+    outputs: [{ name: 'score', ...SHIFT_EXAMPLE }],
+    answers: [],
+    decision: { output: 'score', threshold: 0.7, up: 212, down: 9, rate: 0.0940026 },
+    segments: [
+      {
+        column: 'country',
+        values: [
+          { value: 'de', users: USERS_EXAMPLE, shift: SHIFT_EXAMPLE, flips: { up: 212, down: 9, rate: 0.0940026 } },
+        ],
+        others: null,
+      },
+    ],
+  },
+  crossings: [{ setting: 'maxPsi', output: 'score', value: 0.41, limit: 0.25 }],
+  notes: [],
+  movers: [{ userId: '42', before: 0.219, now: 0.831, delta: 0.612 }],
+} satisfies GenerationReportView;

@@ -1,0 +1,65 @@
+/** Generations, and the return to an older one. */
+import { z } from 'zod';
+
+export const GenerationSchema = z
+  .strictObject({
+    generation: z.string().meta({ description: 'Its number' }),
+    predictor: z.string(),
+    state: z.enum(['building', 'published', 'dropped']),
+    inForce: z.boolean(),
+    wasStable: z.boolean().meta({ description: 'Whether its model version was ever stable' }),
+    servedStable: z.boolean().meta({ description: 'Whether the stable arm ever served this generation' }),
+    modelVersion: z.string(),
+    users: z.int(),
+    runId: z.uuid(),
+    startedAt: z.iso.datetime(),
+    publishedAt: z.iso.datetime().nullable(),
+  })
+  .meta({
+    id: 'Generation',
+    description: 'The immutable predictions of one run of scope `all`, for one model version',
+  });
+
+export type GenerationView = z.output<typeof GenerationSchema>;
+
+export const GENERATION_EXAMPLE: GenerationView = {
+  generation: '17',
+  predictor: 'repurchase',
+  state: 'published',
+  inForce: true,
+  wasStable: true,
+  servedStable: true,
+  modelVersion: '2',
+  users: 2357,
+  runId: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11',
+  startedAt: '2026-11-24T02:00:00.120Z',
+  publishedAt: '2026-11-24T02:00:14.913Z',
+};
+
+export const GenerationsSchema = z
+  .strictObject({ generations: z.array(GenerationSchema) })
+  .meta({ id: 'ListGenerationsAnswer' });
+
+export const RollbackSchema = z
+  .strictObject({
+    to: z
+      .string("a generation's number, as text")
+      .regex(/^[1-9][0-9]{0,8}$/, "a generation's number, as text")
+      .optional()
+      .meta({
+        description: 'Default: the last generation that the stable arm served before the current one',
+        example: '16',
+      }),
+    force: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Whether the generation may be of a model version that has never been stable' }),
+  })
+  .meta({ id: 'Rollback' });
+
+export const RolledBackSchema = z
+  .strictObject({
+    from: z.union([GenerationSchema, z.null()]).meta({ description: 'The generation that was in force' }),
+    to: GenerationSchema,
+  })
+  .meta({ id: 'RollBackAnswer' });

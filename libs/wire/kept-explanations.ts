@@ -1,0 +1,119 @@
+/** Answers that were kept with what they were made of, and what came of computing one again. */
+import { z } from 'zod';
+import { scalar } from './explanations.ts';
+import { pageQuery } from './page.ts';
+import { PREDICTION_EXAMPLE, PredictionSchema } from './predictions.ts';
+
+const FeatureSchema = z.strictObject({
+  name: z.string(),
+  value: scalar.meta({ description: 'What the model is given' }),
+  from: z.enum(['row', 'event']),
+  event: z
+    .strictObject({ source: z.string(), id: z.string(), time: z.iso.datetime(), acceptedAt: z.iso.datetime() })
+    .optional(),
+});
+
+const InputsSchema = z.strictObject({
+  read: z.enum(['for_the_answer', 'after_the_reply']).meta({
+    description: 'By the inference whose answer it is; or, of an answer that was stored, right after the reply',
+  }),
+  readAt: z.iso.datetime(),
+  contextVersion: z.int(),
+  ofSameContext: z.boolean().meta({
+    description: 'Whether the answer was computed from that context: only then can it be expected again',
+  }),
+  features: z.array(FeatureSchema),
+  fault: z.string().nullable().meta({ description: 'Why the user cannot be scored from them' }),
+});
+
+export const KeptExplanationSchema = z
+  .strictObject({
+    id: z.uuid(),
+    at: z.iso.datetime().meta({ description: "When it was answered, on the database's clock" }),
+    keptUntil: z.iso.datetime(),
+    answer: PredictionSchema,
+    history: z.string().nullable().meta({ description: 'Null where the database did not answer' }),
+    inputs: InputsSchema.nullable(),
+    noInputs: z
+      .enum(['no_row', 'not_read'])
+      .nullable()
+      .meta({ description: 'Why there are none: the feature source had no row of the user, or did not answer' }),
+  })
+  .meta({ id: 'KeptExplanation' });
+
+export type KeptExplanationView = z.output<typeof KeptExplanationSchema>;
+
+/** For the description of the API, and for tests of what shows it. */
+export const KEPT_EXPLANATION_EXAMPLE = {
+  id: '5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
+  at: '2026-11-24T10:50:53.250Z',
+  keptUntil: '2026-12-24T10:50:53.250Z',
+  answer: {
+    ...PREDICTION_EXAMPLE,
+    ...{ source: 'live', reason: 'context_newer', generation: null, computedAt: '2026-11-24T10:50:53.244Z' },
+    ...{ ageSeconds: 0, contextVersion: 6, lastConcerningVersion: 6, predictedFromContextVersion: 6 },
+  },
+  history: '9f2c4a1be07d3358',
+  inputs: {
+    read: 'for_the_answer',
+    readAt: '2026-11-24T10:50:53.244Z',
+    contextVersion: 6,
+    ofSameContext: true,
+    features: [
+      { name: 'recency', value: 12, from: 'row' },
+      {
+        name: 'orders',
+        value: 4,
+        from: 'event',
+        event: {
+          ...{ source: '/shop/orders', id: 'order-1009' },
+          ...{ time: '2026-11-24T10:12:00.000Z', acceptedAt: '2026-11-24T10:12:00.480Z' },
+        },
+      },
+    ],
+    fault: null,
+  },
+  noInputs: null,
+} satisfies KeptExplanationView;
+
+export const KeptPageSchema = z
+  .strictObject({
+    explanations: z.array(KeptExplanationSchema),
+    next: z.string().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
+  })
+  .meta({ id: 'ListKeptExplanationsAnswer' });
+
+export const KeptQuery = pageQuery(z.string()).extend({ userId: z.string().optional().meta({ example: '42' }) });
+
+export const ReplaySchema = z
+  .strictObject({
+    id: z.uuid(),
+    verdict: z.enum(['agrees', 'differs', 'inputs_changed', 'refused']),
+    reason: z.string(),
+    kept: PredictionSchema.shape.prediction,
+    recomputed: PredictionSchema.shape.prediction.nullable().meta({ description: 'Null where it is refused' }),
+    tolerance: z.number().nullable().meta({ description: "Relative, of the model version's certificate" }),
+    difference: z
+      .strictObject({
+        output: z.string(),
+        kept: z.union([z.number(), z.string(), z.boolean()]),
+        recomputed: z.union([z.number(), z.string(), z.boolean()]),
+        difference: z.number().nullable().meta({ description: 'Absolute; null of values that are no floats' }),
+        ofAllowed: z.number().nullable().meta({ description: 'Of what is allowed there; null as `difference`' }),
+      })
+      .nullable()
+      .meta({ description: 'The one furthest from being allowed; null: equal to the last bit, or not computed' }),
+  })
+  .meta({ id: 'Replay' });
+
+export type ReplayView = z.output<typeof ReplaySchema>;
+
+export const REPLAY_EXAMPLE = {
+  id: KEPT_EXPLANATION_EXAMPLE.id,
+  verdict: 'agrees',
+  reason: 'equal to the last bit',
+  kept: PREDICTION_EXAMPLE.prediction,
+  recomputed: PREDICTION_EXAMPLE.prediction,
+  tolerance: 0.00001,
+  difference: null,
+} satisfies ReplayView;

@@ -1,0 +1,200 @@
+/** Model versions: in lists, and with everything that decides their answers. */
+import { z } from 'zod';
+
+export const VERSION_NUMBER = /^[1-9][0-9]{0,8}$/;
+const FORM = "a model version's number, as text";
+export const VersionNumberSchema = z.string(FORM).regex(VERSION_NUMBER, FORM);
+
+const ModelSchema = z
+  .strictObject({
+    predictor: z.string(),
+    modelVersion: z.string().meta({ description: 'Its number' }),
+    artifact: z.string().meta({ description: 'The SHA-256 of the model file, in hex' }),
+    bytes: z.int().meta({ description: 'Of the file' }),
+    createdAt: z.iso.datetime().meta({ description: 'When it was adopted or pushed first' }),
+    archivedAt: z.iso.datetime().nullable().meta({
+      description:
+        'Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not',
+    }),
+    origin: z
+      .strictObject({
+        by: z.string().meta({ description: '`key:<name>` of an API key, `api` where keys are off, `cli`' }),
+        how: z.enum(['adopt', 'push']),
+      })
+      .meta({ description: 'Who brought it, and how: with a config, or by itself' }),
+    variants: z.array(z.string()).meta({ description: 'The arms that name it; empty: nobody is served by it' }),
+    labels: z.array(z.string()).meta({ description: 'Names that were given to it, and that may move' }),
+    verified: z.boolean().meta({ description: 'Whether it has the certificate of its trial; labels move to no other' }),
+    note: z.string(),
+    metrics: z.record(z.string(), z.number()).meta({ description: 'As its owner gave them' }),
+    build: z.string().nullable().meta({ description: 'The kind of an optimised build: `int8`, `pruned`, …' }),
+    parent: z.string().nullable().meta({ description: 'The model version that an optimised build was made of' }),
+    inputs: z
+      .array(z.strictObject({ name: z.string(), type: z.string(), columns: z.array(z.string()) }))
+      .meta({ description: 'The tensors that it takes, each filled from feature columns' }),
+    outputs: z
+      .array(
+        z.strictObject({
+          name: z.string(),
+          output: z.string(),
+          type: z.string(),
+          width: z.int().nullable(),
+          index: z.int(),
+        }),
+      )
+      .meta({
+        description:
+          'The fields of its predictions: from which tensor, and from which place of its row. `width` null: one value, else a vector',
+      }),
+  })
+  .meta({ id: 'Model', description: 'A model version' });
+
+export type ModelView = z.output<typeof ModelSchema>;
+
+export const MODEL_EXAMPLE = {
+  predictor: 'repurchase',
+  modelVersion: '2',
+  artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',
+  bytes: 1_830_412,
+  createdAt: '2026-11-20T09:30:02.118Z',
+  archivedAt: null,
+  origin: { by: 'key:ci', how: 'push' },
+  variants: ['stable'],
+  labels: ['autumn'],
+  verified: true,
+  note: 'with returns',
+  metrics: { auc: 0.82 },
+  build: null,
+  parent: null,
+  inputs: [{ name: 'features', type: 'float32', columns: ['recency', 'orders', 'returns'] }],
+  outputs: [{ name: 'score', output: 'probabilities', type: 'float32', width: null, index: 1 }],
+} satisfies ModelView;
+
+export const ModelsSchema = z.strictObject({ models: z.array(ModelSchema) }).meta({ id: 'ListModelsAnswer' });
+
+export const ModelsOfPredictorSchema = z.strictObject(ModelsSchema.shape).meta({ id: 'ListModelsOfPredictorAnswer' });
+
+/** The query parameter of lists. */
+export const ARCHIVED_QUERY = z.object({
+  archived: z
+    .enum(['true', 'false'])
+    .optional()
+    .meta({ description: '`true`: archived model versions are listed too' }),
+});
+
+const TensorSchema = z.strictObject({
+  name: z.string(),
+  type: z.string().nullable(),
+  shape: z.array(z.union([z.number(), z.string(), z.null()])),
+});
+
+const MetadataSchema = z
+  .strictObject({
+    inputs: z.array(TensorSchema),
+    outputs: z.array(TensorSchema),
+    opset: z.record(z.string(), z.int()).meta({ description: 'Domain of operators → version' }),
+    irVersion: z.int(),
+    producer: z.string().meta({ description: 'The program that wrote the file; empty: it does not say' }),
+    bytes: z.int(),
+  })
+  .meta({ id: 'ModelMetadata' });
+
+const UsersSchema = z.strictObject({ real: z.int(), madeUp: z.int() });
+
+const DifferenceSchema = z.strictObject({
+  output: z.string(),
+  alone: z.union([z.number(), z.string(), z.boolean()]),
+  other: z.union([z.number(), z.string(), z.boolean()]),
+  difference: z.number(),
+  ofAllowed: z.number().meta({ description: 'Of `difference` to what is allowed there: at most 1' }),
+});
+
+const ParitySchema = z
+  .strictObject({
+    users: UsersSchema.meta({
+      description: 'Whose answers were compared: alone, again, together, in another order',
+    }),
+    refused: UsersSchema.meta({
+      description: 'For whom the model has no answer',
+    }),
+    readBothWays: z.int().meta({
+      description: 'Users who get the same answer from what a live read reads of them and from what a run reads',
+    }),
+    batchSizes: z.array(z.int()),
+    comparisons: z.int(),
+    tolerance: z.number().meta({ description: 'Relative; 0: equal to the last bit' }),
+    largestDifference: DifferenceSchema.nullable().meta({ description: 'null: equal to the last bit' }),
+  })
+  .meta({
+    id: 'ParityCertificate',
+    description:
+      'The certificate of a trial: the same users got the same answers alone, again, together, and read in both ways',
+  });
+
+export const ModelDetailSchema = z
+  .strictObject({
+    ...ModelSchema.shape,
+    features: z.strictObject({
+      sql: z.string(),
+      columns: z.array(z.looseObject({ name: z.string(), kind: z.string() })),
+      asOf: z.string().nullable(),
+      overlayForMs: z.int().nullable(),
+    }),
+    rowByRow: z.boolean().meta({ description: 'Whether each user is inferred alone' }),
+    metadata: z.union([MetadataSchema, z.null()]).meta({ description: 'What the file says of itself' }),
+    parity: z.union([ParitySchema, z.null()]).meta({ description: 'The certificate of its trial' }),
+  })
+  .meta({ id: 'ModelDetail' });
+
+export type ModelDetailView = z.output<typeof ModelDetailSchema>;
+
+export const MODEL_DETAIL_EXAMPLE = {
+  ...MODEL_EXAMPLE,
+  features: {
+    sql: 'select customer_id as user_id, recency, orders, returns, loaded_at from customer_features',
+    columns: [
+      { name: 'recency', kind: 'number' },
+      { name: 'orders', kind: 'integer' },
+      { name: 'returns', kind: 'integer' },
+    ],
+    asOf: 'loaded_at',
+    overlayForMs: null,
+  },
+  rowByRow: false,
+  metadata: {
+    inputs: [{ name: 'features', type: 'float32', shape: ['N', 3] }],
+    outputs: [{ name: 'probabilities', type: 'float32', shape: ['N', 2] }],
+    opset: { 'ai.onnx': 17, 'ai.onnx.ml': 3 },
+    irVersion: 8,
+    producer: 'skl2onnx 1.17.0',
+    bytes: 1_830_412,
+  },
+  parity: {
+    users: { real: 93, madeUp: 64 },
+    refused: { real: 0, madeUp: 0 },
+    readBothWays: 32,
+    batchSizes: [1, 2, 3, 7, 157, 1_024],
+    comparisons: 1_664,
+    tolerance: 1e-5,
+    largestDifference: {
+      output: 'score',
+      alone: 0.8310412,
+      other: 0.8310413,
+      difference: 5.96e-8,
+      ofAllowed: 0.00596,
+    },
+  },
+} satisfies ModelDetailView;
+
+export const LabelMoveSchema = z.strictObject({ version: VersionNumberSchema }).meta({ id: 'LabelMove' });
+
+export const MovedLabelSchema = z
+  .strictObject({
+    predictor: z.string(),
+    label: z.string(),
+    from: z.string().nullable().meta({ description: 'The model version that had it; null: none' }),
+    to: z.string(),
+  })
+  .meta({ id: 'MovedLabel' });
+
+export const ArchiveSchema = z.strictObject({ archived: z.boolean() }).meta({ id: 'ArchiveChange' });

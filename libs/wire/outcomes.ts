@@ -1,0 +1,55 @@
+/** Outcomes: what users did after they were served. */
+import { z } from 'zod';
+
+export const OUTCOME_NAME = /^[A-Za-z][\w.:-]{0,99}$/;
+export const MAX_OUTCOMES = 1_000;
+
+const OUTCOME_EXAMPLE = {
+  id: 'order-1009',
+  source: '/shop/orders',
+  userId: '42',
+  name: 'order',
+  value: 31.5,
+  time: '2026-11-24T10:12:00Z',
+};
+
+const OutcomeSchema = z
+  .strictObject({
+    id: z.string().meta({ description: 'With `source`, names the outcome for ever: a retry sends the same' }),
+    source: z.string().optional().meta({ description: 'Who says so; `api` where it is left out' }),
+    userId: z.string(),
+    name: z.string().regex(OUTCOME_NAME).meta({ description: "As the plan's outcome metrics have it" }),
+    value: z.number().optional().meta({
+      description: 'What a sum adds up; 1 where it is left out. `null` is refused: JSON.stringify makes it of NaN',
+    }),
+    time: z.iso.datetime({ offset: true }).optional().meta({
+      description: 'When it happened, at most 90 days ago; left out: now',
+    }),
+  })
+  .meta({ id: 'Outcome', example: OUTCOME_EXAMPLE });
+
+const OutcomesSchema = z
+  .strictObject({ outcomes: z.array(OutcomeSchema) })
+  .meta({ id: 'Outcomes', example: { outcomes: [OUTCOME_EXAMPLE] } });
+
+export const OutcomesBodySchema = z.union([OutcomesSchema, OutcomeSchema]);
+
+export const OutcomeResultsSchema = z
+  .strictObject({
+    results: z.array(
+      z
+        .strictObject({
+          id: z.string(),
+          source: z.string(),
+          userId: z.string(),
+          status: z.enum(['accepted', 'duplicate', 'erased']).meta({
+            description: '`erased`: the user is erased, and nothing but the id was kept',
+          }),
+        })
+        .meta({ id: 'OutcomeResult' }),
+    ),
+  })
+  .meta({
+    id: 'OutcomeResults',
+    example: { results: [{ id: 'order-1009', source: '/shop/orders', userId: '42', status: 'accepted' }] },
+  });

@@ -1,0 +1,26 @@
+/** The query of a list that is given in pages, newest first. */
+import { z } from 'zod';
+
+export const DEFAULT_LIMIT = 20;
+export const MAX_LIMIT = 100;
+
+/** As the OpenAPI document has it. */
+const limitQuery = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional();
+
+/** The query parameters of a page. */
+export const PAGE_QUERY = ['limit', 'before', 'predictor'] as const;
+
+/** The same as the OpenAPI document has them. @param before what `next` of a page is */
+export function pageQuery<B extends z.ZodType>(before: B) {
+  return z.object({
+    limit: limitQuery,
+    before: before.optional().meta({ description: '`next` of the page before' }),
+    predictor: z.string().optional().meta({ example: 'repurchase' }),
+  });
+}
+
+export const LimitQuery = z.object({ limit: limitQuery });
+
+/** Of rows that are numbered. */
+export const PageQuery = pageQuery(z.string());
+export const UuidPageQuery = pageQuery(z.uuid());

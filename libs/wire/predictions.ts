@@ -1,0 +1,103 @@
+/** Predictions: a user's, and those of many. */
+import { z } from 'zod';
+import { ProblemSchema } from './problem.ts';
+
+const value = z.union([z.number(), z.string(), z.boolean()]);
+
+export const PredictionSchema = z
+  .strictObject({
+    predictor: z.string(),
+    userId: z.string(),
+    prediction: z
+      .record(z.string(), z.union([value, z.array(value)]))
+      .meta({ description: "A field for each of the model's outputs" }),
+    source: z.enum(['batch', 'live', 'stale', 'default']),
+    reason: z.enum([
+      'fresh',
+      'context_newer',
+      'missing',
+      'expired',
+      'version_changed',
+      'rolled_back',
+      'requested',
+      'features_failed',
+      'live_failed',
+      'features_unusable',
+      'output_unusable',
+      'live_timeout',
+      'overloaded',
+      'unverified',
+    ]),
+    modelVersion: z.string(),
+    variant: z.string(),
+    generation: z.string().nullable().meta({ description: 'Null for an answer that no full run stored' }),
+    computedAt: z.iso.datetime().nullable().meta({ description: 'Null for a default: nothing was computed' }),
+    ageSeconds: z.int().nullable(),
+    contextVersion: z.int().nullable().meta({ description: "The user's; null where the database did not answer" }),
+    lastConcerningVersion: z.int().nullable().meta({
+      description:
+        'The last of these that concerns this predictor: a prediction from an older one is not fresh. Null where `contextVersion` is',
+    }),
+    predictedFromContextVersion: z.int().nullable(),
+  })
+  .meta({ id: 'Prediction' });
+
+export type PredictionView = z.output<typeof PredictionSchema>;
+
+export const PREDICTION_EXAMPLE = {
+  predictor: 'repurchase',
+  userId: '42',
+  prediction: { score: 0.831 },
+  source: 'batch',
+  reason: 'fresh',
+  modelVersion: '2',
+  variant: 'stable',
+  generation: '17',
+  computedAt: '2026-11-24T02:00:11.250Z',
+  ageSeconds: 31_842,
+  contextVersion: 5,
+  lastConcerningVersion: 5,
+  predictedFromContextVersion: 5,
+} satisfies PredictionView;
+
+export const ReadHeaders = z.object({
+  'cache-control': z.string().optional().meta({ example: 'max-age=3600' }),
+  'if-match': z.string().optional().meta({ description: 'Only `*` holds: the tags of answers are weak', example: '*' }),
+  'if-none-match': z.string().optional().meta({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
+  'prediction-min-context': z
+    .string()
+    .optional()
+    .meta({ description: "An acknowledged event's contextToken", example: '9f2c4a1be07d3358.6' }),
+});
+
+export const PredictionHeaders = z.object({
+  age: z.string().optional().meta({ description: 'Seconds since it was computed', example: '31842' }),
+  etag: z.string().meta({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
+  'cache-control': z.string().meta({ example: 'private, no-cache' }),
+  'cache-status': z.string().meta({ description: 'RFC 9211', example: 'tandem; hit; ttl=97758' }),
+  'server-timing': z.string().meta({ example: 'read;dur=0.62' }),
+});
+
+export const MAX_USERS = 1_000;
+
+export const ReadManySchema = z
+  .strictObject({
+    userIds: z
+      .array(z.string('a user id is a text'), 'an array of user ids')
+      .min(1, 'at least one user id')
+      .max(MAX_USERS, `at most ${MAX_USERS} user ids in one request`)
+      .meta({ example: ['42', '43', '043'] }),
+  })
+  .meta({ id: 'ReadMany' });
+
+const PredictionErrorSchema = z
+  .strictObject({ userId: z.string(), error: ProblemSchema })
+  .meta({ id: 'PredictionError' });
+
+export const PredictionsSchema = z
+  .strictObject({
+    results: z.array(z.union([PredictionSchema, PredictionErrorSchema])),
+  })
+  .meta({ id: 'ReadPredictionsAnswer' });
+
+export const ReadManyHeaders = z.object({ 'cache-control': z.string().optional() });

@@ -1,0 +1,83 @@
+/** A predictor: its policies, and who is served what. */
+import { z } from 'zod';
+
+export const PredictorSchema = z
+  .strictObject({
+    name: z.string(),
+    keyType: z.enum(['int8', 'uuid', 'text']).meta({ description: 'The type of user ids' }),
+    modelVersion: z.string().nullable().meta({ description: 'The one in force' }),
+    variant: z.string().nullable(),
+    generation: z.string().nullable().meta({ description: 'The one in force; null before the first full run' }),
+    generationExpired: z
+      .boolean()
+      .nullable()
+      .meta({ description: "Whether its oldest predictions are older than maxAge, on the database's clock" }),
+    overlayFloor: z.int().nullable(),
+    rolloutRevision: z.int().nullable(),
+    expiresFrom: z.iso.datetime().nullable().meta({ description: 'Since a rollback, expiry counts from here' }),
+    freshness: z.strictObject({
+      maxAgeSeconds: z.number().nullable(),
+      live: z.boolean(),
+      liveTimeoutMs: z.number(),
+      onLiveFailure: z.enum(['stale', 'default', 'error']),
+      unverified: z.boolean(),
+      default: z.record(z.string(), z.unknown()).nullable(),
+      events: z.array(z.string()),
+    }),
+    batch: z.strictObject({ schedule: z.string().nullable(), chunkSize: z.int(), minCoverage: z.number() }),
+  })
+  .meta({ id: 'Predictor' });
+
+export type PredictorView = z.output<typeof PredictorSchema>;
+
+export const PREDICTOR_EXAMPLE: PredictorView = {
+  name: 'repurchase',
+  keyType: 'int8',
+  modelVersion: '2',
+  variant: 'stable',
+  generation: '17',
+  generationExpired: false,
+  overlayFloor: 0,
+  rolloutRevision: 18,
+  expiresFrom: null,
+  freshness: {
+    maxAgeSeconds: 129_600,
+    live: true,
+    liveTimeoutMs: 50,
+    onLiveFailure: 'stale',
+    unverified: true,
+    default: { score: 0.2 },
+    events: ['order.*'],
+  },
+  batch: { schedule: '0 2 * * *', chunkSize: 5_000, minCoverage: 0.95 },
+};
+
+export const PredictorsSchema = z
+  .strictObject({ predictors: z.array(PredictorSchema) })
+  .meta({ id: 'ListPredictorsAnswer' });
+
+const StableVersionSchema = z
+  .strictObject({
+    modelVersion: z.string(),
+    since: z.iso.datetime(),
+    until: z.iso.datetime().nullable().meta({ description: 'null: it is stable now' }),
+    generation: z
+      .string()
+      .nullable()
+      .meta({ description: 'The kept generation that a rollback to this version returns to; null if none is kept' }),
+  })
+  .meta({
+    id: 'StableVersion',
+    description: 'A period in which the stable arm of a predictor served one model version',
+  });
+
+export type StableVersionView = z.output<typeof StableVersionSchema>;
+
+export const StableVersionsSchema = z
+  .strictObject({ versions: z.array(StableVersionSchema) })
+  .meta({ id: 'ListStableVersionsAnswer' });
+
+export const STABLE_VERSIONS_EXAMPLE = [
+  { modelVersion: '2', since: '2026-11-24T02:10:00.120Z', until: null, generation: '17' },
+  { modelVersion: '1', since: '2026-10-02T08:11:47.530Z', until: '2026-11-24T02:10:00.120Z', generation: '15' },
+];

@@ -1,0 +1,51 @@
+/** The live processes, and which model versions each has loaded. */
+import { z } from 'zod';
+
+const ProcessSchema = z
+  .strictObject({
+    id: z.uuid().meta({ description: 'Another at each start' }),
+    kind: z.enum(['api', 'worker']),
+    host: z.string(),
+    pid: z.int(),
+    release: z.string(),
+    startedAt: z.iso.datetime(),
+    seenAt: z.iso.datetime().meta({ description: 'When it was heard of last, on the clock of Postgres' }),
+    models: z
+      .array(
+        z.strictObject({
+          predictor: z.string(),
+          modelVersion: z.string(),
+          state: z.enum(['loading', 'ready', 'failed']),
+          error: z.string().nullable().meta({ description: 'Why it failed' }),
+          since: z.iso.datetime(),
+        }),
+      )
+      .meta({ description: 'What it keeps loaded: the versions of all arms, also of rollouts that are prepared' }),
+  })
+  .meta({ id: 'Process', description: 'A live process, and the model versions that it keeps loaded' });
+
+export type ProcessView = z.output<typeof ProcessSchema>;
+
+export const PROCESS_EXAMPLE = {
+  id: '6f1f2f0a-54a5-4b0e-9c7e-2c1d1c9f8f6b',
+  kind: 'api',
+  host: 'api-1',
+  pid: 4711,
+  release: '0.1.0',
+  startedAt: '2026-11-23T18:02:11.091Z',
+  seenAt: '2026-11-24T10:30:01.344Z',
+  models: [
+    { predictor: 'repurchase', modelVersion: '2', state: 'ready', error: null, since: '2026-11-23T18:02:12.480Z' },
+    {
+      predictor: 'repurchase',
+      modelVersion: '3',
+      state: 'failed',
+      error: 'the inference process ended: it took more than 512 MB of memory',
+      since: '2026-11-24T10:29:58.011Z',
+    },
+  ],
+} satisfies ProcessView;
+
+export const ProcessesSchema = z
+  .strictObject({ processes: z.array(ProcessSchema) })
+  .meta({ id: 'ListProcessesAnswer' });

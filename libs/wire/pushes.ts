@@ -1,0 +1,69 @@
+/** What a push says: the file, what is new in its definition, and its owner's words. */
+import { z } from 'zod';
+import { ARTIFACT_HASH } from './artifacts.ts';
+import { VersionNumberSchema } from './models.ts';
+import { TENSOR_TYPES } from './tensor-types.ts';
+
+const MOST_NOTE = 2_000;
+const MOST_METRICS = 64;
+const MOST_NAME = 64;
+const TENSOR_TYPE = `one of ${TENSOR_TYPES.join(', ')}`;
+const tensorType = z.enum(TENSOR_TYPES, TENSOR_TYPE);
+
+const FeaturesSchema = z
+  .strictObject({
+    sql: z.string().optional(),
+    asOf: z.string().nullable().optional().meta({ description: 'null: none' }),
+    overlayFor: z.string().nullable().optional().meta({ description: 'null: none', example: '36h' }),
+    nulls: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional(),
+    categories: z.record(z.string(), z.unknown()).optional(),
+  })
+  .meta({ description: 'As `features` of a config; each setting that is left out is as in the version served now' });
+
+export const noteText = z.string().max(MOST_NOTE, `at most ${MOST_NOTE} characters`);
+
+const MetricsSchema = z
+  .record(z.string().min(1).max(MOST_NAME, `names of at most ${MOST_NAME} characters`), z.number())
+  .refine((metrics) => Object.keys(metrics).length <= MOST_METRICS, `at most ${MOST_METRICS} metrics`)
+  .meta({ description: 'What its owner measured', example: { auc: 0.82 } });
+
+export const PushSchema = z
+  .strictObject({
+    artifact: z
+      .string()
+      .regex(ARTIFACT_HASH, 'the SHA-256 of a file that was uploaded, 64 hex digits in lower case')
+      .meta({ description: 'The SHA-256 of a file that was uploaded' }),
+    features: FeaturesSchema.optional(),
+    inputs: z
+      .record(z.string(), z.strictObject({ type: tensorType, columns: z.array(z.string()) }))
+      .nullable()
+      .optional()
+      .meta({ description: 'As in a config; null: columns fill them by themselves' }),
+    outputs: z
+      .record(
+        z.string(),
+        z.union([
+          tensorType,
+          z.strictObject({ from: z.string(), type: tensorType, index: z.int().optional(), width: z.int().optional() }),
+        ]),
+      )
+      .optional()
+      .meta({ description: 'As in a config' }),
+    rowByRow: z.boolean().optional().meta({ description: 'Infer each user alone' }),
+    note: noteText.optional(),
+    metrics: MetricsSchema.optional(),
+    label: z.string().optional().meta({ description: 'Moves to the version', example: 'challenger' }),
+    parent: VersionNumberSchema.optional().meta({
+      description: 'The model version that an optimised build was made of',
+    }),
+    build: z.string().min(1).max(MOST_NAME).optional().meta({ description: 'Its kind', example: 'int8' }),
+  })
+  .refine(({ parent, build }) => (parent === undefined) === (build === undefined), {
+    path: ['build'],
+    message: 'an optimised build has both parent and build',
+  })
+  .meta({ id: 'Push' });
+
+export type PushBody = z.output<typeof PushSchema>;
+
+export const PushQuery = z.object({ note: z.string().optional(), label: z.string().optional() });

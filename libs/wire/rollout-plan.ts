@@ -1,0 +1,167 @@
+/** What a rollout is to do: durations as texts, every setting with the value that counts where it is left out. */
+import { z } from 'zod';
+import { type Duration, parseDuration } from './durations.ts';
+import { VersionNumberSchema } from './models.ts';
+import { OUTCOME_NAME } from './outcomes.ts';
+
+const BUCKETS = 10_000;
+
+/** @param most longer than that nobody means, and clocks do not reach */
+const duration = (most: Duration) =>
+  z
+    .string()
+    .refine((text) => parseDuration(text) !== null, 'a duration such as "30s", "10m", "6h" or "14d"')
+    .refine((text) => msOf(text) <= msOf(most), `at most ${most}`)
+    .meta({ example: most });
+
+/** Users are told apart in 10,000 buckets: what is finer would be rounded. */
+const percent = z
+  .number()
+  .min(0.01)
+  .max(100)
+  .refine((value) => Math.abs(value * 100 - bucketsOf(value)) < 1e-6, 'to hundredths: users lie in 10,000 buckets');
+
+const bucketsOf = (value: number) => Math.round(value * 100);
+const version = VersionNumberSchema.meta({ example: '3' });
+const share = z.number().min(0).max(1);
+
+const armName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a name of a-z, 0-9, _ and -, with a letter first')
+  .refine((name) => name !== 'stable', 'another name: stable is the arm of everybody else');
+
+const OutcomeSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(OUTCOME_NAME, 'a letter first, then letters, digits and _ . : -')
+    .meta({ example: 'purchase' }),
+  kind: z.enum(['binary', 'sum']).default('binary'),
+  window: duration('90d')
+    .default('14d')
+    .meta({ description: 'Outcomes later than that after a user’s first answer do not count' }),
+  better: z.enum(['higher', 'lower']).default('higher'),
+  guardrail: z.boolean().default(false),
+  minimumEffect: z.number().positive().max(10).default(0.1).meta({ description: 'Relative: what is worth knowing' }),
+});
+
+const AnalysisSchema = z.strictObject({
+  automatic: z.boolean().default(true).meta({ description: 'Whether verdicts are acted on' }),
+  dryRun: z.boolean().default(false).meta({ description: 'Verdicts are written down, and nothing is done' }),
+  interval: duration('1d').default('1m'),
+  minStep: duration('90d').default('10m'),
+  minUsers: z.int().min(10).max(10_000_000).default(200),
+  alpha: z.number().min(0.0001).max(0.5).default(0.05),
+  errorRate: share.nullable().default(0.01),
+  slowShare: share.nullable().default(0.05),
+  slow: duration('5s').default('100ms').meta({
+    description: 'Reads above it are slow; counts know 1, 2, 5, 10, … ms to 5 s, and take the next of these',
+    example: '100ms',
+  }),
+  liveShare: share.nullable().default(null),
+  staleShare: share.nullable().default(0.05),
+  defaultShare: share
+    .nullable()
+    .default(null)
+    .meta({ description: 'Default answers alone; `errorRate` counts them too' }),
+  psi: z.number().positive().max(100).nullable().default(null).meta({
+    description:
+      'Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift by custom',
+  }),
+  holdDeadline: duration('90d').nullable().default('7d').meta({
+    description: 'How long a step may hold, after `minStep` and the windows of guardrail outcomes',
+    example: '7d',
+  }),
+  preparingDeadline: duration('90d')
+    .nullable()
+    .default('1d')
+    .meta({ description: 'How long a rollout may be preparing', example: '1d' }),
+  onDeadline: z.enum(['alert', 'roll_back']).default('alert').meta({
+    description: 'What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted',
+  }),
+  outcomes: z
+    .array(OutcomeSchema)
+    .max(20)
+    .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'each outcome is named once')
+    .default([]),
+});
+
+export type AnalysisView = z.output<typeof AnalysisSchema>;
+
+const coverage = z.enum(['required', 'live']).default('required');
+const analysis = AnalysisSchema.prefault({});
+
+const CanarySchema = z
+  .strictObject({
+    kind: z.literal('canary'),
+    version,
+    steps: z
+      .array(percent)
+      .min(1)
+      .max(20)
+      .refine(
+        (steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)),
+        'they must rise, each above the one before',
+      )
+      .refine((steps) => steps.at(-1) === 100, 'the last must be 100')
+      .optional()
+      .meta({
+        description: 'Percent of the users. Default: 1, 5, 25, 50, 100; with `atOnce` 100',
+        example: [1, 5, 25, 50, 100],
+      }),
+    atOnce: z.boolean().default(false).meta({
+      description:
+        'Skips the steps and the analysis: all users are served from the version as soon as it is loaded, from its kept generation. Only for a former stable version',
+    }),
+    coverage,
+    analysis,
+  })
+  .meta({ id: 'CanaryPlan' });
+
+const ShadowSchema = z
+  .strictObject({
+    kind: z.literal('shadow'),
+    version,
+    share: share.default(0.1),
+    maxPerSecond: z.number().positive().max(100_000).default(50),
+  })
+  .meta({ id: 'ShadowPlan' });
+
+/** An A/B test holds for as long as people want to learn from it. */
+const AbAnalysisSchema = AnalysisSchema.extend({ holdDeadline: duration('90d').nullable().default(null) });
+
+const AbSchema = z
+  .strictObject({
+    kind: z.literal('ab'),
+    arms: z
+      .array(z.strictObject({ variant: armName, version, weight: percent }))
+      .min(1)
+      .max(9)
+      .refine(
+        (arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length,
+        'each needs a name of its own',
+      )
+      .refine(
+        (arms) => arms.reduce((sum, { weight }) => sum + bucketsOf(weight), 0) <= BUCKETS,
+        'their weights make at most 100 together',
+      ),
+    coverage,
+    analysis: AbAnalysisSchema.prefault({}),
+  })
+  .meta({ id: 'AbPlan' });
+
+export const RolloutPlanSchema = z
+  .discriminatedUnion('kind', [CanarySchema, ShadowSchema, AbSchema], {
+    error: ({ code }) => (code === 'invalid_union' ? 'canary, shadow or ab' : undefined),
+  })
+  .meta({ id: 'RolloutPlan' });
+
+export type RolloutPlanView = z.output<typeof RolloutPlanSchema>;
+
+export const DEFAULT_STEPS: readonly number[] = Object.freeze([1, 5, 25, 50, 100]);
+
+export const PLAN_EXAMPLE = { ...CanarySchema.parse({ kind: 'canary', version: '3' }), steps: [...DEFAULT_STEPS] };
+
+/** The milliseconds of a duration that the schema has checked. */
+export function msOf(text: string): number {
+  return parseDuration(text) ?? 0;
+}

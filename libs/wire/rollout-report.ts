@@ -1,0 +1,136 @@
+/** What a rollout has served and what follows from it. */
+import { z } from 'zod';
+import { ROLLOUT_EXAMPLE, RolloutSchema } from './rollouts.ts';
+
+const CheckSchema = z
+  .strictObject({
+    name: z.string().meta({ example: 'errorRate' }),
+    arm: z.string().nullable().meta({ description: 'null: it is of all arms' }),
+    guardrail: z.boolean(),
+    state: z.enum(['pass', 'fail', 'inconclusive', 'skipped']),
+    figures: z.record(z.string(), z.unknown()),
+    why: z.string().meta({ description: 'For people' }),
+  })
+  .meta({ id: 'JudgementCheck' });
+
+const JudgementSchema = z
+  .strictObject({
+    verdict: z.enum(['promote', 'hold', 'roll_back']),
+    reason: z.enum([
+      'no_traffic',
+      'too_few_users',
+      'sample_ratio',
+      'guardrail_worse',
+      'sources_differ',
+      'inconclusive',
+      'step_too_short',
+      'hold_deadline',
+      'not_worse',
+    ]),
+    why: z.string().meta({ description: 'One sentence, for people' }),
+    checks: z.array(CheckSchema),
+  })
+  .meta({ id: 'Judgement' });
+
+export type JudgementView = z.output<typeof JudgementSchema>;
+
+export const JUDGEMENT_EXAMPLE: z.output<typeof JudgementSchema> = {
+  verdict: 'hold',
+  reason: 'too_few_users',
+  why: 'candidate has served 488 users, fewer than 1000',
+  checks: [
+    {
+      name: 'users',
+      arm: null,
+      guardrail: false,
+      state: 'fail',
+      figures: { users: { stable: 9512, candidate: 488 } },
+      why: 'candidate has served 488 users, fewer than 1000',
+    },
+  ],
+};
+
+const ArmSchema = z.strictObject({
+  variant: z.string(),
+  users: z.int(),
+  reads: z.int(),
+  errors: z.int(),
+  slow: z.int(),
+  sources: z.record(z.string(), z.int()).meta({ description: 'Reads by the answer’s source' }),
+});
+
+const MeanSchema = z.strictObject({ users: z.int(), mean: z.number() });
+
+const EstimateSchema = z.strictObject({ estimate: z.number(), lower: z.number(), upper: z.number() }).nullable();
+
+const CONCLUSION_EXAMPLE = 'order: b is better than stable: +25 %';
+
+const OutcomeSchema = z.strictObject({
+  name: z.string(),
+  variant: z.string(),
+  stable: MeanSchema.meta({ description: 'Of users whose window is over' }),
+  arm: MeanSchema,
+  difference: EstimateSchema.meta({ description: 'The interval holds at every look; null where nothing varies' }),
+  relative: EstimateSchema.meta({
+    description: 'The same difference as a share of the stable mean; null where that may be 0',
+  }),
+  pValue: z.number().meta({ description: 'Against "no difference", valid at every look' }),
+  eValue: z.number(),
+  sofar: z.strictObject({ stable: MeanSchema, arm: MeanSchema }).meta({ description: 'Of all users: no test' }),
+  moreDays: z
+    .number()
+    .nullable()
+    .meta({ description: 'Until the minimum effect would be found; null where the stable mean may be 0' }),
+  usersNeeded: z.number().nullable(),
+  conclusion: z
+    .strictObject({
+      kind: z
+        .enum(['better', 'worse', 'no_difference', 'undecided', 'no_data'])
+        .meta({ description: '`no_difference`: none above the minimum effect; `undecided`: neither is proven yet' }),
+      text: z.string().meta({ description: 'For people', example: CONCLUSION_EXAMPLE }),
+    })
+    .meta({ description: 'What follows, from the same interval: `no_difference` is none above `minimumEffect`' }),
+  detectableEffect: z.number().nullable().meta({ description: 'Relative: what the users seen so far would find' }),
+});
+
+export const RolloutReportSchema = z
+  .strictObject({
+    rollout: RolloutSchema,
+    elapsedSeconds: z.number().meta({ description: 'Since the step began' }),
+    arms: z.array(ArmSchema),
+    judgement: JudgementSchema,
+    outcomes: z.array(OutcomeSchema),
+    multipleExposures: z.int(),
+    newUsers: z.array(z.strictObject({ day: z.string(), users: z.int() })),
+  })
+  .meta({ id: 'RolloutReport' });
+
+export type RolloutReportView = z.output<typeof RolloutReportSchema>;
+
+export const ROLLOUT_REPORT_EXAMPLE: RolloutReportView = {
+  rollout: ROLLOUT_EXAMPLE,
+  elapsedSeconds: 600,
+  arms: [
+    { variant: 'stable', users: 9512, reads: 20114, errors: 3, slow: 12, sources: { batch: 20011, live: 103 } },
+    { variant: 'candidate', users: 488, reads: 1040, errors: 0, slow: 1, sources: { batch: 1034, live: 6 } },
+  ],
+  judgement: JUDGEMENT_EXAMPLE,
+  outcomes: [],
+  multipleExposures: 0,
+  newUsers: [{ day: '2026-11-24', users: 10_000 }],
+};
+
+export const RolloutChecksSchema = z
+  .strictObject({
+    checks: z.array(
+      z
+        .strictObject({
+          at: z.iso.datetime(),
+          step: z.int(),
+          applied: z.boolean().meta({ description: 'Whether it moved the rollout' }),
+          judgement: JudgementSchema,
+        })
+        .meta({ id: 'RolloutCheck' }),
+    ),
+  })
+  .meta({ id: 'ListRolloutChecksAnswer' });

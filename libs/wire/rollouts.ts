@@ -1,0 +1,93 @@
+/** Rollouts: another model version beside the stable one, and what is done to it. */
+import { z } from 'zod';
+import { PLAN_EXAMPLE, RolloutPlanSchema } from './rollout-plan.ts';
+
+export const RolloutSchema = z
+  .strictObject({
+    id: z.uuid(),
+    predictor: z.string(),
+    rollout: z.string().meta({ description: 'Its number, of its predictor' }),
+    kind: z.enum(['canary', 'shadow', 'ab']),
+    state: z.enum(['preparing', 'running', 'held', 'promoted', 'aborted', 'ended']),
+    reason: z.string().meta({ description: 'Why it is in its state; while it is preparing, what it waits for' }),
+    step: z.int().meta({ description: 'Of a canary: which of its steps, from 0' }),
+    percent: z.number().meta({ description: 'Of the users, who are served from another arm than the stable one' }),
+    stepStartedAt: z.iso.datetime().nullable(),
+    arms: z.array(
+      z.strictObject({
+        variant: z.string(),
+        modelVersion: z.string(),
+        generation: z.string().nullable(),
+        percent: z.number(),
+        firstBucket: z.int().meta({ description: 'Its users are those of the buckets from here' }),
+        endBucket: z.int().meta({ description: 'to here, which is not its own' }),
+      }),
+    ),
+    salt: z.string().meta({ description: 'A user’s bucket of 10,000 is a hash of it and the id' }),
+    plan: RolloutPlanSchema,
+    createdBy: z.string(),
+    createdAt: z.iso.datetime(),
+    endedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Rollout' });
+
+export type RolloutView = z.output<typeof RolloutSchema>;
+
+export const ROLLOUT_EXAMPLE: RolloutView = {
+  id: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22',
+  predictor: 'repurchase',
+  rollout: '3',
+  kind: 'canary',
+  state: 'running',
+  reason: 'step 1 of 5 passed: all guardrails hold',
+  step: 1,
+  percent: 5,
+  stepStartedAt: '2026-11-24T02:10:00.120Z',
+  arms: [{ variant: 'candidate', modelVersion: '3', generation: '18', percent: 5, firstBucket: 0, endBucket: 500 }],
+  salt: '0199b5d4-6f0e-4c3a-9d6e-0d4a6f3f2c23',
+  plan: PLAN_EXAMPLE,
+  createdBy: 'key:deploy',
+  createdAt: '2026-11-24T02:00:00.000Z',
+  endedAt: null,
+};
+
+export const RolloutPageSchema = z
+  .strictObject({
+    rollouts: z.array(RolloutSchema),
+    next: z.uuid().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
+  })
+  .meta({ id: 'ListRolloutsAnswer' });
+
+const moveReason = z
+  .string()
+  .min(1)
+  .max(500)
+  .optional()
+  .meta({ description: 'For the audit', example: 'support asked for it' });
+
+export const MoveRolloutSchema = z.strictObject({ reason: moveReason }).meta({ id: 'MoveRollout' });
+
+export const PromoteRolloutSchema = z
+  .strictObject({
+    reason: moveReason,
+    variant: z
+      .string()
+      .max(63)
+      .default('candidate')
+      .meta({ description: 'The arm that becomes the stable one', example: 'candidate' }),
+  })
+  .meta({ id: 'PromoteRollout' });
+
+export type PromoteRolloutBody = z.output<typeof PromoteRolloutSchema>;
+
+export const ArmOverrideSchema = z
+  .strictObject({ variant: z.string().max(63).meta({ example: 'candidate' }) })
+  .meta({ id: 'ArmOverride' });
+
+export const ArmOverridesSchema = z
+  .strictObject({
+    overrides: z.array(z.strictObject({ userId: z.string(), variant: z.string() }).meta({ id: 'OverriddenUser' })),
+  })
+  .meta({ id: 'ArmOverrides' });
+
+export const ARM_OVERRIDES_EXAMPLE = { overrides: [{ userId: '42', variant: 'candidate' }] };

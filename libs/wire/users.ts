@@ -1,0 +1,165 @@
+/** What is stored of a user, and what erasing one deleted. */
+import { z } from 'zod';
+
+export const StoresSchema = z
+  .strictObject({ redis: z.enum(['ok', 'failed']), postgres: z.enum(['ok', 'failed']) })
+  .meta({ description: 'A store that did not answer may hold more' });
+
+export const CandidateSchema = z
+  .strictObject({
+    store: z.enum(['redis', 'postgres']),
+    layer: z.enum(['generation', 'overlay']),
+    source: z.enum(['batch', 'live']),
+    state: z.enum(['fresh', 'restarted', 'stale', 'expired', 'foreign', 'blocked']).meta({
+      description:
+        '`stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback; `foreign`: of another generation, history, model version or floor; `blocked`: from before an erasure',
+    }),
+    prediction: z.record(z.string(), z.unknown()).nullable().meta({ description: 'Null where it cannot be read' }),
+    modelVersion: z.string().nullable(),
+    generation: z.string().nullable().meta({ description: 'Null where it is not the one in force' }),
+    history: z.string().nullable(),
+    overlayFloor: z.int().nullable(),
+    predictedFromContextVersion: z.int(),
+    computedAt: z.iso.datetime(),
+    ageSeconds: z.int(),
+  })
+  .meta({ id: 'Candidate', description: 'A stored prediction of a user, and what the freshness rule says of it now' });
+
+export type CandidateView = z.output<typeof CandidateSchema>;
+
+export const CANDIDATE_EXAMPLE = {
+  store: 'redis',
+  layer: 'generation',
+  source: 'batch',
+  state: 'stale',
+  prediction: { score: 0.412 },
+  modelVersion: '2',
+  generation: '17',
+  history: null,
+  overlayFloor: null,
+  predictedFromContextVersion: 5,
+  computedAt: '2026-11-24T02:00:11.250Z',
+  ageSeconds: 31_842,
+} satisfies CandidateView;
+
+const EventValueSchema = z
+  .strictObject({
+    value: z.unknown(),
+    acceptedAt: z.iso.datetime().meta({ description: "On the database's clock" }),
+    time: z.iso.datetime().meta({ description: 'When it happened, by the sender' }),
+    source: z.string(),
+    id: z.string(),
+  })
+  .meta({ id: 'EventValue', description: 'What an event left in the context of a user for one feature' });
+
+export type EventValueView = z.output<typeof EventValueSchema>;
+
+export const EVENT_VALUE_EXAMPLE = {
+  value: 4,
+  acceptedAt: '2026-11-24T10:12:00.480Z',
+  time: '2026-11-24T10:12:00.000Z',
+  source: '/shop/orders',
+  id: 'order-1009',
+} satisfies EventValueView;
+
+export const UserSchema = z
+  .strictObject({
+    userId: z.string(),
+    history: z.string(),
+    contextVersion: z.int(),
+    updatedAt: z.iso.datetime().nullable(),
+    context: z.record(z.string(), EventValueSchema).meta({ description: 'Feature name → what an event said last' }),
+    predictors: z.array(
+      z.strictObject({
+        predictor: z.string(),
+        lastConcerningVersion: z.int().meta({ description: 'A prediction from an older context is not fresh' }),
+        stores: StoresSchema,
+        candidates: z.array(CandidateSchema),
+      }),
+    ),
+  })
+  .meta({ id: 'User' });
+
+type UserView = z.output<typeof UserSchema>;
+
+export const USER_EXAMPLE = {
+  userId: '42',
+  history: '9f2c4a1be07d3358',
+  contextVersion: 6,
+  updatedAt: '2026-11-24T10:12:00.480Z',
+  context: { orders: EVENT_VALUE_EXAMPLE },
+  predictors: [
+    {
+      predictor: 'repurchase',
+      lastConcerningVersion: 6,
+      stores: { redis: 'ok', postgres: 'ok' },
+      candidates: [CANDIDATE_EXAMPLE],
+    },
+  ],
+} satisfies UserView;
+
+const count = (description: string) => z.int().meta({ description });
+
+export const ReceiptSchema = z
+  .strictObject({
+    userId: z.string(),
+    erasedAt: z.iso.datetime().meta({ description: "Of the tombstone, on the database's clock" }),
+    contextVersion: z.int().meta({ description: 'Of the tombstone: nothing computed from it or before is served' }),
+    contextToken: z.string(),
+    deleted: z
+      .strictObject({
+        postgres: z.strictObject({
+          contextValues: count('Feature values that events had left'),
+          events: count('Events whose data was cleared'),
+          predictions: count('In published generations'),
+          overlayEntries: count('Live answers, and those of partial runs'),
+          runFailures: count('Places in reports of who could not be scored'),
+          outcomes: count('Outcomes that were cleared'),
+          exposures: count('First answers from arms of rollouts'),
+          keptExplanations: count('Answers that were kept with their features'),
+        }),
+        redis: z.strictObject({ predictions: z.int(), overlayEntries: z.int() }),
+      })
+      .meta({ description: 'What was found now; nothing where the user was erased before' }),
+  })
+  .meta({ id: 'ErasureReceipt', description: 'That a user was erased, and what was found and deleted' });
+
+type ErasureReceiptView = z.output<typeof ReceiptSchema>;
+
+export const RECEIPT_EXAMPLE = {
+  userId: '42',
+  erasedAt: '2026-11-24T11:02:40.117Z',
+  contextVersion: 7,
+  contextToken: '9f2c4a1be07d3358.7',
+  deleted: {
+    postgres: {
+      contextValues: 1,
+      events: 2,
+      predictions: 3,
+      overlayEntries: 1,
+      runFailures: 0,
+      outcomes: 1,
+      exposures: 1,
+      keptExplanations: 2,
+    },
+    redis: { predictions: 3, overlayEntries: 1 },
+  },
+} satisfies ErasureReceiptView;
+
+export const ReadmissionSchema = z
+  .strictObject({
+    userId: z.string(),
+    status: z.enum(['readmitted', 'not_erased']),
+    contextVersion: z.int(),
+    contextToken: z.string(),
+  })
+  .meta({ id: 'Readmission' });
+
+type ReadmissionView = z.output<typeof ReadmissionSchema>;
+
+export const READMISSION_EXAMPLE = {
+  userId: '42',
+  status: 'readmitted',
+  contextVersion: 8,
+  contextToken: '9f2c4a1be07d3358.8',
+} satisfies ReadmissionView;
