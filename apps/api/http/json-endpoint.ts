@@ -64,7 +64,11 @@ function describe(endpoint: JsonEndpoint): Endpoint['route'] {
   const { status = 200, schema, example, ...answer } = endpoint.answer;
   const taken = body && { required: body.optional !== true, content: jsonContent(body.schema, body.example) };
   return createRoute({
-    ...{ operationId, method, path, summary, tags: [tag] },
+    operationId,
+    method,
+    path,
+    tags: [tag],
+    summary,
     ...given({ description, request: given({ params, query, headers, body: taken }) }),
     responses: {
       [status]: { ...answer, content: jsonContent(schema, example) },
