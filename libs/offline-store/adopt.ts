@@ -24,6 +24,7 @@ import { refuseUnderRollout } from './rollouts/rollout-rows.ts';
 import { insertAudit } from './sql/audit.ts';
 import { type Db, query } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
+import { changeRows, first, now, run, statements } from './sql/statements.ts';
 
 export interface PredictorToAdopt {
   readonly name: string;
@@ -127,7 +128,7 @@ async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly 
   }
   if (known === keyType) return;
   if (known !== null) {
-    const rows = await query(db, { text: 'select from tandem.user_contexts limit 1' });
+    const rows = await run(db, statements.selectFrom('tandem.user_contexts').limit(1));
     if (rows.length > 0) {
       throw keyTypeError(
         first,
@@ -136,7 +137,7 @@ async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly 
       );
     }
   }
-  await query(db, { text: 'update tandem.settings set key_type = $1', values: [keyType] });
+  await changeRows(db, statements.updateTable('tandem.settings').set({ key_type: keyType }));
 }
 
 function keyTypeError(
@@ -150,7 +151,7 @@ function keyTypeError(
   });
 }
 
-interface KnownPredictor extends Record<string, unknown> {
+interface KnownPredictor {
   readonly active: boolean;
   readonly unchanged: boolean;
   readonly adoptedVersionId: string | null;
@@ -183,12 +184,12 @@ async function adoptOne(db: Db, predictor: PredictorToAdopt, actor: string): Pro
 }
 
 async function findServedNumber(db: Db, predictor: string): Promise<number> {
-  const [served] = await query<{ number: number }>(db, {
-    text: `select v.number from tandem.arms a join tandem.model_versions v on v.id = a.model_version_id
-      where a.predictor = $1 and a.name = $2`,
-    values: [predictor, STABLE],
-  });
-  return served?.number ?? 0;
+  const served = statements
+    .selectFrom('tandem.arms as a')
+    .innerJoin('tandem.model_versions as v', 'v.id', 'a.model_version_id')
+    .select('v.number')
+    .where(({ and }) => and({ 'a.predictor': predictor, 'a.name': STABLE }));
+  return (await first(db, served))?.number ?? 0;
 }
 
 /** Another version starts without stored predictions: those of the one before were computed by another model. */
@@ -201,8 +202,8 @@ async function assign(db: Db, predictor: string, modelVersionId: string): Promis
   }
 }
 
-function columnsOf({ name, policy }: PredictorToAdopt): unknown[] {
-  return [name, likePatterns(policy.freshness.events), JSON.stringify(policy)];
+function columnsOf({ name, policy }: PredictorToAdopt) {
+  return { name, event_patterns: likePatterns(policy.freshness.events), policy: JSON.stringify(policy) };
 }
 
 async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPredictor | undefined> {
@@ -210,24 +211,20 @@ async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPred
     text: `select active, adopted_version_id as "adoptedVersionId",
         event_patterns = $2::text[] and policy = $3::jsonb as unchanged
       from tandem.predictors where name = $1`,
-    values: columnsOf(predictor),
+    values: Object.values(columnsOf(predictor)),
   });
   return rows[0];
 }
 
 async function insertPredictor(db: Db, predictor: PredictorToAdopt): Promise<void> {
-  await query(db, {
-    text: 'insert into tandem.predictors (name, event_patterns, policy) values ($1, $2, $3)',
-    values: columnsOf(predictor),
-  });
+  await changeRows(db, statements.insertInto('tandem.predictors').values(columnsOf(predictor)));
 }
 
 async function updatePredictor(db: Db, predictor: PredictorToAdopt, adoptedVersionId: string): Promise<void> {
-  await query(db, {
-    text: `update tandem.predictors set active = true, event_patterns = $2, policy = $3,
-      adopted_version_id = $4, updated_at = clock_timestamp() where name = $1`,
-    values: [...columnsOf(predictor), adoptedVersionId],
-  });
+  const { name, ...columns } = columnsOf(predictor);
+  const known = statements.updateTable('tandem.predictors').where('name', '=', name);
+  const adopted = { active: true, adopted_version_id: adoptedVersionId, updated_at: now() };
+  await changeRows(db, known.set({ ...columns, ...adopted }));
 }
 
 /** Artifact and version are inserted where they are new; a version without a certificate is given the one at hand. */
@@ -238,15 +235,11 @@ async function ensureVersion(db: Db, { definition, artifact, verification }: Pre
 
 async function deactivateOthers(db: Db, { predictors, actor }: Adoption): Promise<readonly string[]> {
   const names = predictors.map((one) => one.name);
-  const gone = await query<{ name: string }>(db, {
-    text: 'select name from tandem.predictors where active and not name = any($1) order by name',
-    values: [names],
-  });
+  const others = statements.selectFrom('tandem.predictors').select('name').where('active', '=', true).orderBy('name');
+  const gone = await run(db, names.length === 0 ? others : others.where('name', 'not in', names));
   for (const { name } of gone) {
-    await query(db, {
-      text: 'update tandem.predictors set active = false, updated_at = clock_timestamp() where name = $1',
-      values: [name],
-    });
+    const predictor = statements.updateTable('tandem.predictors').where('name', '=', name);
+    await changeRows(db, predictor.set({ active: false, updated_at: now() }));
     await insertAudit(db, { actor, action: 'deactivate', predictor: name, detail: {} });
   }
   return gone.map(({ name }) => name);

@@ -65,7 +65,7 @@ const COLUMNS = `id, name, kind, scopes,
   case when previous_until > clock_timestamp() then ${iso('previous_until')} end as "previousUntil",
   pepper_id as "pepperId"`;
 
-type Row = ApiKey & Record<string, unknown>;
+type Row = ApiKey;
 
 /** @param actor who makes it, for the audit. Rejects with `invalid_input` where there are too many. */
 export function insertApiKey(

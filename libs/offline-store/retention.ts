@@ -4,6 +4,7 @@ import { expireKeptExplanations } from './explanations/kept-explanations.ts';
 import { expireShadowMovers } from './rollouts/shadow.ts';
 import { execute, query, transaction } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
+import { changeRows, statements } from './sql/statements.ts';
 
 const ROWS = 10_000;
 /** Finished runs, and rollouts that are over, kept of each predictor. */
@@ -63,11 +64,8 @@ async function expireRollouts(pool: pg.Pool): Promise<number> {
   if (old.length === 0) return 0;
   return transaction(pool, async (db) => {
     await lockAssignments(db);
-    const { rowCount } = await execute(db, {
-      text: 'delete from tandem.rollouts where id = any($1::uuid[])',
-      values: [old.map(({ id }) => id)],
-    });
-    return rowCount ?? 0;
+    const ids = old.map(({ id }) => id);
+    return changeRows(db, statements.deleteFrom('tandem.rollouts').where('id', 'in', ids));
   });
 }
 
@@ -102,11 +100,7 @@ async function expireRuns(pool: pg.Pool): Promise<number> {
     });
     if (old.length === 0) return 0;
     const ids = old.map((row) => row.id);
-    await query(db, { text: 'delete from tandem.generations where run_id = any($1::uuid[])', values: [ids] });
-    const { rowCount } = await execute(db, {
-      text: 'delete from tandem.runs where id = any($1::uuid[])',
-      values: [ids],
-    });
-    return rowCount ?? 0;
+    await changeRows(db, statements.deleteFrom('tandem.generations').where('run_id', 'in', ids));
+    return changeRows(db, statements.deleteFrom('tandem.runs').where('id', 'in', ids));
   });
 }

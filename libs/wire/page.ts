@@ -7,10 +7,7 @@ export const MAX_LIMIT = 100;
 /** As the OpenAPI document has it. */
 const limitQuery = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional();
 
-/** The query parameters of a page. */
-export const PAGE_QUERY = ['limit', 'before', 'predictor'] as const;
-
-/** The same as the OpenAPI document has them. @param before what `next` of a page is */
+/** Returns the query parameters of a page. @param before what `next` of a page is */
 export function pageQuery<B extends z.ZodType>(before: B) {
   return z.object({
     limit: limitQuery,

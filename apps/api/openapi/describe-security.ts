@@ -17,7 +17,7 @@ export function describeSecurity(registry: OpenAPIHono['openAPIRegistry'], endpo
     else {
       registry.registerPath({
         ...route,
-        description: [route.description, `Scope: \`${scope}\`../keys`].filter(Boolean).join(' '),
+        description: [route.description, `Scope: \`${scope}\`.`].filter(Boolean).join(' '),
         security: [{ [name]: [scope] }],
         responses: { ...route.responses, ...answers },
       });

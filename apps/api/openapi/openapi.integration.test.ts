@@ -41,6 +41,8 @@ interface DescribedBody {
 
 interface DescribedOperation {
   readonly operationId: string;
+  readonly description?: string;
+  readonly security: readonly Readonly<Record<string, readonly string[]>>[];
   readonly parameters?: readonly { readonly name: string; readonly required?: boolean }[];
   readonly requestBody?: DescribedBody;
   readonly responses: Readonly<Record<string, DescribedBody>>;
@@ -112,6 +114,16 @@ describe('the description of the API', () => {
       return result === undefined || result.success ? [] : [`${place}: ${result.error.message}`];
     });
     expect(wrong).toEqual([]);
+  });
+
+  it('ends with the scope that an operation asks for', () => {
+    const operations = Object.values(published().paths).flatMap((methods) => Object.values(methods));
+    const asked = operations.map(({ operationId, description, security }) => {
+      const [scope] = security.flatMap((one) => one.apiKey ?? []);
+      return { operationId, scope, said: /(?:^| )Scope: `([^`]+)`\.$/.exec(description ?? '')?.[1] };
+    });
+    expect(asked.filter(({ scope }) => scope !== undefined).length).toBeGreaterThan(40);
+    expect(asked.filter(({ scope, said }) => scope !== said)).toEqual([]);
   });
 
   it('takes bodies whose names the generator of the client’s types knows as sent', () => {

@@ -9,6 +9,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureKind, ModelDefinition } from '@tandem/freshness/predictor';
 import type pg from 'pg';
 import { type Db, limitStatements, query, sqlState, transaction } from '../sql/database.ts';
+import { changeRows, now, statements } from '../sql/statements.ts';
 
 /** As in migrations/0004, where the trigger takes it. */
 const LOCK = '1413567556, 1163284052';
@@ -63,7 +64,7 @@ export async function lockEventRules(db: Db): Promise<void> {
     throw sqlState(error) === '55P03' ? new EventsUnderWay(error) : error;
   });
   await limit(before?.limit ?? '0');
-  await query(db, { text: 'update tandem.event_rules set changed_at = clock_timestamp()' });
+  await changeRows(db, statements.updateTable('tandem.event_rules').set({ changed_at: now() }));
 }
 
 /**
@@ -141,7 +142,7 @@ export async function findNewRules(
   definition: ModelDefinition,
   patterns: readonly string[] = [],
 ): Promise<NewRules> {
-  const rows = await query<NewRules & Record<string, unknown>>(db, {
+  const rows = await query<NewRules>(db, {
     text: `select not $3::text[] <@ event_patterns as patterns,
         not $2::text[] <@ array(select jsonb_object_keys(event_features)) as features
       from tandem.predictors where name = $1`,
@@ -172,10 +173,8 @@ export async function setEventFeatures(db: Db, predictor: string): Promise<void>
   });
   // Even an update of no row raises the revision, at which every process loads its predictors again.
   if (!row?.differs) return;
-  await query(db, {
-    text: 'update tandem.predictors set event_features = $2 where name = $1',
-    values: [predictor, JSON.stringify(row.features)],
-  });
+  const known = statements.updateTable('tandem.predictors').where('name', '=', predictor);
+  await changeRows(db, known.set({ event_features: JSON.stringify(row.features) }));
 }
 
 // A config's glob patterns of event types (`order.*`, `?`) as the LIKE patterns that the events' trigger compares with.

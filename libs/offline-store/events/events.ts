@@ -41,7 +41,7 @@ async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], op
   }
 }
 
-interface ResultRow extends Record<string, unknown> {
+interface ResultRow {
   readonly status: EventResult['status'];
   readonly userId: string;
   readonly version: number;

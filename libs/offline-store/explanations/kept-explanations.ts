@@ -11,13 +11,15 @@ import type {
   KeptFeature,
   KeptInputs,
   NoInputs,
-  ServedAnswer,
 } from '@tandem/prediction/explanations/kept-explanation';
+import type { InferResult } from 'kysely';
 import type pg from 'pg';
 import { NO_ARMS, textArray } from '../certificate/certificate-statement.ts';
 import { readUsers } from '../features/features.ts';
+import { numberedVersion } from '../models/model-versions.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { type Db, execute, query } from '../sql/database.ts';
+import { first, now, run, statements } from '../sql/statements.ts';
 
 /** Kept of each predictor at most: the oldest beyond go first. */
 const MOST_KEPT = 100_000;
@@ -82,37 +84,30 @@ function featureText({ name, value, event }: KeptFeature): string {
   return `{"name":${JSON.stringify(name)},"value":${text},"event":${JSON.stringify(event)}}`;
 }
 
-const COLUMNS = `id, number, model_version_id as "modelVersionId", at, keep_until as "keepUntil", answer, inputs`;
+/** What is past its end is not shown, also before it is removed. */
+function shown() {
+  return statements
+    .selectFrom('tandem.kept_explanations')
+    .select(['id', 'number', 'model_version_id as modelVersionId', 'at', 'keep_until as keepUntil', 'answer', 'inputs'])
+    .where('keep_until', '>', now());
+}
 
 /** A row that an older release wrote has no last version that concerns the predictor. */
-type KeptAnswer = Omit<ServedAnswer, 'lastConcerningVersion'> & Partial<Pick<ServedAnswer, 'lastConcerningVersion'>>;
-
-type Row = Omit<KeptExplanation, 'answer'> & { readonly answer: KeptAnswer } & Record<string, unknown>;
-
-function keptOf(row: Row): KeptExplanation {
+function keptOf(row: InferResult<ReturnType<typeof shown>>[number]): KeptExplanation {
   return { ...row, answer: { lastConcerningVersion: null, ...row.answer } };
 }
 
-/** What is past its end is not shown, also before it is removed. */
 async function find(db: Db, id: string): Promise<KeptExplanation | undefined> {
-  const [found] = await query<Row>(db, {
-    text: `select ${COLUMNS} from tandem.kept_explanations where id = $1 and keep_until > clock_timestamp()`,
-    values: [id],
-  });
+  const found = await first(db, shown().where('id', '=', id));
   return found && keptOf(found);
 }
 
 async function list(db: Db, { predictor, userId, limit, before }: ExplanationQuery): Promise<KeptExplanation[]> {
-  const [asked, values]: [string[], unknown[]] = [['keep_until > clock_timestamp()'], [limit]];
-  const ask = (condition: string, value: unknown) => asked.push(`${condition} $${values.push(value)}`);
-  if (predictor !== undefined) ask('predictor =', predictor);
-  if (userId !== undefined) ask('user_id =', userId);
-  if (before !== undefined) ask('number <', before);
-  const rows = await query<Row>(db, {
-    text: `select ${COLUMNS} from tandem.kept_explanations where ${asked.join(' and ')} order by number desc limit $1`,
-    values,
-  });
-  return rows.map(keptOf);
+  let page = shown().orderBy('number', 'desc').limit(limit);
+  if (predictor !== undefined) page = page.where('predictor', '=', predictor);
+  if (userId !== undefined) page = page.where('user_id', '=', userId);
+  if (before !== undefined) page = page.where('number', '<', before);
+  return (await run(db, page)).map(keptOf);
 }
 
 /** Of erased users, up to their tombstones; how many went. */
@@ -183,10 +178,7 @@ export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource
 }
 
 async function findByNumber(pool: pg.Pool, predictor: string, number: number): Promise<ModelVersion> {
-  const [row] = await query<{ id: string }>(pool, {
-    text: 'select id from tandem.model_versions where predictor = $1 and number = $2',
-    values: [predictor, number],
-  });
+  const row = await first(pool, numberedVersion(predictor, number).select('id'));
   if (!row) throw new Error(`predictor ${predictor} has no model version ${number}`);
   return findModelVersion(pool, row.id);
 }

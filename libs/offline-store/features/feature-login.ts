@@ -82,7 +82,7 @@ function refusal(message: string, remedy: string): TandemError {
   return new TandemError('config_invalid', message, { field: FIELD, remedy });
 }
 
-interface Place extends Record<string, unknown> {
+interface Place {
   /** Differs between any two databases, also of one cluster. */
   readonly identity: string;
   readonly name: string;

@@ -2,17 +2,17 @@
  * Predictions of erased users in generations. Published generations have an index by user; one that is being built has
  * none until it is published, when it is cleared of whoever was erased meanwhile.
  */
+import { sql } from 'kysely';
 import type pg from 'pg';
 import { deleteShadowMovers } from '../rollouts/shadow.ts';
-import { type Db, execute, query, transaction } from '../sql/database.ts';
+import { type Db, execute, transaction } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
+import { changeRows, first, run, statements } from '../sql/statements.ts';
 import { deleteMovers } from './generation-reports.ts';
 
 /** In all published generations, each by itself, and in the reports of them and of shadows; how many predictions went. */
 export async function deletePredictionsOf(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
-  const published = await query<{ id: string }>(pool, {
-    text: `select id from tandem.generations where state = 'published'`,
-  });
+  const published = await run(pool, publishedGenerations());
   await deleteMovers(pool, numbers);
   await deleteShadowMovers(pool, numbers);
   let deleted = 0;
@@ -20,22 +20,20 @@ export async function deletePredictionsOf(pool: pg.Pool, numbers: readonly numbe
   return deleted;
 }
 
+function publishedGenerations() {
+  return statements.selectFrom('tandem.generations').select('id').where('state', '=', 'published');
+}
+
 /**
  * With the generation's count, which tells a loader whether Redis has all of it. The generation's row first, as whoever
  * drops one does: its partition is there for as long as that is locked.
  */
 async function deleteCounted(db: Db, id: string, numbers: readonly number[]): Promise<number> {
-  const found = await query(db, {
-    text: `select from tandem.generations where id = $1 and state = 'published' for no key update`,
-    values: [id],
-  });
-  if (found.length === 0) return 0;
+  if (!(await first(db, publishedGenerations().where('id', '=', id).forNoKeyUpdate()))) return 0;
   const gone = await deleteFrom(db, id, numbers);
   if (gone > 0) {
-    await query(db, {
-      text: 'update tandem.generations set users = greatest(0, users - $2) where id = $1',
-      values: [id, gone],
-    });
+    const users = sql<number>`greatest(0, users - ${gone})`;
+    await changeRows(db, statements.updateTable('tandem.generations').set({ users }).where('id', '=', id));
   }
   return gone;
 }

@@ -305,7 +305,7 @@ async function betweenComparisonAndPublication(run: Run, act: (blocker: Db) => P
 
 /** The statement that waits there. */
 const WAITING = `pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-  and query like '%tandem.settings for update%'`;
+  and query like '%"settings" for update%'`;
 
 test('a kill between the comparison and the publication costs nothing but its time', async () => {
   await publishOne();

@@ -4,6 +4,7 @@ import type { GenerationReport, Mover } from '@tandem/prediction/reports/generat
 import type { KeptReport } from '@tandem/prediction/runs/run-store';
 import { type Db, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
+import { changeRows, statements } from '../sql/statements.ts';
 import type { ComparedGeneration } from './generation-reports-compare.ts';
 
 /**
@@ -12,12 +13,14 @@ import type { ComparedGeneration } from './generation-reports-compare.ts';
  */
 export async function keepReport(db: Db, generationId: string, compared: ComparedGeneration): Promise<void> {
   const { against, movers, verdict, ...report } = compared;
-  await query(db, { text: 'delete from tandem.generation_reports where generation_id = $1', values: [generationId] });
-  await query(db, {
-    text: `insert into tandem.generation_reports (generation_id, against_generation_id, verdict, report)
-      values ($1, (select id from tandem.generations where id = $2), $3, $4)`,
-    values: [generationId, against?.id ?? null, verdict, JSON.stringify(report)],
-  });
+  await changeRows(db, statements.deleteFrom('tandem.generation_reports').where('generation_id', '=', generationId));
+  const known = statements.selectFrom('tandem.generations').select('id');
+  const kept = {
+    generation_id: generationId,
+    against_generation_id: against ? known.where('id', '=', against.id) : null,
+    ...{ verdict, report: JSON.stringify(report) },
+  };
+  await changeRows(db, statements.insertInto('tandem.generation_reports').values(kept));
   await query(db, {
     text: `insert into tandem.generation_movers (generation_id, user_id, before, now, delta)
       select $1, m.user_id, m.before, m.now, m.delta
@@ -43,7 +46,7 @@ export async function deleteMovers(db: Db, numbers: readonly number[]): Promise<
   });
 }
 
-interface Row extends Record<string, unknown> {
+interface Row {
   readonly id: string;
   readonly generation: number;
   readonly against: number | null;
@@ -68,7 +71,7 @@ export async function findReport(db: Db, predictor: string, number: number | nul
 }
 
 async function findMovers(db: Db, generationId: string): Promise<readonly Mover[]> {
-  return query<Mover & Record<string, unknown>>(db, {
+  return query<Mover>(db, {
     text: `select user_id as "userId", before, now, delta from tandem.generation_movers
       where generation_id = $1 order by abs(delta) desc, user_id`,
     values: [generationId],

@@ -4,6 +4,7 @@ import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { type Db, epochMs, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
+import { first, statements } from '../sql/statements.ts';
 
 const COLUMNS = `
   g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
@@ -14,7 +15,7 @@ const COLUMNS = `
 
 const SELECT = `select ${COLUMNS} from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id`;
 
-type Row = Generation & Record<string, unknown>;
+type Row = Generation;
 
 export async function findGeneration(db: Db, id: string): Promise<Generation | undefined> {
   return (await query<Row>(db, { text: `${SELECT} where g.id = $1`, values: [id] }))[0];
@@ -35,7 +36,7 @@ export async function listInForce(db: Db): Promise<readonly Generation[]> {
 
 /** All that are not dropped, with what retention judges them by. */
 export async function listCandidates(db: Db): Promise<readonly RetentionCandidate[]> {
-  return query<RetentionCandidate & Record<string, unknown>>(db, {
+  return query<RetentionCandidate>(db, {
     text: `select ${COLUMNS},
         exists (select from tandem.arms a where a.predictor = g.predictor and a.model_version_id = g.model_version_id) as "isServed",
         ${elapsedMs('coalesce(g.left_at, g.published_at)')} as "lastUsedMs", ${elapsedMs('r.finished_at')} as "runEndedMs"
@@ -76,13 +77,13 @@ export async function listOnlineGenerations(db: Db, rollbackBytes: number): Prom
 
 /** Returns a user of the generation that an arm of this model version points at; undefined where there is none. */
 export async function findScoredUser(db: Db, modelVersionId: string): Promise<string | undefined> {
-  const [arm] = await query<{ generationId: string }>(db, {
-    text: `select generation_id as "generationId" from tandem.arms
-      where model_version_id = $1 and generation_id is not null limit 1`,
-    values: [modelVersionId],
-  });
-  if (!arm) return undefined;
-  const text = `select user_id as "userId" from ${partitionOf(arm.generationId)} limit 1`;
+  const arms = statements
+    .selectFrom('tandem.arms')
+    .select('generation_id')
+    .where('model_version_id', '=', modelVersionId);
+  const arm = await first(db, arms.where('generation_id', 'is not', null).limit(1));
+  if (!arm?.generation_id) return undefined;
+  const text = `select user_id as "userId" from ${partitionOf(arm.generation_id)} limit 1`;
   return (await query<{ userId: string }>(db, { text }))[0]?.userId;
 }
 
@@ -94,7 +95,7 @@ export async function* readPages(
 ): AsyncIterable<readonly StoredRow[]> {
   let after = '';
   for (;;) {
-    const rows = await query<StoredRow & Record<string, unknown>>(pool, {
+    const rows = await query<StoredRow>(pool, {
       text: `select user_id as "userId", context_version as "contextVersion", ${epochMs('computed_at')} as "computedAt", outputs
         from ${partitionOf(generation.id)} where user_id > $1 order by user_id limit $2`,
       values: [after, pageSize],

@@ -17,9 +17,10 @@ import { findArm, moveArm } from '../rollouts/arms.ts';
 import { refuseUnderRollout } from '../rollouts/rollout-rows.ts';
 import { listStableVersions } from '../rollouts/stable-history.ts';
 import { insertAudit } from '../sql/audit.ts';
-import { query, sqlState, transaction } from '../sql/database.ts';
+import { sqlState, transaction } from '../sql/database.ts';
 import { dropPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
+import { changeRows, statements } from '../sql/statements.ts';
 import {
   findGeneration,
   listCandidates,
@@ -99,7 +100,7 @@ async function dropOne(db: pg.PoolClient, id: string): Promise<Generation | null
   await lockAssignments(db);
   const retired = retiredGenerations(await listCandidates(db)).find((one) => one.id === id);
   if (!retired) return null;
-  await query(db, { text: `update tandem.generations set state = 'dropped' where id = $1`, values: [id] });
+  await changeRows(db, statements.updateTable('tandem.generations').set({ state: 'dropped' }).where('id', '=', id));
   await setEventFeatures(db, retired.predictor);
   await insertAudit(db, {
     actor: 'retention',

@@ -5,9 +5,12 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';
+import type { Insertable } from 'kysely';
 import type pg from 'pg';
 import { copyOut } from '../sql/copy.ts';
 import { type Db, query, transaction, withClient } from '../sql/database.ts';
+import type { Database } from '../sql/database-schema.ts';
+import { changeRows, first, now, run, statements } from '../sql/statements.ts';
 
 export const ARTIFACT_HASH = /^[0-9a-f]{64}$/;
 
@@ -33,11 +36,8 @@ export interface Bucket {
 export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null): ArtifactStore {
   return {
     async sizeOf(hash) {
-      const [row] = await query<{ size: number }>(pool, {
-        text: 'select size from tandem.artifacts where hash = $1',
-        values: [hash],
-      });
-      return row?.size ?? null;
+      const artifact = statements.selectFrom('tandem.artifacts').select('size').where('hash', '=', hash);
+      return (await first(pool, artifact))?.size ?? null;
     },
     async put(hash, bytes) {
       if ((await hashInSlices(bytes)) !== hash)
@@ -45,10 +45,7 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
       await dropUnused(pool);
       if (bucket === null) return insertArtifact(pool, hash, bytes);
       const location = await bucket.put(hash, bytes);
-      await query(pool, {
-        text: 'insert into tandem.artifacts (hash, location, size) values ($1, $2, $3) on conflict do nothing',
-        values: [hash, location, bytes.length],
-      });
+      await insertNew(pool, { hash, location, size: bytes.length });
     },
     get: (hash) => findArtifact(pool, hash, bucket),
   };
@@ -56,10 +53,17 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
 
 /** Into Postgres, also inside a transaction; the bytes' hash has been checked. */
 export async function insertArtifact(db: Db, hash: string, bytes: Uint8Array): Promise<void> {
-  await query(db, {
-    text: 'insert into tandem.artifacts (hash, bytes, size) values ($1, $2, $3) on conflict do nothing',
-    values: [hash, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), bytes.byteLength],
-  });
+  await insertNew(db, { hash, bytes: bufferOf(bytes), size: bytes.byteLength });
+}
+
+async function insertNew(db: Db, artifact: Insertable<Database['tandem.artifacts']>): Promise<void> {
+  const artifacts = statements.insertInto('tandem.artifacts').values(artifact);
+  const missing = artifacts.onConflict((row) => row.doNothing());
+  await changeRows(db, missing);
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Those that became no version within a day: refused ones, above all. Whoever pushes one after all sends it again. */
@@ -73,10 +77,8 @@ async function dropUnused(pool: pg.Pool): Promise<void> {
 }
 
 async function findArtifact(pool: pg.Pool, hash: string, bucket: Bucket | null): Promise<Buffer> {
-  const [row] = await query<{ size: number; location: string | null }>(pool, {
-    text: 'select size, location from tandem.artifacts where hash = $1',
-    values: [hash],
-  });
+  const artifact = statements.selectFrom('tandem.artifacts').select(['size', 'location']).where('hash', '=', hash);
+  const row = await first(pool, artifact);
   const remedy = 'push or adopt it again where the file is whole: tandem model push, tandem up';
   if (!row) throw notItself(hash, 'is missing', remedy);
   if (row.location !== null && bucket === null) {
@@ -169,27 +171,25 @@ export async function keepPart(pool: pg.Pool, { hash, firstByte, total, bytes }:
       text: `delete from tandem.artifact_parts where uploaded_at < clock_timestamp() - interval '1 day'`,
     });
     // Of another total they are of another attempt at the same file, one of which lies.
-    await query(db, {
-      text: 'delete from tandem.artifact_parts where hash = $1 and total <> $2',
-      values: [hash, total],
-    });
-    await query(db, {
-      text: `insert into tandem.artifact_parts (hash, first_byte, total, bytes) values ($1, $2, $3, $4)
-        on conflict (hash, first_byte) do update set bytes = excluded.bytes, uploaded_at = clock_timestamp()`,
-      values: [hash, firstByte, total, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)],
-    });
+    await changeRows(db, partsOf(hash).where('total', '<>', total));
+    const part = { hash, first_byte: firstByte, total, bytes: bufferOf(bytes) };
+    const put = statements
+      .insertInto('tandem.artifact_parts')
+      .values(part)
+      .onConflict((row) =>
+        row
+          .columns(['hash', 'first_byte'])
+          .doUpdateSet(({ ref }) => ({ bytes: ref('excluded.bytes'), uploaded_at: now() })),
+      );
+    await changeRows(db, put);
     return receivedBytes(db, hash);
   });
 }
 
 /** How much of the file is there without a gap from its beginning; 0: nothing. */
 export async function receivedBytes(db: Db, hash: string): Promise<number> {
-  const parts = await query<{ firstByte: number; length: number }>(db, {
-    text: `select first_byte as "firstByte", octet_length(bytes) as length from tandem.artifact_parts
-      where hash = $1 order by first_byte`,
-    values: [hash],
-  });
-  return parts.reduce(
+  const parts = placesOf(hash).select((eb) => eb.fn<number>('octet_length', ['bytes']).as('length'));
+  return (await run(db, parts)).reduce(
     (received, { firstByte, length }) => (firstByte <= received ? Math.max(received, firstByte + length) : received),
     0,
   );
@@ -198,20 +198,28 @@ export async function receivedBytes(db: Db, hash: string): Promise<number> {
 /** The file of all its parts, one part at a time; they stay until `dropParts`. */
 export async function joinParts(pool: pg.Pool, hash: string, total: number): Promise<Buffer> {
   const file = Buffer.alloc(total);
-  const places = await query<{ firstByte: number }>(pool, {
-    text: 'select first_byte as "firstByte" from tandem.artifact_parts where hash = $1 order by first_byte',
-    values: [hash],
-  });
-  for (const { firstByte } of places) {
-    const [part] = await query<{ bytes: Buffer }>(pool, {
-      text: 'select bytes from tandem.artifact_parts where hash = $1 and first_byte = $2',
-      values: [hash, firstByte],
-    });
-    part?.bytes.copy(file, firstByte);
+  for (const { firstByte } of await run(pool, placesOf(hash))) {
+    const part = statements
+      .selectFrom('tandem.artifact_parts')
+      .select('bytes')
+      .where(({ and }) => and({ hash, first_byte: firstByte }));
+    (await first(pool, part))?.bytes.copy(file, firstByte);
   }
   return file;
 }
 
 export async function dropParts(db: Db, hash: string): Promise<void> {
-  await query(db, { text: 'delete from tandem.artifact_parts where hash = $1', values: [hash] });
+  await changeRows(db, partsOf(hash));
+}
+
+function partsOf(hash: string) {
+  return statements.deleteFrom('tandem.artifact_parts').where('hash', '=', hash);
+}
+
+function placesOf(hash: string) {
+  return statements
+    .selectFrom('tandem.artifact_parts')
+    .select('first_byte as firstByte')
+    .where('hash', '=', hash)
+    .orderBy('first_byte');
 }

@@ -11,6 +11,7 @@ import {
   withoutUsers,
 } from '@tandem/prediction/models/verification';
 import { type Db, query } from '../sql/database.ts';
+import { statements } from '../sql/statements.ts';
 
 /** How a version came: with a config, or by itself. */
 export type OriginKind = 'adopt' | 'push';
@@ -69,7 +70,6 @@ interface Row extends Omit<ModelVersionRecord, keyof ModelDefinition | 'build'> 
   readonly definition: ModelDefinition;
   readonly parent: number | null;
   readonly kind: string | null;
-  readonly [column: string]: unknown;
 }
 
 /** By predictor, the oldest of each first. */
@@ -96,6 +96,11 @@ export async function listModelVersions(
     ...row,
     build: parent === null || kind === null ? null : { parent, kind },
   }));
+}
+
+/** A statement on one model version, without columns. */
+export function numberedVersion(predictor: string, number: number) {
+  return statements.selectFrom('tandem.model_versions').where(({ and }) => and({ predictor, number }));
 }
 
 export interface VersionToKeep {

@@ -2,11 +2,12 @@
  * Predictors and model versions in memory, as the database has them. Every certificate carries the revision that any
  * change of them raises: whoever sees a later one says so here, and what was loaded before is loaded again when asked for.
  */
-import type { ModelDefinition, ModelVersion, Policy, Predictor } from '@tandem/freshness/predictor';
+import type { ModelVersion, Policy, Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
 import type pg from 'pg';
 import { REVISION_SQL } from '../certificate/certificate-statement.ts';
 import { type Db, query } from '../sql/database.ts';
+import { first, statements } from '../sql/statements.ts';
 import { type ArtifactStore, createArtifactStore } from './artifacts.ts';
 
 export interface StoredRegistry extends Registry {
@@ -127,11 +128,8 @@ async function loadPredictors(db: Db, withinMs: number | undefined) {
 }
 
 export async function findModelVersion(db: Db, id: string): Promise<ModelVersion> {
-  const rows = await query<{ number: number; definition: ModelDefinition }>(db, {
-    text: 'select number, definition from tandem.model_versions where id = $1',
-    values: [id],
-  });
-  const [row] = rows;
+  const version = statements.selectFrom('tandem.model_versions').select(['number', 'definition']).where('id', '=', id);
+  const row = await first(db, version);
   if (!row) throw new Error(`there is no model version ${id}`);
   return Object.freeze({ ...row.definition, id, number: row.number });
 }

@@ -4,6 +4,8 @@ import type pg from 'pg';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
+import { changeRows, first, now, statements } from '../sql/statements.ts';
+import { numberedVersion } from './model-versions.ts';
 
 /** Those of arms: what is served, and what a rollout tries. */
 const RESERVED = new Set(['stable', 'candidate']);
@@ -34,10 +36,8 @@ export function moveLabel(pool: pg.Pool, move: LabelMove): Promise<MovedLabel> {
 
 /** The same inside a transaction, for a label that `assertLabel` has let through. */
 export async function putLabel(db: Db, { predictor, label, number, actor }: LabelMove): Promise<MovedLabel> {
-  const [version] = await query<{ id: string; verified: boolean }>(db, {
-    text: `select id, parity is not null as verified from tandem.model_versions where predictor = $1 and number = $2`,
-    values: [predictor, number],
-  });
+  const named = numberedVersion(predictor, number).select((eb) => ['id', eb('parity', 'is not', null).as('verified')]);
+  const version = await first(db, named);
   if (!version) throw unknownVersion(predictor, number);
   if (!version.verified) throw unverified(predictor, number);
   // Two who move one label do it one after the other, and each audit row says from where.
@@ -45,19 +45,19 @@ export async function putLabel(db: Db, { predictor, label, number, actor }: Labe
     text: `select pg_advisory_xact_lock(hashtext('tandem.label'), hashtext($1 || '/' || $2))`,
     values: [predictor, label],
   });
-  const [before] = await query<{ number: number }>(db, {
-    text: `select m.number from tandem.version_labels l join tandem.model_versions m on m.id = l.model_version_id
-      where l.predictor = $1 and l.label = $2`,
-    values: [predictor, label],
-  });
-  const moved = { from: before?.number ?? null, to: number };
+  const labelled = statements
+    .selectFrom('tandem.version_labels as l')
+    .innerJoin('tandem.model_versions as m', 'm.id', 'l.model_version_id')
+    .select('m.number')
+    .where(({ and }) => and({ 'l.predictor': predictor, 'l.label': label }));
+  const moved = { from: (await first(db, labelled))?.number ?? null, to: number };
   if (moved.from === number) return moved;
-  await query(db, {
-    text: `insert into tandem.version_labels (predictor, label, model_version_id, actor) values ($1, $2, $3, $4)
-      on conflict (predictor, label) do update
-      set model_version_id = excluded.model_version_id, actor = excluded.actor, moved_at = clock_timestamp()`,
-    values: [predictor, label, version.id, actor],
-  });
+  const put = { model_version_id: version.id, actor };
+  const labels = statements
+    .insertInto('tandem.version_labels')
+    .values({ predictor, label, ...put })
+    .onConflict((row) => row.columns(['predictor', 'label']).doUpdateSet({ ...put, moved_at: now() }));
+  await changeRows(db, labels);
   await insertAudit(db, { actor, action: 'move_label', predictor, detail: { label, ...moved } });
   return moved;
 }
@@ -115,10 +115,8 @@ export function archiveVersion(pool: pg.Pool, { predictor, number, archived, act
     if (!version) throw unknownVersion(predictor, number);
     if (version.archived === archived) return;
     if (archived && version.arms.length > 0) throw inUse(predictor, number, version.arms);
-    await query(db, {
-      text: 'update tandem.model_versions set archived_at = case when $2 then clock_timestamp() end where id = $1',
-      values: [version.id, archived],
-    });
+    const row = statements.updateTable('tandem.model_versions').where('id', '=', version.id);
+    await changeRows(db, row.set({ archived_at: archived ? now() : null }));
     const action = archived ? 'archive_version' : 'unarchive_version';
     await insertAudit(db, { actor, action, predictor, detail: { modelVersionId: version.id, modelNumber: number } });
   });
@@ -130,11 +128,8 @@ export async function refuseArchived(
   { predictor, number }: Pick<ArchiveChange, 'predictor' | 'number'>,
   field: string,
 ): Promise<void> {
-  const found = await query(db, {
-    text: 'select from tandem.model_versions where predictor = $1 and number = $2 and archived_at is not null',
-    values: [predictor, number],
-  });
-  if (found.length > 0) throw archivedVersion(predictor, number, field);
+  const archived = numberedVersion(predictor, number).where('archived_at', 'is not', null);
+  if (await first(db, archived)) throw archivedVersion(predictor, number, field);
 }
 
 function archivedVersion(predictor: string, number: number, field: string): TandemError {

@@ -38,7 +38,7 @@ export function createStoredPredictions(
   };
 }
 
-interface Row extends Record<string, unknown> {
+interface Row {
   readonly userId: string;
   readonly layer: StoredPrediction['layer'];
   readonly source: StoredPrediction['source'];

@@ -23,7 +23,7 @@ export async function findVisibleDelays(
 ): Promise<readonly VisibleDelay[]> {
   const looked = entries.filter(({ contextVersion }) => contextVersion > 0).slice(0, MOST_LOOKED_AT);
   if (looked.length === 0) return [];
-  return query<VisibleDelay & Record<string, unknown>>(pool, {
+  return query<VisibleDelay>(pool, {
     name: 'tandem-visible-delays',
     text: FIND,
     values: [

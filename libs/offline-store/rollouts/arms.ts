@@ -3,49 +3,39 @@
  * history of the stable arm (migrations/0030_stable_history.sql, stable-history.ts).
  */
 import { STABLE } from '@tandem/freshness/rollout';
+import type { InferResult } from 'kysely';
 import { type Db, query } from '../sql/database.ts';
+import { changeRows, first, statements } from '../sql/statements.ts';
 
-export interface Arm extends Record<string, unknown> {
-  readonly name: string;
-  readonly modelVersionId: string;
-  readonly generationId: string | null;
-  /** Number of the generation, for people. */
-  readonly generationNumber: number | null;
-  readonly overlayFloor: number;
-  readonly revision: number;
+/** An arm with the number of its generation. */
+function armsOf(predictor: string) {
+  return statements
+    .selectFrom('tandem.arms as a')
+    .leftJoin('tandem.generations as g', 'g.id', 'a.generation_id')
+    .select(['a.name', 'a.model_version_id as modelVersionId', 'a.generation_id as generationId'])
+    .select(['g.number as generationNumber', 'a.overlay_floor as overlayFloor', 'a.revision'])
+    .where('a.predictor', '=', predictor);
 }
 
-const SELECT = `select a.name, a.model_version_id as "modelVersionId", a.generation_id as "generationId",
-    g.number as "generationNumber", a.overlay_floor as "overlayFloor", a.revision
-  from tandem.arms a left join tandem.generations g on g.id = a.generation_id`;
+export type Arm = InferResult<ReturnType<typeof armsOf>>[number];
 
 /** SQL: whether a rollout `r` is a canary that skips its steps. */
 const AT_ONCE = `coalesce((r.plan ->> 'atOnce')::boolean, false)`;
 
 /** An arm by name. */
-export async function findArm(db: Db, predictor: string, name: string = STABLE): Promise<Arm | undefined> {
-  const rows = await query<Arm>(db, {
-    text: `${SELECT} where a.predictor = $1 and a.name = $2`,
-    values: [predictor, name],
-  });
-  return rows[0];
+export function findArm(db: Db, predictor: string, name: string = STABLE): Promise<Arm | undefined> {
+  return first(db, armsOf(predictor).where('a.name', '=', name));
 }
 
 /** The arm that serves a model version: of those of a predictor no two serve the same. */
-export async function findArmOfVersion(db: Db, predictor: string, modelVersionId: string): Promise<Arm | undefined> {
-  const rows = await query<Arm>(db, {
-    text: `${SELECT} where a.predictor = $1 and a.model_version_id = $2`,
-    values: [predictor, modelVersionId],
-  });
-  return rows[0];
+export function findArmOfVersion(db: Db, predictor: string, modelVersionId: string): Promise<Arm | undefined> {
+  return first(db, armsOf(predictor).where('a.model_version_id', '=', modelVersionId));
 }
 
 /** A predictor's first arm. */
 export async function insertStableArm(db: Db, predictor: string, modelVersionId: string): Promise<void> {
-  await query(db, {
-    text: 'insert into tandem.arms (predictor, name, model_version_id) values ($1, $2, $3)',
-    values: [predictor, STABLE, modelVersionId],
-  });
+  const arm = { predictor, name: STABLE, model_version_id: modelVersionId };
+  await changeRows(db, statements.insertInto('tandem.arms').values(arm));
 }
 
 /**
@@ -114,11 +104,11 @@ export async function giveUsers(
   rolloutId: string,
   { name, firstBucket, endBucket }: { readonly name: string; readonly firstBucket: number; readonly endBucket: number },
 ): Promise<void> {
-  await query(db, {
-    text: `update tandem.arms set first_bucket = $3, end_bucket = $4, revision = revision + 1
-      where rollout_id = $1 and name = $2`,
-    values: [rolloutId, name, firstBucket, endBucket],
-  });
+  const arm = statements
+    .updateTable('tandem.arms')
+    .set((eb) => ({ first_bucket: firstBucket, end_bucket: endBucket, revision: eb('revision', '+', 1) }))
+    .where(({ and }) => and({ rollout_id: rolloutId, name }));
+  await changeRows(db, arm);
 }
 
 /** The arms of a rollout go; its users are the stable arm's. */
@@ -137,23 +127,17 @@ export async function makeStable(
   { id, predictor }: { id: string; predictor: string },
   name: string,
 ): Promise<void> {
-  const [arm] = await query<{
-    modelVersionId: string;
-    generationId: string | null;
-    floor: number;
-    expires: Date | null;
-  }>(db, {
-    text: `select model_version_id as "modelVersionId", generation_id as "generationId", overlay_floor as floor,
-        expires_from as expires from tandem.arms where rollout_id = $1 and name = $2`,
-    values: [id, name],
-  });
+  const named = statements
+    .selectFrom('tandem.arms')
+    .select(['model_version_id as modelVersionId', 'generation_id as generationId'])
+    .select(['overlay_floor', 'expires_from'])
+    .where(({ and }) => and({ rollout_id: id, name }));
+  const arm = await first(db, named);
   if (!arm) throw new Error(`rollout ${id} has no arm ${name}`);
   await removeArms(db, id);
   await moveArm(db, predictor, { ...arm, raiseFloor: false, restartExpiry: false });
-  await query(db, {
-    text: 'update tandem.arms set overlay_floor = $3, expires_from = $4 where predictor = $1 and name = $2',
-    values: [predictor, STABLE, arm.floor, arm.expires],
-  });
+  const stable = statements.updateTable('tandem.arms').where(({ and }) => and({ predictor, name: STABLE }));
+  await changeRows(db, stable.set({ overlay_floor: arm.overlay_floor, expires_from: arm.expires_from }));
 }
 
 /** SQL: above every floor that a predictor's arms have, or those of its rollouts ever had. */

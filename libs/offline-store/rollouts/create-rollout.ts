@@ -12,11 +12,13 @@ import {
   setEventFeatures,
   touchEveryone,
 } from '../events/event-rules.ts';
+import { numberedVersion } from '../models/model-versions.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { refuseArchived } from '../models/version-labels.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, query } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
+import { first, statements } from '../sql/statements.ts';
 import { findArm, insertArm, nextFloor } from './arms.ts';
 import { refuseUnderRollout, requireRollout } from './rollout-rows.ts';
 
@@ -72,11 +74,7 @@ async function findVersions(
 ): Promise<readonly ArmVersion[]> {
   const found: ArmVersion[] = [];
   for (const { name, version, field } of armsOf(plan)) {
-    const [row] = await query<{ id: string; wasStable: boolean }>(db, {
-      text: `select id, exists (select from tandem.stable_history h where h.model_version_id = v.id) as "wasStable"
-        from tandem.model_versions v where predictor = $1 and number = $2`,
-      values: [predictor, version],
-    });
+    const row = await findVersion(db, predictor, version);
     if (!row) {
       throw new TandemError('unknown_model_version', `${predictor} has no model version ${version}.`, {
         field,
@@ -94,6 +92,14 @@ async function findVersions(
     found.push({ name, number: version, modelVersionId: row.id, field, wasStable: row.wasStable });
   }
   return found;
+}
+
+function findVersion(db: Db, predictor: string, number: number) {
+  const version = numberedVersion(predictor, number).select(({ exists, selectFrom }) => {
+    const history = selectFrom('tandem.stable_history').whereRef('model_version_id', '=', 'tandem.model_versions.id');
+    return ['id', exists(history).$castTo<boolean>().as('wasStable')];
+  });
+  return first(db, version);
 }
 
 function refuseNeverStable(arms: readonly ArmVersion[]): void {
@@ -129,11 +135,8 @@ async function lockRules(db: Db, predictor: string, arms: readonly ArmVersion[])
     if (!features) continue;
     await lockEventRules(db);
     // Where a generation is kept its features were events' all along: this is for one that outlived its version's time.
-    const [kept] = await query(db, {
-      text: `select from tandem.generations where model_version_id = $1 and state = 'published' limit 1`,
-      values: [modelVersionId],
-    });
-    if (kept) await touchEveryone(db, predictor);
+    const generations = statements.selectFrom('tandem.generations').where('model_version_id', '=', modelVersionId);
+    if (await first(db, generations.where('state', '=', 'published').limit(1))) await touchEveryone(db, predictor);
   }
 }
 

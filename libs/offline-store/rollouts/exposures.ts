@@ -2,6 +2,7 @@
 import type { ExposedUsers, Exposure, ExposureStore } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
+import { run, statements } from '../sql/statements.ts';
 
 export function createExposureStore(pool: pg.Pool): ExposureStore {
   return { put: (exposures, now) => putExposures(pool, exposures, now) };
@@ -40,11 +41,11 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
 
 /** Of one step, by the source of their first answer. */
 export async function countExposed(db: Db, rolloutId: string, step: number): Promise<readonly ExposedUsers[]> {
-  return query<ExposedUsers & Record<string, unknown>>(db, {
-    text: `select arm, source, count(*) as users from tandem.exposures
-      where rollout_id = $1 and step = $2 group by arm, source order by arm, source`,
-    values: [rolloutId, step],
-  });
+  const exposed = statements
+    .selectFrom('tandem.exposures')
+    .select(['arm', 'source', statements.fn.countAll<number>().as('users')])
+    .where(({ and }) => and({ rollout_id: rolloutId, step }));
+  return run(db, exposed.groupBy(['arm', 'source']).orderBy('arm').orderBy('source'));
 }
 
 /** In all steps, each user once an arm. No part of a step's figures: of a million users it takes a second or two. */

@@ -15,6 +15,7 @@ import type {
 import type pg from 'pg';
 import { asRefusal } from '../events/refusal.ts';
 import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
+import { first, statements } from '../sql/statements.ts';
 
 interface OutcomeStoreOptions {
   /** Milliseconds after which senders are told `unavailable`; else the pool's own limits count. */
@@ -113,7 +114,7 @@ const NEW_USERS = `
   select to_char(at at time zone 'UTC', 'YYYY-MM-DD') as day, count(*) as users from tandem.exposures
   where rollout_id = $1 and step = $2 and at > statement_timestamp() - ${DAYS} * interval '1 day' group by 1 order by 1`;
 
-interface JoinedRow extends Record<string, unknown> {
+interface JoinedRow {
   /** Of the metric, from 1. */
   readonly no: number;
   readonly arm: string;
@@ -152,11 +153,8 @@ export async function findOutcomeStatistics(
 }
 
 async function findStep(db: Db, rolloutId: string): Promise<number> {
-  const [row] = await query<{ step: number }>(db, {
-    text: 'select step from tandem.rollouts where id = $1',
-    values: [rolloutId],
-  });
-  return row?.step ?? 0;
+  const rollout = statements.selectFrom('tandem.rollouts').select('step').where('id', '=', rolloutId);
+  return (await first(db, rollout))?.step ?? 0;
 }
 
 function armOutcomes(metric: OutcomeMetric | undefined, row: JoinedRow): readonly ArmOutcomes[] {

@@ -13,6 +13,7 @@ import type {
 } from '@tandem/prediction/rollouts/processes';
 import type pg from 'pg';
 import { createPool, type Db, query } from '../sql/database.ts';
+import { changeRows, statements } from '../sql/statements.ts';
 
 /** Seven beats may be lost before a process that lives is taken to be dead. */
 export const GONE_AFTER_MS = 15_000;
@@ -32,13 +33,13 @@ export function createRegister(pool: pg.Pool, self: ProcessIdentity): ProcessReg
   const { id, kind, host, pid, release } = self;
   return {
     beat: (reports) =>
-      query<WantedVersion & Record<string, unknown>>(pool, {
+      query<WantedVersion>(pool, {
         name: 'tandem-beat',
         text: BEAT_SQL,
         values: [id, kind, host, pid, release, JSON.stringify(reports), GONE_AFTER_MS],
       }),
     async leave() {
-      await query(pool, { text: 'delete from tandem.processes where id = $1', values: [id] });
+      await changeRows(pool, statements.deleteFrom('tandem.processes').where('id', '=', id));
     },
   };
 }
@@ -88,7 +89,7 @@ const ALIVE = `p.seen_at > clock_timestamp() - ${GONE_AFTER_MS} * interval '1 ms
 
 /** How far every live process has come with these versions; one that has not heard of a version is `loading` it. */
 export function readinessOf(db: Db, modelVersionIds: readonly string[]): Promise<readonly VersionReadiness[]> {
-  return query<VersionReadiness & Record<string, unknown>>(db, {
+  return query<VersionReadiness>(db, {
     text: `select p.id as "processId", p.kind, p.host, p.pid, v.id as "modelVersionId", v.predictor,
         v.number as "modelNumber", coalesce(l.state, 'loading') as state, l.error
       from tandem.processes p
@@ -117,7 +118,7 @@ interface ProcessRow extends Omit<LiveProcess, 'versions'> {
 
 /** The live processes, the one that has lived for longest first. */
 export async function listProcesses(db: Db): Promise<readonly LiveProcess[]> {
-  const rows = await query<ProcessRow & Record<string, unknown>>(db, {
+  const rows = await query<ProcessRow>(db, {
     text: `select p.id, p.kind, p.host, p.pid, p.release, p.started_at as "startedAt", p.seen_at as "seenAt",
         coalesce((select json_agg(json_build_object('modelVersionId', v.id, 'predictor', v.predictor,
             'modelNumber', v.number, 'state', l.state, 'error', l.error, 'at', l.at) order by v.predictor, v.number)

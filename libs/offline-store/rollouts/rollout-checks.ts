@@ -3,6 +3,7 @@ import type { RolloutCheck, RolloutChecks } from '@tandem/prediction/rollouts/an
 import { analysisOf, type StepRecord } from '@tandem/prediction/rollouts/rollout-figures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
+import { changeRows, run, statements } from '../sql/statements.ts';
 import { findStepFigures } from './arm-counts.ts';
 import { findOutcomeStatistics } from './outcomes.ts';
 import { requireRollout } from './rollout-rows.ts';
@@ -45,15 +46,11 @@ async function findStepRecord(pool: pg.Pool, rolloutId: string): Promise<StepRec
 }
 
 async function keep(db: Db, rolloutId: string, { step, verdict, applied, judgement }: RolloutCheck): Promise<void> {
-  await query(db, {
-    text: `insert into tandem.rollout_checks (rollout_id, step, verdict, applied, figures) values ($1, $2, $3, $4, $5)`,
-    values: [rolloutId, step, verdict, applied, JSON.stringify(judgement)],
-  });
-  await query(db, {
-    text: `delete from tandem.rollout_checks where rollout_id = $1 and seq <= (
-      select seq from tandem.rollout_checks where rollout_id = $1 order by seq desc offset $2 limit 1)`,
-    values: [rolloutId, MAX_CHECKS],
-  });
+  const check = { rollout_id: rolloutId, step, verdict, applied, figures: JSON.stringify(judgement) };
+  await changeRows(db, statements.insertInto('tandem.rollout_checks').values(check));
+  const firstBeyond = checksOf(rolloutId).select('seq').offset(MAX_CHECKS).limit(1);
+  const checks = statements.deleteFrom('tandem.rollout_checks').where('rollout_id', '=', rolloutId);
+  await changeRows(db, checks.where('seq', '<=', firstBeyond));
 }
 
 export interface KeptCheck extends RolloutCheck {
@@ -62,9 +59,10 @@ export interface KeptCheck extends RolloutCheck {
 
 /** Newest first. */
 export async function listChecks(db: Db, rolloutId: string, limit: number): Promise<readonly KeptCheck[]> {
-  return query<KeptCheck & Record<string, unknown>>(db, {
-    text: `select at, step, verdict, applied, figures as judgement from tandem.rollout_checks
-      where rollout_id = $1 order by seq desc limit $2`,
-    values: [rolloutId, limit],
-  });
+  const checks = checksOf(rolloutId).select(['at', 'step', 'verdict', 'applied', 'figures as judgement']);
+  return run(db, checks.limit(limit));
+}
+
+function checksOf(rolloutId: string) {
+  return statements.selectFrom('tandem.rollout_checks').where('rollout_id', '=', rolloutId).orderBy('seq', 'desc');
 }

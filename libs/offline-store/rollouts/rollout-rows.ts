@@ -3,6 +3,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
 import type { ActiveRollout } from '@tandem/prediction/rollouts/rollout-store';
 import { type Db, query } from '../sql/database.ts';
+import { first, statements } from '../sql/statements.ts';
 
 const ACTIVE = `('preparing', 'running', 'held')`;
 
@@ -23,7 +24,7 @@ const selectWith = (more: string) => `
 
 const SELECT = selectWith('');
 
-type Row = Rollout & { readonly arms: readonly RolloutArm[] } & Record<string, unknown>;
+type Row = Rollout & { readonly arms: readonly RolloutArm[] };
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -68,10 +69,11 @@ export async function listActive(db: Db): Promise<readonly ActiveRollout[]> {
 
 /** Rejects with `rollout_conflict` where a rollout of the predictor is active: it decides who is served what. */
 export async function refuseUnderRollout(db: Db, predictor: string): Promise<void> {
-  const [active] = await query<{ number: number; state: string; id: string }>(db, {
-    text: `select number, state, id from tandem.rollouts where predictor = $1 and state in ${ACTIVE}`,
-    values: [predictor],
-  });
+  const rollouts = statements
+    .selectFrom('tandem.rollouts')
+    .select(['number', 'state'])
+    .where('predictor', '=', predictor);
+  const active = await first(db, rollouts.where('state', 'in', ['preparing', 'running', 'held']));
   if (!active) return;
   throw new TandemError(
     'rollout_conflict',

@@ -10,8 +10,9 @@ import type { ArmOverride, RolloutChange, RolloutStore } from '@tandem/predictio
 import type pg from 'pg';
 import { setEventFeatures } from '../events/event-rules.ts';
 import { type AuditAction, insertAudit } from '../sql/audit.ts';
-import { type Db, query, transaction } from '../sql/database.ts';
+import { type Db, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
+import { changeRows, first, now, run, statements } from '../sql/statements.ts';
 import { giveUsers, makeStable, removeArms } from './arms.ts';
 import { createRollout } from './create-rollout.ts';
 import { findRollout, listActive, listRollouts, requireRollout } from './rollout-rows.ts';
@@ -53,12 +54,16 @@ async function changeRollout(pool: pg.Pool, { id, action, change }: Change, move
     const before = await requireRollout(db, id);
     if (!isActive(before.state)) throw conflict(before, `it is ${before.state}`, 'start another one');
     if (!(await move(db, before))) return before;
-    await query(db, { text: 'update tandem.rollouts set reason = $2 where id = $1', values: [id, reason] });
+    await changeRows(db, rolloutOf(id).set({ reason }));
     const after = await requireRollout(db, id);
     const detail = { rollout: after.number, id, reason, figures, ...movedOf(before, after) };
     await insertAudit(db, { actor, action, predictor: after.predictor, detail });
     return after;
   });
+}
+
+function rolloutOf(id: string) {
+  return statements.updateTable('tandem.rollouts').where('id', '=', id);
 }
 
 function movedOf(before: Rollout, after: Rollout) {
@@ -71,10 +76,7 @@ function sharesOf({ name, modelNumber, firstBucket, endBucket }: Rollout['arms']
 }
 
 async function note(db: Db, id: string, reason: string): Promise<void> {
-  await query(db, {
-    text: `update tandem.rollouts set reason = $2 where id = $1 and state in ('preparing', 'running', 'held')`,
-    values: [id, reason],
-  });
+  await changeRows(db, rolloutOf(id).set({ reason }).where('state', 'in', ['preparing', 'running', 'held']));
 }
 
 async function begin(db: Db, rollout: Rollout): Promise<boolean> {
@@ -114,10 +116,7 @@ async function goToStep(db: Db, rollout: Rollout, step: number): Promise<boolean
 }
 
 async function setStep(db: Db, { id }: Rollout, step: number): Promise<boolean> {
-  await query(db, {
-    text: `update tandem.rollouts set state = 'running', step = $2, step_started_at = clock_timestamp() where id = $1`,
-    values: [id, step],
-  });
+  await changeRows(db, rolloutOf(id).set({ state: 'running', step, step_started_at: now() }));
   return true;
 }
 
@@ -151,7 +150,7 @@ async function turn(db: Db, rollout: Rollout, from: RolloutState, to: RolloutSta
   if (rollout.state === to) return false;
   if (rollout.state !== from)
     throw conflict(rollout, `it is ${rollout.state}`, `only one that is ${from} can be ${to}`);
-  await query(db, { text: 'update tandem.rollouts set state = $2 where id = $1', values: [rollout.id, to] });
+  await changeRows(db, rolloutOf(rollout.id).set({ state: to }));
   return true;
 }
 
@@ -166,11 +165,8 @@ async function end(db: Db, rollout: Rollout): Promise<boolean> {
 }
 
 async function conclude(db: Db, rollout: Rollout, state: 'promoted' | 'aborted' | 'ended'): Promise<boolean> {
-  await query(db, {
-    text: 'update tandem.rollouts set state = $2, ended_at = clock_timestamp(), last_arms = $3 where id = $1',
-    values: [rollout.id, state, JSON.stringify(rollout.arms)],
-  });
-  await query(db, { text: 'delete from tandem.arm_overrides where rollout_id = $1', values: [rollout.id] });
+  await changeRows(db, rolloutOf(rollout.id).set({ state, ended_at: now(), last_arms: JSON.stringify(rollout.arms) }));
+  await changeRows(db, statements.deleteFrom('tandem.arm_overrides').where('rollout_id', '=', rollout.id));
   await setEventFeatures(db, rollout.predictor);
   return true;
 }
@@ -201,10 +197,8 @@ interface Override {
 }
 
 async function listOverrides(db: Db, rolloutId: string): Promise<readonly ArmOverride[]> {
-  return query<ArmOverride & Record<string, unknown>>(db, {
-    text: 'select user_id as "userId", arm from tandem.arm_overrides where rollout_id = $1 order by user_id',
-    values: [rolloutId],
-  });
+  const overrides = statements.selectFrom('tandem.arm_overrides').select(['user_id as userId', 'arm']);
+  return run(db, overrides.where('rollout_id', '=', rolloutId).orderBy('user_id'));
 }
 
 async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override): Promise<void> {
@@ -244,34 +238,34 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
 
 /** Nothing of them is to be written anew. */
 async function refuseErased(db: Db, userId: string): Promise<void> {
-  const rows = await query(db, {
-    text: `select from tandem.user_contexts where user_id = $1 and deleted_version > 0 and version = deleted_version`,
-    values: [userId],
-  });
-  if (rows.length > 0) throw notFound(userId);
+  const erased = statements
+    .selectFrom('tandem.user_contexts')
+    .where('user_id', '=', userId)
+    .where('deleted_version', '>', 0)
+    .whereRef('version', '=', 'deleted_version');
+  if (await first(db, erased)) throw notFound(userId);
 }
 
 async function write(db: Db, id: string, userId: string, arm: string | null): Promise<void> {
   if (arm === null) {
-    await query(db, {
-      text: 'delete from tandem.arm_overrides where rollout_id = $1 and user_id = $2',
-      values: [id, userId],
-    });
+    const override = statements.deleteFrom('tandem.arm_overrides').where('rollout_id', '=', id);
+    await changeRows(db, override.where('user_id', '=', userId));
     return;
   }
-  const [{ others = 0 } = {}] = await query<{ others: number }>(db, {
-    text: 'select count(*)::int as others from tandem.arm_overrides where rollout_id = $1 and user_id <> $2',
-    values: [id, userId],
-  });
-  if (others >= MAX_OVERRIDES) {
+  const others = statements
+    .selectFrom('tandem.arm_overrides')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('rollout_id', '=', id)
+    .where('user_id', '<>', userId);
+  if (((await first(db, others))?.count ?? 0) >= MAX_OVERRIDES) {
     throw new TandemError('invalid_input', `At most ${MAX_OVERRIDES} users can be put into arms by hand.`, {
       field: 'userId',
       remedy: 'leave some to their buckets again',
     });
   }
-  await query(db, {
-    text: `insert into tandem.arm_overrides (rollout_id, user_id, arm) values ($1, $2, $3)
-      on conflict (rollout_id, user_id) do update set arm = excluded.arm`,
-    values: [id, userId, arm],
-  });
+  const override = statements
+    .insertInto('tandem.arm_overrides')
+    .values({ rollout_id: id, user_id: userId, arm })
+    .onConflict((row) => row.columns(['rollout_id', 'user_id']).doUpdateSet({ arm }));
+  await changeRows(db, override);
 }

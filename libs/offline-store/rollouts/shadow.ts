@@ -1,6 +1,6 @@
 /** What shadows found: the sums of each process, and the users whose answers lie furthest apart. */
 import type { ShadowPlan } from '@tandem/freshness/rollout';
-import type { Segment, ShadowCounts } from '@tandem/prediction/shadow/shadow-counts';
+import type { Segment } from '@tandem/prediction/shadow/shadow-counts';
 import {
   MOST_MOVERS,
   type ShadowMover,
@@ -11,6 +11,7 @@ import {
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, epochMs, execute, query, transaction } from '../sql/database.ts';
+import { first, run, statements } from '../sql/statements.ts';
 
 export function createShadowStore(pool: pg.Pool): ShadowStore {
   return { keep: (sums) => transaction(pool, (db) => keepSums(db, sums)) };
@@ -19,11 +20,8 @@ export function createShadowStore(pool: pg.Pool): ShadowStore {
 /** The rollout's row first: processes that keep theirs at the same time would else wait crosswise for each other's users. */
 async function keepSums(db: Db, sums: ShadowSums): Promise<number> {
   const { rolloutId, processId, rows, movers } = sums;
-  const found = await query(db, {
-    text: 'select from tandem.rollouts where id = $1 for no key update',
-    values: [rolloutId],
-  });
-  if (found.length === 0) return Number.POSITIVE_INFINITY;
+  const rollout = statements.selectFrom('tandem.rollouts').where('id', '=', rolloutId).forNoKeyUpdate();
+  if (!(await first(db, rollout))) return Number.POSITIVE_INFINITY;
   await query(db, {
     text: `insert into tandem.shadow_counts (rollout_id, segment, process_id, counts)
       select $1, r.segment, $2, r.counts from unnest($3::text[], $4::jsonb[]) as r(segment, counts)
@@ -95,24 +93,22 @@ export interface KeptShadow {
 
 /** Undefined where there is no such rollout; `not a shadow`: there is one of another kind. */
 export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow | 'not a shadow' | undefined> {
-  const [rollout] = await query<Pick<KeptShadow, 'predictor' | 'state' | 'plan'> & { kind: string }>(db, {
-    text: 'select predictor, state, plan, kind from tandem.rollouts where id = $1',
-    values: [rolloutId],
-  });
+  const rollouts = statements.selectFrom('tandem.rollouts').select(['predictor', 'state', 'plan']);
+  const rollout = await first(db, rollouts.where('id', '=', rolloutId));
   if (!rollout) return undefined;
-  if (rollout.kind !== 'shadow') return 'not a shadow';
-  const rows = await query<{ segment: string; processId: string; counts: ShadowCounts; updatedAt: Date }>(db, {
-    text: `select segment, process_id as "processId", counts, updated_at as "updatedAt"
-      from tandem.shadow_counts where rollout_id = $1 order by updated_at desc`,
-    values: [rolloutId],
-  });
-  const movers = await query<ShadowMover & Record<string, unknown>>(db, {
+  const { predictor, state, plan } = rollout;
+  if (plan.kind !== 'shadow') return 'not a shadow';
+  const sums = statements
+    .selectFrom('tandem.shadow_counts')
+    .select(['segment', 'process_id as processId', 'counts', 'updated_at as updatedAt'])
+    .where('rollout_id', '=', rolloutId);
+  const rows = await run(db, sums.orderBy('updated_at', 'desc'));
+  const movers = await query<ShadowMover>(db, {
     text: `select user_id as "userId", served, candidate, context_version as "contextVersion",
         ${epochMs('computed_at')} as "computedAt"
       from tandem.shadow_movers where rollout_id = $1 order by abs(candidate - served) desc, user_id`,
     values: [rolloutId],
   });
-  const { predictor, state, plan } = rollout;
   return {
     ...{ predictor, state, plan, movers },
     processes: new Set(rows.map(({ processId }) => processId)).size,

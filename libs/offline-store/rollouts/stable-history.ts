@@ -7,7 +7,7 @@ import { type Db, query } from '../sql/database.ts';
  * of its model version. `generation` is the kept generation of the version that the stable arm served last.
  */
 export async function listStableVersions(db: Db, predictor: string, limit: number): Promise<readonly StableVersion[]> {
-  return query<StableVersion & Record<string, unknown>>(db, {
+  return query<StableVersion>(db, {
     text: `select v.number as "modelNumber", p.since, p.until, kept.number as "generationNumber"
       from (
         select model_version_id, seq, at as since, lead(at) over (order by seq) as until

@@ -65,7 +65,7 @@ export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
 }
 
 async function findOutbox(db: Db): Promise<OutboxBacklog> {
-  const [row] = await query<OutboxBacklog & Record<string, unknown>>(db, {
+  const [row] = await query<OutboxBacklog>(db, {
     text: `select
         (select count(*) from (select from tandem.outbox limit $1) o) as entries,
         coalesce((select greatest(0, max(${seconds('c.updated_at')}))
@@ -77,7 +77,7 @@ async function findOutbox(db: Db): Promise<OutboxBacklog> {
 }
 
 function listRuns(db: Db): Promise<readonly RunBacklog[]> {
-  return query<RunBacklog & Record<string, unknown>>(db, {
+  return query<RunBacklog>(db, {
     text: `select r.predictor, r.state, count(*) as runs, max(${seconds('r.created_at')}) as "oldestSeconds",
         sum(c.open)::bigint as "chunksOpen", sum(c.committed)::bigint as "chunksCommitted",
         sum(c.failed)::bigint as "chunksFailed"
@@ -91,7 +91,7 @@ function listRuns(db: Db): Promise<readonly RunBacklog[]> {
 }
 
 function listGenerationAges(db: Db): Promise<readonly GenerationAge[]> {
-  return query<GenerationAge & Record<string, unknown>>(db, {
+  return query<GenerationAge>(db, {
     text: `select p.name as predictor, ${seconds('g.started_at')} as "ageSeconds"
       from tandem.predictors p join tandem.arms a on a.predictor = p.name and a.name = 'stable'
       join tandem.generations g on g.id = a.generation_id
@@ -100,7 +100,7 @@ function listGenerationAges(db: Db): Promise<readonly GenerationAge[]> {
 }
 
 function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
-  return query<PreparingRollout & Record<string, unknown>>(db, {
+  return query<PreparingRollout>(db, {
     text: `select predictor, ${seconds('created_at')} as seconds from tandem.rollouts where state = 'preparing'`,
   });
 }
@@ -110,7 +110,7 @@ function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
  * (libs/prediction/rollouts/rollout-figures.ts).
  */
 function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {
-  return query<OverdueRollout & Record<string, unknown>>(db, {
+  return query<OverdueRollout>(db, {
     text: `select r.predictor, d.state, ${seconds('coalesce(r.step_started_at, r.created_at)')} - d.ms / 1000 as seconds
       from tandem.rollouts r
       cross join lateral (

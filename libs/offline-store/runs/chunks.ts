@@ -3,8 +3,10 @@
 import type { ChunkRef } from '@tandem/prediction/runs/run-store';
 import type { ClaimedChunk, DeadChunk } from '@tandem/prediction/runs/runs';
 import type { KeyRange } from '@tandem/prediction/scoring/feature-source';
+import { sql } from 'kysely';
 import type pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
+import { changeRows, first, fromNow, statements } from '../sql/statements.ts';
 import { restartRun } from './restart-run.ts';
 import { leaseOver, lockRun, MAX_CLAIMS, setRunState } from './run-rows.ts';
 
@@ -12,7 +14,7 @@ const LEASE_OVER = leaseOver('c.lease_until');
 
 /** Chunks that wait, or whose lease is over. Where a run has no open chunk any more, it goes on to be published. */
 export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {
-  const refs = await query<ChunkRef & Record<string, unknown>>(pool, {
+  const refs = await query<ChunkRef>(pool, {
     text: `select c.run_id as "runId", c.no, c.fence from tandem.chunks c join tandem.runs r on r.id = c.run_id
       where c.run_id = $1 and r.state = 'running'
         and (c.state = 'waiting' or (c.state = 'claimed' and ${LEASE_OVER}))
@@ -37,7 +39,7 @@ export async function startPublishing(db: Db, runId: string): Promise<number> {
   return rows[0]?.open ?? 0;
 }
 
-interface ChunkRow extends Record<string, unknown> {
+interface ChunkRow {
   readonly fence: number;
   readonly attempts: number;
   readonly userIds: string[] | null;
@@ -105,13 +107,14 @@ async function failRunOfLast(db: Db, runId: string, no: number, error: string): 
 
 /** False where the fence is lost, or the run has ended. */
 export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChunk, leaseMs: number): Promise<boolean> {
-  const rows = await query(pool, {
-    text: `update tandem.chunks c set lease_until = clock_timestamp() + $4 * interval '1 ms' from tandem.runs r
-      where c.run_id = $1 and c.no = $2 and c.fence = $3 and c.state = 'claimed' and r.id = c.run_id and r.state = 'running'
-      returning c.no`,
-    values: [runId, no, fence, leaseMs],
-  });
-  return rows.length > 0;
+  const claimed = statements
+    .updateTable('tandem.chunks as c')
+    .from('tandem.runs as r')
+    .set({ lease_until: fromNow(leaseMs) })
+    .where(({ and }) => and({ 'c.run_id': runId, 'c.no': no, 'c.fence': fence, 'c.state': 'claimed' }))
+    .whereRef('r.id', '=', 'c.run_id')
+    .where('r.state', '=', 'running');
+  return (await changeRows(pool, claimed)) > 0;
 }
 
 /**
@@ -125,12 +128,14 @@ export async function giveBackChunk(
   maxAttempts: number,
 ): Promise<'waiting' | 'failed' | 'fence_lost'> {
   return transaction(pool, async (db) => {
-    const rows = await query<{ state: 'waiting' | 'failed' }>(db, {
-      text: `update tandem.chunks set lease_until = null, lost_leases = 0, error = $4, state = case when attempts >= $5 then 'failed' else 'waiting' end
-        where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning state`,
-      values: [runId, no, fence, error.slice(0, 2_000), maxAttempts],
-    });
-    const state = rows[0]?.state;
+    const next = sql<'waiting' | 'failed'>`case when attempts >= ${maxAttempts} then 'failed' else 'waiting' end`;
+    const given = statements
+      .updateTable('tandem.chunks')
+      .set({ lease_until: null, lost_leases: 0, error: error.slice(0, 2_000), state: next })
+      .where(({ and }) => and({ run_id: runId, no, fence, state: 'claimed' }))
+      .returning('state')
+      .$narrowType<{ state: 'waiting' | 'failed' }>();
+    const state = (await first(db, given))?.state;
     if (state === undefined) return 'fence_lost';
     if (state === 'failed') await failRunOfLast(db, runId, no, error);
     return state;
@@ -138,8 +143,6 @@ export async function giveBackChunk(
 }
 
 export async function markLoaded(pool: pg.Pool, runId: string, no: number): Promise<void> {
-  await query(pool, {
-    text: 'update tandem.chunks set loaded = true where run_id = $1 and no = $2',
-    values: [runId, no],
-  });
+  const chunk = statements.updateTable('tandem.chunks').where(({ and }) => and({ run_id: runId, no }));
+  await changeRows(pool, chunk.set({ loaded: true }));
 }

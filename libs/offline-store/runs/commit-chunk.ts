@@ -97,7 +97,7 @@ async function withoutErased(db: Db, scored: ScoredUsers): Promise<ScoredUsers> 
   return scoredUsers(eachUser(scored).filter((user) => user.contextVersion > (deleted.get(user.userId) ?? -1)));
 }
 
-interface ErasedUser extends Record<string, unknown> {
+interface ErasedUser {
   readonly userId: string;
   readonly deletedVersion: number;
 }

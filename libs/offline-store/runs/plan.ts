@@ -17,6 +17,7 @@ import { asRelation } from '../features/feature-statement.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { createPartition } from '../sql/partition.ts';
+import { changeRows, first, statements } from '../sql/statements.ts';
 import { findBoundaries } from './key-boundaries.ts';
 import { findUnfinishedAll, freeStep, isSecondAll, requireRun } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -50,11 +51,8 @@ export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSig
 
 /** Read before any features: what the run makes holds every bulk change up to this version. */
 async function findSourceVersion(db: Db, predictor: string): Promise<number> {
-  const rows = await query<{ version: number }>(db, {
-    text: 'select version from tandem.source_versions where predictor = $1',
-    values: [predictor],
-  });
-  return rows[0]?.version ?? 0;
+  const source = statements.selectFrom('tandem.source_versions').select('version').where('predictor', '=', predictor);
+  return (await first(db, source))?.version ?? 0;
 }
 
 interface Plan {
@@ -134,8 +132,9 @@ async function isHistory(db: Db, history: string): Promise<boolean> {
 }
 
 async function writeAll(db: Db, { run }: Plan, { users, keys }: Extract<Cut, { kind: 'all' }>): Promise<number> {
-  await query(db, { text: 'delete from tandem.chunks where run_id = $1', values: [run.id] });
-  await query(db, { text: `update tandem.runs set scope = 'all' where id = $1 and scope <> 'all'`, values: [run.id] });
+  await changeRows(db, statements.deleteFrom('tandem.chunks').where('run_id', '=', run.id));
+  const other = statements.updateTable('tandem.runs').where('id', '=', run.id).where('scope', '<>', 'all');
+  await changeRows(db, other.set({ scope: 'all' }));
   if (keys !== null) await insertRanges(db, run.id, keys);
   return users;
 }
@@ -223,15 +222,10 @@ async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): Promise<
 function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: readonly string[]): Promise<boolean> {
   return transaction(pool, async (db) => {
     if (!(await lockStep(db, claimed))) return false;
-    await query(
-      db,
-      userIds.length === 0
-        ? { text: 'delete from tandem.chunks where run_id = $1', values: [claimed.runId] }
-        : {
-            text: 'insert into tandem.chunks (run_id, no, user_ids) values ($1, $2, $3)',
-            values: [claimed.runId, no, userIds],
-          },
-    );
+    const { runId } = claimed;
+    const row = { run_id: runId, no, user_ids: [...userIds] };
+    const earlier = statements.deleteFrom('tandem.chunks').where('run_id', '=', runId);
+    await changeRows(db, userIds.length === 0 ? earlier : statements.insertInto('tandem.chunks').values(row));
     return true;
   });
 }
@@ -253,20 +247,14 @@ async function staleValues(pool: pg.Pool, { run }: Plan): Promise<readonly unkno
   return [run.predictor, run.modelVersionId, run.overlayFloor + run.sourceVersion, generation?.id ?? null];
 }
 
-interface ServedGeneration extends Record<string, unknown> {
-  readonly id: string;
-  readonly users: number;
-  readonly sourceVersion: number;
-}
-
-async function findServedGeneration(db: Db, run: Run): Promise<ServedGeneration | undefined> {
-  const rows = await query<ServedGeneration>(db, {
-    text: `select g.id, g.users, r.source_version as "sourceVersion"
-      from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.runs r on r.id = g.run_id
-      where a.predictor = $1 and a.model_version_id = $2`,
-    values: [run.predictor, run.modelVersionId],
-  });
-  return rows[0];
+function findServedGeneration(db: Db, run: Run) {
+  const served = statements
+    .selectFrom('tandem.arms as a')
+    .innerJoin('tandem.generations as g', 'g.id', 'a.generation_id')
+    .innerJoin('tandem.runs as r', 'r.id', 'g.run_id')
+    .select(['g.id', 'g.users', 'r.source_version as sourceVersion'])
+    .where(({ and }) => and({ 'a.predictor': run.predictor, 'a.model_version_id': run.modelVersionId }));
+  return first(db, served);
 }
 
 /**

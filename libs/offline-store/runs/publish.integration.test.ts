@@ -45,7 +45,12 @@ async function scored(): Promise<string> {
 
 const publish = (runId: string) => publishRun({ runs: store, hints, lease, loader, losses }, runId);
 const generationOf = async (runId: string) =>
-  (await query(pool, { text: 'select id, state from tandem.generations where run_id = $1', values: [runId] }))[0];
+  (
+    await query<{ id: string; state: string }>(pool, {
+      text: 'select id, state from tandem.generations where run_id = $1',
+      values: [runId],
+    })
+  )[0];
 /** As a copy from before the marks, put back while the same history goes on. */
 const restore = () => query(pool, { text: 'truncate tandem.history_marks restart identity' });
 /** A process that has just started knows what it recalls, and nothing else. */

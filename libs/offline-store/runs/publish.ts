@@ -28,6 +28,7 @@ import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 import { assertPastProven } from '../sql/history-marks.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
+import { currentHistory, first, statements } from '../sql/statements.ts';
 import { restartRun } from './restart-run.ts';
 import { lockRun, requireRun, setRunState } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -84,7 +85,7 @@ async function checkAndConclude(
   });
 }
 
-interface ChunkCounts extends Record<string, unknown> {
+interface ChunkCounts {
   /** That of the database, now. */
   readonly history: string;
   readonly open: number;
@@ -244,24 +245,17 @@ export function approveGeneration(pool: pg.Pool, approval: Approval, prove: Loss
   });
 }
 
-interface Held extends Record<string, unknown> {
-  readonly id: string;
-  readonly runId: string;
-  readonly verdict: string | null;
-  /** That of the database, now. */
-  readonly history: string;
-}
-
-async function findHeld(db: Db, { predictor, generation }: Approval): Promise<Held> {
-  const rows = await query<Held & { isKnown: boolean }>(db, {
-    text: `select g.id, g.run_id as "runId", r.verdict, tandem.current_history() as history
-      from tandem.generations g left join tandem.generation_reports r on r.generation_id = g.id
-      where g.predictor = $1 and g.number = $2`,
-    values: [predictor, generation],
-  });
-  if (rows[0]) return rows[0];
-  const known = await query(db, { text: 'select from tandem.predictors where name = $1', values: [predictor] });
-  if (known.length === 0) throw unknownPredictor(predictor);
+/** With the database's history, now. */
+async function findHeld(db: Db, { predictor, generation }: Approval) {
+  const held = statements
+    .selectFrom('tandem.generations as g')
+    .leftJoin('tandem.generation_reports as r', 'r.generation_id', 'g.id')
+    .select(['g.id', 'g.run_id as runId', 'r.verdict', currentHistory().as('history')])
+    .where(({ and }) => and({ 'g.predictor': predictor, 'g.number': generation }));
+  const found = await first(db, held);
+  if (found) return found;
+  const known = statements.selectFrom('tandem.predictors').where('name', '=', predictor);
+  if (!(await first(db, known))) throw unknownPredictor(predictor);
   throw new TandemError('unknown_generation', `${predictor} has no generation ${generation}.`, {
     field: 'generation',
     remedy: 'tandem generation list, or GET /v1/predictors/{predictor}/generations, lists them',

@@ -11,6 +11,7 @@ import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { createPartition, dropPartition } from '../sql/partition.ts';
+import { changeRows, currentHistory, first, statements } from '../sql/statements.ts';
 import { freeStep, lockChunks } from './run-rows.ts';
 
 /**
@@ -25,12 +26,15 @@ export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedC
       if (claimed) await unclaim(db, runId, claimed);
       return;
     }
-    await query(db, { text: 'delete from tandem.run_failures where run_id = $1', values: [runId] });
-    await query(db, {
-      text: `update tandem.chunks set state = 'waiting', fence = fence + 1, attempts = 0, lost_leases = 0,
-          lease_until = null, error = null, scored = 0, failed = 0, loaded = false where run_id = $1`,
-      values: [runId],
-    });
+    await changeRows(db, statements.deleteFrom('tandem.run_failures').where('run_id', '=', runId));
+    const chunks = statements
+      .updateTable('tandem.chunks')
+      .set((eb) => ({
+        ...{ state: 'waiting', fence: eb('fence', '+', 1), attempts: 0, lost_leases: 0, lease_until: null },
+        ...{ error: null, scored: 0, failed: 0, loaded: false },
+      }))
+      .where('run_id', '=', runId);
+    await changeRows(db, chunks);
     await replaceGeneration(db, runId);
   });
 }
@@ -48,29 +52,24 @@ async function takeAlong(db: Db, runId: string): Promise<boolean> {
 
 /** Beginning again raises the fence: one that is still the claim's was given after that. */
 async function unclaim(db: Db, runId: string, { no, fence }: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
-  await query(db, {
-    text: `update tandem.chunks set state = 'waiting', lease_until = null, attempts = attempts - 1
-      where run_id = $1 and no = $2 and fence = $3 and state = 'claimed'`,
-    values: [runId, no, fence],
-  });
+  const chunk = statements
+    .updateTable('tandem.chunks')
+    .set((eb) => ({ state: 'waiting', lease_until: null, attempts: eb('attempts', '-', 1) }))
+    .where(({ and }) => and({ run_id: runId, no, fence, state: 'claimed' }));
+  await changeRows(db, chunk);
 }
 
 /** Partitions come last: they lock their parent until the commit. */
 async function replaceGeneration(db: Db, runId: string): Promise<void> {
-  const [old] = await query<{ id: string; predictor: string; number: number; modelVersionId: string; buckets: number }>(
-    db,
-    {
-      text: `delete from tandem.generations where run_id = $1
-        returning id, predictor, number, model_version_id as "modelVersionId", buckets`,
-      values: [runId],
-    },
-  );
+  const generation = statements
+    .deleteFrom('tandem.generations')
+    .where('run_id', '=', runId)
+    .returning(['id', 'predictor', 'number', 'model_version_id', 'buckets']);
+  const old = await first(db, generation);
   if (!old) return;
-  const [made] = await query<{ id: string }>(db, {
-    text: `insert into tandem.generations (predictor, number, model_version_id, run_id, history, buckets)
-      values ($1, $2, $3, $4, tandem.current_history(), $5) returning id`,
-    values: [old.predictor, old.number, old.modelVersionId, runId, old.buckets],
-  });
-  await dropPartition(db, old.id);
+  const { id, ...kept } = old;
+  const again = { ...kept, run_id: runId, history: currentHistory() };
+  const made = await first(db, statements.insertInto('tandem.generations').values(again).returning('id'));
+  await dropPartition(db, id);
   await createPartition(db, made?.id ?? '');
 }

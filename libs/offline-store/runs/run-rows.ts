@@ -3,6 +3,7 @@ import { unknownRun } from '@tandem/freshness/errors';
 import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
+import { first, run, statements } from '../sql/statements.ts';
 
 const COLUMNS = `
   r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
@@ -45,7 +46,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function findRun(db: Db, id: string): Promise<Run | undefined> {
   if (!UUID.test(id)) return undefined;
-  return (await query<Run & Record<string, unknown>>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
+  return (await query<Run>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
 }
 
 /** Rejects with `unknown_run`. */
@@ -61,12 +62,12 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
  */
 export async function lockChunks(db: Db, runId: string): Promise<void> {
   if (!UUID.test(runId)) return;
-  await query(db, { text: 'select from tandem.chunks where run_id = $1 order by no for update', values: [runId] });
+  await run(db, statements.selectFrom('tandem.chunks').where('run_id', '=', runId).orderBy('no').forUpdate());
 }
 
 /** As `requireRun`, with the run's row locked until the transaction ends; after `lockChunks`, where they are changed. */
 export async function lockRun(db: Db, id: string): Promise<Run> {
-  if (UUID.test(id)) await query(db, { text: 'select from tandem.runs where id = $1 for update', values: [id] });
+  if (UUID.test(id)) await run(db, statements.selectFrom('tandem.runs').where('id', '=', id).forUpdate());
   return requireRun(db, id);
 }
 
@@ -76,7 +77,7 @@ export async function listRuns(
   { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
 ): Promise<readonly Run[]> {
   if (before !== undefined) await requireRun(db, before);
-  return query<Run & Record<string, unknown>>(db, {
+  return query<Run>(db, {
     text: `${SELECT} left join tandem.runs b on b.id = $3
       where ($1::text is null or r.predictor = $1)
         and ($3::uuid is null or r.created_at < b.created_at or (r.created_at = b.created_at and r.id > b.id))
@@ -87,7 +88,7 @@ export async function listRuns(
 
 /** @param predictor of this one alone; of all if it is left out */
 export async function listUnfinished(db: Db, predictor?: string): Promise<readonly UnfinishedRun[]> {
-  return query<UnfinishedRun & Record<string, unknown>>(db, {
+  return query<UnfinishedRun>(db, {
     text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM}
       where r.state in ('planned', 'running', 'publishing') and ($1::text is null or r.predictor = $1)
       order by r.created_at`,
@@ -101,12 +102,14 @@ export async function findUnfinishedAll(
   { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,
   except: string | null,
 ): Promise<string | undefined> {
-  const rows = await query<{ id: string }>(db, {
-    text: `select id from tandem.runs where predictor = $1 and model_version_id = $2 and scope = 'all'
-      and state in ('planned', 'running', 'publishing') and id is distinct from $3 limit 1`,
-    values: [predictor, modelVersionId, except],
-  });
-  return rows[0]?.id;
+  const unfinished = statements
+    .selectFrom('tandem.runs')
+    .select('id')
+    .where(({ and }) => and({ predictor, model_version_id: modelVersionId, scope: 'all' }))
+    .where('state', 'in', ['planned', 'running', 'publishing'])
+    .where('id', 'is distinct from', except)
+    .limit(1);
+  return (await first(db, unfinished))?.id;
 }
 
 /** Whether a statement was refused because another unfinished run scores everybody by the same model version. */
@@ -115,10 +118,8 @@ export function isSecondAll(error: unknown): boolean {
 }
 
 export async function listFailures(db: Db, runId: string, limit: number): Promise<readonly RunFailure[]> {
-  return query<RunFailure & Record<string, unknown>>(db, {
-    text: `select user_id as "userId", reason from tandem.run_failures where run_id = $1 order by user_id limit $2`,
-    values: [runId, limit],
-  });
+  const failures = statements.selectFrom('tandem.run_failures').select(['user_id as userId', 'reason']);
+  return run(db, failures.where('run_id', '=', runId).orderBy('user_id').limit(limit));
 }
 
 /** Sets a run's state, and ends the step that a worker has claimed; a finished run gets its time, and its sums. */

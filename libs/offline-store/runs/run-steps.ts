@@ -2,6 +2,7 @@
 import type { ClaimedStep, DeadStep, RunStep } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
+import { changeRows, first, fromNow, statements } from '../sql/statements.ts';
 import { startPublishing } from './chunks.ts';
 import { freeStep, leaseOver, MAX_CLAIMS, setRunState } from './run-rows.ts';
 
@@ -25,7 +26,7 @@ export async function claimStep(
 ): Promise<ClaimedStep | DeadStep | null> {
   // A run all of whose chunks are finished may not be marked so yet.
   if (step === 'publish') await startPublishing(pool, runId);
-  const rows = await query<Omit<ClaimedStep, 'runId' | 'step'> & Record<string, unknown>>(pool, {
+  const rows = await query<Omit<ClaimedStep, 'runId' | 'step'>>(pool, {
     text: `update tandem.runs set step_fence = step_fence + 1, step_attempts = step_attempts + 1, step = $2,
         step_lost_leases = step_lost_leases + case when step is null then 0 else 1 end,
         step_lease_until = clock_timestamp() + $4 * interval '1 ms'
@@ -68,21 +69,19 @@ function failDeadly(pool: pg.Pool, runId: string, step: RunStep, maxClaims: numb
 
 /** False where the fence is lost, or the run has ended. */
 export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedStep, leaseMs: number): Promise<boolean> {
-  const rows = await query(pool, {
-    text: `update tandem.runs set step_lease_until = clock_timestamp() + $4 * interval '1 ms'
-      where id = $1 and step = $2 and step_fence = $3 and state = $5 returning id`,
-    values: [runId, step, fence, leaseMs, STATES[step]],
-  });
-  return rows.length > 0;
+  const claimed = statements
+    .updateTable('tandem.runs')
+    .set({ step_lease_until: fromNow(leaseMs) })
+    .where(({ and }) => and({ id: runId, step, step_fence: fence, state: STATES[step] }));
+  return (await changeRows(pool, claimed)) > 0;
 }
 
 /** Locks the run's row until the transaction ends; false where the fence is lost. */
 export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Promise<boolean> {
-  const rows = await query(db, {
-    text: 'select from tandem.runs where id = $1 and step = $2 and step_fence = $3 and state = $4 for update',
-    values: [runId, step, fence, STATES[step]],
-  });
-  return rows.length > 0;
+  const claimed = statements
+    .selectFrom('tandem.runs')
+    .where(({ and }) => and({ id: runId, step, step_fence: fence, state: STATES[step] }));
+  return (await first(db, claimed.forUpdate())) !== undefined;
 }
 
 /** Frees a step at once, as if it had not been claimed; does nothing where the fence is lost. */

@@ -6,7 +6,8 @@ import type { NewRun } from '@tandem/prediction/runs/run-store';
 import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Arm, findArm } from '../rollouts/arms.ts';
-import { type Db, query, transaction } from '../sql/database.ts';
+import { type Db, transaction } from '../sql/database.ts';
+import { changeRows, currentHistory, first, statements } from '../sql/statements.ts';
 import { findUnfinishedAll, isSecondAll, lockChunks, lockRun, requireRun, setRunState } from './run-rows.ts';
 
 export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
@@ -30,11 +31,17 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
     if (run.scope.kind === 'all') {
       await refuseSecondAll(db, { predictor: run.predictor, modelVersionId: arm.modelVersionId }, null);
     }
-    const [inserted] = await query<{ id: string }>(db, {
-      text: `insert into tandem.runs (predictor, scope, user_ids, reason, schedule_slot, history, model_version_id, overlay_floor)
-        values ($1, $2, $3, $4, $5, tandem.current_history(), $6, $7) returning id`,
-      values: [run.predictor, run.scope.kind, userIds, run.reason, slot, arm.modelVersionId, arm.overlayFloor],
-    });
+    const row = {
+      ...{
+        predictor: run.predictor,
+        scope: run.scope.kind,
+        user_ids: userIds,
+        reason: run.reason,
+        schedule_slot: slot,
+      },
+      ...{ history: currentHistory(), model_version_id: arm.modelVersionId, overlay_floor: arm.overlayFloor },
+    };
+    const inserted = await first(db, statements.insertInto('tandem.runs').values(row).returning('id'));
     if (slot !== null && arm.name === STABLE) await keepSlot(db, run.predictor, slot);
     return { run: await requireRun(db, inserted?.id ?? ''), created: true };
   });
@@ -51,12 +58,13 @@ async function requireArm(db: Db, { predictor, variant }: NewRun): Promise<Arm> 
 
 /** The predictor's row is where concurrent runs of it meet. */
 async function lockPredictor(db: Db, name: string): Promise<{ keyType: KeyType }> {
-  const rows = await query<{ keyType: KeyType }>(db, {
-    text: `select s.key_type as "keyType" from tandem.predictors p, tandem.settings s
-      where p.name = $1 and p.active for no key update of p`,
-    values: [name],
-  });
-  if (rows[0]) return rows[0];
+  const predictor = statements
+    .selectFrom(['tandem.predictors as p', 'tandem.settings as s'])
+    .select('s.key_type as keyType')
+    .where(({ and }) => and({ 'p.name': name, 'p.active': true }))
+    .$narrowType<{ keyType: KeyType }>();
+  const found = await first(db, predictor.forNoKeyUpdate('p'));
+  if (found) return found;
   throw unknownPredictor(name);
 }
 
@@ -82,20 +90,22 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
 }
 
 async function findSlot(db: Db, predictor: string, modelVersionId: string, slot: Date): Promise<string | undefined> {
-  const rows = await query<{ id: string }>(db, {
-    text: 'select id from tandem.runs where predictor = $1 and model_version_id = $2 and schedule_slot = $3',
-    values: [predictor, modelVersionId, slot],
-  });
-  return rows[0]?.id;
+  const run = statements
+    .selectFrom('tandem.runs')
+    .select('id')
+    .where(({ and }) => and({ predictor, model_version_id: modelVersionId, schedule_slot: slot }));
+  return (await first(db, run))?.id;
 }
 
 /** Runs expire; that a slot was run must not be forgotten with them. */
 async function keepSlot(db: Db, predictor: string, slot: Date): Promise<void> {
-  await query(db, {
-    text: `insert into tandem.schedule_slots as s (predictor, last_slot) values ($1, $2)
-      on conflict (predictor) do update set last_slot = greatest(s.last_slot, excluded.last_slot)`,
-    values: [predictor, slot],
-  });
+  const slots = statements.insertInto('tandem.schedule_slots').values({ predictor, last_slot: slot });
+  const later = slots.onConflict((row) =>
+    row.column('predictor').doUpdateSet((eb) => ({
+      last_slot: eb.fn<Date>('greatest', ['tandem.schedule_slots.last_slot', 'excluded.last_slot']),
+    })),
+  );
+  await changeRows(db, later);
 }
 
 async function refuseSecondAll(
@@ -121,11 +131,15 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
     const run = await lockRun(db, runId);
     if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
     // Past chunks that are locked: a commit has its chunk before it asks for the run, and must not be waited for here.
-    await query(db, {
-      text: `update tandem.chunks set state = 'cancelled' where run_id = $1 and no in (
-        select no from tandem.chunks where run_id = $1 and state = 'waiting' order by no for update skip locked)`,
-      values: [runId],
-    });
+    const waiting = statements
+      .selectFrom('tandem.chunks')
+      .select('no')
+      .where(({ and }) => and({ run_id: runId, state: 'waiting' }))
+      .orderBy('no')
+      .forUpdate()
+      .skipLocked();
+    const chunks = statements.updateTable('tandem.chunks').set({ state: 'cancelled' }).where('run_id', '=', runId);
+    await changeRows(db, chunks.where('no', 'in', waiting));
     await setRunState(db, runId, 'cancelled', null);
     return requireRun(db, runId);
   });
@@ -144,11 +158,9 @@ export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
     }
     if (run.scope === 'all') await refuseSecondAll(db, run, runId);
     await refuseDropped(db, run);
-    await query(db, {
-      text: `update tandem.chunks set state = 'waiting', attempts = 0, lost_leases = 0, error = null, lease_until = null
-        where run_id = $1 and state in ('cancelled', 'failed')`,
-      values: [runId],
-    });
+    const waiting = { state: 'waiting', attempts: 0, lost_leases: 0, error: null, lease_until: null } as const;
+    const chunks = statements.updateTable('tandem.chunks').set(waiting).where('run_id', '=', runId);
+    await changeRows(db, chunks.where('state', 'in', ['cancelled', 'failed']));
     await setRunState(db, runId, run.startedAt === null ? 'planned' : 'running', null);
     return requireRun(db, runId);
   });
@@ -156,11 +168,8 @@ export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
 
 async function refuseDropped(db: Db, run: Run): Promise<void> {
   if (run.generationId === null) return;
-  const rows = await query<{ state: string }>(db, {
-    text: 'select state from tandem.generations where id = $1',
-    values: [run.generationId],
-  });
-  if (rows[0]?.state === 'building') return;
+  const generation = statements.selectFrom('tandem.generations').select('state').where('id', '=', run.generationId);
+  if ((await first(db, generation))?.state === 'building') return;
   throw stateConflict(run, 'its generation is gone', 'start another run');
 }
 

@@ -32,7 +32,7 @@ export function createScheduleStore(pool: pg.Pool): ScheduleStore {
 
 // Predictors that serve a model version of which no prediction is stored: until a run of all users, each read is live.
 
-export interface AwaitedRun extends Record<string, unknown> {
+export interface AwaitedRun {
   readonly predictor: string;
   /** The model version of the stable arm. */
   readonly modelNumber: number;

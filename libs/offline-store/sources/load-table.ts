@@ -106,7 +106,6 @@ interface Existing {
   readonly shape: string;
   readonly hasTriggers: boolean;
   readonly hasRights: boolean;
-  readonly [column: string]: unknown;
 }
 
 async function findExisting(db: pg.PoolClient, name: string): Promise<Existing | undefined> {

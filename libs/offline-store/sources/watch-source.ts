@@ -10,6 +10,7 @@ import { insertAudit } from '../sql/audit.ts';
 import { type Db, execute, query, sqlState } from '../sql/database.ts';
 import { quoteName } from '../sql/rights.ts';
 import { lockAssignments } from '../sql/settings.ts';
+import { changeRows, statements } from '../sql/statements.ts';
 import { createFunctionSql, createTriggerSql, functionName, keySql, OPERATIONS, triggerName } from './watch-trigger.ts';
 import { findTable, findWatchable, type Watchable } from './watchable-table.ts';
 import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
@@ -110,13 +111,13 @@ async function findWatchesOf(db: Db, table: Watchable): Promise<readonly Watched
 /** The triggers go with the function: to drop them one by one takes the owner of each table. */
 async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
   await withTableLock(db, name, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
-  await query(db, { text: 'delete from tandem.watched_sources where id = $1', values: [id] });
+  await changeRows(db, statements.deleteFrom('tandem.watched_sources').where('id', '=', id));
 }
 
 /** Notes the names that tables have now: a table that takes an old name is another. */
 async function renameWatches(db: Db): Promise<void> {
   for (const { id, name } of (await listWatchedSources(db)).filter((one) => one.name !== one.watchedAs)) {
-    await query(db, { text: 'update tandem.watched_sources set name = $2 where id = $1', values: [id, name] });
+    await changeRows(db, statements.updateTable('tandem.watched_sources').set({ name }).where('id', '=', id));
   }
 }
 

@@ -27,7 +27,6 @@ interface Facts extends Omit<Watchable, 'relations' | 'schemaOwner'> {
   readonly user: string;
   readonly schemaOwner: string | null;
   readonly ownsSchema: boolean;
-  readonly [column: string]: unknown;
 }
 
 interface Relation {
@@ -35,7 +34,6 @@ interface Relation {
   readonly kind: string;
   readonly isOwned: boolean;
   readonly mayTrigger: boolean;
-  readonly [column: string]: unknown;
 }
 
 /** Returns the table's oid and `schema.table`, quoted where SQL needs it; undefined where there is none. */
@@ -197,7 +195,7 @@ const RULES = `with recursive rules(oid, view) as (
 
 /** @param view the name of a view; the tables beneath it */
 export function tablesOf(db: Db, view: string): Promise<QueryTable[]> {
-  return query<QueryTable & Record<string, unknown>>(db, {
+  return query<QueryTable>(db, {
     text: `${RULES}
       select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name,
         case when c.relkind in ('r', 'p') then 'table' when c.relkind = 'm' then 'materialized view'

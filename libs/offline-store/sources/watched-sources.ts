@@ -20,7 +20,7 @@ export interface WatchedSource {
 }
 
 export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
-  return query<WatchedSource & Record<string, unknown>>(db, {
+  return query<WatchedSource>(db, {
     text: `select w.id, t.oid::int8 as oid, coalesce(t.name, w.name) as name, w.name as "watchedAs", w.key, w.columns,
         w.predictors, w.max_users as "maxUsers",
         case when t.oid is null then array[w.name] else array(
@@ -53,7 +53,7 @@ export interface DeclaredWatch extends Pick<WatchPolicy, 'table' | 'key'> {
 
 /** Returns what the adopted config declares. */
 export async function listDeclaredWatches(db: Db): Promise<readonly DeclaredWatch[]> {
-  const declared = await query<Omit<DeclaredWatch, 'oid'> & Record<string, unknown>>(db, {
+  const declared = await query<Omit<DeclaredWatch, 'oid'>>(db, {
     text: `select p.name as predictor, w ->> 'table' as table, w ->> 'key' as key
       from tandem.predictors p cross join jsonb_array_elements(p.policy -> 'watch') w
       where p.active order by 1, 2`,

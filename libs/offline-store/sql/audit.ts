@@ -1,5 +1,6 @@
 /** Who moved a pointer or changed a key, when and why. */
-import { type Db, query } from './database.ts';
+import type { Db } from './database.ts';
+import { changeRows, run, statements } from './statements.ts';
 
 export type AuditAction =
   | 'adopt'
@@ -40,10 +41,8 @@ interface AuditEntry {
 
 /** Belongs to the transaction of the act itself. */
 export async function insertAudit(db: Db, { actor, action, predictor, detail }: AuditEntry): Promise<void> {
-  await query(db, {
-    text: 'insert into tandem.audit (actor, action, predictor, detail) values ($1, $2, $3, $4)',
-    values: [actor, action, predictor, JSON.stringify(detail)],
-  });
+  const row = { actor, action, predictor, detail: JSON.stringify(detail) };
+  await changeRows(db, statements.insertInto('tandem.audit').values(row));
 }
 
 export interface AuditRow extends AuditEntry {
@@ -60,9 +59,12 @@ export interface AuditPage {
 
 /** Newest first. */
 export async function listAudit(db: Db, { predictor, limit, before }: AuditPage): Promise<readonly AuditRow[]> {
-  return query<AuditRow & Record<string, unknown>>(db, {
-    text: `select seq as number, at, actor, action, predictor, detail from tandem.audit
-      where ($1::text is null or predictor = $1) and ($3::bigint is null or seq < $3) order by seq desc limit $2`,
-    values: [predictor ?? null, limit, before ?? null],
-  });
+  let page = statements
+    .selectFrom('tandem.audit')
+    .select(['seq as number', 'at', 'actor', 'action', 'predictor', 'detail'])
+    .orderBy('seq', 'desc')
+    .limit(limit);
+  if (predictor !== undefined) page = page.where('predictor', '=', predictor);
+  if (before !== undefined) page = page.where('seq', '<', before);
+  return run(db, page);
 }

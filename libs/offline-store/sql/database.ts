@@ -114,29 +114,25 @@ export interface Statement {
  * Runs one statement, by the extended protocol: it refuses a text of several. Failures are translated as `translated`
  * says.
  */
-export async function query<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<R[]> {
-  return (await execute<R>(db, statement)).rows;
+export async function query<R extends object>(db: Db, statement: Statement): Promise<R[]> {
+  return (await execute(db, statement)).rows as R[];
 }
 
 /** The driver's types lack it: without a name and without values it would take the simple protocol. */
 type ExtendedConfig = pg.QueryConfig & { readonly queryMode: 'extended' };
 
 /** As `query`, with what else the result tells. */
-export async function execute<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<pg.QueryResult<R>> {
+export async function execute(db: Db, statement: Statement): Promise<pg.QueryResult> {
   const { timeoutMs, withinMs, values = [], ...rest } = statement;
   const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + CLIENT_GRACE_MS };
   const config: ExtendedConfig = { ...rest, ...limit, values: [...values], queryMode: 'extended' };
-  if (!(db instanceof pg.Pool)) return db.query<R>(config).catch(rethrow);
-  if (withinMs !== undefined) return executeWithin<R>(db, config, withinMs);
+  if (!(db instanceof pg.Pool)) return db.query(config).catch(rethrow);
+  if (withinMs !== undefined) return executeWithin(db, config, withinMs);
   // Not pool.query: it closes the connection on any error, also where only the statement was at fault.
-  return withClient(db, (client) => client.query<R>(config));
+  return withClient(db, (client) => client.query(config));
 }
 
-async function executeWithin<R extends pg.QueryResultRow>(
-  pool: pg.Pool,
-  config: pg.QueryConfig,
-  withinMs: number,
-): Promise<pg.QueryResult<R>> {
+async function executeWithin(pool: pg.Pool, config: pg.QueryConfig, withinMs: number): Promise<pg.QueryResult> {
   const deadline = performance.now() + withinMs;
   const asked = withClient(pool, (client) => {
     const left = deadline - performance.now();
@@ -144,7 +140,7 @@ async function executeWithin<R extends pg.QueryResultRow>(
     if (left <= 0) throw tooLate(withinMs);
     // The caller is told when its time is over; the connection is given longer. A server that is slow for a moment would
     // else have connections to open just then, and only one that stays silent is nowhere.
-    return client.query<R>({ ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
+    return client.query({ ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
   });
   return within(withinMs, asked, () => tooLate(withinMs));
 }

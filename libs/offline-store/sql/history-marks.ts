@@ -11,6 +11,7 @@ import type { HistoryMark, HistoryMarks, LossNotice, MarkLook } from '@tandem/pr
 import type pg from 'pg';
 import { insertAudit } from './audit.ts';
 import { type Db, query, transaction } from './database.ts';
+import { changeRows, now, statements } from './statements.ts';
 
 /** Between two marks, whichever process leaves them. */
 const EVERY = `interval '5 s'`;
@@ -64,7 +65,7 @@ export async function leaveMark(pool: pg.Pool): Promise<void> {
   });
   const seq = left[0]?.seq;
   if (seq === undefined) return;
-  await query(pool, { text: 'delete from tandem.history_marks where seq <= $1', values: [seq - KEPT] });
+  await changeRows(pool, statements.deleteFrom('tandem.history_marks').where('seq', '<=', seq - KEPT));
 }
 
 /** One statement, so that the newest mark and those that it found are of one past. */
@@ -104,9 +105,8 @@ export function rotateHistory(pool: pg.Pool, actor: string): Promise<HistoryChan
 /** As `rotateHistory`, in a transaction of the caller's. */
 export async function rotateIn(db: Db, actor: string): Promise<HistoryChange> {
   const from = await findHistory(db);
-  await query(db, {
-    text: 'update tandem.history_rotation set rotation = gen_random_uuid(), rotated_at = clock_timestamp()',
-  });
+  const rotation = statements.fn<string>('gen_random_uuid', []);
+  await changeRows(db, statements.updateTable('tandem.history_rotation').set({ rotation, rotated_at: now() }));
   const to = await findHistory(db);
   await insertAudit(db, { actor, action: 'rotate_history', predictor: null, detail: { from, to } });
   return { from, to };

@@ -98,7 +98,7 @@ interface Limits {
 
 async function readLimits(client: pg.PoolClient): Promise<Limits> {
   const text = `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock`;
-  const [limits] = await query<Limits & pg.QueryResultRow>(client, { text });
+  const [limits] = await query<Limits>(client, { text });
   return limits ?? { statement: '0', lock: '0' };
 }
 

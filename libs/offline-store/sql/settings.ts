@@ -1,6 +1,7 @@
 /** The service's own settings: the one row of tandem.settings. */
 import type { KeyType } from '@tandem/freshness/user-id';
-import { type Db, query } from './database.ts';
+import type { Db } from './database.ts';
+import { currentHistory, first, statements } from './statements.ts';
 
 interface Settings {
   /** Null until a first config is adopted. */
@@ -10,11 +11,9 @@ interface Settings {
 }
 
 export async function findSettings(db: Db): Promise<Settings> {
-  const rows = await query<{ keyType: KeyType | null; revision: number; history: string }>(db, {
-    text: `select key_type as "keyType", revision,
-      tandem.current_history() as history from tandem.settings`,
-  });
-  const [settings] = rows;
+  const history = currentHistory().as('history');
+  const row = statements.selectFrom('tandem.settings').select(['key_type as keyType', 'revision', history]);
+  const settings = await first(db, row);
   if (!settings)
     throw new Error('tandem.settings has lost its row; restore it with: insert into tandem.settings default values');
   return settings;
@@ -26,8 +25,6 @@ export async function findSettings(db: Db): Promise<Settings> {
  * erasure comes to it last, and goes by event-rules.ts.
  */
 export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null }> {
-  const rows = await query<{ keyType: KeyType | null }>(db, {
-    text: `select key_type as "keyType" from tandem.settings for update`,
-  });
-  return rows[0] ?? { keyType: null };
+  const settings = statements.selectFrom('tandem.settings').select('key_type as keyType').forUpdate();
+  return (await first(db, settings)) ?? { keyType: null };
 }

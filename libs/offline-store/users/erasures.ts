@@ -11,12 +11,14 @@ import type {
   Readmission,
   Tombstone,
 } from '@tandem/prediction/erasure/erasure';
+import { sql } from 'kysely';
 import type pg from 'pg';
 import { shareEventRules } from '../events/event-rules.ts';
 import { deleteKeptExplanations } from '../explanations/kept-explanations.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { type Db, execute, query, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
+import { changeRows, currentHistory, first, statements } from '../sql/statements.ts';
 
 /** After the erasure; what may still come is a chunk under way (minutes), or a process that was stopped meanwhile. */
 const SWEEPS = `(array['5 s', '3 min', '15 min', '1 h']::interval[])`;
@@ -46,21 +48,14 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
   };
 }
 
-interface Context extends Record<string, unknown> {
-  readonly version: number;
-  readonly deletedVersion: number;
-  readonly contextValues: number;
-}
-
 /** Locked until the transaction ends. */
-async function lockContext(db: Db, userId: string): Promise<Context | undefined> {
-  const [context] = await query<Context>(db, {
-    text: `select version, deleted_version as "deletedVersion",
-        (select count(*) from jsonb_object_keys(features)) as "contextValues"
-      from tandem.user_contexts where user_id = $1 for update`,
-    values: [userId],
-  });
-  return context;
+function lockContext(db: Db, userId: string) {
+  const contextValues = sql<number>`(select count(*) from jsonb_object_keys(features))`;
+  const context = statements
+    .selectFrom('tandem.user_contexts')
+    .select(['version', 'deleted_version as deletedVersion', contextValues.as('contextValues')])
+    .where('user_id', '=', userId);
+  return first(db, context.forUpdate());
 }
 
 /**
@@ -69,20 +64,19 @@ async function lockContext(db: Db, userId: string): Promise<Context | undefined>
  */
 async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombstone; contextValues: number }> {
   await shareEventRules(db);
-  await query(db, {
-    text: 'insert into tandem.user_contexts (user_id) values ($1) on conflict do nothing',
-    values: [userId],
-  });
+  const contexts = statements.insertInto('tandem.user_contexts').values({ user_id: userId });
+  const missing = contexts.onConflict((row) => row.doNothing());
+  await changeRows(db, missing);
   const context = await lockContext(db, userId);
   if (!context) throw new Error('the context of a user who is being erased is gone');
   const wasErased = isErased(context);
   if (!wasErased) await raiseTombstone(db, userId);
-  const [tombstone] = await query<Tombstone & Record<string, unknown>>(db, {
-    text: `select user_id as "userId", tandem.current_history() as history, number, deleted_version as version,
-        erased_at as "erasedAt"
-      from tandem.erasures where user_id = $1`,
-    values: [userId],
-  });
+  const erasure = statements
+    .selectFrom('tandem.erasures')
+    .select(['user_id as userId', 'number', 'deleted_version as version', 'erased_at as erasedAt'])
+    .select(currentHistory().as('history'))
+    .where('user_id', '=', userId);
+  const tombstone = await first(db, erasure);
   if (!tombstone) throw new Error('an erased user has no erasure');
   return { tombstone, contextValues: wasErased ? 0 : context.contextValues };
 }
@@ -191,7 +185,7 @@ async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promi
  * wait behind repeated ones.
  */
 async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
-  return query<DueSweep & Record<string, unknown>>(db, {
+  return query<DueSweep>(db, {
     text: `select t.number, t.user_id as "userId", t.sweeps, c.version > t.deleted_version as "isReadmitted"
       from tandem.erasures t join tandem.user_contexts c on c.user_id = t.user_id
       where t.sweep_at <= clock_timestamp() order by t.sweep_at desc limit $1`,
@@ -240,9 +234,8 @@ async function findPlaces(db: Db): Promise<OnlineLocations> {
 }
 
 async function countErasures(db: Db): Promise<ErasureCount> {
-  const [row] = await query<ErasureCount & Record<string, unknown>>(db, {
-    text: 'select tandem.current_history() as history, erasures as count from tandem.settings',
-  });
+  const count = statements.selectFrom('tandem.settings').select([currentHistory().as('history'), 'erasures as count']);
+  const row = await first(db, count);
   if (!row) throw new Error('tandem.settings has lost its row');
   return row;
 }

@@ -1,7 +1,9 @@
 /** What events have left in the context of one user. */
 
 import type { ContextFeatures } from '@tandem/freshness/features';
-import { type Db, query } from '../sql/database.ts';
+import { sql } from 'kysely';
+import type { Db } from '../sql/database.ts';
+import { first, statements } from '../sql/statements.ts';
 
 interface UserContext {
   readonly features: ContextFeatures;
@@ -11,11 +13,10 @@ interface UserContext {
 
 /** Of a user who is erased no features are given. */
 export async function findUserContext(db: Db, userId: string): Promise<UserContext> {
-  const [context] = await query<UserContext & Record<string, unknown>>(db, {
-    text: `select case when deleted_version > 0 and version = deleted_version then '{}' else features end as features,
-        updated_at as "updatedAt"
-      from tandem.user_contexts where user_id = $1`,
-    values: [userId],
-  });
-  return context ?? { features: {}, updatedAt: null };
+  const features = sql<ContextFeatures>`case when deleted_version > 0 and version = deleted_version then '{}' else features end`;
+  const context = statements
+    .selectFrom('tandem.user_contexts')
+    .select([features.as('features'), 'updated_at as updatedAt'])
+    .where('user_id', '=', userId);
+  return (await first(db, context)) ?? { features: {}, updatedAt: null };
 }

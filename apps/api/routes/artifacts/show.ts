@@ -1,44 +1,35 @@
 /** GET /v1/artifacts/{sha256}: whether a model file is there, or how much of it. */
-import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
 import { ArtifactPath } from '@tandem/wire/parameters';
-import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { type ArtifactDependencies, hashIn } from './artifact-view.ts';
 
-export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies): Endpoint {
-  return {
-    route,
+export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies) {
+  return jsonEndpoint({
+    operationId: 'showArtifact',
+    method: 'get',
+    path: '/v1/artifacts/{sha256}',
+    tag: 'models',
+    summary: 'Whether a model file is there',
     scope: 'models:read',
-    produces: 'application/json',
+    params: ArtifactPath,
+    answer: {
+      description: 'It is there, or a part of it: `received` says where an upload goes on',
+      schema: ArtifactSchema,
+      example: ARTIFACT_EXAMPLE,
+    },
+    problems: ['unknown_artifact', 'invalid_input', 'unavailable'],
     async handle({ req }) {
       const artifact = hashIn(req.param('sha256'));
       const size = await artifacts.sizeOf(artifact);
-      if (size !== null) return jsonResponse({ artifact, bytes: size, received: size, complete: true });
+      if (size !== null) return { artifact, bytes: size, received: size, complete: true };
       const received = await artifactParts.received(artifact);
-      if (received > 0) return jsonResponse({ artifact, bytes: null, received, complete: false });
+      if (received > 0) return { artifact, bytes: null, received, complete: false };
       throw new TandemError('unknown_artifact', 'Nothing of a file of this SHA-256 is here.', {
         field: 'sha256',
         remedy: `upload it: PUT /v1/artifacts/${artifact}`,
       });
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'showArtifact',
-  method: 'get',
-  path: '/v1/artifacts/{sha256}',
-  tags: ['models'],
-  summary: 'Whether a model file is there',
-  request: { params: ArtifactPath },
-  responses: {
-    200: {
-      description: 'It is there, or a part of it: `received` says where an upload goes on',
-      content: { 'application/json': { schema: ArtifactSchema, example: ARTIFACT_EXAMPLE } },
-    },
-    ...problems('unknown_artifact', 'invalid_input', 'unavailable'),
-  },
-});

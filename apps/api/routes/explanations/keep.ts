@@ -3,7 +3,6 @@
  * made of. It shows nothing that `GET` of the same path does not show to the same key; and it is kept under the predictor's
  * own promise, so that one which keeps none keeps none on demand either.
  */
-import { createRoute } from '@hono/zod-openapi';
 import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
@@ -13,8 +12,7 @@ import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanat
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { keptView, requireKept } from './kept-view.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';
 
@@ -24,16 +22,36 @@ export interface KeepDependencies extends ShowKeptDependencies {
   readonly explanationKeeper: Pick<ExplanationKeeper, 'keepNow'>;
 }
 
-export function keepExplanation({
-  registry,
-  readPrediction,
-  explanationKeeper,
-  explanations,
-}: KeepDependencies): Endpoint {
-  return {
-    route,
+export function keepExplanation({ registry, readPrediction, explanationKeeper, explanations }: KeepDependencies) {
+  return jsonEndpoint({
+    operationId: 'keepExplanation',
+    method: 'post',
+    path: '/v1/users/{userId}/explanations/{predictor}',
+    tag: 'users',
+    summary: 'Answer a user, and keep that answer',
+    description:
+      'As a plain read answers, and whether or not the user is among those whose answers are kept; for as long as the predictor says.',
     scope: 'users:read',
-    produces: 'application/json',
+    params: ExplanationPath,
+    answer: {
+      status: 201,
+      description: 'The answer, and what its model was given',
+      schema: KeptExplanationSchema,
+      example: KEPT_EXPLANATION_EXAMPLE,
+      headers: locationHeader(`/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}`),
+    },
+    problems: [
+      ...([
+        'unknown_predictor',
+        'unknown_user',
+        'invalid_input',
+        'no_prediction',
+        'features_failed',
+        'live_timeout',
+        'live_failed',
+      ] as const),
+      ...(['features_unusable', 'output_unusable', 'rate_limited', 'overloaded', 'unavailable'] as const),
+    ],
     async handle({ req }, event, { liveQuota }) {
       const [name, userId] = [req.param('predictor') ?? '', req.param('userId') ?? ''];
       const predictor = await registry.predictor(name);
@@ -48,7 +66,7 @@ export function keepExplanation({
       const location = `/v1/explanations/${id}`;
       return jsonResponse(keptView(await requireKept(explanations, id)), 201, { location });
     },
-  };
+  });
 }
 
 function keepsNone({ name, policy }: Predictor): TandemError | undefined {
@@ -62,33 +80,3 @@ function keepsNone({ name, policy }: Predictor): TandemError | undefined {
     },
   );
 }
-
-const route = createRoute({
-  operationId: 'keepExplanation',
-  method: 'post',
-  path: '/v1/users/{userId}/explanations/{predictor}',
-  tags: ['users'],
-  summary: 'Answer a user, and keep that answer',
-  description:
-    'As a plain read answers, and whether or not the user is among those whose answers are kept; for as long as the predictor says.',
-  request: { params: ExplanationPath },
-  responses: {
-    201: {
-      description: 'The answer, and what its model was given',
-      content: { 'application/json': { schema: KeptExplanationSchema, example: KEPT_EXPLANATION_EXAMPLE } },
-      headers: locationHeader(`/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}`),
-    },
-    ...problems(
-      ...([
-        'unknown_predictor',
-        'unknown_user',
-        'invalid_input',
-        'no_prediction',
-        'features_failed',
-        'live_timeout',
-        'live_failed',
-      ] as const),
-      ...(['features_unusable', 'output_unusable', 'rate_limited', 'overloaded', 'unavailable'] as const),
-    ),
-  },
-});

@@ -1,23 +1,30 @@
 /** PUT /v1/models/{predictor}/versions/{version}/archived: takes a model version out of lists and rollouts, or back in. */
-import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { ArchiveSchema, MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { ModelVersionPath } from '@tandem/wire/parameters';
-import { jsonResponse, parseBody } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { parseBody } from '../../http/body.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { type ModelDependencies, modelDetail } from './model-view.ts';
 import { versionIn } from './version-number.ts';
 
 const BODY = { schema: ArchiveSchema, example: { archived: true } };
 const EXAMPLE = { ...MODEL_DETAIL_EXAMPLE, variants: [], archivedAt: '2026-11-21T16:02:40.001Z' };
 
-export function archiveModel({ models, registry }: ModelDependencies): Endpoint {
-  return {
-    route,
+export function archiveModel({ models, registry }: ModelDependencies) {
+  return jsonEndpoint({
+    operationId: 'archiveModel',
+    method: 'put',
+    path: '/v1/models/{predictor}/versions/{version}/archived',
+    tag: 'models',
+    summary: 'Archive a model version, or end that',
+    description:
+      'Lists leave an archived version out, and no rollout or rollback goes to it. Nothing of it is deleted. A version that an arm serves is refused. Pushing or adopting it again ends it too.',
     scope: 'models:write',
-    produces: 'application/json',
+    params: ModelVersionPath,
+    body: BODY,
+    answer: { description: 'As it is now', schema: ModelDetailSchema, example: EXAMPLE },
+    problems: ['unknown_predictor', 'unknown_model_version', 'version_in_use', 'unavailable'],
     async handle(context, event, { actor }) {
       const predictor = context.req.param('predictor') ?? '';
       const number = versionIn(context.req.param('version'), 'version');
@@ -27,36 +34,7 @@ export function archiveModel({ models, registry }: ModelDependencies): Endpoint 
       event.add({ predictor, modelVersion: number, archived });
       const [model] = await models.list({ predictor, number });
       if (!model) throw unknownVersion(predictor, number);
-      return jsonResponse(modelDetail(model));
+      return modelDetail(model);
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'archiveModel',
-  method: 'put',
-  path: '/v1/models/{predictor}/versions/{version}/archived',
-  tags: ['models'],
-  summary: 'Archive a model version, or end that',
-  description:
-    'Lists leave an archived version out, and no rollout or rollback goes to it. Nothing of it is deleted. A version that an arm serves is refused. Pushing or adopting it again ends it too.',
-  request: {
-    params: ModelVersionPath,
-    body: { required: true, content: { 'application/json': { schema: ArchiveSchema, example: BODY.example } } },
-  },
-  responses: {
-    200: {
-      description: 'As it is now',
-      content: { 'application/json': { schema: ModelDetailSchema, example: EXAMPLE } },
-    },
-    ...problems(
-      'unknown_predictor',
-      'unknown_model_version',
-      'version_in_use',
-      'body_too_large',
-      'unsupported_media_type',
-      'invalid_input',
-      'unavailable',
-    ),
-  },
-});

@@ -2,7 +2,6 @@
  * POST /v1/models/{predictor}/versions/{version}/comparison: an optimised build beside the model version that it was made
  * of, on real users, on the machine that would serve it. Keeps nothing; a POST, since it is work, and labels are sent.
  */
-import { createRoute } from '@hono/zod-openapi';
 import type { CompareBuild } from '@tandem/admission/compare-build';
 import {
   BUILD_COMPARISON_EXAMPLE,
@@ -11,9 +10,8 @@ import {
   CompareBuildSchema,
 } from '@tandem/wire/builds';
 import { ModelVersionPath } from '@tandem/wire/parameters';
-import { jsonResponse, parseBody } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { parseBody } from '../../http/body.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { buildComparisonView } from './build-comparison-view.ts';
 import { versionIn } from './version-number.ts';
 
@@ -23,52 +21,37 @@ export interface CompareBuildDependencies {
 
 const BODY = { schema: CompareBuildSchema, example: { users: 2_000 }, optional: true };
 
-export function compareBuild(dependencies: CompareBuildDependencies): Endpoint {
-  return {
-    route,
+export function compareBuild(dependencies: CompareBuildDependencies) {
+  return jsonEndpoint({
+    operationId: 'compareBuild',
+    method: 'post',
+    path: '/v1/models/{predictor}/versions/{version}/comparison',
+    tag: 'models',
+    summary: 'Compare an optimised build with its parent',
+    description: `Runs both in one process of their own, by turns, on users of the half that no build is calibrated on: how far the
+answers are apart, decisions that flip, time a user alone and together, and whether rows need to be inferred one by one.
+With \`labels\`, AUC and log-loss of scores from 0 to 1, else errors. It takes its turn among trials of pushed models:
+503 \`overloaded\` says when to come back.`,
     scope: 'models:read',
-    produces: 'application/json',
+    params: ModelVersionPath,
+    body: BODY,
+    answer: { description: 'Both side by side', schema: BuildComparisonSchema, example: BUILD_COMPARISON_EXAMPLE },
+    problems: [
+      'unknown_predictor',
+      'unknown_model_version',
+      'config_invalid',
+      'model_refused',
+      'features_unusable',
+      'overloaded',
+      'unavailable',
+    ],
     async handle(context, event) {
       const predictor = context.req.param('predictor') ?? '';
       const number = versionIn(context.req.param('version'), 'version');
       const { users = COMPARED_USERS, labels } = await parseBody(context, BODY);
       event.add({ predictor, modelVersion: number });
       const figures = await dependencies.compareBuild({ predictor, number, users, labels });
-      return jsonResponse(buildComparisonView(predictor, figures));
+      return buildComparisonView(predictor, figures);
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'compareBuild',
-  method: 'post',
-  path: '/v1/models/{predictor}/versions/{version}/comparison',
-  tags: ['models'],
-  summary: 'Compare an optimised build with its parent',
-  description: `Runs both in one process of their own, by turns, on users of the half that no build is calibrated on: how far the
-answers are apart, decisions that flip, time a user alone and together, and whether rows need to be inferred one by one.
-With \`labels\`, AUC and log-loss of scores from 0 to 1, else errors. It takes its turn among trials of pushed models:
-503 \`overloaded\` says when to come back.`,
-  request: {
-    params: ModelVersionPath,
-    body: { required: false, content: { 'application/json': { schema: CompareBuildSchema, example: BODY.example } } },
-  },
-  responses: {
-    200: {
-      description: 'Both side by side',
-      content: { 'application/json': { schema: BuildComparisonSchema, example: BUILD_COMPARISON_EXAMPLE } },
-    },
-    ...problems(
-      'unknown_predictor',
-      'unknown_model_version',
-      'body_too_large',
-      'unsupported_media_type',
-      'invalid_input',
-      'config_invalid',
-      'model_refused',
-      'features_unusable',
-      'overloaded',
-      'unavailable',
-    ),
-  },
-});

@@ -1,20 +1,30 @@
 /** PUT /v1/models/{predictor}/labels/{label}: a name that people use moves to a model version that passed its trial. */
-import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { LabelMoveSchema, MovedLabelSchema } from '@tandem/wire/models';
 import { LabelPath } from '@tandem/wire/parameters';
-import { jsonResponse, parseBody } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { parseBody } from '../../http/body.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { ModelDependencies } from './model-view.ts';
 
 const BODY = { schema: LabelMoveSchema, example: { version: '2' } };
 
-export function moveModelLabel({ models, registry }: ModelDependencies): Endpoint {
-  return {
-    route,
+export function moveModelLabel({ models, registry }: ModelDependencies) {
+  return jsonEndpoint({
+    operationId: 'moveModelLabel',
+    method: 'put',
+    path: '/v1/models/{predictor}/labels/{label}',
+    tag: 'models',
+    summary: 'Give a label to a model version',
+    description: 'Nobody is served otherwise by it. `stable` and `candidate` are arms, which rollouts move.',
     scope: 'models:write',
-    produces: 'application/json',
+    params: LabelPath,
+    body: BODY,
+    answer: {
+      description: 'It names this model version now',
+      schema: MovedLabelSchema,
+      example: { predictor: 'repurchase', label: 'challenger', from: '1', to: '2' },
+    },
+    problems: ['unknown_predictor', 'unknown_model_version', 'version_unverified', 'unavailable'],
     async handle(context, event, { actor }) {
       const predictor = context.req.param('predictor') ?? '';
       const label = context.req.param('label') ?? '';
@@ -22,40 +32,7 @@ export function moveModelLabel({ models, registry }: ModelDependencies): Endpoin
       if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
       const { from, to } = await models.moveLabel({ predictor, label, number: Number(version), actor });
       event.add({ predictor, label, from, to });
-      return jsonResponse({ predictor, label, from: from === null ? null : String(from), to: String(to) });
+      return { predictor, label, from: from === null ? null : String(from), to: String(to) };
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'moveModelLabel',
-  method: 'put',
-  path: '/v1/models/{predictor}/labels/{label}',
-  tags: ['models'],
-  summary: 'Give a label to a model version',
-  description: 'Nobody is served otherwise by it. `stable` and `candidate` are arms, which rollouts move.',
-  request: {
-    params: LabelPath,
-    body: { required: true, content: { 'application/json': { schema: LabelMoveSchema, example: BODY.example } } },
-  },
-  responses: {
-    200: {
-      description: 'It names this model version now',
-      content: {
-        'application/json': {
-          schema: MovedLabelSchema,
-          example: { predictor: 'repurchase', label: 'challenger', from: '1', to: '2' },
-        },
-      },
-    },
-    ...problems(
-      'unknown_predictor',
-      'unknown_model_version',
-      'version_unverified',
-      'body_too_large',
-      'unsupported_media_type',
-      'invalid_input',
-      'unavailable',
-    ),
-  },
-});

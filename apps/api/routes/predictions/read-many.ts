@@ -2,7 +2,6 @@
  * POST /v1/predictions/{predictor}: predictions of up to 1,000 users, an answer or an error for each, in order. However
  * many they are, each store is asked once.
  */
-import { createRoute } from '@hono/zod-openapi';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -18,22 +17,44 @@ import {
   ReadManySchema,
 } from '@tandem/wire/predictions';
 import { parseBody } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
-import { problems } from '../../http/problems.ts';
 import { createPredictionCount, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 
 const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43'] } };
 
-export function readMany(dependencies: ReadDependencies): Endpoint {
+export function readMany(dependencies: ReadDependencies) {
   const { readPrediction, registry, metrics, servedReads, liveFailureLog } = dependencies;
   const count = createPredictionCount(metrics);
-  return {
-    route,
+  return jsonEndpoint({
+    operationId: 'readPredictions',
+    method: 'post',
+    path: '/v1/predictions/{predictor}',
+    tag: 'predictions',
+    summary: 'Predictions of many users',
+    description: `Up to ${MAX_USERS} users; an answer or an error for each, in the order asked, duplicates included. \`Cache-Control\` is honoured as in a single read.`,
     scope: 'predictions:read',
-    produces: 'application/json',
+    params: PredictorPath,
+    headers: ReadManyHeaders,
+    body: BODY,
+    answer: {
+      description: 'In the order of userIds',
+      schema: PredictionsSchema,
+      example: {
+        results: [
+          PREDICTION_EXAMPLE,
+          {
+            userId: '043',
+            error: {
+              ...toProblem(userIdProblem('int8', '043', 'userIds[2]')).problem,
+            },
+          },
+        ],
+      },
+    },
+    problems: ['unknown_predictor', 'unavailable'],
     async handle(context, event, caller) {
       const startedAt = performance.now();
       const name = context.req.param('predictor') ?? '';
@@ -76,7 +97,7 @@ export function readMany(dependencies: ReadDependencies): Endpoint {
         },
       });
     },
-  };
+  });
 }
 
 /** Those that look on, when the reply is made. */
@@ -124,39 +145,3 @@ function tokenOfOneUser(): RequestError {
     remedy: 'read that user by GET, or leave the header out',
   });
 }
-
-const route = createRoute({
-  operationId: 'readPredictions',
-  method: 'post',
-  path: '/v1/predictions/{predictor}',
-  tags: ['predictions'],
-  summary: 'Predictions of many users',
-  description: `Up to ${MAX_USERS} users; an answer or an error for each, in the order asked, duplicates included. \`Cache-Control\` is honoured as in a single read.`,
-  request: {
-    params: PredictorPath,
-    headers: ReadManyHeaders,
-    body: { required: true, content: { 'application/json': { schema: ReadManySchema } } },
-  },
-  responses: {
-    200: {
-      description: 'In the order of userIds',
-      content: {
-        'application/json': {
-          schema: PredictionsSchema,
-          example: {
-            results: [
-              PREDICTION_EXAMPLE,
-              {
-                userId: '043',
-                error: {
-                  ...toProblem(userIdProblem('int8', '043', 'userIds[2]')).problem,
-                },
-              },
-            ],
-          },
-        },
-      },
-    },
-    ...problems('unknown_predictor', 'body_too_large', 'unsupported_media_type', 'invalid_input', 'unavailable'),
-  },
-});

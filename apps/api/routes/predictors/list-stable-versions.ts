@@ -1,29 +1,38 @@
 /** GET /v1/predictors/{predictor}/stable-versions: which model versions were stable, and when. */
-import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { LimitQuery } from '@tandem/wire/page';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { STABLE_VERSIONS_EXAMPLE, StableVersionsSchema, type StableVersionView } from '@tandem/wire/predictors';
-import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { limitOf } from '../../http/page-query.ts';
-import { problems } from '../../http/problems.ts';
 import type { GenerationDependencies } from './list-generations.ts';
 
-export function listStableVersions({ generations, registry }: GenerationDependencies): Endpoint {
-  return {
-    route,
+export function listStableVersions({ generations, registry }: GenerationDependencies) {
+  return jsonEndpoint({
+    operationId: 'listStableVersions',
+    method: 'get',
+    path: '/v1/predictors/{predictor}/stable-versions',
+    tag: 'predictors',
+    summary: 'The model versions that were stable, newest first',
+    description:
+      'One entry for each period in which the stable arm served one model version. `tandem version rollback` without a target returns to the newest entry of another version.',
     scope: 'models:read',
-    produces: 'application/json',
-    query: ['limit'],
+    params: PredictorPath,
+    query: LimitQuery,
+    answer: {
+      description: 'Newest first',
+      schema: StableVersionsSchema,
+      example: { versions: STABLE_VERSIONS_EXAMPLE },
+    },
+    problems: ['unknown_predictor', 'invalid_input', 'unavailable'],
     async handle({ req }) {
       const limit = limitOf(req.query('limit'));
       const name = req.param('predictor') ?? '';
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
-      return jsonResponse({ versions: (await generations.stableVersions(name, limit)).map(viewOf) });
+      return { versions: (await generations.stableVersions(name, limit)).map(viewOf) };
     },
-  };
+  });
 }
 
 function viewOf({ modelNumber, since, until, generationNumber }: StableVersion): StableVersionView {
@@ -34,26 +43,3 @@ function viewOf({ modelNumber, since, until, generationNumber }: StableVersion):
     generation: generationNumber === null ? null : String(generationNumber),
   };
 }
-
-const route = createRoute({
-  operationId: 'listStableVersions',
-  method: 'get',
-  path: '/v1/predictors/{predictor}/stable-versions',
-  tags: ['predictors'],
-  summary: 'The model versions that were stable, newest first',
-  description:
-    'One entry for each period in which the stable arm served one model version. `tandem version rollback` without a target returns to the newest entry of another version.',
-  request: { params: PredictorPath, query: LimitQuery },
-  responses: {
-    200: {
-      description: 'Newest first',
-      content: {
-        'application/json': {
-          schema: StableVersionsSchema,
-          example: { versions: STABLE_VERSIONS_EXAMPLE },
-        },
-      },
-    },
-    ...problems('unknown_predictor', 'invalid_input', 'unavailable'),
-  },
-});

@@ -1,21 +1,40 @@
 /** POST /v1/predictors/{predictor}/rollback: an older generation is in force again on the next read, nothing recomputed. */
-import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { GENERATION_EXAMPLE, RollbackSchema, RolledBackSchema } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { jsonResponse, parseBody } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { parseBody } from '../../http/body.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { generationView } from './generation-view.ts';
 import type { GenerationDependencies } from './list-generations.ts';
 
 const BODY = { schema: RollbackSchema, example: { to: '16' }, optional: true };
 
-export function rollBack({ generations, registry }: GenerationDependencies): Endpoint {
-  return {
-    route,
+export function rollBack({ generations, registry }: GenerationDependencies) {
+  return jsonEndpoint({
+    operationId: 'rollBack',
+    method: 'post',
+    path: '/v1/predictors/{predictor}/rollback',
+    tag: 'predictors',
+    summary: 'Return to an older generation',
     scope: 'rollouts:admin',
-    produces: 'application/json',
+    params: PredictorPath,
+    body: BODY,
+    answer: {
+      description: 'In force from the next read on',
+      schema: RolledBackSchema,
+      example: {
+        from: { ...GENERATION_EXAMPLE, inForce: false },
+        to: { ...GENERATION_EXAMPLE, generation: '16', runId: '0199b0ae-1c22-7d04-8a51-7f2b5d1c9e02' },
+      },
+    },
+    problems: [
+      'unknown_predictor',
+      'unknown_generation',
+      'rollout_conflict',
+      'never_stable',
+      'version_archived',
+      'unavailable',
+    ],
     async handle(context, event, caller) {
       const name = context.req.param('predictor') ?? '';
       const { to, force } = await parseBody(context, BODY);
@@ -27,44 +46,7 @@ export function rollBack({ generations, registry }: GenerationDependencies): End
         actor: caller.actor,
       });
       event.add({ predictor: name, from: moved.from?.number ?? null, to: moved.to.number });
-      return jsonResponse({ from: moved.from && generationView(moved.from), to: generationView(moved.to) });
+      return { from: moved.from && generationView(moved.from), to: generationView(moved.to) };
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'rollBack',
-  method: 'post',
-  path: '/v1/predictors/{predictor}/rollback',
-  tags: ['predictors'],
-  summary: 'Return to an older generation',
-  request: {
-    params: PredictorPath,
-    body: { required: false, content: { 'application/json': { schema: RollbackSchema } } },
-  },
-  responses: {
-    200: {
-      description: 'In force from the next read on',
-      content: {
-        'application/json': {
-          schema: RolledBackSchema,
-          example: {
-            from: { ...GENERATION_EXAMPLE, inForce: false },
-            to: { ...GENERATION_EXAMPLE, generation: '16', runId: '0199b0ae-1c22-7d04-8a51-7f2b5d1c9e02' },
-          },
-        },
-      },
-    },
-    ...problems(
-      'unknown_predictor',
-      'unknown_generation',
-      'rollout_conflict',
-      'never_stable',
-      'version_archived',
-      'body_too_large',
-      'unsupported_media_type',
-      'invalid_input',
-      'unavailable',
-    ),
-  },
-});

@@ -1,12 +1,9 @@
 /** GET /v1/predictors/{predictor}/generations/{generation}/report: how it differs from what was served before it. */
-import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import { GENERATION_REPORT_EXAMPLE, GenerationReportSchema } from '@tandem/wire/generation-report';
 import { GenerationPath } from '@tandem/wire/parameters';
-import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { generationNumber, type ReportDependencies, reportView } from './report-view.ts';
 
 export interface ShowReportDependencies extends ReportDependencies {
@@ -16,33 +13,27 @@ export interface ShowReportDependencies extends ReportDependencies {
 /** In place of a number: the newest that has a report. */
 const NEWEST = 'newest';
 
-export function showReport({ reports, registry }: ShowReportDependencies): Endpoint {
-  return {
-    route,
+export function showReport({ reports, registry }: ShowReportDependencies) {
+  return jsonEndpoint({
+    operationId: 'showGenerationReport',
+    method: 'get',
+    path: '/v1/predictors/{predictor}/generations/{generation}/report',
+    tag: 'predictors',
+    summary: 'How a generation differs from the one served before it',
+    description:
+      'Made when its run has scored everybody, before it is put in force: coverage, shift of each output, flips of the decision, the users who moved furthest, and segments. `newest` in place of a number: the newest that has a report.',
     scope: 'models:read',
-    produces: 'application/json',
+    params: GenerationPath,
+    answer: {
+      description: 'As it was compared then',
+      schema: GenerationReportSchema,
+      example: GENERATION_REPORT_EXAMPLE,
+    },
+    problems: ['unknown_predictor', 'unknown_generation', 'unavailable'],
     async handle({ req }) {
       const [name, which] = [req.param('predictor') ?? '', req.param('generation')];
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
-      return jsonResponse(reportView(await reports.find(name, which === NEWEST ? null : generationNumber(which))));
+      return reportView(await reports.find(name, which === NEWEST ? null : generationNumber(which)));
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'showGenerationReport',
-  method: 'get',
-  path: '/v1/predictors/{predictor}/generations/{generation}/report',
-  tags: ['predictors'],
-  summary: 'How a generation differs from the one served before it',
-  description:
-    'Made when its run has scored everybody, before it is put in force: coverage, shift of each output, flips of the decision, the users who moved furthest, and segments. `newest` in place of a number: the newest that has a report.',
-  request: { params: GenerationPath },
-  responses: {
-    200: {
-      description: 'As it was compared then',
-      content: { 'application/json': { schema: GenerationReportSchema, example: GENERATION_REPORT_EXAMPLE } },
-    },
-    ...problems('unknown_predictor', 'unknown_generation', 'unavailable'),
-  },
-});

@@ -1,23 +1,31 @@
 /** GET /v1/processes: the live processes, and which model versions each of them has loaded. */
-import { createRoute } from '@hono/zod-openapi';
 import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
 import { PROCESS_EXAMPLE, ProcessesSchema, type ProcessView } from '@tandem/wire/processes';
-import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 
 export interface ProcessDependencies {
   /** Port: the live processes, oldest first. */
   listProcesses(): Promise<readonly LiveProcess[]>;
 }
 
-export function listProcesses({ listProcesses }: ProcessDependencies): Endpoint {
-  return {
-    route,
+export function listProcesses({ listProcesses }: ProcessDependencies) {
+  return jsonEndpoint({
+    operationId: 'listProcesses',
+    method: 'get',
+    path: '/v1/processes',
+    tag: 'models',
+    summary: 'The live processes, and what each has loaded',
+    description:
+      'Users are given to a model version when every live API has it `ready`. A process that was not heard of for 15 s is not listed.',
     scope: 'models:read',
-    produces: 'application/json',
-    handle: async () => jsonResponse({ processes: (await listProcesses()).map(viewOf) }),
-  };
+    answer: {
+      description: 'The one that lives for longest first',
+      schema: ProcessesSchema,
+      example: { processes: [PROCESS_EXAMPLE] },
+    },
+    problems: ['unavailable'],
+    handle: async () => ({ processes: (await listProcesses()).map(viewOf) }),
+  });
 }
 
 function viewOf({ startedAt, seenAt, versions, ...process }: LiveProcess): ProcessView {
@@ -30,25 +38,3 @@ function viewOf({ startedAt, seenAt, versions, ...process }: LiveProcess): Proce
     }),
   };
 }
-
-const route = createRoute({
-  operationId: 'listProcesses',
-  method: 'get',
-  path: '/v1/processes',
-  tags: ['models'],
-  summary: 'The live processes, and what each has loaded',
-  description:
-    'Users are given to a model version when every live API has it `ready`. A process that was not heard of for 15 s is not listed.',
-  responses: {
-    200: {
-      description: 'The one that lives for longest first',
-      content: {
-        'application/json': {
-          schema: ProcessesSchema,
-          example: { processes: [PROCESS_EXAMPLE] },
-        },
-      },
-    },
-    ...problems('unavailable'),
-  },
-});

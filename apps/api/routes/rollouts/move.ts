@@ -2,7 +2,6 @@
  * POST /v1/rollouts/{id}/advance, hold, resume, promote, abort, end: what a person does to a rollout. From the answer on
  * every read that begins is served by it, on every process.
  */
-import { createRoute } from '@hono/zod-openapi';
 import { CANDIDATE, type Rollout } from '@tandem/freshness/rollout';
 import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
 import { RolloutPath } from '@tandem/wire/parameters';
@@ -13,9 +12,9 @@ import {
   ROLLOUT_EXAMPLE,
   RolloutSchema,
 } from '@tandem/wire/rollouts';
-import { jsonResponse, parseBody } from '../../http/body.ts';
+import { parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
@@ -84,50 +83,31 @@ export function moveRollout(dependencies: RolloutDependencies): readonly Endpoin
   return MOVES.map((kind) => moveEndpoint(dependencies, kind));
 }
 
-function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind): Endpoint {
-  return {
-    route: routeOf(kind),
-    scope: 'rollouts:admin',
-    produces: 'application/json',
-    async handle(context, event, { actor }) {
-      const asked: PromoteRolloutBody = {
-        variant: CANDIDATE,
-        ...(await parseBody(context, formOf(kind))),
-      };
-      const { reason = `${kind.verb} asked for`, variant } = asked;
-      const { id, predictor } = await requireRollout(rollouts, context.req.param('id') ?? '');
-      const moved = await kind.move(rollouts, id, { actor, reason }, variant);
-      event.add({ predictor, rolloutId: id, state: moved.state, step: moved.step });
-      return jsonResponse(rolloutView(moved));
-    },
-  };
-}
-
-function routeOf(kind: MoveKind) {
+function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind) {
   const { verb, operationId, summary, state } = kind;
-  return createRoute({
+  const body = formOf(kind);
+  return jsonEndpoint({
     operationId,
     method: 'post',
     path: `/v1/rollouts/{id}/${verb}`,
-    tags: ['rollouts'],
+    tag: 'rollouts',
     summary,
-    request: {
-      params: RolloutPath,
-      body: { required: false, content: { 'application/json': { schema: formOf(kind).schema } } },
+    scope: 'rollouts:admin',
+    params: RolloutPath,
+    body,
+    answer: {
+      description: 'In force from the next read on',
+      schema: RolloutSchema,
+      example: { ...ROLLOUT_EXAMPLE, state },
     },
-    responses: {
-      200: {
-        description: 'In force from the next read on',
-        content: { 'application/json': { schema: RolloutSchema, example: { ...ROLLOUT_EXAMPLE, state } } },
-      },
-      ...problems(
-        'unknown_rollout',
-        'rollout_conflict',
-        'body_too_large',
-        'unsupported_media_type',
-        'invalid_input',
-        'unavailable',
-      ),
+    problems: ['unknown_rollout', 'rollout_conflict', 'unavailable'],
+    async handle(context, event, { actor }) {
+      const asked: PromoteRolloutBody = { variant: CANDIDATE, ...(await parseBody(context, body)) };
+      const { reason = `${verb} asked for`, variant } = asked;
+      const { id, predictor } = await requireRollout(rollouts, context.req.param('id') ?? '');
+      const moved = await kind.move(rollouts, id, { actor, reason }, variant);
+      event.add({ predictor, rolloutId: id, state: moved.state, step: moved.step });
+      return rolloutView(moved);
     },
   });
 }

@@ -1,13 +1,10 @@
 /** GET /v1/rollouts/{id}/report: what was served in each arm, what users did afterwards, and what follows from it now. */
-import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import type { RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
 import { analysisOf, reportOf } from '@tandem/prediction/rollouts/rollout-figures';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { ROLLOUT_REPORT_EXAMPLE, RolloutReportSchema } from '@tandem/wire/rollout-report';
-import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { reportView } from './report-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
@@ -16,11 +13,19 @@ export interface ReportDependencies extends Pick<RolloutDependencies, 'rollouts'
   readonly rolloutChecks: Pick<RolloutChecks, 'record'>;
 }
 
-export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencies): Endpoint {
-  return {
-    route,
+export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencies) {
+  return jsonEndpoint({
+    operationId: 'showRolloutReport',
+    method: 'get',
+    path: '/v1/rollouts/{id}/report',
+    tag: 'rollouts',
+    summary: 'Figures, verdict and outcomes of a rollout, now',
+    description:
+      'Of the step that it is in. The tests are sequential: they hold however often one looks. `checks` says what each found, in words too.',
     scope: 'models:read',
-    produces: 'application/json',
+    params: RolloutPath,
+    answer: { description: 'The report', schema: RolloutReportSchema, example: ROLLOUT_REPORT_EXAMPLE },
+    problems: ['unknown_rollout', 'rollout_conflict', 'unavailable'],
     async handle({ req }) {
       const rollout = await requireRollout(rollouts, req.param('id') ?? '');
       const analysis = analysisOf(rollout);
@@ -31,25 +36,7 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
         });
       }
       const report = reportOf(rollout, analysis, await rolloutChecks.record(rollout.id));
-      return jsonResponse(reportView(rolloutView(rollout), report));
+      return reportView(rolloutView(rollout), report);
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'showRolloutReport',
-  method: 'get',
-  path: '/v1/rollouts/{id}/report',
-  tags: ['rollouts'],
-  summary: 'Figures, verdict and outcomes of a rollout, now',
-  description:
-    'Of the step that it is in. The tests are sequential: they hold however often one looks. `checks` says what each found, in words too.',
-  request: { params: RolloutPath },
-  responses: {
-    200: {
-      description: 'The report',
-      content: { 'application/json': { schema: RolloutReportSchema, example: ROLLOUT_REPORT_EXAMPLE } },
-    },
-    ...problems('unknown_rollout', 'rollout_conflict', 'unavailable'),
-  },
-});

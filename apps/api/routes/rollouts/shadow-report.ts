@@ -1,13 +1,10 @@
 /** GET /v1/rollouts/{id}/shadow-report: the candidate's answers beside those that were served. */
-import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { SHADOW_REPORT_EXAMPLE, ShadowReportSchema } from '@tandem/wire/shadow-report';
-import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { isRolloutId, unknownRollout } from './rollout-view.ts';
 import { shadowReportView } from './shadow-report-view.ts';
 
@@ -16,20 +13,28 @@ export interface ShadowReportDependencies {
   readonly registry: Pick<Registry, 'predictor'>;
 }
 
-export function showShadowReport({ findShadow, registry }: ShadowReportDependencies): Endpoint {
-  return {
-    route,
+export function showShadowReport({ findShadow, registry }: ShadowReportDependencies) {
+  return jsonEndpoint({
+    operationId: 'showShadowReport',
+    method: 'get',
+    path: '/v1/rollouts/{id}/shadow-report',
+    tag: 'rollouts',
+    summary: "A shadow's answers beside those that were served",
+    description:
+      'Differences of the output that the predictor decides by, decisions that would have been others, segments, and what the candidate takes. Counted over all processes, which tell every five seconds; none of it delays an answer.',
     scope: 'models:read',
-    produces: 'application/json',
+    params: RolloutPath,
+    answer: { description: 'What has been found so far', schema: ShadowReportSchema, example: SHADOW_REPORT_EXAMPLE },
+    problems: ['unknown_rollout', 'rollout_conflict', 'unavailable'],
     async handle({ req }) {
       const id = req.param('id') ?? '';
       const found = isRolloutId(id) ? await findShadow(id) : undefined;
       if (!found) throw unknownRollout();
       if (found === 'not a shadow') throw otherKind(id);
       const predictor = await registry.predictor(found.predictor);
-      return jsonResponse(shadowReportView(id, found, predictor?.policy.decision ?? null));
+      return shadowReportView(id, found, predictor?.policy.decision ?? null);
     },
-  };
+  });
 }
 
 function otherKind(id: string): TandemError {
@@ -38,21 +43,3 @@ function otherKind(id: string): TandemError {
     remedy: `GET /v1/rollouts/${id}/report`,
   });
 }
-
-const route = createRoute({
-  operationId: 'showShadowReport',
-  method: 'get',
-  path: '/v1/rollouts/{id}/shadow-report',
-  tags: ['rollouts'],
-  summary: "A shadow's answers beside those that were served",
-  description:
-    'Differences of the output that the predictor decides by, decisions that would have been others, segments, and what the candidate takes. Counted over all processes, which tell every five seconds; none of it delays an answer.',
-  request: { params: RolloutPath },
-  responses: {
-    200: {
-      description: 'What has been found so far',
-      content: { 'application/json': { schema: ShadowReportSchema, example: SHADOW_REPORT_EXAMPLE } },
-    },
-    ...problems('unknown_rollout', 'rollout_conflict', 'unavailable'),
-  },
-});

@@ -1,36 +1,23 @@
 /** GET /v1/rollouts/{id}: who is served what by it, and what it waits for. */
-import { createRoute } from '@hono/zod-openapi';
 import { RolloutPath } from '@tandem/wire/parameters';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
-import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
-export function showRollout({ rollouts }: RolloutDependencies): Endpoint {
-  return {
-    route,
+export function showRollout({ rollouts }: RolloutDependencies) {
+  return jsonEndpoint({
+    operationId: 'showRollout',
+    method: 'get',
+    path: '/v1/rollouts/{id}',
+    tag: 'rollouts',
+    summary: 'One rollout',
     scope: 'models:read',
-    produces: 'application/json',
+    params: RolloutPath,
+    answer: { description: 'The rollout', schema: RolloutSchema, example: ROLLOUT_EXAMPLE },
+    problems: ['unknown_rollout', 'unavailable'],
     async handle({ req }) {
-      return jsonResponse(rolloutView(await requireRollout(rollouts, req.param('id') ?? '')));
+      return rolloutView(await requireRollout(rollouts, req.param('id') ?? ''));
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'showRollout',
-  method: 'get',
-  path: '/v1/rollouts/{id}',
-  tags: ['rollouts'],
-  summary: 'One rollout',
-  request: { params: RolloutPath },
-  responses: {
-    200: {
-      description: 'The rollout',
-      content: { 'application/json': { schema: RolloutSchema, example: ROLLOUT_EXAMPLE } },
-    },
-    ...problems('unknown_rollout', 'unavailable'),
-  },
-});

@@ -1,13 +1,11 @@
 /** POST /v1/predictors/{predictor}/rollouts: starts another model version beside the stable one. */
-import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
 import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
 import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
 import { jsonResponse, parseBody } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { hintWorker } from '../runs/run-dependencies.ts';
 import { planOf } from './plan-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
@@ -22,11 +20,33 @@ const PREPARING_EXAMPLE = {
 
 const BODY = { schema: RolloutPlanSchema, example: { kind: 'canary', version: '3' } } as const;
 
-export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutDependencies): Endpoint {
-  return {
-    route,
+export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutDependencies) {
+  return jsonEndpoint({
+    operationId: 'startRollout',
+    method: 'post',
+    path: '/v1/predictors/{predictor}/rollouts',
+    tag: 'rollouts',
+    summary: 'Start a canary, a shadow or an A/B test',
+    description:
+      'It is `preparing` until every process has loaded the model version and (`coverage`: `required`) its generation is computed; then it begins by itself.',
     scope: 'rollouts:admin',
-    produces: 'application/json',
+    params: PredictorPath,
+    body: BODY,
+    answer: {
+      status: 201,
+      description: 'Written down; `Location` is where to watch it',
+      schema: RolloutSchema,
+      example: PREPARING_EXAMPLE,
+      headers: locationHeader(`/v1/rollouts/${ROLLOUT_EXAMPLE.id}`),
+    },
+    problems: [
+      'unknown_predictor',
+      'unknown_model_version',
+      'rollout_conflict',
+      'never_stable',
+      'version_archived',
+      'unavailable',
+    ],
     async handle(context, event, { actor }) {
       const predictor = context.req.param('predictor') ?? '';
       const body = await parseBody(context, BODY);
@@ -37,39 +57,5 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutD
       event.add({ predictor, rolloutId: rollout.id, kind: plan.kind });
       return jsonResponse(rolloutView(rollout), 201, { location: `/v1/rollouts/${rollout.id}` });
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'startRollout',
-  method: 'post',
-  path: '/v1/predictors/{predictor}/rollouts',
-  tags: ['rollouts'],
-  summary: 'Start a canary, a shadow or an A/B test',
-  description:
-    'It is `preparing` until every process has loaded the model version and (`coverage`: `required`) its generation is computed; then it begins by itself.',
-  request: {
-    params: PredictorPath,
-    body: { required: true, content: { 'application/json': { schema: RolloutPlanSchema } } },
-  },
-  responses: {
-    201: {
-      description: 'Written down; `Location` is where to watch it',
-      content: {
-        'application/json': { schema: RolloutSchema, example: PREPARING_EXAMPLE },
-      },
-      headers: locationHeader(`/v1/rollouts/${ROLLOUT_EXAMPLE.id}`),
-    },
-    ...problems(
-      'unknown_predictor',
-      'unknown_model_version',
-      'rollout_conflict',
-      'never_stable',
-      'version_archived',
-      'body_too_large',
-      'unsupported_media_type',
-      'invalid_input',
-      'unavailable',
-    ),
-  },
-});

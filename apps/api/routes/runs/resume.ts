@@ -1,18 +1,27 @@
 /** POST /v1/runs/{id}/resume: a cancelled or failed run goes on with the chunks that are not committed. */
-import { createRoute } from '@hono/zod-openapi';
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
 import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { hintWorker, type RunDependencies } from './run-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
-export function resumeRun({ runs, ...rest }: RunDependencies): Endpoint {
-  return {
-    route,
+export function resumeRun({ runs, ...rest }: RunDependencies) {
+  return jsonEndpoint({
+    operationId: 'resumeRun',
+    method: 'post',
+    path: '/v1/runs/{id}/resume',
+    tag: 'runs',
+    summary: 'Go on with a cancelled or failed run',
     scope: 'runs:write',
-    produces: 'application/json',
+    params: RunPath,
+    answer: {
+      status: 202,
+      description: 'The run; goes on with the chunks that are not committed',
+      schema: RunSchema,
+      example: { ...RUN_EXAMPLE, state: 'running' },
+    },
+    problems: ['unknown_run', 'run_conflict', 'unavailable'],
     async handle({ req }, event) {
       const { id } = await requireRun(runs, req.param('id') ?? '');
       const run = await runs.resume(id);
@@ -20,21 +29,5 @@ export function resumeRun({ runs, ...rest }: RunDependencies): Endpoint {
       await hintWorker(rest, id, event);
       return jsonResponse(runView(run), 202, { location: `/v1/runs/${id}` });
     },
-  };
+  });
 }
-
-const route = createRoute({
-  operationId: 'resumeRun',
-  method: 'post',
-  path: '/v1/runs/{id}/resume',
-  tags: ['runs'],
-  summary: 'Go on with a cancelled or failed run',
-  request: { params: RunPath },
-  responses: {
-    202: {
-      description: 'The run; goes on with the chunks that are not committed',
-      content: { 'application/json': { schema: RunSchema, example: { ...RUN_EXAMPLE, state: 'running' } } },
-    },
-    ...problems('unknown_run', 'run_conflict', 'unavailable'),
-  },
-});

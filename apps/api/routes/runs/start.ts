@@ -1,5 +1,4 @@
 /** POST /v1/runs: a run is written down, a worker told, and the caller shown where to watch it. */
-import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -7,18 +6,31 @@ import type { RunScope } from '@tandem/prediction/runs/runs';
 import { locationHeader } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema, type StartRunBody, StartRunSchema } from '@tandem/wire/runs';
 import { jsonResponse, parseBody } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { hintWorker, type RunDependencies } from './run-dependencies.ts';
 import { runView } from './run-view.ts';
 
 const BODY = { schema: StartRunSchema, example: { predictor: 'repurchase', scope: 'stale' } } as const;
 
-export function startRun({ runs, registry, ...rest }: RunDependencies): Endpoint {
-  return {
-    route,
+export function startRun({ runs, registry, ...rest }: RunDependencies) {
+  return jsonEndpoint({
+    operationId: 'startRun',
+    method: 'post',
+    path: '/v1/runs',
+    tag: 'runs',
+    summary: 'Score users ahead of time',
+    description:
+      '`all` makes a generation; `stale` scores the users whose context is newer than what they were scored from; `userIds` those named.',
     scope: 'runs:write',
-    produces: 'application/json',
+    body: BODY,
+    answer: {
+      status: 202,
+      description: 'Written down; it goes on whatever becomes of this service. `Location` is where to watch it',
+      schema: RunSchema,
+      example: { ...RUN_EXAMPLE, state: 'planned' },
+      headers: locationHeader(`/v1/runs/${RUN_EXAMPLE.id}`),
+    },
+    problems: ['unknown_predictor', 'run_conflict', 'unavailable'],
     async handle(context, event) {
       const body = await parseBody(context, BODY);
       const predictor = await registry.predictor(body.predictor);
@@ -42,36 +54,10 @@ export function startRun({ runs, registry, ...rest }: RunDependencies): Endpoint
       await hintWorker(rest, run.id, event);
       return jsonResponse(runView(run), 202, { location: `/v1/runs/${run.id}` });
     },
-  };
+  });
 }
 
 function scopeOf(scope: StartRunBody['scope']): RunScope {
   if (scope === 'all' || scope === 'stale') return { kind: scope };
   return { kind: 'users', userIds: [...new Set(scope.userIds)] };
 }
-
-const route = createRoute({
-  operationId: 'startRun',
-  method: 'post',
-  path: '/v1/runs',
-  tags: ['runs'],
-  summary: 'Score users ahead of time',
-  description:
-    '`all` makes a generation; `stale` scores the users whose context is newer than what they were scored from; `userIds` those named.',
-  request: { body: { required: true, content: { 'application/json': { schema: StartRunSchema } } } },
-  responses: {
-    202: {
-      description: 'Written down; it goes on whatever becomes of this service. `Location` is where to watch it',
-      content: { 'application/json': { schema: RunSchema, example: { ...RUN_EXAMPLE, state: 'planned' } } },
-      headers: locationHeader(`/v1/runs/${RUN_EXAMPLE.id}`),
-    },
-    ...problems(
-      'unknown_predictor',
-      'run_conflict',
-      'body_too_large',
-      'unsupported_media_type',
-      'invalid_input',
-      'unavailable',
-    ),
-  },
-});

@@ -1,26 +1,34 @@
 /** DELETE /v1/users/{userId}: erases a user from every store, with a receipt. */
-import { createRoute } from '@hono/zod-openapi';
 import type { ErasureReceipt } from '@tandem/prediction/erasure/erasure';
 import { contextToken } from '@tandem/prediction/events/events';
 import { UserPath } from '@tandem/wire/parameters';
 import { RECEIPT_EXAMPLE, ReceiptSchema } from '@tandem/wire/users';
-import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';
 
-export function eraseUser(dependencies: ErasureDependencies): Endpoint {
-  return {
-    route,
+export function eraseUser(dependencies: ErasureDependencies) {
+  return jsonEndpoint({
+    operationId: 'eraseUser',
+    method: 'delete',
+    path: '/v1/users/{userId}',
+    tag: 'users',
+    summary: 'Erase a user',
     scope: 'users:erase',
-    produces: 'application/json',
+    params: UserPath,
+    answer: {
+      description:
+        'Erased, from every store: reads answer 404, runs skip the user, and events count for nothing, until the user is readmitted. To repeat it gives the same tombstone.',
+      schema: ReceiptSchema,
+      example: RECEIPT_EXAMPLE,
+    },
+    problems: ['invalid_input', 'precondition_failed', 'unavailable'],
     async handle({ req }, event) {
       const receipt = await dependencies.eraseUser(await askedUserId(req, dependencies));
       // By its number: the log is no place for who was erased.
       event.add({ erasure: receipt.tombstone.number });
-      return jsonResponse(receiptView(receipt));
+      return receiptView(receipt);
     },
-  };
+  });
 }
 
 function receiptView({ tombstone, postgres, redis }: ErasureReceipt) {
@@ -33,20 +41,3 @@ function receiptView({ tombstone, postgres, redis }: ErasureReceipt) {
     deleted: { postgres, redis },
   };
 }
-
-const route = createRoute({
-  operationId: 'eraseUser',
-  method: 'delete',
-  path: '/v1/users/{userId}',
-  tags: ['users'],
-  summary: 'Erase a user',
-  request: { params: UserPath },
-  responses: {
-    200: {
-      description:
-        'Erased, from every store: reads answer 404, runs skip the user, and events count for nothing, until the user is readmitted. To repeat it gives the same tombstone.',
-      content: { 'application/json': { schema: ReceiptSchema, example: RECEIPT_EXAMPLE } },
-    },
-    ...problems('invalid_input', 'precondition_failed', 'unavailable'),
-  },
-});

@@ -1,14 +1,11 @@
 /** GET /v1/users/{userId}: what is stored of a user. */
-import { createRoute } from '@hono/zod-openapi';
 import { type Authority, isErased } from '@tandem/freshness/certificate';
 import { notFound, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { UserPath } from '@tandem/wire/parameters';
 import { USER_EXAMPLE, UserSchema } from '@tandem/wire/users';
-import { jsonResponse } from '../../http/body.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 import { candidatesView } from './candidate-view.ts';
 import { eventValueView, type UserContexts } from './context-view.ts';
@@ -20,12 +17,18 @@ export interface UserDependencies extends CandidateDependencies {
   readonly contexts: UserContexts;
 }
 
-export function showUser(dependencies: UserDependencies): Endpoint {
+export function showUser(dependencies: UserDependencies) {
   const { registry, authority, contexts } = dependencies;
-  return {
-    route,
+  return jsonEndpoint({
+    operationId: 'showUser',
+    method: 'get',
+    path: '/v1/users/{userId}',
+    tag: 'users',
+    summary: 'What is stored of a user',
     scope: 'users:read',
-    produces: 'application/json',
+    params: UserPath,
+    answer: { description: 'Context, versions and predictions', schema: UserSchema, example: USER_EXAMPLE },
+    problems: ['unknown_user', 'invalid_input', 'unavailable'],
     async handle({ req }) {
       const userId = req.param('userId') ?? '';
       // By the rules of every key type, before Postgres sees it: there are texts that it refuses to take.
@@ -42,7 +45,7 @@ export function showUser(dependencies: UserDependencies): Endpoint {
       const stored = await Promise.all(all.map((one) => storedFor(dependencies, one, certificate, userId)));
       const isKnown = context.updatedAt !== null || stored.some(({ candidates }) => candidates.length > 0);
       if (!isKnown) throw nothingStored(userId);
-      return jsonResponse({
+      return {
         userId,
         history: certificate.history,
         contextVersion: user.version,
@@ -51,9 +54,9 @@ export function showUser(dependencies: UserDependencies): Endpoint {
           Object.entries(context.features).map(([name, value]) => [name, eventValueView(value)]),
         ),
         predictors: stored,
-      });
+      };
     },
-  };
+  });
 }
 
 async function storedFor(
@@ -75,24 +78,3 @@ function nothingStored(userId: string): TandemError {
     remedy: 'check the id; reading a prediction of the user looks into the feature source as well',
   });
 }
-
-const route = createRoute({
-  operationId: 'showUser',
-  method: 'get',
-  path: '/v1/users/{userId}',
-  tags: ['users'],
-  summary: 'What is stored of a user',
-  request: { params: UserPath },
-  responses: {
-    200: {
-      description: 'Context, versions and predictions',
-      content: {
-        'application/json': {
-          schema: UserSchema,
-          example: USER_EXAMPLE,
-        },
-      },
-    },
-    ...problems('unknown_user', 'invalid_input', 'unavailable'),
-  },
-});

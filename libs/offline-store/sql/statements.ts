@@ -1,0 +1,58 @@
+/**
+ * Ordinary statements, compiled by Kysely against the schema's types and run by `query`, so that limits, cancellation and
+ * the translation of errors are those of every statement. A statement that needs more than one raw fragment is SQL.
+ */
+import {
+  type Compilable,
+  type DeleteResult,
+  DummyDriver,
+  type InsertResult,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  sql,
+  type UpdateResult,
+} from 'kysely';
+import { type Db, execute, query } from './database.ts';
+import type { Database } from './database-schema.ts';
+
+/** Builds statements; it has no connection. */
+export const statements = new Kysely<Database>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+});
+
+/** Returns the statement's rows. */
+export function run<R extends object>(db: Db, statement: Compilable<R>): Promise<R[]> {
+  const { sql: text, parameters: values } = statement.compile();
+  return query<R>(db, { text, values });
+}
+
+/** Returns the statement's first row. */
+export async function first<R extends object>(db: Db, statement: Compilable<R>): Promise<R | undefined> {
+  return (await run(db, statement))[0];
+}
+
+/** Returns how many rows the statement changed. */
+export async function changeRows(
+  db: Db,
+  statement: Compilable<DeleteResult | InsertResult | UpdateResult>,
+): Promise<number> {
+  const { sql: text, parameters: values } = statement.compile();
+  return (await execute(db, { text, values })).rowCount ?? 0;
+}
+
+const { fn } = statements;
+
+/** Postgres' clock at the call, not at the transaction's begin. */
+export const now = () => fn<Date>('clock_timestamp', []);
+
+/** So many milliseconds from Postgres' clock. */
+export const fromNow = (ms: number) => sql<Date>`clock_timestamp() + ${ms} * interval '1 ms'`;
+
+export const currentHistory = () => fn<string>('tandem.current_history', []);
