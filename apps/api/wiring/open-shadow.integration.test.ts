@@ -194,7 +194,7 @@ describe('a shadow', () => {
     const missing = await api.get('/v1/rollouts/0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b12/shadow-report');
     expect([missing.status, (await api.get('/v1/rollouts/x/shadow-report')).status]).toEqual([404, 404]);
     const rolloutId = await startShadow(api);
-    await api.pool.query(`update tandem.rollouts set kind = 'canary'`);
+    await api.pool.query(`update tandem.rollouts set kind = 'canary', plan = jsonb_set(plan, '{kind}', '"canary"')`);
     expect((await api.get(`/v1/rollouts/${rolloutId}/shadow-report`)).status).toBe(409);
   });
 });
