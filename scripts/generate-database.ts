@@ -19,7 +19,7 @@ export const DRIVER_TYPES: Readonly<Record<string, string>> = {
 };
 
 /** What the catalog does not say: the type in a column, and the module that exports it. */
-const HELD: Readonly<Record<string, { readonly type: string; readonly from?: string }>> = {
+const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly from?: string }>> = {
   'api_keys.scopes': { type: 'Scope[]', from: '@tandem/prediction/keys/api-key' },
   'arm_counts.counts': { type: 'ArmCounts', from: '@tandem/prediction/rollouts/arm-counts' },
   'arm_counts.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
@@ -52,19 +52,19 @@ interface Column {
   readonly isNullable: boolean;
   /** `a`: Postgres alone writes it; `d`: it has a default; empty: neither. */
   readonly fill: 'a' | 'd' | '';
-  /** The check on this column alone. */
-  readonly check: string | null;
+  /** The checks on this column alone. */
+  readonly checks: readonly string[];
   readonly comment: string | null;
 }
 
 /** Kysely's own tables and the partitions are left out. */
 function listColumns(db: Db): Promise<readonly Column[]> {
-  return query<Column & Record<string, unknown>>(db, {
+  return query<Column>(db, {
     text: `select c.relname as table, a.attname as name, coalesce(e.typname, t.typname) as type, e.oid is not null as "isArray",
         not a.attnotnull as "isNullable",
         case when a.attidentity = 'a' or a.attgenerated <> '' then 'a' when a.attidentity = 'd' or a.atthasdef then 'd' else '' end as fill,
-        (select pg_get_constraintdef(k.oid) from pg_constraint k
-          where k.conrelid = c.oid and k.contype = 'c' and k.conkey = array[a.attnum] order by k.conname limit 1) as check,
+        array(select pg_get_constraintdef(k.oid) from pg_constraint k
+          where k.conrelid = c.oid and k.contype = 'c' and k.conkey = array[a.attnum] order by k.conname) as checks,
         col_description(c.oid, a.attnum) as comment
       from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       join pg_type t on t.oid = a.atttypid left join pg_type e on e.oid = t.typelem and t.typcategory = 'A'
@@ -93,10 +93,10 @@ type Json<Read, Written = string> = ColumnType<Read, Written, Exclude<Written, u
 
 /** In the order of biome: packages first. */
 function imports(columns: readonly Column[]): string {
-  const held = columns.flatMap(({ table, name }) => HELD[`${table}.${name}`] ?? []);
+  const typed = columns.flatMap(({ table, name }) => COLUMN_TYPES[`${table}.${name}`] ?? []);
   const modules = Map.groupBy(
-    held.flatMap(({ type, from }) =>
-      from === undefined ? [] : (type.match(/\b(?!Omit|Partial)[A-Z]\w+/g) ?? []).map((name) => ({ name, from })),
+    typed.flatMap(({ type, from }) =>
+      from === undefined ? [] : (type.match(/\b(?!(?:Omit|Partial)\b)[A-Z]\w+/g) ?? []).map((name) => ({ name, from })),
     ),
     ({ from }) => from,
   );
@@ -115,8 +115,8 @@ function columnText(column: Column): string {
   return `${comment}    ${column.name}: ${typeText(column)};\n`;
 }
 
-function typeText({ table, name, type, isArray, isNullable, fill, check }: Column): string {
-  const plain = HELD[`${table}.${name}`]?.type ?? unionOf(check) ?? DRIVER_TYPES[type];
+function typeText({ table, name, type, isArray, isNullable, fill, checks }: Column): string {
+  const plain = COLUMN_TYPES[`${table}.${name}`]?.type ?? unionOf(checks) ?? DRIVER_TYPES[type];
   if (plain === undefined)
     throw new Error(`tandem.${table}.${name} is of type ${type}, for which DRIVER_TYPES has no entry`);
   const element = isArray && !plain.endsWith('[]') ? `${plain}[]` : plain;
@@ -129,10 +129,18 @@ function typeText({ table, name, type, isArray, isNullable, fill, check }: Colum
   return fill === 'a' ? `GeneratedAlways<${read}>` : `Generated<${read}>`;
 }
 
-/** The union of the texts that a check allows; undefined where it says something else. */
-function unionOf(check: string | null): string | undefined {
-  const list = /^CHECK \(\(\w+ = ANY \(ARRAY\[(.*)\]\)\)\)$/.exec(check ?? '')?.[1];
-  return list?.replaceAll('::text', '').split(', ').join(' | ');
+/**
+ * Returns the union of the texts that a column's check allows; undefined if no check lists values. Throws if several checks
+ * do, or one lists more than plain texts.
+ */
+export function unionOf(checks: readonly string[]): string | undefined {
+  const lists = checks.filter((check) => check.includes('= ANY (ARRAY['));
+  const [list] = lists;
+  if (list === undefined) return undefined;
+  const found = /^CHECK \(\(\w+ = ANY \(ARRAY\[((?:(?:, )?'[^'\\]*'::text)+)\]\)\)\)$/.exec(list)?.[1];
+  if (lists.length > 1 || found === undefined)
+    throw new Error(`no union of texts can be made of ${lists.join(' and ')}`);
+  return [...found.matchAll(/'[^']*'/g)].join(' | ');
 }
 
 async function main(): Promise<void> {

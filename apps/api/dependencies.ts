@@ -42,7 +42,7 @@ import { openExplanationKeeper, openExplanations } from './wiring/open-explanati
 import { openFeatureLogin } from './wiring/open-feature-login.ts';
 import { type InferenceSettings, openInference } from './wiring/open-inference.ts';
 import { openKeys } from './wiring/open-keys.ts';
-import { keepNoticingLoss } from './wiring/open-loss-notice.ts';
+import { openLossNotice } from './wiring/open-loss-notice.ts';
 import { openModels } from './wiring/open-models.ts';
 import { openOnline, openWriting } from './wiring/open-online.ts';
 import { openRollouts, openServedReads, withReadyRollback } from './wiring/open-rollouts.ts';
@@ -193,7 +193,7 @@ function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings,
   const featureSource = createFeatureSource(features);
   const bucket = artifacts && createBucket(artifacts);
   const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket));
-  const losses = keepNoticingLoss(pool, memory, log);
+  const losses = openLossNotice(pool, memory, log);
   opened.push(() => losses.stop());
   const authority = createAuthority(database.url, {
     // What it was told before may be of a past that the database does not have any more.

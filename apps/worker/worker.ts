@@ -3,7 +3,7 @@
  * it runs in nor how its parts were made.
  */
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
-import type { GenerationLoader } from '@tandem/prediction/runs/loadable-generation';
+import type { GenerationLoader } from '@tandem/prediction/runs/online-generations';
 import type { ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
 import type { RetainDependencies } from '@tandem/prediction/runs/retain';
 import { createRunChunk, type RunChunkDependencies } from '@tandem/prediction/runs/run-chunk';

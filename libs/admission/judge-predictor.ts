@@ -39,7 +39,7 @@ export interface JudgeOptions {
   /** Memory of the process that tries the model: that of those which will serve it. */
   readonly memoryLimitMb: number;
   readonly trial?: TrialLimits;
-  readonly tell?: ReportProgress;
+  readonly reportProgress?: ReportProgress;
   readonly sampling?: SampleLimits;
 }
 
@@ -87,15 +87,15 @@ export async function tryPredictor(
   pool: Pool,
   resolved: ResolvedPredictor,
   { definition, padded, model }: Exclude<Defined, { problems: unknown }>,
-  { tell = reportNothing, sampling = {} }: JudgeOptions,
+  { reportProgress = reportNothing, sampling = {} }: JudgeOptions,
 ): Promise<CheckedPredictor> {
   const { name, policy, outputs } = resolved;
   const unplaced = outputs.filter(({ index, width }) => index === null && width === null).map((one) => one.name);
   const tryOnce = async () => {
-    const users = await tell(`reading some users of ${name}`, () => sampleUsers(pool, definition, sampling));
+    const users = await reportProgress(`reading some users of ${name}`, () => sampleUsers(pool, definition, sampling));
     const { scorable: sample, bothWays } = users ?? {};
     const real = { ...(sample ? { sample } : {}), ...(bothWays ? { bothWays } : {}) };
-    const verification = await tell(`trying the model of ${name}`, () =>
+    const verification = await reportProgress(`trying the model of ${name}`, () =>
       model.check(definition, { unplaced, ...real }),
     );
     return { name, policy, definition, artifact: resolved.model.bytes, verification, padded, users };

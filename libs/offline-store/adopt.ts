@@ -24,7 +24,7 @@ import { refuseUnderRollout } from './rollouts/rollout-rows.ts';
 import { insertAudit } from './sql/audit.ts';
 import { type Db, query } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
-import { changeRows, first, now, run, statements } from './sql/statements.ts';
+import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from './sql/statements.ts';
 
 export interface PredictorToAdopt {
   readonly name: string;
@@ -128,7 +128,7 @@ async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly 
   }
   if (known === keyType) return;
   if (known !== null) {
-    const rows = await run(db, statements.selectFrom('tandem.user_contexts').limit(1));
+    const rows = await fetchRows(db, statements.selectFrom('tandem.user_contexts').limit(1));
     if (rows.length > 0) {
       throw keyTypeError(
         first,
@@ -189,7 +189,7 @@ async function findServedNumber(db: Db, predictor: string): Promise<number> {
     .innerJoin('tandem.model_versions as v', 'v.id', 'a.model_version_id')
     .select('v.number')
     .where(({ and }) => and({ 'a.predictor': predictor, 'a.name': STABLE }));
-  return (await first(db, served))?.number ?? 0;
+  return (await fetchFirst(db, served))?.number ?? 0;
 }
 
 /** Another version starts without stored predictions: those of the one before were computed by another model. */
@@ -207,11 +207,12 @@ function columnsOf({ name, policy }: PredictorToAdopt) {
 }
 
 async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPredictor | undefined> {
+  const { name, event_patterns, policy } = columnsOf(predictor);
   const rows = await query<KnownPredictor>(db, {
     text: `select active, adopted_version_id as "adoptedVersionId",
         event_patterns = $2::text[] and policy = $3::jsonb as unchanged
       from tandem.predictors where name = $1`,
-    values: Object.values(columnsOf(predictor)),
+    values: [name, event_patterns, policy],
   });
   return rows[0];
 }
@@ -223,7 +224,7 @@ async function insertPredictor(db: Db, predictor: PredictorToAdopt): Promise<voi
 async function updatePredictor(db: Db, predictor: PredictorToAdopt, adoptedVersionId: string): Promise<void> {
   const { name, ...columns } = columnsOf(predictor);
   const known = statements.updateTable('tandem.predictors').where('name', '=', name);
-  const adopted = { active: true, adopted_version_id: adoptedVersionId, updated_at: now() };
+  const adopted = { active: true, adopted_version_id: adoptedVersionId, updated_at: databaseNow() };
   await changeRows(db, known.set({ ...columns, ...adopted }));
 }
 
@@ -236,10 +237,10 @@ async function ensureVersion(db: Db, { definition, artifact, verification }: Pre
 async function deactivateOthers(db: Db, { predictors, actor }: Adoption): Promise<readonly string[]> {
   const names = predictors.map((one) => one.name);
   const others = statements.selectFrom('tandem.predictors').select('name').where('active', '=', true).orderBy('name');
-  const gone = await run(db, names.length === 0 ? others : others.where('name', 'not in', names));
+  const gone = await fetchRows(db, names.length === 0 ? others : others.where('name', 'not in', names));
   for (const { name } of gone) {
     const predictor = statements.updateTable('tandem.predictors').where('name', '=', name);
-    await changeRows(db, predictor.set({ active: false, updated_at: now() }));
+    await changeRows(db, predictor.set({ active: false, updated_at: databaseNow() }));
     await insertAudit(db, { actor, action: 'deactivate', predictor: name, detail: {} });
   }
   return gone.map(({ name }) => name);

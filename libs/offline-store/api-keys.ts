@@ -65,8 +65,6 @@ const COLUMNS = `id, name, kind, scopes,
   case when previous_until > clock_timestamp() then ${iso('previous_until')} end as "previousUntil",
   pepper_id as "pepperId"`;
 
-type Row = ApiKey;
-
 /** @param actor who makes it, for the audit. Rejects with `invalid_input` where there are too many. */
 export function insertApiKey(
   pool: pg.Pool,
@@ -97,7 +95,7 @@ async function insertUnlessFull(
   { digest, pepperId }: { readonly digest: Buffer; readonly pepperId: string },
 ): Promise<ApiKey> {
   const { name, kind, scopes, requestsPerSecond, livePerSecond, expiresInMs } = key;
-  const [made] = await query<Row>(db, {
+  const [made] = await query<ApiKey>(db, {
     text: `insert into tandem.api_keys
         (id, name, kind, scopes, digest, pepper_id, requests_per_second, live_per_second, expires_at)
       select $1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp() + $9 * interval '1 ms'
@@ -113,7 +111,7 @@ async function insertUnlessFull(
 
 /** Newest first. */
 export async function listApiKeys(db: Db): Promise<readonly ApiKey[]> {
-  return query<Row>(db, { text: `select ${COLUMNS} from tandem.api_keys order by created_at desc, id` });
+  return query<ApiKey>(db, { text: `select ${COLUMNS} from tandem.api_keys order by created_at desc, id` });
 }
 
 export interface Rotation {
@@ -149,7 +147,7 @@ async function setSecret(
   { graceMs, dropPrevious }: Rotation,
   { digest, pepperId }: { readonly digest: Buffer; readonly pepperId: string },
 ): Promise<ApiKey> {
-  const [rotated] = await query<Row>(db, {
+  const [rotated] = await query<ApiKey>(db, {
     text: `update tandem.api_keys set digest = $2, pepper_id = $3, rotated_at = clock_timestamp(),
         previous_digest = case when $4::float8 > 0 and pepper_id = $3 then digest end,
         previous_until = case when $4::float8 > 0 and pepper_id = $3 then clock_timestamp() + $4 * interval '1 ms' end
@@ -173,7 +171,7 @@ async function setSecret(
 /** Takes the key back. A second time changes nothing. Rejects with `invalid_input` where there is no such key. */
 export function revokeApiKey(pool: pg.Pool, id: string, actor: string = CLI): Promise<ApiKey> {
   return transaction(pool, async (db) => {
-    const [revoked] = await query<Row>(db, {
+    const [revoked] = await query<ApiKey>(db, {
       text: `update tandem.api_keys set revoked_at = clock_timestamp() where id = $1 and revoked_at is null
         returning ${COLUMNS}`,
       values: [id],
@@ -185,7 +183,7 @@ export function revokeApiKey(pool: pg.Pool, id: string, actor: string = CLI): Pr
 }
 
 async function findKey(db: Db, id: string): Promise<ApiKey> {
-  const rows = await query<Row>(db, { text: `select ${COLUMNS} from tandem.api_keys where id = $1`, values: [id] });
+  const rows = await query<ApiKey>(db, { text: `select ${COLUMNS} from tandem.api_keys where id = $1`, values: [id] });
   return rows[0] ?? refuseUnknown(id);
 }
 

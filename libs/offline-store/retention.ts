@@ -4,7 +4,7 @@ import { expireKeptExplanations } from './explanations/kept-explanations.ts';
 import { expireShadowMovers } from './rollouts/shadow.ts';
 import { execute, query, transaction } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
-import { changeRows, statements } from './sql/statements.ts';
+import { anyOf, changeRows, statements } from './sql/statements.ts';
 
 const ROWS = 10_000;
 /** Finished runs, and rollouts that are over, kept of each predictor. */
@@ -65,7 +65,7 @@ async function expireRollouts(pool: pg.Pool): Promise<number> {
   return transaction(pool, async (db) => {
     await lockAssignments(db);
     const ids = old.map(({ id }) => id);
-    return changeRows(db, statements.deleteFrom('tandem.rollouts').where('id', 'in', ids));
+    return changeRows(db, statements.deleteFrom('tandem.rollouts').where('id', '=', anyOf(ids)));
   });
 }
 
@@ -100,7 +100,7 @@ async function expireRuns(pool: pg.Pool): Promise<number> {
     });
     if (old.length === 0) return 0;
     const ids = old.map((row) => row.id);
-    await changeRows(db, statements.deleteFrom('tandem.generations').where('run_id', 'in', ids));
-    return changeRows(db, statements.deleteFrom('tandem.runs').where('id', 'in', ids));
+    await changeRows(db, statements.deleteFrom('tandem.generations').where('run_id', '=', anyOf(ids)));
+    return changeRows(db, statements.deleteFrom('tandem.runs').where('id', '=', anyOf(ids)));
   });
 }

@@ -1,4 +1,4 @@
-import type { ScoredPage } from '@tandem/prediction/runs/loadable-generation';
+import type { ScoredPage } from '@tandem/prediction/runs/online-generations';
 import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import { bucketOf, fieldOf, hashOf } from './keys.ts';
 import { generationValueLength, writeGenerationValue } from './stored-value.ts';

@@ -6,7 +6,7 @@
  * marker along, and a marker is never completed above missing rows.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/loadable-generation';
+import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/online-generations';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
 import { type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';

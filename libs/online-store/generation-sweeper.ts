@@ -1,5 +1,5 @@
 /** Takes generations out of Redis: one by name, or all that Postgres does not list any more. */
-import type { GenerationSweeper } from '@tandem/prediction/runs/loadable-generation';
+import type { GenerationSweeper } from '@tandem/prediction/runs/online-generations';
 import { type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { command, isRefusal } from './pipelined-commands.ts';

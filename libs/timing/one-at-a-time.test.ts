@@ -22,6 +22,13 @@ it('runs one at a time; one waits, and the next is refused', async () => {
   expect([order, queue.isIdle]).toEqual([['first', 'second', 'fourth'], true]);
 });
 
+it('without options lets any number wait', async () => {
+  const queue = new OneAtATime();
+  const order: number[] = [];
+  await Promise.all([1, 2, 3, 4].map((i) => queue.run(async () => void order.push(i))));
+  expect(order).toEqual([1, 2, 3, 4]);
+});
+
 it('goes on after a work that failed', async () => {
   const queue = create();
   const failed = queue.run(() => Promise.reject(new Error('refused')));

@@ -1,28 +1,28 @@
 interface OneAtATimeOptions {
-  /** Works that wait at most behind the one under way. */
+  /** Maximum number of calls that wait for the running one. */
   readonly mayWait: number;
-  /** Makes the error that a further one is rejected with. */
+  /** Returns the error for a call that finds no room. */
   refuse(): Error;
 }
 
-/** Runs works one after another, and lets a bounded number wait. */
+/** Runs one call at a time, in the order of the calls. By default any number may wait. */
 export class OneAtATime {
-  readonly #options: OneAtATimeOptions;
+  readonly #options: OneAtATimeOptions | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #inside = 0;
 
-  constructor(options: OneAtATimeOptions) {
+  constructor(options?: OneAtATimeOptions) {
     this.#options = options;
   }
 
-  /** Returns whether no work is under way or waits. */
+  /** Returns whether no call runs or waits. */
   get isIdle(): boolean {
     return this.#inside === 0;
   }
 
-  /** Resolves and rejects as the work does, which begins when those before it have ended. */
+  /** Runs the work after all earlier calls have ended, and settles as it does. */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#inside > this.#options.mayWait) throw this.#options.refuse();
+    if (this.#options && this.#inside > this.#options.mayWait) throw this.#options.refuse();
     this.#inside++;
     const mine = this.#last.then(work);
     this.#last = mine.catch(() => undefined);

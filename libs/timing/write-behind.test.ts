@@ -60,9 +60,10 @@ describe('write-behind', () => {
   });
 
   it('drops what finds no room and counts it; an entry of a key that waits needs no room', async () => {
-    const { line, add, writes } = world({ maxWaiting: 2 });
+    const dropped: (readonly string[])[] = [];
+    const { line, add, writes } = world({ maxWaiting: 2, onDrop: (entries) => void dropped.push(entries) });
     expect(add('a', 'b', 'c', 'b')).toEqual([true, true, false, true]);
-    expect([line.size, line.dropped]).toEqual([2, 1]);
+    expect([line.size, line.dropped, dropped]).toEqual([2, 1, [['c']]]);
     await vi.advanceTimersByTimeAsync(50);
     expect([writes, add('c')]).toEqual([[['a', 'b']], [true]]);
   });
@@ -102,11 +103,13 @@ describe('write-behind', () => {
   });
 
   it('drops the entries of a failed write where it is told to, and goes on with the next batch', async () => {
-    const { line, add, set, writes, flushes } = world();
+    const dropped: (readonly string[])[] = [];
+    const { line, add, set, writes, flushes } = world({ onDrop: (entries) => void dropped.push(entries) });
     set('fail');
     add('a', 'b', 'c', 'd');
     await vi.advanceTimersByTimeAsync(50);
     expect([writes.length, line.dropped, line.size, flushes]).toEqual([2, 4, 0, ['ok']]);
+    expect(dropped).toEqual([['a', 'b', 'c'], ['d']]);
     set('ok');
     add('e');
     await vi.advanceTimersByTimeAsync(50);
@@ -176,14 +179,29 @@ describe('the close of a write-behind', () => {
   });
 
   it('begins no write when its time is over, and drops the rest', async () => {
-    const { line, add, set, writes, open } = world();
+    const dropped: (readonly string[])[] = [];
+    const { line, add, set, writes, open } = world({ onDrop: (entries) => void dropped.push(entries) });
     set('wait');
     add('a', 'b', 'c', 'd');
     const closing = line.close();
     await vi.advanceTimersByTimeAsync(5_000);
     open[0]?.resolve();
     await closing;
-    expect([writes, line.size, line.dropped]).toEqual([[['a', 'b', 'c']], 0, 1]);
+    expect([writes, line.size, line.dropped, dropped]).toEqual([[['a', 'b', 'c']], 0, 1, [['d']]]);
+  });
+
+  it('runs nothing before a flush either when its time is over', async () => {
+    let runs = 0;
+    const { line, add, set, open } = world({ before: async () => void runs++ });
+    set('wait');
+    add('a');
+    await vi.advanceTimersByTimeAsync(50);
+    add('b');
+    const closing = line.close();
+    await vi.advanceTimersByTimeAsync(5_000);
+    open[0]?.resolve();
+    await closing;
+    expect([runs, line.dropped]).toEqual([1, 1]);
   });
 
   it('tries once where writes fail, and drops what was to be retried', async () => {

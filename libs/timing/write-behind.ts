@@ -11,11 +11,11 @@ export interface WriteBehindOptions<Entry> {
   readonly batch: number;
   /** Milliseconds from the first entry, or from the end of the last flush, to the next flush. */
   readonly flushMs: number;
-  /** With so many entries a flush begins at once. */
+  /** Number of waiting entries that starts a flush at once. */
   readonly flushAt?: number;
   /** Order in which a flush writes; absent: as the entries came. */
   order?(one: Entry, other: Entry): number;
-  /** Runs first in each flush, which fails where this rejects. */
+  /** Runs first in each flush. If it rejects, the flush fails. */
   before?(): Promise<void>;
   write(entries: readonly Entry[]): Promise<void>;
   /**
@@ -23,11 +23,13 @@ export interface WriteBehindOptions<Entry> {
    * next one begins with them.
    */
   readonly onFailure: 'drop' | 'retry';
-  /** Told of each flush: `failed` where `before` rejected, or a write that is retried. Must not throw. */
+  /** Called after each flush; `failed` if `before` rejected, or a write that is retried. Must not throw. */
   onFlush?(outcome: 'ok' | 'failed', error?: unknown): void;
+  /** Called with entries that are dropped: no room, a failed write, or the close. Must not throw. */
+  onDrop?(entries: readonly Entry[]): void;
 }
 
-/** A close begins no write after so many ms: the end of a process does not wait for a server that is silent. */
+/** Milliseconds after which a close begins no write: the end of a process does not wait for a silent server. */
 const CLOSE_MS = 5_000;
 
 export class WriteBehind<Entry> {
@@ -37,7 +39,7 @@ export class WriteBehind<Entry> {
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> | undefined;
   #isClosed = false;
-  /** On the clock of `performance.now`: no write begins after it. */
+  /** On the clock of `performance.now`: no flush and no write begins after it. */
   #deadline = Number.POSITIVE_INFINITY;
 
   constructor(options: WriteBehindOptions<Entry>) {
@@ -66,7 +68,7 @@ export class WriteBehind<Entry> {
   add(entry: Entry, key: unknown = entry): boolean {
     const { maxWaiting, flushAt } = this.#options;
     if (this.#isClosed || (this.#waiting.size >= maxWaiting && !this.#waiting.has(key))) {
-      this.#dropped++;
+      this.#drop([entry]);
       return false;
     }
     this.#waiting.set(key, entry);
@@ -78,7 +80,10 @@ export class WriteBehind<Entry> {
   /** Has a flush begin after `flushMs`, though no entry may wait, unless one is under way or scheduled. */
   schedule(): void {
     if (this.#isClosed || this.#flushing) return;
-    this.#timer ??= setTimeout(() => void this.#flush(), this.#options.flushMs).unref();
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.#flush();
+    }, this.#options.flushMs).unref();
   }
 
   /** Takes no more, and writes what waits; drops what is not written in time. Never rejects. */
@@ -86,9 +91,15 @@ export class WriteBehind<Entry> {
     this.#isClosed = true;
     this.#deadline = performance.now() + CLOSE_MS;
     await this.#flushing;
-    await this.#flush();
-    this.#dropped += this.#waiting.size;
+    if (performance.now() < this.#deadline) await this.#flush();
+    this.#drop([...this.#waiting.values()]);
     this.#waiting.clear();
+  }
+
+  #drop(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    this.#dropped += entries.length;
+    this.#options.onDrop?.(entries);
   }
 
   #flush(): Promise<void> {
@@ -113,15 +124,16 @@ export class WriteBehind<Entry> {
 
   /** Writes what waits by now: what comes meanwhile waits for its own moment. */
   async #writeWaiting(): Promise<void> {
-    const { batch, order, before, write, onFailure } = this.#options;
+    const { batch, before, write, onFailure } = this.#options;
     await before?.();
-    if (order) this.#waiting = new Map([...this.#waiting].sort(([, one], [, other]) => order(one, other)));
-    for (let left = this.#waiting.size; left > 0 && performance.now() < this.#deadline; left -= batch) {
-      const taken = this.#take(Math.min(left, batch));
+    const keys = this.#keysInOrder();
+    for (let at = 0; at < keys.length && performance.now() < this.#deadline; at += batch) {
+      const taken = this.#take(keys.slice(at, at + batch));
+      const entries = taken.map(([, entry]) => entry);
       try {
-        await write(taken.map(([, entry]) => entry));
+        await write(entries);
       } catch (error) {
-        if (onFailure === 'drop') this.#dropped += taken.length;
+        if (onFailure === 'drop') this.#drop(entries);
         else {
           // An entry that came meanwhile keeps its key: it is the later one.
           this.#waiting = new Map([...taken, ...this.#waiting]);
@@ -131,14 +143,19 @@ export class WriteBehind<Entry> {
     }
   }
 
-  /** Those that have waited longest, which then wait no more. */
-  #take(count: number): [key: unknown, entry: Entry][] {
-    const taken: [key: unknown, entry: Entry][] = [];
-    for (const one of this.#waiting) {
-      if (taken.length === count) break;
-      taken.push(one);
-      this.#waiting.delete(one[0]);
-    }
-    return taken;
+  /** Returns the keys that wait, in the order of their writes. */
+  #keysInOrder(): unknown[] {
+    const { order } = this.#options;
+    if (!order) return [...this.#waiting.keys()];
+    return [...this.#waiting].sort(([, one], [, other]) => order(one, other)).map(([key]) => key);
+  }
+
+  /** Removes the entries of these keys, and returns them. Only a flush removes entries: each key still waits. */
+  #take(keys: readonly unknown[]): [key: unknown, entry: Entry][] {
+    return keys.map((key) => {
+      const entry = this.#waiting.get(key) as Entry;
+      this.#waiting.delete(key);
+      return [key, entry];
+    });
   }
 }

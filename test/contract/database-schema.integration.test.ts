@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { expect, inject, test } from 'vitest';
-import { describeDatabase } from '../../scripts/generate-database.ts';
+import { describeDatabase, unionOf } from '../../scripts/generate-database.ts';
 import { root } from '../architecture/source-tree.ts';
 
 test("Kysely's types of the tables are those of the migrated schema: npm run generate", async () => {
@@ -16,4 +16,18 @@ test("Kysely's types of the tables are those of the migrated schema: npm run gen
     await pool.end();
     await database.drop();
   }
+});
+
+test('a check that lists texts is a union; any other list is refused, and so are two', () => {
+  const listOf = (values: string) => `CHECK ((state = ANY (ARRAY[${values}])))`;
+  const states = listOf("'a'::text, 'b, c'::text");
+  expect(unionOf(['CHECK ((length(state) < 9))', states])).toBe("'a' | 'b, c'");
+  expect(unionOf(['CHECK ((length(state) < 9))'])).toBeUndefined();
+  const refused = [
+    [states, listOf("'a'::text")],
+    [listOf('1, 2')],
+    [listOf("'it''s'::text")],
+    [states.replace('))', ') OR a)')],
+  ];
+  for (const checks of refused) expect(() => unionOf(checks)).toThrow('no union of texts');
 });

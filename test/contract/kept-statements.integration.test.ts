@@ -8,7 +8,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { DRIVER_TYPES } from '../../scripts/generate-database.ts';
 import { root } from '../architecture/source-tree.ts';
-import { type ColumnKind, GENERATION, type KeptStatement } from './kept-statements.ts';
+import { type ColumnKind, GENERATION, type KeptList, type KeptStatement } from './kept-statements.ts';
 
 let database: TestDatabase;
 let pool: pg.Pool;
@@ -22,10 +22,21 @@ afterAll(async () => {
   await database.drop();
 });
 
-test("each kept SQL statement returns the columns that its row's type names, of those types", async () => {
-  const statements = await listKept();
-  expect(statements.length).toBeGreaterThan(100);
-  expect(await findWrong(statements)).toEqual([]);
+/** Typed statements that are not checked here, by file. */
+const UNCHECKED: readonly (readonly [file: string, why: string])[] = [
+  ['certificate/authority.ts', 'its rows are arrays'],
+  ['runs/key-boundaries.ts', 'its rows are arrays'],
+  ['runs/plan.ts', 'a fetch: its rows are those of the cursor, which Postgres does not describe'],
+  ['sql/statements.ts', 'Kysely makes the text and types the row'],
+];
+
+test("each SQL statement with a type for its row returns the type's columns, of those types, nullability aside", async () => {
+  const { statements, unread } = await listKept();
+  const [fetches, others] = [statements.filter(isFetch), statements.filter((one) => !isFetch(one))];
+  const unchecked = [...unread, ...fetches.map(({ place }) => place.replace(/:.*/, ''))];
+  expect(unchecked.sort()).toEqual(UNCHECKED.map(([file]) => file).sort());
+  expect(others.length).toBeGreaterThan(100);
+  expect(await findWrong(others)).toEqual([]);
 });
 
 test('a column that a statement lacks, one of another type and a statement that Postgres refuses are each found', async () => {
@@ -55,12 +66,15 @@ test('the driver gives values of each type as what the generator of the schema t
   }
 });
 
-async function listKept(): Promise<readonly KeptStatement[]> {
+async function listKept(): Promise<KeptList> {
   const program = join(root, 'test/contract/kept-statements.ts');
   const { stdout } = await promisify(execFile)(process.execPath, [program], { maxBuffer: 1 << 24 });
-  const all = JSON.parse(stdout) as readonly KeptStatement[];
-  // The rows of a cursor are those of its declaration, which Postgres does not describe.
-  return all.filter(({ texts }) => !texts.some((text) => text.startsWith('fetch ')));
+  return JSON.parse(stdout) as KeptList;
+}
+
+/** Whether it reads from a cursor. */
+function isFetch({ texts }: KeptStatement): boolean {
+  return texts.some((text) => text.startsWith('fetch '));
 }
 
 async function findWrong(statements: readonly KeptStatement[]): Promise<readonly string[]> {

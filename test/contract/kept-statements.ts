@@ -1,7 +1,7 @@
 /**
- * Lists the SQL statements of libs/offline-store that name the type of their row: `query<Row>(db, { text })`. A program,
- * since it loads each module with an export added that gives the texts: they are made of constants and functions that no
- * module exports. Prints JSON.
+ * Lists the SQL statements of libs/offline-store that name the type of their row: `query<Row>(db, { text })` and
+ * `client.query<Row>(text)`. A program, since it loads each module with an export added that gives the texts: they are made
+ * of constants and functions that no module exports. Prints a `KeptList` as JSON.
  */
 import { registerHooks } from 'node:module';
 import { join, relative } from 'node:path';
@@ -19,6 +19,12 @@ export interface KeptStatement {
   readonly columns: Readonly<Record<string, ColumnKind>>;
   /** Its text; of one that depends on a condition, each of the two. */
   readonly texts: readonly string[];
+}
+
+export interface KeptList {
+  readonly statements: readonly KeptStatement[];
+  /** The file of each typed call whose text this program does not find: `runs/key-boundaries.ts`. */
+  readonly unread: readonly string[];
 }
 
 /** A generation with a partition, which the test makes. */
@@ -41,8 +47,8 @@ interface Site {
   readonly place: string;
   readonly file: string;
   readonly columns: Readonly<Record<string, ColumnKind>>;
-  /** The source of the expression that is the text. */
-  readonly source: string;
+  /** The source of the expression that is the text; null where none is found. */
+  readonly source: string | null;
   /** Variables of functions that it uses. */
   readonly locals: readonly string[];
 }
@@ -72,15 +78,15 @@ function sitesOf(file: SourceFile, checker: Checker): Site[] {
   const outside = new Set(file.statements.flatMap(namesOf));
   const sites: Site[] = [];
   const visit = (node: Node): void => {
-    const text = is.isCallExpression(node) && isQuery(node) ? textOf(node) : undefined;
-    if (is.isCallExpression(node) && text) {
+    if (is.isCallExpression(node) && isQuery(node)) {
+      const text = textOf(node);
       const line = file.text.slice(0, node.getStart()).split('\n').length;
       sites.push({
         place: `${relative(store, file.fileName)}:${line}`,
         file: file.fileName,
         columns: columnsOf(node, checker),
-        source: text.getText(),
-        locals: identifiers(text).filter((name) => !outside.has(name)),
+        source: text?.getText() ?? null,
+        locals: text ? identifiers(text).filter((name) => !outside.has(name)) : [],
       });
     }
     node.forEachChild(visit);
@@ -89,13 +95,17 @@ function sitesOf(file: SourceFile, checker: Checker): Site[] {
   return sites;
 }
 
-/** `query<Row>(db, …)`; not `client.query`. */
+/** `query<Row>(db, …)`, `client.query<Row>(…)`. */
 function isQuery({ expression, typeArguments }: CallExpression): boolean {
-  return is.isIdentifier(expression) && expression.text === 'query' && typeArguments?.length === 1;
+  const name = is.isPropertyAccessExpression(expression) ? expression.name : expression;
+  return is.isIdentifier(name) && name.text === 'query' && typeArguments?.length === 1;
 }
 
-function textOf({ arguments: [, statement] }: CallExpression): Expression | undefined {
-  if (!statement || !is.isObjectLiteralExpression(statement)) return undefined;
+function textOf({ expression, arguments: [first, second] }: CallExpression): Expression | undefined {
+  const statement = is.isIdentifier(expression) ? second : first;
+  if (!statement) return undefined;
+  if (is.isTemplateExpression(statement) || is.isNoSubstitutionTemplateLiteral(statement)) return statement;
+  if (!is.isObjectLiteralExpression(statement)) return undefined;
   for (const property of statement.properties) {
     if (is.isSpreadAssignment(property) || property.name.getText() !== 'text') continue;
     if (is.isPropertyAssignment(property)) return property.initializer;
@@ -176,4 +186,10 @@ async function evaluate(sites: readonly Site[]): Promise<KeptStatement[]> {
   return kept;
 }
 
-if (import.meta.main) process.stdout.write(JSON.stringify(await evaluate(findSites())));
+async function listKept(): Promise<KeptList> {
+  const sites = findSites();
+  const unread = sites.filter(({ source }) => source === null).map(({ file }) => relative(store, file));
+  return { statements: await evaluate(sites.filter(({ source }) => source !== null)), unread };
+}
+
+if (import.meta.main) process.stdout.write(JSON.stringify(await listKept()));

@@ -20,12 +20,12 @@ export interface Caller {
   readonly actor: string;
   /** Undefined: nobody's limit. */
   readonly liveQuota: LiveQuota | undefined;
-  /** Whether the caller would still be admitted: for answers that take longer than a request. */
+  /** Whether the caller would still be let in: for answers that take longer than a request. */
   hasAccess(): boolean;
 }
 
 /**
- * Admits a request, or throws: RequestError `unauthorized`, `missing_scope`; TandemError `rate_limited`, `unavailable`
+ * Lets a request in, or throws: RequestError `unauthorized`, `missing_scope`; TandemError `rate_limited`, `unavailable`
  * where this process has not heard of the keys for too long. Adds to the event who it was, or why it was nobody.
  */
 export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;

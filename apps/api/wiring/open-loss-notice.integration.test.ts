@@ -11,7 +11,7 @@ import { createLog } from '@tandem/telemetry/log';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { assignmentOf, type OwnRedis, startOwnRedis } from '../../../libs/online-store/redis.fixture.ts';
-import { keepNoticingLoss } from './open-loss-notice.ts';
+import { openLossNotice } from './open-loss-notice.ts';
 
 const PATIENT = { timeout: 20_000 };
 const OFTEN_MS = 50;
@@ -34,7 +34,7 @@ afterAll(async () => {
 
 function startProcess(database = pool) {
   const connection = createOnlineConnection({ url: redis.url, log: () => {}, commandTimeoutMs: 5_000 });
-  const losses = keepNoticingLoss(database, createMarkMemory({ connection }), log, OFTEN_MS);
+  const losses = openLossNotice(database, createMarkMemory({ connection }), log, OFTEN_MS);
   const online = losses.onceSure(createOnlinePredictions({ connection, log: () => {} }));
   const find = () =>
     online.find(assignmentOf(null), []).then(

@@ -30,7 +30,7 @@ const UNSURE_EVERY_MS = 100;
 /** Undefined table, insufficient privilege: an older schema or a role with fewer rights. Such a process cannot look. */
 const CANNOT_LOOK = ['42P01', '42501'];
 
-export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, everyMs: number = EVERY_MS): NoticingLoss {
+export function openLossNotice(pool: Pool, memory: MarkMemory, log: Log, everyMs: number = EVERY_MS): NoticingLoss {
   const losses = createLossNotice(createHistoryMarks(pool), memory);
   let cannotLook = false;
   let lastRound = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,6 @@
 /** A process that serves a user after the other, and says how much of it is written down; until it is killed. */
 
-import type { Answer } from '@tandem/freshness/answer';
+import { answerOf } from '@tandem/freshness/answer.fixture';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { silentLog } from '@tandem/telemetry/log';
@@ -24,22 +24,6 @@ const predictor: Predictor = {
   },
 };
 
-function answerOf(userId: string): Answer {
-  return {
-    ...{ predictor: 'repurchase', userId, prediction: { score: 0.5 }, source: 'batch', reason: 'fresh' },
-    ...{ modelNumber: 1, variant: 'stable', rollout, generationNumber: 1, computedAt: 0, ageSeconds: 0 },
-    ...{
-      contextVersion: 0,
-      lastConcerningVersion: 0,
-      predictedFromContextVersion: 0,
-      history: 'h',
-      hit: true,
-      kept: false,
-      forwarded: null,
-    },
-  };
-}
-
 for (let served = 0; ; ) {
   const { rows } = await pool.query<{ kept: number }>(
     'select coalesce(sum((counts ->> $1)::int), 0)::int as kept from tandem.arm_counts where rollout_id = $2',
@@ -48,6 +32,6 @@ for (let served = 0; ; ) {
   process.stdout.write(`${served} ${rows[0]?.kept}\n`);
   for (const userId of ['1', `${process.pid}-${served}`]) {
     served++;
-    reads.note({ predictor, userId, result: answerOf(userId), ms: 1 });
+    reads.note({ predictor, userId, result: answerOf({ userId, rollout }), ms: 1 });
   }
 }

@@ -46,7 +46,7 @@ interface AdoptionOptions {
   readonly force: boolean;
   /** The command, for the remedy of a refusal. */
   readonly command: 'tandem adopt' | 'tandem up';
-  readonly step?: ReportProgress;
+  readonly reportProgress?: ReportProgress;
   /** How long a query may take for the users that models are tried with. */
   readonly sampling?: SampleLimits;
   /** Receives lines for warnings, for ignored errors and for what will not be served any more, before the adoption. */
@@ -61,11 +61,11 @@ export async function adoptConfig(
   path: string,
   options: AdoptionOptions,
 ): Promise<AdoptedConfig> {
-  const { memoryLimitMb, say, cwd, step = reportNothing, sampling } = options;
+  const { memoryLimitMb, say, cwd, reportProgress = reportNothing, sampling } = options;
   const { pool, features } = databases;
-  const { file, predictors } = await readConfig(features, path, memoryLimitMb, step, sampling);
+  const { file, predictors } = await readConfig(features, path, memoryLimitMb, reportProgress, sampling);
   const from = relative(cwd, file) || file;
-  const findings = await judgeChanged(databases, predictors, { memoryLimitMb, step });
+  const findings = await judgeChanged(databases, predictors, { memoryLimitMb, reportProgress });
   const [warnings, ignored] = [withLevel('warning', findings), withLevel('error', findings)];
   for (const line of renderFindings(warnings, plain)) say(line);
   if (ignored.length > 0 && !options.force) throw refusal(from, ignored, options.command);
@@ -93,14 +93,14 @@ async function watchAll(pool: Databases['pool'], requests: readonly WatchRequest
 async function judgeChanged(
   databases: Databases,
   predictors: readonly CheckedPredictor[],
-  { memoryLimitMb, step }: { readonly memoryLimitMb: number; readonly step: ReportProgress },
+  { memoryLimitMb, reportProgress }: { readonly memoryLimitMb: number; readonly reportProgress: ReportProgress },
 ): Promise<readonly Finding[]> {
   const { pool } = databases;
   const schema = await examineSchema(pool);
   const isMigrated = schema.level === 'ok';
   const unchanged = isMigrated ? await findUnchanged(pool, predictors) : [];
   const changed = predictors.filter(({ name }) => !unchanged.includes(name));
-  const { findings } = await judgePredictors(databases, changed, { isMigrated, memoryLimitMb, tell: step });
+  const { findings } = await judgePredictors(databases, changed, { isMigrated, memoryLimitMb, reportProgress });
   return [schema, ...findings];
 }
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
-import { createStepTeller } from '../output/progress.ts';
+import { createProgressReporter } from '../output/progress.ts';
 
 interface Options extends CommonOptions {
   readonly config: string;
@@ -33,7 +33,7 @@ Ends with 0: adopted; 1: refused, and nothing changed; 2: wrong usage.`,
           memoryLimitMb: modelMemoryMb(cli),
           force: options.force === true,
           command: 'tandem adopt',
-          ...(options.json ? {} : { step: createStepTeller(cli.stderr) }),
+          ...(options.json ? {} : { reportProgress: createProgressReporter(cli.stderr) }),
           say: (line) => cli.stderr.write(`${line}\n`),
           cwd: cli.cwd,
         });

@@ -25,7 +25,7 @@ export interface CheckReport {
 }
 
 interface CheckOptions {
-  readonly tell?: ReportProgress;
+  readonly reportProgress?: ReportProgress;
   /** How long a query may take for the users that models are tried with. */
   readonly sampling?: SampleLimits;
   readonly golden?: GoldenRequest | undefined;
@@ -40,18 +40,18 @@ export async function checkConfig(
   databases: Databases,
   path: string,
   memoryLimitMb: number,
-  { tell = reportNothing, sampling = {}, golden: request }: CheckOptions = {},
+  { reportProgress = reportNothing, sampling = {}, golden: request }: CheckOptions = {},
 ): Promise<CheckReport> {
   const { pool, features } = databases;
   const schema = await examineSchema(pool);
-  const read = await tryReadConfig(features, path, memoryLimitMb, tell, sampling);
+  const read = await tryReadConfig(features, path, memoryLimitMb, reportProgress, sampling);
   if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [], golden: null };
   const config: ReadConfig = read;
   const isMigrated = schema.level === 'ok';
-  const judged = await judgePredictors(databases, config.predictors, { isMigrated, memoryLimitMb, tell });
+  const judged = await judgePredictors(databases, config.predictors, { isMigrated, memoryLimitMb, reportProgress });
   const golden =
     request && isMigrated
-      ? await checkGolden(features, config.predictors, request, { memoryLimitMb, tell })
+      ? await checkGolden(features, config.predictors, request, { memoryLimitMb, reportProgress })
       : undefined;
   const findings = [
     schema,
@@ -79,11 +79,11 @@ async function tryReadConfig(
   features: Pool,
   path: string,
   memoryLimitMb: number,
-  tell: ReportProgress,
+  reportProgress: ReportProgress,
   sampling: SampleLimits,
 ): Promise<ReadConfig | Finding[]> {
   try {
-    return await readConfig(features, path, memoryLimitMb, tell, sampling);
+    return await readConfig(features, path, memoryLimitMb, reportProgress, sampling);
   } catch (error) {
     const problems = problemsOf(error);
     if (problems.length === 0) throw error;

@@ -41,7 +41,7 @@ export async function checkPredictor(
   predictor: CheckedPredictor,
   isMigrated: boolean,
   memoryLimitMb: number,
-  tell: ReportProgress = reportNothing,
+  reportProgress: ReportProgress = reportNothing,
 ): Promise<Finding[]> {
   const { definition, name } = predictor;
   const { columns, asOf } = definition.query;
@@ -52,18 +52,18 @@ export async function checkPredictor(
     ),
     ...predictor.padded.map(paddedFinding),
     ...describeModel(predictor, memoryLimitMb),
-    await tell(`looking for users of ${name} with two rows`, () =>
+    await reportProgress(`looking for users of ${name} with two rows`, () =>
       inTime(name, 'keys', 'whether each user has one row', () => checkKeys(features, predictor)),
     ),
     ...(isMigrated ? await checkKeyType(pool, predictor) : []),
-    await tell(`counting users of ${name} who cannot be scored`, () =>
+    await reportProgress(`counting users of ${name} who cannot be scored`, () =>
       inTime(name, 'users', 'how many there are, and whether all have their values,', () =>
         checkUsers(features, predictor),
       ),
     ),
   ];
   if (isMigrated) {
-    const plans = tell(`reading the plans of ${name}`, () =>
+    const plans = reportProgress(`reading the plans of ${name}`, () =>
       inTime(name, 'plan', 'a user to plan a read for', () => checkPlans(features, predictor)),
     );
     findings.push(

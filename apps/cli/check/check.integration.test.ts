@@ -86,13 +86,13 @@ test('a query that is too slow for a live read is told so, with what was waited 
   await place.write('tandem.config.ts', config.replace(/ age\n/, ' slow(age) as age\n'));
   const pool = createPool({ url: place.databaseUrl, max: 2, applicationName: 'check-test' });
   const steps: string[] = [];
-  const tell: ReportProgress = (step, work) => {
+  const reportProgress: ReportProgress = (step, work) => {
     steps.push(step);
     return work();
   };
   const file = join(place.folder, 'tandem.config.ts');
   const { findings } = await checkConfig({ pool, features: pool }, file, 512, {
-    tell,
+    reportProgress,
     sampling: { featuresMs: 500 },
   }).finally(() => pool.end());
   expect(findings).toContainEqual({

@@ -7,7 +7,7 @@ import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { renderOutputs, renderValue } from '../output/answer.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
-import { createStepTeller } from '../output/progress.ts';
+import { createProgressReporter } from '../output/progress.ts';
 import { duration, printable, renderFields } from '../output/text.ts';
 import type { CheckReport } from './check-config.ts';
 import type { GoldenRequest } from './judge-golden.ts';
@@ -53,9 +53,9 @@ Ends with 0: no error, perhaps warnings; 1: an error; 2: wrong usage.`,
       const { checkConfig } = await import('./check-config.ts');
       const choice = { applicationName: 'tandem-check', statementTimeoutMs: STATEMENT_TIMEOUT_MS };
       await withDatabases(findDatabaseUrls(cli), choice, async (databases) => {
-        const tell = options.json ? reportNothing : createStepTeller(cli.stderr);
+        const reportProgress = options.json ? reportNothing : createProgressReporter(cli.stderr);
         const report = await checkConfig(databases, resolve(cli.cwd, options.config), modelMemoryMb(cli), {
-          tell,
+          reportProgress,
           golden,
         });
         present(cli, options, { ...report, summary: summarise(report.findings) }, () => render(cli, report));

@@ -29,12 +29,12 @@ export async function checkGolden(
   pool: Pool,
   predictors: readonly CheckedPredictor[],
   request: GoldenRequest,
-  { memoryLimitMb, tell }: { readonly memoryLimitMb: number; readonly tell: ReportProgress },
+  { memoryLimitMb, reportProgress }: { readonly memoryLimitMb: number; readonly reportProgress: ReportProgress },
 ): Promise<GoldenJudgement> {
   const { file, key, tolerance } = request;
   const predictor = choose(predictors, request);
   const { keyType, outputs } = predictor.definition;
-  const comparison = await tell(`comparing ${predictor.name} with ${basename(file)}`, async () => {
+  const comparison = await reportProgress(`comparing ${predictor.name} with ${basename(file)}`, async () => {
     const golden = await readGolden(file, { keyType, outputs, key });
     return compareGolden(pool, predictor, golden, { tolerance, memoryLimitMb });
   });

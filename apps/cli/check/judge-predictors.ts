@@ -20,20 +20,20 @@ interface JudgementOptions {
   readonly isMigrated: boolean;
   /** Of the processes that try a model. */
   readonly memoryLimitMb: number;
-  readonly tell?: ReportProgress;
+  readonly reportProgress?: ReportProgress;
 }
 
 export async function judgePredictors(
   databases: Databases,
   predictors: readonly CheckedPredictor[],
-  { isMigrated, memoryLimitMb, tell = reportNothing }: JudgementOptions,
+  { isMigrated, memoryLimitMb, reportProgress = reportNothing }: JudgementOptions,
 ): Promise<Judgement> {
   const findings: Finding[] = [];
   const samples: Sample[] = [];
   for (const predictor of predictors) {
-    findings.push(...(await checkPredictor(databases, predictor, isMigrated, memoryLimitMb, tell)));
+    findings.push(...(await checkPredictor(databases, predictor, isMigrated, memoryLimitMb, reportProgress)));
     if (!isMigrated) continue;
-    const sample = await tell(`predicting one user of ${predictor.name}`, () =>
+    const sample = await reportProgress(`predicting one user of ${predictor.name}`, () =>
       predictSample(databases.features, predictor, memoryLimitMb),
     );
     if ('finding' in sample) findings.push(sample.finding);

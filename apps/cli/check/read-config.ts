@@ -27,13 +27,13 @@ export async function readConfig(
   features: Pool,
   path: string,
   memoryLimitMb: number,
-  tell: ReportProgress = reportNothing,
+  reportProgress: ReportProgress = reportNothing,
   sampling: SampleLimits = {},
 ): Promise<ReadConfig> {
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
   // One after the other: a trial run takes a process and its memory. A person waits for it: it has the command's priority.
-  const options = { memoryLimitMb, trial: { niceSteps: 0 }, tell, sampling };
+  const options = { memoryLimitMb, trial: { niceSteps: 0 }, reportProgress, sampling };
   for (const resolved of predictors) {
     judged.push(await judgePredictor(features, resolved, options));
   }

@@ -106,7 +106,7 @@ const PATIENCE_MS = 60_000;
 export function replayCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'replay',
-    description: 'compute a kept answer again, by its own model version on its own inputs, and compare',
+    description: 'compute the answer of an explanation again, by its own model version on its own inputs, and compare',
     detail:
       'Ends with 0 where it agrees, or its inputs are of another context; 1: it differs, or could not be computed.',
     example: 'tandem replay 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',

@@ -16,7 +16,7 @@ const STORED: KeptExplanation = {
   },
 };
 
-test('a kept answer is told as it was served, with what its model was given', () => {
+test('an explanation shows the answer as it was served, with what its model was given', () => {
   expect(renderKept(KEPT_EXPLANATION_EXAMPLE, plain)).toEqual([
     'repurchase for user 42, answered at 2026-11-24 10:50:53 UTC',
     '',

@@ -4,7 +4,7 @@ import { reportNothing } from '@tandem/admission/report-progress';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { withPool } from '../command-line/environment.ts';
-import { createStepTeller } from '../output/progress.ts';
+import { createProgressReporter } from '../output/progress.ts';
 import { count, printable, renderFields, shellWord } from '../output/text.ts';
 import type { LoadReport } from './load-csv.ts';
 
@@ -33,8 +33,8 @@ the same, it keeps its triggers, indexes and rights. Ends with 0: loaded; 1: not
       const { loadCsv } = await import('./load-csv.ts');
       await withPool(cli, { applicationName: 'tandem-load', max: 1 }, async (pool) => {
         const { key, table = null, replace = false } = options;
-        const tell = options.json ? reportNothing : createStepTeller(cli.stderr);
-        const report = await loadCsv(pool, { file: resolve(cli.cwd, file), key, table, replace }, tell);
+        const reportProgress = options.json ? reportNothing : createProgressReporter(cli.stderr);
+        const report = await loadCsv(pool, { file: resolve(cli.cwd, file), key, table, replace }, reportProgress);
         present(cli, options, report, render);
       });
     });

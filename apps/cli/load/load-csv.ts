@@ -31,13 +31,13 @@ const MOST_NAME_BYTES = 63;
 const MOST_COLUMNS = 1_600;
 
 /** Rejects with a CommandFailure that names file and line, or with `invalid_input` of the table. */
-export async function loadCsv(pool: Pool, request: LoadRequest, tell: ReportProgress): Promise<LoadReport> {
+export async function loadCsv(pool: Pool, request: LoadRequest, reportProgress: ReportProgress): Promise<LoadReport> {
   const { file, replace } = request;
   const name = request.table ?? tableNameOf(file);
-  const seen = await tell(`reading the types of ${basename(file)}`, () => readTypes(file, request.key));
+  const seen = await reportProgress(`reading the types of ${basename(file)}`, () => readTypes(file, request.key));
   const columns = seen.columns.map((facts) => described(facts, facts.name === seen.key));
   const table: LoadedTable = { name, columns, key: seen.key };
-  const outcome = await tell(`copying ${basename(file)} to ${name}`, () =>
+  const outcome = await reportProgress(`copying ${basename(file)} to ${name}`, () =>
     loadTable(pool, table, encode(file, table), { replace }).catch(async (error: unknown) => {
       throw error instanceof RowRefused ? await explainRow(error, file, table) : error;
     }),

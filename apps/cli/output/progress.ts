@@ -87,8 +87,8 @@ function percent(share: number): string {
 
 const PATIENCE_MS = 3_000;
 
-/** Returns a teller that prints a line for each step that takes more than a few seconds: what the command waits for. */
-export function createStepTeller(stderr: Output): ReportProgress {
+/** Returns a reporter that prints a line for each step that takes more than a few seconds: what the command waits for. */
+export function createProgressReporter(stderr: Output): ReportProgress {
   return async (name, work) => {
     const timer = setTimeout(() => stderr.write(`still ${name} …\n`), PATIENCE_MS);
     try {

@@ -1,5 +1,5 @@
 /** Job `load-generation`: fills Redis with a generation that it lost, or never had. */
-import { type LoadGenerationDependencies, loadGeneration } from '@tandem/prediction/runs/loadable-generation';
+import { type LoadGenerationDependencies, loadGeneration } from '@tandem/prediction/runs/online-generations';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { CheckFit } from './check-fit.ts';
 

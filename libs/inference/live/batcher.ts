@@ -4,7 +4,7 @@
  * request waits for one slice of a batch at most. Where a run of several requests fails, each is tried by itself before
  * any of them is told so: a poison user is nobody else's failure.
  *
- * No statement line: versions wait together for the same places, live ones first, and a row may leave before it is sent.
+ * No statement line: versions wait together for the same slots, live ones first, and a row may leave before it is sent.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';

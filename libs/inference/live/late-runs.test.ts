@@ -8,13 +8,13 @@ const { version } = matrixPredictor(models.loopModel(), 2);
 const ROW_MS = 10;
 const TIMEOUT_MS = 400;
 
-/** One place, whose runs take 10 ms a row of a clock that the test moves, and end when the test lets them. */
+/** One slot, whose runs take 10 ms a row of a clock that the test moves, and end when the test lets them. */
 function createWorld() {
   const clock = { now: 0 };
   const ran: number[] = [];
   let isFree = true;
   let hold: Promise<void> | undefined;
-  const place: RunSlot = {
+  const slot: RunSlot = {
     async run(_, make) {
       isFree = false;
       const rows = make()?.feeds[0]?.dims[0];
@@ -31,7 +31,7 @@ function createWorld() {
   };
   const now = () => clock.now;
   const batcher = new Batcher({
-    freeSlot: () => (isFree ? place : null),
+    freeSlot: () => (isFree ? slot : null),
     slots: 1,
     maxRunRows: { live: 8, batch: 8 },
     maxWaitingRows: { live: 100, batch: 100 },

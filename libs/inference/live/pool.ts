@@ -12,14 +12,15 @@ import {
   LIVE_QUEUE_USERS,
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
+import type { LoadOutcome } from '@tandem/prediction/rollouts/loaded-versions';
 import type { LoadShedding, ScoreRequest, Scorer } from '@tandem/prediction/scoring/scoring';
 import { within } from '@tandem/timing/within';
 import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
-import { type LoadedModel, LoadedModels } from './loaded-models.ts';
 import { createModelLoader, type InferenceLog } from './model-loader.ts';
+import { ModelLoads } from './model-loads.ts';
 import { type FinishedRun, Slot } from './slot.ts';
 
 export interface InferencePoolOptions {
@@ -72,10 +73,10 @@ interface PoolStats {
 export interface InferencePool extends Scorer, LoadShedding {
   /**
    * Loads these versions into each child and unloads those of earlier calls, each warmed up by runs on made-up
-   * users; a child that replaces another loads them first. No request waits for it (loaded-models.ts). To ask again costs
+   * users; a child that replaces another loads them first. No request waits for it (model-loads.ts). To ask again costs
    * little where nothing has changed, and tries again what failed and has rested: 1 s, doubled to a minute.
    */
-  load(versions: readonly ModelVersion[]): Promise<readonly LoadedModel[]>;
+  load(versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]>;
   /** Loads the version in every child at work, before what else waits, and in each that replaces one. Rejects with `unavailable`. */
   warmUp(version: ModelVersion): Promise<void>;
   stats(): PoolStats;
@@ -108,7 +109,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       log,
     });
   const slots = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, newSlot);
-  const models = new LoadedModels({ slots: slots.slice(0, options.preloadedProcesses), loader, process });
+  const models = new ModelLoads({ slots: slots.slice(0, options.preloadedProcesses), loader, process });
   function allWarm(): string[] {
     return [...new Set([...models.loaded(), ...warm])];
   }
@@ -182,11 +183,11 @@ function closed(): TandemError {
  * a breaker and a learned cost of its own. A candidate that hangs, crashes or is slow takes no child from the stable
  * versions, and none from another candidate. What it takes is a processor, at the niceness of all children.
  *
- * The stable versions' children hold the tried ones too, so that a promotion or a rollback waits for no load.
+ * The stable versions' children load the tried ones too, so that a promotion or a rollback waits for no load.
  */
 export interface IsolatedPools extends InferencePool {
   /** @param tried ids of the versions that a rollout tries; each gets a pool of its own for as long as it is among them */
-  load(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly LoadedModel[]>;
+  load(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
 }
 
 /** A tried version has one child until its load needs more. */
@@ -240,8 +241,8 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
   };
 }
 
-/** Whether a version's own pool does not hold it, though the main one does. */
-function isWorse(other: LoadedModel, one: LoadedModel): boolean {
+/** Whether a version's own pool has not loaded it, though the main one has. */
+function isWorse(other: LoadOutcome, one: LoadOutcome): boolean {
   return other.modelVersionId === one.modelVersionId && other.error !== null && one.error === null;
 }
 

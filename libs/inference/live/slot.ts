@@ -1,5 +1,5 @@
 /**
- * A place in the pool: one child after another. It loads models before it needs them, does one thing at a time, and
+ * A slot of the pool: one child after another. It loads models before it needs them, does one thing at a time, and
  * puts a new child in the place of one that died; one that dies without having done anything is replaced ever later.
  */
 
@@ -61,7 +61,7 @@ interface Preparation {
   readonly failed: (error: unknown) => void;
 }
 
-/** A child that is to take the place of the one at work. */
+/** A child that is to replace the one at work. */
 interface Heir {
   readonly child: InferenceProcess;
   readonly loaded: readonly string[];
@@ -80,7 +80,7 @@ export class Slot {
   #sessions: string[] = [];
   readonly #preparations: Preparation[] = [];
   #heir: Heir | null = null;
-  /** Resolves when the children that gave up this place are gone. */
+  /** Resolves when the children that left this slot are gone. */
   #leaving: Promise<unknown> = Promise.resolve();
 
   constructor(options: SlotOptions) {
@@ -128,7 +128,7 @@ export class Slot {
     return this.#state === 'cold' || this.#state === 'idle' ? Promise.resolve() : this.#queue(null);
   }
 
-  /** Gives the place to a child that holds these artifacts, after the run of the one at work, which then ends. */
+  /** Replaces the child at work, after its run, by one that has loaded these artifacts. */
   adopt(child: InferenceProcess, loaded: readonly string[]): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#heir = { child, loaded, done: resolve, failed: reject };
@@ -165,7 +165,7 @@ export class Slot {
     await Promise.all([this.#process?.ended, this.#leaving, this.#heir && abandon(this.#heir)]);
   }
 
-  /** What the child before it was still to load is loaded into the heir, where that does not hold it. */
+  /** Loads into the heir what the child before it was still to load, unless the heir has loaded it. */
   #succeed({ child, loaded, done }: Heir): void {
     this.#heir = null;
     if (this.#restart) clearTimeout(this.#restart);

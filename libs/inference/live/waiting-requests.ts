@@ -182,7 +182,7 @@ export function late(timeoutMs: number | null): TandemError {
 
 /**
  * The error of a request that there is no room for, or that would come too late.
- * @param room for how many of the request's rows there is a place
+ * @param room how many of the request's rows may still wait
  */
 function overloaded(waiting: number, refused: readonly number[], room: number): TandemError {
   const text = 'too many users wait for the model';

@@ -103,8 +103,8 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
 
   it('holds up the versions of a rollout, says why, and is tried again', async () => {
     const { load } = open({ startLimit: cpuLimit(10_000, 500) });
-    const [held] = await withSlowChildren(0, () => load([version]));
-    expect(held?.error).toMatch(/got [\d.]+ s of CPU in [\d.]+ s: the machine is busy/);
+    const [outcome] = await withSlowChildren(0, () => load([version]));
+    expect(outcome?.error).toMatch(/got [\d.]+ s of CPU in [\d.]+ s: the machine is busy/);
     await pool?.close(0);
     expect(await open().load([version])).toEqual([{ modelVersionId: version.id, error: null }]);
   });

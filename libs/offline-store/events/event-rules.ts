@@ -9,7 +9,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureKind, ModelDefinition } from '@tandem/freshness/predictor';
 import type pg from 'pg';
 import { type Db, limitStatements, query, sqlState, transaction } from '../sql/database.ts';
-import { changeRows, now, statements } from '../sql/statements.ts';
+import { changeRows, databaseNow, statements } from '../sql/statements.ts';
 
 /** As in migrations/0004, where the trigger takes it. */
 const LOCK = '1413567556, 1163284052';
@@ -64,7 +64,7 @@ export async function lockEventRules(db: Db): Promise<void> {
     throw sqlState(error) === '55P03' ? new EventsUnderWay(error) : error;
   });
   await limit(before?.limit ?? '0');
-  await changeRows(db, statements.updateTable('tandem.event_rules').set({ changed_at: now() }));
+  await changeRows(db, statements.updateTable('tandem.event_rules').set({ changed_at: databaseNow() }));
 }
 
 /**

@@ -19,7 +19,7 @@ import { readUsers } from '../features/features.ts';
 import { numberedVersion } from '../models/model-versions.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { type Db, execute, query } from '../sql/database.ts';
-import { first, now, run, statements } from '../sql/statements.ts';
+import { databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
 /** Kept of each predictor at most: the oldest beyond go first. */
 const MOST_KEPT = 100_000;
@@ -89,7 +89,7 @@ function shown() {
   return statements
     .selectFrom('tandem.kept_explanations')
     .select(['id', 'number', 'model_version_id as modelVersionId', 'at', 'keep_until as keepUntil', 'answer', 'inputs'])
-    .where('keep_until', '>', now());
+    .where('keep_until', '>', databaseNow());
 }
 
 /** A row that an older release wrote has no last version that concerns the predictor. */
@@ -98,7 +98,7 @@ function keptOf(row: InferResult<ReturnType<typeof shown>>[number]): KeptExplana
 }
 
 async function find(db: Db, id: string): Promise<KeptExplanation | undefined> {
-  const found = await first(db, shown().where('id', '=', id));
+  const found = await fetchFirst(db, shown().where('id', '=', id));
   return found && keptOf(found);
 }
 
@@ -107,7 +107,7 @@ async function list(db: Db, { predictor, userId, limit, before }: ExplanationQue
   if (predictor !== undefined) page = page.where('predictor', '=', predictor);
   if (userId !== undefined) page = page.where('user_id', '=', userId);
   if (before !== undefined) page = page.where('number', '<', before);
-  return (await run(db, page)).map(keptOf);
+  return (await fetchRows(db, page)).map(keptOf);
 }
 
 /** Of erased users, up to their tombstones; how many went. */
@@ -178,7 +178,7 @@ export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource
 }
 
 async function findByNumber(pool: pg.Pool, predictor: string, number: number): Promise<ModelVersion> {
-  const row = await first(pool, numberedVersion(predictor, number).select('id'));
+  const row = await fetchFirst(pool, numberedVersion(predictor, number).select('id'));
   if (!row) throw new Error(`predictor ${predictor} has no model version ${number}`);
   return findModelVersion(pool, row.id);
 }

@@ -7,12 +7,12 @@ import type pg from 'pg';
 import { deleteShadowMovers } from '../rollouts/shadow.ts';
 import { type Db, execute, transaction } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
-import { changeRows, first, run, statements } from '../sql/statements.ts';
+import { changeRows, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 import { deleteMovers } from './generation-reports.ts';
 
 /** In all published generations, each by itself, and in the reports of them and of shadows; how many predictions went. */
 export async function deletePredictionsOf(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
-  const published = await run(pool, publishedGenerations());
+  const published = await fetchRows(pool, publishedGenerations());
   await deleteMovers(pool, numbers);
   await deleteShadowMovers(pool, numbers);
   let deleted = 0;
@@ -29,7 +29,7 @@ function publishedGenerations() {
  * drops one does: its partition is there for as long as that is locked.
  */
 async function deleteCounted(db: Db, id: string, numbers: readonly number[]): Promise<number> {
-  if (!(await first(db, publishedGenerations().where('id', '=', id).forNoKeyUpdate()))) return 0;
+  if (!(await fetchFirst(db, publishedGenerations().where('id', '=', id).forNoKeyUpdate()))) return 0;
   const gone = await deleteFrom(db, id, numbers);
   if (gone > 0) {
     const users = sql<number>`greatest(0, users - ${gone})`;

@@ -61,7 +61,7 @@ interface Task {
 
 /** The generation of the arm that serves the run's model version, else of the stable arm; null where neither has one. */
 async function findTask(db: Db, { predictor, modelVersionId }: Run): Promise<Task | null> {
-  const rows = await query<Omit<Task['against'], never> & PolicyParts>(db, {
+  const rows = await query<Task['against'] & PolicyParts>(db, {
     text: `select g.id, g.number, g.users, g.model_version_id as "modelVersionId",
         p.policy -> 'decision' as decision, p.policy -> 'segments' as segments, p.policy -> 'publish' as publish
       from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.predictors p on p.name = a.predictor

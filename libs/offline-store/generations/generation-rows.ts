@@ -4,7 +4,7 @@ import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { type Db, epochMs, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
-import { first, statements } from '../sql/statements.ts';
+import { fetchFirst, statements } from '../sql/statements.ts';
 
 const COLUMNS = `
   g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
@@ -15,20 +15,21 @@ const COLUMNS = `
 
 const SELECT = `select ${COLUMNS} from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id`;
 
-type Row = Generation;
-
 export async function findGeneration(db: Db, id: string): Promise<Generation | undefined> {
-  return (await query<Row>(db, { text: `${SELECT} where g.id = $1`, values: [id] }))[0];
+  return (await query<Generation>(db, { text: `${SELECT} where g.id = $1`, values: [id] }))[0];
 }
 
 /** Of one predictor, newest first. */
 export async function listGenerations(db: Db, predictor: string): Promise<readonly Generation[]> {
-  return query<Row>(db, { text: `${SELECT} where g.predictor = $1 order by g.number desc`, values: [predictor] });
+  return query<Generation>(db, {
+    text: `${SELECT} where g.predictor = $1 order by g.number desc`,
+    values: [predictor],
+  });
 }
 
 /** Those that the arm of an active predictor points at. */
 export async function listInForce(db: Db): Promise<readonly Generation[]> {
-  return query<Row>(db, {
+  return query<Generation>(db, {
     text: `${SELECT} join tandem.arms a on a.generation_id = g.id join tandem.predictors p on p.name = a.predictor and p.active
       order by g.predictor`,
   });
@@ -81,7 +82,7 @@ export async function findScoredUser(db: Db, modelVersionId: string): Promise<st
     .selectFrom('tandem.arms')
     .select('generation_id')
     .where('model_version_id', '=', modelVersionId);
-  const arm = await first(db, arms.where('generation_id', 'is not', null).limit(1));
+  const arm = await fetchFirst(db, arms.where('generation_id', 'is not', null).limit(1));
   if (!arm?.generation_id) return undefined;
   const text = `select user_id as "userId" from ${partitionOf(arm.generation_id)} limit 1`;
   return (await query<{ userId: string }>(db, { text }))[0]?.userId;

@@ -10,7 +10,7 @@ import type pg from 'pg';
 import { copyOut } from '../sql/copy.ts';
 import { type Db, query, transaction, withClient } from '../sql/database.ts';
 import type { Database } from '../sql/database-schema.ts';
-import { changeRows, first, now, run, statements } from '../sql/statements.ts';
+import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
 export const ARTIFACT_HASH = /^[0-9a-f]{64}$/;
 
@@ -37,7 +37,7 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
   return {
     async sizeOf(hash) {
       const artifact = statements.selectFrom('tandem.artifacts').select('size').where('hash', '=', hash);
-      return (await first(pool, artifact))?.size ?? null;
+      return (await fetchFirst(pool, artifact))?.size ?? null;
     },
     async put(hash, bytes) {
       if ((await hashInSlices(bytes)) !== hash)
@@ -78,7 +78,7 @@ async function dropUnused(pool: pg.Pool): Promise<void> {
 
 async function findArtifact(pool: pg.Pool, hash: string, bucket: Bucket | null): Promise<Buffer> {
   const artifact = statements.selectFrom('tandem.artifacts').select(['size', 'location']).where('hash', '=', hash);
-  const row = await first(pool, artifact);
+  const row = await fetchFirst(pool, artifact);
   const remedy = 'push or adopt it again where the file is whole: tandem model push, tandem up';
   if (!row) throw notItself(hash, 'is missing', remedy);
   if (row.location !== null && bucket === null) {
@@ -179,7 +179,7 @@ export async function keepPart(pool: pg.Pool, { hash, firstByte, total, bytes }:
       .onConflict((row) =>
         row
           .columns(['hash', 'first_byte'])
-          .doUpdateSet(({ ref }) => ({ bytes: ref('excluded.bytes'), uploaded_at: now() })),
+          .doUpdateSet(({ ref }) => ({ bytes: ref('excluded.bytes'), uploaded_at: databaseNow() })),
       );
     await changeRows(db, put);
     return receivedBytes(db, hash);
@@ -189,7 +189,7 @@ export async function keepPart(pool: pg.Pool, { hash, firstByte, total, bytes }:
 /** How much of the file is there without a gap from its beginning; 0: nothing. */
 export async function receivedBytes(db: Db, hash: string): Promise<number> {
   const parts = placesOf(hash).select((eb) => eb.fn<number>('octet_length', ['bytes']).as('length'));
-  return (await run(db, parts)).reduce(
+  return (await fetchRows(db, parts)).reduce(
     (received, { firstByte, length }) => (firstByte <= received ? Math.max(received, firstByte + length) : received),
     0,
   );
@@ -198,12 +198,12 @@ export async function receivedBytes(db: Db, hash: string): Promise<number> {
 /** The file of all its parts, one part at a time; they stay until `dropParts`. */
 export async function joinParts(pool: pg.Pool, hash: string, total: number): Promise<Buffer> {
   const file = Buffer.alloc(total);
-  for (const { firstByte } of await run(pool, placesOf(hash))) {
+  for (const { firstByte } of await fetchRows(pool, placesOf(hash))) {
     const part = statements
       .selectFrom('tandem.artifact_parts')
       .select('bytes')
       .where(({ and }) => and({ hash, first_byte: firstByte }));
-    (await first(pool, part))?.bytes.copy(file, firstByte);
+    (await fetchFirst(pool, part))?.bytes.copy(file, firstByte);
   }
   return file;
 }

@@ -7,7 +7,7 @@ import type { Registry } from '@tandem/freshness/reader';
 import type pg from 'pg';
 import { REVISION_SQL } from '../certificate/certificate-statement.ts';
 import { type Db, query } from '../sql/database.ts';
-import { first, statements } from '../sql/statements.ts';
+import { fetchFirst, statements } from '../sql/statements.ts';
 import { type ArtifactStore, createArtifactStore } from './artifacts.ts';
 
 export interface StoredRegistry extends Registry {
@@ -129,7 +129,7 @@ async function loadPredictors(db: Db, withinMs: number | undefined) {
 
 export async function findModelVersion(db: Db, id: string): Promise<ModelVersion> {
   const version = statements.selectFrom('tandem.model_versions').select(['number', 'definition']).where('id', '=', id);
-  const row = await first(db, version);
+  const row = await fetchFirst(db, version);
   if (!row) throw new Error(`there is no model version ${id}`);
   return Object.freeze({ ...row.definition, id, number: row.number });
 }

@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { changeRows, first, now, statements } from '../sql/statements.ts';
+import { changeRows, databaseNow, fetchFirst, statements } from '../sql/statements.ts';
 import { numberedVersion } from './model-versions.ts';
 
 /** Those of arms: what is served, and what a rollout tries. */
@@ -37,7 +37,7 @@ export function moveLabel(pool: pg.Pool, move: LabelMove): Promise<MovedLabel> {
 /** The same inside a transaction, for a label that `assertLabel` has let through. */
 export async function putLabel(db: Db, { predictor, label, number, actor }: LabelMove): Promise<MovedLabel> {
   const named = numberedVersion(predictor, number).select((eb) => ['id', eb('parity', 'is not', null).as('verified')]);
-  const version = await first(db, named);
+  const version = await fetchFirst(db, named);
   if (!version) throw unknownVersion(predictor, number);
   if (!version.verified) throw unverified(predictor, number);
   // Two who move one label do it one after the other, and each audit row says from where.
@@ -50,13 +50,13 @@ export async function putLabel(db: Db, { predictor, label, number, actor }: Labe
     .innerJoin('tandem.model_versions as m', 'm.id', 'l.model_version_id')
     .select('m.number')
     .where(({ and }) => and({ 'l.predictor': predictor, 'l.label': label }));
-  const moved = { from: (await first(db, labelled))?.number ?? null, to: number };
+  const moved = { from: (await fetchFirst(db, labelled))?.number ?? null, to: number };
   if (moved.from === number) return moved;
   const put = { model_version_id: version.id, actor };
   const labels = statements
     .insertInto('tandem.version_labels')
     .values({ predictor, label, ...put })
-    .onConflict((row) => row.columns(['predictor', 'label']).doUpdateSet({ ...put, moved_at: now() }));
+    .onConflict((row) => row.columns(['predictor', 'label']).doUpdateSet({ ...put, moved_at: databaseNow() }));
   await changeRows(db, labels);
   await insertAudit(db, { actor, action: 'move_label', predictor, detail: { label, ...moved } });
   return moved;
@@ -116,7 +116,7 @@ export function archiveVersion(pool: pg.Pool, { predictor, number, archived, act
     if (version.archived === archived) return;
     if (archived && version.arms.length > 0) throw inUse(predictor, number, version.arms);
     const row = statements.updateTable('tandem.model_versions').where('id', '=', version.id);
-    await changeRows(db, row.set({ archived_at: archived ? now() : null }));
+    await changeRows(db, row.set({ archived_at: archived ? databaseNow() : null }));
     const action = archived ? 'archive_version' : 'unarchive_version';
     await insertAudit(db, { actor, action, predictor, detail: { modelVersionId: version.id, modelNumber: number } });
   });
@@ -129,7 +129,7 @@ export async function refuseArchived(
   field: string,
 ): Promise<void> {
   const archived = numberedVersion(predictor, number).where('archived_at', 'is not', null);
-  if (await first(db, archived)) throw archivedVersion(predictor, number, field);
+  if (await fetchFirst(db, archived)) throw archivedVersion(predictor, number, field);
 }
 
 function archivedVersion(predictor: string, number: number, field: string): TandemError {

@@ -5,9 +5,8 @@
 import { STABLE } from '@tandem/freshness/rollout';
 import type { InferResult } from 'kysely';
 import { type Db, query } from '../sql/database.ts';
-import { changeRows, first, statements } from '../sql/statements.ts';
+import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
 
-/** An arm with the number of its generation. */
 function armsOf(predictor: string) {
   return statements
     .selectFrom('tandem.arms as a')
@@ -17,19 +16,20 @@ function armsOf(predictor: string) {
     .where('a.predictor', '=', predictor);
 }
 
-export type Arm = InferResult<ReturnType<typeof armsOf>>[number];
+/** An arm of a predictor; `generationNumber` is for people, null without a generation. */
+export type Arm = Readonly<InferResult<ReturnType<typeof armsOf>>[number]>;
 
 /** SQL: whether a rollout `r` is a canary that skips its steps. */
 const AT_ONCE = `coalesce((r.plan ->> 'atOnce')::boolean, false)`;
 
 /** An arm by name. */
 export function findArm(db: Db, predictor: string, name: string = STABLE): Promise<Arm | undefined> {
-  return first(db, armsOf(predictor).where('a.name', '=', name));
+  return fetchFirst(db, armsOf(predictor).where('a.name', '=', name));
 }
 
 /** The arm that serves a model version: of those of a predictor no two serve the same. */
 export function findArmOfVersion(db: Db, predictor: string, modelVersionId: string): Promise<Arm | undefined> {
-  return first(db, armsOf(predictor).where('a.model_version_id', '=', modelVersionId));
+  return fetchFirst(db, armsOf(predictor).where('a.model_version_id', '=', modelVersionId));
 }
 
 /** A predictor's first arm. */
@@ -132,7 +132,7 @@ export async function makeStable(
     .select(['model_version_id as modelVersionId', 'generation_id as generationId'])
     .select(['overlay_floor', 'expires_from'])
     .where(({ and }) => and({ rollout_id: id, name }));
-  const arm = await first(db, named);
+  const arm = await fetchFirst(db, named);
   if (!arm) throw new Error(`rollout ${id} has no arm ${name}`);
   await removeArms(db, id);
   await moveArm(db, predictor, { ...arm, raiseFloor: false, restartExpiry: false });

@@ -18,7 +18,7 @@ import { refuseArchived } from '../models/version-labels.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, query } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { first, statements } from '../sql/statements.ts';
+import { fetchFirst, statements } from '../sql/statements.ts';
 import { findArm, insertArm, nextFloor } from './arms.ts';
 import { refuseUnderRollout, requireRollout } from './rollout-rows.ts';
 
@@ -99,7 +99,7 @@ function findVersion(db: Db, predictor: string, number: number) {
     const history = selectFrom('tandem.stable_history').whereRef('model_version_id', '=', 'tandem.model_versions.id');
     return ['id', exists(history).$castTo<boolean>().as('wasStable')];
   });
-  return first(db, version);
+  return fetchFirst(db, version);
 }
 
 function refuseNeverStable(arms: readonly ArmVersion[]): void {
@@ -136,7 +136,7 @@ async function lockRules(db: Db, predictor: string, arms: readonly ArmVersion[])
     await lockEventRules(db);
     // Where a generation is kept its features were events' all along: this is for one that outlived its version's time.
     const generations = statements.selectFrom('tandem.generations').where('model_version_id', '=', modelVersionId);
-    if (await first(db, generations.where('state', '=', 'published').limit(1))) await touchEveryone(db, predictor);
+    if (await fetchFirst(db, generations.where('state', '=', 'published').limit(1))) await touchEveryone(db, predictor);
   }
 }
 

@@ -2,7 +2,7 @@
 import type { ExposedUsers, Exposure, ExposureStore } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
-import { run, statements } from '../sql/statements.ts';
+import { fetchRows, statements } from '../sql/statements.ts';
 
 export function createExposureStore(pool: pg.Pool): ExposureStore {
   return { put: (exposures, now) => putExposures(pool, exposures, now) };
@@ -45,7 +45,7 @@ export async function countExposed(db: Db, rolloutId: string, step: number): Pro
     .selectFrom('tandem.exposures')
     .select(['arm', 'source', statements.fn.countAll<number>().as('users')])
     .where(({ and }) => and({ rollout_id: rolloutId, step }));
-  return run(db, exposed.groupBy(['arm', 'source']).orderBy('arm').orderBy('source'));
+  return fetchRows(db, exposed.groupBy(['arm', 'source']).orderBy('arm').orderBy('source'));
 }
 
 /** In all steps, each user once an arm. No part of a step's figures: of a million users it takes a second or two. */

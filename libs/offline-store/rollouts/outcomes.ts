@@ -15,7 +15,7 @@ import type {
 import type pg from 'pg';
 import { asRefusal } from '../events/refusal.ts';
 import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
-import { first, statements } from '../sql/statements.ts';
+import { fetchFirst, statements } from '../sql/statements.ts';
 
 interface OutcomeStoreOptions {
   /** Milliseconds after which senders are told `unavailable`; else the pool's own limits count. */
@@ -154,7 +154,7 @@ export async function findOutcomeStatistics(
 
 async function findStep(db: Db, rolloutId: string): Promise<number> {
   const rollout = statements.selectFrom('tandem.rollouts').select('step').where('id', '=', rolloutId);
-  return (await first(db, rollout))?.step ?? 0;
+  return (await fetchFirst(db, rollout))?.step ?? 0;
 }
 
 function armOutcomes(metric: OutcomeMetric | undefined, row: JoinedRow): readonly ArmOutcomes[] {

@@ -3,7 +3,7 @@ import type { RolloutCheck, RolloutChecks } from '@tandem/prediction/rollouts/an
 import { analysisOf, type StepRecord } from '@tandem/prediction/rollouts/rollout-figures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
-import { changeRows, run, statements } from '../sql/statements.ts';
+import { changeRows, fetchRows, statements } from '../sql/statements.ts';
 import { findStepFigures } from './arm-counts.ts';
 import { findOutcomeStatistics } from './outcomes.ts';
 import { requireRollout } from './rollout-rows.ts';
@@ -60,7 +60,7 @@ export interface KeptCheck extends RolloutCheck {
 /** Newest first. */
 export async function listChecks(db: Db, rolloutId: string, limit: number): Promise<readonly KeptCheck[]> {
   const checks = checksOf(rolloutId).select(['at', 'step', 'verdict', 'applied', 'figures as judgement']);
-  return run(db, checks.limit(limit));
+  return fetchRows(db, checks.limit(limit));
 }
 
 function checksOf(rolloutId: string) {

@@ -3,7 +3,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
 import type { ActiveRollout } from '@tandem/prediction/rollouts/rollout-store';
 import { type Db, query } from '../sql/database.ts';
-import { first, statements } from '../sql/statements.ts';
+import { fetchFirst, statements } from '../sql/statements.ts';
 
 const ACTIVE = `('preparing', 'running', 'held')`;
 
@@ -73,7 +73,7 @@ export async function refuseUnderRollout(db: Db, predictor: string): Promise<voi
     .selectFrom('tandem.rollouts')
     .select(['number', 'state'])
     .where('predictor', '=', predictor);
-  const active = await first(db, rollouts.where('state', 'in', ['preparing', 'running', 'held']));
+  const active = await fetchFirst(db, rollouts.where('state', 'in', ['preparing', 'running', 'held']));
   if (!active) return;
   throw new TandemError(
     'rollout_conflict',

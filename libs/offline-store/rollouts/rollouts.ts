@@ -12,7 +12,7 @@ import { setEventFeatures } from '../events/event-rules.ts';
 import { type AuditAction, insertAudit } from '../sql/audit.ts';
 import { type Db, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { changeRows, first, now, run, statements } from '../sql/statements.ts';
+import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 import { giveUsers, makeStable, removeArms } from './arms.ts';
 import { createRollout } from './create-rollout.ts';
 import { findRollout, listActive, listRollouts, requireRollout } from './rollout-rows.ts';
@@ -116,7 +116,7 @@ async function goToStep(db: Db, rollout: Rollout, step: number): Promise<boolean
 }
 
 async function setStep(db: Db, { id }: Rollout, step: number): Promise<boolean> {
-  await changeRows(db, rolloutOf(id).set({ state: 'running', step, step_started_at: now() }));
+  await changeRows(db, rolloutOf(id).set({ state: 'running', step, step_started_at: databaseNow() }));
   return true;
 }
 
@@ -165,7 +165,10 @@ async function end(db: Db, rollout: Rollout): Promise<boolean> {
 }
 
 async function conclude(db: Db, rollout: Rollout, state: 'promoted' | 'aborted' | 'ended'): Promise<boolean> {
-  await changeRows(db, rolloutOf(rollout.id).set({ state, ended_at: now(), last_arms: JSON.stringify(rollout.arms) }));
+  await changeRows(
+    db,
+    rolloutOf(rollout.id).set({ state, ended_at: databaseNow(), last_arms: JSON.stringify(rollout.arms) }),
+  );
   await changeRows(db, statements.deleteFrom('tandem.arm_overrides').where('rollout_id', '=', rollout.id));
   await setEventFeatures(db, rollout.predictor);
   return true;
@@ -198,7 +201,7 @@ interface Override {
 
 async function listOverrides(db: Db, rolloutId: string): Promise<readonly ArmOverride[]> {
   const overrides = statements.selectFrom('tandem.arm_overrides').select(['user_id as userId', 'arm']);
-  return run(db, overrides.where('rollout_id', '=', rolloutId).orderBy('user_id'));
+  return fetchRows(db, overrides.where('rollout_id', '=', rolloutId).orderBy('user_id'));
 }
 
 async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override): Promise<void> {
@@ -243,7 +246,7 @@ async function refuseErased(db: Db, userId: string): Promise<void> {
     .where('user_id', '=', userId)
     .where('deleted_version', '>', 0)
     .whereRef('version', '=', 'deleted_version');
-  if (await first(db, erased)) throw notFound(userId);
+  if (await fetchFirst(db, erased)) throw notFound(userId);
 }
 
 async function write(db: Db, id: string, userId: string, arm: string | null): Promise<void> {
@@ -257,7 +260,7 @@ async function write(db: Db, id: string, userId: string, arm: string | null): Pr
     .select(({ fn }) => fn.countAll<number>().as('count'))
     .where('rollout_id', '=', id)
     .where('user_id', '<>', userId);
-  if (((await first(db, others))?.count ?? 0) >= MAX_OVERRIDES) {
+  if (((await fetchFirst(db, others))?.count ?? 0) >= MAX_OVERRIDES) {
     throw new TandemError('invalid_input', `At most ${MAX_OVERRIDES} users can be put into arms by hand.`, {
       field: 'userId',
       remedy: 'leave some to their buckets again',

@@ -11,7 +11,7 @@ import {
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, epochMs, execute, query, transaction } from '../sql/database.ts';
-import { first, run, statements } from '../sql/statements.ts';
+import { fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
 export function createShadowStore(pool: pg.Pool): ShadowStore {
   return { keep: (sums) => transaction(pool, (db) => keepSums(db, sums)) };
@@ -21,7 +21,7 @@ export function createShadowStore(pool: pg.Pool): ShadowStore {
 async function keepSums(db: Db, sums: ShadowSums): Promise<number> {
   const { rolloutId, processId, rows, movers } = sums;
   const rollout = statements.selectFrom('tandem.rollouts').where('id', '=', rolloutId).forNoKeyUpdate();
-  if (!(await first(db, rollout))) return Number.POSITIVE_INFINITY;
+  if (!(await fetchFirst(db, rollout))) return Number.POSITIVE_INFINITY;
   await query(db, {
     text: `insert into tandem.shadow_counts (rollout_id, segment, process_id, counts)
       select $1, r.segment, $2, r.counts from unnest($3::text[], $4::jsonb[]) as r(segment, counts)
@@ -94,7 +94,7 @@ export interface KeptShadow {
 /** Undefined where there is no such rollout; `not a shadow`: there is one of another kind. */
 export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow | 'not a shadow' | undefined> {
   const rollouts = statements.selectFrom('tandem.rollouts').select(['predictor', 'state', 'plan']);
-  const rollout = await first(db, rollouts.where('id', '=', rolloutId));
+  const rollout = await fetchFirst(db, rollouts.where('id', '=', rolloutId));
   if (!rollout) return undefined;
   const { predictor, state, plan } = rollout;
   if (plan.kind !== 'shadow') return 'not a shadow';
@@ -102,7 +102,7 @@ export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow 
     .selectFrom('tandem.shadow_counts')
     .select(['segment', 'process_id as processId', 'counts', 'updated_at as updatedAt'])
     .where('rollout_id', '=', rolloutId);
-  const rows = await run(db, sums.orderBy('updated_at', 'desc'));
+  const rows = await fetchRows(db, sums.orderBy('updated_at', 'desc'));
   const movers = await query<ShadowMover>(db, {
     text: `select user_id as "userId", served, candidate, context_version as "contextVersion",
         ${epochMs('computed_at')} as "computedAt"

@@ -6,7 +6,7 @@ import type { KeyRange } from '@tandem/prediction/scoring/feature-source';
 import { sql } from 'kysely';
 import type pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
-import { changeRows, first, fromNow, statements } from '../sql/statements.ts';
+import { changeRows, fetchFirst, fromNow, statements } from '../sql/statements.ts';
 import { restartRun } from './restart-run.ts';
 import { leaseOver, lockRun, MAX_CLAIMS, setRunState } from './run-rows.ts';
 
@@ -135,7 +135,7 @@ export async function giveBackChunk(
       .where(({ and }) => and({ run_id: runId, no, fence, state: 'claimed' }))
       .returning('state')
       .$narrowType<{ state: 'waiting' | 'failed' }>();
-    const state = (await first(db, given))?.state;
+    const state = (await fetchFirst(db, given))?.state;
     if (state === undefined) return 'fence_lost';
     if (state === 'failed') await failRunOfLast(db, runId, no, error);
     return state;

@@ -17,7 +17,7 @@ import { asRelation } from '../features/feature-statement.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { createPartition } from '../sql/partition.ts';
-import { changeRows, first, statements } from '../sql/statements.ts';
+import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
 import { findBoundaries } from './key-boundaries.ts';
 import { findUnfinishedAll, freeStep, isSecondAll, requireRun } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -52,7 +52,7 @@ export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSig
 /** Read before any features: what the run makes holds every bulk change up to this version. */
 async function findSourceVersion(db: Db, predictor: string): Promise<number> {
   const source = statements.selectFrom('tandem.source_versions').select('version').where('predictor', '=', predictor);
-  return (await first(db, source))?.version ?? 0;
+  return (await fetchFirst(db, source))?.version ?? 0;
 }
 
 interface Plan {
@@ -254,7 +254,7 @@ function findServedGeneration(db: Db, run: Run) {
     .innerJoin('tandem.runs as r', 'r.id', 'g.run_id')
     .select(['g.id', 'g.users', 'r.source_version as sourceVersion'])
     .where(({ and }) => and({ 'a.predictor': run.predictor, 'a.model_version_id': run.modelVersionId }));
-  return first(db, served);
+  return fetchFirst(db, served);
 }
 
 /**

@@ -28,7 +28,7 @@ import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 import { assertPastProven } from '../sql/history-marks.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { currentHistory, first, statements } from '../sql/statements.ts';
+import { currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 import { restartRun } from './restart-run.ts';
 import { lockRun, requireRun, setRunState } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -252,10 +252,10 @@ async function findHeld(db: Db, { predictor, generation }: Approval) {
     .leftJoin('tandem.generation_reports as r', 'r.generation_id', 'g.id')
     .select(['g.id', 'g.run_id as runId', 'r.verdict', currentHistory().as('history')])
     .where(({ and }) => and({ 'g.predictor': predictor, 'g.number': generation }));
-  const found = await first(db, held);
+  const found = await fetchFirst(db, held);
   if (found) return found;
   const known = statements.selectFrom('tandem.predictors').where('name', '=', predictor);
-  if (!(await first(db, known))) throw unknownPredictor(predictor);
+  if (!(await fetchFirst(db, known))) throw unknownPredictor(predictor);
   throw new TandemError('unknown_generation', `${predictor} has no generation ${generation}.`, {
     field: 'generation',
     remedy: 'tandem generation list, or GET /v1/predictors/{predictor}/generations, lists them',

@@ -11,7 +11,7 @@ import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { createPartition, dropPartition } from '../sql/partition.ts';
-import { changeRows, currentHistory, first, statements } from '../sql/statements.ts';
+import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 import { freeStep, lockChunks } from './run-rows.ts';
 
 /**
@@ -65,11 +65,11 @@ async function replaceGeneration(db: Db, runId: string): Promise<void> {
     .deleteFrom('tandem.generations')
     .where('run_id', '=', runId)
     .returning(['id', 'predictor', 'number', 'model_version_id', 'buckets']);
-  const old = await first(db, generation);
+  const old = await fetchFirst(db, generation);
   if (!old) return;
   const { id, ...kept } = old;
   const again = { ...kept, run_id: runId, history: currentHistory() };
-  const made = await first(db, statements.insertInto('tandem.generations').values(again).returning('id'));
+  const made = await fetchFirst(db, statements.insertInto('tandem.generations').values(again).returning('id'));
   await dropPartition(db, id);
   await createPartition(db, made?.id ?? '');
 }

@@ -3,7 +3,7 @@ import { unknownRun } from '@tandem/freshness/errors';
 import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
-import { first, run, statements } from '../sql/statements.ts';
+import { fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
 const COLUMNS = `
   r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
@@ -62,12 +62,12 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
  */
 export async function lockChunks(db: Db, runId: string): Promise<void> {
   if (!UUID.test(runId)) return;
-  await run(db, statements.selectFrom('tandem.chunks').where('run_id', '=', runId).orderBy('no').forUpdate());
+  await fetchRows(db, statements.selectFrom('tandem.chunks').where('run_id', '=', runId).orderBy('no').forUpdate());
 }
 
 /** As `requireRun`, with the run's row locked until the transaction ends; after `lockChunks`, where they are changed. */
 export async function lockRun(db: Db, id: string): Promise<Run> {
-  if (UUID.test(id)) await run(db, statements.selectFrom('tandem.runs').where('id', '=', id).forUpdate());
+  if (UUID.test(id)) await fetchRows(db, statements.selectFrom('tandem.runs').where('id', '=', id).forUpdate());
   return requireRun(db, id);
 }
 
@@ -109,7 +109,7 @@ export async function findUnfinishedAll(
     .where('state', 'in', ['planned', 'running', 'publishing'])
     .where('id', 'is distinct from', except)
     .limit(1);
-  return (await first(db, unfinished))?.id;
+  return (await fetchFirst(db, unfinished))?.id;
 }
 
 /** Whether a statement was refused because another unfinished run scores everybody by the same model version. */
@@ -119,7 +119,7 @@ export function isSecondAll(error: unknown): boolean {
 
 export async function listFailures(db: Db, runId: string, limit: number): Promise<readonly RunFailure[]> {
   const failures = statements.selectFrom('tandem.run_failures').select(['user_id as userId', 'reason']);
-  return run(db, failures.where('run_id', '=', runId).orderBy('user_id').limit(limit));
+  return fetchRows(db, failures.where('run_id', '=', runId).orderBy('user_id').limit(limit));
 }
 
 /** Sets a run's state, and ends the step that a worker has claimed; a finished run gets its time, and its sums. */

@@ -2,7 +2,7 @@
 import type { ClaimedStep, DeadStep, RunStep } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
-import { changeRows, first, fromNow, statements } from '../sql/statements.ts';
+import { changeRows, fetchFirst, fromNow, statements } from '../sql/statements.ts';
 import { startPublishing } from './chunks.ts';
 import { freeStep, leaseOver, MAX_CLAIMS, setRunState } from './run-rows.ts';
 
@@ -81,7 +81,7 @@ export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Pro
   const claimed = statements
     .selectFrom('tandem.runs')
     .where(({ and }) => and({ id: runId, step, step_fence: fence, state: STATES[step] }));
-  return (await first(db, claimed.forUpdate())) !== undefined;
+  return (await fetchFirst(db, claimed.forUpdate())) !== undefined;
 }
 
 /** Frees a step at once, as if it had not been claimed; does nothing where the fence is lost. */

@@ -7,7 +7,7 @@ import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/run
 import type pg from 'pg';
 import { type Arm, findArm } from '../rollouts/arms.ts';
 import { type Db, transaction } from '../sql/database.ts';
-import { changeRows, currentHistory, first, statements } from '../sql/statements.ts';
+import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 import { findUnfinishedAll, isSecondAll, lockChunks, lockRun, requireRun, setRunState } from './run-rows.ts';
 
 export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
@@ -32,16 +32,16 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
       await refuseSecondAll(db, { predictor: run.predictor, modelVersionId: arm.modelVersionId }, null);
     }
     const row = {
-      ...{
-        predictor: run.predictor,
-        scope: run.scope.kind,
-        user_ids: userIds,
-        reason: run.reason,
-        schedule_slot: slot,
-      },
-      ...{ history: currentHistory(), model_version_id: arm.modelVersionId, overlay_floor: arm.overlayFloor },
+      predictor: run.predictor,
+      scope: run.scope.kind,
+      user_ids: userIds,
+      reason: run.reason,
+      schedule_slot: slot,
+      history: currentHistory(),
+      model_version_id: arm.modelVersionId,
+      overlay_floor: arm.overlayFloor,
     };
-    const inserted = await first(db, statements.insertInto('tandem.runs').values(row).returning('id'));
+    const inserted = await fetchFirst(db, statements.insertInto('tandem.runs').values(row).returning('id'));
     if (slot !== null && arm.name === STABLE) await keepSlot(db, run.predictor, slot);
     return { run: await requireRun(db, inserted?.id ?? ''), created: true };
   });
@@ -63,7 +63,7 @@ async function lockPredictor(db: Db, name: string): Promise<{ keyType: KeyType }
     .select('s.key_type as keyType')
     .where(({ and }) => and({ 'p.name': name, 'p.active': true }))
     .$narrowType<{ keyType: KeyType }>();
-  const found = await first(db, predictor.forNoKeyUpdate('p'));
+  const found = await fetchFirst(db, predictor.forNoKeyUpdate('p'));
   if (found) return found;
   throw unknownPredictor(name);
 }
@@ -94,7 +94,7 @@ async function findSlot(db: Db, predictor: string, modelVersionId: string, slot:
     .selectFrom('tandem.runs')
     .select('id')
     .where(({ and }) => and({ predictor, model_version_id: modelVersionId, schedule_slot: slot }));
-  return (await first(db, run))?.id;
+  return (await fetchFirst(db, run))?.id;
 }
 
 /** Runs expire; that a slot was run must not be forgotten with them. */
@@ -169,7 +169,7 @@ export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
 async function refuseDropped(db: Db, run: Run): Promise<void> {
   if (run.generationId === null) return;
   const generation = statements.selectFrom('tandem.generations').select('state').where('id', '=', run.generationId);
-  if ((await first(db, generation))?.state === 'building') return;
+  if ((await fetchFirst(db, generation))?.state === 'building') return;
   throw stateConflict(run, 'its generation is gone', 'start another run');
 }
 

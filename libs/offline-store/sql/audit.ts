@@ -1,6 +1,6 @@
 /** Who moved a pointer or changed a key, when and why. */
 import type { Db } from './database.ts';
-import { changeRows, run, statements } from './statements.ts';
+import { changeRows, fetchRows, statements } from './statements.ts';
 
 export type AuditAction =
   | 'adopt'
@@ -66,5 +66,5 @@ export async function listAudit(db: Db, { predictor, limit, before }: AuditPage)
     .limit(limit);
   if (predictor !== undefined) page = page.where('predictor', '=', predictor);
   if (before !== undefined) page = page.where('seq', '<', before);
-  return run(db, page);
+  return fetchRows(db, page);
 }

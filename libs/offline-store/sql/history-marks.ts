@@ -11,7 +11,7 @@ import type { HistoryMark, HistoryMarks, LossNotice, MarkLook } from '@tandem/pr
 import type pg from 'pg';
 import { insertAudit } from './audit.ts';
 import { type Db, query, transaction } from './database.ts';
-import { changeRows, now, statements } from './statements.ts';
+import { changeRows, databaseNow, statements } from './statements.ts';
 
 /** Between two marks, whichever process leaves them. */
 const EVERY = `interval '5 s'`;
@@ -106,7 +106,7 @@ export function rotateHistory(pool: pg.Pool, actor: string): Promise<HistoryChan
 export async function rotateIn(db: Db, actor: string): Promise<HistoryChange> {
   const from = await findHistory(db);
   const rotation = statements.fn<string>('gen_random_uuid', []);
-  await changeRows(db, statements.updateTable('tandem.history_rotation').set({ rotation, rotated_at: now() }));
+  await changeRows(db, statements.updateTable('tandem.history_rotation').set({ rotation, rotated_at: databaseNow() }));
   const to = await findHistory(db);
   await insertAudit(db, { actor, action: 'rotate_history', predictor: null, detail: { from, to } });
   return { from, to };

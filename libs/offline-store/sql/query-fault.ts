@@ -50,6 +50,7 @@ export function queryFault(error: unknown): unknown {
   return new FeatureQueryFailed({
     what: refusal?.what ?? 'fails',
     words: said.message,
+    sqlState: said.code ?? 'unknown',
     remedy: refusal?.remedy ?? remedyOf(said),
     isOfRow: !OF_THE_TEXT.test(said.code ?? ''),
     cause: said,

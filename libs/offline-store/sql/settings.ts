@@ -1,7 +1,7 @@
 /** The service's own settings: the one row of tandem.settings. */
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Db } from './database.ts';
-import { currentHistory, first, statements } from './statements.ts';
+import { currentHistory, fetchFirst, statements } from './statements.ts';
 
 interface Settings {
   /** Null until a first config is adopted. */
@@ -13,7 +13,7 @@ interface Settings {
 export async function findSettings(db: Db): Promise<Settings> {
   const history = currentHistory().as('history');
   const row = statements.selectFrom('tandem.settings').select(['key_type as keyType', 'revision', history]);
-  const settings = await first(db, row);
+  const settings = await fetchFirst(db, row);
   if (!settings)
     throw new Error('tandem.settings has lost its row; restore it with: insert into tandem.settings default values');
   return settings;
@@ -26,5 +26,5 @@ export async function findSettings(db: Db): Promise<Settings> {
  */
 export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null }> {
   const settings = statements.selectFrom('tandem.settings').select('key_type as keyType').forUpdate();
-  return (await first(db, settings)) ?? { keyType: null };
+  return (await fetchFirst(db, settings)) ?? { keyType: null };
 }

@@ -28,14 +28,14 @@ export const statements = new Kysely<Database>({
 });
 
 /** Returns the statement's rows. */
-export function run<R extends object>(db: Db, statement: Compilable<R>): Promise<R[]> {
+export function fetchRows<R extends object>(db: Db, statement: Compilable<R>): Promise<R[]> {
   const { sql: text, parameters: values } = statement.compile();
   return query<R>(db, { text, values });
 }
 
 /** Returns the statement's first row. */
-export async function first<R extends object>(db: Db, statement: Compilable<R>): Promise<R | undefined> {
-  return (await run(db, statement))[0];
+export async function fetchFirst<R extends object>(db: Db, statement: Compilable<R>): Promise<R | undefined> {
+  return (await fetchRows(db, statement))[0];
 }
 
 /** Returns how many rows the statement changed. */
@@ -50,9 +50,12 @@ export async function changeRows(
 const { fn } = statements;
 
 /** Postgres' clock at the call, not at the transaction's begin. */
-export const now = () => fn<Date>('clock_timestamp', []);
+export const databaseNow = () => fn<Date>('clock_timestamp', []);
 
 /** So many milliseconds from Postgres' clock. */
 export const fromNow = (ms: number) => sql<Date>`clock_timestamp() + ${ms} * interval '1 ms'`;
+
+/** The right side of `id = any (…)`. One parameter, so one statement text; `in` has one for each number of ids. */
+export const anyOf = (ids: readonly string[]) => fn.any(sql.val(ids));
 
 export const currentHistory = () => fn<string>('tandem.current_history', []);

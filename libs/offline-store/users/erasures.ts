@@ -18,7 +18,7 @@ import { deleteKeptExplanations } from '../explanations/kept-explanations.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { type Db, execute, query, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { changeRows, currentHistory, first, statements } from '../sql/statements.ts';
+import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 
 /** After the erasure; what may still come is a chunk under way (minutes), or a process that was stopped meanwhile. */
 const SWEEPS = `(array['5 s', '3 min', '15 min', '1 h']::interval[])`;
@@ -40,7 +40,7 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
         predictions: await deletePredictionsOf(pool, numbers),
       };
     },
-    locations: () => findPlaces(pool),
+    locations: () => findLocations(pool),
     count: () => countErasures(pool),
     due: (limit) => findDue(pool, limit),
     sweepAgain: (above) => sweepAgain(pool, above),
@@ -55,7 +55,7 @@ function lockContext(db: Db, userId: string) {
     .selectFrom('tandem.user_contexts')
     .select(['version', 'deleted_version as deletedVersion', contextValues.as('contextValues')])
     .where('user_id', '=', userId);
-  return first(db, context.forUpdate());
+  return fetchFirst(db, context.forUpdate());
 }
 
 /**
@@ -76,7 +76,7 @@ async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombst
     .select(['user_id as userId', 'number', 'deleted_version as version', 'erased_at as erasedAt'])
     .select(currentHistory().as('history'))
     .where('user_id', '=', userId);
-  const tombstone = await first(db, erasure);
+  const tombstone = await fetchFirst(db, erasure);
   if (!tombstone) throw new Error('an erased user has no erasure');
   return { tombstone, contextValues: wasErased ? 0 : context.contextValues };
 }
@@ -224,7 +224,7 @@ async function change(db: Db, numbers: readonly number[], { text }: { readonly t
 }
 
 /** Also predictors that are not served: their entries are kept for a while. */
-async function findPlaces(db: Db): Promise<OnlineLocations> {
+async function findLocations(db: Db): Promise<OnlineLocations> {
   const [locations] = await query<{ predictors: string[]; generations: OnlineLocations['generations'] }>(db, {
     text: `select array(select name from tandem.predictors) as predictors,
       (select coalesce(json_agg(json_build_object('id', id, 'buckets', buckets)), '[]')
@@ -235,7 +235,7 @@ async function findPlaces(db: Db): Promise<OnlineLocations> {
 
 async function countErasures(db: Db): Promise<ErasureCount> {
   const count = statements.selectFrom('tandem.settings').select([currentHistory().as('history'), 'erasures as count']);
-  const row = await first(db, count);
+  const row = await fetchFirst(db, count);
   if (!row) throw new Error('tandem.settings has lost its row');
   return row;
 }

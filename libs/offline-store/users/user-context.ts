@@ -3,7 +3,7 @@
 import type { ContextFeatures } from '@tandem/freshness/features';
 import { sql } from 'kysely';
 import type { Db } from '../sql/database.ts';
-import { first, statements } from '../sql/statements.ts';
+import { fetchFirst, statements } from '../sql/statements.ts';
 
 interface UserContext {
   readonly features: ContextFeatures;
@@ -18,5 +18,5 @@ export async function findUserContext(db: Db, userId: string): Promise<UserConte
     .selectFrom('tandem.user_contexts')
     .select([features.as('features'), 'updated_at as updatedAt'])
     .where('user_id', '=', userId);
-  return (await first(db, context)) ?? { features: {}, updatedAt: null };
+  return (await fetchFirst(db, context)) ?? { features: {}, updatedAt: null };
 }

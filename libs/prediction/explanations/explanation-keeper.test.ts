@@ -1,4 +1,5 @@
 import type { Answer } from '@tandem/freshness/answer';
+import { answerOf } from '@tandem/freshness/answer.fixture';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ExplanationsPolicy, ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -8,19 +9,7 @@ import type { ExplanationToKeep, KeptInputs } from './kept-explanation.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const answer = (userId: string, more: Partial<Answer> = {}): Answer => ({
-  ...{ predictor: 'repurchase', userId, prediction: { score: 0.5 }, source: 'batch', reason: 'fresh', modelNumber: 2 },
-  ...{ variant: 'stable', rollout: null, generationNumber: 1, computedAt: 0, ageSeconds: 0, contextVersion: 3 },
-  ...{
-    lastConcerningVersion: 3,
-    predictedFromContextVersion: 3,
-    history: 'h',
-    hit: true,
-    kept: false,
-    forwarded: null,
-  },
-  ...more,
-});
+const answer = (userId: string, more: Partial<Answer> = {}) => answerOf({ userId, ...more });
 const predictorOf = (explanations?: ExplanationsPolicy) =>
   ({ name: 'repurchase', keyType: 'int8', policy: { ...(explanations && { explanations }) } }) as Predictor;
 const EVERYBODY = predictorOf({ share: 1, keepForMs: 1_000 });
@@ -66,7 +55,7 @@ function createWorld(more: Partial<KeepDependencies> = {}) {
   return { answers, kept, counts, reads };
 }
 
-describe('kept answers', () => {
+describe('explanations that are kept', () => {
   it('are of whole users, a share of them, and of nobody where the predictor does not say so', async () => {
     const { answers, kept } = createWorld({ maxPerSecond: 5_000, maxWaiting: 5_000 });
     const userIds = Array.from({ length: 2_000 }, (_, i) => `${i}`);
@@ -166,11 +155,25 @@ describe('kept answers', () => {
   });
 
   it('that wait are written at the end, and none is taken after it', async () => {
-    const { answers, kept } = createWorld();
+    const { answers, kept, counts } = createWorld();
     answers.notice(answer('1'), EVERYBODY);
     await answers.close();
     answers.notice(answer('2'), EVERYBODY);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(kept.map((one) => one.answer.userId)).toEqual(['1']);
+    expect(counts).toEqual({ kept: 1, failed: 1 });
+  });
+
+  it('that a silent store leaves at the end are counted as failed', async () => {
+    const first = Promise.withResolvers<string[]>();
+    const { answers, counts } = createWorld({ store: { keep: () => first.promise } });
+    for (let i = 0; i < 49; i++) answers.notice(answer('1'), EVERYBODY);
+    await vi.advanceTimersByTimeAsync(60);
+    answers.notice(answer('2'), EVERYBODY);
+    const closing = answers.close();
+    await vi.advanceTimersByTimeAsync(5_000);
+    first.resolve(Array.from({ length: 49 }, () => 'id'));
+    await closing;
+    expect(counts).toEqual({ kept: 49, failed: 1 });
   });
 });

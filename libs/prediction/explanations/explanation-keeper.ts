@@ -21,7 +21,8 @@ import type {
 
 /**
  * What becomes of an answer of a user whose answers are kept: `kept`; `left_out`, an erasure has overtaken it; `over_rate`
- * and `over_line`, beyond what may be kept a second, or wait; `failed`, it could not be written.
+ * and `over_line`, beyond what may be kept a second, or wait; `failed`, it could not be written, or not before the process
+ * ended.
  */
 type KeepOutcome = 'kept' | 'left_out' | 'over_rate' | 'over_line' | 'failed';
 
@@ -50,7 +51,7 @@ export interface ExplanationKeeper {
   keepNow(answer: Answer, keepForMs: number): Promise<string | undefined>;
   /** Answers that wait. */
   waiting(): number;
-  /** Writes what waits, then takes no more. */
+  /** Takes no more, and writes what waits. Begins no write after 5 s, and counts the rest as `failed`. */
   close(): Promise<void>;
 }
 
@@ -83,6 +84,9 @@ export function createExplanationKeeper(dependencies: KeepDependencies): Explana
     batch: AT_ONCE,
     flushMs: GATHER_MS,
     onFailure: 'drop',
+    onDrop: (some) => {
+      for (const { answer } of some) counted(answer.predictor, 'failed', 1);
+    },
     async write(some) {
       const explanations = await complete(some);
       for (const [predictor, of] of Map.groupBy(explanations, ({ answer }) => answer.predictor)) {

@@ -115,9 +115,18 @@ describe('a feature query that fails for every user', () => {
     expect(statements.length).toBeLessThanOrEqual(16);
     expect(outcomes.get('1')).toMatchObject({
       reason: 'live_failed',
-      detail: expect.stringMatching(/after 16 failures of the feature query, the last: division by zero$/),
+      detail: expect.stringMatching(/after 16 failures of the feature query, the last: SQLSTATE 22012$/),
     });
     expect([...outcomes.values()].filter(({ kind }) => kind !== 'failed')).toEqual([]);
+  });
+
+  it('quotes no value of a row: the detail of live_failed is logged', async () => {
+    const outcomes = await createLive().predict(await requestFor(READ, "'secret of ' || user_id"));
+    expect(outcomes.get('1')).toMatchObject({
+      reason: 'live_failed',
+      detail: expect.stringMatching(/the last: SQLSTATE 22P02$/),
+    });
+    expect(JSON.stringify([...outcomes.values()])).not.toContain('secret');
   });
 
   it('is sent once where Postgres refuses its text', async () => {

@@ -21,6 +21,7 @@ export function unusableFeatures(detail: string, features: readonly string[]): L
 
 /**
  * The outcome of users whose features could not be read because the query failed.
+ * @param detail with `isProven` the words of Postgres; else without words that may quote a user's values
  * @param isProven the query fails for this user alone; else for some of them, or for every user
  */
 export function queryFailed(detail: string, isProven: boolean): LiveOutcome {

@@ -76,7 +76,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('read' as const), users, fresh: fc.boolean() }),
   fc.record({ do: fc.constantFrom('change' as const), user }),
   fc.record({ do: fc.constantFrom('send' as const) }),
-  fc.record({ do: fc.constantFrom('land' as const), at: fc.nat(3), fails: fc.boolean() }),
+  fc.record({ do: fc.constant('complete' as const), at: fc.nat(3), fails: fc.boolean() }),
   fc.record({ do: fc.constantFrom('give up' as const), reader: fc.nat(9) }),
 );
 
@@ -88,7 +88,7 @@ test('nobody is answered below their own version, nor from a failure or, demandi
       if (one.do === 'read') world.read(one.users, one.fresh);
       else if (one.do === 'change') world.change(one.user);
       else if (one.do === 'send') world.send();
-      else if (one.do === 'land') world.complete(one.at, one.fails);
+      else if (one.do === 'complete') world.complete(one.at, one.fails);
       else world.asked[one.reader]?.read.end();
     }
     for (let i = 0; i < 200 && !world.isQuiet(); i++) {

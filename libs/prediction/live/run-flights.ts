@@ -82,7 +82,8 @@ async function send(
       })
       .catch((error: unknown) => completeAll(flights, table, asFailure(error)));
   } catch (error) {
-    if (isOfSomeUser(error)) return { failed: error.fault.words };
+    // The log shows what parts that are given up say: no words that may quote a user's values.
+    if (isOfSomeUser(error)) return { failed: error.fault.words, summary: `SQLSTATE ${error.fault.sqlState}` };
     fail(flights, context, asFailure(error));
   }
   return 'done';

@@ -1,4 +1,5 @@
 import type { Answer } from '@tandem/freshness/answer';
+import { answerOf } from '@tandem/freshness/answer.fixture';
 import { type Assignments, everybodyIn, type ServedRollout } from '@tandem/freshness/certificate';
 import { ASSIGNMENT, readOf } from '@tandem/freshness/certified-read.fixture';
 import { TandemError } from '@tandem/freshness/errors';
@@ -24,21 +25,8 @@ const ASSIGNMENTS: Assignments = {
   },
   of: (userId) => (Number(userId) % 2 === 0 ? CANDIDATE : ASSIGNMENT),
 };
-const answer = (changes: Partial<Answer> = {}): Answer => ({
-  ...{ predictor: 'repurchase', userId: '1', prediction: { label: 'x', score: 0.5, other: 0.9 }, source: 'batch' },
-  ...{ reason: 'fresh', modelNumber: 2, variant: 'stable', rollout: ROLLOUT, generationNumber: 7, computedAt: 0 },
-  ...{
-    ageSeconds: 0,
-    contextVersion: 3,
-    lastConcerningVersion: 3,
-    predictedFromContextVersion: 3,
-    history: 'h',
-    hit: true,
-    kept: false,
-  },
-  forwarded: null,
-  ...changes,
-});
+const answer = (changes: Partial<Answer> = {}) =>
+  answerOf({ prediction: { label: 'x', score: 0.5, other: 0.9 }, rollout: ROLLOUT, generationNumber: 7, ...changes });
 
 function world({ assignments = ASSIGNMENTS as Assignments | undefined, decision = {} } = {}) {
   const kept = { sums: [] as ServedSums[], exposures: [] as Exposure[], flushes: [] as string[] };

@@ -1,6 +1,6 @@
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type KeptVersions, keepLoaded, type LoadedVersion, type WantedVersion } from './loaded-versions.ts';
+import { type KeptVersions, keepLoaded, type LoadOutcome, type WantedVersion } from './loaded-versions.ts';
 import type { LoadReport } from './processes.ts';
 
 const BEAT_MS = 2_000;
@@ -24,7 +24,7 @@ function createWorld(...wanted: WantedVersion[]) {
     silences: [] as unknown[],
     asked: [] as string[][],
     tried: [] as string[][],
-    load: async (versions: readonly ModelVersion[]): Promise<readonly LoadedVersion[]> =>
+    load: async (versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]> =>
       versions.map(({ id }) => ({ modelVersionId: id, error: world.faults.get(id) ?? null })),
   };
   const kept = keepLoaded({
@@ -94,7 +94,7 @@ describe('versions that are kept loaded', () => {
 
   it('are still loading while the process says that it lives: a load holds up no beat', async () => {
     const { world, kept } = createWorld(served('a'));
-    const { promise, resolve } = Promise.withResolvers<readonly LoadedVersion[]>();
+    const { promise, resolve } = Promise.withResolvers<readonly LoadOutcome[]>();
     world.load = () => promise;
     for (let beat = 0; beat < 5; beat++) await beatOnce();
     expect(world.beats.length).toBeGreaterThanOrEqual(5);
@@ -143,7 +143,7 @@ describe('versions that are kept loaded', () => {
 
 it('a process that ends leaves the register, and says nothing after that, also of what was being loaded', async () => {
   const { world, kept } = createWorld(served('a'));
-  const { promise, resolve } = Promise.withResolvers<readonly LoadedVersion[]>();
+  const { promise, resolve } = Promise.withResolvers<readonly LoadOutcome[]>();
   world.load = () => promise;
   await beatOnce();
   await kept.close();

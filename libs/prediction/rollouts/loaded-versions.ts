@@ -5,6 +5,7 @@
  * database is away.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import { repeat } from '@tandem/timing/repeat';
 import type { LoadReport } from './processes.ts';
 
@@ -26,7 +27,7 @@ export interface ProcessRegister {
 }
 
 /** The outcome of loading a version into all inference children of a process. */
-export interface LoadedVersion {
+export interface LoadOutcome {
   readonly modelVersionId: string;
   /** Why a child could not load it; null if every child did. */
   readonly error: string | null;
@@ -41,7 +42,7 @@ interface KeepLoadedParts {
    * To ask again costs little where nothing has changed; one that failed is tried again when it has rested.
    * @param tried ids of the versions of rollouts
    */
-  load(versions: readonly ModelVersion[], tried: ReadonlySet<string>): Promise<readonly LoadedVersion[]>;
+  load(versions: readonly ModelVersion[], tried: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
   /** Told of each change of a version's state. */
   onReport?(report: LoadReport): void;
   /** Told when the register begins to refuse, and null when it answers again. */
@@ -72,11 +73,11 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
   let wanted: readonly WantedVersion[] | null = null;
   let isSilent = false;
   let isClosed = false;
-  let last: Promise<void> = Promise.resolve();
+  const line = new OneAtATime();
 
-  /** After the one under way. */
+  /** Begins after the beat under way. Never rejects. */
   function beat(): Promise<void> {
-    last = last.then(async () => {
+    return line.run(async () => {
       if (isClosed) return;
       try {
         wanted = await register.beat(loads.reports());
@@ -88,7 +89,6 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
         isSilent = true;
       }
     });
-    return last;
   }
 
   const served = () => (wanted ?? []).filter(({ isServed }) => isServed).map(({ modelVersionId }) => modelVersionId);
@@ -104,7 +104,7 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
     async close() {
       isClosed = true;
       await beats.stop();
-      await last;
+      await line.run(async () => {});
       // Whoever cannot be told sees that it has gone by its silence.
       await register.leave().catch(() => {});
     },

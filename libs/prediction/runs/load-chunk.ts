@@ -3,7 +3,7 @@
  * overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
  */
 import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
-import type { GenerationLoader, LoadableGeneration, LoadCount, ScoredPage } from './loadable-generation.ts';
+import type { GenerationLoader, LoadableGeneration, LoadCount, ScoredPage } from './online-generations.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
 import type { ChunkResult, ClaimedChunk, Run } from './runs.ts';
 import { eachUser, type ScoredUsers } from './scored-users.ts';

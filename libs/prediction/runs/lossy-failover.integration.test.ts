@@ -15,8 +15,8 @@ import {
   PREDICTOR,
   type PredictionWorld,
 } from '../prediction-world.fixture.ts';
-import { loadGeneration } from './loadable-generation.ts';
 import { receiveNothingMore, type Standby } from './lossy-failover.fixture.ts';
+import { loadGeneration } from './online-generations.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
 import { publishNow } from './steps.fixture.ts';
 

@@ -4,7 +4,7 @@
  * after an unnoticed restore, Redis holds rows of the lost past under this generation's id.
  */
 import type { LossNotice } from '../events/notice-loss.ts';
-import type { GenerationLoader } from './loadable-generation.ts';
+import type { GenerationLoader } from './online-generations.ts';
 import type { PublishOutcome, RunHints, RunStore } from './run-store.ts';
 import { hintAtWaiting, type StepDependencies, type StepReport, type StepWork, workStep } from './work-step.ts';
 

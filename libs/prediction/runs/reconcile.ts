@@ -10,7 +10,7 @@ import type { LossNotice } from '../events/notice-loss.ts';
 import { type Outbox, relayOutbox } from '../events/relay-outbox.ts';
 import type { Generation } from './generations.ts';
 import { createStepper } from './independent-steps.ts';
-import type { GenerationLoader } from './loadable-generation.ts';
+import type { GenerationLoader } from './online-generations.ts';
 import type { GenerationStore, RunHints, RunStore } from './run-store.ts';
 import { isFinished } from './runs.ts';
 import { hintAtNext } from './work-step.ts';

@@ -4,7 +4,7 @@
  */
 
 import { createStepper } from './independent-steps.ts';
-import type { GenerationSweeper } from './loadable-generation.ts';
+import type { GenerationSweeper } from './online-generations.ts';
 import type { GenerationStore } from './run-store.ts';
 
 export interface RetainDependencies {

@@ -5,7 +5,7 @@ import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createPredictionWorld, inShort, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
 import { createChunkLoads, gatherLoads } from './load-chunk.ts';
-import { loadGeneration } from './loadable-generation.ts';
+import { loadGeneration } from './online-generations.ts';
 import { createReconcile } from './reconcile.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
 import type { RunHints } from './run-store.ts';

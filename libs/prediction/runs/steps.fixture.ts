@@ -2,7 +2,7 @@
 
 import { unknownRun } from '@tandem/freshness/errors';
 import type { LossNotice } from '../events/notice-loss.ts';
-import type { GenerationLoader } from './loadable-generation.ts';
+import type { GenerationLoader } from './online-generations.ts';
 import { planRun } from './plan-run.ts';
 import { type PublishedRun, publishRun } from './publish-run.ts';
 import type { RunStore } from './run-store.ts';

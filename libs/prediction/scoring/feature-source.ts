@@ -41,7 +41,9 @@ export interface FeatureSource {
 interface QueryFault {
   /** `fails`, `must not write`. */
   readonly what: string;
+  /** May quote values of a row, as in `invalid input syntax for type integer: "…"`. */
   readonly words: string;
+  readonly sqlState: string;
   readonly remedy: string;
   /** Whether the values of one user may be the cause. False if Postgres refuses the text of the query for every user. */
   readonly isOfRow: boolean;

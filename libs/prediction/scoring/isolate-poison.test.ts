@@ -106,6 +106,13 @@ describe('a poison user', () => {
   });
 });
 
+it('a live request is told no number of what the model said: it may be a feature', async () => {
+  const said = 'idx=-77 is not within [-10,9.5e3] (Gather_12)';
+  const { scorer } = modelThatFailsOf(new Set([3]), () => new TandemError('live_failed', said));
+  const { faults } = await scoreIsolating(scorer, requestOf(5, { priority: 'live' }));
+  expect([...faults]).toEqual([[3, 'idx=… is not within […,…] (Gather_12)']]);
+});
+
 describe('a model that dies of everything', () => {
   it('is given up after a bounded number of deaths, and every user has a reason', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set(Array.from({ length: 5_000 }, (_, row) => row)));

@@ -82,7 +82,7 @@ export async function scoreIsolating(
       // What was scored before the deadline is still of use to the next reader.
       if (isLate && isTandemError(error, 'live_timeout')) return leave(rows);
       if (!isOfTheRows(error)) throw error;
-      return { failed: error.message, ms: costOf(error) };
+      return { failed: reasonOf(error, request), ms: costOf(error) };
     }
   }
 
@@ -164,6 +164,14 @@ function isRefusalOfSome(error: unknown, { priority }: ScoreRequest): error is R
   return error instanceof RowsRefused && error.rows.size > 0 && !(priority === 'batch' && error.code === 'overloaded');
 }
 
+const NUMBERS = /(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi;
+
+/** The log quotes the reason of a live request: a model's error may name a number that is a feature. */
+function reasonOf(error: Error, { priority }: ScoreRequest): string {
+  const mayQuote = priority === 'live' && !(error instanceof ScoringCrash);
+  return mayQuote ? error.message.replace(NUMBERS, '…') : error.message;
+}
+
 /** On a busy machine far less than the time that passed: innocent users must not be given up for that. */
 function costOf(error: Error): number | undefined {
   return error instanceof ScoringCrash ? error.cpuMs : undefined;
@@ -180,7 +188,7 @@ interface Failures {
   readonly count: number;
   /** What the failing attempts took, together. */
   readonly ms: number;
-  /** The message of the last one. */
+  /** The message of the last one, or its summary. */
   readonly last: string;
 }
 
@@ -188,8 +196,11 @@ interface Failures {
 export type Attempted<T> =
   | 'done'
   | { readonly instead: readonly (readonly T[])[] }
-  /** `ms`: what the attempt took, where that is not the time that passed. */
-  | { readonly failed: string; readonly ms?: number | undefined };
+  /**
+   * `ms`: what the attempt took, where that is not the time that passed. `summary`: what parts that are given up say of
+   * this failure instead of `failed`, which may quote the values of an item.
+   */
+  | { readonly failed: string; readonly summary?: string; readonly ms?: number | undefined };
 
 export interface HalvingLimits {
   /** After this many failures a part that fails is given up whole. */
@@ -233,7 +244,7 @@ export async function halveFailing<T>(
     if ('instead' in attempted) return attempted.instead;
     failed.count++;
     failed.ms += attempted.ms ?? now() - started;
-    failed.last = attempted.failed;
+    failed.last = attempted.summary ?? attempted.failed;
     if (part.length === 1) giveUp(part, attempted.failed, true);
     else if (failed.count > limits.budget || failed.ms >= limits.failingMs) giveUp(part, givenUp(part), false);
     else return [part.slice(0, part.length >> 1), part.slice(part.length >> 1)];

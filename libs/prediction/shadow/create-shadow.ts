@@ -49,6 +49,7 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
   /** Those that are over, until their last sums are kept. */
   const over = new Set<ShadowedRollout>();
   const passes = createShadowPasses({ ...dependencies, budget, next, now });
+  // In every process: a round without a shadow does nothing.
   const keeping = repeat(keepEveryMs, keepAll);
   let isClosed = false;
 
@@ -93,7 +94,8 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
       over.add(one);
     }
     for (const one of [...over, ...shadowed.values()]) await keepOne(one);
-    await passes.restAfter(shadowed.size === 0 ? 0 : IDLE_MS);
+    // A rest that failed is tried again in the next round.
+    await passes.restAfter(shadowed.size === 0 ? 0 : IDLE_MS).catch(() => {});
   }
 
   return {

@@ -113,9 +113,10 @@ export function createShadowPasses(dependencies: ShadowPassesDependencies): Shad
     schedule: () => schedule(GATHER_MS),
     isOf: (one) => passing !== undefined && current === one,
     async restAfter(idleMs) {
-      if (passing || lastAt === null || now() - lastAt < idleMs) return;
-      lastAt = null;
+      const restedSince = lastAt;
+      if (passing || restedSince === null || now() - restedSince < idleMs) return;
       await scorer.rest();
+      if (lastAt === restedSince) lastAt = null;
     },
     async stop() {
       isStopped = true;

@@ -1,5 +1,5 @@
 /**
- * Computes a kept answer again: the same model version, which is kept for as long as its predictor, on the inputs that
+ * Computes the answer of an explanation again: the same model version, which is kept for as long as its predictor, on the inputs that
  * were kept. Whether the two agree is judged as a certificate of parity judges them: the model ran alone now, and maybe
  * among others then.
  */

@@ -1,4 +1,4 @@
-/** POST /v1/explanations/{id}/replay: computes a kept answer again, and says whether it agrees. */
+/** POST /v1/explanations/{id}/replay: computes the answer of an explanation again, and says whether it agrees. */
 import { REPLAY_EXAMPLE, ReplaySchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
@@ -14,7 +14,7 @@ export function replayExplanation(dependencies: ReplayEndpointDependencies) {
     method: 'post',
     path: '/v1/explanations/{id}/replay',
     tag: 'users',
-    summary: 'Compute a kept answer again',
+    summary: 'Compute the answer of an explanation again',
     description:
       'Runs the model version that answered on the inputs that were kept, in a process that serves nobody, and compares: `agrees` within the tolerance of its certificate, `differs`, `inputs_changed` where the inputs are not of the context that the answer was computed from, or `refused` with the reason.',
     scope: 'users:read',

@@ -1,6 +1,6 @@
 /**
- * Tells in the log why live inference failed for a user who was answered `stale` or with the default. Such a read is a
- * success, of which a share is logged: here a bounded number more is, so that a failure of every read costs no line each.
+ * Logs why live inference failed for users who were answered `stale` or with the default. The log takes only a share of
+ * successful reads. Reads with such a failure are logged in addition, at a bounded rate.
  */
 import type { Answer, ReadResult, Reason } from '@tandem/freshness/answer';
 import { type Clock, TokenBucket } from '@tandem/prediction/keys/token-bucket';
@@ -9,11 +9,15 @@ import type { WideEvent } from '@tandem/telemetry/wide-event';
 /** Adds the failures among a read's results to its event. */
 export type LiveFailureLog = (event: Pick<WideEvent, 'add' | 'markNotable'>, results: readonly ReadResult[]) => void;
 
-/** The details of other failures may hold a user's features, which `tandem explain` shows; an overload explains itself. */
+/**
+ * The details of other failures may quote a user's features, which `tandem explain` shows; `overloaded` needs no detail.
+ * Of a feature query that fails on some row, `live_failed` has only the SQLSTATE (run-flights.ts); of a model's error, the
+ * text without its numbers (isolate-poison.ts).
+ */
 const LOGGED: ReadonlySet<Reason> = new Set(['live_failed', 'live_timeout']);
 /** For each predictor and reason. */
 const LINES_PER_SECOND = 10;
-const MOST_USERS_NAMED = 10;
+const MAX_USERS_NAMED = 10;
 
 export function createLiveFailureLog(clock?: Clock): LiveFailureLog {
   const rates = new Map<string, TokenBucket>();
@@ -30,7 +34,7 @@ export function createLiveFailureLog(clock?: Clock): LiveFailureLog {
     if (!first) return;
     event.add({
       get liveFailures() {
-        return results.filter(isLogged).slice(0, MOST_USERS_NAMED).map(failureOf);
+        return results.filter(isLogged).slice(0, MAX_USERS_NAMED).map(failureOf);
       },
     });
     if (isWithinRate(first)) event.markNotable();

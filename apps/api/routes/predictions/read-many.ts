@@ -75,9 +75,14 @@ export function readMany(dependencies: ReadDependencies) {
       if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
       const inOrder = read.values();
       const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
+      let hasLiveFailure = false;
       for (const result of results) {
-        if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
-        else count(name, result.source, result.reason);
+        if (result instanceof TandemError) {
+          metrics.predictionErrors.inc({ predictor: name, code: result.code });
+          continue;
+        }
+        count(name, result.source, result.reason);
+        hasLiveFailure ||= result.liveFailure !== undefined;
       }
       event.add({
         refused: refused.size,
@@ -85,7 +90,7 @@ export function readMany(dependencies: ReadDependencies) {
           return tally(results);
         },
       });
-      liveFailureLog(event, results);
+      if (hasLiveFailure) liveFailureLog(event, results);
       const body = JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) });
       tellOf(results, predictor, dependencies);
       return new Response(body, {

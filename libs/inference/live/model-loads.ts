@@ -10,6 +10,8 @@
 
 import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import type { LoadOutcome } from '@tandem/prediction/rollouts/loaded-versions';
+import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import {
   BOUND_STARTS,
   type InferenceProcess,
@@ -22,17 +24,10 @@ import { makeUpRows } from '../tensors/made-up-rows.ts';
 import type { ModelLoader } from './model-loader.ts';
 import type { Slot } from './slot.ts';
 
-interface LoadedModelsOptions {
+interface ModelLoadsOptions {
   readonly slots: readonly Slot[];
   readonly loader: ModelLoader;
   readonly process: Omit<ProcessOptions, 'boundData' | 'isInBackground'>;
-}
-
-/** The outcome of loading one version. */
-export interface LoadedModel {
-  readonly modelVersionId: string;
-  /** Why a child could not load it; null if every child did. */
-  readonly error: string | null;
 }
 
 /** A child that replaces a serving one, and the artifacts that it has loaded. */
@@ -43,25 +38,23 @@ interface Heir {
 
 const BLOCKED_BY_SERVING = 'what the children at work hold could not be loaded beside it';
 
-export class LoadedModels {
-  readonly #options: LoadedModelsOptions;
+export class ModelLoads {
+  readonly #options: ModelLoadsOptions;
   /** Children that load models and do not serve yet. */
   readonly #raising = new Set<InferenceProcess>();
   readonly #loaded = new Set<string>();
   #wanted: readonly string[] = [];
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #line = new OneAtATime();
   #isClosed = false;
   #failedStarts = 0;
 
-  constructor(options: LoadedModelsOptions) {
+  constructor(options: ModelLoadsOptions) {
     this.#options = options;
   }
 
   /** See InferencePool. */
-  load(versions: readonly ModelVersion[]): Promise<readonly LoadedModel[]> {
-    const result = this.#last.then(() => this.#loadAll(versions));
-    this.#last = result.catch(() => {});
-    return result;
+  load(versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]> {
+    return this.#line.run(() => this.#loadAll(versions));
   }
 
   /** Returns the artifacts that a new child loads before it takes work. */
@@ -74,7 +67,7 @@ export class LoadedModels {
     await Promise.all([...this.#raising].map(end));
   }
 
-  async #loadAll(versions: readonly ModelVersion[]): Promise<readonly LoadedModel[]> {
+  async #loadAll(versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]> {
     const { slots, loader } = this.#options;
     const hashes = versions.map(({ artifactHash }) => artifactHash);
     const dropped = this.#wanted.filter((hash) => !hashes.includes(hash));
@@ -88,7 +81,7 @@ export class LoadedModels {
       });
     const endKeeping = loader.keepRead();
     try {
-      // Where there is no child yet nobody is served by it: all such places at once.
+      // A slot without a child serves no reader: all such slots at once.
       await Promise.all(slots.filter((slot) => slot.state() === 'cold').map(tryToRenew));
       for (const slot of slots) await tryToRenew(slot);
     } finally {

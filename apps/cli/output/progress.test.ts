@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createStepTeller } from './progress.ts';
+import { createProgressReporter } from './progress.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -8,11 +8,11 @@ const wait = (ms: number) => () => new Promise<number>((settle) => setTimeout(se
 
 test('only a step that takes some seconds is told of, once, and its result is given back', async () => {
   const said: string[] = [];
-  const tell = createStepTeller({ write: (text) => said.push(text) });
-  const quick = tell('reading the config', wait(1_000));
+  const reportProgress = createProgressReporter({ write: (text) => said.push(text) });
+  const quick = reportProgress('reading the config', wait(1_000));
   await vi.advanceTimersByTimeAsync(60_000);
   expect([await quick, said]).toEqual([1_000, []]);
-  const slow = tell('reading users', wait(30_000));
+  const slow = reportProgress('reading users', wait(30_000));
   await vi.advanceTimersByTimeAsync(60_000);
   expect([await slow, said]).toEqual([30_000, ['still reading users …\n']]);
 });
