@@ -32,6 +32,6 @@ for (let served = 0; ; ) {
   process.stdout.write(`${served} ${rows[0]?.kept}\n`);
   for (const userId of ['1', `${process.pid}-${served}`]) {
     served++;
-    reads.note({ predictor, userId, result: answerOf({ userId, rollout }), ms: 1 });
+    reads.note({ predictor, userId, result: answerOf({ userId, rollout, contextVersion: 0 }), ms: 1 });
   }
 }

@@ -28,6 +28,20 @@ const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43'] } };
 export function readMany(dependencies: ReadDependencies) {
   const { readPrediction, registry, metrics, servedReads, liveFailureLog } = dependencies;
   const count = createPredictionCount(metrics);
+
+  /** Counts the results, and returns whether live inference failed for an answered user. */
+  function countAll(name: string, results: readonly ReadResult[]): boolean {
+    let hasLiveFailure = false;
+    for (const result of results) {
+      if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
+      else {
+        count(name, result.source, result.reason);
+        hasLiveFailure ||= result.liveFailure !== undefined;
+      }
+    }
+    return hasLiveFailure;
+  }
+
   return jsonEndpoint({
     operationId: 'readPredictions',
     method: 'post',
@@ -75,15 +89,7 @@ export function readMany(dependencies: ReadDependencies) {
       if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
       const inOrder = read.values();
       const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
-      let hasLiveFailure = false;
-      for (const result of results) {
-        if (result instanceof TandemError) {
-          metrics.predictionErrors.inc({ predictor: name, code: result.code });
-          continue;
-        }
-        count(name, result.source, result.reason);
-        hasLiveFailure ||= result.liveFailure !== undefined;
-      }
+      const hasLiveFailure = countAll(name, results);
       event.add({
         refused: refused.size,
         get answers() {
