@@ -16,6 +16,7 @@ import {
   ReadManyHeaders,
   ReadManySchema,
 } from '@tandem/wire/predictions';
+import type { Answered } from '@tandem/wire/schema';
 import { parseBody } from '../../http/body.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
@@ -47,9 +48,7 @@ export function readMany(dependencies: ReadDependencies) {
           PREDICTION_EXAMPLE,
           {
             userId: '043',
-            error: {
-              ...toProblem(userIdProblem('int8', '043', 'userIds[2]')).problem,
-            },
+            error: toProblem(userIdProblem('int8', '043', 'userIds[2]')).problem,
           },
         ],
       },
@@ -86,7 +85,8 @@ export function readMany(dependencies: ReadDependencies) {
         },
       });
       liveFailureLog(event, results);
-      const body = JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) });
+      const answer = { results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) };
+      const body = JSON.stringify(answer satisfies Answered<typeof PredictionsSchema>);
       tellOf(results, predictor, dependencies);
       return new Response(body, {
         headers: {
