@@ -20,7 +20,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'tandem-consumer-'));
   const packages = join(folder, 'node_modules/@tandem');
   mkdirSync(packages, { recursive: true });
-  const isTheirs = (path: string) => !/\.test\.ts$|node_modules|\.turbo/.test(path.slice(root.length));
+  const isTheirs = (path: string) => !/\.(test|fixture)\.ts$|node_modules|\.turbo/.test(path.slice(root.length));
   for (const lib of ['client', 'experiment']) {
     cpSync(join(root, 'libs', lib), join(packages, lib), { recursive: true, filter: isTheirs });
   }

@@ -85,8 +85,7 @@ export function readMany(dependencies: ReadDependencies) {
         },
       });
       liveFailureLog(event, results);
-      const answer = { results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) };
-      const body = JSON.stringify(answer satisfies Answered<typeof PredictionsSchema>);
+      const body = JSON.stringify(answerOf(results, userIds));
       tellOf(results, predictor, dependencies);
       return new Response(body, {
         headers: {
@@ -134,9 +133,12 @@ function sort(keyType: KeyType, userIds: readonly string[]) {
   return { valid, refused };
 }
 
-function itemOf(result: ReadResult, userId: string, index: number) {
-  if (!(result instanceof TandemError)) return predictionView(result);
-  return { userId, error: toProblem(result, undefined, `userIds[${index}]`).problem };
+function answerOf(results: readonly ReadResult[], userIds: readonly string[]): Answered<typeof PredictionsSchema> {
+  const items = results.map((result, i) => {
+    if (!(result instanceof TandemError)) return predictionView(result);
+    return { userId: userIds[i] ?? '', error: toProblem(result, undefined, `userIds[${i}]`).problem };
+  });
+  return { results: items };
 }
 
 function tokenOfOneUser(): RequestError {
