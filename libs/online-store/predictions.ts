@@ -70,7 +70,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
 
   const together = createStatementBatcher<Ask, Replies>({
     send,
-    // Redis takes them one after the other; a user for each, so that none waits for one that hangs.
+    // Each question is sent at once, so that none waits for one that hangs. Redis answers them in order.
     maxInFlight: Number.POSITIVE_INFINITY,
     maxWeight: MAX_USERS,
     weigh: ({ userIds }) => userIds.length,
