@@ -3,7 +3,7 @@ import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanat
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Endpoint } from './http/endpoint.ts';
-import type { ArtifactDependencies } from './routes/artifacts/artifact-view.ts';
+import type { ArtifactDependencies } from './routes/artifacts/artifact-dependencies.ts';
 import { downloadArtifact } from './routes/artifacts/download.ts';
 import { showArtifact } from './routes/artifacts/show.ts';
 import { uploadArtifact } from './routes/artifacts/upload.ts';

@@ -4,7 +4,7 @@ import type { Problem } from './wire.ts';
 
 export type { Problem } from './wire.ts';
 
-/** A proxy's may lack the detail that the service's own have. */
+/** A problem document of the service, or of a proxy in front of it, which may lack `detail`. */
 export type AnyProblem = Omit<Problem, 'detail'> & Partial<Pick<Problem, 'detail'>>;
 
 /** The service answered, with an error. */

@@ -1,6 +1,6 @@
 /** Compiles applications of the client in a folder where Zod cannot be resolved, as theirs may be. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -20,7 +20,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'tandem-consumer-'));
   const packages = join(folder, 'node_modules/@tandem');
   mkdirSync(packages, { recursive: true });
-  const isTheirs = (path: string) => !/\.test\.ts$|node_modules|\.turbo/.test(path.slice(root.length));
+  const isTheirs = (path: string) => !/\.(test|fixture)\.ts$|node_modules|\.turbo/.test(path.slice(root.length));
   for (const lib of ['client', 'experiment']) {
     cpSync(join(root, 'libs', lib), join(packages, lib), { recursive: true, filter: isTheirs });
   }
@@ -80,6 +80,24 @@ test('an application that names what the wire does not have does not compile', (
   }
 });
 
-test('the client imports nothing that an application would have to install', () => {
+test('an application can import no file of the client that is not an entry point', () => {
+  const inner = ['wire-types', 'transport', 'watch-run'].map((name) => `@tandem/client/${name}`);
+  const errors = compile(inner.map((specifier) => `import '${specifier}';`).join('\n')).join();
+  for (const specifier of inner) expect(errors).toContain(`'${specifier}'`);
+});
+
+test('the client and what it is made of import nothing but one another', () => {
+  const packages = join(folder, 'node_modules/@tandem');
+  const imports = readdirSync(packages, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .flatMap((path) => [
+      ...readFileSync(join(packages, path), 'utf8').matchAll(/(?:^import |\bfrom |\bimport\()'([^']+)'/gm),
+    ])
+    .map(([, specifier = '']) => specifier);
+  expect(imports).toContain('@tandem/experiment/assignment');
+  expect(imports.filter((one) => !/^(\.\.?|@tandem\/(client|experiment))\//.test(one))).toEqual([]);
+});
+
+test('control: Zod cannot be found where the applications are compiled', () => {
   expect(compile("import { z } from 'zod';\nexport const schema = z;\n").join()).toContain("Cannot find module 'zod'");
 });

@@ -90,7 +90,7 @@ export interface Client extends ModelCalls, BuildCalls {
   readonly rollouts: RolloutCalls;
   /** Answers that were kept; `explanation` tells of the one that would be given now. */
   readonly explanations: ExplanationCalls;
-  /** Who moved what, newest first. */
+  /** Changes of pointers and keys, newest first. */
   audit(query?: AuditQuery, options?: CallOptions): Promise<AuditPage>;
   predictors(options?: CallOptions): Promise<readonly PredictorView[]>;
   /** The live processes, and which model versions each has loaded. */

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { MAX_OUTCOMES as MOST_SENT } from './outcomes.ts';
 
 test('the committed types are those that the schemas of the wire give: else `npm run generate`', () => {
-  const main = join(import.meta.dirname, '../wire/client-types/main.ts');
+  const main = join(import.meta.dirname, '../../scripts/generate-client-types.ts');
   const { stdout, stderr } = spawnSync(process.execPath, [main, '--print'], { encoding: 'utf8' });
   expect(stderr).toBe('');
   expect(readFileSync(join(import.meta.dirname, 'wire-types.ts'), 'utf8')).toBe(stdout);

@@ -10,7 +10,7 @@ export interface Artifact {
   readonly complete: boolean;
 }
 
-/** Who moved what, when and why */
+/** A change of a pointer or key: actor, time, action and detail */
 export interface AuditRow {
   readonly number: string;
   readonly at: string;
@@ -23,7 +23,7 @@ export interface AuditRow {
 
 export interface ListAuditAnswer {
   readonly rows: readonly AuditRow[];
-  /** What `before` is for the next page; null: this was the last */
+  /** The value of `before` for the next page; null on the last page */
   readonly next: string | null;
 }
 
@@ -138,7 +138,7 @@ export interface Event {
   readonly specversion: '1.0';
   /** With `source`, names the event for ever: a retry sends the same */
   readonly id: string;
-  /** Who says so */
+  /** The sender of the event */
   readonly source: string;
   readonly type: string;
   /** The user id */
@@ -219,8 +219,8 @@ export interface Prediction {
   /** The user's; null where the database did not answer */
   readonly contextVersion: number | null;
   /**
-   * The last of these that concerns this predictor: a prediction from an older one is not fresh. Null where
-   * `contextVersion` is
+   * The version of the last event that concerns this predictor. A prediction from an older version is not fresh.
+   * Null if `contextVersion` is null
    */
   readonly lastConcerningVersion: number | null;
   readonly predictedFromContextVersion: number | null;
@@ -250,7 +250,9 @@ export interface Candidate {
    */
   readonly state: 'fresh' | 'restarted' | 'stale' | 'expired' | 'foreign' | 'blocked';
   /** Null where it cannot be read */
-  readonly prediction: Readonly<Record<string, unknown>> | null;
+  readonly prediction: Readonly<
+    Record<string, number | string | boolean | readonly (number | string | boolean)[]>
+  > | null;
   readonly modelVersion: string | null;
   /** Null where it is not the one in force */
   readonly generation: string | null;
@@ -560,7 +562,7 @@ export interface KeptExplanation {
 
 export interface ListKeptExplanationsAnswer {
   readonly explanations: readonly KeptExplanation[];
-  /** What `before` is for the next page; null: this was the last */
+  /** The value of `before` for the next page; null on the last page */
   readonly next: string | null;
 }
 
@@ -607,7 +609,7 @@ export interface Model {
     readonly by: string;
     readonly how: 'adopt' | 'push';
   };
-  /** The arms that name it; empty: nobody is served by it */
+  /** The arms that name it; empty: not serving traffic */
   readonly variants: readonly string[];
   /** Names that were given to it, and that may move */
   readonly labels: readonly string[];
@@ -703,7 +705,7 @@ export interface ModelDetail {
     readonly by: string;
     readonly how: 'adopt' | 'push';
   };
-  /** The arms that name it; empty: nobody is served by it */
+  /** The arms that name it; empty: not serving traffic */
   readonly variants: readonly string[];
   /** Names that were given to it, and that may move */
   readonly labels: readonly string[];
@@ -762,7 +764,7 @@ export interface ArchiveChange {
 export interface Outcome {
   /** With `source`, names the outcome for ever: a retry sends the same */
   readonly id: string;
-  /** Who says so; `api` where it is left out */
+  /** The sender of the outcome; default: `api` */
   readonly source?: string;
   readonly userId: string;
   /** As the plan's outcome metrics have it */
@@ -810,7 +812,9 @@ export interface Predictor {
     readonly liveTimeoutMs: number;
     readonly onLiveFailure: 'stale' | 'default' | 'error';
     readonly unverified: boolean;
-    readonly default: Readonly<Record<string, unknown>> | null;
+    readonly default: Readonly<
+      Record<string, number | string | boolean | readonly (number | string | boolean)[]>
+    > | null;
     readonly events: readonly string[];
   };
   readonly batch: { readonly schedule: string | null; readonly chunkSize: number; readonly minCoverage: number };
@@ -1191,7 +1195,7 @@ export interface Rollout {
 
 export interface ListRolloutsAnswer {
   readonly rollouts: readonly Rollout[];
-  /** What `before` is for the next page; null: this was the last */
+  /** The value of `before` for the next page; null on the last page */
   readonly next: string | null;
 }
 
@@ -1353,7 +1357,7 @@ export interface Run {
 
 export interface ListRunsAnswer {
   readonly runs: readonly Run[];
-  /** What `before` is for the next page; null: this was the last */
+  /** The value of `before` for the next page; null on the last page */
   readonly next: string | null;
 }
 

@@ -43,7 +43,10 @@ export interface Answer {
   readonly ageSeconds: number | null;
   /** The user's context version as Postgres certified it; null where it did not answer. */
   readonly contextVersion: number | null;
-  /** The last of these that concerns the predictor; null where `contextVersion` is. */
+  /**
+   * The version of the last event that concerns this predictor. A prediction from an older version is not fresh. Null if
+   * `contextVersion` is null.
+   */
   readonly lastConcerningVersion: number | null;
   readonly predictedFromContextVersion: number | null;
   readonly history: string | null;

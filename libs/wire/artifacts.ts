@@ -1,5 +1,6 @@
 /** A model file under its SHA-256, whole or still on its way. */
 import { z } from 'zod';
+import type { Answered } from './schema.ts';
 
 export const ARTIFACT_HASH = /^[0-9a-f]{64}$/;
 
@@ -12,7 +13,7 @@ export const ArtifactSchema = z
   })
   .meta({ id: 'Artifact' });
 
-export type ArtifactView = z.output<typeof ArtifactSchema>;
+export type ArtifactView = Answered<typeof ArtifactSchema>;
 
 export const ARTIFACT_EXAMPLE = {
   artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',

@@ -1,5 +1,6 @@
-/** Who moved what, when and why. */
+/** The audit: changes of pointers and keys. */
 import { z } from 'zod';
+import { nextOf } from './page.ts';
 
 export const AuditPageSchema = z
   .strictObject({
@@ -13,9 +14,9 @@ export const AuditPageSchema = z
           predictor: z.string().nullable(),
           detail: z.record(z.string(), z.unknown()),
         })
-        .meta({ id: 'AuditRow', description: 'Who moved what, when and why' }),
+        .meta({ id: 'AuditRow', description: 'A change of a pointer or key: actor, time, action and detail' }),
     ),
-    next: z.string().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
+    next: nextOf(z.string()),
   })
   .meta({ id: 'ListAuditAnswer' });
 

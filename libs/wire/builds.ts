@@ -1,7 +1,8 @@
 /** An optimised build beside the model version that it was made of. */
 import { z } from 'zod';
+import type { Answered } from './schema.ts';
 
-const MOST_COMPARED_USERS = 10_000;
+const MAX_COMPARED_USERS = 10_000;
 export const COMPARED_USERS = 2_000;
 
 export const CompareBuildSchema = z
@@ -9,13 +10,13 @@ export const CompareBuildSchema = z
     users: z
       .int()
       .min(1, 'at least 1')
-      .max(MOST_COMPARED_USERS, `at most ${MOST_COMPARED_USERS}`)
+      .max(MAX_COMPARED_USERS, `at most ${MAX_COMPARED_USERS}`)
       .optional()
       .meta({ description: `Users to look at, at most; ${COMPARED_USERS} where it is not said` }),
     labels: z
       .array(z.strictObject({ userId: z.string(), label: z.number() }))
       .min(1, 'at least one, or leave them out')
-      .max(MOST_COMPARED_USERS, `at most ${MOST_COMPARED_USERS}`)
+      .max(MAX_COMPARED_USERS, `at most ${MAX_COMPARED_USERS}`)
       .optional()
       .meta({ description: 'What became of users: these alone are looked at. A label is 0 or 1, or any number' }),
   })
@@ -104,7 +105,7 @@ export const BuildComparisonSchema = z
   })
   .meta({ id: 'BuildComparison', description: 'An optimised build beside its parent, on real users' });
 
-type BuildComparisonView = z.output<typeof BuildComparisonSchema>;
+export type BuildComparisonView = Answered<typeof BuildComparisonSchema>;
 
 /** A comparison for the documentation; it compiles only as what the wire has. */
 export const BUILD_COMPARISON_EXAMPLE = {

@@ -1,4 +1,7 @@
-/** CloudEvents 1.0 that say that a user changed, and what became of each. */
+/**
+ * CloudEvents 1.0 that report changes of users, and the result of each. These schemas only describe the bodies:
+ * apps/api/routes/events/cloud-event.ts checks them.
+ */
 import { z } from 'zod';
 
 export const STRUCTURED = 'application/cloudevents+json';
@@ -20,7 +23,7 @@ export const EventSchema = z
   .looseObject({
     specversion: z.literal('1.0'),
     id: z.string().meta({ description: 'With `source`, names the event for ever: a retry sends the same' }),
-    source: z.string().meta({ description: 'Who says so' }),
+    source: z.string().meta({ description: 'The sender of the event' }),
     type: z.string(),
     subject: z.string().meta({ description: 'The user id' }),
     time: z.iso.datetime({ offset: true }).optional().meta({

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { PREDICTION_EXAMPLE, PredictionSchema } from './predictions.ts';
 import { ProblemSchema } from './problem.ts';
+import type { Answered } from './schema.ts';
 import { CANDIDATE_EXAMPLE, CandidateSchema, EVENT_VALUE_EXAMPLE, StoresSchema } from './users.ts';
 
 export const scalar = z.union([z.number(), z.string()]).nullable();
@@ -51,7 +52,7 @@ export const ExplanationSchema = z
   })
   .meta({ id: 'Explanation', description: 'Why a user is answered as it is, now' });
 
-export type ExplanationView = z.output<typeof ExplanationSchema>;
+export type ExplanationView = Answered<typeof ExplanationSchema>;
 
 const { value: _value, ...EVENT_EXAMPLE } = EVENT_VALUE_EXAMPLE;
 

@@ -1,5 +1,6 @@
 /** How a generation differs from the one that was served before it. */
 import { z } from 'zod';
+import type { Answered } from './schema.ts';
 
 const share = z.number().meta({ description: 'Share of the users in both generations, 0 to 1' });
 
@@ -86,7 +87,7 @@ export const GenerationReportSchema = z
   })
   .meta({ id: 'GenerationReport' });
 
-type GenerationReportView = z.output<typeof GenerationReportSchema>;
+export type GenerationReportView = Answered<typeof GenerationReportSchema>;
 
 const SHIFT_EXAMPLE = {
   psi: 0.41,

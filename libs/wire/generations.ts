@@ -1,5 +1,7 @@
 /** Generations, and the return to an older one. */
 import { z } from 'zod';
+import { NUMBER_TEXT } from './numbers.ts';
+import type { Answered } from './schema.ts';
 
 export const GenerationSchema = z
   .strictObject({
@@ -20,7 +22,7 @@ export const GenerationSchema = z
     description: 'The immutable predictions of one run of scope `all`, for one model version',
   });
 
-export type GenerationView = z.output<typeof GenerationSchema>;
+export type GenerationView = Answered<typeof GenerationSchema>;
 
 export const GENERATION_EXAMPLE: GenerationView = {
   generation: '17',
@@ -44,7 +46,7 @@ export const RollbackSchema = z
   .strictObject({
     to: z
       .string("a generation's number, as text")
-      .regex(/^[1-9][0-9]{0,8}$/, "a generation's number, as text")
+      .regex(NUMBER_TEXT, "a generation's number, as text")
       .optional()
       .meta({
         description: 'Default: the last generation that the stable arm served before the current one',

@@ -1,8 +1,9 @@
 /** Answers that were kept with what they were made of, and what came of computing one again. */
 import { z } from 'zod';
 import { scalar } from './explanations.ts';
-import { pageQuery } from './page.ts';
+import { nextOf, pageQuery } from './page.ts';
 import { PREDICTION_EXAMPLE, PredictionSchema } from './predictions.ts';
+import type { Answered } from './schema.ts';
 
 const FeatureSchema = z.strictObject({
   name: z.string(),
@@ -41,7 +42,7 @@ export const KeptExplanationSchema = z
   })
   .meta({ id: 'KeptExplanation' });
 
-export type KeptExplanationView = z.output<typeof KeptExplanationSchema>;
+export type KeptExplanationView = Answered<typeof KeptExplanationSchema>;
 
 /** For the description of the API, and for tests of what shows it. */
 export const KEPT_EXPLANATION_EXAMPLE = {
@@ -79,7 +80,7 @@ export const KEPT_EXPLANATION_EXAMPLE = {
 export const KeptPageSchema = z
   .strictObject({
     explanations: z.array(KeptExplanationSchema),
-    next: z.string().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
+    next: nextOf(z.string()),
   })
   .meta({ id: 'ListKeptExplanationsAnswer' });
 
@@ -106,7 +107,7 @@ export const ReplaySchema = z
   })
   .meta({ id: 'Replay' });
 
-export type ReplayView = z.output<typeof ReplaySchema>;
+export type ReplayView = Answered<typeof ReplaySchema>;
 
 export const REPLAY_EXAMPLE = {
   id: KEPT_EXPLANATION_EXAMPLE.id,

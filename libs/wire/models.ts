@@ -1,9 +1,10 @@
 /** Model versions: in lists, and with everything that decides their answers. */
 import { z } from 'zod';
+import { NUMBER_TEXT } from './numbers.ts';
+import type { Answered } from './schema.ts';
 
-export const VERSION_NUMBER = /^[1-9][0-9]{0,8}$/;
 const FORM = "a model version's number, as text";
-export const VersionNumberSchema = z.string(FORM).regex(VERSION_NUMBER, FORM);
+export const VersionNumberSchema = z.string(FORM).regex(NUMBER_TEXT, FORM);
 
 const ModelSchema = z
   .strictObject({
@@ -22,7 +23,7 @@ const ModelSchema = z
         how: z.enum(['adopt', 'push']),
       })
       .meta({ description: 'Who brought it, and how: with a config, or by itself' }),
-    variants: z.array(z.string()).meta({ description: 'The arms that name it; empty: nobody is served by it' }),
+    variants: z.array(z.string()).meta({ description: 'The arms that name it; empty: not serving traffic' }),
     labels: z.array(z.string()).meta({ description: 'Names that were given to it, and that may move' }),
     verified: z.boolean().meta({ description: 'Whether it has the certificate of its trial; labels move to no other' }),
     note: z.string(),
@@ -49,7 +50,7 @@ const ModelSchema = z
   })
   .meta({ id: 'Model', description: 'A model version' });
 
-export type ModelView = z.output<typeof ModelSchema>;
+export type ModelView = Answered<typeof ModelSchema>;
 
 export const MODEL_EXAMPLE = {
   predictor: 'repurchase',
@@ -146,7 +147,7 @@ export const ModelDetailSchema = z
   })
   .meta({ id: 'ModelDetail' });
 
-export type ModelDetailView = z.output<typeof ModelDetailSchema>;
+export type ModelDetailView = Answered<typeof ModelDetailSchema>;
 
 export const MODEL_DETAIL_EXAMPLE = {
   ...MODEL_EXAMPLE,

@@ -1,4 +1,7 @@
-/** Outcomes: what users did after they were served. */
+/**
+ * Outcomes: what users did after they were served. These schemas only describe the bodies:
+ * apps/api/routes/outcomes/outcome.ts checks them.
+ */
 import { z } from 'zod';
 
 export const OUTCOME_NAME = /^[A-Za-z][\w.:-]{0,99}$/;
@@ -16,7 +19,7 @@ const OUTCOME_EXAMPLE = {
 const OutcomeSchema = z
   .strictObject({
     id: z.string().meta({ description: 'With `source`, names the outcome for ever: a retry sends the same' }),
-    source: z.string().optional().meta({ description: 'Who says so; `api` where it is left out' }),
+    source: z.string().optional().meta({ description: 'The sender of the outcome; default: `api`' }),
     userId: z.string(),
     name: z.string().regex(OUTCOME_NAME).meta({ description: "As the plan's outcome metrics have it" }),
     value: z.number().optional().meta({

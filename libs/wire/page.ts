@@ -16,6 +16,11 @@ export function pageQuery<B extends z.ZodType>(before: B) {
   });
 }
 
+/** Returns the field `next` of a page. @param before what the query parameter `before` takes */
+export function nextOf<B extends z.ZodType>(before: B) {
+  return before.nullable().meta({ description: 'The value of `before` for the next page; null on the last page' });
+}
+
 export const LimitQuery = z.object({ limit: limitQuery });
 
 /** Of rows that are numbered. */

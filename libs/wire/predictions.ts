@@ -1,16 +1,18 @@
 /** Predictions: a user's, and those of many. */
 import { z } from 'zod';
 import { ProblemSchema } from './problem.ts';
+import type { Answered } from './schema.ts';
 
 const value = z.union([z.number(), z.string(), z.boolean()]);
+
+/** A field for each output of the model. */
+export const OutputsSchema = z.record(z.string(), z.union([value, z.array(value)]));
 
 export const PredictionSchema = z
   .strictObject({
     predictor: z.string(),
     userId: z.string(),
-    prediction: z
-      .record(z.string(), z.union([value, z.array(value)]))
-      .meta({ description: "A field for each of the model's outputs" }),
+    prediction: OutputsSchema.meta({ description: "A field for each of the model's outputs" }),
     source: z.enum(['batch', 'live', 'stale', 'default']),
     reason: z.enum([
       'fresh',
@@ -36,13 +38,13 @@ export const PredictionSchema = z
     contextVersion: z.int().nullable().meta({ description: "The user's; null where the database did not answer" }),
     lastConcerningVersion: z.int().nullable().meta({
       description:
-        'The last of these that concerns this predictor: a prediction from an older one is not fresh. Null where `contextVersion` is',
+        'The version of the last event that concerns this predictor. A prediction from an older version is not fresh. Null if `contextVersion` is null',
     }),
     predictedFromContextVersion: z.int().nullable(),
   })
   .meta({ id: 'Prediction' });
 
-export type PredictionView = z.output<typeof PredictionSchema>;
+export type PredictionView = Answered<typeof PredictionSchema>;
 
 export const PREDICTION_EXAMPLE = {
   predictor: 'repurchase',

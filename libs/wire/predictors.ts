@@ -1,5 +1,7 @@
 /** A predictor: its policies, and who is served what. */
 import { z } from 'zod';
+import { OutputsSchema } from './predictions.ts';
+import type { Answered } from './schema.ts';
 
 export const PredictorSchema = z
   .strictObject({
@@ -21,14 +23,14 @@ export const PredictorSchema = z
       liveTimeoutMs: z.number(),
       onLiveFailure: z.enum(['stale', 'default', 'error']),
       unverified: z.boolean(),
-      default: z.record(z.string(), z.unknown()).nullable(),
+      default: OutputsSchema.nullable(),
       events: z.array(z.string()),
     }),
     batch: z.strictObject({ schedule: z.string().nullable(), chunkSize: z.int(), minCoverage: z.number() }),
   })
   .meta({ id: 'Predictor' });
 
-export type PredictorView = z.output<typeof PredictorSchema>;
+export type PredictorView = Answered<typeof PredictorSchema>;
 
 export const PREDICTOR_EXAMPLE: PredictorView = {
   name: 'repurchase',
@@ -71,7 +73,7 @@ const StableVersionSchema = z
     description: 'A period in which the stable arm of a predictor served one model version',
   });
 
-export type StableVersionView = z.output<typeof StableVersionSchema>;
+export type StableVersionView = Answered<typeof StableVersionSchema>;
 
 export const StableVersionsSchema = z
   .strictObject({ versions: z.array(StableVersionSchema) })

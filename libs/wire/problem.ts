@@ -1,5 +1,6 @@
 /** A problem document (RFC 9457): what every error answer carries. */
 import { z } from 'zod';
+import type { Answered } from './schema.ts';
 
 export const ProblemSchema = z
   .strictObject({
@@ -12,3 +13,5 @@ export const ProblemSchema = z
     remedy: z.string().optional().meta({ description: 'What the caller can do about it' }),
   })
   .meta({ id: 'Problem' });
+
+export type ProblemView = Answered<typeof ProblemSchema>;

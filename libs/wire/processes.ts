@@ -1,5 +1,6 @@
 /** The live processes, and which model versions each has loaded. */
 import { z } from 'zod';
+import type { Answered } from './schema.ts';
 
 const ProcessSchema = z
   .strictObject({
@@ -24,7 +25,7 @@ const ProcessSchema = z
   })
   .meta({ id: 'Process', description: 'A live process, and the model versions that it keeps loaded' });
 
-export type ProcessView = z.output<typeof ProcessSchema>;
+export type ProcessView = Answered<typeof ProcessSchema>;
 
 export const PROCESS_EXAMPLE = {
   id: '6f1f2f0a-54a5-4b0e-9c7e-2c1d1c9f8f6b',

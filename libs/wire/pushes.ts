@@ -4,9 +4,9 @@ import { ARTIFACT_HASH } from './artifacts.ts';
 import { VersionNumberSchema } from './models.ts';
 import { TENSOR_TYPES } from './tensor-types.ts';
 
-const MOST_NOTE = 2_000;
-const MOST_METRICS = 64;
-const MOST_NAME = 64;
+const MAX_NOTE = 2_000;
+const MAX_METRICS = 64;
+const MAX_NAME = 64;
 const TENSOR_TYPE = `one of ${TENSOR_TYPES.join(', ')}`;
 const tensorType = z.enum(TENSOR_TYPES, TENSOR_TYPE);
 
@@ -20,11 +20,11 @@ const FeaturesSchema = z
   })
   .meta({ description: 'As `features` of a config; each setting that is left out is as in the version served now' });
 
-export const noteText = z.string().max(MOST_NOTE, `at most ${MOST_NOTE} characters`);
+export const noteText = z.string().max(MAX_NOTE, `at most ${MAX_NOTE} characters`);
 
 const MetricsSchema = z
-  .record(z.string().min(1).max(MOST_NAME, `names of at most ${MOST_NAME} characters`), z.number())
-  .refine((metrics) => Object.keys(metrics).length <= MOST_METRICS, `at most ${MOST_METRICS} metrics`)
+  .record(z.string().min(1).max(MAX_NAME, `names of at most ${MAX_NAME} characters`), z.number())
+  .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `at most ${MAX_METRICS} metrics`)
   .meta({ description: 'What its owner measured', example: { auc: 0.82 } });
 
 export const PushSchema = z
@@ -56,7 +56,7 @@ export const PushSchema = z
     parent: VersionNumberSchema.optional().meta({
       description: 'The model version that an optimised build was made of',
     }),
-    build: z.string().min(1).max(MOST_NAME).optional().meta({ description: 'Its kind', example: 'int8' }),
+    build: z.string().min(1).max(MAX_NAME).optional().meta({ description: 'Its kind', example: 'int8' }),
   })
   .refine(({ parent, build }) => (parent === undefined) === (build === undefined), {
     path: ['build'],

@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { type Duration, parseDuration } from './durations.ts';
 import { VersionNumberSchema } from './models.ts';
 import { OUTCOME_NAME } from './outcomes.ts';
+import type { Answered } from './schema.ts';
 
-const BUCKETS = 10_000;
+/** Hundredths of a percent; those of libs/experiment/assignment.ts. */
+export const BUCKETS = 10_000;
 
 /** @param most longer than that nobody means, and clocks do not reach */
 const duration = (most: Duration) =>
@@ -85,7 +87,7 @@ const AnalysisSchema = z.strictObject({
     .default([]),
 });
 
-export type AnalysisView = z.output<typeof AnalysisSchema>;
+export type AnalysisView = Answered<typeof AnalysisSchema>;
 
 const coverage = z.enum(['required', 'live']).default('required');
 const analysis = AnalysisSchema.prefault({});
@@ -155,7 +157,7 @@ export const RolloutPlanSchema = z
   })
   .meta({ id: 'RolloutPlan' });
 
-export type RolloutPlanView = z.output<typeof RolloutPlanSchema>;
+export type RolloutPlanView = Answered<typeof RolloutPlanSchema>;
 
 export const DEFAULT_STEPS: readonly number[] = Object.freeze([1, 5, 25, 50, 100]);
 

@@ -1,6 +1,7 @@
 /** What a rollout has served and what follows from it. */
 import { z } from 'zod';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from './rollouts.ts';
+import type { Answered } from './schema.ts';
 
 const CheckSchema = z
   .strictObject({
@@ -32,9 +33,9 @@ const JudgementSchema = z
   })
   .meta({ id: 'Judgement' });
 
-export type JudgementView = z.output<typeof JudgementSchema>;
+export type JudgementView = Answered<typeof JudgementSchema>;
 
-export const JUDGEMENT_EXAMPLE: z.output<typeof JudgementSchema> = {
+export const JUDGEMENT_EXAMPLE: JudgementView = {
   verdict: 'hold',
   reason: 'too_few_users',
   why: 'candidate has served 488 users, fewer than 1000',
@@ -105,7 +106,7 @@ export const RolloutReportSchema = z
   })
   .meta({ id: 'RolloutReport' });
 
-export type RolloutReportView = z.output<typeof RolloutReportSchema>;
+export type RolloutReportView = Answered<typeof RolloutReportSchema>;
 
 export const ROLLOUT_REPORT_EXAMPLE: RolloutReportView = {
   rollout: ROLLOUT_EXAMPLE,

@@ -1,6 +1,8 @@
 /** Rollouts: another model version beside the stable one, and what is done to it. */
 import { z } from 'zod';
+import { nextOf } from './page.ts';
 import { PLAN_EXAMPLE, RolloutPlanSchema } from './rollout-plan.ts';
+import type { Answered } from './schema.ts';
 
 export const RolloutSchema = z
   .strictObject({
@@ -31,7 +33,7 @@ export const RolloutSchema = z
   })
   .meta({ id: 'Rollout' });
 
-export type RolloutView = z.output<typeof RolloutSchema>;
+export type RolloutView = Answered<typeof RolloutSchema>;
 
 export const ROLLOUT_EXAMPLE: RolloutView = {
   id: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22',
@@ -54,7 +56,7 @@ export const ROLLOUT_EXAMPLE: RolloutView = {
 export const RolloutPageSchema = z
   .strictObject({
     rollouts: z.array(RolloutSchema),
-    next: z.uuid().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
+    next: nextOf(z.uuid()),
   })
   .meta({ id: 'ListRolloutsAnswer' });
 

@@ -1,5 +1,7 @@
 /** Batch runs. */
 import { z } from 'zod';
+import { nextOf } from './page.ts';
+import type { Answered } from './schema.ts';
 
 const MAX_RUN_USERS = 10_000;
 
@@ -59,7 +61,7 @@ export const RunSchema = z
   })
   .meta({ id: 'Run' });
 
-export type RunView = z.output<typeof RunSchema>;
+export type RunView = Answered<typeof RunSchema>;
 
 export const RUN_EXAMPLE: RunView = {
   id: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11',
@@ -86,7 +88,7 @@ export const RUN_EXAMPLE: RunView = {
 export const RunPageSchema = z
   .strictObject({
     runs: z.array(RunSchema),
-    next: z.uuid().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
+    next: nextOf(z.uuid()),
   })
   .meta({ id: 'ListRunsAnswer' });
 

@@ -1,11 +1,19 @@
-/** What the schemas of this folder are to the code that reads and checks bodies. */
+/** The types of the bodies, parameters and headers that a schema describes. */
 import type { z } from 'zod';
 
 /** A schema of a body. */
 export type Schema = z.ZodType;
 
-/** What may be sent: settings with a default may be left out. */
+/** A schema of parameters or headers by name. */
+export type FieldsSchema = z.ZodObject;
+
+/** A body as applications send it: they may leave out settings that have a default. */
 export type Sent<S extends Schema> = z.input<S>;
 
-/** What the service reads: every setting has its value. */
+/** A sent body as the service reads it: every setting has its value. */
 export type Read<S extends Schema> = z.output<S>;
+
+/** A body as the service answers it. It is read-only, so that a view may hold what the stores have frozen. */
+export type Answered<S extends Schema> = ReadOnly<z.output<S>>;
+
+type ReadOnly<T> = T extends object ? { readonly [K in keyof T]: ReadOnly<T[K]> } : T;

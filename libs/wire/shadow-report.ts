@@ -1,5 +1,6 @@
 /** What the candidate of a shadow would have answered beside what was served. */
 import { z } from 'zod';
+import type { Answered } from './schema.ts';
 
 const ratio = z.number().nullable();
 
@@ -69,7 +70,7 @@ export const ShadowReportSchema = z
     description: 'What the candidate of a shadow would have answered beside what was served',
   });
 
-type ShadowReportView = z.output<typeof ShadowReportSchema>;
+export type ShadowReportView = Answered<typeof ShadowReportSchema>;
 
 /** For the description of the API, and for tests of what shows it. */
 export const SHADOW_REPORT_EXAMPLE: ShadowReportView = {

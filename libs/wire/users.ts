@@ -1,5 +1,7 @@
 /** What is stored of a user, and what erasing one deleted. */
 import { z } from 'zod';
+import { OutputsSchema } from './predictions.ts';
+import type { Answered } from './schema.ts';
 
 export const StoresSchema = z
   .strictObject({ redis: z.enum(['ok', 'failed']), postgres: z.enum(['ok', 'failed']) })
@@ -14,7 +16,7 @@ export const CandidateSchema = z
       description:
         '`stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback; `foreign`: of another generation, history, model version or floor; `blocked`: from before an erasure',
     }),
-    prediction: z.record(z.string(), z.unknown()).nullable().meta({ description: 'Null where it cannot be read' }),
+    prediction: OutputsSchema.nullable().meta({ description: 'Null where it cannot be read' }),
     modelVersion: z.string().nullable(),
     generation: z.string().nullable().meta({ description: 'Null where it is not the one in force' }),
     history: z.string().nullable(),
@@ -25,7 +27,7 @@ export const CandidateSchema = z
   })
   .meta({ id: 'Candidate', description: 'A stored prediction of a user, and what the freshness rule says of it now' });
 
-export type CandidateView = z.output<typeof CandidateSchema>;
+export type CandidateView = Answered<typeof CandidateSchema>;
 
 export const CANDIDATE_EXAMPLE = {
   store: 'redis',
@@ -52,7 +54,7 @@ const EventValueSchema = z
   })
   .meta({ id: 'EventValue', description: 'What an event left in the context of a user for one feature' });
 
-export type EventValueView = z.output<typeof EventValueSchema>;
+export type EventValueView = Answered<typeof EventValueSchema>;
 
 export const EVENT_VALUE_EXAMPLE = {
   value: 4,
@@ -80,7 +82,7 @@ export const UserSchema = z
   })
   .meta({ id: 'User' });
 
-type UserView = z.output<typeof UserSchema>;
+type UserView = Answered<typeof UserSchema>;
 
 export const USER_EXAMPLE = {
   userId: '42',
@@ -124,7 +126,7 @@ export const ReceiptSchema = z
   })
   .meta({ id: 'ErasureReceipt', description: 'That a user was erased, and what was found and deleted' });
 
-type ErasureReceiptView = z.output<typeof ReceiptSchema>;
+type ErasureReceiptView = Answered<typeof ReceiptSchema>;
 
 export const RECEIPT_EXAMPLE = {
   userId: '42',
@@ -155,7 +157,7 @@ export const ReadmissionSchema = z
   })
   .meta({ id: 'Readmission' });
 
-type ReadmissionView = z.output<typeof ReadmissionSchema>;
+type ReadmissionView = Answered<typeof ReadmissionSchema>;
 
 export const READMISSION_EXAMPLE = {
   userId: '42',

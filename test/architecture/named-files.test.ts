@@ -8,7 +8,11 @@ it.each(['ARCHITECTURE.md', 'libs/freshness/README.md'])('%s names only files th
   const text = readFileSync(join(root, document), 'utf8');
   const names = [...text.matchAll(/`([\w./-]+\.(?:ts|sql|lua|md))`/g)].map(([, name = '']) => name);
   expect(names.length).toBeGreaterThan(5);
-  const known = new Set(globSync('{apps,libs,test,migrations,docs}/**/*.*', { cwd: root, exclude: ['**/node_modules'] }).map((path) => basename(path)));
+  const known = new Set(
+    globSync('{apps,libs,test,migrations,docs}/**/*.*', { cwd: root, exclude: ['**/node_modules'] }).map((path) =>
+      basename(path),
+    ),
+  );
   const isThere = (name: string) =>
     name.includes('/')
       ? existsSync(join(root, name)) || existsSync(join(root, dirname(document), name))

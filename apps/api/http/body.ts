@@ -15,7 +15,8 @@ export async function jsonBody<T extends string>(
   return { type, value: readJson(await readBody(req.raw, req.header('content-length'))) };
 }
 
-interface BodyForm<S extends Schema> {
+/** A body that an endpoint takes. */
+export interface BodyForm<S extends Schema> {
   readonly schema: S;
   /** A body that is right: it is shown to whoever sends one that is not. */
   readonly example: Sent<S>;

@@ -1,19 +1,17 @@
 /** Declares an endpoint that answers with JSON. One description serves the router, the OpenAPI document and the reader. */
 import { createRoute, type RouteConfig } from '@hono/zod-openapi';
-import type { Schema } from '@tandem/wire/schema';
-import { jsonResponse } from './body.ts';
+import type { Answered, FieldsSchema, Schema } from '@tandem/wire/schema';
+import { type BodyForm, jsonResponse } from './body.ts';
+import { problems } from './describe-problems.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { ProblemCode } from './problem.ts';
-import { problems } from './problems.ts';
 
 const JSON_TYPE = 'application/json';
 
 /** Problems of every endpoint that takes a body. */
 const BODY_PROBLEMS: readonly ProblemCode[] = ['body_too_large', 'unsupported_media_type', 'invalid_input'];
 
-type RequestParts = NonNullable<RouteConfig['request']>;
-
-interface JsonEndpoint extends Pick<Endpoint, 'scope'> {
+interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint, 'scope'> {
   /** Names the endpoint in the document, in logs and in metrics. */
   readonly operationId: string;
   readonly method: RouteConfig['method'];
@@ -22,29 +20,47 @@ interface JsonEndpoint extends Pick<Endpoint, 'scope'> {
   readonly tag: string;
   readonly summary: string;
   readonly description?: string;
-  readonly params?: NonNullable<RequestParts['params']>;
+  readonly params?: FieldsSchema;
   /** The query parameters that are allowed; any other is refused. */
-  readonly query?: NonNullable<RequestParts['query']> & { readonly shape: Readonly<Record<string, unknown>> };
-  readonly headers?: NonNullable<RequestParts['headers']>;
+  readonly query?: FieldsSchema;
+  readonly headers?: FieldsSchema;
   /** The body that it takes; its handler reads it with `parseBody`. */
-  readonly body?: { readonly schema: Schema; readonly example: unknown; readonly optional?: boolean };
-  readonly answer: JsonAnswer;
+  readonly body?: BodyForm<B>;
+  readonly answer: JsonAnswer<S>;
   /** The codes that are particular to it. Those of every endpoint, and of every body, are added. */
   readonly problems: readonly ProblemCode[];
-  /** Returns the answer's body, or a response if it needs headers. Throws a TandemError or RequestError. */
-  handle(...request: Parameters<Endpoint['handle']>): object | Promise<object>;
+  /** Returns the answer's body, or a whole response. Throws a TandemError or RequestError. */
+  handle(...request: Parameters<Endpoint['handle']>): Handled<Answered<S>> | Promise<Handled<Answered<S>>>;
 }
 
-interface JsonAnswer {
+type Handled<A> = A | WithHeaders<A> | Response;
+
+interface JsonAnswer<S extends Schema> {
   /** Default: 200. */
   readonly status?: 200 | 201 | 202;
   readonly description: string;
-  readonly schema: Schema;
-  readonly example: unknown;
-  readonly headers?: Schema;
+  readonly schema: S;
+  readonly example: Answered<S>;
+  readonly headers?: FieldsSchema;
 }
 
-export function jsonEndpoint(endpoint: JsonEndpoint): Endpoint {
+/** A body whose answer has headers of its own. */
+class WithHeaders<A> {
+  readonly body: A;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(body: A, headers: Readonly<Record<string, string>>) {
+    this.body = body;
+    this.headers = headers;
+  }
+}
+
+/** Returns what a handler answers with to add headers. They are described in `answer.headers`. */
+export function withHeaders<A>(body: A, headers: Readonly<Record<string, string>>): WithHeaders<A> {
+  return new WithHeaders(body, headers);
+}
+
+export function jsonEndpoint<S extends Schema, B extends Schema>(endpoint: JsonEndpoint<S, B>): Endpoint {
   const { scope, query, answer, handle } = endpoint;
   const { status = 200 } = answer;
   return {
@@ -53,13 +69,15 @@ export function jsonEndpoint(endpoint: JsonEndpoint): Endpoint {
     produces: JSON_TYPE,
     ...(query === undefined ? {} : { query: Object.keys(query.shape) }),
     async handle(...request) {
-      const answered = await handle(...request);
-      return answered instanceof Response ? answered : jsonResponse(answered, status);
+      const handled = await handle(...request);
+      if (handled instanceof Response) return handled;
+      if (handled instanceof WithHeaders) return jsonResponse(handled.body, status, handled.headers);
+      return jsonResponse(handled, status);
     },
   };
 }
 
-function describe(endpoint: JsonEndpoint): Endpoint['route'] {
+function describe<S extends Schema, B extends Schema>(endpoint: JsonEndpoint<S, B>): Endpoint['route'] {
   const { operationId, method, path, tag, summary, description, params, query, headers, body } = endpoint;
   const { status = 200, schema, example, ...answer } = endpoint.answer;
   const taken = body && { required: body.optional !== true, content: jsonContent(body.schema, body.example) };
@@ -72,16 +90,18 @@ function describe(endpoint: JsonEndpoint): Endpoint['route'] {
     ...given({ description, request: given({ params, query, headers, body: taken }) }),
     responses: {
       [status]: { ...answer, content: jsonContent(schema, example) },
-      ...problems(...endpoint.problems, ...(body ? BODY_PROBLEMS : [])),
+      ...problems(...(body ? BODY_PROBLEMS : []), ...endpoint.problems),
     },
-  } as RouteConfig & { readonly operationId: string });
+  });
 }
 
 function jsonContent(schema: Schema, example: unknown) {
   return { [JSON_TYPE]: { schema, example } };
 }
 
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
 /** Leaves out what is undefined. */
-function given<T extends object>(parts: T): Partial<T> {
-  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as Partial<T>;
+function given<T extends object>(parts: T): Given<T> {
+  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as Given<T>;
 }

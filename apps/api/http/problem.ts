@@ -7,6 +7,7 @@ import { type ErrorCode, isTandemError } from '@tandem/freshness/errors';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
 import { RequestError, type RequestErrorCode, REQUEST_ERROR_STATUS as STATUS } from '@tandem/http-server/request-error';
 import { sqlState } from '@tandem/offline-store/sql/database';
+import type { ProblemView } from '@tandem/wire/problem';
 
 export type ProblemCode = ErrorCode | RequestErrorCode;
 
@@ -108,21 +109,10 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   internal_error: kind(STATUS.internal_error, 'Internal error', 'a defect of the service; its log names the request'),
 });
 
-/** A problem document. */
-interface Problem {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly detail: string;
-  readonly instance?: string;
-  readonly field?: string;
-  readonly remedy?: string;
-}
-
 /** A problem document with what HTTP says beside it. */
 export interface HttpProblem {
   readonly code: ProblemCode;
-  readonly problem: Problem;
+  readonly problem: ProblemView;
   readonly headers: Readonly<Record<string, string>>;
 }
 

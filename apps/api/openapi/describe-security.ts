@@ -1,7 +1,7 @@
 /** What the OpenAPI document says of keys: the scheme, each path's scope, and the answers that only keys bring. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import { keyProblems } from '../http/describe-problems.ts';
 import type { Endpoint } from '../http/endpoint.ts';
-import { keyProblems } from '../http/problems.ts';
 
 /** Registers the endpoints, each with what it asks for. */
 export function describeSecurity(registry: OpenAPIHono['openAPIRegistry'], endpoints: readonly Endpoint[]): void {

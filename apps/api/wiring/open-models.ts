@@ -21,7 +21,7 @@ import {
   moveLabel,
 } from '@tandem/offline-store/models/version-labels';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { type ArtifactDependencies, createFileRoom } from '../routes/artifacts/artifact-view.ts';
+import { type ArtifactDependencies, createFileRoom } from '../routes/artifacts/artifact-dependencies.ts';
 import type { CompareBuildDependencies } from '../routes/models/compare-build.ts';
 import type { ModelDependencies } from '../routes/models/model-view.ts';
 import type { PushDependencies } from '../routes/models/push.ts';

@@ -12,8 +12,6 @@ import { type Db, query, transaction, withClient } from '../sql/database.ts';
 import type { Database } from '../sql/database-schema.ts';
 import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
-export const ARTIFACT_HASH = /^[0-9a-f]{64}$/;
-
 /** Port: where artifacts lie. */
 export interface ArtifactStore {
   /** Bytes of its file; null: it is not there. */

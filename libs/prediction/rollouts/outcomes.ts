@@ -18,9 +18,6 @@ export interface Outcome {
   readonly time: Date | null;
 }
 
-/** Names of outcomes, here and in plans. */
-export const OUTCOME_NAME = /^[A-Za-z][\w.:-]{0,99}$/;
-
 /** Of a value: its square, summed up over millions of users, is still a number. */
 export const MAX_OUTCOME_VALUE = 1e15;
 

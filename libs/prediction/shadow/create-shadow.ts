@@ -4,6 +4,7 @@
  * line; a moment later those of many users are computed together, one pass at a time, by a scorer and over connections of
  * the shadow's own (shadow-passes.ts). What is beyond its rate or its share of a processor is dropped, and counted.
  */
+import { BUCKETS } from '@tandem/experiment/assignment';
 import type { Answer } from '@tandem/freshness/answer';
 import type { AssignedRollout, Assignments } from '@tandem/freshness/certificate';
 import { repeat } from '@tandem/timing/repeat';
@@ -129,9 +130,6 @@ export interface ShadowedRollout {
   /** Whether the user's answers are shadowed: whole users, by their bucket. */
   has(userId: string): boolean;
 }
-
-/** A user's bucket is a place among so many; @see AssignedRollout.bucketOf */
-const BUCKETS = 10_000;
 
 /** Undefined where the rollout is no shadow, or has no candidate. */
 function shadowedBy(

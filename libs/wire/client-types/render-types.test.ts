@@ -6,7 +6,7 @@ import { renderTypes } from './render-types.ts';
 function render(schemas: Readonly<Record<string, z.ZodType>>, sent: readonly string[] = []): string {
   const registry: typeof z.globalRegistry = z.registry();
   for (const [id, schema] of Object.entries(schemas)) registry.add(schema, { id });
-  return renderTypes(registry, sent);
+  return renderTypes(sent, registry);
 }
 
 test('an object is an interface of read-only fields, with descriptions as doc comments', () => {
@@ -61,4 +61,6 @@ test('settings with a default may be left out of what is sent, and are there in 
 
 test('a schema of a kind that no type is known for fails, rather than be `unknown`', () => {
   expect(() => render({ Pair: z.tuple([z.string(), z.number()]) })).toThrow('No type is known');
+  expect(() => render({ Odd: z.string().meta({ type: 'decimal' }) })).toThrow('No type is known');
+  expect(() => render({ Odd: z.unknown().meta({ format: 'binary' }) })).toThrow('No type is known');
 });

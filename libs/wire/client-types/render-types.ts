@@ -17,6 +17,8 @@ const COLUMNS = 110;
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 /** Keywords that the wire does not use, and that would change a type. */
 const UNKNOWN = ['allOf', 'not', 'if', 'prefixItems', 'patternProperties'] as const;
+/** Keywords that say nothing of a value's type: a schema of these alone takes any value. */
+const ANNOTATIONS = new Set(['$schema', '$id', 'id', 'title', 'description', 'example', 'examples', 'default']);
 const PRIMITIVES: Readonly<Record<string, string>> = {
   string: 'string',
   number: 'number',
@@ -29,8 +31,9 @@ const PRIMITIVES: Readonly<Record<string, string>> = {
  * Returns a declaration for each named schema. A schema that is read and sent, and differs between the two, is declared
  * twice: what is sent is called `…Input`.
  * @param sent the names of what applications send
+ * @param registry the schemas by name; those of the wire if left out
  */
-export function renderTypes(registry: typeof z.globalRegistry, sent: readonly string[]): string {
+export function renderTypes(sent: readonly string[], registry = z.globalRegistry): string {
   const schemasOf = (io: Direction): Named => z.toJSONSchema(registry, { io, uri: (id) => id }).schemas;
   const [output, input] = [schemasOf('output'), schemasOf('input')];
   const names = Object.keys(output);
@@ -84,7 +87,7 @@ function declaration(name: string, schema: JsonSchema = {}, inputs?: ReadonlySet
 function typeOf(schema: JsonSchema | boolean | undefined, inputs: ReadonlySet<string> = new Set()): string {
   if (typeof schema !== 'object') return 'unknown';
   const part = (of: JsonSchema | boolean | undefined) => typeOf(of, inputs);
-  if (UNKNOWN.some((keyword) => keyword in schema)) throw new Error(`No type is known for ${JSON.stringify(schema)}.`);
+  if (UNKNOWN.some((keyword) => keyword in schema)) throw unknownType(schema);
   const { $ref, const: constant, enum: values, anyOf, oneOf = anyOf, type } = schema;
   if ($ref !== undefined) return inputs.has($ref) ? `${$ref}Input` : $ref;
   if (constant !== undefined) return literal(constant);
@@ -93,7 +96,14 @@ function typeOf(schema: JsonSchema | boolean | undefined, inputs: ReadonlySet<st
   if (Array.isArray(type)) return type.map((one) => part({ type: one })).join(' | ');
   if (type === 'array') return `readonly (${part(schema.items as JsonSchema)})[]`;
   if (type === 'object') return objectType(schema, part);
-  return PRIMITIVES[type ?? ''] ?? 'unknown';
+  const primitive = PRIMITIVES[type ?? ''];
+  if (primitive !== undefined) return primitive;
+  if (Object.keys(schema).every((keyword) => ANNOTATIONS.has(keyword))) return 'unknown';
+  throw unknownType(schema);
+}
+
+function unknownType(schema: JsonSchema): Error {
+  return new Error(`No type is known for ${JSON.stringify(schema)}.`);
 }
 
 function objectType(schema: JsonSchema, part: (of: JsonSchema | boolean | undefined) => string): string {

@@ -3,9 +3,9 @@ import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import { FileSchema } from '@tandem/wire/documents';
 import { ArtifactPath } from '@tandem/wire/parameters';
+import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
-import { type ArtifactDependencies, hashIn } from './artifact-view.ts';
+import { type ArtifactDependencies, hashIn } from './artifact-dependencies.ts';
 
 type DownloadDependencies = Pick<ArtifactDependencies, 'artifacts' | 'downloadRoom'>;
 

@@ -3,7 +3,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
 import { ArtifactPath } from '@tandem/wire/parameters';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { type ArtifactDependencies, hashIn } from './artifact-view.ts';
+import { type ArtifactDependencies, hashIn } from './artifact-dependencies.ts';
 
 export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies) {
   return jsonEndpoint({

@@ -16,10 +16,10 @@ import { FileSchema } from '@tandem/wire/documents';
 import { ArtifactPath } from '@tandem/wire/parameters';
 import type { Context } from 'hono';
 import { jsonResponse, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
+import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
-import { problems } from '../../http/problems.ts';
-import { type ArtifactDependencies, hashIn, otherFile } from './artifact-view.ts';
+import { type ArtifactDependencies, hashIn, otherFile } from './artifact-dependencies.ts';
 
 const LEAST_PART = 262_144;
 const MOST_PART = 8_388_608;
@@ -106,7 +106,7 @@ async function readChecked({ req }: Context, bounds: typeof WHOLE) {
   return file;
 }
 
-function viewOf(artifact: string, bytes: number, received: number) {
+function viewOf(artifact: string, bytes: number, received: number): ArtifactView {
   return { artifact, bytes, received, complete: received === bytes };
 }
 

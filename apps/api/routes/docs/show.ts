@@ -1,8 +1,8 @@
 /** GET /docs: the documentation page. */
 import { createRoute } from '@hono/zod-openapi';
 import { TextSchema } from '@tandem/wire/documents';
+import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
 
 /** @param html gives the page */
 export function showDocs(html: () => string): Endpoint {

@@ -16,10 +16,11 @@ import {
   MAX_EVENTS,
   STRUCTURED,
 } from '@tandem/wire/events';
+import type { Answered } from '@tandem/wire/schema';
 import type { Context } from 'hono';
 import { jsonResponse, readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
+import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
 import { readJson } from '../../json/read-json.ts';
 import { binaryAttributes, parseCloudEvent } from './cloud-event.ts';
 import type { RecordEvents } from './record-events.ts';
@@ -75,7 +76,7 @@ function sending(
           metrics.eventsIgnored.inc(ignored);
           event.add({ withIgnoredValues: ignored });
         }
-        return jsonResponse({ results }, 202);
+        return jsonResponse({ results } satisfies Answered<typeof EventResultsSchema>, 202);
       } catch (error) {
         metrics.events.inc({ outcome: 'refused' });
         throw error;

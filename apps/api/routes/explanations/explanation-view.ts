@@ -1,7 +1,6 @@
 /** An explanation as the wire has it. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { ExplanationView } from '@tandem/wire/explanations';
-import type { PredictionView } from '@tandem/wire/predictions';
 import { cacheStatus } from '../../http/caching.ts';
 import { toProblem } from '../../http/problem.ts';
 import { predictionView } from '../predictions/prediction-view.ts';
@@ -30,8 +29,7 @@ export function explanationView(explanation: Explanation): ExplanationView {
     features: features instanceof TandemError ? [] : features.features.map(featureView),
     featureFault: features instanceof TandemError ? null : features.fault,
     featureProblem: features instanceof TandemError ? toProblem(features).problem : null,
-    // A copy: what the stores hold is frozen, and its type here is the schema's.
-    answer: isAnswer ? (predictionView(result) as PredictionView) : null,
+    answer: isAnswer ? predictionView(result) : null,
     answerProblem: isAnswer ? null : toProblem(result).problem,
     cacheStatus: isAnswer ? cacheStatus(result, predictor.policy.freshness.maxAgeMs) : null,
   };

@@ -11,8 +11,7 @@ import { userIdProblem } from '@tandem/freshness/user-id';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
-import { jsonResponse } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
 import { keptView, requireKept } from './kept-view.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';
 
@@ -64,7 +63,7 @@ export function keepExplanation({ registry, readPrediction, explanationKeeper, e
       const id = await explanationKeeper.keepNow(result, predictor.policy.explanations?.keepForMs ?? 0);
       if (id === undefined) throw notFound(userId);
       const location = `/v1/explanations/${id}`;
-      return jsonResponse(keptView(await requireKept(explanations, id)), 201, { location });
+      return withHeaders(keptView(await requireKept(explanations, id)), { location });
     },
   });
 }

@@ -7,6 +7,7 @@ import {
   type KeptFeature,
 } from '@tandem/prediction/explanations/kept-explanation';
 import type { KeptExplanationView, ReplayView } from '@tandem/wire/kept-explanations';
+import { answerValueView } from '../models/model-view.ts';
 import { predictionView } from '../predictions/prediction-view.ts';
 import type { Replay } from './replay-kept.ts';
 
@@ -16,7 +17,7 @@ export function keptView({ id, at, keepUntil, answer, inputs }: KeptExplanation)
     id,
     at: at.toISOString(),
     keptUntil: keepUntil.toISOString(),
-    answer: predictionView(answer) as KeptExplanationView['answer'],
+    answer: predictionView(answer),
     history: answer.history,
     inputs: isThere
       ? {
@@ -40,13 +41,13 @@ function featureView({ name, value, event }: KeptFeature) {
 }
 
 export function replayView({ id, answer }: KeptExplanation, replay: Replay): ReplayView {
-  const kept = answer.prediction as ReplayView['kept'];
+  const { prediction: kept } = answer;
   const { verdict, reason } = replay;
   if (replay.verdict === 'refused') {
     return { id, verdict, reason, kept, recomputed: null, tolerance: null, difference: null };
   }
-  const recomputed = replay.recomputed as typeof kept;
-  return { id, verdict, reason, kept, recomputed, tolerance: replay.tolerance, difference: differenceView(replay) };
+  const { recomputed, tolerance } = replay;
+  return { id, verdict, reason, kept, recomputed, tolerance, difference: differenceView(replay) };
 }
 
 function differenceView({ difference }: Extract<Replay, { readonly recomputed: unknown }>) {
@@ -56,8 +57,8 @@ function differenceView({ difference }: Extract<Replay, { readonly recomputed: u
   const finite = (value: number) => (Number.isFinite(value) ? value : null);
   return {
     output,
-    kept: typeof alone === 'bigint' ? String(alone) : alone,
-    recomputed: typeof other === 'bigint' ? String(other) : other,
+    kept: answerValueView(alone),
+    recomputed: answerValueView(other),
     difference: finite(difference.difference),
     ofAllowed: finite(difference.ofAllowed),
   };

@@ -12,6 +12,6 @@ export function showLive() {
     scope: 'public',
     answer: { description: 'It does', schema: LiveSchema, example: { status: 'live' } },
     problems: [],
-    handle: () => ({ status: 'live' }),
+    handle: () => ({ status: 'live' as const }),
   });
 }

@@ -1,9 +1,10 @@
 /** GET /readyz: whether to send requests here, with the part that fails named. */
 import { createRoute } from '@hono/zod-openapi';
 import { ReadinessSchema } from '@tandem/wire/health';
+import type { Answered } from '@tandem/wire/schema';
 import { jsonResponse } from '../../http/body.ts';
+import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
 import type { ReadinessChecker } from '../../wiring/readiness.ts';
 
 export interface ReadyDependencies {
@@ -16,7 +17,7 @@ export function showReady({ readiness }: ReadyDependencies): Endpoint {
     scope: 'public',
     produces: 'application/json',
     async handle() {
-      const found = await readiness.check();
+      const found: Answered<typeof ReadinessSchema> = await readiness.check();
       return jsonResponse(found, found.status === 'not_ready' ? 503 : 200);
     },
   };

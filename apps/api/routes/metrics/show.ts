@@ -2,8 +2,8 @@
 import { createRoute } from '@hono/zod-openapi';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { TextSchema } from '@tandem/wire/documents';
+import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
 
 export interface MetricsDependencies {
   readonly metrics: Pick<Metrics, 'contentType' | 'exposition'>;

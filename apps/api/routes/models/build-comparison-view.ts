@@ -1,8 +1,8 @@
 /** An optimised build beside its parent as the wire has it. */
 import type { BuildFigures, BuildSide } from '@tandem/admission/build-figures';
-import type { BuildComparison } from '@tandem/client/builds';
+import type { BuildComparisonView } from '@tandem/wire/builds';
 
-export function buildComparisonView(predictor: string, figures: BuildFigures): BuildComparison {
+export function buildComparisonView(predictor: string, figures: BuildFigures): BuildComparisonView {
   const { parent, build, users, agreement, labels, paces } = figures;
   return {
     predictor,
@@ -16,7 +16,15 @@ export function buildComparisonView(predictor: string, figures: BuildFigures): B
   };
 }
 
-function sideView({ number, kind, artifact, bytes, rowByRow, parity, refused }: BuildSide): BuildComparison['build'] {
+function sideView({
+  number,
+  kind,
+  artifact,
+  bytes,
+  rowByRow,
+  parity,
+  refused,
+}: BuildSide): BuildComparisonView['build'] {
   return {
     modelVersion: String(number),
     build: kind,

@@ -2,6 +2,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/models/model-versions';
 import type { ArchiveChange, LabelMove, MovedLabel } from '@tandem/offline-store/models/version-labels';
+import type { AnswerValue, KeptCertificate } from '@tandem/prediction/models/verification';
 import type { ModelDetailView, ModelView } from '@tandem/wire/models';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 
@@ -37,14 +38,14 @@ export function modelView(model: ModelVersionRecord): ModelView {
     createdAt: createdAt.toISOString(),
     archivedAt: archivedAt?.toISOString() ?? null,
     origin,
-    variants: [...arms],
-    labels: [...labels],
+    variants: arms,
+    labels,
     verified: parity !== null,
     note,
     metrics,
     build: build?.kind ?? null,
     parent: build === null ? null : String(build.parent),
-    inputs: inputs.map(({ name, type, columns }) => ({ name, type, columns: [...columns] })),
+    inputs: inputs.map(({ name, type, columns }) => ({ name, type, columns })),
     outputs: outputs.map(({ name, output, type, width, index }) => ({ name, output, type, width, index })),
   };
 }
@@ -56,7 +57,24 @@ export function modelDetail(model: ModelVersionRecord): ModelDetailView {
     ...modelView(model),
     features: { ...query, columns: query.columns.map((column) => ({ ...column })) },
     rowByRow,
-    metadata: metadata as ModelDetailView['metadata'],
-    parity: parity as ModelDetailView['parity'],
+    metadata,
+    parity: parity && parityView(parity),
   };
+}
+
+function parityView(parity: KeptCertificate): ModelDetailView['parity'] {
+  const { largestDifference: largest } = parity;
+  return {
+    ...parity,
+    largestDifference: largest && {
+      ...largest,
+      alone: answerValueView(largest.alone),
+      other: answerValueView(largest.other),
+    },
+  };
+}
+
+/** A value of an answer: JSON has no integers of 64 bits. */
+export function answerValueView(value: AnswerValue): number | string | boolean {
+  return typeof value === 'bigint' ? String(value) : value;
 }

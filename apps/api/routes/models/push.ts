@@ -13,10 +13,10 @@ import { PredictorPath } from '@tandem/wire/parameters';
 import { noteText, type PushBody, PushQuery, PushSchema } from '@tandem/wire/pushes';
 import type { Context } from 'hono';
 import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
+import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { digestIn, readFileBody } from '../../http/file-headers.ts';
-import { problems } from '../../http/problems.ts';
-import { type ArtifactDependencies, otherFile } from '../artifacts/artifact-view.ts';
+import { type ArtifactDependencies, otherFile } from '../artifacts/artifact-dependencies.ts';
 import { type ModelDependencies, modelDetail } from './model-view.ts';
 
 export interface PushDependencies

@@ -1,7 +1,8 @@
 /** An outcome as it is sent, checked: what is wrong is named by its field, before anything is stored. */
 import { TandemError } from '@tandem/freshness/errors';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
-import { MAX_OUTCOME_VALUE, OUTCOME_NAME, type Outcome } from '@tandem/prediction/rollouts/outcomes';
+import { MAX_OUTCOME_VALUE, type Outcome } from '@tandem/prediction/rollouts/outcomes';
+import { OUTCOME_NAME } from '@tandem/wire/outcomes';
 import { parseTime } from '../../json/read-json.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;

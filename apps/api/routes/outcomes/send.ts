@@ -5,10 +5,11 @@ import { type KeyType, requireKeyType } from '@tandem/freshness/user-id';
 import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/wire/outcomes';
+import type { Answered } from '@tandem/wire/schema';
 import type { Context } from 'hono';
 import { jsonBody, jsonResponse } from '../../http/body.ts';
+import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problems.ts';
 import { parseOutcome } from './outcome.ts';
 
 export interface OutcomeDependencies {
@@ -36,7 +37,7 @@ export function sendOutcomes({ outcomes: store, keyType, metrics }: OutcomeDepen
             return countStatuses(results);
           },
         });
-        return jsonResponse({ results }, 202);
+        return jsonResponse({ results } satisfies Answered<typeof OutcomeResultsSchema>, 202);
       } catch (error) {
         metrics.outcomes.inc({ outcome: 'refused' });
         throw error;

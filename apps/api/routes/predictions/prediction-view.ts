@@ -3,9 +3,10 @@ import type { Answer, AnswerFrame, Reason, Rendering, Source } from '@tandem/fre
 import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Count } from '@tandem/telemetry/series';
+import type { PredictionView } from '@tandem/wire/predictions';
 import { weakETag } from '../../http/caching.ts';
 
-export function predictionView(answer: ServedAnswer) {
+export function predictionView(answer: ServedAnswer): PredictionView {
   return {
     predictor: answer.predictor,
     userId: answer.userId,
@@ -58,7 +59,7 @@ function textsOf(answer: Answer): Rendering {
 
 const AGE = '"ageSeconds":';
 
-/** A changed config raises the last version that concerns the predictor alone. */
+/** A changed config can raise `lastConcerningVersion` while `contextVersion` stays. */
 function isOfSameContext(answer: Answer, texts: Rendering): boolean {
   return texts.contextVersion === answer.contextVersion && texts.lastConcerningVersion === answer.lastConcerningVersion;
 }

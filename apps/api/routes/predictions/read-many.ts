@@ -16,6 +16,7 @@ import {
   ReadManyHeaders,
   ReadManySchema,
 } from '@tandem/wire/predictions';
+import type { Answered } from '@tandem/wire/schema';
 import { parseBody } from '../../http/body.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
@@ -61,9 +62,7 @@ export function readMany(dependencies: ReadDependencies) {
           PREDICTION_EXAMPLE,
           {
             userId: '043',
-            error: {
-              ...toProblem(userIdProblem('int8', '043', 'userIds[2]')).problem,
-            },
+            error: toProblem(userIdProblem('int8', '043', 'userIds[2]')).problem,
           },
         ],
       },
@@ -97,7 +96,7 @@ export function readMany(dependencies: ReadDependencies) {
         },
       });
       if (hasLiveFailure) liveFailureLog(event, results);
-      const body = JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) });
+      const body = JSON.stringify(answerOf(results, userIds));
       tellOf(results, predictor, dependencies);
       return new Response(body, {
         headers: {
@@ -145,9 +144,12 @@ function sort(keyType: KeyType, userIds: readonly string[]) {
   return { valid, refused };
 }
 
-function itemOf(result: ReadResult, userId: string, index: number) {
-  if (!(result instanceof TandemError)) return predictionView(result);
-  return { userId, error: toProblem(result, undefined, `userIds[${index}]`).problem };
+function answerOf(results: readonly ReadResult[], userIds: readonly string[]): Answered<typeof PredictionsSchema> {
+  const items = results.map((result, i) => {
+    if (!(result instanceof TandemError)) return predictionView(result);
+    return { userId: userIds[i] ?? '', error: toProblem(result, undefined, `userIds[${i}]`).problem };
+  });
+  return { results: items };
 }
 
 function tokenOfOneUser(): RequestError {

@@ -38,7 +38,7 @@ export function predictorView(predictor: Predictor, certificate: Certificate): P
       onLiveFailure,
       unverified,
       default: freshness.default,
-      events: [...freshness.events],
+      events: freshness.events,
     },
     batch: { schedule, chunkSize, minCoverage },
   };

@@ -1,15 +1,15 @@
 /** What a shadow found, as the wire has it. */
-import type { ShadowReport as WireReport } from '@tandem/client/wire';
 import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';
+import type { ShadowReportView } from '@tandem/wire/shadow-report';
 
 /** @param decision what the predictor decides by now */
 export function shadowReportView(
   rolloutId: string,
   { predictor, state, plan, processes, updatedAt, rows, movers }: KeptShadow,
   decision: DecisionPolicy | null,
-): WireReport {
+): ShadowReportView {
   const { outcomes, everybody, segments, joint, servedAgeSeconds, candidate } = reportShadow(rows, decision !== null);
   return {
     ...{ rolloutId, predictor, state, modelVersion: String(plan.version), share: plan.share, processes },

@@ -4,8 +4,8 @@ import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/star
 import { locationHeader, PredictorPath } from '@tandem/wire/parameters';
 import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
-import { jsonResponse, parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { parseBody } from '../../http/body.ts';
+import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
 import { hintWorker } from '../runs/run-dependencies.ts';
 import { planOf } from './plan-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
@@ -55,7 +55,7 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutD
       const hints = { plan: (runId: string) => hintWorker({ enqueuePlan }, runId, event) };
       const rollout = await startRolloutOf({ rollouts, runs, hints }, { predictor, plan, actor });
       event.add({ predictor, rolloutId: rollout.id, kind: plan.kind });
-      return jsonResponse(rolloutView(rollout), 201, { location: `/v1/rollouts/${rollout.id}` });
+      return withHeaders(rolloutView(rollout), { location: `/v1/rollouts/${rollout.id}` });
     },
   });
 }

@@ -1,8 +1,7 @@
 /** POST /v1/runs/{id}/resume: a cancelled or failed run goes on with the chunks that are not committed. */
-import { RunPath } from '@tandem/wire/parameters';
+import { locationHeader, RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
-import { jsonResponse } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
 import { hintWorker, type RunDependencies } from './run-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
@@ -20,6 +19,7 @@ export function resumeRun({ runs, ...rest }: RunDependencies) {
       description: 'The run; goes on with the chunks that are not committed',
       schema: RunSchema,
       example: { ...RUN_EXAMPLE, state: 'running' },
+      headers: locationHeader(`/v1/runs/${RUN_EXAMPLE.id}`),
     },
     problems: ['unknown_run', 'run_conflict', 'unavailable'],
     async handle({ req }, event) {
@@ -27,7 +27,7 @@ export function resumeRun({ runs, ...rest }: RunDependencies) {
       const run = await runs.resume(id);
       event.add({ predictor: run.predictor, runId: id });
       await hintWorker(rest, id, event);
-      return jsonResponse(runView(run), 202, { location: `/v1/runs/${id}` });
+      return withHeaders(runView(run), { location: `/v1/runs/${id}` });
     },
   });
 }

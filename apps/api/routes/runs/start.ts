@@ -5,8 +5,8 @@ import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import { locationHeader } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema, type StartRunBody, StartRunSchema } from '@tandem/wire/runs';
-import { jsonResponse, parseBody } from '../../http/body.ts';
-import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { parseBody } from '../../http/body.ts';
+import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
 import { hintWorker, type RunDependencies } from './run-dependencies.ts';
 import { runView } from './run-view.ts';
 
@@ -52,7 +52,7 @@ export function startRun({ runs, registry, ...rest }: RunDependencies) {
       });
       event.add({ predictor: predictor.name, scope: scope.kind, runId: run.id });
       await hintWorker(rest, run.id, event);
-      return jsonResponse(runView(run), 202, { location: `/v1/runs/${run.id}` });
+      return withHeaders(runView(run), { location: `/v1/runs/${run.id}` });
     },
   });
 }

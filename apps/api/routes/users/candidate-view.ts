@@ -14,7 +14,7 @@ function candidateView(judged: JudgedCandidate, now: number): CandidateView {
     layer: stored.layer,
     source: stored.source,
     state,
-    prediction: prediction && { ...prediction },
+    prediction,
     modelVersion: modelNumber === null ? null : String(modelNumber),
     generation: generationNumber === null ? null : String(generationNumber),
     history: stored.history,

@@ -26,7 +26,7 @@ export function readmitUser(dependencies: ErasureDependencies) {
       const { wasErased, history, version } = await dependencies.readmitUser(userId);
       return {
         userId,
-        status: wasErased ? 'readmitted' : 'not_erased',
+        status: wasErased ? ('readmitted' as const) : ('not_erased' as const),
         contextVersion: version,
         contextToken: contextToken(history, version),
       };

@@ -1,8 +1,7 @@
-/** An artifact as the wire has it: a model file under its SHA-256, whole or still on its way. */
+/** What the endpoints of artifacts need of the stores and of memory, and what they check alike. */
 import { TandemError } from '@tandem/freshness/errors';
-import { ARTIFACT_HASH } from '@tandem/offline-store/models/artifacts';
+import { ARTIFACT_HASH } from '@tandem/wire/artifacts';
 
-/** What files on their way need of the stores. */
 export interface ArtifactDependencies {
   readonly artifacts: {
     sizeOf(hash: string): Promise<number | null>;
