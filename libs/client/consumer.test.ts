@@ -24,13 +24,14 @@ beforeAll(() => {
   for (const lib of ['client', 'experiment']) {
     cpSync(join(root, 'libs', lib), join(packages, lib), { recursive: true, filter: isTheirs });
   }
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(CONFIG));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What the compiler says of an application, one line an error. */
-function compile(application: string): string[] {
+function compile(application: string, options: object = {}): string[] {
+  const compilerOptions = { ...CONFIG.compilerOptions, ...options };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ ...CONFIG, compilerOptions }));
   writeFileSync(join(folder, 'application.ts'), application);
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const { stdout } = spawnSync(process.execPath, [tsc, '-p', folder, '--pretty', 'false'], { encoding: 'utf8' });
@@ -61,6 +62,10 @@ export async function start(): Promise<Run> {
 
 test('an application compiles where Zod is not installed, with the libraries checked too', () => {
   expect(compile(APPLICATION)).toEqual([]);
+});
+
+test('it compiles without the strictest options too', () => {
+  expect(compile(APPLICATION, { exactOptionalPropertyTypes: false })).toEqual([]);
 });
 
 test('an application that names what the wire does not have does not compile', () => {

@@ -89,7 +89,7 @@ function requestOf(call: Call, headers: Readonly<Record<string, string>>, signal
   const { method = 'GET', contentType = 'application/json' } = call;
   const body = bodyOf(call);
   const accept = 'application/json, application/problem+json';
-  const typed = body === undefined ? {} : { 'content-type': contentType };
+  const typed: Record<string, string> = body === undefined ? {} : { 'content-type': contentType };
   return {
     method,
     headers: { accept, ...headers, ...typed, ...call.headers },

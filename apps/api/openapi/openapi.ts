@@ -37,7 +37,8 @@ ${INTRODUCTION}\n\n## Problems\n\n${listProblems()}`,
 }
 
 const INTRODUCTION = `A prediction says where it comes from (\`source\`) and why (\`reason\`); none is silently stale.
-After an event is acknowledged, no read is answered as fresh with a prediction computed from older context.
+After an event that concerns a predictor is acknowledged, no read of that predictor is answered as fresh with a prediction
+computed from older context. \`lastConcerningVersion\` is the version of the last such event.
 
 JSON bodies have at most 1 MiB, 32 levels and 5,000 keys an object; duplicate keys, the keys \`__proto__\`,
 \`constructor\` and \`prototype\`, NUL characters, lone surrogates, numbers beyond a double and whole numbers beyond 2^53

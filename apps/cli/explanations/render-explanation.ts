@@ -7,7 +7,7 @@ import { REASONS, renderOrigin, renderOutputs, renderValue } from '../output/ans
 import { duration, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 const STATES: Readonly<Record<Candidate['state'], string>> = {
-  fresh: 'fresh: from the current context, in date',
+  fresh: 'fresh: no event that concerns this predictor came since, in date',
   restarted: 'fresh: its expiry counts from the rollback',
   stale: 'stale: from an older context',
   expired: 'expired: older than maxAge',

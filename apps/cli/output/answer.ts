@@ -9,7 +9,7 @@ const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'goo
 
 /** What each reason says, in words. */
 export const REASONS: Readonly<Record<string, string>> = {
-  fresh: 'stored, and computed from the current context',
+  fresh: 'stored, and no event that concerns this predictor came since',
   context_newer: 'the context is newer than what is stored',
   missing: 'nothing was stored for this user',
   expired: 'what was stored is older than maxAge',

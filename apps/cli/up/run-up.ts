@@ -50,7 +50,8 @@ export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
     clearInterval(alive);
     takeBack();
   }
-  say('stop', 'stopped; the data stay in .tandem/, `npx tandem up` goes on with them');
+  const again = options.example ? 'npx tandem up --example' : 'npx tandem up';
+  say('stop', `stopped; the data stay in .tandem/, \`${again}\` goes on with them`);
 }
 
 async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: RemoveLater) => void): Promise<void> {

@@ -26,6 +26,7 @@ import {
   createPending,
   createWaitingLine,
   cut,
+  expire,
   late,
   type Part,
   type Pending,
@@ -174,7 +175,7 @@ export class Batcher implements Scorer, LoadShedding {
       const hash = taken[0]?.version.artifactHash ?? '';
       const outputs = await slot.run(hash, () => {
         // Loading the model may have taken longer than some readers had.
-        running = taken.filter(({ request }) => !request.settled && !expire(request, now()));
+        running = taken.filter((part) => !part.request.settled && !expire(part, now()));
         startedAt = now();
         if (running.length === 0) return null;
         run = beginRun(this.#liveRoom, running);
@@ -213,9 +214,11 @@ export class Batcher implements Scorer, LoadShedding {
     for (const part of parts) {
       if (part.request.settled) continue;
       part.suspicions++;
+      const { request } = part;
       const again = ofTheRows && (parts.length > 1 || (mayBeForeign(error) && part.suspicions < 2));
-      if (again && part.request.deadline > this.#options.now()) this.#lines[part.request.priority].addSuspect(part);
-      else part.request.settle(error instanceof Error ? error : new Error(String(error)));
+      if (again) request.restart(this.#options.now());
+      if (again && request.deadline > this.#options.now()) this.#lines[request.priority].addSuspect(part);
+      else request.settle(error instanceof Error ? error : new Error(String(error)));
     }
     this.pumpSoon();
   }
@@ -253,13 +256,6 @@ function tellBreaker(
 
 function isWaitingFor({ priority, running, parts }: Pending, part: Part<Pending> | undefined): boolean {
   return priority === 'live' && running === 0 && parts[0]?.version.artifactHash === part?.version.artifactHash;
-}
-
-/** Whether the request's time is over before its part is run; then it is told so. */
-function expire(request: Pending, now: number): boolean {
-  if (request.deadline > now) return false;
-  request.settle(late(null));
-  return true;
 }
 
 /** Gives each part its rows; a request whose parts are all there is answered. */

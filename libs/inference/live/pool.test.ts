@@ -284,6 +284,16 @@ describe('an inference pool', () => {
     expect(await scoresOf(pool, loop, [[1, 3]], { priority: 'batch' })).toEqual([3]);
   });
 
+  it('scores a batch that was run together with one that never ends, however long that took', async () => {
+    open({ processes: 1, killGraceMs: 50 });
+    await pool.warmUp(loop.version);
+    const options = { priority: 'batch', timeoutMs: 300 } as const;
+    const hanging = scoresOf(pool, loop, [[FOR_EVER, 1]], options).catch((error: unknown) => error);
+    const innocent = scoresOf(pool, loop, [[0, 7]], options);
+    expect(await hanging).toBeInstanceOf(ScoringCrash);
+    expect(await innocent).toEqual([7]);
+  });
+
   it('lets a live request pass the slices of a batch', async () => {
     open({ processes: 1, sliceRows: 1 });
     await pool.warmUp(loop.version);

@@ -117,7 +117,7 @@ function together<R>(parts: readonly Part<R>[], maxRows: number): Part<R>[] {
 /** A request on its way through the batcher: settled once, by an answer, a failure or its deadline. */
 export interface Pending {
   readonly priority: ScoreRequest['priority'];
-  readonly deadline: number;
+  deadline: number;
   /** What it had in all when it came, in ms. */
   readonly timeoutMs: number;
   /** How long one run of its rows may take, in ms. */
@@ -132,6 +132,11 @@ export interface Pending {
   running: number;
   /** The first call counts. */
   settle(outcome: ScoreResult | Error): void;
+  /**
+   * Gives a batch its whole time again, and lets it wait, after a run that failed because of another request. Else a row of
+   * one chunk that never ends would be named as the failure of another chunk's users. A live reader leaves at its deadline.
+   */
+  restart(now: number): void;
 }
 
 /**
@@ -170,8 +175,21 @@ export function createPending(
       clearTimeout(timer);
       done(outcome);
     },
+    restart(at) {
+      if (priority === 'live') return;
+      clearTimeout(timer);
+      request.deadline = at + timeoutMs;
+    },
   };
   return request;
+}
+
+/** Returns whether the request's time is over before its part is run; if so, rejects it. */
+export function expire({ request, suspicions }: Part<Pending>, now: number): boolean {
+  if (suspicions > 0) request.restart(now);
+  if (request.deadline > now) return false;
+  request.settle(late(null));
+  return true;
 }
 
 /** The error of a request whose time is over; null: its own time is not known here. */

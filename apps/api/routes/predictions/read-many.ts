@@ -24,7 +24,7 @@ import { createPredictionCount, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 
-const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43'] } };
+const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43', '043'] } };
 
 export function readMany(dependencies: ReadDependencies) {
   const { readPrediction, registry, metrics, servedReads, liveFailureLog } = dependencies;
@@ -60,6 +60,7 @@ export function readMany(dependencies: ReadDependencies) {
       example: {
         results: [
           PREDICTION_EXAMPLE,
+          { ...PREDICTION_EXAMPLE, userId: '43' },
           {
             userId: '043',
             error: toProblem(userIdProblem('int8', '043', 'userIds[2]')).problem,
