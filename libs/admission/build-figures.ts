@@ -37,7 +37,7 @@ export interface BuildSide {
   readonly rowByRow: boolean;
   /** Without the pin. */
   readonly parity: RowParity;
-  /** Users for whom it gave no usable answer. */
+  /** Users without a usable answer of this version. */
   readonly refused: number;
 }
 

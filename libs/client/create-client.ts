@@ -103,7 +103,7 @@ export interface Client extends ModelCalls, BuildCalls {
   rollback(predictor: string, to?: number, options?: RollbackOptions): Promise<Rollback>;
   /** @param generation its number; left out: the newest that was compared */
   generationReport(predictor: string, generation?: number, options?: CallOptions): Promise<GenerationReportView>;
-  /** Puts a generation in force that was held back. */
+  /** Publishes a generation that was held back. */
   approveGeneration(predictor: string, generation: number, options?: CallOptions): Promise<GenerationView>;
   user(userId: string, options?: CallOptions): Promise<UserView>;
   /** Erases a user from every store; to repeat it does no harm. A 503 says that the receipt is still missing. */

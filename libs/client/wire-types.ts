@@ -46,7 +46,7 @@ export interface ComparedVersion {
   readonly rowsAgree: boolean | null;
   /** Of an output, alone and together; null: none */
   readonly largestRowDifference: number | null;
-  /** Users for whom it gave no usable answer */
+  /** Users without a usable answer of this version */
   readonly refused: number;
 }
 
@@ -81,7 +81,7 @@ export interface BuildComparison {
   readonly users: {
     /** Users to look at */
     readonly asked: number;
-    /** Users whom both can score */
+    /** Users that both versions can score */
     readonly read: number;
     /** Users who got both answers */
     readonly compared: number;
@@ -254,7 +254,7 @@ export interface Candidate {
     Record<string, number | string | boolean | readonly (number | string | boolean)[]>
   > | null;
   readonly modelVersion: string | null;
-  /** Null where it is not the one in force */
+  /** Null if that generation is not the published one */
   readonly generation: string | null;
   readonly history: string | null;
   readonly overlayFloor: number | null;

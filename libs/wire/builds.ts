@@ -33,7 +33,7 @@ const SideSchema = z
       description: 'Whether users get the same answers alone and together, were it not pinned; null: fewer than two',
     }),
     largestRowDifference: z.number().nullable().meta({ description: 'Of an output, alone and together; null: none' }),
-    refused: z.int().meta({ description: 'Users for whom it gave no usable answer' }),
+    refused: z.int().meta({ description: 'Users without a usable answer of this version' }),
   })
   .meta({ id: 'ComparedVersion' });
 
@@ -92,7 +92,7 @@ export const BuildComparisonSchema = z
     build: SideSchema,
     users: z.strictObject({
       asked: z.int().meta({ description: 'Users to look at' }),
-      read: z.int().meta({ description: 'Users whom both can score' }),
+      read: z.int().meta({ description: 'Users that both versions can score' }),
       compared: z.int().meta({ description: 'Users who got both answers' }),
     }),
     outputs: z.array(OutputSchema),

@@ -18,7 +18,7 @@ export const CandidateSchema = z
     }),
     prediction: OutputsSchema.nullable().meta({ description: 'Null where it cannot be read' }),
     modelVersion: z.string().nullable(),
-    generation: z.string().nullable().meta({ description: 'Null where it is not the one in force' }),
+    generation: z.string().nullable().meta({ description: 'Null if that generation is not the published one' }),
     history: z.string().nullable(),
     overlayFloor: z.int().nullable(),
     predictedFromContextVersion: z.int(),

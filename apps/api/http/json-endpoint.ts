@@ -60,6 +60,7 @@ export function withHeaders<A>(body: A, headers: Readonly<Record<string, string>
   return new WithHeaders(body, headers);
 }
 
+/** Returns an endpoint that answers with JSON, and its OpenAPI description. */
 export function jsonEndpoint<S extends Schema, B extends Schema>(endpoint: JsonEndpoint<S, B>): Endpoint {
   const { scope, query, answer, handle } = endpoint;
   const { status = 200 } = answer;

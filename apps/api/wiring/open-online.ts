@@ -49,7 +49,7 @@ export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, open
 
 // What applications tell: events, and what users did.
 
-/** Nobody waits longer for an acknowledgement: what is repeated with its id costs nothing. */
+/** An acknowledgement waits no longer than this. An event that is repeated with its id has no effect. */
 const LIMIT = Object.freeze({ withinMs: 3_000 });
 
 interface WritingParts {

@@ -67,7 +67,7 @@ interface ApproveOptions extends ApiOptions {
 function generationApproveCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'approve',
-    description: 'put a generation in force that was held back; the next read is answered from it',
+    description: 'publish a generation that was held back; the next read is answered from it',
     example: 'tandem generation approve repurchase 18',
   })
     .argument('<predictor>')

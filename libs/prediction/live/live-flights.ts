@@ -9,7 +9,7 @@
  * a reader's part of the statement.
  */
 import { type LiveOutcome, type LiveReader, NO_ROOM } from '@tandem/freshness/live-predictor';
-import type { Timed } from './live-prediction.ts';
+import type { Timed } from './reader-deadlines.ts';
 
 /** The readers of one request. They are answered together. */
 export class LiveRead implements Timed {

@@ -5,8 +5,11 @@
 import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
 import { StatementLine } from '@tandem/freshness/statement-line';
 import { type LoadShedding, UNBOUNDED } from '../scoring/scoring.ts';
+import { createGatheredRefusals } from './gathered-refusals.ts';
 import { createFlightTable, type Flight, type FlightTable, LiveRead } from './live-flights.ts';
-import { createSuspects, type FlightDependencies, runFlights } from './run-flights.ts';
+import { createReaderDeadlines } from './reader-deadlines.ts';
+import { type FlightDependencies, runFlights } from './run-flights.ts';
+import { createSuspects } from './suspects.ts';
 
 export interface LivePredictorDependencies extends FlightDependencies {
   /** Who could be inferred in time; everyone, where it is left out. */
@@ -109,120 +112,4 @@ function outcomesOf({ outcomes }: LiveRead, request: LiveRequest): Map<string, L
 
 function late({ timeoutMs }: LiveRequest): LiveOutcome {
   return { kind: 'failed', reason: 'live_timeout', detail: `no answer within ${timeoutMs} ms` };
-}
-
-// Refusals that are told together. Where far more is asked than can be done, a refusal comes every millisecond, in between
-// the model's turns on the same processor, which leave little of this process in its caches. Told one by one they cost a
-// fifth to a third more of the processor (104 µs against 85, and 168 against 112 where others share the machine), which is
-// taken from answers. So the first waits a little for the others. Whoever asks again as soon as it is refused is slowed by it.
-// No statement line: nothing is sent that could be under way, and each refusal has a limit of its own.
-
-/** Milliseconds. */
-const REFUSAL_PATIENCE_MS = 10;
-/** The same as a share of the time that its reader has. */
-const REFUSAL_PATIENCE_SHARE = 0.05;
-
-interface GatheredRefusals {
-  /** @param timeoutMs what the reader who is refused had in all */
-  add(tell: () => void, timeoutMs: number): void;
-}
-
-/** @param patienceMs that a refusal waits at most; 0: each is told at once, as where few can be connected at a time */
-export function createGatheredRefusals(patienceMs = REFUSAL_PATIENCE_MS): GatheredRefusals {
-  let waiting: (() => void)[] = [];
-  let endsAt = Number.POSITIVE_INFINITY;
-  let timer: NodeJS.Timeout | undefined;
-
-  function tellAll(): void {
-    const all = waiting;
-    waiting = [];
-    clearTimeout(timer);
-    endsAt = Number.POSITIVE_INFINITY;
-    for (const tell of all) tell();
-  }
-
-  return {
-    add(tell, timeoutMs) {
-      if (patienceMs === 0) {
-        tell();
-        return;
-      }
-      waiting.push(tell);
-      const ms = Math.min(patienceMs, timeoutMs * REFUSAL_PATIENCE_SHARE);
-      const at = performance.now() + ms;
-      if (at >= endsAt) return;
-      // Some predictors' readers have less time than others'.
-      clearTimeout(timer);
-      endsAt = at;
-      timer = setTimeout(tellAll, ms);
-    },
-  };
-}
-
-// Ends the wait of readers whose time is over. One ticker looks at all of them: a timer each costs more than their share
-// of a statement. It looks twenty times in the shortest time that any of them has, and what comes due before the next
-// look is ended at this one: a wait ends up to a twentieth earlier, never later.
-
-export interface Timed {
-  /** On the clock of `performance.now`. */
-  readonly deadline: number;
-  /** Kept here: its index among those that wait; -1 for one that does not. */
-  index: number;
-  /** Called once at most, after it was taken out. */
-  end(): void;
-}
-
-interface ReaderDeadlines {
-  /** @param timeoutMs how far away its deadline is */
-  add(reader: Timed, timeoutMs: number): void;
-  remove(reader: Timed): void;
-}
-
-const LOOKS = 20;
-
-export function createReaderDeadlines(): ReaderDeadlines {
-  // In no order: one that leaves gives its place to the last.
-  const waiting: Timed[] = [];
-  let ticker: NodeJS.Timeout | undefined;
-  let tickMs = Number.POSITIVE_INFINITY;
-
-  function start(ms: number): void {
-    clearInterval(ticker);
-    tickMs = ms;
-    ticker = setInterval(tick, ms);
-  }
-
-  function tick(): void {
-    const due = performance.now() + tickMs;
-    // From the end: whoever takes the place of one that is ended has been looked at.
-    for (let i = waiting.length - 1; i >= 0; i--) {
-      const reader = waiting[i];
-      if (!reader || reader.deadline > due) continue;
-      remove(reader);
-      reader.end();
-    }
-    if (waiting.length > 0) return;
-    clearInterval(ticker);
-    ticker = undefined;
-    tickMs = Number.POSITIVE_INFINITY;
-  }
-
-  function remove(reader: Timed): void {
-    const { index } = reader;
-    if (index < 0) return;
-    reader.index = -1;
-    const last = waiting.pop();
-    if (!last || last === reader) return;
-    waiting[index] = last;
-    last.index = index;
-  }
-
-  return {
-    add(reader, timeoutMs) {
-      reader.index = waiting.push(reader) - 1;
-      const wantedMs = Math.max(1, timeoutMs / LOOKS);
-      if (wantedMs < tickMs) start(wantedMs);
-    },
-    remove,
-  };
 }

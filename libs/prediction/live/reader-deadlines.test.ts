@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createReaderDeadlines, type Timed } from './live-prediction.ts';
+import { createReaderDeadlines, type Timed } from './reader-deadlines.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

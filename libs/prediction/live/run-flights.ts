@@ -13,6 +13,7 @@ import { type Attempted, type HalvingLimits, halveFailing, scoreIsolating } from
 import type { Scorer } from '../scoring/scoring.ts';
 import { asFailure, failureOf, queryFailed, unread, unusableFeatures } from './live-failures.ts';
 import type { Flight, FlightTable } from './live-flights.ts';
+import type { Suspects } from './suspects.ts';
 
 export interface FlightDependencies extends AnswerStores {
   readonly features: FeatureSource;
@@ -220,46 +221,4 @@ async function keep(
   keepLater(entries);
   const leftMs = Math.max(0, deadline - performance.now());
   return within(leftMs / 2, overlay.putEach(entries), () => new Error('too late')).catch(() => []);
-}
-
-// Users for whom the feature query failed a short time ago. A statement leaves them out, and they are read by themselves
-// behind it: a client that keeps reading such a user costs the others no halving.
-
-const REMEMBERED_MS = 60_000;
-const MAX_USERS = 1_000;
-/** Users that are read by themselves behind one statement. Any others go with the statement. */
-const MAX_APART = 16;
-
-interface Suspects {
-  /** The parts to read: first the flights of all other users, then each suspect. */
-  apart(flights: readonly Flight[]): (readonly Flight[])[];
-  failed(userId: string): void;
-  succeeded(flights: readonly Flight[]): void;
-}
-
-export function createSuspects(now: () => number = () => performance.now()): Suspects {
-  /** User id → until when; in the order of the failures. */
-  const until = new Map<string, number>();
-
-  function isSuspect(userId: string): boolean {
-    return (until.get(userId) ?? 0) > now();
-  }
-
-  return {
-    apart(flights) {
-      if (until.size === 0) return [flights];
-      const suspects = flights.filter(({ userId }) => isSuspect(userId)).slice(0, MAX_APART);
-      const others = flights.filter((flight) => !suspects.includes(flight));
-      return [others, ...suspects.map((flight) => [flight])].filter((part) => part.length > 0);
-    },
-    failed(userId) {
-      until.delete(userId);
-      if (until.size >= MAX_USERS) until.delete(until.keys().next().value ?? '');
-      until.set(userId, now() + REMEMBERED_MS);
-    },
-    succeeded(flights) {
-      if (until.size === 0) return;
-      for (const { userId } of flights) until.delete(userId);
-    },
-  };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Flight } from './live-flights.ts';
-import { createSuspects } from './run-flights.ts';
+import { createSuspects } from './suspects.ts';
 
 const flightOf = (userId: string): Flight => ({
   userId,

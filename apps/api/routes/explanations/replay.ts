@@ -16,7 +16,7 @@ export function replayExplanation(dependencies: ReplayEndpointDependencies) {
     tag: 'users',
     summary: 'Compute the answer of an explanation again',
     description:
-      'Runs the model version that answered on the inputs that were kept, in a process that serves nobody, and compares: `agrees` within the tolerance of its certificate, `differs`, `inputs_changed` where the inputs are not of the context that the answer was computed from, or `refused` with the reason.',
+      'Runs the model version that answered on the inputs that were kept, in a process that serves no reads, and compares: `agrees` within the tolerance of its certificate, `differs`, `inputs_changed` where the inputs are not of the context that the answer was computed from, or `refused` with the reason.',
     scope: 'users:read',
     params: KeptExplanationPath,
     answer: { description: 'What came of it', schema: ReplaySchema, example: REPLAY_EXAMPLE },

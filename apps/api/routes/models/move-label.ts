@@ -15,7 +15,8 @@ export function moveModelLabel({ models, registry }: ModelDependencies) {
     path: '/v1/models/{predictor}/labels/{label}',
     tag: 'models',
     summary: 'Give a label to a model version',
-    description: 'Nobody is served otherwise by it. `stable` and `candidate` are arms, which rollouts move.',
+    description:
+      'It does not change which version answers a read. `stable` and `candidate` are arms, which rollouts move.',
     scope: 'models:write',
     params: LabelPath,
     body: BODY,

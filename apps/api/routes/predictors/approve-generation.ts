@@ -13,13 +13,13 @@ export function approveGeneration({ reports, registry }: ShowReportDependencies)
     method: 'post',
     path: '/v1/predictors/{predictor}/generations/{generation}/approve',
     tag: 'predictors',
-    summary: 'Put a generation in force that was held back',
+    summary: 'Publish a generation that was held back',
     description:
-      'Within 24 hours of its run; refused where a newer one is in force by then, or a rollback came between. To repeat it does no harm.',
+      'Possible within 24 hours of its run. It is refused if a newer generation is published by then, or after a rollback. Repeating it has no effect.',
     scope: 'rollouts:admin',
     params: GenerationPath,
     answer: {
-      description: 'In force from the next read on',
+      description: 'Published: the next read is answered from it',
       schema: GenerationSchema,
       example: { ...GENERATION_EXAMPLE, generation: '18' },
     },

@@ -20,7 +20,7 @@ export function rollBack({ generations, registry }: GenerationDependencies) {
     params: PredictorPath,
     body: BODY,
     answer: {
-      description: 'In force from the next read on',
+      description: 'It holds from the next read on',
       schema: RolledBackSchema,
       example: {
         from: { ...GENERATION_EXAMPLE, inForce: false },

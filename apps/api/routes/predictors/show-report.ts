@@ -21,7 +21,7 @@ export function showReport({ reports, registry }: ShowReportDependencies) {
     tag: 'predictors',
     summary: 'How a generation differs from the one served before it',
     description:
-      'Made when its run has scored everybody, before it is put in force: coverage, shift of each output, flips of the decision, the users who moved furthest, and segments. `newest` in place of a number: the newest that has a report.',
+      'Made when its run has scored all users, before it is published: coverage, shift of each output, flips of the decision, the users who moved furthest, and segments. `newest` in place of a number: the newest that has a report.',
     scope: 'models:read',
     params: GenerationPath,
     answer: {

@@ -96,7 +96,7 @@ function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind) {
     params: RolloutPath,
     body,
     answer: {
-      description: 'In force from the next read on',
+      description: 'It holds from the next read on',
       schema: RolloutSchema,
       example: { ...ROLLOUT_EXAMPLE, state },
     },

@@ -1,0 +1,44 @@
+/**
+ * Remembers users for whom the feature query failed recently. A statement leaves them out, and each is read alone behind it.
+ * So a client that keeps reading such a user does not make the statement of other users fail and be halved.
+ */
+import type { Flight } from './live-flights.ts';
+
+const REMEMBERED_MS = 60_000;
+const MAX_USERS = 1_000;
+/** Users that are read by themselves behind one statement. Any others go with the statement. */
+const MAX_APART = 16;
+
+export interface Suspects {
+  /** The parts to read: first the flights of all other users, then each suspect. */
+  apart(flights: readonly Flight[]): (readonly Flight[])[];
+  failed(userId: string): void;
+  succeeded(flights: readonly Flight[]): void;
+}
+
+export function createSuspects(now: () => number = () => performance.now()): Suspects {
+  /** User id → until when; in the order of the failures. */
+  const until = new Map<string, number>();
+
+  function isSuspect(userId: string): boolean {
+    return (until.get(userId) ?? 0) > now();
+  }
+
+  return {
+    apart(flights) {
+      if (until.size === 0) return [flights];
+      const suspects = flights.filter(({ userId }) => isSuspect(userId)).slice(0, MAX_APART);
+      const others = flights.filter((flight) => !suspects.includes(flight));
+      return [others, ...suspects.map((flight) => [flight])].filter((part) => part.length > 0);
+    },
+    failed(userId) {
+      until.delete(userId);
+      if (until.size >= MAX_USERS) until.delete(until.keys().next().value ?? '');
+      until.set(userId, now() + REMEMBERED_MS);
+    },
+    succeeded(flights) {
+      if (until.size === 0) return;
+      for (const { userId } of flights) until.delete(userId);
+    },
+  };
+}
