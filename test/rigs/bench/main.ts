@@ -9,11 +9,12 @@ import { parseArgs } from 'node:util';
 import { batch } from './batch.ts';
 import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
+import { measureSection } from './measure-section.ts';
 import { reads } from './reads.ts';
 import { type Report, renderTable, type SectionResult, writeReport } from './report.ts';
 import { rollouts } from './rollouts.ts';
 import type { BenchOptions, Section } from './section.ts';
-import { type BenchServers, startServers } from './service.ts';
+import { startServers } from './service.ts';
 import { takeover } from './takeover.ts';
 import { watched } from './watched.ts';
 
@@ -68,22 +69,6 @@ function readCommandLine(args: string[]): CommandLine | 'help' {
 
 const say = (line: string) => process.stderr.write(`bench: ${line}\n`);
 
-/** A section that fails does not keep the others from being measured. */
-async function measure(section: Section, servers: BenchServers, options: BenchOptions): Promise<SectionResult> {
-  const startedAt = performance.now();
-  const done = (figures: SectionResult['figures'], error: string | null) => {
-    const seconds = (performance.now() - startedAt) / 1000;
-    say(`${section.name}: ${error === null ? 'done' : 'FAILED'} in ${Math.round(seconds)} s`);
-    return { section: section.name, seconds, figures, error };
-  };
-  try {
-    return done(await section.measure(servers, options, (line) => say(`${section.name}: ${line}`)), null);
-  } catch (error) {
-    if (error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    return done([], error instanceof Error ? error.message : String(error));
-  }
-}
-
 async function main({ chosen, options, json }: CommandLine): Promise<number> {
   const loadAtStart = currentLoad();
   say('starting Postgres and Redis');
@@ -97,7 +82,9 @@ async function main({ chosen, options, json }: CommandLine): Promise<number> {
   try {
     const machine = await describeMachine(servers, loadAtStart);
     const results: SectionResult[] = [];
-    for (const section of chosen) results.push(await measure(section, servers, options));
+    for (const section of chosen) {
+      results.push(await measureSection(section.name, say, (tell) => section.measure(servers, options, tell)));
+    }
     const date = new Date().toISOString();
     const report: Report = { date, commit: currentCommit(root), machine, options, sections: results };
     await writeReport(json, report);

@@ -16,7 +16,8 @@ export interface Report {
   readonly date: string;
   readonly commit: string | null;
   readonly machine: Machine;
-  readonly options: BenchOptions;
+  /** null: the sections take none. */
+  readonly options: BenchOptions | null;
   readonly sections: readonly SectionResult[];
 }
 
