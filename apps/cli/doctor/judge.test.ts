@@ -37,7 +37,7 @@ const redis: RedisFacts = {
   usedMemory: 1,
   maxListpackEntries: 128,
   refused: [],
-  holdsQueue: true,
+  holdsQueue: true, isCluster: false, isAddressedAsCluster: false,
 };
 
 function defaultsWith(changes: Readonly<Record<string, string>>): Partial<PostgresFacts> {
@@ -117,7 +117,7 @@ test('a clock that differs is told with its direction', () => {
 
 test('a Redis that evicts is an error where it holds the queue, and fine where it does not', () => {
   const notOk = (facts: Partial<RedisFacts>) =>
-    judgeRedis({ ...redis, ...facts })
+    judgeRedis([{ ...redis, ...facts }])
       .filter(({ level }) => level !== 'ok')
       .map(({ level, subject }) => `${level} ${subject}`);
   expect(notOk({})).toEqual([]);

@@ -6,6 +6,7 @@ import {
   LIVE_QUEUE_USERS,
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
+import { parseRedisAddress, REDIS_SCHEMES } from '@tandem/redis/redis-address';
 import type { Section } from './environment.ts';
 
 export interface DatabaseSection {
@@ -32,9 +33,18 @@ export interface RedisSection {
 
 /** `REDIS_URL` (required) and `QUEUE_REDIS_URL` (default: the same), or each with `_FILE`. */
 export const redis: Section<RedisSection> = (read) => {
-  const protocols = ['redis:', 'rediss:'];
-  const url = read.url('REDIS_URL', protocols, 'redis://localhost:6379');
-  return { url, queueUrl: read.url('QUEUE_REDIS_URL', protocols, 'redis://localhost:6380', url) };
+  const address = (name: string, example: string, instead?: string) => {
+    const url = read.url(name, REDIS_SCHEMES, example, instead);
+    try {
+      if (url !== '') parseRedisAddress(url);
+    } catch (error) {
+      const remedy = 'docs/configuration.md shows the addresses of a server, a cluster and sentinels';
+      read.refuse(name, error instanceof Error ? error.message : String(error), remedy);
+    }
+    return url;
+  };
+  const url = address('REDIS_URL', 'redis://localhost:6379');
+  return { url, queueUrl: address('QUEUE_REDIS_URL', 'redis://localhost:6380', url) };
 };
 
 const LOOPBACK = '127.0.0.1';
