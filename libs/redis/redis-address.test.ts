@@ -27,7 +27,7 @@ describe('the address of a Redis', () => {
     expect(parseRedisAddress('redis+sentinel://:s@a,b:1/main/2?sentinelPassword=t')).toEqual({
       kind: 'server',
       options: {
-        ...{ password: 's', sentinelPassword: 't', name: 'main', db: 2 },
+        ...{ password: 's', sentinelPassword: 't', name: 'main', db: 2, failoverDetector: true },
         sentinels: [
           { host: 'a', port: 26_379 },
           { host: 'b', port: 1 },

@@ -83,6 +83,8 @@ function sentinelOptions(hosts: string, path: string, query: URLSearchParams, { 
   return {
     sentinels: hostsOf(hosts, SENTINEL_PORT).map(({ host, port }) => ({ host, port })),
     name: decoded(name),
+    // Told of a failover, it leaves a primary that was demoted at once.
+    failoverDetector: true,
     ...databaseOf(database),
     ...(sentinelPassword === null ? {} : { sentinelPassword }),
     ...(tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),

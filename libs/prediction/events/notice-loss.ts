@@ -91,7 +91,8 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
     };
   }
 
-  const remembered = (recalled: RecalledMark | null) => [known, ...(recalled?.marks ?? [])].filter((mark) => mark !== null);
+  const remembered = (recalled: RecalledMark | null) =>
+    [known, ...(recalled?.marks ?? [])].filter((mark) => mark !== null);
 
   return {
     isSure: () => sureOf !== null && sureOf === memory.serverId(),
