@@ -1,10 +1,12 @@
 /**
  * The whole product on a real Redis Cluster, cache and queue together: primaries die and return, slots move, under readers
- * and writers; and on a primary with sentinels that fails over.
+ * and writers; on a primary with sentinels that fails over;
+ * and over TLS, as a user of few rights.
  */
 
 import { type RedisCluster, startRedisCluster } from '@tandem/testing/redis-cluster';
-import { type RedisSentinel, startRedisSentinel } from '@tandem/testing/redis-sentinel';
+import { startSecuredRedis } from '@tandem/testing/redis-secured';
+import { startRedisSentinel } from '@tandem/testing/redis-sentinel';
 import type { RedisServer } from '@tandem/testing/redis-servers';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Audience, startAudience } from './audience.fixture.ts';
@@ -18,7 +20,7 @@ const USERS = 2_000;
 const CALM = Array.from({ length: 12 }, (_, i) => String(1_900 + i));
 
 let deployment: Deployment;
-let servers: RedisCluster | RedisSentinel;
+let servers: Pick<RedisCluster, 'stop'>;
 
 beforeEach(async () => {
   deployment = await createDeployment();
@@ -30,9 +32,9 @@ afterEach(async () => {
 });
 
 /** An API and a worker on those servers, with a generation loaded and readers and writers at work. */
-async function start(name: string, url: string) {
+async function start(name: string, url: string, more: Readonly<Record<string, string>> = {}) {
   const { pool, wire } = deployment;
-  const environment = { REDIS_URL: url };
+  const environment = { REDIS_URL: url, ...more };
   const api = await deployment.startApi({ environment });
   await deployment.startWorker(environment);
   await deployment.runEveryone(api);
@@ -83,6 +85,15 @@ it('sentinels: reads stay right through a failover, and runs go on', async () =>
   await sentinel.primary.kill();
   await untilMore(audience);
   await untilHitInRedis(api, CALM);
+  const generation = await deployment.runEveryone(api);
+  await untilHitInRedis(api, CALM, generation);
+  await expectNothingWrong(audience);
+});
+
+it('TLS with an authority of its own, and a user without the rights of an administrator', async () => {
+  const secured = await startSecuredRedis();
+  servers = secured;
+  const { api, audience } = await start('tls', secured.url, { NODE_EXTRA_CA_CERTS: secured.authority });
   const generation = await deployment.runEveryone(api);
   await untilHitInRedis(api, CALM, generation);
   await expectNothingWrong(audience);
