@@ -32,7 +32,8 @@ export function createClusterConnection(
   const { log, connectTimeoutMs = 500 } = options;
   const topology = createClusterTopology({
     ...{ seeds, log, connectTimeoutMs },
-    connect: (server, logOfServer) => connectServer({ ...server, ...login }, { ...options, log: logOfServer }),
+    connect: (server, logOfServer) =>
+      connectServer({ ...server, ...login }, { ...options, log: logOfServer, isOfCluster: true }),
   });
   const routed = createRouted(topology, connectTimeoutMs);
   const isOpen = () => topology.layout().shards.some(({ server }) => server.isOpen());

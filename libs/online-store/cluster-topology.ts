@@ -107,7 +107,7 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
   };
 }
 
-export function nameOf({ host, port }: HostAndPort): string {
+function nameOf({ host, port }: HostAndPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

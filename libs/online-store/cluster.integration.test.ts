@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
 import { createErasures } from './erasures.ts';
 import { createGenerationLoader } from './generation-loader.ts';
+import { createGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
 import { createMarkMemory } from './mark-memory.ts';
 import { createOnlineConnection } from './online-connection.ts';
@@ -91,6 +92,18 @@ describe('a cluster', () => {
     expect((await memory.recall()).marks).toEqual([mark, mark, mark]);
     expect(memory.serverId()).not.toBeNull();
     expect(createOnlinePredictions({ connection, log: () => {} }).serverId()).toBeNull();
+  });
+
+  it('sweeps a generation that is not listed from every primary, and forgets one by name', async () => {
+    const [doomed, kept] = [await loadedGeneration(), await loadedGeneration()];
+    const sweeper = createGenerationSweeper({ connection });
+    const { generations } = await sweeper.sweep(async () => [kept.id]);
+    expect(generations).toContain(doomed.id);
+    expect([await countFound(doomed), await countFound(kept)]).toEqual([0, USERS.length]);
+    await sweeper.forget(kept);
+    expect(await countFound(kept)).toBe(0);
+    const left = await Promise.all(connection.layout().shards.map(({ server }) => server.redis.keys('tandem:[gm]:*')));
+    expect(left.flat()).toEqual([]);
   });
 
   it('loses no find while slots move, and follows them afterwards', async () => {

@@ -9,6 +9,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
 import { Redis } from 'ioredis';
+import { createCircuit } from './circuit.ts';
 import { type CommandLike, gatheredCommand, isRefusal, type Lookup, writeTogether } from './pipelined-commands.ts';
 
 /** Takes an event's name (`noun.verb`) and its fields. */
@@ -84,11 +85,16 @@ export function createServerConnection({ url, ...options }: OnlineConnectionOpti
   return connectServer(address.options, options);
 }
 
+interface ServerSettings extends Omit<OnlineConnectionOptions, 'url'> {
+  /** Whether it is known to be a node of a cluster. */
+  readonly isOfCluster?: boolean;
+}
+
 /** Connects in the background; never throws, never ends the process by an unhandled error. */
-export function connectServer(address: ServerOptions, options: Omit<OnlineConnectionOptions, 'url'>): ServerConnection {
+export function connectServer(address: ServerOptions, options: ServerSettings): ServerConnection {
   const { log } = options;
   const redis = connect(address, options);
-  const server = followServerId(redis, log);
+  const server = followServerId(redis, options);
   const circuit = createCircuit({
     probe: () => redis.ping(),
     changed: (state) => log(`online_store.circuit_${state}`, {}),
@@ -168,7 +174,7 @@ export function unavailable(why: string, cause?: unknown): TandemError {
   });
 }
 
-function connect(address: ServerOptions, options: Omit<OnlineConnectionOptions, 'url'>): Redis {
+function connect(address: ServerOptions, options: ServerSettings): Redis {
   const { commandTimeoutMs = 50, socketTimeoutMs = 1_000, connectTimeoutMs = 500, random = Math.random } = options;
   return new Redis({
     ...address,
@@ -186,19 +192,20 @@ function connect(address: ServerOptions, options: Omit<OnlineConnectionOptions, 
 }
 
 /** Asks each newly connected server who it is, again and again until it says. */
-function followServerId(redis: Redis, log: OnlineLog) {
+function followServerId(redis: Redis, { log, isOfCluster = false }: Pick<ServerSettings, 'log' | 'isOfCluster'>) {
   let id: string | null = null;
   let connection = 0;
   let timer: NodeJS.Timeout | undefined;
 
   async function ask(asked: number): Promise<void> {
-    const found = await redis.info('server').then(
-      (info) => /^run_id:([0-9a-f]+)/m.exec(info)?.[1] ?? null,
-      () => null,
-    );
+    const info = await redis.info('server').catch(() => '');
     if (asked !== connection) return;
-    id = found;
-    if (found !== null) return log('online_store.connected', { serverId: found });
+    id = /^run_id:([0-9a-f]+)/m.exec(info)?.[1] ?? null;
+    if (!isOfCluster && /^(redis|server)_mode:cluster/m.test(info)) {
+      const remedy = 'write redis+cluster:// instead of redis:// in REDIS_URL';
+      log('online_store.is_cluster', { serverId: id, remedy });
+    }
+    if (id !== null) return log('online_store.connected', { serverId: id });
     timer = setTimeout(() => void ask(asked), MAX_RETRY_DELAY_MS);
     timer.unref();
   }
@@ -245,63 +252,4 @@ function logLosses(redis: Redis, log: OnlineLog) {
 
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Command timed out';
-}
-
-/**
- * Spares reads the wait for a server that hangs: after a few writes in a row that nothing answered, everyone is turned
- * away at once while a probe of our own waits instead of a reader.
- */
-interface CircuitOptions {
-  /** Resolves when the server answers. */
-  probe(): Promise<unknown>;
-  /** Told of every change. */
-  changed(state: 'open' | 'closed'): void;
-  /** Unanswered writes in a row that open it. One is too few: a pause of our own process looks the same. */
-  readonly threshold?: number;
-  readonly probeEveryMs?: number;
-}
-
-export function createCircuit({ probe, changed, threshold = 3, probeEveryMs = 100 }: CircuitOptions) {
-  let unanswered = 0;
-  let timer: NodeJS.Timeout | null = null;
-
-  function close(): void {
-    unanswered = 0;
-    if (timer === null) return;
-    clearTimeout(timer);
-    timer = null;
-    changed('closed');
-  }
-
-  function probeLater(): void {
-    const own = setTimeout(() => {
-      probe().then(
-        () => {
-          if (timer === own) close();
-        },
-        () => {
-          if (timer === own) probeLater();
-        },
-      );
-    }, probeEveryMs);
-    own.unref();
-    timer = own;
-  }
-
-  return {
-    /** Whether commands may be sent. */
-    isClosed: (): boolean => timer === null,
-    answered(): void {
-      if (timer === null) unanswered = 0;
-    },
-    /** A write was not answered in time. */
-    timedOut(): void {
-      unanswered++;
-      if (timer !== null || unanswered < threshold) return;
-      changed('open');
-      probeLater();
-    },
-    /** Another connection was made: what the last one did not answer says nothing of it. */
-    reset: close,
-  };
 }

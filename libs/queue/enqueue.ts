@@ -121,7 +121,12 @@ async function refuseEvicting(redis: QueueRedis, queue: Queue, log: Log): Promis
     const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()));
     await within(PATIENCE_MS, ready, tooLate).catch(() => undefined);
   }
-  const servers = redis instanceof Cluster ? redis.nodes('master') : [redis];
+  const isCluster = redis instanceof Cluster;
+  if (!isCluster && (await isNodeOfCluster(redis))) {
+    await queue.close();
+    throw addressOfNode();
+  }
+  const servers = isCluster ? redis.nodes('master') : [redis];
   for (const server of servers) {
     const check = await checkEviction(server);
     if (check.outcome === 'unknown') log.warn('queue.eviction_unchecked', { why: check.why });
@@ -192,7 +197,7 @@ export function connectWorker(url: string): QueueRedis {
   });
 }
 
-export type QueueRedis = Redis | Cluster;
+type QueueRedis = Redis | Cluster;
 
 function connect(url: string, options: ServerOptions): QueueRedis {
   const address = parseRedisAddress(url);
@@ -237,6 +242,24 @@ export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
   const policy = /^maxmemory_policy:(\S+)/m.exec(answer)?.[1];
   if (policy === undefined) return { outcome: 'unknown', why: 'INFO memory names no maxmemory_policy' };
   return policy === 'noeviction' ? { outcome: 'fit' } : { outcome: 'unfit', policy };
+}
+
+/** False also where the server does not say. */
+async function isNodeOfCluster(redis: Redis): Promise<boolean> {
+  const info = await redis.info('server').catch(() => '');
+  return /^(redis|server)_mode:cluster/m.test(info);
+}
+
+function addressOfNode(): TandemError {
+  return new TandemError(
+    'config_invalid',
+    "The queue's Redis is a node of a cluster, which its address does not say.",
+    {
+      field: 'QUEUE_REDIS_URL',
+      remedy:
+        'write redis+cluster:// instead of redis://, or rediss+cluster:// with TLS; in REDIS_URL too where it names the cluster',
+    },
+  );
 }
 
 export function unfitForQueues(policy: string): TandemError {

@@ -31,6 +31,16 @@ export type RedisAddress =
   | { readonly kind: 'server'; readonly options: ServerOptions }
   | { readonly kind: 'cluster'; readonly seeds: readonly HostAndPort[]; readonly login: Login };
 
+/** What is wrong with an address, without its password; null where nothing is. */
+export function redisAddressProblem(url: string): string | null {
+  try {
+    parseRedisAddress(url);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 const FORM = /^(rediss?)(\+cluster|\+sentinel)?:\/\/(?:(.*)@)?([^/?#@]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/s;
 const DEFAULT_PORT = 6379;
 const SENTINEL_PORT = 26_379;

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { createRedisServers } from './redis-servers.ts';
 
-export interface SecuredRedis {
+interface SecuredRedis {
   /** `rediss://…` of a user that may not administer the server. */
   readonly url: string;
   /** The file with the authority's certificate, for NODE_EXTRA_CA_CERTS. */

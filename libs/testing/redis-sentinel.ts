@@ -5,7 +5,7 @@ const NAME = 'main';
 const SENTINELS = 3;
 const QUORUM = 2;
 
-export interface RedisSentinel {
+interface RedisSentinel {
   /** `redis+sentinel://…` of all sentinels. */
   readonly url: string;
   readonly primary: RedisServer;

@@ -205,7 +205,7 @@ describe('structure', () => {
 
   it('has no file in a lib that only tests read', () => {
     const read = new Set(product.flatMap((file) => file.imports.map((specifier) => resolveImport(file, specifier))));
-    const entries = /\/(main|.*-main|worker|.*-watchdog)\.ts$|\.config\.ts$/;
+    const entries = /\/(main|.*-main|worker|.*-watchdog)\.ts$|\.config\.ts$|\.d\.ts$/;
     const unread = product.filter(
       (file) =>
         file.workspace.startsWith('libs/') &&
