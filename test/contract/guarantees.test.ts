@@ -1,0 +1,33 @@
+/** docs/failures.md promises what tests prove: each guarantee names a test that is there, and no more than forty do. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { root } from '../architecture/source-tree.ts';
+
+const page = readFileSync(join(root, 'docs/failures.md'), 'utf8');
+const [, section = ''] = page.split('\n# Guarantees\n');
+const [table = ''] = section.split('\n# ');
+const rows = table.split('\n').filter((line) => /^\| +\d+ /.test(line));
+const guarantees = rows.map((row) => {
+  const [, no = '', , title = '', path = ''] = /^\| +(\d+) +\| (.+?) +\| \[(.+)\]\(\.\.\/(.+)\) +\|$/.exec(row) ?? [];
+  return { row, no: Number(no), title, path };
+});
+
+describe('the table of guarantees', () => {
+  it('has at most forty, numbered in order', () => {
+    expect(guarantees.length).toBeGreaterThan(20);
+    expect(guarantees.length).toBeLessThanOrEqual(40);
+    expect(guarantees.map(({ no }) => no)).toEqual(guarantees.map((_, i) => i + 1));
+  });
+
+  it.each(guarantees)('$no names a test that runs: $title', ({ title, path }) => {
+    const text = readFileSync(join(root, path), 'utf8');
+    const at = text.indexOf(`'${title.replaceAll("'", "\\'")}'`);
+    expect(at, `${path} has no test of that title`).toBeGreaterThan(0);
+    expect(text.slice(0, at)).toMatch(/\b(it|test)(\.each\([\s\S]*\))?\(\s*$/);
+  });
+
+  it('has a test of its own for each', () => {
+    expect(new Set(guarantees.map(({ path, title }) => `${path} ${title}`)).size).toBe(guarantees.length);
+  });
+});
