@@ -27,6 +27,7 @@ import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
+import { leadsThroughPooler, provePaths } from '@tandem/offline-store/sql/paths';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
@@ -36,7 +37,7 @@ import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
-import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
+import { keepLoaded, type ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import { createQueue } from '@tandem/queue/enqueue';
@@ -50,7 +51,7 @@ import { createObserveBacklog } from './observe-backlog.ts';
 import { createCheckFit } from './processors/check-fit.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
-import { STEPS, type WorkerDependencies } from './worker.ts';
+import type { WorkerDependencies } from './worker.ts';
 import type { WorkerProcessSection } from './worker-section.ts';
 
 export interface WorkerEnvironment {
@@ -76,6 +77,36 @@ const CONNECTIONS_A_CHUNK = 2;
 const OTHER_CONNECTIONS = 6;
 /** To cancel what they read, beside a plan or comparison of each step and a statement of each chunk. */
 const OTHER_FEATURE_CONNECTIONS = 2;
+/** For this process's own signs of life, which must not wait for what exhausts the others. */
+const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_500, lockTimeoutMs: 1_500 });
+const FIXED = OTHER_CONNECTIONS + OTHER_FEATURE_CONNECTIONS + VITAL.max;
+/** A plan and a publication, each at times at our own statements and at times at those of features. */
+const CONNECTIONS_A_STEP = 4;
+/**
+ * Plans, and publications, under way at once: a predictor has one of each, and they hardly do anything but wait for
+ * Postgres. So the long ones of a few predictors hold up no other.
+ */
+const USUAL_STEPS = 4;
+const MOST_STEPS = 8;
+
+/** @param most connections of all pools together; rejects where they are too few for the chunks */
+function sizesOf(chunkConcurrency: number, most?: number) {
+  const least = FIXED + chunkConcurrency * (CONNECTIONS_A_CHUNK + 1);
+  const steps =
+    most === undefined ? USUAL_STEPS : Math.min(MOST_STEPS, Math.floor((most - least) / CONNECTIONS_A_STEP));
+  if (steps < 1) {
+    const needed = `the ${least + CONNECTIONS_A_STEP} that CHUNK_CONCURRENCY ${chunkConcurrency} needs`;
+    const remedy = 'raise it for the worker, or lower CHUNK_CONCURRENCY';
+    const field = 'DATABASE_CONNECTIONS';
+    throw new TandemError('config_invalid', `${field} is ${most}, fewer than ${needed}.`, { field, remedy });
+  }
+  return {
+    steps,
+    pool: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * steps + OTHER_CONNECTIONS,
+    features: chunkConcurrency + 2 * steps + OTHER_FEATURE_CONNECTIONS,
+    all: least + CONNECTIONS_A_STEP * steps,
+  };
+}
 
 /** Rejects with `config_invalid` where the schema is not this release's, or the queue's Redis may evict keys. */
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
@@ -86,7 +117,9 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
-  const kept = keepModels(environment.database, offline.registry, scorer, log);
+  const register = openRegister(pools.vital, 'worker', RELEASE, pools.room);
+  await register.enter();
+  const kept = keepModels(register, offline.registry, scorer, log);
   const { runs, generations } = offline;
   const { loader, checkFit } = online;
   const hints = createRunHints(queue);
@@ -99,6 +132,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const losses = createLossNotice(offline.marks, online.markMemory);
   return {
     ...{ runs, generations, loader, hints, losses, checkFit, queue, log, onRound: rounds.onRound },
+    steps: pools.steps,
     metrics: sampledMetrics(metrics, {
       ...pools,
       scorer,
@@ -121,7 +155,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
       await scorer.close();
       online.close();
       await queue.close();
-      await Promise.all([pools.pool.end(), pools.features.end()]);
+      await Promise.all([pools.pool.end(), pools.features.end(), pools.vital.end()]);
     },
   };
 }
@@ -142,26 +176,30 @@ interface Pools {
   readonly pool: Pool;
   /** Of statements with a feature query. */
   readonly features: Pool;
+  readonly vital: Pool;
+  readonly steps: number;
+  /** What Postgres itself must have room for. */
+  readonly room: Parameters<typeof openRegister>[3];
 }
 
 async function openPools({ database, worker }: WorkerEnvironment): Promise<Pools> {
-  const { chunkConcurrency } = worker;
-  const pool = createPool({
-    url: database.url,
-    max: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * STEPS + OTHER_CONNECTIONS,
-    applicationName: 'tandem-worker',
-  });
-  const features = createFeaturePool(database, {
-    max: chunkConcurrency + 2 * STEPS + OTHER_FEATURE_CONNECTIONS,
-    applicationName: 'tandem-worker-features',
-  });
+  const { url, featuresUrl, directUrl = url } = database;
+  const throughPooler = leadsThroughPooler(url, database);
+  const sizes = sizesOf(worker.chunkConcurrency, database.connections);
+  const pool = createPool({ url, throughPooler, max: sizes.pool, applicationName: 'tandem-worker' });
+  const features = createFeaturePool(database, { max: sizes.features, applicationName: 'tandem-worker-features' });
+  const vital = createPool({ url: directUrl, applicationName: 'tandem-worker-vital', ...VITAL });
+  const room = { connections: throughPooler ? VITAL.max : sizes.all, throughPooler };
+  const pools = { pool, features, vital, steps: sizes.steps, room };
+  // As for the schema: what will not do is refused, a database that is away is not.
+  await provePaths(database, pools).catch(unlessAway);
   await assertMigrated(pool);
-  if (database.featuresUrl === database.url) return { pool, features };
-  // As for the schema: a login that will not do is refused, a database that is away is not.
-  await assertFeatureLogin(pool, features).catch((error: unknown) => {
-    if (!isTandemError(error, 'unavailable')) throw error;
-  });
-  return { pool, features };
+  if (featuresUrl !== url) await assertFeatureLogin(pool, features).catch(unlessAway);
+  return pools;
+}
+
+function unlessAway(error: unknown): void {
+  if (!isTandemError(error, 'unavailable')) throw error;
 }
 
 function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, rollbackCacheMb: number) {
@@ -204,8 +242,7 @@ function createOnline(url: string, log: Log) {
   };
 }
 
-function keepModels({ url }: DatabaseSection, registry: StoredRegistry, scorer: InferencePool, log: Log) {
-  const register = openRegister(url, 'worker', RELEASE);
+function keepModels(register: ProcessRegister, registry: StoredRegistry, scorer: InferencePool, log: Log) {
   return keepLoaded({ register, modelVersion: registry.modelVersion, load: scorer.load, ...createLoadLog(log) });
 }
 

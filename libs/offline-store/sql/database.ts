@@ -38,15 +38,23 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_MS = 30_000;
 /** How much longer than a statement's limit a connection is kept: only a server that is stopped needs it. */
 const CLIENT_GRACE_MS = 2_000;
-/** How long a connection lives: poolers, failovers and changed addresses are followed, and what backends have grown by is given back. */
-const LIFETIME_S = 3_600;
+/** An hour. */
+const LIFETIME_MS = 3_600_000;
+
+/**
+ * How long a connection lives, in ms, more or less a quarter: those that were opened together do not end together. So changed
+ * addresses are followed, and what its server process has grown by is given back.
+ */
+export function lifetimeMs(): number {
+  return LIFETIME_MS * (0.75 + Math.random() / 2);
+}
 
 export function createPool(options: PoolOptions): pg.Pool {
   const { url, max = 10, min = 0, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
   const { connectTimeoutMs = CONNECT_TIMEOUT_MS, variable = 'DATABASE_URL', throughPooler = false } = options;
   const limits = { statementTimeoutMs, lockTimeoutMs, idleInTransactionMs: IDLE_IN_TRANSACTION_MS };
   const pool = new pg.Pool({
-    connectionString: forDriver(url),
+    connectionString: driverUrl(url),
     max,
     min,
     application_name: applicationName,
@@ -60,8 +68,8 @@ export function createPool(options: PoolOptions): pg.Pool {
       ? lentSession(limits)
       : (client) => setUpSession(client, limits, { withinMs: connectTimeoutMs, variable }),
   });
-  // Read at each new connection, so that those that were opened together do not end together.
-  Object.defineProperty(pool.options, 'maxLifetimeSeconds', { get: () => LIFETIME_S * (0.75 + Math.random() / 2) });
+  // The pool asks at each new connection.
+  Object.defineProperty(pool.options, 'maxLifetimeSeconds', { get: () => lifetimeMs() / 1_000 });
   // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
@@ -81,7 +89,7 @@ const OURS = [
 const VERIFIED = ['prefer', 'require', 'verify-ca'];
 
 /** The URL without what is ours to set. Its `options` stay: what they set beside that holds. */
-function forDriver(url: string): string {
+export function driverUrl(url: string): string {
   const [address = '', search = ''] = url.split(/\?(.*)/s);
   const parameters = new URLSearchParams(search);
   const isVerified = VERIFIED.includes(parameters.get('sslmode') ?? '') && !parameters.has('uselibpqcompat');
