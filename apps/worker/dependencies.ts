@@ -10,7 +10,7 @@ import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import { createOutbox } from '@tandem/offline-store/events/events';
-import { assertFeatureLogin, createFeaturePool } from '@tandem/offline-store/features/feature-login';
+import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { listOnlineGenerations } from '@tandem/offline-store/generations/generation-rows';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
@@ -24,10 +24,9 @@ import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { findBacklog } from '@tandem/offline-store/runs/backlog';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
-import { createPool } from '@tandem/offline-store/sql/database';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
-import { leadsThroughPooler, provePaths } from '@tandem/offline-store/sql/paths';
+import { provePaths } from '@tandem/offline-store/sql/paths';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
@@ -49,6 +48,7 @@ import { RELEASE } from '@tandem/telemetry/release';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { createCheckFit } from './processors/check-fit.ts';
+import { openPools, type WorkerPools } from './open-pools.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
 import type { WorkerDependencies } from './worker.ts';
@@ -71,48 +71,12 @@ export interface BuiltDependencies extends WorkerDependencies {
 /** Bulk writes wait for a server that is busy with the ones before; a read's 50 ms would be far too short. */
 const BULK_TIMEOUT_MS = 5_000;
 const BULK_SILENCE_MS = 10_000;
-/** Statements of one chunk at a time: the work itself, and the renewal of its lease. */
-const CONNECTIONS_A_CHUNK = 2;
-/** For the loops, loads, and the renewals of the leases of steps. */
-const OTHER_CONNECTIONS = 6;
-/** To cancel what they read, beside a plan or comparison of each step and a statement of each chunk. */
-const OTHER_FEATURE_CONNECTIONS = 2;
-/** For this process's own signs of life, which must not wait for what exhausts the others. */
-const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_500, lockTimeoutMs: 1_500 });
-const FIXED = OTHER_CONNECTIONS + OTHER_FEATURE_CONNECTIONS + VITAL.max;
-/** A plan and a publication, each at times at our own statements and at times at those of features. */
-const CONNECTIONS_A_STEP = 4;
-/**
- * Plans, and publications, under way at once: a predictor has one of each, and they hardly do anything but wait for
- * Postgres. So the long ones of a few predictors hold up no other.
- */
-const USUAL_STEPS = 4;
-const MOST_STEPS = 8;
-
-/** @param most connections of all pools together; rejects where they are too few for the chunks */
-function sizesOf(chunkConcurrency: number, most?: number) {
-  const least = FIXED + chunkConcurrency * (CONNECTIONS_A_CHUNK + 1);
-  const steps =
-    most === undefined ? USUAL_STEPS : Math.min(MOST_STEPS, Math.floor((most - least) / CONNECTIONS_A_STEP));
-  if (steps < 1) {
-    const needed = `the ${least + CONNECTIONS_A_STEP} that CHUNK_CONCURRENCY ${chunkConcurrency} needs`;
-    const remedy = 'raise it for the worker, or lower CHUNK_CONCURRENCY';
-    const field = 'DATABASE_CONNECTIONS';
-    throw new TandemError('config_invalid', `${field} is ${most}, fewer than ${needed}.`, { field, remedy });
-  }
-  return {
-    steps,
-    pool: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * steps + OTHER_CONNECTIONS,
-    features: chunkConcurrency + 2 * steps + OTHER_FEATURE_CONNECTIONS,
-    all: least + CONNECTIONS_A_STEP * steps,
-  };
-}
-
 /** Rejects with `config_invalid` where the schema is not this release's, or the queue's Redis may evict keys. */
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);
-  const pools = await openPools(environment);
+  const pools = openPools(environment);
+  await provePools(environment.database, pools);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
@@ -155,15 +119,13 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
       await scorer.close();
       online.close();
       await queue.close();
-      await Promise.all([pools.pool.end(), pools.features.end(), pools.vital.end()]);
+      await pools.close();
     },
   };
 }
 
-type Pool = ReturnType<typeof createPool>;
-
 /** A database that is away now may be back when the first job comes; one that was never migrated will not mend itself. */
-async function assertMigrated(pool: Pool): Promise<void> {
+async function assertMigrated(pool: WorkerPools['pool']): Promise<void> {
   const schema = await schemaState(pool).catch(() => null);
   if (schema === null || schema.state === 'current' || schema.state === 'ahead') return;
   throw new TandemError('config_invalid', `The database's schema is ${schema.state}: it lacks ${schema.pending[0]}.`, {
@@ -172,37 +134,19 @@ async function assertMigrated(pool: Pool): Promise<void> {
   });
 }
 
-interface Pools {
-  readonly pool: Pool;
-  /** Of statements with a feature query. */
-  readonly features: Pool;
-  readonly vital: Pool;
-  readonly steps: number;
-  /** What Postgres itself must have room for. */
-  readonly room: Parameters<typeof openRegister>[3];
-}
-
-async function openPools({ database, worker }: WorkerEnvironment): Promise<Pools> {
-  const { url, featuresUrl, directUrl = url } = database;
-  const throughPooler = leadsThroughPooler(url, database);
-  const sizes = sizesOf(worker.chunkConcurrency, database.connections);
-  const pool = createPool({ url, throughPooler, max: sizes.pool, applicationName: 'tandem-worker' });
-  const features = createFeaturePool(database, { max: sizes.features, applicationName: 'tandem-worker-features' });
-  const vital = createPool({ url: directUrl, applicationName: 'tandem-worker-vital', ...VITAL });
-  const room = { connections: throughPooler ? VITAL.max : sizes.all, throughPooler };
-  const pools = { pool, features, vital, steps: sizes.steps, room };
-  // As for the schema: what will not do is refused, a database that is away is not.
-  await provePaths(database, pools).catch(unlessAway);
+/** As for the schema: what will not do is refused, a database that is away is not. */
+async function provePools(paths: DatabaseSection, pools: WorkerPools): Promise<void> {
+  const { pool, features } = pools;
+  await provePaths(paths, pools).catch(unlessAway);
   await assertMigrated(pool);
-  if (featuresUrl !== url) await assertFeatureLogin(pool, features).catch(unlessAway);
-  return pools;
+  if (paths.featuresUrl !== paths.url) await assertFeatureLogin(pool, features).catch(unlessAway);
 }
 
 function unlessAway(error: unknown): void {
   if (!isTandemError(error, 'unavailable')) throw error;
 }
 
-function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, rollbackCacheMb: number) {
+function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | null, rollbackCacheMb: number) {
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
   return {
     registry: createRegistry(pool, undefined, artifacts),

@@ -26,7 +26,7 @@ export async function proveDatabase(paths: DatabasePaths, pools: ProvedPools): P
 async function proved(name: string, prove: () => Promise<boolean>): Promise<Part> {
   let isRight = false;
   const check = async () => {
-    isRight ||= await prove();
+    if (!isRight) isRight = await prove();
   };
   await check().catch((error: unknown) => {
     if (!isTandemError(error, 'unavailable')) throw error;

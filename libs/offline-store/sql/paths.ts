@@ -175,7 +175,10 @@ export async function assertSameDatabase(pool: pg.Pool, other: pg.Pool, field: s
   }
   if (ours.identity === theirs.identity) return theirs;
   const message = `${field} names another database than DATABASE_URL: ${theirs.name}, not ${ours.name}.`;
-  throw new TandemError('config_invalid', message, { field, remedy: 'name the server and database of DATABASE_URL' });
+  throw new TandemError('config_invalid', message, {
+    field,
+    remedy: 'name the server and the database of DATABASE_URL',
+  });
 }
 
 interface Place {
