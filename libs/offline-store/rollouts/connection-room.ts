@@ -4,8 +4,8 @@ import { type Db, query } from '../sql/database.ts';
 
 /** A process that was killed counts for so long. */
 const COUNTS_FOR = `interval '5 s'`;
-/** What a process of a release that does not say so may open. */
-const UNTOLD = 40;
+/** What a process of a release that does not say how many it may open mostly has open. */
+const UNTOLD = 10;
 
 export interface ConnectionRoom {
   /** Connections that Postgres leaves to those without special rights. */

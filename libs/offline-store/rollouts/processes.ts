@@ -30,13 +30,13 @@ interface Fleet extends ProcessRegister {
 
 /** @param pool of its own, or shared with little else: what exhausts the others must not bury the process */
 export function openRegister(pool: pg.Pool, kind: ProcessKind, release: string, room: RoomOptions): Fleet {
-  const { connections } = room;
+  const { connections, waitMs = ROOM_AFTER_MS } = room;
   const self = { id: randomUUID(), kind, host: hostname(), pid: process.pid, release, connections };
   const register = createRegister(pool, self);
   return {
     ...register,
     async enter() {
-      const deadline = performance.now() + ROOM_AFTER_MS;
+      const deadline = performance.now() + waitMs;
       for (;;) {
         try {
           return await enter(pool, self, room);
@@ -71,9 +71,10 @@ interface RoomOptions {
   readonly connections: number;
   /** Whether a pooler opens the others, and so many of them as it was told to. */
   readonly throughPooler: boolean;
+  /** Milliseconds to wait for it: a process that was killed counts for a while, and its successor comes at once. */
+  readonly waitMs?: number;
 }
 
-/** A process that was killed counts for so long: its successor waits, where there is no room for both. */
 const ROOM_AFTER_MS = 6_000;
 const ROOM_LOOK_MS = 500;
 /** Processes that start at once take turns, so that those which do not fit are the last ones. */
