@@ -7,6 +7,7 @@
  *   --seed S            repeats the choices of that seed
  *   --users-per-read N  users of one read at most, 60 where it is left out: more answers are judged in the same time
  *   --watched           the load writes a watched application table only, and sends no event
+ *   --pooler            each program reaches Postgres through a PgBouncer in transaction mode
  *   --controls          the negative controls instead: each must be caught, and nothing where it is not planted
  *   --record            adds what came of it to results.ndjson, and writes RESULTS.md of it
  *   --folder F          where servers and histories are put; kept where it is named
@@ -38,6 +39,7 @@ const { values } = parseArgs({
     'users-per-read': { type: 'string' },
     controls: { type: 'boolean', default: false },
     watched: { type: 'boolean', default: false },
+    pooler: { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
     folder: { type: 'string' },
   },
@@ -102,7 +104,7 @@ async function skipUnable(chosen: readonly NamedFault[], folder: string): Promis
 async function doSome(order: Pick<Parameters<typeof tryFaults>[0], 'folder' | 'plan' | 'needs'>): Promise<boolean> {
   const startedAt = performance.now();
   const rates = usersPerRead === undefined ? {} : { usersPerRead };
-  const result = await tryFaults({ seed, say, isWatched: values.watched, rates, ...order });
+  const result = await tryFaults({ seed, say, isWatched: values.watched, throughPooler: values.pooler, rates, ...order });
   if (values.record) record({ faultRuns: [faultRunOf(headOfRun(seed, startedAt), howItWasCalled(), result)] });
   say(reportOf(result.checker));
   for (const one of result.failed) say(`not as expected: ${one}`);
@@ -115,6 +117,7 @@ function howItWasCalled(): string {
     minutes !== undefined && `--minutes ${minutes}`,
     usersPerRead !== undefined && `--users-per-read ${usersPerRead}`,
     values.watched && '--watched',
+    values.pooler && '--pooler',
   ];
   return told.filter(Boolean).join(' ') || 'every fault once';
 }

@@ -36,6 +36,8 @@ export interface TryingFaults {
   readonly needs?: NamedFault['needs'];
   /** The load writes a watched table only. */
   readonly isWatched?: boolean;
+  /** Each program works through a PgBouncer of its own. */
+  readonly throughPooler?: boolean;
   readonly rates?: Partial<LoadRates>;
   say(line: string): void;
 }
@@ -53,10 +55,12 @@ export async function tryFaults({
   plan,
   needs,
   isWatched = false,
+  throughPooler = false,
   rates = {},
   say,
 }: TryingFaults): Promise<FaultsResult> {
-  const session = await openSession({ seed, folder, isWatched, rates, ...(needs === undefined ? {} : { needs }) });
+  const part = needs === undefined ? {} : { needs };
+  const session = await openSession({ seed, folder, isWatched, throughPooler, rates, ...part });
   const { checker } = session;
   const faults: FaultResult[] = [];
   const failed: string[] = [];

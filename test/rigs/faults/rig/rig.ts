@@ -9,6 +9,7 @@ import { watchSource } from '@tandem/offline-store/sources/watch-source';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import { COUNT, type Counts, type Pool } from '../../../e2e/counts.fixture.ts';
+import { type OwnPooler, startPooler } from '../../../e2e/pooler.fixture.ts';
 import type { ProgramName } from '../../../e2e/program.fixture.ts';
 import { WATCHED_USERS } from '../load/table-writers.ts';
 import { failpoints } from '../plant/failpoints.ts';
@@ -35,6 +36,8 @@ export interface RigOptions {
   readonly isWatched?: boolean;
   /** Of both APIs and workers, beyond the rig's own. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Each program's way to Postgres leads through a PgBouncer in transaction mode of its own, but for what needs a session. */
+  readonly throughPooler?: boolean;
   /** Postgres' data are on a disk of that size, which can be filled. */
   readonly postgresDiskMb?: number;
   /** Shown each line that a program writes. */
@@ -189,11 +192,13 @@ async function prepareDatabase(
 async function startOne(
   kind: ProgramName,
   no: number,
-  { seed, folder, plants = [], environment = {}, onLine }: RigOptions,
+  { seed, folder, plants = [], environment = {}, throughPooler = false, onLine }: RigOptions,
   stores: Stores & { database(): string },
   opened: Closing[],
 ): Promise<SupervisedProgram> {
   const proxies = await startProxies(seed, `${kind} ${no}`, stores, opened);
+  const direct = () => proxies.postgres.by(inDatabase(stores.postgres.url, stores.database()));
+  const pooler = throughPooler ? await startOwnPooler(join(folder, `${kind}-${no}-pooler`), direct(), opened) : null;
   const port = kind === 'api' ? await findFreePort() : null;
   const program = superviseProgram({
     kind,
@@ -201,7 +206,7 @@ async function startOne(
     proxies,
     url: port === null ? null : `http://127.0.0.1:${port}`,
     environment: () => ({
-      DATABASE_URL: proxies.postgres.by(inDatabase(stores.postgres.url, stores.database())),
+      ...(pooler ? { DATABASE_URL: pooler.by(direct()), DATABASE_DIRECT_URL: direct() } : { DATABASE_URL: direct() }),
       REDIS_URL: proxies.cache.by(stores.cache.url),
       QUEUE_REDIS_URL: proxies.queue.by(stores.queue.url),
       ...(port === null ? {} : { PORT: String(port) }),
@@ -215,6 +220,14 @@ async function startOne(
   });
   opened.push(() => program.close());
   return program;
+}
+
+/** Between the program and its proxy, so that each fault of the proxy is one of both ways. */
+async function startOwnPooler(folder: string, url: string, opened: Closing[]): Promise<OwnPooler> {
+  // As docs/operations.md says: by default it waits for 15 s after an attempt that failed.
+  const pooler = await startPooler({ folder, url, settings: ['server_login_retry = 1'] });
+  opened.push(() => pooler.close());
+  return pooler;
 }
 
 /** The URL of another database of that server. */

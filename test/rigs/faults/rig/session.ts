@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly needs?: Needs;
   /** The load writes application tables only, and the table is watched. */
   readonly isWatched?: boolean;
+  /** Each program works through a PgBouncer of its own. */
+  readonly throughPooler?: boolean;
 }
 
 /** What faults are done with. */
@@ -75,6 +77,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     changing,
     needs,
     isWatched = false,
+    throughPooler = false,
     apis = 2,
     workers = 2,
   } = options;
@@ -90,7 +93,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   };
   const disk = needs === 'small disk' ? { postgresDiskMb: SMALL_DISK_MB } : {};
   const counts = { users, batch: { chunkSize: CHUNK_SIZE } };
-  const rig = await createRig({ seed, folder, plants, apis, workers, counts, onLine, isWatched, ...disk });
+  const rig = await createRig({ seed, folder, plants, apis, workers, counts, onLine, isWatched, throughPooler, ...disk });
   let load: Load | undefined;
   let isClosed = false;
   sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);
