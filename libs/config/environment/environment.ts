@@ -177,7 +177,9 @@ function readLongSecret(source: Source, name: string, least: number, remedy: str
 }
 
 function urlProblem(text: string, protocols: readonly string[]): string | null {
-  const url = URL.canParse(text) ? new URL(text) : null;
+  // Postgres may be several servers, with commas between; the pool looks at the others.
+  const one = protocols.includes('postgres:') ? text.replace(/,[^/?#@]*(?=[/?#]|$)/, '') : text;
+  const url = URL.canParse(one) ? new URL(one) : null;
   const wanted = protocols.map((protocol) => `${protocol}//`).join(' or ');
   // What is no URL may be a bare password.
   if (!url?.hostname) return `is no URL that starts with ${wanted} and names a host (its value is not shown)`;
