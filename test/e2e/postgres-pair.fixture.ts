@@ -83,15 +83,16 @@ export async function startPair<T extends OwnPostgres>(
  * The machine of that server falls silent: every process of it stops, in the midst of whatever it does, and never goes on. To
  * stop the postmaster alone would leave two primaries, since its sessions would go on.
  */
-export async function silence({ cluster }: OwnPostgres): Promise<{ end(): void }> {
+export async function silence({ cluster, end }: OwnPostgres): Promise<{ end(): Promise<void> }> {
   const [postmaster = ''] = (await readFile(join(cluster, 'postmaster.pid'), 'utf8')).split('\n');
   process.kill(Number(postmaster), 'SIGSTOP');
   const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=', '--ppid', postmaster]);
   const sessions = stdout.split('\n').filter(Boolean).map(Number);
   for (const pid of sessions) process.kill(pid, 'SIGSTOP');
   return {
-    end() {
-      for (const pid of [...sessions, Number(postmaster)]) process.kill(pid, 'SIGKILL');
+    async end() {
+      for (const pid of sessions) process.kill(pid, 'SIGKILL');
+      await end('SIGKILL');
     },
   };
 }
@@ -132,6 +133,7 @@ async function asAdmin<T>({ url }: OwnPostgres, use: (pool: Pool) => Promise<T>)
 /** The URL of several servers, with the login and database of the first. */
 export function severalServers(urls: readonly string[]): string {
   const [first = ''] = urls;
+  if (urls.length === 1) return first;
   const { host } = new URL(first);
   return `${first.replace(host, urls.map((url) => new URL(url).host).join(','))}?target_session_attrs=read-write`;
 }

@@ -64,7 +64,7 @@ it('whether the primary is killed or falls silent, reads and events go on at the
     if (!silent) await lost.end('SIGQUIT');
     await pair.promote();
     await untilMore();
-    silent?.end();
+    await silent?.end();
     await pair.followAgain();
     await untilMore();
   }

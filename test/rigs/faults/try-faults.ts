@@ -36,6 +36,8 @@ export interface TryingFaults {
   readonly needs?: NamedFault['needs'];
   /** The load writes a watched table only. */
   readonly isWatched?: boolean;
+  /** On a Postgres with the rights that a provider leaves. */
+  readonly isManaged?: boolean;
   readonly rates?: Partial<LoadRates>;
   say(line: string): void;
 }
@@ -53,10 +55,18 @@ export async function tryFaults({
   plan,
   needs,
   isWatched = false,
+  isManaged = false,
   rates = {},
   say,
 }: TryingFaults): Promise<FaultsResult> {
-  const session = await openSession({ seed, folder, isWatched, rates, ...(needs === undefined ? {} : { needs }) });
+  const session = await openSession({
+    seed,
+    folder,
+    isWatched,
+    isManaged,
+    rates,
+    ...(needs === undefined ? {} : { needs }),
+  });
   const { checker } = session;
   const faults: FaultResult[] = [];
   const failed: string[] = [];

@@ -11,6 +11,7 @@ import { lostPostgres } from './lost-postgres.ts';
 import { lostQueue } from './lost-queue.ts';
 import { misbehavingModels } from './misbehaving-models.ts';
 import { partitions } from './partitions.ts';
+import { promotedStandby } from './promoted-standby.ts';
 import { repeatedEvents } from './repeated-events.ts';
 import { slowPostgres } from './slow-postgres.ts';
 import { stoppedPrograms } from './stopped-programs.ts';
@@ -35,6 +36,7 @@ export const faults: readonly NamedFault[] = [
   ...killedInShutdown,
   ...lostHistory,
   ...unannouncedRestores,
+  ...promotedStandby,
 ];
 
 /** Events of its own, or it waits for one to come by. */

@@ -18,8 +18,8 @@ import { type Load, type LoadRates, startLoad, TABLES_ALONE } from '../load/star
 import { createRig, type Rig } from './rig.ts';
 import { type FaultActs, type FaultHead, tellFault } from './tell-fault.ts';
 
-/** What a fault may need that not every machine gives: a disk that can be filled, servers whose clocks can be moved. */
-export type Needs = 'small disk' | 'server clocks';
+/** What a fault may need: a disk that can be filled, servers whose clocks can be moved, a standby at an address of its own. */
+export type Needs = 'small disk' | 'server clocks' | 'standby';
 
 export interface SessionOptions {
   readonly seed: number;
@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly needs?: Needs;
   /** The load writes application tables only, and the table is watched. */
   readonly isWatched?: boolean;
+  /** Postgres has the rights that a provider leaves: each of its restarts begins another history. */
+  readonly isManaged?: boolean;
 }
 
 /** What faults are done with. */
@@ -75,6 +77,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     changing,
     needs,
     isWatched = false,
+    isManaged = false,
     apis = 2,
     workers = 2,
   } = options;
@@ -89,8 +92,9 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     if (leak !== null) sink.write({ kind: 'log', at, ended: at, name, leak });
   };
   const disk = needs === 'small disk' ? { postgresDiskMb: SMALL_DISK_MB } : {};
+  const servers = { ...disk, isManaged, hasStandby: needs === 'standby' };
   const counts = { users, batch: { chunkSize: CHUNK_SIZE } };
-  const rig = await createRig({ seed, folder, plants, apis, workers, counts, onLine, isWatched, ...disk });
+  const rig = await createRig({ seed, folder, plants, apis, workers, counts, onLine, isWatched, ...servers });
   let load: Load | undefined;
   let isClosed = false;
   sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);
@@ -130,7 +134,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     sink,
     checker,
     random: rig.random,
-    fault: (head, acts) => tellFault(sink, { ...head, seed }, acts),
+    fault: (head, acts) => tellFault(sink, { ...head, ...(isManaged ? { changesHistory: true } : {}), seed }, acts),
     close,
     async finish() {
       try {
