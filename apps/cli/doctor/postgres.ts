@@ -11,7 +11,8 @@ export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {
       current_setting('fsync') as fsync, current_setting('full_page_writes') as "fullPageWrites",
       current_setting('wal_level') as "walLevel", current_setting('server_encoding') as encoding,
       has_database_privilege(current_database(), 'create') as "mayCreate",
-      array(select f from unnest($1::text[]) f where not has_function_privilege(f, 'execute')) as "closedFunctions",
+      array(select f from unnest($1::text[]) f where not coalesce(has_function_privilege(to_regprocedure(f), 'execute'), false))
+        as "closedFunctions",
       current_setting('max_connections')::int as "maxConnections",
       (select count(*)::int from pg_stat_activity where datid is not null and usesysid is not null) as connections,
       (extract(epoch from clock_timestamp()) * 1000)::float8 as now`,
@@ -129,7 +130,7 @@ function judgeRights({ user, database, mayCreate, closedFunctions, schema }: Pos
     return warning('rights', text, `${asOwner}make ${user} the owner of what is in the schema: ${RIGHTS}`);
   }
   if (closedFunctions.length > 0) {
-    const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which nothing stored before is fresh`;
+    const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which stored live answers count for nothing and runs under way begin again (docs/operations.md, "Managed Postgres")`;
     const grants = closedFunctions.map((name) => `grant execute on function ${name} to ${quoteName(user)}`);
     return warning('rights', text, grants.join('; '));
   }

@@ -7,6 +7,7 @@ import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { within } from '@tandem/timing/within';
 import pg from 'pg';
 import { FramedQuery } from './driver-connection.ts';
+import { createPrimaryPool, serverAddresses } from './primary-pool.ts';
 import { beginOf, frameOf, lentSession, setUpSession } from './session-settings.ts';
 
 /** A pool, or a client inside a transaction: what every query function takes first. */
@@ -15,7 +16,7 @@ export interface Db {
 }
 
 export interface PoolOptions {
-  /** A postgres:// URL. */
+  /** A postgres:// URL, of one server or of several with commas between. */
   readonly url: string;
   readonly max?: number;
   /** Connections that stay open however long they are idle; none where it is left out. */
@@ -53,8 +54,7 @@ export function createPool(options: PoolOptions): pg.Pool {
   const { url, max = 10, min = 0, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
   const { connectTimeoutMs = CONNECT_TIMEOUT_MS, variable = 'DATABASE_URL', throughPooler = false } = options;
   const limits = { statementTimeoutMs, lockTimeoutMs, idleInTransactionMs: IDLE_IN_TRANSACTION_MS };
-  const pool = new pg.Pool({
-    connectionString: driverUrl(url),
+  const config: pg.PoolConfig = {
     max,
     min,
     application_name: applicationName,
@@ -67,7 +67,8 @@ export function createPool(options: PoolOptions): pg.Pool {
     onConnect: throughPooler
       ? lentSession(limits)
       : (client) => setUpSession(client, limits, { withinMs: connectTimeoutMs, variable }),
-  });
+  };
+  const pool = createPrimaryPool(serverAddresses(url, variable).map(driverUrl), config, isConnectionFailure);
   // The pool asks at each new connection.
   Object.defineProperty(pool.options, 'maxLifetimeSeconds', { get: () => lifetimeMs() / 1_000 });
   // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
@@ -233,6 +234,8 @@ const CONNECTION_MESSAGE =
 /** Whether the connection itself is no longer good. */
 export function isConnectionFailure(error: unknown): boolean {
   if (isTandemError(error)) return isConnectionFailure(error.cause);
+  // It led to a standby, and would until it is closed.
+  if (isStandby(error)) return true;
   if (!(error instanceof Error)) return false;
   const code = sqlState(error);
   if (code !== undefined) return CONNECTION_SQLSTATE.test(code);
@@ -243,7 +246,7 @@ export function isConnectionFailure(error: unknown): boolean {
 /** The error as callers should see it: `unavailable` where a retry may succeed, else as it was. */
 export function translated(error: unknown): unknown {
   if (isTandemError(error)) return error;
-  if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '') && !isStandby(error)) return error;
+  if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '')) return error;
   return unavailable(error instanceof Error ? error.message : String(error), error);
 }
 
