@@ -7,7 +7,6 @@ import type { LastKnown } from '@tandem/freshness/unverified-read';
 import type { HostRule } from '@tandem/http-server/foreign-request';
 import type { IsolatedPools } from '@tandem/inference/live/pool';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
-import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
@@ -16,10 +15,10 @@ import { createRegistry } from '@tandem/offline-store/models/registry';
 import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { findVisibleDelays } from '@tandem/offline-store/reads/visible-delays';
-import { listProcesses } from '@tandem/offline-store/rollouts/processes';
+import { listProcesses, openRegister } from '@tandem/offline-store/rollouts/processes';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
 import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
-import { createPool } from '@tandem/offline-store/sql/database';
+import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { findUserContext } from '@tandem/offline-store/users/user-context';
@@ -30,23 +29,25 @@ import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import { RELEASE } from '@tandem/telemetry/release';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
 import { createLiveFailureLog } from './routes/predictions/live-failure-log.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
-import { keepModels, WARM_CONNECTIONS } from './wiring/keep-loaded.ts';
+import { keepModels } from './wiring/keep-loaded.ts';
 import { observeCertificates, observeLive, observeStatements, observeVisible } from './wiring/observe-stores.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
-import { openFeatureLogin } from './wiring/open-feature-login.ts';
 import { type InferenceSettings, openInference } from './wiring/open-inference.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openLossNotice } from './wiring/open-loss-notice.ts';
 import { openModels } from './wiring/open-models.ts';
 import { openOnline, openWriting } from './wiring/open-online.ts';
+import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openRollouts, openServedReads, withReadyRollback } from './wiring/open-rollouts.ts';
 import { openShadow } from './wiring/open-shadow.ts';
+import { proveDatabase } from './wiring/prove-database.ts';
 import {
   createReadiness,
   createReadinessParts,
@@ -58,10 +59,10 @@ import { sampledMetrics } from './wiring/sampled-metrics.ts';
 
 export interface ApiSettings {
   /**
-   * `featuresUrl`: for statements with a feature query; `url` where it is not said. `certifyWithinMs`: how long a read
-   * waits to be certified; the authority's own limit where it is not said.
+   * `connections`: of all pools together. `certifyWithinMs`: how long a read waits to be certified; the authority's own
+   * limit where it is not said.
    */
-  readonly database: { readonly url: string; readonly featuresUrl?: string; readonly certifyWithinMs?: number };
+  readonly database: DatabasePaths & { readonly connections?: number; readonly certifyWithinMs?: number };
   /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
   readonly redis: { readonly url: string; readonly queueUrl: string; readonly commandTimeoutMs?: number };
   readonly inference: InferenceSettings & { readonly refusalPatienceMs?: number | undefined };
@@ -94,8 +95,6 @@ export interface ApiDependencies {
   close(): Promise<void>;
 }
 
-/** Nobody waits longer for an answer: a database that hangs is a 503 within seconds, whatever was asked. */
-const POOL = Object.freeze({ max: 12, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 });
 /** One in a thousand: enough to see what successes look like, too few to cost anything. */
 const LOG_SHARE = 0.001;
 
@@ -120,19 +119,21 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
   const stored = openOnline(settings, opened);
-  const postgres = openPostgres(settings, stored.markMemory, opened);
-  const featureLogin = await openFeatureLogin(settings.database, postgres);
+  const pools = openPools(settings.database, settings.database.connections);
+  opened.push(() => pools.close());
+  const proved = await proveDatabase(settings.database, pools);
+  const postgres = openPostgres(settings, pools, stored.markMemory, opened);
   const redis = { ...stored, online: postgres.losses.onceSure(stored.online) };
   const scorer = openInference(settings, postgres.registry, opened);
   const { pool, features, registry, keeper } = postgres;
   const memory = createPredictionMemory({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
-  const keys = await openKeys(settings.keys ?? null, settings.database.url, log, settings.keysEveryMs);
+  const keys = await openKeys(settings.keys ?? null, pools.vital, log, settings.keysEveryMs);
   opened.push(() => keys.close());
-  const models = openModels(settings, registry);
-  opened.push(() => models.close());
   const lastKnown = new Map<string, LastKnown>();
   const listeners = openListeners(settings, postgres, lastKnown, opened);
-  const kept = keepModels(settings.database.url, { ...postgres, scorer, log });
+  const register = openRegister(pools.vital, 'api', RELEASE, pools.room);
+  await register.enter();
+  const kept = keepModels({ ...postgres, register, scorer, log });
   opened.push(() => kept.close());
   await kept.begun;
   return {
@@ -150,26 +151,26 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     ...openWriting({ ...postgres, ...redis, metrics }),
     ...erasing(postgres, redis, memory),
     contexts: { find: (userId) => findUserContext(pool, userId) },
-    ...models.dependencies,
+    ...openModels(settings, pools, registry),
     ...openExplanations(settings, postgres, opened),
     ...running(postgres, queue),
-    readiness: openReadiness(log, { ...postgres, ...redis, scorer, kept }, [...featureLogin, ...parts, ...keys.parts]),
+    readiness: openReadiness(log, { ...postgres, ...redis, scorer, kept }, [...proved, ...parts, ...keys.parts]),
   };
 }
 
 /** Who is told of what is answered. */
 function openListeners(
   settings: ApiSettings,
-  { pool, registry }: ReturnType<typeof openPostgres>,
+  { pools, pool, registry }: ReturnType<typeof openPostgres>,
   lastKnown: ReadonlyMap<string, LastKnown>,
   opened: Opened,
 ) {
   const assignments = (predictor: string) => lastKnown.get(predictor)?.assignments;
-  const shadow = openShadow(settings, registry, assignments);
+  const shadow = openShadow(settings, pools, registry, assignments);
   opened.push(() => shadow.close());
   const servedReads = openServedReads({ ...settings, pool, assignments });
   opened.push(() => servedReads.close());
-  const explanationKeeper = openExplanationKeeper(settings);
+  const explanationKeeper = openExplanationKeeper(settings, pools);
   opened.push(() => explanationKeeper.close());
   return { shadow, servedReads, explanationKeeper };
 }
@@ -182,20 +183,19 @@ function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more:
   });
 }
 
-function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings, memory: MarkMemory, opened: Opened) {
-  const named = { url: database.url, applicationName: 'tandem-api' };
-  const pool = createPool({ ...named, ...POOL });
-  opened.push(() => pool.end());
-  // Of their own, also where there is one login: nothing that a query does to its session meets another statement.
-  const applicationName = 'tandem-api-features';
-  const features = createFeaturePool(database, { applicationName, min: WARM_CONNECTIONS, ...POOL });
-  opened.push(() => features.end());
+function openPostgres(
+  { database, artifacts = null, metrics, log }: ApiSettings,
+  pools: ApiPools,
+  memory: MarkMemory,
+  opened: Opened,
+) {
+  const { pool, features, directUrl } = pools;
   const featureSource = createFeatureSource(features);
   const bucket = artifacts && createBucket(artifacts);
   const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket));
   const losses = openLossNotice(pool, memory, log);
   opened.push(() => losses.stop());
-  const authority = createAuthority(database.url, {
+  const authority = createAuthority(directUrl, {
     // What it was told before may be of a past that the database does not have any more.
     onConnect: losses.look,
     // Whoever asks for a certificate first, and for predictors behind it, knows what is adopted.
@@ -211,7 +211,7 @@ function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings,
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), findDelays, metrics));
   opened.push(() => keeper.close());
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
-  return { pool, features, featureSource, keeper, authority, registry, losses, keyType };
+  return { pools, pool, features, featureSource, keeper, authority, registry, losses, keyType };
 }
 
 /** What reading predictions takes. */

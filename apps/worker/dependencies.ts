@@ -10,7 +10,7 @@ import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import { createOutbox } from '@tandem/offline-store/events/events';
-import { assertFeatureLogin, createFeaturePool } from '@tandem/offline-store/features/feature-login';
+import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { listOnlineGenerations } from '@tandem/offline-store/generations/generation-rows';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
@@ -24,9 +24,9 @@ import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { findBacklog } from '@tandem/offline-store/runs/backlog';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
-import { createPool } from '@tandem/offline-store/sql/database';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
+import { provePaths } from '@tandem/offline-store/sql/paths';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createErasures } from '@tandem/online-store/erasures';
@@ -36,7 +36,7 @@ import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
-import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
+import { keepLoaded, type ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import { createQueue } from '@tandem/queue/enqueue';
@@ -48,9 +48,10 @@ import { RELEASE } from '@tandem/telemetry/release';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { createCheckFit } from './processors/check-fit.ts';
+import { openPools, type WorkerPools } from './open-pools.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
-import { STEPS, type WorkerDependencies } from './worker.ts';
+import type { WorkerDependencies } from './worker.ts';
 import type { WorkerProcessSection } from './worker-section.ts';
 
 export interface WorkerEnvironment {
@@ -70,23 +71,19 @@ export interface BuiltDependencies extends WorkerDependencies {
 /** Bulk writes wait for a server that is busy with the ones before; a read's 50 ms would be far too short. */
 const BULK_TIMEOUT_MS = 5_000;
 const BULK_SILENCE_MS = 10_000;
-/** Statements of one chunk at a time: the work itself, and the renewal of its lease. */
-const CONNECTIONS_A_CHUNK = 2;
-/** For the loops, loads, and the renewals of the leases of steps. */
-const OTHER_CONNECTIONS = 6;
-/** To cancel what they read, beside a plan or comparison of each step and a statement of each chunk. */
-const OTHER_FEATURE_CONNECTIONS = 2;
-
 /** Rejects with `config_invalid` where the schema is not this release's, or the queue's Redis may evict keys. */
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);
-  const pools = await openPools(environment);
+  const pools = openPools(environment);
+  await provePools(environment.database, pools);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
-  const kept = keepModels(environment.database, offline.registry, scorer, log);
+  const register = openRegister(pools.vital, 'worker', RELEASE, pools.room);
+  await register.enter();
+  const kept = keepModels(register, offline.registry, scorer, log);
   const { runs, generations } = offline;
   const { loader, checkFit } = online;
   const hints = createRunHints(queue);
@@ -99,6 +96,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const losses = createLossNotice(offline.marks, online.markMemory);
   return {
     ...{ runs, generations, loader, hints, losses, checkFit, queue, log, onRound: rounds.onRound },
+    steps: pools.steps,
     metrics: sampledMetrics(metrics, {
       ...pools,
       scorer,
@@ -121,15 +119,13 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
       await scorer.close();
       online.close();
       await queue.close();
-      await Promise.all([pools.pool.end(), pools.features.end()]);
+      await pools.close();
     },
   };
 }
 
-type Pool = ReturnType<typeof createPool>;
-
 /** A database that is away now may be back when the first job comes; one that was never migrated will not mend itself. */
-async function assertMigrated(pool: Pool): Promise<void> {
+async function assertMigrated(pool: WorkerPools['pool']): Promise<void> {
   const schema = await schemaState(pool).catch(() => null);
   if (schema === null || schema.state === 'current' || schema.state === 'ahead') return;
   throw new TandemError('config_invalid', `The database's schema is ${schema.state}: it lacks ${schema.pending[0]}.`, {
@@ -138,33 +134,19 @@ async function assertMigrated(pool: Pool): Promise<void> {
   });
 }
 
-interface Pools {
-  readonly pool: Pool;
-  /** Of statements with a feature query. */
-  readonly features: Pool;
-}
-
-async function openPools({ database, worker }: WorkerEnvironment): Promise<Pools> {
-  const { chunkConcurrency } = worker;
-  const pool = createPool({
-    url: database.url,
-    max: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * STEPS + OTHER_CONNECTIONS,
-    applicationName: 'tandem-worker',
-  });
-  const features = createFeaturePool(database, {
-    max: chunkConcurrency + 2 * STEPS + OTHER_FEATURE_CONNECTIONS,
-    applicationName: 'tandem-worker-features',
-  });
+/** As for the schema: what will not do is refused, a database that is away is not. */
+async function provePools(paths: DatabaseSection, pools: WorkerPools): Promise<void> {
+  const { pool, features } = pools;
+  await provePaths(paths, pools).catch(unlessAway);
   await assertMigrated(pool);
-  if (database.featuresUrl === database.url) return { pool, features };
-  // As for the schema: a login that will not do is refused, a database that is away is not.
-  await assertFeatureLogin(pool, features).catch((error: unknown) => {
-    if (!isTandemError(error, 'unavailable')) throw error;
-  });
-  return { pool, features };
+  if (paths.featuresUrl !== paths.url) await assertFeatureLogin(pool, features).catch(unlessAway);
 }
 
-function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, rollbackCacheMb: number) {
+function unlessAway(error: unknown): void {
+  if (!isTandemError(error, 'unavailable')) throw error;
+}
+
+function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | null, rollbackCacheMb: number) {
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
   return {
     registry: createRegistry(pool, undefined, artifacts),
@@ -204,8 +186,7 @@ function createOnline(url: string, log: Log) {
   };
 }
 
-function keepModels({ url }: DatabaseSection, registry: StoredRegistry, scorer: InferencePool, log: Log) {
-  const register = openRegister(url, 'worker', RELEASE);
+function keepModels(register: ProcessRegister, registry: StoredRegistry, scorer: InferencePool, log: Log) {
   return keepLoaded({ register, modelVersion: registry.modelVersion, load: scorer.load, ...createLoadLog(log) });
 }
 

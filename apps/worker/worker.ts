@@ -37,6 +37,8 @@ export interface WorkerDependencies {
   /** Told of each round of housekeeping. */
   onRound(round: EndedRound): void;
   readonly queue: Queue;
+  /** Plans, and publications, under way at once. */
+  readonly steps: number;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -51,26 +53,20 @@ interface WorkerOptions {
   onDead(why: string): void;
 }
 
-/**
- * Plans, and publications, under way at once: a predictor has one of each, and they hardly do anything but wait for
- * Postgres. So the long ones of a few predictors hold up no other.
- */
-export const STEPS = 8;
-
 interface RunningWorker {
   /** Takes no more work, and waits for what is under way; false where that did not end in time. */
   stop(drainMs: number): Promise<boolean>;
 }
 
 export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions): RunningWorker {
-  const { queue, log, metrics } = dependencies;
+  const { queue, steps, log, metrics } = dependencies;
   const { queueUrl, chunkConcurrency, idleMs, onDead } = options;
   const stopping = new AbortController();
   const jobs = createQueueWorker({
     url: queueUrl,
     queue,
     handlers: createHandlers(dependencies, stopping.signal),
-    concurrency: { planning: STEPS, publishing: STEPS, scoring: chunkConcurrency, loading: 1 },
+    concurrency: { planning: steps, publishing: steps, scoring: chunkConcurrency, loading: 1 },
     log,
     onJob({ job, state, seconds, waitedSeconds }) {
       metrics.jobDuration.observe({ job, state }, seconds);

@@ -106,7 +106,7 @@ function spawnPostmaster(plan: Plan, port: number): ServerProcess {
     listen_addresses: '127.0.0.1',
     // A socket's path may be 107 bytes long: a deep folder would not fit.
     unix_socket_directories: '',
-    max_connections: '100',
+    max_connections: '300',
     fsync: 'on',
     synchronous_commit: 'on',
     full_page_writes: 'on',

@@ -8,6 +8,7 @@ import { cloneDatabase } from '@tandem/testing/databases';
 import { inject } from 'vitest';
 import type { Pool } from './counts.fixture.ts';
 import { COUNT } from './counts.fixture.ts';
+import { asManaged } from './managed-postgres.fixture.ts';
 import { endPrograms, type Program, type ProgramName, startProgram } from './program.fixture.ts';
 import { makeFolder, type OwnPostgres, type OwnRedis, ownPostgres, ownRedis } from './servers.fixture.ts';
 import { createWireWatch, type WireWatch } from './wire-watch.fixture.ts';
@@ -20,6 +21,8 @@ export interface Api extends Program {
 }
 
 export interface Deployment {
+  /** The addresses of its stores, as its programs are given them. */
+  readonly environment: Readonly<Record<'DATABASE_URL' | 'REDIS_URL', string>>;
   /** Holds the servers' data; what a test puts there goes with them. */
   readonly folder: string;
   /** The application's and the test's own connections. */
@@ -39,19 +42,24 @@ export interface Deployment {
 /** Milliseconds for one call: whoever waits longer was left hanging. */
 export const CALL_MS = 30_000;
 
-/** @param options.defaults of the database, for every session on it */
-export async function createDeployment(
-  options: { ownPostgres?: boolean; defaults?: HostileDefaults } = {},
-): Promise<Deployment> {
+export interface DeploymentOptions {
+  readonly ownPostgres?: boolean;
+  /** Its own Postgres has the rights that a provider of managed ones leaves; programs and test are the owner of the database. */
+  readonly isManaged?: boolean;
+  /** Of the database, for every session on it. */
+  readonly defaults?: HostileDefaults;
+}
+
+export async function createDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
   const folder = await makeFolder();
   const redis = await ownRedis(folder);
-  const database = options.ownPostgres ? await ownDatabase(folder) : await clonedDatabase();
+  const database = options.ownPostgres ? await ownDatabase(folder, options.isManaged) : await clonedDatabase();
   if (options.defaults) await setDefaults(database.url, options.defaults);
   const pool = createPool({ url: database.url, max: 12, applicationName: 'e2e-test' });
   const programs: Program[] = [];
   const wire = createWireWatch();
+  const servers = { DATABASE_URL: database.url, REDIS_URL: redis.url };
   const start = (name: ProgramName, environment: Readonly<Record<string, string>>) => {
-    const servers = { DATABASE_URL: database.url, REDIS_URL: redis.url };
     const sizes = { INFERENCE_PROCESSES: '1', CHUNK_LEASE_MS: '1000' };
     const program = startProgram(name, { ...servers, ...sizes, ...environment });
     programs.push(program);
@@ -73,6 +81,7 @@ export async function createDeployment(
   }
 
   return {
+    environment: servers,
     folder,
     pool,
     redis,
@@ -115,8 +124,9 @@ async function clonedDatabase(): Promise<Database> {
   return { ...database, server: null };
 }
 
-async function ownDatabase(folder: string): Promise<Database> {
+async function ownDatabase(folder: string, isManaged = false): Promise<Database> {
   const server = await ownPostgres(folder);
-  await migrate(server.url);
-  return { url: server.url, server, drop: () => server.close() };
+  const url = isManaged ? await asManaged(server.url) : server.url;
+  await migrate(url);
+  return { url, server, drop: () => server.close() };
 }

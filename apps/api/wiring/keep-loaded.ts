@@ -6,17 +6,16 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { IsolatedPools } from '@tandem/inference/live/pool';
 import { findScoredUser } from '@tandem/offline-store/generations/generation-rows';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
-import { openRegister } from '@tandem/offline-store/rollouts/processes';
-import { type KeptVersions, keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
+import { type KeptVersions, keepLoaded, type ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
 import type { FeatureSource } from '@tandem/prediction/scoring/feature-source';
 import type { Scorer } from '@tandem/prediction/scoring/scoring';
 import { createLoadLog } from '@tandem/telemetry/load-log';
 import type { Log } from '@tandem/telemetry/log';
-import { RELEASE } from '@tandem/telemetry/release';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { within } from '@tandem/timing/within';
 
 interface KeepLoadedDependencies {
+  readonly register: ProcessRegister;
   readonly registry: Pick<StoredRegistry, 'modelVersion' | 'predictors'>;
   readonly authority: Authority;
   readonly scorer: Pick<IsolatedPools, 'load' | 'score' | 'warmUp'>;
@@ -35,14 +34,14 @@ export interface KeptModels extends KeptVersions {
 /** How long a start waits for models and warm reads: a first live read that had to load one would miss its deadline. */
 const BEGIN_MS = 10_000;
 
-export function keepModels(databaseUrl: string, dependencies: KeepLoadedDependencies): KeptModels {
-  const { registry, authority, scorer, pool, log } = dependencies;
+export function keepModels(dependencies: KeepLoadedDependencies): KeptModels {
+  const { register, registry, authority, scorer, pool, log } = dependencies;
   const warmUpReads = createWarmUpReads({
     ...dependencies,
     findScoredUser: (modelVersionId) => findScoredUser(pool, modelVersionId),
   });
   const kept = keepLoaded({
-    register: openRegister(databaseUrl, 'api', RELEASE),
+    register,
     modelVersion: (id) => registry.modelVersion(id),
     async load(versions, tried) {
       const loaded = await scorer.load(versions, tried);

@@ -6,43 +6,33 @@ import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { createInferencePool } from '@tandem/inference/live/pool';
 import { createExplanationStore, createInputSource } from '@tandem/offline-store/explanations/kept-explanations';
-import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
-import { createPool } from '@tandem/offline-store/sql/database';
+import type { createPool } from '@tandem/offline-store/sql/database';
 import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
+import type { ApiPools } from './open-pools.ts';
 import { createShadowScorer } from './open-shadow.ts';
 
 interface ExplanationKeeperSettings {
-  readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly log: Pick<Log, 'warn'>;
   readonly metrics: Pick<Metrics, 'keptExplanations'>;
 }
 
-/** Of its own, and one for each login: what is read and written after replies takes no read's connection, nor much of the server. */
-const POOL = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeoutMs: 500, connectTimeoutMs: 1_000 });
-
-/** Connects when there is something to keep. */
-export function openExplanationKeeper({ database, log, metrics }: ExplanationKeeperSettings): ExplanationKeeper {
-  const pool = createPool({ url: database.url, applicationName: 'tandem-api-explanations', ...POOL });
-  const features = createFeaturePool(database, { applicationName: 'tandem-api-explanations-features', ...POOL });
-  const kept = createExplanationKeeper({
-    store: createExplanationStore(pool),
-    inputs: createInputSource(pool, features),
+/** Connects when there is something to keep. @param pools in which what follows a reply takes no read's connection */
+export function openExplanationKeeper(
+  { log, metrics }: ExplanationKeeperSettings,
+  { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
+): ExplanationKeeper {
+  return createExplanationKeeper({
+    store: createExplanationStore(background),
+    inputs: createInputSource(background, backgroundFeatures),
     counted: (predictor, outcome, answers) => metrics.keptExplanations.inc({ predictor, outcome }, answers),
     notKept: (error) => log.warn('explanations.not_kept', { error: serialiseRefusal(error) }),
   });
-  return {
-    ...kept,
-    async close() {
-      await kept.close();
-      await Promise.all([pool.end(), features.end()]);
-    },
-  };
 }
 
 interface ExplanationStores {

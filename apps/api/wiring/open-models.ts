@@ -2,7 +2,6 @@
 import { createCompareBuild } from '@tandem/admission/compare-build';
 import { createPushVersion } from '@tandem/admission/push-version';
 import { createTrialQueue } from '@tandem/admission/trial-queue';
-import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import {
   type ArtifactPart,
@@ -20,46 +19,36 @@ import {
   type LabelMove,
   moveLabel,
 } from '@tandem/offline-store/models/version-labels';
-import { createPool } from '@tandem/offline-store/sql/database';
 import { type ArtifactDependencies, createFileRoom } from '../routes/artifacts/artifact-dependencies.ts';
 import type { CompareBuildDependencies } from '../routes/models/compare-build.ts';
 import type { ModelDependencies } from '../routes/models/model-view.ts';
 import type { PushDependencies } from '../routes/models/push.ts';
+import type { ApiPools } from './open-pools.ts';
 
 /** Whole files in memory at a time, each of 256 MiB at most; as many again on their way out. */
 const FILES_AT_ONCE = 2;
 /** Parts of files in memory at a time, each of 8 MiB at most. */
 const PARTS_AT_ONCE = 16;
 
-/** Of its own, so that a trial's reads and a file on its way take no read's connection, and have more time. */
-const POOL = Object.freeze({ max: 4, statementTimeoutMs: 30_000, lockTimeoutMs: 5_000 });
-/** One trial or comparison at a time. */
-const FEATURES_POOL = Object.freeze({ ...POOL, max: 2 });
-
-interface OpenedModels {
-  readonly dependencies: Omit<
-    ArtifactDependencies & ModelDependencies & PushDependencies & CompareBuildDependencies,
-    'registry'
-  >;
-  close(): Promise<unknown>;
-}
+type OpenedModels = Omit<
+  ArtifactDependencies & ModelDependencies & PushDependencies & CompareBuildDependencies,
+  'registry'
+>;
 
 interface ModelSettings {
-  readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly artifacts?: BucketOptions | null;
   /** Memory of the process that tries a model, beside those that serve. */
   readonly inference: { readonly memoryMb: number };
 }
 
 export function openModels(
-  { database, inference, artifacts: bucket = null }: ModelSettings,
+  { inference, artifacts: bucket = null }: ModelSettings,
+  { models: pool, modelFeatures: features }: Pick<ApiPools, 'models' | 'modelFeatures'>,
   registry: StoredRegistry,
 ): OpenedModels {
-  const pool = createPool({ url: database.url, applicationName: 'tandem-api-models', ...POOL });
-  const features = createFeaturePool(database, { applicationName: 'tandem-api-models-features', ...FEATURES_POOL });
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
   const trying = { pool, features, artifacts, registry, trials: createTrialQueue(), memoryLimitMb: inference.memoryMb };
-  const dependencies = {
+  return {
     artifacts,
     artifactParts: {
       keep: (part: ArtifactPart) => keepPart(pool, part),
@@ -78,5 +67,4 @@ export function openModels(
     pushVersion: createPushVersion(trying),
     compareBuild: createCompareBuild(trying),
   };
-  return { dependencies, close: () => Promise.all([pool.end(), features.end()]) };
 }

@@ -4,19 +4,17 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createInferencePool, type InferencePool, type InferencePoolOptions } from '@tandem/inference/live/pool';
-import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createShadowStore } from '@tandem/offline-store/rollouts/shadow';
-import { createPool } from '@tandem/offline-store/sql/database';
 import { createShadow, type Shadow, type ShadowDependencies } from '@tandem/prediction/shadow/create-shadow';
 import type { ShadowScorer, ShadowScorerObserver } from '@tandem/prediction/shadow/shadow-passes';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import type { ApiPools } from './open-pools.ts';
 
 interface ShadowSettings {
-  readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly inference: { readonly memoryMb: number };
   readonly log: Log;
   readonly metrics: ShadowMetrics;
@@ -25,18 +23,15 @@ interface ShadowSettings {
 
 type ShadowMetrics = Pick<Metrics, 'shadowAnswers' | 'shadowPasses' | 'shadowCpu' | 'shadowProcessesEnded'>;
 
-/** One connection for the features of a pass, one for sums to be kept. A statement that is slow costs a shadow its time, and no more. */
-const POOL = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeoutMs: 500, connectTimeoutMs: 1_000 });
 const FEATURES_WITHIN_MS = 1_000;
 
 /** @param assignments what Postgres last said of a predictor */
 export function openShadow(
-  { database, inference, log, metrics, shadow: { keepEveryMs } = {} }: ShadowSettings,
+  { inference, log, metrics, shadow: { keepEveryMs } = {} }: ShadowSettings,
+  { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
   registry: StoredRegistry,
   assignments: ShadowDependencies['assignments'],
 ): Shadow {
-  const pool = createPool({ url: database.url, applicationName: 'tandem-api-shadow', ...POOL });
-  const source = createFeaturePool(database, { applicationName: 'tandem-api-shadow-features', ...POOL });
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
@@ -46,21 +41,14 @@ export function openShadow(
       ...options,
     }),
   );
-  const shadow = createShadow({
+  return createShadow({
     ...{ assignments, registry, scorer },
-    features: createFeatureSource(source, { usersTimeoutMs: FEATURES_WITHIN_MS }),
-    store: createShadowStore(pool),
+    features: createFeatureSource(backgroundFeatures, { usersTimeoutMs: FEATURES_WITHIN_MS }),
+    store: createShadowStore(background),
     processId: randomUUID(),
     keepEveryMs,
     observer: observing(log, metrics),
   });
-  return {
-    ...shadow,
-    async close() {
-      await shadow.close();
-      await Promise.all([pool.end(), source.end()]);
-    },
-  };
 }
 
 function observing(

@@ -7,6 +7,7 @@ import { readEnvironment } from '@tandem/config/environment/environment';
 import { apiKey, database, inference, redis } from '@tandem/config/environment/environment-sections';
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
+import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import type { Cli } from './command.ts';
 import { CommandFailure, usageError } from './failure.ts';
 
@@ -40,12 +41,23 @@ export function findApiKey({ env }: Pick<Cli, 'env'>): { apiKey?: string } {
 
 /** The database that the environment names, checked; undefined where it names none. */
 export function givenDatabaseUrl({ env }: Pick<Cli, 'env'>): string | undefined {
-  return env.DATABASE_URL || env.DATABASE_URL_FILE ? readEnvironment(env, { database }).database.url : undefined;
+  return env.DATABASE_URL || env.DATABASE_URL_FILE ? commandUrls(env).url : undefined;
+}
+
+/** The addresses of API and worker; undefined where the environment names no database. */
+export function givenPaths({ env }: Pick<Cli, 'env'>): DatabasePaths | undefined {
+  return env.DATABASE_URL || env.DATABASE_URL_FILE ? readEnvironment(env, { database }).database : undefined;
+}
+
+/** A command is at work for a moment, and migrations need a session: it goes past a pooler. */
+function commandUrls(env: Cli['env']): DatabaseUrls {
+  const { url, featuresUrl, directUrl } = readEnvironment(env, { database }).database;
+  if (directUrl === undefined) return { url, featuresUrl };
+  return { url: directUrl, directUrl, featuresUrl: featuresUrl === url ? directUrl : featuresUrl };
 }
 
 /** The addresses of one database. */
-export interface DatabaseUrls {
-  readonly url: string;
+export interface DatabaseUrls extends DatabasePaths {
   /** For statements that contain a feature query. */
   readonly featuresUrl: string;
 }
@@ -61,7 +73,7 @@ export function findDatabaseUrls(cli: Cli): DatabaseUrls {
 /** Undefined where the environment names no database. A login for features alone is refused. */
 export function givenDatabaseUrls({ env }: Pick<Cli, 'env'>): DatabaseUrls | undefined {
   const names = ['DATABASE_URL', 'DATABASE_URL_FILE', 'FEATURES_DATABASE_URL', 'FEATURES_DATABASE_URL_FILE'];
-  return names.some((name) => env[name]) ? readEnvironment(env, { database }).database : undefined;
+  return names.some((name) => env[name]) ? commandUrls(env) : undefined;
 }
 
 export function givenRedisUrl({ env }: Pick<Cli, 'env'>): string | undefined {

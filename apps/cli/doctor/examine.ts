@@ -1,15 +1,21 @@
 /** Examines everything that Tandem stands on. */
+import { isTandemError } from '@tandem/freshness/errors';
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
+import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
+import { findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { leadsThroughPooler, provePaths } from '@tandem/offline-store/sql/paths';
 import type { Cli } from '../command-line/command.ts';
 import {
   type DatabaseUrls,
   findApiUrl,
   findDatabaseUrls,
   findRedisUrl,
+  givenPaths,
   withDatabases,
 } from '../command-line/environment.ts';
 import { knownPepperId, withKeys } from '../keys/open-keys.ts';
-import { type Finding, warning } from '../output/finding.ts';
+import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count } from '../output/text.ts';
 import { listSources } from '../sources/list-sources.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
@@ -28,11 +34,14 @@ export async function examine(cli: Cli): Promise<Finding[]> {
       'postgres',
       () => findDatabaseUrls(cli),
       async (urls) => {
+        const wrong = await examinePaths(cli);
+        if (wrong.length > 0) return wrong;
         const found = [...(await examinePostgres(urls.url, cli.now)), ...(await examineFeatureLogin(urls))];
         // What does not answer, or lacks rights, is told once.
         if (found.some(({ level }) => level === 'error')) return found;
         const isMigrated = found.some(({ subject, level }) => subject === 'schema' && level === 'ok');
-        return [...found, ...(await examineSources(urls)), ...(isMigrated ? await examineKeys(cli) : [])];
+        const migrated = isMigrated ? [...(await examineKeys(cli)), ...(await examineFleet(urls))] : [];
+        return [...found, ...(await examineSources(urls)), ...migrated];
       },
     ),
     atAddress(
@@ -66,6 +75,36 @@ async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   } catch (error) {
     return [unreached('sources', '', error)];
   }
+}
+
+/** Returns what keeps API and worker from starting, if anything. A server that does not answer is told of by others. */
+async function examinePaths(cli: Cli): Promise<Finding[]> {
+  const paths = givenPaths(cli);
+  if (!paths) return [];
+  const shared = { max: 1, applicationName: 'tandem-doctor' };
+  const pools = {
+    pool: createPool({ ...shared, url: paths.url, throughPooler: leadsThroughPooler(paths.url, paths) }),
+    features: createFeaturePool(paths, shared),
+    vital: createPool({ ...shared, url: paths.directUrl ?? paths.url }),
+  };
+  try {
+    await provePaths(paths, pools);
+    return [];
+  } catch (error) {
+    return isTandemError(error, 'config_invalid') ? [unreached('postgres', '', error)] : [];
+  } finally {
+    await Promise.all(Object.values(pools).map((pool) => pool.end()));
+  }
+}
+
+/** The live processes, beside what Postgres leaves them. A command goes past a pooler: so do the processes that it sees. */
+function examineFleet(urls: DatabaseUrls): Promise<Finding[]> {
+  return withDatabases(urls, { applicationName: 'tandem-doctor' }, async ({ pool }) => {
+    const room = await findRoom(pool, urls.directUrl !== undefined);
+    const problem = roomProblem(room);
+    if (problem) return [failed('fleet', problem.message, problem.remedy ?? '')];
+    return [ok('fleet', `${room.processes} live processes may open ${room.fleet} connections of ${room.most}`)];
+  });
 }
 
 /** Most that are named. */

@@ -11,9 +11,10 @@ export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {
       current_setting('fsync') as fsync, current_setting('full_page_writes') as "fullPageWrites",
       current_setting('wal_level') as "walLevel", current_setting('server_encoding') as encoding,
       has_database_privilege(current_database(), 'create') as "mayCreate",
-      array(select f from unnest($1::text[]) f where not has_function_privilege(f, 'execute')) as "closedFunctions",
+      array(select f from unnest($1::text[]) f where not coalesce(has_function_privilege(to_regprocedure(f), 'execute'), false))
+        as "closedFunctions",
       current_setting('max_connections')::int as "maxConnections",
-      (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as connections,
+      (select count(*)::int from pg_stat_activity where datid is not null and usesysid is not null) as connections,
       (extract(epoch from clock_timestamp()) * 1000)::float8 as now`,
     values: [HISTORY_FUNCTIONS],
   });
@@ -129,7 +130,7 @@ function judgeRights({ user, database, mayCreate, closedFunctions, schema }: Pos
     return warning('rights', text, `${asOwner}make ${user} the owner of what is in the schema: ${RIGHTS}`);
   }
   if (closedFunctions.length > 0) {
-    const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which nothing stored before is fresh`;
+    const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which stored live answers count for nothing and runs under way begin again (docs/operations.md, "Managed Postgres")`;
     const grants = closedFunctions.map((name) => `grant execute on function ${name} to ${quoteName(user)}`);
     return warning('rights', text, grants.join('; '));
   }
@@ -151,10 +152,12 @@ function judgeDurability({ fsync, defaults, fullPageWrites, walLevel }: Postgres
     const remedy = "alter system set full_page_writes = 'on', then reload";
     return warning('durability', 'full_page_writes is off: a crash may damage tables', remedy);
   }
-  // Our own transactions set it; those that insert events in SQL take the server's.
+  // Our own transactions set it, and so does the trigger for those that insert events in SQL.
   if (synchronousCommit === 'off') {
-    const remedy = "alter system set synchronous_commit = 'on', or set it in the transactions that insert events";
-    return warning('durability', 'synchronous_commit is off: events inserted in SQL may be lost in a crash', remedy);
+    const remedy = "alter system set synchronous_commit = 'on'";
+    const text =
+      "synchronous_commit is off: your application's own commits may be lost in a crash; those with events are not";
+    return warning('durability', text, remedy);
   }
   return ok('durability', `fsync on, synchronous_commit ${synchronousCommit}, wal_level ${walLevel}`);
 }
@@ -206,7 +209,7 @@ function judgeDefaults({ user, database, defaults }: PostgresFacts): Finding {
 function judgeConnections({ maxConnections, connections }: PostgresFacts): Finding {
   const free = maxConnections - connections;
   if (free >= CONNECTIONS_NEEDED) return ok('connections', `${connections} of ${maxConnections} in use`);
-  const remedy = 'raise max_connections, or put a pooler in session mode between';
+  const remedy = 'raise max_connections, or put a pooler between: docs/operations.md, "Behind a pooler"';
   return warning('connections', `only ${free} of ${maxConnections} are free`, remedy);
 }
 

@@ -9,19 +9,36 @@ import {
 import { REDIS_SCHEMES, redisAddressProblem } from '@tandem/redis/redis-address';
 import type { Section } from './environment.ts';
 
+/** What an API takes with two connections for requests, and two for feature statements. */
+const LEAST_CONNECTIONS = 16;
+
 export interface DatabaseSection {
   /** Holds the password: log it through `maskUrl` alone. */
   readonly url: string;
   /** The same database for the statements that contain a feature query, perhaps with a login of fewer rights. */
   readonly featuresUrl: string;
+  /** The server itself, where `url` leads through a pooler in transaction mode. */
+  readonly directUrl?: string;
+  /** Connections that one process opens at most. */
+  readonly connections?: number;
 }
 
-/** `DATABASE_URL` (required) and `FEATURES_DATABASE_URL` (default: the same), or each with `_FILE`. */
+/**
+ * `DATABASE_URL` (required), `FEATURES_DATABASE_URL` (default: the same) and `DATABASE_DIRECT_URL` (the same), or each with
+ * `_FILE`; `DATABASE_CONNECTIONS` (24 of an API, 34 of a worker).
+ */
 export const database: Section<DatabaseSection> = (read) => {
   const form = { protocols: ['postgres:', 'postgresql:'] };
   const url = read.url('DATABASE_URL', form, 'postgres://user:password@localhost:5432/database');
   const example = 'postgres://features:password@localhost:5432/database';
-  return { url, featuresUrl: read.url('FEATURES_DATABASE_URL', form, example, url) };
+  const featuresUrl = read.url('FEATURES_DATABASE_URL', form, example, url);
+  const directUrl = read.url('DATABASE_DIRECT_URL', form, 'postgres://user:password@postgres:5432/database', '');
+  const connections = read.optionalWhole('DATABASE_CONNECTIONS', { least: LEAST_CONNECTIONS, most: 10_000 });
+  return {
+    ...{ url, featuresUrl },
+    ...(directUrl === '' ? {} : { directUrl }),
+    ...(connections === null ? {} : { connections }),
+  };
 };
 
 export interface RedisSection {

@@ -13,7 +13,7 @@ import {
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import { within } from '@tandem/timing/within';
 import type pg from 'pg';
-import { createPool, isConnectionFailure, tooLate, translated } from '../sql/database.ts';
+import { createPool, isConnectionFailure, lifetimeMs, tooLate, translated } from '../sql/database.ts';
 import {
   AUTHORITY_SQL,
   type AuthorityRow,
@@ -158,6 +158,7 @@ class Lanes {
   readonly #idle: pg.PoolClient[] = [];
   readonly #waiting: PromiseWithResolvers<pg.PoolClient>[] = [];
   readonly #busy = new Set<Promise<unknown>>();
+  readonly #endsAt = new WeakMap<pg.PoolClient, number>();
   #opening = 0;
   #isClosed = false;
 
@@ -241,6 +242,7 @@ class Lanes {
         client.release(true);
         throw error;
       });
+      this.#endsAt.set(client, performance.now() + lifetimeMs());
       this.#keep(client);
     } catch (error) {
       this.#waiting.shift()?.reject(error);
@@ -252,9 +254,20 @@ class Lanes {
   #keep(client: pg.PoolClient): void {
     const next = this.#waiting.shift();
     if (next) next.resolve(client);
+    else if (this.#isClosed) client.release(true);
+    else {
+      this.#idle.push(client);
+      this.#replaceOld();
+    }
+  }
+
+  /** One that has lived for long ends when its successor is there: no statement waits for that. */
+  #replaceOld(): void {
+    const now = performance.now();
+    const old = this.#idle.findIndex((client) => (this.#endsAt.get(client) ?? 0) < now);
     // What prepare sets stays with the connection, so it never goes back to the pool's other users.
-    else if (this.#isClosed || this.#idle.length >= this.#options.count) client.release(true);
-    else this.#idle.push(client);
+    if (this.#idle.length > this.#options.count) this.#idle.splice(Math.max(0, old), 1)[0]?.release(true);
+    if (old >= 0 && this.#opening === 0) void this.#open();
   }
 
   #releaseIdle(): void {

@@ -6,6 +6,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
 import { createPool, type PoolOptions, query } from '../sql/database.ts';
 import { schemaState } from '../sql/migrate.ts';
+import { assertSameDatabase, type DatabasePaths, leadsThroughPooler } from '../sql/paths.ts';
 import { isRefusal, quoteName } from '../sql/rights.ts';
 
 const FIELD = 'FEATURES_DATABASE_URL';
@@ -34,11 +35,10 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Opens the connections of feature statements; `featuresUrl` is `url` where there is one login. */
-export function createFeaturePool(
-  { url, featuresUrl = url }: { readonly url: string; readonly featuresUrl?: string },
-  options: Omit<PoolOptions, 'url' | 'variable'>,
-): pg.Pool {
-  return createPool({ ...options, url: featuresUrl, ...(featuresUrl === url ? {} : { variable: FIELD }) });
+export function createFeaturePool(paths: DatabasePaths, options: Omit<PoolOptions, 'url' | 'variable'>): pg.Pool {
+  const { url, featuresUrl = url } = paths;
+  const named = featuresUrl === url ? {} : { variable: FIELD };
+  return createPool({ ...options, ...named, url: featuresUrl, throughPooler: leadsThroughPooler(featuresUrl, paths) });
 }
 
 /** The statements that let `user` run feature statements, for the owner of the schema to give. */
@@ -60,49 +60,14 @@ function grantOf(table: string, user: string): string {
  * @returns false where the schema is not there yet: then the database alone was compared
  */
 export async function assertFeatureLogin(pool: pg.Pool, features: pg.Pool): Promise<boolean> {
-  const [ours, theirs] = [await readPlace(pool), await readPlace(features)];
-  if (theirs.inRecovery) {
-    const remedy = `name the primary, as DATABASE_URL does: features and their label are read in one statement`;
-    throw refusal(`${FIELD} names a standby.`, remedy);
-  }
-  if (ours.identity !== theirs.identity) {
-    const remedy = `name the server and the database of DATABASE_URL: ${DOCUMENT}`;
-    throw refusal(`${FIELD} names another database than DATABASE_URL: ${theirs.name}, not ${ours.name}.`, remedy);
-  }
+  const theirs = await assertSameDatabase(pool, features, FIELD);
   if ((await schemaState(pool)).state !== 'current') return false;
   const missing = (await findMissing(pool, theirs.user)) ?? (await tryHistory(features));
   if (missing === null) return true;
-  throw refusal(
-    `User ${theirs.user} of ${FIELD} ${missing}.`,
-    `let the owner of schema tandem run: ${featureGrantsFor(theirs.user)}; see ${DOCUMENT}`,
-  );
-}
-
-function refusal(message: string, remedy: string): TandemError {
-  return new TandemError('config_invalid', message, { field: FIELD, remedy });
-}
-
-interface Place {
-  /** Differs between any two databases, also of one cluster. */
-  readonly identity: string;
-  readonly name: string;
-  readonly user: string;
-  readonly inRecovery: boolean;
-}
-
-/**
- * Not by host and port: a pooler or another name may lead to the same server. Not by its system identifier: providers close
- * pg_control_system.
- */
-async function readPlace(pool: pg.Pool): Promise<Place> {
-  const [place] = await query<Place>(pool, {
-    text: `select concat_ws('/', extract(epoch from pg_postmaster_start_time()), d.oid) as identity,
-      concat_ws(':', inet_server_addr(), inet_server_port()) || '/' || d.datname as name, current_user::text as user,
-      pg_is_in_recovery() as "inRecovery"
-      from pg_catalog.pg_database d where d.datname = current_database()`,
+  throw new TandemError('config_invalid', `User ${theirs.user} of ${FIELD} ${missing}.`, {
+    field: FIELD,
+    remedy: `let the owner of schema tandem run: ${featureGrantsFor(theirs.user)}; see ${DOCUMENT}`,
   });
-  if (!place) throw new Error('Postgres answered no row');
-  return place;
 }
 
 /** Returns the tables of COLUMNS and, in the same order, their columns. */

@@ -8,10 +8,11 @@
  *
  * `parseOnly` is for statements that Postgres parses and does not run.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import { isConnectionFailure, withClient } from '../sql/database.ts';
-import { type DriverConnection, submit } from '../sql/driver-connection.ts';
+import { type DriverConnection, execute, FramedQuery, type ReadStatement, submit } from '../sql/driver-connection.ts';
 import { queryFault } from '../sql/query-fault.ts';
+import { beginOf, frameOf } from '../sql/session-settings.ts';
 
 /** The pools of a use case that reads features and writes what comes of it. */
 export interface Pools {
@@ -23,18 +24,6 @@ export interface Pools {
 /** The isolation is said, since the default of a role may be another. */
 const BEGIN = 'begin isolation level read committed read only';
 
-export type ReadStatement = pg.QueryArrayConfig & {
-  readonly query_timeout?: number;
-  /** Sees each row before it is kept, and may put nulls in the place of its fields. */
-  readonly onRow?: (row: ArrivedRow) => void;
-};
-
-export interface ArrivedRow {
-  /** Bytes of the whole row as Postgres sent it. */
-  readonly length: number;
-  readonly fields: (string | null)[];
-}
-
 /** Runs one statement. Begin, statement and rollback go out together: one round trip. */
 export function readOnce<R extends unknown[]>(
   pool: pg.Pool,
@@ -42,12 +31,14 @@ export function readOnce<R extends unknown[]>(
 ): Promise<pg.QueryArrayResult<R>> {
   return withClient(pool, async (client) => {
     const { promise, resolve, reject } = Promise.withResolvers<pg.QueryArrayResult<R>>();
-    const sent = new ReadOnlyQuery<R>(statement, (error, result) => (error ? reject(error) : resolve(result)));
+    const done: Done<R> = (error, result) => (error ? reject(error) : resolve(result));
+    const settings = frameOf(client);
+    const sent = settings === undefined ? new ReadOnlyQuery(statement, done) : pooledQuery(statement, done, settings);
     client.query(sent);
     try {
       return await promise;
     } catch (error) {
-      if (!isConnectionFailure(error)) await recover(client, sent.unsure);
+      if (!isConnectionFailure(error)) await recover(client, sent instanceof ReadOnlyQuery ? sent.unsure : []);
       throw queryFault(error);
     }
   });
@@ -59,7 +50,9 @@ export function readIn<R extends unknown[]>(
   statement: ReadStatement,
 ): Promise<pg.QueryArrayResult<R>> {
   const { promise, resolve, reject } = Promise.withResolvers<pg.QueryArrayResult<R>>();
-  db.query(new RowsQuery<R>(statement, (error, result) => (error ? reject(error) : resolve(result))));
+  db.query(
+    new FramedQuery<pg.QueryArrayResult<R>>(statement, (error, result) => (error ? reject(error) : resolve(result))),
+  );
   return promise;
 }
 
@@ -78,7 +71,7 @@ export function parseOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise
 
 function inRolledBack<T>(pool: pg.Pool, begin: string, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
   return withClient(pool, async (client) => {
-    await client.query(begin);
+    await client.query(beginOf(client, begin));
     try {
       const result = await work(client);
       await client.query('rollback');
@@ -91,79 +84,47 @@ function inRolledBack<T>(pool: pg.Pool, begin: string, work: (db: pg.PoolClient)
 }
 
 type Done<R extends unknown[]> = (error: Error | undefined, result: pg.QueryArrayResult<R>) => void;
-type DriverQuery = new (
-  config: ReadStatement,
-  values: undefined,
-  done: Done<unknown[]>,
-) => pg.Submittable & {
-  readonly portal: string;
-  readonly name: string | undefined;
-  hasBeenParsed(connection: DriverConnection): boolean;
-  prepare(connection: DriverConnection): void;
-  handleDataRow(row: ArrivedRow): void;
-  handleCommandComplete(message: { text: string }, connection: DriverConnection): void;
-  handleReadyForQuery(connection: DriverConnection): void;
-};
+
+/** Nothing stays prepared in a session that a pooler lends. */
+function pooledQuery<R extends unknown[]>(
+  { name: _name, ...statement }: ReadStatement,
+  done: Done<R>,
+  settings: string,
+) {
+  return new FramedQuery(statement, done, { before: [BEGIN, settings], after: [ROLLBACK] });
+}
 
 /** Connections on which begin and rollback are prepared: parsing both each time cost Postgres 4 % of a live read. */
 const framed = new WeakSet<DriverConnection>();
-const FRAME = { begin: 'tandem-begin-read-only', rollback: 'tandem-rollback' } as const;
+const ROLLBACK = 'rollback';
+const PREPARED: Readonly<Record<string, string>> = { [BEGIN]: 'tandem-begin-read-only', [ROLLBACK]: 'tandem-rollback' };
 
-/** The driver's own query, by the extended protocol, whose rows are seen as they come. */
-class RowsQuery<R extends unknown[]> extends (pg.Query as unknown as DriverQuery) {
-  readonly query_timeout: number | undefined;
-  private readonly onRow: ReadStatement['onRow'];
-
-  constructor(statement: ReadStatement, done: Done<R>) {
-    super({ ...statement, queryMode: 'extended' } as ReadStatement, undefined, done as Done<unknown[]>);
-    this.query_timeout = statement.query_timeout;
-    this.onRow = statement.onRow;
-  }
-
-  override handleDataRow(row: ArrivedRow): void {
-    this.onRow?.(row);
-    super.handleDataRow(row);
-  }
-}
-
-/** The query between a begin and a rollback, before one Sync. Its result is that of the query alone. */
-class ReadOnlyQuery<R extends unknown[]> extends RowsQuery<R> {
+/** The query between a begin and a rollback that are prepared. */
+class ReadOnlyQuery<R extends unknown[]> extends FramedQuery<pg.QueryArrayResult<R>> {
   /** Statements that this one sent to be prepared. */
   readonly unsure: string[] = [];
-  private commands = 0;
+
+  constructor(statement: ReadStatement, done: Done<R>) {
+    super(statement, done, { before: [BEGIN], after: [ROLLBACK] });
+  }
 
   override prepare(connection: DriverConnection): void {
     if (this.name !== undefined && !this.hasBeenParsed(connection)) this.unsure.push(this.name);
     if (!framed.has(connection)) {
-      connection.parse({ text: BEGIN, name: FRAME.begin });
-      connection.parse({ text: 'rollback', name: FRAME.rollback });
-      this.unsure.push(FRAME.begin, FRAME.rollback);
+      for (const [text, name] of Object.entries(PREPARED)) connection.parse({ text, name });
+      this.unsure.push(...Object.values(PREPARED));
     }
-    execute(connection, FRAME.begin);
     super.prepare(connection);
   }
 
-  /** The driver's end of a statement. */
-  _getRows(connection: DriverConnection): void {
-    connection.execute({ portal: this.portal });
-    execute(connection, FRAME.rollback);
-    connection.sync();
-  }
-
-  override handleCommandComplete(message: { text: string }, connection: DriverConnection): void {
-    this.commands++;
-    if (this.commands === 2) super.handleCommandComplete(message, connection);
+  protected override sendFramed(connection: DriverConnection, text: string): void {
+    execute(connection, PREPARED[text] ?? '');
   }
 
   override handleReadyForQuery(connection: DriverConnection): void {
     framed.add(connection);
     super.handleReadyForQuery(connection);
   }
-}
-
-function execute(connection: DriverConnection, statement: string): void {
-  connection.bind({ statement });
-  connection.execute({ portal: '' });
 }
 
 /**
@@ -177,7 +138,7 @@ function recover(client: pg.PoolClient, unsure: readonly string[]): Promise<void
         delete connection.parsedStatements[name];
         connection.close({ type: 'S', name });
       }
-      connection.parse({ text: 'rollback', name: '' });
+      connection.parse({ text: ROLLBACK, name: '' });
       execute(connection, '');
       connection.sync();
     },

@@ -19,11 +19,12 @@ import {
   textArray,
 } from '../certificate/certificate-statement.ts';
 import { query, sqlState, translated } from '../sql/database.ts';
+import type { ReadStatement } from '../sql/driver-connection.ts';
 import { queryFault } from '../sql/query-fault.ts';
 import { cancellableRead, TransactionTooLong } from './cancellable.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
 import { readRange } from './feature-rows.ts';
-import { type ReadStatement, readIn, readOnce } from './feature-session.ts';
+import { readIn, readOnce } from './feature-session.ts';
 import { LEADING_COLUMNS, packedUsersSql, rangeUsersSql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
 import { isPackable, PACKED_FORM, unpackRows } from './packed-rows.ts';
 import { boundRows, type RefusedRows, type RowForm, TEXT_FORM } from './row-bounds.ts';

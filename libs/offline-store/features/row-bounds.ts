@@ -4,7 +4,7 @@
  * dropped as it arrives: that user cannot be scored, and the others go on.
  */
 import type { FeatureColumn, FeatureQuery } from '@tandem/freshness/predictor';
-import type { ArrivedRow } from './feature-session.ts';
+import type { ArrivedRow } from '../sql/driver-connection.ts';
 import { LEADING_COLUMNS, TRAILING_COLUMNS } from './feature-statement.ts';
 
 const MIB = 1 << 20;

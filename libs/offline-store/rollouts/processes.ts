@@ -4,6 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isTandemError } from '@tandem/freshness/errors';
 import type { ProcessRegister, WantedVersion } from '@tandem/prediction/rollouts/loaded-versions';
 import type {
   LiveProcess,
@@ -12,36 +14,77 @@ import type {
   VersionReadiness,
 } from '@tandem/prediction/rollouts/processes';
 import type pg from 'pg';
-import { createPool, type Db, query } from '../sql/database.ts';
+import { type Db, query, transaction } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
+import { findRoom, roomProblem } from './connection-room.ts';
 
 /** Seven beats may be lost before a process that lives is taken to be dead. */
 export const GONE_AFTER_MS = 15_000;
-/** A beat that is late has a successor. */
-const TIMEOUT_MS = 1_500;
+/** A process as it registers itself. */
+type Registering = ProcessIdentity & { readonly connections?: number };
 
-/** Registers this process with its first beat, over a connection of its own: what exhausts the others must not bury it. */
-export function openRegister(databaseUrl: string, kind: ProcessKind, release: string): ProcessRegister {
-  const limits = { statementTimeoutMs: TIMEOUT_MS, lockTimeoutMs: TIMEOUT_MS };
-  const pool = createPool({ url: databaseUrl, max: 1, applicationName: `tandem-${kind}-register`, ...limits });
-  const identity = { id: randomUUID(), kind, host: hostname(), pid: process.pid, release };
-  const register = createRegister(pool, identity);
-  return { beat: register.beat, leave: () => register.leave().finally(() => pool.end()) };
+interface Fleet extends ProcessRegister {
+  /** Registers this process; rejects with `config_invalid` where Postgres has no room for it. */
+  enter(): Promise<void>;
 }
 
-export function createRegister(pool: pg.Pool, self: ProcessIdentity): ProcessRegister {
-  const { id, kind, host, pid, release } = self;
+/** @param pool of its own, or shared with little else: what exhausts the others must not bury the process */
+export function openRegister(pool: pg.Pool, kind: ProcessKind, release: string, room: RoomOptions): Fleet {
+  const { connections, waitMs = ROOM_AFTER_MS } = room;
+  const self = { id: randomUUID(), kind, host: hostname(), pid: process.pid, release, connections };
+  const register = createRegister(pool, self);
+  return {
+    ...register,
+    async enter() {
+      const deadline = performance.now() + waitMs;
+      for (;;) {
+        try {
+          return await enter(pool, self, room);
+        } catch (error) {
+          // An older schema, or a database that is away: others say so.
+          if (!isTandemError(error, 'config_invalid')) return;
+          if (performance.now() > deadline) throw error;
+        }
+        await sleep(ROOM_LOOK_MS);
+      }
+    },
+  };
+}
+
+export function createRegister(pool: pg.Pool, self: Registering): ProcessRegister {
+  const { id, kind, host, pid, release, connections = null } = self;
   return {
     beat: (reports) =>
       query<WantedVersion>(pool, {
         name: 'tandem-beat',
         text: BEAT_SQL,
-        values: [id, kind, host, pid, release, JSON.stringify(reports), GONE_AFTER_MS],
+        values: [id, kind, host, pid, release, JSON.stringify(reports), GONE_AFTER_MS, connections],
       }),
     async leave() {
       await changeRows(pool, statements.deleteFrom('tandem.processes').where('id', '=', id));
     },
   };
+}
+
+interface RoomOptions {
+  /** What the process may open to the server itself. */
+  readonly connections: number;
+  /** Whether a pooler opens the others, and so many of them as it was told to. */
+  readonly throughPooler: boolean;
+  /** Milliseconds to wait for it: a process that was killed counts for a while, and its successor comes at once. */
+  readonly waitMs?: number;
+}
+
+const ROOM_AFTER_MS = 6_000;
+const ROOM_LOOK_MS = 500;
+/** Processes that start at once take turns, so that those which do not fit are the last ones. */
+function enter(pool: pg.Pool, self: ProcessIdentity, { connections, throughPooler }: RoomOptions): Promise<void> {
+  return transaction(pool, async (db) => {
+    await query(db, { text: `select pg_advisory_xact_lock(hashtext('tandem.processes'))` });
+    await changeRows(db, statements.insertInto('tandem.processes').values({ ...self, connections }));
+    const problem = roomProblem(await findRoom(db, throughPooler));
+    if (problem) throw problem;
+  });
 }
 
 /**
@@ -50,7 +93,7 @@ export function createRegister(pool: pg.Pool, self: ProcessIdentity): ProcessReg
  */
 const BEAT_SQL = `
   with beat as (
-    insert into tandem.processes (id, kind, host, pid, release) values ($1, $2, $3, $4, $5)
+    insert into tandem.processes (id, kind, host, pid, release, connections) values ($1, $2, $3, $4, $5, $8)
     on conflict (id) do update set seen_at = clock_timestamp()
   ), forgotten as (
     delete from tandem.processes where id in (

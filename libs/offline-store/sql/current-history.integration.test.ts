@@ -89,3 +89,36 @@ test("the owner's rights decide: every login reads the same history, also where 
     histories.push(history);
   }
 });
+
+/** A database whose pg_walfile_name fails; the built-in one cannot be replaced in place. */
+async function createRefusing(condition: string): Promise<TestDatabase> {
+  const other = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await other.pool.query(`alter function pg_catalog.pg_walfile_name(pg_lsn) rename to pg_walfile_name_of_before;
+    create function pg_catalog.pg_walfile_name(pg_lsn) returns text language plpgsql as
+      $$ begin raise ${condition} using message = 'not on this server'; end $$`);
+  return other;
+}
+
+test('a function that is missing, or is refused when it is called, is replaced by the start time of Postgres', async () => {
+  const other = await createRefusing('feature_not_supported');
+  try {
+    const refused = await historyOf(other.pool);
+    expect(refused).toMatch(/^[0-9a-f]{16}$/);
+    expect(await historyOf(other.pool)).toBe(refused);
+    await other.pool.query('drop function pg_catalog.pg_walfile_name(pg_lsn)');
+    expect(await historyOf(other.pool)).toBe(refused);
+    await other.pool.query('alter function pg_catalog.pg_walfile_name_of_before(pg_lsn) rename to pg_walfile_name');
+    expect(await historyOf(other.pool)).not.toBe(refused);
+  } finally {
+    await other.drop();
+  }
+});
+
+test('a function that fails in any other way is no other history: the statement fails', async () => {
+  const other = await createRefusing('io_error');
+  try {
+    await expect(historyOf(other.pool)).rejects.toMatchObject({ code: '58030' });
+  } finally {
+    await other.drop();
+  }
+});

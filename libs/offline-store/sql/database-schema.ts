@@ -270,6 +270,7 @@ export interface Database {
     release: string;
     started_at: Generated<Date>;
     seen_at: Generated<Date>;
+    connections: number | null;
   };
   'tandem.rollout_checks': {
     seq: GeneratedAlways<number>;

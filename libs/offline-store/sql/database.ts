@@ -6,7 +6,9 @@
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { within } from '@tandem/timing/within';
 import pg from 'pg';
-import { setUpSession } from './session-settings.ts';
+import { FramedQuery } from './driver-connection.ts';
+import { createPrimaryPool, serverAddresses } from './primary-pool.ts';
+import { beginOf, frameOf, lentSession, setUpSession } from './session-settings.ts';
 
 /** A pool, or a client inside a transaction: what every query function takes first. */
 export interface Db {
@@ -14,11 +16,13 @@ export interface Db {
 }
 
 export interface PoolOptions {
-  /** A postgres:// URL. */
+  /** A postgres:// URL, of one server or of several with commas between. */
   readonly url: string;
   readonly max?: number;
   /** Connections that stay open however long they are idle; none where it is left out. */
   readonly min?: number;
+  /** Whether a pooler lends the sessions, for one transaction each: nothing is set or prepared in them beyond it. */
+  readonly throughPooler?: boolean;
   /** The environment variable that names the address, for messages; DATABASE_URL. */
   readonly variable?: string;
   /** What pg_stat_activity shows. */
@@ -35,13 +39,22 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_MS = 30_000;
 /** How much longer than a statement's limit a connection is kept: only a server that is stopped needs it. */
 const CLIENT_GRACE_MS = 2_000;
+/** An hour. */
+const LIFETIME_MS = 3_600_000;
+
+/**
+ * How long a connection lives, in ms, more or less a quarter: those that were opened together do not end together. So changed
+ * addresses are followed, and what its server process has grown by is given back.
+ */
+export function lifetimeMs(): number {
+  return LIFETIME_MS * (0.75 + Math.random() / 2);
+}
 
 export function createPool(options: PoolOptions): pg.Pool {
   const { url, max = 10, min = 0, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
-  const { connectTimeoutMs = CONNECT_TIMEOUT_MS, variable = 'DATABASE_URL' } = options;
+  const { connectTimeoutMs = CONNECT_TIMEOUT_MS, variable = 'DATABASE_URL', throughPooler = false } = options;
   const limits = { statementTimeoutMs, lockTimeoutMs, idleInTransactionMs: IDLE_IN_TRANSACTION_MS };
-  const pool = new pg.Pool({
-    connectionString: forDriver(url),
+  const config: pg.PoolConfig = {
     max,
     min,
     application_name: applicationName,
@@ -51,8 +64,13 @@ export function createPool(options: PoolOptions): pg.Pool {
     keepAlive: true,
     types: { getTypeParser },
     // The pool waits for it; where it rejects, the pool closes the connection.
-    onConnect: (client) => setUpSession(client, limits, { withinMs: connectTimeoutMs, variable }),
-  });
+    onConnect: throughPooler
+      ? lentSession(limits)
+      : (client) => setUpSession(client, limits, { withinMs: connectTimeoutMs, variable }),
+  };
+  const pool = createPrimaryPool(serverAddresses(url, variable).map(driverUrl), config, isConnectionFailure);
+  // The pool asks at each new connection.
+  Object.defineProperty(pool.options, 'maxLifetimeSeconds', { get: () => lifetimeMs() / 1_000 });
   // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
@@ -72,7 +90,7 @@ const OURS = [
 const VERIFIED = ['prefer', 'require', 'verify-ca'];
 
 /** The URL without what is ours to set. Its `options` stay: what they set beside that holds. */
-function forDriver(url: string): string {
+export function driverUrl(url: string): string {
   const [address = '', search = ''] = url.split(/\?(.*)/s);
   const parameters = new URLSearchParams(search);
   const isVerified = VERIFIED.includes(parameters.get('sslmode') ?? '') && !parameters.has('uselibpqcompat');
@@ -126,10 +144,25 @@ export async function execute(db: Db, statement: Statement): Promise<pg.QueryRes
   const { timeoutMs, withinMs, values = [], ...rest } = statement;
   const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + CLIENT_GRACE_MS };
   const config: ExtendedConfig = { ...rest, ...limit, values: [...values], queryMode: 'extended' };
-  if (!(db instanceof pg.Pool)) return db.query(config).catch(rethrow);
+  if (!(db instanceof pg.Pool)) return db.query(unnamedIn(db, config)).catch(rethrow);
   if (withinMs !== undefined) return executeWithin(db, config, withinMs);
   // Not pool.query: it closes the connection on any error, also where only the statement was at fault.
-  return withClient(db, (client) => client.query(config));
+  return withClient(db, (client) => send(client, config));
+}
+
+/** A statement by itself, with our settings in the same message where the session is lent for it. */
+function send(client: pg.PoolClient, config: pg.QueryConfig): Promise<pg.QueryResult> {
+  const settings = frameOf(client);
+  if (settings === undefined) return client.query(config);
+  const { promise, resolve, reject } = Promise.withResolvers<pg.QueryResult>();
+  const done = (error: Error | undefined, result: pg.QueryResult) => (error ? reject(error) : resolve(result));
+  client.query(new FramedQuery(unnamedIn(client, config), done, { before: [settings], after: [] }));
+  return promise;
+}
+
+/** What is prepared in a session that a pooler lends is in another's way. */
+function unnamedIn(db: Db, { name, ...rest }: pg.QueryConfig): pg.QueryConfig {
+  return name === undefined || frameOf(db) ? rest : { name, ...rest };
 }
 
 async function executeWithin(pool: pg.Pool, config: pg.QueryConfig, withinMs: number): Promise<pg.QueryResult> {
@@ -140,7 +173,7 @@ async function executeWithin(pool: pg.Pool, config: pg.QueryConfig, withinMs: nu
     if (left <= 0) throw tooLate(withinMs);
     // The caller is told when its time is over; the connection is given longer. A server that is slow for a moment would
     // else have connections to open just then, and only one that stays silent is nowhere.
-    return client.query({ ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
+    return send(client, { ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
   });
   return within(withinMs, asked, () => tooLate(withinMs));
 }
@@ -165,7 +198,7 @@ export async function withClient<T>(pool: pg.Pool, use: (client: pg.PoolClient) 
 export async function transaction<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch(rethrow);
   try {
-    await client.query('begin');
+    await client.query(beginOf(client));
     const result = await work(client);
     await client.query('commit');
     client.release();
@@ -201,6 +234,8 @@ const CONNECTION_MESSAGE =
 /** Whether the connection itself is no longer good. */
 export function isConnectionFailure(error: unknown): boolean {
   if (isTandemError(error)) return isConnectionFailure(error.cause);
+  // It led to a standby, and would until it is closed.
+  if (isStandby(error)) return true;
   if (!(error instanceof Error)) return false;
   const code = sqlState(error);
   if (code !== undefined) return CONNECTION_SQLSTATE.test(code);
@@ -211,7 +246,7 @@ export function isConnectionFailure(error: unknown): boolean {
 /** The error as callers should see it: `unavailable` where a retry may succeed, else as it was. */
 export function translated(error: unknown): unknown {
   if (isTandemError(error)) return error;
-  if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '') && !isStandby(error)) return error;
+  if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '')) return error;
   return unavailable(error instanceof Error ? error.message : String(error), error);
 }
 

@@ -2,7 +2,7 @@
  * What the driver (pg 8) offers to a statement that speaks the protocol by itself, and what its types leave out.
  * https://www.postgresql.org/docs/current/protocol-flow.html
  */
-import type pg from 'pg';
+import pg from 'pg';
 
 /** The connection that a submitted statement is given. */
 export interface DriverConnection {
@@ -53,4 +53,91 @@ export function submit(client: pg.PoolClient, steps: StatementSteps): Promise<vo
   };
   client.query(statement as unknown as pg.Submittable);
   return promise;
+}
+
+export type ReadStatement = pg.QueryArrayConfig & {
+  readonly query_timeout?: number;
+  /** Sees each row before it is kept, and may put nulls in the place of its fields. */
+  readonly onRow?: (row: ArrivedRow) => void;
+};
+
+export interface ArrivedRow {
+  /** Bytes of the whole row as Postgres sent it. */
+  readonly length: number;
+  readonly fields: (string | null)[];
+}
+
+type Done<R> = (error: Error | undefined, result: R) => void;
+type DriverQuery = new (
+  config: pg.QueryConfig,
+  values: undefined,
+  done: Done<unknown>,
+) => pg.Submittable & {
+  readonly portal: string;
+  readonly name: string | undefined;
+  hasBeenParsed(connection: DriverConnection): boolean;
+  prepare(connection: DriverConnection): void;
+  handleDataRow(row: ArrivedRow): void;
+  handleCommandComplete(message: { text: string }, connection: DriverConnection): void;
+  handleReadyForQuery(connection: DriverConnection): void;
+};
+
+/** Statements before and after another, without parameters and rows. */
+interface Frame {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+const NO_FRAME: Frame = { before: [], after: [] };
+
+/**
+ * The driver's own query, by the extended protocol, whose rows are seen as they come. Its frame goes out with it, before one
+ * Sync: one round trip, and one transaction where the frame does not say otherwise. The result is that of the query alone.
+ */
+export class FramedQuery<R> extends (pg.Query as unknown as DriverQuery) {
+  readonly query_timeout: number | undefined;
+  protected readonly frame: Frame;
+  private readonly onRow: ReadStatement['onRow'];
+  private commands = 0;
+
+  constructor(statement: pg.QueryConfig | ReadStatement, done: Done<R>, frame: Frame = NO_FRAME) {
+    const extended = { ...statement, queryMode: 'extended' };
+    super(extended, undefined, done as Done<unknown>);
+    const { query_timeout, onRow }: Partial<ReadStatement> = statement;
+    this.query_timeout = query_timeout;
+    this.onRow = onRow;
+    this.frame = frame;
+  }
+
+  override prepare(connection: DriverConnection): void {
+    for (const text of this.frame.before) this.sendFramed(connection, text);
+    super.prepare(connection);
+  }
+
+  protected sendFramed(connection: DriverConnection, text: string): void {
+    connection.parse({ text, name: '' });
+    execute(connection, '');
+  }
+
+  /** The driver's end of a statement. */
+  _getRows(connection: DriverConnection): void {
+    connection.execute({ portal: this.portal });
+    for (const text of this.frame.after) this.sendFramed(connection, text);
+    connection.sync();
+  }
+
+  override handleDataRow(row: ArrivedRow): void {
+    this.onRow?.(row);
+    super.handleDataRow(row);
+  }
+
+  override handleCommandComplete(message: { text: string }, connection: DriverConnection): void {
+    if (this.commands++ === this.frame.before.length) super.handleCommandComplete(message, connection);
+  }
+}
+
+/** Executes a prepared statement without parameters. */
+export function execute(connection: DriverConnection, statement: string): void {
+  connection.bind({ statement });
+  connection.execute({ portal: '' });
 }

@@ -1,6 +1,8 @@
 /**
- * The settings that our statements rely on, made once on each new connection, before it is lent. A role, a database or a
- * server may have other defaults. Sent as statements, not as start-up parameters: poolers such as PgBouncer refuse those.
+ * The settings that our statements rely on. A role, a database or a server may have other defaults. On a connection of our
+ * own they are made once, before it is lent. A pooler in transaction mode lends a session for one transaction, and other
+ * clients leave their settings in it: there they are made in each transaction, in the same message as its begin. Sent as
+ * statements, not as start-up parameters: poolers such as PgBouncer refuse those.
  *
  * Not set: `search_path`, `TimeZone`, `work_mem` and costs. Feature queries may mean them as the role has them, and ours do
  * not depend on them.
@@ -81,6 +83,42 @@ function refusal(cause: pg.DatabaseError, variable: string): TandemError {
     cause,
   });
 }
+
+/** Of connections whose sessions a pooler lends, for a transaction each. */
+interface Frame {
+  readonly settings: string;
+  /** `set local …; set local …` */
+  readonly local: string;
+}
+const frames = new WeakMap<object, Frame>();
+
+/** Of no meaning within a transaction, or said by its begin. */
+const OF_SESSIONS = /^(default_transaction_|idle_session_timeout$)/;
+
+/** Returns what marks a connection as one whose session a pooler lends. Nothing is sent. */
+export function lentSession(limits: SessionLimits): (client: object) => Promise<void> {
+  const all = Object.entries({ ...namedLimits(limits), ...SETTINGS }).filter(([name]) => !OF_SESSIONS.test(name));
+  const calls = all.map(([name, value]) => `set_config('${name}', '${value}', true)`);
+  const frame = {
+    settings: `select where concat(${calls.join(', ')}) is null`,
+    local: all.map(([name, value]) => `set local ${name} = '${value}'`).join('; '),
+  };
+  return async (client) => void frames.set(client, frame);
+}
+
+/** The statement, without rows, that makes our settings for its transaction; undefined where the session is the connection's own. */
+export function frameOf(client: object): string | undefined {
+  return frames.get(client)?.settings;
+}
+
+/** What begins a transaction on this connection, by the simple protocol. */
+export function beginOf(client: object, begin = 'begin'): string {
+  const frame = frames.get(client);
+  return frame === undefined ? begin : `${begin === 'begin' ? BEGIN : begin}; ${frame.local}`;
+}
+
+/** A session's own default may be another. */
+const BEGIN = 'begin isolation level read committed read write not deferrable';
 
 function namedLimits({ statementTimeoutMs, lockTimeoutMs, idleInTransactionMs }: SessionLimits) {
   return {

@@ -272,6 +272,8 @@ export interface Fault extends Timed {
   readonly mayHang?: readonly string[];
   /** Committed transactions are lost by it: what was acknowledged before `over` demands nothing afterwards. */
   readonly losesHistory?: true;
+  /** Nothing is lost, and another history may begin: a token of before may be refused. */
+  readonly changesHistory?: true;
   /** Throughput may be low from `begins` on, and is back that many milliseconds after `over`. */
   readonly recoversWithinMs?: number;
 }

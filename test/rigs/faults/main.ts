@@ -7,6 +7,10 @@
  *   --seed S            repeats the choices of that seed
  *   --users-per-read N  users of one read at most, 60 where it is left out: more answers are judged in the same time
  *   --watched           the load writes a watched application table only, and sends no event
+ *   --pooler            each program reaches Postgres through a PgBouncer in transaction mode
+ *   --managed           on a Postgres whose role owns its database alone, and may not read what names its history
+ *   --cluster, --sentinel  cache and queue are a Redis Cluster, or a primary behind sentinels; its faults where --only is left out
+ *   --standby           with a standby at an address of its own, and DATABASE_URL names both; its faults where --only is left out
  *   --controls          the negative controls instead: each must be caught, and nothing where it is not planted
  *   --record            adds what came of it to results.ndjson, and writes RESULTS.md of it
  *   --folder F          where servers and histories are put; kept where it is named
@@ -38,6 +42,11 @@ const { values } = parseArgs({
     'users-per-read': { type: 'string' },
     controls: { type: 'boolean', default: false },
     watched: { type: 'boolean', default: false },
+    pooler: { type: 'boolean', default: false },
+    managed: { type: 'boolean', default: false },
+    standby: { type: 'boolean', default: false },
+    cluster: { type: 'boolean', default: false },
+    sentinel: { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
     folder: { type: 'string' },
   },
@@ -45,6 +54,9 @@ const { values } = parseArgs({
 const seed = wholeNumber('seed', values.seed) ?? randomInt(2 ** 31);
 const minutes = wholeNumber('minutes', values.minutes);
 const usersPerRead = wholeNumber('users-per-read', values['users-per-read']);
+/** Each has a deployment of its own; `Needs` that are not among them are met by any. */
+const SESSIONS = ['ordinary', 'small disk', 'standby', 'cluster', 'sentinel'] as const;
+const chosenSession = (['standby', 'cluster', 'sentinel'] as const).find((name) => values[name]);
 const names = values.only.split(',').filter(Boolean);
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -71,29 +83,41 @@ async function doControls(folder: string): Promise<boolean> {
 
 async function doFaults(folder: string): Promise<boolean> {
   const able = await skipUnable(chosenFaults(), folder);
-  const ordinary = able.filter(({ needs }) => needs !== 'small disk');
-  const ofDisk = able.filter(({ needs }) => needs === 'small disk');
   let isGood = true;
-  if (ordinary.length > 0) {
-    isGood = await doSome({ folder: join(folder, 'ordinary'), plan: (random) => planOf(ordinary, random) });
+  for (const needs of SESSIONS) {
+    const some = able.filter((fault) => sessionOf(fault) === needs);
+    if (some.length === 0) continue;
+    const order = {
+      folder: join(folder, needs.replace(' ', '-')),
+      plan: (random: () => number) => planOf(some, random),
+    };
+    isGood = (await doSome(needs === 'ordinary' ? order : { ...order, needs })) && isGood;
+    // So many minutes in all.
+    if (minutes !== undefined) break;
   }
-  if (ofDisk.length === 0 || minutes !== undefined) return isGood;
-  return (await doSome({ folder: join(folder, 'small-disk'), plan: () => ofDisk, needs: 'small disk' })) && isGood;
+  return isGood;
+}
+
+/** Faults that share a deployment. */
+function sessionOf({ needs }: NamedFault): (typeof SESSIONS)[number] {
+  return chosenSession ?? SESSIONS.find((session) => session === needs) ?? 'ordinary';
 }
 
 /** What sends events of its own has nothing to say of a load without any. */
 function chosenFaults(): readonly NamedFault[] {
-  return findFaults(names).filter((fault) => !(values.watched && sendsEvents(fault)));
+  const isOfSession = ({ needs }: NamedFault) =>
+    chosenSession === undefined || names.length > 0 || needs === chosenSession;
+  return findFaults(names).filter((fault) => isOfSession(fault) && !(values.watched && sendsEvents(fault)));
 }
 
 /** Those that can be done here; of the others it is said why not. */
 async function skipUnable(chosen: readonly NamedFault[], folder: string): Promise<readonly NamedFault[]> {
-  const whyNot: Record<Needs, string | null> = { 'small disk': null, 'server clocks': null };
+  const whyNot: Partial<Record<Needs, string | null>> = {};
   const isNeeded = (need: Needs) => chosen.some(({ needs }) => needs === need);
   if (isNeeded('small disk')) whyNot['small disk'] = await whyNoSmallDisk(folder);
   if (isNeeded('server clocks')) whyNot['server clocks'] = await whyNoServerClocks();
   return chosen.filter(({ name, needs }) => {
-    const why = needs === undefined ? null : whyNot[needs];
+    const why = needs === undefined ? null : (whyNot[needs] ?? null);
     if (why !== null) say(`skipped ${name}: ${why}`);
     return why === null;
   });
@@ -102,7 +126,8 @@ async function skipUnable(chosen: readonly NamedFault[], folder: string): Promis
 async function doSome(order: Pick<Parameters<typeof tryFaults>[0], 'folder' | 'plan' | 'needs'>): Promise<boolean> {
   const startedAt = performance.now();
   const rates = usersPerRead === undefined ? {} : { usersPerRead };
-  const result = await tryFaults({ seed, say, isWatched: values.watched, rates, ...order });
+  const form = { isWatched: values.watched, throughPooler: values.pooler, isManaged: values.managed };
+  const result = await tryFaults({ seed, say, form, rates, ...order });
   if (values.record) record({ faultRuns: [faultRunOf(headOfRun(seed, startedAt), howItWasCalled(), result)] });
   say(reportOf(result.checker));
   for (const one of result.failed) say(`not as expected: ${one}`);
@@ -115,6 +140,9 @@ function howItWasCalled(): string {
     minutes !== undefined && `--minutes ${minutes}`,
     usersPerRead !== undefined && `--users-per-read ${usersPerRead}`,
     values.watched && '--watched',
+    values.pooler && '--pooler',
+    values.managed && '--managed',
+    chosenSession !== undefined && `--${chosenSession}`,
   ];
   return told.filter(Boolean).join(' ') || 'every fault once';
 }

@@ -4,6 +4,7 @@ import { type NamedFault, NotMet } from './catalogue/fault.ts';
 import type { Checker } from './checker/checker.ts';
 import { countViolations } from './checker/report.ts';
 import type { LoadRates } from './load/start-load.ts';
+import type { DeploymentForm } from './rig/rig.ts';
 import { openSession, type Session } from './rig/session.ts';
 
 export interface FaultResult {
@@ -34,8 +35,7 @@ export interface TryingFaults {
   /** Which, in their order. */
   plan(random: () => number): Iterable<NamedFault>;
   readonly needs?: NamedFault['needs'];
-  /** The load writes a watched table only. */
-  readonly isWatched?: boolean;
+  readonly form?: DeploymentForm;
   readonly rates?: Partial<LoadRates>;
   say(line: string): void;
 }
@@ -52,11 +52,11 @@ export async function tryFaults({
   folder,
   plan,
   needs,
-  isWatched = false,
+  form = {},
   rates = {},
   say,
 }: TryingFaults): Promise<FaultsResult> {
-  const session = await openSession({ seed, folder, isWatched, rates, ...(needs === undefined ? {} : { needs }) });
+  const session = await openSession({ ...form, seed, folder, rates, ...(needs === undefined ? {} : { needs }) });
   const { checker } = session;
   const faults: FaultResult[] = [];
   const failed: string[] = [];

@@ -34,6 +34,12 @@ function histories(scope: HistoryScope): Check {
   return { name: 'history', scope: told(scope), explore: () => explore(history(HISTORY, scope)) };
 }
 
+/** Where the timeline cannot be read. */
+function byStartTime(scope: HistoryScope): Check {
+  const rules = { ...HISTORY, names: 'start time' } as const;
+  return { name: 'history by start time', scope: told(scope), explore: () => explore(history(rules, scope)) };
+}
+
 function unannounced(scope: MarkScope): Check {
   return { name: 'marks', scope: told(scope), explore: () => explore(marks(MARKS, scope)) };
 }
@@ -84,7 +90,8 @@ const ONE_ERASURE: ErasureScope = {
   ...{ workers: [], readers: 1, erasures: 1, isOtherErased: false, outages: 1, faults: 0, runsOn: false },
   ...{ isSaved: false, isLive: false, isLoading: false },
 };
-const ONE_LOSS = { losses: 1, claims: 2, flushes: 0 };
+const ONE_LOSS = { losses: 1, restarts: 0, claims: 2, flushes: 0 };
+const ONE_RESTART = { losses: 1, restarts: 1, claims: 1, flushes: 0 };
 const ONE_MOVE = { events: 1, runs: 1, partialRuns: 1, rollbacks: 1, adoptions: 0, readers: 1, flushes: 0 };
 
 const ONE_BULK = { changes: 1, events: 1, rollbacks: 1, runs: 1, partialRuns: 1, readers: 1 };
@@ -97,6 +104,8 @@ export const SMALL: readonly Check[] = [
   reads({ events: ['sql'], workers: 1, readers: [false], faults: 1 }),
   histories({ events: 1, workers: 1, readers: 1, ...ONE_LOSS }),
   histories({ events: 2, workers: 0, readers: 2, ...ONE_LOSS }),
+  byStartTime({ events: 1, workers: 1, readers: 1, ...ONE_RESTART }),
+  byStartTime({ events: 2, workers: 0, readers: 1, ...ONE_RESTART }),
   unannounced({ events: 2, marks: 1, others: 0, restarts: 1, flushes: 0, runs: 0 }),
   unannounced({ events: 2, marks: 1, others: 1, restarts: 0, flushes: 0, runs: 0 }),
   unannounced({ events: 2, marks: 1, others: 0, restarts: 0, flushes: 0, runs: 1 }),
@@ -118,6 +127,7 @@ export const SMALL: readonly Check[] = [
 
 /** What takes more than 0.8 s of CPU, and less than 30. */
 export const MEDIUM: readonly Check[] = [
+  byStartTime({ events: 2, workers: 1, readers: 1, ...ONE_RESTART }),
   histories({ events: 2, workers: 1, readers: 1, ...ONE_LOSS }),
   unannounced({ events: 2, marks: 2, others: 0, restarts: 1, flushes: 0, runs: 0 }),
   unannounced({ events: 2, marks: 2, others: 1, restarts: 0, flushes: 0, runs: 0 }),
@@ -142,6 +152,8 @@ export const LARGE: readonly Check[] = [
   histories({ events: 3, workers: 1, readers: 1, ...ONE_LOSS, losses: 2 }),
   histories({ events: 2, workers: 2, readers: 1, ...ONE_LOSS }),
   histories({ events: 1, workers: 1, readers: 2, ...ONE_LOSS }),
+  byStartTime({ events: 2, workers: 1, readers: 1, ...ONE_RESTART, claims: 2 }),
+  byStartTime({ events: 2, workers: 0, readers: 2, ...ONE_RESTART, restarts: 2 }),
   unannounced({ events: 2, marks: 3, others: 2, restarts: 1, flushes: 1, runs: 0 }),
   unannounced({ events: 2, marks: 2, others: 1, restarts: 1, flushes: 1, runs: 1 }),
   assignments({ ...ONE_MOVE, flushes: 1 }),

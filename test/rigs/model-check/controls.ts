@@ -44,7 +44,7 @@ function moved(id: string, breaks: string, broken: Partial<AssignmentRules>, run
 }
 
 function lost(id: string, breaks: string, broken: Partial<HistoryRules>, scope: Partial<HistoryScope>): Control {
-  const whole = { events: 2, workers: 0, readers: 1, losses: 1, claims: 2, flushes: 0, ...scope };
+  const whole = { events: 2, workers: 0, readers: 1, losses: 1, restarts: 0, claims: 2, flushes: 0, ...scope };
   return { id, breaks, explore: () => explore(history({ ...HISTORY, ...broken }, whole)) };
 }
 
@@ -98,6 +98,7 @@ export const CONTROLS: readonly Control[] = [
     explore: () => explore(conditionalRead({ tag: 'the prediction alone' }, 3)),
   },
   lost('Q1', 'versions are compared without their history', { compares: 'version' }, { readers: 2 }),
+  lost('Q2', 'the timeline cannot be read, and no start time takes its place', { names: 'neither' }, { readers: 2 }),
   erased('Q3', 'an erased user starts again at 0', { tombstone: 'dropped' }, { workers: ['all'], outages: 0 }),
   restored(
     'H1',

@@ -23,7 +23,11 @@ export const ERASURE: ErasureRules = {
   restores: 'guarded',
   seesServer: 'before',
 };
-export const HISTORY: HistoryRules = { compares: 'history and version', id: 'new in each history' };
+export const HISTORY: HistoryRules = {
+  compares: 'history and version',
+  names: 'timeline',
+  id: 'new in each history',
+};
 export const MARKS: MarkRules = {
   recall: 'no recall, no keep',
   keeps: 'onto what was recalled',

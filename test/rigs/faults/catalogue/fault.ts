@@ -5,7 +5,7 @@ export interface NamedFault {
   /** As `--only` takes it. */
   readonly name: string;
   readonly what: string;
-  /** What not every machine gives; elsewhere it is skipped. Those that need a small disk have a session of their own. */
+  /** What not every machine gives, or not every session has; elsewhere it is skipped. A small disk and a standby have sessions of their own. */
   readonly needs?: Needs;
   /** What the service does about it, beyond what holds in every case (checker/). */
   readonly expected: string;

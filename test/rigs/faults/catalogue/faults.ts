@@ -11,7 +11,9 @@ import { lostPostgres } from './lost-postgres.ts';
 import { lostQueue } from './lost-queue.ts';
 import { misbehavingModels } from './misbehaving-models.ts';
 import { partitions } from './partitions.ts';
+import { promotedStandby } from './promoted-standby.ts';
 import { repeatedEvents } from './repeated-events.ts';
+import { replacedRedis } from './replaced-redis.ts';
 import { slowPostgres } from './slow-postgres.ts';
 import { stoppedPrograms } from './stopped-programs.ts';
 import { unannouncedRestores } from './unannounced-restores.ts';
@@ -35,6 +37,8 @@ export const faults: readonly NamedFault[] = [
   ...killedInShutdown,
   ...lostHistory,
   ...unannouncedRestores,
+  ...promotedStandby,
+  ...replacedRedis,
 ];
 
 /** Events of its own, or it waits for one to come by. */

@@ -148,8 +148,8 @@ function isExpectedOfMove({ move }: MoveRollout, status: number, { faults }: Kno
 function isExpectedOfRead({ directives, userIds, at }: Read, status: number, known: Known): boolean {
   // Nobody else is unknown; of several users each has a status of its own.
   if (status === 404) return userIds.every((userId) => known.erasures.mayBeErased(known.userOf(userId), at));
-  // A token of the history that was lost.
-  if (status === 409) return directives.minContext !== undefined && known.faults.isHistoryLost();
+  // A token of the history before.
+  if (status === 409) return directives.minContext !== undefined && known.faults.isHistoryChanged();
   if (status === 304) return directives.ifNoneMatch !== undefined;
   return status === 504 && directives.onlyIfCached === true;
 }

@@ -13,6 +13,8 @@ export interface FaultWindows {
   historyCountsFrom(): number;
   /** Whether a fault ever lost history. */
   isHistoryLost(): boolean;
+  /** Whether a token may be of another history than the one that is read in. */
+  isHistoryChanged(): boolean;
   /** Those that have begun and are not over. */
   readonly open: ReadonlyMap<string, Fault>;
   /** Name → how often it was begun. */
@@ -32,11 +34,13 @@ export function createFaultWindows(): FaultWindows {
   const hung = new Map<string, number>();
   let historyFrom = Number.NEGATIVE_INFINITY;
   let losing = 0;
+  let isChanged = false;
 
   function begin(fault: Fault): void {
     open.set(fault.id, fault);
     counts.set(fault.name, (counts.get(fault.name) ?? 0) + 1);
     if (fault.losesHistory) losing++;
+    if (fault.losesHistory || fault.changesHistory) isChanged = true;
   }
 
   function end(fault: Fault): void {
@@ -77,6 +81,7 @@ export function createFaultWindows(): FaultWindows {
       return false;
     },
     historyCountsFrom: () => (losing > 0 ? Number.POSITIVE_INFINITY : historyFrom),
+    isHistoryChanged: () => isChanged,
     isHistoryLost: () => losing > 0 || historyFrom !== Number.NEGATIVE_INFINITY,
   };
 }

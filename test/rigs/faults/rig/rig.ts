@@ -9,19 +9,34 @@ import { watchSource } from '@tandem/offline-store/sources/watch-source';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import { COUNT, type Counts, type Pool } from '../../../e2e/counts.fixture.ts';
+import { asManaged } from '../../../e2e/managed-postgres.fixture.ts';
+import { type OwnPooler, startPooler } from '../../../e2e/pooler.fixture.ts';
+import { type PostgresPair, severalServers, startPair } from '../../../e2e/postgres-pair.fixture.ts';
 import type { ProgramName } from '../../../e2e/program.fixture.ts';
 import { WATCHED_USERS } from '../load/table-writers.ts';
 import { failpoints } from '../plant/failpoints.ts';
 import { findPlants } from '../plant/plants.ts';
 import { migratePlanted } from './planted-schema.ts';
-import { startProxy, type TcpProxy } from './proxy.ts';
+import type { TcpProxy } from './proxy.ts';
+import { type ReplicatedForm, type ReplicatedRedis, startReplicatedRedis } from './replicated-redis.ts';
 import { buildClockShim, createServerClock } from './server-clock.ts';
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { type RigPostgres, type RigRedis, type StoreName, startPostgresOf, startRedisOf } from './stores.ts';
 import { type SupervisedProgram, superviseProgram } from './supervised-program.ts';
 import { adoptToldVersions } from './told-versions.ts';
+import { openWays, waysTo } from './ways.ts';
 
-export interface RigOptions {
+/** What stands under and beside the programs, where it is not the ordinary deployment. */
+export interface DeploymentForm {
+  /** The predictor's table is watched, and the load writes application tables only: its changes need no event. */
+  readonly isWatched?: boolean;
+  /** Each program's way to Postgres leads through a PgBouncer in transaction mode of its own, but for what needs a session. */
+  readonly throughPooler?: boolean;
+  /** Postgres has the rights that a provider leaves: each of its restarts begins another history. */
+  readonly isManaged?: boolean;
+}
+
+export interface RigOptions extends DeploymentForm {
   readonly seed: number;
   /** Made where missing; holds data, logs of the servers and failpoint files. The account of Postgres must reach it. */
   readonly folder: string;
@@ -31,12 +46,14 @@ export interface RigOptions {
   readonly workers?: number;
   /** The predictor: test/e2e/counts.fixture.ts. */
   readonly counts: Counts;
-  /** The predictor's table is watched: its changes need no event. */
-  readonly isWatched?: boolean;
   /** Of both APIs and workers, beyond the rig's own. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Postgres' data are on a disk of that size, which can be filled. */
   readonly postgresDiskMb?: number;
+  /** Cache and queue together are such a Redis; `Rig.cache` and `Rig.queue` are used by no program then. */
+  readonly redis?: ReplicatedForm | undefined;
+  /** A standby follows Postgres at an address of its own, and DATABASE_URL names both. */
+  readonly hasStandby?: boolean;
   /** Shown each line that a program writes. */
   onLine?(name: string, line: string): void;
 }
@@ -48,9 +65,12 @@ export interface Rig {
   readonly counts: Counts;
   /** Numbers in [0, 1), from the seed. */
   readonly random: () => number;
+  /** The primary, where there are two. */
   readonly postgres: RigPostgres;
+  readonly pair: PostgresPair<RigPostgres> | null;
   readonly cache: RigRedis;
   readonly queue: RigRedis;
+  readonly replicated: ReplicatedRedis | null;
   /** Of Postgres, where it has one of its own. */
   readonly disk: SmallDisk | null;
   readonly apis: readonly SupervisedProgram[];
@@ -96,10 +116,12 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
   const { seed, folder, apis = 2, workers = 2 } = options;
   await makeFolder(folder);
   const stores = await startStores(options, opened);
-  const pool = await prepareDatabase(options, stores.postgres, opened);
+  const login = options.isManaged ? await asManaged(stores.postgres.url) : stores.postgres.url;
+  const pair = options.hasStandby ? await startSecond(folder, stores.postgres, opened) : null;
+  const pool = await prepareDatabase(options, pair ? severalServers(pair.servers.map(loginAt(login))) : login, opened);
   const programs: SupervisedProgram[] = [];
-  let database = new URL(stores.postgres.url).pathname.slice(1);
-  const named = { ...stores, database: () => database };
+  let database = new URL(login).pathname.slice(1);
+  const named = { ...stores, standby: pair?.servers[1] ?? null, login: () => inDatabase(login, database) };
   for (let no = 1; no <= apis; no++) programs.push(await startOne('api', no, options, named, opened));
   for (let no = 1; no <= workers; no++) programs.push(await startOne('worker', no, options, named, opened));
   await Promise.all(programs.map((program) => program.ready()));
@@ -109,11 +131,15 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
     counts: options.counts,
     random: createRandom(seed),
     ...stores,
+    get postgres() {
+      return pair?.primary() ?? stores.postgres;
+    },
+    pair,
     programs,
     apis: programs.filter(({ kind }) => kind === 'api'),
     workers: programs.filter(({ kind }) => kind === 'worker'),
     pool,
-    proxies: (store, of = programs) => of.map((program) => program.proxies[store]),
+    proxies: (store, of = programs) => of.flatMap((program) => waysTo(store, program.proxies)),
     async hireWorkers(count) {
       const hired: SupervisedProgram[] = [];
       for (let no = 1; no <= count; no++) hired.push(await startOne('worker', workers + no, options, named, opened));
@@ -122,7 +148,7 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
     },
     useDatabase(name) {
       database = name;
-      pool.options.connectionString = inDatabase(stores.postgres.url, name);
+      pool.options.connectionString = inDatabase(login, name);
     },
     async rotateHistory() {
       await pool.query('update tandem.history_rotation set rotation = gen_random_uuid(), rotated_at = now()');
@@ -133,8 +159,9 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
         program.setClock(0);
         program.signal('SIGCONT');
         program.release();
-        for (const store of STORES) await program.proxies[store].heal();
+        for (const store of STORES) for (const way of waysTo(store, program.proxies)) await way.heal();
       }
+      pair?.standby().signal('SIGCONT');
       for (const store of STORES) {
         stores[store].signal('SIGCONT');
         await stores[store].clock?.setClock(0);
@@ -151,9 +178,15 @@ async function makeFolder(folder: string): Promise<void> {
   await chmod(folder, 0o755);
 }
 
-type Stores = Readonly<{ postgres: RigPostgres; cache: RigRedis; queue: RigRedis; disk: SmallDisk | null }>;
+type Stores = Readonly<{
+  postgres: RigPostgres;
+  cache: RigRedis;
+  queue: RigRedis;
+  replicated: ReplicatedRedis | null;
+  disk: SmallDisk | null;
+}>;
 
-async function startStores({ folder, postgresDiskMb }: RigOptions, opened: Closing[]): Promise<Stores> {
+async function startStores({ folder, postgresDiskMb, redis }: RigOptions, opened: Closing[]): Promise<Stores> {
   const disk = postgresDiskMb === undefined ? null : await mountSmallDisk(join(folder, 'postgres'), postgresDiskMb);
   if (disk) opened.push(() => disk.close());
   const keep = <T extends { close(): Promise<void> }>(server: T): T => {
@@ -166,12 +199,26 @@ async function startStores({ folder, postgresDiskMb }: RigOptions, opened: Closi
   const postgres = keep(await startPostgresOf(folder, await clockOf('postgres')));
   const cache = keep(await startRedisOf(join(folder, 'cache'), await clockOf('cache'), CACHE_SETTINGS));
   const queue = keep(await startRedisOf(join(folder, 'queue'), await clockOf('queue')));
-  return { postgres, cache, queue, disk };
+  const replicated = redis ? keep(await startReplicatedRedis(redis)) : null;
+  return { postgres, cache, queue, replicated, disk };
+}
+
+async function startSecond(folder: string, first: RigPostgres, opened: Closing[]): Promise<PostgresPair<RigPostgres>> {
+  return startPair(folder, first, async () => {
+    const second = await startPostgresOf(folder, null, 'standby');
+    opened.push(() => second.close());
+    return second;
+  });
+}
+
+/** That login, at the address of a server. */
+function loginAt(login: string) {
+  return ({ url }: RigPostgres) => Object.assign(new URL(login), { port: new URL(url).port }).href;
 }
 
 async function prepareDatabase(
   { folder, plants = [], counts, isWatched = false }: RigOptions,
-  { url }: RigPostgres,
+  url: string,
   opened: Closing[],
 ): Promise<Pool> {
   await migratePlanted(url, findPlants(plants), join(folder, 'migrations'));
@@ -189,11 +236,13 @@ async function prepareDatabase(
 async function startOne(
   kind: ProgramName,
   no: number,
-  { seed, folder, plants = [], environment = {}, onLine }: RigOptions,
-  stores: Stores & { database(): string },
+  { seed, folder, plants = [], environment = {}, throughPooler = false, onLine }: RigOptions,
+  stores: Stores & { standby: RigPostgres | null; login(): string },
   opened: Closing[],
 ): Promise<SupervisedProgram> {
-  const proxies = await startProxies(seed, `${kind} ${no}`, stores, opened);
+  const proxies = await openWays(seed, `${kind} ${no}`, stores, (proxy) => opened.push(() => proxy.close()));
+  const direct = () => severalServers(waysTo('postgres', proxies).map((way) => way.by(stores.login())));
+  const pooler = throughPooler ? await startOwnPooler(join(folder, `${kind}-${no}-pooler`), direct(), opened) : null;
   const port = kind === 'api' ? await findFreePort() : null;
   const program = superviseProgram({
     kind,
@@ -201,9 +250,10 @@ async function startOne(
     proxies,
     url: port === null ? null : `http://127.0.0.1:${port}`,
     environment: () => ({
-      DATABASE_URL: proxies.postgres.by(inDatabase(stores.postgres.url, stores.database())),
-      REDIS_URL: proxies.cache.by(stores.cache.url),
-      QUEUE_REDIS_URL: proxies.queue.by(stores.queue.url),
+      ...(pooler ? { DATABASE_URL: pooler.by(direct()), DATABASE_DIRECT_URL: direct() } : { DATABASE_URL: direct() }),
+      ...(stores.replicated
+        ? { REDIS_URL: stores.replicated.url }
+        : { REDIS_URL: proxies.cache.by(stores.cache.url), QUEUE_REDIS_URL: proxies.queue.by(stores.queue.url) }),
       ...(port === null ? {} : { PORT: String(port) }),
       ...SIZES,
       ...environment,
@@ -217,31 +267,17 @@ async function startOne(
   return program;
 }
 
+/** Between the program and its proxy, so that each fault of the proxy is one of both ways. */
+async function startOwnPooler(folder: string, url: string, opened: Closing[]): Promise<OwnPooler> {
+  // As docs/operations.md says: by default it waits for 15 s after an attempt that failed.
+  const pooler = await startPooler({ folder, url, settings: ['server_login_retry = 1'] });
+  opened.push(() => pooler.close());
+  return pooler;
+}
+
 /** The URL of another database of that server. */
 export function inDatabase(url: string, name: string): string {
   const other = new URL(url);
   other.pathname = `/${name}`;
   return other.href;
-}
-
-async function startProxies(
-  seed: number,
-  program: string,
-  stores: Stores,
-  opened: Closing[],
-): Promise<Readonly<Record<StoreName, TcpProxy>>> {
-  const open = async (store: StoreName) => {
-    const port = Number(new URL(stores[store].url).port);
-    const proxy = await startProxy({ port, seed: seedOf(seed, `${program} ${store}`) });
-    opened.push(() => proxy.close());
-    return proxy;
-  };
-  return { postgres: await open('postgres'), cache: await open('cache'), queue: await open('queue') };
-}
-
-/** Another one for each name, the same for the same seed. */
-function seedOf(seed: number, name: string): number {
-  return (
-    [...name].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193), seed ^ 0x811c9dc5) >>> 0
-  );
 }

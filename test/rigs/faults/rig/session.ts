@@ -15,13 +15,14 @@ import type { Api } from '../load/http-caller.ts';
 import { sampleProcesses } from '../load/sample-processes.ts';
 import { SQL_SOURCE } from '../load/sql-writers.ts';
 import { type Load, type LoadRates, startLoad, TABLES_ALONE } from '../load/start-load.ts';
-import { createRig, type Rig } from './rig.ts';
+import type { ReplicatedForm } from './replicated-redis.ts';
+import { createRig, type DeploymentForm, type Rig } from './rig.ts';
 import { type FaultActs, type FaultHead, tellFault } from './tell-fault.ts';
 
-/** What a fault may need that not every machine gives: a disk that can be filled, servers whose clocks can be moved. */
-export type Needs = 'small disk' | 'server clocks';
+/** What a fault may need: a disk that can be filled, servers whose clocks can be moved, a standby at an address of its own. */
+export type Needs = 'small disk' | 'server clocks' | 'standby' | ReplicatedForm;
 
-export interface SessionOptions {
+export interface SessionOptions extends DeploymentForm {
   readonly seed: number;
   /** For the rig's own folder and `history.ndjson`. */
   readonly folder: string;
@@ -34,8 +35,6 @@ export interface SessionOptions {
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
   readonly needs?: Needs;
-  /** The load writes application tables only, and the table is watched. */
-  readonly isWatched?: boolean;
 }
 
 /** What faults are done with. */
@@ -74,9 +73,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     users = USERS,
     changing,
     needs,
-    isWatched = false,
     apis = 2,
     workers = 2,
+    isWatched = false,
+    isManaged = false,
+    throughPooler = false,
   } = options;
   const rates = isWatched ? { ...TABLES_ALONE, ...options.rates } : options.rates;
   // Passwords of the servers are in their URLs, which leaks.ts knows to look for.
@@ -89,8 +90,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     if (leak !== null) sink.write({ kind: 'log', at, ended: at, name, leak });
   };
   const disk = needs === 'small disk' ? { postgresDiskMb: SMALL_DISK_MB } : {};
+  const redis = needs === 'cluster' || needs === 'sentinel' ? needs : undefined;
+  const servers = { ...disk, redis, hasStandby: needs === 'standby' };
+  const form = { isWatched, isManaged, throughPooler };
   const counts = { users, batch: { chunkSize: CHUNK_SIZE } };
-  const rig = await createRig({ seed, folder, plants, apis, workers, counts, onLine, isWatched, ...disk });
+  const rig = await createRig({ ...form, ...servers, seed, folder, plants, apis, workers, counts, onLine });
   let load: Load | undefined;
   let isClosed = false;
   sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);
@@ -130,7 +134,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     sink,
     checker,
     random: rig.random,
-    fault: (head, acts) => tellFault(sink, { ...head, seed }, acts),
+    fault: (head, acts) => tellFault(sink, { ...head, ...(isManaged ? { changesHistory: true } : {}), seed }, acts),
     close,
     async finish() {
       try {
@@ -138,7 +142,9 @@ export async function openSession(options: SessionOptions): Promise<Session> {
         await stop();
         await checkRuns(rig.pool, checker, users, RUNS_END_WITHIN_MS);
         await checkStores(rig.pool, checker, { sources: [HTTP_SOURCE, SQL_SOURCE], changesSql: CHANGES, isWatched });
-        await rig.cache.with((redis) => checkErased({ db: rig.pool, redis }, checker));
+        const { pool: db, replicated } = rig;
+        if (replicated) await checkErased({ db, ...replicated.stored }, checker);
+        else await rig.cache.with((redis) => checkErased({ db, redis }, checker));
       } finally {
         await close();
       }

@@ -17,10 +17,12 @@ export interface Standby {
   close(): Promise<void>;
 }
 
-export async function startStandby({ folder, postgres, pool }: Rig): Promise<Standby> {
+export async function startStandby({ folder, postgres }: Rig): Promise<Standby> {
   const [base, own] = [join(folder, 'base'), join(folder, 'standby')];
   const { port, username, password } = new URL(postgres.url);
-  const backup = await takeBackup(pool, postgres.cluster, base);
+  // The application's role may be no superuser.
+  const admin: Pool = createPool({ url: postgres.url, max: 1, applicationName: 'admin' });
+  const backup = await takeBackup(admin, postgres.cluster, base);
   await mkdir(own, { mode: 0o711 });
   await copyFile(join(folder, 'postgres', 'password'), join(own, 'password'));
   const from = `host=127.0.0.1 port=${port} user=${username} password=${password}`;
@@ -46,9 +48,10 @@ export async function startStandby({ folder, postgres, pool }: Rig): Promise<Sta
       await server.end('SIGINT');
       await copyOf(server.cluster).restore(postgres.cluster);
       await postgres.start();
-      await until('it is the primary', () => pool.query('select pg_promote()'));
+      await until('it is the primary', () => admin.query('select pg_promote()'));
     },
     async close() {
+      await admin.end();
       if (!itsPool.ended) await itsPool.end();
       await server.close();
       for (const path of [base, own]) await rm(path, { recursive: true, force: true });

@@ -43,11 +43,18 @@ export interface RigRedis extends RigServer {
   with<T>(use: (redis: Redis) => Promise<T>): Promise<T>;
 }
 
-/** @param folder that the account which Postgres runs under can enter */
-export async function startPostgresOf(folder: string, clock: ServerClock | null): Promise<RigPostgres> {
-  const server = await ownPostgres(folder, clock ?? {});
+/**
+ * @param folder that the account which Postgres runs under can enter
+ * @param name of its own folder in that
+ */
+export async function startPostgresOf(
+  folder: string,
+  clock: ServerClock | null,
+  name = 'postgres',
+): Promise<RigPostgres> {
+  const server = await ownPostgres(folder, { name, ...clock });
   const { cluster } = server;
-  const copy = join(folder, 'postgres', 'backup');
+  const copy = join(folder, name, 'backup');
   // By `cp`: the data belong to another account, and must go on doing so.
   const copyFolder = async (from: string, to: string) => {
     await rm(to, { recursive: true, force: true });

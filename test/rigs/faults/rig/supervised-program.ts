@@ -7,15 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ending, type Program, type ProgramName, startProgram } from '../../../e2e/program.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';
 import { createFailpoints, type Failpoints } from './failpoint-control.ts';
-import type { TcpProxy } from './proxy.ts';
-import type { StoreName } from './stores.ts';
+import type { Ways } from './ways.ts';
 
 export interface ProgramParts {
   readonly kind: ProgramName;
   readonly no: number;
   /** Null for a worker. */
   readonly url: string | null;
-  readonly proxies: Readonly<Record<StoreName, TcpProxy>>;
+  readonly proxies: Ways;
   /** Of each start. */
   environment(): Readonly<Record<string, string>>;
   /** Names of the plants in its text. */
@@ -33,7 +32,7 @@ export interface SupervisedProgram {
   readonly kind: ProgramName;
   readonly url: string | null;
   /** Its own way to each store. */
-  readonly proxies: Readonly<Record<StoreName, TcpProxy>>;
+  readonly proxies: Ways;
   readonly failpoints: Failpoints;
   /** Of the process that runs, or ran last. */
   pid(): number;

@@ -3,7 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { type Fault, type HistorySink, monotonicNow } from '../history.ts';
 
 /** What the fault is, and what it excuses while it lasts. */
-export type FaultHead = Pick<Fault, 'name' | 'seed' | 'cutsPostgres' | 'mayHang' | 'losesHistory' | 'recoversWithinMs'>;
+export type FaultHead = Pick<
+  Fault,
+  'name' | 'seed' | 'cutsPostgres' | 'mayHang' | 'losesHistory' | 'changesHistory' | 'recoversWithinMs'
+>;
 
 export interface FaultActs {
   /** Resolves when it holds. */

@@ -4,6 +4,13 @@ export interface HistoryRules {
   /** Whether versions are compared without their history: Q1. */
   readonly compares: 'history and version' | 'version';
   /**
+   * What a history is named after:
+   * - `timeline`: a failover or restore begins another; a restart does not
+   * - `start time`: of the server, where its timeline cannot be read; a restart begins another history as well
+   * - `neither`: the timeline cannot be read, and nothing takes its place
+   */
+  readonly names: 'timeline' | 'start time' | 'neither';
+  /**
    * What a generation's rows lie under in Redis and in memory, its id:
    * - `new in each history`: the claim that brings a run into another history gives its generation an id that nobody has
    *   seen; rows are loaded under the id that they were committed under
@@ -19,6 +26,8 @@ export interface HistoryScope {
   readonly readers: number;
   /** How often commits are lost. */
   readonly losses: number;
+  /** How often Postgres restarts, and loses nothing. */
+  readonly restarts: number;
   /** How often Redis loses everything. */
   readonly flushes: number;
   /** How often the chunk may be claimed in one history. */
@@ -71,6 +80,7 @@ export interface HistoryState {
   everCommitted: number;
   eventsLeft: number;
   lossesLeft: number;
+  restartsLeft: number;
   flushesLeft: number;
   workers: HistoryWorker[];
   loader: { row: Row; idOf: number } | null;

@@ -11,6 +11,7 @@
  * - a loader reads the generation's rows and writes them to Redis later
  * - readers of one process, which share memory and live results
  * - the database is saved (what a standby has received), and later is replaced by that, under another history
+ * - Postgres restarts and loses nothing; where its start time names the history, that is another one too
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { historyReaderSteps, newHistoryReader } from './history-readers.ts';
@@ -27,14 +28,15 @@ export function history(rules: HistoryRules, scope: HistoryScope): Model<History
       yield* publishSteps(rules, state);
       yield* loaderSteps(state);
       for (const i of state.readers.keys()) yield* historyReaderSteps(rules, state, i);
-      yield* lossSteps(state);
+      yield* restartSteps(rules, state);
+      yield* lossSteps(rules, state);
     },
     violation: (state) => state.broken,
     canonical: (state) => ({ ...state, workers: sorted(state.workers), readers: sorted(state.readers) }),
   };
 }
 
-function initialState({ events, workers, readers, losses, flushes }: HistoryScope): HistoryState {
+function initialState({ events, workers, readers, losses, restarts, flushes }: HistoryScope): HistoryState {
   const chunk = { is: 'waiting' as const, fence: 0, row: null };
   return {
     postgres: { history: 1, context: 0, version: 0, runHistory: 1, idOf: 1, chunk, isPublished: false },
@@ -43,6 +45,7 @@ function initialState({ events, workers, readers, losses, flushes }: HistoryScop
     everCommitted: 0,
     eventsLeft: events,
     lossesLeft: losses,
+    restartsLeft: restarts,
     flushesLeft: flushes,
     workers: Array.from({ length: workers }, idleWorker),
     loader: null,
@@ -173,7 +176,16 @@ function* loaderSteps(state: HistoryState): Generator<Step<HistoryState>> {
   }
 }
 
-function* lossSteps(state: HistoryState): Generator<Step<HistoryState>> {
+/** It shows in the name of the history alone. */
+function* restartSteps({ names }: HistoryRules, state: HistoryState): Generator<Step<HistoryState>> {
+  if (state.restartsLeft === 0 || names !== 'start time') return;
+  yield step(state, `FAULT: Postgres restarts: history ${state.historiesMade + 1}`, (draft) => {
+    draft.restartsLeft--;
+    draft.postgres.history = ++draft.historiesMade;
+  });
+}
+
+function* lossSteps({ names }: HistoryRules, state: HistoryState): Generator<Step<HistoryState>> {
   const { saved, lossesLeft } = state;
   if (lossesLeft === 0) return;
   if (saved === null) {
@@ -182,10 +194,11 @@ function* lossSteps(state: HistoryState): Generator<Step<HistoryState>> {
     });
     return;
   }
-  yield step(state, `FAULT: failover to the standby (or restore): history ${state.historiesMade + 1}`, (draft) => {
+  const history = names === 'neither' ? saved.history : state.historiesMade + 1;
+  yield step(state, `FAULT: failover to the standby (or restore): history ${history}`, (draft) => {
     draft.lossesLeft--;
-    draft.historiesMade++;
-    draft.postgres = { ...saved, chunk: { ...saved.chunk }, history: draft.historiesMade };
+    draft.historiesMade = Math.max(draft.historiesMade, history);
+    draft.postgres = { ...saved, chunk: { ...saved.chunk }, history };
     if (draft.lossesLeft === 0) draft.saved = null;
     // What is lost was promised by nobody any more: a token of it is refused.
     for (const reader of draft.readers) reader.due &= saved.context;

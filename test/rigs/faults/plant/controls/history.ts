@@ -38,7 +38,7 @@ export const historyWithoutDatabase: Plant = {
   what: "a history is of the server alone, a mark of the database's name as well",
   patches: [
     {
-      file: 'migrations/0021_history_of_database.sql',
+      file: 'migrations/0058_history_of_managed_servers.sql',
       find: " || '/' || d.oid || '/' || d.datname || '/' || r.rotation",
       replace: " || '/' || r.rotation",
     },

@@ -1,9 +1,9 @@
-/** The login of feature statements at the start of an API, on real databases. */
+/** The paths to Postgres and the login of feature statements at the start of an API, on real databases. */
 
 import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, createEmptyDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { openFeatureLogin } from './open-feature-login.ts';
+import { proveDatabase } from './prove-database.ts';
 
 let ours: TestDatabase;
 let other: TestDatabase;
@@ -22,7 +22,7 @@ async function open(featuresUrl: string) {
   const pool = createPool({ ...settings, url: ours.url });
   const features = createPool({ ...settings, url: featuresUrl });
   try {
-    const parts = await openFeatureLogin({ url: ours.url, featuresUrl }, { pool, features });
+    const parts = await proveDatabase({ url: ours.url, featuresUrl }, { pool, features, vital: pool });
     const failures = await Promise.allSettled(parts.map(({ check }) => check()));
     return failures.map(({ status }) => status);
   } finally {
@@ -30,12 +30,12 @@ async function open(featuresUrl: string) {
   }
 }
 
-test('one login needs no look', async () => {
-  expect(await open(ours.url)).toEqual([]);
+test('with one login the paths alone are looked at', async () => {
+  expect(await open(ours.url)).toEqual(['fulfilled']);
 });
 
 test('another address of the same database is accepted, and is a part of readiness', async () => {
-  expect(await open(`${ours.url}?application_name=features`)).toEqual(['fulfilled']);
+  expect(await open(`${ours.url}?application_name=features`)).toEqual(['fulfilled', 'fulfilled']);
 });
 
 test('another database ends the start, with what is wrong and how to fix it', async () => {
@@ -49,5 +49,5 @@ test('another database ends the start, with what is wrong and how to fix it', as
 test('a server that does not answer lets the API start, and keeps it from being ready', async () => {
   const nowhere = new URL(ours.url);
   nowhere.port = '1';
-  expect(await open(nowhere.href)).toEqual(['rejected']);
+  expect(await open(nowhere.href)).toEqual(['rejected', 'rejected']);
 });

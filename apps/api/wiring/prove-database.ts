@@ -1,0 +1,35 @@
+/** What is proved of the addresses of Postgres when the API starts: each path to it, and the login of feature statements. */
+
+import { isTandemError } from '@tandem/freshness/errors';
+import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
+import { type DatabasePaths, provePaths } from '@tandem/offline-store/sql/paths';
+import type { ApiPools } from './open-pools.ts';
+import type { Part } from './readiness.ts';
+
+type ProvedPools = Pick<ApiPools, 'pool' | 'features' | 'vital'>;
+
+/**
+ * Rejects with `config_invalid` where a path or the login will not do. A database that is away now is asked again by the
+ * parts of readiness that are returned.
+ */
+export async function proveDatabase(paths: DatabasePaths, pools: ProvedPools): Promise<readonly Part[]> {
+  const { url, featuresUrl = url } = paths;
+  const onPaths = await proved('database paths', async () => {
+    await provePaths(paths, pools);
+    return true;
+  });
+  if (featuresUrl === url) return [onPaths];
+  return [onPaths, await proved('feature login', () => assertFeatureLogin(pools.pool, pools.features))];
+}
+
+/** @param prove false: there is more to be proved later */
+async function proved(name: string, prove: () => Promise<boolean>): Promise<Part> {
+  let isRight = false;
+  const check = async () => {
+    if (!isRight) isRight = await prove();
+  };
+  await check().catch((error: unknown) => {
+    if (!isTandemError(error, 'unavailable')) throw error;
+  });
+  return { name, isEssential: true, check };
+}

@@ -1,0 +1,65 @@
+/** The connections of a worker to Postgres, by what must not wait for what. Each pool opens them as it needs them. */
+import type { DatabaseSection, WorkerSection } from '@tandem/config/environment/environment-sections';
+import { TandemError } from '@tandem/freshness/errors';
+import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
+
+/** Statements of one chunk at a time: the work itself, and the renewal of its lease. */
+const CONNECTIONS_A_CHUNK = 2;
+/** For the loops, loads, and the renewals of the leases of steps. */
+const OTHER_CONNECTIONS = 6;
+/** To cancel what they read, beside a plan or comparison of each step and a statement of each chunk. */
+const OTHER_FEATURE_CONNECTIONS = 2;
+/** For this process's own signs of life, which must not wait for what exhausts the others. */
+const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_500, lockTimeoutMs: 1_500 });
+const FIXED = OTHER_CONNECTIONS + OTHER_FEATURE_CONNECTIONS + VITAL.max;
+/** A plan and a publication, each at times at our own statements and at times at those of features. */
+const CONNECTIONS_A_STEP = 4;
+/**
+ * Plans, and publications, under way at once: a predictor has one of each, and they hardly do anything but wait for
+ * Postgres. So the long ones of a few predictors hold up no other.
+ */
+const USUAL_STEPS = 4;
+const MOST_STEPS = 8;
+
+/** @param most connections of all pools together; rejects where they are too few for the chunks */
+function sizesOf(chunkConcurrency: number, most?: number) {
+  const least = FIXED + chunkConcurrency * (CONNECTIONS_A_CHUNK + 1);
+  const steps =
+    most === undefined ? USUAL_STEPS : Math.min(MOST_STEPS, Math.floor((most - least) / CONNECTIONS_A_STEP));
+  if (steps < 1) {
+    const needed = `the ${least + CONNECTIONS_A_STEP} that CHUNK_CONCURRENCY ${chunkConcurrency} needs`;
+    const remedy = 'raise it for the worker, or lower CHUNK_CONCURRENCY';
+    const field = 'DATABASE_CONNECTIONS';
+    throw new TandemError('config_invalid', `${field} is ${most}, fewer than ${needed}.`, { field, remedy });
+  }
+  return {
+    steps,
+    pool: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * steps + OTHER_CONNECTIONS,
+    features: chunkConcurrency + 2 * steps + OTHER_FEATURE_CONNECTIONS,
+    all: least + CONNECTIONS_A_STEP * steps,
+  };
+}
+
+interface PoolSections {
+  readonly database: DatabaseSection;
+  readonly worker: WorkerSection;
+}
+
+export type WorkerPools = ReturnType<typeof openPools>;
+
+export function openPools({ database, worker }: PoolSections) {
+  const { url, directUrl = url } = database;
+  const throughPooler = leadsThroughPooler(url, database);
+  const sizes = sizesOf(worker.chunkConcurrency, database.connections);
+  const pool = createPool({ url, throughPooler, max: sizes.pool, applicationName: 'tandem-worker' });
+  const features = createFeaturePool(database, { max: sizes.features, applicationName: 'tandem-worker-features' });
+  const vital = createPool({ url: directUrl, applicationName: 'tandem-worker-vital', ...VITAL });
+  return {
+    ...{ pool, features, vital, steps: sizes.steps },
+    /** What Postgres itself must have room for. */
+    room: { connections: throughPooler ? VITAL.max : sizes.all, throughPooler },
+    close: () => Promise.all([pool, features, vital].map((one) => one.end())),
+  };
+}

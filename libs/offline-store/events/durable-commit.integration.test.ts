@@ -1,0 +1,56 @@
+/** The commit of an application that raises a version waits for the disk, whatever its session asked for. */
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { adopt } from '../adopt.ts';
+import { watchSource } from '../sources/watch-source.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+
+let database: TestDatabase;
+let application: pg.Client;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await createVisits(database.pool, 10);
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+});
+afterAll(() => database?.drop());
+beforeEach(async () => {
+  application = new pg.Client({ connectionString: database.url });
+  await application.connect();
+  return () => application.end();
+});
+
+const modeNow = async () =>
+  (await application.query<{ mode: string }>(`select current_setting('synchronous_commit') as mode`)).rows[0]?.mode;
+
+/** What the session asked for, what its transaction has at its end, and what the session has then. */
+async function commitAs(mode: string, change: string): Promise<readonly unknown[]> {
+  await application.query(`set synchronous_commit = ${mode}`);
+  await application.query('begin');
+  await application.query(change);
+  const atCommit = await modeNow();
+  await application.query('commit');
+  return [atCommit, await modeNow()];
+}
+
+const EVENT = `insert into tandem.events (source, id, type, user_id) values ('app', gen_random_uuid()::text, 'x', '1')`;
+
+test.each([
+  ['off', 'on'],
+  ['local', 'on'],
+  ['remote_write', 'remote_write'],
+  ['on', 'on'],
+  ['remote_apply', 'remote_apply'],
+])('a transaction with synchronous_commit %s that inserts an event commits with %s', async (asked, found) => {
+  expect(await commitAs(asked, EVENT)).toEqual([found, asked]);
+});
+
+test('a change of a watched table does the same, of one user and of all', async () => {
+  const watch = { table: 'visits', key: 'user_id', columns: null, predictors: ['visits'], actor: 'test' };
+  await watchSource(database.pool, { ...watch, maxUsers: 2 });
+  expect(await commitAs('off', 'update visits set orders = orders + 1 where user_id = 1')).toEqual(['on', 'off']);
+  expect(await commitAs('off', 'update visits set orders = orders + 1')).toEqual(['on', 'off']);
+});
+
+test('a transaction that raises no version keeps what it asked for', async () => {
+  expect(await commitAs('off', 'select from tandem.user_contexts')).toEqual(['off', 'off']);
+});

@@ -1,0 +1,171 @@
+/**
+ * A pool of connections to the primary among several servers, `postgres://user:password@a:5432,b:5432/database`, as libpq
+ * takes them with `target_session_attrs=read-write`; the driver takes one. A new connection goes to the server that the last
+ * one reached, and to the next where that fails or is a standby. Postgres says which it is as a session starts
+ * (`in_hot_standby`), so this costs no round trip. One address is the driver's own pool, unchanged.
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import pg from 'pg';
+
+/** The part before the servers, the servers, and the rest. */
+const ADDRESS = /^(\w+:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/s;
+const WRITABLE = ['read-write', 'primary'];
+const STANDBY = new Error('it is a standby');
+
+/** Returns one address for each server. Throws `config_invalid` where one is not an address, or another than the primary is wanted. */
+export function serverAddresses(url: string, variable: string): readonly string[] {
+  const [, login = '', servers = '', rest = ''] = ADDRESS.exec(url) ?? [];
+  if (!servers.includes(',')) return [url];
+  const wanted = new URLSearchParams(rest.split('?')[1]).get('target_session_attrs') ?? 'primary';
+  if (!WRITABLE.includes(wanted)) {
+    const remedy = `write target_session_attrs=read-write, or leave it out`;
+    throw invalid(
+      variable,
+      `asks for target_session_attrs=${wanted}; only the primary certifies and takes events`,
+      remedy,
+    );
+  }
+  return servers.split(',').map((server) => {
+    const address = `${login}${server}${rest}`;
+    if (server !== '' && URL.canParse(address)) return address;
+    throw invalid(
+      variable,
+      `names the server ${JSON.stringify(server)}`,
+      'write host or host:port for each, with commas between',
+    );
+  });
+}
+
+/**
+ * @param addresses one for each server, as `serverAddresses` returns them
+ * @param isBroken whether an error speaks of the server rather than of what was asked of it
+ */
+export function createPrimaryPool(
+  addresses: readonly string[],
+  config: pg.PoolConfig,
+  isBroken: (error: unknown) => boolean,
+): pg.Pool {
+  if (addresses.length === 1) return new pg.Pool({ ...config, connectionString: addresses[0] });
+  const servers = new Servers(addresses);
+  class ServerClient extends pg.Client {
+    readonly address = servers.current;
+    #isStandby = false;
+
+    constructor(options?: pg.ClientConfig) {
+      super({ ...options, connectionString: servers.current });
+      this.connection.on('parameterStatus', ({ parameterName, parameterValue }: ParameterStatus) => {
+        if (parameterName === 'in_hot_standby') this.#isStandby = parameterValue === 'on';
+      });
+    }
+
+    // The pool calls it with a callback, once.
+    override connect(done?: unknown): never {
+      return super.connect((error: Error | null) => {
+        const failure = error ?? (this.#isStandby ? STANDBY : null);
+        if (this.#isStandby) void this.end();
+        if (failure && (this.#isStandby || isBroken(failure))) servers.leave(this.address, failure);
+        (done as (error: Error | null) => void)(failure);
+      }) as never;
+    }
+  }
+  const { onConnect, ...others } = config;
+  return new PrimaryPool(servers, {
+    ...others,
+    Client: ServerClient,
+    // A server may be reached and then say nothing.
+    async onConnect(client) {
+      try {
+        await onConnect?.(client);
+      } catch (error) {
+        if (isBroken(error)) servers.leave((client as unknown as ServerClient).address, error);
+        throw error;
+      }
+    },
+  });
+}
+
+interface ParameterStatus {
+  readonly parameterName: string;
+  readonly parameterValue: string;
+}
+
+/** The servers, and which of them is believed to be the primary. */
+class Servers {
+  readonly #addresses: readonly string[];
+  #at = 0;
+  /** Why each was left last. */
+  readonly #reasons = new Map<string, unknown>();
+  left = 0;
+
+  constructor(addresses: readonly string[]) {
+    this.#addresses = addresses;
+  }
+
+  get count(): number {
+    return this.#addresses.length;
+  }
+
+  get current(): string {
+    return this.#addresses[this.#at] ?? '';
+  }
+
+  /** The next connection goes to the next server, where this one is still the current. */
+  leave(address: string, reason: unknown): void {
+    this.left++;
+    this.#reasons.set(address, reason);
+    if (address === this.current) this.#at = (this.#at + 1) % this.count;
+  }
+
+  /** What a caller is told for whom each was tried. */
+  explain(last: unknown): TandemError {
+    const told = this.#addresses.map((address) => {
+      const reason = this.#reasons.get(address);
+      return `${new URL(address).host}: ${reason instanceof Error ? reason.message : 'not tried'}`;
+    });
+    return new TandemError('unavailable', 'The database does not answer at the moment.', {
+      cause: [...this.#reasons.values()].find((reason) => reason !== STANDBY) ?? last,
+      detail: `no primary among the servers: ${told.join('; ')}`,
+      retryAfter: 1,
+      remedy: 'try again after the time in Retry-After',
+    });
+  }
+}
+
+type Connected = (error: unknown, client: pg.PoolClient | undefined, release: () => void) => void;
+
+class PrimaryPool extends pg.Pool {
+  readonly #servers: Servers;
+
+  constructor(servers: Servers, config: pg.PoolConfig) {
+    super(config);
+    this.#servers = servers;
+  }
+
+  // pool.query of the driver gives a callback, everything else takes the promise.
+  override connect(done?: unknown): never {
+    const connected = this.#tryEach();
+    if (done === undefined) return connected as never;
+    const told = done as Connected;
+    return connected.then(
+      (client) => told(undefined, client, client.release),
+      (error) => told(error, undefined, () => {}),
+    ) as never;
+  }
+
+  async #tryEach(): Promise<pg.PoolClient> {
+    for (let attempt = 1; ; attempt++) {
+      const { left } = this.#servers;
+      try {
+        return await super.connect();
+      } catch (error) {
+        // A pool whose connections are all busy says nothing of the server.
+        if (this.#servers.left === left) throw error;
+        if (attempt === this.#servers.count) throw this.#servers.explain(error);
+      }
+    }
+  }
+}
+
+function invalid(variable: string, problem: string, remedy: string): TandemError {
+  return new TandemError('config_invalid', `${variable} ${problem}`, { field: variable, remedy });
+}

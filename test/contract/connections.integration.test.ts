@@ -1,0 +1,141 @@
+/** The connections that docs/operations.md gives each pool are those that Postgres counts when every pool is exhausted. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAuthority } from '@tandem/offline-store/certificate/authority';
+import { openRegister } from '@tandem/offline-store/rollouts/processes';
+import { createPool, query } from '@tandem/offline-store/sql/database';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { openPools as openApiPools } from '../../apps/api/wiring/open-pools.ts';
+import { openPools as openWorkerPools } from '../../apps/worker/open-pools.ts';
+import { root } from '../architecture/source-tree.ts';
+
+type Pool = ReturnType<typeof createPool>;
+
+const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+const documented = new Map(
+  [...page.matchAll(/^\| `(tandem-(?:api|worker)[a-z-]*)` +\| (\d+) +\|/gm)].map(([, name = '', n]) => [
+    name,
+    Number(n),
+  ]),
+);
+const sum = (kind: string) =>
+  [...documented].filter(([name]) => name.startsWith(`tandem-${kind}`)).reduce((total, [, n]) => total + n, 0);
+
+let database: TestDatabase;
+let observer: Pool;
+beforeAll(async () => {
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  observer = createPool({ url: database.url, applicationName: 'connections-test', max: 1 });
+});
+afterAll(async () => {
+  await observer.end();
+  await database.drop();
+});
+
+/** Asks each pool for more than it may have; counts, and gives all back. */
+async function countExhausted(pools: readonly Pool[]): Promise<ReadonlyMap<string, number>> {
+  const most = pools.reduce((total, pool) => total + (pool.options.max ?? 0), 0);
+  const asked = pools.flatMap((pool) => Array.from({ length: (pool.options.max ?? 0) + 2 }, () => pool.connect()));
+  for (const one of asked) one.catch(() => {});
+  const count = () =>
+    query<{ name: string; n: number }>(observer, {
+      text: `select application_name as name, count(*) as n from pg_stat_activity
+        where datname = current_database() and application_name ~ '^tandem-(api|worker)' group by 1`,
+    });
+  await expect.poll(async () => (await count()).reduce((total, { n }) => total + n, 0)).toBe(most);
+  const found = new Map((await count()).map(({ name, n }) => [name, n]));
+  await Promise.all(asked.map((one) => one.then((client) => client.release())));
+  return found;
+}
+
+const isPool = (one: unknown): one is Pool => typeof one === 'object' && one !== null && 'totalCount' in one;
+const ofKind = (kind: string, except?: string) =>
+  new Map([...documented].filter(([name]) => name.startsWith(`tandem-${kind}`) && name !== except));
+
+test('an API opens what the table says, and certificates no more', async () => {
+  const pools = openApiPools({ url: database.url });
+  expect(await countExhausted(Object.values(pools).filter(isPool))).toEqual(ofKind('api', 'tandem-api-authority'));
+  await pools.close();
+  expect(pools.room).toEqual({ connections: sum('api'), throughPooler: false });
+  const authority = createAuthority(database.url, { applicationName: 'tandem-api-authority' });
+  await Promise.all(Array.from({ length: 20 }, () => authority.certify(['1'])));
+  const [{ n = 0 } = {}] = await query<{ n: number }>(observer, {
+    text: `select count(*) as n from pg_stat_activity where application_name = 'tandem-api-authority'
+      and datname = current_database()`,
+  });
+  await authority.close();
+  expect(n).toBeGreaterThan(0);
+  expect(n).toBeLessThanOrEqual(documented.get('tandem-api-authority') ?? 0);
+});
+
+const ENVIRONMENT = { database: { url: '', featuresUrl: '' }, worker: { chunkConcurrency: 3 } };
+const workerPools = (connections?: number) => {
+  const addresses = { url: database.url, featuresUrl: database.url };
+  return openWorkerPools({
+    ...ENVIRONMENT,
+    database: connections === undefined ? addresses : { ...addresses, connections },
+  });
+};
+
+test('a worker opens what the table says', async () => {
+  const pools = workerPools();
+  expect(await countExhausted(Object.values(pools).filter(isPool))).toEqual(ofKind('worker'));
+  await pools.close();
+  expect(pools.room).toEqual({ connections: sum('worker'), throughPooler: false });
+});
+
+test.each([16, 40])('DATABASE_CONNECTIONS=%i bounds an API', async (most) => {
+  const pools = openApiPools({ url: database.url }, most);
+  const counted = await countExhausted(Object.values(pools).filter(isPool));
+  await pools.close();
+  const certificates = documented.get('tandem-api-authority') ?? 0;
+  expect([...counted.values()].reduce((total, n) => total + n, certificates)).toBe(most);
+});
+
+test.each([22, 30, 50])('DATABASE_CONNECTIONS=%i bounds a worker, whose steps under way are fewer', async (most) => {
+  const pools = workerPools(most);
+  const counted = await countExhausted(Object.values(pools).filter(isPool));
+  await pools.close();
+  expect([...counted.values()].reduce((total, n) => total + n, 0)).toBeLessThanOrEqual(most);
+  expect(pools.steps).toBe((most - 18) / 4 > 8 ? 8 : Math.floor((most - 18) / 4));
+});
+
+test('too few for the chunks of a worker are refused', () => {
+  expect(() => workerPools(20)).toThrow(
+    expect.objectContaining({ code: 'config_invalid', field: 'DATABASE_CONNECTIONS' }),
+  );
+});
+
+test('behind a pooler only what goes past it counts', async () => {
+  const pools = openApiPools({ url: 'postgres://u:p@127.0.0.1:1/none', directUrl: database.url });
+  await pools.close();
+  expect(pools.room).toEqual({ connections: 5, throughPooler: true });
+});
+
+/** What fits, to the connection, beside what others hold now. */
+async function roomLeft(): Promise<number> {
+  const [{ left = 0 } = {}] = await query<{ left: number }>(observer, {
+    text: `select current_setting('max_connections')::int - 3 - (select count(*) from pg_stat_activity
+      where datid is not null and usesysid is not null) as left`,
+  });
+  return left;
+}
+
+test('a process that Postgres has no room for is refused beside those that live, and leaves no trace', async () => {
+  const half = Math.ceil((await roomLeft()) / 2) + 20;
+  const enter = (connections: number) =>
+    openRegister(observer, 'api', '1', { connections, throughPooler: false, waitMs: 0 }).enter();
+  await enter(half);
+  await expect(enter(half)).rejects.toMatchObject({
+    code: 'config_invalid',
+    field: 'DATABASE_CONNECTIONS',
+    message: expect.stringMatching(/no room for this fleet: 2 live processes may open \d+ connections/),
+    remedy: expect.stringContaining('raise max_connections'),
+  });
+  const rows = await query(observer, { text: 'select connections from tandem.processes' });
+  expect(rows).toEqual([{ connections: half }]);
+  // As if it had been killed: it counts for 5 s.
+  await query(observer, { text: `update tandem.processes set seen_at = seen_at - interval '6 s'` });
+  await enter(half);
+});

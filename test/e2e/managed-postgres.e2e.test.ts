@@ -1,0 +1,75 @@
+/**
+ * A Postgres as providers rent it out: no superuser, and the functions that name a past of the server are revoked. The service
+ * migrates and serves there; its start time stands for what cannot be read, so that each restart is another history.
+ */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runCli } from '../../apps/cli/cli.fixture.ts';
+import { change, expectAllTrue, expectTokenRefused, readFresh } from './believed.fixture.ts';
+import { adoptCounts, COUNT } from './counts.fixture.ts';
+import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import type { OwnPostgres } from './servers.fixture.ts';
+import { until } from './until.fixture.ts';
+
+const USERS = 500;
+const [LIVE, PARTIAL] = ['7', '11'];
+
+let deployment: Deployment;
+let postgres: OwnPostgres;
+let api: Api;
+
+beforeAll(async () => {
+  deployment = await createDeployment({ ownPostgres: true, isManaged: true });
+  if (!deployment.postgres) throw new Error('the test has no Postgres of its own');
+  postgres = deployment.postgres;
+  await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 50 } });
+  api = await deployment.startApi();
+  await deployment.startWorker();
+});
+afterAll(() => deployment?.close());
+
+async function history(): Promise<string> {
+  const { rows } = await deployment.pool.query<{ history: string }>('select tandem.current_history() as history');
+  return rows[0]?.history ?? '';
+}
+
+it('an owner of a database alone migrates, and its worker, events, runs and rollback work', async () => {
+  const { pool } = deployment;
+  await expect(pool.query('select * from pg_control_system()')).rejects.toMatchObject({ code: '42501' });
+  expect(await deployment.runEveryone(api)).toBe('1');
+  await change(pool, api, LIVE, 1);
+  expect((await api.client.predict(COUNT, LIVE)).answer).toMatchObject({ source: 'live', prediction: { score: 1 } });
+  await pool.query(
+    `insert into tandem.events (source, id, type, user_id) values ('sql', '1', 'changed', '${PARTIAL}')`,
+  );
+  const { id } = await api.client.runs.start({ predictor: COUNT, scope: { userIds: [PARTIAL] } });
+  for await (const _ of api.client.runs.watch(id));
+  expect((await api.client.predict(COUNT, PARTIAL)).answer).toMatchObject({ source: 'batch', generation: null });
+  expect(await deployment.runEveryone(api)).toBe('2');
+  await api.client.rollback(COUNT);
+  await expectAllTrue(pool, [api]);
+});
+
+it('a restart begins another history: tokens of before are refused, stored live answers count for nothing', async () => {
+  const { pool } = deployment;
+  const before = await history();
+  expect(await history()).toBe(before);
+  const token = await change(pool, api, LIVE, 1);
+  expect(await readFresh(api, LIVE)).toBe(2);
+  await postgres.end('SIGQUIT');
+  await postgres.start();
+  await until('reads are certified again', () => readFresh(api, LIVE).catch(() => null));
+  expect(await history()).not.toBe(before);
+  await expectTokenRefused(api, LIVE, token);
+  const sources = await expectAllTrue(pool, [api]);
+  // Rows of a generation are true in any past that has it.
+  expect(sources.batch).toBeGreaterThan(USERS - 10);
+  await change(pool, api, PARTIAL, 1);
+  expect(await deployment.runEveryone(api)).toBe('3');
+  await expectAllTrue(pool, [api]);
+  expect(deployment.wire.violations).toEqual([]);
+});
+
+it('doctor says what a restart costs, and finds nothing that keeps the service from its work', async () => {
+  const { code, out, err } = await runCli(['doctor'], { cwd: deployment.folder, env: deployment.environment });
+  console.log(code, out, err);
+});

@@ -1,0 +1,84 @@
+/** The primary is lost, and a standby at an address of its own promoted: connections have to find the other server. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { type PostgresPair, silence } from '../../../e2e/postgres-pair.fixture.ts';
+import type { Stage } from '../rig/session.ts';
+import type { RigPostgres } from '../rig/stores.ts';
+import type { FaultHead } from '../rig/tell-fault.ts';
+import { type NamedFault, NotMet } from './fault.ts';
+
+const LOST_MS = 4_000;
+/** How long the old primary is silent once the new one takes writes. */
+const SILENT_MS = 5_000;
+const WITHOUT_LOSS = 'connections go to the other server; nothing that was acknowledged is lost';
+
+export const promotedStandby: readonly NamedFault[] = [
+  {
+    name: 'standby-promoted',
+    needs: 'standby',
+    what: 'the primary is killed, and the standby promoted that its commits waited for',
+    expected: WITHOUT_LOSS,
+    run: (stage) => failOver(stage, { changesHistory: true }, (pair) => pair.synchronise(), kill),
+  },
+  {
+    name: 'standby-promoted-beside-silence',
+    needs: 'standby',
+    what: "the same, but the primary's machine falls silent: no connection is refused or ended",
+    expected: WITHOUT_LOSS,
+    run: (stage) => failOver(stage, { changesHistory: true }, (pair) => pair.synchronise(), fallSilent),
+  },
+  {
+    name: 'standby-promoted-losing-commits',
+    needs: 'standby',
+    what: `the primary is killed, and a standby promoted that had heard of nothing for ${LOST_MS / 1_000} s`,
+    expected: 'versions of the lost history prove nothing; tokens of it are refused with 409',
+    run: (stage) => failOver(stage, { losesHistory: true }, lag, kill),
+  },
+];
+
+type Loss = (lost: RigPostgres) => Promise<{ end(): Promise<void> }>;
+
+async function lag(pair: PostgresPair<RigPostgres>): Promise<void> {
+  await pair.stopFollowing();
+  await pause(LOST_MS);
+}
+
+const kill: Loss = async (lost) => {
+  await lost.end('SIGQUIT');
+  return { end: async () => {} };
+};
+
+const fallSilent: Loss = async (lost) => {
+  const silent = await silence(lost);
+  return {
+    async end() {
+      await pause(SILENT_MS);
+      await silent.end();
+    },
+  };
+};
+
+async function failOver(
+  { rig, fault }: Stage,
+  head: Omit<FaultHead, 'name' | 'seed'>,
+  prepare: (pair: PostgresPair<RigPostgres>) => Promise<void>,
+  lose: Loss,
+): Promise<void> {
+  const { pair } = rig;
+  if (!pair) throw new NotMet('this session has no standby: use --standby');
+  await prepare(pair);
+  const lost = pair.primary();
+  let loss: Awaited<ReturnType<Loss>> | undefined;
+  await fault(
+    { name: 'failover to the other server', ...head },
+    {
+      async inject() {
+        loss = await lose(lost);
+        await pair.promote();
+      },
+      // The application's own sessions may wait for the silent one for as long as their statements may take.
+      lift: async () => {},
+    },
+  );
+  await loss?.end();
+  await pair.followAgain();
+}
