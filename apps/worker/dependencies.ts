@@ -17,7 +17,7 @@ import { createGenerationStore } from '@tandem/offline-store/generations/generat
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/models/registry';
-import { expire } from '@tandem/offline-store/retention';
+import { createExpiries } from '@tandem/offline-store/retention';
 import { openRegister, readinessOf } from '@tandem/offline-store/rollouts/processes';
 import { createRolloutChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
@@ -113,6 +113,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
     retaining: { ...offline, ...online },
+    expiring: createExpiries(pools.pool),
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
     async close() {
@@ -179,7 +180,6 @@ function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, 
     marks: createHistoryMarks(pool),
     erasures: createErasureStore(pool),
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
-    expire: () => expire(pool),
   };
 }
 
