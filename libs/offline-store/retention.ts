@@ -94,7 +94,11 @@ async function keepEventDays(pool: pg.Pool): Promise<ExpiredRows> {
     await makeEventDays(db);
     return { rows: 0, isDone: true, next: null };
   });
-  return claim(pool, 'events', async () => ({ ...(await dropExpiredDay(pool, HORIZON)), next: null }));
+  return claim(pool, 'events', async (db) => {
+    // By the simple protocol: the extended one keeps a snapshot, which detaching would wait for.
+    await db.query('select');
+    return { ...(await dropExpiredDay(pool, HORIZON)), next: null };
+  });
 }
 
 /**

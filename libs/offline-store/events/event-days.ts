@@ -4,7 +4,7 @@
  */
 import type { ExpiredRows } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
-import { type Db, execute, query } from '../sql/database.ts';
+import { type Db, execute, query, sqlState } from '../sql/database.ts';
 
 /** When the day of a partition ended, in SQL over its name. */
 const DAY_ENDED = `(to_date(substr(c.relname, 8), 'YYYYMMDD') + 1)::timestamp at time zone 'UTC'`;
@@ -42,18 +42,24 @@ export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<Ex
     const [newest] = await query<{ isKept: boolean }>(pool, {
       text: `select accepted_at >= ${horizon} as "isKept" from ${day.partition} order by seq desc limit 1`,
     });
-    if (newest?.isKept) continue;
-    await drop(pool, day);
-    return { rows: day.rows, isDone: false };
+    if (!newest?.isKept) return drop(pool, day);
   }
   return { rows: 0, isDone: true };
 }
 
-/** Detaching waits for the transactions that may use the day, without holding up others; it is finished where it was cut short. */
-async function drop(pool: pg.Pool, { partition, state }: DayPartition): Promise<void> {
+/**
+ * Detaching waits for transactions that may use the day, without holding up others. Where it was cut short, or where they
+ * last too long, the next round finishes it.
+ */
+async function drop(pool: pg.Pool, { partition, state, rows }: DayPartition): Promise<ExpiredRows> {
   const detach = `alter table tandem.events detach partition ${partition}`;
-  if (state !== 'detached') {
-    await execute(pool, { text: `${detach} ${state === 'detaching' ? 'finalize' : 'concurrently'}` });
+  try {
+    if (state === 'attached') await execute(pool, { text: `${detach} concurrently` });
+    if (state === 'detaching') await execute(pool, { text: `${detach} finalize` });
+    await execute(pool, { text: `drop table ${partition}` });
+    return { rows, isDone: false };
+  } catch (error) {
+    if (sqlState(error) === '55P03') return { rows: 0, isDone: true };
+    throw error;
   }
-  await execute(pool, { text: `drop table ${partition}` });
 }
