@@ -17,7 +17,7 @@ import { createGenerationStore } from '@tandem/offline-store/generations/generat
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/models/registry';
-import { expire } from '@tandem/offline-store/retention';
+import { createExpiries } from '@tandem/offline-store/retention';
 import { openRegister, readinessOf } from '@tandem/offline-store/rollouts/processes';
 import { createRolloutChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
@@ -28,11 +28,11 @@ import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { provePaths } from '@tandem/offline-store/sql/paths';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
@@ -111,6 +111,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
     retaining: { ...offline, ...online },
+    expiring: createExpiries(pools.pool),
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
     async close() {
@@ -161,7 +162,6 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
     marks: createHistoryMarks(pool),
     erasures: createErasureStore(pool),
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
-    expire: () => expire(pool),
   };
 }
 

@@ -156,6 +156,7 @@ describe('reconciliation', () => {
     const housekeeping = startHousekeeping({
       reconciling: { ...worker.reconciling, hints },
       retaining: { ...worker.retaining, sweeper },
+      expiring: [{ name: 'events', expireSome: hangs }],
       scheduling: { ...worker.scheduling, hints },
       rolling: worker.rolling,
       log: silentLog,
@@ -174,14 +175,15 @@ describe('reconciliation', () => {
     const told: EndedRound[] = [];
     const housekeeping = startHousekeeping({
       reconciling: { ...worker.reconciling, hints },
-      retaining: { ...worker.retaining, expire: () => Promise.reject(new Error('no room')) },
+      retaining: worker.retaining,
+      expiring: [{ name: 'outcomes', expireSome: () => Promise.reject(new Error('no room')) }, ...worker.expiring],
       scheduling: { ...worker.scheduling, schedules: { schedules: () => Promise.reject(new Error('away')) }, hints },
       rolling: worker.rolling,
       observeBacklog: worker.observeBacklog,
       log: createLog({ level: 'debug', name: 'worker', destination }),
       onRound: (round) => void told.push(round),
     });
-    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(5);
+    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(6);
     await housekeeping.stop();
     const lineOf = (round: string) => lines.find((line) => line.event === 'round.ended' && line.round === round);
     expect(hinted).toContain(`plan ${runId}`);
@@ -190,7 +192,8 @@ describe('reconciliation', () => {
       outcome: 'nothing_to_do',
       durationMs: expect.any(Number),
     });
-    expect(lineOf('retention')).toMatchObject({ level: 'warn', outcome: 'failed', errors: ['expiry: no room'] });
+    expect(lineOf('retention')).toMatchObject({ level: 'debug', outcome: 'nothing_to_do' });
+    expect(lineOf('expiry')).toMatchObject({ level: 'warn', outcome: 'failed', errors: ['outcomes: no room'] });
     expect(lineOf('schedule')).toMatchObject({ level: 'warn', outcome: 'failed', errors: ['away'] });
     expect(lineOf('backlog')).toMatchObject({ level: 'debug', outcome: 'nothing_to_do' });
     expect(await worker.metrics.exposition()).toContain(

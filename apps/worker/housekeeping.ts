@@ -1,7 +1,7 @@
 /**
  * The loops that every worker runs beside its jobs: one makes due runs, one begins and judges rollouts, one brings back in
- * line what is derived, a slower one drops what is not kept, and one looks at what waits. None waits for another: a look at all of Redis must not hold
- * up the next hint. Each round is one wide event, with what it did, and what failed in it.
+ * line what is derived, slower ones drop generations that are not kept and rows that are past their time, and one looks at
+ * what waits. None waits for another: a look at all of Redis must not hold up the next hint. Each round is one wide event, with what it did, and what failed in it.
  */
 import {
   type Analysed,
@@ -9,6 +9,7 @@ import {
   analyseRollouts,
 } from '@tandem/prediction/rollouts/analyse-rollouts';
 import { type PrepareRolloutsDependencies, prepareRollouts } from '@tandem/prediction/rollouts/prepare-rollouts';
+import { type Expiry, expire } from '@tandem/prediction/runs/expire';
 import { createReconcile, type ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
 import { type RetainDependencies, retain } from '@tandem/prediction/runs/retain';
 import { type ScheduleRunsDependencies, scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
@@ -19,6 +20,7 @@ import { type Repeating, repeat } from '@tandem/timing/repeat';
 export interface HousekeepingDependencies {
   readonly reconciling: ReconcileDependencies;
   readonly retaining: RetainDependencies;
+  readonly expiring: readonly Expiry[];
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
   /** Looks at what waits; without it nobody does. */
@@ -30,10 +32,11 @@ export interface HousekeepingDependencies {
   readonly scheduleEveryMs?: number;
   readonly rollEveryMs?: number;
   readonly retainEveryMs?: number;
+  readonly expireEveryMs?: number;
   readonly observeEveryMs?: number;
 }
 
-export const ROUNDS = ['reconcile', 'retention', 'schedule', 'rollouts', 'backlog'] as const;
+export const ROUNDS = ['reconcile', 'retention', 'expiry', 'schedule', 'rollouts', 'backlog'] as const;
 export type RoundName = (typeof ROUNDS)[number];
 
 interface RoundReport {
@@ -48,10 +51,11 @@ export interface EndedRound extends RoundReport {
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
-  const { reconciling, retaining, scheduling, rolling, observeBacklog, log } = dependencies;
+  const { reconciling, retaining, expiring, scheduling, rolling, observeBacklog, log } = dependencies;
   const { reconcileEveryMs = 3_000, scheduleEveryMs = 5_000 } = dependencies;
-  const { rollEveryMs = 1_000, retainEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;
+  const { rollEveryMs = 1_000, retainEveryMs = 60_000, expireEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;
   const reconcile = createReconcile(reconciling);
+  const stopping = new AbortController();
   const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
     repeat(everyMs, () => runRound(round, work, dependencies));
   const loops = [
@@ -63,11 +67,20 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
       const { errors, ...done } = await retain(retaining);
       return { done, errors };
     }),
+    each('expiry', expireEveryMs, async () => {
+      const { errors, ...done } = await expire(expiring, { stopping: stopping.signal });
+      return { done, errors };
+    }),
     each('schedule', scheduleEveryMs, () => makeDueRuns(scheduling, log)),
     each('rollouts', rollEveryMs, () => moveRollouts(rolling, log)),
   ];
   if (observeBacklog) loops.push(each('backlog', observeEveryMs, () => observeBacklog().then(() => NOTHING_DONE)));
-  return { stop: async () => void (await Promise.all(loops.map((loop) => loop.stop()))) };
+  return {
+    async stop() {
+      stopping.abort();
+      await Promise.all(loops.map((loop) => loop.stop()));
+    },
+  };
 }
 
 const NOTHING_DONE: RoundReport = Object.freeze({ done: {}, errors: [] });

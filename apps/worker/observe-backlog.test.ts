@@ -18,6 +18,7 @@ const empty: Backlog = {
   preparing: [],
   overdue: [],
   missingWatches: [],
+  overdueRows: [],
 };
 
 function observer(first: Partial<Backlog>, queue = { counts }) {

@@ -22,7 +22,7 @@ export function createObserveBacklog({ findBacklog, queue, metrics }: ObserveBac
 }
 
 function setBacklog(backlog: Backlog, metrics: Metrics): void {
-  const { outbox, runs, generations, preparing, overdue, missingWatches } = backlog;
+  const { outbox, runs, generations, preparing, overdue, missingWatches, overdueRows } = backlog;
   metrics.outboxEntries.set(outbox.entries);
   metrics.outboxAge.set(outbox.oldestSeconds);
   // A predictor that has none any more must not keep what it had.
@@ -42,6 +42,7 @@ function setBacklog(backlog: Backlog, metrics: Metrics): void {
   for (const { predictor, ageSeconds } of generations) generationAge.set({ predictor }, ageSeconds);
   for (const one of preparing) rolloutPreparing.set({ predictor: one.predictor }, one.seconds);
   for (const { predictor, state, seconds } of overdue) rolloutOverdue.set({ predictor, state }, seconds);
+  for (const { table, seconds } of overdueRows) metrics.rowsOverdue.set({ table }, seconds);
   for (const { predictor, tables } of missingWatches) watchesMissing.set({ predictor }, tables);
 }
 

@@ -3,6 +3,7 @@
  * it runs in nor how its parts were made.
  */
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
+import type { Expiry } from '@tandem/prediction/runs/expire';
 import type { GenerationLoader } from '@tandem/prediction/runs/online-generations';
 import type { ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
 import type { RetainDependencies } from '@tandem/prediction/runs/retain';
@@ -30,6 +31,7 @@ export interface WorkerDependencies {
   readonly chunks: RunChunkDependencies;
   readonly reconciling: ReconcileDependencies;
   readonly retaining: RetainDependencies;
+  readonly expiring: readonly Expiry[];
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: HousekeepingDependencies['rolling'];
   /** Looks at what waits, for metrics. */

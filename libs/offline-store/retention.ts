@@ -1,106 +1,251 @@
-/** Removes what is past its time, a bounded number of rows a call: the caller comes again. */
+/**
+ * What expires, table by table. A batch finds its rows by an index, in the order of their age, from where the last batch
+ * ended: its cost depends neither on the rows that are kept nor on those that are gone and not vacuumed yet.
+ */
+import type { ExpiredRows, Expiry } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
+import { dropExpiredDay, makeEventDays, OLDEST_DAY_ENDED } from './events/event-days.ts';
 import { expireKeptExplanations } from './explanations/kept-explanations.ts';
 import { expireShadowMovers } from './rollouts/shadow.ts';
-import { execute, query, transaction } from './sql/database.ts';
+import { type Db, limitStatements, query, transaction } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
 import { anyOf, changeRows, statements } from './sql/statements.ts';
 
+/** Of a batch, at most. */
 const ROWS = 10_000;
-/** Finished runs, and rollouts that are over, kept of each predictor. */
-const RUNS = 200;
-const ROLLOUTS = 200;
+const BATCH_MS = 10_000;
+/** Of a batch: with a run go its chunks, of which there may be thousands. */
+const RUNS = 20;
+/** Of a batch, which holds the lock of assignments. */
+const ROLLOUTS = 10;
+/** Finished runs, and as many rollouts that are over, kept of each predictor. */
+const KEPT = 200;
 /** Longer than an outcome may have been under way (outcomes.ts): a duplicate is known as one for as long as it is taken. */
-const OUTCOMES = `interval '180 days'`;
+const OUTCOMES = `(select clock_timestamp() - interval '180 days')`;
 /** An event may be up to five minutes ahead of its acceptance: its id is remembered somewhat longer than it may be sent. */
-const HORIZON = `clock_timestamp() - (select event_horizon from tandem.settings) - interval '1 hour'`;
+const HORIZON = `(select clock_timestamp() - event_horizon - interval '1 hour' from tandem.settings)`;
 
-/** How many rows went. */
-export async function expire(pool: pg.Pool): Promise<number> {
-  let gone = 0;
-  for (const table of ['event_ids', 'events']) {
-    const { rowCount } = await execute(pool, {
-      text: `delete from tandem.${table} where ctid = any (array(
-        select ctid from tandem.${table} where accepted_at < ${HORIZON} limit ${ROWS}))`,
-    });
-    gone += rowCount ?? 0;
-  }
-  gone += await expireShadowMovers(pool);
-  gone += await expireKeptExplanations(pool, ROWS);
-  gone += await expireRollouts(pool);
-  return gone + (await expireOutcomes(pool)) + (await expireOverlay(pool)) + (await expireRuns(pool));
+/** Tables whose rows expire with the time since their acceptance. */
+const BY_AGE = [
+  { table: 'events_before', horizon: HORIZON },
+  { table: 'event_ids', horizon: HORIZON },
+  { table: 'outcomes', horizon: OUTCOMES },
+];
+
+/** Where the next batch of a step begins; null: at the oldest rows. */
+type Position = readonly string[] | null;
+
+interface Batch extends ExpiredRows {
+  readonly next: Position;
 }
 
-/** Of outcomes by their acceptance; of exposures with their rollout, since one that is under way needs them all. */
-async function expireOutcomes(pool: pg.Pool): Promise<number> {
-  const outcomes = await execute(pool, {
-    text: `delete from tandem.outcomes where ctid = any (array(
-      select ctid from tandem.outcomes where accepted_at < clock_timestamp() - ${OUTCOMES} limit ${ROWS}))`,
+/** Each is independent of the others. */
+export function createExpiries(pool: pg.Pool): readonly Expiry[] {
+  const step = (name: string, batch: (db: pg.PoolClient, from: Position) => Promise<Batch>): Expiry => ({
+    name,
+    expireSome: () => claim(pool, name, batch),
   });
-  const exposures = await execute(pool, {
-    text: `delete from tandem.exposures where ctid = any (array(
-      select e.ctid from tandem.rollouts r
-      cross join lateral (select ctid from tandem.exposures where rollout_id = r.id limit ${ROWS}) e
-      where r.ended_at < clock_timestamp() - ${OUTCOMES} limit ${ROWS}))`,
+  const counted = (name: string, perBatch: number, batch: (db: pg.PoolClient) => Promise<number>) =>
+    step(name, async (db) => {
+      const rows = await batch(db);
+      return { rows, isDone: rows < perBatch, next: null };
+    });
+  return [
+    { name: 'events', expireSome: () => keepEventDays(pool) },
+    ...BY_AGE.map(({ table, horizon }) => step(table, (db, from) => expireByAge(db, table, horizon, from))),
+    step('exposures', expireExposures),
+    step('overlay', expireOverlay),
+    counted('kept_explanations', ROWS, (db) => expireKeptExplanations(db, ROWS)),
+    counted('shadow_movers', Number.POSITIVE_INFINITY, expireShadowMovers),
+    counted('rollouts', ROLLOUTS, expireRollouts),
+    counted('runs', RUNS, expireRuns),
+  ];
+}
+
+/** One batch in one transaction, which holds the step's row: other workers take other steps. */
+async function claim(
+  pool: pg.Pool,
+  step: string,
+  batch: (db: pg.PoolClient, from: Position) => Promise<Batch>,
+): Promise<ExpiredRows> {
+  return transaction(pool, async (db) => {
+    await limitStatements(db, BATCH_MS);
+    await query(db, {
+      text: 'insert into tandem.expiry_steps (step) values ($1) on conflict do nothing',
+      values: [step],
+    });
+    const [claimed] = await query<{ position: Position }>(db, {
+      text: 'select position from tandem.expiry_steps where step = $1 for update skip locked',
+      values: [step],
+    });
+    if (!claimed) return { rows: 0, isDone: true };
+    const { next, ...expired } = await batch(db, claimed.position);
+    await query(db, {
+      text: 'update tandem.expiry_steps set position = $2 where step = $1 and position is distinct from $2',
+      values: [step, next && JSON.stringify(next)],
+    });
+    return expired;
   });
-  return (outcomes.rowCount ?? 0) + (exposures.rowCount ?? 0);
+}
+
+/** Days are made before others are dropped, so that an event always has one. */
+async function keepEventDays(pool: pg.Pool): Promise<ExpiredRows> {
+  await claim(pool, 'event_days', async (db) => {
+    await makeEventDays(db);
+    return { rows: 0, isDone: true, next: null };
+  });
+  return claim(pool, 'events', async (db) => {
+    // By the simple protocol: the extended one keeps a snapshot, which detaching would wait for.
+    await db.query('select');
+    return { ...(await dropExpiredDay(pool, HORIZON)), next: null };
+  });
+}
+
+/**
+ * A row that was changed meanwhile stays for the next batch, which then begins where this one did. A position from a clock
+ * that was ahead counts for nothing.
+ */
+async function expireByAge(db: Db, table: string, horizon: string, from: Position): Promise<Batch> {
+  const [found] = await query<{ rows: number; old: number; last: string | null }>(db, {
+    text: `with old as materialized (
+        select ctid, accepted_at from tandem.${table}
+        where accepted_at < ${horizon}
+          and accepted_at >= case when $1::timestamptz < ${horizon} then $1::timestamptz else '-infinity' end
+        order by accepted_at limit ${ROWS}
+      ), gone as (
+        delete from tandem.${table} where ctid = any (array(select ctid from old)) returning 1
+      )
+      select (select count(*) from gone) as rows, count(*) as old, max(accepted_at)::text as last from old`,
+    values: [from?.[0] ?? null],
+  });
+  const { rows = 0, old = 0, last = null } = found ?? {};
+  return { rows, isDone: old < ROWS, next: last === null || rows < old ? from : [last] };
+}
+
+/** Below any other. */
+const NO_ID = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * With their rollout, since one that is under way needs them all: of one rollout after the other, in the order of their
+ * ends; of each in the order of the primary key.
+ */
+async function expireExposures(db: Db, from: Position): Promise<Batch> {
+  const [lastEnd = '-infinity', lastId = NO_ID, ...within] = from ?? [];
+  const [rollout] = await query<{ id: string; end: string }>(db, {
+    text: `select id, ended_at::text as end from tandem.rollouts
+      where ended_at < ${OUTCOMES} and (ended_at, id) > ($1::timestamptz, $2::uuid) order by ended_at, id limit 1`,
+    values: [lastEnd, lastId],
+  });
+  if (!rollout) return { rows: 0, isDone: true, next: from };
+  const [id, step = '0', userId = ''] = within;
+  const [last] = await query<{ rows: number; step: string; userId: string }>(db, {
+    text: `with old as materialized (
+        select ctid, step, user_id from tandem.exposures where rollout_id = $1 and (step, user_id) >= ($2::int, $3)
+        order by step, user_id limit ${ROWS}
+      ), gone as (
+        delete from tandem.exposures where ctid = any (array(select ctid from old)) returning 1
+      )
+      select (select count(*) from gone) as rows, step::text, user_id as "userId" from old
+      order by old.step desc, user_id desc limit 1`,
+    values: [rollout.id, ...(id === rollout.id ? [step, userId] : ['0', ''])],
+  });
+  const rows = last?.rows ?? 0;
+  const next =
+    last && rows === ROWS ? [lastEnd, lastId, rollout.id, last.step, last.userId] : [rollout.end, rollout.id];
+  return { rows, isDone: false, next };
 }
 
 /**
  * With a rollout go its checks and counts. It waits for its exposures, of which there may be millions, and whose time is
  * their own. The audit keeps what was decided.
  */
-async function expireRollouts(pool: pg.Pool): Promise<number> {
-  const old = await query<{ id: string }>(pool, {
+async function expireRollouts(db: Db): Promise<number> {
+  const old = await query<{ id: string }>(db, {
     text: `select id from (
         select id, row_number() over (partition by predictor order by number desc) as n from tandem.rollouts
         where ended_at is not null
       ) over_by_now
       where n > $1 and not exists (select from tandem.exposures e where e.rollout_id = over_by_now.id)
       limit $2`,
-    values: [ROLLOUTS, ROLLOUTS],
+    values: [KEPT, ROLLOUTS],
   });
   // A statement that takes nobody would raise the revision all the same, and every process would ask for all arms again.
   if (old.length === 0) return 0;
-  return transaction(pool, async (db) => {
-    await lockAssignments(db);
-    const ids = old.map(({ id }) => id);
-    return changeRows(db, statements.deleteFrom('tandem.rollouts').where('id', '=', anyOf(ids)));
-  });
+  await lockAssignments(db);
+  const ids = old.map(({ id }) => id);
+  return changeRows(db, statements.deleteFrom('tandem.rollouts').where('id', '=', anyOf(ids)));
 }
 
 /**
  * Entries of model versions that no arm names and no kept generation is of. Should such a version be adopted again, its
  * users are inferred anew. The primary key finds them, version by version, without a look at the others.
  */
-async function expireOverlay(pool: pg.Pool): Promise<number> {
-  const { rowCount } = await execute(pool, {
-    text: `delete from tandem.overlay where ctid = any (array(
-      select o.ctid from tandem.model_versions v
-      cross join lateral (
-        select ctid from tandem.overlay where predictor = v.predictor and model_version_id = v.id limit ${ROWS}) o
-      where not exists (select from tandem.arms a where a.predictor = v.predictor and a.model_version_id = v.id)
-        and not exists (select from tandem.generations g where g.model_version_id = v.id and g.state <> 'dropped')
-      limit ${ROWS}))`,
+async function expireOverlay(db: Db, from: Position): Promise<Batch> {
+  const [found] = await query<{ rows: number; id: string; userId: string }>(db, {
+    text: `with version as materialized (
+        select v.predictor, v.id, case when v.id = $1 then $2 else '' end as start from tandem.model_versions v
+        where not exists (select from tandem.arms a where a.predictor = v.predictor and a.model_version_id = v.id)
+          and not exists (select from tandem.generations g where g.model_version_id = v.id and g.state <> 'dropped')
+          and exists (select from tandem.overlay where predictor = v.predictor and model_version_id = v.id
+            and user_id >= case when v.id = $1 then $2 else '' end)
+        limit 1
+      ), old as materialized (
+        select o.ctid, o.user_id from version v cross join lateral (
+          select ctid, user_id from tandem.overlay
+          where predictor = v.predictor and model_version_id = v.id and user_id >= v.start order by user_id limit ${ROWS}) o
+      ), gone as (
+        delete from tandem.overlay where ctid = any (array(select ctid from old)) returning 1
+      )
+      select (select count(*) from gone) as rows, v.id, (select max(user_id) from old) as "userId" from version v`,
+    values: [from?.[0] ?? null, from?.[1] ?? null],
   });
-  return rowCount ?? 0;
+  if (!found) return { rows: 0, isDone: true, next: null };
+  return { rows: found.rows, isDone: false, next: [found.id, found.userId] };
 }
 
 /** With a run goes what is left of its generation; one that is kept keeps its run. */
-async function expireRuns(pool: pg.Pool): Promise<number> {
-  return transaction(pool, async (db) => {
-    const old = await query<{ id: string }>(db, {
-      text: `select id from (
-          select id, row_number() over (partition by predictor order by created_at desc) as n from tandem.runs
-          where state in ('done', 'done_with_errors', 'failed', 'cancelled')
-        ) finished
-        where n > $1 and not exists (select from tandem.generations g where g.run_id = finished.id and g.state <> 'dropped')
-        limit $2`,
-      values: [RUNS, RUNS],
-    });
-    if (old.length === 0) return 0;
-    const ids = old.map((row) => row.id);
-    await changeRows(db, statements.deleteFrom('tandem.generations').where('run_id', '=', anyOf(ids)));
-    return changeRows(db, statements.deleteFrom('tandem.runs').where('id', '=', anyOf(ids)));
+async function expireRuns(db: Db): Promise<number> {
+  const old = await query<{ id: string }>(db, {
+    text: `select id from (
+        select id, row_number() over (partition by predictor order by created_at desc) as n from tandem.runs
+        where state in ('done', 'done_with_errors', 'failed', 'cancelled')
+      ) finished
+      where n > $1 and not exists (select from tandem.generations g where g.run_id = finished.id and g.state <> 'dropped')
+      limit $2`,
+    values: [KEPT, RUNS],
   });
+  if (old.length === 0) return 0;
+  const ids = old.map((row) => row.id);
+  await changeRows(db, statements.deleteFrom('tandem.generations').where('run_id', '=', anyOf(ids)));
+  return changeRows(db, statements.deleteFrom('tandem.runs').where('id', '=', anyOf(ids)));
+}
+
+/** How far the oldest row of a table is past its time. */
+export interface OverdueRows {
+  readonly table: string;
+  /** 0 where all rows are within their time. */
+  readonly seconds: number;
+}
+
+/** For metrics: each table is looked at where its expiry has come to, by an index. */
+export function findOverdue(db: Db): Promise<OverdueRows[]> {
+  const reached = (step: string) => `select position from tandem.expiry_steps where step = '${step}'`;
+  const oldest = [
+    ...BY_AGE.map(({ table, horizon }) => ({
+      ...{ table, horizon },
+      at: `select accepted_at from tandem.${table}
+        where accepted_at >= coalesce((${reached(table)})::jsonb ->> 0, '-infinity')::timestamptz order by accepted_at limit 1`,
+    })),
+    {
+      ...{ table: 'exposures', horizon: OUTCOMES },
+      at: `select min(ended_at) from tandem.rollouts
+        where ended_at > coalesce((${reached('exposures')})::jsonb ->> 0, '-infinity')::timestamptz`,
+    },
+    { table: 'events', horizon: HORIZON, at: OLDEST_DAY_ENDED },
+  ];
+  const looks = oldest.map(
+    ({ table, horizon, at }) =>
+      `select '${table}' as table, greatest(0, coalesce(extract(epoch from ${horizon} - (${at})), 0))::float8 as seconds`,
+  );
+  return query<OverdueRows>(db, { text: looks.join(' union all ') });
 }

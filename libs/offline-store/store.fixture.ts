@@ -1,8 +1,10 @@
 /** For this package's integration tests: a database of one's own, and a predictor to put into it. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { KeyType } from '@tandem/freshness/user-id';
+import { expire } from '@tandem/prediction/runs/expire';
 import pg from 'pg';
 import type { PredictorToAdopt } from './adopt.ts';
+import { createExpiries } from './retention.ts';
 import { createPool } from './sql/database.ts';
 
 declare module 'vitest' {
@@ -44,10 +46,17 @@ const RESET = `do $$ declare partition regclass; begin
   end loop;
   drop table if exists visits cascade;
   truncate tandem.predictors, tandem.processes, tandem.artifacts, tandem.artifact_parts, tandem.user_contexts, tandem.events,
-    tandem.event_ids, tandem.outbox, tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures, tandem.outcomes,
+    tandem.events_before, tandem.expiry_steps, tandem.event_ids, tandem.outbox, tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures, tandem.outcomes,
     tandem.watched_sources restart identity cascade;
   update tandem.settings set key_type = null, erasures = 0;
 end $$`;
+
+/** Removes all rows that are past their time, and gives how many. Throws where a step fails. */
+export async function expireRows(pool: pg.Pool): Promise<number> {
+  const { rowsExpired, errors } = await expire(createExpiries(pool));
+  if (errors.length > 0) throw new Error(errors.join(', '));
+  return rowsExpired;
+}
 
 /** A table of `users` rows with ids 1 to n, and the predictor `visits` over it, whose events may carry its features. */
 export async function createVisits(pool: pg.Pool, users: number): Promise<void> {

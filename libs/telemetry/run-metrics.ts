@@ -190,6 +190,12 @@ function rolloutMetrics(registers: Registry[]) {
 
 function progressMetrics(registers: Registry[]) {
   return {
+    rowsOverdue: new Gauge({
+      name: 'tandem_rows_overdue_seconds',
+      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
+      labelNames: ['table'] as const,
+      registers,
+    }),
     watchesMissing: new Gauge({
       name: 'tandem_watches_missing',
       help: 'Tables of features.watch that are not watched, and watched tables that lack a trigger.',

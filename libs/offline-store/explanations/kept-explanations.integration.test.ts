@@ -1,8 +1,7 @@
 import type { ExplanationToKeep, KeptInputs, ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { expire } from '../retention.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { createTestDatabase, createVisits, expireRows, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
 import { createExplanationStore, createInputSource, expireKeptExplanations } from './kept-explanations.ts';
 
@@ -111,7 +110,7 @@ describe('kept explanations', () => {
     ]);
     // It is not shown any more, though it is still there.
     expect(await keptUsers()).toEqual(['3', '2']);
-    expect(await expire(database.pool)).toBeGreaterThanOrEqual(1);
+    expect(await expireRows(database.pool)).toBeGreaterThanOrEqual(1);
     const count = async () => (await database.pool.query('select from tandem.kept_explanations')).rowCount;
     expect(await count()).toBe(2);
     await database.pool.query(

@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { NO_COUNTS, type ServedSums } from '@tandem/prediction/rollouts/arm-counts';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createEventStore } from '../events/events.ts';
-import { expire } from '../retention.ts';
-import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { createTestDatabase, expireRows, type TestDatabase } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
 import { createArmCountStore, findStepFigures } from './arm-counts.ts';
 import { createRolloutRows, exposure } from './exposures.fixture.ts';
@@ -136,11 +135,11 @@ describe('exposures', () => {
     await database.pool.query(`update tandem.rollouts set ended_at = now() - interval '179 days' where id = $1`, [
       other,
     ]);
-    expect(await expire(database.pool)).toBe(0);
+    expect(await expireRows(database.pool)).toBe(0);
     await database.pool.query(`update tandem.rollouts set ended_at = now() - interval '181 days' where id = $1`, [
       other,
     ]);
-    expect(await expire(database.pool)).toBe(2);
+    expect(await expireRows(database.pool)).toBe(2);
     expect(await rows()).toEqual([{ user_id: '1', arm: 'stable' }]);
   });
 });

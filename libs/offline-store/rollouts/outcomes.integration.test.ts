@@ -1,8 +1,7 @@
 import type { Outcome } from '@tandem/prediction/rollouts/outcomes';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { expire } from '../retention.ts';
-import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { createTestDatabase, expireRows, type TestDatabase } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
 import { createOutcomeStore } from './outcomes.ts';
 
@@ -183,6 +182,6 @@ describe('of an erased user', () => {
 it('outcomes are forgotten after 180 days', async () => {
   await accept(outcome('old'), outcome('young'));
   await database.pool.query(`update tandem.outcomes set accepted_at = now() - interval '181 days' where id = 'old'`);
-  expect(await expire(database.pool)).toBe(1);
+  expect(await expireRows(database.pool)).toBe(1);
   expect(await rows()).toEqual([{ id: 'young' }]);
 });

@@ -3,6 +3,7 @@
  * much waits. Ages are by Postgres' clock.
  */
 import type pg from 'pg';
+import { findOverdue, type OverdueRows } from '../retention.ts';
 import { countMissingWatches, type MissingWatches } from '../sources/watched-sources.ts';
 import { type Db, query } from '../sql/database.ts';
 
@@ -13,6 +14,7 @@ export interface Backlog {
   readonly preparing: readonly PreparingRollout[];
   readonly overdue: readonly OverdueRollout[];
   readonly missingWatches: readonly MissingWatches[];
+  readonly overdueRows: readonly OverdueRows[];
 }
 
 interface OutboxBacklog {
@@ -61,7 +63,8 @@ export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   const outbox = await findOutbox(pool);
   const [runs, generations] = [await listRuns(pool), await listGenerationAges(pool)];
   const [preparing, overdue] = [await listPreparing(pool), await listOverdue(pool)];
-  return { outbox, runs, generations, preparing, overdue, missingWatches: await countMissingWatches(pool) };
+  const [missingWatches, overdueRows] = [await countMissingWatches(pool), await findOverdue(pool)];
+  return { outbox, runs, generations, preparing, overdue, missingWatches, overdueRows };
 }
 
 async function findOutbox(db: Db): Promise<OutboxBacklog> {

@@ -133,6 +133,21 @@ export interface Database {
     time: Date | null;
     data: Json<unknown | null, string | null>;
     accepted_at: Generated<Date>;
+    day: Generated<Date>;
+  };
+  'tandem.events_before': {
+    seq: number;
+    source: Generated<string>;
+    id: Generated<string>;
+    type: Generated<string>;
+    user_id: string;
+    time: Date | null;
+    data: Json<unknown | null, string | null>;
+    accepted_at: Generated<Date>;
+  };
+  'tandem.expiry_steps': {
+    step: string;
+    position: Json<unknown | null, string | null>;
   };
   'tandem.exposures': {
     rollout_id: string;

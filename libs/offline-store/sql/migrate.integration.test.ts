@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,8 +6,10 @@ import { pathToFileURL } from 'node:url';
 import { isTandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { createEventStore } from '../events/events.ts';
 import { HOSTILE_DEFAULTS, setDefaults, together } from '../hostile-defaults.fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { createErasureStore } from '../users/erasures.ts';
 import { type Db, query, transaction } from './database.ts';
 import { migrate, schemaState } from './migrate.ts';
 
@@ -128,6 +131,63 @@ test('users . and .. of an earlier release are erased, and their events refused'
     });
     await send('...');
   } finally {
+    await other.drop();
+  }
+});
+
+test('events are partitioned by day under open sessions: their statements, triggers and rights go on', async () => {
+  const other = await createTestDatabase(inject('databaseUrl'));
+  const role = `sender_${randomUUID().slice(0, 8)}`;
+  const application = await other.pool.connect();
+  const versionOf = async (user: string) =>
+    (
+      await query<{ version: number }>(other.pool, {
+        text: 'select version::int from tandem.user_contexts where user_id = $1',
+        values: [user],
+      })
+    )[0]?.version;
+  // Often enough for the plan to be kept.
+  const insertOften = async () => {
+    for (let i = 0; i < 6; i++)
+      await application.query({ name: 'tell', text: 'insert into purchases values ($1)', values: ['1'] });
+  };
+  const sendOverHttp = (id: string) =>
+    createEventStore(other.pool).accept([{ source: 'http', id, type: 'x', userId: '2', time: null, data: { a: 1 } }]);
+  try {
+    await migrate(other.url, () => {}, await releasedBefore('0051_events'));
+    await query(other.pool, { text: `update tandem.settings set key_type = 'text'` });
+    await application.query(`create role ${role}; grant usage on schema tandem to ${role};
+      grant insert (user_id, source) on tandem.events to ${role}; create table purchases (customer text);
+      create function tell() returns trigger language plpgsql as $$ begin
+        insert into tandem.events (user_id) values (new.customer); return null; end $$;
+      create trigger tell after insert on purchases for each row execute function tell(); grant insert on purchases to ${role};
+      set role ${role}`);
+    await insertOften();
+    await sendOverHttp('before');
+    await transaction(other.pool, async (open) => {
+      await open.query(`insert into tandem.events (user_id) values ('3')`);
+      const migrating = migrate(other.url);
+      await expect.poll(() => waitingFor(other.pool, 'alter table tandem.events rename')).toBe(1);
+      await insertOften();
+      await open.query('commit; begin');
+      await migrating;
+    });
+    await insertOften();
+    expect(await versionOf('1')).toBe(18);
+    expect(await sendOverHttp('before')).toMatchObject([{ status: 'duplicate' }]);
+    expect(await sendOverHttp('after')).toMatchObject([{ status: 'accepted', contextVersion: 2 }]);
+    const countOf = async (table: string) => (await other.pool.query(`select from tandem.${table}`)).rowCount;
+    expect([await countOf('events_before'), await countOf('events')]).toEqual([14, 7]);
+    await application.query(`insert into tandem.events (user_id, source) values ('1', 'sql')`);
+    await expect(application.query(`insert into tandem.events (user_id, type) values ('1', 'x')`)).rejects.toThrow(
+      'permission denied',
+    );
+    const erasures = createErasureStore(other.pool);
+    const { tombstone } = await erasures.setTombstone('2');
+    expect(await erasures.deleteRows([tombstone.number])).toMatchObject({ events: 2 });
+  } finally {
+    await application.query(`reset role; drop table if exists purchases; drop owned by ${role}; drop role ${role}`);
+    application.release();
     await other.drop();
   }
 });

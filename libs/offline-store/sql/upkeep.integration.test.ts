@@ -2,10 +2,9 @@ import { relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createEventStore, createOutbox } from '../events/events.ts';
-import { expire } from '../retention.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { createScheduleStore } from '../runs/schedules.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { createTestDatabase, createVisits, expireRows, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { findUserContext } from '../users/user-context.ts';
 import { query } from './database.ts';
 import { findSettings, lockAssignments } from './settings.ts';
@@ -60,13 +59,14 @@ test('an outbox whose hints fail keeps its entries', async () => {
   expect(await countOf('tandem.outbox')).toBe(1);
 });
 
-test('events and their ids go after the horizon; versions stay', async () => {
+test('ids of events, and events of an earlier release, go after the horizon; versions stay', async () => {
   await createEventStore(database.pool).accept([event('1', '1'), event('2', '2')]);
-  for (const table of ['events', 'event_ids']) {
-    await database.pool.query(`update tandem.${table} set accepted_at = now() - interval '31 days' where id = '1'`);
-  }
-  expect(await expire(database.pool)).toBe(2);
-  expect(await expire(database.pool)).toBe(0);
+  await database.pool.query(`
+    update tandem.event_ids set accepted_at = now() - interval '31 days' where id = '1';
+    insert into tandem.events_before (seq, user_id, accepted_at) values (-1, '1', now() - interval '31 days'), (-2, '1', now())`);
+  expect(await expireRows(database.pool)).toBe(2);
+  expect(await expireRows(database.pool)).toBe(0);
+  expect(await countOf('tandem.events_before')).toBe(1);
   expect(await countOf('tandem.event_ids')).toBe(1);
   expect(await countOf('tandem.user_contexts')).toBe(2);
 });
@@ -75,7 +75,7 @@ test('of finished runs the newest two hundred stay', async () => {
   await database.pool.query(`
     insert into tandem.runs (predictor, scope, model_version_id, overlay_floor, state, reason, history, created_at)
     select 'visits', 'users', id, 0, 'done', 'test', 'h', now() - n * interval '1 hour' from tandem.model_versions, generate_series(1, 205) n`);
-  expect(await expire(database.pool)).toBe(5);
+  expect(await expireRows(database.pool)).toBe(5);
   expect(await countOf('tandem.runs')).toBe(200);
   expect(await countOf(`tandem.runs where created_at < now() - interval '200 hours 1 minute'`)).toBe(0);
 });
@@ -92,7 +92,7 @@ test('of rollouts that are over the newest two hundred stay, and those whose exp
       select id, 0, 'stable', 'batch', gen_random_uuid(), '{}' from tandem.rollouts;
     insert into tandem.exposures (rollout_id, step, user_id, arm, source, at, context_version)
       select id, 0, '1', 'stable', 'batch', now(), 0 from tandem.rollouts where number = 3`);
-  expect(await expire(database.pool)).toBe(4);
+  expect(await expireRows(database.pool)).toBe(4);
   const numbers = (
     await query<{ number: number }>(database.pool, {
       text: 'select number from tandem.rollouts order by number limit 3',
@@ -102,7 +102,7 @@ test('of rollouts that are over the newest two hundred stay, and those whose exp
   for (const table of ['rollout_checks', 'arm_counts']) expect(await countOf(`tandem.${table}`)).toBe(202);
   const revision = async () => (await findSettings(database.pool)).revision;
   const before = await revision();
-  expect([await expire(database.pool), await revision()]).toEqual([0, before]);
+  expect([await expireRows(database.pool), await revision()]).toEqual([0, before]);
 });
 
 test('they go after whoever changes assignments, as an erasure does, and not crosswise', async () => {
@@ -114,7 +114,7 @@ test('they go after whoever changes assignments, as an erasure does, and not cro
   const other = await database.pool.connect();
   await other.query('begin');
   await lockAssignments(other);
-  const expired = expire(database.pool);
+  const expired = expireRows(database.pool);
   await expect
     .poll(() => countOf(`pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`))
     .toBe(1);
@@ -173,14 +173,14 @@ test('overlay entries go with the last arm or kept generation of their model ver
   await database.pool.query(`
     insert into tandem.overlay select 'visits', n::text, id, 0, 'h', 1, 'live', now(), '\\x00'
     from tandem.model_versions, generate_series(1, 20) n`);
-  expect(await expire(database.pool)).toBe(20);
+  expect(await expireRows(database.pool)).toBe(20);
   const [gone, kept, served] = await versionIds();
   const left = async (id = '') => countOf(`tandem.overlay where model_version_id = '${id}'`);
   expect([await left(gone), await left(kept), await left(served)]).toEqual([0, 20, 20]);
   await database.pool.query(`update tandem.generations set state = 'dropped'`);
-  expect(await expire(database.pool)).toBe(20);
+  expect(await expireRows(database.pool)).toBe(20);
   expect([await left(kept), await left(served)]).toEqual([0, 20]);
-  expect(await expire(database.pool)).toBe(0);
+  expect(await expireRows(database.pool)).toBe(0);
 });
 
 test('of a user what events left is told; of an erased or unknown one nothing', async () => {

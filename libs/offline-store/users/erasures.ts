@@ -31,7 +31,7 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
     readmit: (userId) => transaction(pool, (db) => readmit(db, userId)),
     async deleteRows(numbers) {
       return {
-        events: await clearEvents(pool, numbers),
+        events: (await clearEvents(pool, 'events', numbers)) + (await clearEvents(pool, 'events_before', numbers)),
         overlayEntries: await deleteOverlay(pool, numbers),
         runFailures: await deleteFailures(pool, numbers),
         outcomes: await clearOutcomes(pool, numbers),
@@ -117,10 +117,11 @@ async function readmit(db: Db, userId: string): Promise<Readmission> {
 /**
  * By the versions that the events produced: a clock may have been set back. Their ids stay for as long as all do, so that a
  * late duplicate is known as one; an event whose id has gone is from before all that a tombstone is swept for.
+ * @param table `events_before`: the log of before migrations/0051_events_by_day.sql
  */
-async function clearEvents(db: Db, numbers: readonly number[]): Promise<number> {
+async function clearEvents(db: Db, table: 'events' | 'events_before', numbers: readonly number[]): Promise<number> {
   return change(db, numbers, {
-    text: `update tandem.events e set data = null from tandem.erasures t
+    text: `update tandem.${table} e set data = null from tandem.erasures t
       where t.number = any($1::bigint[]) and e.user_id collate "C" = t.user_id and e.data is not null
         and not exists (select from tandem.event_ids k
           where k.source = e.source collate "C" and k.id = e.id collate "C" and k.context_version > t.deleted_version)`,

@@ -1,3 +1,5 @@
+import { reasonOf } from '@tandem/freshness/errors';
+
 /** Steps of a round that do not depend on each other: one that fails is named, and the others are done all the same. */
 interface Stepper {
   step<T>(name: string, work: () => Promise<T>, otherwise: T): Promise<T>;
@@ -13,7 +15,7 @@ export function createStepper(): Stepper {
       try {
         return await work();
       } catch (error) {
-        errors.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+        errors.push(`${name}: ${reasonOf(error)}`);
         return otherwise;
       }
     },

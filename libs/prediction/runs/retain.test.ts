@@ -14,7 +14,6 @@ function retaining(changes: Partial<RetainDependencies> = {}) {
       },
     },
     listGenerations: async () => ['g3'],
-    expire: async () => 7,
     ...changes,
   };
   return { dependencies, said };
@@ -23,22 +22,14 @@ function retaining(changes: Partial<RetainDependencies> = {}) {
 describe('retention', () => {
   it('forgets in Redis what was dropped in Postgres, then sweeps by the list of what is kept', async () => {
     const { dependencies, said } = retaining();
-    expect(await retain(dependencies)).toEqual({ generationsDropped: 2, rowsExpired: 7, errors: [] });
+    expect(await retain(dependencies)).toEqual({ generationsDropped: 2, errors: [] });
     expect(said).toEqual(['forget g1', 'forget g2', 'sweep but g3']);
   });
 
-  it('does one step though the other fails, and names it', async () => {
-    const away = (what: string) => () => Promise.reject(new Error(`${what} is away`));
-    const first = retaining({ generations: { dropRetired: away('Postgres') } });
-    expect(await retain(first.dependencies)).toEqual({
-      generationsDropped: 0,
-      rowsExpired: 7,
-      errors: ['retention: Postgres is away'],
+  it('names what failed', async () => {
+    const { dependencies } = retaining({
+      generations: { dropRetired: () => Promise.reject(new Error('Postgres is away')) },
     });
-    const second = retaining({ expire: away('Postgres') });
-    expect(await retain(second.dependencies)).toMatchObject({
-      generationsDropped: 2,
-      errors: ['expiry: Postgres is away'],
-    });
+    expect(await retain(dependencies)).toEqual({ generationsDropped: 0, errors: ['retention: Postgres is away'] });
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Drops what retention does not keep, in Postgres and then in the online store. It looks at all that the online store
- * holds, so it runs apart from reconcile.ts, whose rounds must not wait for it.
+ * Drops the generations that retention does not keep, in Postgres and then in the online store. It looks at all that the
+ * online store holds, so it runs apart from reconcile.ts, whose rounds must not wait for it.
  */
 
 import { createStepper } from './independent-steps.ts';
@@ -12,22 +12,18 @@ export interface RetainDependencies {
   readonly sweeper: GenerationSweeper;
   /** Ids of all generations that the online store may hold. */
   listGenerations(): Promise<readonly string[]>;
-  /** Removes event ids, events and runs that are past their time; gives how many rows. */
-  expire(): Promise<number>;
 }
 
 interface RetentionReport {
   readonly generationsDropped: number;
-  readonly rowsExpired: number;
-  /** A step that failed; the other was done all the same. */
+  /** What failed. */
   readonly errors: readonly string[];
 }
 
 export async function retain(dependencies: RetainDependencies): Promise<RetentionReport> {
   const { step, errors } = createStepper();
   const generationsDropped = await step('retention', () => dropRetired(dependencies), 0);
-  const rowsExpired = await step('expiry', () => dependencies.expire(), 0);
-  return { generationsDropped, rowsExpired, errors };
+  return { generationsDropped, errors };
 }
 
 /** Postgres first: what a kill leaves in Redis, the sweep finds. */

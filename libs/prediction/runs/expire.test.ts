@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { type ExpiredRows, type Expiry, expire } from './expire.ts';
+
+/** Has so many batches of ten rows to remove. */
+function table(name: string, batches: number, taken: string[] = []): Expiry {
+  let left = batches;
+  return {
+    name,
+    async expireSome(): Promise<ExpiredRows> {
+      taken.push(name);
+      left--;
+      return { rows: 10, isDone: left <= 0 };
+    },
+  };
+}
+
+describe('expiry', () => {
+  it('takes batch after batch until nothing is left, of each table in its turn', async () => {
+    const taken: string[] = [];
+    const expiries = [table('a', 3, taken), table('b', 1, taken), table('c', 2, taken)];
+    expect(await expire(expiries)).toEqual({ rowsExpired: 60, errors: [] });
+    expect(taken.slice(0, 3).sort()).toEqual(['a', 'b', 'c']);
+    expect(taken.slice().sort().join('')).toBe('aaabcc');
+  });
+
+  it('names a table that fails, and does the others all the same', async () => {
+    const failing: Expiry = { name: 'b', expireSome: () => Promise.reject(new Error('no room')) };
+    expect(await expire([table('a', 2), failing, table('c', 2)])).toEqual({ rowsExpired: 40, errors: ['b: no room'] });
+  });
+
+  it('goes on with the others while one is slow', async () => {
+    const { promise, resolve } = Promise.withResolvers<ExpiredRows>();
+    const taken: string[] = [];
+    const last: Expiry = {
+      name: 'last',
+      async expireSome() {
+        resolve({ rows: 1, isDone: true });
+        return { rows: 1, isDone: true };
+      },
+    };
+    const slow: Expiry = { name: 'slow', expireSome: () => promise };
+    expect(await expire([slow, table('a', 3, taken), table('b', 3, taken), last])).toEqual({
+      rowsExpired: 62,
+      errors: [],
+    });
+  });
+
+  it('says what it has not finished when its time is over', async () => {
+    const { rowsExpired, errors } = await expire([table('a', 1), table('endless', Number.POSITIVE_INFINITY)], {
+      roundMs: 5,
+    });
+    expect(rowsExpired).toBeGreaterThan(10);
+    expect(errors).toEqual(['endless: not caught up after 0.005 s']);
+  });
+
+  it('stops after the batches under way when it is told to, and reports no failure', async () => {
+    const stopping = new AbortController();
+    const stop: Expiry = {
+      name: 'stop',
+      async expireSome() {
+        stopping.abort();
+        return { rows: 1, isDone: false };
+      },
+    };
+    const { rowsExpired, errors } = await expire([stop, table('a', Number.POSITIVE_INFINITY)], {
+      stopping: stopping.signal,
+    });
+    expect(rowsExpired).toBeLessThan(100);
+    expect(errors).toEqual([]);
+  });
+});

@@ -1,0 +1,61 @@
+/** Removes rows that are past their time: table by table, in bounded batches, until nothing is left to remove. */
+import { setTimeout } from 'node:timers/promises';
+import { createStepper } from './independent-steps.ts';
+
+/** One kind of rows that expire. */
+export interface Expiry {
+  /** As reports name it: its table. */
+  readonly name: string;
+  /** Removes a bounded number of rows, in bounded time. Finds nothing to do where another worker is at it. */
+  expireSome(): Promise<ExpiredRows>;
+}
+
+export interface ExpiredRows {
+  readonly rows: number;
+  /** Whether nothing is left for now. */
+  readonly isDone: boolean;
+}
+
+interface ExpireOptions {
+  /** Ends the round after the batches under way. */
+  readonly stopping?: AbortSignal;
+  /** Milliseconds of a round: what is left then is reported, and goes with the next. */
+  readonly roundMs?: number;
+}
+
+interface ExpiryReport {
+  readonly rowsExpired: number;
+  /** What failed or was not finished, by its name; the others were done all the same. */
+  readonly errors: readonly string[];
+}
+
+/** Batches at a time: a slow table does not hold up the others. */
+const LANES = 2;
+const ROUND_MS = 300_000;
+/** After each batch, of the time that it took: events and reads come first. */
+const PAUSE_RATIO = 0.5;
+
+export async function expire(
+  expiries: readonly Expiry[],
+  { stopping = new AbortController().signal, roundMs = ROUND_MS }: ExpireOptions = {},
+): Promise<ExpiryReport> {
+  const { step, errors } = createStepper();
+  const deadline = performance.now() + roundMs;
+  const waiting = [...expiries];
+  let rowsExpired = 0;
+  const isOver = () => stopping.aborted || performance.now() >= deadline;
+  async function runLane(): Promise<void> {
+    for (let one = waiting.shift(); one; one = waiting.shift()) {
+      const began = performance.now();
+      const { rows, isDone } = await step(one.name, one.expireSome, { rows: 0, isDone: true });
+      rowsExpired += rows;
+      if (!isDone) waiting.push(one);
+      if (isOver()) return;
+      const pauseMs = isDone ? 0 : (performance.now() - began) * PAUSE_RATIO;
+      await setTimeout(pauseMs, undefined, { signal: stopping }).catch(() => undefined);
+    }
+  }
+  await Promise.all(Array.from({ length: LANES }, runLane));
+  const late = stopping.aborted ? [] : waiting.map(({ name }) => `${name}: not caught up after ${roundMs / 1000} s`);
+  return { rowsExpired, errors: [...errors, ...late] };
+}
