@@ -132,12 +132,12 @@ describe('a canary', () => {
     await prepare();
     await serve(id, 0, { stable: 19_000, candidate: 1_000 });
     const { checks } = worker.rolling;
-    const record = async (rolloutId: string) => {
-      const found = await checks.record(rolloutId);
-      await rollouts.abort(rolloutId, { actor: 'ops', reason: 'a test' });
+    const served: typeof checks.served = async (rollout) => {
+      const found = await checks.served(rollout);
+      await rollouts.abort(rollout.id, { actor: 'ops', reason: 'a test' });
       return found;
     };
-    const { analysed, failed } = await analyseRollouts({ ...worker.rolling, checks: { ...checks, record } });
+    const { analysed, failed } = await analyseRollouts({ ...worker.rolling, checks: { ...checks, served } });
     expect(analysed.map(({ check }) => [check.verdict, check.applied])).toEqual([['promote', false]]);
     expect(failed).toEqual([]);
     expect(await listChecks(pool, id, 9)).toMatchObject([{ verdict: 'promote', applied: false }]);

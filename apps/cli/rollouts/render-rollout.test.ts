@@ -48,7 +48,7 @@ const REPORT: RolloutReport = {
       conclusion: { kind: 'undecided', text: 'order: not decided between candidate and stable; about 1 more day' },
     },
   ],
-  ...{ multipleExposures: 3, newUsers: [] },
+  ...{ outcomesAsOf: '2026-11-24T02:29:30.000Z', outcomesError: null, multipleExposures: 3, newUsers: [] },
 };
 
 describe('a rollout', () => {

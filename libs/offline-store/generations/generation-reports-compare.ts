@@ -1,7 +1,8 @@
 /**
- * Compares what a run made with what is served, before it is published. A comparison that takes more than its time, or
- * fails, holds the generation back where the predictor has thresholds, unless `publish.onTimeout` says `publish`; without
- * thresholds the report says why there is none. A failed connection ends the attempt: the publication is tried again.
+ * Compares what a run made with what is served, before it is published. A comparison that takes more than its time is made
+ * again of a sample of the users. Where that takes too long as well, or a comparison fails, the generation is held back if
+ * the predictor has thresholds, unless `publish.onTimeout` says `publish`; without thresholds the report says why there is
+ * none. A failed connection ends the attempt: the publication is tried again.
  */
 import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
 import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
@@ -25,6 +26,13 @@ export interface ComparedGeneration extends GenerationReport {
  */
 const USERS_UNASKED = 100_000;
 
+/** Users of a sample, where there are ten times as many: shares are then known to 0.3 points. */
+const SAMPLE_USERS = 100_000;
+/** Of fewer users one of so many is in the sample. */
+const SAMPLE_ONE_IN = 10;
+/** The time of a sample, as a share of the comparison's. */
+const SAMPLE_SHARE = 0.5;
+
 /** Of its time, what a comparison by segments may take before it is made without them. */
 const SHARE_WITH_SEGMENTS = 0.6;
 
@@ -36,11 +44,52 @@ export async function compareWithServed(pools: Pools, run: Run, lost: AbortSigna
   if (task === null) return notCompared(null, ['no generation is in force'], 0);
   try {
     const { comparison, notes } = await compareInTime(pools, task, run.generationId, lost);
-    return judged(task, comparison, notes, Math.round(performance.now() - started));
+    const all = 'a predictor with decision, segments or publish compares all';
+    const unasked = task.oneIn > 1 ? [`one of ${task.oneIn} users was compared: ${all}`] : [];
+    return judged(task, comparison, [...notes, ...unasked], Math.round(performance.now() - started));
   } catch (error) {
     lost.throwIfAborted();
     if (isConnectionFailure(error)) throw error;
-    return unfinished(task, whyNot(error, task.policy), Math.round(performance.now() - started));
+    const tookMs = () => Math.round(performance.now() - started);
+    const why = whyNot(error, task.policy);
+    const oneIn = isTooLate(error) ? sampleOf(task) : null;
+    if (oneIn === null) return unfinished(task, [why], tookMs(), isTooLate(error));
+    return compareSample(pools, { ...task, oneIn, segments: [] }, run.generationId, lost, why, tookMs);
+  }
+}
+
+/** Of how many users one is compared; null: too few would be, for what `minUsers` asks. */
+function sampleOf({ against: { users }, oneIn, policy: { minUsers } }: Task): number | null {
+  const sample = Math.max(SAMPLE_ONE_IN, Math.floor(users / Math.max(SAMPLE_USERS, 2 * minUsers)));
+  return oneIn > 1 || users < 2 * minUsers * sample ? null : sample;
+}
+
+async function compareSample(
+  pools: Pools,
+  task: Task,
+  generationId: string,
+  lost: AbortSignal,
+  why: string,
+  tookMs: () => number,
+): Promise<ComparedGeneration> {
+  const { oneIn, policy } = task;
+  const reportTimeoutMs = Math.ceil(policy.reportTimeoutMs * SAMPLE_SHARE);
+  try {
+    const { comparison, notes } = await compareInTime(
+      pools,
+      { ...task, policy: { ...policy, reportTimeoutMs } },
+      generationId,
+      lost,
+    );
+    const compared = judged(task, comparison, [why, `one of ${oneIn} users was compared instead`, ...notes], tookMs());
+    // Too few in both to judge by, though there are enough users: that is no reason to publish.
+    const isUnjudged = (compared.figures?.users.both ?? 0) < policy.minUsers && compared.verdict === 'passed';
+    return isUnjudged ? unfinished(task, compared.notes, tookMs(), true) : { ...compared, outOfTime: 'sampled' };
+  } catch (error) {
+    lost.throwIfAborted();
+    if (isConnectionFailure(error)) throw error;
+    const neither = isTooLate(error) ? `took longer than ${reportTimeoutMs} ms` : `failed: ${messageOf(error)}`;
+    return unfinished(task, [why, `a comparison of one of ${oneIn} users ${neither}`], tookMs(), isTooLate(error));
   }
 }
 
@@ -109,9 +158,6 @@ async function compareInTime(
   const segments = task.segments.filter((column) => columns.has(column));
   const missing = task.segments.filter((column) => !columns.has(column));
   const notes = missing.map((column) => `segments: model version ${version.number} has no feature ${column}`);
-  if (task.oneIn > 1) {
-    notes.push(`one of ${task.oneIn} users was compared: a predictor with decision, segments or publish compares all`);
-  }
   const compare = async (by: readonly string[], timeoutMs: number): Promise<Comparison> => {
     const { decision } = task;
     const comparison = createComparison({
@@ -144,6 +190,7 @@ async function compareInTime(
 function judged(task: Task, comparison: Comparison, notes: readonly string[], tookMs: number): ComparedGeneration {
   const figures = comparison.figures();
   const { crossings, notes: unjudged } = judgeReport(figures, task.policy, task.decision);
+  const { oneIn } = task;
   return {
     verdict: crossings.length > 0 ? 'blocked' : 'passed',
     against: { id: task.against.id, number: task.against.number },
@@ -152,6 +199,7 @@ function judged(task: Task, comparison: Comparison, notes: readonly string[], to
     notes: [...notes, ...comparison.notes, ...unjudged],
     movers: comparison.movers(),
     tookMs,
+    ...(oneIn > 1 ? { sample: { oneIn, users: figures.users.before + figures.users.added } } : {}),
   };
 }
 
@@ -161,12 +209,14 @@ function notCompared(task: Task | null, notes: readonly string[], tookMs: number
 }
 
 /** Where thresholds could not be judged, the generation is held back unless the predictor says otherwise. */
-function unfinished(task: Task, why: string, tookMs: number): ComparedGeneration {
-  if (!hasThresholds(task.policy)) return notCompared(task, [why], tookMs);
+function unfinished(task: Task, why: readonly string[], tookMs: number, isLate: boolean): ComparedGeneration {
+  const became = (outOfTime: 'held' | 'published') => (isLate ? { outOfTime } : {});
+  if (!hasThresholds(task.policy)) return { ...notCompared(task, why, tookMs), ...became('published') };
   if (task.policy.onTimeout === 'publish') {
-    return notCompared(task, [why, 'published without judging the thresholds: publish.onTimeout is publish'], tookMs);
+    const notes = [...why, 'published without judging the thresholds: publish.onTimeout is publish'];
+    return { ...notCompared(task, notes, tookMs), ...became('published') };
   }
-  return { ...notCompared(task, [why], tookMs), verdict: 'blocked' };
+  return { ...notCompared(task, why, tookMs), verdict: 'blocked', ...became('held') };
 }
 
 function whyNot(error: unknown, { reportTimeoutMs }: PublishPolicy): string {

@@ -57,7 +57,13 @@ export async function findExposed(db: Db, rolloutId: string, step: number): Prom
     exposed: [...Map.groupBy(counts, ({ arm, source }) => `${arm} ${source}`).values()].flatMap((of) =>
       of[0] ? [{ arm: of[0].arm, source: of[0].source, users: sumOfUsers(of) }] : [],
     ),
-    multipleExposures: (await fetchFirst(db, moved.where(({ and }) => and({ rollout_id: rolloutId, step }))))?.users ?? 0,
+    multipleExposures:
+      (
+        await fetchFirst(
+          db,
+          moved.where(({ and }) => and({ rollout_id: rolloutId, step })),
+        )
+      )?.users ?? 0,
     newUsers: [...Map.groupBy(lately, ({ day }) => day)]
       .map(([day, of]) => ({ day, users: sumOfUsers(of) }))
       .sort((a, b) => (a.day < b.day ? -1 : 1)),

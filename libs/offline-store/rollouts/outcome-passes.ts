@@ -6,8 +6,8 @@
  */
 import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
 import {
-  addOutcomeSums,
   type ArmOutcomes,
+  addOutcomeSums,
   type OutcomeStatistics,
   type OutcomeSums,
 } from '@tandem/prediction/rollouts/outcomes';
@@ -31,12 +31,16 @@ export async function countOutcomes(
   step: Step,
   metrics: readonly OutcomeMetric[],
   budgetMs: number,
+  slice = SLICE,
 ): Promise<OutcomeStatistics> {
   if (metrics.length === 0) return { arms: [], asOf: null };
   const until = performance.now() + budgetMs;
   const row = statements.insertInto('tandem.outcome_passes').values({ rollout_id: step.id, step: step.step });
-  await changeRows(pool, row.onConflict((conflict) => conflict.doNothing()));
-  while ((await transaction(pool, (db) => countSlice(db, step, metrics))) && performance.now() < until);
+  await changeRows(
+    pool,
+    row.onConflict((conflict) => conflict.doNothing()),
+  );
+  while ((await transaction(pool, (db) => countSlice(db, step, metrics, slice))) && performance.now() < until);
   const { counted = [], counted_as_of: asOf = null } = (await fetchFirst(pool, passOf(step))) ?? {};
   return { arms: counted.flatMap((sums) => armOutcomes(metrics[sums.no - 1], sums)), asOf };
 }
@@ -58,7 +62,12 @@ interface Pass {
 }
 
 /** Returns whether the pass goes on. */
-async function countSlice(db: Db, { id, step }: Step, metrics: readonly OutcomeMetric[]): Promise<boolean> {
+async function countSlice(
+  db: Db,
+  { id, step }: Step,
+  metrics: readonly OutcomeMetric[],
+  slice: number,
+): Promise<boolean> {
   await limitStatements(db, SLICE_TIMEOUT_MS);
   const of = [id, step];
   const [pass] = await query<Pass>(db, {
@@ -69,8 +78,8 @@ async function countSlice(db: Db, { id, step }: Step, metrics: readonly OutcomeM
   if (!pass) return false;
   const [last] = await query<{ userId: string }>(db, {
     text: `select user_id as "userId" from tandem.exposures where rollout_id = $1 and step = $2 and user_id > $3
-      order by user_id offset ${SLICE} limit 1`,
-    values: [...of, pass.after],
+      order by user_id offset $4 limit 1`,
+    values: [...of, pass.after, slice],
   });
   const upTo = last?.userId ?? null;
   const sums = addOutcomeSums(pass.sums, await sumSlice(db, of, { ...pass, upTo }, metrics));

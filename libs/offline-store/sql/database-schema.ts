@@ -8,6 +8,7 @@ import type { KeptInputs, NoInputs, ServedAnswer } from '@tandem/prediction/expl
 import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { ArmCounts } from '@tandem/prediction/rollouts/arm-counts';
 import type { ServedSource } from '@tandem/prediction/rollouts/exposures';
+import type { OutcomeSums } from '@tandem/prediction/rollouts/outcomes';
 import type { ShadowCounts } from '@tandem/prediction/shadow/shadow-counts';
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
 import type { AuditAction } from './audit.ts';
@@ -134,6 +135,14 @@ export interface Database {
     data: Json<unknown | null, string | null>;
     accepted_at: Generated<Date>;
   };
+  'tandem.exposure_counts': {
+    rollout_id: string;
+    step: number;
+    arm: string;
+    source: ServedSource;
+    day: Date;
+    users: number;
+  };
   'tandem.exposures': {
     rollout_id: string;
     step: number;
@@ -218,11 +227,25 @@ export interface Database {
     build: string | null;
     archived_at: Date | null;
   };
+  'tandem.multiple_exposures': {
+    rollout_id: string;
+    step: number;
+    users: number;
+  };
   'tandem.outbox': {
     seq: GeneratedAlways<number>;
     user_id: string;
     context_version: number;
     unused_names: string[] | null;
+  };
+  'tandem.outcome_passes': {
+    rollout_id: string;
+    step: number;
+    as_of: Date | null;
+    after_user: Generated<string>;
+    sums: Json<OutcomeSums[], string | undefined>;
+    counted_as_of: Date | null;
+    counted: Json<OutcomeSums[], string | undefined>;
   };
   'tandem.outcomes': {
     source: string;

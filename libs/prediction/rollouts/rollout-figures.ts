@@ -23,7 +23,7 @@ export interface ServedRecord {
 }
 
 /** What the stores know of a rollout's step. */
-interface StepRecord extends ServedRecord {
+export interface StepRecord extends ServedRecord {
   readonly outcomes: OutcomeStatistics;
 }
 

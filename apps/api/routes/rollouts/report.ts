@@ -44,8 +44,14 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
       const { outcomes, outcomesError } = await rolloutChecks
         .outcomes(rollout, analysis.outcomes, OUTCOMES_MS)
         .then((found) => ({ outcomes: found, outcomesError: null }))
-        .catch((error: unknown) => ({ outcomes: NONE, outcomesError: error instanceof Error ? error.message : String(error) }));
-      return { ...reportView(rolloutView(rollout), reportOf(rollout, analysis, { ...served, outcomes })), outcomesError };
+        .catch((error: unknown) => ({
+          outcomes: NONE,
+          outcomesError: error instanceof Error ? error.message : String(error),
+        }));
+      return {
+        ...reportView(rolloutView(rollout), reportOf(rollout, analysis, { ...served, outcomes })),
+        outcomesError,
+      };
     },
   });
 }
