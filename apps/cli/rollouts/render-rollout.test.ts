@@ -121,6 +121,16 @@ describe('a report', () => {
     expect(lines.join('\n')).not.toContain('moved');
   });
 
+  it('says how old counted outcomes are, and why they could not be counted', () => {
+    const lineOf = (changes: Partial<RolloutReport>) =>
+      renderRolloutReport({ ...REPORT, ...changes }, plain, NOW).find((line) => line.startsWith('outcomes'));
+    expect(lineOf({})).toBeUndefined();
+    expect(lineOf({ outcomesAsOf: '2026-11-24T02:20:00.000Z' })).toBe('outcomes  these are of 10 min ago');
+    expect(lineOf({ outcomesAsOf: null, outcomesError: 'too slow' })).toBe(
+      'outcomes  could not be counted (too slow): none are counted yet',
+    );
+  });
+
   it('says where nothing can be compared yet, and ends with the conclusion', () => {
     const [one] = REPORT.outcomes;
     const conclusion = { kind: 'no_data', text: 'order: nothing to compare \u001b[2J' } as const;

@@ -1,6 +1,6 @@
 /**
  * Compares what a run made with what is served, before it is published. A comparison that takes more than its time is made
- * again of a sample of the users. Where that takes too long as well, or a comparison fails, the generation is held back if
+ * again of a sample of the users, in as much time. Where that takes too long as well, or a comparison fails, the generation is held back if
  * the predictor has thresholds, unless `publish.onTimeout` says `publish`; without thresholds the report says why there is
  * none. A failed connection ends the attempt: the publication is tried again.
  */
@@ -30,8 +30,6 @@ const USERS_UNASKED = 100_000;
 const SAMPLE_USERS = 100_000;
 /** Of fewer users one of so many is in the sample. */
 const SAMPLE_ONE_IN = 10;
-/** The time of a sample, as a share of the comparison's. */
-const SAMPLE_SHARE = 0.5;
 
 /** Of its time, what a comparison by segments may take before it is made without them. */
 const SHARE_WITH_SEGMENTS = 0.6;
@@ -42,55 +40,45 @@ export async function compareWithServed(pools: Pools, run: Run, lost: AbortSigna
   const started = performance.now();
   const task = await findTask(pools.pool, run);
   if (task === null) return notCompared(null, ['no generation is in force'], 0);
-  try {
-    const { comparison, notes } = await compareInTime(pools, task, run.generationId, lost);
-    const all = 'a predictor with decision, segments or publish compares all';
-    const unasked = task.oneIn > 1 ? [`one of ${task.oneIn} users was compared: ${all}`] : [];
-    return judged(task, comparison, [...notes, ...unasked], Math.round(performance.now() - started));
-  } catch (error) {
-    lost.throwIfAborted();
-    if (isConnectionFailure(error)) throw error;
-    const tookMs = () => Math.round(performance.now() - started);
-    const why = whyNot(error, task.policy);
-    const oneIn = isTooLate(error) ? sampleOf(task) : null;
-    if (oneIn === null) return unfinished(task, [why], tookMs(), isTooLate(error));
-    return compareSample(pools, { ...task, oneIn, segments: [] }, run.generationId, lost, why, tookMs);
+  const tookMs = () => Math.round(performance.now() - started);
+  const why: string[] = [];
+  let isLate = false;
+  for (const attempt of [task, ...sampleOf(task)]) {
+    try {
+      const { comparison, notes } = await compareInTime(pools, attempt, run.generationId, lost);
+      const compared = judged(attempt, comparison, [...why, ...notes, ...someNote(attempt, isLate)], tookMs());
+      if (!isLate) return compared;
+      if (compared.verdict === 'blocked' || isEnough(compared, task.policy))
+        return { ...compared, outOfTime: 'sampled' };
+      why.push(...compared.notes);
+    } catch (error) {
+      lost.throwIfAborted();
+      if (isConnectionFailure(error)) throw error;
+      why.push(whyNot(error, attempt));
+      if (!isTooLate(error)) break;
+      isLate = true;
+    }
   }
+  return unfinished(task, why, tookMs(), isLate);
 }
 
-/** Of how many users one is compared; null: too few would be, for what `minUsers` asks. */
-function sampleOf({ against: { users }, oneIn, policy: { minUsers } }: Task): number | null {
-  const sample = Math.max(SAMPLE_ONE_IN, Math.floor(users / Math.max(SAMPLE_USERS, 2 * minUsers)));
-  return oneIn > 1 || users < 2 * minUsers * sample ? null : sample;
+/** Enough users in both to judge by: that a sample has too few is no reason to publish. */
+function isEnough({ figures }: ComparedGeneration, { minUsers }: PublishPolicy): boolean {
+  return (figures?.users.both ?? 0) >= minUsers;
 }
 
-async function compareSample(
-  pools: Pools,
-  task: Task,
-  generationId: string,
-  lost: AbortSignal,
-  why: string,
-  tookMs: () => number,
-): Promise<ComparedGeneration> {
-  const { oneIn, policy } = task;
-  const reportTimeoutMs = Math.ceil(policy.reportTimeoutMs * SAMPLE_SHARE);
-  try {
-    const { comparison, notes } = await compareInTime(
-      pools,
-      { ...task, policy: { ...policy, reportTimeoutMs } },
-      generationId,
-      lost,
-    );
-    const compared = judged(task, comparison, [why, `one of ${oneIn} users was compared instead`, ...notes], tookMs());
-    // Too few in both to judge by, though there are enough users: that is no reason to publish.
-    const isUnjudged = (compared.figures?.users.both ?? 0) < policy.minUsers && compared.verdict === 'passed';
-    return isUnjudged ? unfinished(task, compared.notes, tookMs(), true) : { ...compared, outOfTime: 'sampled' };
-  } catch (error) {
-    lost.throwIfAborted();
-    if (isConnectionFailure(error)) throw error;
-    const neither = isTooLate(error) ? `took longer than ${reportTimeoutMs} ms` : `failed: ${messageOf(error)}`;
-    return unfinished(task, [why, `a comparison of one of ${oneIn} users ${neither}`], tookMs(), isTooLate(error));
-  }
+/** What is compared where all users take too long; nothing where their sample would have too few for what `minUsers` asks. */
+function sampleOf(task: Task): readonly Task[] {
+  const { users } = task.against;
+  const { minUsers } = task.policy;
+  const oneIn = Math.max(SAMPLE_ONE_IN, Math.floor(users / Math.max(SAMPLE_USERS, 2 * minUsers)));
+  return task.oneIn > 1 || users < 2 * minUsers * oneIn ? [] : [{ ...task, oneIn, segments: [] }];
+}
+
+function someNote({ oneIn }: Task, isLate: boolean): readonly string[] {
+  if (oneIn === 1) return [];
+  const why = isLate ? ' instead' : ': a predictor with decision, segments or publish compares all';
+  return [`one of ${oneIn} users was compared${why}`];
 }
 
 interface Task {
@@ -219,10 +207,10 @@ function unfinished(task: Task, why: readonly string[], tookMs: number, isLate: 
   return { ...notCompared(task, why, tookMs), verdict: 'blocked', ...became('held') };
 }
 
-function whyNot(error: unknown, { reportTimeoutMs }: PublishPolicy): string {
-  if (isTooLate(error))
-    return `not in time: the comparison took longer than publish.reportTimeout (${reportTimeoutMs} ms)`;
-  return `the comparison failed: ${messageOf(error)}`;
+function whyNot(error: unknown, { oneIn, policy: { reportTimeoutMs } }: Task): string {
+  const some = oneIn === 1 ? '' : ` of one of ${oneIn} users`;
+  if (!isTooLate(error)) return `the comparison${some} failed: ${messageOf(error)}`;
+  return `not in time: the comparison${some} took longer than publish.reportTimeout (${reportTimeoutMs} ms)`;
 }
 
 /** Ended by our own clock, or by statement_timeout. */

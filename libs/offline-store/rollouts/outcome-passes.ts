@@ -78,7 +78,7 @@ async function countSlice(
   if (!pass) return false;
   const [last] = await query<{ userId: string }>(db, {
     text: `select user_id as "userId" from tandem.exposures where rollout_id = $1 and step = $2 and user_id > $3
-      order by user_id offset $4 limit 1`,
+      order by user_id offset $4::int - 1 limit 1`,
     values: [...of, pass.after, slice],
   });
   const upTo = last?.userId ?? null;

@@ -119,7 +119,7 @@ function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {
         where r.state = 'preparing'
         union all
         select 'unjudged', greatest(r.step_started_at, (
-          select at from tandem.rollout_checks c where c.rollout_id = r.id and c.figures ->> 'reason' <> 'look_failed'
+          select at from tandem.rollout_checks c where c.rollout_id = r.id and c.figures ->> 'reason' is distinct from 'look_failed'
           order by c.seq desc limit 1)), 2 * (r.plan -> 'analysis' ->> 'intervalMs')::float8 + 60000
         where r.state in ('running', 'held')
         union all

@@ -81,12 +81,14 @@ export interface OutcomeSums {
   readonly all: UserSums;
 }
 
-/** Adds up the sums of different users, by metric and arm. */
+/** Adds up the sums of different users; ordered by metric and arm. */
 export function addOutcomeSums(one: readonly OutcomeSums[], other: readonly OutcomeSums[]): readonly OutcomeSums[] {
   const cells = Map.groupBy([...one, ...other], ({ no, arm }) => `${no} ${arm}`);
-  return [...cells.values()].flatMap(([first, ...rest]) =>
-    first ? [rest.reduce((sum, { mature, all }) => addUserSums(sum, mature, all), first)] : [],
-  );
+  return [...cells.values()]
+    .flatMap(([first, ...rest]) =>
+      first ? [rest.reduce((sum, { mature, all }) => addUserSums(sum, mature, all), first)] : [],
+    )
+    .sort((a, b) => a.no - b.no || (a.arm < b.arm ? -1 : 1));
 }
 
 function addUserSums(sum: OutcomeSums, mature: UserSums, all: UserSums): OutcomeSums {

@@ -11,7 +11,7 @@ import { createRolloutChecks } from '@tandem/offline-store/rollouts/rollout-chec
 import { transaction } from '@tandem/offline-store/sql/database';
 import { createPartition, partitionOf } from '@tandem/offline-store/sql/partition';
 import type { Run } from '@tandem/prediction/runs/runs';
-import type { Figure } from '../section.ts';
+import { type Figure, figureOf } from '../section.ts';
 import { adoptBench, type BenchServers } from '../service.ts';
 import type { Law } from './law.ts';
 
@@ -33,14 +33,11 @@ export const rolloutLooks: Law = {
     await seedExposures(servers, rollout, 0, MILLION);
     await seedOutcomes(servers);
     const million = await lookAt(servers, rollout);
-    const [counted, uncounted] = [
-      await insertsPerSecond(servers, rollout, true),
-      await insertsPerSecond(servers, rollout, false),
-    ];
+    const inserts = await compareInserts(servers, rollout);
     say('10 million exposures');
     await seedExposures(servers, rollout, MILLION, 10 * MILLION);
     const tenMillion = await lookAt(servers, rollout);
-    say('a comparison of a million users that has a fiftieth of its time');
+    say('a comparison of a million users that has half of its time');
     const compared = await compareLate(servers);
     return [
       { name: 'look at errors and times, 1 M exposures', value: million.servedMs, unit: 'ms', target: { most: 250 } },
@@ -63,13 +60,7 @@ export const rolloutLooks: Law = {
         target: { most: 5_000 },
       },
       { name: 'all outcomes of 1 M users', value: million.passMs, unit: 'ms' },
-      { name: 'inserts of exposures, counted', value: counted, unit: 'users/s' },
-      {
-        name: 'inserts of exposures, counted / not counted',
-        value: counted / uncounted,
-        unit: 'ratio',
-        target: { least: 0.5 },
-      },
+      ...inserts,
       ...compared,
     ];
   },
@@ -130,8 +121,23 @@ async function lookAt({ pool }: BenchServers, step: Step) {
   return { servedMs, outcomesMs, passMs: outcomesMs + restMs };
 }
 
-const BATCHES = 5;
+const ROUNDS = 5;
+const BATCHES = 2;
 const BATCH = 5_000;
+
+/** In rounds that alternate. */
+async function compareInserts(servers: BenchServers, step: Step): Promise<readonly Figure[]> {
+  const counted: number[] = [];
+  const ratios: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    counted.push(await insertsPerSecond(servers, step, true));
+    ratios.push((counted[round] ?? 0) / (await insertsPerSecond(servers, step, false)));
+  }
+  return [
+    figureOf('inserts of exposures, counted', 'users/s', counted),
+    figureOf('inserts of exposures, counted / not counted', 'ratio', ratios, { least: 0.6 }),
+  ];
+}
 
 /** New users by the exposure store, from four processes. */
 async function insertsPerSecond({ pool }: BenchServers, { id, step }: Step, isCounted: boolean): Promise<number> {
@@ -178,7 +184,7 @@ async function compareLate(servers: BenchServers): Promise<readonly Figure[]> {
       name: 'in half of that time: all of the comparison / its time',
       value: sampleMs / Math.ceil(wholeMs / 2),
       unit: 'ratio',
-      target: { most: 1.6 },
+      target: { most: 2.2 },
     },
     { name: 'users of the sample', value: sample?.sample?.users ?? 0, unit: 'count', target: { least: 90_000 } },
   ];
