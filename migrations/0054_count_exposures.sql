@@ -4,25 +4,6 @@
 -- Whoever writes exposures waits behind the triggers' lock, and is let by where it is not to be had at once.
 set local lock_timeout = '1s';
 
-create table tandem.exposure_counts (
-  rollout_id uuid not null references tandem.rollouts on delete cascade,
-  step int not null,
-  arm text not null,
-  source text not null,
-  -- Of UTC: that of the exposures.
-  day date not null,
-  users bigint not null,
-  primary key (rollout_id, step, arm, source, day)
-);
-
--- Users whom one step has exposed to several arms.
-create table tandem.multiple_exposures (
-  rollout_id uuid not null references tandem.rollouts on delete cascade,
-  step int not null,
-  users bigint not null,
-  primary key (rollout_id, step)
-);
-
 -- Counts of a rollout are written by one transaction after the other. So of two that expose one user to two arms, the later
 -- one sees the row of the earlier. The rows themselves were written before, side by side; 5,000 of them are counted in some
 -- 15 ms. Rollouts are locked in order, and who has a lock waits for no row.
@@ -35,7 +16,7 @@ begin
     select distinct hashtextextended('tandem.exposures ' || rollout_id, 0) as key from changed order by key) k;
 
   insert into tandem.exposure_counts as e
-  select rollout_id, step, arm, source, (at at time zone 'UTC')::date, sign * count(*) from changed group by 1, 2, 3, 4, 5
+  select rollout_id, step, arm, source, floor(extract(epoch from at) / 86400)::int, sign * count(*) from changed group by 1, 2, 3, 4, 5
   on conflict (rollout_id, step, arm, source, day) do update set users = e.users + excluded.users;
 
   insert into tandem.multiple_exposures as m
@@ -58,24 +39,8 @@ create trigger exposures_deleted after delete on tandem.exposures
 
 -- What is there already: a second for each million, while processes keep what they would write.
 insert into tandem.exposure_counts
-select rollout_id, step, arm, source, (at at time zone 'UTC')::date, count(*) from tandem.exposures group by 1, 2, 3, 4, 5;
+select rollout_id, step, arm, source, floor(extract(epoch from at) / 86400)::int, count(*) from tandem.exposures group by 1, 2, 3, 4, 5;
 insert into tandem.multiple_exposures
 select rollout_id, step, count(*) from (
   select rollout_id, step from tandem.exposures group by rollout_id, step, user_id having count(*) > 1) moved
 group by 1, 2;
-
--- Outcomes of a step are counted in slices of its users, a few at each look.
-create table tandem.outcome_passes (
-  rollout_id uuid not null references tandem.rollouts on delete cascade,
-  step int not null,
-  -- The moment that the pass under way began; null: the next look begins one.
-  as_of timestamptz,
-  -- The last user that it has counted, whom an erasure takes out.
-  after_user text collate "C" not null default '',
-  -- Its sums: libs/offline-store/rollouts/outcomes.ts.
-  sums jsonb not null default '[]',
-  -- The moment and the sums of the last pass that has ended.
-  counted_as_of timestamptz,
-  counted jsonb not null default '[]',
-  primary key (rollout_id, step)
-);

@@ -13,15 +13,7 @@ const FILE = new URL('../libs/offline-store/sql/database-schema.ts', import.meta
 
 /** What the driver's parsers make of each type (libs/offline-store/sql/database.ts). Counters stay below 2^53. */
 export const DRIVER_TYPES: Readonly<Record<string, string>> = {
-  ...{
-    bool: 'boolean',
-    bytea: 'Buffer',
-    timestamptz: 'Date',
-    date: 'Date',
-    interval: 'object',
-    json: 'unknown',
-    jsonb: 'unknown',
-  },
+  ...{ bool: 'boolean', bytea: 'Buffer', timestamptz: 'Date', interval: 'object', json: 'unknown', jsonb: 'unknown' },
   ...{ int2: 'number', int4: 'number', int8: 'number', float8: 'number', oid: 'number' },
   ...{ text: 'string', uuid: 'string', varchar: 'string', name: 'string', char: 'string', regclass: 'string' },
 };

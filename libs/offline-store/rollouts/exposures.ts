@@ -7,6 +7,7 @@ import { fetchFirst, statements } from '../sql/statements.ts';
 
 /** Days of new users that are told: the last so many. */
 const DAYS = 28;
+const DAY_MS = 86_400_000;
 
 export function createExposureStore(pool: pg.Pool): ExposureStore {
   return { put: (exposures, now) => putExposures(pool, exposures, now) };
@@ -45,9 +46,8 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
 
 /** Of one step, from what the triggers on exposures count (migrations/0054_count_exposures.sql). */
 export async function findExposed(db: Db, rolloutId: string, step: number): Promise<Omit<StepFigures, 'counts'>> {
-  const counts = await query<ExposedUsers & { readonly day: string; readonly isLately: boolean }>(db, {
-    text: `select arm, source, to_char(day, 'YYYY-MM-DD') as day, users,
-        day > (statement_timestamp() at time zone 'UTC')::date - ${DAYS} as "isLately"
+  const counts = await query<ExposedUsers & { readonly day: number; readonly isLately: boolean }>(db, {
+    text: `select arm, source, day, users, day > extract(epoch from statement_timestamp()) / 86400 - ${DAYS} as "isLately"
       from tandem.exposure_counts where rollout_id = $1 and step = $2 and users > 0 order by arm, source, day`,
     values: [rolloutId, step],
   });
@@ -65,8 +65,8 @@ export async function findExposed(db: Db, rolloutId: string, step: number): Prom
         )
       )?.users ?? 0,
     newUsers: [...Map.groupBy(lately, ({ day }) => day)]
-      .map(([day, of]) => ({ day, users: sumOfUsers(of) }))
-      .sort((a, b) => (a.day < b.day ? -1 : 1)),
+      .sort(([a], [b]) => a - b)
+      .map(([day, of]) => ({ day: new Date(day * DAY_MS).toISOString().slice(0, 10), users: sumOfUsers(of) })),
   };
 }
 

@@ -140,7 +140,7 @@ export interface Database {
     step: number;
     arm: string;
     source: ServedSource;
-    day: Date;
+    day: number;
     users: number;
   };
   'tandem.exposures': {

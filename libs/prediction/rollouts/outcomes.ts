@@ -45,7 +45,7 @@ export interface OutcomeStore {
 }
 
 /** Sums over users, of whom each has one figure: 1 or 0 where the metric is binary, else the sum of their values. */
-export interface UserSums {
+interface UserSums {
   readonly users: number;
   /** Those with an outcome in the window at least. */
   readonly usersWith: number;

@@ -90,7 +90,7 @@ async function seedExposures({ pool }: BenchServers, { id }: Step, from: number,
     );
     await db.query(
       `insert into tandem.exposure_counts as c
-      select rollout_id, step, arm, source, (at at time zone 'UTC')::date, $1 from tandem.exposures limit 1
+      select rollout_id, step, arm, source, floor(extract(epoch from at) / 86400)::int, $1 from tandem.exposures limit 1
       on conflict (rollout_id, step, arm, source, day) do update set users = excluded.users`,
       [to],
     );
