@@ -33,6 +33,7 @@ const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly fr
   'arm_counts.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
   'audit.action': { type: 'AuditAction', from: './audit.ts' },
   'audit.detail': { type: 'Record<string, unknown>' },
+  'exposure_counts.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
   'exposures.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
   // A row of an older release lacks it.
   'kept_explanations.answer': {
@@ -44,6 +45,8 @@ const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly fr
     from: '@tandem/prediction/explanations/kept-explanation',
   },
   'model_versions.definition': { type: 'ModelDefinition', from: '@tandem/freshness/predictor' },
+  'outcome_passes.counted': { type: 'OutcomeSums[]', from: '@tandem/prediction/rollouts/outcomes' },
+  'outcome_passes.sums': { type: 'OutcomeSums[]', from: '@tandem/prediction/rollouts/outcomes' },
   'predictors.policy': { type: 'Policy', from: '@tandem/freshness/predictor' },
   'rollout_checks.figures': { type: 'Judgement', from: '@tandem/experiment/verdict/rollout-figures' },
   'rollouts.plan': { type: 'RolloutPlan', from: '@tandem/freshness/rollout' },

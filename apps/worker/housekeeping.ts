@@ -125,7 +125,8 @@ function tellJudged({ rollout, check }: Analysed, log: Log): void {
   const { id, predictor, kind } = rollout;
   const { reason, why } = judgement;
   const facts = { rolloutId: id, predictor, kind, step, verdict, applied, reason, why };
-  log.info('rollout.judged', facts);
+  if (reason === 'look_failed') log.warn('rollout.look_failed', facts);
+  else log.info('rollout.judged', facts);
   // Apart, so that an alert can tell it from a verdict that nobody acts on.
   if (applied && verdict === 'roll_back') log.warn('rollout.taken_back', facts);
 }

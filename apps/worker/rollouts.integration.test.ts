@@ -18,6 +18,7 @@ import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
 
 let database: TestDatabase;
@@ -132,12 +133,12 @@ describe('a canary', () => {
     await prepare();
     await serve(id, 0, { stable: 19_000, candidate: 1_000 });
     const { checks } = worker.rolling;
-    const record = async (rolloutId: string) => {
-      const found = await checks.record(rolloutId);
-      await rollouts.abort(rolloutId, { actor: 'ops', reason: 'a test' });
+    const served: typeof checks.served = async (rollout) => {
+      const found = await checks.served(rollout);
+      await rollouts.abort(rollout.id, { actor: 'ops', reason: 'a test' });
       return found;
     };
-    const { analysed, failed } = await analyseRollouts({ ...worker.rolling, checks: { ...checks, record } });
+    const { analysed, failed } = await analyseRollouts({ ...worker.rolling, checks: { ...checks, served } });
     expect(analysed.map(({ check }) => [check.verdict, check.applied])).toEqual([['promote', false]]);
     expect(failed).toEqual([]);
     expect(await listChecks(pool, id, 9)).toMatchObject([{ verdict: 'promote', applied: false }]);
@@ -194,6 +195,61 @@ describe('a canary', () => {
       state: 'aborted',
       reason: expect.stringContaining('stale answers: 63 % of candidate and 0 % of stable'),
     });
+  });
+
+  it('whose outcomes cannot be counted holds and says why, and is taken back all the same for its errors', async () => {
+    const outcome = { name: 'order', kind: 'binary', windowMs: 1, better: 'higher', guardrail: true } as const;
+    const outcomes = [{ ...outcome, minimumEffect: 0.5 }];
+    const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, outcomes } });
+    await computeAll();
+    await prepare();
+    await serve(id, 0, { stable: 19_000, candidate: 1_000 });
+    await pool.query('alter table tandem.outcomes rename to outcomes_away');
+    const { analysed, failed } = await analyseRollouts(worker.rolling);
+    expect(analysed).toMatchObject([
+      { check: { verdict: 'hold', applied: false, judgement: { reason: 'look_failed' } } },
+    ]);
+    expect(failed).toMatchObject([{ rollout: { id } }]);
+    const reason =
+      'the last look failed, and nothing moves before one succeeds: relation "tandem.outcomes" does not exist';
+    expect(await stateOf(id)).toMatchObject({ state: 'running', step: 0, reason });
+    await serve(id, 0, { candidate: 500 }, { candidate: 120 });
+    expect(await analyse()).toEqual([['roll_back', true]]);
+    expect(await stateOf(id)).toMatchObject({
+      state: 'aborted',
+      reason: expect.stringContaining('without a prediction'),
+    });
+  });
+
+  it('whose look fails is told by a warning of its own', async () => {
+    const { id } = await start();
+    await computeAll();
+    await prepare();
+    await pool.query('alter table tandem.exposure_counts rename to counts_away');
+    const { promise: told, resolve } = Promise.withResolvers<unknown>();
+    const log = {
+      ...silentLog,
+      warn: (event: string, facts: unknown) => event === 'rollout.look_failed' && resolve(facts),
+    };
+    const housekeeping = startHousekeeping({ ...worker, log: log as never, rollEveryMs: 20 });
+    expect(await told).toMatchObject({
+      rolloutId: id,
+      verdict: 'hold',
+      why: expect.stringContaining('exposure_counts'),
+    });
+    await housekeeping.stop();
+  });
+
+  it('whose counts cannot be read holds; another rollout is judged all the same', async () => {
+    const { id } = await start();
+    await computeAll();
+    await prepare();
+    await serve(id, 0, { stable: 19_000, candidate: 1_000 });
+    await pool.query('alter table tandem.exposure_counts rename to counts_away');
+    expect(await analyse()).toEqual([['hold', false]]);
+    expect(await listChecks(pool, id, 9)).toMatchObject([{ judgement: { reason: 'look_failed', checks: [] } }]);
+    await pool.query('alter table tandem.counts_away rename to exposure_counts');
+    expect(await analyse()).toEqual([['promote', true]]);
   });
 
   it.each([

@@ -429,6 +429,10 @@ export interface GenerationReport {
   readonly verdict: 'passed' | 'blocked' | 'not_compared';
   readonly madeAt: string;
   readonly tookMs: number;
+  /** One of `oneIn` users was compared, by a hash of their ids; null: all, or none */
+  readonly sample: { readonly oneIn: number; readonly users: number } | null;
+  /** What became of a comparison that ran out of time; null: it did not */
+  readonly outOfTime: 'sampled' | 'held' | 'published' | null;
   /** null: not compared; `notes` say why */
   readonly figures: {
     readonly users: GenerationCoverage;
@@ -1246,7 +1250,8 @@ export interface Judgement {
     | 'inconclusive'
     | 'step_too_short'
     | 'hold_deadline'
-    | 'not_worse';
+    | 'not_worse'
+    | 'look_failed';
   /** One sentence, for people */
   readonly why: string;
   readonly checks: readonly JudgementCheck[];
@@ -1297,6 +1302,10 @@ export interface RolloutReport {
     /** Relative: what the users seen so far would find */
     readonly detectableEffect: number | null;
   }[];
+  /** When the pass that counted them began; null: none has ended in this step */
+  readonly outcomesAsOf: string | null;
+  /** Why outcomes could not be counted just now */
+  readonly outcomesError: string | null;
   readonly multipleExposures: number;
   readonly newUsers: readonly { readonly day: string; readonly users: number }[];
 }

@@ -81,7 +81,7 @@ export interface PublishConfig {
   /** How long a comparison may take; at most `1h`. Default `2m`. */
   readonly reportTimeout?: Duration;
   /**
-   * Whether a generation that could not be compared, in `reportTimeout` or at all, is held back or published. Needs a
+   * Whether a generation of which not even a sample could be compared in `reportTimeout` is held back or published. Needs a
    * threshold: without one nothing is held back. Default `hold`.
    */
   readonly onTimeout?: 'hold' | 'publish';

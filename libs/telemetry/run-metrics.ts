@@ -181,7 +181,7 @@ function rolloutMetrics(registers: Registry[]) {
     }),
     rolloutOverdue: new Gauge({
       name: 'tandem_rollout_overdue_seconds',
-      help: 'Time since the deadline of a rollout that is still preparing, or whose step still holds.',
+      help: 'Time since the deadline of a rollout that is still preparing, whose step still holds, or that no look has judged.',
       labelNames: ['predictor', 'state'] as const,
       registers,
     }),

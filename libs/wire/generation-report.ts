@@ -71,6 +71,13 @@ export const GenerationReportSchema = z
       .meta({ description: 'blocked: held back until somebody approves of it' }),
     madeAt: z.iso.datetime(),
     tookMs: z.number(),
+    sample: z
+      .union([z.strictObject({ oneIn: z.int(), users: z.int() }), z.null()])
+      .meta({ description: 'One of `oneIn` users was compared, by a hash of their ids; null: all, or none' }),
+    outOfTime: z
+      .enum(['sampled', 'held', 'published'])
+      .nullable()
+      .meta({ description: 'What became of a comparison that ran out of time; null: it did not' }),
     figures: z.union([FiguresSchema, z.null()]).meta({ description: 'null: not compared; `notes` say why' }),
     crossings: z.array(
       z.strictObject({
@@ -110,6 +117,8 @@ export const GENERATION_REPORT_EXAMPLE = {
   verdict: 'blocked',
   madeAt: '2026-11-25T02:00:13.204Z',
   tookMs: 41,
+  sample: null,
+  outOfTime: null,
   figures: {
     users: USERS_EXAMPLE,
     outputs: [{ name: 'score', ...SHIFT_EXAMPLE }],

@@ -27,6 +27,7 @@ const JudgementSchema = z
       'step_too_short',
       'hold_deadline',
       'not_worse',
+      'look_failed',
     ]),
     why: z.string().meta({ description: 'One sentence, for people' }),
     checks: z.array(CheckSchema),
@@ -101,6 +102,11 @@ export const RolloutReportSchema = z
     arms: z.array(ArmSchema),
     judgement: JudgementSchema,
     outcomes: z.array(OutcomeSchema),
+    outcomesAsOf: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'When the pass that counted them began; null: none has ended in this step' }),
+    outcomesError: z.string().nullable().meta({ description: 'Why outcomes could not be counted just now' }),
     multipleExposures: z.int(),
     newUsers: z.array(z.strictObject({ day: z.string(), users: z.int() })),
   })
@@ -117,6 +123,8 @@ export const ROLLOUT_REPORT_EXAMPLE: RolloutReportView = {
   ],
   judgement: JUDGEMENT_EXAMPLE,
   outcomes: [],
+  outcomesAsOf: null,
+  outcomesError: null,
   multipleExposures: 0,
   newUsers: [{ day: '2026-11-24', users: 10_000 }],
 };

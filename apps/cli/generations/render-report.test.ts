@@ -38,6 +38,17 @@ it('one that was not compared says why', () => {
   ]);
 });
 
+it('one of a sample says of how many users', () => {
+  const notes = ['one of 120 users was compared instead'];
+  const sample = { oneIn: 120, users: 100_214 };
+  const lines = renderReport({ ...GENERATION_REPORT_EXAMPLE, notes, sample, outOfTime: 'sampled' }, plain);
+  expect(lines.slice(2, 5)).toEqual([
+    '  one of 120 users was compared instead',
+    '',
+    '  a sample: one of 120 users, 100,214 in all',
+  ]);
+});
+
 it('what users and models named cannot move the cursor', () => {
   const movers = [{ userId: '\u001b[2J', before: 0, now: 1, delta: 1 }];
   expect(renderReport({ ...GENERATION_REPORT_EXAMPLE, movers }, plain).join('\n')).not.toContain('\u001b');

@@ -10,12 +10,13 @@ const VERDICTS: Readonly<Record<GenerationReportView['verdict'], readonly [Tone,
 };
 
 export function renderReport(report: GenerationReportView, paint: Paint): string[] {
-  const { predictor, generation, against, verdict, tookMs, figures, notes } = report;
+  const { predictor, generation, against, verdict, tookMs, figures, notes, sample } = report;
   const beside = against === null ? '' : `, compared with generation ${against} in ${duration(tookMs)}`;
   return [
     `${predictor}: generation ${generation}${beside}: ${paint(...VERDICTS[verdict])}`,
     ...crossingLines(report, paint),
     ...notes.map((note) => paint('warn', `  ${printable(note)}`)),
+    ...(sample === null ? [] : ['', `  a sample: one of ${count(sample.oneIn)} users, ${count(sample.users)} in all`]),
     ...(figures === null ? [] : ['', ...renderFields(usersAndFlips(figures), '  ')]),
     ...(figures === null ? [] : shiftTable(figures)),
     ...moverTable(report),

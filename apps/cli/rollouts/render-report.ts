@@ -41,6 +41,7 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
               `${count(multipleExposures)} users were served from two arms: they are left out of outcomes`,
             ] as const,
           ]),
+      ...outcomesNote(report, now),
     ]),
     '',
     ...renderArms(report),
@@ -48,6 +49,16 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
     ...renderChecks(judgement, paint),
     ...renderOutcomes(report.outcomes),
   ];
+}
+
+/** Counting takes several looks where there are millions of users. */
+const OLD_MS = 60_000;
+
+function outcomesNote({ outcomesAsOf, outcomesError }: RolloutReport, now: number): (readonly [string, string])[] {
+  const ageMs = outcomesAsOf === null ? 0 : now - Date.parse(outcomesAsOf);
+  const of = outcomesAsOf === null ? 'none are counted yet' : `these are of ${duration(ageMs)} ago`;
+  if (outcomesError !== null) return [['outcomes', `could not be counted (${printable(outcomesError)}): ${of}`]];
+  return ageMs < OLD_MS ? [] : [['outcomes', of]];
 }
 
 /** Where several checks decide, their names: what each found stands below. */

@@ -48,7 +48,7 @@ const REPORT: RolloutReport = {
       conclusion: { kind: 'undecided', text: 'order: not decided between candidate and stable; about 1 more day' },
     },
   ],
-  ...{ multipleExposures: 3, newUsers: [] },
+  ...{ outcomesAsOf: '2026-11-24T02:29:30.000Z', outcomesError: null, multipleExposures: 3, newUsers: [] },
 };
 
 describe('a rollout', () => {
@@ -119,6 +119,16 @@ describe('a report', () => {
     expect(lines[1]).toBe('state    running');
     expect(lines.slice(7, 9)).toEqual(['step     has not begun', `verdict  hold: ${why}`]);
     expect(lines.join('\n')).not.toContain('moved');
+  });
+
+  it('says how old counted outcomes are, and why they could not be counted', () => {
+    const lineOf = (changes: Partial<RolloutReport>) =>
+      renderRolloutReport({ ...REPORT, ...changes }, plain, NOW).find((line) => line.startsWith('outcomes'));
+    expect(lineOf({})).toBeUndefined();
+    expect(lineOf({ outcomesAsOf: '2026-11-24T02:20:00.000Z' })).toBe('outcomes  these are of 10 min ago');
+    expect(lineOf({ outcomesAsOf: null, outcomesError: 'too slow' })).toBe(
+      'outcomes  could not be counted (too slow): none are counted yet',
+    );
   });
 
   it('says where nothing can be compared yet, and ends with the conclusion', () => {

@@ -122,7 +122,9 @@ export type VerdictReason =
   | 'inconclusive'
   | 'step_too_short'
   | 'hold_deadline'
-  | 'not_worse';
+  | 'not_worse'
+  // Not of judgeRollout: there was nothing to judge.
+  | 'look_failed';
 
 export interface Judgement {
   readonly verdict: Verdict;

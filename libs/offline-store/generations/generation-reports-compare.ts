@@ -1,7 +1,8 @@
 /**
- * Compares what a run made with what is served, before it is published. A comparison that takes more than its time, or
- * fails, holds the generation back where the predictor has thresholds, unless `publish.onTimeout` says `publish`; without
- * thresholds the report says why there is none. A failed connection ends the attempt: the publication is tried again.
+ * Compares what a run made with what is served, before it is published. A comparison that takes more than its time is made
+ * again of a sample of the users, in as much time. Where that takes too long as well, or a comparison fails, the generation is held back if
+ * the predictor has thresholds, unless `publish.onTimeout` says `publish`; without thresholds the report says why there is
+ * none. A failed connection ends the attempt: the publication is tried again.
  */
 import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
 import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
@@ -25,6 +26,11 @@ export interface ComparedGeneration extends GenerationReport {
  */
 const USERS_UNASKED = 100_000;
 
+/** Users of a sample, where there are ten times as many: shares are then known to 0.3 points. */
+const SAMPLE_USERS = 100_000;
+/** Of fewer users one of so many is in the sample. */
+const SAMPLE_ONE_IN = 10;
+
 /** Of its time, what a comparison by segments may take before it is made without them. */
 const SHARE_WITH_SEGMENTS = 0.6;
 
@@ -34,14 +40,45 @@ export async function compareWithServed(pools: Pools, run: Run, lost: AbortSigna
   const started = performance.now();
   const task = await findTask(pools.pool, run);
   if (task === null) return notCompared(null, ['no generation is in force'], 0);
-  try {
-    const { comparison, notes } = await compareInTime(pools, task, run.generationId, lost);
-    return judged(task, comparison, notes, Math.round(performance.now() - started));
-  } catch (error) {
-    lost.throwIfAborted();
-    if (isConnectionFailure(error)) throw error;
-    return unfinished(task, whyNot(error, task.policy), Math.round(performance.now() - started));
+  const tookMs = () => Math.round(performance.now() - started);
+  const why: string[] = [];
+  let isLate = false;
+  for (const attempt of [task, ...sampleOf(task)]) {
+    try {
+      const { comparison, notes } = await compareInTime(pools, attempt, run.generationId, lost);
+      const compared = judged(attempt, comparison, [...why, ...notes, ...someNote(attempt, isLate)], tookMs());
+      if (!isLate) return compared;
+      if (compared.verdict === 'blocked' || isEnough(compared, task.policy))
+        return { ...compared, outOfTime: 'sampled' };
+      why.push(...compared.notes);
+    } catch (error) {
+      lost.throwIfAborted();
+      if (isConnectionFailure(error)) throw error;
+      why.push(whyNot(error, attempt));
+      if (!isTooLate(error)) break;
+      isLate = true;
+    }
   }
+  return unfinished(task, why, tookMs(), isLate);
+}
+
+/** Enough users in both to judge by: that a sample has too few is no reason to publish. */
+function isEnough({ figures }: ComparedGeneration, { minUsers }: PublishPolicy): boolean {
+  return (figures?.users.both ?? 0) >= minUsers;
+}
+
+/** What is compared where all users take too long; nothing where their sample would have too few for what `minUsers` asks. */
+function sampleOf(task: Task): readonly Task[] {
+  const { users } = task.against;
+  const { minUsers } = task.policy;
+  const oneIn = Math.max(SAMPLE_ONE_IN, Math.floor(users / Math.max(SAMPLE_USERS, 2 * minUsers)));
+  return task.oneIn > 1 || users < 2 * minUsers * oneIn ? [] : [{ ...task, oneIn, segments: [] }];
+}
+
+function someNote({ oneIn }: Task, isLate: boolean): readonly string[] {
+  if (oneIn === 1) return [];
+  const why = isLate ? ' instead' : ': a predictor with decision, segments or publish compares all';
+  return [`one of ${oneIn} users was compared${why}`];
 }
 
 interface Task {
@@ -109,9 +146,6 @@ async function compareInTime(
   const segments = task.segments.filter((column) => columns.has(column));
   const missing = task.segments.filter((column) => !columns.has(column));
   const notes = missing.map((column) => `segments: model version ${version.number} has no feature ${column}`);
-  if (task.oneIn > 1) {
-    notes.push(`one of ${task.oneIn} users was compared: a predictor with decision, segments or publish compares all`);
-  }
   const compare = async (by: readonly string[], timeoutMs: number): Promise<Comparison> => {
     const { decision } = task;
     const comparison = createComparison({
@@ -144,6 +178,7 @@ async function compareInTime(
 function judged(task: Task, comparison: Comparison, notes: readonly string[], tookMs: number): ComparedGeneration {
   const figures = comparison.figures();
   const { crossings, notes: unjudged } = judgeReport(figures, task.policy, task.decision);
+  const { oneIn } = task;
   return {
     verdict: crossings.length > 0 ? 'blocked' : 'passed',
     against: { id: task.against.id, number: task.against.number },
@@ -152,6 +187,7 @@ function judged(task: Task, comparison: Comparison, notes: readonly string[], to
     notes: [...notes, ...comparison.notes, ...unjudged],
     movers: comparison.movers(),
     tookMs,
+    ...(oneIn > 1 ? { sample: { oneIn, users: figures.users.before + figures.users.added } } : {}),
   };
 }
 
@@ -161,18 +197,20 @@ function notCompared(task: Task | null, notes: readonly string[], tookMs: number
 }
 
 /** Where thresholds could not be judged, the generation is held back unless the predictor says otherwise. */
-function unfinished(task: Task, why: string, tookMs: number): ComparedGeneration {
-  if (!hasThresholds(task.policy)) return notCompared(task, [why], tookMs);
+function unfinished(task: Task, why: readonly string[], tookMs: number, isLate: boolean): ComparedGeneration {
+  const became = (outOfTime: 'held' | 'published') => (isLate ? { outOfTime } : {});
+  if (!hasThresholds(task.policy)) return { ...notCompared(task, why, tookMs), ...became('published') };
   if (task.policy.onTimeout === 'publish') {
-    return notCompared(task, [why, 'published without judging the thresholds: publish.onTimeout is publish'], tookMs);
+    const notes = [...why, 'published without judging the thresholds: publish.onTimeout is publish'];
+    return { ...notCompared(task, notes, tookMs), ...became('published') };
   }
-  return { ...notCompared(task, [why], tookMs), verdict: 'blocked' };
+  return { ...notCompared(task, why, tookMs), verdict: 'blocked', ...became('held') };
 }
 
-function whyNot(error: unknown, { reportTimeoutMs }: PublishPolicy): string {
-  if (isTooLate(error))
-    return `not in time: the comparison took longer than publish.reportTimeout (${reportTimeoutMs} ms)`;
-  return `the comparison failed: ${messageOf(error)}`;
+function whyNot(error: unknown, { oneIn, policy: { reportTimeoutMs } }: Task): string {
+  const some = oneIn === 1 ? '' : ` of one of ${oneIn} users`;
+  if (!isTooLate(error)) return `the comparison${some} failed: ${messageOf(error)}`;
+  return `not in time: the comparison${some} took longer than publish.reportTimeout (${reportTimeoutMs} ms)`;
 }
 
 /** Ended by our own clock, or by statement_timeout. */

@@ -149,7 +149,8 @@ describe('the report of a generation', () => {
   test('a comparison that is not done in time costs nothing but the comparison, where there is no threshold', async () => {
     const { outcome } = await publishLate({});
     expect(outcome).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
-    expect(await reports.find('visits', 2)).toMatchObject({ verdict: 'not_compared', notes: [late] });
+    const outOfTime = 'published';
+    expect(await reports.find('visits', 2)).toMatchObject({ verdict: 'not_compared', notes: [late], outOfTime });
   });
 
   test('a comparison that is not done in time holds the generation back where there is a threshold', async () => {
@@ -159,7 +160,8 @@ describe('the report of a generation', () => {
       `held back: ${late}; see \`tandem generation report visits 2\`; publish it with \`tandem generation approve visits 2\` within 24 h, or compare it again with \`tandem run resume ${run.id}\``,
     );
     expect(await inForce()).toBe(1);
-    expect(await reports.find('visits', 2)).toMatchObject({ verdict: 'blocked', notes: [late], crossings: [] });
+    const kept = { verdict: 'blocked', notes: [late], crossings: [], outOfTime: 'held' };
+    expect(await reports.find('visits', 2)).toMatchObject(kept);
     expect(await reports.approve({ predictor: 'visits', generation: 2, actor: 't' })).toMatchObject({ inForce: true });
   });
 
@@ -171,6 +173,55 @@ describe('the report of a generation', () => {
       'not_compared',
       [late, 'published without judging the thresholds: publish.onTimeout is publish'],
     ]);
+  });
+
+  /** Publishes a run whose served generation cannot be read until the comparison of all users is over. */
+  async function publishSampled(shifted: string) {
+    await publishOne();
+    const next = await scored(await start());
+    await shift(next, 300, shifted);
+    const publish = { maxFlipRate: 0.05, minUsers: 5, reportTimeoutMs: 3_000 };
+    await declare({ decision: { output: 'score', threshold: 200.5 }, publish });
+    const served = (await generations.list('visits')).find((one) => one.inForce);
+    const blocker = await pool.connect();
+    const waiting = async () =>
+      (
+        await query<{ pid: number }>(pool, {
+          text: `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        })
+      ).map(({ pid }) => pid);
+    try {
+      await blocker.query(`begin; lock table ${partitionOf(served?.id ?? '')} in access exclusive mode`);
+      const publishing = publishNow(store, next.id);
+      await expect.poll(waiting, { timeout: 3_000 }).toHaveLength(1);
+      const [first] = await waiting();
+      await expect.poll(async () => (await waiting()).some((pid) => pid !== first), { timeout: 8_000 }).toBe(true);
+      await blocker.query('rollback');
+      return await publishing;
+    } finally {
+      await blocker.query('rollback');
+      blocker.release();
+    }
+  }
+
+  test('a comparison that is not done in time is made again of a sample, and judged by it', {
+    timeout: 30_000,
+  }, async () => {
+    expect(await publishSampled('false')).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
+    const { verdict, notes, sample, outOfTime, figures } = await reports.find('visits', 2);
+    expect([verdict, outOfTime, sample?.oneIn]).toEqual(['passed', 'sampled', 10]);
+    expect(notes).toEqual([late.replace('200', '3000'), 'one of 10 users was compared instead']);
+    expect(sample?.users).toBe(figures?.users.both);
+    expect(sample?.users).toBeGreaterThan(10);
+    expect(sample?.users).toBeLessThan(100);
+  });
+
+  test('a sample beyond a threshold holds the generation back', { timeout: 30_000 }, async () => {
+    expect(await publishSampled('true')).toMatchObject({ state: 'failed', report: { outOfTime: 'sampled' } });
+    expect(await reports.find('visits', 2)).toMatchObject({
+      verdict: 'blocked',
+      crossings: [{ setting: 'maxFlipRate' }],
+    });
   });
 
   test('a comparison that fails holds the generation back where there is a threshold', async () => {

@@ -13,7 +13,8 @@ import {
 import type { ServedSource } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
-import { countExposed, countMultipleExposures } from './exposures.ts';
+import { findExposed } from './exposures.ts';
+
 export function createArmCountStore(pool: pg.Pool): ArmCountStore {
   return { put: (sums) => putSums(pool, sums) };
 }
@@ -52,9 +53,5 @@ async function sumArmCounts(db: Db, rolloutId: string, step: number): Promise<re
 
 /** Of the step that the rollout is in. */
 export async function findStepFigures(db: Db, { id, step }: Pick<Rollout, 'id' | 'step'>): Promise<StepFigures> {
-  return {
-    counts: await sumArmCounts(db, id, step),
-    exposed: await countExposed(db, id, step),
-    multipleExposures: await countMultipleExposures(db, id, step),
-  };
+  return { counts: await sumArmCounts(db, id, step), ...(await findExposed(db, id, step)) };
 }

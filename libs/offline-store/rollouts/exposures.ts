@@ -1,8 +1,13 @@
 /** Who was served from which arm of a rollout, the first time in a step. */
+import type { StepFigures } from '@tandem/prediction/rollouts/arm-counts';
 import type { ExposedUsers, Exposure, ExposureStore } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
-import { fetchRows, statements } from '../sql/statements.ts';
+import { fetchFirst, statements } from '../sql/statements.ts';
+
+/** Days of new users that are told: the last so many. */
+const DAYS = 28;
+const DAY_MS = 86_400_000;
 
 export function createExposureStore(pool: pg.Pool): ExposureStore {
   return { put: (exposures, now) => putExposures(pool, exposures, now) };
@@ -39,31 +44,32 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
   });
 }
 
-/** Of one step, by the source of their first answer. */
-export async function countExposed(db: Db, rolloutId: string, step: number): Promise<readonly ExposedUsers[]> {
-  const exposed = statements
-    .selectFrom('tandem.exposures')
-    .select(['arm', 'source', statements.fn.countAll<number>().as('users')])
-    .where(({ and }) => and({ rollout_id: rolloutId, step }));
-  return fetchRows(db, exposed.groupBy(['arm', 'source']).orderBy('arm').orderBy('source'));
-}
-
-/** In all steps, each user once an arm. No part of a step's figures: of a million users it takes a second or two. */
-export async function countExposedEver(db: Db, rolloutId: string): Promise<readonly { arm: string; users: number }[]> {
-  return query<{ arm: string; users: number }>(db, {
-    text: `select arm, count(*) as users from (
-        select distinct arm, user_id from tandem.exposures where rollout_id = $1) each_once
-      group by arm order by arm`,
-    values: [rolloutId],
-  });
-}
-
-/** Users whom one step has served from more than one arm: somebody moved them by hand, or assignment is broken. */
-export async function countMultipleExposures(db: Db, rolloutId: string, step: number): Promise<number> {
-  const [row] = await query<{ users: number }>(db, {
-    text: `select count(*) as users from (
-        select from tandem.exposures where rollout_id = $1 and step = $2 group by user_id having count(*) > 1) moved`,
+/** Of one step, from what the triggers on exposures count (migrations/0054_count_exposures.sql). */
+export async function findExposed(db: Db, rolloutId: string, step: number): Promise<Omit<StepFigures, 'counts'>> {
+  const counts = await query<ExposedUsers & { readonly day: number; readonly isLately: boolean }>(db, {
+    text: `select arm, source, day, users, day > extract(epoch from statement_timestamp()) / 86400 - ${DAYS} as "isLately"
+      from tandem.exposure_counts where rollout_id = $1 and step = $2 and users > 0 order by arm, source, day`,
     values: [rolloutId, step],
   });
-  return row?.users ?? 0;
+  const moved = statements.selectFrom('tandem.multiple_exposures').select('users');
+  const lately = counts.filter(({ isLately }) => isLately);
+  return {
+    exposed: [...Map.groupBy(counts, ({ arm, source }) => `${arm} ${source}`).values()].flatMap((of) =>
+      of[0] ? [{ arm: of[0].arm, source: of[0].source, users: sumOfUsers(of) }] : [],
+    ),
+    multipleExposures:
+      (
+        await fetchFirst(
+          db,
+          moved.where(({ and }) => and({ rollout_id: rolloutId, step })),
+        )
+      )?.users ?? 0,
+    newUsers: [...Map.groupBy(lately, ({ day }) => day)]
+      .sort(([a], [b]) => a - b)
+      .map(([day, of]) => ({ day: new Date(day * DAY_MS).toISOString().slice(0, 10), users: sumOfUsers(of) })),
+  };
+}
+
+function sumOfUsers(counts: readonly { readonly users: number }[]): number {
+  return counts.reduce((sum, { users }) => sum + users, 0);
 }

@@ -4,9 +4,12 @@ import type { Outcome } from '@tandem/prediction/rollouts/outcomes';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { createErasureStore } from '../users/erasures.ts';
+import { findStepFigures } from './arm-counts.ts';
 import { createRolloutRows, exposure } from './exposures.fixture.ts';
 import { createExposureStore } from './exposures.ts';
-import { createOutcomeStore, findOutcomeStatistics } from './outcomes.ts';
+import { countOutcomes } from './outcome-passes.ts';
+import { createOutcomeStore } from './outcomes.ts';
 
 const HOUR = 3_600_000;
 /** What the tests' hours are counted back from; the database's clock is a little later. */
@@ -44,7 +47,11 @@ const happen = (...told: [userId: string, hoursAgo: number, value?: number, name
     }),
   );
 const statistics = async (...metrics: OutcomeMetric[]) =>
-  (await findOutcomeStatistics(database.pool, id, metrics)).arms.map(({ arm, all, mature }) => ({ arm, all, mature }));
+  (await countOutcomes(database.pool, { id, step: 0 }, metrics, 60_000)).arms.map(({ arm, all, mature }) => ({
+    arm,
+    all,
+    mature,
+  }));
 const sumsOf = (users: number, usersWith: number, sum: number, sumOfSquares: number) => ({
   ...{ users, usersWith, sum, sumOfSquares },
 });
@@ -85,16 +92,15 @@ test('users of more than one arm are in none, and those of another step or rollo
   await createExposureStore(database.pool).put([exposure(id, '3', { step: 1 })], 48 * HOUR);
   await happen(['1', 40], ['2', 40], ['3', 40]);
   expect(await statistics(metric())).toMatchObject([{ arm: 'b', all: sumsOf(1, 1, 1, 1) }]);
-  await database.pool.query('update tandem.rollouts set step = 1');
-  expect(await statistics(metric())).toMatchObject([{ arm: 'stable', all: sumsOf(1, 1, 1, 1) }]);
-  expect((await findOutcomeStatistics(database.pool, id, [metric()], 0)).arms).toMatchObject([{ arm: 'b' }]);
+  const { arms } = await countOutcomes(database.pool, { id, step: 1 }, [metric()], 60_000);
+  expect(arms).toMatchObject([{ arm: 'stable', all: sumsOf(1, 1, 1, 1) }]);
 });
 
-test('new users are told by the day; without metrics that is all, and without exposures nothing', async () => {
-  expect(await findOutcomeStatistics(database.pool, id, [metric()])).toEqual({ arms: [], newUsers: [] });
+test('new users are told by the day; without metrics or exposures there are no outcomes', async () => {
+  expect(await statistics(metric())).toEqual([]);
+  expect(await statistics()).toEqual([]);
   await expose(['1', 'stable', 0], ['2', 'b', 0], ['3', 'b', 72]);
-  const { arms, newUsers } = await findOutcomeStatistics(database.pool, id, []);
-  expect(arms).toEqual([]);
+  const { newUsers } = await findStepFigures(database.pool, { id, step: 0 });
   const dayOf = (hours: number) => new Date(now - hours * HOUR).toISOString().slice(0, 10);
   expect(newUsers).toEqual([
     { day: dayOf(72), users: 1 },
@@ -153,9 +159,41 @@ test('whatever was served and done, the statement says what a count by hand says
       await createOutcomeStore(database.pool).accept(outcomes);
       const found = await statistics(...metrics);
       expect(found).toEqual(metrics.flatMap((each) => expected(exposures, outcomes, each, now + 0.25 * HOUR)));
+      const inSlices = await countOutcomes(database.pool, { id, step: 0 }, metrics, 60_000, 2);
+      expect(inSlices.arms.map(({ arm, all, mature }) => ({ arm, all, mature }))).toEqual(found);
     }),
     { numRuns: 60 },
   );
+});
+
+test('a pass goes on where the call before ended, whoever makes it; until it has ended the one before is told', async () => {
+  const count = (budgetMs = 0) => countOutcomes(database.pool, { id, step: 0 }, [metric()], budgetMs, 2);
+  await expose(['1', 'stable', 48], ['2', 'b', 48], ['3', 'stable', 48], ['4', 'b', 48], ['5', 'b', 48]);
+  await happen(['1', 47], ['4', 47]);
+  expect(await count()).toEqual({ arms: [], asOf: null });
+  expect(await count()).toEqual({ arms: [], asOf: null });
+  const first = await count();
+  expect(first).toMatchObject({ arms: [{ arm: 'b', all: { users: 3, usersWith: 1 } }, { arm: 'stable' }] });
+  await happen(['2', 47]);
+  expect(await count()).toEqual(first);
+  const second = await count(60_000);
+  expect(second.arms).toMatchObject([{ all: { usersWith: 2 }, mature: { usersWith: 2 } }, { arm: 'stable' }]);
+  expect(second.asOf?.getTime()).toBeGreaterThan(first.asOf?.getTime() ?? 0);
+  // Of two at once one counts, and the other is told what there is.
+  const both = await Promise.all([count(60_000), count(60_000)]);
+  expect(both.map(({ arms }) => arms.length)).toEqual([2, 2]);
+});
+
+test('a pass that stands at an erased user forgets them, and begins again', async () => {
+  await expose(['1', 'stable', 48], ['2', 'stable', 48], ['3', 'stable', 48], ['4', 'stable', 48]);
+  await countOutcomes(database.pool, { id, step: 0 }, [metric()], 0, 2);
+  const position = async () => (await database.pool.query('select after_user from tandem.outcome_passes')).rows;
+  expect(await position()).toEqual([{ after_user: '2' }]);
+  const erasures = createErasureStore(database.pool);
+  const { tombstone } = await erasures.setTombstone('2');
+  await erasures.deleteRows([tombstone.number]);
+  expect(await position()).toEqual([{ after_user: '' }]);
+  expect(await statistics(metric())).toMatchObject([{ arm: 'stable', all: { users: 3 } }]);
 });
 
 test('a step that has just begun, of which the planner knows nothing, takes no time by users times outcomes', async () => {

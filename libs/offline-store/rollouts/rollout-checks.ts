@@ -1,12 +1,12 @@
 /** Looks at rollouts: whose turn it is, what they go by, and what they found. */
+import type { Rollout } from '@tandem/freshness/rollout';
 import type { RolloutCheck, RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
-import { analysisOf, type StepRecord } from '@tandem/prediction/rollouts/rollout-figures';
+import type { ServedRecord } from '@tandem/prediction/rollouts/rollout-figures';
 import type pg from 'pg';
-import { type Db, query } from '../sql/database.ts';
+import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
 import { changeRows, fetchRows, statements } from '../sql/statements.ts';
 import { findStepFigures } from './arm-counts.ts';
-import { findOutcomeStatistics } from './outcomes.ts';
-import { requireRollout } from './rollout-rows.ts';
+import { countOutcomes } from './outcome-passes.ts';
 
 /** Kept of a rollout, the newest: a look a minute is a day and a half. */
 const MAX_CHECKS = 2_000;
@@ -14,7 +14,8 @@ const MAX_CHECKS = 2_000;
 export function createRolloutChecks(pool: pg.Pool): RolloutChecks {
   return {
     claim: (rolloutId, intervalMs) => claim(pool, rolloutId, intervalMs),
-    record: (rolloutId) => findStepRecord(pool, rolloutId),
+    served: (rollout) => findServed(pool, rollout),
+    outcomes: (rollout, metrics, budgetMs) => countOutcomes(pool, rollout, metrics, budgetMs),
     keep: (rolloutId, check) => keep(pool, rolloutId, check),
   };
 }
@@ -30,19 +31,19 @@ async function claim(db: Db, rolloutId: string, intervalMs: number): Promise<boo
   return rows.length > 0;
 }
 
-/** Of the step that a rollout is in. Rejects with `unknown_rollout`. */
-async function findStepRecord(pool: pg.Pool, rolloutId: string): Promise<StepRecord> {
-  const rollout = await requireRollout(pool, rolloutId);
-  const [row] = await query<{ elapsedMs: number | null }>(pool, {
-    text: `select (extract(epoch from coalesce(ended_at, clock_timestamp()) - step_started_at) * 1000)::float8 as "elapsedMs"
-      from tandem.rollouts where id = $1`,
-    values: [rolloutId],
+/** A look at errors and times waits for no longer. */
+const SERVED_TIMEOUT_MS = 5_000;
+
+function findServed(pool: pg.Pool, { id, step }: Rollout): Promise<ServedRecord> {
+  return transaction(pool, async (db) => {
+    await limitStatements(db, SERVED_TIMEOUT_MS);
+    const [row] = await query<{ elapsedMs: number | null }>(db, {
+      text: `select (extract(epoch from coalesce(ended_at, clock_timestamp()) - step_started_at) * 1000)::float8 as "elapsedMs"
+        from tandem.rollouts where id = $1`,
+      values: [id],
+    });
+    return { elapsedMs: row?.elapsedMs ?? 0, served: await findStepFigures(db, { id, step }) };
   });
-  return {
-    elapsedMs: row?.elapsedMs ?? 0,
-    served: await findStepFigures(pool, rollout),
-    outcomes: await findOutcomeStatistics(pool, rolloutId, analysisOf(rollout)?.outcomes ?? [], rollout.step),
-  };
 }
 
 async function keep(db: Db, rolloutId: string, { step, verdict, applied, judgement }: RolloutCheck): Promise<void> {

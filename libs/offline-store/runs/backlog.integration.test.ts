@@ -128,3 +128,24 @@ test('a rollout past a deadline is told for as long as it is preparing, or its s
   await database.pool.query(`update tandem.rollouts set state = 'held'`);
   expect(await overdue()).toEqual([]);
 });
+
+test('a rollout that no look has judged for two intervals and a minute is told, also one that a person holds', async () => {
+  await database.pool.query('delete from tandem.rollouts');
+  const { rows } = await database.pool.query<{ id: string }>(
+    `insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, step_started_at)
+      values ('visits', 1, 'canary', 'running', 's', $1, 1, 'test', clock_timestamp() - interval '230 s') returning id`,
+    [JSON.stringify({ analysis: { intervalMs: 60_000 } })],
+  );
+  const overdue = async () => (await look()).overdue.map(({ state, seconds }) => [state, Math.floor(seconds / 50)]);
+  const judge = (reason: string) =>
+    database.pool.query(
+      `insert into tandem.rollout_checks (rollout_id, step, verdict, applied, figures) values ($1, 0, 'hold', false, $2)`,
+      [rows[0]?.id, JSON.stringify({ reason })],
+    );
+  expect(await overdue()).toEqual([['unjudged', 1]]);
+  await judge('look_failed');
+  await database.pool.query(`update tandem.rollouts set state = 'held'`);
+  expect(await overdue()).toEqual([['unjudged', 1]]);
+  await judge('inconclusive');
+  expect(await overdue()).toEqual([]);
+});

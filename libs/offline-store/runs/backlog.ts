@@ -44,7 +44,8 @@ interface PreparingRollout {
 /** A rollout that is past a deadline of its plan. */
 interface OverdueRollout {
   readonly predictor: string;
-  readonly state: 'preparing' | 'holding';
+  /** `unjudged`: no look at it has succeeded for two of its intervals and a minute. */
+  readonly state: 'preparing' | 'holding' | 'unjudged';
   /** Since the deadline. */
   readonly seconds: number;
 }
@@ -114,20 +115,25 @@ function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
  */
 function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {
   return query<OverdueRollout>(db, {
-    text: `select r.predictor, d.state, ${seconds('coalesce(r.step_started_at, r.created_at)')} - d.ms / 1000 as seconds
+    text: `select r.predictor, d.state, ${seconds('d.since')} - d.ms / 1000 as seconds
       from tandem.rollouts r
       cross join lateral (
-        select 'preparing' as state, (r.plan -> 'analysis' ->> 'preparingDeadlineMs')::float8 as ms where r.state = 'preparing'
+        select 'preparing' as state, r.created_at as since, (r.plan -> 'analysis' ->> 'preparingDeadlineMs')::float8 as ms
+        where r.state = 'preparing'
         union all
-        select 'holding', (r.plan -> 'analysis' ->> 'holdDeadlineMs')::float8 + greatest(
+        select 'unjudged', greatest(r.step_started_at, (
+          select at from tandem.rollout_checks c where c.rollout_id = r.id and c.figures ->> 'reason' is distinct from 'look_failed'
+          order by c.seq desc limit 1)), 2 * (r.plan -> 'analysis' ->> 'intervalMs')::float8 + 60000
+        where r.state in ('running', 'held')
+        union all
+        select 'holding', r.step_started_at, (r.plan -> 'analysis' ->> 'holdDeadlineMs')::float8 + greatest(
           (r.plan -> 'analysis' ->> 'minStepMs')::float8,
           (select max((o ->> 'windowMs')::float8) from jsonb_array_elements(r.plan -> 'analysis' -> 'outcomes') o
             where (o ->> 'guardrail')::boolean)) where r.state = 'running') d
       left join lateral (
         select verdict from tandem.rollout_checks c where c.rollout_id = r.id and c.step = r.step
         order by c.seq desc limit 1) newest on true
-      where newest.verdict is distinct from 'promote'
-        and ${seconds('coalesce(r.step_started_at, r.created_at)')} >= d.ms / 1000`,
+      where (d.state = 'unjudged' or newest.verdict is distinct from 'promote') and ${seconds('d.since')} >= d.ms / 1000`,
   });
 }
 

@@ -8,6 +8,7 @@ import type { KeptInputs, NoInputs, ServedAnswer } from '@tandem/prediction/expl
 import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { ArmCounts } from '@tandem/prediction/rollouts/arm-counts';
 import type { ServedSource } from '@tandem/prediction/rollouts/exposures';
+import type { OutcomeSums } from '@tandem/prediction/rollouts/outcomes';
 import type { ShadowCounts } from '@tandem/prediction/shadow/shadow-counts';
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
 import type { AuditAction } from './audit.ts';
@@ -149,6 +150,14 @@ export interface Database {
     step: string;
     position: Json<unknown | null, string | null>;
   };
+  'tandem.exposure_counts': {
+    rollout_id: string;
+    step: number;
+    arm: string;
+    source: ServedSource;
+    day: number;
+    users: number;
+  };
   'tandem.exposures': {
     rollout_id: string;
     step: number;
@@ -233,11 +242,25 @@ export interface Database {
     build: string | null;
     archived_at: Date | null;
   };
+  'tandem.multiple_exposures': {
+    rollout_id: string;
+    step: number;
+    users: number;
+  };
   'tandem.outbox': {
     seq: GeneratedAlways<number>;
     user_id: string;
     context_version: number;
     unused_names: string[] | null;
+  };
+  'tandem.outcome_passes': {
+    rollout_id: string;
+    step: number;
+    as_of: Date | null;
+    after_user: Generated<string>;
+    sums: Json<OutcomeSums[], string | undefined>;
+    counted_as_of: Date | null;
+    counted: Json<OutcomeSums[], string | undefined>;
   };
   'tandem.outcomes': {
     source: string;

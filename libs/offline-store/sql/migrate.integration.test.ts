@@ -221,7 +221,13 @@ test('a function that forbids sequential scans forbids compiling too, which thei
     `select proname as name, proconfig as settings from pg_proc
       where pronamespace = 'tandem'::regnamespace and 'enable_seqscan=off' = any(proconfig) order by 1`,
   );
-  expect(rows.map(({ name }) => name)).toEqual(['accept_events', 'accept_outcomes', 'send_events', 'source_changed']);
+  expect(rows.map(({ name }) => name)).toEqual([
+    'accept_events',
+    'accept_outcomes',
+    'count_exposures',
+    'send_events',
+    'source_changed',
+  ]);
   for (const { name, settings } of rows) expect(settings, name).toContain('jit=off');
 });
 

@@ -158,6 +158,11 @@ async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number
  * all exposures instead.
  */
 async function deleteExposures(db: Db, numbers: readonly number[]): Promise<number> {
+  // A pass over the outcomes that stands at such a user begins again.
+  await change(db, numbers, {
+    text: `update tandem.outcome_passes p set as_of = null, after_user = '', sums = '[]' from tandem.erasures t
+      where t.number = any($1::bigint[]) and p.after_user = t.user_id`,
+  });
   return change(db, numbers, {
     text: `delete from tandem.exposures where ctid = any (array(
       select e.ctid from tandem.erasures t cross join tandem.rollouts r

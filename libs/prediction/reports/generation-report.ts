@@ -96,6 +96,10 @@ export interface GenerationReport {
   readonly notes: readonly string[];
   /** Milliseconds that the comparison took. */
   readonly tookMs: number;
+  /** Of a comparison of some users alone: one of `oneIn`, by a hash of their ids. */
+  readonly sample?: { readonly oneIn: number; readonly users: number };
+  /** What became of a generation whose comparison ran out of time. */
+  readonly outOfTime?: 'sampled' | 'held' | 'published';
 }
 
 /** `PSI 0.41 of score above 0.25`, for people. */

@@ -2,12 +2,16 @@
  * Judges the rollouts that are under way, each as often as its plan says, and acts on the verdict where the plan lets it: a
  * canary goes to its next step, or what is proven worse is taken back. Every worker looks; one judges. What was found is
  * carried into the audit by the act, then written down with whether that moved anything: somebody else may have been faster.
+ *
+ * A look has two parts. The errors and times of all rollouts are judged first: what they break is taken back at once. Then
+ * come outcomes, which take longer. A part that fails moves nothing: the rollout holds, and says why.
  */
 import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
 import type { Judgement, Verdict } from '@tandem/experiment/verdict/rollout-figures';
 import { isTandemError } from '@tandem/freshness/errors';
-import type { AnalysisPlan, Rollout } from '@tandem/freshness/rollout';
-import { analysisOf, judgedFiguresOf, rulesOf, type StepRecord } from './rollout-figures.ts';
+import type { AnalysisPlan, OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
+import type { OutcomeStatistics } from './outcomes.ts';
+import { analysisOf, judgedFiguresOf, rulesOf, type ServedRecord } from './rollout-figures.ts';
 import { type FailedRollout, orFailed, type RolloutStore } from './rollout-store.ts';
 
 /** What one look found. */
@@ -23,7 +27,10 @@ export interface RolloutCheck {
 export interface RolloutChecks {
   /** Whether this caller is the one to judge now: nobody has for `intervalMs`. */
   claim(rolloutId: string, intervalMs: number): Promise<boolean>;
-  record(rolloutId: string): Promise<StepRecord>;
+  /** What the step that the rollout is in has served. */
+  served(rollout: Rollout): Promise<ServedRecord>;
+  /** Goes on counting outcomes for so long, at least for one slice of the users; tells what has been counted. */
+  outcomes(rollout: Rollout, metrics: readonly OutcomeMetric[], budgetMs: number): Promise<OutcomeStatistics>;
   keep(rolloutId: string, check: RolloutCheck): Promise<void>;
 }
 
@@ -45,35 +52,79 @@ interface AnalysisReport {
   readonly failed: readonly FailedRollout[];
 }
 
+/** Milliseconds for the outcomes of all rollouts in one round, so that errors are soon looked at again. */
+const OUTCOMES_MS = 30_000;
+/** Of these, for one rollout at most. */
+const OUTCOMES_OF_ONE_MS = 10_000;
+
+/** A look whose first part found nothing broken. */
+interface Look {
+  readonly rollout: Rollout;
+  readonly analysis: AnalysisPlan;
+  readonly served: ServedRecord;
+}
+
 /** Rejects where the rollouts cannot be listed; what was not judged is due again. */
 export async function analyseRollouts(dependencies: AnalyseRolloutsDependencies): Promise<AnalysisReport> {
+  const { rollouts, checks } = dependencies;
   const analysed: Analysed[] = [];
   const failed: FailedRollout[] = [];
-  for (const rollout of await dependencies.rollouts.active()) {
+  const looks: Look[] = [];
+  /** Judges and concludes; a look whose `work` fails holds. */
+  const judge = async (rollout: Rollout, analysis: AnalysisPlan, work: () => Promise<Judgement | undefined>) => {
+    const judgement = await work().catch((error: unknown) => failedLook(rollout, error, failed));
+    if (!judgement) return;
+    const check = await orFailed(rollout, failed, () => conclude(dependencies, rollout, analysis, judgement));
+    if (check) analysed.push({ rollout, check });
+  };
+  for (const rollout of await rollouts.active()) {
     const analysis = analysisOf(rollout);
     if (!analysis || rollout.state === 'preparing') continue;
-    const check = await orFailed(rollout, failed, () => look(dependencies, rollout, analysis));
-    if (check) analysed.push({ rollout, check });
+    if (!(await orFailed(rollout, failed, () => checks.claim(rollout.id, analysis.intervalMs)))) continue;
+    await judge(rollout, analysis, async () => {
+      const served = await checks.served(rollout);
+      const judgement = judgementOf({ rollout, analysis, served }, { arms: [], asOf: null });
+      if (analysis.outcomes.length === 0 || judgement.reason === 'guardrail_worse') return judgement;
+      looks.push({ rollout, analysis, served });
+      return undefined;
+    });
+  }
+  const budgetMs = Math.min(OUTCOMES_OF_ONE_MS, OUTCOMES_MS / looks.length);
+  for (const look of looks) {
+    const { rollout, analysis } = look;
+    await judge(rollout, analysis, async () =>
+      judgementOf(look, await checks.outcomes(rollout, analysis.outcomes, budgetMs)),
+    );
   }
   return { analysed, failed };
 }
 
-/** Undefined: somebody else has judged it lately. */
-async function look(
+function judgementOf({ rollout, analysis, served }: Look, outcomes: OutcomeStatistics): Judgement {
+  return judgeRollout(judgedFiguresOf(rollout, analysis, { ...served, outcomes }), rulesOf(rollout, analysis));
+}
+
+/** Holds; undefined where the rollout is not there any more. */
+function failedLook(rollout: Rollout, error: unknown, failed: FailedRollout[]): Judgement | undefined {
+  if (isTandemError(error, 'unknown_rollout')) return undefined;
+  failed.push({ rollout, error });
+  const why = `the last look failed, and nothing moves before one succeeds: ${error instanceof Error ? error.message : String(error)}`;
+  return { verdict: 'hold', reason: 'look_failed', why, checks: [] };
+}
+
+async function conclude(
   dependencies: AnalyseRolloutsDependencies,
   rollout: Rollout,
   analysis: AnalysisPlan,
-): Promise<RolloutCheck | undefined> {
-  const { rollouts, checks } = dependencies;
-  if (!(await checks.claim(rollout.id, analysis.intervalMs))) return undefined;
-  const figures = judgedFiguresOf(rollout, analysis, await checks.record(rollout.id));
-  const judgement = judgeRollout(figures, rulesOf(rollout, analysis));
+  judgement: Judgement,
+): Promise<RolloutCheck> {
   const act = actOf(rollout, analysis, judgement);
   const applied = act !== null && (await perform(act, dependencies));
   const check = { step: rollout.step, verdict: judgement.verdict, applied, judgement };
-  await checks.keep(rollout.id, check);
+  await dependencies.checks.keep(rollout.id, check);
   // Who held it said why.
-  if (!act && rollout.state === 'running') await rollouts.note(rollout.id, reasonOf(rollout, analysis, judgement));
+  if (!act && rollout.state === 'running') {
+    await dependencies.rollouts.note(rollout.id, reasonOf(rollout, analysis, judgement));
+  }
   return check;
 }
 

@@ -264,4 +264,6 @@ export interface StepFigures {
   readonly exposed: readonly ExposedUsers[];
   /** Users whom this step has served from more than one arm; outcomes leave them out. */
   readonly multipleExposures: number;
+  /** First exposures a day of UTC, the latest last: what "needs N more days" counts by. */
+  readonly newUsers: readonly { readonly day: string; readonly users: number }[];
 }

@@ -38,8 +38,8 @@ function judged(...counters: readonly ServedCounter[]) {
   const exposed = ['stable', 'candidate'].map((arm) => ({ arm, source: 'batch' as ServedSource, users: USERS }));
   const record = {
     elapsedMs: 1,
-    served: { counts, exposed, multipleExposures: 0 },
-    outcomes: { arms: [], newUsers: [] },
+    served: { counts, exposed, multipleExposures: 0, newUsers: [] },
+    outcomes: { arms: [], asOf: null },
   };
   const { judgement, figures } = reportOf(ROLLOUT, ANALYSIS, record);
   return { verdict: judgement.verdict, reads: figures.arms[0]?.reads, why: judgement.why };

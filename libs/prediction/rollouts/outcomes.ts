@@ -45,7 +45,7 @@ export interface OutcomeStore {
 }
 
 /** Sums over users, of whom each has one figure: 1 or 0 where the metric is binary, else the sum of their values. */
-export interface UserSums {
+interface UserSums {
   readonly users: number;
   /** Those with an outcome in the window at least. */
   readonly usersWith: number;
@@ -68,6 +68,35 @@ export interface ArmOutcomes {
 
 export interface OutcomeStatistics {
   readonly arms: readonly ArmOutcomes[];
-  /** First exposures a day of UTC, the latest last: what "needs N more days" counts by. */
-  readonly newUsers: readonly { readonly day: string; readonly users: number }[];
+  /** The moment that they are of; null: the step's users have not all been counted yet. */
+  readonly asOf: Date | null;
+}
+
+/** What the users of an arm, or some of them, did by one metric. */
+export interface OutcomeSums {
+  /** Of the metric in the plan, from 1. */
+  readonly no: number;
+  readonly arm: string;
+  readonly mature: UserSums;
+  readonly all: UserSums;
+}
+
+/** Adds up the sums of different users; ordered by metric and arm. */
+export function addOutcomeSums(one: readonly OutcomeSums[], other: readonly OutcomeSums[]): readonly OutcomeSums[] {
+  const cells = Map.groupBy([...one, ...other], ({ no, arm }) => `${no} ${arm}`);
+  return [...cells.values()]
+    .flatMap(([first, ...rest]) =>
+      first ? [rest.reduce((sum, { mature, all }) => addUserSums(sum, mature, all), first)] : [],
+    )
+    .sort((a, b) => a.no - b.no || (a.arm < b.arm ? -1 : 1));
+}
+
+function addUserSums(sum: OutcomeSums, mature: UserSums, all: UserSums): OutcomeSums {
+  const add = (a: UserSums, b: UserSums): UserSums => ({
+    users: a.users + b.users,
+    usersWith: a.usersWith + b.usersWith,
+    sum: a.sum + b.sum,
+    sumOfSquares: a.sumOfSquares + b.sumOfSquares,
+  });
+  return { ...sum, mature: add(sum.mature, mature), all: add(sum.all, all) };
 }

@@ -40,8 +40,9 @@ const record = (changes: Partial<StepRecord> = {}): StepRecord => ({
       { arm: 'stable', source: 'batch', users: 90 },
     ],
     multipleExposures: 4,
+    newUsers: [],
   },
-  outcomes: { arms: [], newUsers: [] },
+  outcomes: { arms: [], asOf: null },
   ...changes,
 });
 const figures = (one: Rollout = rollout(), analysis = ANALYSIS) => figuresOf(one, analysis, record());
@@ -107,7 +108,7 @@ describe('a report', () => {
   });
 
   it('compares outcomes of users whose window is over, and tells beside it how all go', () => {
-    const outcomes = { arms: [outcome('stable', 200, 300), outcome('candidate', 260, 420)], newUsers: [] };
+    const outcomes = { arms: [outcome('stable', 200, 300), outcome('candidate', 260, 420)], asOf: null };
     const report = reportOf(rollout(), ANALYSIS, record({ outcomes }));
     expect(report.multipleExposures).toBe(4);
     expect(report.outcomes).toMatchObject([
@@ -124,7 +125,7 @@ describe('a report', () => {
   });
 
   it('has no comparison where an arm has served nobody', () => {
-    const alone = { arms: [outcome('candidate', 1, 2)], newUsers: [] };
+    const alone = { arms: [outcome('candidate', 1, 2)], asOf: null };
     expect(reportOf(rollout(), ANALYSIS, record({ outcomes: alone })).outcomes).toEqual([]);
     expect(reportOf(rollout(), ANALYSIS, record()).outcomes).toEqual([]);
   });

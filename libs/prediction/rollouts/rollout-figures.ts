@@ -15,11 +15,15 @@ import {
 import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './arm-counts.ts';
 import type { ArmOutcomes, OutcomeStatistics } from './outcomes.ts';
 
-/** What the stores know of a rollout's step. */
-export interface StepRecord {
+/** What the stores know of the reads of a rollout's step. */
+export interface ServedRecord {
   /** By the database's clock, since the step began, ms; 0 where it has not. */
   readonly elapsedMs: number;
   readonly served: StepFigures;
+}
+
+/** What the stores know of a rollout's step. */
+export interface StepRecord extends ServedRecord {
   readonly outcomes: OutcomeStatistics;
 }
 
@@ -147,21 +151,23 @@ export interface RolloutReport {
   readonly figures: RolloutFigures;
   readonly judgement: Judgement;
   readonly outcomes: readonly OutcomeReport[];
+  /** The moment that outcomes are of; null: they have not been counted, or the plan has none. */
+  readonly outcomesAsOf: Date | null;
   /** Users that one step has served from two arms; outcomes leave them out. */
   readonly multipleExposures: number;
   /** First exposures by day of UTC. */
-  readonly newUsers: StepRecord['outcomes']['newUsers'];
+  readonly newUsers: StepFigures['newUsers'];
 }
 
 export function reportOf(rollout: Rollout, analysis: AnalysisPlan, record: StepRecord): RolloutReport {
   const figures = figuresOf(rollout, analysis, record);
-  const { newUsers } = record.outcomes;
   return {
     figures,
     judgement: judgeRollout(judgedFiguresOf(rollout, analysis, record), rulesOf(rollout, analysis)),
     outcomes: analysis.outcomes.flatMap((metric) => outcomesOf(metric, analysis.alpha, record)),
+    outcomesAsOf: record.outcomes.asOf,
     multipleExposures: record.served.multipleExposures,
-    newUsers,
+    newUsers: record.served.newUsers,
   };
 }
 

@@ -21,6 +21,8 @@ export function reportView(report: KeptReport): GenerationReportView {
     verdict,
     madeAt: madeAt.toISOString(),
     tookMs,
+    sample: report.sample ?? null,
+    outOfTime: report.outOfTime ?? null,
     figures,
     crossings,
     notes,

@@ -7,7 +7,7 @@ import type { RolloutView } from '@tandem/wire/rollouts';
 export function reportView(
   rollout: RolloutView,
   { figures, judgement, outcomes, ...rest }: RolloutReport,
-): RolloutReportView {
+): Omit<RolloutReportView, 'outcomesError'> {
   return {
     rollout,
     elapsedSeconds: figures.elapsedMs / 1_000,
@@ -22,6 +22,7 @@ export function reportView(
       ...mature.power,
       conclusion: { ...mature.conclusion },
     })),
+    outcomesAsOf: rest.outcomesAsOf?.toISOString() ?? null,
     multipleExposures: rest.multipleExposures,
     newUsers: [...rest.newUsers],
   };

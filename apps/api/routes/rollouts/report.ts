@@ -10,8 +10,12 @@ import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 
 export interface ReportDependencies extends Pick<RolloutDependencies, 'rollouts'> {
-  readonly rolloutChecks: Pick<RolloutChecks, 'record'>;
+  readonly rolloutChecks: Pick<RolloutChecks, 'served' | 'outcomes'>;
 }
+
+/** For which a report goes on counting outcomes; a look of the workers does so too. */
+const OUTCOMES_MS = 3_000;
+const NONE = Object.freeze({ arms: [], asOf: null });
 
 export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencies) {
   return jsonEndpoint({
@@ -35,8 +39,19 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
           remedy: `GET /v1/rollouts/${rollout.id}/shadow-report`,
         });
       }
-      const report = reportOf(rollout, analysis, await rolloutChecks.record(rollout.id));
-      return reportView(rolloutView(rollout), report);
+      const served = await rolloutChecks.served(rollout);
+      // Errors and times are told, whatever becomes of the outcomes.
+      const { outcomes, outcomesError } = await rolloutChecks
+        .outcomes(rollout, analysis.outcomes, OUTCOMES_MS)
+        .then((found) => ({ outcomes: found, outcomesError: null }))
+        .catch((error: unknown) => ({
+          outcomes: NONE,
+          outcomesError: error instanceof Error ? error.message : String(error),
+        }));
+      return {
+        ...reportView(rolloutView(rollout), reportOf(rollout, analysis, { ...served, outcomes })),
+        outcomesError,
+      };
     },
   });
 }

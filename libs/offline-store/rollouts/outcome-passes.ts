@@ -1,0 +1,147 @@
+/**
+ * What came of a rollout: for each metric, what its users did in the window after their exposure. However many users there
+ * are, a call takes bounded time: a pass counts the users of a step slice by slice, in the order of their ids, and keeps its
+ * position and sums, so that the next call, of any process, goes on there. Told is what the last pass that ended has found.
+ * A million users, each with an outcome, take one metric some 5 s: of a step with fewer a call tells what is so now.
+ */
+import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
+import {
+  type ArmOutcomes,
+  addOutcomeSums,
+  type OutcomeStatistics,
+  type OutcomeSums,
+} from '@tandem/prediction/rollouts/outcomes';
+import type pg from 'pg';
+import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
+import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
+
+/** Exposures of a slice: half a second. */
+const SLICE = 100_000;
+/** What a slice may take on a server that is busy; it is the least that a call does. */
+const SLICE_TIMEOUT_MS = 15_000;
+
+type Step = Pick<Rollout, 'id' | 'step'>;
+
+/**
+ * Goes on with the pass until it has ended or `budgetMs` is over. Of two callers at once one counts. Rejects where a slice
+ * fails; the pass then goes on from the slice before.
+ */
+export async function countOutcomes(
+  pool: pg.Pool,
+  step: Step,
+  metrics: readonly OutcomeMetric[],
+  budgetMs: number,
+  slice = SLICE,
+): Promise<OutcomeStatistics> {
+  if (metrics.length === 0) return { arms: [], asOf: null };
+  const until = performance.now() + budgetMs;
+  const row = statements.insertInto('tandem.outcome_passes').values({ rollout_id: step.id, step: step.step });
+  await changeRows(
+    pool,
+    row.onConflict((conflict) => conflict.doNothing()),
+  );
+  while ((await transaction(pool, (db) => countSlice(db, step, metrics, slice))) && performance.now() < until);
+  const { counted = [], counted_as_of: asOf = null } = (await fetchFirst(pool, passOf(step))) ?? {};
+  return { arms: counted.flatMap((sums) => armOutcomes(metrics[sums.no - 1], sums)), asOf };
+}
+
+function passOf({ id, step }: Step) {
+  const pass = statements.selectFrom('tandem.outcome_passes').select(['counted', 'counted_as_of']);
+  return pass.where(({ and }) => and({ rollout_id: id, step }));
+}
+
+function armOutcomes(metric: OutcomeMetric | undefined, { arm, mature, all }: OutcomeSums): readonly ArmOutcomes[] {
+  return metric ? [{ metric, arm, mature, all }] : [];
+}
+
+interface Pass {
+  /** A timestamptz with all its digits. */
+  readonly asOf: string;
+  readonly after: string;
+  readonly sums: readonly OutcomeSums[];
+}
+
+/** Returns whether the pass goes on. */
+async function countSlice(
+  db: Db,
+  { id, step }: Step,
+  metrics: readonly OutcomeMetric[],
+  slice: number,
+): Promise<boolean> {
+  await limitStatements(db, SLICE_TIMEOUT_MS);
+  const of = [id, step];
+  const [pass] = await query<Pass>(db, {
+    text: `select coalesce(as_of, clock_timestamp())::text as "asOf", after_user as after, sums from tandem.outcome_passes
+      where rollout_id = $1 and step = $2 for update skip locked`,
+    values: of,
+  });
+  if (!pass) return false;
+  const [last] = await query<{ userId: string }>(db, {
+    text: `select user_id as "userId" from tandem.exposures where rollout_id = $1 and step = $2 and user_id > $3
+      order by user_id offset $4::int - 1 limit 1`,
+    values: [...of, pass.after, slice],
+  });
+  const upTo = last?.userId ?? null;
+  const sums = addOutcomeSums(pass.sums, await sumSlice(db, of, { ...pass, upTo }, metrics));
+  await query(db, {
+    text:
+      upTo === null
+        ? `update tandem.outcome_passes set as_of = null, after_user = '', sums = '[]', counted_as_of = $3, counted = $4
+            where rollout_id = $1 and step = $2`
+        : `update tandem.outcome_passes set as_of = $3, after_user = $5, sums = $4 where rollout_id = $1 and step = $2`,
+    values: [...of, pass.asOf, JSON.stringify(sums), ...(upTo === null ? [] : [upTo])],
+  });
+  return upTo !== null;
+}
+
+/**
+ * Of users exposed to one arm alone. A user's window begins with the exposure and is open at its end. `figure` is what a
+ * user counts as. A square that is too small for a double is an error in Postgres, hence the bound.
+ * Each user's outcomes are looked up: users and outcomes are in the same order, and of a step with few users the outcomes of
+ * all others are not read. The fence and the settings keep the planner, which has no figures of a step that has just begun,
+ * from any other plan.
+ */
+const SLICE_SQL = `
+  with exposed as materialized (
+    select user_id, min(arm) as arm, min(at) as at from tandem.exposures
+    where rollout_id = $1 and step = $2 and user_id > $3 and ($4::text is null or user_id <= $4)
+    group by user_id having count(*) = 1),
+  of_user as (
+    select m.no, e.arm, e.at + m.lasts <= $5::timestamptz as mature, f.has, f.figure,
+      case when abs(f.figure) < 1e-100 then 0 else f.figure * f.figure end as square
+    from (select no, name, kind, window_ms * interval '1 ms' as lasts
+      from unnest($6::text[], $7::text[], $8::double precision[]) with ordinality as m(name, kind, window_ms, no)) m
+    cross join exposed e
+    cross join lateral (
+      select count(*) > 0 as has, case when count(*) = 0 then 0 when m.kind = 'binary' then 1 else sum(o.value) end as figure
+      from tandem.outcomes o
+      where o.user_id = e.user_id and o.name = m.name and o.time >= e.at and o.time < e.at + m.lasts offset 0) f),
+  sums as (
+    select no, arm, mature, count(*) as users, count(*) filter (where has) as "usersWith", sum(figure) as sum,
+      sum(square) as "sumOfSquares"
+    from of_user group by grouping sets ((no, arm), (no, arm, mature)))
+  select no, arm,
+    json_object_agg(case when mature then 'mature' when mature is null then 'all' else 'young' end,
+      json_build_object('users', users, 'usersWith', "usersWith", 'sum', sum, 'sumOfSquares', "sumOfSquares")) as sums
+  from sums group by no, arm order by no, arm`;
+
+const NOBODY = Object.freeze({ users: 0, usersWith: 0, sum: 0, sumOfSquares: 0 });
+
+async function sumSlice(
+  db: Db,
+  of: readonly unknown[],
+  { after, upTo, asOf }: Pass & { readonly upTo: string | null },
+  metrics: readonly OutcomeMetric[],
+): Promise<readonly OutcomeSums[]> {
+  await query(db, {
+    text: `select set_config(name, value, true) from (values ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'),
+      ('enable_indexscan', 'on'), ('enable_indexonlyscan', 'on'), ('jit', 'off')) s(name, value)`,
+  });
+  const named = [metrics.map(({ name }) => name), metrics.map(({ kind }) => kind), metrics.map((one) => one.windowMs)];
+  const rows = await query<Pick<OutcomeSums, 'no' | 'arm'> & { sums: Partial<OutcomeSums> }>(db, {
+    text: SLICE_SQL,
+    values: [...of, after, upTo, asOf, ...named],
+    timeoutMs: SLICE_TIMEOUT_MS,
+  });
+  return rows.map(({ no, arm, sums: { all = NOBODY, mature = NOBODY } }) => ({ no, arm, all, mature }));
+}
