@@ -103,6 +103,7 @@ export interface Database {
     scored: Generated<number>;
     failed: Generated<number>;
     loaded: Generated<boolean>;
+    erased: number | null;
   };
   'tandem.erasures': {
     number: number;
@@ -171,6 +172,8 @@ export interface Database {
     left_at: Date | null;
     users: Generated<number>;
     last_use: Generated<number>;
+    cleared_erasures: Generated<number>;
+    erased_users: Generated<number>;
   };
   'tandem.history_marks': {
     seq: GeneratedAlways<number>;
