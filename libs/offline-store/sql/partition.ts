@@ -45,7 +45,7 @@ export async function lockPartition(db: Db, generationId: string): Promise<void>
   });
   if (!found[0]?.relation) return;
   await query(db, { text: `set local lock_timeout = ${LOCK_MS}` });
-  await query(db, { text: `lock table tandem.predictions, ${partition} in access exclusive mode` });
+  await query(db, { text: `lock table only tandem.predictions, ${partition} in access exclusive mode` });
 }
 
 /** Detaches and drops in the caller's transaction; rejects with SQLSTATE 55P03 where the parent stays locked. */

@@ -2,7 +2,8 @@
  * How long the assignments stay locked while something changes them, however many users were erased and however large a
  * generation, a model file or the wait for another session is. Erasures and every change of an arm wait for that lock.
  *
- * 5 million rows stand for 20: beyond the lock, indexing and clearing grow with them and may.
+ * 5 million rows stand for 20: beyond the lock, indexing and clearing grow with them and may. A plan reads the feature query
+ * once, whether any user was ever erased or not.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -16,10 +17,12 @@ import type { BenchServers } from '../service.ts';
 import type { Law } from './law.ts';
 import { storeErasures, storeGeneration } from './stored-generations.ts';
 
+const USERS = 1_000_000;
 const ROWS = 5_000_000;
 const ERASED = 1_000_000;
 const MODEL_BYTES = 64 * 1024 * 1024;
 const MOST_MS = 100;
+const PLANS = 3;
 
 type Pool = BenchServers['pool'];
 
@@ -30,12 +33,16 @@ export const publication: Law = {
   promise: `the assignments are locked for less than ${MOST_MS} ms by any change of them`,
   async measure(servers, say) {
     const { pool } = servers;
-    await adoptBench(servers, 1_000);
-    say(`${ROWS} rows of a generation, then ${ERASED} erasures`);
+    await adoptBench(servers, USERS);
+    const planMs = await planEveryone(pool);
+    say(`${ERASED} erasures`);
+    await storeErasures(pool, ERASED, 4);
+    const plan = `plan of ${USERS} users: with ${ERASED} erased / with none`;
+    const ratio = (await planEveryone(pool)) / planMs;
+    say(`${plan}: ${ratio.toFixed(2)}; then ${ROWS} rows of a generation`);
+    const figures: Figure[] = [{ name: plan, unit: 'ratio', value: ratio, target: { most: 1.3 } }];
     const large = await storeGeneration(pool, { predictor: 'bench', rows: ROWS, state: 'publishing' });
     const held = await storeGeneration(pool, { predictor: 'bench', rows: 1_000_000, state: 'failed' });
-    await storeErasures(pool, ERASED, 4);
-    const figures: Figure[] = [];
     const take = async (name: string, work: () => Promise<unknown>) => {
       const startedAt = performance.now();
       const longestMs = await longestLock(pool, work);
@@ -44,10 +51,12 @@ export const publication: Law = {
     };
     await take(`publication of ${ROWS} rows, ${ERASED} users erased`, () => publish(pool, large.runId));
     await holdBack(pool, held.id);
-    await take(`approval of 1000000 rows, ${ERASED} users erased`, () => approve(pool));
-    await take('rollback', () => createGenerationStore(pool).rollBack({ predictor: 'bench', to: 1, actor: 'law' }));
+    await take(`approval of 1000000 rows, ${ERASED} users erased`, () => approve(pool, held.number));
+    await take('rollback', () =>
+      createGenerationStore(pool).rollBack({ predictor: 'bench', to: large.number, actor: 'law' }),
+    );
     const artifact = linearModel({ weights: FEATURES.map(() => 0.5) });
-    await take('adoption of another version', () => adoptPredictor(servers, { name: 'bench', artifact, users: 1_000 }));
+    await take('adoption of another version', () => adoptPredictor(servers, { name: 'bench', artifact, users: USERS }));
     await take('canary and promotion', () => promote(pool));
     await take('removal of a generation while a plan reads others', () => dropDuringScan(servers));
     await take('adoption of a model file of 64 MB', () => adoptLarge(servers));
@@ -78,6 +87,23 @@ async function longestLock(pool: Pool, work: () => Promise<unknown>): Promise<nu
   return longestMs;
 }
 
+/** The shortest of some plans of a run of all users, in ms. */
+async function planEveryone(pool: Pool): Promise<number> {
+  const runs = createRunStore(pool);
+  const took: number[] = [];
+  for (let i = 0; i < PLANS; i++) {
+    const asked = { predictor: 'bench', scope: { kind: 'all' }, reason: 'law', scheduleSlot: null } as const;
+    const { run } = await runs.create(asked);
+    const claimed = await runs.claimStep(run.id, 'plan', 600_000);
+    if (!claimed || 'failed' in claimed) throw new Error('there is nothing to plan');
+    const startedAt = performance.now();
+    await runs.plan(claimed, new AbortController().signal);
+    took.push(performance.now() - startedAt);
+    await runs.cancel(run.id);
+  }
+  return Math.min(...took);
+}
+
 async function publish(pool: Pool, runId: string): Promise<void> {
   const runs = createRunStore(pool);
   const claimed = await runs.claimStep(runId, 'publish', 600_000);
@@ -95,8 +121,8 @@ async function holdBack(pool: Pool, id: string): Promise<void> {
   );
 }
 
-async function approve(pool: Pool): Promise<void> {
-  await createReportStore(pool, NOTHING_LOST).approve({ predictor: 'bench', generation: 2, actor: 'law' });
+async function approve(pool: Pool, generation: number): Promise<void> {
+  await createReportStore(pool, NOTHING_LOST).approve({ predictor: 'bench', generation, actor: 'law' });
 }
 
 async function promote(pool: Pool): Promise<void> {

@@ -16,6 +16,7 @@ interface StoredRun {
 
 export interface StoredGeneration {
   readonly id: string;
+  readonly number: number;
   readonly runId: string;
 }
 
@@ -31,12 +32,12 @@ export async function storeGeneration(pool: Pool, run: StoredRun): Promise<Store
           clock_timestamp() - $4::interval
         from tandem.arms where predictor = $1 and name = 'stable' returning id, model_version_id
       ), chunk as (
-        insert into tandem.chunks (run_id, no, state, scored) select id, 0, 'committed', $3 from run
+        insert into tandem.chunks (run_id, no, state, scored, erased) select id, 0, 'committed', $3, 0 from run
       )
       insert into tandem.generations (predictor, number, model_version_id, run_id, history, buckets, state, published_at, users)
       select $1, 1 + (select coalesce(max(number), 0) from tandem.generations where predictor = $1), model_version_id, id,
         tandem.current_history(), greatest(1, $3::int / 48), $5, case $5 when 'published' then clock_timestamp() end, $3
-      from run returning id, run_id as "runId"`,
+      from run returning id, number, run_id as "runId"`,
     [predictor, state, rows, endedAgo ?? null, generationState],
   );
   const [generation] = found;
