@@ -70,7 +70,8 @@ async function longestLock(pool: Pool, work: () => Promise<unknown>): Promise<nu
   let longestMs = 0;
   let isOver = false;
   const probing = (async () => {
-    await client.query('set lock_timeout = 0');
+    // The wait for the lock alone, without that for the disk.
+    await client.query('set lock_timeout = 0; set synchronous_commit = off');
     while (!isOver) {
       const askedAt = performance.now();
       await client.query('select from tandem.settings for update');
