@@ -10,6 +10,7 @@ const ROWS = 10_000;
 /** Finished runs, and rollouts that are over, kept of each predictor. */
 const RUNS = 200;
 const ROLLOUTS = 200;
+const ROLLOUTS_A_CALL = 5;
 /** Longer than an outcome may have been under way (outcomes.ts): a duplicate is known as one for as long as it is taken. */
 const OUTCOMES = `interval '180 days'`;
 /** An event may be up to five minutes ahead of its acceptance: its id is remembered somewhat longer than it may be sent. */
@@ -58,13 +59,16 @@ async function expireRollouts(pool: pg.Pool): Promise<number> {
       ) over_by_now
       where n > $1 and not exists (select from tandem.exposures e where e.rollout_id = over_by_now.id)
       limit $2`,
-    values: [ROLLOUTS, ROLLOUTS],
+    values: [ROLLOUTS, ROLLOUTS_A_CALL],
   });
   // A statement that takes nobody would raise the revision all the same, and every process would ask for all arms again.
   if (old.length === 0) return 0;
+  const ids = old.map(({ id }) => id);
+  // Before the lock: a rollout that was judged each minute for a month has 40,000.
+  await changeRows(pool, statements.deleteFrom('tandem.rollout_checks').where('rollout_id', '=', anyOf(ids)));
+  await changeRows(pool, statements.deleteFrom('tandem.arm_counts').where('rollout_id', '=', anyOf(ids)));
   return transaction(pool, async (db) => {
     await lockAssignments(db);
-    const ids = old.map(({ id }) => id);
     return changeRows(db, statements.deleteFrom('tandem.rollouts').where('id', '=', anyOf(ids)));
   });
 }

@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
+import { expire } from '@tandem/offline-store/retention';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
 import { sqlState } from '@tandem/offline-store/sql/database';
@@ -24,6 +25,8 @@ const ERASED = 1_000_000;
 const MODEL_BYTES = 64 * 1024 * 1024;
 const MOST_MS = 100;
 const PLANS = 3;
+const ENDED = 5;
+const CHECKS = 40_000;
 
 type Pool = BenchServers['pool'];
 
@@ -61,6 +64,8 @@ export const publication: Law = {
     await take('canary and promotion', () => promote(pool));
     await take('removal of a generation while a plan reads others', () => dropDuringScan(servers));
     await take('adoption of a model file of 64 MB', () => adoptLarge(servers));
+    await storeEndedRollouts(pool);
+    await take(`removal of ${ENDED} ended rollouts with ${CHECKS} checks each`, () => expire(pool));
     return figures;
   },
 };
@@ -167,4 +172,18 @@ async function dropDuringScan({ pool }: BenchServers): Promise<void> {
 async function adoptLarge(servers: BenchServers): Promise<void> {
   const artifact = randomBytes(MODEL_BYTES);
   await adoptPredictor(servers, { name: 'large', artifact, users: 10 });
+}
+
+/** Above the 200 that are kept of a predictor. */
+async function storeEndedRollouts(pool: Pool): Promise<void> {
+  await pool.query(
+    `with ended as (
+        insert into tandem.rollouts (predictor, number, kind, state, plan, salt, overlay_floor, ended_at)
+        select 'bench', 100 + n, 'canary', 'aborted', plan, salt, 0, clock_timestamp()
+        from tandem.rollouts, generate_series(1, 199 + ${ENDED}) n where number = 1 returning id, number
+      )
+      insert into tandem.rollout_checks (rollout_id, step, verdict, applied, figures)
+      select id, 0, 'hold', false, jsonb_build_object('reason', repeat('x', 200))
+      from ended, generate_series(1, ${CHECKS}) where number <= 100 + ${ENDED}`,
+  );
 }
