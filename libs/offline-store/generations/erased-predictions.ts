@@ -58,16 +58,9 @@ async function deleteFromGenerations(
  * With the generations' counts, which tell a loader whether Redis has all of them. Their rows come last, in order and behind
  * changes of assignments, which lock some of them too: they are held for the commit alone, and in no circle.
  */
-async function deleteCounted(db: Db, ids: readonly string[], numbers: readonly number[]): Promise<number> {
-  const deletes = ids.map((id, i) => `, gone_${i} as (${deleteErasedSql(id)})`).join('');
-  const counts = ids.map((id, i) => `select '${id}' as id, count(*)::int as gone from gone_${i}`).join(' union all ');
-  const counted = await query<{ id: string; gone: number }>(db, {
-    text: `with erased as materialized (
-        select user_id, deleted_version from tandem.erasures where number = any($1::bigint[])
-      )${deletes}
-      select id, gone from (${counts}) counted where gone > 0`,
-    values: [numbers],
-  });
+async function deleteCounted(db: Db, generationIds: readonly string[], numbers: readonly number[]): Promise<number> {
+  const text = deleteFromAllSql(generationIds);
+  const counted = await query<{ id: string; gone: number }>(db, { text, values: [numbers] });
   if (counted.length === 0) return 0;
   await awaitAssignments(db);
   await query(db, {
@@ -78,6 +71,16 @@ async function deleteCounted(db: Db, ids: readonly string[], numbers: readonly n
     values: [counted.map(({ id }) => id), counted.map(({ gone }) => gone)],
   });
   return counted.reduce((sum, { gone }) => sum + gone, 0);
+}
+
+/** Returns SQL that gives each generation that it deleted from, with the count. $1: numbers of erasures. */
+function deleteFromAllSql(generationIds: readonly string[]): string {
+  const deletes = generationIds.map((id, i) => `, gone_${i} as (${deleteErasedSql(id)})`);
+  const counts = generationIds.map((id, i) => `select '${id}' as id, count(*)::int as gone from gone_${i}`);
+  return `with erased as materialized (
+      select user_id, deleted_version from tandem.erasures where number = any($1::bigint[])
+    )${deletes.join('')}
+    select id, gone from (${counts.join(' union all ')}) counted where gone > 0`;
 }
 
 /**
