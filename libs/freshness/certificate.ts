@@ -85,6 +85,24 @@ export interface Certificate {
   readonly tombstones: Tombstones | null;
 }
 
+/** A moment of what is assigned: within one history, revisions follow the order of the changes. */
+export type AssignedMoment = Pick<Certificate, 'history' | 'revision'>;
+
+/**
+ * Tells whether an answer of a later moment came before this one: statements on several connections overtake each other, and
+ * what is kept of the later one stays. A lower revision alone does not tell it: a restore sets revisions back.
+ * @param before the newest moment known when the statement was sent
+ * @param newest the newest known now; the same object if no answer changed it since
+ */
+export function isOvertaken(
+  { history, revision }: AssignedMoment,
+  before: AssignedMoment,
+  newest: AssignedMoment,
+): boolean {
+  if (newest === before) return false;
+  return history === newest.history ? revision < newest.revision : history === before.history;
+}
+
 /** The state of a user without a context row. */
 export const UNTOUCHED: UserState = Object.freeze({ version: 0, touched: 0, deletedVersion: 0 });
 

@@ -23,9 +23,19 @@ import type { LastKnown } from './unverified-read.ts';
 interface DemandDependencies {
   readonly registry: Registry;
   readonly live: LivePredictor;
-  /** Takes note of a certificate. Throws `unknown_predictor`. */
-  notice(predictorName: string, certificate: Certificate): Assignments;
 }
+
+interface AskedDemand {
+  /** What Postgres last said. */
+  readonly known: LastKnown | undefined;
+  readonly predictorName: string;
+  readonly userIds: readonly string[];
+  readonly options: ReadOptions;
+  readonly times: ReadTimes;
+}
+
+/** Takes note of a certificate. Throws `unknown_predictor`. */
+type Notice = (certificate: Certificate) => Assignments;
 
 interface Demanded {
   /** Of those whose inference came in time and is what Postgres assigns. */
@@ -34,20 +44,16 @@ interface Demanded {
   failuresAt(assignment: Assignment, history: string): ReadonlyMap<string, LiveOutcome> | undefined;
 }
 
-export type DemandInference = (
-  known: LastKnown | undefined,
-  predictorName: string,
-  userIds: readonly string[],
-  options: ReadOptions,
-  times: ReadTimes,
-) => Promise<Demanded>;
+export type DemandInference = (demand: AskedDemand, notice: Notice) => Promise<Demanded>;
 
 export function createDemandInference(dependencies: DemandDependencies): DemandInference {
-  return async function demand(known, predictorName, userIds, options, times) {
+  return async function demand({ known, predictorName, userIds, options, times }, notice) {
     const predictor = known && (await dependencies.registry.predictor(predictorName));
     if (!known || !predictor?.policy.freshness.live) return { answers: new Map(), failuresAt: () => undefined };
     const groups = groupByArm(known.assignments, userIds);
-    const demands = groups.map((group) => demandOfArm(dependencies, { known, predictor, options, times, group }));
+    const demands = groups.map((group) =>
+      demandOfArm(dependencies, { known, predictor, options, times, group }, notice),
+    );
     const [only] = demands;
     return only && demands.length === 1 ? only : together(await Promise.all(demands));
   };
@@ -61,7 +67,7 @@ interface Demand {
   readonly group: ArmGroup;
 }
 
-async function demandOfArm({ registry, live, notice }: DemandDependencies, demand: Demand): Promise<Demanded> {
+async function demandOfArm({ registry, live }: DemandDependencies, demand: Demand, notice: Notice): Promise<Demanded> {
   const { known, predictor, options, times } = demand;
   const { assignment, userIds } = demand.group;
   const { history } = known;
@@ -87,7 +93,7 @@ async function demandOfArm({ registry, live, notice }: DemandDependencies, deman
       continue;
     }
     const { certificate } = outcome;
-    const assignments = notice(predictor.name, certificate);
+    const assignments = notice(certificate);
     const assigned = assignments.of(userId);
     // A predictor that was adopted again meanwhile is another object.
     const isAsGuessed = isAssigned(demand, assigned, certificate.history);

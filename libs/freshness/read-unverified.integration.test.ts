@@ -17,7 +17,7 @@ let read: PredictionReader;
 let isAway: boolean;
 let serverId: string | null;
 /** Called when Postgres has answered, and the reader does not know it yet. */
-let whenCertified: () => void;
+let whenCertified: () => void | Promise<void>;
 let inMemory: Predictor | undefined;
 
 beforeAll(async () => {
@@ -50,7 +50,7 @@ function createProcess(): PredictionReader {
       authority: {
         async certify(userIds) {
           const certificate = await unlessAway(() => authority.certify(userIds));
-          whenCertified();
+          await whenCertified();
           return certificate;
         },
       },
@@ -74,6 +74,23 @@ const short = async (userIds: readonly string[], options = PLAIN_READ) =>
 async function loseSight(userIds: readonly string[] = ['1']): Promise<void> {
   await short(userIds);
   isAway = true;
+}
+
+/** A certificate from before the change comes after one that knows of it. */
+async function overtaken(change: () => Promise<unknown>): Promise<void> {
+  const held = Promise.withResolvers<void>();
+  const certified = Promise.withResolvers<void>();
+  whenCertified = () => {
+    certified.resolve();
+    return held.promise;
+  };
+  const late = short(['1']);
+  await certified.promise;
+  whenCertified = () => {};
+  await change();
+  await short(['1']).catch(() => undefined);
+  held.resolve();
+  await late;
 }
 
 describe('while Postgres does not answer', () => {
@@ -137,6 +154,22 @@ describe('while Postgres does not answer', () => {
     await world.generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' });
     await loseSight();
     expect(await short(['3'])).toEqual(['stale unverified 0']);
+  });
+
+  it('a certificate that a newer one overtook does not bring back what a rollback has made void', async () => {
+    await world.run({ kind: 'all' });
+    await world.change('18');
+    expect(await short(['18'])).toEqual(['live context_newer 0.1']);
+    await overtaken(() => world.generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' }));
+    isAway = true;
+    expect(await short(['18'])).toEqual(['stale unverified 0']);
+  });
+
+  it('nor a predictor that was withdrawn', async () => {
+    await short(['1']);
+    await overtaken(() => world.pool.query('update tandem.predictors set active = false'));
+    isAway = true;
+    expect(await short(['1'])).toEqual(['unavailable']);
   });
 
   it('nothing is served from Redis that is of another history, as far as this process has heard', async () => {

@@ -7,7 +7,14 @@
  */
 import type { ReadResult } from './answer.ts';
 import { type ArmGroup, findOnline, groupByArm, guessOnline, joined, NO_CANDIDATES } from './candidates.ts';
-import { type Assignments, type Authority, type Certificate, isErased } from './certificate.ts';
+import {
+  type AssignedMoment,
+  type Assignments,
+  type Authority,
+  type Certificate,
+  isErased,
+  isOvertaken,
+} from './certificate.ts';
 import { createDemandInference, type DemandInference } from './demanded-inference.ts';
 import { notCached, notCertified, notFound, unknownPredictor } from './errors.ts';
 import { fallBack } from './ladder.ts';
@@ -73,6 +80,8 @@ class Reader {
   readonly #lastKnown: Map<string, LastKnown>;
   readonly #unverified: UnverifiedReads;
   readonly #demand: DemandInference;
+  /** Of the certificates that this reader has noticed. */
+  #newest: AssignedMoment = { history: '', revision: -1 };
 
   constructor(dependencies: PredictionReaderDependencies) {
     const { registry, online, live, memory = NO_MEMORY, lastKnown = new Map() } = dependencies;
@@ -80,15 +89,17 @@ class Reader {
     this.#memory = memory;
     this.#lastKnown = lastKnown;
     this.#unverified = createUnverifiedReads({ registry, online });
-    const notice = (predictorName: string, certificate: Certificate) => this.#notice(predictorName, certificate);
-    this.#demand = createDemandInference({ registry, live, notice });
+    this.#demand = createDemandInference({ registry, live });
   }
 
   async read(predictorName: string, userIds: readonly string[], options: ReadOptions, times: ReadTimes) {
     const { authority, registry, online } = this.#stores;
     const distinct = userIds.length === 1 ? userIds : [...new Set(userIds)];
     const known = this.#lastKnown.get(predictorName);
-    const demanded = isDemand(options) ? await this.#demand(known, predictorName, distinct, options, times) : undefined;
+    const before = this.#newest;
+    const demand = { known, predictorName, userIds: distinct, options, times };
+    const notice = (certificate: Certificate) => this.#notice(predictorName, certificate, before);
+    const demanded = isDemand(options) ? await this.#demand(demand, notice) : undefined;
     if (demanded?.answers.size === distinct.length) return inOrder(userIds, demanded.answers);
     const guess = this.#guess(known, distinct, options);
     let certificate: Certificate;
@@ -102,7 +113,7 @@ class Reader {
       const found = await this.#findUncertified(guess);
       return this.#unverified.answer({ predictorName, known, cause: notCertified(cause), options, found }, userIds);
     }
-    const assignments = this.#notice(predictorName, certificate);
+    const assignments = notice(certificate);
     this.#unverified.notice(certificate, server);
     const predictor = await registry.predictor(predictorName);
     if (!predictor) throw unknownPredictor(predictorName);
@@ -135,20 +146,22 @@ class Reader {
   }
 
   /** Learns what is now assigned of the predictor. Throws `unknown_predictor` where it was withdrawn. */
-  #notice(predictorName: string, certificate: Certificate): Assignments {
-    const { history, revision } = certificate;
-    this.#stores.registry.noticeRevision(revision, history);
+  #notice(predictorName: string, certificate: Certificate, before: AssignedMoment): Assignments {
     const assignments = certificate.assignments(predictorName);
-    if (!assignments) {
-      // Nothing of it may be served unverified either.
-      this.#lastKnown.delete(predictorName);
-      throw unknownPredictor(predictorName);
-    }
+    if (!isOvertaken(certificate, before, this.#newest)) this.#keep(predictorName, certificate, assignments);
+    if (!assignments) throw unknownPredictor(predictorName);
+    return assignments;
+  }
+
+  #keep(predictorName: string, { history, revision }: Certificate, assignments: Assignments | undefined): void {
+    this.#stores.registry.noticeRevision(revision, history);
+    if (revision !== this.#newest.revision || history !== this.#newest.history) this.#newest = { history, revision };
     const last = this.#lastKnown.get(predictorName);
-    if (last?.assignments !== assignments || last.history !== history) {
+    // Nothing of a predictor that was withdrawn may be served unverified either.
+    if (!assignments) this.#lastKnown.delete(predictorName);
+    else if (last?.assignments !== assignments || last.history !== history) {
       this.#lastKnown.set(predictorName, { assignments, history });
     }
-    return assignments;
   }
 
   /** Answers the users of one arm: from memory, from Redis, from Postgres' rows, live. */

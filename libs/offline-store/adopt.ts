@@ -70,6 +70,9 @@ export interface AdoptionOutcome {
  */
 export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<AdoptionOutcome> {
   for (const predictor of adoption.predictors) assertConsistent(predictor);
+  // The files before any lock. Those of an adoption that is refused go with the uploads that became no version.
+  for (const { definition, artifact } of adoption.predictors)
+    await insertArtifact(pool, definition.artifactHash, artifact);
   const adoptAll = async (db: Db): Promise<AdoptionOutcome> => {
     const { keyType } = await lockAssignments(db);
     if (await changesRules(db, keyType, adoption.predictors)) await lockEventRules(db);

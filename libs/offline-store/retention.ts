@@ -17,7 +17,7 @@ const BATCH_MS = 10_000;
 /** Of a batch: with a run go its chunks, of which there may be thousands. */
 const RUNS = 20;
 /** Of a batch, which holds the lock of assignments. */
-const ROLLOUTS = 10;
+const ROLLOUTS = 5;
 /** Finished runs, and as many rollouts that are over, kept of each predictor. */
 const KEPT = 200;
 /** Longer than an outcome may have been under way (outcomes.ts): a duplicate is known as one for as long as it is taken. */
@@ -171,8 +171,11 @@ async function expireRollouts(db: Db): Promise<number> {
   });
   // A statement that takes nobody would raise the revision all the same, and every process would ask for all arms again.
   if (old.length === 0) return 0;
-  await lockAssignments(db);
   const ids = old.map(({ id }) => id);
+  // Before the lock: a rollout that was judged each minute for a month has 40,000.
+  await changeRows(db, statements.deleteFrom('tandem.rollout_checks').where('rollout_id', '=', anyOf(ids)));
+  await changeRows(db, statements.deleteFrom('tandem.arm_counts').where('rollout_id', '=', anyOf(ids)));
+  await lockAssignments(db);
   return changeRows(db, statements.deleteFrom('tandem.rollouts').where('id', '=', anyOf(ids)));
 }
 

@@ -35,7 +35,7 @@ const FEATURES = 'select 1::bigint as user_id';
 /** Local variables that texts are made of. */
 const LOCALS = {
   ...{ sql: FEATURES, text: FEATURES, version: { query: { sql: FEATURES, columns: [] }, keyType: 'int8' } },
-  ...{ from: null, to: null, arm: { generation_id: GENERATION } },
+  ...{ generationIds: [GENERATION], from: null, to: null, arm: { generation_id: GENERATION } },
   // In reads/predictions.ts it is a text.
   generation: { id: GENERATION, toString: () => '' },
 };

@@ -52,6 +52,40 @@ test('a change of an arm is in the next certificate, and a predictor that is gon
   await authority.close();
 });
 
+test('an answer that comes behind one of a later revision takes nothing back', async () => {
+  const pool = createPool({ url: database.url, max: 4, applicationName: 'authority-late' });
+  const held = Promise.withResolvers<void>();
+  const arrived = Promise.withResolvers<unknown>();
+  let holdNext = false;
+  // The answer to one certificate stays on the line until it is let go.
+  pool.on('connect', (client) => {
+    const send = client.query.bind(client) as (...sent: unknown[]) => unknown;
+    const query = (...sent: [{ name?: string }, ...unknown[]]) => {
+      const answer = send(...sent) as Promise<unknown>;
+      if (!holdNext || sent[0].name !== 'tandem-certificate') return answer;
+      holdNext = false;
+      arrived.resolve(answer);
+      return Promise.all([answer, held.promise]).then(([result]) => result);
+    };
+    Object.assign(client, { query });
+  });
+  const revisions: number[] = [];
+  const authority = createAuthority(pool, { ...PATIENT, onRevision: (revision) => revisions.push(revision) });
+  const { revision: first } = await authority.certify([]);
+  holdNext = true;
+  const late = authority.certify([]);
+  await arrived.promise;
+  await database.pool.query('update tandem.arms set revision = revision + 1');
+  const { revision: second } = await authority.certify([]);
+  expect(second).toBeGreaterThan(first);
+  held.resolve();
+  expect((await late).revision).toBe(first);
+  await authority.certify([]);
+  expect(revisions).toEqual([first, second, second]);
+  await authority.close();
+  await pool.end();
+});
+
 test('an event that was acknowledged before the question is always in its answer', async () => {
   const authority = createAuthority(database.pool, PATIENT);
   const store = createEventStore(database.pool);

@@ -8,6 +8,7 @@ import {
   type Authority,
   type Certificate,
   createTombstoneMemory,
+  isOvertaken,
   type TombstoneMemory,
 } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
@@ -95,9 +96,11 @@ export function createAuthority(
       onStatement?.((performance.now() - startedAt) / 1000, 'ok');
       const arms = armsOf(row, told.arms);
       const tombstones = tombstonesOf(row, told.tombstones);
-      if (arms !== told.arms || tombstones !== told.tombstones) known = { arms, tombstones };
       const certificate = certificateOf(row, arms, tombstones);
-      onRevision?.(certificate.revision, certificate.history);
+      if (!isOvertaken(certificate, told.arms, known.arms)) {
+        if (arms !== told.arms || tombstones !== told.tombstones) known = { arms, tombstones };
+        onRevision?.(certificate.revision, certificate.history);
+      }
       onCertificate?.(certificate.history, userIds.length);
       return certificate;
     },

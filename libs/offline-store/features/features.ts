@@ -1,5 +1,5 @@
 /** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
-import type { Certificate, UserState } from '@tandem/freshness/certificate';
+import { type Certificate, isOvertaken, type UserState } from '@tandem/freshness/certificate';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import {
   type CertifiedFeatures,
@@ -99,18 +99,19 @@ function createUsersReader(pool: pg.Pool): ReadUsers {
 
   return async (version, userIds, { timeoutMs, certified }) => {
     const deadline = performance.now() + timeoutMs;
+    const before = known;
     const packing = certified === 'with rows' ? packings.get(version.id) : null;
     if (packing) {
-      const read = await readPacked(pool, version, userIds, { timeoutMs, known }, packing);
+      const read = await readPacked(pool, version, userIds, { timeoutMs, known: before }, packing);
       // They never were what they seemed to be (a domain), or the table was altered: not tried again.
       if (read === 'other types') learn(version, null);
       else if (read !== 'other arms') return read;
     }
     // A publication makes every read of that moment ask twice: in the time of one.
     const leftMs = Math.max(1, deadline - performance.now());
-    const read = await readUsers(pool, version, userIds, { timeoutMs: leftMs, known, certified });
+    const read = await readUsers(pool, version, userIds, { timeoutMs: leftMs, known: before, certified });
     if (packing === undefined) learn(version, packingOf(version, read.oids));
-    known = read.arms;
+    if (!isOvertaken(read.arms, before, known)) known = read.arms;
     return { batch: read.batch, certificate: read.certificate };
   };
 }

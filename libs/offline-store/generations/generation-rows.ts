@@ -35,14 +35,15 @@ export async function listInForce(db: Db): Promise<readonly Generation[]> {
   });
 }
 
-/** All that are not dropped, with what retention judges them by. */
-export async function listCandidates(db: Db): Promise<readonly RetentionCandidate[]> {
+/** All that are not dropped, with what retention judges them by. @param predictor of this one alone; of all if it is left out */
+export async function listCandidates(db: Db, predictor?: string): Promise<readonly RetentionCandidate[]> {
   return query<RetentionCandidate>(db, {
     text: `select ${COLUMNS},
         exists (select from tandem.arms a where a.predictor = g.predictor and a.model_version_id = g.model_version_id) as "isServed",
         ${elapsedMs('coalesce(g.left_at, g.published_at)')} as "lastUsedMs", ${elapsedMs('r.finished_at')} as "runEndedMs"
       from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id join tandem.runs r on r.id = g.run_id
-      where g.state <> 'dropped' order by g.predictor, g.number`,
+      where g.state <> 'dropped' and ($1::text is null or g.predictor = $1) order by g.predictor, g.number`,
+    values: [predictor ?? null],
   });
 }
 

@@ -18,7 +18,7 @@ import { refuseUnderRollout } from '../rollouts/rollout-rows.ts';
 import { listStableVersions } from '../rollouts/stable-history.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { sqlState, transaction } from '../sql/database.ts';
-import { dropPartition } from '../sql/partition.ts';
+import { dropPartition, lockPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import {
@@ -85,8 +85,8 @@ async function putInForce(db: pg.PoolClient, { id, predictor, modelVersionId }: 
 /** Each in a transaction of its own; one whose partition cannot be locked waits for the next time. */
 async function dropRetired(pool: pg.Pool): Promise<readonly Generation[]> {
   const dropped: Generation[] = [];
-  for (const { id } of retiredGenerations(await listCandidates(pool))) {
-    const one = await transaction(pool, (db) => dropOne(db, id)).catch((error: unknown) => {
+  for (const { id, predictor } of retiredGenerations(await listCandidates(pool))) {
+    const one = await transaction(pool, (db) => dropOne(db, id, predictor)).catch((error: unknown) => {
       if (sqlState(error) === '55P03') return null;
       throw error;
     });
@@ -95,17 +95,18 @@ async function dropRetired(pool: pg.Pool): Promise<readonly Generation[]> {
   return dropped;
 }
 
-async function dropOne(db: pg.PoolClient, id: string): Promise<Generation | null> {
+async function dropOne(db: pg.PoolClient, id: string, predictor: string): Promise<Generation | null> {
+  await lockPartition(db, id);
   // Judged again under the lock: a rollback may have returned to it meanwhile.
   await lockAssignments(db);
-  const retired = retiredGenerations(await listCandidates(db)).find((one) => one.id === id);
+  const retired = retiredGenerations(await listCandidates(db, predictor)).find((one) => one.id === id);
   if (!retired) return null;
   await changeRows(db, statements.updateTable('tandem.generations').set({ state: 'dropped' }).where('id', '=', id));
-  await setEventFeatures(db, retired.predictor);
+  await setEventFeatures(db, predictor);
   await insertAudit(db, {
     actor: 'retention',
     action: 'drop_generation',
-    predictor: retired.predictor,
+    predictor,
     detail: { generation: retired.number },
   });
   await dropPartition(db, id);

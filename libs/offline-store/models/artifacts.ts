@@ -49,8 +49,9 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
   };
 }
 
-/** Into Postgres, also inside a transaction; the bytes' hash has been checked. */
+/** Into Postgres, also inside a transaction; the bytes' hash has been checked. Those that are there are not sent. */
 export async function insertArtifact(db: Db, hash: string, bytes: Uint8Array): Promise<void> {
+  if (await fetchFirst(db, statements.selectFrom('tandem.artifacts').where('hash', '=', hash))) return;
   await insertNew(db, { hash, bytes: bufferOf(bytes), size: bytes.byteLength });
 }
 

@@ -36,7 +36,7 @@ export async function commitChunk(
       await limitStatements(db, COMMIT_TIMEOUT_MS);
       const written = await withoutErased(db, result.scored);
       const failures = await ofThoseThere(db, result.failures);
-      await finishChunk(db, chunk, written.userIds.length, new Set(failures.map((one) => one.userId)).size);
+      await finishChunk(db, chunk, countsOf(result, written, failures));
       await writePredictions(db, run, result, written);
       await writeFailures(db, run.id, failures);
       await assertCurrent(db, run, result);
@@ -66,11 +66,20 @@ class CommitRefused extends Error {
   }
 }
 
-async function finishChunk(db: Db, { runId, no, fence }: ClaimedChunk, scored: number, failed: number): Promise<void> {
+/** How many of a chunk's users were scored, failed, and were left out as erased. */
+type ChunkCounts = Readonly<Record<'scored' | 'failed' | 'erased', number>>;
+
+function countsOf(result: ChunkResult, written: ScoredUsers, failures: readonly RunFailure[]): ChunkCounts {
+  const usersOf = (some: readonly RunFailure[]) => new Set(some.map(({ userId }) => userId)).size;
+  const [scored, failed] = [written.userIds.length, usersOf(failures)];
+  return { scored, failed, erased: result.scored.userIds.length - scored + usersOf(result.failures) - failed };
+}
+
+async function finishChunk(db: Db, { runId, no, fence }: ClaimedChunk, counts: ChunkCounts): Promise<void> {
   const rows = await query(db, {
-    text: `update tandem.chunks set state = 'committed', lease_until = null, error = null, scored = $4, failed = $5
+    text: `update tandem.chunks set state = 'committed', lease_until = null, error = null, scored = $4, failed = $5, erased = $6
       where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning no`,
-    values: [runId, no, fence, scored, failed],
+    values: [runId, no, fence, counts.scored, counts.failed, counts.erased],
   });
   if (rows.length === 0) throw new CommitRefused('fence_lost');
 }

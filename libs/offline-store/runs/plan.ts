@@ -16,6 +16,7 @@ import type { Pools } from '../features/feature-session.ts';
 import { asRelation } from '../features/feature-statement.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
+import { keepHistory } from '../sql/history-marks.ts';
 import { createPartition } from '../sql/partition.ts';
 import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
 import { findBoundaries } from './key-boundaries.ts';
@@ -105,15 +106,14 @@ async function scan({ pool, features }: Pools, plan: Plan, lost: AbortSignal): P
 
 async function scanAll(db: pg.PoolClient, { version, chunkSize, timeoutMs }: Plan) {
   const { users, keys } = await findBoundaries(db, version.query, chunkSize, timeoutMs + CLIENT_GRACE_MS);
-  const erased = await countErased(db, version, timeoutMs);
-  return { kind: 'all' as const, users: users - erased, keys: users > 0 ? keys : null };
+  return { kind: 'all' as const, users, keys: users > 0 ? keys : null };
 }
 
 /** One short transaction. Returns null where the fence is lost, or the database is in another history than at the claim. */
 function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
   const { run, claimed } = plan;
   return transaction(pool, async (db) => {
-    if (!(await lockStep(db, claimed)) || !(await isHistory(db, claimed.history))) return null;
+    if (!(await lockStep(db, claimed)) || (await keepHistory(db)) !== claimed.history) return null;
     const users = cut.kind === 'all' ? await writeAll(db, plan, cut) : (cut.users ?? (await writeNamed(db, plan)));
     await query(db, {
       text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2, source_version = $3,
@@ -124,11 +124,6 @@ function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
     if (cut.kind === 'all') await createGeneration(db, run, users);
     return requireRun(db, run.id);
   });
-}
-
-async function isHistory(db: Db, history: string): Promise<boolean> {
-  const rows = await query<{ history: string }>(db, { text: 'select tandem.current_history() as history' });
-  return rows[0]?.history === history;
 }
 
 async function writeAll(db: Db, { run }: Plan, { users, keys }: Extract<Cut, { kind: 'all' }>): Promise<number> {
@@ -142,8 +137,8 @@ async function writeAll(db: Db, { run }: Plan, { users, keys }: Extract<Cut, { k
 /** The partition comes last: it locks its parent until the commit. */
 async function createGeneration(db: Db, run: Run, users: number): Promise<void> {
   const [generation] = await query<{ id: string }>(db, {
-    text: `insert into tandem.generations (predictor, number, model_version_id, run_id, history, buckets)
-      select $1, coalesce(max(number), 0) + 1, $2, $3, tandem.current_history(), $4
+    text: `insert into tandem.generations (predictor, number, model_version_id, run_id, history, buckets, cleared_erasures)
+      select $1, coalesce(max(number), 0) + 1, $2, $3, tandem.current_history(), $4, (select erasures from tandem.settings)
       from tandem.generations where predictor = $1 returning id`,
     values: [run.predictor, run.modelVersionId, run.id, Math.max(1, Math.ceil(users / USERS_PER_BUCKET))],
   });
@@ -158,21 +153,6 @@ async function insertRanges(db: Db, runId: string, keys: readonly string[]): Pro
       ) ranges`,
     values: [runId, keys],
   });
-}
-
-/** Counts the erased users whom the query lists: the run does not expect them. Without erased users the query does not run. */
-async function countErased(db: Db, { query: { sql } }: ModelVersion, timeoutMs: number): Promise<number> {
-  const rows = await query<{ users: number }>(db, {
-    text: `with erased as materialized (
-        select user_id from tandem.user_contexts where deleted_version > 0 and version = deleted_version
-      )
-      select case when (select count(*) from erased) = 0 then 0 else (
-        select count(distinct f.user_id) from ${asRelation(sql)}
-        where (f.user_id::text collate "C") in (select e.user_id from erased e)
-      ) end as users`,
-    timeoutMs,
-  });
-  return rows[0]?.users ?? 0;
 }
 
 /** Chunks of the users that the run names. */

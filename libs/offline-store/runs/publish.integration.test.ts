@@ -3,7 +3,7 @@ import { createLossNotice, type HistoryMark } from '@tandem/prediction/events/no
 import { publishRun } from '@tandem/prediction/runs/publish-run';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { query } from '../sql/database.ts';
-import { createHistoryMarks } from '../sql/history-marks.ts';
+import { createHistoryMarks, rotateHistory } from '../sql/history-marks.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
 const { database, store, renew, start, work } = await createRunsWorld({ users: 150 });
@@ -46,8 +46,8 @@ async function scored(): Promise<string> {
 const publish = (runId: string) => publishRun({ runs: store, hints, lease, loader, losses }, runId);
 const generationOf = async (runId: string) =>
   (
-    await query<{ id: string; state: string }>(pool, {
-      text: 'select id, state from tandem.generations where run_id = $1',
+    await query<{ id: string; state: string; history: string }>(pool, {
+      text: 'select id, state, history from tandem.generations where run_id = $1',
       values: [runId],
     })
   )[0];
@@ -105,6 +105,41 @@ test('a run that publishes nothing ends while Redis is away', async () => {
     result: { state: 'failed', note: 'chunk 0 failed: broken' },
   });
 });
+
+test('no other history begins between its last look at the history and its commit', async () => {
+  const id = await scored();
+  const { history } = (await generationOf(id)) ?? {};
+  const blocker = await pool.connect();
+  await blocker.query('begin');
+  // What a publication writes after that look.
+  await blocker.query('select from tandem.arms for update');
+  const published = publish(id);
+  await expect.poll(() => countWaiting('%update tandem.arms%')).toBe(1);
+  let rotated: string | null = null;
+  const rotating = rotateHistory(pool, 'test').then(({ to }) => {
+    rotated = to;
+  });
+  await expect.poll(async () => rotated ?? (await countWaiting('%history_rotation%'))).not.toBe(0);
+  const rotatedMeanwhile = rotated;
+  await blocker.query('commit');
+  blocker.release();
+  expect(rotatedMeanwhile).toBeNull();
+  expect(await published).toMatchObject({ outcome: 'done', result: { state: 'done' } });
+  await rotating;
+  const audit = await query<{ action: string }>(pool, {
+    text: `select action from tandem.audit where action in ('publish', 'rotate_history') order by seq desc limit 2`,
+  });
+  expect(audit.map(({ action }) => action)).toEqual(['rotate_history', 'publish']);
+  expect(await generationOf(id)).toMatchObject({ state: 'published', history });
+});
+
+const countWaiting = async (statement: string) =>
+  (
+    await query(pool, {
+      text: `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like $1`,
+      values: [statement],
+    })
+  ).length;
 
 test('is not taken for proven by another run of the database server', async () => {
   const look = createHistoryMarks(pool).look;

@@ -18,14 +18,14 @@ import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { cancellable } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
-import { deleteFrom } from '../generations/erased-predictions.ts';
+import { clearErased } from '../generations/erased-predictions.ts';
 import { keepReport } from '../generations/generation-reports.ts';
 import { type ComparedGeneration, compareWithServed } from '../generations/generation-reports-compare.ts';
 import { findGeneration } from '../generations/generation-rows.ts';
 import { type Arm, findArmOfVersion, moveArm, nextUse } from '../rollouts/arms.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, query, sqlState, transaction } from '../sql/database.ts';
-import { assertPastProven } from '../sql/history-marks.ts';
+import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { currentHistory, fetchFirst, statements } from '../sql/statements.ts';
@@ -69,12 +69,14 @@ async function checkAndConclude(
   const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run, lost));
   const compared = flaw === null ? await compareWithServed(pools, run, lost) : null;
   const publishesGeneration = run.generationId !== null && flaw === null && compared?.verdict !== 'blocked';
+  if (run.generationId !== null && flaw === null) await clearErased(pool, run.generationId, lost);
   return transaction(pool, async (db) => {
     // Before any lock, since it waits for Redis. The entries of a partial run are labelled with their history.
     if (publishesGeneration) await assertPastProven(pool, db, prove);
     // The settings before the run: the order of everyone who moves an arm.
     await lockAssignments(db);
     if (!(await lockStep(db, claimed))) return null;
+    await keepHistory(db);
     const current = await requireRun(db, run.id);
     const { open, history } = await countChunks(db, run.id);
     if (open > 0) return null;
@@ -112,15 +114,17 @@ async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promi
   if (run.scope !== 'all') return null;
   const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
   if (users === 0) return 'the feature query has no rows';
-  const rows = await query<{ minCoverage: number; erased: number }>(db, {
+  // Chunks that a release before migration 0053 committed did not count the users whom they left out as erased: there may
+  // be as many as were erased since the run was asked for.
+  const rows = await query<{ minCoverage: number; uncounted: number }>(db, {
     text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage",
-        (select count(*)::int from tandem.erasures e where e.erased_at >= r.created_at) as erased
+        case when exists (select from tandem.chunks c where c.run_id = r.id and c.state = 'committed' and c.erased is null)
+          then (select count(*)::int from tandem.erasures e where e.erased_at >= r.created_at) else 0 end as uncounted
       from tandem.runs r join tandem.predictors p on p.name = r.predictor where r.id = $1`,
     values: [run.id],
   });
-  const { minCoverage = 0, erased = 0 } = rows[0] ?? {};
-  // Whoever was erased since the run was asked for is not to be scored.
-  if (run.usersScored >= Math.max(0, users - erased) * minCoverage) return null;
+  const { minCoverage = 0, uncounted = 0 } = rows[0] ?? {};
+  if (run.usersScored >= Math.max(0, users - uncounted) * minCoverage) return null;
   return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor demands ${percent(minCoverage)}`;
 }
 
@@ -167,14 +171,13 @@ async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): 
     await setRunState(db, run.id, state, null);
     return { state, note: null, generation: null, report: null };
   }
-  // Whoever was erased between a chunk's look for erased users and its commit. Every tombstone raises the count in the
-  // settings, whose lock (lockAssignments) we hold: it is committed and seen here, or comes after us, and then its deletes
-  // find the generation published.
-  const erased = await deleteFrom(db, run.generationId, null);
+  // The few erased since it was cleared. Every tombstone raises the count in the settings, whose lock (lockAssignments) we
+  // hold: it is committed and seen here, or comes after us, and then its deletes find the generation published.
+  await clearErased(db, run.generationId);
   await query(db, {
-    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2,
+    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 - erased_users,
         last_use = ${nextUse('$3')} where id = $1`,
-    values: [run.generationId, run.usersScored - erased, run.predictor],
+    values: [run.generationId, run.usersScored, run.predictor],
   });
   if (compared) await keepReport(db, run.generationId, compared);
   const arm = await findArmOfVersion(db, run.predictor, run.modelVersionId);
@@ -220,11 +223,18 @@ function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
 // A generation that was held back is published and put in force after all, as its run would have done.
 
 /** Again it changes nothing. Rejects with `unknown_generation`, or `run_conflict` where it may not be put in force. */
-export function approveGeneration(pool: pg.Pool, approval: Approval, prove: LossNotice['prove']): Promise<Generation> {
+export async function approveGeneration(
+  pool: pg.Pool,
+  approval: Approval,
+  prove: LossNotice['prove'],
+): Promise<Generation> {
+  const { id, state, verdict } = await findHeld(pool, approval);
+  if (verdict === 'blocked' && state === 'building') await clearErased(pool, id);
   return transaction(pool, async (db) => {
     await assertPastProven(pool, db, prove);
     // The settings before the run, as a publication locks them.
     await lockAssignments(db);
+    await keepHistory(db);
     const held = await findHeld(db, approval);
     const run = await lockRun(db, held.runId);
     const known = await findGeneration(db, held.id);
@@ -250,7 +260,7 @@ async function findHeld(db: Db, { predictor, generation }: Approval) {
   const held = statements
     .selectFrom('tandem.generations as g')
     .leftJoin('tandem.generation_reports as r', 'r.generation_id', 'g.id')
-    .select(['g.id', 'g.run_id as runId', 'r.verdict', currentHistory().as('history')])
+    .select(['g.id', 'g.run_id as runId', 'g.state', 'r.verdict', currentHistory().as('history')])
     .where(({ and }) => and({ 'g.predictor': predictor, 'g.number': generation }));
   const found = await fetchFirst(db, held);
   if (found) return found;

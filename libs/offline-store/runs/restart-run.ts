@@ -31,7 +31,7 @@ export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedC
       .updateTable('tandem.chunks')
       .set((eb) => ({
         ...{ state: 'waiting', fence: eb('fence', '+', 1), attempts: 0, lost_leases: 0, lease_until: null },
-        ...{ error: null, scored: 0, failed: 0, loaded: false },
+        ...{ error: null, scored: 0, failed: 0, erased: null, loaded: false },
       }))
       .where('run_id', '=', runId);
     await changeRows(db, chunks);
@@ -69,7 +69,11 @@ async function replaceGeneration(db: Db, runId: string): Promise<void> {
   if (!old) return;
   const { id, ...kept } = old;
   const again = { ...kept, run_id: runId, history: currentHistory() };
-  const made = await fetchFirst(db, statements.insertInto('tandem.generations').values(again).returning('id'));
+  const generations = statements.insertInto('tandem.generations').values(({ selectFrom }) => ({
+    ...again,
+    cleared_erasures: selectFrom('tandem.settings').select('erasures'),
+  }));
+  const made = await fetchFirst(db, generations.returning('id'));
   await dropPartition(db, id);
   await createPartition(db, made?.id ?? '');
 }

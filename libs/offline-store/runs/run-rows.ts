@@ -8,7 +8,7 @@ import { fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 const COLUMNS = `
   r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
     r.overlay_floor as "overlayFloor", r.source_version as "sourceVersion", r.history, r.schedule_slot as "scheduleSlot", r.state, r.reason, r.error,
-    r.step_attempts as attempts, r.step_error as "attemptError", r.users_expected as "usersExpected", c.scored as "usersScored", c.failed as "usersFailed",
+    r.step_attempts as attempts, r.step_error as "attemptError", r.users_expected - c.erased as "usersExpected", c.scored as "usersScored", c.failed as "usersFailed",
     r.chunk_count as "chunkCount", c.committed as "chunksCommitted", g.id as "generationId", g.number as "generationNumber",
     r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"`;
 
@@ -18,7 +18,7 @@ const FROM = `
   left join tandem.generations g on g.run_id = r.id
   cross join lateral (
     select coalesce(sum(scored), 0)::bigint as scored, coalesce(sum(failed), 0)::bigint as failed,
-      count(*) filter (where state = 'committed') as committed
+      coalesce(sum(erased), 0)::bigint as erased, count(*) filter (where state = 'committed') as committed
     from tandem.chunks where run_id = r.id) c`;
 
 const SELECT = `select ${COLUMNS} ${FROM}`;

@@ -99,6 +99,37 @@ describe('a run of all users', () => {
     expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 390, inForce: true } });
   });
 
+  test('misses the users whom it lost, however many others were erased meanwhile', async () => {
+    const run = await start();
+    const erasures = createErasureStore(database.pool);
+    for (let n = 1; n <= 60; n++) await erasures.setTombstone(`${9_000 + n}`);
+    await database.pool.query('delete from visits where user_id <= 60');
+    expect(await workAll(run)).toMatchObject({
+      state: 'failed',
+      note: expect.stringContaining('only 390 of 450 users were scored'),
+    });
+  });
+
+  test('expects those who were erased before it until their chunk leaves them out', async () => {
+    const erasures = createErasureStore(database.pool);
+    for (const userId of ['1', '2', '300']) await erasures.setTombstone(userId);
+    const run = await start();
+    expect(run).toMatchObject({ usersExpected: 450 });
+    await work(run, 0);
+    expect(await store.find(run.id)).toMatchObject({ usersExpected: 448, usersScored: 98 });
+    expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 447 } });
+    expect(await store.find(run.id)).toMatchObject({ usersExpected: 447, usersScored: 447 });
+  });
+
+  test('is not held to what chunks of the release before did not count', async () => {
+    const run = await start();
+    const erasures = createErasureStore(database.pool);
+    for (let userId = 1; userId <= 60; userId++) await erasures.setTombstone(`${userId}`);
+    for (const { no } of await store.claimable(run.id, 10)) await work(run, no);
+    await database.pool.query('update tandem.chunks set erased = null');
+    expect(await publishNow(store, run.id)).toMatchObject({ state: 'done', generation: { users: 390 } });
+  });
+
   test('an empty feature source publishes nothing', async () => {
     await database.pool.query('truncate visits');
     expect(await workAll(await start())).toMatchObject({ state: 'failed', note: 'the feature query has no rows' });

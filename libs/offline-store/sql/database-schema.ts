@@ -104,6 +104,7 @@ export interface Database {
     scored: Generated<number>;
     failed: Generated<number>;
     loaded: Generated<boolean>;
+    erased: number | null;
   };
   'tandem.erasures': {
     number: number;
@@ -195,6 +196,8 @@ export interface Database {
     left_at: Date | null;
     users: Generated<number>;
     last_use: Generated<number>;
+    cleared_erasures: Generated<number>;
+    erased_users: Generated<number>;
   };
   'tandem.history_marks': {
     seq: GeneratedAlways<number>;

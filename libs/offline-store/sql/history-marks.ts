@@ -112,6 +112,12 @@ export async function rotateIn(db: Db, actor: string): Promise<HistoryChange> {
   return { from, to };
 }
 
+/** Returns the history, and keeps another one from beginning until the transaction ends: what it commits is of this one. */
+export async function keepHistory(db: Db): Promise<string> {
+  await query(db, { text: 'select from tandem.history_rotation for share' });
+  return findHistory(db);
+}
+
 async function findHistory(db: Db): Promise<string> {
   const rows = await query<{ history: string | null }>(db, { text: 'select tandem.current_history() as history' });
   const history = rows[0]?.history;

@@ -33,6 +33,21 @@ export async function indexPartition(db: Db, generationId: string, timeoutMs: nu
   });
 }
 
+/**
+ * Takes the locks that dropping a partition needs. A transaction that locks the assignments too calls this first: it waits for
+ * the statements that read the table, of which a plan's takes minutes. Rejects with SQLSTATE 55P03 where that is too long.
+ */
+export async function lockPartition(db: Db, generationId: string): Promise<void> {
+  const partition = partitionOf(generationId);
+  const found = await query<{ relation: string | null }>(db, {
+    text: 'select to_regclass($1) as relation',
+    values: [partition],
+  });
+  if (!found[0]?.relation) return;
+  await query(db, { text: `set local lock_timeout = ${LOCK_MS}` });
+  await query(db, { text: `lock table only tandem.predictions, ${partition} in access exclusive mode` });
+}
+
 /** Detaches and drops in the caller's transaction; rejects with SQLSTATE 55P03 where the parent stays locked. */
 export async function dropPartition(db: Db, generationId: string): Promise<void> {
   const partition = partitionOf(generationId);

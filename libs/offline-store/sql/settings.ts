@@ -28,3 +28,8 @@ export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null
   const settings = statements.selectFrom('tandem.settings').select('key_type as keyType').forUpdate();
   return (await fetchFirst(db, settings)) ?? { keyType: null };
 }
+
+/** Waits until no other transaction holds `lockAssignments`; the next waits for ours. Erasures do not wait for one another. */
+export async function awaitAssignments(db: Db): Promise<void> {
+  await fetchFirst(db, statements.selectFrom('tandem.settings').select('one').forKeyShare());
+}

@@ -5,11 +5,11 @@ import { adopt } from '../adopt.ts';
 import { createAuthority } from '../certificate/authority.ts';
 import { changeEventRules, lockEventRules, touchEveryone } from '../events/event-rules.ts';
 import { createEventStore } from '../events/events.ts';
-import { deleteFrom } from '../generations/erased-predictions.ts';
+import { clearErased } from '../generations/erased-predictions.ts';
 import { putEntries } from '../reads/overlay.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { transaction } from '../sql/database.ts';
-import { createPartition, indexPartition, partitionOf } from '../sql/partition.ts';
+import { dropPartition, lockPartition, partitionOf } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createErasureStore } from './erasures.ts';
@@ -25,7 +25,8 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await database.pool.query(`truncate tandem.erasures, tandem.user_contexts, tandem.events, tandem.event_ids,
-    tandem.outbox, tandem.overlay; update tandem.settings set erasures = 0`);
+    tandem.outbox, tandem.overlay; update tandem.settings set erasures = 0;
+    update tandem.generations set state = 'dropped'`);
 });
 afterAll(() => database.drop());
 
@@ -35,6 +36,34 @@ const send = (userId: string, id: string, data: Record<string, unknown> | null =
   createEventStore(database.pool).accept([{ source: 't', id, type: 'x', userId, time: null, data }]);
 const history = async () => (await store().count()).history;
 const waiting = () => count(`from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`);
+/** A run of all ten users whose chunks are committed. */
+async function buildTen(): Promise<{ id: string; runId: string }> {
+  const runs = createRunStore(database.pool);
+  const asked = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
+  const { id: runId, generationId } = await planNow(runs, (await runs.create(asked)).run.id);
+  const id = generationId ?? '';
+  await database.pool.query(
+    `insert into ${partitionOf(id)} (generation_id, user_id, context_version, computed_at, outputs)
+      select $1, n::text, 0, now(), '\\x00000000' from generate_series(1, 10) n`,
+    [id],
+  );
+  await database.pool.query(`update tandem.chunks set state = 'committed', scored = 10, erased = 0 where run_id = $1`, [
+    runId,
+  ]);
+  return { id, runId };
+}
+async function publishTen(): Promise<string> {
+  const { id, runId } = await buildTen();
+  await publishNow(createRunStore(database.pool), runId);
+  return id;
+}
+const usersOf = async (id: string) =>
+  (
+    await database.pool.query(
+      `select users::int, (select count(*) from ${partitionOf(id)})::int as rows from tandem.generations where id = $1`,
+      [id],
+    )
+  ).rows[0];
 const count = async (from: string) => (await database.pool.query(`select ${from}`)).rowCount;
 
 describe('a tombstone', () => {
@@ -183,49 +212,55 @@ describe('what is deleted behind a tombstone', () => {
     expect(await count('from tandem.overlay')).toBe(2);
   });
 
-  it('is the prediction in a generation, by its label', async () => {
-    const id = '00000000-0000-4000-8000-00000000000e';
-    await createPartition(database.pool, id);
-    await indexPartition(database.pool, id, 20_000);
-    await database.pool.query(
-      `insert into ${partitionOf(id)} (generation_id, user_id, context_version, computed_at, outputs)
-      select $1, n::text, 1, now(), '' from generate_series(1, 3) n`,
-      [id],
-    );
-    const { tombstone } = await store().setTombstone('1');
-    await store().setTombstone('2');
-    await database.pool.query(`update ${partitionOf(id)} set context_version = 2 where user_id = '2'`);
-    expect(await deleteFrom(database.pool, id, [tombstone.number])).toBe(1);
-    expect(await deleteFrom(database.pool, id, null)).toBe(0);
-    expect(await count(`from ${partitionOf(id)}`)).toBe(2);
+  it('is the prediction in each published generation, by its label, and its place in the generation’s count', async () => {
+    const ids = [await publishTen(), await publishTen(), await publishTen()];
+    const numbers: number[] = [];
+    for (const userId of ['1', '2', 'elsewhere']) numbers.push((await store().setTombstone(userId)).tombstone.number);
+    // Readmitted by then.
+    for (const id of ids)
+      await database.pool.query(`update ${partitionOf(id)} set context_version = 2 where user_id = '2'`);
+    expect(await store().deleteRows(numbers)).toMatchObject({ predictions: 3 });
+    expect(await store().deleteRows(numbers)).toMatchObject({ predictions: 0 });
+    for (const id of ids) expect(await usersOf(id)).toEqual({ users: 9, rows: 9 });
   });
 
-  it('is that prediction together with its place in the generation’s count, behind whoever drops the generation', async () => {
-    const runs = createRunStore(database.pool);
-    const asked = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
-    const { run } = await runs.create(asked);
-    await planNow(runs, run.id);
-    await database.pool.query(`update tandem.chunks set state = 'committed', scored = 10`);
-    const id = (await publishNow(runs, run.id))?.generation?.id ?? '';
-    const rows = `from ${partitionOf(id)}`;
-    await database.pool.query(
-      `insert into ${partitionOf(id)} (generation_id, user_id, context_version, computed_at, outputs)
-      select $1, n::text, 0, now(), '' from generate_series(1, 10) n`,
-      [id],
+  it('is counted once where several users are erased at the same time', async () => {
+    const ids = [await publishTen(), await publishTen()];
+    const erased = Array.from({ length: 8 }, async (_, i) =>
+      store().deleteRows([(await store().setTombstone(`${i + 1}`)).tombstone.number]),
     );
+    expect((await Promise.all(erased)).map(({ predictions }) => predictions)).toEqual(erased.map(() => 2));
+    for (const id of ids) expect(await usersOf(id)).toEqual({ users: 2, rows: 2 });
+  });
+
+  it('is found in the other generations where one is dropped meanwhile', async () => {
+    const [dropped, kept] = [await publishTen(), await publishTen()];
     const { tombstone } = await store().setTombstone('1');
     let deleting: Promise<unknown> = Promise.resolve();
     await transaction(database.pool, async (db) => {
-      await db.query('select from tandem.generations where id = $1 for update', [id]);
+      await lockPartition(db, dropped);
       deleting = store().deleteRows([tombstone.number]);
       await expect.poll(waiting).toBe(1);
-      expect(await count(rows)).toBe(10);
-      const locks = `from pg_locks where relation = '${partitionOf(id)}'::regclass and mode = 'RowExclusiveLock'`;
-      expect(await count(locks)).toBe(0);
+      await db.query(`update tandem.generations set state = 'dropped' where id = $1`, [dropped]);
+      await dropPartition(db, dropped);
     });
     expect(await deleting).toMatchObject({ predictions: 1 });
-    expect(await count(rows)).toBe(9);
-    expect(await count(`from tandem.generations where id = '${id}' and users = 9`)).toBe(1);
+    expect(await usersOf(kept)).toEqual({ users: 9, rows: 9 });
+  });
+
+  it('is the prediction in a generation that is being built, before its publication and without the lock', async () => {
+    const { id, runId } = await buildTen();
+    // More than one statement clears.
+    await database.pool.query(`insert into tandem.erasures (number, user_id, deleted_version)
+      select n, case n when 1 then '1' when 4500 then '2' else 'many ' || n end, 1 from generate_series(1, 4500) n`);
+    await transaction(database.pool, async (db) => {
+      await lockAssignments(db);
+      await clearErased(database.pool, id);
+      expect(await usersOf(id)).toEqual({ users: 0, rows: 8 });
+    });
+    await database.pool.query(`insert into tandem.erasures (number, user_id, deleted_version) values (4501, '3', 1)`);
+    await publishNow(createRunStore(database.pool), runId);
+    expect(await usersOf(id)).toEqual({ users: 7, rows: 7 });
   });
 });
 

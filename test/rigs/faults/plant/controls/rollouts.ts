@@ -7,8 +7,8 @@ export const heldAssignment: Plant = {
   patches: [
     {
       file: 'libs/freshness/reader.ts',
-      find: 'const assignments = this.#notice(predictorName, certificate);',
-      replace: `const told = this.#notice(predictorName, certificate);
+      find: 'const assignments = notice(certificate);',
+      replace: `const told = notice(certificate);
     const kept = (globalThis as unknown as { plantedR1?: { told: Assignments; until: number } });
     if (!kept.plantedR1 || kept.plantedR1.until < performance.now()) {
       kept.plantedR1 = { told, until: performance.now() + 1_000 };

@@ -9,8 +9,8 @@ export const pointerInRedis: Plant = {
   patches: [
     {
       file: 'libs/freshness/reader.ts',
-      find: 'const assignments = this.#notice(predictorName, certificate);',
-      replace: `const assignments = await (await import(${pointer})).pointerOfRedis(this.#notice(predictorName, certificate));`,
+      find: 'const assignments = notice(certificate);',
+      replace: `const assignments = await (await import(${pointer})).pointerOfRedis(notice(certificate));`,
     },
   ],
 };

@@ -1,0 +1,189 @@
+/**
+ * How long the assignments stay locked while something changes them, however many users were erased and however large a
+ * generation, a model file or the wait for another session is. Erasures and every change of an arm wait for that lock.
+ *
+ * 5 million rows stand for 20: beyond the lock, indexing and clearing grow with them and may. A plan reads the feature query
+ * once, whether any user was ever erased or not.
+ */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { createGenerationStore } from '@tandem/offline-store/generations/generations';
+import { expire } from '@tandem/offline-store/retention';
+import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
+import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
+import { sqlState } from '@tandem/offline-store/sql/database';
+import { linearModel } from '@tandem/testing/onnx-models';
+import { adoptBench, adoptPredictor, FEATURES } from '../predictors.ts';
+import type { Figure } from '../section.ts';
+import type { BenchServers } from '../service.ts';
+import type { Law } from './law.ts';
+import { storeErasures, storeGeneration } from './stored-generations.ts';
+
+const USERS = 1_000_000;
+const ROWS = 5_000_000;
+const ERASED = 1_000_000;
+const MODEL_BYTES = 64 * 1024 * 1024;
+const MOST_MS = 100;
+const PLANS = 3;
+const ENDED = 5;
+const CHECKS = 40_000;
+
+type Pool = BenchServers['pool'];
+
+const NOTHING_LOST = async () => true;
+
+export const publication: Law = {
+  name: 'publication',
+  promise: `the assignments are locked for less than ${MOST_MS} ms by any change of them`,
+  async measure(servers, say) {
+    const { pool } = servers;
+    await adoptBench(servers, USERS);
+    const planMs = await planEveryone(pool);
+    say(`${ERASED} erasures`);
+    await storeErasures(pool, ERASED, 4);
+    const plan = `plan of ${USERS} users: with ${ERASED} erased / with none`;
+    const ratio = (await planEveryone(pool)) / planMs;
+    say(`${plan}: ${ratio.toFixed(2)}; then ${ROWS} rows of a generation`);
+    const figures: Figure[] = [{ name: plan, unit: 'ratio', value: ratio, target: { most: 1.3 } }];
+    const large = await storeGeneration(pool, { predictor: 'bench', rows: ROWS, state: 'publishing' });
+    const held = await storeGeneration(pool, { predictor: 'bench', rows: 1_000_000, state: 'failed' });
+    const take = async (name: string, work: () => Promise<unknown>) => {
+      const startedAt = performance.now();
+      const longestMs = await longestLock(pool, work);
+      say(`${name}: locked for ${longestMs.toFixed(1)} ms of ${(performance.now() - startedAt).toFixed(0)} ms`);
+      figures.push({ name: `${name}: longest lock`, unit: 'ms', value: longestMs, target: { most: MOST_MS } });
+    };
+    await take(`publication of ${ROWS} rows, ${ERASED} users erased`, () => publish(pool, large.runId));
+    await holdBack(pool, held.id);
+    await take(`approval of 1000000 rows, ${ERASED} users erased`, () => approve(pool, held.number));
+    await take('rollback', () =>
+      createGenerationStore(pool).rollBack({ predictor: 'bench', to: large.number, actor: 'law' }),
+    );
+    const artifact = linearModel({ weights: FEATURES.map(() => 0.5) });
+    await take('adoption of another version', () => adoptPredictor(servers, { name: 'bench', artifact, users: USERS }));
+    await take('canary and promotion', () => promote(pool));
+    await take('removal of a generation while a plan reads others', () => dropDuringScan(servers));
+    await take('adoption of a model file of 64 MB', () => adoptLarge(servers));
+    await storeEndedRollouts(pool);
+    await take(`removal of ${ENDED} ended rollouts with ${CHECKS} checks each`, () => expire(pool));
+    return figures;
+  },
+};
+
+/** The longest time for which another session finds the assignments locked while `work` goes on. It looks each millisecond. */
+async function longestLock(pool: Pool, work: () => Promise<unknown>): Promise<number> {
+  const client = await pool.connect();
+  let longestMs = 0;
+  let isOver = false;
+  const looking = (async () => {
+    for (let lockedAt: number | null = null; !isOver; await pause(1)) {
+      const lookedAt = performance.now();
+      const isFree = await client.query('select from tandem.settings for update nowait').then(
+        () => true,
+        (error: unknown) => {
+          if (sqlState(error) === '55P03') return false;
+          throw error;
+        },
+      );
+      // Up to the start of the look that found it free: that one may wait for the disk.
+      if (lockedAt !== null) longestMs = Math.max(longestMs, lookedAt - lockedAt);
+      if (isFree) lockedAt = null;
+      else lockedAt ??= lookedAt;
+    }
+  })();
+  try {
+    await work();
+  } finally {
+    isOver = true;
+    await looking.finally(() => client.release(true));
+  }
+  return longestMs;
+}
+
+/** The shortest of some plans of a run of all users, in ms. */
+async function planEveryone(pool: Pool): Promise<number> {
+  const runs = createRunStore(pool);
+  const took: number[] = [];
+  for (let i = 0; i < PLANS; i++) {
+    const asked = { predictor: 'bench', scope: { kind: 'all' }, reason: 'law', scheduleSlot: null } as const;
+    const { run } = await runs.create(asked);
+    const claimed = await runs.claimStep(run.id, 'plan', 600_000);
+    if (!claimed || 'failed' in claimed) throw new Error('there is nothing to plan');
+    const startedAt = performance.now();
+    await runs.plan(claimed, new AbortController().signal);
+    took.push(performance.now() - startedAt);
+    await runs.cancel(run.id);
+  }
+  return Math.min(...took);
+}
+
+async function publish(pool: Pool, runId: string): Promise<void> {
+  const runs = createRunStore(pool);
+  const claimed = await runs.claimStep(runId, 'publish', 600_000);
+  if (!claimed || 'failed' in claimed) throw new Error('there is nothing to publish');
+  const outcome = await runs.publish(claimed, new AbortController().signal, NOTHING_LOST);
+  if (outcome?.state !== 'done') throw new Error(`not published: ${outcome?.note}`);
+}
+
+/** As a comparison leaves a generation that was held back. */
+async function holdBack(pool: Pool, id: string): Promise<void> {
+  await pool.query(`create unique index on tandem.generation_${id.replaceAll('-', '')} (user_id)`);
+  await pool.query(
+    `insert into tandem.generation_reports (generation_id, verdict, report) values ($1, 'blocked', '{}')`,
+    [id],
+  );
+}
+
+async function approve(pool: Pool, generation: number): Promise<void> {
+  await createReportStore(pool, NOTHING_LOST).approve({ predictor: 'bench', generation, actor: 'law' });
+}
+
+async function promote(pool: Pool): Promise<void> {
+  const rollouts = createRolloutStore(pool);
+  const change = { actor: 'law', reason: 'law' };
+  const plan = {
+    ...({ kind: 'canary', version: 1, steps: [1, 100], coverage: 'required' } as const),
+    analysis: {
+      ...{ automatic: false, dryRun: true, intervalMs: 60_000, minStepMs: 60_000, minUsers: 100, alpha: 0.05 },
+      guardrails: { errorRate: null, slowShare: null, slowMs: 100, liveShare: null, psi: null },
+      outcomes: [],
+    },
+  };
+  const { id } = await rollouts.create({ predictor: 'bench', plan, actor: 'law' });
+  await rollouts.begin(id, change);
+  await rollouts.promote(id, 'candidate', change);
+}
+
+/** A plan's scan has all partitions of tandem.predictions locked for as long as it takes. */
+async function dropDuringScan({ pool }: BenchServers): Promise<void> {
+  for (let i = 0; i < 3; i++) {
+    await storeGeneration(pool, { predictor: 'bench', rows: 1, state: 'failed', endedAgo: '2 days' });
+  }
+  const scan = await pool.connect();
+  await scan.query('begin');
+  await scan.query('select from tandem.predictions limit 1');
+  await createGenerationStore(pool).dropRetired();
+  await scan.query('rollback');
+  scan.release();
+  const dropped = await createGenerationStore(pool).dropRetired();
+  if (dropped.length !== 3) throw new Error(`${dropped.length} of 3 generations were removed after the scan`);
+}
+
+async function adoptLarge(servers: BenchServers): Promise<void> {
+  const artifact = randomBytes(MODEL_BYTES);
+  await adoptPredictor(servers, { name: 'large', artifact, users: 10 });
+}
+
+/** Above the 200 that are kept of a predictor. */
+async function storeEndedRollouts(pool: Pool): Promise<void> {
+  await pool.query(
+    `with ended as (
+        insert into tandem.rollouts (predictor, number, kind, state, plan, salt, overlay_floor, ended_at)
+        select 'bench', 100 + n, 'canary', 'aborted', plan, salt, 0, clock_timestamp()
+        from tandem.rollouts, generate_series(1, 199 + ${ENDED}) n where number = 1 returning id, number
+      )
+      insert into tandem.rollout_checks (rollout_id, step, verdict, applied, figures)
+      select id, 0, 'hold', false, jsonb_build_object('reason', repeat('x', 200))
+      from ended, generate_series(1, ${CHECKS}) where number <= 100 + ${ENDED}`,
+  );
+}
