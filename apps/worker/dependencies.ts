@@ -9,7 +9,7 @@ import type {
 import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
-import { createOutbox } from '@tandem/offline-store/events/events';
+import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { assertFeatureLogin, createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { listOnlineGenerations } from '@tandem/offline-store/generations/generation-rows';
@@ -112,6 +112,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
       losses,
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
+    relaying: { ...offline, ...online },
     retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },

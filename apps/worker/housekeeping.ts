@@ -1,8 +1,10 @@
 /**
  * The loops that every worker runs beside its jobs: one makes due runs, one begins and judges rollouts, one brings back in
- * line what is derived, a slower one drops what is not kept, and one looks at what waits. None waits for another: a look at all of Redis must not hold
- * up the next hint. Each round is one wide event, with what it did, and what failed in it.
+ * line what is derived, one tells Redis of events, a slower one drops what is not kept, and one looks at what waits. None
+ * waits for another: a long queue of events must not hold up the next hint at a run. Each round is one wide event, with what it did, and what failed in it.
  */
+import type { HintStore } from '@tandem/prediction/events/events';
+import { type Outbox, relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import {
   type Analysed,
   type AnalyseRolloutsDependencies,
@@ -16,8 +18,14 @@ import type { Log } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import { type Repeating, repeat } from '@tandem/timing/repeat';
 
+interface RelayDependencies {
+  readonly outbox: Outbox;
+  readonly userHints: HintStore;
+}
+
 export interface HousekeepingDependencies {
   readonly reconciling: ReconcileDependencies;
+  readonly relaying: RelayDependencies;
   readonly retaining: RetainDependencies;
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
@@ -27,13 +35,14 @@ export interface HousekeepingDependencies {
   /** Told of each round, for metrics. */
   readonly onRound?: (round: EndedRound) => void;
   readonly reconcileEveryMs?: number;
+  readonly relayEveryMs?: number;
   readonly scheduleEveryMs?: number;
   readonly rollEveryMs?: number;
   readonly retainEveryMs?: number;
   readonly observeEveryMs?: number;
 }
 
-export const ROUNDS = ['reconcile', 'retention', 'schedule', 'rollouts', 'backlog'] as const;
+export const ROUNDS = ['reconcile', 'outbox', 'retention', 'schedule', 'rollouts', 'backlog'] as const;
 export type RoundName = (typeof ROUNDS)[number];
 
 interface RoundReport {
@@ -48,8 +57,8 @@ export interface EndedRound extends RoundReport {
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
-  const { reconciling, retaining, scheduling, rolling, observeBacklog, log } = dependencies;
-  const { reconcileEveryMs = 3_000, scheduleEveryMs = 5_000 } = dependencies;
+  const { reconciling, relaying, retaining, scheduling, rolling, observeBacklog, log } = dependencies;
+  const { reconcileEveryMs = 3_000, relayEveryMs = 1_000, scheduleEveryMs = 5_000 } = dependencies;
   const { rollEveryMs = 1_000, retainEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;
   const reconcile = createReconcile(reconciling);
   const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
@@ -58,6 +67,10 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
     each('reconcile', reconcileEveryMs, async () => {
       const { unfinishedRuns: _, errors, ...done } = await reconcile();
       return { done, errors };
+    }),
+    each('outbox', relayEveryMs, async () => {
+      const hintsRelayed = await relayOutbox(relaying.outbox, relaying.userHints);
+      return { done: { hintsRelayed }, errors: [] };
     }),
     each('retention', retainEveryMs, async () => {
       const { errors, ...done } = await retain(retaining);

@@ -29,6 +29,7 @@ export interface WorkerDependencies {
   readonly checkFit: CheckFit;
   readonly chunks: RunChunkDependencies;
   readonly reconciling: ReconcileDependencies;
+  readonly relaying: HousekeepingDependencies['relaying'];
   readonly retaining: RetainDependencies;
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: HousekeepingDependencies['rolling'];

@@ -219,10 +219,12 @@ export interface Database {
     archived_at: Date | null;
   };
   'tandem.outbox': {
-    seq: GeneratedAlways<number>;
+    slot: Generated<number>;
+    seq: Generated<number>;
     user_id: string;
     context_version: number;
     unused_names: string[] | null;
+    at: Generated<Date>;
   };
   'tandem.outcomes': {
     source: string;

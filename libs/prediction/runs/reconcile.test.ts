@@ -14,8 +14,6 @@ function inLine(changes: Partial<ReconcileDependencies> = {}) {
     generations: { inForce: async () => [] },
     loader: { isLoaded: async () => true, completeLoad: async () => true },
     hints,
-    outbox: { read: async () => ({ history: 'h', entries: [] }), remove: async () => {} },
-    userHints: { raise: async () => {} },
     losses: { round: async () => false },
     erasures: { round: async () => 0 },
     ...changes,
@@ -31,7 +29,6 @@ describe('a round of reconciliation', () => {
     expect(await createReconcile(dependencies)()).toEqual({
       unfinishedRuns: 0,
       chunksHinted: 0,
-      hintsRelayed: 0,
       erasuresSwept: 0,
       generationsToLoad: 0,
       lossesNoticed: 0,
@@ -117,10 +114,10 @@ describe('a round of reconciliation', () => {
   it('does each step though any of the others fails, and names those that failed', async () => {
     const { dependencies } = inLine({
       runs: { unfinished: away('runs'), claimable: away('chunks') },
-      outbox: { read: away('outbox'), remove: away('outbox') },
+      erasures: { round: away('erasures') },
       generations: { inForce: away('generations') },
     });
     const { errors } = await createReconcile(dependencies)();
-    expect(errors).toEqual(['runs: runs is away', 'outbox: outbox is away', 'generations: generations is away']);
+    expect(errors).toEqual(['runs: runs is away', 'erasures: erasures is away', 'generations: generations is away']);
   });
 });

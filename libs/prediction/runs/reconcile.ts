@@ -1,13 +1,11 @@
 /**
- * Brings the derived back in line with Postgres: hints at what is not done, relays events, sweeps after erasures, loads
+ * Brings the derived back in line with Postgres: hints at what is not done, sweeps after erasures, loads
  * what Redis lost. Every worker runs it every few seconds; each step is idempotent, so none needs to be alone. A queue or
  * Redis that was flushed, and a worker that was killed, cost the time until the next round.
  */
 
 import type { KeepErased } from '../erasure/keep-erased.ts';
-import type { HintStore } from '../events/events.ts';
 import type { LossNotice } from '../events/notice-loss.ts';
-import { type Outbox, relayOutbox } from '../events/relay-outbox.ts';
 import type { Generation } from './generations.ts';
 import { createStepper } from './independent-steps.ts';
 import type { GenerationLoader } from './online-generations.ts';
@@ -20,8 +18,6 @@ export interface ReconcileDependencies {
   readonly generations: Pick<GenerationStore, 'inForce'>;
   readonly loader: Pick<GenerationLoader, 'isLoaded' | 'completeLoad'>;
   readonly hints: RunHints;
-  readonly outbox: Outbox;
-  readonly userHints: HintStore;
   readonly losses: Pick<LossNotice, 'round'>;
   readonly erasures: KeepErased;
   /** Milliseconds that only ever rise; for tests. */
@@ -32,7 +28,6 @@ export interface ReconcileDependencies {
 interface ReconcileReport {
   readonly unfinishedRuns: number;
   readonly chunksHinted: number;
-  readonly hintsRelayed: number;
   readonly generationsToLoad: number;
   readonly erasuresSwept: number;
   /** The database was set back, and another history begun. */
@@ -47,19 +42,18 @@ const COUNT_AGAIN_MS = 60_000;
 
 /** Rounds remember which generations they had loaded, so that they do not count their users each time. */
 export function createReconcile(dependencies: ReconcileDependencies): Reconcile {
-  const { outbox, userHints, losses, erasures, now = () => performance.now() } = dependencies;
+  const { losses, erasures, now = () => performance.now() } = dependencies;
   const countedAt = new Map<string, number>();
   return async function reconcile() {
     const { step, errors } = createStepper();
     // Beside the others: it waits for Redis, which may hang.
     const noticing = step('history', async () => Number(await losses.round()), 0);
     const hinted = await step('runs', () => hintAtRuns(dependencies), { unfinished: 0, chunks: 0 });
-    const hintsRelayed = await step('outbox', () => relayOutbox(outbox, userHints), 0);
     const erasuresSwept = await step('erasures', () => erasures.round(), 0);
     const generationsToLoad = await step('generations', () => hintAtLoads(dependencies, countedAt, now()), 0);
     const { unfinished: unfinishedRuns, chunks: chunksHinted } = hinted;
     const lossesNoticed = await noticing;
-    return { unfinishedRuns, chunksHinted, hintsRelayed, erasuresSwept, generationsToLoad, lossesNoticed, errors };
+    return { unfinishedRuns, chunksHinted, erasuresSwept, generationsToLoad, lossesNoticed, errors };
   };
 }
 

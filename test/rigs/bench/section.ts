@@ -4,7 +4,7 @@
  */
 import type { BenchServers } from './service.ts';
 
-export type Unit = 'count' | 'ratio' | 'reads/s' | 'users/s' | 'ms' | 's' | 'MB' | 'bytes' | 'µs';
+export type Unit = 'count' | 'ratio' | 'reads/s' | 'users/s' | 'rows/s' | 'ms' | 's' | 'MB' | 'bytes' | 'µs';
 
 export interface Figure {
   /** What was measured, as a reader of the table understands it: `cached read / bare HMGET`. */
