@@ -27,6 +27,7 @@ import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
+import { createTurns } from '@tandem/offline-store/sql/turns';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
@@ -181,6 +182,7 @@ function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, 
     erasures: createErasureStore(pool),
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
     expire: () => expire(pool),
+    turns: createTurns(pool),
   };
 }
 

@@ -153,7 +153,7 @@ describe('reconciliation', () => {
   it('goes on while retention hangs: runs are hinted at, events relayed', async () => {
     const runId = await startAll();
     const hangs = () => new Promise<never>(() => {});
-    const sweeper = { forget: hangs, sweep: hangs };
+    const sweeper = { forget: hangs, sweep: hangs, sweepLost: hangs };
     const housekeeping = startHousekeeping({
       reconciling: { ...worker.reconciling, hints },
       relaying: worker.relaying,

@@ -12,7 +12,7 @@ import {
 } from '@tandem/prediction/rollouts/analyse-rollouts';
 import { type PrepareRolloutsDependencies, prepareRollouts } from '@tandem/prediction/rollouts/prepare-rollouts';
 import { createReconcile, type ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
-import { type RetainDependencies, retain } from '@tandem/prediction/runs/retain';
+import { type RetainDependencies, retain, sweepLostKeys } from '@tandem/prediction/runs/retain';
 import { type ScheduleRunsDependencies, scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
 import type { Log } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
@@ -39,10 +39,11 @@ export interface HousekeepingDependencies {
   readonly scheduleEveryMs?: number;
   readonly rollEveryMs?: number;
   readonly retainEveryMs?: number;
+  readonly sweepEveryMs?: number;
   readonly observeEveryMs?: number;
 }
 
-export const ROUNDS = ['reconcile', 'outbox', 'retention', 'schedule', 'rollouts', 'backlog'] as const;
+export const ROUNDS = ['reconcile', 'outbox', 'retention', 'lost_keys', 'schedule', 'rollouts', 'backlog'] as const;
 export type RoundName = (typeof ROUNDS)[number];
 
 interface RoundReport {
@@ -59,7 +60,8 @@ export interface EndedRound extends RoundReport {
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
   const { reconciling, relaying, retaining, scheduling, rolling, observeBacklog, log } = dependencies;
   const { reconcileEveryMs = 3_000, relayEveryMs = 1_000, scheduleEveryMs = 5_000 } = dependencies;
-  const { rollEveryMs = 1_000, retainEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;
+  const { rollEveryMs = 1_000, retainEveryMs = 60_000, sweepEveryMs = 600_000, observeEveryMs = 10_000 } = dependencies;
+  const stopping = new AbortController();
   const reconcile = createReconcile(reconciling);
   const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
     repeat(everyMs, () => runRound(round, work, dependencies));
@@ -76,11 +78,20 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
       const { errors, ...done } = await retain(retaining);
       return { done, errors };
     }),
+    each('lost_keys', sweepEveryMs, async () => {
+      const keysSwept = await sweepLostKeys(retaining, stopping.signal);
+      return { done: { keysSwept }, errors: [] };
+    }),
     each('schedule', scheduleEveryMs, () => makeDueRuns(scheduling, log)),
     each('rollouts', rollEveryMs, () => moveRollouts(rolling, log)),
   ];
   if (observeBacklog) loops.push(each('backlog', observeEveryMs, () => observeBacklog().then(() => NOTHING_DONE)));
-  return { stop: async () => void (await Promise.all(loops.map((loop) => loop.stop()))) };
+  return {
+    async stop() {
+      stopping.abort(new Error('the worker was stopped'));
+      await Promise.all(loops.map((loop) => loop.stop()));
+    },
+  };
 }
 
 const NOTHING_DONE: RoundReport = Object.freeze({ done: {}, errors: [] });

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/online-generations';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
 import { type OnlineConnection, unavailable } from './connection.ts';
-import { createKeys } from './keys.ts';
+import { createKeys, generationName } from './keys.ts';
 import { bulkCommand, type CommandLike, command, isRefusal } from './pipelined-commands.ts';
 
 interface GenerationLoaderDependencies {
@@ -28,16 +28,19 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
 
   async function load(generation: LoadableGeneration, stages: Iterable<StagedRows>): Promise<LoadCount> {
     const target = { keyPrefix: keys.bucketPrefix(generation.id), buckets: generation.buckets };
-    const begin = () => command('set', [keys.marker(generation.id), markerOf(generation, null), 'NX']);
+    const begin = () => [
+      command('set', [keys.marker(generation.id), markerOf(generation, null), 'NX']),
+      command('sadd', [keys.generations, generationName(generation)]),
+    ];
     let [loaded, skipped] = [0, 0];
     for (const staged of stages) {
       loaded += staged.rows;
       skipped += staged.skipped;
       for (const { bytes, commands } of bucketCommands(target, staged, windowRows)) {
-        await sendAll(connection, [begin(), bulkCommand(connection.redis, bytes, commands)]);
+        await sendAll(connection, [...begin(), bulkCommand(connection.redis, bytes, commands)]);
       }
     }
-    if (loaded === 0) await sendAll(connection, [begin()]);
+    if (loaded === 0) await sendAll(connection, begin());
     return { loaded, skipped };
   }
 

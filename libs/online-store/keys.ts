@@ -4,6 +4,7 @@
  *
  *     tandem:g:<generation>:<bucket>          hash, field of a user → value (stored-value.ts)
  *     tandem:m:<generation>                   marker: whether the generation is loaded completely
+ *     tandem:generations                      set of the generations that have keys, "generation:buckets"
  *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
  *     tandem:h:{<tag>}<field>                 version hint of a user
  *     tandem:history                          the last mark of the database's history that was seen
@@ -74,8 +75,9 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
     historyMark: `${prefix}:history`,
     erasures: `${prefix}:{erasures}`,
     restoring: `${prefix}:{erasures}:restoring`,
-    /** SCAN patterns of all that belongs to generations. */
-    generationPatterns: [`${escapeGlob(generations)}*`, `${escapeGlob(markers)}*`] as const,
+    generations: `${prefix}:generations`,
+    /** SCAN pattern of the buckets and markers of all generations. */
+    generationPattern: `${escapeGlob(prefix)}:[gm]:*`,
     /** The generation that a key belongs to, or null. */
     generationOf(key: string): string | null {
       if (key.startsWith(markers)) return key.slice(markers.length);
@@ -84,6 +86,21 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
       return end > generations.length ? key.slice(generations.length, end) : null;
     },
   };
+}
+
+/** A generation in the set of those that have keys. */
+export function generationName({ id, buckets }: GenerationName): string {
+  return `${id}:${buckets}`;
+}
+
+export function parseGenerationName(name: string): GenerationName | undefined {
+  const [, id, buckets] = /^(.+):([1-9][0-9]{0,9})$/.exec(name) ?? [];
+  return id === undefined ? undefined : { id, buckets: Number(buckets) };
+}
+
+interface GenerationName {
+  readonly id: string;
+  readonly buckets: number;
 }
 
 function tagged(user: UserKey): string {

@@ -369,6 +369,10 @@ export interface Database {
     generation_id: string | null;
     at: Generated<Date>;
   };
+  'tandem.turns': {
+    name: string;
+    due_at: Date;
+  };
   'tandem.unused_event_names': {
     name: string;
     events: number;

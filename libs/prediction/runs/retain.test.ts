@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type RetainDependencies, retain } from './retain.ts';
+import { type RetainDependencies, retain, sweepLostKeys } from './retain.ts';
 import { generationOf } from './run.fixture.ts';
 
 function retaining(changes: Partial<RetainDependencies> = {}) {
@@ -7,12 +7,17 @@ function retaining(changes: Partial<RetainDependencies> = {}) {
   const dependencies: RetainDependencies = {
     generations: { dropRetired: async () => [generationOf('g1'), generationOf('g2')] },
     sweeper: {
-      forget: async ({ id }) => void said.push(`forget ${id}`),
+      async forget({ id }) {
+        said.push(`forget ${id}`);
+        return 0;
+      },
       async sweep(listKept) {
         said.push(`sweep but ${await listKept()}`);
         return { generations: [], keys: 0 };
       },
+      sweepLost: async () => ({ generations: [], keys: 3 }),
     },
+    turns: { take: (_name, _times, work) => work() },
     listGenerations: async () => ['g3'],
     expire: async () => 7,
     ...changes,
@@ -25,6 +30,13 @@ describe('retention', () => {
     const { dependencies, said } = retaining();
     expect(await retain(dependencies)).toEqual({ generationsDropped: 2, rowsExpired: 7, errors: [] });
     expect(said).toEqual(['forget g1', 'forget g2', 'sweep but g3']);
+  });
+
+  it('leaves generations, and lost keys, to the worker whose turn it is', async () => {
+    const { dependencies, said } = retaining({ turns: { take: async () => undefined } });
+    expect(await retain(dependencies)).toEqual({ generationsDropped: 0, rowsExpired: 7, errors: [] });
+    expect([await sweepLostKeys(dependencies, AbortSignal.abort()), said]).toEqual([0, []]);
+    expect(await sweepLostKeys(retaining().dependencies, AbortSignal.abort())).toBe(3);
   });
 
   it('does one step though the other fails, and names it', async () => {

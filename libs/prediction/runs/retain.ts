@@ -1,15 +1,17 @@
 /**
- * Drops what retention does not keep, in Postgres and then in the online store. It looks at all that the online store
- * holds, so it runs apart from reconcile.ts, whose rounds must not wait for it.
+ * Drops what retention does not keep, in Postgres and then in the online store. Its steps may take long, so it runs apart
+ * from reconcile.ts, whose rounds must not wait for it.
  */
 
 import { createStepper } from './independent-steps.ts';
 import type { GenerationSweeper } from './online-generations.ts';
 import type { GenerationStore } from './run-store.ts';
+import type { Turns } from './turns.ts';
 
 export interface RetainDependencies {
   readonly generations: Pick<GenerationStore, 'dropRetired'>;
   readonly sweeper: GenerationSweeper;
+  readonly turns: Turns;
   /** Ids of all generations that the online store may hold. */
   listGenerations(): Promise<readonly string[]>;
   /** Removes event ids, events and runs that are past their time; gives how many rows. */
@@ -23,9 +25,13 @@ interface RetentionReport {
   readonly errors: readonly string[];
 }
 
+/** A generation of 100 million users has a million buckets to remove, some seconds of work. */
+const GENERATIONS = { everyMs: 50_000, leaseMs: 600_000 };
+
 export async function retain(dependencies: RetainDependencies): Promise<RetentionReport> {
   const { step, errors } = createStepper();
-  const generationsDropped = await step('retention', () => dropRetired(dependencies), 0);
+  const dropping = () => dependencies.turns.take('generations', GENERATIONS, () => dropRetired(dependencies));
+  const generationsDropped = (await step('retention', dropping, 0)) ?? 0;
   const rowsExpired = await step('expiry', () => dependencies.expire(), 0);
   return { generationsDropped, rowsExpired, errors };
 }
@@ -36,4 +42,16 @@ async function dropRetired({ generations, sweeper, listGenerations }: RetainDepe
   for (const generation of dropped) await sweeper.forget(generation);
   await sweeper.sweep(listGenerations);
   return dropped.length;
+}
+
+/** A scan of 500 million keys takes some six hours. */
+const LOST_KEYS = { everyMs: 24 * 3_600_000, leaseMs: 8 * 3_600_000 };
+
+/** Removes, once a day, keys of generations of which the online store has lost track. Returns how many. */
+export async function sweepLostKeys(
+  { turns, sweeper, listGenerations }: Pick<RetainDependencies, 'turns' | 'sweeper' | 'listGenerations'>,
+  signal: AbortSignal,
+): Promise<number> {
+  const swept = await turns.take('lost_keys', LOST_KEYS, () => sweeper.sweepLost(listGenerations, signal));
+  return swept?.keys ?? 0;
 }

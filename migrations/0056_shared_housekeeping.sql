@@ -50,3 +50,10 @@ grant usage on sequence tandem.outbox_seq to public;
 insert into tandem.outbox (user_id, context_version, unused_names)
   select user_id, context_version, unused_names from tandem.outbox_before order by seq;
 drop table tandem.outbox_before;
+
+-- Work that one worker does for all, now and then (libs/offline-store/sql/turns.ts).
+create table tandem.turns (
+  name text primary key,
+  -- Of the next turn; while a worker does the work, the end of its lease.
+  due_at timestamptz not null
+);
