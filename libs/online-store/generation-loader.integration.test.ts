@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { checkBuckets } from './bucket-fit.ts';
-import type { OnlineConnection } from './connection.ts';
+import type { ServerConnection } from './connection.ts';
 import { createGenerationLoader } from './generation-loader.ts';
 import { createGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
@@ -19,7 +19,7 @@ const rows = Array.from({ length: USERS }, (_, i) => ({
 const pages = [rows.slice(0, 1_000), rows.slice(1_000, 2_500), rows.slice(2_500)];
 
 describe('loading generations', () => {
-  let connection: OnlineConnection;
+  let connection: ServerConnection;
   let prefix: string;
   let generation: { id: string; buckets: number; startedAt: number };
   beforeAll(async () => {
@@ -145,7 +145,7 @@ describe('loading generations', () => {
     const late = { ...generation, id: randomUUID() };
     await loader().loadGeneration(kept, [rows.slice(0, 100)]);
     await loader().loadGeneration(generation, pages);
-    await connection.redis.del(createKeys(prefix).generations);
+    await connection.redis.del(createKeys(prefix).generations());
     expect(await sweeper().sweep(async () => [])).toEqual({ generations: [], keys: 0 });
     const listed: string[] = [kept.id];
     const swept = await sweeper().sweepLost(async () => {

@@ -5,10 +5,10 @@
  * which is seldom made.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GenerationSweeper, SweepCount } from '@tandem/prediction/runs/online-generations';
+import type { GenerationSweeper } from '@tandem/prediction/runs/online-generations';
 import { type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys, generationName, parseGenerationName } from './keys.ts';
-import { command, isRefusal } from './pipelined-commands.ts';
+import { type CommandLike, command, isRefusal } from './pipelined-commands.ts';
 
 interface GenerationSweeperDependencies {
   /** As the loader's: with a command timeout of seconds. */
@@ -24,66 +24,78 @@ export function createGenerationSweeper(dependencies: GenerationSweeperDependenc
   const { connection, prefix, pauseMs = 20 } = dependencies;
   const keys = createKeys(prefix);
 
-  async function send(name: string, args: string[]): Promise<unknown> {
-    const [reply] = await connection.send([command(name, args)]);
-    if (isRefusal(reply)) throw unavailable('it refused a command', reply);
-    return reply;
-  }
-
-  async function unlink(doomed: readonly string[]): Promise<number> {
-    return doomed.length === 0 ? 0 : Number(await send('unlink', [...doomed]));
+  async function send(commands: readonly CommandLike[], to: Pick<OnlineConnection, 'send'> = connection) {
+    const replies = await to.send(commands);
+    const refusal = replies.find(isRefusal);
+    if (refusal) throw unavailable('it refused a command', refusal);
+    return replies;
   }
 
   /** Keys of generations, in small steps; some may come twice. */
   async function* scan(signal: AbortSignal | undefined): AsyncGenerator<readonly string[]> {
-    let cursor = '0';
-    do {
-      const reply = await send('scan', [cursor, 'MATCH', keys.generationPattern, 'COUNT', String(KEYS_A_STEP)]);
-      const [next, found] = reply as [Buffer, Buffer[]];
-      cursor = next.toString();
-      if (found.length > 0) yield found.map((key) => key.toString());
-      await delay(pauseMs, undefined, signal ? { signal } : {});
-    } while (cursor !== '0');
+    for (const { server } of connection.layout().shards) {
+      let cursor = '0';
+      do {
+        await delay(pauseMs, undefined, signal ? { signal } : {});
+        const step = command('scan', [cursor, 'MATCH', keys.generationPattern, 'COUNT', String(KEYS_A_STEP)]);
+        const [next, found] = (await send([step], server))[0] as [Buffer, Buffer[]];
+        cursor = next.toString();
+        if (found.length > 0) yield found.map((key) => key.toString());
+      } while (cursor !== '0');
+    }
   }
+
+  /** In a cluster a command names keys of one hash tag alone. */
+  async function unlink(doomed: readonly string[]): Promise<number> {
+    if (doomed.length === 0) return 0;
+    const groups = connection.isCluster ? doomed.map((key) => [key]) : [[...doomed]];
+    const replies = await send(groups.map((group) => command('unlink', group)));
+    return replies.reduce((sum: number, reply) => sum + Number(reply), 0);
+  }
+
+  const tags = () => connection.layout().shards.map(({ tag }) => tag);
+  const markers = (id: string) => tags().map((tag) => keys.marker(id, tag));
 
   const forget: GenerationSweeper['forget'] = async ({ id, buckets }) => {
     // Marker first: it must not count as loaded while its buckets go.
-    let deleted = await unlink([keys.marker(id)]);
+    let deleted = await unlink(markers(id));
     for (let first = 0; first < buckets; first += KEYS_A_STEP) {
       const length = Math.min(KEYS_A_STEP, buckets - first);
       deleted += await unlink(Array.from({ length }, (_, i) => keys.bucket(id, first + i)));
     }
     // Its name last: what a kill leaves is found by it.
-    await send('srem', [keys.generations, generationName({ id, buckets })]);
+    const name = generationName({ id, buckets });
+    await send(tags().map((tag) => command('srem', [keys.generations(tag), name])));
     return deleted;
   };
 
   return {
     forget,
     async sweep(listKept) {
-      const names = (await send('smembers', [keys.generations])) as Buffer[];
-      const present = names.flatMap((name) => parseGenerationName(name.toString()) ?? []);
+      const names = await send(tags().map((tag) => command('smembers', [keys.generations(tag)])));
+      const distinct = new Set((names as Buffer[][]).flat().map((name) => name.toString()));
+      const present = [...distinct].flatMap((name) => parseGenerationName(name) ?? []);
       const kept = new Set(present.length === 0 ? [] : await listKept());
       const doomed = present.filter(({ id }) => !kept.has(id));
       let deleted = 0;
       for (const generation of doomed) deleted += await forget(generation);
-      return { generations: [...new Set(doomed.map(({ id }) => id))], keys: deleted };
+      return { generations: doomed.map(({ id }) => id), keys: deleted };
     },
     async sweepLost(listKept, signal) {
       const gone = new Set<string>();
       let deleted = 0;
       let kept: ReadonlySet<string> = new Set();
+      const isLost = (key: string) => !kept.has(keys.generationOf(key) ?? '');
       for await (const found of scan(signal)) {
-        const ids = new Map(found.map((key) => [key, keys.generationOf(key) ?? '']));
         // Asked again whenever a key seems lost: its generation may have begun after the last time.
-        if ([...ids.values()].some((id) => !kept.has(id))) kept = new Set(await listKept());
-        const doomed = found.filter((key) => !kept.has(ids.get(key) ?? ''));
-        const lost = new Set(doomed.map((key) => ids.get(key) ?? ''));
+        if (found.some(isLost)) kept = new Set(await listKept());
+        const doomed = found.filter(isLost);
+        const ids = new Set(doomed.map((key) => keys.generationOf(key) ?? ''));
         // Markers first, as above.
-        deleted += await unlink([...[...lost].map((id) => keys.marker(id)), ...doomed]);
-        for (const id of lost) gone.add(id);
+        deleted += (await unlink([...ids].flatMap(markers))) + (await unlink(doomed));
+        for (const id of ids) gone.add(id);
       }
-      return { generations: [...gone], keys: deleted } satisfies SweepCount;
+      return { generations: [...gone], keys: deleted };
     },
   };
 }

@@ -44,7 +44,7 @@ export interface GenerationLoader {
   isLoaded(generation: LoadableGeneration): Promise<boolean>;
 }
 
-export interface SweepCount {
+interface SweepCount {
   readonly generations: readonly string[];
   readonly keys: number;
 }

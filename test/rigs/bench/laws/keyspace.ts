@@ -3,7 +3,7 @@
  * in it. Then the scan for lost keys, which a worker makes once a day, is due: how many of its steps Redis does in a second.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createServerConnection } from '@tandem/online-store/connection';
 import { type Figure, figureOf } from '../section.ts';
 import { type BenchServers, startWorker } from '../service.ts';
 import type { Law } from './law.ts';
@@ -19,7 +19,7 @@ export const keyspace: Law = {
   name: 'keyspace',
   promise: 'housekeeping asks Redis as much whatever it holds',
   async measure(servers, say) {
-    const connection = createOnlineConnection({ url: servers.env.REDIS_URL, log: () => {}, commandTimeoutMs: 10_000 });
+    const connection = createServerConnection({ url: servers.env.REDIS_URL, log: () => {}, commandTimeoutMs: 10_000 });
     try {
       await connection.whenReady(10_000);
       const { redis } = connection;

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore } from '@tandem/online-store/overlay-store';
 import { relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import type { BenchServers } from '../service.ts';
