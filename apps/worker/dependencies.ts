@@ -109,8 +109,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: {
-      ...{ ...offline, ...online, hints },
-      losses,
+      ...{ ...offline, ...online, hints, losses },
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
     relaying: { ...offline, ...online },
