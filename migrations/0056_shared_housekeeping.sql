@@ -57,3 +57,11 @@ create table tandem.turns (
   -- Of the next turn; while a worker does the work, the end of its lease.
   due_at timestamptz not null
 );
+
+-- Objects that the bucket of model files may hold: noted before one is put, until it is removed. Each put makes an object of
+-- its own name, so that the removal of one never takes the file of an upload under way.
+create table tandem.artifact_objects (
+  location text primary key,
+  put_at timestamptz not null default clock_timestamp()
+);
+insert into tandem.artifact_objects (location, put_at) select location, created_at from tandem.artifacts where location is not null;

@@ -17,6 +17,7 @@ import { createGenerationStore } from '@tandem/offline-store/generations/generat
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/models/registry';
+import { removeUnused } from '@tandem/offline-store/models/unused-artifacts';
 import { expire } from '@tandem/offline-store/retention';
 import { openRegister, readinessOf } from '@tandem/offline-store/rollouts/processes';
 import { createRolloutChecks } from '@tandem/offline-store/rollouts/rollout-checks';
@@ -29,11 +30,11 @@ import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { createTurns } from '@tandem/offline-store/sql/turns';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
@@ -166,7 +167,8 @@ async function openPools({ database, worker }: WorkerEnvironment): Promise<Pools
 }
 
 function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, rollbackCacheMb: number) {
-  const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
+  const objects = bucket && createBucket(bucket);
+  const artifacts = createArtifactStore(pool, objects);
   return {
     registry: createRegistry(pool, undefined, artifacts),
     runs: createRunStore(pool, { features }),
@@ -182,6 +184,7 @@ function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, 
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
     expire: () => expire(pool),
     turns: createTurns(pool),
+    removeUnusedArtifacts: () => removeUnused(pool, objects),
   };
 }
 

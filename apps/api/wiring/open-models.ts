@@ -14,6 +14,7 @@ import {
 } from '@tandem/offline-store/models/artifacts';
 import { listModelVersions, type VersionQuery } from '@tandem/offline-store/models/model-versions';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
+import { countUnusedBytes } from '@tandem/offline-store/models/unused-artifacts';
 import {
   type ArchiveChange,
   archiveVersion,
@@ -36,6 +37,9 @@ const POOL = Object.freeze({ max: 4, statementTimeoutMs: 30_000, lockTimeoutMs: 
 /** One trial or comparison at a time. */
 const FEATURES_POOL = Object.freeze({ ...POOL, max: 2 });
 
+/** Uploads of every process that no model version uses: 16 of the largest files. */
+const UPLOADS = { megabytes: 4_096 };
+
 interface OpenedModels {
   readonly dependencies: Omit<
     ArtifactDependencies & ModelDependencies & PushDependencies & CompareBuildDependencies,
@@ -47,12 +51,13 @@ interface OpenedModels {
 interface ModelSettings {
   readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly artifacts?: BucketOptions | null;
+  readonly uploads?: { readonly megabytes: number };
   /** Memory of the process that tries a model, beside those that serve. */
   readonly inference: { readonly memoryMb: number };
 }
 
 export function openModels(
-  { database, inference, artifacts: bucket = null }: ModelSettings,
+  { database, inference, artifacts: bucket = null, uploads = UPLOADS }: ModelSettings,
   registry: StoredRegistry,
 ): OpenedModels {
   const pool = createPool({ url: database.url, applicationName: 'tandem-api-models', ...POOL });
@@ -67,6 +72,7 @@ export function openModels(
       join: (hash: string, total: number) => joinParts(pool, hash, total),
       drop: (hash: string) => dropParts(pool, hash),
     },
+    uploads: { megabytes: uploads.megabytes, unusedBytes: () => countUnusedBytes(pool) },
     uploadRoom: createFileRoom(FILES_AT_ONCE),
     downloadRoom: createFileRoom(FILES_AT_ONCE),
     partRoom: createFileRoom(PARTS_AT_ONCE),

@@ -62,6 +62,10 @@ export interface Database {
     first_bucket: Generated<number>;
     end_bucket: Generated<number>;
   };
+  'tandem.artifact_objects': {
+    location: string;
+    put_at: Generated<Date>;
+  };
   'tandem.artifact_parts': {
     hash: string;
     first_byte: number;

@@ -20,6 +20,7 @@ function retaining(changes: Partial<RetainDependencies> = {}) {
     turns: { take: (_name, _times, work) => work() },
     listGenerations: async () => ['g3'],
     expire: async () => 7,
+    removeUnusedArtifacts: async () => 2,
     ...changes,
   };
   return { dependencies, said };
@@ -28,13 +29,23 @@ function retaining(changes: Partial<RetainDependencies> = {}) {
 describe('retention', () => {
   it('forgets in Redis what was dropped in Postgres, then sweeps by the list of what is kept', async () => {
     const { dependencies, said } = retaining();
-    expect(await retain(dependencies)).toEqual({ generationsDropped: 2, rowsExpired: 7, errors: [] });
+    expect(await retain(dependencies)).toEqual({
+      generationsDropped: 2,
+      rowsExpired: 7,
+      artifactsRemoved: 2,
+      errors: [],
+    });
     expect(said).toEqual(['forget g1', 'forget g2', 'sweep but g3']);
   });
 
   it('leaves generations, and lost keys, to the worker whose turn it is', async () => {
     const { dependencies, said } = retaining({ turns: { take: async () => undefined } });
-    expect(await retain(dependencies)).toEqual({ generationsDropped: 0, rowsExpired: 7, errors: [] });
+    expect(await retain(dependencies)).toEqual({
+      generationsDropped: 0,
+      rowsExpired: 7,
+      artifactsRemoved: 0,
+      errors: [],
+    });
     expect([await sweepLostKeys(dependencies, AbortSignal.abort()), said]).toEqual([0, []]);
     expect(await sweepLostKeys(retaining().dependencies, AbortSignal.abort())).toBe(3);
   });
@@ -45,6 +56,7 @@ describe('retention', () => {
     expect(await retain(first.dependencies)).toEqual({
       generationsDropped: 0,
       rowsExpired: 7,
+      artifactsRemoved: 2,
       errors: ['retention: Postgres is away'],
     });
     const second = retaining({ expire: away('Postgres') });

@@ -14,6 +14,8 @@ export interface RetainDependencies {
   readonly turns: Turns;
   /** Ids of all generations that the online store may hold. */
   listGenerations(): Promise<readonly string[]>;
+  /** Removes uploaded model files that no version uses; gives how many. */
+  removeUnusedArtifacts(): Promise<number>;
   /** Removes event ids, events and runs that are past their time; gives how many rows. */
   expire(): Promise<number>;
 }
@@ -21,19 +23,23 @@ export interface RetainDependencies {
 interface RetentionReport {
   readonly generationsDropped: number;
   readonly rowsExpired: number;
+  readonly artifactsRemoved: number;
   /** A step that failed; the other was done all the same. */
   readonly errors: readonly string[];
 }
 
 /** A generation of 100 million users has a million buckets to remove, some seconds of work. */
 const GENERATIONS = { everyMs: 50_000, leaseMs: 600_000 };
+const ARTIFACTS = { everyMs: 3_600_000, leaseMs: 600_000 };
 
 export async function retain(dependencies: RetainDependencies): Promise<RetentionReport> {
   const { step, errors } = createStepper();
   const dropping = () => dependencies.turns.take('generations', GENERATIONS, () => dropRetired(dependencies));
   const generationsDropped = (await step('retention', dropping, 0)) ?? 0;
   const rowsExpired = await step('expiry', () => dependencies.expire(), 0);
-  return { generationsDropped, rowsExpired, errors };
+  const removing = () => dependencies.turns.take('artifacts', ARTIFACTS, () => dependencies.removeUnusedArtifacts());
+  const artifactsRemoved = (await step('artifacts', removing, 0)) ?? 0;
+  return { generationsDropped, rowsExpired, artifactsRemoved, errors };
 }
 
 /** Postgres first: what a kill leaves in Redis, the sweep finds. */
