@@ -68,6 +68,8 @@ export interface ApiSettings {
   readonly inference: InferenceSettings & { readonly refusalPatienceMs?: number | undefined };
   /** The bucket of model files; Postgres where it is not said. */
   readonly artifacts?: BucketOptions | null;
+  /** Of uploaded files that no model version uses, in all; a default where it is not said. */
+  readonly uploads?: { readonly megabytes: number };
   /** Predictions kept in memory; none where it is not said. */
   readonly answerCache?: { readonly megabytes: number };
   readonly log: Log;

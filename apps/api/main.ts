@@ -43,6 +43,11 @@ const answerCache: Section<AnswerCacheSection> = (read) => ({
   megabytes: read.whole('ANSWER_CACHE_MB', { least: 0, most: 65_536, instead: 64 }),
 });
 
+/** `ARTIFACT_UPLOADS_MB` (4,096): uploaded model files that no version uses, of all API processes together. */
+const uploads: Section<{ readonly megabytes: number }> = (read) => ({
+  megabytes: read.whole('ARTIFACT_UPLOADS_MB', { least: 1, most: 10_000_000, instead: 4_096 }),
+});
+
 /** How long requests under way may take at the end. */
 const GRACE_MS = 10_000;
 /** Where clients reach it directly: as long as somebody is connected, at most that long. */
@@ -66,6 +71,7 @@ async function start(): Promise<void> {
     hostNames,
     watchdogMs,
     artifacts,
+    uploads,
   });
   const log = createLog({ level: settings.logging.level, name: 'api' });
   watchEventLoop('api', settings.watchdogMs);

@@ -9,7 +9,7 @@ import type {
 import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
-import { createOutbox } from '@tandem/offline-store/events/events';
+import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { listOnlineGenerations } from '@tandem/offline-store/generations/generation-rows';
@@ -17,6 +17,7 @@ import { createGenerationStore } from '@tandem/offline-store/generations/generat
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/models/registry';
+import { removeUnused } from '@tandem/offline-store/models/unused-artifacts';
 import { createExpiries } from '@tandem/offline-store/retention';
 import { openRegister, readinessOf } from '@tandem/offline-store/rollouts/processes';
 import { createRolloutChecks } from '@tandem/offline-store/rollouts/rollout-checks';
@@ -27,6 +28,7 @@ import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { provePaths } from '@tandem/offline-store/sql/paths';
+import { createTurns } from '@tandem/offline-store/sql/turns';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
@@ -47,8 +49,8 @@ import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
-import { createCheckFit } from './processors/check-fit.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
+import { createCheckFit } from './processors/check-fit.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
 import type { WorkerDependencies } from './worker.ts';
@@ -106,10 +108,10 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: {
-      ...{ ...offline, ...online, hints },
-      losses,
+      ...{ ...offline, ...online, hints, losses },
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
+    relaying: { ...offline, ...online },
     retaining: { ...offline, ...online },
     expiring: createExpiries(pools.pool),
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
@@ -148,7 +150,8 @@ function unlessAway(error: unknown): void {
 }
 
 function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | null, rollbackCacheMb: number) {
-  const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
+  const objects = bucket && createBucket(bucket);
+  const artifacts = createArtifactStore(pool, objects);
   return {
     registry: createRegistry(pool, undefined, artifacts),
     runs: createRunStore(pool, { features }),
@@ -162,6 +165,8 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
     marks: createHistoryMarks(pool),
     erasures: createErasureStore(pool),
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
+    turns: createTurns(pool),
+    removeUnusedArtifacts: () => removeUnused(pool, objects),
   };
 }
 

@@ -1,5 +1,6 @@
 import { latestSlot } from '@tandem/config/predictor/schedule';
 import { createPool } from '@tandem/offline-store/sql/database';
+import { relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import { createReconcile } from '@tandem/prediction/runs/reconcile';
 import { retain } from '@tandem/prediction/runs/retain';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
@@ -10,7 +11,7 @@ import { createLog, silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
-import { type EndedRound, startHousekeeping } from './housekeeping.ts';
+import { type EndedRound, ROUNDS, startHousekeeping } from './housekeeping.ts';
 import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
 
 const NIGHTLY = '0 2 * * *';
@@ -135,8 +136,8 @@ describe('reconciliation', () => {
 
   it('tells Redis of events written in SQL', async () => {
     await pool.query("insert into tandem.events (user_id) values ('1'), ('1'), ('2')");
-    expect(await round()).toMatchObject({ hintsRelayed: 2, errors: [] });
-    expect(await round()).toMatchObject({ hintsRelayed: 0, errors: [] });
+    const { outbox, userHints } = worker.relaying;
+    expect([await relayOutbox(outbox, userHints), await relayOutbox(outbox, userHints)]).toEqual([2, 0]);
   });
 
   it('drops what retention does not keep from Postgres and Redis', async () => {
@@ -152,9 +153,10 @@ describe('reconciliation', () => {
   it('goes on while retention hangs: runs are hinted at, events relayed', async () => {
     const runId = await startAll();
     const hangs = () => new Promise<never>(() => {});
-    const sweeper = { forget: hangs, sweep: hangs };
+    const sweeper = { forget: hangs, sweep: hangs, sweepLost: hangs };
     const housekeeping = startHousekeeping({
       reconciling: { ...worker.reconciling, hints },
+      relaying: worker.relaying,
       retaining: { ...worker.retaining, sweeper },
       expiring: [{ name: 'events', expireSome: hangs }],
       scheduling: { ...worker.scheduling, hints },
@@ -175,6 +177,7 @@ describe('reconciliation', () => {
     const told: EndedRound[] = [];
     const housekeeping = startHousekeeping({
       reconciling: { ...worker.reconciling, hints },
+      relaying: worker.relaying,
       retaining: worker.retaining,
       expiring: [{ name: 'outcomes', expireSome: () => Promise.reject(new Error('no room')) }, ...worker.expiring],
       scheduling: { ...worker.scheduling, schedules: { schedules: () => Promise.reject(new Error('away')) }, hints },
@@ -183,7 +186,7 @@ describe('reconciliation', () => {
       log: createLog({ level: 'debug', name: 'worker', destination }),
       onRound: (round) => void told.push(round),
     });
-    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(6);
+    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(ROUNDS.length);
     await housekeeping.stop();
     const lineOf = (round: string) => lines.find((line) => line.event === 'round.ended' && line.round === round);
     expect(hinted).toContain(`plan ${runId}`);
@@ -203,10 +206,9 @@ describe('reconciliation', () => {
 
   it('does its other steps where one fails, and says which', async () => {
     const runId = await startAll();
-    const raise = () => Promise.reject(new Error('Redis is away'));
-    await pool.query("insert into tandem.events (user_id) values ('1')");
-    const report = await createReconcile({ ...worker.reconciling, hints, userHints: { raise } })();
-    expect(report.errors).toEqual(['outbox: Redis is away']);
+    const losses = { round: () => Promise.reject(new Error('Redis is away')) };
+    const report = await createReconcile({ ...worker.reconciling, hints, losses })();
+    expect(report.errors).toEqual(['history: Redis is away']);
     expect(hinted).toEqual([`plan ${runId}`]);
   });
 });

@@ -1,8 +1,11 @@
 /**
  * The loops that every worker runs beside its jobs: one makes due runs, one begins and judges rollouts, one brings back in
- * line what is derived, slower ones drop generations that are not kept and rows that are past their time, and one looks at
- * what waits. None waits for another: a look at all of Redis must not hold up the next hint. Each round is one wide event, with what it did, and what failed in it.
+ * line what is derived, one tells Redis of events, slower ones drop generations that are not kept and rows that are past
+ * their time, and one looks at what waits. None waits for another: a long queue of events must not hold up the next hint at
+ * a run. Each round is one wide event, with what it did, and what failed in it.
  */
+import type { HintStore } from '@tandem/prediction/events/events';
+import { type Outbox, relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import {
   type Analysed,
   type AnalyseRolloutsDependencies,
@@ -11,14 +14,20 @@ import {
 import { type PrepareRolloutsDependencies, prepareRollouts } from '@tandem/prediction/rollouts/prepare-rollouts';
 import { type Expiry, expire } from '@tandem/prediction/runs/expire';
 import { createReconcile, type ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
-import { type RetainDependencies, retain } from '@tandem/prediction/runs/retain';
+import { type RetainDependencies, retain, sweepLostKeys } from '@tandem/prediction/runs/retain';
 import { type ScheduleRunsDependencies, scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
 import type { Log } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import { type Repeating, repeat } from '@tandem/timing/repeat';
 
+interface RelayDependencies {
+  readonly outbox: Outbox;
+  readonly userHints: HintStore;
+}
+
 export interface HousekeepingDependencies {
   readonly reconciling: ReconcileDependencies;
+  readonly relaying: RelayDependencies;
   readonly retaining: RetainDependencies;
   readonly expiring: readonly Expiry[];
   readonly scheduling: ScheduleRunsDependencies;
@@ -29,14 +38,25 @@ export interface HousekeepingDependencies {
   /** Told of each round, for metrics. */
   readonly onRound?: (round: EndedRound) => void;
   readonly reconcileEveryMs?: number;
+  readonly relayEveryMs?: number;
   readonly scheduleEveryMs?: number;
   readonly rollEveryMs?: number;
   readonly retainEveryMs?: number;
   readonly expireEveryMs?: number;
+  readonly sweepEveryMs?: number;
   readonly observeEveryMs?: number;
 }
 
-export const ROUNDS = ['reconcile', 'retention', 'expiry', 'schedule', 'rollouts', 'backlog'] as const;
+export const ROUNDS = [
+  'reconcile',
+  'outbox',
+  'retention',
+  'expiry',
+  'lost_keys',
+  'schedule',
+  'rollouts',
+  'backlog',
+] as const;
 export type RoundName = (typeof ROUNDS)[number];
 
 interface RoundReport {
@@ -51,9 +71,10 @@ export interface EndedRound extends RoundReport {
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
-  const { reconciling, retaining, expiring, scheduling, rolling, observeBacklog, log } = dependencies;
-  const { reconcileEveryMs = 3_000, scheduleEveryMs = 5_000 } = dependencies;
-  const { rollEveryMs = 1_000, retainEveryMs = 60_000, expireEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;
+  const { reconciling, relaying, retaining, expiring, scheduling, rolling, observeBacklog, log } = dependencies;
+  const { reconcileEveryMs = 3_000, relayEveryMs = 1_000, scheduleEveryMs = 5_000 } = dependencies;
+  const { rollEveryMs = 1_000, retainEveryMs = 60_000, expireEveryMs = 60_000 } = dependencies;
+  const { sweepEveryMs = 600_000, observeEveryMs = 10_000 } = dependencies;
   const reconcile = createReconcile(reconciling);
   const stopping = new AbortController();
   const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
@@ -63,6 +84,10 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
       const { unfinishedRuns: _, errors, ...done } = await reconcile();
       return { done, errors };
     }),
+    each('outbox', relayEveryMs, async () => {
+      const hintsRelayed = await relayOutbox(relaying.outbox, relaying.userHints);
+      return { done: { hintsRelayed }, errors: [] };
+    }),
     each('retention', retainEveryMs, async () => {
       const { errors, ...done } = await retain(retaining);
       return { done, errors };
@@ -71,13 +96,17 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
       const { errors, ...done } = await expire(expiring, { stopping: stopping.signal });
       return { done, errors };
     }),
+    each('lost_keys', sweepEveryMs, async () => {
+      const keysSwept = await sweepLostKeys(retaining, stopping.signal);
+      return { done: { keysSwept }, errors: [] };
+    }),
     each('schedule', scheduleEveryMs, () => makeDueRuns(scheduling, log)),
     each('rollouts', rollEveryMs, () => moveRollouts(rolling, log)),
   ];
   if (observeBacklog) loops.push(each('backlog', observeEveryMs, () => observeBacklog().then(() => NOTHING_DONE)));
   return {
     async stop() {
-      stopping.abort();
+      stopping.abort(new Error('the worker was stopped'));
       await Promise.all(loops.map((loop) => loop.stop()));
     },
   };

@@ -34,8 +34,9 @@ it('tells how long ago the last good round was, from the start on', async () => 
 
 it('adds up what was relayed, and believes no number of a round that failed', async () => {
   const { onRound, sampled } = start();
-  onRound({ round: 'reconcile', done: { hintsRelayed: 3, generationsToLoad: 2 }, errors: [] });
-  onRound({ round: 'reconcile', done: { hintsRelayed: 4, generationsToLoad: 0 }, errors: ['generations: away'] });
+  for (const hintsRelayed of [3, 4]) onRound({ round: 'outbox', done: { hintsRelayed }, errors: [] });
+  onRound({ round: 'reconcile', done: { generationsToLoad: 2 }, errors: [] });
+  onRound({ round: 'reconcile', done: { generationsToLoad: 0 }, errors: ['generations: away'] });
   expect(await sampled('tandem_outbox_relayed_total')).toBe(7);
   expect(await sampled('tandem_generations_not_loaded')).toBe(2);
   onRound({ round: 'retention', done: { rowsExpired: 9 }, errors: [] });

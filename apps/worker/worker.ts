@@ -30,6 +30,7 @@ export interface WorkerDependencies {
   readonly checkFit: CheckFit;
   readonly chunks: RunChunkDependencies;
   readonly reconciling: ReconcileDependencies;
+  readonly relaying: HousekeepingDependencies['relaying'];
   readonly retaining: RetainDependencies;
   readonly expiring: readonly Expiry[];
   readonly scheduling: ScheduleRunsDependencies;

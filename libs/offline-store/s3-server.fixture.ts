@@ -58,6 +58,10 @@ function serve(
     objects.set(path, body);
     return [200, ''];
   }
+  if (request.method === 'DELETE') {
+    objects.delete(path);
+    return [204, ''];
+  }
   return [objects.has(path) ? 200 : 404, objects.get(path) ?? '<Error><Code>NoSuchKey</Code></Error>'];
 }
 

@@ -140,6 +140,28 @@ describe('loading generations', () => {
     expect(await keysNow()).toEqual(before);
   });
 
+  it('finds by a scan what it has lost track of, and spares what is kept or starts meanwhile', async () => {
+    const kept = { ...generation, id: randomUUID() };
+    const late = { ...generation, id: randomUUID() };
+    await loader().loadGeneration(kept, [rows.slice(0, 100)]);
+    await loader().loadGeneration(generation, pages);
+    await connection.redis.del(createKeys(prefix).generations());
+    expect(await sweeper().sweep(async () => [])).toEqual({ generations: [], keys: 0 });
+    const listed: string[] = [kept.id];
+    const swept = await sweeper().sweepLost(async () => {
+      if (listed.length === 1) {
+        await loader().loadGeneration(late, [rows.slice(0, 100)]);
+        listed.push(late.id);
+      }
+      return listed;
+    });
+    expect(swept).toEqual({ generations: [generation.id], keys: generation.buckets + 1 });
+    expect([await loader().isLoaded(kept), await loader().isLoaded(late)]).toEqual([true, true]);
+    expect(await loader().completeLoad(late, 100)).toBe(true);
+    const stopped = sweeper().sweepLost(async () => listed, AbortSignal.abort());
+    await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   it('costs at most 40 bytes a user, for short ids and for uuids', async () => {
     for (const idOf of [(i: number) => String(10_000_000 + i), () => randomUUID()]) {
       const own = { ...generation, id: randomUUID(), buckets: 160 };

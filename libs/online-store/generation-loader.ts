@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/online-generations';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
 import { type OnlineConnection, type Shard, unavailable } from './connection.ts';
-import { createKeys } from './keys.ts';
+import { createKeys, generationName } from './keys.ts';
 import { bulkCommand, type CommandLike, command, isRefusal } from './pipelined-commands.ts';
 
 interface GenerationLoaderDependencies {
@@ -32,8 +32,10 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
     return found;
   }
 
-  const begin = (generation: LoadableGeneration, tag: string) =>
-    command('set', [keys.marker(generation.id, tag), markerOf(generation, null), 'NX']);
+  const begin = (generation: LoadableGeneration, tag: string) => [
+    command('set', [keys.marker(generation.id, tag), markerOf(generation, null), 'NX']),
+    command('sadd', [keys.generations(tag), generationName(generation)]),
+  ];
 
   async function load(generation: LoadableGeneration, stages: Iterable<StagedRows>): Promise<LoadCount> {
     const layout = connection.layout();
@@ -47,7 +49,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
     const beginAll = () =>
       sendAll(
         connection,
-        shards().map(({ tag }) => begin(generation, tag)),
+        shards().flatMap(({ tag }) => begin(generation, tag)),
       );
     if (connection.isCluster) await beginAll();
     for (const staged of stages) {
@@ -55,7 +57,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
       skipped += staged.skipped;
       for (const { bytes, commands, shard } of bucketCommands(target, staged, windowRows)) {
         const { tag, server } = layout.shards[shard] as Shard;
-        await sendAll(server, [begin(generation, tag), bulkCommand(server.redis, bytes, commands)]);
+        await sendAll(server, [...begin(generation, tag), bulkCommand(server.redis, bytes, commands)]);
       }
     }
     if (loaded === 0) await beginAll();

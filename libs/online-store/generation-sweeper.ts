@@ -1,18 +1,27 @@
-/** Takes generations out of Redis: one by name, or all that Postgres does not list any more. */
+/**
+ * Takes generations out of Redis: one by name, or all that Postgres does not list any more. Which there are, a set of their
+ * names and bucket counts says (generation-loader.ts), so that no look at all keys is needed. A copy of Redis from before,
+ * or a load that ends after its generation was forgotten, may leave keys that the set does not name: those a scan finds,
+ * which is seldom made.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationSweeper } from '@tandem/prediction/runs/online-generations';
 import { type OnlineConnection, unavailable } from './connection.ts';
-import { createKeys } from './keys.ts';
+import { createKeys, generationName, parseGenerationName } from './keys.ts';
 import { type CommandLike, command, isRefusal } from './pipelined-commands.ts';
 
 interface GenerationSweeperDependencies {
   /** As the loader's: with a command timeout of seconds. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;
+  /** Ms between two steps of a scan, 20: some 25,000 keys a second, beside reads. */
+  readonly pauseMs?: number;
 }
 
 const KEYS_A_STEP = 500;
 
-export function createGenerationSweeper({ connection, prefix }: GenerationSweeperDependencies): GenerationSweeper {
+export function createGenerationSweeper(dependencies: GenerationSweeperDependencies): GenerationSweeper {
+  const { connection, prefix, pauseMs = 20 } = dependencies;
   const keys = createKeys(prefix);
 
   async function send(commands: readonly CommandLike[], to: Pick<OnlineConnection, 'send'> = connection) {
@@ -25,51 +34,68 @@ export function createGenerationSweeper({ connection, prefix }: GenerationSweepe
   /** Keys of generations, in small steps; some may come twice. */
   async function* scan(signal: AbortSignal | undefined): AsyncGenerator<readonly string[]> {
     for (const { server } of connection.layout().shards) {
-      for (const pattern of keys.generationPatterns) {
-        let cursor = '0';
-        do {
-          signal?.throwIfAborted();
-          const step = command('scan', [cursor, 'MATCH', pattern, 'COUNT', String(KEYS_A_STEP)]);
-          const [next, found] = (await send([step], server))[0] as [Buffer, Buffer[]];
-          cursor = next.toString();
-          if (found.length > 0) yield found.map((key) => key.toString());
-        } while (cursor !== '0');
-      }
+      let cursor = '0';
+      do {
+        await delay(pauseMs, undefined, signal ? { signal } : {});
+        const step = command('scan', [cursor, 'MATCH', keys.generationPattern, 'COUNT', String(KEYS_A_STEP)]);
+        const [next, found] = (await send([step], server))[0] as [Buffer, Buffer[]];
+        cursor = next.toString();
+        if (found.length > 0) yield found.map((key) => key.toString());
+      } while (cursor !== '0');
     }
   }
 
   /** In a cluster a command names keys of one hash tag alone. */
-  async function unlink(doomed: string[]): Promise<number> {
+  async function unlink(doomed: readonly string[]): Promise<number> {
     if (doomed.length === 0) return 0;
-    const commands = connection.isCluster ? doomed.map((key) => command('unlink', [key])) : [command('unlink', doomed)];
-    return (await send(commands)).reduce((sum: number, reply) => sum + Number(reply), 0);
+    const groups = connection.isCluster ? doomed.map((key) => [key]) : [[...doomed]];
+    const replies = await send(groups.map((group) => command('unlink', group)));
+    return replies.reduce((sum: number, reply) => sum + Number(reply), 0);
   }
 
-  const markers = (id: string) => connection.layout().shards.map(({ tag }) => keys.marker(id, tag));
+  const tags = () => connection.layout().shards.map(({ tag }) => tag);
+  const markers = (id: string) => tags().map((tag) => keys.marker(id, tag));
+
+  const forget: GenerationSweeper['forget'] = async ({ id, buckets }) => {
+    // Marker first: it must not count as loaded while its buckets go.
+    let deleted = await unlink(markers(id));
+    for (let first = 0; first < buckets; first += KEYS_A_STEP) {
+      const length = Math.min(KEYS_A_STEP, buckets - first);
+      deleted += await unlink(Array.from({ length }, (_, i) => keys.bucket(id, first + i)));
+    }
+    // Its name last: what a kill leaves is found by it.
+    const name = generationName({ id, buckets });
+    await send(tags().map((tag) => command('srem', [keys.generations(tag), name])));
+    return deleted;
+  };
 
   return {
-    async forget({ id, buckets }) {
-      // Marker first: it must not count as loaded while its buckets go.
-      await unlink(markers(id));
-      for (let first = 0; first < buckets; first += KEYS_A_STEP) {
-        const length = Math.min(KEYS_A_STEP, buckets - first);
-        await unlink(Array.from({ length }, (_, i) => keys.bucket(id, first + i)));
-      }
+    forget,
+    async sweep(listKept) {
+      const names = await send(tags().map((tag) => command('smembers', [keys.generations(tag)])));
+      const distinct = new Set((names as Buffer[][]).flat().map((name) => name.toString()));
+      const present = [...distinct].flatMap((name) => parseGenerationName(name) ?? []);
+      const kept = new Set(present.length === 0 ? [] : await listKept());
+      const doomed = present.filter(({ id }) => !kept.has(id));
+      let deleted = 0;
+      for (const generation of doomed) deleted += await forget(generation);
+      return { generations: doomed.map(({ id }) => id), keys: deleted };
     },
-    async sweep(listKept, signal) {
-      const present = new Set<string>();
+    async sweepLost(listKept, signal) {
+      const gone = new Set<string>();
+      let deleted = 0;
+      let kept: ReadonlySet<string> = new Set();
+      const isLost = (key: string) => !kept.has(keys.generationOf(key) ?? '');
       for await (const found of scan(signal)) {
-        for (const key of found) present.add(keys.generationOf(key) ?? '');
+        // Asked again whenever a key seems lost: its generation may have begun after the last time.
+        if (found.some(isLost)) kept = new Set(await listKept());
+        const doomed = found.filter(isLost);
+        const ids = new Set(doomed.map((key) => keys.generationOf(key) ?? ''));
+        // Markers first, as above.
+        deleted += (await unlink([...ids].flatMap(markers))) + (await unlink(doomed));
+        for (const id of ids) gone.add(id);
       }
-      const kept = new Set(await listKept());
-      const doomed = new Set([...present].filter((id) => id !== '' && !kept.has(id)));
-      if (doomed.size === 0) return { generations: [], keys: 0 };
-      // Markers first: a generation must not count as loaded while its buckets go.
-      let deleted = await unlink([...doomed].flatMap(markers));
-      for await (const found of scan(signal)) {
-        deleted += await unlink(found.filter((key) => doomed.has(keys.generationOf(key) ?? '')));
-      }
-      return { generations: [...doomed], keys: deleted };
+      return { generations: [...gone], keys: deleted };
     },
   };
 }

@@ -4,14 +4,15 @@
  *
  *     tandem:g:<generation>:<bucket>          hash, field of a user → value (stored-value.ts)
  *     tandem:m:<generation>                   marker: whether the generation is loaded completely
+ *     tandem:generations                      set of the generations that have keys, "generation:buckets"
  *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
  *     tandem:h:{<tag>}<field>                 version hint of a user
  *     tandem:history                          the last mark of the database's history that was seen
  *     tandem:{erasures}                       how many erasures it was told of, "history.count"
  *     tandem:{erasures}:restoring             who is about to set that count again
  *
- * What tells of a whole server (marker, history, erasures) is there once for each primary of a cluster, under a hash tag
- * that lies on it: tandem:m:<generation>:{<tag>}, tandem:history:{<tag>}, tandem:{<tag>}:erasures. So each goes with what
+ * What tells of a whole server (marker, generations, history, erasures) is there once for each primary of a cluster, under a hash tag
+ * that lies on it: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>}, tandem:{<tag>}:erasures. So each goes with what
  * its server loses.
  *
  * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, and so do those of the count, so
@@ -79,8 +80,10 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
     historyMark: (tag = ''): string => `${prefix}:history${tag === '' ? '' : `:{${tag}}`}`,
     erasures: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}`,
     restoring: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}:restoring`,
-    /** SCAN patterns of all that belongs to generations. */
-    generationPatterns: [`${escapeGlob(generations)}*`, `${escapeGlob(markers)}*`] as const,
+    /** Names of the generations that have keys on the tag's shard. */
+    generations: (tag = ''): string => `${prefix}:generations${tag === '' ? '' : `:{${tag}}`}`,
+    /** SCAN pattern of the buckets and markers of all generations. */
+    generationPattern: `${escapeGlob(prefix)}:[gm]:*`,
     /** The generation that a key belongs to, or null. */
     generationOf(key: string): string | null {
       if (key.startsWith(markers)) return key.slice(markers.length).split(':', 1)[0] ?? '';
@@ -89,6 +92,21 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
       return end > generations.length ? key.slice(generations.length, end) : null;
     },
   };
+}
+
+/** A generation in the set of those that have keys. */
+export function generationName({ id, buckets }: GenerationName): string {
+  return `${id}:${buckets}`;
+}
+
+export function parseGenerationName(name: string): GenerationName | undefined {
+  const [, id, buckets] = /^(.+):([1-9][0-9]{0,9})$/.exec(name) ?? [];
+  return id === undefined ? undefined : { id, buckets: Number(buckets) };
+}
+
+interface GenerationName {
+  readonly id: string;
+  readonly buckets: number;
 }
 
 function tagged(user: UserKey): string {

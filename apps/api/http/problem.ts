@@ -62,7 +62,11 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'Precondition failed',
     '`If-Match` names a tag, and every answer here has a weak one',
   ),
-  body_too_large: kind(STATUS.body_too_large, 'Body too large', 'the body has more bytes than the service reads'),
+  body_too_large: kind(
+    STATUS.body_too_large,
+    'Body too large',
+    'the body has more bytes than the service reads, or uploads that no model version uses have reached their limit',
+  ),
   unsupported_media_type: kind(
     STATUS.unsupported_media_type,
     'Unsupported media type',

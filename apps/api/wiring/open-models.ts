@@ -13,6 +13,7 @@ import {
 } from '@tandem/offline-store/models/artifacts';
 import { listModelVersions, type VersionQuery } from '@tandem/offline-store/models/model-versions';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
+import { countUnusedBytes } from '@tandem/offline-store/models/unused-artifacts';
 import {
   type ArchiveChange,
   archiveVersion,
@@ -30,6 +31,9 @@ const FILES_AT_ONCE = 2;
 /** Parts of files in memory at a time, each of 8 MiB at most. */
 const PARTS_AT_ONCE = 16;
 
+/** Uploads of every process that no model version uses: 16 of the largest files. */
+const UPLOADS = { megabytes: 4_096 };
+
 type OpenedModels = Omit<
   ArtifactDependencies & ModelDependencies & PushDependencies & CompareBuildDependencies,
   'registry'
@@ -37,12 +41,13 @@ type OpenedModels = Omit<
 
 interface ModelSettings {
   readonly artifacts?: BucketOptions | null;
+  readonly uploads?: { readonly megabytes: number };
   /** Memory of the process that tries a model, beside those that serve. */
   readonly inference: { readonly memoryMb: number };
 }
 
 export function openModels(
-  { inference, artifacts: bucket = null }: ModelSettings,
+  { inference, artifacts: bucket = null, uploads = UPLOADS }: ModelSettings,
   { models: pool, modelFeatures: features }: Pick<ApiPools, 'models' | 'modelFeatures'>,
   registry: StoredRegistry,
 ): OpenedModels {
@@ -56,6 +61,7 @@ export function openModels(
       join: (hash: string, total: number) => joinParts(pool, hash, total),
       drop: (hash: string) => dropParts(pool, hash),
     },
+    uploads: { megabytes: uploads.megabytes, unusedBytes: () => countUnusedBytes(pool) },
     uploadRoom: createFileRoom(FILES_AT_ONCE),
     downloadRoom: createFileRoom(FILES_AT_ONCE),
     partRoom: createFileRoom(PARTS_AT_ONCE),

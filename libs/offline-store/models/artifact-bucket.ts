@@ -1,7 +1,8 @@
 /**
- * Artifacts in a bucket that speaks S3: Amazon's, MinIO, R2, Ceph. One object a file, under its SHA-256, which the request
+ * Artifacts in a bucket that speaks S3: Amazon's, MinIO, R2, Ceph. One object a file, named by its SHA-256, which the request
  * is signed with: the bucket itself refuses other bytes, and whoever reads them hashes them again.
  */
+import { randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/freshness/errors';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { AwsClient } from 'aws4fetch';
@@ -26,7 +27,12 @@ const NO_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85
 export function createBucket({ bucket, prefix, endpoint, ...keys }: BucketOptions): Bucket {
   const client = new AwsClient({ ...keys, service: 's3', retries: RETRIES });
   const base = `${endpoint.replace(/\/+$/, '')}/${bucket}`;
-  const ask = async (method: 'PUT' | 'GET', key: string, sha256: string, body?: Uint8Array): Promise<Response> => {
+  const ask = async (
+    method: 'PUT' | 'GET' | 'DELETE',
+    key: string,
+    sha256: string,
+    body?: Uint8Array,
+  ): Promise<Response> => {
     const init = { method, headers: { 'x-amz-content-sha256': sha256 }, signal: AbortSignal.timeout(TIMEOUT_MS) };
     return client
       .fetch(`${base}/${key}`, body === undefined ? init : { ...init, body: body as Uint8Array<ArrayBuffer> })
@@ -35,12 +41,17 @@ export function createBucket({ bucket, prefix, endpoint, ...keys }: BucketOption
       });
   };
   return {
-    async put(hash, bytes) {
-      const key = prefix === '' ? hash : `${prefix}/${hash}`;
-      const response = await ask('PUT', key, hash, bytes);
+    newLocation: (hash) => `${prefix === '' ? '' : `${prefix}/`}${hash}-${randomUUID()}`,
+    async put(location, hash, bytes) {
+      const response = await ask('PUT', location, hash, bytes);
       if (!response.ok) throw await refused(response);
       await response.body?.cancel();
-      return key;
+    },
+    async remove(location) {
+      const response = await ask('DELETE', location, NO_BODY);
+      // S3 answers 204 also where there is none; some services say 404.
+      if (!response.ok && response.status !== 404) throw await refused(response);
+      await response.body?.cancel();
     },
     async get(location) {
       const response = await ask('GET', location, NO_BODY);

@@ -3,7 +3,8 @@ import { adopt } from '../adopt.ts';
 import { type S3Server, startS3Server } from '../s3-server.fixture.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createBucket } from './artifact-bucket.ts';
-import { createArtifactStore, sha256 } from './artifacts.ts';
+import { createArtifactStore, keepPart, sha256 } from './artifacts.ts';
+import { countUnusedBytes, removeUnused } from './unused-artifacts.ts';
 
 const KEYS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
 const file = Buffer.from('a model file');
@@ -65,28 +66,34 @@ describe.each([
   });
 });
 
-test('a file that became no version goes after a day, when another comes; one that did stays', async () => {
+const age = (hours: number) =>
+  database.pool.query(`update tandem.artifacts set created_at = created_at - interval '${hours} hours';
+    update tandem.artifact_objects set put_at = put_at - interval '${hours} hours';
+    update tandem.artifact_parts set uploaded_at = uploaded_at - interval '${hours} hours'`);
+
+test('a file or part that became no version goes after a day; one that did stays', async () => {
   const store = createArtifactStore(database.pool);
   const adopted = visitsPredictor();
   await adopt(database.pool, { predictors: [adopted], actor: 'test' });
   await store.put(hash, file);
-  const another = Buffer.from('another');
-  await store.put(sha256(another), another);
-  expect(await store.sizeOf(hash)).toBe(file.length);
-  await database.pool.query(`update tandem.artifacts set created_at = created_at - interval '25 hours'`);
-  const third = Buffer.from('a third');
-  await store.put(sha256(third), third);
-  const kept = [adopted.definition.artifactHash, sha256(third)].toSorted();
-  const { rows } = await database.pool.query<{ hash: string }>('select hash from tandem.artifacts order by hash');
-  expect(rows.map((row) => row.hash)).toEqual(kept);
+  await keepPart(database.pool, { hash: sha256(Buffer.from('x')), firstByte: 0, total: 9, bytes: Buffer.from('part') });
+  expect(await countUnusedBytes(database.pool)).toBe(file.length + 'part'.length);
+  await age(23);
+  expect(await removeUnused(database.pool, null)).toBe(0);
+  await age(2);
+  expect(await removeUnused(database.pool, null)).toBe(1);
+  const { rows } = await database.pool.query<{ hash: string }>('select hash from tandem.artifacts');
+  expect(rows.map((row) => row.hash)).toEqual([adopted.definition.artifactHash]);
+  expect(await countUnusedBytes(database.pool)).toBe(0);
 });
 
 describe('a bucket', () => {
   test('holds the bytes, and Postgres where they lie; what Postgres holds from before is found beside', async () => {
     await createArtifactStore(database.pool, bucket()).put(hash, file);
-    expect([...s3.objects.keys()]).toEqual([`/models/tandem/v1/${hash}`]);
+    const [path = ''] = s3.objects.keys();
+    expect(path).toMatch(new RegExp(`^/models/tandem/v1/${hash}-[0-9a-f-]{36}$`));
     const { rows } = await database.pool.query('select bytes, location, size::int from tandem.artifacts');
-    expect(rows).toEqual([{ bytes: null, location: `tandem/v1/${hash}`, size: file.length }]);
+    expect(rows).toEqual([{ bytes: null, location: path.slice('/models/'.length), size: file.length }]);
     const older = Buffer.from('from before');
     await createArtifactStore(database.pool).put(sha256(older), older);
     expect(await createArtifactStore(database.pool, bucket()).get(sha256(older))).toEqual(older);
@@ -112,5 +119,42 @@ describe('a bucket', () => {
     await store.put(hash, file);
     s3.objects.clear();
     await expect(store.get(hash)).rejects.toMatchObject({ message: expect.stringContaining('missing in its bucket') });
+  });
+
+  test('loses the objects of files that became no version, and of uploads that were killed; others stay', async () => {
+    const store = createArtifactStore(database.pool, bucket());
+    const adopted = visitsPredictor();
+    await adopt(database.pool, { predictors: [adopted], actor: 'test' });
+    await store.put(hash, file);
+    const used = Buffer.from('used');
+    await store.put(sha256(used), used);
+    await database.pool.query('update tandem.model_versions set artifact_hash = $1', [sha256(used)]);
+    await database.pool.query("insert into tandem.artifact_objects (location) values ('tandem/v1/killed')");
+    s3.objects.set('/models/tandem/v1/killed', file);
+    await age(25);
+    const again = Buffer.from('put just now');
+    await store.put(sha256(again), again);
+    s3.failNext(3);
+    await expect(removeUnused(database.pool, bucket())).rejects.toMatchObject({ code: 'unavailable' });
+    await removeUnused(database.pool, bucket());
+    expect([...s3.objects.values()].map(String).toSorted()).toEqual(['put just now', 'used']);
+    expect(await store.get(sha256(used))).toEqual(used);
+    const { rows } = await database.pool.query('select from tandem.artifact_objects');
+    expect(rows).toHaveLength(2);
+  });
+
+  test('keeps the file of an upload that began while the same file of another was removed', async () => {
+    const store = createArtifactStore(database.pool, bucket());
+    await store.put(hash, file);
+    await age(25);
+    const slow = {
+      ...bucket(),
+      remove: async (location: string) => {
+        await store.put(hash, file);
+        await bucket().remove(location);
+      },
+    };
+    expect(await removeUnused(database.pool, slow)).toBe(2);
+    expect(await store.get(hash)).toEqual(file);
   });
 });

@@ -8,7 +8,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { Insertable } from 'kysely';
 import type pg from 'pg';
 import { copyOut } from '../sql/copy.ts';
-import { type Db, query, transaction, withClient } from '../sql/database.ts';
+import { type Db, transaction, withClient } from '../sql/database.ts';
 import type { Database } from '../sql/database-schema.ts';
 import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
@@ -22,10 +22,13 @@ export interface ArtifactStore {
   get(hash: string): Promise<Buffer>;
 }
 
-/** Port: a store of files outside of Postgres. Both reject with `unavailable` where it does not answer. */
+/** Port: a store of files outside of Postgres. All that ask it reject with `unavailable` where it does not answer. */
 export interface Bucket {
-  /** Gives the location. */
-  put(hash: string, bytes: Uint8Array): Promise<string>;
+  /** A location that no object has had. */
+  newLocation(hash: string): string;
+  put(location: string, hash: string, bytes: Uint8Array): Promise<void>;
+  /** To repeat it changes nothing. */
+  remove(location: string): Promise<void>;
   /** Null: nothing is there. */
   get(location: string): Promise<Buffer | null>;
 }
@@ -40,9 +43,11 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
     async put(hash, bytes) {
       if ((await hashInSlices(bytes)) !== hash)
         throw notItself(hash, 'came damaged', 'send the file again, under its own SHA-256');
-      await dropUnused(pool);
       if (bucket === null) return insertArtifact(pool, hash, bytes);
-      const location = await bucket.put(hash, bytes);
+      const location = bucket.newLocation(hash);
+      // First, so that the object is found where this process is killed before it has a row.
+      await changeRows(pool, statements.insertInto('tandem.artifact_objects').values({ location }));
+      await bucket.put(location, hash, bytes);
       await insertNew(pool, { hash, location, size: bytes.length });
     },
     get: (hash) => findArtifact(pool, hash, bucket),
@@ -63,16 +68,6 @@ async function insertNew(db: Db, artifact: Insertable<Database['tandem.artifacts
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** Those that became no version within a day: refused ones, above all. Whoever pushes one after all sends it again. */
-async function dropUnused(pool: pg.Pool): Promise<void> {
-  await query(pool, {
-    text: `delete from tandem.artifacts where hash in (
-      select a.hash from tandem.artifacts a where a.created_at < clock_timestamp() - interval '1 day'
-        and not exists (select from tandem.model_versions m where m.artifact_hash = a.hash)
-      for update skip locked)`,
-  });
 }
 
 async function findArtifact(pool: pg.Pool, hash: string, bucket: Bucket | null): Promise<Buffer> {
@@ -166,9 +161,6 @@ export interface ArtifactPart {
 /** Keeps a part, and gives how much of the file is there without a gap from its beginning. */
 export async function keepPart(pool: pg.Pool, { hash, firstByte, total, bytes }: ArtifactPart): Promise<number> {
   return transaction(pool, async (db) => {
-    await query(db, {
-      text: `delete from tandem.artifact_parts where uploaded_at < clock_timestamp() - interval '1 day'`,
-    });
     // Of another total they are of another attempt at the same file, one of which lies.
     await changeRows(db, partsOf(hash).where('total', '<>', total));
     const part = { hash, first_byte: firstByte, total, bytes: bufferOf(bytes) };

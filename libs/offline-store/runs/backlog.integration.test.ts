@@ -1,7 +1,7 @@
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { createOutbox } from '../events/events.ts';
+import { createOutbox } from '../events/outbox.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { findBacklog } from './backlog.ts';
 import { createRunStore } from './run-store.ts';
@@ -22,15 +22,12 @@ const look = () => findBacklog(database.pool);
 test('an outbox is counted, and its oldest entry has an age by Postgres’ clock', async () => {
   expect((await look()).outbox).toEqual({ entries: 0, oldestSeconds: 0 });
   await database.pool.query("insert into tandem.events (user_id) values ('1'), ('2')");
-  await database.pool.query(
-    "update tandem.user_contexts set updated_at = clock_timestamp() - interval '90 s' where user_id = '1'",
-  );
+  await database.pool.query("update tandem.outbox set at = clock_timestamp() - interval '90 s' where user_id = '1'");
   const { outbox } = await look();
   expect(outbox.entries).toBe(2);
   expect(outbox.oldestSeconds).toBeGreaterThanOrEqual(90);
   expect(outbox.oldestSeconds).toBeLessThan(300);
-  const relay = createOutbox(database.pool);
-  await relay.remove((await relay.read(10)).entries.map(({ seq }) => seq));
+  for (const slot of await createOutbox(database.pool).slots()) await slot.relay(10, async () => {});
   expect((await look()).outbox).toEqual({ entries: 0, oldestSeconds: 0 });
 });
 

@@ -20,7 +20,7 @@ export interface Backlog {
 interface OutboxBacklog {
   /** Counted up to 100,000. */
   readonly entries: number;
-  /** Seconds; 0 where there is none. Of the oldest entries' users the last event counts: too small, never too large. */
+  /** Seconds; 0 if there is no entry. Of more entries than are counted it may be up to a minute too small. */
   readonly oldestSeconds: number;
 }
 
@@ -57,8 +57,6 @@ interface GenerationAge {
 }
 
 const MOST_COUNTED = 100_000;
-/** The oldest entry's user may have had a later event, which is then the only time known: hardly all of so many had. */
-const OLDEST_LOOKED_AT = 100;
 
 export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   const outbox = await findOutbox(pool);
@@ -70,12 +68,9 @@ export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
 
 async function findOutbox(db: Db): Promise<OutboxBacklog> {
   const [row] = await query<OutboxBacklog>(db, {
-    text: `select
-        (select count(*) from (select from tandem.outbox limit $1) o) as entries,
-        coalesce((select greatest(0, max(${seconds('c.updated_at')}))
-          from (select user_id from tandem.outbox order by seq limit $2) o
-          join tandem.user_contexts c using (user_id)), 0) as "oldestSeconds"`,
-    values: [MOST_COUNTED, OLDEST_LOOKED_AT],
+    text: `select count(*) as entries, coalesce(greatest(0, ${seconds('min(at)')}), 0) as "oldestSeconds"
+      from (select at from tandem.outbox limit $1) o`,
+    values: [MOST_COUNTED],
   });
   return row ?? { entries: 0, oldestSeconds: 0 };
 }

@@ -63,6 +63,10 @@ export interface Database {
     first_bucket: Generated<number>;
     end_bucket: Generated<number>;
   };
+  'tandem.artifact_objects': {
+    location: string;
+    put_at: Generated<Date>;
+  };
   'tandem.artifact_parts': {
     hash: string;
     first_byte: number;
@@ -251,10 +255,12 @@ export interface Database {
     users: number;
   };
   'tandem.outbox': {
-    seq: GeneratedAlways<number>;
+    slot: Generated<number>;
+    seq: Generated<number>;
     user_id: string;
     context_version: number;
     unused_names: string[] | null;
+    at: Generated<Date>;
   };
   'tandem.outcome_passes': {
     rollout_id: string;
@@ -408,6 +414,10 @@ export interface Database {
     model_version_id: string;
     generation_id: string | null;
     at: Generated<Date>;
+  };
+  'tandem.turns': {
+    name: string;
+    due_at: Date;
   };
   'tandem.unused_event_names': {
     name: string;

@@ -1,7 +1,6 @@
-import { relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { createEventStore, createOutbox } from '../events/events.ts';
+import { createEventStore } from '../events/events.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { createScheduleStore } from '../runs/schedules.ts';
 import { createTestDatabase, createVisits, expireRows, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
@@ -30,34 +29,6 @@ const event = (id: string, userId: string, data: Record<string, unknown> | null 
 });
 const countOf = async (from: string) =>
   (await query<{ n: number }>(database.pool, { text: `select count(*) as n from ${from}` }))[0]?.n;
-
-test('the outbox is relayed in the history of its versions, and unused names are counted once', async () => {
-  const { history } = await findSettings(database.pool);
-  await createEventStore(database.pool).accept([
-    event('1', '1', { odd: 1 }),
-    event('2', '1', { odd: 2, orders: 1 }),
-    event('3', '2'),
-  ]);
-  const raised: unknown[] = [];
-  const hints = { raise: async (all: readonly unknown[]) => void raised.push(...all) };
-  expect(await relayOutbox(createOutbox(database.pool), hints)).toBe(2);
-  expect(raised).toEqual([
-    { userId: '1', history, version: 2 },
-    { userId: '2', history, version: 1 },
-  ]);
-  expect(await relayOutbox(createOutbox(database.pool), hints)).toBe(0);
-  await createOutbox(database.pool).remove([1, 2]);
-  expect(await query(database.pool, { text: 'select name, events from tandem.unused_event_names' })).toEqual([
-    { name: 'odd', events: 2 },
-  ]);
-});
-
-test('an outbox whose hints fail keeps its entries', async () => {
-  await createEventStore(database.pool).accept([event('1', '1')]);
-  const failing = { raise: () => Promise.reject(new Error('Redis is down')) };
-  await expect(relayOutbox(createOutbox(database.pool), failing)).rejects.toThrow('Redis is down');
-  expect(await countOf('tandem.outbox')).toBe(1);
-});
 
 test('ids of events, and events of an earlier release, go after the horizon; versions stay', async () => {
   await createEventStore(database.pool).accept([event('1', '1'), event('2', '2')]);

@@ -1,38 +1,61 @@
 import { describe, expect, it } from 'vitest';
-import { type OutboxEntry, relayOutbox } from './relay-outbox.ts';
+import { type OutboxSlot, relayOutbox } from './relay-outbox.ts';
 
-/** Entries 1 to n, each of a user of its own. */
-function outboxOf(n: number) {
-  const entries: OutboxEntry[] = Array.from({ length: n }, (_, i) => ({ seq: i + 1, userId: `${i}`, version: 1 }));
-  return {
-    entries,
-    read: async (limit: number) => ({ history: 'h', entries: entries.slice(0, limit) }),
-    remove: async (seqs: readonly number[]) =>
-      void entries.splice(0, entries.length, ...entries.filter(({ seq }) => !seqs.includes(seq))),
-  };
+/** Slots with so many entries each, of a user of its own. */
+function outboxOf(...sizes: readonly number[]) {
+  const left = [...sizes];
+  const slots = left.map((_, slot): OutboxSlot => {
+    return {
+      async relay(limit, tell) {
+        const taken = Math.min(limit, left[slot] ?? 0);
+        const entries = Array.from({ length: taken }, (_, i) => ({ userId: `${slot}/${left[slot]}/${i}`, version: 1 }));
+        if (taken > 0) await tell({ history: 'h', entries });
+        left[slot] = (left[slot] ?? 0) - taken;
+        return taken;
+      },
+    };
+  });
+  return { left, slots: async () => slots };
 }
 
 describe('the outbox', () => {
   it('is relayed whole, page by page, and empty after it', async () => {
-    const outbox = outboxOf(2_500);
+    const outbox = outboxOf(2_500, 0, 1_000);
     const raised: string[] = [];
     const raise = async (hints: readonly { userId: string }[]) =>
       void raised.push(...hints.map(({ userId }) => userId));
-    expect(await relayOutbox(outbox, { raise })).toBe(2_500);
-    expect(new Set(raised).size).toBe(2_500);
-    expect(outbox.entries).toEqual([]);
+    expect(await relayOutbox(outbox, { raise })).toBe(3_500);
+    expect(new Set(raised).size).toBe(3_500);
+    expect(outbox.left).toEqual([0, 0, 0]);
   });
 
   it('keeps what the online store did not take', async () => {
     const outbox = outboxOf(3);
     const raise = async () => Promise.reject(new Error('Redis is away'));
     await expect(relayOutbox(outbox, { raise })).rejects.toThrow('Redis is away');
-    expect(outbox.entries).toHaveLength(3);
+    expect(outbox.left).toEqual([3]);
   });
 
-  it('leaves the rest of a very long queue for the next round', async () => {
-    const outbox = outboxOf(5_000);
-    expect(await relayOutbox(outbox, { raise: async () => undefined }, 2)).toBe(2_000);
-    expect(outbox.entries).toHaveLength(3_000);
+  it('gives one hint a user of a page, of the highest version', async () => {
+    const entries = [3, 5, 4].map((version) => ({ userId: '1', version }));
+    const slot: OutboxSlot = {
+      relay: async (_limit, tell) =>
+        tell({ history: 'h', entries: [...entries, { userId: '2', version: 1 }] }).then(() => 4),
+    };
+    const raised: unknown[] = [];
+    const raise = async (hints: readonly unknown[]) => void raised.push(...hints);
+    expect(await relayOutbox({ slots: async () => [slot] }, { raise })).toBe(4);
+    expect(raised).toEqual([
+      { userId: '1', history: 'h', version: 5 },
+      { userId: '2', history: 'h', version: 1 },
+    ]);
+  });
+
+  it('takes the slots in turn, and leaves the rest of a very long queue for the next round', async () => {
+    const outbox = outboxOf(5_000, 5_000);
+    let ms = 0;
+    const options = { forMs: 3, now: () => ms++ };
+    expect(await relayOutbox(outbox, { raise: async () => undefined }, options)).toBe(3_000);
+    expect(outbox.left).toEqual([3_000, 4_000]);
   });
 });

@@ -1,37 +1,61 @@
 /**
- * Tells the online store of events that it may not know: those written in SQL, and those whose hint was lost. Several
- * relays at once repeat hints, which is harmless: a hint only ever raises a version.
+ * Tells the online store of events that it may not know: those written in SQL, and those whose hint was lost. Any number of
+ * relays share the work. A hint that is repeated is harmless: it only ever raises a version.
  */
 import type { HintStore } from './events.ts';
 
-export interface OutboxEntry {
-  readonly seq: number;
-  readonly userId: string;
-  readonly version: number;
+export interface OutboxPage {
+  /** The history in which the versions count. */
+  readonly history: string;
+  readonly entries: readonly { readonly userId: string; readonly version: number }[];
 }
 
-/** Port to the versions that committed events raised, oldest first. */
+/** A part of the outbox, from its oldest entries on. */
+export interface OutboxSlot {
+  /**
+   * Takes up to `limit` entries that no other relay has, and removes them once `tell` has resolved; where it rejects, or the
+   * process ends, they stay. Returns how many it removed.
+   */
+  relay(limit: number, tell: (page: OutboxPage) => Promise<void>): Promise<number>;
+}
+
+/** Port to the versions that committed events raised. */
 export interface Outbox {
-  /** Entries, and the history in which their versions count. */
-  read(limit: number): Promise<{ readonly history: string; readonly entries: readonly OutboxEntry[] }>;
-  remove(seqs: readonly number[]): Promise<void>;
+  /** Those that have entries. */
+  slots(): Promise<readonly OutboxSlot[]>;
 }
 
+/** Rows are held while Redis is told, some 20 ms: Redis and the transaction have time limits of seconds. */
 const PAGE = 1_000;
 
-/**
- * @param maxPages bounds one round, so that a long queue does not hold up what else the caller does
- * @returns how many entries were relayed
- */
-export async function relayOutbox(outbox: Outbox, hints: HintStore, maxPages = 20): Promise<number> {
+interface RelayOptions {
+  /** Bounds one round, so that a process with a long queue can end. */
+  readonly forMs?: number;
+  /** Milliseconds that only ever rise. */
+  now?(): number;
+}
+
+/** Relays until nothing is left, or the time is over; returns how many entries. */
+export async function relayOutbox(outbox: Outbox, hints: HintStore, options: RelayOptions = {}): Promise<number> {
+  const { forMs = 3_000, now = () => performance.now() } = options;
+  const until = now() + forMs;
+  const slots = [...(await outbox.slots())];
   let relayed = 0;
-  for (let page = 0; page < maxPages; page++) {
-    const { history, entries } = await outbox.read(PAGE);
-    if (entries.length === 0) break;
-    await hints.raise(entries.map(({ userId, version }) => ({ userId, history, version })));
-    await outbox.remove(entries.map(({ seq }) => seq));
-    relayed += entries.length;
-    if (entries.length < PAGE) break;
+  for (let slot = slots.shift(); slot; slot = slots.shift()) {
+    const taken = await slot.relay(PAGE, async (page) => {
+      const newest = newestOf(page);
+      await hints.raise(newest);
+    });
+    relayed += taken;
+    if (now() >= until) break;
+    if (taken === PAGE) slots.push(slot);
   }
   return relayed;
+}
+
+/** One hint a user: of its highest version. */
+function newestOf({ history, entries }: OutboxPage) {
+  const versions = new Map<string, number>();
+  for (const { userId, version } of entries) versions.set(userId, Math.max(version, versions.get(userId) ?? 0));
+  return Array.from(versions, ([userId, version]) => ({ userId, history, version }));
 }

@@ -49,16 +49,18 @@ interface SweepCount {
   readonly keys: number;
 }
 
-/** Both are safe to repeat, and reject `unavailable` where the online store does not answer. */
+/** All are safe to repeat, and reject `unavailable` where the online store does not answer. */
 export interface GenerationSweeper {
-  /** Forgets a generation, in steps that do not hold up reads; it never counts as loaded while it goes. */
-  forget(generation: Pick<Generation, 'id' | 'buckets'>): Promise<void>;
+  /** Forgets a generation, in steps that do not hold up reads; it never counts as loaded while it goes. Returns how many keys went. */
+  forget(generation: Pick<Generation, 'id' | 'buckets'>): Promise<number>;
   /**
-   * Forgets all generations that are not listed.
+   * Forgets all generations that are not listed; its work goes by the generations there are, not by their keys.
    * @param listKept ids that Postgres lists, of every state but dropped. Asked after the generations in the store were
    * found: one that starts meanwhile is not among those, so it is not lost
    */
-  sweep(listKept: () => Promise<readonly string[]>, signal?: AbortSignal): Promise<SweepCount>;
+  sweep(listKept: () => Promise<readonly string[]>): Promise<SweepCount>;
+  /** The same by a look at all keys, at a bounded rate: for keys of which the store has lost track. */
+  sweepLost(listKept: () => Promise<readonly string[]>, signal?: AbortSignal): Promise<SweepCount>;
 }
 
 // Fills the online store with a generation from its committed rows: after a flush, a restore, or a run during which
@@ -86,6 +88,8 @@ export async function loadGeneration(
   const generation = await generations.find(generationId);
   if (generation?.state !== 'published') return { outcome: 'nothing_to_do', rows: 0 };
   if (await loader.isLoaded(generation)) return { outcome: 'nothing_to_do', rows: 0 };
+  // Its chunks may have loaded all of it, and only the mark is missing.
+  if (await loader.completeLoad(generation, generation.users)) return { outcome: 'loaded', rows: 0 };
   const pages = telling(generations.pages(generation, PAGE_ROWS), onProgress);
   const { loaded, complete } = await loader.loadGeneration(generation, pages);
   return { outcome: complete ? 'loaded' : 'interrupted', rows: loaded };

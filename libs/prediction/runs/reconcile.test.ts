@@ -12,10 +12,8 @@ function inLine(changes: Partial<ReconcileDependencies> = {}) {
       claimable: async () => [],
     },
     generations: { inForce: async () => [] },
-    loader: { isLoaded: async () => true, completeLoad: async () => true },
+    loader: { isLoaded: async () => true },
     hints,
-    outbox: { read: async () => ({ history: 'h', entries: [] }), remove: async () => {} },
-    userHints: { raise: async () => {} },
     losses: { round: async () => false },
     erasures: { round: async () => 0 },
     ...changes,
@@ -31,7 +29,6 @@ describe('a round of reconciliation', () => {
     expect(await createReconcile(dependencies)()).toEqual({
       unfinishedRuns: 0,
       chunksHinted: 0,
-      hintsRelayed: 0,
       erasuresSwept: 0,
       generationsToLoad: 0,
       lossesNoticed: 0,
@@ -68,59 +65,25 @@ describe('a round of reconciliation', () => {
     expect(said).toEqual([]);
   });
 
-  it('has loaded what is neither loaded nor complete, and marks what only lacks its mark', async () => {
-    const completed: string[] = [];
+  it('has loaded what is not marked as loaded, every round, and counts no users itself', async () => {
     const { dependencies, said } = inLine({
-      generations: {
-        inForce: async () => ['loaded', 'unmarked', 'lost'].map(generationOf),
-      },
-      loader: {
-        isLoaded: async ({ id }) => id === 'loaded',
-        async completeLoad({ id }, users) {
-          completed.push(`${id} ${users}`);
-          return id === 'unmarked';
-        },
-      },
-    });
-    expect(await createReconcile(dependencies)()).toMatchObject({ generationsToLoad: 1, errors: [] });
-    expect(said).toEqual(['load lost']);
-    expect(completed).toEqual(['unmarked 10', 'lost 10']);
-  });
-
-  it('counts the users of a generation once while it is loaded, hints every round, and counts again after a minute', async () => {
-    let clock = 0;
-    let counted = 0;
-    let loaded = false;
-    const { dependencies, said } = inLine({
-      generations: { inForce: async () => [generationOf('lost')] },
-      loader: {
-        isLoaded: async () => loaded,
-        async completeLoad() {
-          counted++;
-          return false;
-        },
-      },
-      now: () => clock,
+      generations: { inForce: async () => ['loaded', 'lost'].map(generationOf) },
+      loader: { isLoaded: async ({ id }) => id === 'loaded' },
     });
     const reconcile = createReconcile(dependencies);
-    for (; clock < 60_000; clock += 3_000) await reconcile();
-    expect([counted, said.length]).toEqual([1, 20]);
-    await reconcile();
-    expect(counted).toBe(2);
-    loaded = true;
-    await reconcile();
-    loaded = false;
-    await reconcile();
-    expect(counted).toBe(3);
+    for (let round = 0; round < 2; round++) {
+      expect(await reconcile()).toMatchObject({ generationsToLoad: 1, errors: [] });
+    }
+    expect(said).toEqual(['load lost', 'load lost']);
   });
 
   it('does each step though any of the others fails, and names those that failed', async () => {
     const { dependencies } = inLine({
       runs: { unfinished: away('runs'), claimable: away('chunks') },
-      outbox: { read: away('outbox'), remove: away('outbox') },
+      erasures: { round: away('erasures') },
       generations: { inForce: away('generations') },
     });
     const { errors } = await createReconcile(dependencies)();
-    expect(errors).toEqual(['runs: runs is away', 'outbox: outbox is away', 'generations: generations is away']);
+    expect(errors).toEqual(['runs: runs is away', 'erasures: erasures is away', 'generations: generations is away']);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type RetainDependencies, retain } from './retain.ts';
+import { type RetainDependencies, retain, sweepLostKeys } from './retain.ts';
 import { generationOf } from './run.fixture.ts';
 
 function retaining(changes: Partial<RetainDependencies> = {}) {
@@ -7,13 +7,19 @@ function retaining(changes: Partial<RetainDependencies> = {}) {
   const dependencies: RetainDependencies = {
     generations: { dropRetired: async () => [generationOf('g1'), generationOf('g2')] },
     sweeper: {
-      forget: async ({ id }) => void said.push(`forget ${id}`),
+      async forget({ id }) {
+        said.push(`forget ${id}`);
+        return 0;
+      },
       async sweep(listKept) {
         said.push(`sweep but ${await listKept()}`);
         return { generations: [], keys: 0 };
       },
+      sweepLost: async () => ({ generations: [], keys: 3 }),
     },
+    turns: { take: (_name, _times, work) => work() },
     listGenerations: async () => ['g3'],
+    removeUnusedArtifacts: async () => 2,
     ...changes,
   };
   return { dependencies, said };
@@ -22,14 +28,29 @@ function retaining(changes: Partial<RetainDependencies> = {}) {
 describe('retention', () => {
   it('forgets in Redis what was dropped in Postgres, then sweeps by the list of what is kept', async () => {
     const { dependencies, said } = retaining();
-    expect(await retain(dependencies)).toEqual({ generationsDropped: 2, errors: [] });
+    expect(await retain(dependencies)).toEqual({ generationsDropped: 2, artifactsRemoved: 2, errors: [] });
     expect(said).toEqual(['forget g1', 'forget g2', 'sweep but g3']);
   });
 
-  it('names what failed', async () => {
-    const { dependencies } = retaining({
-      generations: { dropRetired: () => Promise.reject(new Error('Postgres is away')) },
+  it('leaves generations, and lost keys, to the worker whose turn it is', async () => {
+    const { dependencies, said } = retaining({ turns: { take: async () => undefined } });
+    expect(await retain(dependencies)).toEqual({ generationsDropped: 0, artifactsRemoved: 0, errors: [] });
+    expect([await sweepLostKeys(dependencies, AbortSignal.abort()), said]).toEqual([0, []]);
+    expect(await sweepLostKeys(retaining().dependencies, AbortSignal.abort())).toBe(3);
+  });
+
+  it('does one step though the other fails, and names it', async () => {
+    const away = (what: string) => () => Promise.reject(new Error(`${what} is away`));
+    const first = retaining({ generations: { dropRetired: away('Postgres') } });
+    expect(await retain(first.dependencies)).toEqual({
+      generationsDropped: 0,
+      artifactsRemoved: 2,
+      errors: ['retention: Postgres is away'],
     });
-    expect(await retain(dependencies)).toEqual({ generationsDropped: 0, errors: ['retention: Postgres is away'] });
+    const second = retaining({ removeUnusedArtifacts: away('the bucket') });
+    expect(await retain(second.dependencies)).toMatchObject({
+      generationsDropped: 2,
+      errors: ['artifacts: the bucket is away'],
+    });
   });
 });

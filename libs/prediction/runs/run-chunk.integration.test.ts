@@ -232,11 +232,9 @@ describe('loads that go on behind their jobs', () => {
     const read = async () =>
       (await world.createReader()(PREDICTOR, ['2'], { ...PLAIN_READ, onlyIfCached: true })).map(inShort);
     expect(await read()).toEqual(['batch fresh 0']);
-    const outbox = { read: async () => ({ history: '', entries: [] }), remove: async () => {} };
-    const userHints = { raise: async () => {} };
     const losses = { round: async () => false };
     const erasures = world.keepErased;
-    const round = await createReconcile({ ...world, hints, outbox, userHints, losses, erasures })();
+    const round = await createReconcile({ ...world, hints, losses, erasures })();
     expect([round.generationsToLoad, hinted]).toEqual([1, expect.arrayContaining(['load'])]);
     expect(await loadGeneration(world, outcome?.generation?.id ?? '')).toMatchObject({ outcome: 'loaded' });
     expect(await read()).toEqual(['batch fresh 0']);

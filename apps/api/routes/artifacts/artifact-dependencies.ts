@@ -1,5 +1,6 @@
 /** What the endpoints of artifacts need of the stores and of memory, and what they check alike. */
 import { TandemError } from '@tandem/freshness/errors';
+import { RequestError } from '@tandem/http-server/request-error';
 import { ARTIFACT_HASH } from '@tandem/wire/artifacts';
 
 export interface ArtifactDependencies {
@@ -15,9 +16,27 @@ export interface ArtifactDependencies {
     join(hash: string, total: number): Promise<Buffer>;
     drop(hash: string): Promise<void>;
   };
+  readonly uploads: UploadLimit;
   readonly uploadRoom: FileRoom;
   readonly downloadRoom: FileRoom;
   readonly partRoom: FileRoom;
+}
+
+/** Uploaded files and parts that no model version uses: what a pusher may leave behind. */
+interface UploadLimit {
+  readonly megabytes: number;
+  unusedBytes(): Promise<number>;
+}
+
+/** Files that arrive at the same time are not counted yet: they may exceed the limit, by what the file rooms hold. */
+export async function refuseOverLimit({ megabytes, unusedBytes }: UploadLimit, bytes: number): Promise<void> {
+  const unused = await unusedBytes();
+  if (unused + bytes <= megabytes * 1e6) return;
+  const taken = `Uploaded files that no model version uses take ${Math.ceil(unused / 1e6)} MB already`;
+  throw new RequestError('body_too_large', `${taken}; with this one they would exceed ${megabytes} MB.`, {
+    remedy:
+      'push versions of the files that are there, wait until unused files are removed (a day), or raise ARTIFACT_UPLOADS_MB',
+  });
 }
 
 /** Files, or parts of them, in this process's memory: a bound on how many there are at a time. */

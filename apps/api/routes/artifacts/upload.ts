@@ -19,7 +19,7 @@ import { jsonResponse, refuseContentEncoding, requireMediaType } from '../../htt
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
-import { type ArtifactDependencies, hashIn, otherFile } from './artifact-dependencies.ts';
+import { type ArtifactDependencies, hashIn, otherFile, refuseOverLimit } from './artifact-dependencies.ts';
 
 const LEAST_PART = 262_144;
 const MOST_PART = 8_388_608;
@@ -51,6 +51,7 @@ async function takeWhole(dependencies: ArtifactDependencies, context: Context, h
   return dependencies.uploadRoom.hold(async () => {
     const { bytes, sha256 } = await readChecked(context, WHOLE);
     if (sha256 !== hash) throw otherFile(hash, sha256, 'sha256');
+    await refuseOverLimit(dependencies.uploads, bytes.length);
     await dependencies.artifacts.put(hash, bytes);
     return jsonResponse(viewOf(hash, bytes.length, bytes.length), 201);
   });
@@ -62,7 +63,7 @@ async function takePart(
   hash: string,
   { first, last, total }: ContentRange,
 ): Promise<Response> {
-  const { artifactParts, partRoom, uploadRoom } = dependencies;
+  const { artifactParts, partRoom, uploadRoom, uploads } = dependencies;
   const length = last - first + 1;
   if (total > MAX_MODEL_BYTES) {
     throw new RequestError('body_too_large', `The file ${tooLargeForModel(total)}.`, { remedy: WHOLE.remedy });
@@ -71,6 +72,7 @@ async function takePart(
   const received = await partRoom.hold(async () => {
     const { bytes } = await readChecked(context, PART);
     if (bytes.length !== length) throw otherLength(length, bytes.length);
+    await refuseOverLimit(uploads, length);
     return artifactParts.keep({ hash, firstByte: first, total, bytes });
   });
   if (received < total) return jsonResponse(viewOf(hash, total, received), 202);

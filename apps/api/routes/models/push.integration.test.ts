@@ -41,6 +41,28 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     expect(await answered(await api.get(`/v1/artifacts/${artifact}`))).toEqual([200, view]);
   });
 
+  it('takes no more than a limit of what no model version uses, whole or in parts, and says what to do', async () => {
+    const small = await createTestApi({}, undefined, undefined, { uploads: { megabytes: 1 } });
+    try {
+      const put = (bytes: Buffer, headers = {}) => {
+        const body = bytes as Uint8Array as Uint8Array<ArrayBuffer>;
+        return small.app.request(`/v1/artifacts/${hashOf(bytes)}`, {
+          method: 'PUT',
+          body,
+          headers: { ...FILE, ...headers },
+        });
+      };
+      expect((await put(Buffer.alloc(700_000, 'one'))).status).toBe(201);
+      const refusal = [413, problem('body_too_large', { remedy: expect.stringContaining('ARTIFACT_UPLOADS_MB') })];
+      expect(await answered(await put(Buffer.alloc(300_001, 'two')))).toMatchObject(refusal);
+      const part = { 'content-range': 'bytes 0-300000/400000' };
+      expect(await answered(await put(Buffer.alloc(300_001, 'part'), part))).toMatchObject(refusal);
+      expect((await put(Buffer.alloc(300_000, 'two'))).status).toBe(201);
+    } finally {
+      await small.close();
+    }
+  });
+
   it('takes it in parts, in any order, and says where to go on', async () => {
     const file = Buffer.alloc(700_000, 'a model, perhaps');
     const part = (first: number, end: number, bytes = file) =>

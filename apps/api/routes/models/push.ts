@@ -16,12 +16,12 @@ import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from
 import { problems } from '../../http/describe-problems.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { digestIn, readFileBody } from '../../http/file-headers.ts';
-import { type ArtifactDependencies, otherFile } from '../artifacts/artifact-dependencies.ts';
+import { type ArtifactDependencies, otherFile, refuseOverLimit } from '../artifacts/artifact-dependencies.ts';
 import { type ModelDependencies, modelDetail } from './model-view.ts';
 
 export interface PushDependencies
   extends Pick<ModelDependencies, 'registry'>,
-    Pick<ArtifactDependencies, 'artifacts' | 'uploadRoom'> {
+    Pick<ArtifactDependencies, 'artifacts' | 'uploads' | 'uploadRoom'> {
   readonly pushVersion: PushVersion;
 }
 
@@ -91,7 +91,7 @@ function pushOf(body: PushBody): Said {
 }
 
 /** The file itself: all else is as in the version that is served. */
-async function withFile({ artifacts, uploadRoom }: PushDependencies, { req }: Context): Promise<Said> {
+async function withFile({ artifacts, uploads, uploadRoom }: PushDependencies, { req }: Context): Promise<Said> {
   const digest = digestIn(req.header('content-digest'));
   const { note, label } = req.query();
   const text = noteText.optional().safeParse(note);
@@ -104,7 +104,10 @@ async function withFile({ artifacts, uploadRoom }: PushDependencies, { req }: Co
   return uploadRoom.hold(async () => {
     const { bytes, sha256 } = await readFileBody(req.raw, FILE);
     if (digest !== undefined && digest !== sha256) throw otherFile(digest, sha256, 'Content-Digest');
-    if ((await artifacts.sizeOf(sha256)) === null) await artifacts.put(sha256, bytes);
+    if ((await artifacts.sizeOf(sha256)) === null) {
+      await refuseOverLimit(uploads, bytes.length);
+      await artifacts.put(sha256, bytes);
+    }
     return { artifact: sha256, settings: {}, note: text.data, label };
   });
 }

@@ -8,10 +8,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
-import { expire } from '@tandem/offline-store/retention';
+import { createExpiries } from '@tandem/offline-store/retention';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
 import { sqlState } from '@tandem/offline-store/sql/database';
+import { expire } from '@tandem/prediction/runs/expire';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { adoptBench, adoptPredictor, FEATURES } from '../predictors.ts';
 import type { Figure } from '../section.ts';
@@ -65,7 +66,7 @@ export const publication: Law = {
     await take('removal of a generation while a plan reads others', () => dropDuringScan(servers));
     await take('adoption of a model file of 64 MB', () => adoptLarge(servers));
     await storeEndedRollouts(pool);
-    await take(`removal of ${ENDED} ended rollouts with ${CHECKS} checks each`, () => expire(pool));
+    await take(`removal of ${ENDED} ended rollouts with ${CHECKS} checks each`, () => expire(createExpiries(pool)));
     return figures;
   },
 };

@@ -167,18 +167,18 @@ const LIVE: readonly Site[] = [
 const HOUSEKEEPING: readonly Site[] = [
   {
     file: 'libs/prediction/events/relay-outbox.ts',
-    anchor: '    await hints.raise(entries.map(({ userId, version }) => ({ userId, history, version })));\n',
+    anchor: '      await hints.raise(newest);\n',
     before: 'outbox.before_raise',
     after: 'outbox.after_raise',
   },
   {
     file: 'libs/prediction/events/relay-outbox.ts',
-    anchor: '    relayed += entries.length;\n',
+    anchor: '    relayed += taken;\n',
     before: 'outbox.after_remove',
   },
   {
     file: 'libs/prediction/runs/reconcile.ts',
-    anchor: "    const hintsRelayed = await step('outbox', () => relayOutbox(outbox, userHints), 0);\n",
+    anchor: "    const erasuresSwept = await step('erasures', () => erasures.round(), 0);\n",
     before: 'reconcile.after_runs',
     after: 'reconcile.before_loads',
   },

@@ -1,0 +1,113 @@
+/**
+ * The outbox in Postgres: versions that committed events raised and that the online store may not know yet. It is a ring of
+ * slots (migrations/0056_shared_housekeeping.sql), each a table of its own, so that a slot without rows is emptied whole.
+ */
+import type { Outbox, OutboxPage, OutboxSlot } from '@tandem/prediction/events/relay-outbox';
+import type pg from 'pg';
+import { type Db, query, sqlState, transaction } from '../sql/database.ts';
+
+/** Names kept of those that no predictor uses: a caller who sends a new one each time must not fill the table. */
+const MAX_UNUSED_NAMES = 1_000;
+
+interface OutboxOptions {
+  /** A smaller table is left to vacuum, since emptying it replans the statements on it; 8 MiB. */
+  readonly emptyAboveBytes?: number;
+}
+
+export function createOutbox(pool: pg.Pool, { emptyAboveBytes = 8 * 2 ** 20 }: OutboxOptions = {}): Outbox {
+  return {
+    async slots() {
+      const slots = await query<{ slot: number }>(pool, {
+        text: `select s as slot from generate_series(0, 5) s where exists (select from tandem.outbox o where o.slot = s)`,
+      });
+      return slots.map(({ slot }) => openSlot(pool, { slot, table: `tandem.outbox_${slot}`, emptyAboveBytes }));
+    },
+  };
+}
+
+interface Row {
+  readonly place: string;
+  readonly history: string;
+  readonly userId: string;
+  readonly version: number;
+  readonly unusedNames: readonly string[] | null;
+}
+
+interface SlotTable {
+  readonly slot: number;
+  readonly table: string;
+  readonly emptyAboveBytes: number;
+}
+
+function openSlot(pool: pg.Pool, slot: SlotTable): OutboxSlot {
+  // Rows that this relay has deleted lie before it: they are not read again.
+  let after = '(0,0)';
+  return {
+    async relay(limit, tell) {
+      const rows = await transaction(pool, async (db) => {
+        const page = await takePage(db, slot.table, after, limit);
+        if (page.length === 0) return page;
+        await tell(pageOf(page));
+        await countUnusedNames(db, page);
+        return page;
+      });
+      after = rows.at(-1)?.place ?? after;
+      if (rows.length < limit) await emptyTable(pool, slot);
+      return rows.length;
+    },
+  };
+}
+
+/**
+ * Deletes a page, which other relays pass over until this transaction ends: a page is told before its deletion commits, and a
+ * relay that is killed leaves it. Columns that claim a page would be a second version of each row.
+ */
+function takePage(db: Db, table: string, after: string, limit: number): Promise<Row[]> {
+  return query<Row>(db, {
+    text: `with gone as (delete from ${table} where ctid = any (array(
+        select ctid from ${table} where ctid > $1::tid limit $2 for update skip locked))
+        returning ctid as place, user_id, context_version, unused_names)
+      select place::text, (select tandem.current_history()) as history, user_id as "userId", context_version as version,
+        unused_names as "unusedNames" from gone`,
+    values: [after, limit],
+  });
+}
+
+function pageOf(rows: readonly Row[]): OutboxPage {
+  return { history: rows[0]?.history ?? '', entries: rows.map(({ userId, version }) => ({ userId, version })) };
+}
+
+/** The last statement before the commit: relays that count the same name wait for each other. */
+async function countUnusedNames(db: Db, rows: readonly Row[]): Promise<void> {
+  const names = rows.flatMap(({ unusedNames }) => unusedNames ?? []);
+  if (names.length === 0) return;
+  await query(db, {
+    text: `with counted as (select name, count(*) as events from unnest($1::text[]) as u(name) group by name)
+      insert into tandem.unused_event_names as n (name, events)
+      select name, events from counted
+      where exists (select from tandem.unused_event_names k where k.name = counted.name)
+        or (select count(*) from tandem.unused_event_names) < $2
+      order by name
+      on conflict (name) do update set events = n.events + excluded.events, last_seen = clock_timestamp()`,
+    values: [names, MAX_UNUSED_NAMES],
+  });
+}
+
+/**
+ * Empties the table of a slot if it has no rows and no row is being added or relayed. Nothing waits behind the lock: it is
+ * taken at once or not at all, and not of the slot to which events are added now.
+ */
+async function emptyTable(pool: pg.Pool, { slot, table, emptyAboveBytes }: SlotTable): Promise<void> {
+  const [idle] = await query<{ bytes: number }>(pool, {
+    text: `select pg_relation_size($1::regclass) as bytes where tandem.outbox_slot(clock_timestamp()) <> $2`,
+    values: [table, slot],
+  });
+  if ((idle?.bytes ?? 0) <= emptyAboveBytes) return;
+  await transaction(pool, async (db) => {
+    await query(db, { text: `lock table ${table} in access exclusive mode nowait` });
+    const rows = await query(db, { text: `select from ${table} limit 1` });
+    if (rows.length === 0) await query(db, { text: `truncate ${table}` });
+  }).catch((error: unknown) => {
+    if (sqlState(error) !== '55P03') throw error;
+  });
+}

@@ -1,0 +1,55 @@
+/**
+ * Uploaded files that no model version uses: refused models, above all, and parts of uploads that were given up. They are
+ * kept for a day, in which a push may name them; a push after that has to upload its file again.
+ */
+import type pg from 'pg';
+import { query } from '../sql/database.ts';
+import { changeRows, statements } from '../sql/statements.ts';
+import type { Bucket } from './artifacts.ts';
+
+const KEPT = `interval '1 day'`;
+/** Of one call. */
+const MOST_OBJECTS = 1_000;
+
+/** Bytes of the files and parts that no model version uses. */
+export async function countUnusedBytes(pool: pg.Pool): Promise<number> {
+  const [unused] = await query<{ bytes: number }>(pool, {
+    text: `select (select coalesce(sum(size), 0) from tandem.artifacts a
+        where not exists (select from tandem.model_versions m where m.artifact_hash = a.hash))::bigint
+      + (select coalesce(sum(octet_length(bytes)), 0) from tandem.artifact_parts)::bigint as bytes`,
+  });
+  return unused?.bytes ?? 0;
+}
+
+/**
+ * Removes what no model version has used for a day. Objects go by the list of those that were ever put, so also one whose
+ * upload was killed before its row was written. Returns how many files and objects.
+ */
+export async function removeUnused(pool: pg.Pool, bucket: Bucket | null): Promise<number> {
+  await query(pool, { text: `delete from tandem.artifact_parts where uploaded_at < clock_timestamp() - ${KEPT}` });
+  const files = await query(pool, {
+    text: `with gone as (delete from tandem.artifacts where hash in (
+        select a.hash from tandem.artifacts a where a.created_at < clock_timestamp() - ${KEPT}
+          and not exists (select from tandem.model_versions m where m.artifact_hash = a.hash)
+        for update skip locked) returning location, created_at),
+      -- Put by the release before, which did not note its objects.
+      noted as (insert into tandem.artifact_objects (location, put_at)
+        select location, created_at from gone where location is not null on conflict do nothing)
+      select from gone`,
+  });
+  // A process that does not know the bucket leaves its objects to the others.
+  return files.length + (bucket === null ? 0 : await removeObjects(pool, bucket));
+}
+
+async function removeObjects(pool: pg.Pool, bucket: Bucket): Promise<number> {
+  const unused = await query<{ location: string }>(pool, {
+    text: `select location from tandem.artifact_objects o where put_at < clock_timestamp() - ${KEPT}
+        and not exists (select from tandem.artifacts a where a.location = o.location)
+      order by put_at limit ${MOST_OBJECTS}`,
+  });
+  for (const { location } of unused) {
+    await bucket.remove(location);
+    await changeRows(pool, statements.deleteFrom('tandem.artifact_objects').where('location', '=', location));
+  }
+  return unused.length;
+}

@@ -1,0 +1,42 @@
+/**
+ * Work that one worker does for all: the first to ask when it is due takes the turn, by compare-and-set on a row, under a
+ * lease. By Postgres' clock.
+ */
+import type { Turns } from '@tandem/prediction/runs/turns';
+import type pg from 'pg';
+import { query } from './database.ts';
+
+export function createTurns(pool: pg.Pool): Turns {
+  return {
+    async take(name, { everyMs, leaseMs }, work) {
+      if (!(await claim(pool, name, Math.max(everyMs, leaseMs), leaseMs))) return undefined;
+      try {
+        const result = await work();
+        await setDue(pool, name, everyMs);
+        return result;
+      } catch (error) {
+        await setDue(pool, name, 0);
+        throw error;
+      }
+    },
+  };
+}
+
+/** A due time further ahead than any that is set now was set under a clock that has been set back since. */
+async function claim(pool: pg.Pool, name: string, furthestMs: number, leaseMs: number): Promise<boolean> {
+  const claimed = await query(pool, {
+    text: `insert into tandem.turns as t (name, due_at) values ($1, clock_timestamp() + $2 * interval '1 ms')
+      on conflict (name) do update set due_at = excluded.due_at
+      where t.due_at not between clock_timestamp() and clock_timestamp() + $3 * interval '1 ms'
+      returning name`,
+    values: [name, leaseMs, furthestMs],
+  });
+  return claimed.length > 0;
+}
+
+async function setDue(pool: pg.Pool, name: string, inMs: number): Promise<void> {
+  await query(pool, {
+    text: `update tandem.turns set due_at = clock_timestamp() + $2 * interval '1 ms' where name = $1`,
+    values: [name, inMs],
+  });
+}
