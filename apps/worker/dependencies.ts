@@ -10,6 +10,7 @@ import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import { createOutbox } from '@tandem/offline-store/events/events';
+import { rewriteContexts } from '@tandem/offline-store/events/pending-patterns';
 import { assertFeatureLogin, createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { listOnlineGenerations } from '@tandem/offline-store/generations/generation-rows';
@@ -28,11 +29,11 @@ import { createPool } from '@tandem/offline-store/sql/database';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
@@ -108,13 +109,13 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: {
-      ...{ ...offline, ...online, hints },
-      losses,
+      ...{ ...offline, ...online, hints, losses },
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
     retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
+    rewriting: offline,
     async close() {
       await loads.settled();
       await kept.close();
@@ -180,6 +181,7 @@ function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, 
     erasures: createErasureStore(pool),
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
     expire: () => expire(pool),
+    rewriteContexts: () => rewriteContexts(pool),
   };
 }
 

@@ -158,6 +158,7 @@ describe('reconciliation', () => {
       retaining: { ...worker.retaining, sweeper },
       scheduling: { ...worker.scheduling, hints },
       rolling: worker.rolling,
+      rewriting: worker.rewriting,
       log: silentLog,
       reconcileEveryMs: 10,
     });
@@ -177,11 +178,12 @@ describe('reconciliation', () => {
       retaining: { ...worker.retaining, expire: () => Promise.reject(new Error('no room')) },
       scheduling: { ...worker.scheduling, schedules: { schedules: () => Promise.reject(new Error('away')) }, hints },
       rolling: worker.rolling,
+      rewriting: worker.rewriting,
       observeBacklog: worker.observeBacklog,
       log: createLog({ level: 'debug', name: 'worker', destination }),
       onRound: (round) => void told.push(round),
     });
-    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(5);
+    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(6);
     await housekeeping.stop();
     const lineOf = (round: string) => lines.find((line) => line.event === 'round.ended' && line.round === round);
     expect(hinted).toContain(`plan ${runId}`);

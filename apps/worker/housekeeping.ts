@@ -1,7 +1,8 @@
 /**
  * The loops that every worker runs beside its jobs: one makes due runs, one begins and judges rollouts, one brings back in
- * line what is derived, a slower one drops what is not kept, and one looks at what waits. None waits for another: a look at all of Redis must not hold
- * up the next hint. Each round is one wide event, with what it did, and what failed in it.
+ * line what is derived, a slower one drops what is not kept, one rewrites contexts after event rules grew, and one looks at
+ * what waits. None waits for another: a look at all of Redis must not hold up the next hint. Each round is one wide event, with
+ * what it did, and what failed in it.
  */
 import {
   type Analysed,
@@ -21,6 +22,8 @@ export interface HousekeepingDependencies {
   readonly retaining: RetainDependencies;
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
+  /** Rewrites contexts for a while after event rules grew; returns how many. */
+  readonly rewriting: { rewriteContexts(): Promise<number> };
   /** Looks at what waits; without it nobody does. */
   readonly observeBacklog?: () => Promise<void>;
   readonly log: Log;
@@ -30,10 +33,11 @@ export interface HousekeepingDependencies {
   readonly scheduleEveryMs?: number;
   readonly rollEveryMs?: number;
   readonly retainEveryMs?: number;
+  readonly rewriteEveryMs?: number;
   readonly observeEveryMs?: number;
 }
 
-export const ROUNDS = ['reconcile', 'retention', 'schedule', 'rollouts', 'backlog'] as const;
+export const ROUNDS = ['reconcile', 'retention', 'schedule', 'rollouts', 'contexts', 'backlog'] as const;
 export type RoundName = (typeof ROUNDS)[number];
 
 interface RoundReport {
@@ -48,8 +52,8 @@ export interface EndedRound extends RoundReport {
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
-  const { reconciling, retaining, scheduling, rolling, observeBacklog, log } = dependencies;
-  const { reconcileEveryMs = 3_000, scheduleEveryMs = 5_000 } = dependencies;
+  const { reconciling, retaining, scheduling, rolling, rewriting, observeBacklog, log } = dependencies;
+  const { reconcileEveryMs = 3_000, scheduleEveryMs = 5_000, rewriteEveryMs = 1_000 } = dependencies;
   const { rollEveryMs = 1_000, retainEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;
   const reconcile = createReconcile(reconciling);
   const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
@@ -65,6 +69,10 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
     }),
     each('schedule', scheduleEveryMs, () => makeDueRuns(scheduling, log)),
     each('rollouts', rollEveryMs, () => moveRollouts(rolling, log)),
+    each('contexts', rewriteEveryMs, async () => ({
+      done: { contextsRewritten: await rewriting.rewriteContexts() },
+      errors: [],
+    })),
   ];
   if (observeBacklog) loops.push(each('backlog', observeEveryMs, () => observeBacklog().then(() => NOTHING_DONE)));
   return { stop: async () => void (await Promise.all(loops.map((loop) => loop.stop()))) };

@@ -32,6 +32,7 @@ export interface WorkerDependencies {
   readonly retaining: RetainDependencies;
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: HousekeepingDependencies['rolling'];
+  readonly rewriting: HousekeepingDependencies['rewriting'];
   /** Looks at what waits, for metrics. */
   observeBacklog(): Promise<void>;
   /** Told of each round of housekeeping. */
