@@ -10,6 +10,7 @@ import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
+import { rewriteContexts } from '@tandem/offline-store/events/pending-patterns';
 import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { listOnlineGenerations } from '@tandem/offline-store/generations/generation-rows';
@@ -116,6 +117,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     expiring: createExpiries(pools.pool),
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
+    rewriting: offline,
     async close() {
       await loads.settled();
       await kept.close();
@@ -167,6 +169,7 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
     turns: createTurns(pool),
     removeUnusedArtifacts: () => removeUnused(pool, objects),
+    rewriteContexts: () => rewriteContexts(pool),
   };
 }
 

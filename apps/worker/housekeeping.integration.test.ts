@@ -161,6 +161,7 @@ describe('reconciliation', () => {
       expiring: [{ name: 'events', expireSome: hangs }],
       scheduling: { ...worker.scheduling, hints },
       rolling: worker.rolling,
+      rewriting: worker.rewriting,
       log: silentLog,
       reconcileEveryMs: 10,
     });
@@ -182,6 +183,7 @@ describe('reconciliation', () => {
       expiring: [{ name: 'outcomes', expireSome: () => Promise.reject(new Error('no room')) }, ...worker.expiring],
       scheduling: { ...worker.scheduling, schedules: { schedules: () => Promise.reject(new Error('away')) }, hints },
       rolling: worker.rolling,
+      rewriting: worker.rewriting,
       observeBacklog: worker.observeBacklog,
       log: createLog({ level: 'debug', name: 'worker', destination }),
       onRound: (round) => void told.push(round),

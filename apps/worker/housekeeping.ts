@@ -1,8 +1,8 @@
 /**
  * The loops that every worker runs beside its jobs: one makes due runs, one begins and judges rollouts, one brings back in
  * line what is derived, one tells Redis of events, slower ones drop generations that are not kept and rows that are past
- * their time, and one looks at what waits. None waits for another: a long queue of events must not hold up the next hint at
- * a run. Each round is one wide event, with what it did, and what failed in it.
+ * their time, one rewrites contexts after event rules grew, and one looks at what waits. None waits for another: a long queue
+ * of events must not hold up the next hint at a run. Each round is one wide event, with what it did, and what failed in it.
  */
 import type { HintStore } from '@tandem/prediction/events/events';
 import { type Outbox, relayOutbox } from '@tandem/prediction/events/relay-outbox';
@@ -32,6 +32,8 @@ export interface HousekeepingDependencies {
   readonly expiring: readonly Expiry[];
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
+  /** Rewrites contexts for a while after event rules grew; returns how many. */
+  readonly rewriting: { rewriteContexts(): Promise<number> };
   /** Looks at what waits; without it nobody does. */
   readonly observeBacklog?: () => Promise<void>;
   readonly log: Log;
@@ -44,6 +46,7 @@ export interface HousekeepingDependencies {
   readonly retainEveryMs?: number;
   readonly expireEveryMs?: number;
   readonly sweepEveryMs?: number;
+  readonly rewriteEveryMs?: number;
   readonly observeEveryMs?: number;
 }
 
@@ -55,6 +58,7 @@ export const ROUNDS = [
   'lost_keys',
   'schedule',
   'rollouts',
+  'contexts',
   'backlog',
 ] as const;
 export type RoundName = (typeof ROUNDS)[number];
@@ -71,10 +75,10 @@ export interface EndedRound extends RoundReport {
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
-  const { reconciling, relaying, retaining, expiring, scheduling, rolling, observeBacklog, log } = dependencies;
+  const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, observeBacklog, log } = dependencies;
   const { reconcileEveryMs = 3_000, relayEveryMs = 1_000, scheduleEveryMs = 5_000 } = dependencies;
   const { rollEveryMs = 1_000, retainEveryMs = 60_000, expireEveryMs = 60_000 } = dependencies;
-  const { sweepEveryMs = 600_000, observeEveryMs = 10_000 } = dependencies;
+  const { sweepEveryMs = 600_000, rewriteEveryMs = 1_000, observeEveryMs = 10_000 } = dependencies;
   const reconcile = createReconcile(reconciling);
   const stopping = new AbortController();
   const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
@@ -102,6 +106,10 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
     }),
     each('schedule', scheduleEveryMs, () => makeDueRuns(scheduling, log)),
     each('rollouts', rollEveryMs, () => moveRollouts(rolling, log)),
+    each('contexts', rewriteEveryMs, async () => ({
+      done: { contextsRewritten: await rewriting.rewriteContexts() },
+      errors: [],
+    })),
   ];
   if (observeBacklog) loops.push(each('backlog', observeEveryMs, () => observeBacklog().then(() => NOTHING_DONE)));
   return {

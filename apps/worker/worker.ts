@@ -35,6 +35,7 @@ export interface WorkerDependencies {
   readonly expiring: readonly Expiry[];
   readonly scheduling: ScheduleRunsDependencies;
   readonly rolling: HousekeepingDependencies['rolling'];
+  readonly rewriting: HousekeepingDependencies['rewriting'];
   /** Looks at what waits, for metrics. */
   observeBacklog(): Promise<void>;
   /** Told of each round of housekeeping. */

@@ -80,6 +80,7 @@ export interface Certificate {
   readonly revision: number;
   /** Undefined for a predictor that was never adopted, or is not served any more. */
   assignments(predictor: string): Assignments | undefined;
+  /** Throws for a predictor that it was not asked about. */
   user(userId: string, predictor: string): UserState;
   /** What has been heard of erasures with it or before; null where its statement does not tell. */
   readonly tombstones: Tombstones | null;
@@ -112,7 +113,8 @@ export function isErased(user: Pick<UserState, 'version' | 'deletedVersion'>): b
 
 /** Port: asks the primary. Rejects where it does not answer in its short time. */
 export interface Authority {
-  certify(userIds: readonly string[]): Promise<Certificate>;
+  /** Without predictors the certificate tells of no user. */
+  certify(userIds: readonly string[], ...predictors: readonly string[]): Promise<Certificate>;
 }
 
 // The tombstones that a process has heard of, in memory: what keeps an erased user out of an answer while Postgres, which

@@ -99,7 +99,9 @@ describe('a prediction in memory', () => {
     await world.keepErased.round();
     let isDown = false;
     const { asked, short } = createReader({
-      authority: { certify: (ids) => (isDown ? Promise.reject(new Error('down')) : world.authority.certify(ids)) },
+      authority: {
+        certify: (...asked) => (isDown ? Promise.reject(new Error('down')) : world.authority.certify(...asked)),
+      },
     });
     await short(['10', '11']);
     expect(await short(['10'], { noCache: true })).toEqual(['live requested 0']);
@@ -129,7 +131,7 @@ describe('a reader that believes its memory', () => {
   ])('%s', async (_, mutate, userId, caught) => {
     await world.run({ kind: 'all' });
     const { read } = createReader({
-      authority: { certify: async (userIds) => mutate(await world.authority.certify(userIds)) },
+      authority: { certify: async (...asked) => mutate(await world.authority.certify(...asked)) },
     });
     expect(await isCaught(read, userId)).toBe(caught);
   });

@@ -48,8 +48,8 @@ function createProcess(): PredictionReader {
         },
       },
       authority: {
-        async certify(userIds) {
-          const certificate = await unlessAway(() => authority.certify(userIds));
+        async certify(userIds, ...predictors) {
+          const certificate = await unlessAway(() => authority.certify(userIds, ...predictors));
           await whenCertified();
           return certificate;
         },

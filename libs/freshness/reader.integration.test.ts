@@ -148,8 +148,8 @@ describe('stored candidates', () => {
     return {
       dropped: () => isDropped,
       authority: {
-        async certify(userIds: readonly string[]) {
-          const certificate = await real.certify(userIds);
+        async certify(userIds: readonly string[], ...predictors: readonly string[]) {
+          const certificate = await real.certify(userIds, ...predictors);
           if (!isDropped) {
             await world.pool.query(`alter table tandem.predictions detach partition ${partition}`);
             await world.pool.query(`drop table ${partition}`);

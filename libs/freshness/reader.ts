@@ -106,7 +106,7 @@ class Reader {
     const server = online.serverId();
     const askedAt = performance.now();
     try {
-      certificate = await authority.certify(distinct);
+      certificate = await authority.certify(distinct, predictorName);
       times.certifyMs = since(askedAt);
     } catch (cause) {
       times.certifyMs = since(askedAt);

@@ -7,15 +7,24 @@ import { type ModelDefinition, modelVersionId, type Policy } from '@tandem/fresh
 import { STABLE } from '@tandem/freshness/rollout';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Verification } from '@tandem/prediction/models/verification';
+import { sql } from 'kysely';
 import type pg from 'pg';
 import {
-  changeEventRules,
+  eventFeatures,
   findNewRules,
   likePatterns,
-  lockEventRules,
+  requireEventFeatures,
   setEventFeatures,
-  touchEveryone,
 } from './events/event-rules.ts';
+import {
+  changeEventRules,
+  lockEvents,
+  openRules,
+  requireAll,
+  requireSettled,
+  setPatternsPending,
+  UnsettledRules,
+} from './events/rule-changes.ts';
 import { KEY_SQL } from './features/feature-statement.ts';
 import { insertArtifact, sha256 } from './models/artifacts.ts';
 import { keepVersion } from './models/model-versions.ts';
@@ -74,11 +83,22 @@ export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<Adoption
   for (const { definition, artifact } of adoption.predictors)
     await insertArtifact(pool, definition.artifactHash, artifact);
   const adoptAll = async (db: Db): Promise<AdoptionOutcome> => {
+    // Before the lock, which erasures wait for, and behind those the events of their users: files may be large.
+    for (const { definition, artifact } of adoption.predictors)
+      await insertArtifact(db, definition.artifactHash, artifact);
     const { keyType } = await lockAssignments(db);
-    if (await changesRules(db, keyType, adoption.predictors)) await lockEventRules(db);
+    await refuseOtherKeys(db, keyType, adoption.predictors);
+    const reachingBack = new Set<PredictorToAdopt>();
+    await requireAll(adoption.predictors, async (one) => {
+      if (await requireRules(db, one)) reachingBack.add(one);
+    });
     await adoptKeyType(db, keyType, adoption.predictors);
     const predictors: AdoptedPredictor[] = [];
-    for (const predictor of adoption.predictors) predictors.push(await adoptOne(db, predictor, adoption.actor));
+    for (const predictor of adoption.predictors) {
+      predictors.push(
+        await adoptOne(db, predictor, { actor: adoption.actor, reachesBack: reachingBack.has(predictor) }),
+      );
+    }
     return { predictors, deactivated: await deactivateOthers(db, adoption) };
   };
   return changeEventRules(pool, adoptAll, adoption.waitMs);
@@ -91,20 +111,9 @@ export async function findUnchanged(
 ): Promise<readonly string[]> {
   const names: string[] = [];
   for (const predictor of predictors) {
-    const known = await findKnown(pool, predictor);
-    const isSame = known?.adoptedVersionId === modelVersionId(predictor.definition);
-    if (known?.active && known.unchanged && isSame) names.push(predictor.name);
+    if (changeOf(predictor, await findKnown(pool, predictor)) === 'unchanged') names.push(predictor.name);
   }
   return names;
-}
-
-/** Whether an event under way may go by rules that the adoption replaces. */
-async function changesRules(db: Db, known: KeyType | null, predictors: readonly PredictorToAdopt[]): Promise<boolean> {
-  for (const { definition, policy } of predictors) {
-    const { patterns, features } = await findNewRules(db, definition, likePatterns(policy.freshness.events));
-    if (patterns || features || definition.keyType !== known) return true;
-  }
-  return false;
 }
 
 function assertConsistent({ name, definition, artifact }: PredictorToAdopt): void {
@@ -118,7 +127,7 @@ function assertConsistent({ name, definition, artifact }: PredictorToAdopt): voi
   });
 }
 
-async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly PredictorToAdopt[]): Promise<void> {
+async function refuseOtherKeys(db: Db, known: KeyType | null, predictors: readonly PredictorToAdopt[]): Promise<void> {
   const [first] = predictors;
   if (!first) return;
   const keyType = first.definition.keyType;
@@ -129,17 +138,22 @@ async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly 
       `Predictor ${other.name} has user ids of type ${KEY_SQL[other.definition.keyType]}, ${first.name} of type ${KEY_SQL[keyType]}.`,
     );
   }
-  if (known === keyType) return;
-  if (known !== null) {
-    const rows = await fetchRows(db, statements.selectFrom('tandem.user_contexts').limit(1));
-    if (rows.length > 0) {
-      throw keyTypeError(
-        first,
-        `Users are known here by ids of type ${KEY_SQL[known]}, from events; predictor ${first.name} has ids of type ${KEY_SQL[keyType]}.`,
-        `use another database for other users (another folder, for the servers of tandem up), or cast user_id to ${KEY_SQL[known]}`,
-      );
-    }
-  }
+  if (known === keyType || known === null) return;
+  const rows = await fetchRows(db, statements.selectFrom('tandem.user_contexts').limit(1));
+  if (rows.length === 0) return;
+  throw keyTypeError(
+    first,
+    `Users are known here by ids of type ${KEY_SQL[known]}, from events; predictor ${first.name} has ids of type ${KEY_SQL[keyType]}.`,
+    `use another database for other users (another folder, for the servers of tandem up), or cast user_id to ${KEY_SQL[known]}`,
+  );
+}
+
+/** Events under way are checked by the type of before: they wait, for there are no users yet whom many could be about. */
+async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly PredictorToAdopt[]): Promise<void> {
+  const keyType = predictors[0]?.definition.keyType;
+  if (keyType === undefined || keyType === known) return;
+  await lockEvents(db);
+  await refuseOtherKeys(db, known, predictors);
   await changeRows(db, statements.updateTable('tandem.settings').set({ key_type: keyType }));
 }
 
@@ -158,32 +172,56 @@ interface KnownPredictor {
   readonly active: boolean;
   readonly unchanged: boolean;
   readonly adoptedVersionId: string | null;
+  /** Whether the version to adopt was one of it before. */
+  readonly isKnownVersion: boolean;
 }
 
-async function adoptOne(db: Db, predictor: PredictorToAdopt, actor: string): Promise<AdoptedPredictor> {
-  const { name, definition, policy } = predictor;
+function changeOf({ definition }: PredictorToAdopt, known: KnownPredictor | undefined): AdoptedChange {
+  if (!known?.active) return 'added';
+  if (known.adoptedVersionId !== modelVersionId(definition)) return 'version';
+  return known.unchanged ? 'unchanged' : 'policy';
+}
+
+async function adoptOne(
+  db: Db,
+  predictor: PredictorToAdopt,
+  { actor, reachesBack }: { readonly actor: string; readonly reachesBack: boolean },
+): Promise<AdoptedPredictor> {
+  const { name, definition } = predictor;
   const id = modelVersionId(definition);
   const known = await findKnown(db, predictor);
-  const rules = await findNewRules(db, definition, likePatterns(policy.freshness.events));
-  if (!known) await insertPredictor(db, predictor);
-  const { number: modelNumber, isNew } = await ensureVersion(db, predictor, actor);
-  const moved = known?.adoptedVersionId !== id;
-  const change =
-    known === undefined || !known.active ? 'added' : moved ? 'version' : known.unchanged ? 'unchanged' : 'policy';
+  const change = changeOf(predictor, known);
+  const origin = { by: actor, how: 'adopt' } as const;
+  const { number: modelNumber } = await keepVersion(db, { definition, origin, verification: predictor.verification });
   const adopted = async () => ({
     ...({ predictor: name, change, modelVersionId: id, modelNumber } as const),
     servedNumber: await findServedNumber(db, name),
   });
   if (change === 'unchanged') return adopted();
   await updatePredictor(db, predictor, id);
-  if (moved) await assign(db, name, id);
+  if (known?.adoptedVersionId !== id) await assign(db, name, id);
   await setEventFeatures(db, name);
-  // Of a new predictor or version nothing is stored yet: what will be reads its label after the events that we waited
-  // for. One that was deactivated was told of its events all the time. So only new rules for known ones reach back.
-  if (known && (rules.patterns || (rules.features && !isNew))) await touchEveryone(db, name);
+  if (reachesBack) await setPatternsPending(db, name);
   const detail = { change, modelVersionId: id, modelNumber, before: known?.adoptedVersionId ?? null };
   await insertAudit(db, { actor, action: 'adopt', predictor: name, detail });
   return adopted();
+}
+
+/**
+ * Returns whether earlier events may concern the predictor by its new rules. Of a new predictor or version nothing is stored
+ * yet: it waits for the events under way instead. One that was deactivated was told of its events all the time.
+ */
+async function requireRules(db: Db, predictor: PredictorToAdopt): Promise<boolean> {
+  const { name, definition, policy } = predictor;
+  const known = await findKnown(db, predictor);
+  if (changeOf(predictor, known) === 'unchanged') return false;
+  const { patterns, features } = await findNewRules(db, definition, likePatterns(policy.freshness.events));
+  const wasAdopted = known !== undefined && known.adoptedVersionId !== null;
+  if (wasAdopted && (patterns || (features && known.isKnownVersion))) return true;
+  if (wasAdopted) await requireEventFeatures(db, definition);
+  else if (patterns || features) throw new UnsettledRules((own) => announcePredictor(own, predictor));
+  else await requireSettled(db, name);
+  return false;
 }
 
 async function findServedNumber(db: Db, predictor: string): Promise<number> {
@@ -213,15 +251,25 @@ async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPred
   const { name, event_patterns, policy } = columnsOf(predictor);
   const rows = await query<KnownPredictor>(db, {
     text: `select active, adopted_version_id as "adoptedVersionId",
-        event_patterns = $2::text[] and policy = $3::jsonb as unchanged
+        event_patterns = $2::text[] and policy = $3::jsonb as unchanged,
+        exists (select from tandem.model_versions where id = $4) as "isKnownVersion"
       from tandem.predictors where name = $1`,
-    values: [name, event_patterns, policy],
+    values: [name, event_patterns, policy, modelVersionId(predictor.definition)],
   });
   return rows[0];
 }
 
-async function insertPredictor(db: Db, predictor: PredictorToAdopt): Promise<void> {
-  await changeRows(db, statements.insertInto('tandem.predictors').values(columnsOf(predictor)));
+/** Lets events tell of a predictor that is not served yet. */
+async function announcePredictor(db: Db, predictor: PredictorToAdopt): Promise<void> {
+  const { name, ...columns } = columnsOf(predictor);
+  const rules = { ...columns, event_features: JSON.stringify(eventFeatures(predictor.definition)) };
+  const predictors = statements.insertInto('tandem.predictors').values({ name, active: false, ...rules });
+  const isNew = sql<boolean>`predictors.adopted_version_id is null`;
+  await changeRows(
+    db,
+    predictors.onConflict((row) => row.column('name').doUpdateSet(rules).where(isNew)),
+  );
+  await openRules(db, [name]);
 }
 
 async function updatePredictor(db: Db, predictor: PredictorToAdopt, adoptedVersionId: string): Promise<void> {
@@ -229,12 +277,6 @@ async function updatePredictor(db: Db, predictor: PredictorToAdopt, adoptedVersi
   const known = statements.updateTable('tandem.predictors').where('name', '=', name);
   const adopted = { active: true, adopted_version_id: adoptedVersionId, updated_at: databaseNow() };
   await changeRows(db, known.set({ ...columns, ...adopted }));
-}
-
-/** Artifact and version are inserted where they are new; a version without a certificate is given the one at hand. */
-async function ensureVersion(db: Db, { definition, artifact, verification }: PredictorToAdopt, actor: string) {
-  await insertArtifact(db, definition.artifactHash, artifact);
-  return keepVersion(db, { definition, origin: { by: actor, how: 'adopt' }, verification });
 }
 
 async function deactivateOthers(db: Db, { predictors, actor }: Adoption): Promise<readonly string[]> {

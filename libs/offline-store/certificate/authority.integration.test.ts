@@ -22,9 +22,10 @@ const event = (id: string, userId: string) => ({ source: 't', id, type: 'x', use
 test('a certificate names versions, assignment, history and clock of one moment', async () => {
   const [result] = await createEventStore(database.pool).accept([event('1', '7')]);
   const authority = createAuthority(database.pool, PATIENT);
-  const certificate = await authority.certify(['7', '8', 'a "quoted\\ id']);
+  const certificate = await authority.certify(['7', '8', 'a "quoted\\ id'], 'visits', 'other');
   expect(certificate.user('7', 'visits')).toEqual({ version: 1, touched: 1, deletedVersion: 0 });
-  expect(certificate.user('7', 'other')).toEqual({ version: 1, touched: 0, deletedVersion: 0 });
+  // The event concerned all predictors there were: of a later one nothing is stored from before it.
+  expect(certificate.user('7', 'other')).toEqual({ version: 1, touched: 1, deletedVersion: 0 });
   expect(certificate.user('8', 'visits')).toEqual({ version: 0, touched: 0, deletedVersion: 0 });
   expect(`${certificate.history}.1`).toBe(result?.contextToken);
   expect(certificate.assignments('visits')?.stable).toMatchObject({
@@ -102,7 +103,7 @@ test('an event that was acknowledged before the question is always in its answer
     for (let i = 0; i < 300; i++) {
       const userId = `${100 + (i % 5)}`;
       const least = acknowledged.get(userId) ?? 0;
-      if ((await authority.certify([userId])).user(userId, 'visits').version < least) violations++;
+      if ((await authority.certify([userId], 'visits')).user(userId, 'visits').version < least) violations++;
     }
   };
   await Promise.all([writer(1), writer(2), reader(), reader(), reader(), reader()]);
@@ -127,12 +128,12 @@ test('while Postgres does not answer every question is rejected at the limit, an
   const pool = createPool({ url: proxy.url, max: 4, applicationName: 'authority-test' });
   const limit = 150;
   const authority = createAuthority(pool, { timeoutMs: limit });
-  await expect.poll(() => authority.certify(['1']).catch(() => null)).not.toBeNull();
+  await expect.poll(() => authority.certify(['1'], 'visits').catch(() => null)).not.toBeNull();
   proxy.stall(true);
   const outcomes = new Map<string, number>();
   // Another clock of this process, begun with the question: where the machine is busy it is as late as the limit is.
   const ask = async () => {
-    const asked = authority.certify(['1']).then(
+    const asked = authority.certify(['1'], 'visits').then(
       () => 'answered',
       (error: { code?: string }) => error.code ?? 'unknown',
     );
@@ -146,7 +147,7 @@ test('while Postgres does not answer every question is rejected at the limit, an
   await expect
     .poll(
       () =>
-        authority.certify(['1']).then(
+        authority.certify(['1'], 'visits').then(
           () => 'answers',
           () => 'fails',
         ),
@@ -161,7 +162,7 @@ test('while Postgres does not answer every question is rejected at the limit, an
 test('a server that cannot be reached is unavailable', async () => {
   const pool = createPool({ url: 'postgres://postgres:x@127.0.0.1:1/none', applicationName: 'nobody' });
   const authority = createAuthority(pool);
-  await expect(authority.certify(['1'])).rejects.toMatchObject({ code: 'unavailable', retryAfter: 1 });
+  await expect(authority.certify(['1'], 'visits')).rejects.toMatchObject({ code: 'unavailable', retryAfter: 1 });
   await authority.close();
   await pool.end();
 });
@@ -172,7 +173,7 @@ test('connections that were cut while they were idle cost no read its answer', a
     query<{ pid: number; isIdle: boolean }>(database.pool, {
       text: `select pid, state = 'idle' and query ~ '^select h.history' as "isIdle" from pg_stat_activity where application_name = 'authority-cut' and datname = current_database()`,
     });
-  await Promise.all([authority.certify(['1']), authority.certify(['2']), authority.certify(['3'])]);
+  await Promise.all([authority.certify(['1'], 'visits'), authority.certify(['2']), authority.certify(['3'])]);
   for (let round = 0; round < 5; round++) {
     // Those that wait for their next question; one that is just being opened is not idle yet.
     const pids = (await connected()).filter((row) => row.isIdle).map((row) => row.pid);
@@ -180,7 +181,7 @@ test('connections that were cut while they were idle cost no read its answer', a
     // The question leaves in the moment in which the connections are cut.
     const cut = database.pool.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [pids]);
     await expect(
-      Promise.all([authority.certify(['1']), cut.then(() => authority.certify(['2']))]),
+      Promise.all([authority.certify(['1'], 'visits'), cut.then(() => authority.certify(['2']))]),
     ).resolves.toBeDefined();
   }
   await authority.close();

@@ -16,6 +16,7 @@ import { within } from '@tandem/timing/within';
 import type pg from 'pg';
 import { createPool, isConnectionFailure, lifetimeMs, tooLate, translated } from '../sql/database.ts';
 import {
+  type AskedUsers,
   AUTHORITY_SQL,
   type AuthorityRow,
   armsOf,
@@ -82,13 +83,15 @@ export function createAuthority(
     tombstones: createTombstoneMemory(NO_ARMS.history, { onFull: onTombstonesFull }),
   };
 
-  const ask = createStatementBatcher<readonly string[], Certificate>({
+  const ask = createStatementBatcher<AskedUsers, Certificate>({
     async send(questions) {
-      const userIds = questions.length === 1 ? (questions[0] ?? []) : questions.flat();
+      const asked = joined(questions);
       // What this statement is told is known, whatever another learns meanwhile: a null answer refers to it.
       const told = known;
       const startedAt = performance.now();
-      const answered = certificateRow(lanes, timeoutMs, [textArray(userIds), ...askedOf(told)]);
+      const answered = certificateRow(lanes, timeoutMs, [
+        ...[textArray(asked.userIds), ...knownOf(told), textArray(asked.predictors)],
+      ]);
       const row = await answered.catch((error: unknown) => {
         onStatement?.((performance.now() - startedAt) / 1000, 'failed');
         throw error;
@@ -96,23 +99,23 @@ export function createAuthority(
       onStatement?.((performance.now() - startedAt) / 1000, 'ok');
       const arms = armsOf(row, told.arms);
       const tombstones = tombstonesOf(row, told.tombstones);
-      const certificate = certificateOf(row, arms, tombstones);
+      const certificate = certificateOf(row, arms, asked, tombstones);
       if (!isOvertaken(certificate, told.arms, known.arms)) {
         if (arms !== told.arms || tombstones !== told.tombstones) known = { arms, tombstones };
         onRevision?.(certificate.revision, certificate.history);
       }
-      onCertificate?.(certificate.history, userIds.length);
+      onCertificate?.(certificate.history, asked.userIds.length);
       return certificate;
     },
     maxInFlight: maxStatements,
     maxWeight: MAX_USERS,
-    weigh: (userIds) => userIds.length,
+    weigh: ({ userIds }) => userIds.length,
     patienceMs: PATIENCE_MS,
     limit: { ms: timeoutMs, tooLate: () => tooLate(timeoutMs) },
   });
 
   return {
-    certify: (userIds) => ask(userIds),
+    certify: (userIds, ...predictors) => ask(askedOf(userIds, predictors)),
     async close() {
       await lanes.close();
       if (isOwn) await pool.end();
@@ -120,8 +123,25 @@ export function createAuthority(
   };
 }
 
+/** Each user once for each predictor. */
+function askedOf(userIds: readonly string[], predictors: readonly string[]): AskedUsers {
+  return {
+    userIds: predictors.length === 1 ? userIds : predictors.flatMap(() => userIds),
+    predictors: predictors.flatMap((predictor) => userIds.map(() => predictor)),
+  };
+}
+
+function joined(questions: readonly AskedUsers[]): AskedUsers {
+  const [first] = questions;
+  if (first && questions.length === 1) return first;
+  return {
+    userIds: questions.flatMap(({ userIds }) => userIds),
+    predictors: questions.flatMap(({ predictors }) => predictors),
+  };
+}
+
 /** The parameters after the users: what is known already. */
-function askedOf({ arms, tombstones }: Known): readonly unknown[] {
+function knownOf({ arms, tombstones }: Known): readonly unknown[] {
   return [arms.history, arms.revision, tombstones.isFull ? null : tombstones.count];
 }
 

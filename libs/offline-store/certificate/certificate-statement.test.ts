@@ -1,9 +1,22 @@
 import { expect, test } from 'vitest';
 import { certificateOf, NO_ARMS } from './certificate-statement.ts';
 
-test('a predictor whose name every object has is touched by its own events alone', () => {
-  const users = JSON.stringify([['7', 3, 0, { visits: 2 }]]);
-  const certificate = certificateOf(['h', 1, 1, null, users], NO_ARMS);
+const users = JSON.stringify([
+  [1, 3, 0, 2],
+  [2, 3, 0, 0],
+]);
+const asked = { userIds: ['7', '7', '8'], predictors: ['visits', 'constructor', 'visits'] };
+
+test('a user is touched for each predictor by its own events; of one that was not asked for the certificate does not tell', () => {
+  const certificate = certificateOf(['h', 1, 1, null, users], NO_ARMS, asked);
   expect(certificate.user('7', 'constructor')).toEqual({ version: 3, touched: 0, deletedVersion: 0 });
   expect(certificate.user('7', 'visits').touched).toBe(2);
+  expect(certificate.user('8', 'visits')).toEqual({ version: 0, touched: 0, deletedVersion: 0 });
+  expect(() => certificate.user('7', 'other')).toThrow('not asked about predictor other');
+});
+
+test('while not all contexts tell what concerns a predictor, each event of a user does', () => {
+  const arms = { ...NO_ARMS, pending: new Set(['visits']) };
+  const certificate = certificateOf(['h', 1, 1, null, users], arms, asked);
+  expect([certificate.user('7', 'visits').touched, certificate.user('7', 'constructor').touched]).toEqual([3, 0]);
 });

@@ -32,9 +32,9 @@ import { epochMs } from '../sql/database.ts';
  */
 export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
 
-/** A JSON array of [predictor, arms, rollout or null], each as its type below says; null where there is no predictor. */
+/** A JSON array of [predictor, arms, rollout or null, flag], each as its type below says; null where there is no predictor. */
 const ARMS_SQL = `(
-    select json_agg(json_build_array(p.name, a.arms, r.rollout))::text
+    select json_agg(json_build_array(p.name, a.arms, r.rollout, p.patterns_pending))::text
     from tandem.predictors p
     cross join lateral (
       select coalesce((select version from tandem.source_versions where predictor = p.name), 0) as version) w
@@ -54,7 +54,12 @@ const ARMS_SQL = `(
       from tandem.rollouts r where r.predictor = p.name and r.state in ('running', 'held')) r on true
     where p.active and a.arms is not null)`;
 
-type PredictorParts = [predictor: string, arms: readonly ArmParts[], rollout: RolloutParts | null];
+type PredictorParts = [
+  predictor: string,
+  arms: readonly ArmParts[],
+  rollout: RolloutParts | null,
+  patternsPending: boolean,
+];
 
 type ArmParts = [
   arm: string,
@@ -82,14 +87,16 @@ type RolloutParts = [
 ];
 
 /** @param arms what ARMS_SQL gave */
-function assignmentsOf(arms: string): ReadonlyMap<string, Assignments> {
-  const found = new Map<string, Assignments>();
-  for (const [predictor, parts, rollout] of JSON.parse(arms) as PredictorParts[]) {
+function assignmentsOf(arms: string): Pick<KnownArms, 'assignments' | 'pending'> {
+  const assignments = new Map<string, Assignments>();
+  const pending = new Set<string>();
+  for (const [predictor, parts, rollout, patternsPending] of JSON.parse(arms) as PredictorParts[]) {
+    if (patternsPending) pending.add(predictor);
     const all = parts.map((one) => intervalOf(predictor, one));
     const stable = all.find(({ assignment }) => assignment.arm === STABLE)?.assignment;
-    if (stable) found.set(predictor, rollout ? withRollout(stable, all, rollout) : everybodyIn(stable));
+    if (stable) assignments.set(predictor, rollout ? withRollout(stable, all, rollout) : everybodyIn(stable));
   }
-  return found;
+  return { assignments, pending };
 }
 
 interface Interval extends ArmInterval {
@@ -132,34 +139,56 @@ export interface KnownArms {
   readonly history: string;
   readonly revision: number;
   readonly assignments: ReadonlyMap<string, Assignments>;
+  /** Predictors of which `touched` says too little (migrations/0052): each event of a user is taken to concern them. */
+  readonly pending: ReadonlySet<string>;
 }
 
-export const NO_ARMS: KnownArms = Object.freeze({ history: '', revision: -1, assignments: new Map() });
+export const NO_ARMS: KnownArms = Object.freeze({
+  ...{ history: '', revision: -1, assignments: new Map(), pending: new Set<string>() },
+});
 
 /**
- * One row: history, clock (ms), revision, arms (null where known), users (null where none has a context).
- * current_history() fails on a standby: whoever gets an answer has asked the primary.
- * @param parameter the number of the first of three parameters: user ids (text[]), known history, known revision
+ * SQL over a context `c`: the version of the last event that concerns a predictor, or one that differs for no answer: what
+ * was predicted since the predictor is known has that label.
+ */
+export function touchedSql(predictor: string): string {
+  return `case when c.touched_all = c.version then c.version else coalesce((c.touched ->> ${predictor})::bigint, 0) end`;
+}
+
+/** The numbers of the parameters of a certificate's SQL, and what is asked for: SQL of (user_id, predictor). */
+interface CertificateParameters {
+  readonly asked: string;
+  readonly history: number;
+  readonly revision: number;
+}
+
+/**
+ * One row: history, clock (ms), revision, arms (null where known), users (null where none has a context). A user is told by
+ * its place among those asked for, with what concerns the one predictor that it is asked for: of the others a context may
+ * have hundreds. current_history() fails on a standby: whoever gets an answer has asked the primary.
  * @param moreColumns of `s`, the settings, and `h.history`, after these
  */
-export function certificateSql(parameter: number, moreColumns = ''): string {
-  const [users, history, revision] = [`$${parameter}::text[]`, `$${parameter + 1}::text`, `$${parameter + 2}::bigint`];
-  return `select h.history, ${epochMs('statement_timestamp()')} as now, ${REVISION_SQL}::float8 as revision,
-    case when h.history = ${history} and ${REVISION_SQL} = ${revision} then null else coalesce(${ARMS_SQL}, '[]') end as arms,
-    (select json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched))::text
-      from tandem.user_contexts c where c.user_id = any(${users})) as users${moreColumns}
-  from tandem.settings s, (select tandem.current_history() as history offset 0) h where s.one`;
+export function certificateSql({ asked, ...parameters }: CertificateParameters, moreColumns = ''): string {
+  const [history, revision] = [`$${parameters.history}::text`, `$${parameters.revision}::bigint`];
+  return `select h.history, ${epochMs('statement_timestamp()')} as now, r.revision::float8 as revision,
+    case when h.history = ${history} and r.revision = ${revision} then null else coalesce(${ARMS_SQL}, '[]') end as arms,
+    (select json_agg(json_build_array(a.place, c.version, c.deleted_version, ${touchedSql('a.predictor')}))::text
+      from ${asked} with ordinality as a(user_id, predictor, place)
+      join tandem.user_contexts c on c.user_id = a.user_id collate "C") as users${moreColumns}
+  from tandem.settings s, (select tandem.current_history() as history offset 0) h,
+    lateral (select ${REVISION_SQL} as revision offset 0) r where s.one`;
 }
 
 /** Tombstones told by one statement at most: whoever has heard of none yet must not make the reads of a moment wait. */
 const TOMBSTONES_A_STATEMENT = 1_000;
 
 /**
- * As certificateSql(1), with a column more: what the asker has not heard of erasures, null where that is nothing.
+ * The authority's certificate, with a column more: what the asker has not heard of erasures, null where that is nothing.
+ * @param $1 user ids; known history $2 and revision $3; $5 of each user id the predictor
  * @param $4 erasures that it has heard of in the history $2; null: it wants to hear of none
  */
 export const AUTHORITY_SQL = certificateSql(
-  1,
+  { asked: 'unnest($1::text[], $5::text[])', history: 2, revision: 3 },
   `,
     case when $4::bigint is null or (h.history = $2::text and s.erasures <= $4::bigint) then null else (
       select json_build_array(s.erasures, coalesce(
@@ -181,13 +210,13 @@ export type CertificateRow = readonly [
 /** A row of AUTHORITY_SQL. */
 export type AuthorityRow = readonly [...CertificateRow, unheard: string | null];
 
-type UserParts = [userId: string, version: number, deletedVersion: number, touched: Readonly<Record<string, number>>];
+type UserParts = [place: number, version: number, deletedVersion: number, touched: number];
 
 /** The arms as they stand after a row: parsed where it brought them, else those known. */
 export function armsOf(row: CertificateRow | AuthorityRow, known: KnownArms): KnownArms {
   const [history, , revision, arms] = row;
   if (arms === null) return known;
-  return { history, revision, assignments: assignmentsOf(arms) };
+  return { history, revision, ...assignmentsOf(arms) };
 }
 
 /** The tombstones that are known after a row: those heard of before, and what it tells; only the latter in another history. */
@@ -201,34 +230,54 @@ export function tombstonesOf(row: AuthorityRow, heard: TombstoneMemory): Tombsto
   return known;
 }
 
-/** The certificate of a row. It speaks of the users asked for alone: of any other it would say `untouched`. */
+/** Of whom a certificate tells, and at the same places for which predictor. */
+export interface AskedUsers {
+  readonly userIds: readonly string[];
+  readonly predictors: readonly string[];
+}
+
+/**
+ * The certificate of a row.
+ * @param asked as the statement was. Of any other user the certificate would say `untouched`; of another predictor it throws
+ */
 export function certificateOf(
   row: CertificateRow | AuthorityRow,
   arms: KnownArms,
+  asked: AskedUsers,
   tombstones: Tombstones | null = null,
 ): Certificate {
   const [history, now, revision, , text] = row;
-  const users = text === null ? undefined : readUsers(text);
+  const users = text === null ? undefined : readUsers(text, asked, arms.pending);
   return {
     history,
     now,
     revision,
     assignments: (predictor) => arms.assignments.get(predictor),
-    user: (userId, predictor) => stateOf(users?.get(userId), predictor),
+    user(userId, predictor) {
+      const state = users?.get(predictor)?.get(userId);
+      if (state === undefined && !asked.predictors.includes(predictor)) {
+        throw new Error(`the certificate was not asked about predictor ${predictor}`);
+      }
+      return state ?? UNTOUCHED;
+    },
     tombstones,
   };
 }
 
-function readUsers(text: string): Map<string, UserParts> {
-  const users = new Map<string, UserParts>();
-  for (const parts of JSON.parse(text) as UserParts[]) users.set(parts[0], parts);
+function readUsers(text: string, { userIds, predictors }: AskedUsers, pending: ReadonlySet<string>) {
+  const users = new Map<string, Map<string, UserState>>();
+  for (const [place, version, deletedVersion, touched] of JSON.parse(text) as UserParts[]) {
+    const predictor = predictors[place - 1] ?? '';
+    const states = users.get(predictor) ?? new Map<string, UserState>();
+    users.set(predictor, states);
+    states.set(userIds[place - 1] ?? '', stateOf({ version, deletedVersion, touched }, pending.has(predictor)));
+  }
   return users;
 }
 
-function stateOf(parts: UserParts | undefined, predictor: string): UserState {
-  if (!parts) return UNTOUCHED;
-  const [, version, deletedVersion, touched] = parts;
-  return { version, touched: Object.hasOwn(touched, predictor) ? (touched[predictor] ?? 0) : 0, deletedVersion };
+/** What a row says of a user, while not all contexts tell what concerns the predictor: then the last event does. */
+export function stateOf(told: UserState, isPending: boolean): UserState {
+  return isPending ? { ...told, touched: told.version } : told;
 }
 
 /** A text[] literal of ids; two and a half times as fast as the driver's own, which escapes each element by itself. */

@@ -1,12 +1,17 @@
 import type { FeatureKind } from '@tandem/freshness/predictor';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
+import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
+import { createAuthority } from '../certificate/authority.ts';
+import { createFeatureSource } from '../features/features.ts';
 import { createGenerationStore } from '../generations/generations.ts';
+import { findModelVersion } from '../models/registry.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { query, transaction } from '../sql/database.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createEventStore } from './events.ts';
+import { rewriteContexts } from './pending-patterns.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -44,6 +49,20 @@ async function contextOf(userId: string) {
   return row;
 }
 const touchedOf = async (userId: string) => (await contextOf(userId))?.touched;
+const pending = async () =>
+  (
+    await query<{ name: string }>(database.pool, { text: 'select name from tandem.predictors where patterns_pending' })
+  ).map(({ name }) => name);
+/** What certificate and feature statement tell of what concerns the predictor `visits`, in this order. */
+async function toldOf(userId: string): Promise<number[]> {
+  const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
+  const certificate = await authority.certify([userId], 'visits');
+  const version = await findModelVersion(database.pool, certificate.assignments('visits')?.stable.modelVersionId ?? '');
+  const source = createFeatureSource(database.pool);
+  const reads = [await source.readUsers(version, [userId]), await source.readUsers(version, [userId], 'with rows')];
+  await authority.close();
+  return [certificate, ...reads.map((read) => read.certificate)].map((one) => one.user(userId, 'visits').touched);
+}
 const featuresOf = async (name = 'visits') =>
   (
     await query<{ features: Record<string, string> }>(database.pool, {
@@ -51,13 +70,6 @@ const featuresOf = async (name = 'visits') =>
       values: [name],
     })
   )[0]?.features;
-const waiting = async () =>
-  (
-    await query(database.pool, {
-      text: `select from pg_stat_activity where wait_event = 'advisory' and datname = current_database()`,
-    })
-  ).length;
-
 async function runAll(): Promise<void> {
   const store = createRunStore(database.pool);
   const { run } = await store.create({
@@ -83,6 +95,30 @@ describe('a predictor that is not served', () => {
     expect((await contextOf('1'))?.features).toMatchObject({ visits: { value: 4 } });
     await adoptThese(predictorWith({}), other);
     await expect(send('3', 'order.paid', { visits: 'not a number' })).rejects.toMatchObject({ code: 'invalid_input' });
+  });
+});
+
+describe('a context', () => {
+  test('tells whether its last event concerned all predictors, and then spares the look at each', async () => {
+    await adoptThese(predictorWith({ events: ['*'] }), predictorWith({ name: 'orders' }));
+    await send('1', 'order.paid');
+    await send('2', 'order.paid');
+    await send('2', 'page.viewed');
+    const contexts = await query(database.pool, {
+      text: 'select user_id as user, version, touched_all as "touchedAll" from tandem.user_contexts order by 1',
+    });
+    expect(contexts).toEqual([
+      { user: '1', version: 1, touchedAll: 1 },
+      { user: '2', version: 2, touchedAll: 1 },
+    ]);
+    const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
+    const certificate = await authority.certify(['1', '2'], 'visits', 'orders');
+    await authority.close();
+    const told = ['1', '2'].map((id) => ['visits', 'orders'].map((name) => certificate.user(id, name).touched));
+    expect(told).toEqual([
+      [1, 1],
+      [2, 1],
+    ]);
   });
 });
 
@@ -123,66 +159,137 @@ describe('what events may carry', () => {
     await send('1', 'page.viewed', { old: 7 });
     expect(await touchedOf('1')).toEqual({});
     await createGenerationStore(database.pool).rollBack({ predictor: 'visits', to: 1, actor: 'ops' });
+    expect(await pending()).toEqual(['visits']);
+    await rewriteContexts(database.pool);
     expect(await touchedOf('1')).toEqual({ visits: 1 });
     expect(await featuresOf()).toMatchObject({ old: 'integer' });
   });
 });
 
-describe('new rules', () => {
-  test('reach back: whom an earlier event may concern by them is touched by the last', async () => {
+const WIDER = { events: ['order.*', 'page.*'] };
+const sendIn = (db: pg.PoolClient, userId: string, type = 'page.viewed') =>
+  db.query('insert into tandem.events (user_id, type) values ($1, $2)', [userId, type]);
+
+describe('new rules of a served predictor', () => {
+  test('reach back: each event of before concerns it, by the flag at once and by the contexts once they are rewritten', async () => {
     await adoptThese(predictorWith({}));
     await send('1', 'page.viewed');
     await send('1', 'order.paid');
     await send('1', 'page.viewed');
     await send('2', 'page.viewed');
-    await adoptThese(predictorWith({ events: ['order.*', 'page.*'] }));
+    await adoptThese(predictorWith(WIDER));
+    expect([await touchedOf('1'), await touchedOf('2')]).toEqual([{ visits: 2 }, {}]);
+    expect([await toldOf('1'), await toldOf('2')]).toEqual([
+      [3, 3, 3],
+      [1, 1, 1],
+    ]);
+    expect(await rewriteContexts(database.pool)).toBe(2);
+    await send('2', 'cart.left');
+    expect(await pending()).toEqual([]);
     expect([await touchedOf('1'), await touchedOf('2')]).toEqual([{ visits: 3 }, { visits: 1 }]);
+    expect([await toldOf('1'), await toldOf('2')]).toEqual([
+      [3, 3, 3],
+      [1, 1, 1],
+    ]);
   });
 
-  test('of a model version that served before reach back too; a new version has nothing that could be old', async () => {
+  test('reach back also where a model version served before; a new version has nothing that could be old', async () => {
     const [one, two] = [predictorWith({ features: ['a'] }), predictorWith({ features: ['b'], model: 'second' })];
     await adoptThese(one);
     await adoptThese(two);
     await send('1', 'page.viewed', { a: 1 });
-    expect(await touchedOf('1')).toEqual({});
     await adoptThese(predictorWith({ features: ['c'], model: 'third' }));
-    expect(await touchedOf('1')).toEqual({});
+    expect([await touchedOf('1'), await pending()]).toEqual([{}, []]);
     await adoptThese(one);
+    expect(await pending()).toEqual(['visits']);
+    await rewriteContexts(database.pool);
     expect(await touchedOf('1')).toEqual({ visits: 1 });
   });
 
-  test('wait for an application that sent an event and has not committed, so that it is read before anything is scored', async () => {
+  test('wait for no transaction; contexts wait for those that were open, of which one may insert another context', async () => {
+    await adoptThese(predictorWith({}));
+    await transaction(database.pool, async (db) => {
+      await sendIn(db, '1');
+      await adoptThese(predictorWith(WIDER));
+      expect((await send('2', 'page.viewed'))[0]?.status).toBe('accepted');
+      expect([await rewriteContexts(database.pool), await pending()]).toEqual([0, ['visits']]);
+    });
+    expect([await touchedOf('1'), await toldOf('1')]).toEqual([{}, [1, 1, 1]]);
+    await rewriteContexts(database.pool);
+    expect([await touchedOf('1'), await pending()]).toEqual([{ visits: 1 }, []]);
+  });
+
+  test('rewrite no context that another transaction holds: it is the next, whichever worker comes', async () => {
+    await adoptThese(predictorWith({}));
+    for (const userId of ['1', '2', '3']) await send(userId, 'page.viewed');
+    await adoptThese(predictorWith(WIDER));
+    await transaction(database.pool, async (db) => {
+      await db.query(`select from tandem.user_contexts where user_id = '2' for update`);
+      expect(await rewriteContexts(database.pool)).toBe(2);
+      expect([await touchedOf('1'), await touchedOf('2')]).toEqual([{ visits: 1 }, {}]);
+      expect(await pending()).toEqual(['visits']);
+      expect((await send('1', 'order.paid'))[0]?.status).toBe('accepted');
+    });
+    await Promise.all([rewriteContexts(database.pool), rewriteContexts(database.pool)]);
+    await rewriteContexts(database.pool);
+    expect([await touchedOf('2'), await pending()]).toEqual([{ visits: 1 }, []]);
+  });
+
+  test('begin from the first context where other ones come meanwhile', async () => {
+    await adoptThese(predictorWith({}));
+    for (const userId of ['1', '2']) await send(userId, 'page.viewed');
+    await adoptThese(predictorWith(WIDER));
+    await transaction(database.pool, async (db) => {
+      await db.query(`select from tandem.user_contexts where user_id = '2' for update`);
+      await rewriteContexts(database.pool);
+      await send('1', 'cart.left');
+      await adoptThese(predictorWith({ events: [...WIDER.events, 'cart.*'] }));
+    });
+    await rewriteContexts(database.pool);
+    expect([await touchedOf('1'), await pending()]).toEqual([{ visits: 2 }, []]);
+  });
+});
+
+describe('a stale run', () => {
+  test('takes all users with events, while not all contexts tell what concerns the predictor', async () => {
+    await adoptThese(predictorWith({}));
+    await runAll();
+    await send('1', 'page.viewed');
+    await adoptThese(predictorWith(WIDER));
+    const store = createRunStore(database.pool);
+    const stale = { predictor: 'visits', scope: { kind: 'stale' }, reason: 'test', scheduleSlot: null } as const;
+    const { run } = await store.create(stale);
+    expect(await planNow(store, run.id)).toMatchObject({ usersExpected: 1 });
+  });
+});
+
+describe('rules of a new predictor', () => {
+  const pages = predictorWith({ name: 'pages', events: ['page.*'] });
+
+  test('wait for an application that sent an event and has not committed, while events of others pass', async () => {
     await adoptThese(predictorWith({}));
     let adopted = false;
     let adopting: Promise<unknown> = Promise.resolve();
     await transaction(database.pool, async (db) => {
-      await db.query(`insert into tandem.events (user_id, type) values ('1', 'page.viewed')`);
-      adopting = adoptThese(
-        predictorWith({ events: ['page.*'] }),
-        predictorWith({ name: 'pages', events: ['page.*'] }),
-      ).then(() => {
+      await sendIn(db, '1');
+      adopting = adoptThese(predictorWith({}), pages).then(() => {
         adopted = true;
       });
-      await expect.poll(waiting).toBe(1);
-      // It steps aside again and again: nobody else's events wait for that application.
+      const announced = `select from tandem.predictors where name = 'pages' and not active`;
+      await expect.poll(async () => (await query(database.pool, { text: announced })).length).toBe(1);
       for (let i = 0; i < 20; i++) expect((await send('2', 'page.viewed'))[0]?.status).toBe('accepted');
       expect(adopted).toBe(false);
     });
     await adopting;
-    expect(await touchedOf('1')).toEqual({ visits: 1 });
     await send('1', 'page.viewed');
-    expect(await touchedOf('1')).toEqual({ visits: 2, pages: 2 });
+    expect([await touchedOf('1'), await touchedOf('2')]).toEqual([{ pages: 2 }, { pages: 20 }]);
   });
 
   test('give up on an application that stays open, and say how to end it; the same rules need not wait', async () => {
     await adoptThese(predictorWith({}));
     await transaction(database.pool, async (db) => {
-      await db.query(`insert into tandem.events (user_id, type) values ('1', 'page.viewed')`);
-      const impatient = adopt(database.pool, {
-        predictors: [predictorWith({ events: ['*'] })],
-        actor: 'test',
-        waitMs: 500,
-      });
+      await sendIn(db, '1');
+      const impatient = adopt(database.pool, { predictors: [predictorWith({}), pages], actor: 'test', waitMs: 500 });
       await expect(impatient).rejects.toMatchObject({
         code: 'unavailable',
         message: 'The change waited 0.5 s for transactions that have sent events.',
@@ -190,22 +297,28 @@ describe('new rules', () => {
         detail: { pid: expect.any(Number), application: 'offline-store-test' },
       });
       await adoptThese(predictorWith({ model: 'better' }));
+      // Another process finds them announced: what is not settled is waited for all the same.
+      const next = adopt(database.pool, { predictors: [predictorWith({}), pages], actor: 'test', waitMs: 200 });
+      await expect(next).rejects.toMatchObject({ code: 'unavailable' });
     });
-    expect(await touchedOf('1')).toEqual({});
+    await adoptThese(predictorWith({ model: 'better' }), pages);
+    expect(await pending()).toEqual([]);
   });
+});
 
-  test('end an application’s transaction whose snapshot is from before them', async () => {
+describe('any change of rules', () => {
+  test('ends an application’s transaction whose snapshot is from before it', async () => {
     await adoptThese(predictorWith({}));
     const late = transaction(database.pool, async (db) => {
       await db.query('set transaction isolation level repeatable read');
       await db.query('select from tandem.settings');
-      await adoptThese(predictorWith({ events: ['page.*'] }));
-      await db.query(`insert into tandem.events (user_id, type) values ('1', 'page.viewed')`);
+      await adoptThese(predictorWith(WIDER));
+      await sendIn(db, '1');
     });
     await expect(late).rejects.toMatchObject({ cause: { code: '40001' } });
     await transaction(database.pool, async (db) => {
       await db.query('set transaction isolation level serializable');
-      await db.query(`insert into tandem.events (user_id, type) values ('1', 'page.viewed')`);
+      await sendIn(db, '1');
     });
     expect(await touchedOf('1')).toEqual({ visits: 1 });
   });
@@ -217,8 +330,14 @@ describe('new rules', () => {
       for (let i = 0; sending; i++) await send(`${(n * 7 + i) % 10}`, 'order.paid');
     };
     const senders = [1, 2, 3, 4, 5, 6].map(sender);
-    for (let round = 0; round < 10; round++) await adoptThese(predictorWith({ events: [`kind${round}.*`, 'order.*'] }));
+    for (let round = 0; round < 10; round++) {
+      await adoptThese(
+        predictorWith({ events: [`kind${round}.*`, 'order.*'] }),
+        predictorWith({ name: `new${round}` }),
+      );
+    }
     sending = false;
     await expect(Promise.all(senders)).resolves.toBeDefined();
+    while ((await pending()).length > 0) await rewriteContexts(database.pool);
   });
 });

@@ -1,119 +1,19 @@
 /**
- * What the events' trigger reads of predictors: which event types concern each, and which feature names. An application
- * may have sent an event and not committed yet: its trigger went by the rules of that moment, and after the commit a
- * stored prediction could pass for fresh that this event concerns by the new ones. So the trigger holds a lock, shared,
- * until its transaction ends, and whoever adds a rule takes the same lock exclusively first.
+ * What the events' trigger reads of predictors: which event types concern each, and which feature names. How these rules
+ * change while events are under way: rule-changes.ts.
  */
-import { setTimeout } from 'node:timers/promises';
-import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureKind, ModelDefinition } from '@tandem/freshness/predictor';
-import type pg from 'pg';
-import { type Db, limitStatements, query, sqlState, transaction } from '../sql/database.ts';
-import { changeRows, databaseNow, statements } from '../sql/statements.ts';
-
-/** As in migrations/0004, where the trigger takes it. */
-const LOCK = '1413567556, 1163284052';
-/**
- * While we stand in the lock's queue no new event gets past us. Events of milliseconds let us in at once; for one that
- * is open longer we step out of the queue again, before its senders give up.
- */
-const QUEUE_MS = 250;
-const PAUSE_MS = 100;
-const WAIT_MS = 15_000;
-/** A million contexts take 8 s. */
-const TOUCH_TIMEOUT_MS = 1_800_000;
-
-/** Ends the transaction, to be begun again. */
-class EventsUnderWay extends Error {
-  constructor(cause: unknown) {
-    super('transactions that sent events are open', { cause });
-  }
-}
-
-/**
- * A transaction whose work may call `lockEventRules`; begun again for up to `waitMs` while transactions that sent events
- * are open. Rejects with `unavailable`, naming one of them, where that is not enough.
- */
-export async function changeEventRules<T>(
-  pool: pg.Pool,
-  work: (db: pg.PoolClient) => Promise<T>,
-  waitMs: number = WAIT_MS,
-): Promise<T> {
-  const deadline = performance.now() + waitMs;
-  for (;;) {
-    try {
-      return await transaction(pool, work);
-    } catch (error) {
-      if (!(error instanceof EventsUnderWay)) throw error;
-      if (performance.now() + PAUSE_MS >= deadline) throw await inTheWay(pool, waitMs, error);
-      await setTimeout(PAUSE_MS);
-    }
-  }
-}
-
-/**
- * From here to the transaction's end no event is being applied, and nobody is being erased. The caller holds the
- * assignments' lock and no other. A transaction that sent an event never waits for that one, but may wait for any row after
- * it; an erasure that began before us waits for it with the user's row in hand, and gets it when we step out of the queue.
- */
-export async function lockEventRules(db: Db): Promise<void> {
-  const [before] = await query<{ limit: string }>(db, { text: `select current_setting('lock_timeout') as limit` });
-  const limit = (value: string) => query(db, { text: `select set_config('lock_timeout', $1, true)`, values: [value] });
-  await limit(`${QUEUE_MS}ms`);
-  await query(db, { text: `select pg_advisory_xact_lock(${LOCK})` }).catch((error: unknown) => {
-    throw sqlState(error) === '55P03' ? new EventsUnderWay(error) : error;
-  });
-  await limit(before?.limit ?? '0');
-  await changeRows(db, statements.updateTable('tandem.event_rules').set({ changed_at: databaseNow() }));
-}
-
-/**
- * As the trigger does for events, by whoever locks a user's row and then the settings: until the transaction's end nobody
- * who holds those is about to change every user's row.
- */
-export async function shareEventRules(db: Db): Promise<void> {
-  await query(db, { text: `select pg_advisory_xact_lock_shared(${LOCK})` });
-}
-
-/**
- * Says of every user with a context that its last event concerns the predictor: by new rules any of the earlier ones
- * may, and what the log of events would tell is lost after the horizon. One statement in the transaction that changes
- * the rules: until it commits, events wait and reads go by the old rules, so nothing is fresh by half of the new ones.
- */
-export async function touchEveryone(db: Db, predictor: string): Promise<void> {
-  await limitStatements(db, TOUCH_TIMEOUT_MS);
-  await query(db, {
-    text: `update tandem.user_contexts set touched = touched || jsonb_build_object($1::text, version)
-      where version > coalesce((touched ->> $1)::bigint, 0)`,
-    values: [predictor],
-    timeoutMs: TOUCH_TIMEOUT_MS,
-  });
-}
-
-/** The session that has been in the way longest is in the error's detail. */
-async function inTheWay(pool: pg.Pool, waitMs: number, cause: unknown): Promise<TandemError> {
-  const [oldest] = await query<{ pid: number; application: string; seconds: number }>(pool, {
-    text: `select a.pid, a.application_name as application, extract(epoch from clock_timestamp() - a.xact_start)::int as seconds
-      from pg_locks l join pg_stat_activity a using (pid)
-      where l.locktype = 'advisory' and l.granted and (l.classid, l.objid) = (${LOCK})
-        and l.database = (select oid from pg_database where datname = current_database())
-      order by a.xact_start limit 1`,
-  });
-  const seconds = waitMs / 1000;
-  return new TandemError('unavailable', `The change waited ${seconds} s for transactions that have sent events.`, {
-    cause,
-    detail: oldest ?? 'it has ended since',
-    retryAfter: 5,
-    remedy:
-      'let the application commit soon after it sends an event, or end its session (pg_stat_activity shows it); then try again',
-  });
-}
+import { type Db, query } from '../sql/database.ts';
+import { changeRows, statements } from '../sql/statements.ts';
+import { openRules, requireSettled, UnsettledRules } from './rule-changes.ts';
 
 // What an event's data may carry for a predictor: the features of every model version that it may serve without a new
 // run. Were it those of the newest alone, a rollback would serve a version whose values the events since have lost.
 
 /** Of one version: its features, where its query says until when an event's value counts. */
-function eventFeatures({ query: { columns, asOf, overlayForMs } }: ModelDefinition): Record<string, FeatureKind> {
+export function eventFeatures({
+  query: { columns, asOf, overlayForMs },
+}: ModelDefinition): Record<string, FeatureKind> {
   if (asOf === null && overlayForMs === null) return {};
   return Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
 }
@@ -149,6 +49,23 @@ export async function findNewRules(
     values: [definition.predictor, Object.keys(eventFeatures(definition)), patterns],
   });
   return rows[0] ?? { patterns: true, features: true };
+}
+
+/**
+ * Requires that events under way know the features of a version that is to be served, of which nothing is stored yet. Throws
+ * what `changeEventRules` answers by announcing them.
+ */
+export async function requireEventFeatures(db: Db, definition: ModelDefinition): Promise<void> {
+  const { predictor } = definition;
+  const { features } = await findNewRules(db, definition);
+  if (!features) return requireSettled(db, predictor);
+  throw new UnsettledRules(async (own) => {
+    await query(own, {
+      text: 'update tandem.predictors set event_features = $2::jsonb || event_features where name = $1',
+      values: [predictor, JSON.stringify(eventFeatures(definition))],
+    });
+    await openRules(own, [predictor]);
+  });
 }
 
 /**

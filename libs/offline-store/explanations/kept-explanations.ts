@@ -152,8 +152,8 @@ export async function expireKeptExplanations(db: Db, rows: number, mostKept = MO
 // Features of users read once more, for the explanations of answers that were stored long before.
 
 const TIMEOUT_MS = 2_000;
-/** Versions that are remembered. */
-const MAX_VERSIONS = 64;
+/** Versions that are remembered: more than 200 predictors serve at once. */
+const MAX_VERSIONS = 1_000;
 
 /** @param features the pool of feature statements */
 export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource {

@@ -26,12 +26,12 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   // The plan of a stale run asks who has an entry; a comparison by segments reads the outputs of two generations.
   overlay: ['predictor', 'user_id', 'model_version_id', 'overlay_floor', 'history', 'context_version'],
   predictions: ['generation_id', 'user_id', 'context_version', 'outputs'],
-  predictors: ['name', 'active'],
+  predictors: ['name', 'active', 'patterns_pending'],
   rollouts: ['id', 'predictor', 'kind', 'step', 'salt', 'plan', 'state'],
   runs: ['id', 'source_version'],
   settings: ['one', 'revision'],
   source_versions: ['predictor', 'version'],
-  user_contexts: ['user_id', 'version', 'touched', 'deleted_version', 'features'],
+  user_contexts: ['user_id', 'version', 'touched', 'touched_all', 'deleted_version', 'features'],
 };
 
 /** Opens the connections of feature statements; `featuresUrl` is `url` where there is one login. */

@@ -6,7 +6,7 @@
 import type { FeatureQuery, ModelVersion } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
 import pg from 'pg';
-import { certificateSql, REVISION_SQL } from '../certificate/certificate-statement.ts';
+import { certificateSql, REVISION_SQL, touchedSql } from '../certificate/certificate-statement.ts';
 import { epochMs } from '../sql/database.ts';
 
 /** The name of a key type in SQL. */
@@ -34,9 +34,10 @@ export const TRAILING_COLUMNS = 2;
 export function usersSql(version: UsersVersion): string {
   const { query, predictor } = version;
   const head = 'json_build_array(h.history, h.now, h.revision, h.arms, h.users)::text';
-  const state = `, coalesce(c.deleted_version, 0), coalesce(${touchedSql(predictor)}, 0)`;
+  const state = `, coalesce(c.deleted_version, 0), ${touchedSql(pg.escapeLiteral(predictor))}`;
+  const asked = `unnest($2::text[], array_fill(${pg.escapeLiteral(predictor)}::text, array[cardinality($2::text[])]))`;
   return `${rowsSql(query, { state })} where ${isNamed(version)}
-  union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}, null, null from (${certificateSql(2)}) h`;
+  union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}, null, null from (${certificateSql({ asked, history: 3, revision: 4 })}) h`;
 }
 
 /**
@@ -46,17 +47,13 @@ export function usersSql(version: UsersVersion): string {
  */
 export function packedUsersSql(version: UsersVersion): string {
   const { query, predictor } = version;
-  const state = `, c.deleted_version, ${touchedSql(predictor)}`;
+  const state = `, c.deleted_version, ${touchedSql(pg.escapeLiteral(predictor))}`;
   return `${rowsSql(query, { state, packed: true })} where ${isNamed(version)}
   union all select null, ${REVISION_SQL}, tandem.current_history(), ${epochMs('statement_timestamp()')}, null, null, null
   from tandem.settings s`;
 }
 
 type UsersVersion = Pick<ModelVersion, 'query' | 'keyType' | 'predictor'>;
-
-function touchedSql(predictor: string): string {
-  return `(c.touched ->> ${pg.escapeLiteral(predictor)})::bigint`;
-}
 
 function isNamed({ keyType }: Pick<ModelVersion, 'keyType'>): string {
   return `f.user_id = any($1::${KEY_SQL[keyType]}[])`;

@@ -74,7 +74,7 @@ describe('reading users', () => {
     expect(batch.values.map((column) => column[row])).toEqual([1.5, 3, 0, 'city 3']);
     expect(batch.faults.size).toBe(0);
     const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
-    const same = await authority.certify(['3']);
+    const same = await authority.certify(['3'], 'visits');
     expect([certificate.history, certificate.revision, batch.history]).toEqual([
       same.history,
       same.revision,

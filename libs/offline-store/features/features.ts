@@ -16,6 +16,7 @@ import {
   certificateOf,
   type KnownArms,
   NO_ARMS,
+  stateOf,
   textArray,
 } from '../certificate/certificate-statement.ts';
 import { query, sqlState, translated } from '../sql/database.ts';
@@ -41,8 +42,8 @@ const MS_PER_USER = 5;
 const CLIENT_GRACE_MS = 2_000;
 /** Where a chunk is read that has no lease. */
 const NEVER = new AbortController().signal;
-/** Versions whose column types are remembered. */
-const MAX_VERSIONS = 64;
+/** Versions whose column types are remembered, with a statement of some KB: more than 200 predictors serve at once. */
+const MAX_VERSIONS = 1_000;
 
 /**
  * Reads by the pool of feature statements, which may have a login of its own. Rejects with `unavailable` where Postgres does
@@ -143,7 +144,7 @@ export async function readUsers(
 ): Promise<UsersRead> {
   const statement = { ...usersStatement(version, userIds, options), name: `tandem-features-${version.id}` };
   const read = await select(pool, version, statement, TEXT_FORM);
-  return usersRead(version, read, options);
+  return usersRead(version, read, userIds, options);
 }
 
 /** `readUsers` inside a transaction of its own, for a chunk: with thousands of users parsing costs little. */
@@ -157,7 +158,7 @@ async function readNamed(
   const { onRow, refused } = boundRows(version.query, TEXT_FORM);
   const statement = { ...usersStatement(version, userIds, options), ...ROWS_AS_TEXT, onRow };
   const read = readOf(await readIn<TextRow>(db, statement), refused);
-  const { batch, certificate } = usersRead(version, read, options);
+  const { batch, certificate } = usersRead(version, read, userIds, options);
   return { batch, certificate };
 }
 
@@ -188,13 +189,15 @@ function usersStatement(
 function usersRead(
   version: ModelVersion,
   { rows, oids, head, refused }: Read,
+  userIds: readonly string[],
   { known, certified = 'all', onOverlay }: UsersOptions,
 ): UsersRead {
   const row = JSON.parse(head[2] ?? '[]') as CertificateRow;
   const arms = armsOf(row, known);
   const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, { onOverlay, refused });
-  const whole = certificateOf(row, arms);
-  return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows), arms };
+  const asked = { userIds, predictors: userIds.map(() => version.predictor) };
+  const whole = certificateOf(row, arms, asked);
+  return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows, arms), arms };
 }
 
 /** One V1 statement that asks for what is needed where arms and types are as they were. */
@@ -217,8 +220,11 @@ async function readPacked(
   if (history !== known.history || revision !== known.revision) return 'other arms';
   const batch = unpackRows(version, rows, oids, { history, readAt }, refused);
   if (!batch) return 'other types';
-  const whole = certificateOf([history, readAt, revision, null, null], known);
-  return { batch, certificate: certifiedByRows(whole, version, rows) };
+  const whole = certificateOf([history, readAt, revision, null, null], known, {
+    userIds,
+    predictors: [version.predictor],
+  });
+  return { batch, certificate: certifiedByRows(whole, version, rows, known) };
 }
 
 type FeatureStatement = Omit<ReadStatement, 'rowMode' | 'types' | 'onRow'>;
@@ -241,15 +247,18 @@ async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureSt
 }
 
 /** What the rows themselves say of their users is as true as a certificate of its own, and spares looking them up again. */
-function certifiedByRows(whole: Certificate, { predictor }: ModelVersion, rows: readonly RawRow[]): Certificate {
+function certifiedByRows(
+  whole: Certificate,
+  { predictor }: ModelVersion,
+  rows: readonly RawRow[],
+  { pending }: KnownArms,
+): Certificate {
   const states = new Map<string, UserState>();
+  const isPending = pending.has(predictor);
   for (const row of rows) {
-    const state = row.length - TRAILING_COLUMNS;
-    states.set(row[0] ?? '', {
-      version: Number(row[1] ?? 0),
-      deletedVersion: Number(row[state] ?? 0),
-      touched: Number(row[state + 1] ?? 0),
-    });
+    const at = row.length - TRAILING_COLUMNS;
+    const [version, deletedVersion, touched] = [Number(row[1] ?? 0), Number(row[at] ?? 0), Number(row[at + 1] ?? 0)];
+    states.set(row[0] ?? '', stateOf({ version, deletedVersion, touched }, isPending));
   }
   const none = (userId: string) => whole.user(userId, predictor);
   return { ...whole, user: (userId, asked) => (asked === predictor ? states.get(userId) : undefined) ?? none(userId) };

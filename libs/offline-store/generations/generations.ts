@@ -4,13 +4,8 @@ import type { Generation } from '@tandem/prediction/runs/generations';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { GenerationStore, RollbackRequest } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
-import {
-  changeEventRules,
-  findNewRules,
-  lockEventRules,
-  setEventFeatures,
-  touchEveryone,
-} from '../events/event-rules.ts';
+import { findNewRules, setEventFeatures } from '../events/event-rules.ts';
+import { changeEventRules, setPatternsPending } from '../events/rule-changes.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { refuseArchived } from '../models/version-labels.ts';
 import { findArm, moveArm } from '../rollouts/arms.ts';
@@ -76,10 +71,9 @@ async function rollBack(pool: pg.Pool, { predictor, to, force, actor }: Rollback
 async function putInForce(db: pg.PoolClient, { id, predictor, modelVersionId }: Generation): Promise<void> {
   // Not where its generation was kept all along; a run that outlived its version's time made one unheard of by events.
   const { features } = await findNewRules(db, await findModelVersion(db, modelVersionId));
-  if (features) await lockEventRules(db);
   await moveArm(db, predictor, { modelVersionId, generationId: id, raiseFloor: true, restartExpiry: true });
   await setEventFeatures(db, predictor);
-  if (features) await touchEveryone(db, predictor);
+  if (features) await setPatternsPending(db, predictor);
 }
 
 /** Each in a transaction of its own; one whose partition cannot be locked waits for the next time. */

@@ -30,7 +30,7 @@ afterAll(async () => {
 const changeInBulk = () => database.pool.query('update visits set orders = orders + 1');
 
 async function certified(): Promise<{ certificate: Certificate; assignment: Assignment }> {
-  const certificate = await authority.certify(['7']);
+  const certificate = await authority.certify(['7'], 'visits');
   const assignment = certificate.assignments('visits')?.stable;
   if (!assignment) throw new Error('nothing is assigned');
   return { certificate, assignment };

@@ -43,7 +43,8 @@ const FIND = `
     as e(predictor, model_version_id, user_id, history, context_version, computed_at)
   join tandem.user_contexts c on c.user_id = e.user_id collate "C" and c.version = e.context_version
   where e.history = tandem.current_history()
-    and (c.touched ->> e.predictor)::bigint = c.version
+    and ((c.touched ->> e.predictor)::bigint = c.version
+      or e.predictor in (select name from tandem.predictors where patterns_pending))
     and not exists (select from tandem.overlay o where o.predictor = e.predictor
       and o.model_version_id = e.model_version_id and o.user_id = e.user_id collate "C"
       and o.history = e.history and o.context_version >= e.context_version)`;

@@ -4,14 +4,8 @@ import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { CANDIDATE, type Rollout, type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
 import type { NewRollout } from '@tandem/prediction/rollouts/rollout-store';
 import type pg from 'pg';
-import {
-  changeEventRules,
-  conflictingFeature,
-  findNewRules,
-  lockEventRules,
-  setEventFeatures,
-  touchEveryone,
-} from '../events/event-rules.ts';
+import { conflictingFeature, findNewRules, requireEventFeatures, setEventFeatures } from '../events/event-rules.ts';
+import { changeEventRules, requireAll, setPatternsPending } from '../events/rule-changes.ts';
 import { numberedVersion } from '../models/model-versions.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { refuseArchived } from '../models/version-labels.ts';
@@ -30,7 +24,7 @@ export async function createRollout(pool: pg.Pool, { predictor, plan, actor }: N
     await refuseUnderRollout(db, predictor);
     const arms = await findVersions(db, predictor, plan, stable.modelVersionId);
     await refuseOtherTypes(db, stable.modelVersionId, arms);
-    await lockRules(db, predictor, arms);
+    await requireRules(db, predictor, arms);
     if (plan.kind === 'canary' && plan.atOnce) refuseNeverStable(arms);
     const id = await insertRollout(db, predictor, plan, actor);
     for (const { name, modelVersionId } of arms)
@@ -128,16 +122,16 @@ async function refuseOtherTypes(db: Db, stable: string, arms: readonly ArmVersio
   }
 }
 
-/** Events under way must not go by rules that lack a feature of a version that is to be served. */
-async function lockRules(db: Db, predictor: string, arms: readonly ArmVersion[]): Promise<void> {
-  for (const { modelVersionId } of arms) {
-    const { features } = await findNewRules(db, await findModelVersion(db, modelVersionId));
-    if (!features) continue;
-    await lockEventRules(db);
+/** Events must tell of the features of a version that is to be served. */
+async function requireRules(db: Db, predictor: string, arms: readonly ArmVersion[]): Promise<void> {
+  await requireAll(arms, async ({ modelVersionId }) => {
+    const version = await findModelVersion(db, modelVersionId);
     // Where a generation is kept its features were events' all along: this is for one that outlived its version's time.
     const generations = statements.selectFrom('tandem.generations').where('model_version_id', '=', modelVersionId);
-    if (await fetchFirst(db, generations.where('state', '=', 'published').limit(1))) await touchEveryone(db, predictor);
-  }
+    const isStored = await fetchFirst(db, generations.where('state', '=', 'published').limit(1));
+    if (!isStored) await requireEventFeatures(db, version);
+    else if ((await findNewRules(db, version)).features) await setPatternsPending(db, predictor);
+  });
 }
 
 async function insertRollout(db: Db, predictor: string, plan: RolloutPlan, actor: string): Promise<string> {

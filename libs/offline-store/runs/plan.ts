@@ -210,13 +210,19 @@ function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: re
   });
 }
 
-/** Users with a row whose context is newer than what is stored of them for the run's model version, in order. */
+/**
+ * Users with a row whose context is newer than what is stored of them for the run's model version, in order. While not all
+ * contexts tell what concerns the predictor, the last event does.
+ */
 function staleSql({ version }: Plan): string {
   return `select c.user_id from tandem.user_contexts c
     left join tandem.overlay o on o.predictor = $1 and o.user_id = c.user_id
       and o.model_version_id = $2 and o.overlay_floor = $3 and o.history = tandem.current_history()
     left join tandem.predictions g on g.generation_id = $4 and g.user_id = c.user_id
-    where c.touched ? $1 and (c.touched ->> $1)::bigint > coalesce(greatest(o.context_version, g.context_version), -1)
+    cross join (select patterns_pending as is_pending from tandem.predictors where name = $1) p
+    where (c.touched ? $1 or p.is_pending and c.version > 0)
+      and case when p.is_pending then c.version else (c.touched ->> $1)::bigint end
+        > coalesce(greatest(o.context_version, g.context_version), -1)
       and not (c.deleted_version > 0 and c.version = c.deleted_version)
       and c.user_id in (select f.user_id::text collate "C" from ${asRelation(version.query.sql)})
     order by c.user_id`;

@@ -5,7 +5,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type pg from 'pg';
-import { changeEventRules, lockEventRules } from '../events/event-rules.ts';
+import { changeEventRules, openRules, settleRules } from '../events/rule-changes.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, execute, query, sqlState } from '../sql/database.ts';
 import { quoteName } from '../sql/rights.ts';
@@ -43,22 +43,24 @@ const TABLE_LOCK = '2s';
 
 /** Repeating it adds predictors, takes the new key and columns, and gives new partitions their triggers. */
 export async function watchSource(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
-  const asAsked = await findAsAsked(pool, request);
-  if (asAsked) return asAsked;
+  const watched = (await findAsAsked(pool, request)) ?? (await watchAsAsked(pool, request));
+  // Changes under way may go by the predictors of before.
+  await settleRules(pool, request.predictors);
+  return watched;
+}
+
+function watchAsAsked(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
   return changeEventRules(pool, async (db) => {
     const { keyType } = await lockAssignments(db);
     const table = await findWatchable(db, request.table);
     const [known, ...dead] = await findWatchesOf(db, table);
     await checkRequest(db, table, request, { keyType, isKnown: known !== undefined });
-    // Of a table that is watched already a change under way may go by the predictors of before.
-    if (known !== undefined) {
-      await lockEventRules(db);
-      await refuseOtherKey(db, request, known.id);
-    }
+    if (known !== undefined) await refuseOtherKey(db, request, known.id);
     for (const one of dead) await forgetWatch(db, one);
     await renameWatches(db);
     const { id, predictors } = await keepWatch(db, table, request, known?.id);
     await createTriggers(db, table, id, request);
+    if (known !== undefined) await openRules(db, predictors);
     await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
     return { id, name: table.name, key: request.key, predictors };
   });

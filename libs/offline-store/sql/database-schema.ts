@@ -293,6 +293,13 @@ export interface Database {
     computed_at: Date;
     outputs: Buffer;
   };
+  'tandem.pending_rules': {
+    predictor: string;
+    number: Generated<number>;
+    state: Generated<'open' | 'rewriting' | 'rewritten'>;
+    senders: string[] | null;
+    rewritten_to: Generated<string>;
+  };
   'tandem.predictions': {
     generation_id: string;
     user_id: string;
@@ -308,6 +315,7 @@ export interface Database {
     policy: Json<Policy>;
     adopted_version_id: string | null;
     updated_at: Generated<Date>;
+    patterns_pending: Generated<boolean>;
   };
   'tandem.processes': {
     id: string;
@@ -431,6 +439,7 @@ export interface Database {
     deleted_version: Generated<number>;
     features: Json<ContextFeatures, string | undefined>;
     updated_at: Generated<Date>;
+    touched_all: Generated<number>;
   };
   'tandem.version_labels': {
     predictor: string;

@@ -3,8 +3,9 @@ import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createAuthority } from '../certificate/authority.ts';
-import { changeEventRules, lockEventRules, touchEveryone } from '../events/event-rules.ts';
 import { createEventStore } from '../events/events.ts';
+import { rewriteContexts } from '../events/pending-patterns.ts';
+import { changeEventRules, setPatternsPending } from '../events/rule-changes.ts';
 import { clearErased } from '../generations/erased-predictions.ts';
 import { putEntries } from '../reads/overlay.ts';
 import { createRunStore } from '../runs/run-store.ts';
@@ -72,7 +73,7 @@ describe('a tombstone', () => {
     expect((await store().setTombstone('1')).tombstone).toMatchObject({ userId: '1', version: 2, number: 1 });
     expect((await store().setTombstone('2')).tombstone).toMatchObject({ userId: '2', version: 1, number: 2 });
     const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
-    const certificate = await authority.certify(['1', '2']);
+    const certificate = await authority.certify(['1', '2'], 'visits');
     expect(certificate.user('1', 'visits')).toEqual({ version: 2, touched: 0, deletedVersion: 2 });
     expect(certificate.user('2', 'visits')).toEqual({ version: 1, touched: 0, deletedVersion: 1 });
     await authority.close();
@@ -125,27 +126,20 @@ describe('a tombstone', () => {
     expect(await count(`from tandem.events where id = 'after' and data is not null`)).toBe(1);
   });
 
-  it('and new rules for events come by one another, whichever was first at the user and at the settings', async () => {
+  it('comes by a change of event rules, and by the contexts that are rewritten behind it', async () => {
     await send('1', 'a');
-    let attempts = 0;
     let erasing: Promise<unknown> = Promise.resolve();
-    const adoption = changeEventRules(database.pool, async (db) => {
+    await changeEventRules(database.pool, async (db) => {
       await lockAssignments(db);
-      if (++attempts === 1) {
-        erasing = store().setTombstone('1');
-        await expect.poll(waiting).toBe(1);
-      }
-      await lockEventRules(db);
-      // Of a predictor that no event has touched: everyone's row is changed.
-      await touchEveryone(db, 'other');
-      if (attempts === 2) {
-        erasing = Promise.all([erasing, store().setTombstone('2')]);
-        await expect.poll(waiting).toBe(1);
-      }
+      erasing = store().setTombstone('1');
+      await expect.poll(waiting).toBe(1);
+      await setPatternsPending(db, 'visits');
     });
-    await expect(adoption).resolves.toBeUndefined();
-    await expect(erasing).resolves.toMatchObject([{ tombstone: { number: 1 } }, { tombstone: { number: 2 } }]);
-    expect(attempts).toBe(2);
+    await expect(erasing).resolves.toMatchObject({ tombstone: { number: 1 } });
+    await Promise.all([store().setTombstone('2'), rewriteContexts(database.pool)]);
+    await rewriteContexts(database.pool);
+    expect(await count('from tandem.predictors where patterns_pending')).toBe(0);
+    expect(await count('from tandem.user_contexts where version = deleted_version')).toBe(2);
   });
 });
 

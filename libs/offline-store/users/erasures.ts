@@ -13,7 +13,6 @@ import type {
 } from '@tandem/prediction/erasure/erasure';
 import { sql } from 'kysely';
 import type pg from 'pg';
-import { shareEventRules } from '../events/event-rules.ts';
 import { deleteKeptExplanations } from '../explanations/kept-explanations.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { type Db, execute, query, transaction } from '../sql/database.ts';
@@ -58,12 +57,8 @@ function lockContext(db: Db, userId: string) {
   return fetchFirst(db, context.forUpdate());
 }
 
-/**
- * The user before the count, which all erasures meet in: it is locked for as short as can be. Whoever adopts new rules for
- * events takes them the other way round; the event rules' lock, which it needs in between, keeps it apart.
- */
+/** The user before the count, which all erasures meet in: it is locked for as short as can be. */
 async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombstone; contextValues: number }> {
-  await shareEventRules(db);
   const contexts = statements.insertInto('tandem.user_contexts').values({ user_id: userId });
   const missing = contexts.onConflict((row) => row.doNothing());
   await changeRows(db, missing);

@@ -101,7 +101,7 @@ describe('a chunk whose query fails for one user', () => {
     const row = batch.userIds.indexOf('60');
     // Read before the change: the label says so, though later statements of the chunk saw the change.
     expect([batch.contextVersions[row], batch.values[0]?.[row]]).toEqual([0, 0]);
-    expect((await world.authority.certify(['60'])).user('60', PREDICTOR).version).toBe(1);
+    expect((await world.authority.certify(['60'], PREDICTOR)).user('60', PREDICTOR).version).toBe(1);
   });
 
   it('stops after 16 statements where it fails for every user', async () => {

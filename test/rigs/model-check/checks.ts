@@ -10,6 +10,7 @@ import type { ReadScope } from './models/certified-read-state.ts';
 import { conditionalRead } from './models/conditional-read.ts';
 import { erasure } from './models/erasure.ts';
 import type { ErasureScope } from './models/erasure-state.ts';
+import { type EventRuleScope, eventRules } from './models/event-rules.ts';
 import { history } from './models/history.ts';
 import type { HistoryScope } from './models/history-state.ts';
 import { type MarkScope, marks } from './models/marks.ts';
@@ -17,7 +18,7 @@ import { rollout } from './models/rollout.ts';
 import type { RolloutScope } from './models/rollout-state.ts';
 import { type RunScope, run } from './models/run.ts';
 import { type RunStepScope, runSteps } from './models/run-steps.ts';
-import { ASSIGNMENT, BULK, ERASURE, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
+import { ASSIGNMENT, BULK, ERASURE, EVENT_RULES, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
 
 export interface Check {
   readonly name: string;
@@ -58,6 +59,10 @@ function bulkChanges(scope: BulkScope): Check {
 
 function erasures(scope: ErasureScope): Check {
   return { name: 'erasure', scope: told(scope), explore: () => explore(erasure(ERASURE, scope)) };
+}
+
+function changedRules(scope: EventRuleScope): Check {
+  return { name: 'event rules', scope: told(scope), explore: () => explore(eventRules(EVENT_RULES, scope)) };
 }
 
 function runs(scope: RunScope): Check {
@@ -120,6 +125,9 @@ export const SMALL: readonly Check[] = [
   erasures({ ...ONE_ERASURE, workers: ['all'], outages: 0 }),
   erasures({ ...ONE_ERASURE, workers: ['users'], outages: 0 }),
   erasures({ ...ONE_ERASURE, isLive: true, isLoading: true }),
+  changedRules({ users: 2, events: [2, 2], changes: 1, isNew: false }),
+  changedRules({ users: 1, events: [2, 3], changes: 2, isNew: false }),
+  changedRules({ users: 1, events: [1, 2], changes: 2, isNew: true }),
   runs({ chunks: 2, workers: 2, faults: 3 }),
   steps({ runs: 2, workers: 2, faults: 3 }),
   conditionalReads(3),
@@ -128,6 +136,7 @@ export const SMALL: readonly Check[] = [
 /** What takes more than 0.8 s of CPU, and less than 30. */
 export const MEDIUM: readonly Check[] = [
   byStartTime({ events: 2, workers: 1, readers: 1, ...ONE_RESTART }),
+  changedRules({ users: 2, events: [2, 3], changes: 2, isNew: false }),
   histories({ events: 2, workers: 1, readers: 1, ...ONE_LOSS }),
   unannounced({ events: 2, marks: 2, others: 0, restarts: 1, flushes: 0, runs: 0 }),
   unannounced({ events: 2, marks: 2, others: 1, restarts: 0, flushes: 0, runs: 0 }),
@@ -145,6 +154,7 @@ export const MEDIUM: readonly Check[] = [
 export const LARGE: readonly Check[] = [
   ...SMALL,
   ...MEDIUM,
+  changedRules({ users: 3, events: [2, 2, 3], changes: 2, isNew: false }),
   erasures({ ...ONE_ERASURE, workers: ['users'], isOtherErased: true, faults: 1, runsOn: true }),
   erasures({ ...ONE_ERASURE, faults: 1 }),
   reads({ events: ['http', 'sql'], workers: 1, readers: [false, true], faults: 0 }),

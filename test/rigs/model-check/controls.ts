@@ -14,6 +14,7 @@ import type { ReadScope } from './models/certified-read-state.ts';
 import { conditionalRead } from './models/conditional-read.ts';
 import { erasure } from './models/erasure.ts';
 import type { ErasureRules, ErasureScope } from './models/erasure-state.ts';
+import { type EventRuleRules, eventRules } from './models/event-rules.ts';
 import { history } from './models/history.ts';
 import type { HistoryRules, HistoryScope } from './models/history-state.ts';
 import { type MarkRules, type MarkScope, marks } from './models/marks.ts';
@@ -21,7 +22,7 @@ import { rollout } from './models/rollout.ts';
 import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
 import { type RunRules, run } from './models/run.ts';
 import { type RunStepRules, runSteps } from './models/run-steps.ts';
-import { ASSIGNMENT, BULK, ERASURE, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
+import { ASSIGNMENT, BULK, ERASURE, EVENT_RULES, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
 
 export interface Control {
   readonly id: string;
@@ -67,6 +68,11 @@ function rolledOut(id: string, breaks: string, broken: Partial<RolloutRules>, sc
 function changed(id: string, breaks: string, broken: Partial<BulkRules>): Control {
   const scope = { changes: 1, events: 0, rollbacks: 1, runs: 1, partialRuns: 1, readers: 2 };
   return { id, breaks, explore: () => explore(bulkChange({ ...BULK, ...broken }, scope)) };
+}
+
+function widened(id: string, breaks: string, broken: Partial<EventRuleRules>, scope = {}): Control {
+  const whole = { users: 1, events: [2], changes: 1, isNew: false, ...scope };
+  return { id, breaks, explore: () => explore(eventRules({ ...EVENT_RULES, ...broken }, whole)) };
 }
 
 function ran(id: string, breaks: string, broken: Partial<RunRules>): Control {
@@ -200,4 +206,25 @@ export const CONTROLS: readonly Control[] = [
   changed('B3', 'a live result is stored under the floor of that moment', { liveFloor: 'when it is stored' }),
   changed('B4', 'a flight is shared whatever its floor', { shares: 'by version' }),
   changed('B5', 'the floor is the greater of rollbacks and bulk changes', { floor: 'greater of the two' }),
+  widened('W1', 'the flag is cleared before all contexts are rewritten', { clears: 'while some are left' }),
+  widened('W2', 'a reader of `touched` ignores the flag', { reader: 'ignores the flag' }),
+  widened('W3', 'contexts are rewritten while events by earlier rules are open', { rewrites: 'at once' }),
+  widened(
+    'W4',
+    'another change leaves the rewrite where it is',
+    { change: 'leaves its place' },
+    { events: [3], changes: 2 },
+  ),
+  widened(
+    'W5',
+    'the events that were waited for settle the change after them, too',
+    { settles: 'whatever is there' },
+    { events: [3], changes: 2 },
+  ),
+  widened(
+    'W6',
+    'a new predictor is served while events by earlier rules are open',
+    { serves: 'at once' },
+    { events: [1], isNew: true },
+  ),
 ];

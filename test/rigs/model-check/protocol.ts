@@ -2,6 +2,7 @@
 import type { AssignmentRules } from './models/assignment-state.ts';
 import type { BulkRules } from './models/bulk-change-state.ts';
 import type { ErasureRules } from './models/erasure-state.ts';
+import type { EventRuleRules } from './models/event-rules.ts';
 import type { HistoryRules } from './models/history-state.ts';
 import type { MarkRules } from './models/marks.ts';
 import type { RolloutRules } from './models/rollout-state.ts';
@@ -22,6 +23,14 @@ export const ERASURE: ErasureRules = {
   tells: 'raises',
   restores: 'guarded',
   seesServer: 'before',
+};
+export const EVENT_RULES: EventRuleRules = {
+  reader: 'takes the version while the flag is set',
+  rewrites: 'once older transactions have ended',
+  clears: 'once all are rewritten',
+  change: 'starts it again',
+  settles: 'the change that it waited for',
+  serves: 'once older transactions have ended',
 };
 export const HISTORY: HistoryRules = {
   compares: 'history and version',

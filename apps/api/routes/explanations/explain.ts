@@ -60,7 +60,7 @@ export async function explain(
   liveQuota?: LiveQuota,
 ): Promise<Explanation> {
   const { authority, registry, explainFeatures, readPrediction } = dependencies;
-  const certificate = await authority.certify([userId]);
+  const certificate = await authority.certify([userId], predictor.name);
   const assignment = certificate.assignments(predictor.name)?.of(userId);
   if (!assignment) throw unknownPredictor(predictor.name);
   if (isErased(certificate.user(userId, predictor.name))) throw notFound(userId);

@@ -34,13 +34,14 @@ export function showUser(dependencies: UserDependencies) {
       // By the rules of every key type, before Postgres sees it: there are texts that it refuses to take.
       const unfit = userIdProblem('text', userId, 'userId');
       if (unfit) throw unfit;
-      const [certificate, context] = await Promise.all([authority.certify([userId]), contexts.find(userId)]);
-      // Behind the certificate, which tells the registry of adoptions.
-      const all = await registry.predictors();
+      // Behind a certificate, which tells the registry of adoptions.
+      const all = await authority.certify([]).then(() => registry.predictors());
       const [first] = all;
+      const names = first ? all.map(({ name }) => name) : [NO_PREDICTOR];
+      const [certificate, context] = await Promise.all([authority.certify([userId], ...names), contexts.find(userId)]);
       const refused = first && userIdProblem(first.keyType, userId, 'userId');
       if (refused) throw refused;
-      const user = certificate.user(userId, first?.name ?? '');
+      const user = certificate.user(userId, names[0] ?? NO_PREDICTOR);
       if (isErased(user)) throw notFound(userId);
       const stored = await Promise.all(all.map((one) => storedFor(dependencies, one, certificate, userId)));
       const isKnown = context.updatedAt !== null || stored.some(({ candidates }) => candidates.length > 0);
@@ -58,6 +59,9 @@ export function showUser(dependencies: UserDependencies) {
     },
   });
 }
+
+/** Stands for predictors where there are none: the version of a user is known all the same. */
+const NO_PREDICTOR = '';
 
 async function storedFor(
   dependencies: UserDependencies,

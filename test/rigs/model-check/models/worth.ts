@@ -18,6 +18,8 @@ export interface Candidate {
 /** What a certificate says of one user of one predictor. */
 export interface Told {
   readonly version: number;
+  /** Of the last event that concerns the predictor; absent: every event does. */
+  readonly touched?: number;
   readonly deleted?: number;
   readonly model?: number;
   readonly generation?: number | null;
@@ -33,7 +35,7 @@ const NEVER_EXPIRES = { maxAgeMs: null };
 
 export function worthOf(candidate: Candidate, told: Told): Worth {
   const { version, deleted = 0, model = 1, generation = null, isOutdated = false, history = 1, floor = 0 } = told;
-  const user = { version, touched: version, deletedVersion: deleted };
+  const user = { version, touched: told.touched ?? version, deletedVersion: deleted };
   const assignment = {
     ...{ predictor: 'p', arm: 'stable', modelNumber: 1, revision: 0, expiresFrom: null },
     modelVersionId: String(model),

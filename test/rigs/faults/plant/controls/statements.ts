@@ -9,8 +9,8 @@ export const versionAfterContext: Plant = {
   patches: [
     {
       file: 'libs/offline-store/features/features.ts',
-      find: 'return usersRead(version, read, options);',
-      replace: `const planted = usersRead(version, read, options);
+      find: 'return usersRead(version, read, userIds, options);',
+      replace: `const planted = usersRead(version, read, userIds, options);
   return { ...planted, batch: await (await import(${relabel})).relabel(pool, planted.batch) };`,
     },
     {

@@ -9,18 +9,18 @@ import { plainSet } from './plain-set.ts';
 const COMPARE: readonly Patch[] = [
   {
     file: 'libs/offline-store/certificate/certificate-statement.ts',
-    find: 'json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched))::text',
-    replace: `json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched, \${epochMs('c.updated_at')}))::text`,
+    find: `\${touchedSql('a.predictor')}))::text`,
+    replace: `\${touchedSql('a.predictor')}, \${epochMs('c.updated_at')}))::text`,
   },
   {
     file: 'libs/offline-store/certificate/certificate-statement.ts',
-    find: 'const [, version, deletedVersion, touched] = parts;',
-    replace: 'const [, version, deletedVersion, touched, changedAt] = parts;',
+    find: 'const [place, version, deletedVersion, touched] of',
+    replace: 'const [place, version, deletedVersion, touched, changedAt] of',
   },
   {
     file: 'libs/offline-store/certificate/certificate-statement.ts',
-    find: 'return { version, touched: Object.hasOwn(touched, predictor)',
-    replace: 'return { changedAt, version, touched: Object.hasOwn(touched, predictor)',
+    find: 'stateOf({ version, deletedVersion, touched }, pending.has(predictor))',
+    replace: 'stateOf({ changedAt, version, deletedVersion, touched }, pending.has(predictor))',
   },
   {
     file: 'libs/freshness/judge.ts',

@@ -12,8 +12,8 @@ export const versionInRedis: Plant = {
   patches: [
     {
       file: 'libs/freshness/reader.ts',
-      find: 'certificate = await authority.certify(distinct);',
-      replace: `certificate = await (await import(${byHints})).versionsOfRedis(await authority.certify(distinct), distinct);`,
+      find: 'certificate = await authority.certify(distinct, predictorName);',
+      replace: `certificate = await (await import(${byHints})).versionsOfRedis(await authority.certify(distinct, predictorName), distinct);`,
     },
   ],
 };

@@ -1,0 +1,94 @@
+/**
+ * Rewrites contexts after rules of events grew: each user's last event concerns the predictor. Meanwhile readers take the
+ * user's version all the same (rule-changes.ts), so it may take its time: batches in the order of the keys, each a transaction
+ * of its own. The place is kept with the change: any worker goes on there, and another change begins again.
+ *
+ * One pass is enough. It begins when no transaction is open that goes by earlier rules; later events tell `touched` by the
+ * new ones, in contexts that it has passed and in contexts that are new.
+ */
+import { setTimeout } from 'node:timers/promises';
+import type pg from 'pg';
+import { query, transaction } from '../sql/database.ts';
+import { lockAssignments } from '../sql/settings.ts';
+import { settleEnded } from './rule-changes.ts';
+
+/** How long one transaction should take, for an event of one of its users waits for it; and its contexts. */
+const BATCH_MS = 50;
+const [FEWEST, MOST] = [100, 5_000];
+/** For one call: workers stop between two. */
+const ROUND_MS = 2_000;
+
+/** Rewrites contexts for a while and returns how many; 0 where none is left, or an open transaction is in the way. */
+export async function rewriteContexts(pool: pg.Pool): Promise<number> {
+  const deadline = performance.now() + ROUND_MS;
+  let [rewritten, size] = [0, FEWEST];
+  await settleEnded(pool);
+  do {
+    const startedAt = performance.now();
+    const batch = await transaction(pool, (db) => rewriteBatch(db, size));
+    const ms = performance.now() - startedAt;
+    if (batch === undefined) break;
+    rewritten += batch.rewritten;
+    if (batch.isStuck) break;
+    size = Math.round(Math.min(MOST, Math.max(FEWEST, (size * BATCH_MS) / ms)));
+    // Leaves half of the time to events.
+    await setTimeout(ms);
+  } while (performance.now() < deadline);
+  await clearFlags(pool);
+  return rewritten;
+}
+
+interface Batch {
+  readonly rewritten: number;
+  /** Whether the first context of all is held by another transaction. */
+  readonly isStuck: boolean;
+}
+
+/**
+ * The next contexts of one predictor, as far as no other transaction holds one: an event must not wait for a batch that waits
+ * for another event. Undefined where there is nothing to do, or other workers do it.
+ */
+async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | undefined> {
+  const [change] = await query<{ predictor: string; place: string }>(db, {
+    text: `select predictor, rewritten_to as place from tandem.pending_rules where state = 'rewriting'
+      order by number limit 1 for update skip locked`,
+  });
+  if (!change) return undefined;
+  const [found] = await query<{ users: number; place: string | null; rewritten: number }>(db, {
+    text: `with next as materialized (
+        select user_id, version > coalesce((touched ->> $1)::bigint, 0) as is_behind from tandem.user_contexts
+        where user_id > $2 collate "C" order by user_id limit $3
+      ), held as materialized (
+        select user_id from tandem.user_contexts where user_id = any (array(select user_id from next where is_behind))
+        order by user_id for no key update skip locked
+      ), others as (
+        select min(user_id) as first from next where is_behind and user_id not in (select user_id from held)
+      ), rewritten as (
+        update tandem.user_contexts c set touched = c.touched || jsonb_build_object($1::text, c.version)
+        from held where c.user_id = held.user_id returning c.user_id
+      )
+      select (select count(*) from next) as users, (select count(*) from rewritten) as rewritten,
+        (select max(user_id) from next, others where first is null or user_id < first) as place`,
+    values: [change.predictor, change.place, size],
+  });
+  const { users = 0, place = null, rewritten = 0 } = found ?? {};
+  await query(db, {
+    text: `update tandem.pending_rules set rewritten_to = coalesce($2, rewritten_to), state = case when $3 then 'rewritten' else state end
+      where predictor = $1`,
+    values: [change.predictor, place, users === 0],
+  });
+  return { rewritten, isStuck: users > 0 && place === null };
+}
+
+/** Behind the assignments' lock, as each change of predictors: not in the transaction of a batch, which holds contexts. */
+async function clearFlags(pool: pg.Pool): Promise<void> {
+  const isDone = `select from tandem.pending_rules where state = 'rewritten' limit 1`;
+  if ((await query(pool, { text: isDone })).length === 0) return;
+  await transaction(pool, async (db) => {
+    await lockAssignments(db);
+    await query(db, {
+      text: `with done as (delete from tandem.pending_rules where state = 'rewritten' returning predictor)
+        update tandem.predictors p set patterns_pending = false from done where p.name = done.predictor`,
+    });
+  });
+}

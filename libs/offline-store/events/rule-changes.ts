@@ -1,0 +1,201 @@
+/**
+ * How the rules of events change. A transaction that sent an event goes by the rules that it read, and may commit after they
+ * changed: then a stored prediction could pass for fresh that the event concerns by the new ones. Events never wait for a
+ * change. It commits first, and is settled when the transactions behind it have ended: each holds an advisory lock, shared,
+ * from before it reads the rules until then, so it is known which are open (test/rigs/model-check/models/event-rules.ts).
+ *
+ * - Of a predictor that is served `setPatternsPending` sets a flag in the same transaction. While it is set, every reader of
+ *   `touched` takes the user's version; contexts are rewritten in the background (pending-patterns.ts).
+ * - What is new (a predictor, or features of a new version) is announced first, and served once that is settled: nothing
+ *   stored of it can be older, so nothing is rewritten.
+ */
+import { setTimeout } from 'node:timers/promises';
+import { TandemError } from '@tandem/freshness/errors';
+import type pg from 'pg';
+import { type Db, execute, query, sqlState, transaction } from '../sql/database.ts';
+import { lockAssignments } from '../sql/settings.ts';
+import { changeRows, databaseNow, statements } from '../sql/statements.ts';
+
+/** As in migrations/0004, where the trigger takes it. */
+const LOCK = '1413567556, 1163284052';
+/** How long others wait behind us for what an open transaction holds; then the change steps aside and tries again. */
+const QUEUE_MS = 100;
+const PAUSE_MS = 50;
+const WAIT_MS = 15_000;
+
+/** Ends the transaction, to be begun again. */
+class EventsUnderWay extends Error {
+  constructor(cause: unknown) {
+    super('transactions that sent events are open', { cause });
+  }
+}
+
+/** Ends a transaction that needs rules which events under way may not know; `announce` makes them known. */
+export class UnsettledRules extends Error {
+  readonly announce: (db: Db) => Promise<void>;
+
+  constructor(announce: (db: Db) => Promise<void> = async () => {}) {
+    super('transactions under way may not know the rules of events');
+    this.announce = announce;
+  }
+}
+
+/**
+ * Runs a transaction that changes rules, or needs them settled: begun again for up to `waitMs` while transactions that sent
+ * events are in its way. Rejects with `unavailable`, naming one of them, where that is not enough.
+ */
+export async function changeEventRules<T>(
+  pool: pg.Pool,
+  work: (db: pg.PoolClient) => Promise<T>,
+  waitMs: number = WAIT_MS,
+): Promise<T> {
+  const deadline = performance.now() + waitMs;
+  const leftMs = () => deadline - performance.now();
+  for (;;) {
+    try {
+      return await transaction(pool, work);
+    } catch (error) {
+      if (!(error instanceof EventsUnderWay || error instanceof UnsettledRules)) throw error;
+      if (leftMs() <= PAUSE_MS) throw await inTheWay(pool, waitMs, error);
+      if (error instanceof UnsettledRules) {
+        await changeEventRules(pool, (db) => lockAssignments(db).then(() => error.announce(db)), leftMs());
+        if (!(await trySettling(pool, leftMs()))) throw await inTheWay(pool, waitMs, error);
+      } else await setTimeout(PAUSE_MS);
+    }
+  }
+}
+
+/** Notes that rules of these predictors changed, in the transaction that changes them. The caller holds the assignments' lock. */
+export async function openRules(db: Db, predictors: readonly string[]): Promise<void> {
+  await query(db, {
+    text: `insert into tandem.pending_rules (predictor) select p from unnest($1::text[]) as u(p) order by p
+      on conflict (predictor) do update set number = default, state = 'open', senders = null, rewritten_to = ''`,
+    values: [predictors],
+  });
+  await noteChange(db);
+}
+
+/**
+ * From here on readers take each user's version for what concerns the predictor: by new rules any earlier event may, and what
+ * the log of events would tell is lost after the horizon. Workers rewrite the contexts, and end that.
+ */
+export async function setPatternsPending(db: Db, predictor: string): Promise<void> {
+  const known = statements.updateTable('tandem.predictors').where('name', '=', predictor);
+  await changeRows(db, known.set({ patterns_pending: true }));
+  await openRules(db, [predictor]);
+}
+
+/** Throws where a predictor without the flag has rules that transactions under way may not know. */
+export async function requireSettled(db: Db, predictor: string): Promise<void> {
+  if ((await listUnsettled(db)).includes(predictor)) throw new UnsettledRules();
+}
+
+/** Requires rules for each; what is missing is announced at once, and waited for once. */
+export async function requireAll<T>(items: readonly T[], require: (item: T) => Promise<void>): Promise<void> {
+  const unsettled: UnsettledRules[] = [];
+  for (const item of items) {
+    await require(item).catch((error: unknown) => {
+      if (!(error instanceof UnsettledRules)) throw error;
+      unsettled.push(error);
+    });
+  }
+  if (unsettled.length === 0) return;
+  throw new UnsettledRules(async (db) => {
+    for (const { announce } of unsettled) await announce(db);
+  });
+}
+
+/** Waits until no transaction is open that may go by earlier rules of these predictors. Rejects with `unavailable`, naming one. */
+export async function settleRules(pool: pg.Pool, predictors: readonly string[]): Promise<void> {
+  const unsettled = await listUnsettled(pool);
+  if (!predictors.some((name) => unsettled.includes(name))) return;
+  if (!(await trySettling(pool, WAIT_MS))) throw await inTheWay(pool, WAIT_MS);
+}
+
+/** Predictors that may not rely on their rules yet; those with the flag do not. */
+async function listUnsettled(db: Db): Promise<readonly string[]> {
+  const open = await query<{ name: string }>(db, {
+    text: `select p.name from tandem.pending_rules r join tandem.predictors p on p.name = r.predictor
+      where r.state = 'open' and not p.patterns_pending`,
+  });
+  return open.map(({ name }) => name);
+}
+
+async function trySettling(pool: pg.Pool, waitMs: number): Promise<boolean> {
+  const deadline = performance.now() + waitMs;
+  for (;;) {
+    await settleEnded(pool);
+    if ((await listUnsettled(pool)).length === 0) return true;
+    if (performance.now() + PAUSE_MS >= deadline) return false;
+    await setTimeout(PAUSE_MS);
+  }
+}
+
+/**
+ * Settles the changes behind which no transaction is open any more. These are looked for once a change, in a statement that
+ * sees it: one that takes the lock later reads the rules later, too. By number, so that a change that commits meanwhile is
+ * looked for again.
+ */
+export async function settleEnded(pool: pg.Pool): Promise<void> {
+  const open = await query(pool, { text: `select from tandem.pending_rules where state = 'open' limit 1` });
+  if (open.length === 0) return;
+  await execute(pool, {
+    text: `update tandem.pending_rules r set senders = array(select l.virtualtransaction ${SENDERS})
+      from (select number from tandem.pending_rules where state = 'open' and senders is null) seen where r.number = seen.number`,
+  });
+  // A transaction that is prepared for a second phase goes by another name from then on, and has no process.
+  await execute(pool, {
+    text: `with ended as materialized (
+        select r.number, p.patterns_pending from tandem.pending_rules r join tandem.predictors p on p.name = r.predictor
+        where r.state = 'open' and r.senders is not null
+          and not exists (select ${SENDERS} and (l.virtualtransaction = any(r.senders) or l.pid is null))
+      ), settled as (
+        update tandem.pending_rules r set state = 'rewriting' from ended where r.number = ended.number and ended.patterns_pending
+      )
+      delete from tandem.pending_rules r using ended where r.number = ended.number and not ended.patterns_pending`,
+  });
+}
+
+const SENDERS = `from pg_locks l where l.locktype = 'advisory' and l.granted and (l.classid, l.objid) = (${LOCK})
+  and l.database = (select oid from pg_database where datname = current_database())`;
+
+/**
+ * From here to the transaction's end no event is being applied: for what they are checked by, the type of user ids. The
+ * caller holds the assignments' lock and no other.
+ */
+export async function lockEvents(db: Db): Promise<void> {
+  await queueBriefly(db, () => query(db, { text: `select pg_advisory_xact_lock(${LOCK})` }));
+  await noteChange(db);
+}
+
+/** Ends transactions that send events under a snapshot from before this change; those that have done so hold the row. */
+function noteChange(db: Db): Promise<unknown> {
+  const rules = statements.updateTable('tandem.event_rules').set({ changed_at: databaseNow() });
+  return queueBriefly(db, () => changeRows(db, rules));
+}
+
+async function queueBriefly(db: Db, work: () => Promise<unknown>): Promise<void> {
+  const [before] = await query<{ limit: string }>(db, { text: `select current_setting('lock_timeout') as limit` });
+  const limit = (value: string) => query(db, { text: `select set_config('lock_timeout', $1, true)`, values: [value] });
+  await limit(`${QUEUE_MS}ms`);
+  await work().catch((error: unknown) => {
+    throw sqlState(error) === '55P03' ? new EventsUnderWay(error) : error;
+  });
+  await limit(before?.limit ?? '0');
+}
+
+/** The session that has been in the way longest is in the error's detail. */
+async function inTheWay(pool: pg.Pool, waitMs: number, cause?: unknown): Promise<TandemError> {
+  const [oldest] = await query<{ pid: number; application: string; seconds: number }>(pool, {
+    text: `select s.pid, s.application_name as application, extract(epoch from clock_timestamp() - s.xact_start)::int as seconds
+      ${SENDERS.replace('pg_locks l', 'pg_locks l join pg_stat_activity s using (pid)')} order by s.xact_start limit 1`,
+  });
+  const seconds = Number((waitMs / 1000).toFixed(1));
+  return new TandemError('unavailable', `The change waited ${seconds} s for transactions that have sent events.`, {
+    cause,
+    detail: oldest ?? 'it has ended since',
+    retryAfter: 5,
+    remedy:
+      'let the application commit soon after it sends an event, or end its session (pg_stat_activity shows it); then try again',
+  });
+}
