@@ -1,4 +1,5 @@
 /** All laws, in the order in which they run. */
 import type { Law } from './law.ts';
+import { manyModels } from './many-models.ts';
 
-export const LAWS: readonly Law[] = [];
+export const LAWS: readonly Law[] = [manyModels];
