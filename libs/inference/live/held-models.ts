@@ -45,7 +45,8 @@ export class HeldModels {
 
   /** Returns whether the model, which was loaded before, has room beside the others. */
   hasRoomFor(hash: string): boolean {
-    return this.#loader.fits({ bytes: this.#loader.sizeOf(hash) ?? Number.POSITIVE_INFINITY, held: this.bytes() });
+    const size = this.#loader.sizeOf(hash);
+    return size !== undefined && this.#loader.fits({ ...size, held: this.bytes() });
   }
 
   /** Unloads those of these models that are held. */

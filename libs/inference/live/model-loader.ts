@@ -32,8 +32,8 @@ export interface ModelLoader {
   unload(child: InferenceProcess, hashes: readonly string[]): Promise<void>;
   /** Whether there is room for a model in a child whose other models take `held` bytes. */
   fits(needed: Needed & { readonly held: number }): boolean;
-  /** Memory that the model took when it was loaded first, in bytes; undefined: it was not. */
-  sizeOf(hash: string): number | undefined;
+  /** What the model took when it was loaded; undefined: it never was. */
+  sizeOf(hash: string): Needed | undefined;
   /** Forgets models that are not wanted any more. */
   forget(hashes: readonly string[]): void;
   /** A loaded model took its process with it: it rests, as one that cannot be loaded. */
@@ -52,8 +52,8 @@ type MakeRoom = (needed: Needed) => Promise<number>;
 interface Needed {
   /** Memory of the model. */
   readonly bytes: number;
-  /** Size of its file, if it is still to be read by the child. */
-  readonly fileBytes?: number;
+  /** Size of its file. */
+  readonly fileBytes: number;
 }
 
 /** How long the bytes of an artifact may take to come, in ms. */
@@ -74,7 +74,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
   const mostBytes = modelsBytes(memoryLimitMb);
   const failures = new Map<string, Failure>();
   const reading = new Map<string, Promise<Uint8Array>>();
-  const sizes = new Map<string, number>();
+  const sizes = new Map<string, Needed>();
 
   /** Children that start together share one read. */
   function read(hash: string): Promise<Uint8Array> {
@@ -105,18 +105,19 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
   }
 
   const readAndLoad: ModelLoader['load'] = async (child, hash, when, makeRoom) => {
-    const bytes = await read(hash);
+    const file = await read(hash);
+    const fileBytes = file.length;
+    refuseTooLarge(fileBytes);
     const known = sizes.get(hash);
-    refuseTooLarge(known ?? bytes.length);
-    const evicted = await makeRoom({ bytes: known ?? bytes.length, fileBytes: bytes.length });
-    const loaded = await child.load({ session: hash, bytes, sha256: hash }, loadLimit);
-    // Later loads may use memory again that another model has left, and so seem to take less.
-    const size = known ?? loaded.bytes;
-    if (size > mostBytes) await child.release([hash], loadLimit);
-    refuseTooLarge(size);
-    sizes.set(hash, size);
+    const evicted = await makeRoom(known ?? { bytes: fileBytes, fileBytes });
+    const loaded = await child.load({ session: hash, bytes: file, sha256: hash }, loadLimit);
+    // The first model of a child seems to take some MB more than it does.
+    const bytes = Math.min(loaded.bytes, known?.bytes ?? Number.POSITIVE_INFINITY);
+    if (bytes > mostBytes) await child.release([hash], loadLimit);
+    refuseTooLarge(bytes);
+    sizes.set(hash, { bytes, fileBytes });
     options.onLoad?.(when, evicted);
-    return size;
+    return bytes;
   };
 
   return {
@@ -133,7 +134,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
       }
     },
     unload: (child, hashes) => child.release(hashes, loadLimit),
-    fits({ bytes, fileBytes = 0, held }) {
+    fits({ bytes, fileBytes, held }) {
       const room = (memoryLimitMb - PROCESS_MB) * 1024 * 1024;
       return held === 0 || (held + bytes <= mostBytes && held + fileBytes * LOADING <= room);
     },

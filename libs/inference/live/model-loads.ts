@@ -32,16 +32,16 @@ interface ModelLoadsOptions {
   readonly process: Omit<ProcessOptions, 'boundData' | 'isInBackground'>;
 }
 
-/** CPU time of a load, in ms, that a read behind it may wait for: less than a run of a large batch takes. */
-const QUICK_MS = 60;
+/** A file up to this size is loaded within some 25 ms of CPU time, for which a read may wait. */
+const QUICK_BYTES = 8_000_000;
 const BLOCKED_BY_SERVING = 'what the children at work hold could not be loaded beside it';
 
 export class ModelLoads {
   readonly #options: ModelLoadsOptions;
   /** Children that load models and do not serve yet. */
   readonly #raising = new Set<InferenceProcess>();
-  /** Wanted artifacts that were loaded and run → CPU ms that the load took. */
-  readonly #proven = new Map<string, number>();
+  /** Wanted artifacts that were loaded and run. */
+  readonly #proven = new Set<string>();
   /** Artifacts that a slot was given. */
   readonly #given = new WeakMap<Slot, Set<string>>();
   #wanted: readonly string[] = [];
@@ -77,10 +77,14 @@ export class ModelLoads {
         if (this.#isClosed) throw error;
         trouble = error instanceof Error ? error.message : String(error);
       });
-    // A slot without a child serves no reader: all such slots at once.
-    await Promise.all(
-      slots.filter((slot) => slot.state() === 'cold').map((slot) => attempt(this.#fill(slot, versions))),
-    );
+    // A slot without a child serves no reader: all such slots at once. Each begins with another part of the models, so that
+    // each model is tried once, and children that have no room for all of them hold different ones.
+    const cold = slots.filter((slot) => slot.state() === 'cold');
+    const turned = (turn: number) => {
+      const from = Math.floor((versions.length * turn) / cold.length);
+      return [...versions.slice(from), ...versions.slice(0, from)];
+    };
+    await Promise.all(cold.map((slot, turn) => attempt(this.#fill(slot, turned(turn)))));
     const isGiven = ({ artifactHash }: ModelVersion) => slots.every((slot) => this.#givenTo(slot).has(artifactHash));
     const missing = versions.filter((version) => !isGiven(version) && !loader.isResting(version.artifactHash));
     if (missing.length > 0) {
@@ -129,7 +133,8 @@ export class ModelLoads {
   async #give(slot: Slot, missing: readonly ModelVersion[], versions: readonly ModelVersion[]): Promise<void> {
     const given = this.#givenTo(slot);
     const proven = missing.filter(({ artifactHash }) => this.#proven.has(artifactHash) && !given.has(artifactHash));
-    const isQuick = ({ artifactHash }: ModelVersion) => (this.#proven.get(artifactHash) ?? 0) <= QUICK_MS;
+    const isQuick = ({ artifactHash }: ModelVersion) =>
+      (this.#options.loader.sizeOf(artifactHash)?.fileBytes ?? 0) <= QUICK_BYTES;
     for (const { artifactHash } of proven.filter(isQuick)) {
       await slot.prepare(artifactHash);
       given.add(artifactHash);
@@ -197,17 +202,15 @@ export class ModelLoads {
     const { artifactHash } = version;
     const { child } = models;
     if (this.#proven.has(artifactHash) && !models.hasRoomFor(artifactHash)) return;
-    const cpuMs = child.cpuMs();
     try {
       await models.add(artifactHash, when);
     } catch (error) {
       if (child.isAlive()) return;
       throw error;
     }
-    const loadMs = child.cpuMs() - cpuMs;
     try {
       await warmUpRuns(child, version);
-      this.#proven.set(artifactHash, this.#proven.get(artifactHash) ?? loadMs);
+      this.#proven.add(artifactHash);
     } catch (error) {
       this.#options.loader.noteFailure(artifactHash, error);
       throw error;
