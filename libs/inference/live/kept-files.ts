@@ -12,6 +12,7 @@ const MOST_BYTES = 64 * 1024 * 1024;
 export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes = MOST_BYTES): LoadArtifact {
   /** In the order of their last use. */
   const kept = new Map<string, Uint8Array>();
+  const underWay = new Map<string, Promise<Uint8Array>>();
 
   function keep(hash: string, bytes: Uint8Array): void {
     kept.delete(hash);
@@ -24,8 +25,15 @@ export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes
     }
   }
 
+  /** Children that start together share one read, whichever pool they belong to. */
+  function loadOnce(hash: string): Promise<Uint8Array> {
+    const loading = underWay.get(hash) ?? load(hash).finally(() => underWay.delete(hash));
+    underWay.set(hash, loading);
+    return loading;
+  }
+
   return async (hash, afresh = false) => {
-    const bytes = (afresh ? undefined : kept.get(hash)) ?? (await load(hash));
+    const bytes = (afresh ? undefined : kept.get(hash)) ?? (await loadOnce(hash));
     keep(hash, bytes);
     return bytes;
   };

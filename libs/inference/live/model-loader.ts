@@ -34,8 +34,6 @@ export interface ModelLoader {
   fits(needed: Needed & { readonly held: number }): boolean;
   /** What the model took when it was loaded; undefined: it never was. */
   sizeOf(hash: string): Needed | undefined;
-  /** Forgets models that are not wanted any more. */
-  forget(hashes: readonly string[]): void;
   /** A loaded model took its process with it: it rests, as one that cannot be loaded. */
   noteFailure(hash: string, cause: unknown): void;
   /** What went wrong with it last, until it is loaded; undefined: nothing. */
@@ -74,6 +72,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
   const mostBytes = modelsBytes(memoryLimitMb);
   const failures = new Map<string, Failure>();
   const reading = new Map<string, Promise<Uint8Array>>();
+  /** Of each model that was ever loaded: a hundred bytes of memory. */
   const sizes = new Map<string, Needed>();
 
   /** Children that start together share one read. */
@@ -139,12 +138,6 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
       return held === 0 || (held + bytes <= mostBytes && held + fileBytes * LOADING <= room);
     },
     sizeOf: (hash) => sizes.get(hash),
-    forget(hashes) {
-      for (const hash of hashes) {
-        sizes.delete(hash);
-        failures.delete(hash);
-      }
-    },
     noteFailure,
     failureOf(hash) {
       const failed = failures.get(hash);

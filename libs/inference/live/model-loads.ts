@@ -40,7 +40,7 @@ export class ModelLoads {
   readonly #options: ModelLoadsOptions;
   /** Children that load models and do not serve yet. */
   readonly #raising = new Set<InferenceProcess>();
-  /** Wanted artifacts that were loaded and run. */
+  /** Artifacts that were loaded and run: one that is wanted again, by a rollback, needs no other trial. */
   readonly #proven = new Set<string>();
   /** Artifacts that a slot was given. */
   readonly #given = new WeakMap<Slot, Set<string>>();
@@ -98,13 +98,10 @@ export class ModelLoads {
   }
 
   #want(hashes: readonly string[]): void {
-    const { slots, loader } = this.#options;
     const dropped = this.#wanted.filter((hash) => !hashes.includes(hash));
     this.#wanted = hashes;
     if (dropped.length === 0) return;
-    loader.forget(dropped);
-    for (const hash of dropped) this.#proven.delete(hash);
-    for (const slot of slots) {
+    for (const slot of this.#options.slots) {
       for (const hash of dropped) this.#givenTo(slot).delete(hash);
       // A child that ends meanwhile has unloaded them too.
       slot.drop(dropped).catch(() => {});
