@@ -142,7 +142,8 @@ export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log 
   }
 
   return async (versions) => {
-    for (const id of warmed.keys()) if (!versions.some((version) => version.id === id)) warmed.delete(id);
+    const wanted = new Set(versions.map(({ id }) => id));
+    for (const id of warmed.keys()) if (!wanted.has(id)) warmed.delete(id);
     if (versions.every(({ id }) => warmed.get(id))) return;
     const timeUp = new Error(`not within ${WITHIN_MS} ms`);
     await within(WITHIN_MS, warmCold(versions), () => timeUp).catch((error: unknown) => {

@@ -98,7 +98,8 @@ export class ModelLoads {
   }
 
   #want(hashes: readonly string[]): void {
-    const dropped = this.#wanted.filter((hash) => !hashes.includes(hash));
+    const wanted = new Set(hashes);
+    const dropped = this.#wanted.filter((hash) => !wanted.has(hash));
     this.#wanted = hashes;
     if (dropped.length === 0) return;
     for (const slot of this.#options.slots) {
