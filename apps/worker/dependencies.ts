@@ -8,6 +8,7 @@ import type {
 } from '@tandem/config/environment/environment-sections';
 import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { rewriteContexts } from '@tandem/offline-store/events/pending-patterns';
@@ -48,6 +49,7 @@ import { createLoadLog } from '@tandem/telemetry/load-log';
 import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
+import { countLoads } from '@tandem/telemetry/sampled-stats';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
@@ -204,8 +206,9 @@ function createScorer(
   { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
 ) {
   return createInferencePool({
-    loadArtifact: registry.loadArtifact,
+    loadArtifact: keepFiles(registry.loadArtifact),
     log: createLibraryLog(log),
+    onLoad: countLoads(metrics),
     onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
     processes: section.processes,
     memoryLimitMb: section.memoryMb,

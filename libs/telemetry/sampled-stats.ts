@@ -23,14 +23,28 @@ interface InferenceStats {
   readonly idle: number;
   readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;
   readonly restingModels: number;
+  readonly models: { readonly held: number; readonly bytes: number };
 }
 
-type InferenceGauges = Pick<Metrics, 'inferenceQueueDepth' | 'inferenceSaturation' | 'modelsResting'>;
+type InferenceGauges = Pick<
+  Metrics,
+  'inferenceQueueDepth' | 'inferenceSaturation' | 'modelsResting' | 'modelsHeld' | 'modelsHeldBytes'
+>;
+
+/** For the `onLoad` of inference pools. */
+export function countLoads({ modelLoads, modelEvictions }: Pick<Metrics, 'modelLoads' | 'modelEvictions'>) {
+  return (when: string, evicted: number): void => {
+    modelLoads.inc({ when });
+    modelEvictions.inc(evicted);
+  };
+}
 
 export function sampleInference(metrics: InferenceGauges, stats: InferenceStats): void {
-  const { processes, idle, waitingRows, restingModels } = stats;
+  const { processes, idle, waitingRows, restingModels, models } = stats;
   metrics.inferenceQueueDepth.set({ priority: 'live' }, waitingRows.live);
   metrics.inferenceQueueDepth.set({ priority: 'batch' }, waitingRows.batch);
   metrics.inferenceSaturation.set(processes === 0 ? 0 : (processes - idle) / processes);
   metrics.modelsResting.set(restingModels);
+  metrics.modelsHeld.set(models.held);
+  metrics.modelsHeldBytes.set(models.bytes);
 }

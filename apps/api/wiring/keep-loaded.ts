@@ -4,7 +4,7 @@ import type { Authority } from '@tandem/freshness/certificate';
 import { scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { IsolatedPools } from '@tandem/inference/live/pool';
-import { findScoredUser } from '@tandem/offline-store/generations/generation-rows';
+import { findScoredUsers } from '@tandem/offline-store/generations/generation-rows';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { type KeptVersions, keepLoaded, type ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
 import type { FeatureSource } from '@tandem/prediction/scoring/feature-source';
@@ -20,7 +20,7 @@ interface KeepLoadedDependencies {
   readonly authority: Authority;
   readonly scorer: Pick<IsolatedPools, 'load' | 'score' | 'warmUp'>;
   readonly featureSource: FeatureSource;
-  readonly pool: Parameters<typeof findScoredUser>[0];
+  readonly pool: Parameters<typeof findScoredUsers>[0];
   readonly log: Log;
 }
 
@@ -38,7 +38,7 @@ export function keepModels(dependencies: KeepLoadedDependencies): KeptModels {
   const { register, registry, authority, scorer, pool, log } = dependencies;
   const warmUpReads = createWarmUpReads({
     ...dependencies,
-    findScoredUser: (modelVersionId) => findScoredUser(pool, modelVersionId),
+    findScoredUsers: (modelVersionIds) => findScoredUsers(pool, modelVersionIds),
   });
   const kept = keepLoaded({
     register,
@@ -71,8 +71,8 @@ export function keepModels(dependencies: KeepLoadedDependencies): KeptModels {
 interface WarmUpDependencies {
   readonly featureSource: FeatureSource;
   readonly scorer: Scorer;
-  /** Returns a user who has a stored prediction of the model version; undefined while there is none. */
-  findScoredUser(modelVersionId: string): Promise<string | undefined>;
+  /** Returns a user who has a stored prediction of each of the model versions, as far as there is one. */
+  findScoredUsers(modelVersionIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
   readonly log: Pick<Log, 'warn'>;
 }
 
@@ -86,13 +86,14 @@ const ROUNDS = 2;
 /** Milliseconds that a start waits for it; what is under way then goes on. */
 const WITHIN_MS = 3_000;
 
-export function createWarmUpReads({ featureSource, scorer, findScoredUser, log }: WarmUpDependencies): WarmUpReads {
+export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log }: WarmUpDependencies): WarmUpReads {
   /** Id of a version → whether it was warmed with a user. */
   const warmed = new Map<string, boolean>();
+  /** Versions that the log names as late. */
+  const late = new Set<string>();
   let underWay: Promise<void> | undefined;
 
-  async function warmUp(version: ModelVersion): Promise<void> {
-    const userId = await findScoredUser(version.id);
+  async function warmUp(version: ModelVersion, userId: string | undefined): Promise<void> {
     if (userId === undefined && warmed.has(version.id)) return;
     warmed.set(version.id, userId !== undefined);
     const userIds = userId === undefined ? [] : [userId];
@@ -109,33 +110,44 @@ export function createWarmUpReads({ featureSource, scorer, findScoredUser, log }
   }
 
   async function warmUpAll(versions: readonly ModelVersion[]): Promise<void> {
+    const users = await findScoredUsers(versions.map(({ id }) => id));
     for (const version of versions) {
-      await warmUp(version).catch((error: unknown) => {
+      await warmUp(version, users.get(version.id)).catch((error: unknown) => {
         // The next attempt is a read's: a query that fails here is not run every few seconds.
         warmed.set(version.id, true);
         log.warn('reads.not_warmed', { modelVersionId: version.id, error: serialiseRefusal(error) });
       });
     }
-    underWay = undefined;
   }
 
   async function warmCold(versions: readonly ModelVersion[]): Promise<void> {
     await underWay;
     const cold = versions.filter(({ id }) => !warmed.get(id));
     if (cold.length === 0) return;
-    underWay ??= warmUpAll(cold);
+    underWay ??= warmUpAll(cold)
+      .catch((error: unknown) => log.warn('reads.not_warmed', { error: serialiseRefusal(error) }))
+      .finally(() => {
+        underWay = undefined;
+      });
     await underWay;
   }
 
+  /** One line however many there are, and once for each. */
+  function tellLate([first, ...others]: readonly ModelVersion[]): void {
+    if (!first) return;
+    for (const { id } of [first, ...others]) late.add(id);
+    const error = `not within ${WITHIN_MS} ms`;
+    log.warn('reads.not_warmed', { modelVersionId: first.id, others: others.length, error });
+  }
+
   return async (versions) => {
-    for (const id of warmed.keys()) if (!versions.some((version) => version.id === id)) warmed.delete(id);
+    const wanted = new Set(versions.map(({ id }) => id));
+    for (const id of warmed.keys()) if (!wanted.has(id)) warmed.delete(id);
     if (versions.every(({ id }) => warmed.get(id))) return;
-    const late = new Error(`not within ${WITHIN_MS} ms`);
-    await within(WITHIN_MS, warmCold(versions), () => late).catch((error: unknown) => {
-      if (error !== late) throw error;
-      for (const { id } of versions.filter((version) => !warmed.get(version.id))) {
-        log.warn('reads.not_warmed', { modelVersionId: id, error: late.message });
-      }
+    const timeUp = new Error(`not within ${WITHIN_MS} ms`);
+    await within(WITHIN_MS, warmCold(versions), () => timeUp).catch((error: unknown) => {
+      if (error !== timeUp) throw error;
+      tellLate(versions.filter(({ id }) => !warmed.get(id) && !late.has(id)));
     });
   };
 }

@@ -1,8 +1,10 @@
 /** The API's inference children: those that serve, and those of a version that is being tried. */
+import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, createIsolatedPools, type IsolatedPools } from '@tandem/inference/live/pool';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import { countLoads } from '@tandem/telemetry/sampled-stats';
 
 export interface InferenceSettings {
   readonly processes: number;
@@ -17,10 +19,12 @@ export function openInference(
   registry: StoredRegistry,
   opened: (() => unknown)[],
 ): IsolatedPools {
+  const loadArtifact = keepFiles(registry.loadArtifact);
   const scorer = createIsolatedPools((options) =>
     createInferencePool({
-      loadArtifact: (hash) => registry.loadArtifact(hash),
+      loadArtifact,
       log: createLibraryLog(log),
+      onLoad: countLoads(metrics),
       onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
       onRest: (predictor) => metrics.modelRests.inc({ predictor }),
       processes: inference.processes,

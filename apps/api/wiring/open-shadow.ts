@@ -78,7 +78,6 @@ const OPTIONS = Object.freeze({
   // A pass waits for nobody: what is late at its deadline is ended at once.
   killGraceMs: 50,
   maxLiveRows: 256,
-  maxModels: 2,
 });
 
 /** @param open makes the pool, which starts nothing by itself */

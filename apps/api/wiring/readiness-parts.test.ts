@@ -8,6 +8,7 @@ function createChildren(idle: number) {
     scorer: {
       stats: () => ({
         ...{ processes: 2, waitingRows: { live: 0, batch: 0 }, restingModels: 0, pids: [1, 2] },
+        models: { held: 2, bytes: 0 },
         idle: children.idle,
       }),
     },

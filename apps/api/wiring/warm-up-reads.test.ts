@@ -34,7 +34,7 @@ function createWorld() {
         return { tensors: {} };
       },
     },
-    findScoredUser: async (id) => world.users.get(id),
+    findScoredUsers: async (ids) => new Map([...world.users].filter(([id]) => ids.includes(id))),
     log: { warn: (event, fields) => world.warnings.push([event, fields]) },
   });
   return { world, warmUp };

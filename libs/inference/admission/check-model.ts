@@ -8,7 +8,9 @@ import type { ModelDefinition } from '@tandem/freshness/predictor';
 import {
   INFERENCE_MEMORY_MB,
   MAX_MODEL_BYTES,
+  modelsBytes,
   SMALLER_MODEL,
+  tooLargeForChild,
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
 import type { Verification } from '@tandem/prediction/models/verification';
@@ -172,9 +174,13 @@ async function withModel<T>(
   const process = startInferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT, niceSteps });
   try {
     await process.ready;
-    const loaded = await process.load({ session: SESSION, bytes, sha256 }, [], loadLimit).catch((error) => {
+    const loaded = await process.load({ session: SESSION, bytes, sha256 }, loadLimit).catch((error) => {
       throw asRefusal(error, 'loading the model', limits);
     });
+    if (loaded.bytes > modelsBytes(memoryLimitMb)) {
+      const [text, { remedy }] = tooLargeForChild(loaded.bytes, memoryLimitMb);
+      throw refuse(field, text, remedy);
+    }
     refuseEmpty(loaded.signature, field);
     return await work(process, loaded.signature, loaded.rssBytes);
   } finally {

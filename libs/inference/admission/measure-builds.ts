@@ -106,7 +106,7 @@ interface Side {
 
 async function open(process: InferenceProcess, session: string, version: MeasuredVersion): Promise<Side> {
   const { definition, bytes, batch } = version;
-  const { signature } = await process.load({ session, bytes, sha256: definition.artifactHash }, [], RUN_LIMIT);
+  const { signature } = await process.load({ session, bytes, sha256: definition.artifactHash }, RUN_LIMIT);
   const runsOf = (rowByRow: boolean) =>
     createTrialRuns({
       ...{ process, session, batch, field: FIELD },

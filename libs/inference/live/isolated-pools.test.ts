@@ -86,6 +86,30 @@ describe('a version that a rollout tries', () => {
     expect(opened).toBe(2);
   });
 
+  it('shares a child with others where many are tried at once, and never with the stable version', async () => {
+    const many = Array.from({ length: 6 }, (_, i) => matrixPredictor(models.linearModel({ weights: [i, 1] }), 2));
+    await pools.close(0);
+    const shares: Set<string>[] = [];
+    pools = createIsolatedPools((options) => {
+      const share = new Set<string>();
+      shares.push(share);
+      const pool = poolOf([stable, ...many], { processes: 1, ...options });
+      const score: typeof pool.score = (request) => {
+        share.add(request.version.id);
+        return pool.score(request);
+      };
+      return { ...pool, score };
+    });
+    const versions = [stable, ...many].map(({ version }) => version);
+    const tried = new Set(many.map(({ version }) => version.id));
+    expect(await pools.load(versions, tried)).toEqual(loaded(...versions));
+    for (const one of [stable, ...many]) await scoresOf(pools, one, [[1, 1]]);
+    expect(shares.map(({ size }) => size)).toEqual([1, 2, 2, 1, 1]);
+    expect([...(shares[0] ?? [])]).toEqual([stable.version.id]);
+    await pools.load(versions.slice(0, 1));
+    await vi.waitFor(() => expect(pools.stats().pids).toHaveLength(1), PATIENCE);
+  });
+
   it('is loaded by its own child too before it is reported as loaded', async () => {
     const broken = new Set<number>([2]);
     await pools.close(0);

@@ -50,18 +50,17 @@ const LEFT_SHARE = 0.9;
 const HOPE_SHARE = 0.5;
 /** What the first may have to wait longer for the sake of company: little, where many cost hardly more than one. */
 const COMPANY = 1.5;
-/** Versions whose costs are remembered; one that comes back after so many others is learned anew. */
-const MAX_VERSIONS = 64;
 
 export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now }: LiveRoomOptions): LiveRoom {
-  const costs = new Map<string, RunCost>();
+  /** Of as many versions as the registry keeps. */
+  const costs = new WeakMap<ModelVersion, RunCost>();
   /** When each run under way is likely to be over. */
   const ends = new Map<RunUnderWay, number>();
   /** When children became free while somebody waited for them, the latest last: of no more than are free. */
   const freed: number[] = [];
 
   function runRows(version: ModelVersion, timeoutMs: number, leftMs = timeoutMs): number {
-    const cost = costs.get(version.id) ?? UNKNOWN;
+    const cost = costs.get(version) ?? UNKNOWN;
     const ms = Math.min(timeoutMs * RUN_SHARE, leftMs * LEFT_SHARE);
     const rows = cost.rowsWithin(Math.max(ms, cost.ms(1) * COMPANY));
     return Math.max(1, Math.min(maxRunRows, rows));
@@ -75,7 +74,7 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
 
   function inTime(version: ModelVersion, timeoutMs: number): number {
     const together = runRows(version, timeoutMs);
-    const cost = costs.get(version.id) ?? UNKNOWN;
+    const cost = costs.get(version) ?? UNKNOWN;
     const runMs = cost.ms(together);
     if (runMs === 0) return maxWaitingRows;
     const ms = Math.max(0, timeoutMs * USABLE_SHARE - firstFree() - waiting().ms / slots);
@@ -94,12 +93,12 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
     },
     runRows,
     isTooLate(version, rows, timeoutMs, leftMs) {
-      const cost = costs.get(version.id) ?? UNKNOWN;
+      const cost = costs.get(version) ?? UNKNOWN;
       return leftMs < timeoutMs * (1 - HOPE_SHARE) && leftMs * LEFT_SHARE < cost.ms(rows);
     },
     costMs(version, rows, timeoutMs) {
       const together = Math.max(rows, runRows(version, timeoutMs));
-      return ((costs.get(version.id) ?? UNKNOWN).ms(together) * rows) / together;
+      return ((costs.get(version) ?? UNKNOWN).ms(together) * rows) / together;
     },
     begin(version, rows, live) {
       const started = now();
@@ -114,17 +113,16 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
           if (live) costOf(version).observe(rows, ranMs + (betweenMs <= ranMs ? betweenMs : 0));
         },
       };
-      ends.set(run, started + (costs.get(version.id)?.ms(rows) ?? 0));
+      ends.set(run, started + (costs.get(version)?.ms(rows) ?? 0));
       return run;
     },
   };
 
-  function costOf({ id }: ModelVersion): RunCost {
-    const known = costs.get(id);
+  function costOf(version: ModelVersion): RunCost {
+    const known = costs.get(version);
     if (known) return known;
-    if (costs.size >= MAX_VERSIONS) costs.delete(costs.keys().next().value ?? '');
     const cost = createRunCost();
-    costs.set(id, cost);
+    costs.set(version, cost);
     return cost;
   }
 }

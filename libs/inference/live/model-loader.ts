@@ -1,41 +1,65 @@
 /**
- * Loads a version's model into a child. A model that cannot be loaded is not tried again at once: it waits longer after
+ * Loads a version's model into a child, within the memory that models may take there. A model that cannot be loaded is not tried again at once: it waits longer after
  * each failure, so that one bad artifact cannot keep every child busy dying of it.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { modelsBytes, PROCESS_MB, tooLargeForChild } from '@tandem/prediction/models/model-limits';
 import { within } from '@tandem/timing/within';
 import type { InferenceProcess } from '../process/inference-process.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
+import type { LoadArtifact } from './kept-files.ts';
 
 interface ModelLoaderOptions {
-  /** The bytes of an artifact by their sha256 in hex. */
-  loadArtifact(hash: string): Promise<Uint8Array>;
+  readonly loadArtifact: LoadArtifact;
   /** Of the load in a child. */
   readonly loadLimit: TimeLimit;
+  /** Resident memory of a child in MB. */
+  readonly memoryLimitMb: number;
+  /** A child loaded a model, for which it unloaded so many others; for counters. */
+  onLoad?: ((when: LoadOccasion, evicted: number) => void) | undefined;
   readonly log: InferenceLog;
   /** Milliseconds that only ever rise. */
   readonly now: () => number;
 }
 
 export interface ModelLoader {
-  /** Rejects with `unavailable`, whatever went wrong: it is never the fault of the rows that wait for it. */
-  load(process: InferenceProcess, hash: string, release: readonly string[]): Promise<void>;
+  /**
+   * Returns the memory that the model takes, in bytes. Rejects with `unavailable`, whatever went wrong: it is never the
+   * fault of the rows that wait for it.
+   * @param makeRoom unloads others until the model `fits`; returns how many
+   */
+  load(child: InferenceProcess, hash: string, when: LoadOccasion, makeRoom: MakeRoom): Promise<number>;
+  unload(child: InferenceProcess, hashes: readonly string[]): Promise<void>;
+  /** Whether there is room for a model in a child whose other models take `held` bytes. */
+  fits(needed: Needed & { readonly held: number }): boolean;
+  /** What the model took when it was loaded; undefined: it never was. */
+  sizeOf(hash: string): Needed | undefined;
   /** A loaded model took its process with it: it rests, as one that cannot be loaded. */
   noteFailure(hash: string, cause: unknown): void;
   /** What went wrong with it last, until it is loaded; undefined: nothing. */
   failureOf(hash: string): string | undefined;
   /** Whether it failed lately, and is not to be tried again yet. */
   isResting(hash: string): boolean;
-  /** From now on what is read is kept for the next child, up to a bound; ends with the call of what it gives. */
-  keepRead(): () => void;
+}
+
+/** `trial`: in a child that serves nobody; `ahead`: before a read needs it; `on_demand`: a read or a chunk waits for it. */
+export type LoadOccasion = 'trial' | 'ahead' | 'on_demand';
+
+type MakeRoom = (needed: Needed) => Promise<number>;
+
+interface Needed {
+  /** Memory of the model. */
+  readonly bytes: number;
+  /** Size of its file. */
+  readonly fileBytes: number;
 }
 
 /** How long the bytes of an artifact may take to come, in ms. */
 const READ_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
-/** Bytes of artifacts that are kept for the next child. */
-const MOST_KEPT = 256 * 1024 * 1024;
+/** What a child takes while it loads a model, in times of the file: its parts, the whole, the parsed graph, the weights. */
+const LOADING = 4;
 
 interface Failure {
   readonly count: number;
@@ -43,30 +67,29 @@ interface Failure {
   readonly cause: unknown;
 }
 
-export function createModelLoader({ loadArtifact, loadLimit, log, now }: ModelLoaderOptions): ModelLoader {
+export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
+  const { loadArtifact, loadLimit, memoryLimitMb, log, now } = options;
+  const mostBytes = modelsBytes(memoryLimitMb);
   const failures = new Map<string, Failure>();
   const reading = new Map<string, Promise<Uint8Array>>();
-  const kept = new Map<string, Uint8Array>();
-  let keepers = 0;
+  /** Of each model that was ever loaded: a hundred bytes of memory. */
+  const sizes = new Map<string, Needed>();
 
   /** Children that start together share one read. */
   function read(hash: string): Promise<Uint8Array> {
-    const known = kept.get(hash);
-    if (known) return Promise.resolve(known);
     const under = reading.get(hash);
     if (under) return under;
     const bytes = within(
       READ_MS,
-      loadArtifact(hash),
+      loadArtifact(hash, failures.has(hash)),
       () => new Error(`the artifact was not read within ${READ_MS} ms`),
     ).finally(() => reading.delete(hash));
     reading.set(hash, bytes);
     return bytes;
   }
 
-  function keep(hash: string, bytes: Uint8Array): void {
-    const sum = [...kept.values()].reduce((total, { length }) => total + length, bytes.length);
-    if (keepers > 0 && sum <= MOST_KEPT) kept.set(hash, bytes);
+  function refuseTooLarge(bytes: number): void {
+    if (bytes > mostBytes) throw new TandemError('model_refused', ...tooLargeForChild(bytes, memoryLimitMb));
   }
 
   function isResting(hash: string): boolean {
@@ -80,32 +103,47 @@ export function createModelLoader({ loadArtifact, loadLimit, log, now }: ModelLo
     log('inference.model_not_loaded', { artifact: hash, error: textOf(cause), failures: count, retryMs: wait });
   }
 
+  const readAndLoad: ModelLoader['load'] = async (child, hash, when, makeRoom) => {
+    const file = await read(hash);
+    const fileBytes = file.length;
+    refuseTooLarge(fileBytes);
+    const known = sizes.get(hash);
+    const evicted = await makeRoom(known ?? { bytes: fileBytes, fileBytes });
+    const loaded = await child.load({ session: hash, bytes: file, sha256: hash }, loadLimit);
+    // The first model of a child seems to take some MB more than it does.
+    const bytes = Math.min(loaded.bytes, known?.bytes ?? Number.POSITIVE_INFINITY);
+    if (bytes > mostBytes) await child.release([hash], loadLimit);
+    refuseTooLarge(bytes);
+    sizes.set(hash, { bytes, fileBytes });
+    options.onLoad?.(when, evicted);
+    return bytes;
+  };
+
   return {
-    async load(process, hash, release) {
+    async load(child, hash, when, makeRoom) {
       const failed = failures.get(hash);
       if (failed && isResting(hash)) throw unavailable(failed.cause, failed.until - now());
       try {
-        const bytes = await read(hash);
-        keep(hash, bytes);
-        await process.load({ session: hash, bytes, sha256: hash }, release, loadLimit);
+        const size = await readAndLoad(child, hash, when, makeRoom);
         failures.delete(hash);
+        return size;
       } catch (error) {
         noteFailure(hash, error);
         throw unavailable(error, FIRST_WAIT_MS);
       }
     },
+    unload: (child, hashes) => child.release(hashes, loadLimit),
+    fits({ bytes, fileBytes, held }) {
+      const room = (memoryLimitMb - PROCESS_MB) * 1024 * 1024;
+      return held === 0 || (held + bytes <= mostBytes && held + fileBytes * LOADING <= room);
+    },
+    sizeOf: (hash) => sizes.get(hash),
     noteFailure,
     failureOf(hash) {
       const failed = failures.get(hash);
       return failed && textOf(failed.cause);
     },
     isResting,
-    keepRead() {
-      keepers++;
-      return () => {
-        if (--keepers === 0) kept.clear();
-      };
-    },
   };
 }
 

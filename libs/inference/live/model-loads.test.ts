@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import * as models from '@tandem/testing/onnx-models';
 import { denseModel } from '@tandem/testing/sized-model';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { keepFiles } from './kept-files.ts';
 import type { InferencePool, InferencePoolOptions } from './pool.ts';
 import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
@@ -25,7 +26,7 @@ const loaded = (...predictors: (typeof first)[]) =>
 const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
 
 describe('loading models', () => {
-  it('loads another model into a new child, while the one at work goes on answering, and then ends that one', async () => {
+  it('loads a large model into a new child, while the one at work goes on answering, and then ends that one', async () => {
     open();
     expect(await pool.load([first.version])).toEqual(loaded(first));
     const [before = 0] = pool.stats().pids;
@@ -46,14 +47,30 @@ describe('loading models', () => {
 
   it('loads into every child, and starts none for what is loaded already', async () => {
     const loadArtifact = vi.fn(async () => second.bytes);
-    open({ processes: 2, loadArtifact });
+    open({ processes: 2, loadArtifact: keepFiles(loadArtifact) });
     expect(await pool.load([second.version])).toEqual(loaded(second));
     const { pids } = pool.stats();
     expect(pids).toHaveLength(2);
     expect(await pool.load([second.version])).toEqual(loaded(second));
     expect(pool.stats().pids).toEqual(pids);
-    // Both were begun at once, or the second had what was read for the first.
     expect(loadArtifact).toHaveBeenCalledTimes(1);
+  });
+
+  it('loads one model where one changes, into the children at work, and unloads the one before it', async () => {
+    const loads = vi.fn();
+    open({ onLoad: loads, processes: 2 });
+    await pool.load([first.version, second.version]);
+    const { pids } = pool.stats();
+    loads.mockClear();
+    expect(await pool.load([first.version, loop.version])).toEqual(loaded(first, loop));
+    expect(loads.mock.calls).toEqual([
+      ['trial', 0],
+      ['ahead', 0],
+      ['ahead', 0],
+    ]);
+    expect(pool.stats()).toMatchObject({ pids, models: { held: 4 } });
+    await pool.load([first.version, loop.version]);
+    expect(loads).toHaveBeenCalledTimes(3);
   });
 
   it('waits for the run of the child whose place is taken', async () => {
@@ -63,30 +80,35 @@ describe('loading models', () => {
     // Turns that take a second and more: longer than the new child needs to be ready.
     const slow = scoresOf(pool, loop, [[1_500_000, 5]], { timeoutMs: 60_000 });
     await vi.waitFor(() => expect(pool.stats().idle).toBe(0), PATIENCE);
-    const loading = pool.load([loop.version, first.version]);
+    const loading = pool.load([loop.version, large.version]);
     expect(await slow).toEqual([5]);
-    expect(await loading).toEqual(loaded(loop, first));
+    expect(await loading).toEqual(loaded(loop, large));
     expect(pool.stats().pids).not.toContain(before);
   });
 
-  it('lets go of what is wanted no more', async () => {
-    open();
-    await pool.load([first.version, second.version]);
-    const [before = 0] = pool.stats().pids;
-    expect(await pool.load([second.version])).toEqual(loaded(second));
-    const [after = 0] = pool.stats().pids;
-    expect(after).not.toBe(before);
-    expect(await pool.load([second.version])).toEqual(loaded(second));
-    expect(pool.stats().pids).toEqual([after]);
+  it('stays ready with all models where they have no room together, and keeps the first', async () => {
+    const several = Array.from({ length: 10 }, (_, i) =>
+      matrixPredictor(denseModel({ width: 2 + i, units: 1_250, layers: 3 }), 2 + i),
+    );
+    const loads: string[] = [];
+    pool = poolOf(several, { processes: 1, memoryLimitMb: 256, onLoad: (when) => loads.push(when) });
+    expect(await pool.load(several.map(({ version }) => version))).toEqual(loaded(...several));
+    expect(loads).toEqual(several.map(() => 'ahead'));
+    expect(pool.stats().models.held).toBeLessThan(10);
+    await scoresOf(pool, several[0] as (typeof several)[0], [[1, 1]]);
+    expect(loads).toHaveLength(10);
+    const last = several[8] as (typeof several)[0];
+    await scoresOf(pool, last, [Array<number>(10).fill(1)]);
+    expect(loads.slice(10)).toEqual(['on_demand']);
   });
 
   it('loads the same models into a child that replaces a dead one', async () => {
-    const loadArtifact = vi.fn(async () => first.bytes);
-    open({ loadArtifact });
-    await pool.load([first.version]);
+    open();
+    await pool.load([first.version, second.version]);
     const [pid = 0] = pool.stats().pids;
     process.kill(pid, 'SIGKILL');
-    await vi.waitFor(() => expect(loadArtifact).toHaveBeenCalledTimes(2), PATIENCE);
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ models: { held: 0 } }), PATIENCE);
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ models: { held: 2 } }), PATIENCE);
     expect(await scoresOf(pool, first, [[1, 1]])).toHaveLength(1);
     expect(pool.stats().pids).not.toContain(pid);
   });
@@ -101,7 +123,7 @@ describe('a model that cannot be loaded', () => {
     const [one, other, third] = await pool.load([first.version, tooLarge.version, second.version]);
     expect([one, third]).toEqual(loaded(first, second));
     expect(other?.error).toMatch(/memory|allocat/i);
-    expect(pool.stats().pids).not.toContain(before);
+    expect(pool.stats().pids).toEqual([before]);
     // It rests: nothing is started for it, and the reason is still told.
     const { pids } = pool.stats();
     expect(await pool.load([first.version, tooLarge.version, second.version])).toEqual([one, other, third]);

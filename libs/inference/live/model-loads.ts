@@ -1,11 +1,12 @@
 /**
- * Loads models into all children without blocking the children that serve. ONNX Runtime blocks a child while it creates a
- * session, so a new child with a lower priority loads the models instead, and runs each of them once. Then it replaces one of
- * the serving children, which exits after its current run. Children are replaced one at a time: while models load, there is
- * one child more than usual.
+ * Loads wanted models into the children without blocking the children that serve. What is new is loaded into a child of its
+ * own first, with a lower priority, and run there: a model that cannot be loaded, or that ends its child, costs the serving
+ * children nothing. ONNX Runtime blocks a child while it creates a session. So a model that loads quickly is then loaded
+ * into each serving child between two runs. For any other a new child loads it beside what the serving child has loaded, and
+ * replaces that one after its current run. Children are changed one at a time.
  *
- * A new child must load everything that the serving child has loaded; otherwise it does not replace it. So a model that is too
- * large fails by itself, and never displaces a model that serves.
+ * A model is ready when it was loaded and run within the memory of a child of this process, and each child was given it. It
+ * stays ready when a child unloads it for want of room: a read loads it again, within the limits of a load.
  */
 
 import { isTandemError } from '@tandem/freshness/errors';
@@ -21,7 +22,8 @@ import {
 import { cpuLimit } from '../process/time-limit.ts';
 import { encodeInputs, joinInputs } from '../tensors/batch-tensors.ts';
 import { makeUpRows } from '../tensors/made-up-rows.ts';
-import type { ModelLoader } from './model-loader.ts';
+import { HeldModels } from './held-models.ts';
+import type { LoadOccasion, ModelLoader } from './model-loader.ts';
 import type { Slot } from './slot.ts';
 
 interface ModelLoadsOptions {
@@ -30,19 +32,18 @@ interface ModelLoadsOptions {
   readonly process: Omit<ProcessOptions, 'boundData' | 'isInBackground'>;
 }
 
-/** A child that replaces a serving one, and the artifacts that it has loaded. */
-interface Heir {
-  readonly child: InferenceProcess;
-  readonly models: ReadonlySet<string>;
-}
-
+/** A file up to this size is loaded within some 25 ms of CPU time, for which a read may wait. */
+const QUICK_BYTES = 8_000_000;
 const BLOCKED_BY_SERVING = 'what the children at work hold could not be loaded beside it';
 
 export class ModelLoads {
   readonly #options: ModelLoadsOptions;
   /** Children that load models and do not serve yet. */
   readonly #raising = new Set<InferenceProcess>();
-  readonly #loaded = new Set<string>();
+  /** Artifacts that were loaded and run: one that is wanted again, by a rollback, needs no other trial. */
+  readonly #proven = new Set<string>();
+  /** Artifacts that a slot was given. */
+  readonly #given = new WeakMap<Slot, Set<string>>();
   #wanted: readonly string[] = [];
   readonly #line = new OneAtATime();
   #isClosed = false;
@@ -57,9 +58,9 @@ export class ModelLoads {
     return this.#line.run(() => this.#loadAll(versions));
   }
 
-  /** Returns the artifacts that a new child loads before it takes work. */
-  loaded(): Iterable<string> {
-    return this.#loaded;
+  /** Returns the artifacts that a new child loads, the most wanted first. */
+  proven(): Iterable<string> {
+    return this.#wanted.filter((hash) => this.#proven.has(hash));
   }
 
   async close(): Promise<void> {
@@ -69,65 +70,122 @@ export class ModelLoads {
 
   async #loadAll(versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]> {
     const { slots, loader } = this.#options;
-    const hashes = versions.map(({ artifactHash }) => artifactHash);
-    const dropped = this.#wanted.filter((hash) => !hashes.includes(hash));
-    this.#wanted = hashes;
-    for (const hash of dropped) this.#loaded.delete(hash);
+    this.#want(versions.map(({ artifactHash }) => artifactHash));
     let trouble = BLOCKED_BY_SERVING;
-    const tryToRenew = (slot: Slot) =>
-      this.#renew(slot, versions, dropped).catch((error: unknown) => {
+    const attempt = (work: Promise<void>) =>
+      work.catch((error: unknown) => {
         if (this.#isClosed) throw error;
         trouble = error instanceof Error ? error.message : String(error);
       });
-    const endKeeping = loader.keepRead();
-    try {
-      // A slot without a child serves no reader: all such slots at once.
-      await Promise.all(slots.filter((slot) => slot.state() === 'cold').map(tryToRenew));
-      for (const slot of slots) await tryToRenew(slot);
-    } finally {
-      endKeeping();
+    // A slot without a child serves no reader: all such slots at once. Each begins with another part of the models, so that
+    // each model is tried once, and children that have no room for all of them hold different ones.
+    const cold = slots.filter((slot) => slot.state() === 'cold');
+    const turned = (turn: number) => {
+      const from = Math.floor((versions.length * turn) / cold.length);
+      return [...versions.slice(from), ...versions.slice(0, from)];
+    };
+    await Promise.all(cold.map((slot, turn) => attempt(this.#fill(slot, turned(turn)))));
+    const isGiven = ({ artifactHash }: ModelVersion) => slots.every((slot) => this.#givenTo(slot).has(artifactHash));
+    const missing = versions.filter((version) => !isGiven(version) && !loader.isResting(version.artifactHash));
+    if (missing.length > 0) {
+      await attempt(this.#prove(missing));
+      for (const slot of slots) await attempt(this.#give(slot, missing, versions));
     }
-    return versions.map(({ id, artifactHash }) => {
-      const isLoaded = slots.every((slot) => slot.hasLoaded(artifactHash));
-      return { modelVersionId: id, error: isLoaded ? null : (loader.failureOf(artifactHash) ?? trouble) };
+    return versions.map((version) => {
+      const error = isGiven(version) ? null : (loader.failureOf(version.artifactHash) ?? trouble);
+      return { modelVersionId: version.id, error };
     });
   }
 
-  async #renew(slot: Slot, versions: readonly ModelVersion[], dropped: readonly string[]): Promise<void> {
-    const { loader } = this.#options;
-    // A new child loads what the child before it had loaded.
-    await slot.whenFree();
-    for (let heir: Heir | null = null; !heir; ) {
-      if (this.#isClosed) throw new Error('the pool is closed');
-      const isLoaded = ({ artifactHash }: ModelVersion) => slot.hasLoaded(artifactHash);
-      const ripe = versions.filter((version) => isLoaded(version) || !loader.isResting(version.artifactHash));
-      const [before, more] = [ripe.filter(isLoaded), ripe.filter((version) => !isLoaded(version))];
-      const isOutdated = dropped.some((hash) => slot.hasLoaded(hash));
-      if (more.length === 0 && !isOutdated) return;
-      if (before.some(({ artifactHash }) => loader.isResting(artifactHash))) return;
-      heir = await this.#raise([...before, ...more], slot.state() !== 'cold');
-      if (!heir) continue;
-      const { child, models } = heir;
-      const isWhole = before.every(({ artifactHash }) => models.has(artifactHash));
-      const isBetter = isOutdated || more.some(({ artifactHash }) => models.has(artifactHash));
-      if (!isWhole || !isBetter) return end(child);
-      await slot.adopt(child, [...models]);
-      for (const hash of models) this.#loaded.add(hash);
+  #want(hashes: readonly string[]): void {
+    const wanted = new Set(hashes);
+    const dropped = this.#wanted.filter((hash) => !wanted.has(hash));
+    this.#wanted = hashes;
+    if (dropped.length === 0) return;
+    for (const slot of this.#options.slots) {
+      for (const hash of dropped) this.#givenTo(slot).delete(hash);
+      // A child that ends meanwhile has unloaded them too.
+      slot.drop(dropped).catch(() => {});
     }
   }
 
-  /** A child that loaded what it could of these; null where one of them, which rests now, took it with it. */
-  async #raise(versions: readonly ModelVersion[], isInBackground: boolean): Promise<Heir | null> {
+  #givenTo(slot: Slot): Set<string> {
+    const given = this.#given.get(slot) ?? new Set();
+    this.#given.set(slot, given);
+    return given;
+  }
+
+  /** Gives a slot its first child, with what of these has room, the first ones before the others. */
+  async #fill(slot: Slot, versions: readonly ModelVersion[]): Promise<void> {
+    const models = await this.#raise(() => versions, 'ahead', false);
+    if (models) await this.#adopt(slot, models, versions);
+  }
+
+  /** Loads and runs those that never were, in a child that ends then. */
+  async #prove(versions: readonly ModelVersion[]): Promise<void> {
+    const isNew = ({ artifactHash }: ModelVersion) => !this.#proven.has(artifactHash);
+    const models = await this.#raise(() => versions.filter(isNew), 'trial');
+    if (models) await end(models.child);
+  }
+
+  async #give(slot: Slot, missing: readonly ModelVersion[], versions: readonly ModelVersion[]): Promise<void> {
+    const given = this.#givenTo(slot);
+    const proven = missing.filter(({ artifactHash }) => this.#proven.has(artifactHash) && !given.has(artifactHash));
+    const isQuick = ({ artifactHash }: ModelVersion) =>
+      (this.#options.loader.sizeOf(artifactHash)?.fileBytes ?? 0) <= QUICK_BYTES;
+    for (const { artifactHash } of proven.filter(isQuick)) {
+      await slot.prepare(artifactHash);
+      given.add(artifactHash);
+    }
+    const slow = proven.filter((version) => !isQuick(version));
+    if (slow.length === 0) return;
+    await slot.whenFree();
+    const before = slot.loaded();
+    const kept = before.flatMap((hash) => versions.find(({ artifactHash }) => artifactHash === hash) ?? []);
+    const models = await this.#raise(() => [...slow, ...kept], 'ahead');
+    const isLost = (hash: string) => !models?.has(hash) && this.#options.loader.failureOf(hash) !== undefined;
+    if (models && before.some(isLost)) await end(models.child);
+    else if (models) await this.#adopt(slot, models, slow);
+  }
+
+  async #adopt(slot: Slot, models: HeldModels, versions: readonly ModelVersion[]): Promise<void> {
+    if (models.hashes().length === 0) return end(models.child);
+    await slot.adopt(models);
+    const given = this.#givenTo(slot);
+    for (const { artifactHash } of versions) if (this.#proven.has(artifactHash)) given.add(artifactHash);
+  }
+
+  /** A child that loaded what it could of these that do not rest; again without a model that took the child with it. */
+  async #raise(
+    wanted: () => readonly ModelVersion[],
+    when: LoadOccasion,
+    isInBackground = true,
+  ): Promise<HeldModels | null> {
+    for (;;) {
+      if (this.#isClosed) throw new Error('the pool is closed');
+      const ripe = wanted().filter(({ artifactHash }) => !this.#options.loader.isResting(artifactHash));
+      if (ripe.length === 0) return null;
+      const models = await this.#raiseOnce(ripe, when, isInBackground);
+      if (models) return models;
+    }
+  }
+
+  /** Null where one of these, which rests now, took the child with it. */
+  async #raiseOnce(
+    versions: readonly ModelVersion[],
+    when: LoadOccasion,
+    isInBackground: boolean,
+  ): Promise<HeldModels | null> {
     const boundData = this.#failedStarts < BOUND_STARTS;
     const child = startInferenceProcess({ ...this.#options.process, boundData, isInBackground });
+    const models = new HeldModels(child, this.#options.loader);
     this.#raising.add(child);
-    const models = new Set<string>();
     try {
       this.#failedStarts++;
       await child.ready;
       this.#failedStarts = 0;
-      for (const version of versions) if (await this.#warmUp(child, version)) models.add(version.artifactHash);
-      return { child, models };
+      for (const version of versions) await this.#warmUp(models, version, when);
+      return models;
     } catch (error) {
       await end(child);
       if (this.#failedStarts > 0 || this.#isClosed) throw error;
@@ -137,21 +195,22 @@ export class ModelLoads {
     }
   }
 
-  /** Whether the model is ready in the child; rejects where the child is gone, for which the model is to rest. */
-  async #warmUp(child: InferenceProcess, version: ModelVersion): Promise<boolean> {
-    const { loader } = this.#options;
+  /** Loads the model, if it has room, and runs it. Rejects where the child is gone, for which the model is to rest. */
+  async #warmUp(models: HeldModels, version: ModelVersion, when: LoadOccasion): Promise<void> {
     const { artifactHash } = version;
+    const { child } = models;
+    if (this.#proven.has(artifactHash) && !models.hasRoomFor(artifactHash)) return;
     try {
-      await loader.load(child, artifactHash, []);
+      await models.add(artifactHash, when);
     } catch (error) {
-      if (child.isAlive()) return false;
+      if (child.isAlive()) return;
       throw error;
     }
     try {
       await warmUpRuns(child, version);
-      return true;
+      this.#proven.add(artifactHash);
     } catch (error) {
-      loader.noteFailure(artifactHash, error);
+      this.#options.loader.noteFailure(artifactHash, error);
       throw error;
     }
   }

@@ -1,10 +1,11 @@
 import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
 import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
 import * as models from '@tandem/testing/onnx-models';
+import { denseModel } from '@tandem/testing/sized-model';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { InferencePool, InferencePoolOptions } from './pool.ts';
 import type { FinishedRun } from './slot.ts';
-import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
+import { batchOf, matrixPredictor, poolOf, scoresOf, type ToyPredictor } from './toy-predictor.fixture.ts';
 
 const linear = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
 const loop = matrixPredictor(models.loopModel(), 2);
@@ -323,13 +324,41 @@ describe('an inference pool', () => {
     expect(loadArtifact).toHaveBeenCalledTimes(1);
   });
 
-  it('keeps a bounded number of models, and loads again what it gave up', async () => {
-    const several = [1, 2, 3].map((weight) => matrixPredictor(models.linearModel({ weights: [weight] }), 1));
-    pool = poolOf(several, { processes: 1, maxModels: 2 });
-    for (const [i, predictor] of [...several, ...several].entries()) {
-      const [score = 0] = await scoresOf(pool, predictor, [[1]]);
-      expect(score).toBeCloseTo(models.linearScore([(i % 3) + 1], 0, [1]), 6);
-    }
+  it('holds models within the memory that a child has for them, and loads again what it unloaded', async () => {
+    // 12 MB of weights each; beside ten of them a child of 256 MB could not load another.
+    const several = Array.from({ length: 10 }, (_, i) =>
+      matrixPredictor(denseModel({ width: 2 + i, units: 1_250, layers: 3 }), 2 + i),
+    );
+    const loads: string[] = [];
+    let evicted = 0;
+    const onLoad: InferencePoolOptions['onLoad'] = (when, unloaded) => {
+      loads.push(when);
+      evicted += unloaded;
+    };
+    pool = poolOf(several, { processes: 1, memoryLimitMb: 256, onLoad });
+    const score = (i: number) => scoresOf(pool, several[i] as ToyPredictor, [Array<number>(2 + i).fill(1)]);
+    for (const i of several.keys()) await score(i);
+    const { held, bytes } = pool.stats().models;
+    expect([loads, held + evicted]).toEqual([several.map(() => 'on_demand'), several.length]);
+    expect(evicted).toBeGreaterThan(0);
+    expect(bytes).toBeLessThan(96 * 1024 * 1024);
+    const { pids } = pool.stats();
+    // The last is there; the first was unused for longest.
+    await score(9);
+    expect(loads).toHaveLength(10);
+    await score(0);
+    expect(loads).toHaveLength(11);
+    expect(pool.stats().pids).toEqual(pids);
+  });
+
+  it('refuses a model that alone takes more, and says what to do', async () => {
+    const large = matrixPredictor(Buffer.alloc(96 * 1024 * 1024 + 1), 2);
+    pool = poolOf([large], { processes: 1, memoryLimitMb: 256 });
+    await expect(scoresOf(pool, large, [[1, 1]])).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('takes 97 MB of memory, more than the 96 MB that models may take'),
+      remedy: expect.stringContaining('raise INFERENCE_MEMORY_MB, which is 256'),
+    });
   });
 
   it('finishes what is under way when it closes, and takes nothing new', async () => {

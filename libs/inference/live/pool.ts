@@ -19,16 +19,19 @@ import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
-import { createModelLoader, type InferenceLog } from './model-loader.ts';
+import type { LoadArtifact } from './kept-files.ts';
+import { createModelLoader, type InferenceLog, type LoadOccasion } from './model-loader.ts';
 import { ModelLoads } from './model-loads.ts';
 import { type FinishedRun, Slot } from './slot.ts';
 
 export interface InferencePoolOptions {
-  /** The bytes of an artifact by their sha256 in hex; checked again in the child. */
-  loadArtifact(hash: string): Promise<Uint8Array>;
+  /** Checked again in the child. */
+  readonly loadArtifact: LoadArtifact;
   readonly log: InferenceLog;
   /** A run was answered, and what it took. */
   onRun?(run: FinishedRun): void;
+  /** A child loaded a model, for which it unloaded so many others; for counters. */
+  onLoad?(when: LoadOccasion, evicted: number): void;
   /** A child ended and is replaced; for a counter. */
   onRestart?(why: ProcessEnd): void;
   /** A model that keeps ending its process is given a rest (artifact-breaker.ts); for a counter. */
@@ -37,11 +40,11 @@ export interface InferencePoolOptions {
   readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
-  /** Children that `load` starts; default: all. The others start when they are needed, and first load what the others have loaded. */
+  /** Children that `load` starts; default: all. The others start when they are needed, and load what is wanted while they have no work. */
   readonly preloadedProcesses?: number;
   /** Steps of niceness of the children beyond this process's own: more where nobody waits for them. */
   readonly niceSteps?: number;
-  /** Resident memory of a child in MB, above which it is killed. */
+  /** Resident memory of a child in MB, above which it is killed. `modelsBytes` of it are for loaded models. */
   readonly memoryLimitMb?: number;
   /** How long after the last deadline of a run its child is killed. */
   readonly killGraceMs?: number;
@@ -52,8 +55,6 @@ export interface InferencePoolOptions {
   /** Rows of a run at most. A live request waits for one run of a batch at most: 1,024 rows of 200 trees take 3 ms. */
   readonly maxLiveRows?: number;
   readonly sliceRows?: number;
-  /** Models that each child keeps loaded. */
-  readonly maxModels?: number;
   readonly startLimit?: TimeLimit;
   readonly loadLimit?: TimeLimit;
   /** Milliseconds that only ever rise; for tests. */
@@ -66,18 +67,20 @@ interface PoolStats {
   readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;
   /** Models that are given a rest. */
   readonly restingModels: number;
+  /** Models that the children have loaded, each counted once a child, and the memory that they take. */
+  readonly models: { readonly held: number; readonly bytes: number };
   /** Process ids of the children alive. */
   readonly pids: readonly number[];
 }
 
 export interface InferencePool extends Scorer, LoadShedding {
   /**
-   * Loads these versions into each child and unloads those of earlier calls, each warmed up by runs on made-up
-   * users; a child that replaces another loads them first. No request waits for it (model-loads.ts). To ask again costs
-   * little where nothing has changed, and tries again what failed and has rested: 1 s, doubled to a minute.
+   * Loads these versions into each child, the first before the others, as far as there is room, and unloads those of
+   * earlier calls. Each that is new is tried by runs on made-up users. No request waits long for it (model-loads.ts). To ask
+   * again costs little where nothing has changed, and tries again what failed and has rested: 1 s, doubled to a minute.
    */
   load(versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]>;
-  /** Loads the version in every child at work, before what else waits, and in each that replaces one. Rejects with `unavailable`. */
+  /** Loads the version in every child at work, before what else waits, and in each that replaces one, where it has room. Rejects with `unavailable`. */
   warmUp(version: ModelVersion): Promise<void>;
   stats(): PoolStats;
   /** Refuses new requests, waits for those under way up to the grace, then ends the children. */
@@ -89,20 +92,20 @@ const LOAD_LIMIT = cpuLimit(30_000, 120_000);
 
 /** Starts nothing: a child starts when there is something to run, or `warmUp` asks for it. */
 export function createInferencePool(options: InferencePoolOptions): InferencePool {
-  const { log, maxModels = 8, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
+  const { log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
-  const loader = createModelLoader({ loadArtifact: options.loadArtifact, loadLimit, log, now });
+  const { loadArtifact, onLoad } = options;
+  const loader = createModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
   const process = { memoryLimitMb, startLimit: options.startLimit ?? START_LIMIT, niceSteps: options.niceSteps };
-  let warm: string[] = [];
+  /** Asked for by `warmUp`. */
+  const warm = new Set<string>();
   let closing: Promise<void> | null = null;
 
   const newSlot = () =>
     new Slot({
       ...process,
-      // All that is wanted has a place: what does not fit in its memory fails, rather than to be loaded again and again.
-      maxSessions: () => Math.max(maxModels, allWarm().length),
       loader,
-      warm: allWarm,
+      wanted: () => [...models.proven(), ...warm],
       onIdle: () => batcher.pumpSoon(),
       onRun: (run) => options.onRun?.(run),
       onRestart: (why) => options.onRestart?.(why),
@@ -110,9 +113,6 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
     });
   const slots = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, newSlot);
   const models = new ModelLoads({ slots: slots.slice(0, options.preloadedProcesses), loader, process });
-  function allWarm(): string[] {
-    return [...new Set([...models.loaded(), ...warm])];
-  }
 
   const breaker = createArtifactBreaker({
     now,
@@ -142,7 +142,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
     load: (versions) => (closing ? Promise.reject(closed()) : models.load(versions)),
     async warmUp({ artifactHash }) {
       if (closing) throw closed();
-      warm = [...warm.filter((hash) => hash !== artifactHash), artifactHash].slice(-maxModels);
+      warm.add(artifactHash);
       await Promise.all(slots.map((slot) => slot.prepare(artifactHash)));
     },
     stats: () => ({
@@ -150,6 +150,10 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       idle: slots.filter((slot) => slot.state() === 'idle').length,
       waitingRows: batcher.waitingRows(),
       restingModels: breaker.resting(),
+      models: {
+        held: slots.reduce((sum, slot) => sum + slot.loaded().length, 0),
+        bytes: slots.reduce((sum, slot) => sum + slot.loadedBytes(), 0),
+      },
       pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
     }),
     close: (graceMs = 5_000) => {
@@ -179,63 +183,88 @@ function closed(): TandemError {
 }
 
 /**
- * Inference pools that keep model versions apart: each version that a rollout tries has children of its own, with a line,
- * a breaker and a learned cost of its own. A candidate that hangs, crashes or is slow takes no child from the stable
- * versions, and none from another candidate. What it takes is a processor, at the niceness of all children.
+ * Inference pools that keep model versions apart: a version that a rollout tries has children of its own, with a line, a
+ * breaker and a learned cost of its own. A candidate that hangs, crashes or is slow takes no child from the stable versions.
+ * It takes none from another candidate either, while there are at most `MOST_APART`; further ones share the pools of the
+ * others, so that any number of rollouts takes so much memory. What it takes is a processor, at the niceness of all children.
  *
  * The stable versions' children load the tried ones too, so that a promotion or a rollback waits for no load.
  */
 export interface IsolatedPools extends InferencePool {
-  /** @param tried ids of the versions that a rollout tries; each gets a pool of its own for as long as it is among them */
+  /** @param tried ids of the versions that a rollout tries; each has children of its own for as long as it is among them */
   load(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
 }
 
 /** A tried version has one child until its load needs more. */
-const TRIED: Partial<InferencePoolOptions> = Object.freeze({ preloadedProcesses: 1, maxModels: 1 });
+const TRIED: Partial<InferencePoolOptions> = Object.freeze({ preloadedProcesses: 1 });
+/** Pools of tried versions. */
+export const MOST_APART = 4;
 
-/** @param open makes a pool, which starts nothing by itself; called once for the stable versions, and for each tried one */
+/** A pool of tried versions. */
+interface ApartPool {
+  readonly pool: InferencePool;
+  readonly ids: Set<string>;
+}
+
+/** @param open makes a pool, which starts nothing by itself; called once for the stable versions, and for each of the tried ones */
 export function createIsolatedPools(open: (options: Partial<InferencePoolOptions>) => InferencePool): IsolatedPools {
   const main = open({});
+  const apart = new Set<ApartPool>();
   /** By the id of its version. */
-  const apart = new Map<string, InferencePool>();
+  const homes = new Map<string, ApartPool>();
   /** Those that are not needed any more, until they are closed. */
   const leaving = new Set<Promise<void>>();
   let isClosed = false;
 
-  const poolOf = ({ id }: ModelVersion) => apart.get(id) ?? main;
+  const poolOf = ({ id }: ModelVersion) => homes.get(id)?.pool ?? main;
 
-  function leave(pool: InferencePool): void {
-    const closing = pool.close().finally(() => leaving.delete(closing));
+  function leave(home: ApartPool): void {
+    apart.delete(home);
+    const closing = home.pool.close().finally(() => leaving.delete(closing));
     leaving.add(closing);
   }
 
-  /** Opens and closes pools, so that there is one for each of these versions. */
+  function findHome(): ApartPool {
+    const least = [...apart].sort((one, other) => one.ids.size - other.ids.size)[0];
+    if (least && apart.size >= MOST_APART) return least;
+    const home = { pool: open(TRIED), ids: new Set<string>() };
+    apart.add(home);
+    return home;
+  }
+
+  /** Opens and closes pools, so that these versions have children apart from the others. */
   function separate(tried: readonly ModelVersion[]): void {
-    for (const [id, pool] of apart) {
+    for (const [id, home] of homes) {
       if (tried.some((version) => version.id === id)) continue;
-      apart.delete(id);
-      leave(pool);
+      homes.delete(id);
+      home.ids.delete(id);
+      if (home.ids.size === 0) leave(home);
     }
-    for (const { id } of tried) if (!apart.has(id)) apart.set(id, open(TRIED));
+    for (const { id } of tried) {
+      if (homes.has(id)) continue;
+      const home = findHome();
+      homes.set(id, home);
+      home.ids.add(id);
+    }
   }
 
   return {
     score: (request: ScoreRequest) => poolOf(request.version).score(request),
     room: (version, timeoutMs) => poolOf(version).room(version, timeoutMs),
     async load(versions, tried = new Set()) {
-      const separated = versions.filter(({ id }) => tried.has(id));
-      if (!isClosed) separate(separated);
+      if (!isClosed) separate(versions.filter(({ id }) => tried.has(id)));
       const [loaded, ...ofTried] = await Promise.all([
         main.load(versions),
-        ...separated.map((version) => poolOf(version).load([version])),
+        ...[...apart].map(({ pool, ids }) => pool.load(versions.filter(({ id }) => ids.has(id)))),
       ]);
-      return loaded.map((one) => ofTried.flat().find((other) => isWorse(other, one)) ?? one);
+      const others = ofTried.flat();
+      return loaded.map((one) => others.find((other) => isWorse(other, one)) ?? one);
     },
     warmUp: (version) => main.warmUp(version),
-    stats: () => [...apart.values()].reduce((sum, pool) => added(sum, pool.stats()), main.stats()),
+    stats: () => [...apart].reduce((sum, { pool }) => added(sum, pool.stats()), main.stats()),
     async close(graceMs) {
       isClosed = true;
-      await Promise.all([main, ...apart.values()].map((pool) => pool.close(graceMs)));
+      await Promise.all([main, ...[...apart].map(({ pool }) => pool)].map((pool) => pool.close(graceMs)));
       await Promise.all(leaving);
     },
   };
@@ -247,7 +276,7 @@ function isWorse(other: LoadOutcome, one: LoadOutcome): boolean {
 }
 
 /** Whether a child is free is asked of the main pool: tried versions may be resting without harm to the others. */
-function added(sum: PoolStats, { waitingRows, restingModels, pids }: PoolStats): PoolStats {
+function added(sum: PoolStats, { waitingRows, restingModels, models, pids }: PoolStats): PoolStats {
   return {
     ...sum,
     waitingRows: {
@@ -255,6 +284,7 @@ function added(sum: PoolStats, { waitingRows, restingModels, pids }: PoolStats):
       batch: sum.waitingRows.batch + waitingRows.batch,
     },
     restingModels: sum.restingModels + restingModels,
+    models: { held: sum.models.held + models.held, bytes: sum.models.bytes + models.bytes },
     pids: [...sum.pids, ...pids],
   };
 }

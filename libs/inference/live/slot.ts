@@ -1,6 +1,7 @@
 /**
  * A slot of the pool: one child after another. It loads models before it needs them, does one thing at a time, and
- * puts a new child in the place of one that died; one that dies without having done anything is replaced ever later.
+ * puts a new child in the place of one that died; one that dies without having done anything is replaced ever later. The
+ * new child loads the model that the other used last, takes work, and loads the others while there is none.
  */
 
 import {
@@ -12,6 +13,7 @@ import {
 } from '../process/inference-process.ts';
 import type { ModelRun, WireTensor } from '../process/protocol.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
+import { HeldModels } from './held-models.ts';
 import type { InferenceLog, ModelLoader } from './model-loader.ts';
 
 interface SlotOptions {
@@ -19,11 +21,9 @@ interface SlotOptions {
   readonly startLimit: TimeLimit;
   /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
   readonly niceSteps?: number | undefined;
-  /** Sessions that a child keeps; the one unused for longest goes first. */
-  maxSessions(): number;
   readonly loader: ModelLoader;
-  /** The artifacts that a new child loads before it takes work. */
-  warm(): Iterable<string>;
+  /** The artifacts that a new child loads while it has no work, as far as there is room. */
+  wanted(): Iterable<string>;
   /** The slot can take work. */
   onIdle(): void;
   /** A run was answered. */
@@ -55,16 +55,14 @@ const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 30_000;
 
 interface Preparation {
-  /** Null: nothing is to be loaded, somebody waits until it would be. */
-  readonly hash: string | null;
+  readonly work: (models: HeldModels) => Promise<void> | void;
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
 
-/** A child that is to replace the one at work. */
+/** The models of a child that is to replace the one at work. */
 interface Heir {
-  readonly child: InferenceProcess;
-  readonly loaded: readonly string[];
+  readonly models: HeldModels;
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
@@ -72,12 +70,13 @@ interface Heir {
 export class Slot {
   readonly #options: SlotOptions;
   #state: SlotState = 'cold';
-  #process: InferenceProcess | null = null;
+  /** Of its child, which is there or about to be. */
+  #models: HeldModels | null = null;
   /** Children in a row that died without having done anything. */
   #idleDeaths = 0;
   #restart: NodeJS.Timeout | null = null;
-  /** In the order of their last use. */
-  #sessions: string[] = [];
+  /** Artifacts that the child loads while it has no work. */
+  #backlog: string[] = [];
   readonly #preparations: Preparation[] = [];
   #heir: Heir | null = null;
   /** Resolves when the children that left this slot are gone. */
@@ -92,46 +91,61 @@ export class Slot {
   }
 
   pid(): number | undefined {
-    return this.#process?.pid;
+    return this.#models?.child.pid;
   }
 
   hasLoaded(hash: string): boolean {
-    return this.#sessions.includes(hash);
+    return this.#models?.has(hash) ?? false;
+  }
+
+  /** Returns the artifacts that its child has loaded, the one used last first. */
+  loaded(): readonly string[] {
+    return this.#models?.hashes().reverse() ?? [];
+  }
+
+  /** Returns the memory of the models that its child has loaded. */
+  loadedBytes(): number {
+    return this.#models?.bytes() ?? 0;
   }
 
   start(): void {
     if (this.#state !== 'cold' && this.#state !== 'waiting') return;
     this.#state = 'starting';
-    this.#sessions = [];
-    const { memoryLimitMb, startLimit, niceSteps, warm } = this.#options;
+    const { memoryLimitMb, startLimit, niceSteps, loader } = this.#options;
     const boundData = this.#idleDeaths < BOUND_STARTS;
     const started = startInferenceProcess({ memoryLimitMb, startLimit, boundData, niceSteps });
-    this.#process = started;
+    this.#models = new HeldModels(started, loader);
+    const [first, ...others] = new Set([...this.#backlog, ...this.#options.wanted()]);
+    this.#backlog = others;
+    // What is most likely to be asked for next; the others while there is no work.
+    if (first !== undefined) this.#preparations.unshift(inBackground((models) => models.use(first, 'ahead')));
     void started.ended.then((end) => this.#replace(started, end));
-    const preparations = () => [...warm()].map((hash) => ({ hash, done: () => {}, failed: () => {} }));
     started.ready.then(
-      () => (this.#process === started ? this.#becomeFree(preparations()) : undefined),
+      () => (this.#models?.child === started ? this.#becomeFree() : undefined),
       () => {},
     );
   }
 
   /** Loads an artifact as soon as the slot is free. */
   prepare(hash: string): Promise<void> {
-    const prepared = this.#queue(hash);
-    if (this.#state === 'cold') this.start();
-    else if (this.#state === 'idle') void this.#becomeFree();
-    return prepared;
+    return this.#do((models) => models.use(hash, 'ahead'));
+  }
+
+  /** Unloads artifacts as soon as the slot is free. */
+  async drop(hashes: readonly string[]): Promise<void> {
+    this.#backlog = this.#backlog.filter((hash) => !hashes.includes(hash));
+    if (hashes.some((hash) => this.hasLoaded(hash))) await this.#do((models) => models.drop(hashes));
   }
 
   /** Resolves when its child could take work, at once where there is none yet. */
   whenFree(): Promise<void> {
-    return this.#state === 'cold' || this.#state === 'idle' ? Promise.resolve() : this.#queue(null);
+    return this.#state === 'cold' || this.#state === 'idle' ? Promise.resolve() : this.#do(() => {});
   }
 
-  /** Replaces the child at work, after its run, by one that has loaded these artifacts. */
-  adopt(child: InferenceProcess, loaded: readonly string[]): Promise<void> {
+  /** Replaces the child at work, after its run, by that of these models. */
+  adopt(models: HeldModels): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#heir = { child, loaded, done: resolve, failed: reject };
+    this.#heir = { models, done: resolve, failed: reject };
     if (this.#state === 'closed') this.#leaving = Promise.all([this.#leaving, abandon(this.#heir)]);
     else if (this.#state !== 'busy') this.#succeed(this.#heir);
     return promise;
@@ -139,20 +153,21 @@ export class Slot {
 
   /** Only when idle. Rejects with `unavailable`, `live_failed`, `overloaded` or ProcessEnded. */
   async run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null> {
-    const mine = this.#process;
+    const mine = this.#models;
+    if (!mine) throw new Error('no process');
     this.#state = 'busy';
     try {
-      await this.#ensureLoaded(hash);
+      await mine.use(hash, 'on_demand');
       const prepared = make();
-      if (!prepared || !mine) return null;
+      if (!prepared) return null;
       const { limit, ...asked } = prepared;
-      const { outputs, ms, cpuMs } = await mine.run({ session: hash, ...asked }, limit);
+      const { outputs, ms, cpuMs } = await mine.child.run({ session: hash, ...asked }, limit);
       this.#idleDeaths = 0;
       this.#options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs });
       return outputs;
     } finally {
       // Where the child died, its replacement is under way already, or about to be.
-      if (this.#process === mine && mine?.isAlive()) void this.#becomeFree();
+      if (this.#models === mine && mine.child.isAlive()) void this.#becomeFree();
     }
   }
 
@@ -161,19 +176,20 @@ export class Slot {
     this.#state = 'closed';
     if (this.#restart) clearTimeout(this.#restart);
     for (const { failed } of this.#preparations.splice(0)) failed(closed());
-    this.#process?.kill('the pool is closed');
-    await Promise.all([this.#process?.ended, this.#leaving, this.#heir && abandon(this.#heir)]);
+    const child = this.#models?.child;
+    child?.kill('the pool is closed');
+    await Promise.all([child?.ended, this.#leaving, this.#heir && abandon(this.#heir)]);
   }
 
-  /** Loads into the heir what the child before it was still to load, unless the heir has loaded it. */
-  #succeed({ child, loaded, done }: Heir): void {
+  #succeed({ models, done }: Heir): void {
     this.#heir = null;
     if (this.#restart) clearTimeout(this.#restart);
-    this.#process?.kill('another has taken its place');
-    this.#leaving = Promise.all([this.#leaving, this.#process?.ended]);
-    this.#process = child;
-    this.#sessions = [...loaded];
+    const before = this.#models?.child;
+    before?.kill('another has taken its place');
+    this.#leaving = Promise.all([this.#leaving, before?.ended]);
+    this.#models = models;
     this.#idleDeaths = 0;
+    const { child } = models;
     child.toForeground();
     void child.ended.then((end) => this.#replace(child, end));
     done();
@@ -182,55 +198,64 @@ export class Slot {
 
   /** Whether the child was at work decides: a death of a run is the run's fault, any other the child's own. */
   #replace(dead: InferenceProcess, { message, why }: ProcessEnded): void {
-    if (this.#process !== dead || this.#state === 'closed') return;
+    if (this.#models?.child !== dead || this.#state === 'closed') return;
     const wasAtWork = this.#state === 'busy';
     this.#idleDeaths = wasAtWork ? 0 : this.#idleDeaths + 1;
     const waitMs = wasAtWork ? 0 : Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (this.#idleDeaths - 1));
     this.#options.log('inference.process_ended', { pid: dead.pid, why, how: message, restartMs: waitMs });
     this.#options.onRestart(why);
-    this.#process = null;
+    const wanted = new Set(this.#options.wanted());
+    this.#backlog = this.loaded().filter((hash) => wanted.has(hash));
+    this.#models = null;
     this.#state = 'waiting';
     if (this.#heir) this.#succeed(this.#heir);
     else if (waitMs === 0) this.start();
     else this.#restart = setTimeout(() => this.start(), waitMs);
   }
 
-  async #becomeFree(first: readonly Preparation[] = []): Promise<void> {
-    const mine = this.#process;
+  async #becomeFree(): Promise<void> {
+    const mine = this.#models;
+    if (!mine) return;
     this.#state = 'busy';
-    this.#preparations.unshift(...first);
     for (let next = this.#preparations.shift(); next; next = this.#preparations.shift()) {
-      await (next.hash === null ? next.done() : this.#ensureLoaded(next.hash).then(next.done, next.failed));
+      await Promise.resolve(next.work(mine)).then(next.done, next.failed);
       // A child that died of loading is replaced, and its successor goes on with the rest.
-      if (this.#process !== mine || !mine?.isAlive()) return;
+      if (this.#models !== mine || !mine.child.isAlive()) return;
     }
     if (this.#heir) return this.#succeed(this.#heir);
     this.#state = 'idle';
     this.#options.onIdle();
+    // Behind the work that waits for this slot, which `onIdle` starts at the end of this turn.
+    if (this.#backlog.length > 0) setImmediate(() => this.#loadNext());
   }
 
-  async #ensureLoaded(hash: string): Promise<void> {
-    const at = this.#sessions.indexOf(hash);
-    if (at < 0) {
-      if (!this.#process) throw new Error('no process');
-      const { loader, maxSessions } = this.#options;
-      const release = this.#sessions.slice(0, Math.max(0, this.#sessions.length + 1 - maxSessions()));
-      await loader.load(this.#process, hash, release);
-      this.#sessions = this.#sessions.slice(release.length);
-    } else this.#sessions.splice(at, 1);
-    this.#sessions.push(hash);
+  #loadNext(): void {
+    const models = this.#models;
+    if (this.#state !== 'idle' || !models) return;
+    for (let next = this.#backlog.shift(); next !== undefined; next = this.#backlog.shift()) {
+      const hash = next;
+      if (models.has(hash) || !models.hasRoomFor(hash)) continue;
+      return void this.#do((held) => held.add(hash, 'ahead')).catch(() => {});
+    }
   }
 
-  #queue(hash: string | null): Promise<void> {
+  /** Does the work when the child is free, before the next run. */
+  #do(work: Preparation['work']): Promise<void> {
     if (this.#state === 'closed') return Promise.reject(closed());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#preparations.push({ hash, done: resolve, failed: reject });
+    this.#preparations.push({ work, done: resolve, failed: reject });
+    if (this.#state === 'cold') this.start();
+    else if (this.#state === 'idle') void this.#becomeFree();
     return promise;
   }
 }
 
+function inBackground(work: Preparation['work']): Preparation {
+  return { work, done: () => {}, failed: () => {} };
+}
+
 /** Resolves when its child is gone. */
-function abandon({ child, failed }: Heir): Promise<unknown> {
+function abandon({ models: { child }, failed }: Heir): Promise<unknown> {
   failed(closed());
   child.kill('the pool is closed');
   return child.ended;

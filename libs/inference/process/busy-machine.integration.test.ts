@@ -70,7 +70,7 @@ describe.runIf(process.platform === 'linux')('a run that takes too much CPU', { 
   it('is the model’s fault, also where the machine is busy', async () => {
     const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
     await child.ready;
-    await child.load({ session: 'm', bytes: endless.bytes, sha256: null }, [], cpuLimit(10_000));
+    await child.load({ session: 'm', bytes: endless.bytes, sha256: null }, cpuLimit(10_000));
     const feeds = [{ name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.of(1, 1) }];
     const run = () => child.run({ session: 'm', feeds, fetches: ['score'], rowByRow: false }, cpuLimit(300, 60_000));
     await expect(withSlowChildren(0.4, run)).rejects.toMatchObject({
@@ -91,7 +91,7 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
   it('is ended at the wall limit', async () => {
     const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
     await child.ready;
-    const load = () => child.load({ session: 'm', bytes, sha256: null }, [], cpuLimit(100, 1_000));
+    const load = () => child.load({ session: 'm', bytes, sha256: null }, cpuLimit(100, 1_000));
     await expect(withSlowChildren(0, load)).rejects.toMatchObject({
       ...busy,
       message: expect.stringMatching(

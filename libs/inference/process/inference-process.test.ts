@@ -47,7 +47,7 @@ describe('an inference process', () => {
         .map((entry) => entry.split('=')[0])
         .filter((name) => !SHELL_NAMES.has(name ?? '') && !SHARED_NAMES.has(name ?? ''))
         .sort(),
-    ).toEqual(['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE']);
+    ).toEqual(['MALLOC_MMAP_THRESHOLD_', 'NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE']);
     child.kill('the test is over');
     await child.ended;
     vi.unstubAllEnvs();
@@ -83,7 +83,7 @@ describe('an inference process', () => {
   it('is ended when it holds more memory than its limit, where the kernel does not refuse it before', async () => {
     const child = startInferenceProcess({ memoryLimitMb: 256, boundData: false, startLimit: START_LIMIT });
     await child.ready;
-    await child.load({ session: 'm', bytes: models.memoryModel(), sha256: null }, [], LIMIT);
+    await child.load({ session: 'm', bytes: models.memoryModel(), sha256: null }, LIMIT);
     const feeds = [{ name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.of(250_000_000, 1) }];
     await expect(child.run({ session: 'm', feeds, fetches: ['score'], rowByRow: false }, LIMIT)).rejects.toThrow(
       'it took more than 256 MB of memory',
@@ -95,7 +95,7 @@ describe('an inference process', () => {
     await child.ready;
     process.kill(child.pid ?? 0, 'SIGINT');
     process.kill(child.pid ?? 0, 'SIGTERM');
-    await expect(child.load(file('a'), [], LIMIT)).resolves.toMatchObject({
+    await expect(child.load(file('a'), LIMIT)).resolves.toMatchObject({
       signature: { inputs: [{ name: 'features' }] },
     });
     child.kill('the test is over');
@@ -107,7 +107,8 @@ describe('an inference process', () => {
     await child.ready;
     const resident: number[] = [];
     for (let i = 0; i < 300; i++) {
-      const { rssBytes } = await child.load(file(`s${i}`), i === 0 ? [] : [`s${i - 1}`], LIMIT);
+      const { rssBytes } = await child.load(file(`s${i}`), LIMIT);
+      await child.release([`s${i}`], LIMIT);
       resident.push(rssBytes / 1024 / 1024);
     }
     child.kill('the test is over');

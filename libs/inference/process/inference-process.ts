@@ -48,9 +48,10 @@ export interface InferenceProcess {
   cpuMs(): number;
   /**
    * Rejects with `model_refused`, ProcessEnded, or `overloaded` if the machine gave it too little CPU.
-   * @param release sessions that are no longer wanted
    */
-  load(file: ModelFile, release: readonly string[], limit: TimeLimit): Promise<Loaded>;
+  load(file: ModelFile, limit: TimeLimit): Promise<Loaded>;
+  /** Unloads these sessions. Rejects with ProcessEnded, or `overloaded` as `load` does. */
+  release(sessions: readonly string[], limit: TimeLimit): Promise<void>;
   /** Rejects as `load` does, but with `live_failed` where the model refuses the input. */
   run(run: ModelRun, limit: TimeLimit): Promise<RunAnswer>;
   isAlive(): boolean;
@@ -60,6 +61,8 @@ export interface InferenceProcess {
 
 interface Loaded {
   readonly signature: Signature;
+  /** Memory that the model seems to take. */
+  readonly bytes: number;
   /** The child's resident memory after it. */
   readonly rssBytes: number;
 }
@@ -89,6 +92,8 @@ const NODE_DATA_MB = 1280;
 /** Models travel in pieces, so that the parent's event loop never copies more at once. */
 const PART_BYTES = 1 << 20;
 const STDERR_KEPT = 2_000;
+/** Allocations from this size on are given back to the system when they are freed. By itself glibc raises this to 32 MB. */
+const RETURNED_BYTES = 2_000_000;
 
 /** Starts a child. Its end, however it comes, is in `ended`. */
 export function startInferenceProcess(options: ProcessOptions): InferenceProcess {
@@ -152,10 +157,13 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     toForeground: priority.lower,
     kill: (how) => kill({ why: 'deadline', how }),
     cpuMs: () => cpuMs,
-    async load(file, release, limit) {
-      const reply = await ask(() => sendModel(child, file, release), limit);
+    async load(file, limit) {
+      const reply = await ask(() => sendModel(child, file), limit);
       if (reply.kind === 'loaded') return reply;
       throw refusal('model_refused', 'the model cannot be loaded', reply);
+    },
+    async release(sessions, limit) {
+      await ask(() => void child.send({ kind: 'release', sessions }, () => {}), limit);
     },
     async run(run, limit) {
       const reply = await ask(() => void child.send({ kind: 'run', ...run }, () => {}), limit);
@@ -166,16 +174,12 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
 }
 
 /** Sends the file in parts. If the child is dying the channel is closed, and its 'close' tells how. */
-async function sendModel(
-  child: ChildProcess,
-  { session, bytes, sha256 }: ModelFile,
-  release: readonly string[],
-): Promise<void> {
+async function sendModel(child: ChildProcess, { session, bytes, sha256 }: ModelFile): Promise<void> {
   const tell = (command: Command) => new Promise<void>((resolve) => child.send(command, () => resolve()));
   for (let at = 0; at < bytes.length && child.connected; at += PART_BYTES) {
     await tell({ kind: 'part', bytes: bytes.subarray(at, at + PART_BYTES) });
   }
-  await tell({ kind: 'load', session, sha256, release });
+  await tell({ kind: 'load', session, sha256 });
 }
 
 /** Resolves when the child is ready. Its priority is lowered then, not before: a start is awaited, and soon over. */
@@ -202,7 +206,8 @@ function priorityOf({ pid }: ChildProcess, { niceSteps, isInBackground }: Proces
 function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess {
   const folder = mkdtempSync(join(tmpdir(), 'tandem-inference-'));
   const heapMb = Math.max(64, memoryLimitMb >> 2);
-  const program = [process.execPath, `--max-old-space-size=${heapMb}`, WORKER, `${process.pid}`, `${memoryLimitMb}`];
+  const flags = ['--expose-gc', `--max-old-space-size=${heapMb}`];
+  const program = [process.execPath, ...flags, WORKER, `${process.pid}`, `${memoryLimitMb}`];
   const [file = '', ...args] = boundData ? bounded(program, memoryLimitMb) : program;
   const child = spawn(file, args, {
     cwd: folder,
@@ -226,12 +231,13 @@ function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess
 /**
  * The two settings that a child takes over, and no others, since those may hold secrets: a library path, without which a
  * program may not start at all, and Node's cache of compiled code, which halves the CPU time of a start (0.3 s). The child
- * has another working directory, so the cache's path is made absolute.
+ * has another working directory, so the cache's path is made absolute. The third is for glibc, which others ignore.
  */
 function childEnvironment({ LD_LIBRARY_PATH, NODE_COMPILE_CACHE }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return {
     ...(LD_LIBRARY_PATH && { LD_LIBRARY_PATH }),
     ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE: resolve(NODE_COMPILE_CACHE) }),
+    MALLOC_MMAP_THRESHOLD_: `${RETURNED_BYTES}`,
   };
 }
 

@@ -14,6 +14,10 @@ it('keeps to one short line that no terminal obeys', () => {
   expect(readableReason('x'.repeat(10_000))).toHaveLength(400);
 });
 
+it('says in words that there is no memory', () => {
+  expect(readableReason('Status Message: std::bad_alloc')).toBe('Status Message: failed to allocate memory');
+});
+
 it('ends over a long name made of beginnings of source places', () => {
   for (const name of ['/onnxruntime/', '/onnxruntime/:1', '/onnxruntime/a:1 ', '/onnxruntime/a:1 ::', 'a::b(']) {
     expect(readableReason(name.repeat(20_000)).length).toBeLessThanOrEqual(400);

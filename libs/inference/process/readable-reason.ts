@@ -18,6 +18,7 @@ export function readableReason(reason: string): string {
   return reason
     .slice(0, LONGEST_READ)
     .replaceAll(SOURCE_PLACE, '')
+    .replaceAll('std::bad_alloc', 'failed to allocate memory')
     .replaceAll(/\p{Cc}+/gu, ' ')
     .trim()
     .slice(0, LONGEST);

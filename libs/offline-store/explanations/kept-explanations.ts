@@ -12,6 +12,7 @@ import type {
   KeptInputs,
   NoInputs,
 } from '@tandem/prediction/explanations/kept-explanation';
+import { IdleCache } from '@tandem/timing/idle-cache';
 import type { InferResult } from 'kysely';
 import type pg from 'pg';
 import { NO_ARMS, textArray } from '../certificate/certificate-statement.ts';
@@ -152,12 +153,13 @@ export async function expireKeptExplanations(db: Db, rows: number, mostKept = MO
 // Features of users read once more, for the explanations of answers that were stored long before.
 
 const TIMEOUT_MS = 2_000;
-/** Versions that are remembered: more than 200 predictors serve at once. */
-const MAX_VERSIONS = 1_000;
 
 /** @param features the pool of feature statements */
 export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource {
-  const versions = new Map<string, ModelVersion>();
+  /** By number and predictor, with a blank between them. */
+  const versions = new IdleCache((key) =>
+    findByNumber(pool, key.slice(key.indexOf(' ') + 1), Number.parseInt(key, 10)),
+  );
   return {
     async readInputs(version, userIds) {
       const { batch } = await readUsers(features, version, userIds, {
@@ -165,15 +167,7 @@ export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource
       });
       return new Map(batch.userIds.map((userId, row) => [userId, inputsOfRow({ batch, row }, 'after_the_reply')]));
     },
-    async versionOf(predictor, number) {
-      const key = `${number} ${predictor}`;
-      const known = versions.get(key);
-      if (known) return known;
-      const version = await findByNumber(pool, predictor, number);
-      if (versions.size >= MAX_VERSIONS) versions.clear();
-      versions.set(key, version);
-      return version;
-    },
+    versionOf: (predictor, number) => versions.get(`${number} ${predictor}`),
   };
 }
 

@@ -42,8 +42,6 @@ const MS_PER_USER = 5;
 const CLIENT_GRACE_MS = 2_000;
 /** Where a chunk is read that has no lease. */
 const NEVER = new AbortController().signal;
-/** Versions whose column types are remembered, with a statement of some KB: more than 200 predictors serve at once. */
-const MAX_VERSIONS = 1_000;
 
 /**
  * Reads by the pool of feature statements, which may have a login of its own. Rejects with `unavailable` where Postgres does
@@ -89,29 +87,23 @@ interface Packing {
  */
 function createUsersReader(pool: pg.Pool): ReadUsers {
   let known = NO_ARMS;
-  /** By version; null where the features cannot be read packed. */
-  const packings = new Map<string, Packing | null>();
-
-  function learn(version: ModelVersion, packing: Packing | null): void {
-    packings.delete(version.id);
-    if (packings.size >= MAX_VERSIONS) packings.delete(packings.keys().next().value ?? '');
-    packings.set(version.id, packing);
-  }
+  /** Null where the features cannot be read packed. Of as many versions as the registry keeps. */
+  const packings = new WeakMap<ModelVersion, Packing | null>();
 
   return async (version, userIds, { timeoutMs, certified }) => {
     const deadline = performance.now() + timeoutMs;
     const before = known;
-    const packing = certified === 'with rows' ? packings.get(version.id) : null;
+    const packing = certified === 'with rows' ? packings.get(version) : null;
     if (packing) {
       const read = await readPacked(pool, version, userIds, { timeoutMs, known: before }, packing);
       // They never were what they seemed to be (a domain), or the table was altered: not tried again.
-      if (read === 'other types') learn(version, null);
+      if (read === 'other types') packings.set(version, null);
       else if (read !== 'other arms') return read;
     }
     // A publication makes every read of that moment ask twice: in the time of one.
     const leftMs = Math.max(1, deadline - performance.now());
     const read = await readUsers(pool, version, userIds, { timeoutMs: leftMs, known: before, certified });
-    if (packing === undefined) learn(version, packingOf(version, read.oids));
+    if (packing === undefined) packings.set(version, packingOf(version, read.oids));
     if (!isOvertaken(read.arms, before, known)) known = read.arms;
     return { batch: read.batch, certificate: read.certificate };
   };

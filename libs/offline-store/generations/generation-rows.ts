@@ -4,7 +4,7 @@ import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { type Db, epochMs, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
-import { fetchFirst, statements } from '../sql/statements.ts';
+import { fetchRows, statements } from '../sql/statements.ts';
 
 const COLUMNS = `
   g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
@@ -77,16 +77,23 @@ export async function listOnlineGenerations(db: Db, rollbackBytes: number): Prom
   return rows.map((row) => row.id);
 }
 
-/** Returns a user of the generation that an arm of this model version points at; undefined where there is none. */
-export async function findScoredUser(db: Db, modelVersionId: string): Promise<string | undefined> {
+/** Returns a user of the generation that an arm of each of these model versions points at, by the version. */
+export async function findScoredUsers(
+  db: Db,
+  modelVersionIds: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
   const arms = statements
     .selectFrom('tandem.arms')
-    .select('generation_id')
-    .where('model_version_id', '=', modelVersionId);
-  const arm = await fetchFirst(db, arms.where('generation_id', 'is not', null).limit(1));
-  if (!arm?.generation_id) return undefined;
-  const text = `select user_id as "userId" from ${partitionOf(arm.generation_id)} limit 1`;
-  return (await query<{ userId: string }>(db, { text }))[0]?.userId;
+    .select(['model_version_id as id', 'generation_id as generationId'])
+    .where('model_version_id', 'in', modelVersionIds)
+    .where('generation_id', 'is not', null);
+  const users = new Map<string, string>();
+  for (const { id, generationId } of await fetchRows(db, arms)) {
+    const text = `select user_id as "userId" from ${partitionOf(generationId ?? '')} limit 1`;
+    const [user] = await query<{ userId: string }>(db, { text });
+    if (user) users.set(id, user.userId);
+  }
+  return users;
 }
 
 /** All predictions of a generation by user id; it is read page by page, so memory stays flat. */

@@ -4,6 +4,7 @@
  */
 import type { ModelVersion, Policy, Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
+import { IdleCache } from '@tandem/timing/idle-cache';
 import type pg from 'pg';
 import { REVISION_SQL } from '../certificate/certificate-statement.ts';
 import { type Db, query } from '../sql/database.ts';
@@ -35,7 +36,6 @@ const LOAD_WITHIN_MS = 1_000;
 const RETRY_SILENT_MS = 1_000;
 /** An unknown name is looked up again, but not more often than this: someone may ask for it all day. */
 const RETRY_UNKNOWN_MS = 1_000;
-const MAX_VERSIONS = 256;
 
 /** @param now a monotonic clock in milliseconds */
 export function createRegistry(
@@ -48,7 +48,7 @@ export function createRegistry(
   let loading: Promise<Loaded> | undefined;
   /** Until then, or the next certificate, whoever tries again would wait in vain: a load has just failed. */
   let silentUntil = 0;
-  const versions = new Map<string, Promise<ModelVersion>>();
+  const versions = new IdleCache((id) => findModelVersion(pool, id), now);
 
   function load(): Promise<Loaded> {
     loading ??= loadPredictors(pool, loaded && LOAD_WITHIN_MS)
@@ -100,15 +100,7 @@ export function createRegistry(
     async predictors() {
       return [...(await current()).predictors.values()];
     },
-    modelVersion(id) {
-      const known = versions.get(id);
-      if (known) return known;
-      if (versions.size >= MAX_VERSIONS) versions.delete(versions.keys().next().value ?? '');
-      const found = findModelVersion(pool, id);
-      versions.set(id, found);
-      found.catch(() => versions.delete(id));
-      return found;
-    },
+    modelVersion: (id) => versions.get(id),
     loadArtifact: (hash) => artifacts.get(hash),
   };
 }

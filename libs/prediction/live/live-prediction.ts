@@ -3,6 +3,7 @@
  * then the answer is kept in the overlay for the next reader. Readers of one user share an inference (live-flights.ts).
  */
 import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import { StatementLine } from '@tandem/freshness/statement-line';
 import { type LoadShedding, UNBOUNDED } from '../scoring/scoring.ts';
 import { createGatheredRefusals } from './gathered-refusals.ts';
@@ -25,30 +26,25 @@ export interface LivePredictorDependencies extends FlightDependencies {
 const MAX_USERS_A_STATEMENT = 1_000;
 /** What the live reads of a moment wait for each other at most: the fuller a statement, the less it costs each of them. */
 const PATIENCE_MS = 1;
-/** Flight tables change with rollouts only; a handful is kept so that none of the past is. */
-const MAX_FLIGHT_TABLES = 64;
 
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
   const { maxStatements = 2, onAnswered, loadShedding = UNBOUNDED } = dependencies;
-  // Where answers are computed for and kept under: a model version, a history, a floor. Others share nothing with it.
-  const tables = new Map<string, FlightTable>();
+  // By where answers are computed for and kept under: a model version, its history and floor. Others share nothing with it.
+  const tables = new WeakMap<ModelVersion, { readonly request: LiveRequest; readonly table: FlightTable }>();
   const deadlines = createReaderDeadlines();
   const refusals = createGatheredRefusals(dependencies.refusalPatienceMs);
   /** Users whose flights exist and whose rows the scorer does not have yet. */
   const unscored = { users: 0 };
-  let last: { readonly request: LiveRequest; readonly table: FlightTable } | undefined;
 
-  /** Mostly that of the request before, for which no key need be made. */
   function tableOf(request: LiveRequest): FlightTable {
-    if (!last || !sharesTable(last.request, request)) last = { request, table: findTable(request) };
-    return last.table;
+    const last = tables.get(request.version);
+    if (last && isOfOneTime(last.request, request)) return last.table;
+    const table = createTable(request);
+    tables.set(request.version, { request, table });
+    return table;
   }
 
-  function findTable(request: LiveRequest): FlightTable {
-    const key = `${request.version.id}/${request.history}/${request.assignment.overlayFloor}`;
-    const known = tables.get(key);
-    if (known) return known;
-    if (tables.size >= MAX_FLIGHT_TABLES) tables.delete(tables.keys().next().value ?? '');
+  function createTable(request: LiveRequest): FlightTable {
     const suspects = createSuspects();
     const line = new StatementLine<Flight>({
       send: (flights) => runFlights(flights, { dependencies, request, table, suspects, onHandedOver }),
@@ -62,7 +58,6 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       unscored.users++;
       line.add(flight);
     }, hasRoom);
-    tables.set(key, table);
     return table;
   }
 
@@ -92,12 +87,8 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
   };
 }
 
-function sharesTable(one: LiveRequest, other: LiveRequest): boolean {
-  return (
-    one.version.id === other.version.id &&
-    one.history === other.history &&
-    one.assignment.overlayFloor === other.assignment.overlayFloor
-  );
+function isOfOneTime(one: LiveRequest, other: LiveRequest): boolean {
+  return one.history === other.history && one.assignment.overlayFloor === other.assignment.overlayFloor;
 }
 
 function isNoRoom(outcome: LiveOutcome | undefined): boolean {

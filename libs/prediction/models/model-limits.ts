@@ -29,3 +29,22 @@ export const LIVE_QUEUE_USERS = 10_000;
 
 /** Users of one live run, where nothing else is said. 256 of a model of 1 ms, most of it weights, take about 20 ms. */
 export const LIVE_RUN_USERS = 256;
+
+/** Resident memory in MB of a process without models, once ONNX Runtime has started. */
+export const PROCESS_MB = 128;
+
+/** Memory that loaded models may take in a process of so many MB. A quarter of what it has is left to loads and runs. */
+export function modelsBytes(memoryLimitMb: number): number {
+  return (memoryLimitMb - PROCESS_MB) * MIB * 0.75;
+}
+
+/** What is wrong with a model that alone takes more, and what to do about it. */
+export function tooLargeForChild(
+  bytes: number,
+  memoryLimitMb: number,
+): [text: string, help: { readonly remedy: string }] {
+  const most = Math.floor(modelsBytes(memoryLimitMb) / MIB);
+  const text = `the model takes ${Math.ceil(bytes / MIB)} MB of memory, more than the ${most} MB that models may take in an inference process`;
+  const remedy = `raise INFERENCE_MEMORY_MB, which is ${memoryLimitMb}, or ${SMALLER_MODEL}`;
+  return [text, { remedy }];
+}

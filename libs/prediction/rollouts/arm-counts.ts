@@ -38,8 +38,8 @@ export interface ServedCounter {
   told(sums: readonly ServedSums[]): void;
 }
 
-/** Rollouts that are remembered; beyond, the oldest goes, which has long been told. */
-const MAX_ROLLOUTS = 100;
+/** Rollouts that are remembered, more than are active at once; beyond, the oldest goes, which has long been told. */
+const MAX_ROLLOUTS = 1_000;
 /** The current step and the one before, of which reads may still be under way. */
 const STEPS = 2;
 

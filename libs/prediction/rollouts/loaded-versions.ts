@@ -174,11 +174,11 @@ async function loadAll(
   const note = (modelVersionId: string, error: string | null) =>
     reports.set(modelVersionId, { modelVersionId, state: error === null ? 'ready' : 'failed', error });
   const versions: ModelVersion[] = [];
-  for (const id of ids) {
-    await modelVersion(id).then(
-      (version) => void versions.push(version),
-      (error: unknown) => void note(id, textOf(error)),
-    );
+  const found = await Promise.allSettled(ids.map(modelVersion));
+  for (const [i, id] of ids.entries()) {
+    const one = found[i];
+    if (one?.status === 'fulfilled') versions.push(one.value);
+    else note(id, textOf(one?.reason));
   }
   try {
     for (const { modelVersionId, error } of await load(versions)) note(modelVersionId, error);

@@ -33,7 +33,7 @@ async function costCurve(model: Uint8Array): Promise<Map<number, number>> {
   const found = new Map<number, number>();
   try {
     await child.ready;
-    await child.load({ session: 'm', bytes: model, sha256: null }, [], LIMIT);
+    await child.load({ session: 'm', bytes: model, sha256: null }, LIMIT);
     for (const rows of ROWS) {
       const data = Float32Array.from({ length: rows * FEATURES.length }, (_, i) => (i % 97) / 97);
       const feeds = [{ name: 'features', type: 'float32' as const, dims: [rows, FEATURES.length], data }];

@@ -121,7 +121,7 @@ describe('a model that cannot be loaded', { timeout: 120_000 }, () => {
   async function load(bytes: Buffer): Promise<void> {
     if (!child?.isAlive()) child = startInferenceProcess({ ...LIMITS, boundData: true, startLimit: START_LIMIT });
     await child.ready;
-    await child.load({ session: 'trial', bytes, sha256: null }, [], cpuLimit(10_000)).catch((error) => {
+    await child.load({ session: 'trial', bytes, sha256: null }, cpuLimit(10_000)).catch((error) => {
       throw asRefusal(error, 'loading the model', { ...LIMITS, field: FIELD });
     });
   }

@@ -49,7 +49,7 @@ async function turnsAMillisecond(): Promise<number> {
   const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
   try {
     await child.ready;
-    await child.load({ session: 'm', bytes: loopModel(), sha256: null }, [], LIMIT);
+    await child.load({ session: 'm', bytes: loopModel(), sha256: null }, LIMIT);
     const feeds = [
       { name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.from([TRIAL_TURNS, 1]) },
     ];

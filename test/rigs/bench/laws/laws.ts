@@ -1,6 +1,7 @@
 /** All laws, in the order in which they run. */
 import { erasure } from './erasure.ts';
 import { keyspace } from './keyspace.ts';
+import { manyModels } from './many-models.ts';
 import { manyPredictors } from './many-predictors.ts';
 import { outboxRelay } from './outbox-relay.ts';
 import { publication } from './publication.ts';
@@ -10,4 +11,4 @@ import { sustainedEvents } from './sustained-events.ts';
 import { widerPatterns } from './wider-patterns.ts';
 import type { Law } from './law.ts';
 
-export const LAWS: readonly Law[] = [retention, sustainedEvents, rolloutLooks, publication, erasure, outboxRelay, keyspace, widerPatterns, manyPredictors];
+export const LAWS: readonly Law[] = [retention, sustainedEvents, rolloutLooks, publication, erasure, outboxRelay, keyspace, widerPatterns, manyPredictors, manyModels];

@@ -1,0 +1,72 @@
+/**
+ * The models that one child holds, within the memory that models may take there. To make room, the model that was unused
+ * for longest is unloaded; it is loaded again when it is asked for.
+ */
+import type { InferenceProcess } from '../process/inference-process.ts';
+import type { LoadOccasion, ModelLoader } from './model-loader.ts';
+
+export class HeldModels {
+  readonly child: InferenceProcess;
+  readonly #loader: ModelLoader;
+  /** Artifact → memory in bytes, in the order of their last use. */
+  #sizes = new Map<string, number>();
+
+  constructor(child: InferenceProcess, loader: ModelLoader) {
+    this.child = child;
+    this.#loader = loader;
+  }
+
+  has(hash: string): boolean {
+    return this.#sizes.has(hash);
+  }
+
+  /** Returns the artifacts, the one used last at the end. */
+  hashes(): string[] {
+    return [...this.#sizes.keys()];
+  }
+
+  bytes(): number {
+    return [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
+  }
+
+  /** Loads the model unless it is held, and makes it the last to be unloaded. Rejects with `unavailable`. */
+  async use(hash: string, when: LoadOccasion): Promise<void> {
+    const size = this.#sizes.get(hash) ?? (await this.#load(hash, when));
+    this.#sizes.delete(hash);
+    this.#sizes.set(hash, size);
+  }
+
+  /** Loads the model unless it is held, and makes it the first to be unloaded. Rejects with `unavailable`. */
+  async add(hash: string, when: LoadOccasion): Promise<void> {
+    if (this.#sizes.has(hash)) return;
+    const size = await this.#load(hash, when);
+    this.#sizes = new Map([[hash, size], ...this.#sizes]);
+  }
+
+  /** Returns whether the model, which was loaded before, has room beside the others. */
+  hasRoomFor(hash: string): boolean {
+    const size = this.#loader.sizeOf(hash);
+    return size !== undefined && this.#loader.fits({ ...size, held: this.bytes() });
+  }
+
+  /** Unloads those of these models that are held. */
+  async drop(hashes: readonly string[]): Promise<void> {
+    const held = hashes.filter((hash) => this.#sizes.delete(hash));
+    if (held.length > 0) await this.#loader.unload(this.child, held);
+  }
+
+  #load(hash: string, when: LoadOccasion): Promise<number> {
+    return this.#loader.load(this.child, hash, when, async (needed) => {
+      const unused = this.hashes();
+      let held = this.bytes();
+      const least = unused.findIndex((one) => {
+        if (this.#loader.fits({ ...needed, held })) return true;
+        held -= this.#sizes.get(one) ?? 0;
+        return false;
+      });
+      const evicted = unused.slice(0, least < 0 ? unused.length : least);
+      await this.drop(evicted);
+      return evicted.length;
+    });
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Model files that a process keeps in memory for its inference children, whichever pool they belong to: for the next child
+ * that loads the model, and for one that has unloaded it. The file unused for longest goes first.
+ */
+
+/** The bytes of an artifact by its sha256 in hex. @param afresh from where artifacts lie: what was got before did not load */
+export type LoadArtifact = (hash: string, afresh?: boolean) => Promise<Uint8Array>;
+
+/** Bytes of all kept files together. */
+const MOST_BYTES = 64 * 1024 * 1024;
+
+export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes = MOST_BYTES): LoadArtifact {
+  /** In the order of their last use. */
+  const kept = new Map<string, Uint8Array>();
+  const underWay = new Map<string, Promise<Uint8Array>>();
+
+  function keep(hash: string, bytes: Uint8Array): void {
+    kept.delete(hash);
+    kept.set(hash, bytes);
+    let sum = [...kept.values()].reduce((total, { length }) => total + length, 0);
+    for (const [oldest, { length }] of kept) {
+      if (sum <= mostBytes) return;
+      kept.delete(oldest);
+      sum -= length;
+    }
+  }
+
+  /** Children that start together share one read, whichever pool they belong to. */
+  function loadOnce(hash: string): Promise<Uint8Array> {
+    const loading = underWay.get(hash) ?? load(hash).finally(() => underWay.delete(hash));
+    underWay.set(hash, loading);
+    return loading;
+  }
+
+  return async (hash, afresh = false) => {
+    const bytes = (afresh ? undefined : kept.get(hash)) ?? (await loadOnce(hash));
+    keep(hash, bytes);
+    return bytes;
+  };
+}
