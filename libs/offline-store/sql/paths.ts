@@ -6,6 +6,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 import { type Db, driverUrl, query, sqlState, transaction, translated } from './database.ts';
+import { PLAN_METHODS } from './session-settings.ts';
 
 export const DIRECT = 'DATABASE_DIRECT_URL';
 const DOCUMENT = 'docs/operations.md, "Behind a pooler"';
@@ -132,9 +133,11 @@ const RELIED_ON: Readonly<Record<string, RegExp>> = {
   client_encoding: /^UTF-?8$/,
   standard_conforming_strings: /^on$/,
   array_nulls: /^on$/,
+  quote_all_identifiers: /^off$/,
   transaction_isolation: /^read committed$/,
   transaction_read_only: /^off$/,
   transaction_deferrable: /^off$/,
+  ...Object.fromEntries(PLAN_METHODS.map((name) => [name, /^on$/])),
 };
 
 /** Alone and in a transaction: a pooled session gets its settings in different ways. */
