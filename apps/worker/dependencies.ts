@@ -28,15 +28,15 @@ import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { provePaths } from '@tandem/offline-store/sql/paths';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
-import { keepLoaded, type ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
+import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import { createQueue } from '@tandem/queue/enqueue';
@@ -47,8 +47,8 @@ import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
-import { createCheckFit } from './processors/check-fit.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
+import { createCheckFit } from './processors/check-fit.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
 import type { WorkerDependencies } from './worker.ts';
@@ -75,15 +75,12 @@ const BULK_SILENCE_MS = 10_000;
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);
-  const pools = openPools(environment);
-  await provePools(environment.database, pools);
+  const pools = await openProvedPools(environment);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
-  const register = openRegister(pools.vital, 'worker', RELEASE, pools.room);
-  await register.enter();
-  const kept = keepModels(register, offline.registry, scorer, log);
+  const kept = await keepModels(pools, offline.registry, scorer, log);
   const { runs, generations } = offline;
   const { loader, checkFit } = online;
   const hints = createRunHints(queue);
@@ -95,8 +92,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const rounds = createRoundMetrics(metrics);
   const losses = createLossNotice(offline.marks, online.markMemory);
   return {
-    ...{ runs, generations, loader, hints, losses, checkFit, queue, log, onRound: rounds.onRound },
-    steps: pools.steps,
+    ...{ runs, generations, loader, hints, losses, checkFit, queue, log, steps: pools.steps, onRound: rounds.onRound },
     metrics: sampledMetrics(metrics, {
       ...pools,
       scorer,
@@ -135,11 +131,13 @@ async function assertMigrated(pool: WorkerPools['pool']): Promise<void> {
 }
 
 /** As for the schema: what will not do is refused, a database that is away is not. */
-async function provePools(paths: DatabaseSection, pools: WorkerPools): Promise<void> {
-  const { pool, features } = pools;
-  await provePaths(paths, pools).catch(unlessAway);
-  await assertMigrated(pool);
-  if (paths.featuresUrl !== paths.url) await assertFeatureLogin(pool, features).catch(unlessAway);
+async function openProvedPools(environment: WorkerEnvironment): Promise<WorkerPools> {
+  const pools = openPools(environment);
+  const { url, featuresUrl } = environment.database;
+  await provePaths(environment.database, pools).catch(unlessAway);
+  await assertMigrated(pools.pool);
+  if (featuresUrl !== url) await assertFeatureLogin(pools.pool, pools.features).catch(unlessAway);
+  return pools;
 }
 
 function unlessAway(error: unknown): void {
@@ -186,7 +184,8 @@ function createOnline(url: string, log: Log) {
   };
 }
 
-function keepModels(register: ProcessRegister, registry: StoredRegistry, scorer: InferencePool, log: Log) {
+async function keepModels(pools: WorkerPools, registry: StoredRegistry, scorer: InferencePool, log: Log) {
+  const register = await openRegister(pools.vital, 'worker', RELEASE, pools.room);
   return keepLoaded({ register, modelVersion: registry.modelVersion, load: scorer.load, ...createLoadLog(log) });
 }
 

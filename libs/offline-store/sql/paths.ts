@@ -159,8 +159,10 @@ interface Setting {
 }
 
 function settingsOf(db: Db): Promise<Setting[]> {
-  const text = 'select name, current_setting(name) as value, current_user::text as role from unnest($1::text[]) name';
-  return query<Setting>(db, { text, values: [Object.keys(RELIED_ON)] });
+  return query<Setting>(db, {
+    text: 'select name, current_setting(name) as value, current_user::text as role from unnest($1::text[]) name',
+    values: [Object.keys(RELIED_ON)],
+  });
 }
 
 function wrongSetting(variable: string, { name, value, role }: Setting): TandemError {
