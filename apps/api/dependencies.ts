@@ -121,9 +121,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
   const stored = openOnline(settings, opened);
-  const pools = openPools(settings.database, settings.database.connections);
-  opened.push(() => pools.close());
-  const proved = await proveDatabase(settings.database, pools);
+  const pools = await openProvedPools(settings, opened);
   const postgres = openPostgres(settings, pools, stored.markMemory, opened);
   const redis = { ...stored, online: postgres.losses.onceSure(stored.online) };
   const scorer = openInference(settings, postgres.registry, opened);
@@ -133,8 +131,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   opened.push(() => keys.close());
   const lastKnown = new Map<string, LastKnown>();
   const listeners = openListeners(settings, postgres, lastKnown, opened);
-  const register = openRegister(pools.vital, 'api', RELEASE, pools.room);
-  await register.enter();
+  const register = await openRegister(pools.vital, 'api', RELEASE, pools.room);
   const kept = keepModels({ ...postgres, register, scorer, log });
   opened.push(() => kept.close());
   await kept.begun;
@@ -156,7 +153,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     ...openModels(settings, pools, registry),
     ...openExplanations(settings, postgres, opened),
     ...running(postgres, queue),
-    readiness: openReadiness(log, { ...postgres, ...redis, scorer, kept }, [...proved, ...parts, ...keys.parts]),
+    readiness: openReadiness(log, { ...postgres, ...redis, scorer, kept }, [...pools.proved, ...parts, ...keys.parts]),
   };
 }
 
@@ -183,6 +180,13 @@ function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more:
     onFailed: (part, error) => log.warn('readiness.failed', { part, error: serialiseRefusal(error) }),
     onMended: (part) => log.info('readiness.mended', { part }),
   });
+}
+
+/** With the parts of readiness that are yet to be proved. */
+async function openProvedPools({ database }: ApiSettings, opened: Opened) {
+  const pools = openPools(database, database.connections);
+  opened.push(() => pools.close());
+  return { ...pools, proved: await proveDatabase(database, pools) };
 }
 
 function openPostgres(

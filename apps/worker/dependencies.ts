@@ -40,7 +40,7 @@ import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
-import { keepLoaded, type ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
+import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import { createQueue } from '@tandem/queue/enqueue';
@@ -80,15 +80,12 @@ const BULK_SILENCE_MS = 10_000;
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);
-  const pools = openPools(environment);
-  await provePools(environment.database, pools);
+  const pools = await openProvedPools(environment);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
-  const register = openRegister(pools.vital, 'worker', RELEASE, pools.room);
-  await register.enter();
-  const kept = keepModels(register, offline.registry, scorer, log);
+  const kept = await keepModels(pools, offline.registry, scorer, log);
   const { runs, generations } = offline;
   const { loader, checkFit } = online;
   const hints = createRunHints(queue);
@@ -100,8 +97,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const rounds = createRoundMetrics(metrics);
   const losses = createLossNotice(offline.marks, online.markMemory);
   return {
-    ...{ runs, generations, loader, hints, losses, checkFit, queue, log, onRound: rounds.onRound },
-    steps: pools.steps,
+    ...{ runs, generations, loader, hints, losses, checkFit, queue, log, steps: pools.steps, onRound: rounds.onRound },
     metrics: sampledMetrics(metrics, {
       ...pools,
       scorer,
@@ -142,11 +138,13 @@ async function assertMigrated(pool: WorkerPools['pool']): Promise<void> {
 }
 
 /** As for the schema: what will not do is refused, a database that is away is not. */
-async function provePools(paths: DatabaseSection, pools: WorkerPools): Promise<void> {
-  const { pool, features } = pools;
-  await provePaths(paths, pools).catch(unlessAway);
-  await assertMigrated(pool);
-  if (paths.featuresUrl !== paths.url) await assertFeatureLogin(pool, features).catch(unlessAway);
+async function openProvedPools(environment: WorkerEnvironment): Promise<WorkerPools> {
+  const pools = openPools(environment);
+  const { url, featuresUrl } = environment.database;
+  await provePaths(environment.database, pools).catch(unlessAway);
+  await assertMigrated(pools.pool);
+  if (featuresUrl !== url) await assertFeatureLogin(pools.pool, pools.features).catch(unlessAway);
+  return pools;
 }
 
 function unlessAway(error: unknown): void {
@@ -196,7 +194,8 @@ function createOnline(url: string, log: Log) {
   };
 }
 
-function keepModels(register: ProcessRegister, registry: StoredRegistry, scorer: InferencePool, log: Log) {
+async function keepModels(pools: WorkerPools, registry: StoredRegistry, scorer: InferencePool, log: Log) {
+  const register = await openRegister(pools.vital, 'worker', RELEASE, pools.room);
   return keepLoaded({ register, modelVersion: registry.modelVersion, load: scorer.load, ...createLoadLog(log) });
 }
 

@@ -125,7 +125,7 @@ async function roomLeft(): Promise<number> {
 test('a process that Postgres has no room for is refused beside those that live, and leaves no trace', async () => {
   const half = Math.ceil((await roomLeft()) / 2) + 20;
   const enter = (connections: number) =>
-    openRegister(observer, 'api', '1', { connections, throughPooler: false, waitMs: 0 }).enter();
+    openRegister(observer, 'api', '1', { connections, throughPooler: false, waitMs: 0 });
   await enter(half);
   await expect(enter(half)).rejects.toMatchObject({
     code: 'config_invalid',

@@ -17,7 +17,7 @@ const BACKGROUND = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeou
 const MODELS = Object.freeze({ max: 3, statementTimeoutMs: 30_000, lockTimeoutMs: 5_000 });
 const MODEL_FEATURES = 2;
 /** Two at work, and as many that take the place of broken ones (authority.ts, which opens them). */
-export const CERTIFICATES = 4;
+const CERTIFICATES = 4;
 const FIXED = CERTIFICATES + VITAL.max + 2 * BACKGROUND.max + MODELS.max + MODEL_FEATURES;
 /** Where DATABASE_CONNECTIONS is not set. */
 const MOST = 24;

@@ -7,7 +7,7 @@ const COUNTS_FOR = `interval '5 s'`;
 /** What a process of a release that does not say how many it may open mostly has open. */
 const UNTOLD = 10;
 
-export interface ConnectionRoom {
+interface ConnectionRoom {
   /** Connections that Postgres leaves to those without special rights. */
   readonly most: number;
   /** Open now, of other programs, and of a pooler. */

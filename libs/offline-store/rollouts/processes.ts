@@ -23,32 +23,32 @@ export const GONE_AFTER_MS = 15_000;
 /** A process as it registers itself. */
 type Registering = ProcessIdentity & { readonly connections?: number };
 
-interface Fleet extends ProcessRegister {
-  /** Registers this process; rejects with `config_invalid` where Postgres has no room for it. */
-  enter(): Promise<void>;
-}
-
-/** @param pool of its own, or shared with little else: what exhausts the others must not bury the process */
-export function openRegister(pool: pg.Pool, kind: ProcessKind, release: string, room: RoomOptions): Fleet {
+/**
+ * Registers this process. Rejects with `config_invalid` where Postgres has no room for its connections beside those of the
+ * live processes and of other programs.
+ * @param pool shared with little else: what exhausts others must not bury the process
+ */
+export async function openRegister(
+  pool: pg.Pool,
+  kind: ProcessKind,
+  release: string,
+  room: RoomOptions,
+): Promise<ProcessRegister> {
   const { connections, waitMs = ROOM_AFTER_MS } = room;
   const self = { id: randomUUID(), kind, host: hostname(), pid: process.pid, release, connections };
-  const register = createRegister(pool, self);
-  return {
-    ...register,
-    async enter() {
-      const deadline = performance.now() + waitMs;
-      for (;;) {
-        try {
-          return await enter(pool, self, room);
-        } catch (error) {
-          // An older schema, or a database that is away: others say so.
-          if (!isTandemError(error, 'config_invalid')) return;
-          if (performance.now() > deadline) throw error;
-        }
-        await sleep(ROOM_LOOK_MS);
-      }
-    },
-  };
+  const deadline = performance.now() + waitMs;
+  for (;;) {
+    try {
+      await enter(pool, self, room);
+      break;
+    } catch (error) {
+      // An older schema, or a database that is away: others say so.
+      if (!isTandemError(error, 'config_invalid')) break;
+      if (performance.now() > deadline) throw error;
+    }
+    await sleep(ROOM_LOOK_MS);
+  }
+  return createRegister(pool, self);
 }
 
 export function createRegister(pool: pg.Pool, self: Registering): ProcessRegister {

@@ -6,6 +6,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 import { type Db, driverUrl, query, sqlState, transaction, translated } from './database.ts';
+import { PLAN_METHODS } from './session-settings.ts';
 
 export const DIRECT = 'DATABASE_DIRECT_URL';
 const DOCUMENT = 'docs/operations.md, "Behind a pooler"';
@@ -132,9 +133,11 @@ const RELIED_ON: Readonly<Record<string, RegExp>> = {
   client_encoding: /^UTF-?8$/,
   standard_conforming_strings: /^on$/,
   array_nulls: /^on$/,
+  quote_all_identifiers: /^off$/,
   transaction_isolation: /^read committed$/,
   transaction_read_only: /^off$/,
   transaction_deferrable: /^off$/,
+  ...Object.fromEntries(PLAN_METHODS.map((name) => [name, /^on$/])),
 };
 
 /** Alone and in a transaction: a pooled session gets its settings in different ways. */
@@ -156,8 +159,10 @@ interface Setting {
 }
 
 function settingsOf(db: Db): Promise<Setting[]> {
-  const text = 'select name, current_setting(name) as value, current_user::text as role from unnest($1::text[]) name';
-  return query<Setting>(db, { text, values: [Object.keys(RELIED_ON)] });
+  return query<Setting>(db, {
+    text: 'select name, current_setting(name) as value, current_user::text as role from unnest($1::text[]) name',
+    values: [Object.keys(RELIED_ON)],
+  });
 }
 
 function wrongSetting(variable: string, { name, value, role }: Setting): TandemError {

@@ -4,6 +4,7 @@ import { keyspace } from './keyspace.ts';
 import { manyModels } from './many-models.ts';
 import { manyPredictors } from './many-predictors.ts';
 import { outboxRelay } from './outbox-relay.ts';
+import { pooledStatements } from './pooled-statements.ts';
 import { publication } from './publication.ts';
 import { retention } from './retention.ts';
 import { rolloutLooks } from './rollout-looks.ts';
@@ -11,4 +12,4 @@ import { sustainedEvents } from './sustained-events.ts';
 import { widerPatterns } from './wider-patterns.ts';
 import type { Law } from './law.ts';
 
-export const LAWS: readonly Law[] = [retention, sustainedEvents, rolloutLooks, publication, erasure, outboxRelay, keyspace, widerPatterns, manyPredictors, manyModels];
+export const LAWS: readonly Law[] = [retention, sustainedEvents, rolloutLooks, publication, erasure, outboxRelay, keyspace, widerPatterns, manyPredictors, manyModels, pooledStatements];
