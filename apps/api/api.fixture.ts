@@ -12,7 +12,7 @@ import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createServerConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
@@ -108,7 +108,7 @@ export async function createTestApi(
       app.request(path, { method: 'POST', headers: headersFor(body, headers), ...bodyOf(body) }),
     postgres,
     async keepErased() {
-      const connection = createOnlineConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: PATIENCE_MS });
+      const connection = createServerConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: PATIENCE_MS });
       await connection.whenReady(PATIENCE_MS);
       await createKeepErased({
         store: createErasureStore(pool),

@@ -6,7 +6,7 @@ import { bucketOf, userKeyOf } from './keys.ts';
 import { MODEL, STARTED_AT } from './redis.fixture.ts';
 import { decodeGenerationValue } from './stored-value.ts';
 
-const target = { keyPrefix: 'tandem:g:é:', buckets: 7 };
+const target = { keyPrefix: 'tandem:g:é:', buckets: 7, shardOf: undefined };
 const generation = { id: 'g', startedAt: STARTED_AT };
 const row = fc.record({
   userId: fc.oneof(fc.nat().map(String), fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }), fc.uuid()),
@@ -107,5 +107,20 @@ describe('a window of rows', () => {
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(100);
     expect(sizes.length).toBeGreaterThan(1);
     for (const size of sizes.slice(0, -1)) expect(size).toBeGreaterThanOrEqual(30);
+  });
+
+  it('comes in batches for one server of a cluster each, with the same commands', () => {
+    fc.assert(
+      fc.property(rows, fc.integer({ min: 1, max: 20 }), (all, batchRows) => {
+        const [staged = NONE] = asRows(all);
+        const shardOf = (key: string) => Number(key.slice(target.keyPrefix.length)) % 3;
+        const batches = [...bucketCommands({ ...target, shardOf }, staged, batchRows)];
+        const commandsOf = (some: typeof batches) => some.flatMap(({ bytes }) => parse(bytes).map(String)).sort();
+        for (const { bytes, shard } of batches) {
+          expect(new Set(parse(bytes).map(([, key]) => shardOf(String(key))))).toEqual(new Set([shard]));
+        }
+        expect(commandsOf(batches)).toEqual(commandsOf([...bucketCommands(target, staged, batchRows)]));
+      }),
+    );
   });
 });

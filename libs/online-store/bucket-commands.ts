@@ -182,6 +182,8 @@ interface BucketTarget {
   /** What the keys of the generation's buckets begin with; the bucket's number follows. */
   readonly keyPrefix: string;
   readonly buckets: number;
+  /** The number of the cluster's server that holds a key, below 1,024; undefined: one server holds all. */
+  readonly shardOf: ((key: string) => number) | undefined;
 }
 
 /** Some of the commands, in one buffer. */
@@ -189,6 +191,8 @@ interface BucketCommands {
   readonly bytes: Buffer;
   /** One HSET each, at least one. */
   readonly commands: number;
+  /** The server that they are for. */
+  readonly shard: number;
 }
 
 /** Around the key of a command, with the bucket's number. */
@@ -201,22 +205,34 @@ const HSET = Buffer.from('$4\r\nhset\r\n');
  * @param batchRows a batch ends with the bucket in which it has so many rows
  */
 export function* bucketCommands(
-  { keyPrefix, buckets }: BucketTarget,
+  { keyPrefix, buckets, shardOf }: BucketTarget,
   staged: StagedRows,
   batchRows: number,
 ): Generator<BucketCommands> {
-  // Of each row its bucket and its place, so that sorting numbers brings the rows of a bucket together.
+  const shards = new Map<number, number>();
+  /** Where a bucket stands in the order: by server, then by number. */
+  function rankOf(bucket: number): number {
+    if (!shardOf) return bucket;
+    const shard = shards.get(bucket) ?? shardOf(`${keyPrefix}${bucket}`);
+    shards.set(bucket, shard);
+    return shard * buckets + bucket;
+  }
+
+  // Of each row its bucket's rank and its place, so that sorting numbers brings the rows of a bucket together.
   const order = new Float64Array(staged.rows);
   for (let place = 0; place < staged.rows; place++) {
-    order[place] = bucketOf(staged.hashes[place] as number, buckets) * MAX_STAGED_ROWS + place;
+    order[place] = rankOf(bucketOf(staged.hashes[place] as number, buckets)) * MAX_STAGED_ROWS + place;
   }
   order.sort();
-  const source = { staged, prefix: Buffer.from(keyPrefix), order };
+  const source = { staged, prefix: Buffer.from(keyPrefix), order, buckets };
+  const shardAt = (at: number) => Math.floor((order[at] as number) / MAX_STAGED_ROWS / buckets);
   for (let first = 0; first < order.length; ) {
-    const last = endOfBucket(order, Math.min(first + batchRows, order.length) - 1);
+    const shard = shardAt(first);
+    let last = endOfBucket(order, Math.min(first + batchRows, order.length) - 1);
+    while (shardAt(last - 1) !== shard) last--;
     const bytes = Buffer.allocUnsafe(sizeOf(source, first, last));
     const { end, commands } = writeAll({ ...source, bytes }, first, last);
-    yield { bytes: bytes.subarray(0, end), commands };
+    yield { bytes: bytes.subarray(0, end), commands, shard };
     first = last;
   }
 }
@@ -225,6 +241,7 @@ interface Source {
   readonly staged: StagedRows;
   readonly prefix: Buffer;
   readonly order: Float64Array;
+  readonly buckets: number;
 }
 
 interface Target extends Source {
@@ -250,15 +267,15 @@ function sizeOf({ staged: { offsets }, order, prefix }: Source, first: number, l
 }
 
 function writeAll(target: Target, start: number, stop: number): { end: number; commands: number } {
-  const { bytes, order, staged } = target;
+  const { bytes, order, staged, buckets } = target;
   let at = 0;
   let commands = 0;
   for (let first = start; first < stop; commands++) {
-    const bucket = Math.floor((order[first] as number) / MAX_STAGED_ROWS);
+    const rank = Math.floor((order[first] as number) / MAX_STAGED_ROWS);
     const last = endOfBucket(order, first);
-    at = writeHead(target, at, bucket, last - first);
+    at = writeHead(target, at, rank % buckets, last - first);
     for (; first < last; first++) {
-      const place = (order[first] as number) - bucket * MAX_STAGED_ROWS;
+      const place = (order[first] as number) - rank * MAX_STAGED_ROWS;
       at = writeBytes(bytes, at, staged.bytes, staged.offsets[place], staged.offsets[place + 1]);
     }
   }

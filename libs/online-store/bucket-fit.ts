@@ -7,7 +7,7 @@
  * vector of 100 floats 513 bytes a user, where a key a user takes 570; and readers need not know which it is.
  */
 import type { Generation } from '@tandem/prediction/runs/generations';
-import type { OnlineConnection, OnlineLog } from './connection.ts';
+import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { command } from './pipelined-commands.ts';
 
@@ -58,8 +58,10 @@ export async function checkBuckets(
 }
 
 async function readLimits(connection: OnlineConnection): Promise<Pick<BucketFit, 'maxEntries' | 'maxValueBytes'>> {
-  // Before Redis 7 the names say ziplist.
-  const [entries, value] = await connection.send([
+  // Of one server for all of a cluster. Before Redis 7 the names say ziplist.
+  const [first] = connection.layout().shards;
+  if (!first) throw unavailable('it is not connected');
+  const [entries, value] = await first.server.send([
     command('config', ['get', 'hash-max-*list*-entries']),
     command('config', ['get', 'hash-max-*list*-value']),
   ]);

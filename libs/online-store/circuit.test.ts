@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createCircuit } from './connection.ts';
+import { createCircuit } from './circuit.ts';
 
 describe('createCircuit', () => {
   beforeEach(() => void vi.useFakeTimers());

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createOnlineConnection } from './connection.ts';
+import { createServerConnection } from './connection.ts';
 import { createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
 import { assignmentOf, connectTo, type OwnRedis, overlayEntry, startOwnRedis } from './redis.fixture.ts';
@@ -122,7 +122,7 @@ describe('a server that comes and goes', () => {
 
 describe('an address where nobody listens', () => {
   it('neither throws nor holds anyone up', async () => {
-    const connection = createOnlineConnection({ url: 'redis://127.0.0.1:1', log: () => {} });
+    const connection = createServerConnection({ url: 'redis://127.0.0.1:1', log: () => {} });
     expect(connection.serverId()).toBeNull();
     const predictions = createOnlinePredictions({ connection, log: () => {} });
     await expect(predictions.find(assignment, ['1'])).rejects.toMatchObject({ code: 'unavailable' });

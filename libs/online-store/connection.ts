@@ -7,14 +7,16 @@
  * one pipeline at a time, so that a hanging one holds up the next.
  */
 import { TandemError } from '@tandem/freshness/errors';
+import { parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
 import { Redis } from 'ioredis';
-import { type CommandLike, isRefusal, writeTogether } from './pipelined-commands.ts';
+import { createCircuit } from './circuit.ts';
+import { type CommandLike, gatheredCommand, isRefusal, type Lookup, writeTogether } from './pipelined-commands.ts';
 
 /** Takes an event's name (`noun.verb`) and its fields. */
 export type OnlineLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
 
-interface OnlineConnectionOptions {
-  /** `redis://` or `rediss://`, with user, password and database number where they are needed. */
+export interface OnlineConnectionOptions {
+  /** As `parseRedisAddress` reads it. */
   readonly url: string;
   readonly log: OnlineLog;
   /** The wait for one command. Loaders of generations take seconds, reads the default of 50 ms. */
@@ -27,28 +29,72 @@ interface OnlineConnectionOptions {
 }
 
 export interface OnlineConnection {
-  readonly redis: Redis;
-  /** The `run_id` of the server now connected; null while none is, or while it has not said. */
+  /**
+   * Names what is connected now: a server's `run_id`, or in a cluster all of its primaries with what each holds. Null while
+   * nothing is, or while a server has not said.
+   */
   serverId(): string | null;
+  /** Whether keys are spread over servers, so that a command may name keys of one hash tag alone. */
+  readonly isCluster: boolean;
   /** Whether it is worth sending anything now. */
   isOpen(): boolean;
+  /** Which servers hold keys at this moment. */
+  layout(): Layout;
   /**
-   * Sends commands in one write. A command that the server refused has its error in its place; rejects `unavailable`
-   * where the server did not answer in time or is not connected.
+   * Sends commands, those of one server in one write. A command that the server refused has its error in its place;
+   * rejects `unavailable` where a server did not answer in time or is not connected.
    */
   send(commands: readonly CommandLike[]): Promise<readonly unknown[]>;
+  /**
+   * Sends lookups, each with its key as its second word, and gives the replies in order, as buffers. A lookup that was
+   * refused has its error in its place, in a cluster also one whose server does not answer. Rejects `unavailable` where no
+   * server does.
+   */
+  ask(lookups: readonly Lookup[]): Promise<readonly unknown[]>;
   /** Resolves once connected; rejects `unavailable` after the time, or when it is closed. */
   whenReady(timeoutMs: number): Promise<void>;
   close(): void;
 }
 
+/** A server that holds keys. */
+export interface Shard {
+  /** A hash tag whose keys this server holds; empty for a server that holds all keys. */
+  readonly tag: string;
+  readonly server: ServerConnection;
+}
+
+/** The servers that hold keys: one, or the primaries of a cluster. */
+export interface Layout {
+  /** None before a cluster has said. */
+  readonly shards: readonly Shard[];
+  /** The number of the shard that holds a key; -1 where the cluster assigns its slot to no server. */
+  shardOf(key: string): number;
+}
+
+/** A connection to one server, which may be one of a cluster's. */
+export interface ServerConnection extends OnlineConnection {
+  readonly redis: Redis;
+}
+
 const MAX_RETRY_DELAY_MS = 1_000;
 
+/** Connects to one server, or to the primary that sentinels name. Throws a TypeError for an address of a cluster. */
+export function createServerConnection({ url, ...options }: OnlineConnectionOptions): ServerConnection {
+  const address = parseRedisAddress(url);
+  if (address.kind !== 'server') throw new TypeError('the address is one of a cluster');
+  return connectServer(address.options, options);
+}
+
+interface ServerSettings extends Omit<OnlineConnectionOptions, 'url'> {
+  /** Whether it is known to be a node of a cluster. */
+  readonly isOfCluster?: boolean;
+}
+
 /** Connects in the background; never throws, never ends the process by an unhandled error. */
-export function createOnlineConnection(options: OnlineConnectionOptions): OnlineConnection {
+export function connectServer(address: ServerOptions, options: ServerSettings): ServerConnection {
   const { log } = options;
-  const redis = connect(options);
-  const server = followServerId(redis, log);
+  const redis = connect(address, options);
+  const server = followServerId(redis, options);
   const circuit = createCircuit({
     probe: () => redis.ping(),
     changed: (state) => log(`online_store.circuit_${state}`, {}),
@@ -58,10 +104,16 @@ export function createOnlineConnection(options: OnlineConnectionOptions): Online
 
   const isOpen = () => redis.status === 'ready' && circuit.isClosed();
 
-  return {
+  const connection: ServerConnection = {
     redis,
     serverId: server.id,
+    isCluster: false,
     isOpen,
+    layout: () => layout,
+    async ask(lookups) {
+      const [replies] = await connection.send([gatheredCommand(redis, lookups)]);
+      return replies as readonly unknown[];
+    },
     async send(commands) {
       if (!isOpen()) throw unavailable('it is not connected, or hangs');
       if (commands.length === 0) return [];
@@ -98,6 +150,8 @@ export function createOnlineConnection(options: OnlineConnectionOptions): Online
       redis.disconnect();
     },
   };
+  const layout: Layout = Object.freeze({ shards: [{ tag: '', server: connection }], shardOf: () => 0 });
+  return connection;
 
   /** One of the commands failed: tells a refusal, which is that command's own affair, from a server that is not there. */
   async function settle(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
@@ -120,9 +174,10 @@ export function unavailable(why: string, cause?: unknown): TandemError {
   });
 }
 
-function connect(options: OnlineConnectionOptions): Redis {
-  const { url, commandTimeoutMs = 50, socketTimeoutMs = 1_000, connectTimeoutMs = 500, random = Math.random } = options;
-  return new Redis(url, {
+function connect(address: ServerOptions, options: ServerSettings): Redis {
+  const { commandTimeoutMs = 50, socketTimeoutMs = 1_000, connectTimeoutMs = 500, random = Math.random } = options;
+  return new Redis({
+    ...address,
     commandTimeout: commandTimeoutMs,
     socketTimeout: socketTimeoutMs,
     connectTimeout: connectTimeoutMs,
@@ -137,19 +192,20 @@ function connect(options: OnlineConnectionOptions): Redis {
 }
 
 /** Asks each newly connected server who it is, again and again until it says. */
-function followServerId(redis: Redis, log: OnlineLog) {
+function followServerId(redis: Redis, { log, isOfCluster = false }: Pick<ServerSettings, 'log' | 'isOfCluster'>) {
   let id: string | null = null;
   let connection = 0;
   let timer: NodeJS.Timeout | undefined;
 
   async function ask(asked: number): Promise<void> {
-    const found = await redis.info('server').then(
-      (info) => /^run_id:([0-9a-f]+)/m.exec(info)?.[1] ?? null,
-      () => null,
-    );
+    const info = await redis.info('server').catch(() => '');
     if (asked !== connection) return;
-    id = found;
-    if (found !== null) return log('online_store.connected', { serverId: found });
+    id = /^run_id:([0-9a-f]+)/m.exec(info)?.[1] ?? null;
+    if (!isOfCluster && /^(redis|server)_mode:cluster/m.test(info)) {
+      const remedy = 'write redis+cluster:// instead of redis:// in REDIS_URL';
+      log('online_store.is_cluster', { serverId: id, remedy });
+    }
+    if (id !== null) return log('online_store.connected', { serverId: id });
     timer = setTimeout(() => void ask(asked), MAX_RETRY_DELAY_MS);
     timer.unref();
   }
@@ -196,63 +252,4 @@ function logLosses(redis: Redis, log: OnlineLog) {
 
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Command timed out';
-}
-
-/**
- * Spares reads the wait for a server that hangs: after a few writes in a row that nothing answered, everyone is turned
- * away at once while a probe of our own waits instead of a reader.
- */
-interface CircuitOptions {
-  /** Resolves when the server answers. */
-  probe(): Promise<unknown>;
-  /** Told of every change. */
-  changed(state: 'open' | 'closed'): void;
-  /** Unanswered writes in a row that open it. One is too few: a pause of our own process looks the same. */
-  readonly threshold?: number;
-  readonly probeEveryMs?: number;
-}
-
-export function createCircuit({ probe, changed, threshold = 3, probeEveryMs = 100 }: CircuitOptions) {
-  let unanswered = 0;
-  let timer: NodeJS.Timeout | null = null;
-
-  function close(): void {
-    unanswered = 0;
-    if (timer === null) return;
-    clearTimeout(timer);
-    timer = null;
-    changed('closed');
-  }
-
-  function probeLater(): void {
-    const own = setTimeout(() => {
-      probe().then(
-        () => {
-          if (timer === own) close();
-        },
-        () => {
-          if (timer === own) probeLater();
-        },
-      );
-    }, probeEveryMs);
-    own.unref();
-    timer = own;
-  }
-
-  return {
-    /** Whether commands may be sent. */
-    isClosed: (): boolean => timer === null,
-    answered(): void {
-      if (timer === null) unanswered = 0;
-    },
-    /** A write was not answered in time. */
-    timedOut(): void {
-      unanswered++;
-      if (timer !== null || unanswered < threshold) return;
-      changed('open');
-      probeLater();
-    },
-    /** Another connection was made: what the last one did not answer says nothing of it. */
-    reset: close,
-  };
 }

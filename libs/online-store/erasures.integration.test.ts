@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { OnlineLocations, Tombstone } from '@tandem/prediction/erasure/erasure';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { OnlineConnection } from './connection.ts';
+import type { ServerConnection } from './connection.ts';
 import { createErasures } from './erasures.ts';
 import { createGenerationLoader } from './generation-loader.ts';
 import { createKeys } from './keys.ts';
@@ -19,7 +19,7 @@ import {
 
 const prefix = randomPrefix();
 const OTHER_HISTORY = 'f'.repeat(16);
-let connection: OnlineConnection;
+let connection: ServerConnection;
 beforeAll(async () => {
   ({ connection } = await connectTo(inject('redisUrl'), 20_000));
 });
@@ -51,17 +51,17 @@ describe('the count of erasures', () => {
   it('never expires', async () => {
     await restore(3);
     await erasures().tell(tombstone(5));
-    expect(await connection.redis.pttl(createKeys(prefix).erasures)).toBe(-1);
+    expect(await connection.redis.pttl(createKeys(prefix).erasures())).toBe(-1);
   });
 
   it('that was lost is set again, after it was announced that it would be', async () => {
     const asked: (number | null)[] = [];
     const restored = await erasures().restore(async () => {
-      asked.push(await connection.redis.exists(createKeys(prefix).restoring));
+      asked.push(await connection.redis.exists(createKeys(prefix).restoring()));
       return { history: HISTORY, count: 3 };
     });
     expect([asked, restored, await counted()]).toEqual([[1], true, 3]);
-    expect(await connection.redis.exists(createKeys(prefix).restoring)).toBe(0);
+    expect(await connection.redis.exists(createKeys(prefix).restoring())).toBe(0);
   });
 
   it('that was lost is not set by an erasure that is told late: there may have been later ones', async () => {
@@ -86,7 +86,7 @@ describe('the count of erasures', () => {
     const restored = await erasures().restore(async () => {
       await erasures().tell(tombstone(4));
       // Evicted by itself: the announcement stays.
-      await connection.redis.del(createKeys(prefix).erasures);
+      await connection.redis.del(createKeys(prefix).erasures());
       return { history: HISTORY, count: 3 };
     });
     expect([restored, await counted()]).toEqual([false, null]);
@@ -111,7 +111,7 @@ describe('the count of erasures', () => {
   });
 
   it.each(['', 'x', '5', `${HISTORY}.-1`])('what is no count is none: %j', async (text) => {
-    await connection.redis.set(createKeys(prefix).erasures, text);
+    await connection.redis.set(createKeys(prefix).erasures(), text);
     expect(await counted()).toBeNull();
     await erasures().tell(tombstone(1));
     expect(await counted()).toBeNull();

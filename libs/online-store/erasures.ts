@@ -32,21 +32,29 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
   const keys = createKeys(prefix);
   const script = loadScript('raise-erasures.lua');
 
-  async function send(name: string, args: string[]): Promise<unknown> {
-    const [reply] = await connection.send([command(name, args)]);
-    if (isRefusal(reply)) throw unavailable('it refused a command', reply);
-    return reply;
+  /** Each primary of a cluster has a count, since what one of them lost says nothing of the others. */
+  function tags(): readonly string[] {
+    const { shards } = connection.layout();
+    if (shards.length === 0) throw unavailable('it is not connected');
+    return shards.map(({ tag }) => tag);
+  }
+
+  async function send(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
+    const replies = await connection.send(commands);
+    const refusal = replies.find(isRefusal);
+    if (refusal) throw unavailable('it refused a command', refusal);
+    return replies;
   }
 
   async function raise({ history, count }: ErasureCount, announcement: string): Promise<boolean> {
     const args = [history, String(count), announcement];
-    const [reply] = await runScript(connection, script, [{ keys: [keys.erasures, keys.restoring], args }]);
-    return reply === 1;
+    const calls = tags().map((tag) => ({ keys: [keys.erasures(tag), keys.restoring(tag)], args }));
+    return (await runScript(connection, script, calls)).every((reply) => reply === 1);
   }
 
   /** One question for all who ask at a moment: while Postgres is away every read does. */
   const ask = createStatementBatcher({
-    send: () => send('get', [keys.erasures]),
+    send: () => send(tags().map((tag) => command('get', [keys.erasures(tag)]))),
     maxInFlight: Number.POSITIVE_INFINITY,
     maxWeight: Number.POSITIVE_INFINITY,
   });
@@ -54,15 +62,15 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
   return {
     async told() {
       const serverId = connection.serverId();
-      const reply = await ask(null);
-      const count = Buffer.isBuffer(reply) ? parseCount(reply.toString()) : null;
+      const replies = await ask(null);
+      const count = lowestCount(replies.map((reply) => (Buffer.isBuffer(reply) ? parseCount(reply.toString()) : null)));
       // The reply came over the connection whose server this is, or there was another in between.
       return serverId === null || serverId !== connection.serverId() || count === null ? null : { serverId, ...count };
     },
     raise: async (count) => void (await raise(count, '')),
     async restore(count) {
       const announcement = randomUUID();
-      await send('set', [keys.restoring, announcement]);
+      await send(tags().map((tag) => command('set', [keys.restoring(tag), announcement])));
       return raise(await count(), announcement);
     },
   };
@@ -71,6 +79,14 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
 function parseCount(text: string): ErasureCount | null {
   const parts = /^([0-9a-f]{16})\.([0-9]{1,15})$/.exec(text);
   return parts ? { history: parts[1] ?? '', count: Number(parts[2]) } : null;
+}
+
+/** Null where a server has none, or they are of several histories. */
+function lowestCount(counts: readonly (ErasureCount | null)[]): ErasureCount | null {
+  return counts.reduce((lowest, count) => {
+    if (lowest === null || count === null || lowest.history !== count.history) return null;
+    return count.count < lowest.count ? count : lowest;
+  });
 }
 
 // Erasures in Redis. The server is told first: the user's version hint, which keeps overlay entries from before out, and

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { checkBuckets } from './bucket-fit.ts';
-import type { OnlineConnection } from './connection.ts';
+import type { ServerConnection } from './connection.ts';
 import { createGenerationLoader } from './generation-loader.ts';
 import { createGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
@@ -19,7 +19,7 @@ const rows = Array.from({ length: USERS }, (_, i) => ({
 const pages = [rows.slice(0, 1_000), rows.slice(1_000, 2_500), rows.slice(2_500)];
 
 describe('loading generations', () => {
-  let connection: OnlineConnection;
+  let connection: ServerConnection;
   let prefix: string;
   let generation: { id: string; buckets: number; startedAt: number };
   beforeAll(async () => {

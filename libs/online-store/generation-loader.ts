@@ -8,7 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/online-generations';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
-import { type OnlineConnection, unavailable } from './connection.ts';
+import { type OnlineConnection, type Shard, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { bulkCommand, type CommandLike, command, isRefusal } from './pipelined-commands.ts';
 
@@ -26,18 +26,39 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   const { connection, prefix, windowRows = 10_000 } = dependencies;
   const keys = createKeys(prefix);
 
+  function shards(): readonly Shard[] {
+    const found = connection.layout().shards;
+    if (found.length === 0) throw unavailable('it is not connected');
+    return found;
+  }
+
+  const begin = (generation: LoadableGeneration, tag: string) =>
+    command('set', [keys.marker(generation.id, tag), markerOf(generation, null), 'NX']);
+
   async function load(generation: LoadableGeneration, stages: Iterable<StagedRows>): Promise<LoadCount> {
-    const target = { keyPrefix: keys.bucketPrefix(generation.id), buckets: generation.buckets };
-    const begin = () => command('set', [keys.marker(generation.id), markerOf(generation, null), 'NX']);
+    const layout = connection.layout();
+    const target = {
+      keyPrefix: keys.bucketPrefix(generation.id),
+      buckets: generation.buckets,
+      shardOf: connection.isCluster ? (key: string) => assigned(layout.shardOf(key)) : undefined,
+    };
     let [loaded, skipped] = [0, 0];
+    // Each primary of a cluster has a marker, also one that none of these rows goes to.
+    const beginAll = () =>
+      sendAll(
+        connection,
+        shards().map(({ tag }) => begin(generation, tag)),
+      );
+    if (connection.isCluster) await beginAll();
     for (const staged of stages) {
       loaded += staged.rows;
       skipped += staged.skipped;
-      for (const { bytes, commands } of bucketCommands(target, staged, windowRows)) {
-        await sendAll(connection, [begin(), bulkCommand(connection.redis, bytes, commands)]);
+      for (const { bytes, commands, shard } of bucketCommands(target, staged, windowRows)) {
+        const { tag, server } = layout.shards[shard] as Shard;
+        await sendAll(server, [begin(generation, tag), bulkCommand(server.redis, bytes, commands)]);
       }
     }
-    if (loaded === 0) await sendAll(connection, [begin()]);
+    if (loaded === 0) await beginAll();
     return { loaded, skipped };
   }
 
@@ -48,18 +69,19 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
     let users = 0;
     for (let first = 0; first < buckets; first += BUCKETS_A_COUNT) {
       const length = Math.min(BUCKETS_A_COUNT, buckets - first);
-      const bytes = Buffer.from(Array.from({ length }, (_, i) => hlen(keys.bucket(id, first + i))).join(''));
-      const [count] = await sendAll(connection, [bulkCommand(connection.redis, bytes, length)]);
-      users += Number(count);
+      const replies = await connection.ask(Array.from({ length }, (_, i) => ['hlen', keys.bucket(id, first + i)]));
+      const failure = replies.find((reply) => reply instanceof Error);
+      if (failure) throw unavailable('it did not count the users', failure);
+      for (const reply of replies) users += Number(reply);
     }
     return users;
   }
 
   async function completeLoad(generation: LoadableGeneration, users: number): Promise<boolean> {
     if ((await countUsers(generation)) < users) return false;
-    const set = command('set', [keys.marker(generation.id), markerOf(generation, users), 'XX']);
-    const [reply] = await sendAll(connection, [set]);
-    return reply !== null;
+    const marker = markerOf(generation, users);
+    const sets = shards().map(({ tag }) => command('set', [keys.marker(generation.id, tag), marker, 'XX']));
+    return (await sendAll(connection, sets)).every((reply) => reply !== null);
   }
 
   return {
@@ -86,15 +108,16 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
       return { ...total, complete: await completeLoad(generation, total.loaded) };
     },
     async isLoaded(generation) {
-      const [reply] = await sendAll(connection, [command('get', [keys.marker(generation.id)])]);
-      return Buffer.isBuffer(reply) && isComplete(reply.toString(), generation);
+      const gets = shards().map(({ tag }) => command('get', [keys.marker(generation.id, tag)]));
+      const replies = await sendAll(connection, gets);
+      return replies.every((reply) => Buffer.isBuffer(reply) && isComplete(reply.toString(), generation));
     },
   };
 }
 
-/** In Redis' own protocol: the buckets of a large generation are counted while its readers wait for it. */
-function hlen(key: string): string {
-  return `*2\r\n$4\r\nhlen\r\n$${Buffer.byteLength(key)}\r\n${key}\r\n`;
+function assigned(shard: number): number {
+  if (shard < 0) throw unavailable('the cluster assigns a bucket to no server');
+  return shard;
 }
 
 /** @param users null while rows are still missing */

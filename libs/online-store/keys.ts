@@ -10,6 +10,10 @@
  *     tandem:{erasures}                       how many erasures it was told of, "history.count"
  *     tandem:{erasures}:restoring             who is about to set that count again
  *
+ * What tells of a whole server (marker, history, erasures) is there once for each primary of a cluster, under a hash tag
+ * that lies on it: tandem:m:<generation>:{<tag>}, tandem:history:{<tag>}, tandem:{<tag>}:erasures. So each goes with what
+ * its server loses.
+ *
  * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, and so do those of the count, so
  * that a script may touch them together.
  */
@@ -68,17 +72,18 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
     bucket: (generationId: string, bucket: number): string => `${generations}${generationId}:${bucket}`,
     /** A bucket's key without its number. */
     bucketPrefix: (generationId: string): string => `${generations}${generationId}:`,
-    marker: (generationId: string): string => `${markers}${generationId}`,
+    /** @param tag of the shard whose part of the generation it tells of; empty for a single server */
+    marker: (generationId: string, tag = ''): string => `${markers}${generationId}${tag === '' ? '' : `:{${tag}}`}`,
     overlay: (user: UserKey, predictor: string): string => `${prefix}:o:${tagged(user)}:${predictor}`,
     hint: (user: UserKey): string => `${prefix}:h:${tagged(user)}`,
-    historyMark: `${prefix}:history`,
-    erasures: `${prefix}:{erasures}`,
-    restoring: `${prefix}:{erasures}:restoring`,
+    historyMark: (tag = ''): string => `${prefix}:history${tag === '' ? '' : `:{${tag}}`}`,
+    erasures: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}`,
+    restoring: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}:restoring`,
     /** SCAN patterns of all that belongs to generations. */
     generationPatterns: [`${escapeGlob(generations)}*`, `${escapeGlob(markers)}*`] as const,
     /** The generation that a key belongs to, or null. */
     generationOf(key: string): string | null {
-      if (key.startsWith(markers)) return key.slice(markers.length);
+      if (key.startsWith(markers)) return key.slice(markers.length).split(':', 1)[0] ?? '';
       if (!key.startsWith(generations)) return null;
       const end = key.lastIndexOf(':');
       return end > generations.length ? key.slice(generations.length, end) : null;

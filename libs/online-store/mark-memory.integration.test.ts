@@ -1,13 +1,13 @@
 import type { HistoryMark } from '@tandem/prediction/events/notice-loss';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { createOnlineConnection, type OnlineConnection } from './connection.ts';
+import { createServerConnection, type ServerConnection } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { createMarkMemory } from './mark-memory.ts';
 import { connectTo, deleteKeys, randomPrefix } from './redis.fixture.ts';
 
 const MARK: HistoryMark = { past: '0123456789abcdef', seq: 7, mark: '00000000-0000-4000-8000-000000000000' };
 const prefix = randomPrefix();
-let connection: OnlineConnection;
+let connection: ServerConnection;
 beforeAll(async () => {
   ({ connection } = await connectTo(inject('redisUrl')));
 });
@@ -19,10 +19,10 @@ afterAll(async () => {
 it('remembers the newest mark for the next process, and nothing where there is none', async () => {
   const memory = createMarkMemory({ connection, prefix });
   const none = await memory.recall();
-  expect(none.mark).toBeNull();
+  expect(none.marks).toEqual([]);
   expect(await none.replace({ ...MARK, seq: 6 })).toBe(true);
   expect(await (await memory.recall()).replace(MARK)).toBe(true);
-  expect((await createMarkMemory({ connection, prefix }).recall()).mark).toEqual(MARK);
+  expect((await createMarkMemory({ connection, prefix }).recall()).marks).toEqual([MARK]);
 });
 
 it('replaces only what was recalled: of two processes that recalled the same mark, one replaces it', async () => {
@@ -30,26 +30,26 @@ it('replaces only what was recalled: of two processes that recalled the same mar
   const [one, other] = [await memory.recall(), await memory.recall()];
   expect(await one.replace({ ...MARK, seq: 8 })).toBe(true);
   expect(await other.replace({ ...MARK, seq: 9 })).toBe(false);
-  expect((await memory.recall()).mark).toEqual({ ...MARK, seq: 8 });
-  await connection.redis.del(createKeys(prefix).historyMark);
+  expect((await memory.recall()).marks).toEqual([{ ...MARK, seq: 8 }]);
+  await connection.redis.del(createKeys(prefix).historyMark());
   expect(await one.replace(MARK)).toBe(false);
-  expect((await memory.recall()).mark).toBeNull();
+  expect((await memory.recall()).marks).toEqual([]);
 });
 
 it.each(['', 'x', '0123456789abcdef 7', '0123456789abcdef -1 00000000-0000-4000-8000-000000000000', '\u{e9}\u{20ac}'])(
   'a text that is no mark proves nothing, and is replaced: %j',
   async (text) => {
-    await connection.redis.set(createKeys(prefix).historyMark, text);
+    await connection.redis.set(createKeys(prefix).historyMark(), text);
     const memory = createMarkMemory({ connection, prefix });
     const recalled = await memory.recall();
-    expect(recalled.mark).toBeNull();
+    expect(recalled.marks).toEqual([]);
     expect(await recalled.replace(MARK)).toBe(true);
-    expect((await memory.recall()).mark).toEqual(MARK);
+    expect((await memory.recall()).marks).toEqual([MARK]);
   },
 );
 
 it('cannot be recalled before Redis is connected: nothing is known, not that nothing is remembered', async () => {
-  const early = createOnlineConnection({ url: inject('redisUrl'), log: () => {} });
+  const early = createServerConnection({ url: inject('redisUrl'), log: () => {} });
   await expect(createMarkMemory({ connection: early, prefix }).recall()).rejects.toMatchObject({ code: 'unavailable' });
   early.close();
 });

@@ -10,27 +10,36 @@ interface MarkMemoryDependencies {
   readonly prefix?: string;
 }
 
-/** `recall` and `replace` reject `unavailable` where Redis does not answer or refuses; the mark may be of any age. */
+/**
+ * `recall` and `replace` reject `unavailable` where Redis does not answer or refuses; a mark may be of any age. Each primary
+ * of a cluster has a mark, since what one of them lost says nothing of what the others hold.
+ */
 export function createMarkMemory({ connection, prefix }: MarkMemoryDependencies): MarkMemory {
-  const key = createKeys(prefix).historyMark;
+  const keys = createKeys(prefix);
   const script = loadScript('keep-mark.lua');
 
-  async function recallText(): Promise<string> {
-    const [reply] = await connection.send([command('get', [key])]);
-    if (isRefusal(reply)) throw unavailable('it refused a command', reply);
-    return Buffer.isBuffer(reply) ? reply.toString('latin1') : '';
+  async function recallTexts(names: readonly string[]): Promise<readonly string[]> {
+    const replies = await connection.send(names.map((name) => command('get', [name])));
+    const refusal = replies.find(isRefusal);
+    if (refusal) throw unavailable('it refused a command', refusal);
+    return replies.map((reply) => (Buffer.isBuffer(reply) ? reply.toString('latin1') : ''));
   }
 
   return {
     serverId: connection.serverId,
     async recall() {
-      const text = await recallText();
+      const names = connection.layout().shards.map(({ tag }) => keys.historyMark(tag));
+      if (names.length === 0) throw unavailable('it is not connected');
+      const texts = await recallTexts(names);
       return {
-        mark: parseMark(text),
+        marks: texts.map(parseMark).filter((mark) => mark !== null),
         async replace({ past, seq, mark }) {
-          const args = [Buffer.from(text, 'latin1'), `${past} ${seq} ${mark}`];
-          const [reply] = await runScript(connection, script, [{ keys: [key], args }]);
-          return reply === 1;
+          const calls = names.map((name, i) => ({
+            keys: [name],
+            args: [Buffer.from(texts[i] ?? '', 'latin1'), `${past} ${seq} ${mark}`],
+          }));
+          const replies = await runScript(connection, script, calls);
+          return replies.every((reply) => reply === 1);
         },
       };
     },

@@ -1,7 +1,7 @@
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import type { OnlineConnection } from './connection.ts';
+import type { ServerConnection } from './connection.ts';
 import { createKeys, userKeyOf } from './keys.ts';
 import { createHintStore, createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
@@ -67,7 +67,7 @@ function createReference() {
 }
 
 describe('the overlay', () => {
-  let connection: OnlineConnection;
+  let connection: ServerConnection;
   let prefix: string;
   beforeAll(async () => {
     ({ connection } = await connectTo(inject('redisUrl'), 2_000));

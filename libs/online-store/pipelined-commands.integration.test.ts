@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { OnlineConnection } from './connection.ts';
+import type { ServerConnection } from './connection.ts';
 import { bulkCommand, command, gatheredCommand, isRefusal } from './pipelined-commands.ts';
 import { connectTo, deleteKeys, randomPrefix } from './redis.fixture.ts';
 
 describe('many commands as one', () => {
   const prefix = randomPrefix();
-  let connection: OnlineConnection;
+  let connection: ServerConnection;
   beforeAll(async () => {
     ({ connection } = await connectTo(inject('redisUrl'), 5_000));
   });
@@ -45,7 +45,7 @@ describe('many commands as one', () => {
 
 describe('many lookups as one command', () => {
   const prefix = randomPrefix();
-  let connection: OnlineConnection;
+  let connection: ServerConnection;
   beforeAll(async () => {
     ({ connection } = await connectTo(inject('redisUrl'), 5_000));
     await connection.redis.hset(`${prefix}:hash`, { a: '1', ü: 'ö' });

@@ -1,7 +1,10 @@
 /** Puts several commands into one write to the socket: one system call, one packet where they fit. */
 import { Command, type Redis } from 'ioredis';
 
-export type CommandLike = Command;
+export interface CommandLike extends Command {
+  /** The key that says which server of a cluster gets it; undefined: its first argument. */
+  routeKey?: string | undefined;
+}
 
 /** Up to here one buffer is cheaper than several that the kernel gathers; a window of rows would be copied for nothing. */
 const JOINED_BYTES = 65_536;
@@ -11,6 +14,14 @@ const AS_BUFFERS = { replyEncoding: null } as const;
 /** A command whose replies come as buffers. Its promise must be awaited by whoever sends it. */
 export function command(name: string, args: (string | Buffer)[]): CommandLike {
   return new Command(name, args, AS_BUFFERS);
+}
+
+/** The same command, to be sent once more: one that was sent has its reply. */
+export function copyOf({ name, args, toWritable, routeKey }: CommandLike): CommandLike {
+  const copy = command(name, [...args] as (string | Buffer)[]);
+  if (toWritable !== Command.prototype.toWritable) copy.toWritable = toWritable;
+  copy.routeKey = routeKey;
+  return copy;
 }
 
 /** Whether an error is the server's own reply, such as WRONGTYPE or OOM. */

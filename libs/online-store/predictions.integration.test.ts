@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import type { OnlineConnection } from './connection.ts';
+import type { ServerConnection } from './connection.ts';
 import { createGenerationLoader } from './generation-loader.ts';
 import { bucketOf, createKeys, userKeyOf } from './keys.ts';
 import { createOverlayStore } from './overlay-store.ts';
@@ -31,7 +31,7 @@ const rowOf = (userId: string, contextVersion = 3) => ({
 const uuid = '0190a3f2-7c1e-7000-8000-000000000001';
 
 describe('createOnlinePredictions', () => {
-  let connection: OnlineConnection;
+  let connection: ServerConnection;
   let prefix: string;
   let keys: ReturnType<typeof createKeys>;
   const logged: string[] = [];

@@ -2,7 +2,7 @@
  * Finds candidates in one round trip: the finds of one moment go out in a single write, with one HMGET for each bucket
  * and one MGET for all overlay entries.
  *
- * MGET spans users, so this is for a single server; a cluster needs one a slot.
+ * In a cluster a command names keys of one hash tag alone: an MGET for each entry then.
  */
 import type { Assignment } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
@@ -10,7 +10,7 @@ import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/fr
 import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
 import { createErasureCount } from './erasures.ts';
 import { bucketOf, createKeys, type Keys, type UserKey, userKeyOf } from './keys.ts';
-import { gatheredCommand, isRefusal, type Lookup } from './pipelined-commands.ts';
+import { isRefusal, type Lookup } from './pipelined-commands.ts';
 import { decodeGenerationValue, decodeOverlayEntry } from './stored-value.ts';
 
 interface OnlinePredictionsDependencies {
@@ -35,6 +35,7 @@ interface Ask {
 interface Replies {
   readonly all: readonly unknown[];
   readonly firstMget: number;
+  readonly keysAnMget: number;
 }
 
 /** A longer MGET would hold up the server's other clients. */
@@ -48,6 +49,7 @@ const PATIENCE_MS = 1;
 export function createOnlinePredictions(dependencies: OnlinePredictionsDependencies): OnlinePredictions {
   const { connection, log, prefix } = dependencies;
   const keys = createKeys(prefix);
+  const keysAnMget = connection.isCluster ? 1 : MAX_KEYS_AN_MGET;
   const refusals = new Set<string>();
 
   async function send(asks: readonly Ask[]): Promise<Replies> {
@@ -59,13 +61,12 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
       addBuckets(lookups, ask, keys);
     }
     const firstMget = lookups.length;
-    for (let i = 0; i < overlayKeys.length; i += MAX_KEYS_AN_MGET) {
-      lookups.push(['mget', ...overlayKeys.slice(i, i + MAX_KEYS_AN_MGET)]);
+    for (let i = 0; i < overlayKeys.length; i += keysAnMget) {
+      lookups.push(['mget', ...overlayKeys.slice(i, i + keysAnMget)]);
     }
-    const [replies] = await connection.send([gatheredCommand(connection.redis, lookups)]);
-    const all = replies as readonly unknown[];
+    const all = await connection.ask(lookups);
     for (const reply of all) if (isRefusal(reply)) noticeRefusal(reply);
-    return { all, firstMget };
+    return { all, firstMget, keysAnMget };
   }
 
   const together = createStatementBatcher<Ask, Replies>({
@@ -86,7 +87,8 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
   }
 
   return {
-    serverId: connection.serverId,
+    // What answers unverified goes by the identity of one server.
+    serverId: () => (connection.isCluster ? null : connection.serverId()),
     toldOfErasures: createErasureCount(dependencies).told,
     async find(assignment, userIds) {
       if (!connection.isOpen()) throw unavailable('it is not connected, or hangs');
@@ -118,14 +120,14 @@ function addBuckets(lookups: Lookup[], ask: Ask, keys: Keys): void {
   for (const { args } of groups.values()) lookups.push(args);
 }
 
-function candidatesOf(ask: Ask, { all, firstMget }: Replies): Candidates {
+function candidatesOf(ask: Ask, { all, firstMget, keysAnMget }: Replies): Candidates {
   const { assignment, userIds, users, firstOverlay } = ask;
   const candidates = new Map<string, readonly StoredPrediction[]>();
   for (let i = 0; i < users.length; i++) {
     const { hash } = users[i] as UserKey;
     const overlayNo = firstOverlay + i;
     const value = replyAt(all[ask.commandOf[i] ?? -1], ask.positionOf[i] ?? 0);
-    const entry = replyAt(all[firstMget + Math.floor(overlayNo / MAX_KEYS_AN_MGET)], overlayNo % MAX_KEYS_AN_MGET);
+    const entry = replyAt(all[firstMget + Math.floor(overlayNo / keysAnMget)], overlayNo % keysAnMget);
     const stored =
       value && assignment.generation
         ? decodeGenerationValue(value, assignment.generation, assignment.modelVersionId, hash)

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Assignment } from '@tandem/freshness/certificate';
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { startRedis } from '@tandem/local-servers/redis';
-import { createOnlineConnection, type OnlineConnection } from './connection.ts';
+import { createServerConnection, type ServerConnection } from './connection.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -66,7 +66,7 @@ export function randomPrefix(): string {
 /** Connected; notes its log's events. */
 export async function connectTo(url: string, commandTimeoutMs?: number) {
   const events: string[] = [];
-  const connection = createOnlineConnection({
+  const connection = createServerConnection({
     url,
     log: (event) => events.push(event),
     ...(commandTimeoutMs === undefined ? {} : { commandTimeoutMs }),
@@ -75,7 +75,7 @@ export async function connectTo(url: string, commandTimeoutMs?: number) {
   return { connection, events };
 }
 
-export async function deleteKeys(connection: OnlineConnection, prefix: string): Promise<void> {
+export async function deleteKeys(connection: ServerConnection, prefix: string): Promise<void> {
   const keys = await connection.redis.keys(`${prefix}*`);
   if (keys.length > 0) await connection.redis.unlink(...keys);
 }

@@ -9,7 +9,7 @@ interface Script {
   readonly digest: string;
 }
 
-/** One run of a script. Where its keys are of several users, this is for a single server; a cluster needs one a slot. */
+/** One run of a script. In a cluster its keys must share a hash tag. */
 export interface ScriptCall {
   readonly keys: readonly string[];
   readonly args: readonly (string | Buffer)[];
@@ -48,6 +48,7 @@ function asCommand(name: 'eval' | 'evalsha', script: string, { keys, args }: Scr
   const one = command(name, []);
   const protocol = protocolOf([name, script, String(keys.length), ...keys, ...args]);
   one.toWritable = () => protocol;
+  one.routeKey = keys[0];
   return one;
 }
 

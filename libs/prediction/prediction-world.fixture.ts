@@ -20,7 +20,7 @@ import { createStoredPredictions } from '@tandem/offline-store/reads/predictions
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createServerConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
@@ -64,7 +64,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 16, applicationName: 'prediction-test' });
   const prefix = `prediction-${randomUUID()}`;
-  const connection = createOnlineConnection({ url: inject('redisUrl'), log: () => {}, commandTimeoutMs: 5_000 });
+  const connection = createServerConnection({ url: inject('redisUrl'), log: () => {}, commandTimeoutMs: 5_000 });
   await connection.whenReady(5_000);
   const registry = createRegistry(pool);
   const inference = createInferencePool({ loadArtifact: registry.loadArtifact, log: () => {}, processes: 1 });

@@ -4,14 +4,15 @@
  */
 import { randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/freshness/errors';
+import { parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
 import type { Log } from '@tandem/telemetry/log';
 import { within } from '@tandem/timing/within';
 import { Queue as BullQueue, type JobsOptions } from 'bullmq';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { definitionOf, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
 
 interface QueueOptions {
-  /** redis:// URL; the server must be `noeviction`. */
+  /** As `parseRedisAddress` reads it; the servers must be `noeviction`. */
   readonly url: string;
   readonly log: Log;
   /** Of the queues' keys. */
@@ -115,16 +116,24 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
   return queue;
 }
 
-async function refuseEvicting(redis: ReturnType<typeof connectProducer>, queue: Queue, log: Log): Promise<void> {
+async function refuseEvicting(redis: QueueRedis, queue: Queue, log: Log): Promise<void> {
   if (redis.status !== 'ready') {
     const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()));
     await within(PATIENCE_MS, ready, tooLate).catch(() => undefined);
   }
-  const check = await checkEviction(redis);
-  if (check.outcome === 'unknown') log.warn('queue.eviction_unchecked', { why: check.why });
-  if (check.outcome !== 'unfit') return;
-  await queue.close();
-  throw unfitForQueues(check.policy);
+  const isCluster = redis instanceof Cluster;
+  if (!isCluster && (await isNodeOfCluster(redis))) {
+    await queue.close();
+    throw addressOfNode();
+  }
+  const servers = isCluster ? redis.nodes('master') : [redis];
+  for (const server of servers) {
+    const check = await checkEviction(server);
+    if (check.outcome === 'unknown') log.warn('queue.eviction_unchecked', { why: check.why });
+    if (check.outcome !== 'unfit') continue;
+    await queue.close();
+    throw unfitForQueues(check.policy);
+  }
 }
 
 function jobOptions<N extends JobName>(name: N, payload: JobPayload<N>): JobsOptions {
@@ -159,12 +168,14 @@ export const DEFAULT_PREFIX = '{tandem}';
 
 const COMMAND_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 1_000;
+/** How often a cluster is asked which server holds the queue's keys, beside each time that a server redirects. */
+const SLOTS_REFRESH_MS = 2_000;
 /** Longer than BullMQ blocks for a job (5 s): a connection silent for that long is dead and made anew. */
 const WORKER_SILENCE_MS = 15_000;
 
 /** Fails at once while Redis does not answer. */
-function connectProducer(url: string): Redis {
-  return new Redis(url, {
+function connectProducer(url: string): QueueRedis {
+  return connect(url, {
     connectionName: 'tandem-queue-producer',
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
@@ -175,14 +186,31 @@ function connectProducer(url: string): Redis {
 }
 
 /** Waits for Redis however long it is away, as BullMQ's workers need it. */
-export function connectWorker(url: string): Redis {
-  return new Redis(url, {
+export function connectWorker(url: string): QueueRedis {
+  return connect(url, {
     connectionName: 'tandem-queue-worker',
     maxRetriesPerRequest: null,
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: WORKER_SILENCE_MS,
     keepAlive: 5_000,
     retryStrategy,
+  });
+}
+
+type QueueRedis = Redis | Cluster;
+
+function connect(url: string, options: ServerOptions): QueueRedis {
+  const address = parseRedisAddress(url);
+  if (address.kind === 'server') return new Redis({ ...address.options, ...options });
+  const { enableOfflineQueue = true, ...redisOptions } = options;
+  return new Cluster([...address.seeds], {
+    redisOptions: { ...redisOptions, ...address.login },
+    enableOfflineQueue,
+    clusterRetryStrategy: retryStrategy,
+    // Nodes are known by the names that the cluster tells: TLS certificates are for those.
+    dnsLookup: (host, callback) => callback(null, host),
+    slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
+    slotsRefreshInterval: SLOTS_REFRESH_MS,
   });
 }
 
@@ -214,6 +242,24 @@ export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
   const policy = /^maxmemory_policy:(\S+)/m.exec(answer)?.[1];
   if (policy === undefined) return { outcome: 'unknown', why: 'INFO memory names no maxmemory_policy' };
   return policy === 'noeviction' ? { outcome: 'fit' } : { outcome: 'unfit', policy };
+}
+
+/** False also where the server does not say. */
+async function isNodeOfCluster(redis: Redis): Promise<boolean> {
+  const info = await redis.info('server').catch(() => '');
+  return /^(redis|server)_mode:cluster/m.test(info);
+}
+
+function addressOfNode(): TandemError {
+  return new TandemError(
+    'config_invalid',
+    "The queue's Redis is a node of a cluster, which its address does not say.",
+    {
+      field: 'QUEUE_REDIS_URL',
+      remedy:
+        'write redis+cluster:// instead of redis://, or rediss+cluster:// with TLS; in REDIS_URL too where it names the cluster',
+    },
+  );
 }
 
 export function unfitForQueues(policy: string): TandemError {

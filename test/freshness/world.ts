@@ -17,7 +17,7 @@ import { createOverlayStore as createOfflineOverlay } from '@tandem/offline-stor
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createServerConnection } from '@tandem/online-store/connection';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
@@ -37,7 +37,7 @@ export type Delay = <T extends object>(name: string, port: T) => T;
 export async function createWorld(databaseUrl: string, redisUrl: string) {
   const pool = createPool({ url: databaseUrl, max: 24, applicationName: 'freshness-test' });
   const prefix = `freshness-${randomUUID()}`;
-  const connection = createOnlineConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: 5_000 });
+  const connection = createServerConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: 5_000 });
   await connection.whenReady(5_000);
   const inference = createInferencePool({
     loadArtifact: createRegistry(pool).loadArtifact,

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { grantsFor } from '@tandem/offline-store/sql/rights';
 import { findSettings } from '@tandem/offline-store/sql/settings';
-import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createServerConnection } from '@tandem/online-store/connection';
 import { createKeys } from '@tandem/online-store/keys';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 function startProcess(database = pool) {
-  const connection = createOnlineConnection({ url: redis.url, log: () => {}, commandTimeoutMs: 5_000 });
+  const connection = createServerConnection({ url: redis.url, log: () => {}, commandTimeoutMs: 5_000 });
   const losses = openLossNotice(database, createMarkMemory({ connection }), log, OFTEN_MS);
   const online = losses.onceSure(createOnlinePredictions({ connection, log: () => {} }));
   const find = () =>
@@ -48,7 +48,7 @@ function startProcess(database = pool) {
       connection.close();
     },
     redis: connection.redis,
-    markInRedis: () => connection.redis.get(createKeys().historyMark),
+    markInRedis: () => connection.redis.get(createKeys().historyMark()),
   };
 }
 
@@ -80,12 +80,12 @@ it('takes nothing from Redis before its mark is recalled, and notices the restor
 const NOT_YET_ASKED = { code: 'unavailable', message: expect.stringContaining('not yet asked') };
 
 it('takes nothing from a server that refuses to say which one it is', async () => {
-  const admin = createOnlineConnection({ url: redis.url, log: () => {} });
+  const admin = createServerConnection({ url: redis.url, log: () => {} });
   await admin.whenReady(PATIENT.timeout);
   await admin.redis.acl('SETUSER', 'default', '-info');
   const started = startProcess();
   // It recalls and remembers all the same.
-  await admin.redis.del(createKeys().historyMark);
+  await admin.redis.del(createKeys().historyMark());
   await expect.poll(() => started.markInRedis(), PATIENT).not.toBeNull();
   expect(await started.find()).toMatchObject(NOT_YET_ASKED);
   await admin.redis.acl('SETUSER', 'default', '+info');
@@ -105,16 +105,16 @@ it('asks another Redis for its mark once it was given the rights that it lacked'
   });
   const started = startProcess(limited);
   await expect.poll(started.find, PATIENT).toBe('answered');
-  await started.redis.del(createKeys().historyMark);
+  await started.redis.del(createKeys().historyMark());
   await pool.query(`grant select, insert, update, delete on tandem.history_marks to ${role}`);
   await expect.poll(() => started.markInRedis(), PATIENT).not.toBeNull();
   // The server that comes back has no mark that could be read.
-  await started.redis.multi().del(createKeys().historyMark).lpush(createKeys().historyMark, 'x').exec();
+  await started.redis.multi().del(createKeys().historyMark()).lpush(createKeys().historyMark(), 'x').exec();
   await redis.killAndRestart();
   await expect.poll(started.find, PATIENT).toMatchObject(NOT_YET_ASKED);
   await expect.poll(() => started.redis.status, PATIENT).toBe('ready');
   expect(await started.find()).toMatchObject(NOT_YET_ASKED);
-  await started.redis.del(createKeys().historyMark);
+  await started.redis.del(createKeys().historyMark());
   await expect.poll(started.find, PATIENT).toBe('answered');
   await started.stop();
   await limited.end();

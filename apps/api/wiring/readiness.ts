@@ -87,7 +87,7 @@ export function createReadiness({
 export interface ReadinessPartsDependencies {
   readonly pool: ReturnType<typeof createPool>;
   readonly authority: Authority;
-  readonly connection: Pick<OnlineConnection, 'redis' | 'isOpen'>;
+  readonly connection: Pick<OnlineConnection, 'layout' | 'isOpen'>;
   readonly scorer: Pick<InferencePool, 'stats'>;
   readonly kept: Pick<KeptModels, 'assertServed' | 'ask'>;
 }
@@ -132,7 +132,7 @@ async function checkSchema(pool: ReadinessPartsDependencies['pool']): Promise<vo
   throw new Error(`the schema is ${state}; not applied: ${pending.join(', ')}`);
 }
 
-async function checkRedis({ redis, isOpen }: ReadinessPartsDependencies['connection']): Promise<void> {
+async function checkRedis({ layout, isOpen }: ReadinessPartsDependencies['connection']): Promise<void> {
   if (!isOpen()) throw new Error('not connected, or not answering');
-  await redis.ping();
+  await Promise.all(layout().shards.map(({ server }) => server.redis.ping()));
 }

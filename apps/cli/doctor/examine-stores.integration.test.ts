@@ -1,7 +1,7 @@
 /** Users with too few rights, on real servers: each finding says which right is missing and how to give it. */
 import { randomBytes } from 'node:crypto';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createServerConnection } from '@tandem/online-store/connection';
 import { command } from '@tandem/online-store/pipelined-commands';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -25,7 +25,7 @@ async function runSql(url: string, text: string): Promise<void> {
 }
 
 async function askAcl(url: string, ...args: string[]): Promise<unknown> {
-  const connection = createOnlineConnection({ url, commandTimeoutMs: 5_000, log: () => {} });
+  const connection = createServerConnection({ url, commandTimeoutMs: 5_000, log: () => {} });
   await connection.whenReady(5_000);
   const [reply] = await connection.send([command('acl', args)]);
   connection.close();

@@ -38,6 +38,8 @@ const redis: RedisFacts = {
   maxListpackEntries: 128,
   refused: [],
   holdsQueue: true,
+  isCluster: false,
+  isAddressedAsCluster: false,
 };
 
 function defaultsWith(changes: Readonly<Record<string, string>>): Partial<PostgresFacts> {
@@ -117,7 +119,7 @@ test('a clock that differs is told with its direction', () => {
 
 test('a Redis that evicts is an error where it holds the queue, and fine where it does not', () => {
   const notOk = (facts: Partial<RedisFacts>) =>
-    judgeRedis({ ...redis, ...facts })
+    judgeRedis([{ ...redis, ...facts }])
       .filter(({ level }) => level !== 'ok')
       .map(({ level, subject }) => `${level} ${subject}`);
   expect(notOk({})).toEqual([]);
@@ -127,6 +129,8 @@ test('a Redis that evicts is an error where it holds the queue, and fine where i
   expect(notOk({ version: '9.0.0' })).toEqual(['warning redis']);
   expect(notOk({ server: 'Valkey', version: '8.1.1' })).toEqual([]);
   expect(notOk({ role: 'slave' })).toEqual(['error redis']);
+  expect(notOk({ isCluster: true })).toEqual(['error redis']);
+  expect(notOk({ isCluster: true, isAddressedAsCluster: true })).toEqual([]);
   expect(notOk({ maxMemory: 100, usedMemory: 90 })).toEqual(['warning memory']);
   expect(notOk({ maxListpackEntries: 64 })).toEqual(['warning memory']);
   expect(notOk({ refused: ['eval', 'hset'] })).toEqual(['error rights']);
@@ -135,11 +139,12 @@ test('a Redis that evicts is an error where it holds the queue, and fine where i
 
 test('what Redis says of itself is read from its INFO', () => {
   const info =
-    '# Server\r\nredis_version:8.0.2\r\n# Memory\r\nused_memory:12\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n';
+    '# Server\r\nredis_version:8.0.2\r\nredis_mode:cluster\r\n# Memory\r\nused_memory:12\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n';
   expect(parseInfo(info)).toEqual({
     server: 'Redis',
     version: '8.0.2',
     role: 'master',
+    isCluster: true,
     policy: 'noeviction',
     maxMemory: 0,
     usedMemory: 12,

@@ -3,15 +3,19 @@
  * Tandem may do, and judges.
  */
 import { randomUUID } from 'node:crypto';
-import { createOnlineConnection, type OnlineConnection } from '@tandem/online-store/connection';
+import type { ServerConnection, Shard } from '@tandem/online-store/connection';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { command, isRefusal } from '@tandem/online-store/pipelined-commands';
 import { explainStoreRefusal } from '../command-line/store-refusals.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 
 const CONNECT_WITHIN_MS = 3_000;
 
-/** Rejects where the server does not answer; at once where it refuses the login, which no further attempt changes. */
-export async function readRedisFacts(url: string, holdsQueue: boolean): Promise<RedisFacts> {
+/**
+ * Of the server, or of each primary of a cluster. Rejects where one does not answer; at once where it refuses the login,
+ * which no further attempt changes.
+ */
+export async function readRedisFacts(url: string, holdsQueue: boolean): Promise<readonly RedisFacts[]> {
   let lastError = '';
   const { promise: refused, reject: refuse } = Promise.withResolvers<never>();
   const connection = createOnlineConnection({
@@ -27,14 +31,7 @@ export async function readRedisFacts(url: string, holdsQueue: boolean): Promise<
   });
   try {
     await Promise.race([connection.whenReady(CONNECT_WITHIN_MS), refused]);
-    const [info] = await connection.send([command('info', [])]);
-    const limits = await readLimits(connection);
-    return {
-      ...parseInfo(isRefusal(info) ? '' : String(info)),
-      ...limits,
-      refused: await tryRights(connection),
-      holdsQueue,
-    };
+    return await Promise.all(connection.layout().shards.map((shard) => readFacts(shard, holdsQueue)));
   } catch (error) {
     // The connection's own word ("wrong password", "refused") says more than that it did not come about.
     throw lastError === '' ? error : new Error(lastError);
@@ -43,8 +40,21 @@ export async function readRedisFacts(url: string, holdsQueue: boolean): Promise<
   }
 }
 
+async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<RedisFacts> {
+  const [info] = await server.send([command('info', [])]);
+  return {
+    ...parseInfo(isRefusal(info) ? '' : String(info)),
+    ...(await readLimits(server)),
+    refused: await tryRights(server, tag),
+    holdsQueue,
+    isAddressedAsCluster: tag !== '',
+  };
+}
+
 /** The fields of an INFO reply that matter here; a Valkey gives the Redis version that it stands for, and its own. */
-export function parseInfo(info: string): Omit<RedisFacts, 'holdsQueue' | 'refused' | 'maxListpackEntries'> {
+export function parseInfo(
+  info: string,
+): Omit<RedisFacts, 'holdsQueue' | 'refused' | 'maxListpackEntries' | 'isAddressedAsCluster'> {
   const fields = new Map(
     info.split(/\r?\n/).flatMap((line): [string, string][] => {
       const colon = line.indexOf(':');
@@ -57,13 +67,14 @@ export function parseInfo(info: string): Omit<RedisFacts, 'holdsQueue' | 'refuse
     server: valkey === undefined ? 'Redis' : 'Valkey',
     version: valkey ?? fields.get('redis_version') ?? null,
     role: fields.get('role') ?? 'unknown',
+    isCluster: fields.get('redis_mode') === 'cluster' || fields.get('server_mode') === 'cluster',
     policy: fields.get('maxmemory_policy') ?? null,
     maxMemory: number('maxmemory'),
     usedMemory: number('used_memory'),
   };
 }
 
-async function readLimits(connection: OnlineConnection): Promise<Pick<RedisFacts, 'maxListpackEntries'>> {
+async function readLimits(connection: ServerConnection): Promise<Pick<RedisFacts, 'maxListpackEntries'>> {
   const [reply] = await connection.send([command('config', ['get', 'hash-max-listpack-entries'])]);
   const entries = Array.isArray(reply) ? Number(String(reply[1] ?? '')) : Number.NaN;
   return { maxListpackEntries: Number.isSafeInteger(entries) ? entries : null };
@@ -86,8 +97,9 @@ function trials(key: string) {
   ];
 }
 
-async function tryRights(connection: OnlineConnection): Promise<string[]> {
-  const commands = trials(`tandem:doctor:${randomUUID()}`);
+/** @param tag of keys that the server holds, in a cluster */
+async function tryRights(connection: ServerConnection, tag: string): Promise<string[]> {
+  const commands = trials(`tandem:doctor:${tag === '' ? '' : `{${tag}}:`}${randomUUID()}`);
   const replies = await connection.send(commands);
   return commands.flatMap(({ name }, i) => {
     const reply = replies[i];
@@ -100,6 +112,9 @@ export interface RedisFacts {
   /** null: this user may not ask. */
   readonly version: string | null;
   readonly role: string;
+  /** Whether it is a node of a Redis Cluster, and whether the address says so. */
+  readonly isCluster: boolean;
+  readonly isAddressedAsCluster: boolean;
   /** `noeviction`, `allkeys-lru`, …; null: it does not say. */
   readonly policy: string | null;
   /** Bytes; 0: no limit. */
@@ -120,17 +135,26 @@ const MB = 1024 * 1024;
 /** Buckets hold 48 users on average; a limit below twice that makes a user cost five times the memory. */
 const LISTPACK_ENTRIES_WANTED = 96;
 
-export function judgeRedis(facts: RedisFacts): Finding[] {
-  return [judgeVersion(facts), judgeRights(facts), judgePolicy(facts), judgeMemory(facts)];
+/** One finding a subject: the worst of all servers. */
+export function judgeRedis(servers: readonly RedisFacts[]): Finding[] {
+  return [judgeVersion, judgeRights, judgePolicy, judgeMemory].flatMap((judge) => {
+    const findings = servers.map(judge);
+    const worst = findings.find(({ level }) => level === 'error') ?? findings.find(({ level }) => level === 'warning');
+    return worst ?? findings.slice(0, 1);
+  });
 }
 
-function judgeVersion({ server, version, role }: RedisFacts): Finding {
+function judgeVersion({ server, version, role, isCluster, isAddressedAsCluster }: RedisFacts): Finding {
   if (version === null) {
     return warning('redis', 'does not tell its version to this user', 'let the user run INFO: acl setuser … +info');
   }
   const major = Number.parseInt(version, 10);
   if (major < OLDEST_MAJOR)
     return failed('redis', `${server} ${version} is too old`, 'use Redis 7 or newer, or Valkey');
+  if (isCluster && !isAddressedAsCluster) {
+    const remedy = 'write redis+cluster:// instead of redis:// (rediss+cluster:// with TLS)';
+    return failed('redis', `${server} ${version}, a node of a cluster`, remedy);
+  }
   if (role !== 'master') {
     const remedy = 'let REDIS_URL name the master: a replica takes no writes';
     return failed('redis', `${server} ${version}, and it is a replica`, remedy);
@@ -138,7 +162,7 @@ function judgeVersion({ server, version, role }: RedisFacts): Finding {
   if (major > NEWEST_MAJOR) {
     return warning('redis', `${server} ${version} is newer than what is tested`, `use Redis 7 or 8, or Valkey 8`);
   }
-  return ok('redis', `${server} ${version}`);
+  return ok('redis', `${server} ${version}${isCluster ? ', a cluster' : ''}`);
 }
 
 function judgeRights({ refused }: RedisFacts): Finding {

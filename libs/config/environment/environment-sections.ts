@@ -6,6 +6,7 @@ import {
   LIVE_QUEUE_USERS,
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
+import { REDIS_SCHEMES, redisAddressProblem } from '@tandem/redis/redis-address';
 import type { Section } from './environment.ts';
 
 export interface DatabaseSection {
@@ -17,10 +18,10 @@ export interface DatabaseSection {
 
 /** `DATABASE_URL` (required) and `FEATURES_DATABASE_URL` (default: the same), or each with `_FILE`. */
 export const database: Section<DatabaseSection> = (read) => {
-  const protocols = ['postgres:', 'postgresql:'];
-  const url = read.url('DATABASE_URL', protocols, 'postgres://user:password@localhost:5432/database');
+  const form = { protocols: ['postgres:', 'postgresql:'] };
+  const url = read.url('DATABASE_URL', form, 'postgres://user:password@localhost:5432/database');
   const example = 'postgres://features:password@localhost:5432/database';
-  return { url, featuresUrl: read.url('FEATURES_DATABASE_URL', protocols, example, url) };
+  return { url, featuresUrl: read.url('FEATURES_DATABASE_URL', form, example, url) };
 };
 
 export interface RedisSection {
@@ -32,11 +33,12 @@ export interface RedisSection {
 
 /** `REDIS_URL` (required) and `QUEUE_REDIS_URL` (default: the same), or each with `_FILE`. */
 export const redis: Section<RedisSection> = (read) => {
-  const protocols = ['redis:', 'rediss:'];
-  const url = read.url('REDIS_URL', protocols, 'redis://localhost:6379');
-  return { url, queueUrl: read.url('QUEUE_REDIS_URL', protocols, 'redis://localhost:6380', url) };
+  const form = { protocols: REDIS_SCHEMES, problemOf: redisAddressProblem };
+  const url = read.url('REDIS_URL', form, 'redis://localhost:6379');
+  return { url, queueUrl: read.url('QUEUE_REDIS_URL', form, 'redis://localhost:6380', url) };
 };
 
+const HTTP = { protocols: ['https:', 'http:'] };
 const LOOPBACK = '127.0.0.1';
 
 export interface HttpSection {
@@ -147,7 +149,7 @@ interface BucketSection {
  * (Amazon's of that region), `ARTIFACT_ACCESS_KEY_ID`, `ARTIFACT_SECRET_ACCESS_KEY`; all but the region also with `_FILE`.
  */
 export const artifacts: Section<BucketSection | null> = (read) => {
-  const said = read.url('ARTIFACT_URL', ['s3:'], 's3://bucket/prefix', '');
+  const said = read.url('ARTIFACT_URL', { protocols: ['s3:'] }, 's3://bucket/prefix', '');
   if (!URL.canParse(said)) return null;
   const { hostname: bucket, pathname } = new URL(said);
   const region = read.host('ARTIFACT_REGION', 'us-east-1');
@@ -159,7 +161,7 @@ export const artifacts: Section<BucketSection | null> = (read) => {
   return {
     ...{ bucket, region },
     prefix: pathname.replace(/^\/+|\/+$/g, ''),
-    endpoint: read.url('ARTIFACT_ENDPOINT', ['https:', 'http:'], 'https://…', `https://s3.${region}.amazonaws.com`),
+    endpoint: read.url('ARTIFACT_ENDPOINT', HTTP, 'https://…', `https://s3.${region}.amazonaws.com`),
     accessKeyId: needed('ARTIFACT_ACCESS_KEY_ID'),
     secretAccessKey: needed('ARTIFACT_SECRET_ACCESS_KEY'),
   };

@@ -98,7 +98,7 @@ test.each<[string, Variables, string]>([
   [
     'no URL, perhaps a password',
     { REDIS_URL: 'hunter2' },
-    'REDIS_URL: is no URL that starts with redis:// or rediss:// and names a host (its value is not shown)',
+    'REDIS_URL: is no URL that starts with redis:// or rediss:// or redis+cluster:// or rediss+cluster:// or redis+sentinel:// or rediss+sentinel:// and names a host (its value is not shown)',
   ],
   ['a password with a #', { DATABASE_URL: 'postgres://u:hunter2#x@db/shop' }, 'percent-encode special characters'],
   [

@@ -27,12 +27,20 @@ export function readEnvironment<S extends Record<string, Section<unknown>>>(
 /** Reads single environment variables and collects what is wrong with them; a wrong one gives a stand-in meanwhile. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
+/** What a URL may be. */
+interface UrlForm {
+  /** With their colons. */
+  readonly protocols: readonly string[];
+  /** What is wrong with one of these protocols, without its password; null where nothing is. */
+  readonly problemOf?: (url: string) => string | null;
+}
+
 interface VariableReader {
   /**
    * A connection URL, which may hold a password; also from the file that `<name>_FILE` names.
    * @param instead used where the variable is not set; without it the variable is required
    */
-  url(name: string, protocols: readonly string[], example: string, instead?: string): string;
+  url(name: string, form: UrlForm, example: string, instead?: string): string;
   /** A secret text of at least so many characters, also from the file that `<name>_FILE` names; null where none is set. */
   secret(name: string, least: number, remedy: string): string | null;
   /** A whole number within bounds. */
@@ -58,7 +66,7 @@ function createVariableReader(env: Variables): VariableReader {
   };
   const source: Source = { env, refuse };
   return {
-    url: (name, protocols, example, instead) => readUrl(source, name, protocols, example, instead),
+    url: (name, form, example, instead) => readUrl(source, name, form, example, instead),
     secret: (name, least, remedy) => readLongSecret(source, name, least, remedy),
     whole: (name, { instead, ...bounds }) => readWhole(source, name, bounds) ?? instead,
     optionalWhole: (name, bounds) => readWhole(source, name, bounds),
@@ -121,7 +129,7 @@ function readHosts(source: Source, name: string): readonly string[] {
 function readUrl(
   source: Source,
   name: string,
-  protocols: readonly string[],
+  { protocols, problemOf = () => null }: UrlForm,
   example: string,
   instead?: string,
 ): string {
@@ -136,7 +144,7 @@ function readUrl(
     source.refuse(name, 'is not set', `set it, such as ${name}=${example}${hint}`);
     return '';
   }
-  const problem = urlProblem(text, protocols);
+  const problem = urlProblem(text, protocols) ?? problemOf(text);
   if (problem) {
     source.refuse(name, problem, `write it like ${example}; percent-encode special characters in the password`);
   }
@@ -177,9 +185,9 @@ function readLongSecret(source: Source, name: string, least: number, remedy: str
 }
 
 function urlProblem(text: string, protocols: readonly string[]): string | null {
-  // Postgres may be several servers, with commas between; the pool looks at the others.
-  const one = protocols.includes('postgres:') ? text.replace(/,[^/?#@]*(?=[/?#]|$)/, '') : text;
-  const url = URL.canParse(one) ? new URL(one) : null;
+  // Of several hosts, separated by commas, the first stands for all.
+  const first = text.replace(/^([^/]+:\/\/(?:[^/?#]*@)?[^,/?#]+)(?:,[^,/?#]+)+/, '$1');
+  const url = URL.canParse(first) ? new URL(first) : null;
   const wanted = protocols.map((protocol) => `${protocol}//`).join(' or ');
   // What is no URL may be a bare password.
   if (!url?.hostname) return `is no URL that starts with ${wanted} and names a host (its value is not shown)`;

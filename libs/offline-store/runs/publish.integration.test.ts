@@ -25,7 +25,7 @@ const notice = () =>
         memory.mark = mark;
         return true;
       };
-      return { mark: memory.mark, replace };
+      return { marks: memory.mark === null ? [] : [memory.mark], replace };
     },
   });
 

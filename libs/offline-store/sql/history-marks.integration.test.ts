@@ -37,7 +37,7 @@ function createMemory() {
       const { mark } = server;
       server.duringRecall();
       return {
-        mark,
+        marks: mark === null ? [] : [mark],
         async replace(next: HistoryMark) {
           if (server.mark !== mark) return false;
           server.mark = next;

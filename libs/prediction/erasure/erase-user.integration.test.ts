@@ -2,7 +2,7 @@
 
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
-import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createServerConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -190,7 +190,7 @@ describe('what was under way when the user was erased', () => {
 
 describe('without Redis', () => {
   it('there is no receipt, but the tombstone stands, and to repeat it once Redis is back gives one', async () => {
-    const connection = createOnlineConnection({ url: 'redis://127.0.0.1:1', log: () => {} });
+    const connection = createServerConnection({ url: 'redis://127.0.0.1:1', log: () => {} });
     const online = createErasures({ connection });
     await expect(createEraseUser({ store: world.erasures, online, memory })('21')).rejects.toMatchObject({
       code: 'unavailable',

@@ -32,8 +32,8 @@ export interface HistoryMarks {
 
 /** What a memory held when it was read. Only a reader can replace it. */
 interface RecalledMark {
-  /** Null where nothing was remembered. */
-  readonly mark: HistoryMark | null;
+  /** One for each server that remembers one. */
+  readonly marks: readonly HistoryMark[];
   /** Remembers this mark, unless the memory has changed since; resolves with whether it did. */
   replace(mark: HistoryMark): Promise<boolean>;
 }
@@ -91,7 +91,8 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
     };
   }
 
-  const remembered = (recalled: RecalledMark | null) => [known, recalled?.mark ?? null].filter((mark) => mark !== null);
+  const remembered = (recalled: RecalledMark | null) =>
+    [known, ...(recalled?.marks ?? [])].filter((mark) => mark !== null);
 
   return {
     isSure: () => sureOf !== null && sureOf === memory.serverId(),

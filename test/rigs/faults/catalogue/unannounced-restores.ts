@@ -187,7 +187,7 @@ async function untilRemembered({ pool, cache }: Stage['rig']): Promise<void> {
     'select coalesce(max(seq), 0)::float8 as seq from tandem.history_marks',
   );
   const isNewer = async () => {
-    const text = await cache.with((redis) => redis.get(createKeys().historyMark));
+    const text = await cache.with((redis) => redis.get(createKeys().historyMark()));
     return Number(text?.split(' ')[1] ?? 0) > (rows[0]?.seq ?? 0);
   };
   await until('Redis remembers a mark from after the backup', isNewer, REMEMBERED_WITHIN_MS);

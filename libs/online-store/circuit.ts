@@ -1,0 +1,58 @@
+/**
+ * Spares reads the wait for a server that hangs: after a few writes in a row that nothing answered, everyone is turned
+ * away at once while a probe of our own waits instead of a reader.
+ */
+interface CircuitOptions {
+  /** Resolves when the server answers. */
+  probe(): Promise<unknown>;
+  /** Told of every change. */
+  changed(state: 'open' | 'closed'): void;
+  /** Unanswered writes in a row that open it. One is too few: a pause of our own process looks the same. */
+  readonly threshold?: number;
+  readonly probeEveryMs?: number;
+}
+
+export function createCircuit({ probe, changed, threshold = 3, probeEveryMs = 100 }: CircuitOptions) {
+  let unanswered = 0;
+  let timer: NodeJS.Timeout | null = null;
+
+  function close(): void {
+    unanswered = 0;
+    if (timer === null) return;
+    clearTimeout(timer);
+    timer = null;
+    changed('closed');
+  }
+
+  function probeLater(): void {
+    const own = setTimeout(() => {
+      probe().then(
+        () => {
+          if (timer === own) close();
+        },
+        () => {
+          if (timer === own) probeLater();
+        },
+      );
+    }, probeEveryMs);
+    own.unref();
+    timer = own;
+  }
+
+  return {
+    /** Whether commands may be sent. */
+    isClosed: (): boolean => timer === null,
+    answered(): void {
+      if (timer === null) unanswered = 0;
+    },
+    /** A write was not answered in time. */
+    timedOut(): void {
+      unanswered++;
+      if (timer !== null || unanswered < threshold) return;
+      changed('open');
+      probeLater();
+    },
+    /** Another connection was made: what the last one did not answer says nothing of it. */
+    reset: close,
+  };
+}

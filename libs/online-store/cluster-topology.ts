@@ -1,0 +1,155 @@
+/**
+ * Which primaries of a Redis Cluster hold which slots, kept up to date: asked for every few seconds, and at once when a
+ * connection is lost or a server says that a key has moved. Each primary has a connection of its own.
+ */
+import type { HostAndPort } from '@tandem/redis/redis-address';
+import { repeat } from '@tandem/timing/repeat';
+import calculateSlot from 'cluster-key-slot';
+import type { Layout, OnlineLog, ServerConnection, Shard } from './connection.ts';
+import { command } from './pipelined-commands.ts';
+
+const SLOTS = 16_384;
+const UNASSIGNED = 0xffff;
+const REFRESH_EVERY_MS = 2_000;
+/** A connection to a server that holds no keys any more is kept for what is under way. */
+const LINGER_MS = 5_000;
+
+interface TopologyOptions {
+  readonly seeds: readonly HostAndPort[];
+  connect(address: HostAndPort, log: OnlineLog): ServerConnection;
+  readonly log: OnlineLog;
+  readonly connectTimeoutMs: number;
+}
+
+export interface ClusterTopology {
+  layout(): Layout;
+  /** The connection to a server, made where there is none yet. */
+  serverAt(address: HostAndPort): ServerConnection;
+  /** Asks the cluster again; those who call meanwhile share one question. Never rejects. */
+  refresh(): Promise<void>;
+  close(): void;
+}
+
+const NO_LAYOUT: Layout = Object.freeze({ shards: [], shardOf: () => -1 });
+
+export function createClusterTopology(options: TopologyOptions): ClusterTopology {
+  const { seeds, connect, log, connectTimeoutMs } = options;
+  const servers = new Map<string, ServerConnection>();
+  let layout = NO_LAYOUT;
+  /** The slots as last told, as a text: equal texts need no other layout. */
+  let known = '';
+  let asking: Promise<void> | null = null;
+  let isClosed = false;
+
+  function serverAt(address: HostAndPort): ServerConnection {
+    const name = nameOf(address);
+    const open = servers.get(name);
+    if (open) return open;
+    const server = connect(address, (event, fields) => {
+      log(event, { ...fields, server: name });
+      if (event === 'online_store.lost') void refresh();
+    });
+    servers.set(name, server);
+    return server;
+  }
+
+  /** The slots as one of the servers tells them; null where none answers. */
+  async function askForSlots(): Promise<readonly SlotRange[] | null> {
+    const open = [...servers].filter(([, server]) => server.isOpen());
+    const candidates = open.length > 0 ? open : seeds.map((seed) => [nameOf(seed), serverAt(seed)] as const);
+    for (const [name, server] of candidates) {
+      try {
+        await server.whenReady(connectTimeoutMs);
+        const [reply] = await server.send([command('cluster', ['SLOTS'])]);
+        const ranges = readRanges(reply, name);
+        if (ranges !== null) return ranges;
+        if (reply instanceof Error) log('online_store.cluster_refused', { server: name, error: reply.message });
+      } catch {
+        // The next one may know.
+      }
+    }
+    return null;
+  }
+
+  async function ask(): Promise<void> {
+    const ranges = await askForSlots();
+    const told = JSON.stringify(ranges);
+    if (ranges === null || isClosed || told === known) return;
+    known = told;
+    layout = layoutOf(ranges, serverAt);
+    const held = new Set(layout.shards.map(({ server }) => server));
+    for (const [name, server] of servers) {
+      if (held.has(server)) continue;
+      servers.delete(name);
+      setTimeout(() => server.close(), LINGER_MS).unref();
+    }
+    log('online_store.cluster_changed', { primaries: layout.shards.length });
+  }
+
+  function refresh(): Promise<void> {
+    if (isClosed) return Promise.resolve();
+    asking ??= ask().finally(() => {
+      asking = null;
+    });
+    return asking;
+  }
+
+  const repeating = repeat(REFRESH_EVERY_MS, refresh);
+  return {
+    layout: () => layout,
+    serverAt,
+    refresh,
+    close() {
+      isClosed = true;
+      void repeating.stop();
+      for (const server of servers.values()) server.close();
+    },
+  };
+}
+
+function nameOf({ host, port }: HostAndPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+interface SlotRange extends HostAndPort {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Of a reply of CLUSTER SLOTS; null where it is none. A server that does not know its own host has it empty. */
+function readRanges(reply: unknown, asked: string): readonly SlotRange[] | null {
+  if (!Array.isArray(reply) || reply.length === 0) return null;
+  const askedHost = asked.slice(0, asked.lastIndexOf(':')).replaceAll(/[[\]]/g, '');
+  return reply.map((parts: readonly unknown[]) => {
+    const [first, last, primary] = parts as [number, number, readonly [Buffer | null, number]];
+    const host = primary[0]?.toString() ?? '';
+    return { first, last, host: host === '' || host === '?' ? askedHost : host, port: primary[1] };
+  });
+}
+
+function layoutOf(ranges: readonly SlotRange[], serverAt: ClusterTopology['serverAt']): Layout {
+  const numbers = new Map<string, number>();
+  const owners = new Uint16Array(SLOTS).fill(UNASSIGNED);
+  const found: ServerConnection[] = [];
+  for (const { first, last, host, port } of ranges) {
+    const name = nameOf({ host, port });
+    const number = numbers.get(name) ?? found.push(serverAt({ host, port })) - 1;
+    numbers.set(name, number);
+    owners.fill(number, first, last + 1);
+  }
+  const shards = found.map((server, number): Shard => ({ tag: tagOf(owners, number), server }));
+  return Object.freeze({
+    shards,
+    shardOf(key: string) {
+      const owner = owners[calculateSlot(key)] as number;
+      return owner === UNASSIGNED ? -1 : owner;
+    },
+  });
+}
+
+/** The first whole number whose slot is one of the server's. */
+function tagOf(owners: Uint16Array, number: number): string {
+  let tag = 0;
+  while (owners[calculateSlot(String(tag))] !== number) tag++;
+  return String(tag);
+}

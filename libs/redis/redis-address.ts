@@ -1,0 +1,116 @@
+/**
+ * The address of a Redis as its operators write it in one variable:
+ *
+ *     redis://[user:password@]host:6379[/database]                    one server
+ *     redis+cluster://[user:password@]host:6379[,host:6379…]          Redis Cluster: some of its nodes; the others are discovered
+ *     redis+sentinel://[user:password@]host:26379[,host:26379…]/name[/database][?sentinelPassword=…]
+ *                                                                     the primary that these sentinels call `name`
+ *
+ * `rediss` instead of `redis` is TLS, also to the sentinels. Certificates are verified by Node's own authorities and those
+ * of NODE_EXTRA_CA_CERTS. User and password of a cluster are those of every node.
+ */
+import type { RedisOptions } from 'ioredis';
+
+export const REDIS_SCHEMES: readonly string[] = ['redis', 'redis+cluster', 'redis+sentinel'].flatMap((scheme) => [
+  `${scheme}:`,
+  `${scheme.replace('redis', 'rediss')}:`,
+]);
+
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** As the constructor of `Redis` takes them. */
+export type ServerOptions = Omit<RedisOptions, 'replyMapping'>;
+
+/** What is needed to log in to any server of the address. */
+type Login = Pick<RedisOptions, 'username' | 'password' | 'tls'>;
+
+export type RedisAddress =
+  | { readonly kind: 'server'; readonly options: ServerOptions }
+  | { readonly kind: 'cluster'; readonly seeds: readonly HostAndPort[]; readonly login: Login };
+
+/** What is wrong with an address, without its password; null where nothing is. */
+export function redisAddressProblem(url: string): string | null {
+  try {
+    parseRedisAddress(url);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const FORM = /^(rediss?)(\+cluster|\+sentinel)?:\/\/(?:(.*)@)?([^/?#@]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/s;
+const DEFAULT_PORT = 6379;
+const SENTINEL_PORT = 26_379;
+
+/** Throws a TypeError that says what is wrong and repeats no password. */
+export function parseRedisAddress(url: string): RedisAddress {
+  const parts = FORM.exec(url);
+  if (!parts) throw new TypeError('is no address like redis://host:6379, redis+cluster://… or redis+sentinel://…');
+  const [, scheme, form, credentials, hosts = '', path = '', search = ''] = parts;
+  const login: Login = { ...loginOf(credentials), ...(scheme === 'rediss' ? { tls: {} } : {}) };
+  const query = new URLSearchParams(search);
+  if (form === '+cluster') {
+    if (path !== '' && path !== '0') throw new TypeError('names a database: a Redis Cluster has database 0 alone');
+    return { kind: 'cluster', seeds: hostsOf(hosts, DEFAULT_PORT), login };
+  }
+  if (form === '+sentinel')
+    return { kind: 'server', options: { ...login, ...sentinelOptions(hosts, path, query, login) } };
+  const [server, ...more] = hostsOf(hosts, DEFAULT_PORT);
+  if (!server || more.length > 0) {
+    throw new TypeError('names several hosts: write redis+cluster:// or redis+sentinel:// in front of them');
+  }
+  return { kind: 'server', options: { ...login, ...server, ...databaseOf(path || (query.get('db') ?? '')) } };
+}
+
+function loginOf(credentials: string | undefined): Login {
+  if (credentials === undefined) return {};
+  const colon = credentials.indexOf(':');
+  const [username, password] =
+    colon < 0 ? [credentials, ''] : [credentials.slice(0, colon), credentials.slice(colon + 1)];
+  return {
+    ...(username === '' ? {} : { username: decoded(username) }),
+    ...(password === '' ? {} : { password: decoded(password) }),
+  };
+}
+
+/** The text itself where it is not percent-encoded: passwords are pasted as they are. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function sentinelOptions(hosts: string, path: string, query: URLSearchParams, { tls }: Login): ServerOptions {
+  const [name = '', database = ''] = path.split('/');
+  if (name === '')
+    throw new TypeError('names no primary: write its name in the sentinels as the path, such as /mymaster');
+  const sentinelPassword = query.get('sentinelPassword');
+  return {
+    sentinels: hostsOf(hosts, SENTINEL_PORT).map(({ host, port }) => ({ host, port })),
+    name: decoded(name),
+    // Told of a failover, it leaves a primary that was demoted at once.
+    failoverDetector: true,
+    ...databaseOf(database),
+    ...(sentinelPassword === null ? {} : { sentinelPassword }),
+    ...(tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
+  };
+}
+
+function databaseOf(text: string): Pick<RedisOptions, 'db'> {
+  if (text === '') return {};
+  if (!/^\d{1,6}$/.test(text)) throw new TypeError('has a path that is no database number');
+  return { db: Number(text) };
+}
+
+function hostsOf(text: string, defaultPort: number): HostAndPort[] {
+  return text.split(',').map((one) => {
+    const [, host, port] = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/i.exec(one.trim()) ?? [];
+    if (!host || Number(port ?? 1) > 65_535) throw new TypeError('has a host that is not host:port');
+    return { host: host.replaceAll(/[[\]]/g, ''), port: port === undefined ? defaultPort : Number(port) };
+  });
+}

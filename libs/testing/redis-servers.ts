@@ -1,0 +1,117 @@
+/** Redis servers of a test's own with settings of its own, closed by one password, without files of data. */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { findFreePort } from '@tandem/local-servers/ports';
+import { findRedis } from '@tandem/local-servers/redis-find';
+import { type ServerProcess, startServerProcess } from '@tandem/local-servers/server-process';
+import { connectServer, type ServerConnection } from '@tandem/online-store/connection';
+import { command } from '@tandem/online-store/pipelined-commands';
+
+export const LOOPBACK = '127.0.0.1';
+const READY_WITHIN_MS = 60_000;
+
+export interface RedisServer {
+  readonly port: number;
+  readonly pid: number;
+  isRunning(): boolean;
+  /** Sends a command; a refusal rejects. */
+  send(name: string, ...args: string[]): Promise<unknown>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`, without data. */
+  restart(): Promise<void>;
+}
+
+export interface RedisServers {
+  readonly password: string;
+  /**
+   * @param settings of redis.conf, beside the common ones
+   * @param args of its command line, after the file of settings
+   */
+  start(settings: Readonly<Record<string, string | number>>, args?: readonly string[]): Promise<RedisServer>;
+  stop(): Promise<void>;
+}
+
+export async function createRedisServers(): Promise<RedisServers> {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-redis-servers-'));
+  const launch = await findRedis({
+    ...{ serverDir: join(tmpdir(), 'tandem-test-redis'), folder, path: process.env.PATH, log: () => {} },
+    asRoot: process.getuid?.() === 0,
+  });
+  const password = randomBytes(12).toString('hex');
+  const servers: RedisServer[] = [];
+  return {
+    password,
+    async start(settings, args = []) {
+      const own = join(folder, String(servers.length));
+      mkdirSync(own);
+      const port = await findFreePort();
+      const settingsFile = join(own, 'redis.conf');
+      const all = { bind: LOOPBACK, port, requirepass: password, dir: own, ...settings };
+      writeFileSync(
+        settingsFile,
+        Object.entries(all)
+          .map((pair) => `${pair.join(' ')}\n`)
+          .join(''),
+      );
+      const run = launch.command(port, settingsFile);
+      const server = await follow(port, password, () =>
+        startServerProcess({ ...run, args: [...run.args, ...args], cwd: own, outputFile: join(own, 'server.log') }),
+      );
+      servers.push(server);
+      return server;
+    },
+    async stop() {
+      await Promise.all(servers.map((server) => server.kill()));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function follow(port: number, password: string, start: () => ServerProcess): Promise<RedisServer> {
+  let server: ServerProcess;
+  let connection: ServerConnection;
+  async function restart() {
+    server = start();
+    const limits = { commandTimeoutMs: 10_000, socketTimeoutMs: 10_000, connectTimeoutMs: 2_000, log: () => {} };
+    connection = connectServer({ host: LOOPBACK, port, password }, limits);
+    await connection.whenReady(READY_WITHIN_MS);
+  }
+  await restart();
+  return {
+    port,
+    restart,
+    get pid() {
+      return server.pid;
+    },
+    isRunning: () => !server.hasExited(),
+    async send(name, ...args) {
+      const [reply] = await connection.send([command(name, args)]);
+      if (reply instanceof Error) throw reply;
+      return reply;
+    },
+    async kill() {
+      connection.close();
+      if (!server.hasExited()) process.kill(server.pid, 'SIGKILL');
+      await server.exited;
+    },
+  };
+}
+
+/** Rejects where it is not so within a minute; what rejects meanwhile is not so. */
+export async function waitUntil(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + READY_WITHIN_MS;
+  while (!(await isSo().catch(() => false))) {
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${READY_WITHIN_MS} ms`);
+    await pause(50);
+  }
+}
+
+/** Whether a replica has all that its primary has. */
+export async function isInSync(replica: RedisServer): Promise<boolean> {
+  return String(await replica.send('info', 'replication')).includes('master_link_status:up');
+}

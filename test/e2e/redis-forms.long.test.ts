@@ -1,0 +1,100 @@
+/**
+ * The whole product on a real Redis Cluster, cache and queue together: primaries die and return, slots move, under readers
+ * and writers; on a primary with sentinels that fails over;
+ * and over TLS, as a user of few rights.
+ */
+
+import { type RedisCluster, startRedisCluster } from '@tandem/testing/redis-cluster';
+import { startSecuredRedis } from '@tandem/testing/redis-secured';
+import { startRedisSentinel } from '@tandem/testing/redis-sentinel';
+import type { RedisServer } from '@tandem/testing/redis-servers';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type Audience, startAudience } from './audience.fixture.ts';
+import { adoptCounts } from './counts.fixture.ts';
+import { createDeployment, type Deployment } from './deployment.fixture.ts';
+import { untilHitInRedis, untilMore } from './redis-hits.fixture.ts';
+import { seededRandom } from './seed.fixture.ts';
+
+const USERS = 2_000;
+/** Users of whom nobody sends an event; their buckets lie on all primaries. */
+const CALM = Array.from({ length: 12 }, (_, i) => String(1_900 + i));
+
+let deployment: Deployment;
+let servers: Pick<RedisCluster, 'stop'>;
+
+beforeEach(async () => {
+  deployment = await createDeployment();
+  await adoptCounts(deployment.pool, { users: USERS });
+});
+afterEach(async () => {
+  await deployment?.close();
+  await servers?.stop();
+});
+
+/** An API and a worker on those servers, with a generation loaded and readers and writers at work. */
+async function start(name: string, url: string, more: Readonly<Record<string, string>> = {}) {
+  const { pool, wire } = deployment;
+  const environment = { REDIS_URL: url, ...more };
+  const api = await deployment.startApi({ environment });
+  await deployment.startWorker(environment);
+  await deployment.runEveryone(api);
+  await untilHitInRedis(api, CALM);
+  const audience = startAudience({ pool, wire, urls: [api.url], users: USERS, random: seededRandom(name) });
+  await untilMore(audience);
+  return { api, audience };
+}
+
+async function expectNothingWrong(audience: Audience): Promise<void> {
+  await audience.stop();
+  expect(audience.violations).toEqual([]);
+  expect(deployment.wire.violations).toEqual([]);
+  expect(audience.seen).toMatchObject({ unreachable: 0 });
+}
+
+it('a cluster: reads stay right through failovers and moved slots, and runs go on', async () => {
+  const cluster = await startRedisCluster();
+  servers = cluster;
+  const { api, audience } = await start('cluster', cluster.url);
+  for (const [i, primary] of cluster.nodes.slice(0, 3).entries()) {
+    await primary.kill();
+    await untilMore(audience);
+    await cluster.whenWhole();
+    await untilHitInRedis(api, CALM);
+    await primary.restart();
+    const generation = await deployment.runEveryone(api);
+    await untilHitInRedis(api, CALM, generation);
+    expect(cluster.nodes[i + 3]?.isRunning()).toBe(true);
+  }
+  await cluster.whenWhole();
+  const [from, to] = cluster.nodes.slice(3) as [RedisServer, RedisServer];
+  await cluster.moveSlots(
+    from,
+    to,
+    Array.from({ length: 300 }, (_, i) => i * 10),
+  );
+  await untilMore(audience);
+  const generation = await deployment.runEveryone(api);
+  await untilHitInRedis(api, CALM, generation);
+  await expectNothingWrong(audience);
+});
+
+it('sentinels: reads stay right through a failover, and runs go on', async () => {
+  const sentinel = await startRedisSentinel();
+  servers = sentinel;
+  const { api, audience } = await start('sentinel', sentinel.url);
+  await sentinel.primary.kill();
+  await untilMore(audience);
+  await untilHitInRedis(api, CALM);
+  const generation = await deployment.runEveryone(api);
+  await untilHitInRedis(api, CALM, generation);
+  await expectNothingWrong(audience);
+});
+
+it('TLS with an authority of its own, and a user without the rights of an administrator', async () => {
+  const secured = await startSecuredRedis();
+  servers = secured;
+  const { api, audience } = await start('tls', secured.url, { NODE_EXTRA_CA_CERTS: secured.authority });
+  const generation = await deployment.runEveryone(api);
+  await untilHitInRedis(api, CALM, generation);
+  await expectNothingWrong(audience);
+});

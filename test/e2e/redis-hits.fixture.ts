@@ -1,0 +1,33 @@
+import { expect } from 'vitest';
+import type { Audience } from './audience.fixture.ts';
+import { COUNT } from './counts.fixture.ts';
+import type { Api } from './deployment.fixture.ts';
+import { until } from './until.fixture.ts';
+
+/** Enough reads and acknowledged events to have met what happens now. */
+export async function untilMore({ seen }: Audience): Promise<void> {
+  const { fresh, acknowledged } = seen;
+  await until('reads and events go on', () => seen.fresh > fresh + 150 && seen.acknowledged > acknowledged + 30);
+}
+
+/**
+ * Waits until users without events are found fresh in Redis' own copy of the generation.
+ * @param generation left out: any
+ */
+export async function untilHitInRedis({ client }: Api, users: readonly string[], generation?: string): Promise<void> {
+  for (const user of users) {
+    await until(`the generation is in Redis, with user ${user}`, async () => {
+      const { candidates } = await client.explanation(COUNT, user);
+      return candidates.some(
+        (one) =>
+          one.store === 'redis' &&
+          one.layer === 'generation' &&
+          one.state === 'fresh' &&
+          (generation === undefined || one.generation === generation),
+      );
+    });
+    const { answer, cacheStatus } = await client.predict(COUNT, user);
+    expect(answer).toMatchObject({ source: 'batch', reason: 'fresh' });
+    expect(cacheStatus).toBe('tandem; hit');
+  }
+}
