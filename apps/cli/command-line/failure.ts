@@ -74,9 +74,11 @@ export function explainFailure(error: unknown): Failure {
 function explainOutage(error: TandemError): Failure {
   const refusal = explainStoreRefusal(error.cause);
   if (refusal) return failure(error.code, refusal.message ?? explainPlainError(error.cause), undefined, refusal.remedy);
-  const cause = error.cause instanceof Error ? `: ${explainPlainError(error.cause)}` : '';
+  // Of several servers the detail names each.
+  const plain = error.cause instanceof Error ? explainPlainError(error.cause) : '';
+  const cause = [error.detail, plain].find((text) => typeof text === 'string' && text !== '');
   const remedy = error.remedy ?? 'see that it runs, and that its address is right (DATABASE_URL, REDIS_URL)';
-  return failure(error.code, `${error.message.replace(/\.$/, '')}${cause}`, undefined, remedy);
+  return failure(error.code, `${error.message.replace(/\.$/, '')}${cause ? `: ${cause}` : ''}`, undefined, remedy);
 }
 
 /** The lines for standard error: `tandem: what (where)` and the remedy. */

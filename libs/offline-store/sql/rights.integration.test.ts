@@ -1,5 +1,6 @@
 /** What users with few rights may do, on a real Postgres: the grants suffice to serve, and each refusal says what to give. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
@@ -160,4 +161,26 @@ test('the owner of the schema watches a table of another role with the right to 
 
 test('a name that is not plain is written in quotation marks', () => {
   expect([quoteName('lim'), quoteName('Li"m'), quoteName('app-user')]).toEqual(['lim', '"Li""m"', '"app-user"']);
+});
+
+test('the documented SQL, run by an administrator who is no superuser, makes a role that migrates', async () => {
+  const [administrator, tenant, shop] = [`admin_${suffix}`, `tenant_${suffix}`, `shop_${suffix}`];
+  const text = await readFile(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+  const documented = /^create role tenant[^`]*?owner tenant;$/m.exec(text)?.[0] ?? '';
+  expect(documented).toContain('create database shop');
+  await database.pool.query(`create role ${administrator} login password 'secret' createrole createdb`);
+  try {
+    const asAdministrator = createPool({ url: urlOf(administrator), max: 1, applicationName: 'rights-test' });
+    for (const statement of documented.split(/;.*\n?/).filter(Boolean)) {
+      await asAdministrator.query(
+        statement.replaceAll('tenant', tenant).replace('shop', shop).replace(/'.*'/, "'secret'"),
+      );
+    }
+    await asAdministrator.end();
+    const url = Object.assign(new URL(urlOf(tenant)), { pathname: `/${shop}` }).href;
+    expect(await migrate(url)).not.toEqual([]);
+  } finally {
+    await database.pool.query(`drop database if exists ${shop}`);
+    for (const role of [tenant, administrator]) await database.pool.query(`drop role if exists ${role}`);
+  }
 });

@@ -65,10 +65,10 @@ async function tryOne(
   stopsWhenCaught: boolean,
   { seed, folder, apis = 2, workers = 2, say }: TryingOptions,
 ): Promise<Tried> {
-  const { rates, changing, needsStores, isWatched = false } = control;
+  const { rates, changing, needsStores, isWatched = false, isManaged = false } = control;
   const own = join(folder, `${control.name}-${plants.length > 0 ? 'planted' : 'sound'}`);
   const parts = { rates: { movesPerSecond: 0, ...rates }, ...(changing === undefined ? {} : { changing }) };
-  const session = await openSession({ seed, folder: own, plants, isWatched, apis, workers, ...parts });
+  const session = await openSession({ seed, folder: own, plants, isWatched, isManaged, apis, workers, ...parts });
   const startedAt = performance.now();
   let isOver = false;
   const stirring = stirUntil(control, session, () => isOver || (needsStores === true && stopsWhenCaught), say);

@@ -45,6 +45,7 @@ describe('the negative controls', () => {
         'H1',
         'H2',
         'H3',
+        'H4',
         'C1',
         'Q3',
         'E1',

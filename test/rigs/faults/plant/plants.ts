@@ -2,7 +2,13 @@
 import { deleteOnEvent } from './controls/cache-aside.ts';
 import { valuesByClock } from './controls/clock-order.ts';
 import { unblocked, unverifiedWithoutTombstones } from './controls/erasure.ts';
-import { historyWithoutDatabase, recallLost, unprovenPublication, versionWithoutHistory } from './controls/history.ts';
+import {
+  historyWithoutDatabase,
+  historyWithoutStartTime,
+  recallLost,
+  unprovenPublication,
+  versionWithoutHistory,
+} from './controls/history.ts';
 import { heldAssignment, overlayOfAnyArm, saltedByStep } from './controls/rollouts.ts';
 import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
 import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
@@ -27,6 +33,7 @@ export const plants: readonly Plant[] = [
   recallLost,
   historyWithoutDatabase,
   unprovenPublication,
+  historyWithoutStartTime,
   valuesByClock,
   unverifiedWithoutTombstones,
   unblocked,

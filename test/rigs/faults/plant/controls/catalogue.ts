@@ -36,6 +36,8 @@ export interface Control {
   readonly needsStores?: true;
   /** The load writes a watched table only. */
   readonly isWatched?: true;
+  /** On a Postgres with the rights that a provider leaves. */
+  readonly isManaged?: true;
   /** The doing itself is the control, so there is nothing to compare it with. */
   readonly isDoing?: true;
   /** Nothing must be found, though it is planted: nobody does to the deployment what would show it. */
@@ -200,6 +202,16 @@ export const controls: readonly Control[] = [
     async stir(stage) {
       for (const fault of findFaults(['unannounced-restore-cache-away'])) await underRun(stage, fault);
     },
+    caughtBy: ['older event value', 'untrue label', ...OLD],
+  },
+  {
+    name: 'H4',
+    what: 'a history without start time on a server whose timeline cannot be read; its files are put back to a copy',
+    plants: ['H4'],
+    rates: MANY_VALUES,
+    changing: 60,
+    isManaged: true,
+    stir: doing('unannounced-restore'),
     caughtBy: ['older event value', 'untrue label', ...OLD],
   },
   {

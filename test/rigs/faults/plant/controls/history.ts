@@ -1,4 +1,4 @@
-/** Q1, H1 to H3: versions alone, or a history that an unannounced restore does not change, or changes too late. */
+/** Q1, H1 to H4: versions alone, or a history that an unannounced restore does not change, or changes too late. */
 import type { Plant } from '../patch.ts';
 
 export const versionWithoutHistory: Plant = {
@@ -59,6 +59,23 @@ export const unprovenPublication: Plant = {
       file: 'libs/prediction/events/notice-loss.ts',
       find: 'return proven === server;',
       replace: 'return true;',
+    },
+  ],
+};
+
+export const historyWithoutStartTime: Plant = {
+  name: 'H4',
+  what: 'where the timeline cannot be read nothing takes its place; missing marks are looked for in vain',
+  patches: [
+    {
+      file: 'migrations/0058_history_of_managed_servers.sql',
+      find: 'started := extract(epoch from pg_postmaster_start_time())::text;',
+      replace: "started := '';",
+    },
+    {
+      file: 'libs/offline-store/sql/history-marks.ts',
+      find: 'where known.past = p.past and known.seq',
+      replace: 'where false and known.past = p.past and known.seq',
     },
   ],
 };
