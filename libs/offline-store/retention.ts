@@ -10,6 +10,7 @@ const ROWS = 10_000;
 /** Finished runs, and rollouts that are over, kept of each predictor. */
 const RUNS = 200;
 const ROLLOUTS = 200;
+/** Removed by one call: the checks of each, thousands, go in one statement. */
 const ROLLOUTS_A_CALL = 5;
 /** Longer than an outcome may have been under way (outcomes.ts): a duplicate is known as one for as long as it is taken. */
 const OUTCOMES = `interval '180 days'`;

@@ -178,8 +178,8 @@ async function adoptLarge(servers: BenchServers): Promise<void> {
 async function storeEndedRollouts(pool: Pool): Promise<void> {
   await pool.query(
     `with ended as (
-        insert into tandem.rollouts (predictor, number, kind, state, plan, salt, overlay_floor, ended_at)
-        select 'bench', 100 + n, 'canary', 'aborted', plan, salt, 0, clock_timestamp()
+        insert into tandem.rollouts (predictor, number, kind, state, plan, salt, overlay_floor, created_by, ended_at)
+        select 'bench', 100 + n, 'canary', 'aborted', plan, salt, 0, 'law', clock_timestamp()
         from tandem.rollouts, generate_series(1, 199 + ${ENDED}) n where number = 1 returning id, number
       )
       insert into tandem.rollout_checks (rollout_id, step, verdict, applied, figures)
