@@ -16,7 +16,7 @@ const ROWS = 10_000;
 const BATCH_MS = 10_000;
 /** Of a batch: with a run go its chunks, of which there may be thousands. */
 const RUNS = 20;
-/** Of a batch, which holds the lock of assignments. */
+/** Of a batch, which holds the lock of assignments; the checks of each, thousands, go in one statement. */
 const ROLLOUTS = 5;
 /** Finished runs, and as many rollouts that are over, kept of each predictor. */
 const KEPT = 200;

@@ -1,6 +1,11 @@
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { adopt } from '../adopt.ts';
 import { createEventStore } from '../events/events.ts';
+import { createPool } from '../sql/database.ts';
+import { visitsPredictor } from '../store.fixture.ts';
+import { createErasureStore } from '../users/erasures.ts';
+import { createRunStore } from './run-store.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
 const { database, store, renew, ask } = await createRunsWorld({ users: 20 });
@@ -29,6 +34,23 @@ describe('planning', () => {
     const run = await ask({ kind: 'stale' });
     expect(await planNow(store, run.id)).toMatchObject({ scope: 'all' });
     await expect(ask({ kind: 'all' })).rejects.toMatchObject({ code: 'run_conflict', field: 'scope' });
+  });
+
+  test('reads the feature query once, also where users were erased', async () => {
+    await database.pool.query(`create or replace function scanned() returns int language plpgsql volatile as
+      $$ begin raise notice 'scanned'; return 1; end $$`);
+    const { definition } = visitsPredictor();
+    const sql = `select v.* from (${definition.query.sql}) v cross join (select scanned() as n offset 0) noted`;
+    const predictor = visitsPredictor({ definition: { ...definition, query: { ...definition.query, sql } } });
+    await adopt(database.pool, { predictors: [predictor], actor: 'test' });
+    await createErasureStore(database.pool).setTombstone('3');
+    const run = await ask({ kind: 'all' });
+    const pool = createPool({ url: database.url, max: 2, applicationName: 'plan-test' });
+    const notices: (string | undefined)[] = [];
+    pool.on('connect', (client) => client.on('notice', ({ message }) => notices.push(message)));
+    expect(await planNow(createRunStore(pool), run.id)).toMatchObject({ state: 'running', usersExpected: 20 });
+    expect(notices).toEqual(['scanned']);
+    await pool.end();
   });
 
   test('fails a run whose feature query is broken, with the reason, and makes room for the next', async () => {
