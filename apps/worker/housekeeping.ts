@@ -75,7 +75,8 @@ export interface EndedRound extends RoundReport {
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
-  const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, observeBacklog, log } = dependencies;
+  const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, observeBacklog, log } =
+    dependencies;
   const { reconcileEveryMs = 3_000, relayEveryMs = 1_000, scheduleEveryMs = 5_000 } = dependencies;
   const { rollEveryMs = 1_000, retainEveryMs = 60_000, expireEveryMs = 60_000 } = dependencies;
   const { sweepEveryMs = 600_000, rewriteEveryMs = 1_000, observeEveryMs = 10_000 } = dependencies;

@@ -12,7 +12,10 @@ const MOVED_SLOTS = 200;
 export const replacedRedis: readonly NamedFault[] = (['cluster', 'sentinel'] as const).flatMap(faultsOf);
 
 function faultsOf(form: ReplicatedForm): readonly NamedFault[] {
-  const common = { needs: form, expected: "Postgres' rows answer for what the primary held until its replica serves it" };
+  const common = {
+    needs: form,
+    expected: "Postgres' rows answer for what the primary held until its replica serves it",
+  };
   const faults: NamedFault[] = [
     {
       ...common,
@@ -46,7 +49,10 @@ function faultsOf(form: ReplicatedForm): readonly NamedFault[] {
     },
   ];
   if (form === 'sentinel') return faults;
-  return [...faults, { ...common, name: 'cluster-slots-moved', what: 'slots move from one primary to another', run: moveSlots }];
+  return [
+    ...faults,
+    { ...common, name: 'cluster-slots-moved', what: 'slots move from one primary to another', run: moveSlots },
+  ];
 }
 
 type Acts = (primary: RedisServer) => { inject(): Promise<void>; lift(): Promise<void> };
@@ -71,7 +77,10 @@ async function moveSlots({ rig, random, fault }: Stage): Promise<void> {
   const held = await slotsOf(from);
   const slots = held.slice(0, MOVED_SLOTS);
   if (slots.length === 0) throw new NotMet('the primary holds no slots');
-  await fault({ name: 'slots of Redis move' }, { inject: () => redis.moveSlots(from, to, slots), lift: async () => {} });
+  await fault(
+    { name: 'slots of Redis move' },
+    { inject: () => redis.moveSlots(from, to, slots), lift: async () => {} },
+  );
 }
 
 async function slotsOf(server: RedisServer): Promise<readonly number[]> {

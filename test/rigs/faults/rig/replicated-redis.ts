@@ -45,7 +45,9 @@ export async function startReplicatedRedis(form: ReplicatedForm): Promise<Replic
     stored: {
       redis: {
         keys: async (pattern) =>
-          (await Promise.all(connection.layout().shards.map(({ server }) => server.redis.keys(String(pattern))))).flat(),
+          (
+            await Promise.all(connection.layout().shards.map(({ server }) => server.redis.keys(String(pattern))))
+          ).flat(),
         hexists: (key, field) => serverOf(String(key)).hexists(key, field),
         get: (key) => serverOf(String(key)).get(key),
       },
