@@ -116,15 +116,12 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
     rewriting: offline,
-    async close() {
-      await loads.settled();
-      await kept.close();
-      await scorer.close();
-      online.close();
-      await queue.close();
-      await pools.close();
-    },
+    close: () => closeInOrder(() => loads.settled(), kept.close, scorer.close, online.close, queue.close, pools.close),
   };
+}
+
+async function closeInOrder(...steps: readonly (() => unknown)[]): Promise<void> {
+  for (const step of steps) await step();
 }
 
 /** A database that is away now may be back when the first job comes; one that was never migrated will not mend itself. */

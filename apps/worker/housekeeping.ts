@@ -4,6 +4,7 @@
  * their time, one rewrites contexts after event rules grew, and one looks at what waits. None waits for another: a long queue
  * of events must not hold up the next hint at a run. Each round is one wide event, with what it did, and what failed in it.
  */
+import { setTimeout } from 'node:timers/promises';
 import type { HintStore } from '@tandem/prediction/events/events';
 import { type Outbox, relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import {
@@ -98,7 +99,9 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
       return { done, errors };
     }),
     each('expiry', expireEveryMs, async () => {
-      const { errors, ...done } = await expire(expiring, { stopping: stopping.signal });
+      const { signal } = stopping;
+      const pause = (ms: number) => setTimeout(ms, undefined, { signal }).catch(() => undefined);
+      const { errors, ...done } = await expire(expiring, { pause, stopping: signal });
       return { done, errors };
     }),
     each('lost_keys', sweepEveryMs, async () => {

@@ -132,6 +132,12 @@ function inferenceMetrics(registry: Registry) {
       labelNames: ['why'] as const,
       registers,
     }),
+    ...modelMetrics(registers),
+  };
+}
+
+function modelMetrics(registers: Registry[]) {
+  return {
     modelLoads: new Counter({
       name: 'tandem_model_loads_total',
       help: 'Models that an inference process loaded, by when: in a trial, ahead of reads, or on demand of one.',

@@ -141,6 +141,12 @@ function jobMetrics(registers: Registry[]) {
       labelNames: ['round'] as const,
       registers,
     }),
+    rowsOverdue: new Gauge({
+      name: 'tandem_rows_overdue_seconds',
+      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
+      labelNames: ['table'] as const,
+      registers,
+    }),
     roundAge: new Gauge({
       name: 'tandem_round_age_seconds',
       help: 'Time since the last round of housekeeping in which nothing failed, or since the start where there was none.',
@@ -190,12 +196,6 @@ function rolloutMetrics(registers: Registry[]) {
 
 function progressMetrics(registers: Registry[]) {
   return {
-    rowsOverdue: new Gauge({
-      name: 'tandem_rows_overdue_seconds',
-      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
-      labelNames: ['table'] as const,
-      registers,
-    }),
     watchesMissing: new Gauge({
       name: 'tandem_watches_missing',
       help: 'Tables of features.watch that are not watched, and watched tables that lack a trigger.',

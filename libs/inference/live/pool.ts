@@ -94,8 +94,7 @@ const LOAD_LIMIT = cpuLimit(30_000, 120_000);
 export function createInferencePool(options: InferencePoolOptions): InferencePool {
   const { log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
-  const { loadArtifact, onLoad } = options;
-  const loader = createModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
+  const loader = createModelLoader({ ...options, loadLimit, memoryLimitMb, now });
   const process = { memoryLimitMb, startLimit: options.startLimit ?? START_LIMIT, niceSteps: options.niceSteps };
   /** Asked for by `warmUp`. */
   const warm = new Set<string>();

@@ -14,18 +14,23 @@ function table(name: string, batches: number, taken: string[] = []): Expiry {
   };
 }
 
+const pause = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 describe('expiry', () => {
   it('takes batch after batch until nothing is left, of each table in its turn', async () => {
     const taken: string[] = [];
     const expiries = [table('a', 3, taken), table('b', 1, taken), table('c', 2, taken)];
-    expect(await expire(expiries)).toEqual({ rowsExpired: 60, errors: [] });
+    expect(await expire(expiries, { pause })).toEqual({ rowsExpired: 60, errors: [] });
     expect(taken.slice(0, 3).sort()).toEqual(['a', 'b', 'c']);
     expect(taken.slice().sort().join('')).toBe('aaabcc');
   });
 
   it('names a table that fails, and does the others all the same', async () => {
     const failing: Expiry = { name: 'b', expireSome: () => Promise.reject(new Error('no room')) };
-    expect(await expire([table('a', 2), failing, table('c', 2)])).toEqual({ rowsExpired: 40, errors: ['b: no room'] });
+    expect(await expire([table('a', 2), failing, table('c', 2)], { pause })).toEqual({
+      rowsExpired: 40,
+      errors: ['b: no room'],
+    });
   });
 
   it('goes on with the others while one is slow', async () => {
@@ -39,7 +44,7 @@ describe('expiry', () => {
       },
     };
     const slow: Expiry = { name: 'slow', expireSome: () => promise };
-    expect(await expire([slow, table('a', 3, taken), table('b', 3, taken), last])).toEqual({
+    expect(await expire([slow, table('a', 3, taken), table('b', 3, taken), last], { pause })).toEqual({
       rowsExpired: 62,
       errors: [],
     });
@@ -47,6 +52,7 @@ describe('expiry', () => {
 
   it('says what it has not finished when its time is over', async () => {
     const { rowsExpired, errors } = await expire([table('a', 1), table('endless', Number.POSITIVE_INFINITY)], {
+      pause,
       roundMs: 5,
     });
     expect(rowsExpired).toBeGreaterThan(10);
@@ -63,6 +69,7 @@ describe('expiry', () => {
       },
     };
     const { rowsExpired, errors } = await expire([stop, table('a', Number.POSITIVE_INFINITY)], {
+      pause,
       stopping: stopping.signal,
     });
     expect(rowsExpired).toBeLessThan(100);

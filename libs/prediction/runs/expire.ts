@@ -1,5 +1,4 @@
 /** Removes rows that are past their time: table by table, in bounded batches, until nothing is left to remove. */
-import { setTimeout } from 'node:timers/promises';
 import { createStepper } from './independent-steps.ts';
 
 /** One kind of rows that expire. */
@@ -17,6 +16,8 @@ export interface ExpiredRows {
 }
 
 interface ExpireOptions {
+  /** Resolves after so many milliseconds, or as soon as the round is to end. */
+  pause(ms: number): Promise<void>;
   /** Ends the round after the batches under way. */
   readonly stopping?: AbortSignal;
   /** Milliseconds of a round: what is left then is reported, and goes with the next. */
@@ -37,7 +38,7 @@ const PAUSE_RATIO = 0.5;
 
 export async function expire(
   expiries: readonly Expiry[],
-  { stopping = new AbortController().signal, roundMs = ROUND_MS }: ExpireOptions = {},
+  { pause, stopping = new AbortController().signal, roundMs = ROUND_MS }: ExpireOptions,
 ): Promise<ExpiryReport> {
   const { step, errors } = createStepper();
   const deadline = performance.now() + roundMs;
@@ -51,8 +52,7 @@ export async function expire(
       rowsExpired += rows;
       if (!isDone) waiting.push(one);
       if (isOver()) return;
-      const pauseMs = isDone ? 0 : (performance.now() - began) * PAUSE_RATIO;
-      await setTimeout(pauseMs, undefined, { signal: stopping }).catch(() => undefined);
+      if (!isDone) await pause((performance.now() - began) * PAUSE_RATIO);
     }
   }
   await Promise.all(Array.from({ length: LANES }, runLane));

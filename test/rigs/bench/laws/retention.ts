@@ -4,6 +4,7 @@
  * Scaled down: a batch's cost does not depend on how many batches there are, so that 500,000 expired rows of each table show
  * what a backlog of any size takes.
  */
+import { setTimeout } from 'node:timers/promises';
 import { createEventStore } from '@tandem/offline-store/events/events';
 import { createExpiries } from '@tandem/offline-store/retention';
 import { createPool } from '@tandem/offline-store/sql/database';
@@ -69,7 +70,7 @@ async function measureRates(pool: Pool, workers: Pool): Promise<Figure[]> {
   await seedOutcomes(pool);
   await seedExposures(pool);
   const began = performance.now();
-  const { rowsExpired, errors } = await expire(createExpiries(workers));
+  const { rowsExpired, errors } = await expire(createExpiries(workers), { pause: (ms) => setTimeout(ms) });
   const seconds = (performance.now() - began) / 1000;
   if (errors.length > 0) throw new Error(errors.join(', '));
   const left = EXPIRED * 3 - rowsExpired;

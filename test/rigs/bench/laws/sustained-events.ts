@@ -48,12 +48,13 @@ export const sustainedEvents: Law = {
 /** As a worker does, with a shorter pause between rounds. */
 async function expireAgainAndAgain(worker: ReturnType<typeof createPool>, ending: AbortSignal): Promise<number> {
   const expiries = createExpiries(worker);
+  const pause = (ms: number) => setTimeout(ms, undefined, { signal: ending }).catch(() => undefined);
   let rows = 0;
   while (!ending.aborted) {
-    const { rowsExpired, errors } = await expire(expiries, { stopping: ending });
+    const { rowsExpired, errors } = await expire(expiries, { stopping: ending, pause });
     if (errors.length > 0) throw new Error(errors.join(', '));
     rows += rowsExpired;
-    await setTimeout(1_000, undefined, { signal: ending }).catch(() => undefined);
+    await pause(1_000);
   }
   return rows;
 }
