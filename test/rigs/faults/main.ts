@@ -104,7 +104,14 @@ async function skipUnable(chosen: readonly NamedFault[], folder: string): Promis
 async function doSome(order: Pick<Parameters<typeof tryFaults>[0], 'folder' | 'plan' | 'needs'>): Promise<boolean> {
   const startedAt = performance.now();
   const rates = usersPerRead === undefined ? {} : { usersPerRead };
-  const result = await tryFaults({ seed, say, isWatched: values.watched, throughPooler: values.pooler, rates, ...order });
+  const result = await tryFaults({
+    seed,
+    say,
+    isWatched: values.watched,
+    throughPooler: values.pooler,
+    rates,
+    ...order,
+  });
   if (values.record) record({ faultRuns: [faultRunOf(headOfRun(seed, startedAt), howItWasCalled(), result)] });
   say(reportOf(result.checker));
   for (const one of result.failed) say(`not as expected: ${one}`);

@@ -93,7 +93,18 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   };
   const disk = needs === 'small disk' ? { postgresDiskMb: SMALL_DISK_MB } : {};
   const counts = { users, batch: { chunkSize: CHUNK_SIZE } };
-  const rig = await createRig({ seed, folder, plants, apis, workers, counts, onLine, isWatched, throughPooler, ...disk });
+  const rig = await createRig({
+    seed,
+    folder,
+    plants,
+    apis,
+    workers,
+    counts,
+    onLine,
+    isWatched,
+    throughPooler,
+    ...disk,
+  });
   let load: Load | undefined;
   let isClosed = false;
   sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);
