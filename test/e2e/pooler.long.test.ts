@@ -98,6 +98,15 @@ it('without DATABASE_DIRECT_URL neither starts, and each names the variable', as
   }
 });
 
+it('feature statements alone through a pooler need the other address too', async () => {
+  const environment = { DATABASE_URL: direct, FEATURES_DATABASE_URL: pooler.by(direct) };
+  expect(await refusalOf(deployment.startApi({ environment }))).toContain(
+    'FEATURES_DATABASE_URL leads through a pooler',
+  );
+  const api = await deployment.startApi({ environment: { ...environment, DATABASE_DIRECT_URL: direct } });
+  expect((await api.client.predict(COUNT, '990', { noCache: true })).answer).toMatchObject({ source: 'live' });
+});
+
 it('a direct address that is the pooler again is refused', async () => {
   const again = pooler.by(direct).replace('127.0.0.1', 'localhost');
   const said = await refusalOf(

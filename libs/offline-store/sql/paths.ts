@@ -51,7 +51,10 @@ export async function provePaths(paths: DatabasePaths, { pool, features, vital }
     await assertSettings(DIRECT, vital);
     await assertSameDatabase(pool, vital, DIRECT);
   }
-  if (featuresUrl !== url) await assertSettings('FEATURES_DATABASE_URL', features);
+  if (featuresUrl === url) return;
+  const variable = 'FEATURES_DATABASE_URL';
+  if (!leadsThroughPooler(featuresUrl, paths)) await assertOwnSession(featuresUrl, variable);
+  await assertSettings(variable, features);
 }
 
 function refusal(field: string, message: string, remedy: string, cause?: unknown): TandemError {
