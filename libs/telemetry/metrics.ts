@@ -24,6 +24,7 @@ export function createMetrics({ app, processMetrics = true }: MetricsOptions) {
     ...readMetrics(registry),
     ...latencyMetrics(registry),
     ...inferenceMetrics(registry),
+    ...modelMetrics(registry),
     ...eventMetrics(registry),
     ...outcomeMetrics(registry),
     ...runMetrics(registry),
@@ -132,6 +133,13 @@ function inferenceMetrics(registry: Registry) {
       labelNames: ['why'] as const,
       registers,
     }),
+  };
+}
+
+/** Metrics of the models that inference processes hold. */
+function modelMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
     modelLoads: new Counter({
       name: 'tandem_model_loads_total',
       help: 'Models that an inference process loaded, by when: in a trial, ahead of reads, or on demand of one.',

@@ -3,9 +3,9 @@
 import type { KeyType } from '@tandem/freshness/user-id';
 import { createEventStore } from '@tandem/offline-store/events/events';
 import { createOutcomeStore } from '@tandem/offline-store/rollouts/outcomes';
-import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import type { HintStore } from '@tandem/prediction/events/events';
