@@ -150,16 +150,20 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       idle: slots.filter((slot) => slot.state() === 'idle').length,
       waitingRows: batcher.waitingRows(),
       restingModels: breaker.resting(),
-      models: {
-        held: slots.reduce((sum, slot) => sum + slot.loaded().length, 0),
-        bytes: slots.reduce((sum, slot) => sum + slot.loadedBytes(), 0),
-      },
+      models: heldBy(slots),
       pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
     }),
     close: (graceMs = 5_000) => {
       closing ??= shutDown(graceMs);
       return closing;
     },
+  };
+}
+
+function heldBy(slots: readonly Slot[]): PoolStats['models'] {
+  return {
+    held: slots.reduce((sum, slot) => sum + slot.loaded().length, 0),
+    bytes: slots.reduce((sum, slot) => sum + slot.loadedBytes(), 0),
   };
 }
 
