@@ -92,9 +92,8 @@ const LOAD_LIMIT = cpuLimit(30_000, 120_000);
 
 /** Starts nothing: a child starts when there is something to run, or `warmUp` asks for it. */
 export function createInferencePool(options: InferencePoolOptions): InferencePool {
-  const { log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
+  const { loadArtifact, onLoad, log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
-  const { loadArtifact, onLoad } = options;
   const loader = createModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
   const process = { memoryLimitMb, startLimit: options.startLimit ?? START_LIMIT, niceSteps: options.niceSteps };
   /** Asked for by `warmUp`. */
