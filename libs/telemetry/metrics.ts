@@ -3,6 +3,7 @@
  * (predictors, states, reasons); ids, users and error texts belong in the log.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { modelMetrics } from './model-metrics.ts';
 import { runMetrics } from './run-metrics.ts';
 import { createCountSeries, createTimerSeries, DELAY_BUCKETS, LATENCY_BUCKETS, USER_BUCKETS } from './series.ts';
 import { shadowMetrics } from './shadow-metrics.ts';
@@ -24,6 +25,7 @@ export function createMetrics({ app, processMetrics = true }: MetricsOptions) {
     ...readMetrics(registry),
     ...latencyMetrics(registry),
     ...inferenceMetrics(registry),
+    ...modelMetrics(registry),
     ...eventMetrics(registry),
     ...outcomeMetrics(registry),
     ...runMetrics(registry),
@@ -130,44 +132,6 @@ function inferenceMetrics(registry: Registry) {
       name: 'tandem_inference_restarts_total',
       help: 'Inference processes that were replaced, by why.',
       labelNames: ['why'] as const,
-      registers,
-    }),
-    ...modelMetrics(registers),
-  };
-}
-
-function modelMetrics(registers: Registry[]) {
-  return {
-    modelLoads: new Counter({
-      name: 'tandem_model_loads_total',
-      help: 'Models that an inference process loaded, by when: in a trial, ahead of reads, or on demand of one.',
-      labelNames: ['when'] as const,
-      registers,
-    }),
-    modelEvictions: new Counter({
-      name: 'tandem_model_evictions_total',
-      help: 'Models that an inference process unloaded to make room for another.',
-      registers,
-    }),
-    modelsHeld: new Gauge({
-      name: 'tandem_models_held',
-      help: 'Models that inference processes have loaded, each counted once a process.',
-      registers,
-    }),
-    modelsHeldBytes: new Gauge({
-      name: 'tandem_models_held_bytes',
-      help: 'Memory that the loaded models take, of all inference processes together.',
-      registers,
-    }),
-    modelRests: new Counter({
-      name: 'tandem_model_rests_total',
-      help: 'Times that a model was given a rest from live reads, since it kept ending its process.',
-      labelNames: ['predictor'] as const,
-      registers,
-    }),
-    modelsResting: new Gauge({
-      name: 'tandem_models_resting',
-      help: 'Models that are given a rest from live reads; above 0, their users are not answered live.',
       registers,
     }),
   };

@@ -92,9 +92,9 @@ const LOAD_LIMIT = cpuLimit(30_000, 120_000);
 
 /** Starts nothing: a child starts when there is something to run, or `warmUp` asks for it. */
 export function createInferencePool(options: InferencePoolOptions): InferencePool {
-  const { log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
+  const { loadArtifact, onLoad, log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
-  const loader = createModelLoader({ ...options, loadLimit, memoryLimitMb, now });
+  const loader = createModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
   const process = { memoryLimitMb, startLimit: options.startLimit ?? START_LIMIT, niceSteps: options.niceSteps };
   /** Asked for by `warmUp`. */
   const warm = new Set<string>();
@@ -149,16 +149,20 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       idle: slots.filter((slot) => slot.state() === 'idle').length,
       waitingRows: batcher.waitingRows(),
       restingModels: breaker.resting(),
-      models: {
-        held: slots.reduce((sum, slot) => sum + slot.loaded().length, 0),
-        bytes: slots.reduce((sum, slot) => sum + slot.loadedBytes(), 0),
-      },
+      models: heldBy(slots),
       pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
     }),
     close: (graceMs = 5_000) => {
       closing ??= shutDown(graceMs);
       return closing;
     },
+  };
+}
+
+function heldBy(slots: readonly Slot[]): PoolStats['models'] {
+  return {
+    held: slots.reduce((sum, slot) => sum + slot.loaded().length, 0),
+    bytes: slots.reduce((sum, slot) => sum + slot.loadedBytes(), 0),
   };
 }
 

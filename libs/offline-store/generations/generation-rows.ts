@@ -84,14 +84,15 @@ export async function findScoredUsers(
 ): Promise<ReadonlyMap<string, string>> {
   const arms = statements
     .selectFrom('tandem.arms')
-    .select(['model_version_id as id', 'generation_id as generationId'])
+    .select(['model_version_id', 'generation_id'])
     .where('model_version_id', 'in', modelVersionIds)
     .where('generation_id', 'is not', null);
   const users = new Map<string, string>();
-  for (const { id, generationId } of await fetchRows(db, arms)) {
-    const text = `select user_id as "userId" from ${partitionOf(generationId ?? '')} limit 1`;
+  for (const arm of await fetchRows(db, arms)) {
+    if (!arm.generation_id) continue;
+    const text = `select user_id as "userId" from ${partitionOf(arm.generation_id)} limit 1`;
     const [user] = await query<{ userId: string }>(db, { text });
-    if (user) users.set(id, user.userId);
+    if (user) users.set(arm.model_version_id, user.userId);
   }
   return users;
 }
