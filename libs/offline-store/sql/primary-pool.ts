@@ -2,7 +2,8 @@
  * A pool of connections to the primary among several servers, `postgres://user:password@a:5432,b:5432/database`, as libpq
  * takes them with `target_session_attrs=read-write`; the driver takes one. A new connection goes to the server that the last
  * one reached, and to the next where that fails or is a standby. Postgres says which it is as a session starts
- * (`in_hot_standby`), so this costs no round trip. One address is the driver's own pool, unchanged.
+ * (`in_hot_standby`), so this costs no round trip, but where a pooler keeps that to itself. One address is the driver's own
+ * pool, unchanged.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
@@ -49,22 +50,21 @@ export function createPrimaryPool(
   const servers = new Servers(addresses);
   class ServerClient extends pg.Client {
     readonly address = servers.current;
-    #isStandby = false;
+    /** As the server said; undefined where a pooler keeps it to itself. */
+    inHotStandby: boolean | undefined;
 
     constructor(options?: pg.ClientConfig) {
       super({ ...options, connectionString: servers.current });
       this.connection.on('parameterStatus', ({ parameterName, parameterValue }: ParameterStatus) => {
-        if (parameterName === 'in_hot_standby') this.#isStandby = parameterValue === 'on';
+        if (parameterName === 'in_hot_standby') this.inHotStandby = parameterValue === 'on';
       });
     }
 
     // The pool calls it with a callback, once.
     override connect(done?: unknown): never {
       return super.connect((error: Error | null) => {
-        const failure = error ?? (this.#isStandby ? STANDBY : null);
-        if (this.#isStandby) void this.end();
-        if (failure && (this.#isStandby || isBroken(failure))) servers.leave(this.address, failure);
-        (done as (error: Error | null) => void)(failure);
+        if (isBroken(error)) servers.leave(this.address, error);
+        (done as (error: Error | null) => void)(error);
       }) as never;
     }
   }
@@ -74,14 +74,23 @@ export function createPrimaryPool(
     Client: ServerClient,
     // A server may be reached and then say nothing.
     async onConnect(client) {
+      const { address, inHotStandby } = client as unknown as ServerClient;
       try {
+        if (inHotStandby ?? (await askRecovery(client, config))) throw STANDBY;
         await onConnect?.(client);
       } catch (error) {
-        if (isBroken(error)) servers.leave((client as unknown as ServerClient).address, error);
+        if (error === STANDBY || isBroken(error)) servers.leave(address, error);
         throw error;
       }
     },
   });
+}
+
+async function askRecovery(client: pg.ClientBase, { connectionTimeoutMillis }: pg.PoolConfig): Promise<boolean> {
+  const text = 'select pg_is_in_recovery() as "inRecovery"';
+  const limit = { query_timeout: connectionTimeoutMillis };
+  const { rows } = await client.query<{ inRecovery: boolean }>({ text, ...limit } as pg.QueryConfig);
+  return rows[0]?.inRecovery ?? false;
 }
 
 interface ParameterStatus {
