@@ -87,7 +87,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
   const kept = keepModels(environment.database, offline.registry, scorer, log);
-  const { runs, generations } = offline;
+  const { runs, generations, expiring } = offline;
   const { loader, checkFit } = online;
   const hints = createRunHints(queue);
   const leaseMs = environment.workerProcess.leaseMs;
@@ -98,7 +98,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const rounds = createRoundMetrics(metrics);
   const losses = createLossNotice(offline.marks, online.markMemory);
   return {
-    ...{ runs, generations, loader, hints, losses, checkFit, queue, log, onRound: rounds.onRound },
+    ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log, onRound: rounds.onRound },
     metrics: sampledMetrics(metrics, {
       ...pools,
       scorer,
@@ -113,7 +113,6 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
     retaining: { ...offline, ...online },
-    expiring: createExpiries(pools.pool),
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
     async close() {
@@ -179,6 +178,7 @@ function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, 
     outbox: createOutbox(pool),
     marks: createHistoryMarks(pool),
     erasures: createErasureStore(pool),
+    expiring: createExpiries(pool),
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
   };
 }

@@ -13,6 +13,7 @@ export function runMetrics(registry: Registry) {
     ...outboxMetrics(registers),
     ...progressMetrics(registers),
     ...rolloutMetrics(registers),
+    ...expiryMetrics(registers),
   };
 }
 
@@ -171,6 +172,17 @@ function outboxMetrics(registers: Registry[]) {
   };
 }
 
+function expiryMetrics(registers: Registry[]) {
+  return {
+    rowsOverdue: new Gauge({
+      name: 'tandem_rows_overdue_seconds',
+      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
+      labelNames: ['table'] as const,
+      registers,
+    }),
+  };
+}
+
 function rolloutMetrics(registers: Registry[]) {
   return {
     rolloutPreparing: new Gauge({
@@ -190,12 +202,6 @@ function rolloutMetrics(registers: Registry[]) {
 
 function progressMetrics(registers: Registry[]) {
   return {
-    rowsOverdue: new Gauge({
-      name: 'tandem_rows_overdue_seconds',
-      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
-      labelNames: ['table'] as const,
-      registers,
-    }),
     watchesMissing: new Gauge({
       name: 'tandem_watches_missing',
       help: 'Tables of features.watch that are not watched, and watched tables that lack a trigger.',

@@ -52,7 +52,15 @@ test('a column that a statement lacks, one of another type and a statement that 
 });
 
 const SAMPLES: Readonly<Record<string, string>> = {
-  ...{ bool: 'true', bytea: '\\x00', timestamptz: '2020-01-01', interval: '1 day', json: '{}', jsonb: '{}' },
+  ...{
+    bool: 'true',
+    bytea: '\\x00',
+    date: '2020-01-01',
+    timestamptz: '2020-01-01',
+    interval: '1 day',
+    json: '{}',
+    jsonb: '{}',
+  },
   ...{ uuid: GENERATION, regclass: 'tandem.runs' },
 };
 

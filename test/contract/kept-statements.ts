@@ -36,6 +36,7 @@ const FEATURES = 'select 1::bigint as user_id';
 const LOCALS = {
   ...{ sql: FEATURES, text: FEATURES, version: { query: { sql: FEATURES, columns: [] }, keyType: 'int8' } },
   ...{ from: null, to: null, arm: { generation_id: GENERATION } },
+  ...{ table: 'event_ids', horizon: 'clock_timestamp()', day: { partition: 'tandem.events_before' } },
   // In reads/predictions.ts it is a text.
   generation: { id: GENERATION, toString: () => '' },
 };

@@ -1,5 +1,4 @@
 /** Removes rows that are past their time: table by table, in bounded batches, until nothing is left to remove. */
-import { setTimeout } from 'node:timers/promises';
 import { createStepper } from './independent-steps.ts';
 
 /** One kind of rows that expire. */
@@ -52,7 +51,7 @@ export async function expire(
       if (!isDone) waiting.push(one);
       if (isOver()) return;
       const pauseMs = isDone ? 0 : (performance.now() - began) * PAUSE_RATIO;
-      await setTimeout(pauseMs, undefined, { signal: stopping }).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
   await Promise.all(Array.from({ length: LANES }, runLane));
