@@ -86,7 +86,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
   const kept = await keepModels(pools, offline.registry, scorer, log);
-  const { runs, generations } = offline;
+  const { runs, generations, expiring } = offline;
   const { loader, checkFit } = online;
   const hints = createRunHints(queue);
   const leaseMs = environment.workerProcess.leaseMs;
@@ -97,7 +97,8 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const rounds = createRoundMetrics(metrics);
   const losses = createLossNotice(offline.marks, online.markMemory);
   return {
-    ...{ runs, generations, loader, hints, losses, checkFit, queue, log, steps: pools.steps, onRound: rounds.onRound },
+    ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
+    ...{ steps: pools.steps, onRound: rounds.onRound },
     metrics: sampledMetrics(metrics, {
       ...pools,
       scorer,
@@ -112,7 +113,6 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     },
     relaying: { ...offline, ...online },
     retaining: { ...offline, ...online },
-    expiring: createExpiries(pools.pool),
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
     rewriting: offline,
@@ -163,6 +163,7 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
     outbox: createOutbox(pool),
     marks: createHistoryMarks(pool),
     erasures: createErasureStore(pool),
+    expiring: createExpiries(pool),
     listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
     turns: createTurns(pool),
     removeUnusedArtifacts: () => removeUnused(pool, objects),

@@ -230,25 +230,29 @@ export interface OverdueRows {
   readonly seconds: number;
 }
 
-/** For metrics: each table is looked at where its expiry has come to, by an index. */
+const reached = (step: string) => `(select position ->> 0 from tandem.expiry_steps where step = '${step}')`;
+
+/** Where the rows of each table begin: it is looked at where its expiry has come to, by an index. */
+const OLDEST = [
+  ...BY_AGE.map(({ table, horizon }) => ({
+    ...{ table, horizon },
+    oldest: `select accepted_at from tandem.${table}
+      where accepted_at >= coalesce(${reached(table)}, '-infinity')::timestamptz order by accepted_at limit 1`,
+  })),
+  {
+    ...{ table: 'exposures', horizon: OUTCOMES },
+    oldest: `select min(ended_at) from tandem.rollouts
+      where ended_at > coalesce(${reached('exposures')}, '-infinity')::timestamptz`,
+  },
+  { table: 'events', horizon: HORIZON, oldest: OLDEST_DAY_ENDED },
+];
+
+const OVERDUE = OLDEST.map(
+  ({ table, horizon, oldest }) =>
+    `select '${table}' as table, greatest(0, coalesce(extract(epoch from ${horizon} - (${oldest})), 0))::float8 as seconds`,
+).join(' union all ');
+
+/** For metrics. */
 export function findOverdue(db: Db): Promise<OverdueRows[]> {
-  const reached = (step: string) => `select position from tandem.expiry_steps where step = '${step}'`;
-  const oldest = [
-    ...BY_AGE.map(({ table, horizon }) => ({
-      ...{ table, horizon },
-      at: `select accepted_at from tandem.${table}
-        where accepted_at >= coalesce((${reached(table)})::jsonb ->> 0, '-infinity')::timestamptz order by accepted_at limit 1`,
-    })),
-    {
-      ...{ table: 'exposures', horizon: OUTCOMES },
-      at: `select min(ended_at) from tandem.rollouts
-        where ended_at > coalesce((${reached('exposures')})::jsonb ->> 0, '-infinity')::timestamptz`,
-    },
-    { table: 'events', horizon: HORIZON, at: OLDEST_DAY_ENDED },
-  ];
-  const looks = oldest.map(
-    ({ table, horizon, at }) =>
-      `select '${table}' as table, greatest(0, coalesce(extract(epoch from ${horizon} - (${at})), 0))::float8 as seconds`,
-  );
-  return query<OverdueRows>(db, { text: looks.join(' union all ') });
+  return query<OverdueRows>(db, { text: OVERDUE });
 }

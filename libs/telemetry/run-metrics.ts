@@ -10,9 +10,10 @@ export function runMetrics(registry: Registry) {
     ...reportMetrics(registers),
     ...leaseMetrics(registers),
     ...jobMetrics(registers),
-    ...outboxMetrics(registers),
+    ...backlogMetrics(registers),
     ...progressMetrics(registers),
     ...rolloutMetrics(registers),
+    ...expiryMetrics(registers),
   };
 }
 
@@ -141,12 +142,6 @@ function jobMetrics(registers: Registry[]) {
       labelNames: ['round'] as const,
       registers,
     }),
-    rowsOverdue: new Gauge({
-      name: 'tandem_rows_overdue_seconds',
-      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
-      labelNames: ['table'] as const,
-      registers,
-    }),
     roundAge: new Gauge({
       name: 'tandem_round_age_seconds',
       help: 'Time since the last round of housekeeping in which nothing failed, or since the start where there was none.',
@@ -156,9 +151,15 @@ function jobMetrics(registers: Registry[]) {
   };
 }
 
-/** What Redis is still to be told of. */
-function outboxMetrics(registers: Registry[]) {
+/** What housekeeping has still to do: rows that are past their time, events that Redis is still to be told of. */
+function backlogMetrics(registers: Registry[]) {
   return {
+    rowsOverdue: new Gauge({
+      name: 'tandem_rows_overdue_seconds',
+      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
+      labelNames: ['table'] as const,
+      registers,
+    }),
     outboxEntries: new Gauge({
       name: 'tandem_outbox_entries',
       help: 'Events of which Redis was not told yet, up to 100,000, as last looked at.',
@@ -172,6 +173,17 @@ function outboxMetrics(registers: Registry[]) {
     outboxRelayed: new Counter({
       name: 'tandem_outbox_relayed_total',
       help: 'Events of which this worker told Redis.',
+      registers,
+    }),
+  };
+}
+
+function expiryMetrics(registers: Registry[]) {
+  return {
+    rowsOverdue: new Gauge({
+      name: 'tandem_rows_overdue_seconds',
+      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
+      labelNames: ['table'] as const,
       registers,
     }),
   };

@@ -55,8 +55,8 @@ const SAMPLES: Readonly<Record<string, string>> = {
   ...{
     bool: 'true',
     bytea: '\\x00',
-    timestamptz: '2020-01-01',
     date: '2020-01-01',
+    timestamptz: '2020-01-01',
     interval: '1 day',
     json: '{}',
     jsonb: '{}',

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createEventStore } from '../events/events.ts';
+import { findOverdue } from '../retention.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { createScheduleStore } from '../runs/schedules.ts';
 import { createTestDatabase, createVisits, expireRows, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
@@ -35,8 +36,12 @@ test('ids of events, and events of an earlier release, go after the horizon; ver
   await database.pool.query(`
     update tandem.event_ids set accepted_at = now() - interval '31 days' where id = '1';
     insert into tandem.events_before (seq, user_id, accepted_at) values (-1, '1', now() - interval '31 days'), (-2, '1', now())`);
+  const overdue = async () =>
+    (await findOverdue(database.pool)).filter(({ seconds }) => seconds > 80_000).map(({ table }) => table);
+  expect(await overdue()).toEqual(['events_before', 'event_ids']);
   expect(await expireRows(database.pool)).toBe(2);
   expect(await expireRows(database.pool)).toBe(0);
+  expect(await overdue()).toEqual([]);
   expect(await countOf('tandem.events_before')).toBe(1);
   expect(await countOf('tandem.event_ids')).toBe(1);
   expect(await countOf('tandem.user_contexts')).toBe(2);
