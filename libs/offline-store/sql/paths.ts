@@ -107,7 +107,7 @@ async function sharesProcess(one: pg.Client, other: pg.Client): Promise<boolean>
 }
 
 async function processOf(client: pg.Client): Promise<number | undefined> {
-  return (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid;
+  return (await client.query<{ pid: number }>({ text: 'select pg_backend_pid() as pid' })).rows[0]?.pid;
 }
 
 /** A violation of the protocol: what a pooler says of start-up parameters and modes that it does not take. */

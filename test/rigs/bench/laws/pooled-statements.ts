@@ -9,9 +9,9 @@ type Pool = ReturnType<typeof createPool>;
 
 /** Many short ones: a machine that has much else to do is as slow for both, in most of them. */
 const ROUNDS = 25;
-const CALLS = 200;
+const CALLS = 50;
 /** The first calls connect, and prepare what is prepared. */
-const WARM = 200;
+const WARM = 100;
 
 interface Measured {
   readonly run: (pool: Pool) => Promise<unknown>;
