@@ -73,7 +73,10 @@ async function sendFor(seconds: number, events: ReturnType<typeof createPool>): 
       return { source: 'law', id: `${no}`, type: 'order.placed', userId, time: null, data: { orders: no } };
     });
   const sender = async () => {
-    while (!isOver) accepted += (await store.accept(batch())).length;
+    while (!isOver) {
+      const results = await store.accept(batch());
+      accepted += results.length;
+    }
   };
   const senders = Array.from({ length: SENDERS }, sender);
   for (let slice = 0; slice < seconds / 10; slice++) {
