@@ -50,6 +50,11 @@ test('one database by two addresses is accepted, also with other defaults for wh
   }
 });
 
+test('of several servers the first that answers is looked at', async () => {
+  const several = database.url.replace(/@([^/]+)/, '@127.0.0.1:1,$1');
+  await prove(several);
+});
+
 test('a default that a statement alone runs with is refused by its name', async () => {
   await withDefault('default_transaction_isolation', 'serializable', () =>
     expect(prove(database.url)).rejects.toMatchObject({

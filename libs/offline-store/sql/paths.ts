@@ -3,9 +3,10 @@
  * `DATABASE_DIRECT_URL` names the server itself, for what needs a session of its own (prepared certificates, advisory locks,
  * temporary settings), and for what must not wait in the pooler's queue.
  */
-import { TandemError } from '@tandem/freshness/errors';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 import { type Db, driverUrl, query, sqlState, transaction, translated } from './database.ts';
+import { serverAddresses } from './primary-pool.ts';
 import { PLAN_METHODS } from './session-settings.ts';
 
 export const DIRECT = 'DATABASE_DIRECT_URL';
@@ -68,7 +69,19 @@ const PATIENCE_MS = 2_000;
 /** A free process may be lent to another client between two looks. */
 const LOOKS = 10;
 
+/** Of several servers the first that answers is looked at. */
 async function assertOwnSession(url: string, variable: string): Promise<void> {
+  const addresses = serverAddresses(url, variable);
+  for (const [i, address] of addresses.entries()) {
+    try {
+      return await assertOwnSessionAt(address, variable);
+    } catch (error) {
+      if (i === addresses.length - 1 || !isTandemError(error, 'unavailable')) throw error;
+    }
+  }
+}
+
+async function assertOwnSessionAt(url: string, variable: string): Promise<void> {
   const clients = [createClient(url), createClient(url)] as const;
   try {
     const isShared = await sharesProcess(...clients);
