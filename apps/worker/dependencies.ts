@@ -99,12 +99,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
     ...{ steps: pools.steps, onRound: rounds.onRound },
-    metrics: sampledMetrics(metrics, {
-      ...pools,
-      scorer,
-      isOnlineOpen: online.isOpen,
-      sampleRounds: rounds.sample,
-    }),
+    metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, sampleRounds: rounds.sample }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: {

@@ -10,7 +10,7 @@ export function runMetrics(registry: Registry) {
     ...reportMetrics(registers),
     ...leaseMetrics(registers),
     ...jobMetrics(registers),
-    ...backlogMetrics(registers),
+    ...outboxMetrics(registers),
     ...progressMetrics(registers),
     ...rolloutMetrics(registers),
     ...expiryMetrics(registers),
@@ -151,15 +151,9 @@ function jobMetrics(registers: Registry[]) {
   };
 }
 
-/** What housekeeping has still to do: rows that are past their time, events that Redis is still to be told of. */
-function backlogMetrics(registers: Registry[]) {
+/** What Redis is still to be told of. */
+function outboxMetrics(registers: Registry[]) {
   return {
-    rowsOverdue: new Gauge({
-      name: 'tandem_rows_overdue_seconds',
-      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
-      labelNames: ['table'] as const,
-      registers,
-    }),
     outboxEntries: new Gauge({
       name: 'tandem_outbox_entries',
       help: 'Events of which Redis was not told yet, up to 100,000, as last looked at.',

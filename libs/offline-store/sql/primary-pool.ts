@@ -87,9 +87,10 @@ export function createPrimaryPool(
 }
 
 async function askRecovery(client: pg.ClientBase, { connectionTimeoutMillis }: pg.PoolConfig): Promise<boolean> {
-  const text = 'select pg_is_in_recovery() as "inRecovery"';
-  const limit = { query_timeout: connectionTimeoutMillis };
-  const { rows } = await client.query<{ inRecovery: boolean }>({ text, ...limit } as pg.QueryConfig);
+  const { rows } = await client.query<{ inRecovery: boolean }>({
+    text: 'select pg_is_in_recovery() as "inRecovery"',
+    query_timeout: connectionTimeoutMillis,
+  } as pg.QueryConfig);
   return rows[0]?.inRecovery ?? false;
 }
 
