@@ -86,7 +86,10 @@ describe('the application', () => {
     const ready = await api.get('/readyz');
     expect([ready.status, await ready.json()]).toEqual([
       200,
-      { status: 'ready', parts: ['postgres', 'schema', 'redis', 'inference'].map((name) => ({ name, status: 'ok' })) },
+      {
+        status: 'ready',
+        parts: ['postgres', 'schema', 'redis', 'inference', 'database paths'].map((name) => ({ name, status: 'ok' })),
+      },
     ]);
   });
 

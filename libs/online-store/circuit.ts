@@ -1,11 +1,11 @@
 /**
- * Spares reads the wait for a server that hangs: after a few writes in a row that nothing answered, everyone is turned
- * away at once while a probe of our own waits instead of a reader.
+ * Rejects commands at once while a server hangs. It opens after several unanswered writes in a row; a probe then waits for
+ * the server in place of readers.
  */
 interface CircuitOptions {
   /** Resolves when the server answers. */
   probe(): Promise<unknown>;
-  /** Told of every change. */
+  /** Called at every change. */
   changed(state: 'open' | 'closed'): void;
   /** Unanswered writes in a row that open it. One is too few: a pause of our own process looks the same. */
   readonly threshold?: number;

@@ -6,7 +6,9 @@
  * A read of many users is not lost with one server: the lookups of a server that does not answer have the error in their
  * place, and the reader goes on to Postgres for those users alone.
  */
-import type { HostAndPort, RedisAddress } from '@tandem/redis/redis-address';
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { RedisAddress } from '@tandem/redis/redis-address';
 import { type ClusterTopology, createClusterTopology } from './cluster-topology.ts';
 import {
   connectServer,
@@ -20,6 +22,8 @@ import { type CommandLike, command, copyOf, isRefusal, type Lookup } from './pip
 
 /** A key that moves while it is asked for is redirected more than once. */
 const MAX_REDIRECTIONS = 5;
+/** Before a command on several keys is repeated of which one has moved already and the other has not (TRYAGAIN). */
+const TRY_AGAIN_MS = 10;
 const RETRY_READY_MS = 50;
 
 type ClusterAddress = Extract<RedisAddress, { kind: 'cluster' }>;
@@ -29,13 +33,13 @@ export function createClusterConnection(
   { seeds, login }: ClusterAddress,
   options: Omit<OnlineConnectionOptions, 'url'>,
 ): OnlineConnection {
-  const { log, connectTimeoutMs = 500 } = options;
+  const { log, connectTimeoutMs = 500, commandTimeoutMs = 50 } = options;
   const topology = createClusterTopology({
     ...{ seeds, log, connectTimeoutMs },
     connect: (server, logOfServer) =>
       connectServer({ ...server, ...login }, { ...options, log: logOfServer, isOfCluster: true }),
   });
-  const routed = createRouted(topology, connectTimeoutMs);
+  const routed = createRouted(topology, commandTimeoutMs);
   const isOpen = () => topology.layout().shards.some(({ server }) => server.isOpen());
 
   return {
@@ -44,14 +48,14 @@ export function createClusterConnection(
     isOpen,
     layout: topology.layout,
     async send(commands) {
-      if (!isOpen()) throw unavailable('the cluster is not connected, or hangs');
+      if (!isOpen()) throw unavailable('no primary of the cluster is connected');
       const replies = await routed(commands, (server, some) => server.send(some), keyOfCommand, copyOf);
       const lost = replies.find((reply) => reply instanceof Error && !isRefusal(reply));
       if (lost) throw lost;
       return replies;
     },
     async ask(lookups) {
-      if (!isOpen()) throw unavailable('the cluster is not connected, or hangs');
+      if (!isOpen()) throw unavailable('no primary of the cluster is connected');
       const replies = await routed(lookups, (server, some) => server.ask(some), keyOfLookup, commandOf);
       const isLost = (reply: unknown) => reply instanceof Error && !isRefusal(reply);
       if (replies.length > 0 && replies.every(isLost)) throw replies[0];
@@ -67,8 +71,8 @@ export function createClusterConnection(
           await Promise.all(shards.map(({ server }) => server.whenReady(Math.max(1, left))));
           return;
         }
-        if (left <= 0) throw unavailable(`the cluster did not tell its slots within ${timeoutMs} ms`);
-        await new Promise((resolve) => setTimeout(resolve, RETRY_READY_MS));
+        if (left <= 0) throw unavailable(`the cluster did not answer CLUSTER SLOTS within ${timeoutMs} ms`);
+        await pause(RETRY_READY_MS);
       }
     },
     close: topology.close,
@@ -83,20 +87,29 @@ const commandOf = ([name = '', ...args]: Lookup) => command(name, args);
  * Sends questions to the servers that hold their keys. Each has its reply in its place: what the server said, or the error
  * where it did not answer.
  */
-function createRouted(topology: ClusterTopology, connectTimeoutMs: number) {
-  /** What the server that a reply names says; the reply itself where it names none. */
-  async function follow(reply: unknown, again: () => CommandLike, left = MAX_REDIRECTIONS): Promise<unknown> {
-    const redirection = redirectionOf(reply);
-    if (redirection === null || left === 0) return reply;
-    if (!redirection.isAsking) void topology.refresh();
-    try {
-      const server = topology.serverAt(redirection.server);
-      await server.whenReady(connectTimeoutMs);
-      const replies = await server.send(redirection.isAsking ? [command('asking', []), again()] : [again()]);
-      return await follow(replies.at(-1), again, left - 1);
-    } catch (error) {
-      return error;
+function createRouted(topology: ClusterTopology, followWithinMs: number) {
+  /**
+   * What the server that a reply names says; the reply itself where it names none.
+   * @param from the server that replied
+   */
+  async function follow(reply: unknown, from: ServerConnection, again: () => CommandLike): Promise<unknown> {
+    const deadline = performance.now() + followWithinMs;
+    let [last, server] = [reply, from];
+    for (let left = MAX_REDIRECTIONS; left > 0; left--) {
+      const redirection = redirectionOf(last);
+      if (redirection === null || performance.now() >= deadline) return last;
+      if (redirection.kind === 'TRYAGAIN') await pause(TRY_AGAIN_MS);
+      else server = topology.serverAt(redirection, server);
+      if (redirection.kind === 'MOVED') void topology.refresh();
+      try {
+        await server.whenReady(Math.max(1, deadline - performance.now()));
+        const isAsking = redirection.kind === 'ASK';
+        last = (await server.send(isAsking ? [command('asking', []), again()] : [again()])).at(-1);
+      } catch (error) {
+        return error;
+      }
     }
+    return last;
   }
 
   return async <Q>(
@@ -119,7 +132,9 @@ function createRouted(topology: ClusterTopology, connectTimeoutMs: number) {
         if (isLost) void topology.refresh();
         await Promise.all(
           places.map(async (place, i) => {
-            replies[place] = await follow(found[i], () => again(questions[place] as Q));
+            const reply = found[i];
+            replies[place] =
+              server && isRefusal(reply) ? await follow(reply, server, () => again(questions[place] as Q)) : reply;
           }),
         );
       }),
@@ -139,34 +154,42 @@ function groupByShard<Q>(questions: readonly Q[], keyOf: (question: Q) => string
   return groups;
 }
 
-interface Redirection {
-  readonly isAsking: boolean;
-  readonly server: HostAndPort;
-}
+type Redirection =
+  | { readonly kind: 'TRYAGAIN' }
+  | { readonly kind: 'MOVED' | 'ASK'; readonly host: string; readonly port: number };
 
+/** Of a redirection without a host, `host` is empty: the server has the same one. */
 function redirectionOf(reply: unknown): Redirection | null {
   if (!isRefusal(reply)) return null;
-  const [, kind, host, port] = /^(MOVED|ASK) \d+ (.+):(\d+)$/.exec(reply.message) ?? [];
-  if (!kind || !host) return null;
-  return { isAsking: kind === 'ASK', server: { host, port: Number(port) } };
+  if (reply.message.startsWith('TRYAGAIN')) return { kind: 'TRYAGAIN' };
+  const [, kind, host = '', port] = /^(MOVED|ASK) \d+ (.*):(\d+)$/.exec(reply.message) ?? [];
+  if (kind !== 'MOVED' && kind !== 'ASK') return null;
+  return { kind, host: host === '?' ? '' : host, port: Number(port) };
 }
 
-/** Another text after each change of a primary or of what it holds. Asked for with every read, hence remembered. */
+/**
+ * Names the primaries: another text after one of them was replaced or restarted. Null while one is connected that has not
+ * said which it is. A primary that is not connected answers nothing, and keeps its part of the name. Slots that move between
+ * primaries change nothing: what each holds was held by one of them. Asked for with every read, hence remembered.
+ */
 function createIdentity(topology: ClusterTopology): () => string | null {
-  let of: Layout | null = null;
-  let ids: readonly string[] = [];
+  const ids = new Map<ServerConnection, string>();
+  let of: readonly (string | undefined)[] = [];
   let identity: string | null = null;
-  let layouts = 0;
   return () => {
-    const layout = topology.layout();
-    const { shards } = layout;
-    if (layout === of && shards.every(({ server }, i) => server.serverId() === ids[i])) return identity;
-    const found = shards.map(({ server }) => server.serverId());
-    if (found.length === 0 || found.includes(null)) return null;
-    if (layout !== of) layouts++;
-    of = layout;
-    ids = found as string[];
-    identity = `${layouts}:${ids.join('+')}`;
+    const { shards } = topology.layout();
+    let isChanged = shards.length !== of.length;
+    for (const [i, { server }] of shards.entries()) {
+      const id = server.serverId();
+      if (id === null && (server.redis.status === 'ready' || !ids.has(server))) return null;
+      if (id !== null && ids.get(server) !== id) ids.set(server, id);
+      isChanged ||= ids.get(server) !== of[i];
+    }
+    if (!isChanged) return identity;
+    of = shards.map(({ server }) => ids.get(server));
+    const held = new Set(shards.map(({ server }) => server));
+    for (const server of ids.keys()) if (!held.has(server)) ids.delete(server);
+    identity = of.length === 0 ? null : [...of].sort().join('+');
     return identity;
   };
 }

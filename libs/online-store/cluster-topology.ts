@@ -11,8 +11,10 @@ import { command } from './pipelined-commands.ts';
 const SLOTS = 16_384;
 const UNASSIGNED = 0xffff;
 const REFRESH_EVERY_MS = 2_000;
-/** A connection to a server that holds no keys any more is kept for what is under way. */
+/** Milliseconds for which the connection to a former primary stays open for commands under way. */
 const LINGER_MS = 5_000;
+/** Between two questions at least, however many reads find that a primary is gone. */
+const LEAST_PAUSE_MS = 100;
 
 interface TopologyOptions {
   readonly seeds: readonly HostAndPort[];
@@ -23,9 +25,12 @@ interface TopologyOptions {
 
 export interface ClusterTopology {
   layout(): Layout;
-  /** The connection to a server, made where there is none yet. */
-  serverAt(address: HostAndPort): ServerConnection;
-  /** Asks the cluster again; those who call meanwhile share one question. Never rejects. */
+  /**
+   * The connection to a server, made where there is none yet.
+   * @param near a server whose host stands for an empty one
+   */
+  serverAt(address: HostAndPort, near?: ServerConnection): ServerConnection;
+  /** Asks the cluster for its slots; calls of a moment share one question. Never rejects. */
   refresh(): Promise<void>;
   close(): void;
 }
@@ -39,9 +44,12 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
   /** The slots as last told, as a text: equal texts need no other layout. */
   let known = '';
   let asking: Promise<void> | null = null;
+  let askedAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
+  const leaving = new Set<ServerConnection>();
 
-  function serverAt(address: HostAndPort): ServerConnection {
+  function serverAt({ host, port }: HostAndPort, near?: ServerConnection): ServerConnection {
+    const address = { host: host || (near?.redis.options.host ?? ''), port };
     const name = nameOf(address);
     const open = servers.get(name);
     if (open) return open;
@@ -50,25 +58,31 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
       if (event === 'online_store.lost') void refresh();
     });
     servers.set(name, server);
+    if (isClosed) server.close();
     return server;
   }
 
-  /** The slots as one of the servers tells them; null where none answers. */
+  /**
+   * The slots as one of the servers tells them; null where none answers. A server that the cluster has left tells old slots,
+   * and that its state is not ok: it is believed only if no other answers.
+   */
   async function askForSlots(): Promise<readonly SlotRange[] | null> {
+    let doubtful: readonly SlotRange[] | null = null;
     const open = [...servers].filter(([, server]) => server.isOpen());
     const candidates = open.length > 0 ? open : seeds.map((seed) => [nameOf(seed), serverAt(seed)] as const);
     for (const [name, server] of candidates) {
       try {
         await server.whenReady(connectTimeoutMs);
-        const [reply] = await server.send([command('cluster', ['SLOTS'])]);
+        const [reply, info] = await server.send([command('cluster', ['SLOTS']), command('cluster', ['INFO'])]);
         const ranges = readRanges(reply, name);
-        if (ranges !== null) return ranges;
+        if (ranges !== null && String(info).includes('cluster_state:ok')) return ranges;
+        doubtful ??= ranges;
         if (reply instanceof Error) log('online_store.cluster_refused', { server: name, error: reply.message });
       } catch {
         // The next one may know.
       }
     }
-    return null;
+    return doubtful;
   }
 
   async function ask(): Promise<void> {
@@ -81,15 +95,22 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
     for (const [name, server] of servers) {
       if (held.has(server)) continue;
       servers.delete(name);
-      setTimeout(() => server.close(), LINGER_MS).unref();
+      leaving.add(server);
+      const leave = () => {
+        leaving.delete(server);
+        server.close();
+      };
+      setTimeout(leave, LINGER_MS).unref();
     }
     log('online_store.cluster_changed', { primaries: layout.shards.length });
   }
 
   function refresh(): Promise<void> {
-    if (isClosed) return Promise.resolve();
+    if (isClosed || (asking === null && performance.now() - askedAt < LEAST_PAUSE_MS))
+      return asking ?? Promise.resolve();
     asking ??= ask().finally(() => {
       asking = null;
+      askedAt = performance.now();
     });
     return asking;
   }
@@ -102,7 +123,7 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
     close() {
       isClosed = true;
       void repeating.stop();
-      for (const server of servers.values()) server.close();
+      for (const server of [...servers.values(), ...leaving]) server.close();
     },
   };
 }
@@ -147,7 +168,7 @@ function layoutOf(ranges: readonly SlotRange[], serverAt: ClusterTopology['serve
   });
 }
 
-/** The first whole number whose slot is one of the server's. */
+/** The first whole number whose slot is one of the server's: the same in every process, which share the keys under it. */
 function tagOf(owners: Uint16Array, number: number): string {
   let tag = 0;
   while (owners[calculateSlot(String(tag))] !== number) tag++;

@@ -81,7 +81,8 @@ const MAX_RETRY_DELAY_MS = 1_000;
 /** Connects to one server, or to the primary that sentinels name. Throws a TypeError for an address of a cluster. */
 export function createServerConnection({ url, ...options }: OnlineConnectionOptions): ServerConnection {
   const address = parseRedisAddress(url);
-  if (address.kind !== 'server') throw new TypeError('the address is one of a cluster');
+  if (address.kind !== 'server')
+    throw new TypeError('the address names a cluster: connect with createOnlineConnection');
   return connectServer(address.options, options);
 }
 

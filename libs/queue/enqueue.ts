@@ -127,6 +127,7 @@ async function refuseEvicting(redis: QueueRedis, queue: Queue, log: Log): Promis
     throw addressOfNode();
   }
   const servers = isCluster ? redis.nodes('master') : [redis];
+  if (servers.length === 0) log.warn('queue.eviction_unchecked', { why: 'the cluster is not connected' });
   for (const server of servers) {
     const check = await checkEviction(server);
     if (check.outcome === 'unknown') log.warn('queue.eviction_unchecked', { why: check.why });

@@ -37,12 +37,13 @@ describe('the address of a Redis', () => {
   });
 
   it.each([
-    ['http://localhost', 'is no address'],
-    ['redis://', 'is no address'],
+    ['http://localhost', 'is not like'],
+    ['redis://', 'is not like'],
+    ['redis://a:1?tls=no', 'parameter tls'],
     ['redis://a:1,b:2', 'several hosts'],
     ['redis://a:port', 'not host:port'],
     ['redis://a:99999', 'not host:port'],
-    ['redis://a/x', 'no database number'],
+    ['redis://a/x', 'not a database number'],
     ['redis+cluster://a:1/1', 'database 0 alone'],
     ['redis+sentinel://a:1', 'names no primary'],
   ])('is refused without its password: %s', (url, problem) => {

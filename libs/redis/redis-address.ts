@@ -21,17 +21,17 @@ export interface HostAndPort {
   readonly port: number;
 }
 
-/** As the constructor of `Redis` takes them. */
+/** Options that the constructor of `Redis` takes. */
 export type ServerOptions = Omit<RedisOptions, 'replyMapping'>;
 
-/** What is needed to log in to any server of the address. */
+/** A login that every server of the address accepts. */
 type Login = Pick<RedisOptions, 'username' | 'password' | 'tls'>;
 
 export type RedisAddress =
   | { readonly kind: 'server'; readonly options: ServerOptions }
   | { readonly kind: 'cluster'; readonly seeds: readonly HostAndPort[]; readonly login: Login };
 
-/** What is wrong with an address, without its password; null where nothing is. */
+/** Returns the problem of an address, without its password; null if it has none. */
 export function redisAddressProblem(url: string): string | null {
   try {
     parseRedisAddress(url);
@@ -41,17 +41,19 @@ export function redisAddressProblem(url: string): string | null {
   }
 }
 
-const FORM = /^(rediss?)(\+cluster|\+sentinel)?:\/\/(?:(.*)@)?([^/?#@]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/s;
+const FORM = /^(rediss?)(\+cluster|\+sentinel)?:\/\/(?:([^?]*)@)?([^/?#@]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/s;
 const DEFAULT_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 
-/** Throws a TypeError that says what is wrong and repeats no password. */
+/** Parses an address. Throws a TypeError that says the problem and repeats no password. */
 export function parseRedisAddress(url: string): RedisAddress {
   const parts = FORM.exec(url);
-  if (!parts) throw new TypeError('is no address like redis://host:6379, redis+cluster://… or redis+sentinel://…');
+  if (!parts) throw new TypeError('is not like redis://host:6379, redis+cluster://… or redis+sentinel://…');
   const [, scheme, form, credentials, hosts = '', path = '', search = ''] = parts;
   const login: Login = { ...loginOf(credentials), ...(scheme === 'rediss' ? { tls: {} } : {}) };
   const query = new URLSearchParams(search);
+  const unknown = [...query.keys()].find((name) => name !== (form === '+sentinel' ? 'sentinelPassword' : 'db'));
+  if (unknown !== undefined) throw new TypeError(`has the parameter ${unknown}, which nothing reads`);
   if (form === '+cluster') {
     if (path !== '' && path !== '0') throw new TypeError('names a database: a Redis Cluster has database 0 alone');
     return { kind: 'cluster', seeds: hostsOf(hosts, DEFAULT_PORT), login };
@@ -93,7 +95,7 @@ function sentinelOptions(hosts: string, path: string, query: URLSearchParams, { 
   return {
     sentinels: hostsOf(hosts, SENTINEL_PORT).map(({ host, port }) => ({ host, port })),
     name: decoded(name),
-    // Told of a failover, it leaves a primary that was demoted at once.
+    // Leaves a demoted primary as soon as the sentinels announce the failover.
     failoverDetector: true,
     ...databaseOf(database),
     ...(sentinelPassword === null ? {} : { sentinelPassword }),
@@ -103,14 +105,16 @@ function sentinelOptions(hosts: string, path: string, query: URLSearchParams, { 
 
 function databaseOf(text: string): Pick<RedisOptions, 'db'> {
   if (text === '') return {};
-  if (!/^\d{1,6}$/.test(text)) throw new TypeError('has a path that is no database number');
+  if (!/^\d{1,6}$/.test(text))
+    throw new TypeError('has a path that is not a database number: write /0 to /15, or leave it out');
   return { db: Number(text) };
 }
 
 function hostsOf(text: string, defaultPort: number): HostAndPort[] {
   return text.split(',').map((one) => {
     const [, host, port] = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/i.exec(one.trim()) ?? [];
-    if (!host || Number(port ?? 1) > 65_535) throw new TypeError('has a host that is not host:port');
+    if (!host || Number(port ?? 1) > 65_535)
+      throw new TypeError('has a host that is not host:port: write db.example:6379, or [::1]:6379');
     return { host: host.replaceAll(/[[\]]/g, ''), port: port === undefined ? defaultPort : Number(port) };
   });
 }

@@ -36,7 +36,8 @@ const FEATURES = 'select 1::bigint as user_id';
 const LOCALS = {
   ...{ sql: FEATURES, text: FEATURES, version: { query: { sql: FEATURES, columns: [] }, keyType: 'int8' } },
   ...{ generationIds: [GENERATION], from: null, to: null, arm: { generation_id: GENERATION } },
-  ...{ table: 'tandem.outbox_0', horizon: 'clock_timestamp()', day: { partition: 'tandem.events_before' } },
+  slotTable: 'tandem.outbox_0',
+  ...{ table: 'event_ids', horizon: 'clock_timestamp()', day: { partition: 'tandem.events_before' } },
   // In reads/predictions.ts it is a text.
   generation: { id: GENERATION, toString: () => '' },
 };

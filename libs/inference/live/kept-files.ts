@@ -3,8 +3,11 @@
  * that loads the model, and for one that has unloaded it. The file unused for longest goes first.
  */
 
-/** The bytes of an artifact by its sha256 in hex. @param afresh from where artifacts lie: what was got before did not load */
-export type LoadArtifact = (hash: string, afresh?: boolean) => Promise<Uint8Array>;
+/**
+ * Returns an artifact by its SHA-256 in hex.
+ * @param reload reads the file again, since the kept one did not load
+ */
+export type LoadArtifact = (hash: string, reload?: boolean) => Promise<Uint8Array>;
 
 /** Bytes of all kept files together. */
 const MOST_BYTES = 64 * 1024 * 1024;
@@ -15,6 +18,8 @@ export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes
   const underWay = new Map<string, Promise<Uint8Array>>();
 
   function keep(hash: string, bytes: Uint8Array): void {
+    // It would take every other file with it, and not stay itself.
+    if (bytes.length > mostBytes) return;
     kept.delete(hash);
     kept.set(hash, bytes);
     let sum = [...kept.values()].reduce((total, { length }) => total + length, 0);
@@ -32,8 +37,8 @@ export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes
     return loading;
   }
 
-  return async (hash, afresh = false) => {
-    const bytes = (afresh ? undefined : kept.get(hash)) ?? (await loadOnce(hash));
+  return async (hash, reload = false) => {
+    const bytes = (reload ? undefined : kept.get(hash)) ?? (await loadOnce(hash));
     keep(hash, bytes);
     return bytes;
   };

@@ -138,7 +138,11 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   return {
     score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
     room: (version, timeoutMs) => batcher.room(version, timeoutMs),
-    load: (versions) => (closing ? Promise.reject(closed()) : models.load(versions)),
+    load(versions) {
+      const listed = new Set(versions.map(({ artifactHash }) => artifactHash));
+      for (const hash of warm) if (!listed.has(hash)) warm.delete(hash);
+      return closing ? Promise.reject(closed()) : models.load(versions);
+    },
     async warmUp({ artifactHash }) {
       if (closing) throw closed();
       warm.add(artifactHash);

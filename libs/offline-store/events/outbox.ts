@@ -20,7 +20,7 @@ export function createOutbox(pool: pg.Pool, { emptyAboveBytes = 8 * 2 ** 20 }: O
       const slots = await query<{ slot: number }>(pool, {
         text: `select s as slot from generate_series(0, 5) s where exists (select from tandem.outbox o where o.slot = s)`,
       });
-      return slots.map(({ slot }) => openSlot(pool, { slot, table: `tandem.outbox_${slot}`, emptyAboveBytes }));
+      return slots.map(({ slot }) => openSlot(pool, { slot, slotTable: `tandem.outbox_${slot}`, emptyAboveBytes }));
     },
   };
 }
@@ -35,7 +35,7 @@ interface Row {
 
 interface SlotTable {
   readonly slot: number;
-  readonly table: string;
+  readonly slotTable: string;
   readonly emptyAboveBytes: number;
 }
 
@@ -45,7 +45,7 @@ function openSlot(pool: pg.Pool, slot: SlotTable): OutboxSlot {
   return {
     async relay(limit, tell) {
       const rows = await transaction(pool, async (db) => {
-        const page = await takePage(db, slot.table, after, limit);
+        const page = await takePage(db, slot.slotTable, after, limit);
         if (page.length === 0) return page;
         await tell(pageOf(page));
         await countUnusedNames(db, page);
@@ -62,10 +62,10 @@ function openSlot(pool: pg.Pool, slot: SlotTable): OutboxSlot {
  * Deletes a page, which other relays pass over until this transaction ends: a page is told before its deletion commits, and a
  * relay that is killed leaves it. Columns that claim a page would be a second version of each row.
  */
-function takePage(db: Db, table: string, after: string, limit: number): Promise<Row[]> {
+function takePage(db: Db, slotTable: string, after: string, limit: number): Promise<Row[]> {
   return query<Row>(db, {
-    text: `with gone as (delete from ${table} where ctid = any (array(
-        select ctid from ${table} where ctid > $1::tid limit $2 for update skip locked))
+    text: `with gone as (delete from ${slotTable} where ctid = any (array(
+        select ctid from ${slotTable} where ctid > $1::tid limit $2 for update skip locked))
         returning ctid as place, user_id, context_version, unused_names)
       select place::text, (select tandem.current_history()) as history, user_id as "userId", context_version as version,
         unused_names as "unusedNames" from gone`,
@@ -97,16 +97,16 @@ async function countUnusedNames(db: Db, rows: readonly Row[]): Promise<void> {
  * Empties the table of a slot if it has no rows and no row is being added or relayed. Nothing waits behind the lock: it is
  * taken at once or not at all, and not of the slot to which events are added now.
  */
-async function emptyTable(pool: pg.Pool, { slot, table, emptyAboveBytes }: SlotTable): Promise<void> {
+async function emptyTable(pool: pg.Pool, { slot, slotTable, emptyAboveBytes }: SlotTable): Promise<void> {
   const [idle] = await query<{ bytes: number }>(pool, {
     text: `select pg_relation_size($1::regclass) as bytes where tandem.outbox_slot(clock_timestamp()) <> $2`,
-    values: [table, slot],
+    values: [slotTable, slot],
   });
   if ((idle?.bytes ?? 0) <= emptyAboveBytes) return;
   await transaction(pool, async (db) => {
-    await query(db, { text: `lock table ${table} in access exclusive mode nowait` });
-    const rows = await query(db, { text: `select from ${table} limit 1` });
-    if (rows.length === 0) await query(db, { text: `truncate ${table}` });
+    await query(db, { text: `lock table ${slotTable} in access exclusive mode nowait` });
+    const rows = await query(db, { text: `select from ${slotTable} limit 1` });
+    if (rows.length === 0) await query(db, { text: `truncate ${slotTable}` });
   }).catch((error: unknown) => {
     if (sqlState(error) !== '55P03') throw error;
   });
