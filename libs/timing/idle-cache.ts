@@ -21,7 +21,7 @@ export class IdleCache<V> {
     this.#now = now;
   }
 
-  /** Returns the value, and forgets those that were not asked for within 10 minutes. */
+  /** Returns the value. A call that loads forgets values that were not asked for within 10 minutes. */
   get(key: string): Promise<V> {
     const known = this.#entries.get(key);
     if (known) {
