@@ -138,20 +138,22 @@ async function expireExposures(db: Db, from: Position): Promise<Batch> {
   });
   if (!rollout) return { rows: 0, isDone: true, next: from };
   const [id, step = '0', userId = ''] = within;
-  const [last] = await query<{ rows: number; step: string; userId: string }>(db, {
+  const [last] = await query<{ rows: number; old: number; step: string; userId: string }>(db, {
     text: `with old as materialized (
         select ctid, step, user_id from tandem.exposures where rollout_id = $1 and (step, user_id) >= ($2::int, $3)
         order by step, user_id limit ${ROWS}
       ), gone as (
         delete from tandem.exposures where ctid = any (array(select ctid from old)) returning 1
       )
-      select (select count(*) from gone) as rows, step::text, user_id as "userId" from old
+      select (select count(*) from gone) as rows, (select count(*) from old) as old, step::text, user_id as "userId" from old
       order by old.step desc, user_id desc limit 1`,
     values: [rollout.id, ...(id === rollout.id ? [step, userId] : ['0', ''])],
   });
-  const rows = last?.rows ?? 0;
-  const next =
-    last && rows === ROWS ? [lastEnd, lastId, rollout.id, last.step, last.userId] : [rollout.end, rollout.id];
+  if (!last) return { rows: 0, isDone: false, next: [rollout.end, rollout.id] };
+  const { rows, old } = last;
+  // A row that an erasure held stays for the next batch, which begins where this one did.
+  if (rows < old) return { rows, isDone: false, next: from };
+  const next = old === ROWS ? [lastEnd, lastId, rollout.id, last.step, last.userId] : [rollout.end, rollout.id];
   return { rows, isDone: false, next };
 }
 

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createExpiries } from '../retention.ts';
-import { query, transaction } from '../sql/database.ts';
+import { createPool, query, transaction } from '../sql/database.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createEventStore } from './events.ts';
 
@@ -53,13 +53,13 @@ async function fillDay(ago: number, acceptedAgo = ago): Promise<string> {
   return partition;
 }
 
-const eventsStep = (): Expiry => {
-  const step = createExpiries(pool).find(({ name }) => name === 'events');
+const eventsStep = (by = pool): Expiry => {
+  const step = createExpiries(by).find(({ name }) => name === 'events');
   if (!step) throw new Error('events do not expire');
   return step;
 };
-async function keepDays(): Promise<void> {
-  for (const step = eventsStep(); !(await step.expireSome()).isDone; );
+async function keepDays(by = pool): Promise<void> {
+  for (const step = eventsStep(by); !(await step.expireSome()).isDone; );
 }
 const send = (db: { query(text: string): Promise<unknown> } = pool, user = '1') =>
   db.query(`insert into tandem.events (user_id) values ('${user}')`);
@@ -74,6 +74,13 @@ test('days are made ahead; one goes whole when its events are past the horizon, 
   expect(await countIn('tandem.events')).toBe(2);
   await keepDays();
   expect(await inDays()).toEqual([-30, 0, 1, 2, 3]);
+});
+
+test('days are made and dropped through a pooler too, which lends a session for one transaction', async () => {
+  await fillDay(40);
+  const pooled = createPool({ url: database.url, throughPooler: true, applicationName: 'days-test' });
+  await keepDays(pooled).finally(() => pooled.end());
+  expect(await inDays()).toEqual([0, 1, 2, 3]);
 });
 
 test('while no worker runs, the last day takes all events, and is kept until the newest of them has expired', async () => {

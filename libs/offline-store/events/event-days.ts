@@ -4,7 +4,7 @@
  */
 import type { ExpiredRows } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
-import { type Db, execute, query, sqlState } from '../sql/database.ts';
+import { type Db, query, sqlState, withClient } from '../sql/database.ts';
 
 /** When the day of a partition ended, in SQL over its name. */
 const DAY_ENDED = `(to_date(substr(c.relname, 8), 'YYYYMMDD') + 1)::timestamp at time zone 'UTC'`;
@@ -53,10 +53,13 @@ export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<Ex
  */
 async function drop(pool: pg.Pool, { partition, state, rows }: DayPartition): Promise<ExpiredRows> {
   const detach = `alter table tandem.events detach partition ${partition}`;
+  // Each as a message of its own: behind a pooler our other statements carry settings in theirs, and Postgres detaches nothing
+  // in such a message.
+  const alone = (text: string) => withClient(pool, (client) => client.query(text));
   try {
-    if (state === 'attached') await execute(pool, { text: `${detach} concurrently` });
-    if (state === 'detaching') await execute(pool, { text: `${detach} finalize` });
-    await execute(pool, { text: `drop table ${partition}` });
+    if (state === 'attached') await alone(`${detach} concurrently`);
+    if (state === 'detaching') await alone(`${detach} finalize`);
+    await alone(`drop table ${partition}`);
     return { rows, isDone: false };
   } catch (error) {
     if (sqlState(error) === '55P03') return { rows: 0, isDone: true };

@@ -206,6 +206,31 @@ describe('new rules of a served predictor', () => {
     expect(await touchedOf('1')).toEqual({ visits: 1 });
   });
 
+  test('reach back where predictions are stored of another version with features that only an announcement makes known', async () => {
+    await adoptThese(predictorWith({ features: ['a'] }));
+    await runAll();
+    await adoptThese(predictorWith({ features: ['b'], model: 'second' }));
+    // As after a run that outlived its version's time: its features are known no more, and its generation is there.
+    await database.pool.query(`update tandem.predictors set event_features = '{"b": "integer"}'`);
+    await send('1', 'page.viewed', { a: 1 });
+    await adoptThese(predictorWith({ features: ['a'], model: 'third' }));
+    expect(await pending()).toEqual(['visits']);
+  });
+
+  test('are refused while a process of a release is alive that does not know of them', async () => {
+    await adoptThese(predictorWith({}));
+    await database.pool.query(`insert into tandem.processes (id, kind, host, pid, release)
+      values (gen_random_uuid(), 'api', 'old', 7, '0.1.0')`);
+    await expect(adoptThese(predictorWith({ events: ['order.*', 'page.*'] }))).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('api 0.1.0, process 7 on old'),
+    });
+    expect(await pending()).toEqual([]);
+    await database.pool.query(`update tandem.processes set seen_at = now() - interval '1 minute'`);
+    await adoptThese(predictorWith({ events: ['order.*', 'page.*'] }));
+    expect(await pending()).toEqual(['visits']);
+  });
+
   test('wait for no transaction; contexts wait for those that were open, of which one may insert another context', async () => {
     await adoptThese(predictorWith({}));
     await transaction(database.pool, async (db) => {

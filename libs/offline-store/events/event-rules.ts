@@ -5,7 +5,7 @@
 import type { FeatureKind, ModelDefinition } from '@tandem/freshness/predictor';
 import { type Db, query } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
-import { openRules, requireSettled, UnsettledRules } from './rule-changes.ts';
+import { openRules, requireSettled, setPatternsPending, UnsettledRules } from './rule-changes.ts';
 
 // What an event's data may carry for a predictor: the features of every model version that it may serve without a new
 // run. Were it those of the newest alone, a rollback would serve a version whose values the events since have lost.
@@ -60,12 +60,29 @@ export async function requireEventFeatures(db: Db, definition: ModelDefinition):
   const { features } = await findNewRules(db, definition);
   if (!features) return requireSettled(db, predictor);
   throw new UnsettledRules(async (own) => {
+    const known = eventFeatures(definition);
+    // The announcement stays, whatever becomes of the change: what other versions with these features have stored is older.
+    if (await isStoredWithNew(own, predictor, Object.keys(known))) await setPatternsPending(own, predictor);
     await query(own, {
       text: 'update tandem.predictors set event_features = $2::jsonb || event_features where name = $1',
-      values: [predictor, JSON.stringify(eventFeatures(definition))],
+      values: [predictor, JSON.stringify(known)],
     });
     await openRules(own, [predictor]);
   });
+}
+
+/** Whether predictions are stored of a version that has one of these features, which events are not known to carry yet. */
+async function isStoredWithNew(db: Db, predictor: string, features: readonly string[]): Promise<boolean> {
+  const rows = await query(db, {
+    text: `select from tandem.predictors p join tandem.model_versions m on m.predictor = p.name,
+        jsonb_to_recordset(m.definition -> 'query' -> 'columns') as c(name text)
+      where p.name = $1 and c.name = any($2::text[]) and not p.event_features ? c.name
+        and (exists (select from tandem.generations g where g.model_version_id = m.id and g.state <> 'dropped')
+          or exists (select from tandem.overlay o where o.predictor = p.name and o.model_version_id = m.id))
+      limit 1`,
+    values: [predictor, features],
+  });
+  return rows.length > 0;
 }
 
 /**

@@ -77,12 +77,29 @@ export async function openRules(db: Db, predictors: readonly string[]): Promise<
 
 /**
  * From here on readers take each user's version for what concerns the predictor: by new rules any earlier event may, and what
- * the log of events would tell is lost after the horizon. Workers rewrite the contexts, and end that.
+ * the log of events would tell is lost after the horizon. Workers rewrite the contexts, and end that. Rejects with
+ * `unavailable` while a process of a release that does not know the flag is alive.
  */
 export async function setPatternsPending(db: Db, predictor: string): Promise<void> {
+  await refuseBesideEarlierRelease(db);
   const known = statements.updateTable('tandem.predictors').where('name', '=', predictor);
   await changeRows(db, known.set({ patterns_pending: true }));
   await openRules(db, [predictor]);
+}
+
+/** Since migration 0055, later than the flag's, each process says how many connections it may open. */
+async function refuseBesideEarlierRelease(db: Db): Promise<void> {
+  const [earlier] = await query<{ kind: string; host: string; pid: number; release: string }>(db, {
+    text: `select kind, host, pid, release from tandem.processes
+      where connections is null and seen_at > clock_timestamp() - interval '10 s' order by started_at limit 1`,
+  });
+  if (!earlier) return;
+  const { kind, host, pid, release } = earlier;
+  throw new TandemError(
+    'unavailable',
+    `A process of an earlier release is alive (${kind} ${release}, process ${pid} on ${host}). It does not know that event patterns or features have grown, and would serve stale predictions as fresh.`,
+    { retryAfter: 10, remedy: 'end the upgrade first: stop that process, or start it on this release; then try again' },
+  );
 }
 
 /** Throws where a predictor without the flag has rules that transactions under way may not know. */

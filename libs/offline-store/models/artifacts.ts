@@ -62,8 +62,9 @@ export async function insertArtifact(db: Db, hash: string, bytes: Uint8Array): P
 
 async function insertNew(db: Db, artifact: Insertable<Database['tandem.artifacts']>): Promise<void> {
   const artifacts = statements.insertInto('tandem.artifacts').values(artifact);
-  const missing = artifacts.onConflict((row) => row.doNothing());
-  await changeRows(db, missing);
+  // A file that is sent again is as new: what no version names is kept for a day.
+  const sent = artifacts.onConflict((row) => row.column('hash').doUpdateSet({ created_at: databaseNow() }));
+  await changeRows(db, sent);
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

@@ -115,11 +115,11 @@ async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promi
   const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
   if (users === 0) return 'the feature query has no rows';
   // Chunks that a release before migration 0053 committed did not count the users whom they left out as erased: there may
-  // be as many as were erased since the run was asked for.
+  // be as many as were ever erased, since the plan expected them too.
   const rows = await query<{ minCoverage: number; uncounted: number }>(db, {
     text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage",
         case when exists (select from tandem.chunks c where c.run_id = r.id and c.state = 'committed' and c.erased is null)
-          then (select count(*)::int from tandem.erasures e where e.erased_at >= r.created_at) else 0 end as uncounted
+          then (select count(*)::int from tandem.erasures) else 0 end as uncounted
       from tandem.runs r join tandem.predictors p on p.name = r.predictor where r.id = $1`,
     values: [run.id],
   });

@@ -101,13 +101,19 @@ async function createRefusing(condition: string): Promise<TestDatabase> {
 
 test('a function that is missing, or is refused when it is called, is replaced by the start time of Postgres', async () => {
   const other = await createRefusing('feature_not_supported');
+  // As each `tandem migrate` does.
+  const probe = () => other.pool.query('select tandem.probe_history()');
   try {
+    await expect(historyOf(other.pool)).rejects.toMatchObject({ code: '0A000' });
+    await probe();
     const refused = await historyOf(other.pool);
     expect(refused).toMatch(/^[0-9a-f]{16}$/);
     expect(await historyOf(other.pool)).toBe(refused);
     await other.pool.query('drop function pg_catalog.pg_walfile_name(pg_lsn)');
+    await probe();
     expect(await historyOf(other.pool)).toBe(refused);
     await other.pool.query('alter function pg_catalog.pg_walfile_name_of_before(pg_lsn) rename to pg_walfile_name');
+    await probe();
     expect(await historyOf(other.pool)).not.toBe(refused);
   } finally {
     await other.drop();
@@ -118,7 +124,23 @@ test('a function that fails in any other way is no other history: the statement 
   const other = await createRefusing('io_error');
   try {
     await expect(historyOf(other.pool)).rejects.toMatchObject({ code: '58030' });
+    await expect(other.pool.query('select tandem.probe_history()')).rejects.toMatchObject({ code: '58030' });
   } finally {
     await other.drop();
+  }
+});
+
+test('a statement with a parallel plan can read it', async () => {
+  const client = await database.pool.connect();
+  try {
+    await client.query(`create table visited as select n, md5(n::text) as text from generate_series(1, 50000) n; analyze visited;
+      set parallel_setup_cost = 0; set parallel_tuple_cost = 0; set min_parallel_table_scan_size = 0`);
+    const text = `select n::text from visited where text like 'abcde%' union all select tandem.current_history()`;
+    const plan = await client.query<{ 'QUERY PLAN': string }>(`explain ${text}`);
+    expect(plan.rows.map((row) => row['QUERY PLAN']).join()).toContain('Parallel');
+    expect((await client.query(text)).rows.length).toBeGreaterThan(0);
+  } finally {
+    await client.query('drop table if exists visited');
+    client.release(true);
   }
 });

@@ -212,6 +212,8 @@ export interface Database {
     one: Generated<boolean>;
     rotation: Generated<string>;
     rotated_at: Generated<Date>;
+    hides_server: Generated<boolean>;
+    hides_timeline: Generated<boolean>;
   };
   'tandem.kept_explanations': {
     id: Generated<string>;

@@ -47,6 +47,8 @@ interface Paths {
 export async function provePaths(paths: DatabasePaths, { pool, features, vital }: Paths): Promise<void> {
   const { url, directUrl, featuresUrl = url } = paths;
   await assertOwnSession(directUrl ?? url, directUrl === undefined ? 'DATABASE_URL' : DIRECT);
+  // A pooler may lend sessions of one database for good and of another for a transaction, at one address.
+  if (directUrl !== undefined && !leadsThroughPooler(url, paths)) await assertOwnSession(url, 'DATABASE_URL');
   await assertSettings('DATABASE_URL', pool);
   if (directUrl !== undefined) {
     await assertSettings(DIRECT, vital);

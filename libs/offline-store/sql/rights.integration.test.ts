@@ -132,7 +132,7 @@ test('every function that runs with the rights of the owner looks for types in t
     `select proname as name, array_to_string(proconfig, ';') as path from pg_proc
       where pronamespace = 'tandem'::regnamespace and prosecdef order by 1`,
   );
-  expect(rows.map(({ name }) => name)).toEqual(['accept_events', 'current_history', 'stamp_event']);
+  expect(rows.map(({ name }) => name)).toEqual(['accept_events', 'current_history', 'probe_history', 'stamp_event']);
   for (const { name, path } of rows) expect(path, name).toMatch(/search_path=pg_catalog(, tandem)?, pg_temp(;|$)/);
 });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createEventStore } from '../events/events.ts';
-import { findOverdue } from '../retention.ts';
+import { createExpiries, findOverdue } from '../retention.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { createScheduleStore } from '../runs/schedules.ts';
 import { createTestDatabase, createVisits, expireRows, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
@@ -79,6 +79,27 @@ test('of rollouts that are over the newest two hundred stay, and those whose exp
   const revision = async () => (await findSettings(database.pool)).revision;
   const before = await revision();
   expect([await expireRows(database.pool), await revision()]).toEqual([0, before]);
+});
+
+test('exposures of a rollout that is over all go, also where one is being deleted meanwhile', async () => {
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+  await database.pool.query(`
+    with over as (
+      insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, ended_at)
+      values ('visits', 1, 'ab', 'ended', 's', '{}', 0, 'test', now() - interval '200 days') returning id)
+    insert into tandem.exposures (rollout_id, step, user_id, arm, source, at, context_version)
+    select id, 0, n::text, 'stable', 'batch', now() - interval '200 days', 0 from over, generate_series(1, 12000) n`);
+  const step = createExpiries(database.pool).find(({ name }) => name === 'exposures');
+  const eraser = await database.pool.connect();
+  await eraser.query(`begin; delete from tandem.exposures where user_id = '1000'`);
+  const first = step?.expireSome();
+  const waits = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  await expect.poll(async () => (await database.pool.query(waits)).rowCount).toBe(1);
+  await eraser.query('commit');
+  eraser.release();
+  expect(await first).toMatchObject({ rows: 9_999, isDone: false });
+  while (!(await step?.expireSome())?.isDone);
+  expect(await countOf('tandem.exposures')).toBe(0);
 });
 
 test('they go after whoever changes assignments, as an erasure does, and not crosswise', async () => {

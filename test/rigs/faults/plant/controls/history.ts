@@ -39,8 +39,8 @@ export const historyWithoutDatabase: Plant = {
   patches: [
     {
       file: 'migrations/0058_history_of_managed_servers.sql',
-      find: " || '/' || d.oid || '/' || d.datname || '/' || r.rotation",
-      replace: " || '/' || r.rotation",
+      find: " || '/' || d.oid || '/' || d.datname || '/' || past.rotation",
+      replace: " || '/' || past.rotation",
     },
     {
       file: 'libs/offline-store/sql/history-marks.ts',
