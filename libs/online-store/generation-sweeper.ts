@@ -1,8 +1,7 @@
 /**
- * Takes generations out of Redis: one by name, or all that Postgres does not list any more. Which there are, a set of their
- * names and bucket counts says (generation-loader.ts), so that no look at all keys is needed. A copy of Redis from before,
- * or a load that ends after its generation was forgotten, may leave keys that the set does not name: those a scan finds,
- * which is seldom made.
+ * Removes generations from Redis: one by name, or all that Postgres no longer lists. A set of names and bucket counts
+ * (generation-loader.ts) spares a scan of all keys. An old copy of Redis, or a load that ends late, may leave keys without a
+ * name; a daily scan finds these.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationSweeper } from '@tandem/prediction/runs/online-generations';

@@ -77,7 +77,7 @@ async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   }
 }
 
-/** Returns what keeps API and worker from starting, if anything. A server that does not answer is told of by others. */
+/** Returns what keeps API and worker from starting. Other checks report a server that does not answer. */
 async function examinePaths(cli: Cli): Promise<Finding[]> {
   const paths = givenPaths(cli);
   if (!paths) return [];

@@ -190,12 +190,9 @@ function closed(): TandemError {
 }
 
 /**
- * Inference pools that keep model versions apart: a version that a rollout tries has children of its own, with a line, a
- * breaker and a learned cost of its own. A candidate that hangs, crashes or is slow takes no child from the stable versions.
- * It takes none from another candidate either, while there are at most `MOST_APART`; further ones share the pools of the
- * others, so that any number of rollouts takes so much memory. What it takes is a processor, at the niceness of all children.
- *
- * The stable versions' children load the tried ones too, so that a promotion or a rollback waits for no load.
+ * Isolates model versions: a version that a rollout tries has its own children, queue, breaker and learned cost. A candidate
+ * that hangs, crashes or is slow takes no child from the stable versions, nor from other candidates up to `MOST_APART`.
+ * Further candidates share those pools, which bounds memory. They share processors.
  */
 export interface IsolatedPools extends InferencePool {
   /** @param tried ids of the versions that a rollout tries; each has children of its own for as long as it is among them */
