@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { createServerConnection } from './connection.ts';
 import { createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
@@ -129,4 +129,21 @@ describe('an address where nobody listens', () => {
     await expect(connection.whenReady(50)).rejects.toMatchObject({ code: 'unavailable' });
     connection.close();
   });
+});
+
+it('is not open in a database that the server does not have, and says so', async () => {
+  const url = new URL(inject('redisUrl'));
+  url.pathname = '/9999';
+  const events: string[] = [];
+  const connection = createServerConnection({ url: url.href, log: (event) => events.push(event) });
+  await expect(connection.whenReady(5_000)).rejects.toMatchObject({
+    detail: expect.stringContaining('no database 9999'),
+  });
+  expect([connection.isOpen(), events.includes('online_store.database_refused')]).toEqual([false, true]);
+  connection.close();
+  url.pathname = '/3';
+  const other = createServerConnection({ url: url.href, log: () => {} });
+  await other.whenReady(5_000);
+  expect(other.isOpen()).toBe(true);
+  other.close();
 });

@@ -102,8 +102,9 @@ export function connectServer(address: ServerOptions, options: ServerSettings): 
   });
   redis.on('ready', () => circuit.reset());
   const losses = logLosses(redis, log);
+  const database = selectDatabase(redis, address.db ?? 0, log);
 
-  const isOpen = () => redis.status === 'ready' && circuit.isClosed();
+  const isOpen = () => redis.status === 'ready' && circuit.isClosed() && database.isSelected();
 
   const connection: ServerConnection = {
     redis,
@@ -128,7 +129,7 @@ export function connectServer(address: ServerOptions, options: ServerSettings): 
       }
     },
     async whenReady(timeoutMs) {
-      if (redis.status === 'ready') return;
+      if (redis.status === 'ready') return database.whenSelected();
       await new Promise<void>((resolve, reject) => {
         const settleOnce = (error: TandemError | null) => {
           clearTimeout(timer);
@@ -143,6 +144,7 @@ export function connectServer(address: ServerOptions, options: ServerSettings): 
         redis.on('ready', onReady);
         redis.on('end', onEnd);
       });
+      await database.whenSelected();
     },
     close() {
       losses.stop();
@@ -190,6 +192,35 @@ function connect(address: ServerOptions, options: ServerSettings): Redis {
     retryStrategy: (attempt) => Math.min(MAX_RETRY_DELAY_MS, 25 * 2 ** Math.min(attempt, 6)) * (0.5 + random() / 2),
     connectionName: 'tandem-online',
   });
+}
+
+/**
+ * The driver goes on in database 0 where a server has no database of that number: whether it was selected is asked for anew
+ * on each connection.
+ */
+function selectDatabase(redis: Redis, database: number, log: OnlineLog) {
+  let isSelected = database === 0;
+  let asked: Promise<void> = Promise.resolve();
+  const select = async () => {
+    try {
+      await redis.select(database);
+      isSelected = true;
+    } catch (error) {
+      const { message } = error as Error;
+      log('online_store.database_refused', { database, error: message });
+      throw unavailable(`it has no database ${database}: ${message}`, error);
+    }
+  };
+  if (database > 0) {
+    redis.on('close', () => {
+      isSelected = false;
+    });
+    redis.on('ready', () => {
+      asked = select();
+      asked.catch(() => {});
+    });
+  }
+  return { isSelected: () => isSelected, whenSelected: () => asked };
 }
 
 /** Asks each newly connected server who it is, again and again until it says. */

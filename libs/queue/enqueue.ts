@@ -126,6 +126,7 @@ async function refuseEvicting(redis: QueueRedis, queue: Queue, log: Log): Promis
     await queue.close();
     throw addressOfNode();
   }
+  if (!isCluster) await assertDatabase(redis, queue);
   const servers = isCluster ? redis.nodes('master') : [redis];
   if (servers.length === 0) log.warn('queue.eviction_unchecked', { why: 'the cluster is not connected' });
   for (const server of servers) {
@@ -243,6 +244,24 @@ export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
   const policy = /^maxmemory_policy:(\S+)/m.exec(answer)?.[1];
   if (policy === undefined) return { outcome: 'unknown', why: 'INFO memory names no maxmemory_policy' };
   return policy === 'noeviction' ? { outcome: 'fit' } : { outcome: 'unfit', policy };
+}
+
+/** The driver goes on in database 0 where the server has none of that number. */
+async function assertDatabase(redis: Redis, queue: Queue): Promise<void> {
+  const { db = 0 } = redis.options;
+  const refused =
+    db === 0
+      ? null
+      : await redis.select(db).then(
+          () => null,
+          (error: Error) => error,
+        );
+  if (!refused || !/^(ERR|NOPERM)/.test(refused.message)) return;
+  await queue.close();
+  throw new TandemError('config_invalid', `The queue's Redis has no database ${db}: ${refused.message}`, {
+    field: 'QUEUE_REDIS_URL',
+    remedy: 'write another number as the path of the address (also in REDIS_URL), or raise databases in redis.conf',
+  });
 }
 
 /** False also where the server does not say. */

@@ -40,6 +40,7 @@ describe('the address of a Redis', () => {
     ['http://localhost', 'is not like'],
     ['redis://', 'is not like'],
     ['redis://a:1?tls=no', 'parameter tls'],
+    ['redis+cluster://a:1,u:hunter2@b:2', 'several logins'],
     ['redis://a:1,b:2', 'several hosts'],
     ['redis://a:port', 'not host:port'],
     ['redis://a:99999', 'not host:port'],

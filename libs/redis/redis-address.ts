@@ -50,6 +50,7 @@ export function parseRedisAddress(url: string): RedisAddress {
   const parts = FORM.exec(url);
   if (!parts) throw new TypeError('is not like redis://host:6379, redis+cluster://… or redis+sentinel://…');
   const [, scheme, form, credentials, hosts = '', path = '', search = ''] = parts;
+  if (/@.*,|,.*@/s.test(credentials ?? '')) throw new TypeError('has several logins: write one, before the first host');
   const login: Login = { ...loginOf(credentials), ...(scheme === 'rediss' ? { tls: {} } : {}) };
   const query = new URLSearchParams(search);
   const unknown = [...query.keys()].find((name) => name !== (form === '+sentinel' ? 'sentinelPassword' : 'db'));

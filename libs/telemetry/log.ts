@@ -124,6 +124,7 @@ const WARNINGS: ReadonlySet<string> = new Set([
   'online_store.buckets_crowded',
   'online_store.circuit_open',
   'online_store.cluster_refused',
+  'online_store.database_refused',
   'online_store.is_cluster',
   'online_store.lost',
   'online_store.read_refused',

@@ -1,4 +1,5 @@
 /** Examines everything that Tandem stands on. */
+import { maskUrl } from '@tandem/config/environment/environment';
 import { isTandemError } from '@tandem/freshness/errors';
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
@@ -89,9 +90,13 @@ async function examinePaths(cli: Cli): Promise<Finding[]> {
   };
   try {
     await provePaths(paths, pools);
-    return [];
+    return leadsThroughPooler(paths.url, paths) ? [ok('pooler', 'answers, and lends sessions for a transaction')] : [];
   } catch (error) {
-    return isTandemError(error, 'config_invalid') ? [unreached('postgres', '', error)] : [];
+    if (isTandemError(error, 'config_invalid')) return [unreached('postgres', '', error)];
+    // The server itself is looked at by others.
+    if (!leadsThroughPooler(paths.url, paths) || !isTandemError(error, 'unavailable')) return [];
+    const problem = `${maskUrl(paths.url)}: ${error.detail ?? error.message}`;
+    return [failed('pooler', problem, 'see that the pooler in DATABASE_URL runs and reaches Postgres')];
   } finally {
     await Promise.all(Object.values(pools).map((pool) => pool.end()));
   }

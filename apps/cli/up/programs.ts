@@ -1,6 +1,8 @@
 /** API and worker: starts them with what they need, keeps them running, and waits until the API is ready. */
+
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
+import { givenPaths } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { localPepperFile } from '../keys/open-keys.ts';
 import { startNodeProgram } from './node-process.ts';
@@ -30,10 +32,12 @@ function pepperFile({ cli, stateDir }: UpContext): NodeJS.ProcessEnv {
 
 export async function startPrograms(context: UpContext, settings: ProgramSettings): Promise<void> {
   const { cli, say } = context;
+  const given = givenPaths(cli);
   const env = {
     ...cli.env,
-    DATABASE_URL: settings.databaseUrl,
-    FEATURES_DATABASE_URL: settings.featuresUrl,
+    // As given: commands go past a pooler, API and worker through it.
+    DATABASE_URL: given?.url ?? settings.databaseUrl,
+    FEATURES_DATABASE_URL: given?.featuresUrl ?? settings.featuresUrl,
     REDIS_URL: settings.redisUrl,
     // Read already; two places for one value would be refused.
     DATABASE_URL_FILE: undefined,

@@ -10,6 +10,7 @@ import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
 import { type MigrateOptions, type Migration, Migrator } from 'kysely/migration';
 import pg from 'pg';
 import { createPool, query, sqlState, withClient } from './database.ts';
+import { assertOwnSession } from './paths.ts';
 import { explainRefusedMigration, explainRefusedReading, isRefusal } from './rights.ts';
 
 const FOLDER = new URL('../../../migrations/', import.meta.url);
@@ -44,6 +45,8 @@ export async function migrate(
   folder: URL = FOLDER,
 ): Promise<readonly string[]> {
   if (typeof database !== 'string') return migrateWith(database, log, folder);
+  // The lock that keeps others from migrating is a session's.
+  await assertOwnSession(database, 'DATABASE_URL');
   // A migration may take long and may wait for another process's: the limits of serving do not apply.
   const pool = createPool({ url: database, max: 1, applicationName: 'tandem-migrate', statementTimeoutMs: 3_600_000 });
   try {

@@ -72,7 +72,7 @@ const PATIENCE_MS = 2_000;
 const LOOKS = 10;
 
 /** Of several servers the first that answers is looked at. */
-async function assertOwnSession(url: string, variable: string): Promise<void> {
+export async function assertOwnSession(url: string, variable: string): Promise<void> {
   const addresses = serverAddresses(url, variable);
   for (const [i, address] of addresses.entries()) {
     try {
