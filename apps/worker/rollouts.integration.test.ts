@@ -197,7 +197,7 @@ describe('a canary', () => {
     });
   });
 
-  it('whose outcomes cannot be counted holds and says why, and is taken back all the same for its errors', async () => {
+  it('whose outcomes cannot be counted holds and says why, and is rolled back all the same for its errors', async () => {
     const outcome = { name: 'order', kind: 'binary', windowMs: 1, better: 'higher', guardrail: true } as const;
     const outcomes = [{ ...outcome, minimumEffect: 0.5 }];
     const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, outcomes } });

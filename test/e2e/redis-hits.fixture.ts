@@ -12,7 +12,7 @@ export async function untilMore({ seen }: Audience): Promise<void> {
 
 /**
  * Waits until users without events are found fresh in Redis' own copy of the generation.
- * @param generation left out: any
+ * @param generation its number; any generation if it is undefined
  */
 export async function untilHitInRedis({ client }: Api, users: readonly string[], generation?: string): Promise<void> {
   for (const user of users) {

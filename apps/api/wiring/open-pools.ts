@@ -7,7 +7,7 @@ import { createPool } from '@tandem/offline-store/sql/database';
 import { type DatabasePaths, DIRECT, leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import { WARM_CONNECTIONS } from './keep-loaded.ts';
 
-/** Nobody waits longer for an answer: a database that hangs is a 503 within seconds, whatever was asked. */
+/** Milliseconds that bound each request: a database that hangs costs it a 503 within seconds. */
 const REQUESTS = Object.freeze({ statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 });
 /** Statements that are sent again each second or two. */
 const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_000, lockTimeoutMs: 1_000 });

@@ -1,7 +1,8 @@
 /**
- * Rewrites contexts after rules of events grew: each user's last event concerns the predictor. Meanwhile readers take the
- * user's version all the same (rule-changes.ts), so it may take its time: batches in the order of the keys, each a transaction
- * of its own. The place is kept with the change: any worker goes on there, and another change begins again.
+ * Rewrites contexts after rules of events grew: each user's last event then concerns the predictor. Readers take the user's
+ * version meanwhile (rule-changes.ts), so the rewrite is not urgent. It runs in batches in the order of the keys, each in a
+ * transaction of its own. The row of the change stores the last rewritten user: any worker continues from there, and a
+ * further change starts from the first user.
  *
  * One pass is enough. It begins when no transaction is open that goes by earlier rules; later events tell `touched` by the
  * new ones, in contexts that it has passed and in contexts that are new.
