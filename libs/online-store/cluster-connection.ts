@@ -1,7 +1,7 @@
 /**
  * A Redis Cluster as one connection. Commands go to the primaries that hold their keys, those of one primary in one write
- * (connection.ts). What a server redirects is sent once more: to the new owner of a slot (MOVED), or to the server that a
- * slot is being moved to (ASK).
+ * (connection.ts). What a server redirects is sent again, to the new owner of a slot (MOVED) or to the server that a slot is
+ * being moved to (ASK), if that is a known primary; else the refusal stands until the slots have been asked for.
  *
  * A read of many users is not lost with one server: the lookups of a server that does not answer have the error in their
  * place, and the reader goes on to Postgres for those users alone.
@@ -22,7 +22,7 @@ import { type CommandLike, command, copyOf, isRefusal, type Lookup } from './pip
 
 /** A key that moves while it is asked for is redirected more than once. */
 const MAX_REDIRECTIONS = 5;
-/** Before a command on several keys is repeated of which one has moved already and the other has not (TRYAGAIN). */
+/** Milliseconds before a command on several keys is sent again after only some of them have moved (TRYAGAIN). */
 const TRY_AGAIN_MS = 10;
 const RETRY_READY_MS = 50;
 
@@ -101,6 +101,8 @@ function createRouted(topology: ClusterTopology, followWithinMs: number) {
       if (redirection.kind === 'TRYAGAIN') await pause(TRY_AGAIN_MS);
       else server = topology.serverAt(redirection, server);
       if (redirection.kind === 'MOVED') void topology.refresh();
+      // The identity that a reader checked does not name it yet: its copy may be of a lost past.
+      if (!topology.layout().shards.some((shard) => shard.server === server)) return last;
       try {
         await server.whenReady(Math.max(1, deadline - performance.now()));
         const isAsking = redirection.kind === 'ASK';

@@ -170,6 +170,8 @@ function layoutOf(ranges: readonly SlotRange[], serverAt: ClusterTopology['serve
 
 /** The first whole number whose slot is one of the server's: the same in every process, which share the keys under it. */
 function tagOf(owners: Uint16Array, number: number): string {
+  // A reply that assigns all of its slots to others as well.
+  if (!owners.includes(number)) return '';
   let tag = 0;
   while (owners[calculateSlot(String(tag))] !== number) tag++;
   return String(tag);
