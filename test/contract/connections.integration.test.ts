@@ -123,19 +123,20 @@ async function roomLeft(): Promise<number> {
 }
 
 test('a process that Postgres has no room for is refused beside those that live, and leaves no trace', async () => {
-  const half = Math.ceil((await roomLeft()) / 2) + 20;
+  // One fits and two do not, whatever other tests open or close on this server meanwhile.
+  const most = Math.ceil((await roomLeft()) * 0.7);
   const enter = (connections: number) =>
     openRegister(observer, 'api', '1', { connections, throughPooler: false, waitMs: 0 });
-  await enter(half);
-  await expect(enter(half)).rejects.toMatchObject({
+  await enter(most);
+  await expect(enter(most)).rejects.toMatchObject({
     code: 'config_invalid',
     field: 'DATABASE_CONNECTIONS',
     message: expect.stringMatching(/no room for this fleet: 2 live processes may open \d+ connections/),
     remedy: expect.stringContaining('raise max_connections'),
   });
   const rows = await query(observer, { text: 'select connections from tandem.processes' });
-  expect(rows).toEqual([{ connections: half }]);
+  expect(rows).toEqual([{ connections: most }]);
   // As if it had been killed: it counts for 5 s.
   await query(observer, { text: `update tandem.processes set seen_at = seen_at - interval '6 s'` });
-  await enter(half);
+  await enter(most);
 });
