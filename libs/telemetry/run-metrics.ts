@@ -226,6 +226,11 @@ function progressMetrics(registers: Registry[]) {
       labelNames: ['predictor', 'state'] as const,
       registers,
     }),
+    batchWork: new Gauge({
+      name: 'tandem_batch_work',
+      help: 'Chunks of unfinished runs that are not committed, and runs that are being planned or published.',
+      registers,
+    }),
     generationAge: new Gauge({
       name: 'tandem_generation_age_seconds',
       help: 'Age of the generation in force, from the planning of its run on.',
