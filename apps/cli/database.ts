@@ -20,7 +20,8 @@ It refuses to while a process of another release is alive; afterwards you cannot
     .option('--contract', 'also drop what only earlier releases use')
     .action(async (options: MigrateOptions) => {
       const url = findDatabaseUrl(cli);
-      const { contract, migrate } = await import('@tandem/offline-store/sql/migrate');
+      const { contract } = await import('@tandem/offline-store/contract');
+      const { migrate } = await import('@tandem/offline-store/sql/migrate');
       const applied = await migrate(url);
       const contracted = options.contract ? await contract(url) : [];
       const names = [...applied, ...contracted];

@@ -1,6 +1,7 @@
 /** Databases for tests: migrated once into a template, cloned for each test file in a few dozen milliseconds. */
 import { randomBytes } from 'node:crypto';
-import { contract, migrate } from '@tandem/offline-store/sql/migrate';
+import { contract } from '@tandem/offline-store/contract';
+import { migrate } from '@tandem/offline-store/sql/migrate';
 import pg from 'pg';
 import type {} from './provided-context.ts';
 

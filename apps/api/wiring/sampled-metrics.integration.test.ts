@@ -48,7 +48,7 @@ describe('metrics', () => {
       )?.[1];
     try {
       const started = await created.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
-      expect(started.status).toBe(201);
+      expect(started.status).toBe(202);
       // Planned, and not yet divided into chunks.
       expect(await work()).toBe('1');
     } finally {

@@ -11,7 +11,7 @@ import { HOSTILE_DEFAULTS, setDefaults, together } from '../hostile-defaults.fix
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
 import { type Db, query, transaction } from './database.ts';
-import { contract, migrate, schemaState } from './migrate.ts';
+import { migrate, schemaState } from './migrate.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -229,31 +229,6 @@ test('a function that forbids sequential scans forbids compiling too, which thei
     'source_changed',
   ]);
   for (const { name, settings } of rows) expect(settings, name).toContain('jit=off');
-});
-
-test('what only earlier releases use is dropped once no process of another release is alive', async () => {
-  const other = await createTestDatabase(inject('databaseUrl'));
-  const found = async () =>
-    (await other.pool.query(`select to_regclass('tandem.outcomes_in_time') is not null as index`)).rows;
-  try {
-    await migrate(other.url);
-    await other.pool.query(`insert into tandem.processes (id, kind, host, pid, release)
-      values (gen_random_uuid(), 'api', 'old', 7, '0.0.1')`);
-    await expect(contract(other.url)).rejects.toMatchObject({
-      code: 'unavailable',
-      message: expect.stringContaining('api 0.0.1, process 7 on old'),
-      remedy: expect.stringContaining('tandem migrate --contract'),
-    });
-    expect(await found()).toEqual([{ index: true }]);
-    await other.pool.query('delete from tandem.processes');
-    expect(await contract(other.url)).toEqual(['0001_index_of_outcomes_in_time']);
-    expect(await found()).toEqual([{ index: false }]);
-    expect(await contract(other.url)).toEqual([]);
-    expect((await schemaState(other.pool)).state).toBe('current');
-    expect(await migrate(other.url)).toEqual([]);
-  } finally {
-    await other.drop();
-  }
 });
 
 test('a migration leaves a connection that it was given with its limits', async () => {

@@ -6,25 +6,15 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';
-import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
-import { RELEASE } from '@tandem/telemetry/release';
 import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
 import { type MigrateOptions, type Migration, Migrator } from 'kysely/migration';
 import pg from 'pg';
-import { listProcesses } from '../rollouts/processes.ts';
 import { createPool, query, sqlState, withClient } from './database.ts';
 import { assertOwnSession } from './paths.ts';
 import { explainRefusedMigration, explainRefusedReading, isRefusal } from './rights.ts';
 
 const FOLDER = new URL('../../../migrations/', import.meta.url);
 const TABLE = 'migrations';
-/** Where files are, and the table that records which of them were applied. */
-interface MigrationSet {
-  readonly folder: URL;
-  readonly table: string;
-}
-/** Drops what only earlier releases use. Not part of `schemaState`: this release serves with these files or without. */
-const CONTRACTIONS: MigrationSet = { folder: new URL('contract/', FOLDER), table: 'contractions' };
 const SCHEMA = 'tandem';
 /** Two 32-bit halves of an advisory lock's name that no one else is likely to use. */
 const LOCK = '1413567556, 1296648007';
@@ -48,47 +38,22 @@ export interface SchemaState {
  * Applies what is missing, each file in a transaction of its own, but for those that build an index concurrently, which
  * Postgres does outside one. Resolves with the names applied now. Rejects with `config_invalid`, naming file and line, where
  * a migration fails: those before it stay applied; and where the user lacks the right to migrate.
+ * @param table of the schema, which records what was applied of the folder
  */
 export async function migrate(
   database: string | pg.Pool,
   log: (line: string) => void = () => {},
   folder: URL = FOLDER,
+  table: string = TABLE,
 ): Promise<readonly string[]> {
-  return withMigratingPool(database, (pool) => migrateWith(pool, log, { folder, table: TABLE }));
-}
-
-/**
- * Drops what only earlier releases use, after `migrate` has added what this one needs ("expand, then contract"). Resolves
- * with the names applied now. An earlier release cannot serve from the database afterwards. Rejects with `unavailable` while
- * a process of another release is alive.
- */
-export async function contract(
-  database: string | pg.Pool,
-  log: (line: string) => void = () => {},
-): Promise<readonly string[]> {
-  return withMigratingPool(database, async (pool) => {
-    const other = (await listProcesses(pool)).find((one) => one.release !== RELEASE);
-    if (other !== undefined) throw stillServed(other);
-    return migrateWith(pool, log, CONTRACTIONS);
-  });
-}
-
-function stillServed({ kind, host, pid, release }: LiveProcess): TandemError {
-  return new TandemError(
-    'unavailable',
-    `A process of another release is alive (${kind} ${release}, process ${pid} on ${host}), and may use what would be dropped.`,
-    { retryAfter: 15, remedy: 'stop it, or start it on this release; then run `tandem migrate --contract` again' },
-  );
-}
-
-async function withMigratingPool<T>(database: string | pg.Pool, use: (pool: pg.Pool) => Promise<T>): Promise<T> {
-  if (typeof database !== 'string') return use(database);
+  const files = { folder, table };
+  if (typeof database !== 'string') return migrateWith(database, log, files);
   // The lock that keeps others from migrating is a session's.
   await assertOwnSession(database, 'DATABASE_URL');
   // A migration may take long and may wait for another process's: the limits of serving do not apply.
   const pool = createPool({ url: database, max: 1, applicationName: 'tandem-migrate', statementTimeoutMs: 3_600_000 });
   try {
-    return await use(pool);
+    return await migrateWith(pool, log, files);
   } finally {
     await pool.end();
   }
@@ -124,13 +89,22 @@ const PROBE_HISTORY = `do $$ begin
   end if;
 end $$`;
 
-async function migrateWith(pool: pg.Pool, log: (line: string) => void, set: MigrationSet): Promise<readonly string[]> {
+interface MigrationFiles {
+  readonly folder: URL;
+  readonly table: string;
+}
+
+async function migrateWith(
+  pool: pg.Pool,
+  log: (line: string) => void,
+  files: MigrationFiles,
+): Promise<readonly string[]> {
   return withClient(pool, async (client) => {
     const limits = await readLimits(client);
     await setLimits(client, { statement: '0', lock: '0' });
     await takeTurn(client);
     try {
-      const applied = await applyMissing(client, log, set);
+      const applied = await applyMissing(client, log, files);
       await client.query(PROBE_HISTORY);
       return applied;
     } finally {
@@ -169,7 +143,7 @@ async function takeTurn(client: pg.PoolClient): Promise<void> {
   }
 }
 
-async function applyMissing(client: pg.PoolClient, log: (line: string) => void, { folder, table }: MigrationSet) {
+async function applyMissing(client: pg.PoolClient, log: (line: string) => void, { folder, table }: MigrationFiles) {
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: onlyThis(client) }) });
   const texts = await readAll(folder);
   const migrator = new Migrator({
