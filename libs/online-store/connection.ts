@@ -177,6 +177,13 @@ export function unavailable(why: string, cause?: unknown): TandemError {
   });
 }
 
+/** Returns the replies. Throws `unavailable` where the server refused a command. */
+export function accepted(replies: readonly unknown[]): readonly unknown[] {
+  const refusal = replies.find(isRefusal);
+  if (refusal) throw unavailable('it refused a command', refusal);
+  return replies;
+}
+
 function connect(address: ServerOptions, options: ServerSettings): Redis {
   const { commandTimeoutMs = 50, socketTimeoutMs = 1_000, connectTimeoutMs = 500, random = Math.random } = options;
   return new Redis({

@@ -11,10 +11,10 @@ import { randomUUID } from 'node:crypto';
 import type { ErasureCount } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { DeletedKeys, OnlineErasures, OnlineLocations } from '@tandem/prediction/erasure/erasure';
-import { type OnlineConnection, unavailable } from './connection.ts';
+import { accepted, type OnlineConnection, unavailable } from './connection.ts';
 import { bucketOf, createKeys, type Keys, userKeyOf } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';
-import { type CommandLike, command, isRefusal } from './pipelined-commands.ts';
+import { type CommandLike, command } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
 
 interface ErasureCountDependencies {
@@ -39,12 +39,7 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
     return shards.map(({ tag }) => tag);
   }
 
-  async function send(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
-    const replies = await connection.send(commands);
-    const refusal = replies.find(isRefusal);
-    if (refusal) throw unavailable('it refused a command', refusal);
-    return replies;
-  }
+  const send = async (commands: readonly CommandLike[]) => accepted(await connection.send(commands));
 
   async function raise({ history, count }: ErasureCount, announcement: string): Promise<boolean> {
     const args = [history, String(count), announcement];
@@ -119,9 +114,7 @@ export function createErasures(dependencies: ErasureCountDependencies): OnlineEr
       const deleted = { predictions: 0, overlayEntries: 0 };
       for (let i = 0; i < all.length; i += COMMANDS_A_WRITE) {
         const some = all.slice(i, i + COMMANDS_A_WRITE);
-        const replies = await connection.send(some.map((one) => one.command));
-        const refusal = replies.find(isRefusal);
-        if (refusal) throw unavailable('it refused a command', refusal);
+        const replies = accepted(await connection.send(some.map((one) => one.command)));
         some.forEach(({ of }, n) => {
           deleted[of] += Number(replies[n]);
         });

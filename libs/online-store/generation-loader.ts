@@ -9,9 +9,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/online-generations';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
-import { type OnlineConnection, type Shard, unavailable } from './connection.ts';
+import { accepted, type OnlineConnection, type Shard, unavailable } from './connection.ts';
 import { createKeys, generationName } from './keys.ts';
-import { bulkCommand, type CommandLike, command, isRefusal } from './pipelined-commands.ts';
+import { bulkCommand, type CommandLike, command } from './pipelined-commands.ts';
 
 interface GenerationLoaderDependencies {
   /** One with a command timeout of seconds: a server busy with a window of rows answers later than a read's 50 ms. */
@@ -139,8 +139,5 @@ function isComplete(marker: string, { buckets }: LoadableGeneration): boolean {
 }
 
 async function sendAll(connection: OnlineConnection, commands: readonly CommandLike[]): Promise<readonly unknown[]> {
-  const replies = await connection.send(commands);
-  const refusal = replies.find(isRefusal);
-  if (refusal) throw unavailable('it refused a command', refusal);
-  return replies;
+  return accepted(await connection.send(commands));
 }
