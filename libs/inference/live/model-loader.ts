@@ -16,7 +16,7 @@ interface ModelLoaderOptions {
   /** Resident memory of a child in MB. */
   readonly memoryLimitMb: number;
   /** A child loaded a model, for which it unloaded so many others; for counters. */
-  onLoad?: ((when: LoadOccasion, evicted: number) => void) | undefined;
+  onLoad?: ((when: LoadOccasion, unloaded: number) => void) | undefined;
   readonly log: InferenceLog;
   /** Milliseconds that only ever rise. */
   readonly now: () => number;
@@ -108,14 +108,14 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
     const fileBytes = file.length;
     refuseTooLarge(fileBytes);
     const known = sizes.get(hash);
-    const evicted = await makeRoom(known ?? { bytes: fileBytes, fileBytes });
+    const unloaded = await makeRoom(known ?? { bytes: fileBytes, fileBytes });
     const loaded = await child.load({ session: hash, bytes: file, sha256: hash }, loadLimit);
     // The first model of a child seems to take some MB more than it does.
     const bytes = Math.min(loaded.bytes, known?.bytes ?? Number.POSITIVE_INFINITY);
-    if (bytes > mostBytes) await child.release([hash], loadLimit);
+    if (bytes > mostBytes) await child.unload([hash], loadLimit);
     refuseTooLarge(bytes);
     sizes.set(hash, { bytes, fileBytes });
-    options.onLoad?.(when, evicted);
+    options.onLoad?.(when, unloaded);
     return bytes;
   };
 
@@ -132,7 +132,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
         throw unavailable(error, FIRST_WAIT_MS);
       }
     },
-    unload: (child, hashes) => child.release(hashes, loadLimit),
+    unload: (child, hashes) => child.unload(hashes, loadLimit),
     fits({ bytes, fileBytes, held }) {
       const room = (memoryLimitMb - PROCESS_MB) * 1024 * 1024;
       return held === 0 || (held + bytes <= mostBytes && held + fileBytes * LOADING <= room);

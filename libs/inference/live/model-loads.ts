@@ -99,13 +99,13 @@ export class ModelLoads {
 
   #want(hashes: readonly string[]): void {
     const wanted = new Set(hashes);
-    const dropped = this.#wanted.filter((hash) => !wanted.has(hash));
+    const unwanted = this.#wanted.filter((hash) => !wanted.has(hash));
     this.#wanted = hashes;
-    if (dropped.length === 0) return;
+    if (unwanted.length === 0) return;
     for (const slot of this.#options.slots) {
-      for (const hash of dropped) this.#givenTo(slot).delete(hash);
+      for (const hash of unwanted) this.#givenTo(slot).delete(hash);
       // A child that ends meanwhile has unloaded them too.
-      slot.drop(dropped).catch(() => {});
+      slot.unload(unwanted).catch(() => {});
     }
   }
 

@@ -31,7 +31,7 @@ export interface InferencePoolOptions {
   /** A run was answered, and what it took. */
   onRun?(run: FinishedRun): void;
   /** A child loaded a model, for which it unloaded so many others; for counters. */
-  onLoad?(when: LoadOccasion, evicted: number): void;
+  onLoad?(when: LoadOccasion, unloaded: number): void;
   /** A child ended and is replaced; for a counter. */
   onRestart?(why: ProcessEnd): void;
   /** A model that keeps ending its process is given a rest (artifact-breaker.ts); for a counter. */

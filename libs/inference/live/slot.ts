@@ -132,9 +132,9 @@ export class Slot {
   }
 
   /** Unloads artifacts as soon as the slot is free. */
-  async drop(hashes: readonly string[]): Promise<void> {
+  async unload(hashes: readonly string[]): Promise<void> {
     this.#backlog = this.#backlog.filter((hash) => !hashes.includes(hash));
-    if (hashes.some((hash) => this.hasLoaded(hash))) await this.#do((models) => models.drop(hashes));
+    if (hashes.some((hash) => this.hasLoaded(hash))) await this.#do((models) => models.unload(hashes));
   }
 
   /** Resolves when its child could take work, at once where there is none yet. */
