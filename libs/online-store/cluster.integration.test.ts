@@ -1,4 +1,6 @@
-/** The stores on a real cluster of three primaries: every command finds its server, through a failover and moved slots. */
+/**
+ * The stores on a real cluster of three primaries: every command finds its server, through a failover and moved slots.
+ */
 import { randomUUID } from 'node:crypto';
 import { type RedisCluster, startRedisCluster } from '@tandem/testing/redis-cluster';
 import type { RedisServer } from '@tandem/testing/redis-servers';

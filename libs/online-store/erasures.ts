@@ -1,11 +1,11 @@
 /**
- * How many erasures this server was told of: what an unverified answer goes by. A server that returned with an old copy, or
- * lost everything, has another count than Postgres last said, or none.
+ * How many erasures this server was told of: what an unverified answer goes by. A server that returned with an old
+ * copy, or lost everything, has another count than Postgres last said, or none.
  *
- * A count that was lost is set again by announcement: whoever does announces it here, asks Postgres after that, and sets
- * the count only while the announcement is there. What the server loses in between takes the announcement along, and so
- * does an erasure that it is told of: a count is never set where an erasure was told, or lost, after it was asked for. An
- * erasure that is told sets no count where there is none (raise-erasures.lua).
+ * A count that was lost is set again by announcement: whoever does announces it here, asks Postgres after that, and
+ * sets the count only while the announcement is there. What the server loses in between takes the announcement along,
+ * and so does an erasure that it is told of: a count is never set where an erasure was told, or lost, after it was
+ * asked for. An erasure that is told sets no count where there is none (raise-erasures.lua).
  */
 import { randomUUID } from 'node:crypto';
 import type { ErasureCount } from '@tandem/freshness/certificate';
@@ -84,9 +84,9 @@ function lowestCount(counts: readonly (ErasureCount | null)[]): ErasureCount | n
   });
 }
 
-// Erasures in Redis. The server is told first: the user's version hint, which keeps overlay entries from before out, and
-// the count. Then the user's fields in all generations and the overlay's entries are deleted. The hint stays; it holds a
-// version alone.
+// Erasures in Redis. The server is told first: the user's version hint, which keeps overlay entries from before out,
+// and the count. Then the user's fields in all generations and the overlay's entries are deleted. The hint stays; it
+// holds a version alone.
 
 /** A longer write would hold up the server's other clients. */
 const COMMANDS_A_WRITE = 1_000;

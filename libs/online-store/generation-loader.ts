@@ -1,10 +1,10 @@
 /**
- * Fills a generation's buckets from committed rows: chunk by chunk during a run, or whole after Redis lost them. Loading
- * a row twice changes nothing. A generation counts as loaded only once its marker says so.
+ * Fills a generation's buckets from committed rows: chunk by chunk during a run, or whole after Redis lost them.
+ * Loading a row twice changes nothing. A generation counts as loaded only once its marker says so.
  *
- * The marker is made before the users are counted, and completed only while it is there: what Redis loses in between takes
- * the marker along, and a marker is never completed above missing rows. So a marker alone that is gone, as where the slot of a
- * primary's marker moved, costs a count.
+ * The marker is made before the users are counted, and completed only while it is there: what Redis loses in between
+ * takes the marker along, and a marker is never completed above missing rows. So a marker alone that is gone, as where
+ * the slot of a primary's marker moved, costs a count.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/online-generations';

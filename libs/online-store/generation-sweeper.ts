@@ -1,7 +1,7 @@
 /**
  * Removes generations from Redis: one by name, or all that Postgres no longer lists. A set of names and bucket counts
- * (generation-loader.ts) spares a scan of all keys. An old copy of Redis, or a load that ends late, may leave keys without a
- * name; a daily scan finds these.
+ * (generation-loader.ts) spares a scan of all keys. An old copy of Redis, or a load that ends late, may leave keys
+ * without a name; a daily scan finds these.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationSweeper } from '@tandem/prediction/runs/online-generations';

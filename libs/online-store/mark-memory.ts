@@ -11,8 +11,8 @@ interface MarkMemoryDependencies {
 }
 
 /**
- * `recall` and `replace` reject `unavailable` where Redis does not answer or refuses; a mark may be of any age. Each primary
- * of a cluster has a mark, since what one of them lost says nothing of what the others hold.
+ * `recall` and `replace` reject `unavailable` where Redis does not answer or refuses; a mark may be of any age. Each
+ * primary of a cluster has a mark, since what one of them lost says nothing of what the others hold.
  */
 export function createMarkMemory({ connection, prefix }: MarkMemoryDependencies): MarkMemory {
   const keys = createKeys(prefix);

@@ -1,6 +1,7 @@
 /**
- * Loads a version's model into a child, within the memory that models may take there. A model that cannot be loaded is not tried again at once: it waits longer after
- * each failure, so that one bad artifact cannot keep every child busy dying of it.
+ * Loads a version's model into a child, within the memory that models may take there. A model that cannot be loaded is
+ * not tried again at once: it waits longer after each failure, so that one bad artifact cannot keep every child busy
+ * dying of it.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { modelsBytes, PROCESS_MB, tooLargeForChild } from '@tandem/prediction/models/model-limits';
@@ -42,7 +43,9 @@ export interface ModelLoader {
   isResting(hash: string): boolean;
 }
 
-/** `trial`: in a child that serves nobody; `ahead`: before a read needs it; `on_demand`: a read or a chunk waits for it. */
+/**
+ * `trial`: in a child that serves nobody; `ahead`: before a read needs it; `on_demand`: a read or a chunk waits for it.
+ */
 export type LoadOccasion = 'trial' | 'ahead' | 'on_demand';
 
 type MakeRoom = (needed: Needed) => Promise<number>;
@@ -58,7 +61,9 @@ interface Needed {
 const READ_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
-/** What a child takes while it loads a model, in times of the file: its parts, the whole, the parsed graph, the weights. */
+/**
+ * What a child takes while it loads a model, in times of the file: its parts, the whole, the parsed graph, the weights.
+ */
 const LOADING = 4;
 
 interface Failure {

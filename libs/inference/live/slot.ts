@@ -1,7 +1,7 @@
 /**
- * A slot of the pool: one child after another. It loads models before it needs them, does one thing at a time, and
- * puts a new child in the place of one that died; one that dies without having done anything is replaced ever later. The
- * new child loads the model that the other used last, takes work, and loads the others while there is none.
+ * A slot of the pool: one child after another. It loads models before it needs them, does one thing at a time, and puts
+ * a new child in the place of one that died; one that dies without having done anything is replaced ever later. The new
+ * child loads the model that the other used last, takes work, and loads the others while there is none.
  */
 
 import {

@@ -1,6 +1,7 @@
 /**
- * The partitions of tandem.events, one for each day in UTC (migrations/0051_events_by_day.sql). They are made days ahead and
- * dropped whole. An insert waits for no lock of this, but for that of a day whose detaching was cut short: at most 0.1 s.
+ * The partitions of tandem.events, one for each day in UTC (migrations/0051_events_by_day.sql). They are made days
+ * ahead and dropped whole. An insert waits for no lock of this, but for that of a day whose detaching was cut short: at
+ * most 0.1 s.
  */
 import type { ExpiredRows } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
@@ -28,8 +29,8 @@ interface DayPartition {
 }
 
 /**
- * Drops the oldest day all of whose events are past the horizon. A day may have later events than its name says, where no
- * worker made a partition for them.
+ * Drops the oldest day all of whose events are past the horizon. A day may have later events than its name says, where
+ * no worker made a partition for them.
  * @param horizon SQL of a moment
  */
 export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<ExpiredRows> {
@@ -51,13 +52,13 @@ export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<Ex
 const QUEUE_MS = 100;
 
 /**
- * Detaching waits for transactions that may use the day, without holding up others. Where it was cut short, or where they
- * last too long, the next round finishes it, in one of two ways: `finalize` holds up no event, but waits for every statement
- * that began before it, and a plan's takes minutes; to drop the table as it is takes a moment without events.
+ * Detaching waits for transactions that may use the day, without holding up others. Where it was cut short, or where
+ * they last too long, the next round finishes it, in one of two ways: `finalize` holds up no event, but waits for every
+ * statement that began before it, and a plan's takes minutes; to drop the table as it is takes a moment without events.
  */
 async function drop(pool: pg.Pool, { partition, state, rows }: DayPartition): Promise<ExpiredRows> {
-  // As a message of its own: behind a pooler our other statements carry settings in theirs, and Postgres detaches nothing in
-  // such a message.
+  // As a message of its own: behind a pooler our other statements carry settings in theirs, and Postgres detaches
+  // nothing in such a message.
   const detach = (how: 'concurrently' | 'finalize') =>
     withClient(pool, (client) => client.query(`alter table tandem.events detach partition ${partition} ${how}`));
   const dropTable = () =>
