@@ -32,7 +32,7 @@ export type RedisAddress =
   | { readonly kind: 'cluster'; readonly seeds: readonly HostAndPort[]; readonly login: Login };
 
 /** What is wrong with an address, and what to write instead. Repeats no password. */
-export class RedisAddressError extends TypeError {
+class RedisAddressError extends TypeError {
   readonly problem: string;
   readonly remedy: string;
 

@@ -89,6 +89,19 @@ async function refusalOf(start: Promise<unknown>): Promise<string> {
   );
 }
 
+it('a pooler that is away is named, and stored predictions are served past it', async () => {
+  const own = await open('session');
+  const api = await deployment.startApi({
+    environment: { DATABASE_URL: own.by(direct), DATABASE_DIRECT_URL: direct },
+  });
+  await until('ready', async () => (await fetch(`${api.url}/readyz`)).ok);
+  await own.close();
+  const { parts } = (await (await fetch(`${api.url}/readyz`)).json()) as { parts: { name: string; status: string }[] };
+  expect(parts.filter(({ status }) => status !== 'ok').map(({ name }) => name)).toEqual(['pooler']);
+  await expect(api.client.sendEvents([{ subject: '1', type: 'counted' }])).rejects.toThrow('through its pooler');
+  expect((await api.client.predict(COUNT, '990')).answer.reason).toBe('fresh');
+});
+
 it('without DATABASE_DIRECT_URL neither starts, and each names the variable', async () => {
   const environment = { DATABASE_URL: pooler.by(direct) };
   for (const start of [() => deployment.startApi({ environment }), () => deployment.startWorker(environment)]) {
