@@ -34,6 +34,7 @@ const asked = () => `?sentinelPassword=${servers.password}`;
 test.each([
   ['rediss:// at a plain port', () => `rediss://${plain}`, /does not speak TLS/, /write redis instead of rediss/],
   ['redis:// at a TLS port', () => secured.url.replace('rediss', 'redis'), /speaks TLS alone/, /write rediss instead/],
+  ['rediss:// at an unknown certificate', () => secured.url, /self-signed certificate/, /NODE_EXTRA_CA_CERTS/],
   [
     'redis:// at a Sentinel',
     () => `redis://${sentinel}`,
@@ -56,7 +57,8 @@ test.each([
     /host and port/,
   ],
 ])('%s', async (_, addressOf, problem, remedy) => {
-  const [found, ...others] = await examineRedis(addressOf(), addressOf());
+  // None of them is ever connected, however long it has.
+  const [found, ...others] = await examineRedis(addressOf(), addressOf(), 300);
   expect(others).toEqual([]);
   expect(found).toMatchObject({ level: 'error', text: expect.stringMatching(problem) });
   expect(found?.remedy).toMatch(remedy);

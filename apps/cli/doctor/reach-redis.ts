@@ -11,10 +11,14 @@ import { explainStoreRefusal } from '../command-line/store-refusals.ts';
 const CONNECT_WITHIN_MS = 3_000;
 const HEAR_WITHIN_MS = 1_000;
 
-/** Works with a connection to what the address names. Rejects where it does not answer, with the reason. */
-export async function withRedis<T>(url: string, work: (connection: OnlineConnection) => Promise<T>): Promise<T> {
+/** Works with a connection to what the address names. Rejects where it does not answer in time, with the reason. */
+export async function withRedis<T>(
+  url: string,
+  work: (connection: OnlineConnection) => Promise<T>,
+  withinMs: number = CONNECT_WITHIN_MS,
+): Promise<T> {
   try {
-    return await reach((options) => createOnlineConnection({ url, ...options }), work);
+    return await reach((options) => createOnlineConnection({ url, ...options }), work, withinMs);
   } catch (error) {
     if (explainStoreRefusal(error)) throw error;
     throw (await explainAddress(url)) ?? error;
@@ -24,13 +28,17 @@ export async function withRedis<T>(url: string, work: (connection: OnlineConnect
 type Open<C> = (options: Omit<OnlineConnectionOptions, 'url'>) => C;
 
 /** A refused login is told at once: no further attempt changes it. */
-async function reach<T, C extends OnlineConnection>(open: Open<C>, work: (connection: C) => Promise<T>): Promise<T> {
+async function reach<T, C extends OnlineConnection>(
+  open: Open<C>,
+  work: (connection: C) => Promise<T>,
+  withinMs: number,
+): Promise<T> {
   let lastError = '';
   const { promise: refused, reject: refuse } = Promise.withResolvers<never>();
   refused.catch(() => {});
   const connection = open({
     commandTimeoutMs: CONNECT_WITHIN_MS,
-    connectTimeoutMs: CONNECT_WITHIN_MS,
+    connectTimeoutMs: withinMs,
     log: (event, fields) => {
       if (event !== 'online_store.lost') return;
       lastError = String(fields.error);
@@ -39,7 +47,7 @@ async function reach<T, C extends OnlineConnection>(open: Open<C>, work: (connec
     },
   });
   try {
-    await Promise.race([connection.whenReady(CONNECT_WITHIN_MS), refused]);
+    await Promise.race([connection.whenReady(withinMs), refused]);
     return await work(connection);
   } catch (error) {
     // The connection's own word ("wrong password", "refused") says more than that it did not come about.
@@ -95,8 +103,9 @@ async function explainServer(at: string, server: HostAndPort, named: Named, spea
   const asked = await askServer(server, login).catch((error: Error) => error);
   if (asked instanceof Error) return kind === 'sentinel' ? explainRefusal(at, asked) : undefined;
   const { mode, primaries } = asked;
-  const known = primaries.length === 0 ? 'none' : primaries.join(', ');
-  const example = `redis+sentinel://:password@${at}/${primaries[0] ?? 'name'}?sentinelPassword=…`;
+  if (mode === null) return undefined;
+  const known = primaries?.join(', ') || 'none';
+  const example = `redis+sentinel://:password@${at}/${primaries?.[0] ?? 'name'}?sentinelPassword=…`;
   if (mode === 'sentinel' && kind !== 'sentinel') {
     return wrong(`is a Sentinel, which keeps no data; the primaries that it knows: ${known}`, `write ${example}`);
   }
@@ -104,7 +113,7 @@ async function explainServer(at: string, server: HostAndPort, named: Named, spea
     const remedy = `name the ports of the sentinels (26379 by default), or write redis://…@${at}, which follows no failover`;
     return wrong('is a Redis server, not a Sentinel', remedy);
   }
-  if (kind === 'sentinel' && !primaries.includes(name)) {
+  if (kind === 'sentinel' && primaries !== null && !primaries.includes(name)) {
     const problem = `is a Sentinel that knows no primary ${JSON.stringify(name)}; it knows: ${known}`;
     return wrong(problem, 'correct the name after the hosts: redis+sentinel://…/name');
   }
@@ -125,16 +134,22 @@ function explainRefusal(at: string, error: Error): CommandFailure | undefined {
   });
 }
 
-/** Returns what a server is, and as a Sentinel the names of the primaries that it watches. */
-function askServer({ host, port }: HostAndPort, login: ServerOptions) {
+/** What a server is, and as a Sentinel the names of the primaries that it watches. Null: this user may not ask. */
+interface Asked {
+  readonly mode: string | null;
+  readonly primaries: readonly string[] | null;
+}
+
+function askServer({ host, port }: HostAndPort, login: ServerOptions): Promise<Asked> {
   return reach(
     (options) => connectServer({ ...login, host, port }, { ...options, isOfCluster: true }),
     async (connection) => {
       const [info, masters] = await connection.send([command('info', ['server']), command('sentinel', ['masters'])]);
-      const mode = /^(?:redis|server)_mode:(\w+)/m.exec(String(info))?.[1] ?? 'standalone';
-      const primaries = Array.isArray(masters) ? masters.map((fields) => String(fields[1])) : [];
+      const mode = /^(?:redis|server)_mode:(\w+)/m.exec(String(info))?.[1] ?? null;
+      const primaries = Array.isArray(masters) ? masters.map((fields) => String(fields[1])) : null;
       return { mode, primaries };
     },
+    CONNECT_WITHIN_MS,
   );
 }
 

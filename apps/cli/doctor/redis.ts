@@ -3,18 +3,19 @@
  * Tandem may do, and judges.
  */
 import { randomUUID } from 'node:crypto';
-import type { ServerConnection, Shard } from '@tandem/online-store/connection';
+import type { OnlineConnection, ServerConnection, Shard } from '@tandem/online-store/connection';
 import { command, isRefusal } from '@tandem/online-store/pipelined-commands';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { withRedis } from './reach-redis.ts';
 
 /** Of the server, or of each primary of a cluster. Rejects where one does not answer. */
-export function readRedisFacts(url: string, holdsQueue: boolean): Promise<readonly RedisFacts[]> {
-  return withRedis(url, async (connection) => {
+export function readRedisFacts(url: string, holdsQueue: boolean, withinMs?: number): Promise<readonly RedisFacts[]> {
+  const readAll = async (connection: OnlineConnection) => {
     const facts = await Promise.all(connection.layout().shards.map((shard) => readFacts(shard, holdsQueue)));
     if (facts.some(({ role }) => role === 'sentinel')) throw new Error('it is a Sentinel');
     return facts;
-  });
+  };
+  return withRedis(url, readAll, withinMs);
 }
 
 async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<RedisFacts> {
