@@ -17,6 +17,7 @@ import { createStoredPredictions } from '@tandem/offline-store/reads/predictions
 import { findVisibleDelays } from '@tandem/offline-store/reads/visible-delays';
 import { listProcesses, openRegister } from '@tandem/offline-store/rollouts/processes';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
+import { countBatchWork } from '@tandem/offline-store/runs/backlog';
 import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import { findSettings } from '@tandem/offline-store/sql/settings';
@@ -140,6 +141,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     metrics: sampledMetrics(metrics, {
       ...{ ...listeners, scorer, pool, features, remembered: memory.size, overlayWritesDropped: keeper.dropped },
       isOnlineOpen: redis.connection.isOpen,
+      countBatchWork: () => countBatchWork(pool),
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,

@@ -239,7 +239,10 @@ test('check and doctor find nothing to mend', async () => {
 test('adopting the same config again changes nothing', async () => {
   const config = join(import.meta.dirname, '../shop/tandem.config.ts');
   expect(await json('adopt', '--config', config)).toMatchObject({ predictors: [{ change: 'unchanged' }] });
-  expect(await spawned('migrate', '--json')).toMatchObject({ code: 0, out: '{\n  "applied": []\n}\n' });
+  expect(await spawned('migrate', '--json')).toMatchObject({
+    code: 0,
+    out: '{\n  "applied": [],\n  "contracted": []\n}\n',
+  });
 });
 
 test('a model of 14 columns is pushed beside the one of 12 that is served, shown, labelled; again it is the same', async () => {

@@ -5,19 +5,30 @@ import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, group, present } from './command-line/command.ts';
 import { findDatabaseUrl, withPool } from './command-line/environment.ts';
 
+interface MigrateOptions extends CommonOptions {
+  readonly contract?: boolean;
+}
+
 export function migrateCommand(cli: Cli): Command {
   return createCommand({
     name: 'migrate',
     description: 'bring the schema of DATABASE_URL up to date; safe to run from several places at once',
+    detail: `Processes of the release before serve on meanwhile, and afterwards. --contract also drops what only earlier releases use.
+It refuses to while a process of another release is alive; afterwards you cannot go back to the earlier release.`,
     example: 'DATABASE_URL=postgres://… tandem migrate',
-  }).action(async (options: CommonOptions) => {
-    const url = findDatabaseUrl(cli);
-    const { migrate } = await import('@tandem/offline-store/sql/migrate');
-    const applied = await migrate(url);
-    present(cli, options, { applied }, () =>
-      applied.length === 0 ? ['the schema is up to date'] : applied.map((name) => `migrated ${name}`),
-    );
-  });
+  })
+    .option('--contract', 'also drop what only earlier releases use')
+    .action(async (options: MigrateOptions) => {
+      const url = findDatabaseUrl(cli);
+      const { contract } = await import('@tandem/offline-store/contract');
+      const { migrate } = await import('@tandem/offline-store/sql/migrate');
+      const applied = await migrate(url);
+      const contracted = options.contract ? await contract(url) : [];
+      const names = [...applied, ...contracted];
+      present(cli, options, { applied, contracted }, () =>
+        names.length === 0 ? ['the schema is up to date'] : names.map((name) => `migrated ${name}`),
+      );
+    });
 }
 
 export function historyCommands(cli: Cli): Command {

@@ -202,6 +202,7 @@ function rolloutMetrics(registers: Registry[]) {
 
 function progressMetrics(registers: Registry[]) {
   return {
+    ...workMetrics(registers),
     watchesMissing: new Gauge({
       name: 'tandem_watches_missing',
       help: 'Tables of features.watch that are not watched, and watched tables that lack a trigger.',
@@ -220,12 +221,6 @@ function progressMetrics(registers: Registry[]) {
       labelNames: ['predictor'] as const,
       registers,
     }),
-    runChunks: new Gauge({
-      name: 'tandem_run_chunks',
-      help: 'Chunks of the runs that are not finished, by state.',
-      labelNames: ['predictor', 'state'] as const,
-      registers,
-    }),
     generationAge: new Gauge({
       name: 'tandem_generation_age_seconds',
       help: 'Age of the generation in force, from the planning of its run on.',
@@ -235,6 +230,22 @@ function progressMetrics(registers: Registry[]) {
     generationsNotLoaded: new Gauge({
       name: 'tandem_generations_not_loaded',
       help: 'Generations in force that Redis does not hold whole; their users are read from Postgres.',
+      registers,
+    }),
+  };
+}
+
+function workMetrics(registers: Registry[]) {
+  return {
+    batchWork: new Gauge({
+      name: 'tandem_batch_work',
+      help: 'Chunks of unfinished runs that are not committed, and runs that are being planned or published.',
+      registers,
+    }),
+    runChunks: new Gauge({
+      name: 'tandem_run_chunks',
+      help: 'Chunks of the runs that are not finished, by state.',
+      labelNames: ['predictor', 'state'] as const,
       registers,
     }),
   };

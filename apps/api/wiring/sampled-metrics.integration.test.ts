@@ -40,6 +40,22 @@ describe('metrics', () => {
     expect(await sample('tandem_overlay_writes_dropped_total')).toBe(1);
   });
 
+  it('tell how much batch work waits for workers, at first 0', async () => {
+    const created = await createTestApi();
+    const work = async () =>
+      /^tandem_batch_work\{.*\} (\d+)$/m.exec(
+        await (await created.get('/metrics', { accept: 'text/plain' })).text(),
+      )?.[1];
+    try {
+      const started = await created.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
+      expect(started.status).toBe(202);
+      // Planned, and not yet divided into chunks.
+      expect(await work()).toBe('1');
+    } finally {
+      await created.close();
+    }
+  });
+
   it('count inference processes that were replaced, by why', async () => {
     await api.get('/v1/predictions/repurchase/1');
     const series = 'tandem_inference_restarts_total{why="killed"';

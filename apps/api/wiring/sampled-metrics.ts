@@ -19,13 +19,29 @@ interface SampledParts {
   readonly servedReads: { dropped(): number };
   /** Live answers that could not be kept in Postgres, since the start. */
   overlayWritesDropped(): number;
+  /** Batch work that waits for workers; rejects while Postgres does not answer. */
+  countBatchWork(): Promise<number>;
 }
+
+/** However many scrapers ask, Postgres is asked no more often. */
+const COUNT_WORK_EVERY_MS = 5_000;
 
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
   const told = { overlayWrites: 0, exposures: 0 };
+  let countedAt = Number.NEGATIVE_INFINITY;
+  async function sampleBatchWork(): Promise<void> {
+    if (performance.now() - countedAt < COUNT_WORK_EVERY_MS) return;
+    countedAt = performance.now();
+    await parts.countBatchWork().then(
+      (work) => metrics.batchWork.set(work),
+      // It stays as it was: readiness and the log say that Postgres does not answer.
+      () => undefined,
+    );
+  }
   return {
     ...metrics,
-    exposition() {
+    async exposition() {
+      await sampleBatchWork();
       sampleInference(metrics, parts.scorer.stats());
       sampleConnections(metrics, 'api', parts.pool);
       sampleConnections(metrics, 'features', parts.features);

@@ -66,6 +66,15 @@ export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   return { outbox, runs, generations, preparing, overdue, missingWatches, overdueRows };
 }
 
+/**
+ * Returns how much batch work waits for workers or is under way: chunks of unfinished runs, and runs that are planned or
+ * published. Workers are scaled by it.
+ */
+export async function countBatchWork(db: Db): Promise<number> {
+  const runs = await listRuns(db, { withinMs: 1_000 });
+  return runs.reduce((sum, run) => sum + run.chunksOpen + (run.state === 'running' ? 0 : run.runs), 0);
+}
+
 async function findOutbox(db: Db): Promise<OutboxBacklog> {
   const [row] = await query<OutboxBacklog>(db, {
     text: `select count(*) as entries, coalesce(greatest(0, ${seconds('min(at)')}), 0) as "oldestSeconds"
@@ -75,8 +84,9 @@ async function findOutbox(db: Db): Promise<OutboxBacklog> {
   return row ?? { entries: 0, oldestSeconds: 0 };
 }
 
-function listRuns(db: Db): Promise<readonly RunBacklog[]> {
+function listRuns(db: Db, limit: { readonly withinMs?: number } = {}): Promise<readonly RunBacklog[]> {
   return query<RunBacklog>(db, {
+    ...limit,
     text: `select r.predictor, r.state, count(*) as runs, max(${seconds('r.created_at')}) as "oldestSeconds",
         sum(c.open)::bigint as "chunksOpen", sum(c.committed)::bigint as "chunksCommitted",
         sum(c.failed)::bigint as "chunksFailed"

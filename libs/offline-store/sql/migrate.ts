@@ -38,19 +38,22 @@ export interface SchemaState {
  * Applies what is missing, each file in a transaction of its own, but for those that build an index concurrently, which
  * Postgres does outside one. Resolves with the names applied now. Rejects with `config_invalid`, naming file and line, where
  * a migration fails: those before it stay applied; and where the user lacks the right to migrate.
+ * @param table of the schema, which records what was applied of the folder
  */
 export async function migrate(
   database: string | pg.Pool,
   log: (line: string) => void = () => {},
   folder: URL = FOLDER,
+  table: string = TABLE,
 ): Promise<readonly string[]> {
-  if (typeof database !== 'string') return migrateWith(database, log, folder);
+  const files = { folder, table };
+  if (typeof database !== 'string') return migrateWith(database, log, files);
   // The lock that keeps others from migrating is a session's.
   await assertOwnSession(database, 'DATABASE_URL');
   // A migration may take long and may wait for another process's: the limits of serving do not apply.
   const pool = createPool({ url: database, max: 1, applicationName: 'tandem-migrate', statementTimeoutMs: 3_600_000 });
   try {
-    return await migrateWith(pool, log, folder);
+    return await migrateWith(pool, log, files);
   } finally {
     await pool.end();
   }
@@ -86,13 +89,22 @@ const PROBE_HISTORY = `do $$ begin
   end if;
 end $$`;
 
-async function migrateWith(pool: pg.Pool, log: (line: string) => void, folder: URL): Promise<readonly string[]> {
+interface MigrationFiles {
+  readonly folder: URL;
+  readonly table: string;
+}
+
+async function migrateWith(
+  pool: pg.Pool,
+  log: (line: string) => void,
+  files: MigrationFiles,
+): Promise<readonly string[]> {
   return withClient(pool, async (client) => {
     const limits = await readLimits(client);
     await setLimits(client, { statement: '0', lock: '0' });
     await takeTurn(client);
     try {
-      const applied = await applyMissing(client, log, folder);
+      const applied = await applyMissing(client, log, files);
       await client.query(PROBE_HISTORY);
       return applied;
     } finally {
@@ -131,13 +143,13 @@ async function takeTurn(client: pg.PoolClient): Promise<void> {
   }
 }
 
-async function applyMissing(client: pg.PoolClient, log: (line: string) => void, folder: URL) {
+async function applyMissing(client: pg.PoolClient, log: (line: string) => void, { folder, table }: MigrationFiles) {
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: onlyThis(client) }) });
   const texts = await readAll(folder);
   const migrator = new Migrator({
     db,
     migrationTableSchema: SCHEMA,
-    migrationTableName: TABLE,
+    migrationTableName: table,
     migrationLockTableName: 'migration_lock',
     provider: { getMigrations: async () => Object.fromEntries([...texts].map(([name, text]) => [name, run(text)])) },
   });

@@ -80,7 +80,7 @@ function toldVersion(number: number, counts: Counts): PredictorToAdopt & { reado
 }
 
 /** `score` = features + own, `told` = values. */
-function toldModel(own: number): Buffer {
+export function toldModel(own: number): Buffer {
   const column = (name: string) => value(name, FLOAT, ['N', 1]);
   return model(
     graph(

@@ -1,0 +1,43 @@
+/** What deploy/helm says of the release and of the environment, against the code. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import * as sections from '@tandem/config/environment/environment-sections';
+import { RELEASE } from '@tandem/telemetry/release';
+import { expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+
+it('the chart, the package and the code name one release', () => {
+  const chart = read('deploy/helm/Chart.yaml');
+  expect(/^version: (.+)$/m.exec(chart)?.[1]).toBe(RELEASE);
+  expect(/^appVersion: (.+)$/m.exec(chart)?.[1]).toBe(RELEASE);
+  expect(JSON.parse(read('package.json')).version).toBe(RELEASE);
+});
+
+it('each URL and secret that the services read as a file comes from a Secret, and none from a plain variable', () => {
+  const asFiles = new Set<string>();
+  const values: Record<string, string> = {
+    DATABASE_URL: 'postgres://h/d',
+    REDIS_URL: 'redis://h',
+    ARTIFACT_URL: 's3://b',
+    ARTIFACT_ACCESS_KEY_ID: 'a',
+    ARTIFACT_SECRET_ACCESS_KEY: 'b',
+  };
+  const env = new Proxy(values, {
+    get(all, name) {
+      if (typeof name === 'string' && name.endsWith('_FILE')) asFiles.add(name.slice(0, -'_FILE'.length));
+      return Reflect.get(all, name);
+    },
+  });
+  const { database, redis, apiKeys, artifacts } = sections;
+  readEnvironment(env, { database, redis, apiKeys, artifacts });
+  // The bucket's addresses hold no secret.
+  for (const name of ['ARTIFACT_URL', 'ARTIFACT_ENDPOINT']) asFiles.delete(name);
+  const helpers = read('deploy/helm/templates/_helpers.tpl');
+  const mounted = new Set([...helpers.matchAll(/^ {2}"([A-Z_]+)" /gm)].map(([, name]) => name));
+  expect([...mounted].sort()).toEqual([...asFiles].sort());
+  const refused = new RegExp(/regexMatch "(.+)" \$name/.exec(helpers)?.[1] ?? '(?!)');
+  for (const name of asFiles) expect([name, refused.test(name)]).toEqual([name, true]);
+});
