@@ -86,7 +86,8 @@ async function explainAddress(url: string): Promise<CommandFailure | undefined> 
   for (const server of named.hosts) {
     const at = `${server.host}:${server.port}`;
     const speech = await hear(server);
-    if (speech instanceof Error) silent.push(`${at} (${speech.message})`);
+    // Of a name with several addresses the error has a code alone.
+    if (speech instanceof Error) silent.push(`${at} (${speech.message || (speech as NodeJS.ErrnoException).code})`);
     else return explainServer(at, server, named, speech === 'tls');
   }
   const remedy = 'see that it runs and can be reached from here, and that host and port in the address are right';
@@ -94,17 +95,22 @@ async function explainAddress(url: string): Promise<CommandFailure | undefined> 
 }
 
 async function explainServer(at: string, server: HostAndPort, named: Named, speaksTls: boolean) {
-  const { kind, login, name } = named;
-  const wrong = (problem: string, remedy: string) => new CommandFailure(`${at} ${problem}`, { remedy });
+  const { kind, login } = named;
+  const wrong: Wrong = (problem, remedy) => new CommandFailure(`${at} ${problem}`, { remedy });
   if (speaksTls && !login.tls) return wrong('speaks TLS alone', 'write rediss instead of redis in the address');
   if (!speaksTls && login.tls) {
     return wrong('does not speak TLS', "write redis instead of rediss in the address, or name the server's TLS port");
   }
   const asked = await askServer(server, login).catch((error: Error) => error);
   if (asked instanceof Error) return kind === 'sentinel' ? explainRefusal(at, asked) : undefined;
-  const { mode, primaries } = asked;
+  return explainKind(at, named, asked, wrong);
+}
+
+type Wrong = (problem: string, remedy: string) => CommandFailure;
+
+function explainKind(at: string, { kind, name }: Named, { mode, primaries }: Asked, wrong: Wrong) {
   if (mode === null) return undefined;
-  const known = primaries?.join(', ') || 'none';
+  const known = primaries === null ? '(not told to this user)' : primaries.join(', ') || 'none';
   const example = `redis+sentinel://:password@${at}/${primaries?.[0] ?? 'name'}?sentinelPassword=…`;
   if (mode === 'sentinel' && kind !== 'sentinel') {
     return wrong(`is a Sentinel, which keeps no data; the primaries that it knows: ${known}`, `write ${example}`);
