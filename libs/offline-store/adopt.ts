@@ -79,13 +79,11 @@ export interface AdoptionOutcome {
  */
 export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<AdoptionOutcome> {
   for (const predictor of adoption.predictors) assertConsistent(predictor);
-  // The files before any lock. Those of an adoption that is refused go with the uploads that became no version.
+  // Before the lock, which erasures wait for, and behind those the events of their users: files may be large. Those of an
+  // adoption that is refused go after a day, as uploads do that became no version.
   for (const { definition, artifact } of adoption.predictors)
     await insertArtifact(pool, definition.artifactHash, artifact);
   const adoptAll = async (db: Db): Promise<AdoptionOutcome> => {
-    // Before the lock, which erasures wait for, and behind those the events of their users: files may be large.
-    for (const { definition, artifact } of adoption.predictors)
-      await insertArtifact(db, definition.artifactHash, artifact);
     const { keyType } = await lockAssignments(db);
     await refuseOtherKeys(db, keyType, adoption.predictors);
     const reachingBack = new Set<PredictorToAdopt>();

@@ -6,8 +6,8 @@
  *     redis+sentinel://[user:password@]host:26379[,host:26379…]/name[/database][?sentinelPassword=…]
  *                                                                     the primary that these sentinels call `name`
  *
- * `rediss` instead of `redis` is TLS, also to the sentinels. Certificates are verified by Node's own authorities and those
- * of NODE_EXTRA_CA_CERTS. User and password of a cluster are those of every node.
+ * `rediss` instead of `redis` is TLS, also to the sentinels. Certificates are verified by Node's own authorities and
+ * those of NODE_EXTRA_CA_CERTS. User and password of a cluster are those of every node.
  */
 import type { RedisOptions } from 'ioredis';
 

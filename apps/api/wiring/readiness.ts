@@ -126,9 +126,10 @@ export function createInferenceCheck({
 }
 
 async function checkSchema(pool: ReadinessPartsDependencies['pool']): Promise<void> {
-  const { state, pending } = await schemaState(pool);
+  const { state, pending, unknown } = await schemaState(pool);
   // A newer release migrates before it is rolled out: the older one serves on meanwhile.
   if (state === 'current' || state === 'ahead') return;
+  if (state === 'contracted') throw new Error(`a newer release dropped what this one uses: ${unknown.join(', ')}`);
   throw new Error(`the schema is ${state}; not applied: ${pending.join(', ')}`);
 }
 

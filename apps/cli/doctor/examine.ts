@@ -3,7 +3,7 @@ import { maskUrl } from '@tandem/config/environment/environment';
 import { isTandemError } from '@tandem/freshness/errors';
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
-import { findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
+import { directPools, findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { leadsThroughPooler, provePaths } from '@tandem/offline-store/sql/paths';
 import type { Cli } from '../command-line/command.ts';
@@ -41,7 +41,7 @@ export async function examine(cli: Cli): Promise<Finding[]> {
         // What does not answer, or lacks rights, is told once.
         if (found.some(({ level }) => level === 'error')) return found;
         const isMigrated = found.some(({ subject, level }) => subject === 'schema' && level === 'ok');
-        const migrated = isMigrated ? [...(await examineKeys(cli)), ...(await examineFleet(urls))] : [];
+        const migrated = isMigrated ? [...(await examineKeys(cli)), ...(await examineFleet(cli, urls))] : [];
         return [...found, ...(await examineSources(urls)), ...migrated];
       },
     ),
@@ -103,9 +103,9 @@ async function examinePaths(cli: Cli): Promise<Finding[]> {
 }
 
 /** The live processes, beside what Postgres leaves them. A command goes past a pooler: so do the processes that it sees. */
-function examineFleet(urls: DatabaseUrls): Promise<Finding[]> {
+function examineFleet(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
   return withDatabases(urls, { applicationName: 'tandem-doctor' }, async ({ pool }) => {
-    const room = await findRoom(pool, urls.directUrl !== undefined);
+    const room = await findRoom(pool, directPools(givenPaths(cli) ?? urls));
     const problem = roomProblem(room);
     if (problem) return [failed('fleet', problem.message, problem.remedy ?? '')];
     return [ok('fleet', `${room.processes} live processes may open ${room.fleet} connections of ${room.most}`)];
