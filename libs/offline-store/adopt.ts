@@ -66,6 +66,8 @@ interface AdoptedPredictor {
   readonly modelNumber: number;
   /** What the stable arm serves: another one after a promotion or a rollback, which no config undoes. */
   readonly servedNumber: number;
+  /** While workers rewrite contexts for its grown rules of events, any event counts as one that concerns it. */
+  readonly patternsPending: boolean;
 }
 
 export interface AdoptionOutcome {
@@ -193,7 +195,7 @@ async function adoptOne(
   const { number: modelNumber } = await keepVersion(db, { definition, origin, verification: predictor.verification });
   const adopted = async () => ({
     ...({ predictor: name, change, modelVersionId: id, modelNumber } as const),
-    servedNumber: await findServedNumber(db, name),
+    ...(await findServing(db, name)),
   });
   if (change === 'unchanged') return adopted();
   await updatePredictor(db, predictor, id);
@@ -222,13 +224,16 @@ async function requireRules(db: Db, predictor: PredictorToAdopt): Promise<boolea
   return false;
 }
 
-async function findServedNumber(db: Db, predictor: string): Promise<number> {
+type Serving = Pick<AdoptedPredictor, 'servedNumber' | 'patternsPending'>;
+
+async function findServing(db: Db, predictor: string): Promise<Serving> {
   const served = statements
     .selectFrom('tandem.arms as a')
     .innerJoin('tandem.model_versions as v', 'v.id', 'a.model_version_id')
-    .select('v.number')
+    .innerJoin('tandem.predictors as p', 'p.name', 'a.predictor')
+    .select(['v.number as servedNumber', 'p.patterns_pending as patternsPending'])
     .where(({ and }) => and({ 'a.predictor': predictor, 'a.name': STABLE }));
-  return (await fetchFirst(db, served))?.number ?? 0;
+  return (await fetchFirst(db, served)) ?? { servedNumber: 0, patternsPending: false };
 }
 
 /** Another version starts without stored predictions: those of the one before were computed by another model. */

@@ -7,8 +7,9 @@
  * one pipeline at a time, so that a hanging one holds up the next.
  */
 import { TandemError } from '@tandem/freshness/errors';
+import { openRedis } from '@tandem/redis/open-redis';
 import { parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { createCircuit } from './circuit.ts';
 import { type CommandLike, gatheredCommand, isRefusal, type Lookup, writeTogether } from './pipelined-commands.ts';
 
@@ -188,7 +189,7 @@ export function accepted(replies: readonly unknown[]): readonly unknown[] {
 
 function connect(address: ServerOptions, options: ServerSettings): Redis {
   const { commandTimeoutMs = 50, socketTimeoutMs = 1_000, connectTimeoutMs = 500, random = Math.random } = options;
-  return new Redis({
+  return openRedis({
     ...address,
     commandTimeout: commandTimeoutMs,
     socketTimeout: socketTimeoutMs,

@@ -88,12 +88,12 @@ export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<
   return { state, applied, pending, unknown };
 }
 
-async function readApplied(pool: pg.Pool, table: string): Promise<string[]> {
+async function readApplied(pool: pg.Pool, record: string): Promise<string[]> {
   const [{ found } = { found: false }] = await query<{ found: boolean }>(pool, {
-    text: `select to_regclass('${SCHEMA}.${table}') is not null as found`,
+    text: `select to_regclass('${SCHEMA}.${record}') is not null as found`,
   });
   const rows = found
-    ? await query<{ name: string }>(pool, { text: `select name from ${SCHEMA}.${table} order by name` })
+    ? await query<{ name: string }>(pool, { text: `select name from ${SCHEMA}.${record} order by name` })
     : [];
   return rows.map((row) => row.name);
 }
