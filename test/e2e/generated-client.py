@@ -75,6 +75,7 @@ def runs():
     call("watch_run", 200, "str", run.id)
     wait_for("the run is done", lambda: call("show_run", 200, "ShowRunAnswer", run.id).state == "done")
     assert call("list_runs", 200, "ListRunsAnswer").runs[0].generation == "1"
+    assert call("plan_run", 200, "RunPlan", predictor="count", share=0.5).asked.share >= 0.5
 
 
 def predictions_events_and_outcomes():
