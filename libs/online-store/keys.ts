@@ -77,6 +77,7 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
     marker: (generationId: string, tag = ''): string => `${markers}${generationId}${tag === '' ? '' : `:{${tag}}`}`,
     overlay: (user: UserKey, predictor: string): string => `${prefix}:o:${tagged(user)}:${predictor}`,
     hint: (user: UserKey): string => `${prefix}:h:${tagged(user)}`,
+    refreshWindow: (user: UserKey, predictor: string): string => `${prefix}:r:${tagged(user)}:${predictor}`,
     historyMark: (tag = ''): string => `${prefix}:history${tag === '' ? '' : `:{${tag}}`}`,
     erasures: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}`,
     restoring: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}:restoring`,
