@@ -10,6 +10,7 @@ import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
+import type { FinishedRun } from '@tandem/inference/live/slot';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { rewriteContexts } from '@tandem/offline-store/events/pending-patterns';
 import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
@@ -38,6 +39,8 @@ import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { createRefreshWindows } from '@tandem/online-store/refresh-windows';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
@@ -53,6 +56,7 @@ import { countLoads } from '@tandem/telemetry/sampled-stats';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
+import { createRefreshBudget, NO_REFRESH, openRefresh } from './open-refresh.ts';
 import { createCheckFit } from './processors/check-fit.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
@@ -84,7 +88,9 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
-  const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
+  const { refreshShare } = environment.workerProcess;
+  const share = createRefreshBudget(refreshShare, environment.inference.processes, metrics);
+  const scorer = createScorer(environment.inference, offline.registry, { log, metrics, onRun: share.onRun });
   const kept = await keepModels(pools, offline.registry, scorer, log);
   const { runs, generations, expiring } = offline;
   const { loader, checkFit } = online;
@@ -95,23 +101,39 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     onFailed: ({ runId, no }, error) => log.warn('chunk.not_loaded', { runId, no, error }),
   });
   const rounds = createRoundMetrics(metrics);
+  const refreshing = { ...offline, ...online, pool: pools.pool, scorer, budget: share.budget, log, metrics };
+  const refresh = refreshShare > 0 ? openRefresh(refreshing) : NO_REFRESH;
   const losses = createLossNotice(offline.marks, online.markMemory);
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
     ...{ steps: pools.steps, onRound: rounds.onRound },
-    metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, sampleRounds: rounds.sample }),
+    metrics: sampledMetrics(metrics, {
+      ...pools,
+      scorer,
+      isOnlineOpen: online.isOpen,
+      samples: [rounds.sample, refresh.sample],
+    }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: {
       ...{ ...offline, ...online, hints, losses },
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
-    relaying: { ...offline, ...online },
+    relaying: { ...offline, ...online, onRelayed: refresh.onRelayed },
     retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
     rewriting: offline,
-    close: () => closeInOrder(() => loads.settled(), kept.close, scorer.close, online.close, queue.close, pools.close),
+    close: () =>
+      closeInOrder(
+        () => loads.settled(),
+        refresh.close,
+        kept.close,
+        scorer.close,
+        online.close,
+        queue.close,
+        pools.close,
+      ),
   };
 }
 
@@ -177,6 +199,8 @@ function createOnline(url: string, log: Log) {
   return {
     loader: createGenerationLoader({ connection }),
     sweeper: createGenerationSweeper({ connection }),
+    online: createOnlinePredictions({ connection, log: libraryLog }),
+    windows: createRefreshWindows({ connection }),
     overlay: createOverlayStore({ connection }),
     userHints: createHintStore({ connection }),
     markMemory: createMarkMemory({ connection }),
@@ -195,12 +219,13 @@ async function keepModels(pools: WorkerPools, registry: StoredRegistry, scorer: 
 function createScorer(
   section: InferenceSection,
   registry: Pick<StoredRegistry, 'loadArtifact'>,
-  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
+  { log, metrics, onRun }: { readonly log: Log; readonly metrics: Metrics; onRun(run: FinishedRun): void },
 ) {
   return createInferencePool({
     loadArtifact: keepFiles(registry.loadArtifact),
     log: createLibraryLog(log),
     onLoad: countLoads(metrics),
+    onRun,
     onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
     processes: section.processes,
     memoryLimitMb: section.memoryMb,

@@ -36,7 +36,7 @@ export interface RefreshObserver {
   stored(predictor: string, lagMs: number): void;
   dropped(users: number, why: 'full' | 'late'): void;
   /** A pass that could not begin: its users are lost. */
-  failed(error: unknown): void;
+  failed(users: number, error: unknown): void;
 }
 
 export interface Refresh {
@@ -80,31 +80,38 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
 
   function start(): void {
     timer = undefined;
-    passing = pass()
-      .catch(observer.failed)
-      .then(() => {
-        passing = undefined;
-        schedule(GATHER_MS);
-      });
+    passing = pass().finally(() => {
+      passing = undefined;
+      schedule(GATHER_MS);
+    });
   }
 
   /** Goes on without a pause for as long as there are as many as a pass takes, and time for them. */
   async function pass(): Promise<void> {
     await weigh();
     for (let users = queue.takeDue(USERS_A_PASS); users.length > 0 && !isStopped; users = queue.takeDue(USERS_A_PASS)) {
-      for (const predictor of await refreshed()) await refresh(predictor, users);
+      for (const predictor of await refreshed(users)) await refresh(predictor, users);
       if (users.length < USERS_A_PASS || budget.isSpent()) return;
       await weigh();
     }
   }
 
-  /** The predictors that are re-scored, as Postgres has them now. */
-  async function refreshed(): Promise<readonly Predictor[]> {
-    const { revision, history } = await authority.certify([]);
-    registry.noticeRevision(revision, history);
-    const predictors = (await registry.predictors()).filter(({ policy }) => refreshWindowMs(policy) !== null);
-    shortestMs = Math.min(...predictors.map(({ policy }) => refreshWindowMs(policy) ?? USUAL_WINDOW_MS), 600_000);
-    return predictors;
+  /** The predictors that are re-scored, as Postgres has them now; none where it does not answer. */
+  async function refreshed(users: readonly StaleUser[]): Promise<readonly Predictor[]> {
+    try {
+      const { revision, history } = await authority.certify([]);
+      registry.noticeRevision(revision, history);
+      const windows = new Map<Predictor, number>();
+      for (const predictor of await registry.predictors()) {
+        const windowMs = refreshWindowMs(predictor.policy);
+        if (windowMs !== null) windows.set(predictor, windowMs);
+      }
+      shortestMs = windows.size === 0 ? USUAL_WINDOW_MS : Math.min(...windows.values());
+      return [...windows.keys()];
+    } catch (error) {
+      observer.failed(users.length, error);
+      return [];
+    }
   }
 
   async function refresh(predictor: Predictor, users: readonly StaleUser[]): Promise<void> {

@@ -60,7 +60,7 @@ function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<Li
       counted: (_predictor, outcome) => count(outcome),
       stored: (_predictor, lagMs) => count(lagMs >= 0 ? 'stored' : 'stored before its event'),
       dropped: (users, why) => count(why, users),
-      failed: (error) => count(String(error)),
+      failed: (users, error) => count(String(error), users),
     },
     now: () => performance.now() + skippedMs,
     ...parts,
