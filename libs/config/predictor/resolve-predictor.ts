@@ -104,6 +104,7 @@ function resolvePolicy({
   features: { watch = [] },
 }: ParsedPredictor): Policy {
   const planTimeoutMs = milliseconds(batch.planTimeout);
+  const { refresh } = freshness;
   return {
     freshness: {
       maxAgeMs: milliseconds(freshness.maxAge),
@@ -114,6 +115,8 @@ function resolvePolicy({
       // Its values were judged against the outputs.
       default: (freshness.default as Policy['freshness']['default'] | undefined) ?? null,
       events: freshness.events ?? ['*'],
+      // Said only where the config says it: a policy that an earlier release adopted stays as it is.
+      ...(refresh === undefined ? {} : { refresh: resolveRefresh(refresh) }),
     },
     batch: {
       schedule: batch.schedule ?? null,
@@ -127,6 +130,10 @@ function resolvePolicy({
     ...(explanations ? { explanations: resolveExplanations(explanations) } : {}),
     ...(watch.length > 0 ? { watch: watch.map(resolveWatch) } : {}),
   };
+}
+
+function resolveRefresh(refresh: false | { readonly within: string }): { readonly withinMs: number } | null {
+  return refresh ? { withinMs: milliseconds(refresh.within) ?? 0 } : null;
 }
 
 type ParsedWatch = NonNullable<ParsedPredictor['features']['watch']>[number];
