@@ -7,6 +7,7 @@
  *     tandem:generations                      set of the generations that have keys, "generation:buckets"
  *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
  *     tandem:h:{<tag>}<field>                 version hint of a user
+ *     tandem:r:{<tag>}<field>:<predictor>     there while a window lasts in which the user was re-scored
  *     tandem:history                          the last mark of the database's history that was seen
  *     tandem:{erasures}                       how many erasures it was told of, "history.count"
  *     tandem:{erasures}:restoring             who is about to set that count again
