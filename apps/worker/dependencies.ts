@@ -10,7 +10,6 @@ import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
-import type { FinishedRun } from '@tandem/inference/live/slot';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { rewriteContexts } from '@tandem/offline-store/events/pending-patterns';
 import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
@@ -56,7 +55,7 @@ import { countLoads } from '@tandem/telemetry/sampled-stats';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
-import { createRefreshBudget, NO_REFRESH, openRefresh } from './open-refresh.ts';
+import { createRefreshBudget, openRefresh } from './open-refresh.ts';
 import { createCheckFit } from './processors/check-fit.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
@@ -88,22 +87,18 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
-  const { refreshShare } = environment.workerProcess;
-  const share = createRefreshBudget(refreshShare, environment.inference.processes, metrics);
-  const scorer = createScorer(environment.inference, offline.registry, { log, metrics, onRun: share.onRun });
+  const { scorer, budget } = createScorer(environment, offline.registry, { log, metrics });
   const kept = await keepModels(pools, offline.registry, scorer, log);
   const { runs, generations, expiring } = offline;
   const { loader, checkFit } = online;
   const hints = createRunHints(queue);
-  const leaseMs = environment.workerProcess.leaseMs;
-  const lease = { leaseMs, renewMs: Math.floor(leaseMs / 3) };
+  const lease = leaseOf(environment.workerProcess);
   const loads = createChunkLoads({
     onFailed: ({ runId, no }, error) => log.warn('chunk.not_loaded', { runId, no, error }),
   });
   const rounds = createRoundMetrics(metrics);
-  const refreshing = { ...offline, ...online, pool: pools.pool, scorer, budget: share.budget, log, metrics };
-  const refresh = refreshShare > 0 ? openRefresh(refreshing) : NO_REFRESH;
-  const losses = createLossNotice(offline.marks, online.markMemory);
+  const refreshing = { ...offline, ...online, pool: pools.pool, scorer, budget, log, metrics };
+  const refresh = openRefresh(environment.workerProcess.refreshShare, refreshing);
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
     ...{ steps: pools.steps, onRound: rounds.onRound },
@@ -135,6 +130,10 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
         pools.close,
       ),
   };
+}
+
+function leaseOf({ leaseMs }: WorkerProcessSection) {
+  return { leaseMs, renewMs: Math.floor(leaseMs / 3) };
 }
 
 async function closeInOrder(...steps: readonly (() => unknown)[]): Promise<void> {
@@ -216,18 +215,22 @@ async function keepModels(pools: WorkerPools, registry: StoredRegistry, scorer: 
   return keepLoaded({ register, modelVersion: registry.modelVersion, load: scorer.load, ...createLoadLog(log) });
 }
 
+/** With what re-scoring may take of it. */
 function createScorer(
-  section: InferenceSection,
+  { inference, workerProcess }: Pick<WorkerEnvironment, 'inference' | 'workerProcess'>,
   registry: Pick<StoredRegistry, 'loadArtifact'>,
-  { log, metrics, onRun }: { readonly log: Log; readonly metrics: Metrics; onRun(run: FinishedRun): void },
+  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
 ) {
-  return createInferencePool({
+  const { processes, memoryMb } = inference;
+  const { budget, onRun } = createRefreshBudget(workerProcess.refreshShare, processes, metrics);
+  const scorer = createInferencePool({
     loadArtifact: keepFiles(registry.loadArtifact),
     log: createLibraryLog(log),
     onLoad: countLoads(metrics),
     onRun,
     onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
-    processes: section.processes,
-    memoryLimitMb: section.memoryMb,
+    processes,
+    memoryLimitMb: memoryMb,
   });
+  return { scorer, budget };
 }

@@ -30,7 +30,7 @@ interface OpenRefreshOptions
   readonly metrics: Metrics;
 }
 
-export interface OpenedRefresh {
+interface OpenedRefresh {
   /** Told by the relay. */
   onRelayed(page: OutboxPage): void;
   /** For the exposition of metrics. */
@@ -38,7 +38,9 @@ export interface OpenedRefresh {
   close(): Promise<void>;
 }
 
-export function openRefresh(options: OpenRefreshOptions): OpenedRefresh {
+/** @param share of the worker's inference; 0: nobody is re-scored */
+export function openRefresh(share: number, options: OpenRefreshOptions): OpenedRefresh {
+  if (share === 0) return NO_REFRESH;
   const { pool, registry, online, windows, budget, log, metrics } = options;
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), pool, metrics));
   const refresh = createRefresh({
@@ -69,8 +71,7 @@ export function openRefresh(options: OpenRefreshOptions): OpenedRefresh {
   };
 }
 
-/** Of a worker that re-scores nobody. */
-export const NO_REFRESH: OpenedRefresh = Object.freeze({ onRelayed() {}, sample() {}, async close() {} });
+const NO_REFRESH: OpenedRefresh = Object.freeze({ onRelayed() {}, sample() {}, async close() {} });
 
 /**
  * The share of the worker's children that re-scoring may take, and what it is charged by: nothing else in a worker infers

@@ -6,7 +6,10 @@ import { createCountSeries, createTimerSeries } from './series.ts';
 const LAG_BUCKETS = [0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300];
 
 export function refreshMetrics(registry: Registry) {
-  const registers = [registry];
+  return { ...queueMetrics([registry]), ...outcomeMetrics([registry]) };
+}
+
+function queueMetrics(registers: Registry[]) {
   return {
     refreshWaiting: new Gauge({
       name: 'tandem_refresh_waiting',
@@ -24,6 +27,11 @@ export function refreshMetrics(registry: Registry) {
       labelNames: ['why'] as const,
       registers,
     }),
+  };
+}
+
+function outcomeMetrics(registers: Registry[]) {
+  return {
     refreshUsers: createCountSeries({
       name: 'tandem_refresh_users_total',
       help: 'Users whose turn came, by what became of them.',

@@ -39,7 +39,7 @@ export interface RefreshObserver {
   failed(users: number, error: unknown): void;
 }
 
-export interface Refresh {
+interface Refresh {
   /** The relay has told Redis of these events. Never throws, and waits for nothing. */
   told(page: OutboxPage): void;
   /** Users who wait. */

@@ -124,7 +124,9 @@ function* workerSteps(rules: RefreshWindowRules, state: RefreshWindowState, i: n
   const isBusy = isReading || label >= 0;
   if (queued > 0 && dueAt <= state.now && !isBusy) {
     if (state.stored >= queued) {
-      yield change('takes the user out, whose stored answer is new enough', (mine) => void (mine.queued = 0));
+      yield change('takes the user out, whose stored answer is new enough', (mine) => {
+        mine.queued = 0;
+      });
     } else if ((rules.claim === 'shared' ? state.claimed : claimed) < state.now) {
       yield change('claims the window, and begins an inference', (mine, draft) => {
         if (rules.claim === 'shared') draft.claimed = state.now;
@@ -132,7 +134,10 @@ function* workerSteps(rules: RefreshWindowRules, state: RefreshWindowState, i: n
         Object.assign(mine, { queued: 0, isReading: true });
         draft.inferences++;
       });
-    } else yield change('puts the user back until the next window', (mine) => void (mine.dueAt = state.now + 1));
+    } else
+      yield change('puts the user back until the next window', (mine) => {
+        mine.dueAt = state.now + 1;
+      });
   }
   if (isReading) {
     yield change('reads features and version', (mine) => {
