@@ -97,6 +97,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     onFailed: ({ runId, no }, error) => log.warn('chunk.not_loaded', { runId, no, error }),
   });
   const rounds = createRoundMetrics(metrics);
+  const losses = createLossNotice(offline.marks, online.markMemory);
   const refreshing = { ...offline, ...online, pool: pools.pool, scorer, budget, log, metrics };
   const refresh = openRefresh(environment.workerProcess.refreshShare, refreshing);
   return {
