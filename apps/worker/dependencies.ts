@@ -100,15 +100,11 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const losses = createLossNotice(offline.marks, online.markMemory);
   const refreshing = { ...offline, ...online, pool: pools.pool, scorer, budget, log, metrics };
   const refresh = openRefresh(environment.workerProcess.refreshShare, refreshing);
+  const samples = [rounds.sample, refresh.sample];
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
     ...{ steps: pools.steps, onRound: rounds.onRound },
-    metrics: sampledMetrics(metrics, {
-      ...pools,
-      scorer,
-      isOnlineOpen: online.isOpen,
-      samples: [rounds.sample, refresh.sample],
-    }),
+    metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: {
@@ -121,15 +117,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     rolling: { ...offline, hints },
     rewriting: offline,
     close: () =>
-      closeInOrder(
-        () => loads.settled(),
-        refresh.close,
-        kept.close,
-        scorer.close,
-        online.close,
-        queue.close,
-        pools.close,
-      ),
+      closeInOrder(loads.settled, refresh.close, kept.close, scorer.close, online.close, queue.close, pools.close),
   };
 }
 
