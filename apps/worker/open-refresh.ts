@@ -7,6 +7,7 @@ import { createPlainAuthority } from '@tandem/offline-store/certificate/plain-au
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
+import { createDemandStore } from '@tandem/offline-store/reads/read-demand';
 import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
 import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
 import { createLivePredictor, type LivePredictorDependencies } from '@tandem/prediction/live/live-prediction';
@@ -55,7 +56,7 @@ export function openRefresh(share: number, options: OpenRefreshOptions): OpenedR
       maxStatements: 1,
       refreshes: true,
     }),
-    demand: { weightsOf: async () => new Map() },
+    demand: createDemandStore(pool),
     observer: observing(log, metrics),
   });
   return {

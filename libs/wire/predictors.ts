@@ -1,6 +1,7 @@
 /** A predictor: its policies, and who is served what. */
 import { z } from 'zod';
 import { OutputsSchema } from './predictions.ts';
+import { BudgetSchema } from './runs.ts';
 import type { Answered } from './schema.ts';
 
 export const PredictorSchema = z
@@ -29,7 +30,13 @@ export const PredictorSchema = z
         description: 'The window in which users whom events made stale are re-scored; null: they are not',
       }),
     }),
-    batch: z.strictObject({ schedule: z.string().nullable(), chunkSize: z.int(), minCoverage: z.number() }),
+    batch: z.strictObject({
+      schedule: z.string().nullable().meta({ description: 'Of everyone: a cron expression in UTC' }),
+      changedSchedule: z.string().nullable().meta({ description: 'Of users who changed, as schedule' }),
+      budget: BudgetSchema.nullable().meta({ description: 'Of scheduled runs; null: no limit' }),
+      chunkSize: z.int(),
+      minCoverage: z.number(),
+    }),
   })
   .meta({ id: 'Predictor' });
 
@@ -55,7 +62,7 @@ export const PREDICTOR_EXAMPLE: PredictorView = {
     events: ['order.*'],
     refreshWithinMs: 2_000,
   },
-  batch: { schedule: '0 2 * * *', chunkSize: 5_000, minCoverage: 0.95 },
+  batch: { schedule: '0 2 * * *', changedSchedule: null, budget: null, chunkSize: 5_000, minCoverage: 0.95 },
 };
 
 export const PredictorsSchema = z

@@ -38,19 +38,19 @@ interface SlotOptions {
 export interface PreparedRun extends Omit<ModelRun, 'session'> {
   /** At which the child is killed. */
   readonly limit: TimeLimit;
+  /** Of all its rows. */
   readonly priority: ScoreRequest['priority'];
 }
 
 /** What a run took, by the child's own measure. */
 export interface FinishedRun {
   readonly artifactHash: string;
-  /** Of all its rows. */
-  readonly priority: ScoreRequest['priority'];
   readonly rows: number;
   /** From its start to its end. */
   readonly ms: number;
   /** CPU, in ms. */
   readonly cpuMs: number;
+  readonly priority: ScoreRequest['priority'];
 }
 
 type SlotState = 'cold' | 'starting' | 'idle' | 'busy' | 'waiting' | 'closed';
@@ -167,7 +167,7 @@ export class Slot {
       const { limit, priority, ...asked } = prepared;
       const { outputs, ms, cpuMs } = await mine.child.run({ session: hash, ...asked }, limit);
       this.#idleDeaths = 0;
-      this.#options.onRun?.({ artifactHash: hash, priority, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs });
+      this.#options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs, priority });
       return outputs;
     } finally {
       // Where the child died, its replacement is under way already, or about to be.

@@ -9,6 +9,7 @@ import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { ArmCounts } from '@tandem/prediction/rollouts/arm-counts';
 import type { ServedSource } from '@tandem/prediction/rollouts/exposures';
 import type { OutcomeSums } from '@tandem/prediction/rollouts/outcomes';
+import type { Budget } from '@tandem/prediction/runs/budget';
 import type { ShadowCounts } from '@tandem/prediction/shadow/shadow-counts';
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
 import type { AuditAction } from './audit.ts';
@@ -93,6 +94,10 @@ export interface Database {
     model_version_id: string;
     until: Date;
   };
+  'tandem.changed_slots': {
+    predictor: string;
+    last_slot: Date;
+  };
   'tandem.chunks': {
     run_id: string;
     no: number;
@@ -109,6 +114,7 @@ export interface Database {
     failed: Generated<number>;
     loaded: Generated<boolean>;
     erased: number | null;
+    cpu_ms: number | null;
   };
   'tandem.erasures': {
     number: number;
@@ -330,6 +336,11 @@ export interface Database {
     seen_at: Generated<Date>;
     connections: number | null;
   };
+  'tandem.read_demand': {
+    user_id: string;
+    log_weight: number;
+    context_version: number;
+  };
   'tandem.rollout_checks': {
     seq: GeneratedAlways<number>;
     rollout_id: string;
@@ -388,6 +399,8 @@ export interface Database {
     step_lost_leases: Generated<number>;
     step_error: string | null;
     source_version: Generated<number>;
+    budget: Json<Budget | null, string | null>;
+    of_changed: Generated<boolean>;
   };
   'tandem.schedule_slots': {
     predictor: string;
