@@ -2,7 +2,6 @@
 
 import { createPredictionMemory, type PredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader } from '@tandem/freshness/reader';
-import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import type { LastKnown } from '@tandem/freshness/unverified-read';
 import type { HostRule } from '@tandem/http-server/foreign-request';
 import type { IsolatedPools } from '@tandem/inference/live/pool';
@@ -14,7 +13,7 @@ import { createRegistry } from '@tandem/offline-store/models/registry';
 import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { createReadCountStore } from '@tandem/offline-store/reads/read-demand';
-import { findVisibleDelays } from '@tandem/offline-store/reads/visible-delays';
+import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
 import { openRegister } from '@tandem/offline-store/rollouts/processes';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
 import { countBatchWork } from '@tandem/offline-store/runs/backlog';
@@ -37,7 +36,7 @@ import { createRefusalLog } from './http/refusal-log.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
 import { createLiveFailureLog } from './routes/predictions/live-failure-log.ts';
 import { keepModels } from './wiring/keep-loaded.ts';
-import { observeCertificates, observeLive, observeStatements, observeVisible } from './wiring/observe-stores.ts';
+import { observeCertificates, observeLive, observeStatements } from './wiring/observe-stores.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
 import { type InferenceSettings, openInference } from './wiring/open-inference.ts';
 import { openKeys } from './wiring/open-keys.ts';
@@ -217,8 +216,7 @@ function openPostgres(
     onTombstonesFull: (erasures) => log.warn('tombstones.not_kept', { erasures }),
   });
   opened.push(() => authority.close());
-  const findDelays = (entries: readonly OverlayEntry[]) => findVisibleDelays(pool, entries);
-  const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), findDelays, metrics));
+  const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), pool, metrics));
   opened.push(() => keeper.close());
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return { pools, pool, features, featureSource, keeper, authority, registry, losses, keyType };

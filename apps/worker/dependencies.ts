@@ -39,6 +39,8 @@ import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { createRefreshWindows } from '@tandem/online-store/refresh-windows';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
@@ -55,6 +57,7 @@ import { countLoads } from '@tandem/telemetry/sampled-stats';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
+import { createRefreshBudget, openRefresh } from './open-refresh.ts';
 import { createCheckFit } from './processors/check-fit.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
@@ -86,36 +89,42 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
-  const cpu = createBatchCpu();
-  const scorer = createScorer(environment.inference, offline.registry, { log, metrics, onRun: cpu.onRun });
+  const { scorer, budget, cpu } = createScorer(environment, offline.registry, { log, metrics });
   const kept = await keepModels(pools, offline.registry, scorer, log);
   const { runs, generations, expiring } = offline;
   const { loader, checkFit } = online;
   const hints = createRunHints(queue);
-  const leaseMs = environment.workerProcess.leaseMs;
-  const lease = { leaseMs, renewMs: Math.floor(leaseMs / 3) };
+  const lease = leaseOf(environment.workerProcess);
   const loads = createChunkLoads({
     onFailed: ({ runId, no }, error) => log.warn('chunk.not_loaded', { runId, no, error }),
   });
   const rounds = createRoundMetrics(metrics);
   const losses = createLossNotice(offline.marks, online.markMemory);
+  const refreshing = { ...offline, ...online, pool: pools.pool, scorer, budget, log, metrics };
+  const refresh = openRefresh(environment.workerProcess.refreshShare, refreshing);
+  const samples = [rounds.sample, refresh.sample];
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
     ...{ steps: pools.steps, onRound: rounds.onRound },
-    metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, sampleRounds: rounds.sample }),
+    metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
-    chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu: cpu.ofChunks },
+    chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu },
     reconciling: {
       ...{ ...offline, ...online, hints, losses },
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
-    relaying: { ...offline, ...online },
+    relaying: { ...offline, ...online, onRelayed: refresh.onRelayed },
     retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     rolling: { ...offline, hints },
     rewriting: offline,
-    close: () => closeInOrder(() => loads.settled(), kept.close, scorer.close, online.close, queue.close, pools.close),
+    close: () =>
+      closeInOrder(loads.settled, refresh.close, kept.close, scorer.close, online.close, queue.close, pools.close),
   };
+}
+
+function leaseOf({ leaseMs }: WorkerProcessSection) {
+  return { leaseMs, renewMs: Math.floor(leaseMs / 3) };
 }
 
 async function closeInOrder(...steps: readonly (() => unknown)[]): Promise<void> {
@@ -181,6 +190,8 @@ function createOnline(url: string, log: Log) {
   return {
     loader: createGenerationLoader({ connection }),
     sweeper: createGenerationSweeper({ connection }),
+    online: createOnlinePredictions({ connection, log: libraryLog }),
+    windows: createRefreshWindows({ connection }),
     overlay: createOverlayStore({ connection }),
     userHints: createHintStore({ connection }),
     markMemory: createMarkMemory({ connection }),
@@ -210,18 +221,30 @@ function createBatchCpu() {
   };
 }
 
+/** On a machine that both share, below the children of an API (10), for whose runs readers wait, and above shadows (19). */
+const NICE_STEPS = 14;
+
+/** With what re-scoring may take of it, and what chunks took. */
 function createScorer(
-  section: InferenceSection,
+  { inference, workerProcess }: Pick<WorkerEnvironment, 'inference' | 'workerProcess'>,
   registry: Pick<StoredRegistry, 'loadArtifact'>,
-  { log, metrics, onRun }: { readonly log: Log; readonly metrics: Metrics; onRun(run: FinishedRun): void },
+  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
 ) {
-  return createInferencePool({
+  const { processes, memoryMb } = inference;
+  const share = createRefreshBudget(workerProcess.refreshShare, processes, metrics);
+  const cpu = createBatchCpu();
+  const scorer = createInferencePool({
     loadArtifact: keepFiles(registry.loadArtifact),
     log: createLibraryLog(log),
-    onRun,
     onLoad: countLoads(metrics),
+    onRun(run) {
+      share.onRun(run);
+      cpu.onRun(run);
+    },
     onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
-    processes: section.processes,
-    memoryLimitMb: section.memoryMb,
+    processes,
+    niceSteps: NICE_STEPS,
+    memoryLimitMb: memoryMb,
   });
+  return { scorer, budget: share.budget, cpu: cpu.ofChunks };
 }

@@ -9,7 +9,7 @@ import { scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { createLog, silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
 import { type EndedRound, ROUNDS, startHousekeeping } from './housekeeping.ts';
 import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
@@ -129,6 +129,25 @@ describe('schedules', () => {
     await adoptedDaysAgo(2);
     await pool.query('update tandem.predictors set active = false');
     expect(await schedule()).toEqual([]);
+  });
+});
+
+describe('the relay of events', () => {
+  it('has users re-scored whom events made stale: a stored answer of the event, before any read', async () => {
+    await runToTheEnd(await startAll());
+    await pool.query(`insert into tandem.events (user_id) values ('7'), ('9')`);
+    const { outbox, userHints, onRelayed = () => {} } = worker.relaying;
+    expect(await relayOutbox(outbox, userHints, { onRelayed })).toBe(2);
+    const stored = 'select user_id, context_version::int as version, source, refreshed from tandem.overlay order by 1';
+    await vi.waitFor(async () => expect((await pool.query(stored)).rows).toHaveLength(2), { timeout: 30_000 });
+    expect((await pool.query(stored)).rows).toEqual([
+      { user_id: '7', version: 1, source: 'live', refreshed: true },
+      { user_id: '9', version: 1, source: 'live', refreshed: true },
+    ]);
+    const metrics = await worker.metrics.exposition();
+    expect(metrics).toMatch(/tandem_refresh_users_total\{predictor="customers",outcome="inferred",app="worker"\} 2/);
+    expect(metrics).toMatch(/tandem_refresh_lag_seconds_count\{.*predictor="customers".*\} 2/);
+    expect(metrics).toMatch(/tandem_refresh_waiting\{app="worker"\} 0/);
   });
 });
 

@@ -6,7 +6,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import type { HintStore } from '@tandem/prediction/events/events';
-import { type Outbox, relayOutbox } from '@tandem/prediction/events/relay-outbox';
+import { type Outbox, type OutboxPage, relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import {
   type Analysed,
   type AnalyseRolloutsDependencies,
@@ -24,6 +24,8 @@ import { type Repeating, repeat } from '@tandem/timing/repeat';
 interface RelayDependencies {
   readonly outbox: Outbox;
   readonly userHints: HintStore;
+  /** Told of each page that Redis was told of. */
+  onRelayed?(page: OutboxPage): void;
 }
 
 export interface HousekeepingDependencies {
@@ -78,7 +80,7 @@ export interface EndedRound extends RoundReport {
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
   const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, observeBacklog, log } =
     dependencies;
-  const { reconcileEveryMs = 3_000, relayEveryMs = 1_000, scheduleEveryMs = 5_000 } = dependencies;
+  const { reconcileEveryMs = 3_000, relayEveryMs = 500, scheduleEveryMs = 5_000 } = dependencies;
   const { rollEveryMs = 1_000, retainEveryMs = 60_000, expireEveryMs = 60_000 } = dependencies;
   const { sweepEveryMs = 600_000, rewriteEveryMs = 1_000, observeEveryMs = 10_000 } = dependencies;
   const reconcile = createReconcile(reconciling);
@@ -91,7 +93,8 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
       return { done, errors };
     }),
     each('outbox', relayEveryMs, async () => {
-      const hintsRelayed = await relayOutbox(relaying.outbox, relaying.userHints);
+      const { outbox, userHints, onRelayed } = relaying;
+      const hintsRelayed = await relayOutbox(outbox, userHints, onRelayed ? { onRelayed } : {});
       return { done: { hintsRelayed }, errors: [] };
     }),
     each('retention', retainEveryMs, async () => {

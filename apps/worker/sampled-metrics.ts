@@ -9,7 +9,8 @@ interface SampledParts {
   /** Of statements with a feature query. */
   readonly features: ConnectionPool;
   isOnlineOpen(): boolean;
-  sampleRounds(): void;
+  /** What else has a state to look at. */
+  readonly samples: readonly (() => void)[];
 }
 
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
@@ -20,7 +21,7 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
       sampleConnections(metrics, 'worker', parts.pool);
       sampleConnections(metrics, 'features', parts.features);
       metrics.onlineStoreUp.set(parts.isOnlineOpen() ? 1 : 0);
-      parts.sampleRounds();
+      for (const sample of parts.samples) sample();
       return metrics.exposition();
     },
   };

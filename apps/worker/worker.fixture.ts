@@ -149,6 +149,6 @@ export function environmentOf(databaseUrl: string, redisUrl: string): WorkerEnvi
     redis: { url: redisUrl, queueUrl: redisUrl },
     inference: { processes: 1, memoryMb: 512, queueLimit: 256, batchLimit: 256 },
     worker: { chunkConcurrency: 2 },
-    workerProcess: { host: '127.0.0.1', port: null, leaseMs: 30_000, rollbackCacheMb: 512 },
+    workerProcess: { host: '127.0.0.1', port: null, leaseMs: 30_000, rollbackCacheMb: 512, refreshShare: 0.25 },
   };
 }

@@ -244,6 +244,8 @@ export interface Candidate {
   readonly store: 'redis' | 'postgres';
   readonly layer: 'generation' | 'overlay';
   readonly source: 'batch' | 'live';
+  /** What made it: a batch run, a read that inferred, or a re-scoring before any read */
+  readonly madeBy: 'run' | 'read' | 'refresh';
   /**
    * `stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback;
    * `foreign`: of another generation, history, model version or floor; `blocked`: from before an erasure
@@ -958,6 +960,8 @@ export interface Predictor {
       Record<string, number | string | boolean | readonly (number | string | boolean)[]>
     > | null;
     readonly events: readonly string[];
+    /** The window in which users whom events made stale are re-scored; null: they are not */
+    readonly refreshWithinMs: number | null;
   };
   readonly batch: {
     /** Of everyone: a cron expression in UTC */

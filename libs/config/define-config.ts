@@ -195,6 +195,12 @@ export interface FreshnessConfig {
    * Default `['*']`.
    */
   readonly events?: readonly string[];
+  /**
+   * Re-scores users whom events made stale, before a read asks: `{ within: '2s' }`, from `1s` to `10m`, by when, and how often
+   * a user is re-scored at most. A worker spends a share of its inference on it (`REFRESH_SHARE`). `false`: the next read
+   * infers. Default `{ within: '2s' }`.
+   */
+  readonly refresh?: false | { readonly within: Duration };
 }
 
 export type DefaultValue = number | string | boolean | readonly (number | string | boolean)[];

@@ -52,6 +52,8 @@ export interface Answer {
   readonly history: string | null;
   /** Whether the answer was stored before this read. */
   readonly hit: boolean;
+  /** Whether a re-scoring stored it. For metrics alone: it is no part of what the caller sees. */
+  readonly refreshed?: boolean | undefined;
   /** Whether this read's own inference was stored for the next. */
   readonly kept: boolean;
   /** Why the stored answer did not do, where the answer is not a hit: the `detail` of Cache-Status. */
@@ -122,6 +124,7 @@ export function storedAnswer(
       lastConcerningVersion: user.touched,
       history: certificate.history,
       hit: true,
+      refreshed: label.refreshed,
       kept: false,
       forwarded: null,
       remembered,

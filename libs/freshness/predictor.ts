@@ -107,6 +107,8 @@ export interface FreshnessPolicy {
   readonly default: Prediction | null;
   /** Glob patterns of the event types that concern this predictor. */
   readonly events: readonly string[];
+  /** In which window users whom events made stale are re-scored; null: they are not; absent: 2 s. */
+  readonly refresh?: { readonly withinMs: number } | null;
 }
 
 export interface BatchPolicy {

@@ -16,6 +16,8 @@ export interface Label {
   readonly overlayFloor: number | null;
   /** Postgres' clock when its features were read, ms since 1970. */
   readonly computedAt: number;
+  /** Of a live answer: whether a re-scoring made it, before a read asked. No decision looks at it. */
+  readonly refreshed?: boolean;
 }
 
 export interface StoredPrediction extends Label {
@@ -49,6 +51,8 @@ export interface OverlayEntry {
   readonly contextVersion: number;
   readonly source: 'batch' | 'live';
   readonly computedAt: number;
+  /** Whether a re-scoring made it. */
+  readonly refreshed?: boolean;
   readonly outputs: Buffer;
 }
 

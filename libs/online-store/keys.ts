@@ -7,6 +7,7 @@
  *     tandem:generations                      set of the generations that have keys, "generation:buckets"
  *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
  *     tandem:h:{<tag>}<field>                 version hint of a user
+ *     tandem:r:{<tag>}<field>:<predictor>     there while a window lasts in which the user was re-scored
  *     tandem:history                          the last mark of the database's history that was seen
  *     tandem:{erasures}                       how many erasures it was told of, "history.count"
  *     tandem:{erasures}:restoring             who is about to set that count again
@@ -77,6 +78,7 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
     marker: (generationId: string, tag = ''): string => `${markers}${generationId}${tag === '' ? '' : `:{${tag}}`}`,
     overlay: (user: UserKey, predictor: string): string => `${prefix}:o:${tagged(user)}:${predictor}`,
     hint: (user: UserKey): string => `${prefix}:h:${tagged(user)}`,
+    refreshWindow: (user: UserKey, predictor: string): string => `${prefix}:r:${tagged(user)}:${predictor}`,
     historyMark: (tag = ''): string => `${prefix}:history${tag === '' ? '' : `:{${tag}}`}`,
     erasures: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}`,
     restoring: (tag = ''): string => `${prefix}:{${tag || 'erasures'}}${tag === '' ? '' : ':erasures'}:restoring`,

@@ -6,7 +6,7 @@
  * outputs. About seven bytes beside the outputs.
  *
  * Overlay entry, fixed offsets because put-overlay.lua reads them too (`<BBc8c16dddI4`): format 1 · source (0 batch,
- * 1 live) · history (8) · model version id (16) · floor, context version, computedAt (doubles LE) · CRC-32 · outputs.
+ * 1 live, 2 live by a re-scoring, which a release before it takes for no candidate) · history (8) · model version id (16) · floor, context version, computedAt (doubles LE) · CRC-32 · outputs.
  */
 
 import { crc32 as nativeCrc32 } from 'node:zlib';
@@ -133,7 +133,7 @@ export function overlayEntryLength({ outputs }: Pick<OverlayEntry, 'outputs'>): 
  * are not hex of their length, no whole numbers.
  */
 export function writeOverlayEntry(bytes: Buffer, at: number, entry: OverlayEntry, userHash: number): void {
-  const { overlayFloor, contextVersion, computedAt, source, outputs } = entry;
+  const { overlayFloor, contextVersion, computedAt, source, refreshed, outputs } = entry;
   const ids = idBytes(entry);
   if (!isCount(overlayFloor) || !isCount(contextVersion) || !Number.isFinite(computedAt)) {
     throw new RangeError(
@@ -141,7 +141,7 @@ export function writeOverlayEntry(bytes: Buffer, at: number, entry: OverlayEntry
     );
   }
   bytes[at] = FORMAT;
-  bytes[at + 1] = source === 'live' ? 1 : 0;
+  bytes[at + 1] = source === 'batch' ? 0 : refreshed ? 2 : 1;
   bytes.set(ids, at + HISTORY_AT);
   bytes.writeDoubleLE(overlayFloor, at + FLOOR_AT);
   bytes.writeDoubleLE(contextVersion, at + CONTEXT_AT);
@@ -171,7 +171,7 @@ function idBytes({ history, modelVersionId }: Pick<OverlayEntry, 'history' | 'mo
 
 /** The candidate in an overlay entry, or null. Its outputs share memory with `bytes`. */
 export function decodeOverlayEntry(bytes: Buffer, userHash: number): StoredPrediction | null {
-  if (bytes.length < OVERLAY_HEADER || bytes[0] !== FORMAT || (bytes[1] ?? 2) > 1) return null;
+  if (bytes.length < OVERLAY_HEADER || bytes[0] !== FORMAT || (bytes[1] ?? 3) > 2) return null;
   if (bytes.readUInt32LE(CRC_AT) !== overlayCrc(bytes, 0, bytes.length, userHash)) return null;
   const overlayFloor = bytes.readDoubleLE(FLOOR_AT);
   const contextVersion = bytes.readDoubleLE(CONTEXT_AT);
@@ -179,7 +179,8 @@ export function decodeOverlayEntry(bytes: Buffer, userHash: number): StoredPredi
   if (!isCount(overlayFloor) || !isCount(contextVersion) || !Number.isFinite(computedAt)) return null;
   return {
     layer: 'overlay',
-    source: bytes[1] === 1 ? 'live' : 'batch',
+    source: bytes[1] === 0 ? 'batch' : 'live',
+    refreshed: bytes[1] === 2,
     contextVersion,
     modelVersionId: bytes.toString('hex', MODEL_AT, FLOOR_AT),
     generationId: null,

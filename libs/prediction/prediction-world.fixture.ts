@@ -115,6 +115,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       erasures,
       onlineErasures,
       keepErased,
+      prefix,
     },
     adoptWith,
     /** The model version with number 2, whose scores are 0.5 above those of the first: it is known, and serves nobody. */

@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { modelMetrics } from './model-metrics.ts';
+import { refreshMetrics } from './refresh-metrics.ts';
 import { runMetrics } from './run-metrics.ts';
 import { createCountSeries, createTimerSeries, DELAY_BUCKETS, LATENCY_BUCKETS, USER_BUCKETS } from './series.ts';
 import { shadowMetrics } from './shadow-metrics.ts';
@@ -29,6 +30,7 @@ export function createMetrics({ app, processMetrics = true }: MetricsOptions) {
     ...eventMetrics(registry),
     ...outcomeMetrics(registry),
     ...runMetrics(registry),
+    ...refreshMetrics(registry),
     ...shadowMetrics(registry),
     ...explanationMetrics(registry),
     ...storeMetrics(registry),

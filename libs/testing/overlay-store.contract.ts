@@ -58,7 +58,15 @@ export function describeOverlayStore(name: string, open: () => Promise<OverlaySu
       const entry = entryOf('42', { outputs: Buffer.from([0, 255, 7]), contextVersion: 2 ** 40 });
       await subject.overlay.put([entry]);
       const { predictor: _, userId: __, ...kept } = entry;
-      expect(await keptOf('42')).toEqual({ ...kept, layer: 'overlay', generationId: null });
+      expect(await keptOf('42')).toEqual({ ...kept, refreshed: false, layer: 'overlay', generationId: null });
+    });
+
+    it('remembers what a re-scoring made, until another entry takes its place', async () => {
+      await subject.overlay.put([entryOf('42', { refreshed: true }), entryOf('43')]);
+      expect(await keptOf('42')).toMatchObject({ ...base, refreshed: true });
+      expect(await keptOf('43')).toMatchObject({ refreshed: false });
+      await subject.overlay.put([entryOf('42', { contextVersion: 6 })]);
+      expect(await keptOf('42')).toMatchObject({ contextVersion: 6, refreshed: false });
     });
 
     it('takes no entries for nothing to do', async () => {

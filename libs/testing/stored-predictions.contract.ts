@@ -69,8 +69,8 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
         overlayFloor: null,
         computedAt: COMPUTED_AT,
       };
-      expect(found.get('1')).toEqual([{ ...stored, contextVersion: 0, outputs: Buffer.from('of 1') }]);
-      expect(found.get(UUID)).toEqual([{ ...stored, contextVersion: 2, outputs: Buffer.from(`of ${UUID}`) }]);
+      expect(found.get('1')).toMatchObject([{ ...stored, contextVersion: 0, outputs: Buffer.from('of 1') }]);
+      expect(found.get(UUID)).toMatchObject([{ ...stored, contextVersion: 2, outputs: Buffer.from(`of ${UUID}`) }]);
     });
 
     it('come from the generation first, then from the overlay', async () => {
@@ -78,7 +78,7 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
       const found = await find(['2', '3']);
       expect(found.get('2')).toEqual([
         expect.objectContaining({ layer: 'generation', contextVersion: 1 }),
-        { ...entry, layer: 'overlay', generationId: null },
+        { ...entry, refreshed: false, layer: 'overlay', generationId: null },
       ]);
       expect(found.get('3')).toMatchObject([{ layer: 'overlay', contextVersion: 9 }]);
     });

@@ -26,6 +26,9 @@ export const PredictorSchema = z
       unverified: z.boolean(),
       default: OutputsSchema.nullable(),
       events: z.array(z.string()),
+      refreshWithinMs: z.number().nullable().meta({
+        description: 'The window in which users whom events made stale are re-scored; null: they are not',
+      }),
     }),
     batch: z.strictObject({
       schedule: z.string().nullable().meta({ description: 'Of everyone: a cron expression in UTC' }),
@@ -57,6 +60,7 @@ export const PREDICTOR_EXAMPLE: PredictorView = {
     unverified: true,
     default: { score: 0.2 },
     events: ['order.*'],
+    refreshWithinMs: 2_000,
   },
   batch: { schedule: '0 2 * * *', changedSchedule: null, budget: null, chunkSize: 5_000, minCoverage: 0.95 },
 };

@@ -12,6 +12,9 @@ export const CandidateSchema = z
     store: z.enum(['redis', 'postgres']),
     layer: z.enum(['generation', 'overlay']),
     source: z.enum(['batch', 'live']),
+    madeBy: z.enum(['run', 'read', 'refresh']).meta({
+      description: 'What made it: a batch run, a read that inferred, or a re-scoring before any read',
+    }),
     state: z.enum(['fresh', 'restarted', 'stale', 'expired', 'foreign', 'blocked']).meta({
       description:
         '`stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback; `foreign`: of another generation, history, model version or floor; `blocked`: from before an erasure',
@@ -33,6 +36,7 @@ export const CANDIDATE_EXAMPLE = {
   store: 'redis',
   layer: 'generation',
   source: 'batch',
+  madeBy: 'run',
   state: 'stale',
   prediction: { score: 0.412 },
   modelVersion: '2',

@@ -4,7 +4,16 @@ import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { createService, createWorld, createWriters, type Delay, PREDICTOR, USERS, type World } from './world.ts';
+import {
+  createRescorer,
+  createService,
+  createWorld,
+  createWriters,
+  type Delay,
+  PREDICTOR,
+  USERS,
+  type World,
+} from './world.ts';
 
 const immediate: Delay = (_name, port) => port;
 
@@ -36,7 +45,7 @@ type Step =
   | { readonly do: 'read'; readonly users: readonly string[]; readonly service: number; readonly noCache: boolean }
   | { readonly do: 'change by SQL' | 'change by event'; readonly user: string }
   | { readonly do: 'run all' | 'run stale' | 'roll back' | 'lose Redis' | 'snapshot Redis' | 'restore Redis' }
-  | { readonly do: 'run users'; readonly users: readonly string[] };
+  | { readonly do: 'run users' | 're-score'; readonly users: readonly string[] };
 
 const user = fc.constantFrom(...USERS);
 const someUsers = fc.uniqueArray(user, { minLength: 1, maxLength: 3 });
@@ -55,6 +64,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constantFrom('change by SQL' as const, 'change by event' as const), user }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('run users' as const), users: someUsers }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('re-score' as const), users: someUsers }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -97,6 +107,7 @@ export function testInterleavings(runs: number): void {
   async function play(actors: readonly (readonly Step[])[], delay: Delay): Promise<number> {
     const services = [createService(world, delay), createService(world, delay)];
     const writers = createWriters(world, delay);
+    const rescore = createRescorer(world, delay);
     /** The highest version acknowledged of each user: what no later read may fall below. */
     const acknowledged = new Map<string, number>((await versions()).map(({ user_id, version }) => [user_id, version]));
     let restoreRedis: (() => Promise<void>) | null = null;
@@ -137,6 +148,8 @@ export function testInterleavings(runs: number): void {
           return void (await writers.run({ kind: 'stale' }));
         case 'run users':
           return void (await writers.run({ kind: 'users', userIds: one.users }));
+        case 're-score':
+          return rescore(one.users);
         case 'roll back':
           return void (await writers.rollBack());
         case 'lose Redis':

@@ -9,6 +9,7 @@ import { createPredictionReader, type PredictionReaderDependencies } from '@tand
 import { createInferencePool } from '@tandem/inference/live/pool';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
+import { createPlainAuthority } from '@tandem/offline-store/certificate/plain-authority';
 import { createEventStore } from '@tandem/offline-store/events/events';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
@@ -22,6 +23,7 @@ import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
+import { refreshUsers } from '@tandem/prediction/refresh/refresh-pass';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
@@ -103,6 +105,31 @@ export function createService({ pool, prefix, connection, inference }: World, de
     memory: createPredictionMemory({ maxBytes: 1e6 }),
   };
   return { read: createPredictionReader(parts), close: () => authority.close() };
+}
+
+/** A worker that re-scores. Its windows are free: the order of steps decides how often a user is inferred. */
+export function createRescorer({ pool, prefix, connection, inference }: World, delay: Delay) {
+  const registry = createRegistry(pool);
+  const offlineOverlay = createOfflineOverlay(pool);
+  const live = createLivePredictor({
+    features: delay('features', createFeatureSource(pool)),
+    scorer: delay('scorer', inference),
+    overlay: delay('overlay', createOverlayStore({ connection, prefix })),
+    keepLater: (entries) => void offlineOverlay.put(entries).catch(() => {}),
+    refreshes: true,
+  });
+  const parts = {
+    authority: delay('authority', createPlainAuthority(pool)),
+    registry,
+    online: delay('online', createOnlinePredictions({ connection, prefix, log: () => {} })),
+    offline: delay('offline', createStoredPredictions(pool)),
+    windows: { take: async (_predictor: string, userIds: readonly string[]) => userIds.map(() => 0) },
+    live,
+  };
+  return async (userIds: readonly string[]): Promise<void> => {
+    const predictor = await registry.predictor(PREDICTOR);
+    if (predictor) await refreshUsers(parts, predictor, userIds);
+  };
 }
 
 /** What writes: the application, a worker, ops. */

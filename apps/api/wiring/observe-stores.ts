@@ -1,8 +1,7 @@
 /** Metrics of what a read waits for, measured around the ports from outside: neither side knows. */
 
-import type { OnlinePredictions, OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
+import type { OnlinePredictions } from '@tandem/freshness/stored-prediction';
 import type { AuthorityOptions } from '@tandem/offline-store/certificate/authority';
-import type { VisibleDelay } from '@tandem/offline-store/reads/visible-delays';
 import type { EventStore } from '@tandem/prediction/events/events';
 import type { LivePredictorDependencies } from '@tandem/prediction/live/live-prediction';
 import type { Log } from '@tandem/telemetry/log';
@@ -42,24 +41,6 @@ export function observeCertificates(
 export function observeEvents(events: EventStore, metrics: Pick<Metrics, 'eventAccept'>): EventStore {
   const timed = timing((outcome) => metrics.eventAccept.labels({ outcome }));
   return { accept: (all) => timed(() => events.accept(all)) };
-}
-
-/**
- * Of live answers about to be kept in Postgres, how long ago the events were that they show.
- * @param findDelays may fail: the answers are kept all the same
- */
-export function observeVisible(
-  store: OverlayStore,
-  findDelays: (entries: readonly OverlayEntry[]) => Promise<readonly VisibleDelay[]>,
-  metrics: Pick<Metrics, 'eventVisible'>,
-): OverlayStore {
-  return {
-    async put(entries) {
-      const delays = await findDelays(entries).catch(() => []);
-      for (const { predictor, seconds } of delays) metrics.eventVisible.observe({ predictor }, seconds);
-      await store.put(entries);
-    },
-  };
 }
 
 export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 'onlineLookup'>): OnlinePredictions {

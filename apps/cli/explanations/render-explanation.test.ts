@@ -24,14 +24,24 @@ test('an explanation reads from the answer back to what it was made of', () => {
     '',
     'Stored',
     '  postgres did not answer: it may hold more',
-    '  store  layer       prediction  by     model  generation  context  age         state',
-    '  redis  generation  0.412       batch  2      17          5        8 h 50 min  stale: from an older context',
+    '  store  layer       prediction  by   model  generation  context  age         state',
+    '  redis  generation  0.412       run  2      17          5        8 h 50 min  stale: from an older context',
     '',
     'Features',
     '  name     value  from',
     '  recency     12  row',
     '  orders       4  event order?[2J-1009 of /shop/orders, accepted 2026-11-24 10:12:00 UTC (the row says 3)',
   ]);
+});
+
+test('an answer that a re-scoring had stored says so', () => {
+  const { answer, candidates } = explanation;
+  const [candidate] = candidates;
+  if (!answer || !candidate) throw new Error('the example has no answer');
+  const refreshed = { ...candidate, madeBy: 'refresh' as const, computedAt: answer.computedAt ?? '' };
+  const lines = renderExplanation({ ...explanation, candidates: [refreshed] }, plain);
+  expect(lines[3]).toMatch(/^Re-scored at 2026-11-24 \d\d:\d\d:\d\d UTC, after an event and before this read\.$/);
+  expect(lines.join('\n')).toContain('refresh');
 });
 
 test('an answer that is an error, and features that cannot be read, are told in its place', () => {

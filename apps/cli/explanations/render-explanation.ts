@@ -32,13 +32,16 @@ export function renderExplanation(explanation: Explanation, paint: Paint): strin
   ];
 }
 
-function renderAnswerOf({ answer, answerProblem, cacheStatus }: Explanation, paint: Paint): string[] {
+function renderAnswerOf(explanation: Explanation, paint: Paint): string[] {
+  const { answer, answerProblem, cacheStatus, candidates } = explanation;
   if (answer === null) {
     return [paint('bad', `A read answers with an error: ${printable(answerProblem?.detail ?? 'no answer')}`)];
   }
   const words = REASONS[answer.reason] ?? '';
+  const isRefreshed = candidates.some((one) => one.madeBy === 'refresh' && one.computedAt === answer.computedAt);
   return [
     `A read answers ${paint('strong', renderOutputs(answer.prediction))}: ${answer.source}, because ${answer.reason} (${words}).`,
+    ...(isRefreshed ? [`Re-scored at ${moment(answer.computedAt)} UTC, after an event and before this read.`] : []),
     ...(cacheStatus === null ? [] : [paint('faint', `Cache-Status: ${cacheStatus}`)]),
   ];
 }
@@ -68,7 +71,7 @@ function renderCandidates({ candidates, stores }: Explanation, paint: Paint): st
     Object.values(one.prediction ?? {})
       .map(renderValue)
       .join(', '),
-    one.source,
+    one.madeBy,
     one.modelVersion ?? '?',
     one.generation ?? '',
     String(one.predictedFromContextVersion),

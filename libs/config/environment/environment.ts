@@ -53,6 +53,8 @@ interface VariableReader {
   whole(name: string, bounds: { least: number; most: number; instead: number }): number;
   /** As `whole`, null where it is not set. */
   optionalWhole(name: string, bounds: { least: number; most: number }): number | null;
+  /** A share, from 0 to 1. */
+  share(name: string, instead: number): number;
   oneOf<T extends string>(name: string, choices: readonly T[], instead: T): T;
   /** A host name or address. */
   host(name: string, instead: string): string;
@@ -76,6 +78,7 @@ function createVariableReader(env: Variables): VariableReader {
     secret: (name, least, remedy) => readLongSecret(source, name, least, remedy),
     whole: (name, { instead, ...bounds }) => readWhole(source, name, bounds) ?? instead,
     optionalWhole: (name, bounds) => readWhole(source, name, bounds),
+    share: (name, instead) => readShare(source, name) ?? instead,
     oneOf: (name, choices, instead) => readChoice(source, name, choices) ?? instead,
     host: (name, instead) => readHost(source, name) ?? instead,
     hosts: (name) => readHosts(source, name),
@@ -101,6 +104,14 @@ function readWhole(source: Source, name: string, { least, most }: { least: numbe
   if (/^[0-9]+$/.test(text) && value >= least && value <= most) return value;
   const problem = `is ${JSON.stringify(text)}, not a whole number from ${least} to ${most}`;
   source.refuse(name, problem, 'write one, or unset it');
+  return null;
+}
+
+function readShare(source: Source, name: string): number | null {
+  const text = textOf(source, name);
+  if (text === undefined) return null;
+  if (/^(0|1|[01]?\.[0-9]+)$/.test(text) && Number(text) <= 1) return Number(text);
+  source.refuse(name, `is ${JSON.stringify(text)}, not a number from 0 to 1`, 'write one, such as 0.25, or unset it');
   return null;
 }
 

@@ -146,6 +146,9 @@ const pattern = z.string(form('a pattern in quotes')).superRefine((text, ctx) =>
   if (problem) refuse(ctx, problem, "write an event type in which * stands for any characters, such as 'order.*'");
 });
 
+const REFRESH_FORM = "{ within: '2s' }, or false";
+const refresh = z.union([z.literal(false), z.strictObject({ within: duration(600_000, '10m') })], form(REFRESH_FORM));
+
 const freshness = z.strictObject(
   {
     maxAge: duration(TEN_YEARS, '3650d').optional(),
@@ -156,6 +159,7 @@ const freshness = z.strictObject(
     // Judged value by value against the outputs in setting-conflicts.ts.
     default: z.record(z.string(), z.unknown(), form('an object with a value for each output')).optional(),
     events: z.array(pattern, form('an array of event types')).optional(),
+    refresh: refresh.optional(),
   },
   form('an object of settings'),
 );
@@ -264,7 +268,7 @@ export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
     case 'outputs':
       return Object.keys(output.shape);
     case 'freshness':
-      return Object.keys(freshness.shape);
+      return path[3] === 'refresh' ? ['within'] : Object.keys(freshness.shape);
     case 'batch':
       if (path[3] === 'schedule') return Object.keys(schedules.shape);
       return Object.keys((path[3] === 'budget' ? budget : batch).shape);

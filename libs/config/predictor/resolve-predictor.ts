@@ -106,6 +106,7 @@ function resolvePolicy({
   features: { watch = [] },
 }: ParsedPredictor): Policy {
   const planTimeoutMs = milliseconds(batch.planTimeout);
+  const { refresh } = freshness;
   return {
     freshness: {
       maxAgeMs: milliseconds(freshness.maxAge),
@@ -116,6 +117,8 @@ function resolvePolicy({
       // Its values were judged against the outputs.
       default: (freshness.default as Policy['freshness']['default'] | undefined) ?? null,
       events: freshness.events ?? ['*'],
+      // Said only where the config says it: a policy that an earlier release adopted stays as it is.
+      ...(refresh === undefined ? {} : { refresh: resolveRefresh(refresh) }),
     },
     batch: {
       ...resolveSchedule(batch.schedule),
@@ -130,6 +133,10 @@ function resolvePolicy({
     ...(explanations ? { explanations: resolveExplanations(explanations) } : {}),
     ...(watch.length > 0 ? { watch: watch.map(resolveWatch) } : {}),
   };
+}
+
+function resolveRefresh(refresh: false | { readonly within: string }): { readonly withinMs: number } | null {
+  return refresh ? { withinMs: milliseconds(refresh.within) ?? 0 } : null;
 }
 
 type ParsedBatch = NonNullable<ParsedPredictor['batch']>;

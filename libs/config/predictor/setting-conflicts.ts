@@ -21,6 +21,7 @@ export function settingConflicts(name: string, predictor: PartialPredictor): Set
     ...overlayProblems(predictor, at),
     ...declarationProblems(predictor, at),
     ...ladderProblems(predictor, at),
+    ...refreshProblems(predictor, at),
     ...defaultConflicts(predictor, at),
     ...eventProblems(predictor, at),
     ...scheduleProblems(predictor, at),
@@ -125,6 +126,42 @@ function ladderProblems({ freshness }: PartialPredictor, at: At): SettingProblem
     });
   }
   return problems;
+}
+
+/** A relay of events comes by twice a second. */
+const LEAST_WINDOW_MS = 1_000;
+
+function refreshProblems({ freshness }: PartialPredictor, at: At): SettingProblem[] {
+  const refresh = freshness?.refresh;
+  if (!freshness || !refresh) return [];
+  const path = at('freshness', 'refresh');
+  if (freshness.live === false) {
+    return [
+      {
+        path,
+        problem: 'has no effect with live: false, since re-scoring infers live',
+        remedy: 'remove one of the two',
+      },
+    ];
+  }
+  if (freshness.events?.length === 0) {
+    return [
+      {
+        path,
+        problem: 'has no effect with events: [], since no event makes a user stale',
+        remedy: 'remove one of the two',
+      },
+    ];
+  }
+  const ms = parseDuration(refresh.within);
+  if (ms === null || ms >= LEAST_WINDOW_MS) return [];
+  return [
+    {
+      path: `${path}.within`,
+      problem: `${refresh.within} is shorter than events take to arrive`,
+      remedy: "write at least '1s'",
+    },
+  ];
 }
 
 function defaultConflicts({ freshness, outputs }: PartialPredictor, at: At): SettingProblem[] {

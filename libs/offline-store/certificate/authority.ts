@@ -124,7 +124,7 @@ export function createAuthority(
 }
 
 /** Each user once for each predictor. */
-function askedOf(userIds: readonly string[], predictors: readonly string[]): AskedUsers {
+export function askedOf(userIds: readonly string[], predictors: readonly string[]): AskedUsers {
   return {
     userIds: predictors.length === 1 ? userIds : predictors.flatMap(() => userIds),
     predictors: predictors.flatMap((predictor) => userIds.map(() => predictor)),

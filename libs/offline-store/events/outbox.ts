@@ -31,6 +31,7 @@ interface Row {
   readonly history: string;
   readonly userId: string;
   readonly version: number;
+  readonly ageMs: number;
   readonly unusedNames: readonly string[] | null;
 }
 
@@ -67,15 +68,18 @@ function takePage(db: Db, slotTable: string, after: string, limit: number): Prom
   return query<Row>(db, {
     text: `with gone as (delete from ${slotTable} where ctid = any (array(
         select ctid from ${slotTable} where ctid > $1::tid limit $2 for update skip locked))
-        returning ctid as place, user_id, context_version, unused_names)
+        returning ctid as place, user_id, context_version, unused_names, at)
       select place::text, (select tandem.current_history()) as history, user_id as "userId", context_version as version,
-        unused_names as "unusedNames" from gone`,
+        (extract(epoch from clock_timestamp() - at) * 1000)::float8 as "ageMs", unused_names as "unusedNames" from gone`,
     values: [after, limit],
   });
 }
 
 function pageOf(rows: readonly Row[]): OutboxPage {
-  return { history: rows[0]?.history ?? '', entries: rows.map(({ userId, version }) => ({ userId, version })) };
+  return {
+    history: rows[0]?.history ?? '',
+    entries: rows.map(({ userId, version, ageMs }) => ({ userId, version, ageMs })),
+  };
 }
 
 /** The last statement before the commit: relays that count the same name wait for each other. */

@@ -48,7 +48,7 @@ const stored = async () => (await createStoredPredictions(database.pool).find(as
 test('an entry comes back as it was kept', async () => {
   await createOverlayStore(database.pool).put([base]);
   const { predictor: _, userId: __, ...rest } = base;
-  expect(await stored()).toEqual({ ...rest, layer: 'overlay', generationId: null });
+  expect(await stored()).toEqual({ ...rest, refreshed: false, layer: 'overlay', generationId: null });
 });
 
 const attempts: [string, Partial<OverlayEntry>, boolean][] = [

@@ -40,7 +40,7 @@ function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {
   return groups.values();
 }
 
-const COMMON = ['predictor', 'modelVersionId', 'overlayFloor', 'history', 'source'] as const;
+const COMMON = ['predictor', 'modelVersionId', 'overlayFloor', 'history', 'source', 'refreshed'] as const;
 
 function haveMuchInCommon(one: OverlayEntry, other: OverlayEntry): boolean {
   return COMMON.every((name) => one[name] === other[name]);
@@ -59,7 +59,7 @@ async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void>
     name: 'tandem-put-overlay',
     text: PUT,
     values: [
-      ...COMMON.map((name) => first[name]),
+      ...COMMON.map((name) => first[name] ?? false),
       textArray(entries.map(({ userId }) => userId)),
       // As literals: the driver looks at every element of an array for what it is.
       `{${entries.map(({ contextVersion }) => contextVersion).join(',')}}`,
@@ -72,16 +72,16 @@ async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void>
 // Sorted, so that two writers of the same users do not wait for each other in a circle.
 const PUT = `
   insert into tandem.overlay as o
-    (predictor, user_id, model_version_id, overlay_floor, history, context_version, source, computed_at, outputs)
-  select $1::text, e.user_id collate "C", $2::text, $3::bigint, $4::text, e.context_version, $5::text,
+    (predictor, user_id, model_version_id, overlay_floor, history, context_version, source, refreshed, computed_at, outputs)
+  select $1::text, e.user_id collate "C", $2::text, $3::bigint, $4::text, e.context_version, $5::text, $6::boolean,
     to_timestamp(e.computed_at / 1000), e.outputs
-  from unnest($6::text[], $7::bigint[], $8::float8[], $9::bytea[]) as e(user_id, context_version, computed_at, outputs)
+  from unnest($7::text[], $8::bigint[], $9::float8[], $10::bytea[]) as e(user_id, context_version, computed_at, outputs)
   where $4::text = tandem.current_history()
     and exists (select from tandem.model_versions v where v.id = $2::text and v.predictor = $1::text)
   order by e.user_id collate "C"
   on conflict (predictor, user_id, model_version_id) do update set
     overlay_floor = excluded.overlay_floor, history = excluded.history, context_version = excluded.context_version,
-    source = excluded.source, computed_at = excluded.computed_at, outputs = excluded.outputs
+    source = excluded.source, refreshed = excluded.refreshed, computed_at = excluded.computed_at, outputs = excluded.outputs
   where o.history <> excluded.history
     or (excluded.overlay_floor, excluded.context_version, excluded.computed_at)
      > (o.overlay_floor, o.context_version, o.computed_at)`;

@@ -45,6 +45,7 @@ interface Row {
   readonly contextVersion: number;
   readonly history: string | null;
   readonly overlayFloor: number | null;
+  readonly refreshed: boolean;
   readonly computedAt: number;
   readonly outputs: Buffer;
 }
@@ -64,15 +65,15 @@ function findRows(
   const generation =
     generationId === null
       ? ''
-      : `select user_id, 'generation', 'batch', context_version, null, null::bigint, computed_at, outputs
+      : `select user_id, 'generation', 'batch', context_version, null, null::bigint, false, computed_at, outputs
           from ${partitionOf(generationId)} where user_id = any($1::text[]) union all `;
   return query<Row>(db, {
     ...(generationId === null ? { name: 'tandem-stored-overlay' } : {}),
     text: `select user_id as "userId", layer, source, context_version as "contextVersion", history,
-        overlay_floor as "overlayFloor", ${epochMs('computed_at')} as "computedAt", outputs
-      from (${generation}select user_id, 'overlay', source, context_version, history, overlay_floor, computed_at, outputs
+        overlay_floor as "overlayFloor", refreshed, ${epochMs('computed_at')} as "computedAt", outputs
+      from (${generation}select user_id, 'overlay', source, context_version, history, overlay_floor, refreshed, computed_at, outputs
         from tandem.overlay where predictor = $2 and user_id = any($1::text[]) and model_version_id = $3
-      ) as stored(user_id, layer, source, context_version, history, overlay_floor, computed_at, outputs)`,
+      ) as stored(user_id, layer, source, context_version, history, overlay_floor, refreshed, computed_at, outputs)`,
     values: [textArray(userIds), assignment.predictor, assignment.modelVersionId],
     withinMs,
   });

@@ -3,12 +3,12 @@
  * the reading of the features that it was made of. Only the first prediction of a context version counts; those of
  * versions that have been overtaken since count for nothing.
  */
-import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
+import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { query } from '../sql/database.ts';
 
-export interface VisibleDelay {
+interface VisibleDelay {
   readonly predictor: string;
   readonly seconds: number;
 }
@@ -16,11 +16,23 @@ export interface VisibleDelay {
 /** Of one batch at most: a sample, which must cost little beside the writing. */
 const MOST_LOOKED_AT = 100;
 
+interface DelayMetrics {
+  readonly eventVisible: { observe(labels: { readonly predictor: string }, seconds: number): void };
+}
+
+/** Observes, of live answers about to be kept, how long ago the events were that they show. Where that fails they are kept all the same. */
+export function observeVisible(store: OverlayStore, pool: pg.Pool, { eventVisible }: DelayMetrics): OverlayStore {
+  return {
+    async put(entries) {
+      const delays = await findVisibleDelays(pool, entries).catch(() => []);
+      for (const { predictor, seconds } of delays) eventVisible.observe({ predictor }, seconds);
+      await store.put(entries);
+    },
+  };
+}
+
 /** To be asked before the entries are written. */
-export async function findVisibleDelays(
-  pool: pg.Pool,
-  entries: readonly OverlayEntry[],
-): Promise<readonly VisibleDelay[]> {
+async function findVisibleDelays(pool: pg.Pool, entries: readonly OverlayEntry[]): Promise<readonly VisibleDelay[]> {
   const looked = entries.filter(({ contextVersion }) => contextVersion > 0).slice(0, MOST_LOOKED_AT);
   if (looked.length === 0) return [];
   return query<VisibleDelay>(pool, {

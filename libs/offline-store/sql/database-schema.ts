@@ -300,6 +300,7 @@ export interface Database {
     source: 'batch' | 'live';
     computed_at: Date;
     outputs: Buffer;
+    refreshed: Generated<boolean>;
   };
   'tandem.pending_rules': {
     predictor: string;

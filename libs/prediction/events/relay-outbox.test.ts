@@ -8,7 +8,8 @@ function outboxOf(...sizes: readonly number[]) {
     return {
       async relay(limit, tell) {
         const taken = Math.min(limit, left[slot] ?? 0);
-        const entries = Array.from({ length: taken }, (_, i) => ({ userId: `${slot}/${left[slot]}/${i}`, version: 1 }));
+        const entry = (i: number) => ({ userId: `${slot}/${left[slot]}/${i}`, version: 1, ageMs: 0 });
+        const entries = Array.from({ length: taken }, (_, i) => entry(i));
         if (taken > 0) await tell({ history: 'h', entries });
         left[slot] = (left[slot] ?? 0) - taken;
         return taken;
@@ -36,11 +37,24 @@ describe('the outbox', () => {
     expect(outbox.left).toEqual([3]);
   });
 
+  it('tells of each page that the online store took, and of no other', async () => {
+    const outbox = outboxOf(1_500);
+    const told: number[] = [];
+    let isAway = false;
+    const raise = async () => {
+      if (isAway) throw new Error('Redis is away');
+      isAway = true;
+    };
+    const relaying = relayOutbox(outbox, { raise }, { onRelayed: ({ entries }) => void told.push(entries.length) });
+    await expect(relaying).rejects.toThrow('Redis is away');
+    expect(told).toEqual([1_000]);
+  });
+
   it('gives one hint a user of a page, of the highest version', async () => {
-    const entries = [3, 5, 4].map((version) => ({ userId: '1', version }));
+    const entries = [3, 5, 4].map((version) => ({ userId: '1', version, ageMs: 0 }));
     const slot: OutboxSlot = {
       relay: async (_limit, tell) =>
-        tell({ history: 'h', entries: [...entries, { userId: '2', version: 1 }] }).then(() => 4),
+        tell({ history: 'h', entries: [...entries, { userId: '2', version: 1, ageMs: 0 }] }).then(() => 4),
     };
     const raised: unknown[] = [];
     const raise = async (hints: readonly unknown[]) => void raised.push(...hints);

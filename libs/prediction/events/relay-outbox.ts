@@ -7,7 +7,14 @@ import type { HintStore } from './events.ts';
 export interface OutboxPage {
   /** The history in which the versions count. */
   readonly history: string;
-  readonly entries: readonly { readonly userId: string; readonly version: number }[];
+  readonly entries: readonly OutboxEntry[];
+}
+
+interface OutboxEntry {
+  readonly userId: string;
+  readonly version: number;
+  /** Milliseconds since the event was accepted, on Postgres' clock. */
+  readonly ageMs: number;
 }
 
 /** A part of the outbox, from its oldest entries on. */
@@ -31,13 +38,15 @@ const PAGE = 1_000;
 interface RelayOptions {
   /** Bounds one round, so that a process with a long queue can end. */
   readonly forMs?: number;
+  /** Told of each page that Redis was told of. Must not throw, and is not waited for: the page's rows are held meanwhile. */
+  onRelayed?(page: OutboxPage): void;
   /** Milliseconds that only ever rise. */
   now?(): number;
 }
 
 /** Relays until nothing is left, or the time is over; returns how many entries. */
 export async function relayOutbox(outbox: Outbox, hints: HintStore, options: RelayOptions = {}): Promise<number> {
-  const { forMs = 3_000, now = () => performance.now() } = options;
+  const { forMs = 3_000, onRelayed, now = () => performance.now() } = options;
   const until = now() + forMs;
   const slots = [...(await outbox.slots())];
   let relayed = 0;
@@ -45,6 +54,7 @@ export async function relayOutbox(outbox: Outbox, hints: HintStore, options: Rel
     const taken = await slot.relay(PAGE, async (page) => {
       const newest = newestOf(page);
       await hints.raise(newest);
+      onRelayed?.(page);
     });
     relayed += taken;
     if (now() >= until) break;

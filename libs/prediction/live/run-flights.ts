@@ -18,6 +18,8 @@ import type { Suspects } from './suspects.ts';
 export interface FlightDependencies extends AnswerStores {
   readonly features: FeatureSource;
   readonly scorer: Scorer;
+  /** Whether its readers are users who are re-scored: answers are marked so. */
+  readonly refreshes?: boolean;
 }
 
 /** What all flights of one table share. */
@@ -147,7 +149,8 @@ async function inferAndKeep(
   const scored: number[] = [];
   for (const [row, bytes] of scores.outputs) {
     scored.push(row);
-    entries.push(entryOf(request, certified, row, bytes));
+    const entry = entryOf(request, certified, row, bytes);
+    entries.push(dependencies.refreshes ? { ...entry, refreshed: true } : entry);
   }
   for (const row of scores.faults.keys()) {
     outcomes.set(batch.userIds[row] ?? '', failureOf(scores, row));

@@ -8,6 +8,7 @@ import { BUCKETS } from '@tandem/experiment/assignment';
 import type { Answer } from '@tandem/freshness/answer';
 import type { AssignedRollout, Assignments } from '@tandem/freshness/certificate';
 import { repeat } from '@tandem/timing/repeat';
+import { type CpuBudget, createCpuBudget } from '../scoring/cpu-budget.ts';
 import { createShadowLine, type ShadowLine } from './shadow-line.ts';
 import { createShadowPasses, type ShadowPassesDependencies } from './shadow-passes.ts';
 import type { ShadowStore } from './shadow-report.ts';
@@ -159,42 +160,4 @@ function isUnderWay({ id }: Pick<ShadowedRollout, 'id'>, assignments: Assignment
 /** Whether an answer is of somebody who is served by the stable arm beside a shadow, and not put anywhere by hand. */
 function isBesideShadow({ rollout }: Answer): boolean {
   return rollout !== null && rollout.kind === 'shadow' && !rollout.overridden;
-}
-
-// What shadows may take of a processor: a share of the time that passes. It is charged afterwards, since nobody knows
-// before what a run takes; while more was taken than has been earned, nothing is begun.
-
-export interface CpuBudget {
-  isSpent(): boolean;
-  /** Until something may be begun, in ms; 0: now. */
-  msToNext(): number;
-  charge(cpuMs: number): void;
-}
-
-/** What may be saved up, in ms of wall time: a shadow that was quiet all night does not take a processor in the morning. */
-const SAVED_MS = 1_000;
-
-/**
- * @param share of one processor, above 0
- * @param now milliseconds that only ever rise
- */
-export function createCpuBudget(share: number, now: () => number): CpuBudget {
-  let balanceMs = share * SAVED_MS;
-  let at = now();
-
-  function balance(): number {
-    const moment = now();
-    balanceMs = Math.min(share * SAVED_MS, balanceMs + share * (moment - at));
-    at = moment;
-    return balanceMs;
-  }
-
-  return {
-    isSpent: () => balance() <= 0,
-    // A millisecond more, so that a timer that is early finds something.
-    msToNext: () => Math.max(0, Math.ceil(-balance() / share) + (balanceMs <= 0 ? 1 : 0)),
-    charge(cpuMs) {
-      balanceMs = balance() - cpuMs;
-    },
-  };
 }

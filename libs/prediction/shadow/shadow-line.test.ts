@@ -1,6 +1,6 @@
 import type { Answer } from '@tandem/freshness/answer';
 import { describe, expect, it } from 'vitest';
-import { createCpuBudget } from './create-shadow.ts';
+import { createCpuBudget } from '../scoring/cpu-budget.ts';
 import { createComparedAnswers, createShadowLine } from './shadow-line.ts';
 
 const answer = (userId: string, more: Partial<Answer> = {}) =>

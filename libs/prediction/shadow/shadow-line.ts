@@ -1,7 +1,7 @@
 /** The served answers of a shadow that wait to be compared: one of each user, a bounded number, as many a second as may be. */
 import type { Answer } from '@tandem/freshness/answer';
 import { TokenBucket } from '../keys/token-bucket.ts';
-import type { CpuBudget } from './create-shadow.ts';
+import type { CpuBudget } from '../scoring/cpu-budget.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
 
 export interface ShadowLine {

@@ -8,10 +8,11 @@
 import type { Answer } from '@tandem/freshness/answer';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
+import type { CpuBudget } from '../scoring/cpu-budget.ts';
 import type { FeatureSource } from '../scoring/feature-source.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import { yardstickOf } from './compare-answers.ts';
-import type { CpuBudget, ShadowedRollout } from './create-shadow.ts';
+import type { ShadowedRollout } from './create-shadow.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
 import { type PassResult, performPass } from './shadow-pass.ts';
 

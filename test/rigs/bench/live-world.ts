@@ -23,11 +23,15 @@ export interface LiveWorld {
   close(): Promise<void>;
 }
 
-/** @param models predictors by name, each with its model and these users */
+/**
+ * @param models predictors by name, each with its model and these users
+ * @param options.baseline whether Redis also holds what a baseline looks up
+ */
 export async function createLiveWorld(
   main: BenchServers,
   users: number,
   models: Readonly<Record<string, Buffer>>,
+  { baseline = true }: { readonly baseline?: boolean } = {},
 ): Promise<LiveWorld> {
   const env = { DATABASE_URL: at(main.env.DATABASE_URL, DATABASE), REDIS_URL: at(main.env.REDIS_URL, KEYSPACE) };
   await main.pool.query(`create database ${DATABASE}`);
@@ -36,7 +40,7 @@ export async function createLiveWorld(
   const servers = { ...main, env, pool };
   for (const [name, artifact] of Object.entries(models))
     await adoptPredictor(servers, { name, artifact, users, liveTimeoutMs: LIVE_TIMEOUT_MS });
-  await fillBaseline(env.REDIS_URL, users);
+  if (baseline) await fillBaseline(env.REDIS_URL, users);
   return {
     servers,
     storePredictions: (name) => storePredictions(servers, name),

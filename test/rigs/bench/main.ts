@@ -11,6 +11,7 @@ import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
 import { measureSection } from './measure-section.ts';
 import { reads } from './reads.ts';
+import { refresh } from './refresh.ts';
 import { type Report, renderTable, type SectionResult, writeReport } from './report.ts';
 import { rollouts } from './rollouts.ts';
 import type { BenchOptions, Section } from './section.ts';
@@ -19,13 +20,13 @@ import { takeover } from './takeover.ts';
 import { watched } from './watched.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched];
+const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched, refresh];
 const names = sections.map((one) => one.name).join(',');
 
 const HELP = `npm run bench -- [options]
   --only ${names}   sections to measure (default: all)
   --users 100000        users of the sections that read
-  --many-users 1000000  users of the large run
+  --many-users 1000000  users of the large run, and of re-scoring
   --rounds 3            rounds of each measurement; figures are their medians
   --seconds 5           of load in a round
   --json <file>         where the figures go (default: .tandem/bench.json)

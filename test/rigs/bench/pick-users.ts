@@ -10,15 +10,15 @@ const DRAWN = 2 ** 20;
  * The user of rank r is drawn with a probability in proportion to 1 / r^exponent.
  * @param exponent 0: each is as likely as any other; 1: Zipf's law as it is found in traffic
  */
-export function createUserPicker(users: number, exponent: number): UserPicker {
+export function createUserPicker(users: number, exponent: number, random: () => number = Math.random): UserPicker {
   const upTo = new Float64Array(users);
   let sum = 0;
   for (let rank = 1; rank <= users; rank++) {
     sum += rank ** -exponent;
     upTo[rank - 1] = sum;
   }
-  const order = shuffled(users);
-  const drawn = Uint32Array.from({ length: DRAWN }, () => order[placeIn(upTo, Math.random() * sum)] ?? 0);
+  const order = shuffled(users, random);
+  const drawn = Uint32Array.from({ length: DRAWN }, () => order[placeIn(upTo, random() * sum)] ?? 0);
   let next = 0;
   return () => drawn[next++ % DRAWN] ?? 0;
 }
@@ -36,10 +36,10 @@ function placeIn(ascending: Float64Array, wanted: number): number {
 }
 
 /** The numbers below `count` in random order (Fisher and Yates). */
-export function shuffled(count: number): Uint32Array {
+export function shuffled(count: number, random: () => number = Math.random): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
-    const other = Math.floor(Math.random() * (i + 1));
+    const other = Math.floor(random() * (i + 1));
     [order[i], order[other]] = [order[other] ?? 0, order[i] ?? 0];
   }
   return order;

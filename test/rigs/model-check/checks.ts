@@ -14,11 +14,23 @@ import { type EventRuleScope, eventRules } from './models/event-rules.ts';
 import { history } from './models/history.ts';
 import type { HistoryScope } from './models/history-state.ts';
 import { type MarkScope, marks } from './models/marks.ts';
+import { type RefreshWindowScope, refreshWindow } from './models/refresh-window.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutScope } from './models/rollout-state.ts';
 import { type RunScope, run } from './models/run.ts';
 import { type RunStepScope, runSteps } from './models/run-steps.ts';
-import { ASSIGNMENT, BULK, ERASURE, EVENT_RULES, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
+import {
+  ASSIGNMENT,
+  BULK,
+  ERASURE,
+  EVENT_RULES,
+  HISTORY,
+  MARKS,
+  REFRESH_WINDOW,
+  ROLLOUT,
+  RUN,
+  RUN_STEPS,
+} from './protocol.ts';
 
 export interface Check {
   readonly name: string;
@@ -59,6 +71,10 @@ function bulkChanges(scope: BulkScope): Check {
 
 function erasures(scope: ErasureScope): Check {
   return { name: 'erasure', scope: told(scope), explore: () => explore(erasure(ERASURE, scope)) };
+}
+
+function windows(scope: RefreshWindowScope): Check {
+  return { name: 'refresh window', scope: told(scope), explore: () => explore(refreshWindow(REFRESH_WINDOW, scope)) };
 }
 
 function changedRules(scope: EventRuleScope): Check {
@@ -107,6 +123,7 @@ export const SMALL: readonly Check[] = [
   reads({ events: ['http', 'sql'], workers: 1, readers: [false], faults: 0 }),
   reads({ events: ['http'], workers: 1, readers: [false, true], faults: 0 }),
   reads({ events: ['sql'], workers: 1, readers: [false], faults: 1 }),
+  reads({ events: ['http'], workers: 0, rescorers: 1, readers: [false], faults: 0 }),
   histories({ events: 1, workers: 1, readers: 1, ...ONE_LOSS }),
   histories({ events: 2, workers: 0, readers: 2, ...ONE_LOSS }),
   byStartTime({ events: 1, workers: 1, readers: 1, ...ONE_RESTART }),
@@ -122,6 +139,7 @@ export const SMALL: readonly Check[] = [
   rollouts({ ...ONE_ROLLOUT, events: 0, rollouts: 2, readers: 2 }),
   bulkChanges({ ...ONE_BULK, rollbacks: 0 }),
   bulkChanges({ ...ONE_BULK, events: 0, partialRuns: 0, readers: 2 }),
+  bulkChanges({ ...ONE_BULK, runs: 0, partialRuns: 0, rescorings: 1 }),
   erasures({ ...ONE_ERASURE, workers: ['all'], outages: 0 }),
   erasures({ ...ONE_ERASURE, workers: ['users'], outages: 0 }),
   erasures({ ...ONE_ERASURE, isLive: true, isLoading: true }),
@@ -131,10 +149,13 @@ export const SMALL: readonly Check[] = [
   runs({ chunks: 2, workers: 2, faults: 3 }),
   steps({ runs: 2, workers: 2, faults: 3 }),
   conditionalReads(3),
+  windows({ events: 2, workers: 2, ticks: 2, reads: 1, losses: 1 }),
 ];
 
 /** What takes more than 0.8 s of CPU, and less than 30. */
 export const MEDIUM: readonly Check[] = [
+  reads({ events: ['sql', 'sql'], workers: 0, rescorers: 1, readers: [false], faults: 0 }),
+  reads({ events: ['http'], workers: 0, rescorers: 1, readers: [false], faults: 1 }),
   byStartTime({ events: 2, workers: 1, readers: 1, ...ONE_RESTART }),
   changedRules({ users: 2, events: [2, 3], changes: 2, isNew: false }),
   histories({ events: 2, workers: 1, readers: 1, ...ONE_LOSS }),
@@ -154,11 +175,15 @@ export const MEDIUM: readonly Check[] = [
 export const LARGE: readonly Check[] = [
   ...SMALL,
   ...MEDIUM,
+  windows({ events: 3, workers: 3, ticks: 3, reads: 1, losses: 1 }),
   changedRules({ users: 3, events: [2, 2, 3], changes: 2, isNew: false }),
   erasures({ ...ONE_ERASURE, workers: ['users'], isOtherErased: true, faults: 1, runsOn: true }),
   erasures({ ...ONE_ERASURE, faults: 1 }),
   reads({ events: ['http', 'sql'], workers: 1, readers: [false, true], faults: 0 }),
   reads({ events: ['http', 'sql'], workers: 2, readers: [false], faults: 0 }),
+  reads({ events: ['http', 'sql'], workers: 1, rescorers: 1, readers: [false], faults: 0 }),
+  reads({ events: ['http', 'sql'], workers: 0, rescorers: 2, readers: [false], faults: 0 }),
+  reads({ events: ['sql', 'sql'], workers: 0, rescorers: 1, readers: [false, true], faults: 1 }),
   histories({ events: 3, workers: 1, readers: 1, ...ONE_LOSS, losses: 2 }),
   histories({ events: 2, workers: 2, readers: 1, ...ONE_LOSS }),
   histories({ events: 1, workers: 1, readers: 2, ...ONE_LOSS }),

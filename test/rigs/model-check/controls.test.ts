@@ -10,7 +10,7 @@ describe('the negative controls', () => {
     { timeout: ENDS_WITHIN_MS },
     ({ explore: look }) => {
       const { violation } = look();
-      expect(violation?.what).toMatch(/^(I\d+:|stuck:)/);
+      expect(violation?.what).toMatch(/^(I\d+:|stuck:|window:)/);
       expect(violation?.trace.length).toBeGreaterThan(1);
     },
   );

@@ -18,11 +18,23 @@ import { type EventRuleRules, eventRules } from './models/event-rules.ts';
 import { history } from './models/history.ts';
 import type { HistoryRules, HistoryScope } from './models/history-state.ts';
 import { type MarkRules, type MarkScope, marks } from './models/marks.ts';
+import { type RefreshWindowRules, refreshWindow } from './models/refresh-window.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
 import { type RunRules, run } from './models/run.ts';
 import { type RunStepRules, runSteps } from './models/run-steps.ts';
-import { ASSIGNMENT, BULK, ERASURE, EVENT_RULES, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
+import {
+  ASSIGNMENT,
+  BULK,
+  ERASURE,
+  EVENT_RULES,
+  HISTORY,
+  MARKS,
+  REFRESH_WINDOW,
+  ROLLOUT,
+  RUN,
+  RUN_STEPS,
+} from './protocol.ts';
 
 export interface Control {
   readonly id: string;
@@ -66,7 +78,7 @@ function rolledOut(id: string, breaks: string, broken: Partial<RolloutRules>, sc
 }
 
 function changed(id: string, breaks: string, broken: Partial<BulkRules>): Control {
-  const scope = { changes: 1, events: 0, rollbacks: 1, runs: 1, partialRuns: 1, readers: 2 };
+  const scope = { changes: 1, events: 0, rollbacks: 1, runs: 1, partialRuns: 1, rescorings: 1, readers: 2 };
   return { id, breaks, explore: () => explore(bulkChange({ ...BULK, ...broken }, scope)) };
 }
 
@@ -82,6 +94,11 @@ function ran(id: string, breaks: string, broken: Partial<RunRules>): Control {
 function stepped(id: string, breaks: string, broken: Partial<RunStepRules>): Control {
   const scope = { runs: 2, workers: 2, faults: 2 };
   return { id, breaks, explore: () => explore(runSteps({ ...RUN_STEPS, ...broken }, scope)) };
+}
+
+function rescored(id: string, breaks: string, broken: Partial<RefreshWindowRules>): Control {
+  const scope = { events: 2, workers: 2, ticks: 2, reads: 0, losses: 0 };
+  return { id, breaks, explore: () => explore(refreshWindow({ ...REFRESH_WINDOW, ...broken }, scope)) };
 }
 
 const ONE_EVENT = { events: ['http'], workers: 1, readers: [false] } as const;
@@ -163,6 +180,9 @@ export const CONTROLS: readonly Control[] = [
     workers: 0,
     readers: [false, false],
   }),
+  read('F1', 'a re-scoring is labelled with the version that the queue names once it is complete', BROKEN.F1, {
+    ...{ events: ['sql', 'sql'], workers: 0, rescorers: 1 },
+  }),
   erased(
     'M11',
     'unverified: which Redis it is, is seen once the certificate has come',
@@ -204,8 +224,11 @@ export const CONTROLS: readonly Control[] = [
   changed('B1', 'a run notes the source version when it commits', { runNotes: 'when it commits' }),
   changed('B2', 'a poller raises the source version after the change', { raised: 'by a poller' }),
   changed('B3', 'a live result is stored under the floor of that moment', { liveFloor: 'when it is stored' }),
+  changed('F2', 'a re-scoring is stored under the floor of that moment', { rescoredFloor: 'when it is stored' }),
   changed('B4', 'a flight is shared whatever its floor', { shares: 'by version' }),
   changed('B5', 'the floor is the greater of rollbacks and bulk changes', { floor: 'greater of the two' }),
+  rescored('F3', 'each worker keeps its own windows', { claim: 'of the worker' }),
+  rescored('F4', 'an event of a user who is being inferred is not queued', { during: 'left to the inference' }),
   widened('W1', 'the flag is cleared before all contexts are rewritten', { clears: 'while some are left' }),
   widened('W2', 'a reader of `touched` ignores the flag', { reader: 'ignores the flag' }),
   widened('W3', 'contexts are rewritten while events by earlier rules are open', { rewrites: 'at once' }),

@@ -5,6 +5,7 @@ import type { ErasureRules } from './models/erasure-state.ts';
 import type { EventRuleRules } from './models/event-rules.ts';
 import type { HistoryRules } from './models/history-state.ts';
 import type { MarkRules } from './models/marks.ts';
+import type { RefreshWindowRules } from './models/refresh-window.ts';
 import type { RolloutRules } from './models/rollout-state.ts';
 import type { RunRules } from './models/run.ts';
 import type { RunStepRules } from './models/run-steps.ts';
@@ -14,6 +15,7 @@ export const BULK: BulkRules = {
   runNotes: 'before it reads',
   raised: 'in the transaction',
   liveFloor: 'of the certificate',
+  rescoredFloor: 'asked before',
   shares: 'by floor',
   floor: 'sum',
 };
@@ -44,6 +46,7 @@ export const MARKS: MarkRules = {
   connects: 'for every mark',
   publishes: 'once the past is proven',
 };
+export const REFRESH_WINDOW: RefreshWindowRules = { claim: 'shared', during: 'queued again' };
 export const ROLLOUT: RolloutRules = {
   assignment: 'certificate',
   overlay: 'its model version and floor',

@@ -72,7 +72,13 @@ describe('GET /v1/users/{userId}', () => {
           predictor: 'repurchase',
           lastConcerningVersion: 1,
           candidates: expect.arrayContaining([
-            expect.objectContaining({ store: 'redis', layer: 'overlay', state: 'fresh', source: 'live' }),
+            expect.objectContaining({
+              store: 'redis',
+              layer: 'overlay',
+              state: 'fresh',
+              source: 'live',
+              madeBy: 'read',
+            }),
             expect.objectContaining({ store: 'postgres', layer: 'generation', state: 'stale' }),
           ]),
         },

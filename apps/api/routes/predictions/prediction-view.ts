@@ -107,14 +107,18 @@ function answerETag(answer: Answer): string {
 
 // Counts what is answered. Most answers are of the kind of the one before: its series need not be found again.
 
-type PredictionCount = (predictor: string, source: Source, reason: Reason) => void;
+type PredictionCount = (answer: Pick<Answer, 'predictor' | 'source' | 'reason' | 'refreshed'>) => void;
 
-export function createPredictionCount({ predictions }: Pick<Metrics, 'predictions'>): PredictionCount {
+export function createPredictionCount({
+  predictions,
+  refreshHits,
+}: Pick<Metrics, 'predictions' | 'refreshHits'>): PredictionCount {
   let last: { predictor: string; source: Source; reason: Reason; series: Count } | undefined;
-  return (predictor, source, reason) => {
+  return ({ predictor, source, reason, refreshed }) => {
     if (last?.predictor !== predictor || last.source !== source || last.reason !== reason) {
       last = { predictor, source, reason, series: predictions.labels({ predictor, source, reason }) };
     }
     last.series.inc();
+    if (refreshed) refreshHits.inc({ predictor });
   };
 }

@@ -36,7 +36,7 @@ export function readMany(dependencies: ReadDependencies) {
     for (const result of results) {
       if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
       else {
-        count(name, result.source, result.reason);
+        count(result);
         hasLiveFailure ||= result.liveFailure !== undefined;
       }
     }

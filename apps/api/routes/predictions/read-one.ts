@@ -33,7 +33,7 @@ import { optionsFor, readOptions } from './read-options.ts';
 export interface ReadDependencies {
   readonly readPrediction: PredictionReader;
   readonly registry: Pick<Registry, 'predictor'>;
-  readonly metrics: Pick<Metrics, 'predictions' | 'predictionErrors'>;
+  readonly metrics: Pick<Metrics, 'predictions' | 'refreshHits' | 'predictionErrors'>;
   readonly liveFailureLog: LiveFailureLog;
   /** Told of every answer. */
   readonly shadow: Pick<Shadow, 'notice'>;
@@ -92,7 +92,7 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     // Only now: an error that the read meets anyway comes before the condition (RFC 9110, 13.2.1).
     checkIfMatch(head.header('if-match'));
     const { source, reason } = result;
-    count(name, source, reason);
+    count(result);
     event.add({ predictor: name, source, reason });
     if (result.liveFailure !== undefined) liveFailureLog(event, [result]);
     const reply = replyOf(result, predictor, head.header('if-none-match'), tookMs);

@@ -3,6 +3,7 @@ import { type Assignment, type Authority, type Certificate, UNTOUCHED } from '@t
 import { judge } from '@tandem/freshness/judge';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
+import { refreshWindowMs } from '@tandem/prediction/refresh/refresh-pass';
 import type { PredictorView } from '@tandem/wire/predictors';
 
 /** Port: the predictors that are adopted. */
@@ -39,6 +40,7 @@ export function predictorView(predictor: Predictor, certificate: Certificate): P
       unverified,
       default: freshness.default,
       events: freshness.events,
+      refreshWithinMs: refreshWindowMs(predictor.policy),
     },
     batch: { schedule, changedSchedule, budget, chunkSize, minCoverage },
   };

@@ -13,6 +13,7 @@ function candidateView(judged: JudgedCandidate, now: number): CandidateView {
     store,
     layer: stored.layer,
     source: stored.source,
+    madeBy: stored.source === 'batch' ? 'run' : stored.refreshed ? 'refresh' : 'read',
     state,
     prediction,
     modelVersion: modelNumber === null ? null : String(modelNumber),

@@ -7,6 +7,8 @@ export interface BulkRules {
   readonly raised: 'in the transaction' | 'by a poller';
   /** What a live result is kept under: the floor of its reader's certificate, or the floor when it is stored. */
   readonly liveFloor: 'of the certificate' | 'when it is stored';
+  /** What a re-scoring is kept under: the floor that it asked for before its features, or (F2) the floor when it is stored. */
+  readonly rescoredFloor: 'asked before' | 'when it is stored';
   /** What a flight is shared by: the floor of the certificate, or by the user's version alone. */
   readonly shares: 'by floor' | 'by version';
   /** Whether a rollback and a bulk change raise two counters, whose sum is compared, or set one to the other's value. */
@@ -22,6 +24,8 @@ export interface BulkScope {
   /** Runs of everyone, one after the other. */
   readonly runs: number;
   readonly partialRuns: number;
+  /** Re-scorings that no read asked for. */
+  readonly rescorings?: number;
   readonly readers: number;
 }
 
@@ -45,6 +49,13 @@ export interface Generation {
   row: Prediction | null;
 }
 
+/** What is computed though no read asked for it: a partial run, or a re-scoring. */
+export interface Unread {
+  is: 'idle' | 'asked' | 'scored';
+  floor: number;
+  entry: Entry | null;
+}
+
 export interface BulkReader {
   is: 'away' | 'asking' | 'answered';
   due: { changes: number; version: number; rollbacks: number };
@@ -64,10 +75,11 @@ export interface BulkState {
   };
   /** What Redis or a process's memory may offer: any row that was ever loaded, and one entry. */
   redis: { rows: number[]; overlay: Entry | null };
-  partial: { is: 'idle' | 'asked' | 'scored'; floor: number; entry: Entry | null };
+  partial: Unread;
+  rescoring: Unread;
   /** A live inference that readers may share, until it is stored. */
   flight: (Entry & { isRead: boolean }) | null;
   readers: BulkReader[];
-  left: { changes: number; events: number; rollbacks: number; runs: number; partialRuns: number };
+  left: { changes: number; events: number; rollbacks: number; runs: number; partialRuns: number; rescorings: number };
   broken: string | null;
 }

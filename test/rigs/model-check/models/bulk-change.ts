@@ -10,7 +10,7 @@
  *
  * - a bulk change commits; an event of the user commits
  * - a run of everyone notes the source version, reads features (later), commits, is published
- * - a partial run, the same with an entry
+ * - a partial run, the same with an entry; a re-scoring that no read asked for
  * - a rollback to a published generation raises the arm's floor
  * - readers: certificate, candidates of any age, live inferences that are shared and stored late
  *
@@ -32,7 +32,8 @@ export function bulkChange(rules: BulkRules, scope: BulkScope): Model<BulkState>
       if (state.broken !== null) return;
       yield* changeSteps(rules, state);
       yield* runSteps(rules, state);
-      yield* partialRunSteps(rules, state);
+      yield* unreadSteps(rules, state, 'partial');
+      yield* unreadSteps(rules, state, 'rescoring');
       for (const i of state.readers.keys()) yield* bulkReaderSteps(rules, state, i);
     },
     violation: (state) => state.broken,
@@ -40,7 +41,7 @@ export function bulkChange(rules: BulkRules, scope: BulkScope): Model<BulkState>
   };
 }
 
-function initialState({ readers, ...left }: BulkScope): BulkState {
+function initialState({ readers, rescorings = 0, ...left }: BulkScope): BulkState {
   const row = { label: 0, from: 0, asked: 0 };
   return {
     postgres: {
@@ -49,9 +50,10 @@ function initialState({ readers, ...left }: BulkScope): BulkState {
     },
     redis: { rows: [1], overlay: null },
     partial: { is: 'idle', floor: 0, entry: null },
+    rescoring: { is: 'idle', floor: 0, entry: null },
     flight: null,
     readers: Array.from({ length: readers }, newBulkReader),
-    left,
+    left: { ...left, rescorings },
     broken: null,
   };
 }
@@ -116,29 +118,34 @@ function* runSteps(rules: BulkRules, state: BulkState): Steps {
   }
 }
 
-function* partialRunSteps(rules: BulkRules, state: BulkState): Steps {
-  const { partial, postgres } = state;
-  if (partial.is === 'idle' && state.left.partialRuns > 0) {
-    yield step(state, 'a partial run is planned', (draft) => {
-      draft.left.partialRuns--;
-      draft.partial = {
+/** Both ask for the floor first, read features later, and store what they have when they please. */
+function* unreadSteps(rules: BulkRules, state: BulkState, which: 'partial' | 'rescoring'): Steps {
+  const left = which === 'partial' ? 'partialRuns' : 'rescorings';
+  const mine = state[which];
+  const change = (does: string, then: (draft: BulkState) => void) =>
+    step(state, `the ${which === 'partial' ? 'partial run' : 're-scoring'} ${does}`, then);
+  if (mine.is === 'idle' && state.left[left] > 0) {
+    yield change(`asks for the floor: ${floorOf(rules, state)}`, (draft) => {
+      draft.left[left]--;
+      draft[which] = {
         is: 'asked',
         floor: floorOf(rules, state),
-        entry: { label: 0, from: -1, asked: postgres.rollbacks, floor: 0 },
+        entry: { label: 0, from: -1, asked: state.postgres.rollbacks, floor: 0 },
       };
     });
   }
-  if (partial.is === 'asked') {
-    yield step(state, 'the partial run reads features and scores', (draft) => {
-      draft.partial.is = 'scored';
-      draft.partial.entry = { ...computed(state), asked: partial.entry?.asked ?? 0, floor: partial.floor };
+  if (mine.is === 'asked') {
+    yield change('reads features and scores', (draft) => {
+      draft[which].is = 'scored';
+      draft[which].entry = { ...computed(state), asked: mine.entry?.asked ?? 0, floor: mine.floor };
     });
   }
-  if (partial.is === 'scored') {
-    yield step(state, 'the partial run commits its entry', (draft) => {
-      const floor = rules.runNotes === 'when it commits' ? floorOf(rules, state) : partial.floor;
-      if (partial.entry) keep(draft, { ...partial.entry, floor });
-      draft.partial = { is: 'idle', floor: 0, entry: null };
+  if (mine.is === 'scored') {
+    yield change('stores its entry', (draft) => {
+      const isLate =
+        which === 'partial' ? rules.runNotes === 'when it commits' : rules.rescoredFloor !== 'asked before';
+      if (mine.entry) keep(draft, { ...mine.entry, floor: isLate ? floorOf(rules, state) : mine.floor });
+      draft[which] = { is: 'idle', floor: 0, entry: null };
     });
   }
 }

@@ -1,4 +1,4 @@
-/** How a prediction comes about and into Redis, whoever computes it: a worker of a partial run, or a flight of a read. */
+/** How a prediction comes about and into Redis, whoever computes it: a worker of a partial run, a re-scoring, or a flight of a read. */
 import { nth } from '../checker/model.ts';
 import type { ReadRules } from './certified-read-rules.ts';
 import type { Prediction, State } from './certified-read-state.ts';
@@ -15,7 +15,7 @@ export function* readings(
   rules: ReadRules,
   state: State,
   begun: Prediction | null,
-  who: 'worker' | 'flight',
+  who: 'worker' | 'rescorer' | 'flight',
 ): Generator<Reading> {
   const { context, version } = state.postgres;
   const time = (draft: State) => {

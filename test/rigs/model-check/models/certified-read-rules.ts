@@ -26,6 +26,8 @@ export interface ReadRules {
   readonly times: null | 'at completion' | 'at read, event at begin' | 'at read, worker ahead';
   /** What a reader takes of a flight that had left when it came: a result whose label is at least its own version, or any. */
   readonly follows: 'by label' | 'whatever it is';
+  /** What a re-scoring is labelled with: what its features were read with, or (F1) what the queue names by then. */
+  readonly rescoredLabel: 'of its features' | 'of the queue';
   /** Whether a read also has the process's memory and Postgres' rows for candidates. */
   readonly hasMemoryAndRows: boolean;
   /** Whether a label above what was read is reported, or only the answer that it leads to. */
@@ -41,6 +43,7 @@ export const PROTOCOL: ReadRules = {
   put: 'compare and set',
   times: null,
   follows: 'by label',
+  rescoredLabel: 'of its features',
   hasMemoryAndRows: true,
   watchesLabels: true,
 };
@@ -66,4 +69,5 @@ export const BROKEN = {
   N9: { ...PROTOCOL, certificate: 'statement under way' },
   N10: { ...PROTOCOL, sqlEvent: 'poller', watchesLabels: false },
   M10: { ...PROTOCOL, follows: 'whatever it is' },
+  F1: { ...PROTOCOL, rescoredLabel: 'of the queue', watchesLabels: false },
 } satisfies Record<string, ReadRules>;

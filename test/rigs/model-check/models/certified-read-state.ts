@@ -31,6 +31,16 @@ export interface Worker {
   prediction: Prediction | null;
 }
 
+/** Re-scores users whom events made stale, before a read asks; nobody waits for it, and it may lose whatever it knows. */
+export interface Rescorer {
+  is: 'idle' | 'asked' | 'reading' | 'scored' | 'done';
+  /** The version that its entry of the queue names; 0: it has none. */
+  named: number;
+  prediction: Prediction | null;
+  isInRedis: boolean;
+  isInRows: boolean;
+}
+
 /** An inference for reads. Each reader may begin one, which has the reader's number. */
 export interface Flight {
   is: 'none' | 'waiting' | 'reading' | 'left' | 'landed';
@@ -60,6 +70,9 @@ export interface State {
   redis: Redis[];
   saved: Redis | null;
   workers: Worker[];
+  /** The version that the refresh queue names; 0: the user is not in it. */
+  queued: number;
+  rescorers: Rescorer[];
   readers: Reader[];
   flights: Flight[];
   /** The flight that a new reader finds; -1: none. */
@@ -79,6 +92,7 @@ export interface State {
 export interface ReadScope {
   readonly events: readonly ('http' | 'sql')[];
   readonly workers: number;
+  readonly rescorers?: number;
   /** For each, whether it demands an inference. */
   readonly readers: readonly boolean[];
   readonly faults: number;
@@ -87,4 +101,8 @@ export interface ReadScope {
 export function newReader(isDemanding: boolean): Reader {
   const nothing = { due: 0, told: -1, hasLooked: false, hasRows: false, candidates: [], flight: -1 };
   return { is: 'away', isDemanding, ...nothing };
+}
+
+export function newRescorer(): Rescorer {
+  return { is: 'idle', named: 0, prediction: null, isInRedis: false, isInRows: false };
 }

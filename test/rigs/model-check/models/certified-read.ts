@@ -7,6 +7,7 @@
  * - events: over HTTP (commit, acknowledge) and in SQL (its commit acknowledges). A user's row is locked, so events commit
  *   one by one. Redis is told at any time after, or never.
  * - workers of partial runs: read features and version, infer, commit the entry in Postgres, load Redis; any of it late.
+ * - re-scorings of users whom events made stale: certified-read-rescorers.ts.
  * - reads of one process: certified-read-readers.ts.
  * - faults: a process dies, Redis loses everything, returns to an old copy, or splits in two.
  *
@@ -16,10 +17,12 @@
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { isNewer, put, readings, serverName, tick } from './certified-read-computing.ts';
 import { readerSteps } from './certified-read-readers.ts';
+import { rescorerSteps } from './certified-read-rescorers.ts';
 import type { ReadRules } from './certified-read-rules.ts';
 import {
   type Event,
   newReader,
+  newRescorer,
   type Prediction,
   type ReadScope,
   type State,
@@ -34,19 +37,21 @@ export function certifiedRead(rules: ReadRules, scope: ReadScope): Model<State> 
       if (state.broken !== null) return;
       for (const [i, event] of state.events.entries()) yield* eventSteps(rules, state, event, i);
       for (const [i, worker] of state.workers.entries()) yield* workerSteps(rules, state, worker, i);
+      yield* rescorerSteps(rules, state);
       for (const i of state.readers.keys()) yield* readerSteps(rules, state, i);
       if (state.faultsLeft > 0) yield* faultSteps(state);
     },
     violation: (state) => state.broken,
-    canonical: (state) => ({ ...state, workers: sorted(state.workers) }),
-    isSettled: ({ events, workers, readers }) =>
+    canonical: (state) => ({ ...state, workers: sorted(state.workers), rescorers: sorted(state.rescorers) }),
+    isSettled: ({ events, workers, rescorers, readers }) =>
       events.every((event) => event.is === 'acknowledged') &&
       workers.every((worker) => worker.is === 'done') &&
+      rescorers.every(({ is }) => is === 'idle' || is === 'done') &&
       readers.every((reader) => reader.is === 'answered'),
   };
 }
 
-function initialState({ events, workers, readers, faults }: ReadScope): State {
+function initialState({ events, workers, rescorers = 0, readers, faults }: ReadScope): State {
   const stored: Prediction = { label: 0, from: 0, isGeneration: true, time: 0 };
   return {
     postgres: { context: 0, version: 0, entry: null, changedAt: 0 },
@@ -54,6 +59,8 @@ function initialState({ events, workers, readers, faults }: ReadScope): State {
     redis: [{ generation: stored, overlay: null, hint: 0 }],
     saved: null,
     workers: Array.from({ length: workers }, () => ({ is: 'idle', prediction: null })),
+    queued: 0,
+    rescorers: Array.from({ length: rescorers }, newRescorer),
     readers: readers.map(newReader),
     flights: readers.map(() => ({ is: 'none', prediction: null, isKept: true })),
     boarding: -1,

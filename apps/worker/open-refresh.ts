@@ -1,0 +1,103 @@
+/**
+ * The re-scoring of this worker: a reader and a live predictor over the worker's own connections and children, and the share
+ * of them that it may take.
+ */
+import type { FinishedRun } from '@tandem/inference/live/slot';
+import { createPlainAuthority } from '@tandem/offline-store/certificate/plain-authority';
+import type { StoredRegistry } from '@tandem/offline-store/models/registry';
+import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
+import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
+import { createDemandStore } from '@tandem/offline-store/reads/read-demand';
+import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
+import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
+import { createLivePredictor, type LivePredictorDependencies } from '@tandem/prediction/live/live-prediction';
+import {
+  createRefresh,
+  type RefreshDependencies,
+  type RefreshObserver,
+} from '@tandem/prediction/refresh/create-refresh';
+import { createCpuBudget } from '@tandem/prediction/scoring/cpu-budget';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import type { WorkerPools } from './open-pools.ts';
+
+interface OpenRefreshOptions
+  extends Pick<RefreshDependencies, 'online' | 'windows' | 'budget'>,
+    Pick<LivePredictorDependencies, 'features' | 'scorer' | 'overlay'> {
+  readonly pool: WorkerPools['pool'];
+  readonly registry: StoredRegistry;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+interface OpenedRefresh {
+  /** Told by the relay. */
+  onRelayed(page: OutboxPage): void;
+  /** For the exposition of metrics. */
+  sample(): void;
+  close(): Promise<void>;
+}
+
+/** @param share of the worker's inference; 0: nobody is re-scored */
+export function openRefresh(share: number, options: OpenRefreshOptions): OpenedRefresh {
+  if (share === 0) return NO_REFRESH;
+  const { pool, registry, online, windows, budget, log, metrics } = options;
+  const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), pool, metrics));
+  const refresh = createRefresh({
+    ...{ registry, online, windows, budget },
+    authority: createPlainAuthority(pool),
+    offline: createStoredPredictions(pool),
+    live: createLivePredictor({
+      features: options.features,
+      scorer: options.scorer,
+      overlay: options.overlay,
+      keepLater: keeper.keepLater,
+      maxStatements: 1,
+      refreshes: true,
+    }),
+    demand: createDemandStore(pool),
+    observer: observing(log, metrics),
+  });
+  return {
+    onRelayed: refresh.told,
+    sample() {
+      metrics.refreshWaiting.set(refresh.waiting());
+      metrics.refreshOldest.set(refresh.oldestMs() / 1_000);
+    },
+    async close() {
+      await refresh.stop();
+      await keeper.close();
+    },
+  };
+}
+
+const NO_REFRESH: OpenedRefresh = Object.freeze({ onRelayed() {}, sample() {}, async close() {} });
+
+/**
+ * The share of the worker's children that re-scoring may take, and what it is charged by: nothing else in a worker infers
+ * live.
+ */
+export function createRefreshBudget(share: number, processes: number, metrics: Pick<Metrics, 'refreshCpu'>) {
+  const budget = createCpuBudget(share * processes, () => performance.now());
+  return {
+    budget,
+    onRun({ priority, cpuMs }: FinishedRun): void {
+      if (priority !== 'live') return;
+      budget.charge(cpuMs);
+      metrics.refreshCpu.inc(cpuMs / 1_000);
+    },
+  };
+}
+
+function observing(log: Log, { refreshUsers, refreshLag, refreshDropped }: Metrics): RefreshObserver {
+  return {
+    counted: (predictor, outcome) => refreshUsers.inc({ predictor, outcome }),
+    stored: (predictor, lagMs) => refreshLag.observe({ predictor }, lagMs / 1_000),
+    dropped: (users, why) => refreshDropped.inc({ why }, users),
+    failed(users, error) {
+      refreshDropped.inc({ why: 'failed' }, users);
+      log.warn('refresh.failed', { users, error: serialiseRefusal(error) });
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * The authority for whoever asks now and then and has no strict time limit, as re-scoring does: the same certificate, over a
+ * pool that other statements use, and without tombstones.
+ */
+import type { Authority } from '@tandem/freshness/certificate';
+import type pg from 'pg';
+import { query } from '../sql/database.ts';
+import { askedOf } from './authority.ts';
+import {
+  armsOf,
+  type CertificateRow,
+  certificateOf,
+  certificateSql,
+  NO_ARMS,
+  textArray,
+} from './certificate-statement.ts';
+
+interface Row {
+  readonly history: string;
+  readonly now: number;
+  readonly revision: number;
+  readonly arms: string | null;
+  readonly users: string | null;
+}
+
+/** Milliseconds. */
+const WITHIN_MS = 5_000;
+
+/** Certificates are asked for one after the other. */
+export function createPlainAuthority(pool: pg.Pool): Authority {
+  let known = NO_ARMS;
+  return {
+    async certify(userIds, ...predictors) {
+      const asked = askedOf(userIds, predictors);
+      const [row] = await query<Row>(pool, {
+        name: 'tandem-plain-certificate',
+        text: certificateSql({ asked: 'unnest($1::text[], $4::text[])', history: 2, revision: 3 }),
+        values: [textArray(asked.userIds), known.history, known.revision, textArray(asked.predictors)],
+        withinMs: WITHIN_MS,
+      });
+      if (!row) throw new Error('tandem.settings has lost its row');
+      const parts: CertificateRow = [row.history, row.now, row.revision, row.arms, row.users];
+      known = armsOf(parts, known);
+      return certificateOf(parts, known, asked);
+    },
+  };
+}

@@ -1,0 +1,33 @@
+/**
+ * The windows of re-scoring: a user of a predictor is re-scored once in each, whichever worker does it. The keys expire with
+ * the window, so they are not among what an erasure deletes.
+ */
+import type { RefreshWindows } from '@tandem/prediction/refresh/refresh-pass';
+import type { OnlineConnection } from './connection.ts';
+import { createKeys, userKeyOf } from './keys.ts';
+import { loadScript, runScript, type ScriptCall } from './scripts.ts';
+
+interface RefreshWindowsDependencies {
+  readonly connection: OnlineConnection;
+  readonly prefix?: string;
+}
+
+/** As for overlay entries: a longer call would hold up the server's other clients. */
+const KEYS_A_CALL = 250;
+
+/** `take` rejects `unavailable` where Redis does not answer. */
+export function createRefreshWindows({ connection, prefix }: RefreshWindowsDependencies): RefreshWindows {
+  const keys = createKeys(prefix);
+  const script = loadScript('take-windows.lua');
+  const keysACall = connection.isCluster ? 1 : KEYS_A_CALL;
+  return {
+    async take(predictor, userIds, forMs) {
+      const names = userIds.map((userId) => keys.refreshWindow(userKeyOf(userId), predictor));
+      const calls: ScriptCall[] = [];
+      for (let i = 0; i < names.length; i += keysACall) {
+        calls.push({ keys: names.slice(i, i + keysACall), args: [String(Math.ceil(forMs))] });
+      }
+      return (await runScript(connection, script, calls)).flatMap((reply) => reply as readonly number[]);
+    },
+  };
+}

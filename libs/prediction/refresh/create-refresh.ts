@@ -1,0 +1,156 @@
+/**
+ * Near-real-time re-scoring: the relay names users whom events made stale, and passes re-score them before a read asks, one
+ * pass after the other, for a bounded share of the worker's inference. Nothing here decides freshness: what is lost costs a
+ * live read, what is inferred in vain costs processor time.
+ */
+
+import type { Predictor } from '@tandem/freshness/predictor';
+import type { DemandStore } from '../demand/demand.ts';
+import type { OutboxPage } from '../events/relay-outbox.ts';
+import type { CpuBudget } from '../scoring/cpu-budget.ts';
+import {
+  type RefreshedUser,
+  type RefreshOutcome,
+  type RefreshPassDependencies,
+  refreshUsers,
+  refreshWindowMs,
+} from './refresh-pass.ts';
+import { RefreshQueue, type StaleUser } from './refresh-queue.ts';
+
+export interface RefreshDependencies extends RefreshPassDependencies {
+  readonly registry: RefreshPassDependencies['registry'] & { predictors(): Promise<readonly Predictor[]> };
+  readonly demand: DemandStore;
+  /** Charged by whoever measures the runs, and for each user of a pass here. */
+  readonly budget: CpuBudget;
+  readonly observer: RefreshObserver;
+  /** Milliseconds that only ever rise. */
+  readonly now?: () => number;
+  /** For tests: how many users wait at most. */
+  readonly most?: number;
+}
+
+/** For metrics and the log. */
+export interface RefreshObserver {
+  counted(predictor: string, outcome: RefreshOutcome): void;
+  /** Milliseconds from the event until the answer was stored. */
+  stored(predictor: string, lagMs: number): void;
+  dropped(users: number, why: 'full' | 'late'): void;
+  /** A pass that could not begin: its users are lost. */
+  failed(users: number, error: unknown): void;
+}
+
+interface Refresh {
+  /** The relay has told Redis of these events. Never throws, and waits for nothing. */
+  told(page: OutboxPage): void;
+  /** Users who wait. */
+  waiting(): number;
+  /** For how long the first of them has waited, in ms. */
+  oldestMs(): number;
+  /** Ends the pass under way; who waits is lost. */
+  stop(): Promise<void>;
+}
+
+const USERS_A_PASS = 256;
+const WEIGHED_A_PASS = 1_000;
+/** What users wait for each other, so that they share a statement and a run. */
+const GATHER_MS = 100;
+/** Of the event loop, in ms of a processor: what a user costs beside the model, whatever becomes of it. */
+const LOOP_MS_A_USER = 0.05;
+/** Before a predictor is known. */
+const USUAL_WINDOW_MS = 2_000;
+
+export function createRefresh(dependencies: RefreshDependencies): Refresh {
+  const { registry, authority, demand, budget, observer, now = () => performance.now(), most } = dependencies;
+  let shortestMs = USUAL_WINDOW_MS;
+  const queue = new RefreshQueue({
+    ...(most === undefined ? {} : { most }),
+    // Half of the window, for what the relay, the turn and the inference take of the rest.
+    delayMs: () => shortestMs / 2,
+    onDropped: observer.dropped,
+    now,
+  });
+  let timer: NodeJS.Timeout | undefined;
+  let passing: Promise<void> | undefined;
+  let isStopped = false;
+
+  function schedule(afterMs: number): void {
+    if (isStopped || passing || timer || queue.size === 0) return;
+    timer = setTimeout(start, Math.max(afterMs, budget.msToNext())).unref();
+  }
+
+  function start(): void {
+    timer = undefined;
+    passing = pass().finally(() => {
+      passing = undefined;
+      schedule(GATHER_MS);
+    });
+  }
+
+  /** Goes on without a pause for as long as there are as many as a pass takes, and time for them. */
+  async function pass(): Promise<void> {
+    await weigh();
+    for (let users = queue.takeDue(USERS_A_PASS); users.length > 0 && !isStopped; users = queue.takeDue(USERS_A_PASS)) {
+      for (const predictor of await refreshed(users)) await refresh(predictor, users);
+      if (users.length < USERS_A_PASS || budget.isSpent()) return;
+      await weigh();
+    }
+  }
+
+  /** The predictors that are re-scored, as Postgres has them now; none where it does not answer. */
+  async function refreshed(users: readonly StaleUser[]): Promise<readonly Predictor[]> {
+    try {
+      const { revision, history } = await authority.certify([]);
+      registry.noticeRevision(revision, history);
+      const windows = new Map<Predictor, number>();
+      for (const predictor of await registry.predictors()) {
+        const windowMs = refreshWindowMs(predictor.policy);
+        if (windowMs !== null) windows.set(predictor, windowMs);
+      }
+      shortestMs = windows.size === 0 ? USUAL_WINDOW_MS : Math.min(...windows.values());
+      return [...windows.keys()];
+    } catch (error) {
+      observer.failed(users.length, error);
+      return [];
+    }
+  }
+
+  async function refresh(predictor: Predictor, users: readonly StaleUser[]): Promise<void> {
+    budget.charge(users.length * LOOP_MS_A_USER);
+    const userIds = users.map(({ userId }) => userId);
+    const outcomes = await refreshUsers(dependencies, predictor, userIds);
+    for (const user of users) note(predictor.name, user, outcomes.get(user.userId));
+  }
+
+  function note(
+    predictor: string,
+    user: StaleUser,
+    { outcome, waitMs = 0 }: RefreshedUser = { outcome: 'failed' },
+  ): void {
+    observer.counted(predictor, outcome);
+    if (outcome === 'inferred') observer.stored(predictor, now() - user.at);
+    if (outcome === 'waiting') queue.putBack(user, now() + waitMs);
+  }
+
+  /** Without weights users are taken in the order of their events. */
+  async function weigh(): Promise<void> {
+    const users = queue.unweighed(WEIGHED_A_PASS);
+    if (users.length === 0) return;
+    const weights = await demand.weightsOf(users.map(({ userId }) => userId)).catch(() => new Map<string, number>());
+    for (const user of users) user.weight = weights.get(user.userId) ?? 0;
+  }
+
+  return {
+    told({ entries }) {
+      if (isStopped) return;
+      for (const { userId, ageMs } of entries) queue.add(userId, ageMs);
+      schedule(GATHER_MS);
+    },
+    waiting: () => queue.size,
+    oldestMs: () => queue.oldestMs(),
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await passing;
+    },
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * Re-scores users of one predictor by reading them as any reader does, over a live predictor of its own: the certificate
+ * decides who is stale, a fresh prediction that is stored takes the user out, and what is inferred is labelled and stored by
+ * the live use case. No caller gets these answers.
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
+import type { Policy, Predictor } from '@tandem/freshness/predictor';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
+import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
+
+/**
+ * What became of a user: `inferred`; `taken_out`, since the stored prediction is fresh: a read or another worker came first,
+ * or no event concerned the predictor; `waiting` for a window that is taken; `erased`; `failed`.
+ */
+export type RefreshOutcome = 'inferred' | 'taken_out' | 'waiting' | 'erased' | 'failed';
+
+/** Port: the windows in which a user of a predictor is re-scored once, whichever worker does it. */
+export interface RefreshWindows {
+  /** Takes a window of so many ms for each user. Returns 0 where it was free, else for how many ms it still is taken. */
+  take(predictor: string, userIds: readonly string[], forMs: number): Promise<readonly number[]>;
+}
+
+export interface RefreshPassDependencies
+  extends Pick<PredictionReaderDependencies, 'authority' | 'registry' | 'online'> {
+  readonly offline: PredictionReaderDependencies['offline'];
+  /** Whose answers are marked as re-scored. */
+  readonly live: LivePredictor;
+  readonly windows: RefreshWindows;
+}
+
+export interface RefreshedUser {
+  readonly outcome: RefreshOutcome;
+  /** Of one who waits: ms until the window is free. */
+  readonly waitMs?: number;
+}
+
+const WITHIN_MS = 2_000;
+/** Nobody waits for it; a model or query that hangs must not hold up the passes after it for long. */
+const PASS_MS = 5_000;
+
+/** The window of a predictor in ms; null where it is not re-scored, or no event or inference could make it worth it. */
+export function refreshWindowMs({ freshness }: Pick<Policy, 'freshness'>): number | null {
+  const { live, events, refresh } = freshness;
+  if (!live || events.length === 0 || refresh === null) return null;
+  return refresh?.withinMs ?? WITHIN_MS;
+}
+
+/** Never rejects. */
+export async function refreshUsers(
+  { live, windows, ...stores }: RefreshPassDependencies,
+  { name, policy }: Predictor,
+  userIds: readonly string[],
+): Promise<ReadonlyMap<string, RefreshedUser>> {
+  const outcomes = new Map<string, RefreshedUser>();
+  const rescoring = inWindows(live, windows, refreshWindowMs(policy) ?? WITHIN_MS, outcomes);
+  const read = createPredictionReader({ ...stores, live: rescoring });
+  const results = await read(name, userIds, PLAIN_READ).catch(() => []);
+  for (const [i, userId] of userIds.entries()) {
+    if (outcomes.has(userId)) continue;
+    const result = results[i];
+    if (result === undefined) outcomes.set(userId, { outcome: 'failed' });
+    else if (result instanceof TandemError) outcomes.set(userId, { outcome: errorOutcome(result) });
+    else outcomes.set(userId, { outcome: result.source === 'stale' ? 'failed' : 'taken_out' });
+  }
+  return outcomes;
+}
+
+/** A user of whom there is nothing is erased, or was never scored. */
+function errorOutcome({ code }: TandemError): RefreshOutcome {
+  return code === 'unknown_user' ? 'erased' : 'failed';
+}
+
+/** Infers those whose windows are free, and notes what becomes of each. */
+function inWindows(
+  live: LivePredictor,
+  windows: RefreshWindows,
+  windowMs: number,
+  outcomes: Map<string, RefreshedUser>,
+): LivePredictor {
+  return {
+    async predict(request: LiveRequest) {
+      const { readers, version } = request;
+      const userIds = readers.map(({ userId }) => userId);
+      const waits = await windows.take(version.predictor, userIds, windowMs).catch(() => []);
+      const free = readers.filter((_reader, i) => waits[i] === 0);
+      const found = await live.predict({ ...request, readers: free, timeoutMs: PASS_MS });
+      const answers = new Map<string, LiveOutcome>();
+      for (const [i, userId] of userIds.entries()) {
+        const answer = found.get(userId) ?? NO_ROOM;
+        answers.set(userId, answer);
+        outcomes.set(userId, refreshedUser(answer, waits[i]));
+      }
+      return answers;
+    },
+  };
+}
+
+/** @param waitMs undefined where Redis did not answer */
+function refreshedUser(answer: LiveOutcome, waitMs: number | undefined): RefreshedUser {
+  if (waitMs !== undefined && waitMs > 0) return { outcome: 'waiting', waitMs };
+  if (answer.kind === 'predicted') return { outcome: 'inferred' };
+  return { outcome: answer.kind === 'erased' || answer.kind === 'no_features' ? 'erased' : 'failed' };
+}

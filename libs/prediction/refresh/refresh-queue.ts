@@ -1,0 +1,106 @@
+/**
+ * The refresh queue: users whom events made stale, in the memory of one worker, until they are re-scored. It names users and
+ * no version: what is still stale, a certificate says when their turn comes. It is lossy by declaration. What does not fit,
+ * or waits for too long, is dropped and counted; a process that ends takes its queue along. Each costs one live read.
+ */
+
+/** A user who waits. */
+export interface StaleUser {
+  readonly userId: string;
+  /** When the first event came that the user waits for, on the queue's clock. */
+  readonly at: number;
+  /** Not taken before. */
+  dueAt: number;
+  /** How likely a read is; undefined until it was asked for. */
+  weight: number | undefined;
+}
+
+interface RefreshQueueOptions {
+  /** Users that wait at most. */
+  readonly most?: number;
+  /** Milliseconds from an event until the user may be taken: events that come meanwhile share the inference. */
+  delayMs(): number;
+  /** Told of users who are dropped: the queue is `full`, or they waited for too long (`late`). */
+  onDropped(users: number, why: 'full' | 'late'): void;
+  /** Milliseconds that only ever rise. */
+  now(): number;
+}
+
+/** Some 200 bytes each. */
+const MOST = 20_000;
+/** After the user's time has come: who was not re-scored by then was most likely read, or is not likely to be. */
+const LATE_MS = 60_000;
+
+export class RefreshQueue {
+  readonly #options: RefreshQueueOptions;
+  readonly #most: number;
+  readonly #users = new Map<string, StaleUser>();
+
+  constructor(options: RefreshQueueOptions) {
+    this.#options = options;
+    this.#most = options.most ?? MOST;
+  }
+
+  get size(): number {
+    return this.#users.size;
+  }
+
+  /** Returns for how long the first user has waited, in ms; 0 where none waits. */
+  oldestMs(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { at } of this.#users.values()) first = Math.min(first, at);
+    return this.#users.size === 0 ? 0 : Math.max(0, this.#options.now() - first);
+  }
+
+  /** A user who waits already keeps the place. */
+  add(userId: string, ageMs: number): void {
+    if (this.#users.has(userId)) return;
+    if (this.#users.size >= this.#most) {
+      this.#options.onDropped(1, 'full');
+      return;
+    }
+    const at = this.#options.now() - ageMs;
+    this.#users.set(userId, { userId, at, dueAt: at + this.#options.delayMs(), weight: undefined });
+  }
+
+  /** Lets a user wait again who was taken, until a moment; also one whom a later event has added meanwhile. */
+  putBack({ userId, at, weight }: StaleUser, dueAt: number): void {
+    this.#users.set(userId, { userId, at, dueAt, weight });
+  }
+
+  /** Returns up to so many users whose weight was not asked for. */
+  unweighed(most: number): StaleUser[] {
+    const found: StaleUser[] = [];
+    for (const user of this.#users.values()) {
+      if (found.length === most) break;
+      if (user.weight === undefined) found.push(user);
+    }
+    return found;
+  }
+
+  /**
+   * Takes up to so many users whose time has come: the likeliest to be read first, of equals those who have waited longest.
+   * Half of the queue's room stays free for those who come, so that unlikely ones who wait keep no likely one out.
+   */
+  takeDue(most: number): StaleUser[] {
+    const now = this.#options.now();
+    const due: StaleUser[] = [];
+    for (const user of this.#users.values()) if (user.dueAt <= now) due.push(user);
+    const inTime = due.filter((user) => !isLate(user, now));
+    const taken = inTime.sort(byLikelihood).slice(0, most);
+    const crowded = inTime.slice(Math.max(most, Math.floor(this.#most / 2)));
+    for (const { userId } of [...taken, ...crowded]) this.#users.delete(userId);
+    for (const user of due) if (isLate(user, now)) this.#users.delete(user.userId);
+    if (crowded.length > 0) this.#options.onDropped(crowded.length, 'full');
+    if (inTime.length < due.length) this.#options.onDropped(due.length - inTime.length, 'late');
+    return taken;
+  }
+}
+
+function isLate({ dueAt }: StaleUser, now: number): boolean {
+  return now - dueAt > LATE_MS;
+}
+
+function byLikelihood(one: StaleUser, other: StaleUser): number {
+  return (other.weight ?? 0) - (one.weight ?? 0) || one.at - other.at;
+}

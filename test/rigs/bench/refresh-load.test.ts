@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { createRandom, createUserLoad, drawDelay, LOAD } from './refresh-load.ts';
+
+test('delays have the median and the share of short ones that are written down', () => {
+  const random = createRandom(1);
+  const delays = Array.from({ length: 200_000 }, () => drawDelay(random)).sort((a, b) => a - b);
+  expect((delays[100_000] ?? 0) / LOAD.medianDelayMs).toBeCloseTo(1, 1);
+  const short = delays.filter((ms) => ms < LOAD.shortDelayMs).length / delays.length;
+  expect(short / LOAD.shareOfShort).toBeCloseTo(1, 0);
+});
+
+test('a load is the same each time, and events call for reads of their users', () => {
+  const draw = () => {
+    const load = createUserLoad(1_000_000, 0.8);
+    const events = Array.from({ length: 5_000 }, (_, n) => load.eventUser(n));
+    const reads = Array.from({ length: 20_000 }, (_, n) => load.readUser(n));
+    return { events, reads };
+  };
+  const [one, other] = [draw(), draw()];
+  expect(other).toEqual(one);
+  const changed = new Set(one.events);
+  expect(one.reads.filter((user) => changed.has(user)).length).toBeGreaterThan(500);
+});

@@ -1,0 +1,97 @@
+/**
+ * The load of re-scoring, fixed in docs/benchmarks.md: events and reads at constant rates, users by a Zipf law, and for each
+ * event a read of the same user after a log-normal delay. Reads that no event calls for at a moment are of users by that law,
+ * so the rate of reads is constant. Random numbers are seeded: a round has the same load with re-scoring on and off.
+ */
+import { setTimeout } from 'node:timers/promises';
+import { createUserPicker } from './pick-users.ts';
+
+export const LOAD = Object.freeze({
+  eventsPerSecond: 1_000,
+  /** Of these the share sent over HTTP; the others are rows that an application inserts. */
+  overHttp: 0.5,
+  readsPerSecond: 2_000,
+  /** Of the delay from an event to the read that it calls for. */
+  medianDelayMs: 60_000,
+  shortDelayMs: 200,
+  shareOfShort: 0.01,
+  seed: 20_261_129,
+});
+
+/** The standard normal quantile of 0.01. */
+const QUANTILE_OF_SHORT = -2.326_347_9;
+const SIGMA = Math.log(LOAD.shortDelayMs / LOAD.medianDelayMs) / QUANTILE_OF_SHORT;
+
+export type Random = () => number;
+
+/** mulberry32 by Tommy Ettinger (public domain). */
+export function createRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** From an event to the read that it calls for, in ms. */
+export function drawDelay(random: Random): number {
+  // Box and Muller; 1 - random() is never 0.
+  const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  return LOAD.medianDelayMs * Math.exp(SIGMA * normal);
+}
+
+export interface UserLoad {
+  /** The number of the user of the nth event. */
+  eventUser(n: number): number;
+  /** The number of the user of the nth read. */
+  readUser(n: number): number;
+}
+
+/** Events use the first half, reads the second, for rounds of up to four minutes. */
+const DRAWN = 2 ** 20;
+
+/** The users of a round. */
+export function createUserLoad(users: number, exponent: number): UserLoad {
+  const random = createRandom(LOAD.seed);
+  const pick = createUserPicker(users, exponent, random);
+  // Drawn beforehand: which user a number has must not depend on what is sent first.
+  const drawn = Uint32Array.from({ length: DRAWN }, pick);
+  /** By the read's number, the users whom events call for then. */
+  const called = new Map<number, number[]>();
+  const late: number[] = [];
+  return {
+    eventUser(n) {
+      const user = drawn[n % DRAWN] ?? 0;
+      const dueMs = (n * 1_000) / LOAD.eventsPerSecond + drawDelay(random);
+      const read = Math.ceil((dueMs * LOAD.readsPerSecond) / 1_000);
+      called.set(read, [...(called.get(read) ?? []), user]);
+      return user;
+    },
+    readUser(n) {
+      late.push(...(called.get(n) ?? []));
+      called.delete(n);
+      return late.shift() ?? drawn[(n + DRAWN / 2) % DRAWN] ?? 0;
+    },
+  };
+}
+
+const STEP_MS = 10;
+
+/** Calls `send` with the numbers that are due, at a constant rate; rejects as it does. */
+export async function atRate(perSecond: number, seconds: number, send: (from: number, to: number) => Promise<unknown>) {
+  const startedAt = performance.now();
+  const total = Math.round(perSecond * seconds);
+  const underWay = new Set<Promise<unknown>>();
+  for (let sent = 0; sent < total; ) {
+    const due = Math.min(total, Math.floor(((performance.now() - startedAt) * perSecond) / 1_000));
+    if (due > sent) {
+      const one = send(sent, due).finally(() => underWay.delete(one));
+      underWay.add(one);
+      sent = due;
+    }
+    await setTimeout(STEP_MS);
+  }
+  await Promise.all(underWay);
+}

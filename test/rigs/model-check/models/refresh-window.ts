@@ -1,0 +1,160 @@
+/**
+ * What re-scoring costs and reaches, for one user: a storm of events costs at most one inference in a window (a tick of the
+ * clock), whichever workers the relay names the user to; and where nothing is lost, the last event is re-scored.
+ *
+ * A worker keeps the user's newest version in a queue of its own. When it comes to the user, it takes the user out where the
+ * stored answer is new enough: a read came first, or another worker. Else it claims the window, or puts the user back until
+ * the next. Events come before, during and after an inference; a worker dies with its queue and the inference under way.
+ */
+import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
+
+export interface RefreshWindowRules {
+  /** What a worker claims a window from: one place for all workers, or (F3) its own memory. */
+  readonly claim: 'shared' | 'of the worker';
+  /** Whether a user who is being inferred is put into the queue again by a later event. */
+  readonly during: 'queued again' | 'left to the inference';
+}
+
+export interface RefreshWindowScope {
+  readonly events: number;
+  readonly workers: number;
+  readonly ticks: number;
+  readonly reads: number;
+  readonly losses: number;
+}
+
+interface RefreshWorker {
+  /** The version that its queue names; 0: the user is not in it. */
+  queued: number;
+  /** The window from which on the entry is due. */
+  dueAt: number;
+  /** The label of the inference under way; -1: none. */
+  label: number;
+  isReading: boolean;
+  /** The last window that it has claimed; -1: none. */
+  claimed: number;
+}
+
+export interface RefreshWindowState {
+  version: number;
+  /** The label of the stored answer. */
+  stored: number;
+  /** By event, whether the relay has named it. */
+  isRelayed: boolean[];
+  workers: RefreshWorker[];
+  now: number;
+  /** The last window that any worker has claimed where all share it. */
+  claimed: number;
+  /** Inferences of re-scorers that began in this window. */
+  inferences: number;
+  left: { ticks: number; reads: number; losses: number };
+  isLost: boolean;
+}
+
+type Steps = Generator<Step<RefreshWindowState>>;
+
+const IDLE: RefreshWorker = { queued: 0, dueAt: 0, label: -1, isReading: false, claimed: -1 };
+
+export function refreshWindow(rules: RefreshWindowRules, scope: RefreshWindowScope): Model<RefreshWindowState> {
+  const { events, workers, ...left } = scope;
+  return {
+    name: 'refresh window',
+    initial: {
+      ...{ version: 0, stored: 0, isRelayed: Array.from({ length: events }, () => false), isLost: false },
+      ...{ workers: Array.from({ length: workers }, () => ({ ...IDLE })), now: 0, claimed: -1, inferences: 0, left },
+    },
+    *steps(state) {
+      yield* worldSteps(rules, state);
+      for (const i of state.workers.keys()) yield* workerSteps(rules, state, i);
+    },
+    violation: (state) =>
+      state.inferences > 1 ? `window: it has ${state.inferences} inferences of one user` : missed(state, events),
+    canonical: (state) => ({ ...state, workers: sorted(state.workers) }),
+    isSettled: (state) => isQuiet(state, events),
+  };
+}
+
+function isQuiet({ version, isRelayed, workers }: RefreshWindowState, events: number): boolean {
+  const isIdle = workers.every(({ queued, label, isReading }) => queued === 0 && label < 0 && !isReading);
+  return version === events && isRelayed.every(Boolean) && isIdle;
+}
+
+function missed(state: RefreshWindowState, events: number): string | null {
+  if (state.isLost || !isQuiet(state, events) || state.stored >= state.version) return null;
+  return `stuck: nothing was lost, and version ${state.version} is not re-scored`;
+}
+
+function* worldSteps(rules: RefreshWindowRules, state: RefreshWindowState): Steps {
+  const { version, isRelayed, workers, now, left } = state;
+  if (version < isRelayed.length) {
+    yield step(state, `an event commits: version ${version + 1}`, (draft) => void draft.version++);
+  }
+  for (const [event, done] of isRelayed.entries()) {
+    if (done || event >= version) continue;
+    for (const i of workers.keys()) {
+      yield step(state, `worker ${i + 1} relays version ${event + 1}`, (draft) => {
+        draft.isRelayed[event] = true;
+        const mine = nth(draft.workers, i);
+        if (rules.during === 'left to the inference' && (mine.isReading || mine.label >= 0)) return;
+        if (mine.queued === 0) mine.dueAt = now;
+        mine.queued = Math.max(mine.queued, event + 1);
+      });
+    }
+  }
+  // A user who is put back needs a next window: the last tick is always left to come.
+  if (left.ticks > 0 || workers.some(({ queued, dueAt }) => queued > 0 && dueAt > now)) {
+    yield step(state, 'the next window begins', (draft) => {
+      draft.left.ticks = Math.max(0, left.ticks - 1);
+      draft.now++;
+      draft.inferences = 0;
+    });
+  }
+  if (left.reads > 0) {
+    yield step(state, 'a read infers, and its answer is stored', (draft) => {
+      draft.left.reads--;
+      draft.stored = version;
+    });
+  }
+}
+
+function* workerSteps(rules: RefreshWindowRules, state: RefreshWindowState, i: number): Steps {
+  const { queued, dueAt, label, isReading, claimed } = nth(state.workers, i);
+  const change = (does: string, then: (mine: RefreshWorker, draft: RefreshWindowState) => void) =>
+    step(state, `worker ${i + 1}: ${does}`, (draft) => then(nth(draft.workers, i), draft));
+  const isBusy = isReading || label >= 0;
+  if (queued > 0 && dueAt <= state.now && !isBusy) {
+    if (state.stored >= queued) {
+      yield change('takes the user out, whose stored answer is new enough', (mine) => {
+        mine.queued = 0;
+      });
+    } else if ((rules.claim === 'shared' ? state.claimed : claimed) < state.now) {
+      yield change('claims the window, and begins an inference', (mine, draft) => {
+        if (rules.claim === 'shared') draft.claimed = state.now;
+        else mine.claimed = state.now;
+        Object.assign(mine, { queued: 0, isReading: true });
+        draft.inferences++;
+      });
+    } else
+      yield change('puts the user back until the next window', (mine) => {
+        mine.dueAt = state.now + 1;
+      });
+  }
+  if (isReading) {
+    yield change('reads features and version', (mine) => {
+      Object.assign(mine, { isReading: false, label: state.version });
+    });
+  }
+  if (label >= 0) {
+    yield change('stores its answer, unless the stored one is newer', (mine, draft) => {
+      draft.stored = Math.max(draft.stored, label);
+      mine.label = -1;
+    });
+  }
+  if (state.left.losses > 0 && (queued > 0 || isBusy)) {
+    yield change('dies with what it knows', (_mine, draft) => {
+      draft.left.losses--;
+      draft.isLost = true;
+      draft.workers[i] = { ...IDLE };
+    });
+  }
+}
