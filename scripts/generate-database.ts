@@ -50,6 +50,7 @@ const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly fr
   'predictors.policy': { type: 'Policy', from: '@tandem/freshness/predictor' },
   'rollout_checks.figures': { type: 'Judgement', from: '@tandem/experiment/verdict/rollout-figures' },
   'rollouts.plan': { type: 'RolloutPlan', from: '@tandem/freshness/rollout' },
+  'runs.budget': { type: 'Budget', from: '@tandem/prediction/runs/budget' },
   'shadow_counts.counts': { type: 'ShadowCounts', from: '@tandem/prediction/shadow/shadow-counts' },
   'user_contexts.features': { type: 'ContextFeatures', from: '@tandem/freshness/features' },
 };

@@ -14,7 +14,7 @@ const assignment: Assignment = {
   overlayFloor: 3,
   revision: 9,
   expiresFrom: null,
-  generation: { id: 'g7', number: 7, buckets: 4, startedAt: now - hour, isOutdated: false },
+  generation: { id: 'g7', number: 7, buckets: 4, startedAt: now - hour, isOutdated: false, base: null },
 };
 const fromGeneration: StoredPrediction = {
   layer: 'generation',

@@ -17,7 +17,7 @@ export interface ScriptCall {
 
 /** @param name of a file in this folder */
 export function loadScript(
-  name: 'put-overlay.lua' | 'raise-hint.lua' | 'raise-erasures.lua' | 'keep-mark.lua',
+  name: 'put-overlay.lua' | 'raise-hint.lua' | 'raise-erasures.lua' | 'keep-mark.lua' | 'mark-whole.lua',
 ): Script {
   const lua = readFileSync(new URL(name, import.meta.url), 'utf8');
   return { lua, digest: createHash('sha1').update(lua).digest('hex') };

@@ -76,6 +76,7 @@ describeStoredPredictions('Postgres', async () => {
         buckets: 1,
         startedAt: computedAt,
         isOutdated: false,
+        base: null,
       };
       return { ...assignment, generation };
     },

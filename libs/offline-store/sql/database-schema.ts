@@ -9,6 +9,7 @@ import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { ArmCounts } from '@tandem/prediction/rollouts/arm-counts';
 import type { ServedSource } from '@tandem/prediction/rollouts/exposures';
 import type { OutcomeSums } from '@tandem/prediction/rollouts/outcomes';
+import type { Budget } from '@tandem/prediction/runs/budget';
 import type { ShadowCounts } from '@tandem/prediction/shadow/shadow-counts';
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
 import type { AuditAction } from './audit.ts';
@@ -202,6 +203,9 @@ export interface Database {
     last_use: Generated<number>;
     cleared_erasures: Generated<number>;
     erased_users: Generated<number>;
+    base_id: string | null;
+    carried_users: Generated<number>;
+    users_left: number | null;
   };
   'tandem.history_marks': {
     seq: GeneratedAlways<number>;
@@ -387,6 +391,7 @@ export interface Database {
     step_lost_leases: Generated<number>;
     step_error: string | null;
     source_version: Generated<number>;
+    budget: Json<Budget | null, string | null>;
   };
   'tandem.schedule_slots': {
     predictor: string;
