@@ -14,6 +14,7 @@ import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry } from '@tandem/offline-store/models/registry';
 import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
+import { createReadCountStore } from '@tandem/offline-store/reads/read-demand';
 import { findVisibleDelays } from '@tandem/offline-store/reads/visible-delays';
 import { listProcesses, openRegister } from '@tandem/offline-store/rollouts/processes';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
@@ -23,6 +24,7 @@ import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { findUserContext } from '@tandem/offline-store/users/user-context';
+import { createReadCounts } from '@tandem/prediction/demand/count-reads';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
@@ -173,7 +175,9 @@ function openListeners(
   opened.push(() => servedReads.close());
   const explanationKeeper = openExplanationKeeper(settings, pools);
   opened.push(() => explanationKeeper.close());
-  return { shadow, servedReads, explanationKeeper };
+  const readCounts = createReadCounts({ store: createReadCountStore(pool), random: Math.random });
+  opened.push(() => readCounts.close());
+  return { shadow, servedReads, readCounts, explanationKeeper };
 }
 
 function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more: readonly Part[]): ReadinessChecker {

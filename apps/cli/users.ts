@@ -32,7 +32,7 @@ function renderReceipt({ userId, erasedAt, contextVersion, deleted: { postgres, 
     ['erased', `user ${printable(userId)} at ${erasedAt}, context version ${contextVersion}`],
     [
       'postgres',
-      `${postgres.predictions} predictions, ${postgres.overlayEntries} live answers, data of ${postgres.events} events, ${postgres.contextValues} context values, ${postgres.runFailures} failures in runs, ${postgres.outcomes} outcomes, ${postgres.exposures} exposures, ${postgres.keptExplanations} kept explanations`,
+      `${postgres.predictions} predictions, ${postgres.overlayEntries} live answers, data of ${postgres.events} events, ${postgres.contextValues} context values, ${postgres.runFailures} failures in runs, ${postgres.outcomes} outcomes, ${postgres.exposures} exposures, ${postgres.keptExplanations} kept explanations, ${postgres.readCounts} read counts`,
     ],
     ['redis', `${redis.predictions} predictions, ${redis.overlayEntries} live answers`],
   ]);

@@ -318,6 +318,8 @@ export interface ErasureReceipt {
       readonly exposures: number;
       /** Answers that were kept with their features */
       readonly keptExplanations: number;
+      /** Counts of how often the user was read */
+      readonly readCounts: number;
     };
     readonly redis: { readonly predictions: number; readonly overlayEntries: number };
   };

@@ -6,6 +6,7 @@ import type { ExpiredRows, Expiry } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
 import { dropExpiredDay, makeEventDays, OLDEST_DAY_ENDED } from './events/event-days.ts';
 import { expireKeptExplanations } from './explanations/kept-explanations.ts';
+import { expireReadCounts } from './reads/read-demand.ts';
 import { expireShadowMovers } from './rollouts/shadow.ts';
 import { type Db, limitStatements, query, transaction } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
@@ -55,6 +56,7 @@ export function createExpiries(pool: pg.Pool): readonly Expiry[] {
     ...BY_AGE.map(({ table, horizon }) => step(table, (db, from) => expireByAge(db, table, horizon, from))),
     step('exposures', expireExposures),
     step('overlay', expireOverlay),
+    step('read_demand', expireReadDemand),
     counted('kept_explanations', ROWS, (db) => expireKeptExplanations(db, ROWS)),
     counted('shadow_movers', Number.POSITIVE_INFINITY, expireShadowMovers),
     counted('rollouts', ROLLOUTS, expireRollouts),
@@ -206,6 +208,12 @@ async function expireOverlay(db: Db, from: Position): Promise<Batch> {
   });
   if (!found) return { rows: 0, isDone: true, next: null };
   return { rows: found.rows, isDone: false, next: [found.id, found.userId] };
+}
+
+/** One batch a round: ten million users are looked at within a day, and a row more or less costs nobody anything. */
+async function expireReadDemand(db: Db, from: Position): Promise<Batch> {
+  const { rows, seen, last } = await expireReadCounts(db, from?.[0] ?? '', ROWS);
+  return { rows, isDone: true, next: seen < ROWS || last === null ? null : [last] };
 }
 
 /** With a run goes what is left of its generation; one that is kept keeps its run. */

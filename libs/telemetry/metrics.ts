@@ -211,6 +211,11 @@ function outcomeMetrics(registry: Registry) {
       help: 'First answers from an arm of a rollout that could not be noted; each is tried again at the next answer.',
       registers,
     }),
+    readCountsDropped: new Counter({
+      name: 'tandem_read_counts_dropped_total',
+      help: 'Users whose count of reads since the last flush was lost: too many users were read, or Postgres refused it.',
+      registers,
+    }),
   };
 }
 

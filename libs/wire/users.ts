@@ -119,6 +119,7 @@ export const ReceiptSchema = z
           outcomes: count('Outcomes that were cleared'),
           exposures: count('First answers from arms of rollouts'),
           keptExplanations: count('Answers that were kept with their features'),
+          readCounts: count('Counts of how often the user was read'),
         }),
         redis: z.strictObject({ predictions: z.int(), overlayEntries: z.int() }),
       })
@@ -143,6 +144,7 @@ export const RECEIPT_EXAMPLE = {
       outcomes: 1,
       exposures: 1,
       keptExplanations: 2,
+      readCounts: 1,
     },
     redis: { predictions: 3, overlayEntries: 1 },
   },

@@ -17,6 +17,7 @@ interface SampledParts {
   /** Predictions in memory. */
   remembered(): number;
   readonly servedReads: { dropped(): number };
+  readonly readCounts: { dropped(): number };
   /** Live answers that could not be kept in Postgres, since the start. */
   overlayWritesDropped(): number;
   /** Batch work that waits for workers; rejects while Postgres does not answer. */
@@ -27,7 +28,7 @@ interface SampledParts {
 const COUNT_WORK_EVERY_MS = 5_000;
 
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
-  const told = { overlayWrites: 0, exposures: 0 };
+  const told = { overlayWrites: 0, exposures: 0, readCounts: 0 };
   let countedAt = Number.NEGATIVE_INFINITY;
   async function sampleBatchWork(): Promise<void> {
     if (performance.now() - countedAt < COUNT_WORK_EVERY_MS) return;
@@ -55,6 +56,9 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
       const exposures = parts.servedReads.dropped();
       metrics.exposuresDropped.inc(exposures - told.exposures);
       told.exposures = exposures;
+      const readCounts = parts.readCounts.dropped();
+      metrics.readCountsDropped.inc(readCounts - told.readCounts);
+      told.readCounts = readCounts;
       return metrics.exposition();
     },
   };

@@ -94,6 +94,10 @@ export interface Database {
     model_version_id: string;
     until: Date;
   };
+  'tandem.changed_slots': {
+    predictor: string;
+    last_slot: Date;
+  };
   'tandem.chunks': {
     run_id: string;
     no: number;
@@ -110,6 +114,7 @@ export interface Database {
     failed: Generated<number>;
     loaded: Generated<boolean>;
     erased: number | null;
+    cpu_ms: number | null;
   };
   'tandem.erasures': {
     number: number;
@@ -333,6 +338,11 @@ export interface Database {
     seen_at: Generated<Date>;
     connections: number | null;
   };
+  'tandem.read_demand': {
+    user_id: string;
+    log_weight: number;
+    context_version: number;
+  };
   'tandem.rollout_checks': {
     seq: GeneratedAlways<number>;
     rollout_id: string;
@@ -392,6 +402,7 @@ export interface Database {
     step_error: string | null;
     source_version: Generated<number>;
     budget: Json<Budget | null, string | null>;
+    of_changed: Generated<boolean>;
   };
   'tandem.schedule_slots': {
     predictor: string;

@@ -15,6 +15,7 @@ import { sql } from 'kysely';
 import type pg from 'pg';
 import { deleteKeptExplanations } from '../explanations/kept-explanations.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
+import { deleteReadCounts } from '../reads/read-demand.ts';
 import { type Db, execute, query, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
@@ -36,6 +37,7 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
         outcomes: await clearOutcomes(pool, numbers),
         exposures: (await deleteOverrides(pool, numbers)) + (await deleteExposures(pool, numbers)),
         keptExplanations: await deleteKeptExplanations(pool, numbers),
+        readCounts: await deleteReadCounts(pool, numbers),
         predictions: await deletePredictionsOf(pool, numbers),
       };
     },

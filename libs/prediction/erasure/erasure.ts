@@ -35,6 +35,8 @@ interface DeletedRows {
   readonly exposures: number;
   /** Answers that were kept with their features. */
   readonly keptExplanations: number;
+  /** Counts of how often they were read. */
+  readonly readCounts: number;
 }
 
 /** What was deleted of users, in Redis. */

@@ -19,6 +19,7 @@ function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
         outcomes: 0,
         exposures: 0,
         keptExplanations: 0,
+        readCounts: 0,
       };
     },
     locations: async () => ({ predictors: ['p'], generations: [] }),

@@ -2,7 +2,7 @@
 import type { PredictionWorld } from '../prediction-world.fixture.ts';
 
 export interface Stored {
-  /** In Postgres: predictions in all generations, and entries of the overlay. */
+  /** In Postgres: predictions in all generations, entries of the overlay, and the count of reads. */
   readonly rows: number;
   /** In Redis: fields in buckets of all generations. */
   readonly fields: number;
@@ -17,7 +17,8 @@ export function createStoredOfUser({ pool, connection, keys }: PredictionWorld):
   return async function storedOf(userId) {
     const { rows } = await pool.query<{ rows: number }>(
       `select ((select count(*) from tandem.predictions where user_id = $1)
-        + (select count(*) from tandem.overlay where user_id = $1))::int as rows`,
+        + (select count(*) from tandem.overlay where user_id = $1)
+        + (select count(*) from tandem.read_demand where user_id = $1))::int as rows`,
       [userId],
     );
     const all = await keys();

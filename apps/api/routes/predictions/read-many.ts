@@ -27,7 +27,7 @@ import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43', '043'] } };
 
 export function readMany(dependencies: ReadDependencies) {
-  const { readPrediction, registry, metrics, servedReads, liveFailureLog } = dependencies;
+  const { readPrediction, registry, metrics, servedReads, readCounts, liveFailureLog } = dependencies;
   const count = createPredictionCount(metrics);
 
   /** Counts the results, and returns whether live inference failed for an answered user. */
@@ -84,7 +84,11 @@ export function readMany(dependencies: ReadDependencies) {
       event.add({ predictor: name, users: userIds.length });
       const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
       const ms = performance.now() - startedAt;
-      for (const [i, result] of read.entries()) servedReads.note({ predictor, userId: valid[i] ?? '', result, ms });
+      for (const [i, result] of read.entries()) {
+        const userId = valid[i] ?? '';
+        servedReads.note({ predictor, userId, result, ms });
+        readCounts.note(userId, result);
+      }
       const cause = read[0];
       if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
       const inOrder = read.values();

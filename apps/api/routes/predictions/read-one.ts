@@ -13,6 +13,7 @@ import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
+import type { ReadCounts } from '@tandem/prediction/demand/count-reads';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
 import type { Shadow } from '@tandem/prediction/shadow/create-shadow';
@@ -38,6 +39,8 @@ export interface ReadDependencies {
   readonly shadow: Pick<Shadow, 'notice'>;
   /** Told of every user's result. */
   readonly servedReads: Pick<ServedReads, 'note'>;
+  /** Told of every user's result. */
+  readonly readCounts: Pick<ReadCounts, 'note'>;
   /** Told of every answer. */
   readonly explanationKeeper: Pick<ExplanationKeeper, 'notice'>;
 }
@@ -63,7 +66,8 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
 }
 
 function createReadOne(dependencies: ReadDependencies): ReadOne {
-  const { readPrediction, registry, metrics, liveFailureLog, shadow, servedReads, explanationKeeper } = dependencies;
+  const { readPrediction, registry, metrics, liveFailureLog, shadow, servedReads, readCounts } = dependencies;
+  const { explanationKeeper } = dependencies;
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
     const startedAt = performance.now();
@@ -77,7 +81,10 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     event.add(times);
     const [result] = await readPrediction(name, [userId], options, times);
     const tookMs = performance.now() - startedAt;
-    if (result) servedReads.note({ predictor, userId, result, ms: tookMs });
+    if (result) {
+      servedReads.note({ predictor, userId, result, ms: tookMs });
+      readCounts.note(userId, result);
+    }
     if (result === undefined || result instanceof TandemError) {
       metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
       throw result ?? new TandemError('unknown_user', 'There is no such user.');

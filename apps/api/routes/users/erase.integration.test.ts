@@ -41,6 +41,7 @@ describe('DELETE /v1/users/{userId}', () => {
           outcomes: 0,
           exposures: 0,
           keptExplanations: 0,
+          readCounts: 0,
         },
         redis: { predictions: 0, overlayEntries: 1 },
       },

@@ -101,6 +101,9 @@ async function checkRows(db: Queryable, { violations }: Checker): Promise<void> 
       union all select e.user_id, 'events', null, c.deleted_version::int
       from tandem.user_contexts c join tandem.events e on e.user_id collate "C" = c.user_id
       where c.version = c.deleted_version and c.deleted_version > 0 and e.data is not null
+      union all select d.user_id, 'read_demand', d.context_version::int, c.deleted_version::int
+      from tandem.user_contexts c join tandem.read_demand d on d.user_id = c.user_id
+      where c.deleted_version > 0 and d.context_version <= c.deleted_version
       limit 100`,
   });
   for (const row of rows) violations.note('erased user stored', 'in Postgres', row);

@@ -1,0 +1,116 @@
+/**
+ * How often users are read, decayed: a read counts 1 when it is written, half of that three days later, and so on. What is stored
+ * is the logarithm of the count as of 1970 (migrations/0061_read_demand.sql), so rows keep their order while all of them decay.
+ */
+import type { ReadCount, ReadCountStore } from '@tandem/prediction/demand/count-reads';
+import type { DemandStore } from '@tandem/prediction/demand/demand';
+import { HALF_LIFE_MS, type WeightGroup } from '@tandem/prediction/demand/estimate-budget';
+import type pg from 'pg';
+import { textArray } from '../certificate/certificate-statement.ts';
+import { type Db, execute, query } from '../sql/database.ts';
+
+/** Half-lives from 1970 until now. */
+const NOW = `(extract(epoch from statement_timestamp())::float8 / ${HALF_LIFE_MS / 1000})`;
+/** More than any count, and what the power of two of a float8 can hold, whatever a clock was set to. */
+const MOST_LOG = 1_000;
+
+/** An SQL expression: the weight that a stored `log_weight` has by now. */
+function weightNow(logWeight: string): string {
+  return `power(2::float8, greatest(-${MOST_LOG}, least(${MOST_LOG}, ${logWeight} - ${NOW})))`;
+}
+
+/** Below it a row expires: a user who was read once, 20 days ago, weighs 0.01. */
+const LEAST_LOG = Math.log2(0.01);
+
+export function createReadCountStore(pool: pg.Pool): ReadCountStore {
+  return { put: (counts) => putCounts(pool, counts) };
+}
+
+export function createDemandStore(pool: pg.Pool): DemandStore {
+  return {
+    async weightsOf(userIds) {
+      const rows = await query<{ userId: string; weight: number }>(pool, {
+        name: 'tandem-read-weights',
+        text: `select user_id as "userId", ${weightNow('log_weight')} as weight
+          from tandem.read_demand where user_id = any($1::text[])`,
+        values: [textArray(userIds)],
+      });
+      return new Map(rows.map(({ userId, weight }) => [userId, weight]));
+    },
+  };
+}
+
+/**
+ * Left out is what an erasure has overtaken, and labels that the user does not have: those of a past that is lost. Sorted, so
+ * that two processes never wait crosswise.
+ */
+async function putCounts(db: Db, counts: readonly ReadCount[]): Promise<void> {
+  await query(db, {
+    name: 'tandem-put-read-counts',
+    text: `insert into tandem.read_demand as d (user_id, log_weight, context_version)
+      select e.user_id, e.log_reads + ${NOW}, e.context_version
+      from unnest($1::text[], $2::float8[], $3::bigint[]) as e(user_id, log_reads, context_version)
+      left join tandem.user_contexts c on c.user_id = e.user_id collate "C"
+      where e.context_version <= coalesce(c.version, 0)
+        and (c.deleted_version > 0 and c.deleted_version >= e.context_version) is not true
+      order by e.user_id collate "C"
+      on conflict (user_id) do update set
+        log_weight = greatest(d.log_weight, excluded.log_weight)
+          + ln(1 + power(2::float8, greatest(-${MOST_LOG}, -abs(d.log_weight - excluded.log_weight)))) / ln(2::float8),
+        context_version = least(d.context_version, excluded.context_version)`,
+    values: [
+      textArray(counts.map(({ userId }) => userId)),
+      `{${counts.map(({ reads }) => Math.log2(reads)).join(',')}}`,
+      `{${counts.map(({ contextVersion }) => contextVersion).join(',')}}`,
+    ],
+  });
+}
+
+/** Deletes the counts of erased users, by the erasures' numbers; tells how many. */
+export async function deleteReadCounts(db: Db, numbers: readonly number[]): Promise<number> {
+  const { rowCount } = await execute(db, {
+    text: `delete from tandem.read_demand d using tandem.erasures t
+      where t.number = any($1::bigint[]) and d.user_id = t.user_id and d.context_version <= t.deleted_version`,
+    values: [numbers],
+  });
+  return rowCount ?? 0;
+}
+
+/**
+ * Looks at so many rows in the order of the key, from where the last look ended, and deletes those whose weight is next to
+ * nothing. No index of weights is kept for it: each count would have to change it.
+ */
+export async function expireReadCounts(
+  db: Db,
+  after: string,
+  most: number,
+): Promise<{ readonly rows: number; readonly seen: number; readonly last: string | null }> {
+  const [looked] = await query<{ rows: number; seen: number; last: string | null }>(db, {
+    text: `with looked as materialized (
+        select ctid, user_id, log_weight from tandem.read_demand where user_id > $1 order by user_id limit $2
+      ), gone as (
+        delete from tandem.read_demand where ctid = any (array(
+          select ctid from looked where log_weight < ${NOW} + ${LEAST_LOG})) returning 1
+      )
+      select (select count(*) from gone) as rows, count(*) as seen, max(user_id) as last from looked`,
+    values: [after, most],
+  });
+  return looked ?? { rows: 0, seen: 0, last: null };
+}
+
+/** Of larger tables a part is looked at, so that the look takes bounded time. */
+const MOST_LOOKED_AT = 1_000_000;
+
+/** Users in groups of about the same weight, the most read first. Of a large table an estimate, from some of its pages. */
+export async function findWeights(db: Db): Promise<readonly WeightGroup[]> {
+  const [table] = await query<{ rows: number }>(db, {
+    text: `select reltuples::float8 as rows from pg_class where oid = 'tandem.read_demand'::regclass`,
+  });
+  const part = Math.min(1, MOST_LOOKED_AT / Math.max(1, table?.rows ?? 0));
+  const groups = await query<WeightGroup>(db, {
+    text: `select count(*)::float8 as users, avg(${weightNow('log_weight')}) as weight
+      from tandem.read_demand tablesample system ($1::float4) group by floor(log_weight * 4) order by weight desc`,
+    values: [part * 100],
+  });
+  return groups.map(({ users, weight }) => ({ users: Math.round(users / part), weight }));
+}
