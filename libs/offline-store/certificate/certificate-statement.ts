@@ -112,7 +112,8 @@ interface Interval extends ArmInterval {
 }
 
 function intervalOf(predictor: string, parts: ArmParts): Interval {
-  const [arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, firstBucket, endBucket, own, base] = parts;
+  const [arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, firstBucket, endBucket, own, base] =
+    parts;
   const generation = own && { ...layerOf(own), base: base && layerOf(base) };
   const assignment = { predictor, arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, generation };
   return { assignment: Object.freeze(assignment), firstBucket, endBucket };

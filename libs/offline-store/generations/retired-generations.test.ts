@@ -43,7 +43,9 @@ test('a base stays as long as any generation that names it, also one that is not
     generation(number, { baseId: 'g2', ...changes });
   const all = [1, 2].map((n) => generation(n)).concat([3, 4, 5, 6].map((n) => above(n, { inForce: n === 6 })));
   expect(numbers(all)).toEqual([1, 3]);
-  expect(numbers([...all.filter(({ number }) => number !== 3), generation(7), generation(8), generation(9)])).toEqual([1]);
+  expect(numbers([...all.filter(({ number }) => number !== 3), generation(7), generation(8), generation(9)])).toEqual([
+    1,
+  ]);
   const building = above(10, { state: 'building', runEndedMs: null });
   const later = [7, 8, 9].map((n) => generation(n, { inForce: n === 9 }));
   expect(numbers([generation(2), building, ...later])).toEqual([]);

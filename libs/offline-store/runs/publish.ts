@@ -18,6 +18,7 @@ import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { cancellable } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
+import { carryRows } from '../generations/carried-rows.ts';
 import { clearErased } from '../generations/erased-predictions.ts';
 import { keepReport } from '../generations/generation-reports.ts';
 import { type ComparedGeneration, compareWithServed } from '../generations/generation-reports-compare.ts';
@@ -69,7 +70,10 @@ async function checkAndConclude(
   const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run, lost));
   const compared = flaw === null ? await compareWithServed(pools, run, lost) : null;
   const publishesGeneration = run.generationId !== null && flaw === null && compared?.verdict !== 'blocked';
-  if (run.generationId !== null && flaw === null) await clearErased(pool, run.generationId, lost);
+  if (run.generationId !== null && flaw === null) {
+    await carryRows(pool, run, lost);
+    await clearErased(pool, run.generationId, lost);
+  }
   return transaction(pool, async (db) => {
     // Before any lock, since it waits for Redis. The entries of a partial run are labelled with their history.
     if (publishesGeneration) await assertPastProven(pool, db, prove);
@@ -111,7 +115,8 @@ async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
 /** Why a run's predictions must not be published, or null. */
 async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
-  if (run.scope !== 'all') return null;
+  // A partial run; or one with a budget, which found nobody to score.
+  if (run.generationId === null) return null;
   const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
   if (users === 0) return 'the feature query has no rows';
   // Chunks that a release before migration 0053 committed did not count the users whom they left out as erased: there may
@@ -168,14 +173,15 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
 async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
   if (run.generationId === null) {
-    await setRunState(db, run.id, state, null);
-    return { state, note: null, generation: null, report: null };
+    const nobody = run.scope === 'all' ? 'nobody was scored: no reads are counted, and no user has changed' : null;
+    await setRunState(db, run.id, state, nobody);
+    return { state, note: nobody, generation: null, report: null };
   }
   // The few erased since it was cleared. Every tombstone raises the count in the settings, whose lock (lockAssignments) we
   // hold: it is committed and seen here, or comes after us, and then its deletes find the generation published.
   await clearErased(db, run.generationId);
   await query(db, {
-    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 - erased_users,
+    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 + carried_users - erased_users,
         last_use = ${nextUse('$3')} where id = $1`,
     values: [run.generationId, run.usersScored, run.predictor],
   });

@@ -241,9 +241,16 @@ export const CONTROLS: readonly Control[] = [
     { changes: 1 },
   ),
   layered('L2', 'a budgeted run takes along rows from before a bulk change', { carries: 'all' }, { changes: 1 }),
-  layered('L3', 'a reader goes by the base that its process knew before', { base: 'known before' }, { readers: 2, runs: 3 }),
+  layered(
+    'L3',
+    'a reader goes by the base that its process knew before',
+    { base: 'known before' },
+    { readers: 2, runs: 3 },
+  ),
   layered('L4', 'the base of a kept generation is dropped', { drops: 'any that no arm names' }),
-  layered('L5', 'an answer from the base says that it is of the generation above', { number: 'of the generation above' }),
+  layered('L5', 'an answer from the base says that it is of the generation above', {
+    number: 'of the generation above',
+  }),
   layered('L6', 'Redis offers the base where it lacks the user above', { offers: 'always' }),
   layered('L7', 'memory of a base outlives another publication above it', { memory: 'by the layer' }, { readers: 2 }),
 ];
