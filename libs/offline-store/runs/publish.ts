@@ -29,7 +29,7 @@ import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { currentHistory, fetchFirst, statements } from '../sql/statements.ts';
+import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 import { restartRun } from './restart-run.ts';
 import { lockRun, requireRun, setRunState } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -172,6 +172,7 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
  */
 async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
+  await forgetNames(db, run.id);
   if (run.generationId === null) {
     const nobody = run.scope === 'all' ? 'nobody was scored: no reads are counted, and no user has changed' : null;
     await setRunState(db, run.id, state, nobody);
@@ -207,6 +208,12 @@ async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): 
   await setRunState(db, run.id, state, note);
   const generation = note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null;
   return { state, note, generation, report: compared };
+}
+
+/** Names of users are kept no longer than their chunks may be claimed: a run that is done is never resumed. */
+async function forgetNames(db: Db, runId: string): Promise<void> {
+  const named = statements.updateTable('tandem.chunks').set({ user_ids: [] }).where('run_id', '=', runId);
+  await changeRows(db, named.where('user_ids', 'is not', null));
 }
 
 /**

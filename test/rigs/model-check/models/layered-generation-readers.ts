@@ -101,5 +101,5 @@ function brokenBy(
   if (lies !== generation && lies !== own.base) return 'I9: a fresh answer from a base that is not assigned';
   if (lies !== generation && own.row) return 'I9: the base answers in place of a row of the generation above it';
   const number = rules.number === 'of its layer' ? lies : generation;
-  return number === lies ? null : `an answer of generation ${lies} says that it is of ${number}`;
+  return number === lies ? null : `I9: an answer of generation ${lies} says that it is of ${number}`;
 }

@@ -60,7 +60,7 @@ function uncovered({ postgres: { generations } }: LayerState): string | null {
   const found = generations.findIndex(
     ({ is, row, base }) => is === 'published' && row === null && nth(generations, base - 1).row === null,
   );
-  return found < 0 ? null : `generation ${found + 1} lacks the user, and its base is dropped`;
+  return found < 0 ? null : `I5: generation ${found + 1} lacks the user, and its base is dropped`;
 }
 
 function* changeSteps(state: LayerState): Steps {
