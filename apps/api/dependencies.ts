@@ -8,7 +8,6 @@ import type { HostRule } from '@tandem/http-server/foreign-request';
 import type { IsolatedPools } from '@tandem/inference/live/pool';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
-import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry } from '@tandem/offline-store/models/registry';
@@ -16,10 +15,9 @@ import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tan
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { createReadCountStore } from '@tandem/offline-store/reads/read-demand';
 import { findVisibleDelays } from '@tandem/offline-store/reads/visible-delays';
-import { listProcesses, openRegister } from '@tandem/offline-store/rollouts/processes';
+import { openRegister } from '@tandem/offline-store/rollouts/processes';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
 import { countBatchWork } from '@tandem/offline-store/runs/backlog';
-import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
@@ -38,7 +36,6 @@ import type { AppDependencies } from './app.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
 import { createLiveFailureLog } from './routes/predictions/live-failure-log.ts';
-import { createRunWatcher } from './routes/runs/run-watcher.ts';
 import { keepModels } from './wiring/keep-loaded.ts';
 import { observeCertificates, observeLive, observeStatements, observeVisible } from './wiring/observe-stores.ts';
 import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
@@ -48,7 +45,8 @@ import { openLossNotice } from './wiring/open-loss-notice.ts';
 import { openModels } from './wiring/open-models.ts';
 import { openOnline, openWriting } from './wiring/open-online.ts';
 import { type ApiPools, openPools } from './wiring/open-pools.ts';
-import { openRollouts, openServedReads, withReadyRollback } from './wiring/open-rollouts.ts';
+import { openServedReads } from './wiring/open-rollouts.ts';
+import { openRuns } from './wiring/open-runs.ts';
 import { openShadow } from './wiring/open-shadow.ts';
 import { proveDatabase } from './wiring/prove-database.ts';
 import {
@@ -156,7 +154,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     contexts: { find: (userId) => findUserContext(pool, userId) },
     ...openModels(settings, pools, registry),
     ...openExplanations(settings, postgres, opened),
-    ...running(postgres, queue),
+    ...openRuns(postgres, queue),
     readiness: openReadiness(log, { ...postgres, ...redis, scorer, kept }, [...pools.proved, ...parts, ...keys.parts]),
   };
 }
@@ -260,23 +258,6 @@ function erasing(
   return { eraseUser: createEraseUser({ store, online, memory }), readmitUser: store.readmit, keyType };
 }
 
-/** What runs and generations take. */
-function running(
-  { pool, features, losses }: Pick<ReturnType<typeof openPostgres>, 'pool' | 'features' | 'losses'>,
-  queue: Queue,
-) {
-  const runs = createRunStore(pool, { features });
-  return {
-    runs,
-    runWatcher: createRunWatcher({ find: (runId) => runs.find(runId) }),
-    enqueuePlan: (runId: string) => enqueuePlan(queue, runId),
-    generations: withReadyRollback(createGenerationStore(pool), pool),
-    listProcesses: () => listProcesses(pool),
-    ...openRollouts(pool),
-    reports: createReportStore(pool, losses.prove),
-  };
-}
-
 async function openQueue({ redis, log, prefix }: ApiSettings, opened: Opened): Promise<Queue> {
   const queue = await createQueue({
     url: redis.queueUrl,
@@ -285,9 +266,4 @@ async function openQueue({ redis, log, prefix }: ApiSettings, opened: Opened): P
   });
   opened.push(() => queue.close());
   return queue;
-}
-
-/** Rejects where the queue did not take it; the reconciler of the workers then finds the run. */
-async function enqueuePlan(queue: Queue, runId: string): Promise<void> {
-  if (!(await queue.enqueue('plan-run', { runId }))) throw new Error('the queue did not take the job');
 }

@@ -51,6 +51,7 @@ import { showRollout } from './routes/rollouts/show.ts';
 import { startRollout } from './routes/rollouts/start.ts';
 import { cancelRun } from './routes/runs/cancel.ts';
 import { listRuns } from './routes/runs/list.ts';
+import { planRun, type RunPlanDependencies } from './routes/runs/plan.ts';
 import { showProgress } from './routes/runs/progress.ts';
 import { resumeRun } from './routes/runs/resume.ts';
 import type { RunDependencies } from './routes/runs/run-dependencies.ts';
@@ -66,6 +67,7 @@ export interface EndpointDependencies
     SendDependencies,
     OutcomeDependencies,
     RunDependencies,
+    RunPlanDependencies,
     PredictorDependencies,
     GenerationDependencies,
     ShowReportDependencies,
@@ -115,6 +117,8 @@ export function createEndpoints(
     ...userEndpoints(dependencies),
     startRun(dependencies),
     listRuns(dependencies),
+    // Before a run by its id.
+    planRun(dependencies),
     showRun(dependencies),
     showProgress(dependencies),
     cancelRun(dependencies),

@@ -10,6 +10,7 @@ import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
+import type { FinishedRun } from '@tandem/inference/live/slot';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { rewriteContexts } from '@tandem/offline-store/events/pending-patterns';
 import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
@@ -42,6 +43,7 @@ import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
+import { createChunkCpu } from '@tandem/prediction/runs/chunk-cpu';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
@@ -84,7 +86,8 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
-  const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
+  const cpu = createBatchCpu();
+  const scorer = createScorer(environment.inference, offline.registry, { log, metrics, onRun: cpu.onRun });
   const kept = await keepModels(pools, offline.registry, scorer, log);
   const { runs, generations, expiring } = offline;
   const { loader, checkFit } = online;
@@ -101,7 +104,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     ...{ steps: pools.steps, onRound: rounds.onRound },
     metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, sampleRounds: rounds.sample }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
-    chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
+    chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu: cpu.ofChunks },
     reconciling: {
       ...{ ...offline, ...online, hints, losses },
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
@@ -192,14 +195,29 @@ async function keepModels(pools: WorkerPools, registry: StoredRegistry, scorer: 
   return keepLoaded({ register, modelVersion: registry.modelVersion, load: scorer.load, ...createLoadLog(log) });
 }
 
+/** The CPU time of chunks: of this process, and of the batches that its children ran. */
+function createBatchCpu() {
+  let inferenceMs = 0;
+  return {
+    onRun({ priority, cpuMs }: FinishedRun) {
+      if (priority === 'batch') inferenceMs += cpuMs;
+    },
+    ofChunks: createChunkCpu(() => {
+      const { user, system } = process.cpuUsage();
+      return inferenceMs + (user + system) / 1_000;
+    }),
+  };
+}
+
 function createScorer(
   section: InferenceSection,
   registry: Pick<StoredRegistry, 'loadArtifact'>,
-  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
+  { log, metrics, onRun }: { readonly log: Log; readonly metrics: Metrics; onRun(run: FinishedRun): void },
 ) {
   return createInferencePool({
     loadArtifact: keepFiles(registry.loadArtifact),
     log: createLibraryLog(log),
+    onRun,
     onLoad: countLoads(metrics),
     onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
     processes: section.processes,

@@ -92,6 +92,39 @@ describe('schedules', () => {
     expect(await schedule()).toHaveLength(1);
   });
 
+  it('of changed users wait for everyone’s run and for their own last one, then score those who changed', async () => {
+    await adoptedDaysAgo(2);
+    await pool.query(
+      `update tandem.predictors set policy = jsonb_set(policy, '{batch,changedSchedule}', '"* * * * *"')`,
+    );
+    const [everyone] = await schedule();
+    expect(await worker.runs.find(everyone?.runId ?? '')).toMatchObject({ scope: 'all', budget: null });
+    expect(await count()).toBe(1);
+    await planNow(worker.runs, everyone?.runId ?? '');
+    await runToTheEnd(everyone?.runId ?? '');
+    const [changed] = (await Promise.all([1, 2, 3].map(schedule))).flat();
+    expect(await worker.runs.find(changed?.runId ?? '')).toMatchObject({ scope: 'stale', budget: null });
+    expect(await schedule()).toEqual([]);
+    expect(await count()).toBe(2);
+  });
+
+  it('with a budget limit the runs of changed users, and without such a schedule those of everyone', async () => {
+    await adoptedDaysAgo(2);
+    await pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch,budget}', '{"share": 0.5}')`);
+    const budgets = async () =>
+      (await worker.scheduling.schedules.schedules()).schedules.map(({ isOfChanged, budget }) => [isOfChanged, budget]);
+    expect(await budgets()).toEqual([[false, { share: 0.5 }]]);
+    const [limited] = await schedule();
+    expect(await worker.runs.find(limited?.runId ?? '')).toMatchObject({ scope: 'all', budget: { share: 0.5 } });
+    await pool.query(
+      `update tandem.predictors set policy = jsonb_set(policy, '{batch,changedSchedule}', '"0 * * * *"')`,
+    );
+    expect(await budgets()).toEqual([
+      [false, null],
+      [true, { share: 0.5 }],
+    ]);
+  });
+
   it('of a deactivated predictor make no runs', async () => {
     await adoptedDaysAgo(2);
     await pool.query('update tandem.predictors set active = false');

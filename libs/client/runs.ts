@@ -4,7 +4,7 @@ import type { CallOptions } from './predictions.ts';
 import type { RetryOptions } from './retry.ts';
 import { answerOf, pagePath, type Transport } from './transport.ts';
 import { watchRun } from './watch-run.ts';
-import type { Run, RunPage, RunRequest } from './wire.ts';
+import type { Budget, Run, RunPage, RunPlan, RunRequest } from './wire.ts';
 
 export type { RunRequest } from './wire.ts';
 
@@ -22,6 +22,11 @@ export interface RunCalls {
   /** Rejects with the problem `run_conflict` where an `all` run of the predictor is unfinished. */
   start(request: RunRequest, options?: CallOptions): Promise<Run>;
   list(query?: RunQuery): Promise<RunPage>;
+  /**
+   * What a budget would buy; starts nothing. Rejects with the problem `run_conflict` where no run of all users has ended
+   * yet, or for `cpuMinutes` where none has recorded its CPU time.
+   */
+  plan(predictor: string, budget?: Budget, options?: CallOptions): Promise<RunPlan>;
   /** With the users that could not be scored. */
   show(runId: string, options?: CallOptions): Promise<Run>;
   cancel(runId: string, options?: CallOptions): Promise<Run>;
@@ -37,11 +42,17 @@ export function runCalls(transport: Transport, retry: RetryOptions): RunCalls {
     start: (body, options) => answerOf(transport, { method: 'POST', path: '/v1/runs', body, ...options }),
     list: ({ predictor, limit, before, ...options } = {}) =>
       answerOf(transport, { path: pagePath('/v1/runs', { predictor, limit, before }), ...options }),
+    plan: (predictor, budget, options) => answerOf(transport, { path: planPath(predictor, budget), ...options }),
     show: (runId, options) => answerOf(transport, { path: runPath(runId), ...options }),
     cancel: (runId, options) => change(runId, 'cancel', options),
     resume: (runId, options) => change(runId, 'resume', options),
     watch: (runId, { signal } = {}) => watchRun({ transport, retry, idleMs: IDLE_MS }, runId, signal),
   };
+}
+
+function planPath(predictor: string, budget: Budget | undefined): string {
+  const asked = Object.entries(budget ?? {}).map(([name, value]): [string, string] => [name, String(value)]);
+  return `/v1/runs/plan?${new URLSearchParams([['predictor', predictor], ...asked])}`;
 }
 
 const runPath = (runId: string) => `/v1/runs/${encodeURIComponent(runId)}`;

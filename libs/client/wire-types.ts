@@ -797,6 +797,140 @@ export interface OutcomeResults {
   readonly results: readonly OutcomeResult[];
 }
 
+/** What a run may cost: it scores the users most likely to be read */
+export type Budget =
+  | {
+      /** Of all users */
+      readonly share: number;
+    }
+  | {
+      /** CPU time of workers and their inference */
+      readonly cpuMinutes: number;
+    };
+
+export interface StartRun {
+  readonly predictor: string;
+  readonly scope: 'all' | 'stale' | { readonly userIds: readonly string[] };
+  /** The arm whose model version scores: the stable one, or one of a rollout */
+  readonly variant?: string;
+  /** Of scope `all`: the users whom it does not pay for stay on the predictions they have */
+  readonly budget?: Budget;
+}
+
+export interface BudgetEstimate {
+  /** Of all users */
+  readonly share: number;
+  /** At most so many are scored */
+  readonly users: number;
+  /** The share of reads that are of them; null: no reads are counted */
+  readonly reads: number | null;
+  /** Of the users who are read before the next run, the share that is among them; null: no reads are counted */
+  readonly readers: number | null;
+  /** null: no run has recorded its CPU time yet */
+  readonly cpuMinutes: number | null;
+  /** As fast as the last run of everyone */
+  readonly seconds: number;
+}
+
+/** What a budget buys, by the counts of reads and what earlier runs took */
+export interface RunPlan {
+  readonly predictor: string;
+  /** Of the last run of everyone */
+  readonly users: number;
+  /** The next scheduled run; without a schedule, a day from now */
+  readonly until: string;
+  /** What was asked for; null: no budget was */
+  readonly asked: BudgetEstimate | null;
+  /** For comparison */
+  readonly budgets: readonly BudgetEstimate[];
+}
+
+export interface Run {
+  readonly id: string;
+  readonly predictor: string;
+  readonly scope: 'all' | 'stale' | 'users';
+  /**
+   * `planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored;
+   * `publishing`: checks of the new generation
+   */
+  readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
+  /** Who asked: `api`, `cli`, `schedule` */
+  readonly reason: string;
+  /** null: no limit */
+  readonly budget: Budget | null;
+  /** Why the run failed, or what to know of its publication */
+  readonly error: string | null;
+  /**
+   * Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage
+   * of the database a step is tried up to 40 times
+   */
+  readonly attempts: number;
+  /** Why the last attempt at that step failed */
+  readonly attemptError: string | null;
+  readonly modelVersion: string;
+  /** Of scope `all`: the generation that it makes */
+  readonly generation: string | null;
+  readonly usersExpected: number;
+  readonly usersScored: number;
+  readonly usersFailed: number;
+  readonly chunkCount: number;
+  readonly chunksCommitted: number;
+  /** The moment of its schedule; null: somebody asked for it */
+  readonly scheduledFor: string | null;
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+}
+
+export interface ListRunsAnswer {
+  readonly runs: readonly Run[];
+  /** The value of `before` for the next page; null on the last page */
+  readonly next: string | null;
+}
+
+export interface FailedUser {
+  readonly userId: string;
+  readonly reason: string;
+}
+
+export interface ShowRunAnswer {
+  readonly id: string;
+  readonly predictor: string;
+  readonly scope: 'all' | 'stale' | 'users';
+  /**
+   * `planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored;
+   * `publishing`: checks of the new generation
+   */
+  readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
+  /** Who asked: `api`, `cli`, `schedule` */
+  readonly reason: string;
+  /** null: no limit */
+  readonly budget: Budget | null;
+  /** Why the run failed, or what to know of its publication */
+  readonly error: string | null;
+  /**
+   * Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage
+   * of the database a step is tried up to 40 times
+   */
+  readonly attempts: number;
+  /** Why the last attempt at that step failed */
+  readonly attemptError: string | null;
+  readonly modelVersion: string;
+  /** Of scope `all`: the generation that it makes */
+  readonly generation: string | null;
+  readonly usersExpected: number;
+  readonly usersScored: number;
+  readonly usersFailed: number;
+  readonly chunkCount: number;
+  readonly chunksCommitted: number;
+  /** The moment of its schedule; null: somebody asked for it */
+  readonly scheduledFor: string | null;
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly failures: readonly FailedUser[];
+}
+
 export interface Predictor {
   readonly name: string;
   /** The type of user ids */
@@ -823,7 +957,16 @@ export interface Predictor {
     > | null;
     readonly events: readonly string[];
   };
-  readonly batch: { readonly schedule: string | null; readonly chunkSize: number; readonly minCoverage: number };
+  readonly batch: {
+    /** Of everyone: a cron expression in UTC */
+    readonly schedule: string | null;
+    /** Of users who changed, as schedule */
+    readonly changedSchedule: string | null;
+    /** Of scheduled runs; null: no limit */
+    readonly budget: Budget | null;
+    readonly chunkSize: number;
+    readonly minCoverage: number;
+  };
 }
 
 export interface ListPredictorsAnswer {
@@ -1322,95 +1465,6 @@ export interface RolloutCheck {
 
 export interface ListRolloutChecksAnswer {
   readonly checks: readonly RolloutCheck[];
-}
-
-export interface StartRun {
-  readonly predictor: string;
-  readonly scope: 'all' | 'stale' | { readonly userIds: readonly string[] };
-  /** The arm whose model version scores: the stable one, or one of a rollout */
-  readonly variant?: string;
-}
-
-export interface Run {
-  readonly id: string;
-  readonly predictor: string;
-  readonly scope: 'all' | 'stale' | 'users';
-  /**
-   * `planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored;
-   * `publishing`: checks of the new generation
-   */
-  readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
-  /** Who asked: `api`, `cli`, `schedule` */
-  readonly reason: string;
-  /** Why the run failed, or what to know of its publication */
-  readonly error: string | null;
-  /**
-   * Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage
-   * of the database a step is tried up to 40 times
-   */
-  readonly attempts: number;
-  /** Why the last attempt at that step failed */
-  readonly attemptError: string | null;
-  readonly modelVersion: string;
-  /** Of scope `all`: the generation that it makes */
-  readonly generation: string | null;
-  readonly usersExpected: number;
-  readonly usersScored: number;
-  readonly usersFailed: number;
-  readonly chunkCount: number;
-  readonly chunksCommitted: number;
-  /** The moment of its schedule; null: somebody asked for it */
-  readonly scheduledFor: string | null;
-  readonly createdAt: string;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-}
-
-export interface ListRunsAnswer {
-  readonly runs: readonly Run[];
-  /** The value of `before` for the next page; null on the last page */
-  readonly next: string | null;
-}
-
-export interface FailedUser {
-  readonly userId: string;
-  readonly reason: string;
-}
-
-export interface ShowRunAnswer {
-  readonly id: string;
-  readonly predictor: string;
-  readonly scope: 'all' | 'stale' | 'users';
-  /**
-   * `planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored;
-   * `publishing`: checks of the new generation
-   */
-  readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
-  /** Who asked: `api`, `cli`, `schedule` */
-  readonly reason: string;
-  /** Why the run failed, or what to know of its publication */
-  readonly error: string | null;
-  /**
-   * Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage
-   * of the database a step is tried up to 40 times
-   */
-  readonly attempts: number;
-  /** Why the last attempt at that step failed */
-  readonly attemptError: string | null;
-  readonly modelVersion: string;
-  /** Of scope `all`: the generation that it makes */
-  readonly generation: string | null;
-  readonly usersExpected: number;
-  readonly usersScored: number;
-  readonly usersFailed: number;
-  readonly chunkCount: number;
-  readonly chunksCommitted: number;
-  /** The moment of its schedule; null: somebody asked for it */
-  readonly scheduledFor: string | null;
-  readonly createdAt: string;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-  readonly failures: readonly FailedUser[];
 }
 
 export interface LatencyClass {

@@ -21,6 +21,7 @@ import type {
 export type {
   Artifact as ArtifactView,
   AuditRow,
+  Budget,
   BuildComparison,
   BuildComparisonRequest as ComparisonInput,
   Candidate,
@@ -56,6 +57,7 @@ export type {
   RolloutCheck,
   RolloutPlanInput as RolloutInput,
   RolloutReport,
+  RunPlan,
   SegmentValue as SegmentValueView,
   ShadowReport,
   StableVersion as StableVersionView,

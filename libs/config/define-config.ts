@@ -199,10 +199,20 @@ export interface FreshnessConfig {
 
 export type DefaultValue = number | string | boolean | readonly (number | string | boolean)[];
 
-/** When and how everyone is scored ahead of time. */
+/** When and how users are scored ahead of time. */
 export interface BatchConfig {
-  /** Cron expression of five fields, in UTC: `0 2 * * *` is 02:00 every night. Default: on demand only. */
-  readonly schedule?: string;
+  /**
+   * When everyone is scored: a cron expression of five fields, in UTC: `0 2 * * *` is 02:00 every night. With
+   * `{ everyone: '0 3 * * 0', changed: '0 * * * *' }` everyone is scored at the first, and at the second the users whose
+   * context has changed since they were scored. Default: on demand only.
+   */
+  readonly schedule?: string | ScheduleConfig;
+  /**
+   * What a scheduled run may cost: `{ share: 0.25 }` of the users, or `{ cpuMinutes: 30 }` of CPU time of workers. It scores the
+   * users most likely to be read before the next run; the others stay on the last run's predictions. Beside `changed` it
+   * limits those runs alone, which then also score users who did not change. Default: no limit.
+   */
+  readonly budget?: BudgetConfig;
   /** Users a chunk: the unit of work, of retry and of memory. 1 to 50,000, default 10,000. */
   readonly chunkSize?: number;
   /** The least share of users that must have been scored for a run to be published, 0 to 1. Default 0.9. */
@@ -213,6 +223,15 @@ export interface BatchConfig {
    */
   readonly planTimeout?: Duration;
 }
+
+/** Two schedules, each as `batch.schedule`. At a moment that both name, everyone is scored. */
+export interface ScheduleConfig {
+  readonly everyone: string;
+  readonly changed: string;
+}
+
+/** A share of the users, above 0 up to 1; or minutes of CPU time. */
+export type BudgetConfig = { readonly share: number } | { readonly cpuMinutes: number };
 
 /** Gives the config back unchanged; it is here for the types. It is checked when it is loaded (load-config.ts). */
 export function defineConfig(config: TandemConfig): TandemConfig {

@@ -110,8 +110,12 @@ export interface FreshnessPolicy {
 }
 
 export interface BatchPolicy {
-  /** Cron expression in UTC; null: on demand only. */
+  /** Of runs of everyone: a cron expression in UTC; null: on demand only. */
   readonly schedule: string | null;
+  /** Of runs of changed users alone, as `schedule`; absent: none. */
+  readonly changedSchedule?: string;
+  /** What a scheduled run may cost: of changed users, where they have a schedule, else of everyone. Absent: no limit. */
+  readonly budget?: { readonly share: number } | { readonly cpuMinutes: number };
   readonly chunkSize: number;
   /** The least share of users that must be scored for a generation to be published, 0 to 1. */
   readonly minCoverage: number;

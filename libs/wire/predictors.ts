@@ -1,6 +1,7 @@
 /** A predictor: its policies, and who is served what. */
 import { z } from 'zod';
 import { OutputsSchema } from './predictions.ts';
+import { BudgetSchema } from './runs.ts';
 import type { Answered } from './schema.ts';
 
 export const PredictorSchema = z
@@ -26,7 +27,13 @@ export const PredictorSchema = z
       default: OutputsSchema.nullable(),
       events: z.array(z.string()),
     }),
-    batch: z.strictObject({ schedule: z.string().nullable(), chunkSize: z.int(), minCoverage: z.number() }),
+    batch: z.strictObject({
+      schedule: z.string().nullable().meta({ description: 'Of everyone: a cron expression in UTC' }),
+      changedSchedule: z.string().nullable().meta({ description: 'Of users who changed, as schedule' }),
+      budget: BudgetSchema.nullable().meta({ description: 'Of scheduled runs; null: no limit' }),
+      chunkSize: z.int(),
+      minCoverage: z.number(),
+    }),
   })
   .meta({ id: 'Predictor' });
 
@@ -51,7 +58,7 @@ export const PREDICTOR_EXAMPLE: PredictorView = {
     default: { score: 0.2 },
     events: ['order.*'],
   },
-  batch: { schedule: '0 2 * * *', chunkSize: 5_000, minCoverage: 0.95 },
+  batch: { schedule: '0 2 * * *', changedSchedule: null, budget: null, chunkSize: 5_000, minCoverage: 0.95 },
 };
 
 export const PredictorsSchema = z

@@ -13,6 +13,18 @@ const UsersScopeSchema = z.strictObject({
     .meta({ example: ['42', '43'] }),
 });
 
+export const BudgetSchema = z
+  .union(
+    [
+      z.strictObject({ share: z.number().gt(0).max(1).meta({ description: 'Of all users', example: 0.25 }) }),
+      z.strictObject({
+        cpuMinutes: z.number().gt(0).meta({ description: 'CPU time of workers and their inference', example: 30 }),
+      }),
+    ],
+    { error: '{ "share": a number above 0, up to 1 } or { "cpuMinutes": a number above 0 }' },
+  )
+  .meta({ id: 'Budget', description: 'What a run may cost: it scores the users most likely to be read' });
+
 export const StartRunSchema = z
   .strictObject({
     predictor: z.string('the name of a predictor').meta({ example: 'repurchase' }),
@@ -23,10 +35,56 @@ export const StartRunSchema = z
       description: 'The arm whose model version scores: the stable one, or one of a rollout',
       example: 'stable',
     }),
+    budget: BudgetSchema.optional().meta({
+      description: 'Of scope `all`: the users whom it does not pay for stay on the predictions they have',
+    }),
   })
   .meta({ id: 'StartRun', example: { predictor: 'repurchase', scope: 'stale' } });
 
 export type StartRunBody = z.output<typeof StartRunSchema>;
+
+const BudgetEstimateSchema = z
+  .strictObject({
+    share: z.number().meta({ description: 'Of all users' }),
+    users: z.int().meta({ description: 'At most so many are scored' }),
+    reads: z
+      .number()
+      .nullable()
+      .meta({ description: 'The share of reads that are of them; null: no reads are counted' }),
+    readers: z.number().nullable().meta({
+      description:
+        'Of the users who are read before the next run, the share that is among them; null: no reads are counted',
+    }),
+    cpuMinutes: z.number().nullable().meta({ description: 'null: no run has recorded its CPU time yet' }),
+    seconds: z.number().meta({ description: 'As fast as the last run of everyone' }),
+  })
+  .meta({ id: 'BudgetEstimate' });
+
+export const RunPlanSchema = z
+  .strictObject({
+    predictor: z.string(),
+    users: z.int().meta({ description: 'Of the last run of everyone' }),
+    until: z.iso.datetime().meta({ description: 'The next scheduled run; without a schedule, a day from now' }),
+    asked: BudgetEstimateSchema.nullable().meta({ description: 'What was asked for; null: no budget was' }),
+    budgets: z.array(BudgetEstimateSchema).meta({ description: 'For comparison' }),
+  })
+  .meta({ id: 'RunPlan', description: 'What a budget buys, by the counts of reads and what earlier runs took' });
+
+export type RunPlanView = Answered<typeof RunPlanSchema>;
+
+export const RUN_PLAN_EXAMPLE: RunPlanView = {
+  predictor: 'repurchase',
+  users: 1_000_000,
+  until: '2026-11-25T02:00:00.000Z',
+  asked: { share: 0.25, users: 250_000, reads: 0.91, readers: 0.83, cpuMinutes: 0.6, seconds: 21 },
+  budgets: [{ share: 1, users: 1_000_000, reads: 1, readers: 1, cpuMinutes: 2.4, seconds: 84 }],
+};
+
+export const RunPlanQuery = z.object({
+  predictor: z.string().meta({ example: 'repurchase' }),
+  share: z.number().gt(0).max(1).optional().meta({ description: 'Of all users', example: 0.25 }),
+  cpuMinutes: z.number().gt(0).optional().meta({ description: 'In place of `share`' }),
+});
 
 export const RunSchema = z
   .strictObject({
@@ -38,6 +96,7 @@ export const RunSchema = z
         '`planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored; `publishing`: checks of the new generation',
     }),
     reason: z.string().meta({ description: 'Who asked: `api`, `cli`, `schedule`' }),
+    budget: BudgetSchema.nullable().meta({ description: 'null: no limit' }),
     error: z.string().nullable().meta({ description: 'Why the run failed, or what to know of its publication' }),
     attempts: z.int().meta({
       description:
@@ -69,6 +128,7 @@ export const RUN_EXAMPLE: RunView = {
   scope: 'all',
   state: 'running',
   reason: 'api',
+  budget: null,
   error: null,
   attempts: 0,
   attemptError: null,

@@ -38,7 +38,7 @@ type SlotOf = (predictor: string) => Pick<FirstRun, 'nextSlot' | 'isDue'>;
 async function readSlots(pool: Pool): Promise<SlotOf> {
   const { now, schedules } = await createScheduleStore(pool).schedules();
   return (predictor) => {
-    const found = schedules.find((one) => one.predictor === predictor && one.variant === STABLE);
+    const found = schedules.find((one) => one.predictor === predictor && one.variant === STABLE && !one.isOfChanged);
     if (found === undefined) return { nextSlot: null, isDue: false };
     const missed = latestSlot(found.schedule, now);
     const isDue = missed > found.after;

@@ -2,7 +2,7 @@
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import type { RunRequest } from '@tandem/client/runs';
-import { isFinished, type Run, type RunScope } from '@tandem/client/wire';
+import { type Budget, isFinished, type Run, type RunScope } from '@tandem/client/wire';
 import { type Command, Option } from 'commander';
 import {
   type ApiOptions,
@@ -13,15 +13,18 @@ import {
   type PageOptions,
   paged,
   parseList,
+  parseNumber,
   present,
 } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { followRun, throwUnlessDone } from './follow-run.ts';
 import { renderRun, renderRuns } from './render-run.ts';
+import { renderRunPlan } from './render-run-plan.ts';
 
 export function runCommands(cli: Cli): Command {
   return group('run', 'batch runs: start, watch, stop', [
     runStartCommand(cli),
+    runPlanCommand(cli),
     runListCommand(cli),
     runShowCommand(cli),
     runCancelCommand(cli),
@@ -33,6 +36,8 @@ interface StartOptions extends ApiOptions {
   readonly scope: 'all' | 'stale';
   readonly users?: readonly string[];
   readonly variant?: string;
+  readonly share?: number;
+  readonly cpuMinutes?: number;
   readonly follow?: boolean;
 }
 
@@ -46,6 +51,8 @@ function runStartCommand(cli: Cli): Command {
     .addOption(new Option('--scope <scope>', 'whom to score').choices(['all', 'stale']).default('all'))
     .addOption(new Option('--users <ids>', 'these users only: a,b').argParser(parseList).conflicts('scope'))
     .option('--variant <arm>', 'the arm whose model version scores: one of a rollout (default: the stable one)')
+    .addOption(shareOption().conflicts('users'))
+    .addOption(cpuMinutesOption().conflicts('users'))
     .option('--follow', 'wait until it has finished')
     .action(async (predictor: string, options: StartOptions) => {
       const scope: RunScope = options.users === undefined ? options.scope : { userIds: options.users };
@@ -57,8 +64,29 @@ function runStartCommand(cli: Cli): Command {
     });
 }
 
-function requestOf(predictor: string, scope: RunScope, { variant }: StartOptions): RunRequest {
-  return variant === undefined ? { predictor, scope } : { predictor, scope, variant };
+function requestOf(predictor: string, scope: RunScope, options: StartOptions): RunRequest {
+  return { predictor, scope, ...given({ variant: options.variant, budget: budgetOf(options) }) };
+}
+
+interface BudgetOptions {
+  readonly share?: number;
+  readonly cpuMinutes?: number;
+}
+
+/** The service says what is wrong with a number. */
+function shareOption(): Option {
+  const option = new Option('--share <share>', 'a budget: score this share of the users, the most read, such as 0.25');
+  return option.argParser(parseNumber).conflicts('cpuMinutes');
+}
+
+function cpuMinutesOption(): Option {
+  const option = new Option('--cpu-minutes <minutes>', 'a budget: score the most read users in so much CPU time');
+  return option.argParser(parseNumber);
+}
+
+function budgetOf({ share, cpuMinutes }: BudgetOptions): Budget | undefined {
+  if (share !== undefined) return { share };
+  return cpuMinutes === undefined ? undefined : { cpuMinutes };
 }
 
 /** Whoever follows a run of all users is as well served by the one that is under way already. */
@@ -69,10 +97,27 @@ async function startOrJoin(cli: Cli, client: Client, request: RunRequest, joins:
     if (!joins || request.scope !== 'all' || !isProblem(error, 'run_conflict')) throw error;
     const { runs } = await client.runs.list({ predictor: request.predictor });
     const underWay = runs.find((run) => run.scope === 'all' && !isFinished(run.state));
-    if (!underWay || request.variant !== undefined) throw error;
+    if (!underWay || request.variant !== undefined || request.budget !== undefined) throw error;
     cli.stderr.write(`run ${underWay.id} is under way already; following that one\n`);
     return underWay;
   }
+}
+
+function runPlanCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'plan',
+    description: 'tell what a budget buys before it is spent: reads covered, CPU, time; starts nothing',
+    detail: `of reads: the share of reads until the next run that are of the users scored; of readers: of the users who are read
+by then, the share that is scored. Both come from counts of reads. CPU and time come from earlier runs of the predictor.`,
+    example: 'tandem run plan repurchase --share 0.25',
+  })
+    .argument('<predictor>')
+    .addOption(shareOption())
+    .addOption(cpuMinutesOption())
+    .action(async (predictor: string, options: ApiOptions & BudgetOptions) => {
+      const plan = await connect(cli, options).runs.plan(predictor, budgetOf(options));
+      present(cli, options, plan, () => renderRunPlan(plan));
+    });
 }
 
 function runListCommand(cli: Cli): Command {

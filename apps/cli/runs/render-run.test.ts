@@ -8,6 +8,7 @@ const run: Run = {
   predictor: 'repurchase',
   scope: 'all',
   state: 'planned',
+  budget: null,
   reason: 'cli',
   error: null,
   attempts: 1,

@@ -20,6 +20,7 @@ export function renderRun(run: Run, paint: Paint, now: number): string[] {
     ['state', `${paint(STATE_TONES[run.state], run.state)}${run.error === null ? '' : `: ${printable(run.error)}`}`],
     ...attemptsOf(run),
     ['predictor', `${run.predictor}, scope ${run.scope}, model version ${run.modelVersion}${generationOf(run)}`],
+    ...budgetOf(run),
     ['users', usersOf(run)],
     ['chunks', `${count(run.chunksCommitted)} of ${count(run.chunkCount)}`],
     ['asked', `${moment(run.createdAt)} UTC (${ago(run.createdAt, now)}) by ${printable(run.reason)}`],
@@ -58,6 +59,11 @@ function attemptsOf({ attempts, attemptError }: Run): [string, string][] {
   return [
     ['attempts', `${count(attempts)}${attemptError === null ? '' : `; the last failed: ${printable(attemptError)}`}`],
   ];
+}
+
+function budgetOf({ budget }: Run): [string, string][] {
+  if (budget === null) return [];
+  return [['budget', 'share' in budget ? `${budget.share * 100} % of the users` : `${budget.cpuMinutes} CPU minutes`]];
 }
 
 function usersOf({ usersScored, usersFailed, usersExpected }: Run): string {

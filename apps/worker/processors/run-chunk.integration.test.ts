@@ -66,6 +66,17 @@ async function counted(): Promise<{ takenOver: number; abandoned: number }> {
 }
 
 describe('a chunk', () => {
+  it('records the CPU time of this process and of its inference', async () => {
+    const runId = await plan();
+    await createRunChunk(worker.chunks)(runId, 0);
+    const { rows } = await pool.query<{ cpu: number }>(
+      'select cpu_ms as cpu from tandem.chunks where run_id = $1 and no = 0',
+      [runId],
+    );
+    expect(rows[0]?.cpu).toBeGreaterThan(0);
+    expect(rows[0]?.cpu).toBeLessThan(60_000);
+  });
+
   it('is scored, committed and loaded, and the user that cannot be scored is named', async () => {
     const runId = await plan();
     const report = await createRunChunk(worker.chunks)(runId, 0);

@@ -46,6 +46,8 @@ const share = z
   .min(0, form('a number from 0 to 1'))
   .max(1, form('a number from 0 to 1'));
 
+const SHARE_OF_USERS = 'a number above 0, up to 1';
+
 const TEN_YEARS = 3650 * 86_400_000;
 
 const nullValue = z.union([z.number(), z.boolean(), z.string()], form("a number, 'nan', or a text for a text column"));
@@ -158,16 +160,35 @@ const freshness = z.strictObject(
   form('an object of settings'),
 );
 
+const cron = z.string(form('a cron expression in quotes')).superRefine((text, ctx) => {
+  const problem = scheduleProblem(text);
+  const remedy = "write minute hour day month weekday in UTC, such as '0 2 * * *' for 02:00 every night";
+  if (problem) refuse(ctx, `${JSON.stringify(text)} is no schedule: ${problem}`, remedy);
+});
+
+const SCHEDULE_FORM = "a cron expression in quotes, or { everyone: '0 3 * * 0', changed: '0 * * * *' }";
+const schedules = z.strictObject({ everyone: cron, changed: cron }, form(SCHEDULE_FORM));
+
+const SOME = 'a number above 0';
+const BUDGET_FORM = '{ share: 0.25 } or { cpuMinutes: 30 }';
+const budget = z
+  .strictObject(
+    {
+      share: z.number(form(SHARE_OF_USERS)).gt(0, form(SHARE_OF_USERS)).max(1, form(SHARE_OF_USERS)).optional(),
+      cpuMinutes: z.number(form(SOME)).gt(0, form(SOME)).optional(),
+    },
+    form(BUDGET_FORM),
+  )
+  .superRefine(({ share, cpuMinutes }, ctx) => {
+    if ((share === undefined) === (cpuMinutes === undefined)) {
+      refuse(ctx, 'has neither share nor cpuMinutes, or both', `write ${BUDGET_FORM}`);
+    }
+  });
+
 const batch = z.strictObject(
   {
-    schedule: z
-      .string(form('a cron expression in quotes'))
-      .superRefine((text, ctx) => {
-        const problem = scheduleProblem(text);
-        const remedy = "write minute hour day month weekday in UTC, such as '0 2 * * *' for 02:00 every night";
-        if (problem) refuse(ctx, `${JSON.stringify(text)} is no schedule: ${problem}`, remedy);
-      })
-      .optional(),
+    schedule: z.union([cron, schedules], form(SCHEDULE_FORM)).optional(),
+    budget: budget.optional(),
     chunkSize: whole('a whole number from 1 to 50000', 1, 50_000).optional(),
     minCoverage: share.optional(),
     planTimeout: duration(86_400_000, '24h').optional(),
@@ -198,7 +219,6 @@ const publish = z.strictObject(
   form('an object of settings'),
 );
 
-const SHARE_OF_USERS = 'a number above 0, up to 1';
 const explanations = z.strictObject(
   {
     share: z.number(form(SHARE_OF_USERS)).max(1, form(SHARE_OF_USERS)),
@@ -246,7 +266,8 @@ export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
     case 'freshness':
       return Object.keys(freshness.shape);
     case 'batch':
-      return Object.keys(batch.shape);
+      if (path[3] === 'schedule') return Object.keys(schedules.shape);
+      return Object.keys((path[3] === 'budget' ? budget : batch).shape);
     case 'decision':
       return Object.keys(decision.shape);
     case 'publish':

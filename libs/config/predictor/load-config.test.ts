@@ -116,6 +116,15 @@ test('every setting that is given arrives', async () => {
   });
 });
 
+test('changed users have a schedule of their own, and scheduled runs a budget', async () => {
+  const batch = { schedule: { everyone: '0 3 * * 0', changed: '0 * * * *' }, budget: { cpuMinutes: 30 } };
+  const { predictors } = await checkConfig(one({ batch }), file);
+  expect(predictors[0]?.policy.batch).toEqual({
+    ...{ schedule: '0 3 * * 0', changedSchedule: '0 * * * *', budget: { cpuMinutes: 30 } },
+    ...{ chunkSize: 10_000, minCoverage: 0.9 },
+  });
+});
+
 test.each<[string, unknown, string]>([
   ['no object', 5, ': is 5, not an object with predictors → write'],
   ['no predictors', {}, 'predictors: is missing → write an object of predictors'],
@@ -276,6 +285,34 @@ test.each<[string, Settings, string]>([
     'events as text',
     { freshness: { events: 'order.*' } },
     'freshness.events: is "order.*", not an array of event types',
+  ],
+  [
+    'bad cron of changed users',
+    { batch: { schedule: { everyone: '0 3 * * 0', changed: '0 * * *' } } },
+    'batch.schedule',
+  ],
+  ['one schedule of two', { batch: { schedule: { everyone: '0 3 * * 0' } } }, 'batch.schedule'],
+  [
+    'the same schedule twice',
+    { batch: { schedule: { everyone: '0 3 * * 0', changed: '0 3 * * 0' } } },
+    'batch.schedule.changed: has no effect: everyone is scored at the same moments',
+  ],
+  [
+    'changed users where nothing changes users',
+    { freshness: { events: [] }, batch: { schedule: { everyone: '0 3 * * 0', changed: '0 * * * *' } } },
+    'batch.schedule.changed: has no effect with events: []',
+  ],
+  [
+    'a budget without a schedule',
+    { batch: { budget: { share: 0.5 } } },
+    'batch.budget: has no effect without a schedule',
+  ],
+  ['a share of 0', { batch: { schedule: '0 2 * * *', budget: { share: 0 } } }, 'batch.budget'],
+  ['a share and minutes', { batch: { schedule: '0 2 * * *', budget: { share: 0.1, cpuMinutes: 1 } } }, 'batch.budget'],
+  [
+    'maxAge shorter than the interval of everyone',
+    { freshness: { maxAge: '1d' }, batch: { schedule: { everyone: '0 3 * * 0', changed: '0 * * * *' } } },
+    "freshness.maxAge: 1d is shorter than the schedule's longest interval (7d)",
   ],
   ['bad cron', { batch: { schedule: '0 25 * * *' } }, 'batch.schedule: "0 25 * * *" is no schedule: constraint error'],
   [

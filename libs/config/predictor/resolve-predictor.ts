@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import {
+  type BatchPolicy,
   type Categories,
   type ExplanationsPolicy,
   type Policy,
@@ -13,6 +14,7 @@ import {
   type WatchPolicy,
 } from '@tandem/freshness/predictor';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
+import type { Budget } from '@tandem/prediction/runs/budget';
 import { parseDuration } from '@tandem/wire/durations';
 import type { SettingProblem } from './config-problem.ts';
 import type { ParsedPredictor } from './config-schema.ts';
@@ -116,7 +118,8 @@ function resolvePolicy({
       events: freshness.events ?? ['*'],
     },
     batch: {
-      schedule: batch.schedule ?? null,
+      ...resolveSchedule(batch.schedule),
+      ...(batch.budget === undefined ? {} : { budget: resolveBudget(batch.budget) }),
       chunkSize: batch.chunkSize ?? 10_000,
       minCoverage: batch.minCoverage ?? 0.9,
       ...(planTimeoutMs === null ? {} : { planTimeoutMs }),
@@ -127,6 +130,19 @@ function resolvePolicy({
     ...(explanations ? { explanations: resolveExplanations(explanations) } : {}),
     ...(watch.length > 0 ? { watch: watch.map(resolveWatch) } : {}),
   };
+}
+
+type ParsedBatch = NonNullable<ParsedPredictor['batch']>;
+
+/** `schedule` is that of everyone in either form: an earlier release, which knows one schedule, keeps to it. */
+function resolveSchedule(schedule: ParsedBatch['schedule']): Pick<BatchPolicy, 'schedule' | 'changedSchedule'> {
+  if (typeof schedule !== 'object') return { schedule: schedule ?? null };
+  return { schedule: schedule.everyone, changedSchedule: schedule.changed };
+}
+
+/** It says one of the two. */
+function resolveBudget({ share, cpuMinutes = 0 }: NonNullable<ParsedBatch['budget']>): Budget {
+  return share === undefined ? { cpuMinutes } : { share };
 }
 
 type ParsedWatch = NonNullable<ParsedPredictor['features']['watch']>[number];

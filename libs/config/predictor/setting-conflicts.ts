@@ -4,13 +4,13 @@
  */
 
 import type { TensorType } from '@tandem/freshness/predictor';
-import { formatDuration, parseDuration } from '@tandem/wire/durations';
+import { parseDuration } from '@tandem/wire/durations';
 import { type PartialPredictor, pathText, shown } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { type ParsedOutputs, PREDICTOR_NAME } from './config-schema.ts';
 import { coveringPattern } from './event-patterns.ts';
 import { publicationProblems } from './publication-settings.ts';
-import { slotGaps } from './schedule.ts';
+import { expiryProblems, scheduleProblems } from './schedule-settings.ts';
 
 export function settingConflicts(name: string, predictor: PartialPredictor): SettingProblem[] {
   const at = (...keys: (string | number)[]) => pathText(['predictors', name, ...keys]);
@@ -23,6 +23,7 @@ export function settingConflicts(name: string, predictor: PartialPredictor): Set
     ...ladderProblems(predictor, at),
     ...defaultConflicts(predictor, at),
     ...eventProblems(predictor, at),
+    ...scheduleProblems(predictor, at),
     ...expiryProblems(predictor, at),
     ...publicationProblems(predictor, at),
     ...explanationProblems(predictor, at),
@@ -140,22 +141,6 @@ function eventProblems({ freshness }: PartialPredictor, at: At): SettingProblem[
       covering === pattern ? `'${pattern}' stands here twice` : `'${pattern}' has no effect beside '${covering}'`;
     return [{ path: at('freshness', 'events', i), problem, remedy: 'remove it' }];
   });
-}
-
-/** Without the last run's time, which only a database knows: that is `maxAgeTooShort`, for `check`. */
-function expiryProblems({ freshness, batch }: PartialPredictor, at: At): SettingProblem[] {
-  const maxAgeMs = freshness?.maxAge === undefined ? null : parseDuration(freshness.maxAge);
-  if (maxAgeMs === null || batch?.schedule === undefined) return [];
-  const { longestMs } = slotGaps(batch.schedule);
-  if (maxAgeMs >= longestMs) return [];
-  const interval = formatDuration(longestMs);
-  return [
-    {
-      path: at('freshness', 'maxAge'),
-      problem: `${freshness?.maxAge} is shorter than the schedule's longest interval (${interval}): every prediction would expire before the next run replaces it`,
-      remedy: `write more than ${interval} (the interval plus twice the time of a run), or schedule runs more often`,
-    },
-  ];
 }
 
 // Judges a predictor's declared default: it must be a prediction that the model could have given.

@@ -205,6 +205,7 @@ export class Batcher implements Scorer, LoadShedding {
       feeds: joinInputs(inputs, rowsOf(parts)),
       fetches: [...new Set(parts[0]?.version.outputs.map((field) => field.output))],
       rowByRow: parts[0]?.version.rowByRow ?? false,
+      priority: parts[0]?.request.priority ?? 'batch',
       limit: limitOf(parts[0], Math.min(runLimit, Math.max(0, lastDeadline - now()) + killGraceMs)),
     };
   }

@@ -4,6 +4,7 @@
  * new child loads the model that the other used last, takes work, and loads the others while there is none.
  */
 
+import type { ScoreRequest } from '@tandem/prediction/scoring/scoring';
 import {
   BOUND_STARTS,
   type InferenceProcess,
@@ -37,6 +38,8 @@ interface SlotOptions {
 export interface PreparedRun extends Omit<ModelRun, 'session'> {
   /** At which the child is killed. */
   readonly limit: TimeLimit;
+  /** Of all its rows. */
+  readonly priority: ScoreRequest['priority'];
 }
 
 /** What a run took, by the child's own measure. */
@@ -47,6 +50,7 @@ export interface FinishedRun {
   readonly ms: number;
   /** CPU, in ms. */
   readonly cpuMs: number;
+  readonly priority: ScoreRequest['priority'];
 }
 
 type SlotState = 'cold' | 'starting' | 'idle' | 'busy' | 'waiting' | 'closed';
@@ -160,10 +164,10 @@ export class Slot {
       await mine.use(hash, 'on_demand');
       const prepared = make();
       if (!prepared) return null;
-      const { limit, ...asked } = prepared;
+      const { limit, priority, ...asked } = prepared;
       const { outputs, ms, cpuMs } = await mine.child.run({ session: hash, ...asked }, limit);
       this.#idleDeaths = 0;
-      this.#options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs });
+      this.#options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs, priority });
       return outputs;
     } finally {
       // Where the child died, its replacement is under way already, or about to be.

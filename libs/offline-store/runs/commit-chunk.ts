@@ -36,7 +36,7 @@ export async function commitChunk(
       await limitStatements(db, COMMIT_TIMEOUT_MS);
       const written = await withoutErased(db, result.scored);
       const failures = await ofThoseThere(db, result.failures);
-      await finishChunk(db, chunk, countsOf(result, written, failures));
+      await finishChunk(db, chunk, countsOf(result, written, failures), result.cpuMs ?? null);
       await writePredictions(db, run, result, written);
       await writeFailures(db, run.id, failures);
       await assertCurrent(db, run, result);
@@ -75,11 +75,16 @@ function countsOf(result: ChunkResult, written: ScoredUsers, failures: readonly 
   return { scored, failed, erased: result.scored.userIds.length - scored + usersOf(result.failures) - failed };
 }
 
-async function finishChunk(db: Db, { runId, no, fence }: ClaimedChunk, counts: ChunkCounts): Promise<void> {
+async function finishChunk(
+  db: Db,
+  { runId, no, fence }: ClaimedChunk,
+  counts: ChunkCounts,
+  cpuMs: number | null,
+): Promise<void> {
   const rows = await query(db, {
-    text: `update tandem.chunks set state = 'committed', lease_until = null, error = null, scored = $4, failed = $5, erased = $6
+    text: `update tandem.chunks set state = 'committed', lease_until = null, error = null, scored = $4, failed = $5, erased = $6, cpu_ms = $7
       where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning no`,
-    values: [runId, no, fence, counts.scored, counts.failed, counts.erased],
+    values: [runId, no, fence, counts.scored, counts.failed, counts.erased, cpuMs],
   });
   if (rows.length === 0) throw new CommitRefused('fence_lost');
 }

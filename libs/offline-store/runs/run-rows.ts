@@ -7,7 +7,7 @@ import { fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 
 const COLUMNS = `
   r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
-    r.overlay_floor as "overlayFloor", r.source_version as "sourceVersion", r.history, r.schedule_slot as "scheduleSlot", r.state, r.reason, r.error,
+    r.overlay_floor as "overlayFloor", r.source_version as "sourceVersion", r.history, r.schedule_slot as "scheduleSlot", r.state, r.reason, r.budget, r.error,
     r.step_attempts as attempts, r.step_error as "attemptError", r.users_expected - c.erased as "usersExpected", c.scored as "usersScored", c.failed as "usersFailed",
     r.chunk_count as "chunkCount", c.committed as "chunksCommitted", g.id as "generationId", g.number as "generationNumber",
     r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"`;
@@ -108,6 +108,21 @@ export async function findUnfinishedAll(
     .where(({ and }) => and({ predictor, model_version_id: modelVersionId, scope: 'all' }))
     .where('state', 'in', ['planned', 'running', 'publishing'])
     .where('id', 'is distinct from', except)
+    .limit(1);
+  return (await fetchFirst(db, unfinished))?.id;
+}
+
+/** An unfinished run over all or stale users of a model version. */
+export async function findUnfinishedOverUsers(
+  db: Db,
+  { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,
+): Promise<string | undefined> {
+  const unfinished = statements
+    .selectFrom('tandem.runs')
+    .select('id')
+    .where(({ and }) => and({ predictor, model_version_id: modelVersionId }))
+    .where('scope', 'in', ['all', 'stale'])
+    .where('state', 'in', ['planned', 'running', 'publishing'])
     .limit(1);
   return (await fetchFirst(db, unfinished))?.id;
 }

@@ -72,6 +72,27 @@ describe('a run of all users', () => {
     await expect(store.create({ ...all, predictor: 'nobody' })).rejects.toMatchObject({ code: 'unknown_predictor' });
   });
 
+  test('keeps its budget, which only a run of all users may have', async () => {
+    const { run } = await store.create({ ...all, budget: { cpuMinutes: 1.5 } });
+    expect(run.budget).toEqual({ cpuMinutes: 1.5 });
+    await expect(store.create({ ...all, scope: { kind: 'stale' }, budget: { share: 0.5 } })).rejects.toMatchObject({
+      code: 'invalid_input',
+      field: 'budget',
+    });
+  });
+
+  test('of a moment that both schedules name is made once, whichever is first', async () => {
+    const scheduleSlot = new Date('2026-01-01T02:00:00Z');
+    const stale = { ...all, scope: { kind: 'stale' as const } };
+    const { run } = await store.create({ ...stale, scheduleSlot, isOfChanged: true });
+    expect(await store.create({ ...all, scheduleSlot })).toMatchObject({ run: { id: run.id }, created: false });
+    // By hand one may begin beside it, by a schedule none.
+    expect(await store.create(stale)).toMatchObject({ created: true });
+    const later = new Date('2026-01-01T03:00:00Z');
+    const ofChanged = { ...stale, scheduleSlot: later, isOfChanged: true };
+    await expect(store.create(ofChanged)).rejects.toMatchObject({ code: 'run_conflict' });
+  });
+
   test('is not published when too few users were scored, and its generation is not in force', async () => {
     const run = await start();
     for (const { no } of await store.claimable(run.id, 10)) {

@@ -8,7 +8,15 @@ import type pg from 'pg';
 import { type Arm, findArm } from '../rollouts/arms.ts';
 import { type Db, transaction } from '../sql/database.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
-import { findUnfinishedAll, isSecondAll, lockChunks, lockRun, requireRun, setRunState } from './run-rows.ts';
+import {
+  findUnfinishedAll,
+  findUnfinishedOverUsers,
+  isSecondAll,
+  lockChunks,
+  lockRun,
+  requireRun,
+  setRunState,
+} from './run-rows.ts';
 
 export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
   try {
@@ -24,25 +32,27 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
   return transaction(pool, async (db) => {
     const { keyType } = await lockPredictor(db, run.predictor);
     const userIds = run.scope.kind === 'users' ? distinctUsers(run.scope, keyType) : null;
-    const slot = run.scheduleSlot;
+    const { budget = null, isOfChanged = false } = run;
+    if (budget !== null && run.scope.kind !== 'all') throw budgetOfSome();
     const arm = await requireArm(db, run);
-    const known = slot === null ? undefined : await findSlot(db, run.predictor, arm.modelVersionId, slot);
+    const known = await takeSlot(db, run, arm);
     if (known !== undefined) return { run: await requireRun(db, known), created: false };
-    if (run.scope.kind === 'all') {
-      await refuseSecondAll(db, { predictor: run.predictor, modelVersionId: arm.modelVersionId }, null);
-    }
+    const ofVersion = { predictor: run.predictor, modelVersionId: arm.modelVersionId };
+    if (isOfChanged) await refuseBeside(db, ofVersion);
+    else if (run.scope.kind === 'all') await refuseSecondAll(db, ofVersion, null);
     const row = {
       predictor: run.predictor,
       scope: run.scope.kind,
       user_ids: userIds,
       reason: run.reason,
-      schedule_slot: slot,
+      schedule_slot: run.scheduleSlot,
+      budget: budget && JSON.stringify(budget),
+      of_changed: isOfChanged,
       history: currentHistory(),
       model_version_id: arm.modelVersionId,
       overlay_floor: arm.overlayFloor,
     };
     const inserted = await fetchFirst(db, statements.insertInto('tandem.runs').values(row).returning('id'));
-    if (slot !== null && arm.name === STABLE) await keepSlot(db, run.predictor, slot);
     return { run: await requireRun(db, inserted?.id ?? ''), created: true };
   });
 }
@@ -89,6 +99,23 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
   return [...new Set(userIds)];
 }
 
+function budgetOfSome(): TandemError {
+  return new TandemError('invalid_input', 'Only a run of all users can have a budget.', {
+    field: 'budget',
+    remedy: 'leave the budget out, or ask for the scope "all"',
+  });
+}
+
+/**
+ * Notes that the run's slot is taken, and returns the run that was made of it before. Of a moment that both schedules name
+ * one run is made: a run of everyone is one of changed users, too.
+ */
+async function takeSlot(db: Db, run: NewRun, arm: Arm): Promise<string | undefined> {
+  if (run.scheduleSlot === null) return undefined;
+  if (arm.name === STABLE) await keepSlot(db, run, run.scheduleSlot);
+  return findSlot(db, run.predictor, arm.modelVersionId, run.scheduleSlot);
+}
+
 async function findSlot(db: Db, predictor: string, modelVersionId: string, slot: Date): Promise<string | undefined> {
   const run = statements
     .selectFrom('tandem.runs')
@@ -98,11 +125,12 @@ async function findSlot(db: Db, predictor: string, modelVersionId: string, slot:
 }
 
 /** Runs expire; that a slot was run must not be forgotten with them. */
-async function keepSlot(db: Db, predictor: string, slot: Date): Promise<void> {
-  const slots = statements.insertInto('tandem.schedule_slots').values({ predictor, last_slot: slot });
+async function keepSlot(db: Db, { predictor, isOfChanged = false }: NewRun, slot: Date): Promise<void> {
+  const table = isOfChanged ? 'tandem.changed_slots' : 'tandem.schedule_slots';
+  const slots = statements.insertInto(table).values({ predictor, last_slot: slot });
   const later = slots.onConflict((row) =>
     row.column('predictor').doUpdateSet((eb) => ({
-      last_slot: eb.fn<Date>('greatest', ['tandem.schedule_slots.last_slot', 'excluded.last_slot']),
+      last_slot: eb.fn<Date>('greatest', [`${table}.last_slot`, 'excluded.last_slot']),
     })),
   );
   await changeRows(db, later);
@@ -114,6 +142,12 @@ async function refuseSecondAll(
   except: string | null,
 ): Promise<void> {
   const other = await findUnfinishedAll(db, run, except);
+  if (other !== undefined) throw secondAll(`run ${other}`, run.predictor);
+}
+
+/** Of a schedule with an hour between two slots, a run that takes two must not begin another beside it. */
+async function refuseBeside(db: Db, run: Pick<Run, 'predictor' | 'modelVersionId'>): Promise<void> {
+  const other = await findUnfinishedOverUsers(db, run);
   if (other !== undefined) throw secondAll(`run ${other}`, run.predictor);
 }
 

@@ -1,4 +1,4 @@
-/** The schedules of active predictors, an arm each that serves users, with the slot that it has run last. */
+/** The schedules of active predictors, of each arm that serves users, with the slot that was run last. */
 
 import { STABLE } from '@tandem/freshness/rollout';
 import type { Schedule, ScheduleStore } from '@tandem/prediction/runs/schedule-runs';
@@ -11,18 +11,25 @@ export function createScheduleStore(pool: pg.Pool): ScheduleStore {
       const rows = await query<Schedule & { now: Date; predictor: string | null }>(pool, {
         text: `select clock_timestamp() as now, s.*
           from tandem.settings left join (
-            select p.name as predictor, a.name as variant, p.policy -> 'batch' ->> 'schedule' as schedule,
-              case when a.rollout_id is null then coalesce(l.last_slot, p.updated_at)
+            select p.name as predictor, a.name as variant, k.schedule, k.changed as "isOfChanged",
+              case when k.changed or p.policy -> 'batch' ->> 'changedSchedule' is null
+                then p.policy -> 'batch' -> 'budget' end as budget,
+              case when a.rollout_id is null
+                then coalesce(greatest(l.last_slot, case when k.changed then c.last_slot end), p.updated_at)
                 else coalesce((select max(schedule_slot) from tandem.runs r
-                  where r.predictor = p.name and r.model_version_id = a.model_version_id), o.created_at) end as after
+                  where r.predictor = p.name and r.model_version_id = a.model_version_id
+                    and (k.changed or not r.of_changed)), o.created_at) end as after
             from tandem.predictors p
+            cross join lateral (values (false, p.policy -> 'batch' ->> 'schedule'),
+              (true, p.policy -> 'batch' ->> 'changedSchedule')) k(changed, schedule)
             join tandem.arms a on a.predictor = p.name
             left join tandem.rollouts o on o.id = a.rollout_id
             left join tandem.schedule_slots l on l.predictor = p.name
-            where p.active and p.policy -> 'batch' ->> 'schedule' is not null
+            left join tandem.changed_slots c on c.predictor = p.name
+            where p.active and k.schedule is not null
               and o.kind is distinct from 'shadow'
           ) s on true
-          order by s.predictor, s.variant`,
+          order by s.predictor, s.variant, s."isOfChanged"`,
       });
       const schedules = rows.flatMap(({ now: _now, ...schedule }) => (schedule.predictor === null ? [] : [schedule]));
       return { now: rows[0]?.now ?? new Date(0), schedules };

@@ -23,6 +23,16 @@ export interface RunCosts {
   readonly msPerUser: number;
 }
 
+/** What is known before a budget is spent. */
+export interface BudgetFacts {
+  /** On Postgres' clock. */
+  readonly now: Date;
+  /** Null: no run of everyone has ended yet. */
+  readonly costs: RunCosts | null;
+  /** The most read users first. */
+  readonly groups: readonly WeightGroup[];
+}
+
 export interface BudgetEstimate {
   /** Of all users. */
   readonly share: number;

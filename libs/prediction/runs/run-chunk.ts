@@ -7,6 +7,7 @@
 import { isTransient, reasonOf, unknownRun } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import { FeaturesTooSlow } from '../scoring/feature-source.ts';
+import type { ChunkCpu } from './chunk-cpu.ts';
 import { type HeldLease, holdLease, type LeaseTimes } from './lease.ts';
 import { type ChunkLoads, type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
 import type { RunHints, RunStore } from './run-store.ts';
@@ -20,6 +21,8 @@ export interface RunChunkDependencies extends ScoreChunkDependencies, LoadChunkD
   readonly lease: LeaseTimes;
   /** Where loads go on behind the jobs; without it each chunk waits for its own. */
   readonly loads?: ChunkLoads;
+  /** Measures what chunks take; without it nothing is recorded. */
+  readonly cpu?: ChunkCpu;
   /** Errors of the chunk itself (the feature query, the model) after which the run is failed. */
   readonly maxAttempts?: number;
   /** Reads of the features that reach their time limit, which holds a scoring slot for minutes, before the run is failed. */
@@ -85,12 +88,14 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
 
   async function attempt(run: Run, chunk: ClaimedChunk, onProgress: () => void): Promise<AttemptReport> {
     const held = holdLease((leaseMs) => runs.renew(chunk, leaseMs), lease);
+    const cpu = dependencies.cpu?.begin();
     try {
-      return await work(dependencies, run, chunk, held, onProgress);
+      return await work(dependencies, run, chunk, { held, cpu }, onProgress);
     } catch (error) {
       if (held.lost.aborted) return { outcome: 'abandoned', predictor: run.predictor, why: 'fence_lost' };
       return await giveBack(run, chunk, error);
     } finally {
+      cpu?.end();
       held.release();
     }
   }
@@ -113,13 +118,14 @@ async function work(
   dependencies: RunChunkDependencies,
   run: Run,
   chunk: ClaimedChunk,
-  held: HeldLease,
+  { held, cpu }: { readonly held: HeldLease; readonly cpu: ReturnType<ChunkCpu['begin']> | undefined },
   onProgress: () => void,
 ): Promise<AttemptReport> {
   const { runs, registry, hints, loads } = dependencies;
   const version = await registry.modelVersion(run.modelVersionId);
-  const { result, readMs, scoreMs } = await scoreChunk(dependencies, version, chunk, held.lost, onProgress);
+  const { readMs, scoreMs, ...rest } = await scoreChunk(dependencies, version, chunk, held.lost, onProgress);
   const scored = performance.now();
+  const result = { ...rest.result, cpuMs: cpu?.end() ?? null };
   const commit = await runs.commit(run, chunk, result);
   held.release();
   if (!commit.committed) return { outcome: 'abandoned', predictor: run.predictor, why: commit.why };

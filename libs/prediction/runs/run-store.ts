@@ -1,6 +1,7 @@
 /** Port of the run use cases: where runs, chunks and generations have their truth. Each call is one transaction. */
 import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationReport, Mover } from '../reports/generation-report.ts';
+import type { Budget } from './budget.ts';
 import type { Generation } from './generations.ts';
 import type {
   ChunkResult,
@@ -25,6 +26,10 @@ export interface NewRun {
   readonly scheduleSlot: Date | null;
   /** The arm whose model version scores; the stable one where it is not said. */
   readonly variant?: string;
+  /** What the run may cost; of scope `all` alone. No limit where it is not said. */
+  readonly budget?: Budget | null;
+  /** Whether the schedule of changed users makes it. */
+  readonly isOfChanged?: boolean;
 }
 
 export interface ChunkRef {
@@ -45,7 +50,10 @@ export interface PublishOutcome {
 }
 
 export interface RunStore {
-  /** Rejects with `unknown_predictor`, or `run_conflict` where an `all` run of the predictor is unfinished. */
+  /**
+   * Rejects with `unknown_predictor`, or `run_conflict` where an `all` run of the predictor is unfinished; for a slot of
+   * changed users also where a `stale` one is.
+   */
   create(run: NewRun): Promise<{ run: Run; created: boolean }>;
   find(id: string): Promise<Run | undefined>;
   /** Newest first; `before` is the id of the last run of the page before. */

@@ -16,6 +16,7 @@ export function runOf(changes: Partial<Run> = {}): Run {
     scheduleSlot: null,
     state: 'running',
     reason: 'test',
+    budget: null,
     error: null,
     attempts: 0,
     attemptError: null,

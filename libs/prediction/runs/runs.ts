@@ -4,6 +4,7 @@
  * one transaction that the fence guards. A queue's job is only a hint to look here.
  */
 import type { KeyRange } from '../scoring/feature-source.ts';
+import type { Budget } from './budget.ts';
 import type { ScoredUsers } from './scored-users.ts';
 
 export type RunScope =
@@ -27,6 +28,8 @@ export interface Run {
   readonly state: RunState;
   /** Who asked: `api`, `cli`, `schedule`, … */
   readonly reason: string;
+  /** What it may cost; null: no limit. */
+  readonly budget: Budget | null;
   readonly error: string | null;
   /** Attempts at the run's current step, planning or publishing; at its last one where it has ended. */
   readonly attempts: number;
@@ -102,6 +105,8 @@ export interface ChunkResult {
   readonly computedAt: number;
   readonly scored: ScoredUsers;
   readonly failures: readonly RunFailure[];
+  /** CPU time of the worker and its inference, in ms; null where it is not measured. */
+  readonly cpuMs?: number | null;
 }
 
 /** What a commit wrote; users erased since the read are not in `written`. */

@@ -13,7 +13,10 @@ const latestSlot: ScheduleRunsDependencies['latestSlot'] = (schedule, moment) =>
   return new Date(Math.floor(moment.getTime() / every) * every);
 };
 
-function schedulesOf(now: Date, due: readonly Omit<Schedule, 'variant'>[]) {
+function schedulesOf(
+  now: Date,
+  due: readonly (Pick<Schedule, 'predictor' | 'schedule' | 'after'> & Partial<Schedule>)[],
+) {
   const { hints, said } = writeDownHints();
   const asked: NewRun[] = [];
   const create = async (run: NewRun) => {
@@ -24,7 +27,12 @@ function schedulesOf(now: Date, due: readonly Omit<Schedule, 'variant'>[]) {
     return { run: runOf({ id: `run of ${run.predictor}` }), created: run.predictor !== 'made' };
   };
   const dependencies = {
-    schedules: { schedules: async () => ({ now, schedules: due.map((one) => ({ ...one, variant: 'stable' })) }) },
+    schedules: {
+      schedules: async () => ({
+        now,
+        schedules: due.map((one) => ({ variant: 'stable', isOfChanged: false, budget: null, ...one })),
+      }),
+    },
     runs: { create },
     hints,
     latestSlot,
@@ -42,7 +50,10 @@ describe('a schedule', () => {
       failed: [],
     });
     expect(asked).toEqual([
-      { predictor: 'repurchase', variant: 'stable', scope: { kind: 'all' }, reason: 'schedule', scheduleSlot: at(48) },
+      {
+        ...{ predictor: 'repurchase', variant: 'stable', scope: { kind: 'all' }, reason: 'schedule' },
+        ...{ scheduleSlot: at(48), budget: null, isOfChanged: false },
+      },
     ]);
     expect(said).toEqual(['plan run of repurchase']);
   });
@@ -68,6 +79,42 @@ describe('a schedule', () => {
       predictors.map((predictor) => ({ predictor, schedule: '24', after: at(0) })),
     );
     expect(await scheduleRuns(dependencies)).toMatchObject({ made: [{ predictor: 'repurchase' }], failed: [] });
+  });
+
+  const twoSchedules = (after: Date, changes: Partial<Schedule> = {}) =>
+    [
+      { predictor: 'repurchase', schedule: '24', after },
+      { predictor: 'repurchase', schedule: '1', after, isOfChanged: true, ...changes },
+    ] as const;
+  const madeOf = (asked: readonly NewRun[]) => asked.map(({ scope, budget }) => [scope.kind, budget]);
+
+  it('of changed users scores them alone, or with a budget whom it chooses', async () => {
+    const plain = schedulesOf(at(26), twoSchedules(at(24)));
+    await scheduleRuns(plain.dependencies);
+    expect(madeOf(plain.asked)).toEqual([['stale', null]]);
+    const budget = { share: 0.25 };
+    const limited = schedulesOf(at(26), twoSchedules(at(24), { budget }));
+    await scheduleRuns(limited.dependencies);
+    expect(madeOf(limited.asked)).toEqual([['all', budget]]);
+  });
+
+  it('of changed users gives way to that of everyone at the same moment, also where that waits', async () => {
+    const same = schedulesOf(at(24), twoSchedules(at(1)));
+    await scheduleRuns(same.dependencies);
+    expect(madeOf(same.asked)).toEqual([['all', null]]);
+    const busy = schedulesOf(
+      at(24),
+      twoSchedules(at(1)).map((one) => ({ ...one, predictor: 'busy' })),
+    );
+    await scheduleRuns(busy.dependencies);
+    expect(madeOf(busy.asked)).toEqual([['all', null]]);
+    // An hour later the changed users are due by themselves.
+    const later = schedulesOf(at(25), twoSchedules(at(1)));
+    await scheduleRuns(later.dependencies);
+    expect(madeOf(later.asked)).toEqual([
+      ['all', null],
+      ['stale', null],
+    ]);
   });
 
   it('whose run cannot be created is told, and holds up no other', async () => {

@@ -3,7 +3,8 @@
  * number of schedulers. After a downtime only the newest missed slot runs: the older ones would compute the same.
  */
 import { isTandemError } from '@tandem/freshness/errors';
-import type { RunHints, RunStore } from './run-store.ts';
+import type { Budget } from './budget.ts';
+import type { NewRun, RunHints, RunStore } from './run-store.ts';
 
 /** An arm of a predictor with a schedule. */
 export interface Schedule {
@@ -12,13 +13,17 @@ export interface Schedule {
   readonly variant: string;
   /** Cron expression in UTC. */
   readonly schedule: string;
+  /** Whether it is of changed users; else of everyone. */
+  readonly isOfChanged: boolean;
+  /** What each of its runs may cost; null: no limit. */
+  readonly budget: Budget | null;
   /** The last slot that was run; for a schedule that never ran, the moment it came into force. */
   readonly after: Date;
 }
 
 /** Port to the schedules of active predictors. */
 export interface ScheduleStore {
-  /** `now` is Postgres' clock. */
+  /** `now` is Postgres' clock. Of an arm's two schedules that of everyone is first. */
   schedules(): Promise<{ readonly now: Date; readonly schedules: readonly Schedule[] }>;
 }
 
@@ -51,16 +56,18 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
   const { now, schedules: all } = await schedules.schedules();
   const made: ScheduledRun[] = [];
   const failed: { predictor: string; error: unknown }[] = [];
-  for (const { predictor, variant, schedule, after } of all) {
+  /** By arm, the slot of everyone that is due, or was until now. */
+  const ofEveryone = new Map<string, Date>();
+  for (const one of all) {
+    const { predictor, variant, schedule, isOfChanged, after } = one;
     try {
       const slot = latestSlot(schedule, now);
       if (slot <= after) continue;
-      const { run, created } = await runs.create({
-        ...{ predictor, variant },
-        scope: { kind: 'all' },
-        reason: 'schedule',
-        scheduleSlot: slot,
-      });
+      const arm = `${predictor} ${variant}`;
+      if (!isOfChanged) ofEveryone.set(arm, slot);
+      // It is a run of changed users, too, and a slot makes one run of an arm.
+      else if ((ofEveryone.get(arm) ?? after) >= slot) continue;
+      const { run, created } = await runs.create(runOf(one, slot));
       if (!created) continue;
       await hints.plan(run.id);
       made.push({ predictor, slot, runId: run.id });
@@ -69,6 +76,12 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
     }
   }
   return { made, failed };
+}
+
+/** With a budget a run of changed users chooses whom it scores: the most read, then those who changed. */
+function runOf({ predictor, variant, isOfChanged, budget }: Schedule, scheduleSlot: Date): NewRun {
+  const kind = isOfChanged && budget === null ? 'stale' : 'all';
+  return { predictor, variant, scope: { kind }, reason: 'schedule', scheduleSlot, budget, isOfChanged };
 }
 
 /** Another run is under way; or the predictor, or the arm, is gone since. */

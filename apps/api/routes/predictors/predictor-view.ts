@@ -19,7 +19,7 @@ export interface PredictorDependencies {
 export function predictorView(predictor: Predictor, certificate: Certificate): PredictorView {
   const assignment = certificate.assignments(predictor.name)?.stable;
   const { maxAgeMs, live, liveTimeoutMs, onLiveFailure, unverified, ...freshness } = predictor.policy.freshness;
-  const { schedule, chunkSize, minCoverage } = predictor.policy.batch;
+  const { schedule, changedSchedule = null, budget = null, chunkSize, minCoverage } = predictor.policy.batch;
   const generation = assignment?.generation?.number;
   return {
     name: predictor.name,
@@ -40,7 +40,7 @@ export function predictorView(predictor: Predictor, certificate: Certificate): P
       default: freshness.default,
       events: freshness.events,
     },
-    batch: { schedule, chunkSize, minCoverage },
+    batch: { schedule, changedSchedule, budget, chunkSize, minCoverage },
   };
 }
 

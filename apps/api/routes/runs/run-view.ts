@@ -5,7 +5,7 @@ import type { Run } from '@tandem/prediction/runs/runs';
 import type { RunView } from '@tandem/wire/runs';
 
 export function runView(run: Run): RunView {
-  const { id, predictor, scope, state, reason, error, attempts, attemptError } = run;
+  const { id, predictor, scope, state, reason, budget, error, attempts, attemptError } = run;
   const { usersExpected, usersScored, usersFailed, chunkCount, chunksCommitted } = run;
   return {
     id,
@@ -13,6 +13,7 @@ export function runView(run: Run): RunView {
     scope,
     state,
     reason,
+    budget,
     error,
     attempts,
     attemptError,

@@ -20,7 +20,7 @@ export function startRun({ runs, registry, ...rest }: RunDependencies) {
     tag: 'runs',
     summary: 'Score users ahead of time',
     description:
-      '`all` makes a generation; `stale` scores the users whose context is newer than what they were scored from; `userIds` those named.',
+      '`all` makes a generation; `stale` scores the users whose context is newer than what they were scored from; `userIds` those named. With a `budget`, `all` scores the users who are most likely to be read.',
     scope: 'runs:write',
     body: BODY,
     answer: {
@@ -42,13 +42,14 @@ export function startRun({ runs, registry, ...rest }: RunDependencies) {
           if (problem) throw problem;
         });
       }
-      const { variant = STABLE } = body;
+      const { variant = STABLE, budget = null } = body;
       const { run } = await runs.create({
         predictor: predictor.name,
         scope,
         reason: 'api',
         scheduleSlot: null,
         variant,
+        budget,
       });
       event.add({ predictor: predictor.name, scope: scope.kind, runId: run.id });
       await hintWorker(rest, run.id, event);

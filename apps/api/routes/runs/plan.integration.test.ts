@@ -1,0 +1,74 @@
+import type { RunPlanView, RunView } from '@tandem/wire/runs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestApi, type TestApi, workOff } from '../../api.fixture.ts';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await createTestApi();
+});
+afterAll(() => api?.close());
+
+const plan = async (query: string) => {
+  const response = await api.get(`/v1/runs/plan?predictor=repurchase${query}`);
+  return { status: response.status, body: (await response.json()) as RunPlanView };
+};
+
+describe('the plan of a run', () => {
+  it('is refused where nothing is known yet, with what to do', async () => {
+    expect(await plan('')).toMatchObject({
+      status: 409,
+      body: {
+        type: 'urn:tandem:problem:run_conflict',
+        detail: 'No run of all users of repurchase has ended yet, so nothing tells what a budget buys.',
+      },
+    });
+  });
+
+  it('tells what budgets buy, and what the one asked for does', async () => {
+    const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
+    const run = (await started.json()) as RunView;
+    expect(run.budget).toBeNull();
+    await workOff(api, run.id);
+    await api.pool.query('update tandem.chunks set cpu_ms = null where run_id = $1', [run.id]);
+    expect(await plan('&cpuMinutes=1')).toMatchObject({
+      status: 409,
+      body: { detail: 'No run of repurchase has recorded its CPU time yet, so nothing tells what a budget buys.' },
+    });
+    const unread = await plan('');
+    expect(unread).toMatchObject({ status: 200, body: { predictor: 'repurchase', users: 9, asked: null } });
+    expect(unread.body.budgets.map(({ share }) => share)).toEqual([1 / 9, 1 / 9, 3 / 9, 5 / 9, 1]);
+    expect(unread.body.budgets.at(-1)).toMatchObject({ users: 9, reads: null, readers: null, cpuMinutes: null });
+    // Half a minute of CPU for each of nine users.
+    await api.pool.query('update tandem.chunks set cpu_ms = 30000 * (scored + failed) where run_id = $1', [run.id]);
+    for (let i = 0; i < 4; i++) await api.get('/v1/predictions/repurchase/1');
+    await api.post('/v1/predictions/repurchase', { userIds: ['2', '1'] });
+    await expect.poll(async () => (await plan('')).body.budgets[0]?.reads, { timeout: 15_000 }).toBeCloseTo(5 / 6, 3);
+    const { body } = await plan('&cpuMinutes=1');
+    expect(body.asked).toMatchObject({ users: 2, share: 2 / 9, reads: 1, readers: 1, cpuMinutes: 1 });
+    expect((await plan('&share=0.5')).body.asked).toMatchObject({ users: 5, cpuMinutes: 2.5 });
+    // Nothing was started.
+    const { runs } = (await (await api.get('/v1/runs')).json()) as { runs: RunView[] };
+    expect(runs).toHaveLength(1);
+  });
+
+  it.each(['&share=0', '&share=1.5', '&share=', '&share=x', '&cpuMinutes=-1', '&share=0.1&cpuMinutes=1'])(
+    'refuses %s, and says what a budget is',
+    async (query) => {
+      expect(await plan(query)).toMatchObject({
+        status: 422,
+        body: { detail: 'A budget is a share above 0, up to 1, or cpuMinutes above 0; not both.' },
+      });
+    },
+  );
+
+  it('of an unknown predictor is refused, as is a run with a budget that is none or of some users', async () => {
+    expect((await api.get('/v1/runs/plan?predictor=nobody')).status).toBe(404);
+    const start = async (body: object) =>
+      (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all', ...body })).status;
+    expect(await start({ budget: { share: 2 } })).toBe(422);
+    expect(await start({ budget: { share: 0.1, cpuMinutes: 1 } })).toBe(422);
+    expect(await start({ scope: 'stale', budget: { share: 0.1 } })).toBe(422);
+    const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all', budget: { share: 0.5 } });
+    expect([started.status, await started.json()]).toMatchObject([202, { budget: { share: 0.5 } }]);
+  });
+});

@@ -1,0 +1,97 @@
+/** GET /v1/runs/plan: what a budget would buy, before it is spent. */
+import { nextSlot } from '@tandem/config/predictor/schedule';
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import type { Policy } from '@tandem/freshness/predictor';
+import {
+  type BudgetEstimate,
+  type BudgetFacts,
+  estimateBudget,
+  type RunCosts,
+  usersWithin,
+} from '@tandem/prediction/demand/estimate-budget';
+import type { Budget } from '@tandem/prediction/runs/budget';
+import { BudgetSchema, RUN_PLAN_EXAMPLE, RunPlanQuery, RunPlanSchema } from '@tandem/wire/runs';
+import type { HonoRequest } from 'hono';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import type { RunDependencies } from './run-dependencies.ts';
+
+export interface RunPlanDependencies extends Pick<RunDependencies, 'registry'> {
+  findBudgetFacts(predictor: string): Promise<BudgetFacts>;
+}
+
+/** For comparison. */
+const SHARES = [0.05, 0.1, 0.25, 0.5, 1];
+const DAY_MS = 86_400_000;
+
+export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
+  return jsonEndpoint({
+    operationId: 'planRun',
+    method: 'get',
+    path: '/v1/runs/plan',
+    tag: 'runs',
+    summary: 'What a budget buys',
+    description:
+      'Which share of the reads until the next run a run with a budget covers, and what it takes. It starts nothing. An estimate: from how often users were read so far, and from what earlier runs of the predictor took.',
+    scope: 'runs:read',
+    query: RunPlanQuery,
+    answer: {
+      description: 'For the budget asked for, and for others',
+      schema: RunPlanSchema,
+      example: RUN_PLAN_EXAMPLE,
+    },
+    problems: ['unknown_predictor', 'run_conflict', 'unavailable'],
+    async handle({ req }) {
+      const name = req.query('predictor') ?? '';
+      const budget = budgetIn(req);
+      const predictor = await registry.predictor(name);
+      if (!predictor) throw unknownPredictor(name);
+      const { now, costs, groups } = await findBudgetFacts(name);
+      if (costs === null) throw nothingKnown(`No run of all users of ${name} has ended yet`, name);
+      const until = nextRun(predictor.policy, now);
+      const estimate = (users: number): BudgetEstimate =>
+        estimateBudget(users, groups, costs, until.getTime() - now.getTime());
+      const asked = budget && usersOf(budget, costs, name);
+      return {
+        predictor: name,
+        users: costs.users,
+        until: until.toISOString(),
+        asked: asked === undefined ? null : estimate(asked),
+        budgets: SHARES.map((share) => estimate(usersOf({ share }, costs, name))),
+      };
+    },
+  });
+}
+
+function budgetIn(req: HonoRequest): Budget | undefined {
+  const asked = Object.entries({ share: req.query('share'), cpuMinutes: req.query('cpuMinutes') })
+    .filter(([, text]) => text !== undefined)
+    .map(([name, text]) => [name, text === '' ? Number.NaN : Number(text)] as const);
+  if (asked.length === 0) return undefined;
+  const budget = BudgetSchema.safeParse(Object.fromEntries(asked));
+  if (budget.success) return budget.data;
+  const field = asked[0]?.[0] ?? 'share';
+  throw new TandemError('invalid_input', 'A budget is a share above 0, up to 1, or cpuMinutes above 0; not both.', {
+    field,
+    remedy: 'send share=0.25 or cpuMinutes=30',
+  });
+}
+
+function usersOf(budget: Budget, costs: RunCosts, predictor: string): number {
+  const users = usersWithin(budget, costs);
+  if (users === null) throw nothingKnown(`No run of ${predictor} has recorded its CPU time yet`, predictor);
+  return users;
+}
+
+function nothingKnown(why: string, predictor: string): TandemError {
+  return new TandemError('run_conflict', `${why}, so nothing tells what a budget buys.`, {
+    field: 'predictor',
+    remedy: `start one: tandem run start ${predictor}`,
+  });
+}
+
+/** The next slot of either schedule. */
+function nextRun({ batch }: Policy, now: Date): Date {
+  const schedules = [batch.schedule, batch.changedSchedule].filter((one) => typeof one === 'string');
+  const slots = schedules.map((schedule) => nextSlot(schedule, now).getTime());
+  return new Date(slots.length === 0 ? now.getTime() + DAY_MS : Math.min(...slots));
+}

@@ -1,0 +1,33 @@
+/** What the endpoints of runs, generations, rollouts and reports ask. */
+import { createGenerationStore } from '@tandem/offline-store/generations/generations';
+import { listProcesses } from '@tandem/offline-store/rollouts/processes';
+import { findBudgetFacts } from '@tandem/offline-store/runs/budget-facts';
+import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
+import type { LossNotice } from '@tandem/prediction/events/notice-loss';
+import type { Queue } from '@tandem/queue/enqueue';
+import { createRunWatcher } from '../routes/runs/run-watcher.ts';
+import type { ApiPools } from './open-pools.ts';
+import { openRollouts, withReadyRollback } from './open-rollouts.ts';
+
+interface RunParts extends Pick<ApiPools, 'pool' | 'features'> {
+  readonly losses: Pick<LossNotice, 'prove'>;
+}
+
+export function openRuns({ pool, features, losses }: RunParts, queue: Queue) {
+  const runs = createRunStore(pool, { features });
+  return {
+    runs,
+    runWatcher: createRunWatcher({ find: (runId) => runs.find(runId) }),
+    enqueuePlan: (runId: string) => enqueuePlan(queue, runId),
+    generations: withReadyRollback(createGenerationStore(pool), pool),
+    findBudgetFacts: (predictor: string) => findBudgetFacts(pool, predictor),
+    listProcesses: () => listProcesses(pool),
+    ...openRollouts(pool),
+    reports: createReportStore(pool, losses.prove),
+  };
+}
+
+/** Rejects where the queue did not take it; the reconciler of the workers then finds the run. */
+async function enqueuePlan(queue: Queue, runId: string): Promise<void> {
+  if (!(await queue.enqueue('plan-run', { runId }))) throw new Error('the queue did not take the job');
+}

@@ -1,0 +1,33 @@
+/** What is known of a predictor before a budget is spent: what its runs took, and how often users are read. */
+import type { BudgetFacts } from '@tandem/prediction/demand/estimate-budget';
+import { findWeights } from '../reads/read-demand.ts';
+import { type Db, query } from '../sql/database.ts';
+
+/** Runs that the CPU time a user is the mean of. */
+const RUNS = 10;
+
+export async function findBudgetFacts(db: Db, predictor: string): Promise<BudgetFacts> {
+  const [found] = await query<{
+    now: Date;
+    users: number | null;
+    msPerUser: number | null;
+    cpuMsPerUser: number | null;
+  }>(db, {
+    text: `select statement_timestamp() as now, l.users, l."msPerUser", (
+          select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 from (
+            select id from tandem.runs where predictor = $1 and state in ('done', 'done_with_errors')
+            order by created_at desc limit ${RUNS}) r
+          join tandem.chunks c on c.run_id = r.id where c.cpu_ms is not null) as "cpuMsPerUser"
+        from tandem.settings left join lateral (
+          select users_scored + users_failed as users,
+            (extract(epoch from finished_at - started_at) * 1000 / (users_scored + users_failed))::float8 as "msPerUser"
+          from tandem.runs
+          where predictor = $1 and scope = 'all' and budget is null and state in ('done', 'done_with_errors')
+            and users_scored + users_failed > 0
+          order by created_at desc limit 1) l on true`,
+    values: [predictor],
+  });
+  const { now = new Date(0), users = null, msPerUser = null, cpuMsPerUser = null } = found ?? {};
+  const costs = users === null || msPerUser === null ? null : { users, msPerUser, cpuMsPerUser };
+  return { now, costs, groups: await findWeights(db) };
+}
