@@ -8,13 +8,13 @@
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
-import type { Budget } from '@tandem/prediction/runs/budget';
 import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { cancellable } from '../features/cancellable.ts';
 import { asRelation, KEY_SQL } from '../features/feature-statement.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
+import { CPU_MS_PER_USER } from './budget-facts.ts';
 import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
 import { staleSql, staleValues } from './stale-users.ts';
@@ -39,23 +39,18 @@ export interface AffordedUsers {
  * everyone.
  */
 const BASE_DAYS = 40;
-/** Runs whose CPU time tells what a user costs. */
-const RECENT_RUNS = 5;
 
 /**
  * Returns null for a run without a budget, and where there is no base: then it scores everyone. Rejects where no run has told
  * yet what a user costs.
  */
 export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers | null> {
-  const [asked] = await query<{ budget: Budget | null }>(db, {
-    text: 'select budget from tandem.runs where id = $1',
-    values: [run.id],
-  });
-  if (!asked?.budget || run.scope !== 'all') return null;
+  const { budget } = run;
+  if (budget === null || run.scope !== 'all') return null;
   const base = await findBase(db, run);
   if (!base) return null;
-  const cpuMsPerUser = 'share' in asked.budget ? null : await findCpuPerUser(db, run);
-  const most = usersWithin(asked.budget, { users: base.users, cpuMsPerUser, msPerUser: 0 });
+  const cpuMsPerUser = 'share' in budget ? null : await findCpuPerUser(db, run);
+  const most = usersWithin(budget, { users: base.users, cpuMsPerUser, msPerUser: 0 });
   if (most !== null) return { base, most };
   throw new TandemError('invalid_input', `No run of ${run.predictor} has told its CPU time yet.`, {
     field: 'budget',
@@ -78,9 +73,7 @@ async function findBase(db: Db, { predictor, modelVersionId }: Run): Promise<Bas
 /** Null where no run has recorded it. */
 async function findCpuPerUser(db: Db, { predictor }: Run): Promise<number | null> {
   const [row] = await query<{ ms: number | null }>(db, {
-    text: `select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 as ms from (
-        select id from tandem.runs where predictor = $1 and finished_at is not null order by created_at desc limit ${RECENT_RUNS}
-      ) r join tandem.chunks c on c.run_id = r.id where c.cpu_ms is not null`,
+    text: `select ${CPU_MS_PER_USER} as ms`,
     values: [predictor],
   });
   return row?.ms ?? null;

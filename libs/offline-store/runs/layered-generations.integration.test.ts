@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Budget } from '@tandem/prediction/runs/budget';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
@@ -5,12 +6,13 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEventStore } from '../events/events.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { createGenerationStore } from '../generations/generations.ts';
+import { createRegister } from '../rollouts/processes.ts';
 import { query } from '../sql/database.ts';
 import { createErasureStore } from '../users/erasures.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
 const USERS = 1_000;
-const { database, store, renew, ask, start, workAll } = await createRunsWorld({ users: USERS });
+const { database, store, renew, start, workAll } = await createRunsWorld({ users: USERS });
 const { pool } = database;
 const generations = createGenerationStore(pool);
 beforeEach(async () => {
@@ -32,7 +34,7 @@ async function read(...userIds: number[]): Promise<void> {
 async function change(...userIds: number[]): Promise<void> {
   const events = userIds.map((id) => ({
     source: 't',
-    id: crypto.randomUUID(),
+    id: randomUUID(),
     type: 'x',
     userId: `${id}`,
     time: null,
@@ -42,8 +44,13 @@ async function change(...userIds: number[]): Promise<void> {
 }
 
 async function planWith(budget: Budget): Promise<Run> {
-  const run = await ask({ kind: 'all' });
-  await pool.query('update tandem.runs set budget = $2 where id = $1', [run.id, JSON.stringify(budget)]);
+  const { run } = await store.create({
+    predictor: 'visits',
+    scope: { kind: 'all' },
+    reason: 'test',
+    scheduleSlot: null,
+    budget,
+  });
   return planNow(store, run.id);
 }
 
@@ -131,6 +138,15 @@ describe('a run with a budget', () => {
     await createErasureStore(pool).setTombstone('2');
     expect(await namesOf(await planWith({ share: 0.1 }))).toEqual([1, 3]);
   });
+});
+
+test('a run with a budget is refused while a process of another release is alive', async () => {
+  const old = { id: randomUUID(), kind: 'api', host: 'h', pid: 7, release: '0.1.0' } as const;
+  const register = createRegister(pool, old);
+  await register.beat([]);
+  await expect(planWith({ share: 0.1 })).rejects.toMatchObject({ code: 'run_conflict', field: 'budget' });
+  await register.leave();
+  expect(await planWith({ share: 0.1 })).toMatchObject({ state: 'running' });
 });
 
 describe('the generation of the next such run', () => {
