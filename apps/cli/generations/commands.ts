@@ -138,7 +138,16 @@ async function agreeToRollBack(cli: Cli, client: Client, predictor: string, want
 
 function renderGenerations(generations: readonly GenerationView[], paint: Paint, now: number): string[] {
   if (generations.length === 0) return ['no generation yet; make one: tandem run start <predictor>'];
-  const columns = [right('generation'), 'state', right('model'), right('users'), right('base'), 'published', 'age', 'run'];
+  const columns = [
+    right('generation'),
+    'state',
+    right('model'),
+    right('users'),
+    right('base'),
+    'published',
+    'age',
+    'run',
+  ];
   const rows = generations.map(({ generation, state, inForce, modelVersion, users, base, publishedAt, runId }) => [
     generation,
     inForce ? paint('good', 'in force') : state,

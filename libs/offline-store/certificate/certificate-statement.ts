@@ -34,13 +34,12 @@ import { epochMs } from '../sql/database.ts';
 export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
 
 /** SQL of a generation as GenerationParts, null where there is none; `w` has the predictor's source version. */
-function layerSql(generation: string, run: string): string {
-  const [g, r] = [generation, run];
+function layerSql(g: string, r: string): string {
   return `case when ${g}.id is not null then
         json_build_array(${g}.id, ${g}.number, ${g}.buckets, ${epochMs(`${g}.started_at`)}, ${r}.source_version < w.version) end`;
 }
 
-/** A JSON array of [predictor, arms, rollout or null, flag], each as its type below says; null where there is no predictor. */
+/** A JSON array of PredictorParts; null where there is no predictor. */
 const ARMS_SQL = `(
     select json_agg(json_build_array(p.name, a.arms, r.rollout, p.patterns_pending))::text
     from tandem.predictors p
@@ -119,9 +118,9 @@ function intervalOf(predictor: string, parts: ArmParts): Interval {
   return { assignment: Object.freeze(assignment), firstBucket, endBucket };
 }
 
-function layerOf([id, number, buckets, startedAt, isOutdated]: GenerationParts): GenerationLayer {
-  return { id, number, buckets, startedAt, isOutdated };
-}
+const layerOf = ([id, number, buckets, startedAt, isOutdated]: GenerationParts): GenerationLayer => ({
+  ...{ id, number, buckets, startedAt, isOutdated },
+});
 
 function withRollout(stable: Assignment, all: readonly Interval[], parts: RolloutParts): Assignments {
   const [id, kind, step, salt, plan, overrides] = parts;

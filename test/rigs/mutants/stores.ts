@@ -130,11 +130,25 @@ const ONLINE: readonly Mutant[] = [
     patches: [
       {
         file: 'libs/online-store/generation-loader.ts',
-        find: "['hlen', keys.bucket(id, first + i)]",
-        replace: "['hlen', keys.bucket(id, first + i + 1)]",
+        find: 'yield Array.from({ length }, (_, i) => keys.bucket(id, first + i))',
+        replace: 'yield Array.from({ length }, (_, i) => keys.bucket(id, first + i + 1))',
       },
     ],
     caughtBy: ['libs/online-store/generation-loader.integration.test.ts'],
+  },
+  {
+    name: 'base-hides-a-row',
+    what: 'Redis offers a row of the base wherever it lacks the user above, whatever it has lost there',
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'libs/online-store/predictions.ts',
+        find: "if (base === null || replyAt(reply, 0)?.toString('latin1') !== IS_WHOLE) return null;",
+        replace: 'if (base === null || IS_WHOLE === null) return null;',
+      },
+    ],
+    caughtBy: ['libs/freshness/read-layers.integration.test.ts'],
   },
   {
     name: 'signed-time-offset',
