@@ -33,10 +33,10 @@ import { epochMs } from '../sql/database.ts';
  */
 export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
 
-/** SQL of a generation as GenerationParts, null where there is none; `w` has the predictor's source version. */
+/** SQL of a GenerationLayer, null where there is none; `w` has the predictor's source version. */
 function layerSql(g: string, r: string): string {
-  return `case when ${g}.id is not null then
-        json_build_array(${g}.id, ${g}.number, ${g}.buckets, ${epochMs(`${g}.started_at`)}, ${r}.source_version < w.version) end`;
+  return `case when ${g}.id is not null then json_build_object('id', ${g}.id, 'number', ${g}.number,
+        'buckets', ${g}.buckets, 'startedAt', ${epochMs(`${g}.started_at`)}, 'isOutdated', ${r}.source_version < w.version) end`;
 }
 
 /** A JSON array of PredictorParts; null where there is no predictor. */
@@ -78,11 +78,9 @@ type ArmParts = [
   expiresFrom: number | null,
   firstBucket: number,
   endBucket: number,
-  generation: GenerationParts | null,
-  base: GenerationParts | null,
+  generation: GenerationLayer | null,
+  base: GenerationLayer | null,
 ];
-
-type GenerationParts = [id: string, number: number, buckets: number, startedAt: number, isOutdated: boolean];
 
 type RolloutParts = [
   id: string,
@@ -113,14 +111,10 @@ interface Interval extends ArmInterval {
 function intervalOf(predictor: string, parts: ArmParts): Interval {
   const [arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, firstBucket, endBucket, own, base] =
     parts;
-  const generation = own && { ...layerOf(own), base: base && layerOf(base) };
+  const generation = own && { ...own, base };
   const assignment = { predictor, arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, generation };
   return { assignment: Object.freeze(assignment), firstBucket, endBucket };
 }
-
-const layerOf = ([id, number, buckets, startedAt, isOutdated]: GenerationParts): GenerationLayer => ({
-  ...{ id, number, buckets, startedAt, isOutdated },
-});
 
 function withRollout(stable: Assignment, all: readonly Interval[], parts: RolloutParts): Assignments {
   const [id, kind, step, salt, plan, overrides] = parts;

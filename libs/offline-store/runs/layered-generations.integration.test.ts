@@ -120,7 +120,10 @@ describe('a run with a budget', () => {
 
   test('scores everyone where no generation is in force', async () => {
     await read(1);
-    expect((await runWith({ share: 0.1 }))?.generation).toMatchObject({ users: USERS, baseId: null });
+    expect(await runWith({ share: 0.1 })).toMatchObject({
+      note: expect.stringContaining('everyone was scored'),
+      generation: { users: USERS, baseId: null, inForce: true },
+    });
   });
 
   test('in CPU minutes waits until a run has told what a user costs', async () => {

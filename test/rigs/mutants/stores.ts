@@ -137,20 +137,6 @@ const ONLINE: readonly Mutant[] = [
     caughtBy: ['libs/online-store/generation-loader.integration.test.ts'],
   },
   {
-    name: 'base-hides-a-row',
-    what: 'Redis offers a row of the base wherever it lacks the user above, whatever it has lost there',
-    area,
-    isControl: false,
-    patches: [
-      {
-        file: 'libs/online-store/predictions.ts',
-        find: "if (base === null || replyAt(reply, 0)?.toString('latin1') !== IS_WHOLE) return null;",
-        replace: 'if (base === null || IS_WHOLE === null) return null;',
-      },
-    ],
-    caughtBy: ['libs/freshness/read-layers.integration.test.ts'],
-  },
-  {
     name: 'signed-time-offset',
     what: 'the time of a stored value is read as a signed number, and is wrong from the 25th day of a generation on',
     area,
