@@ -12,7 +12,7 @@ import { createErasureStore } from '../users/erasures.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
 const USERS = 1_000;
-const { database, store, renew, start, workAll } = await createRunsWorld({ users: USERS });
+const { database, store, renew, start, claim, score, workAll } = await createRunsWorld({ users: USERS });
 const { pool } = database;
 const generations = createGenerationStore(pool);
 beforeEach(async () => {
@@ -132,7 +132,22 @@ describe('a run with a budget', () => {
     const run = await planWith({ cpuMinutes: 1 });
     expect(`${run.error} ${run.attemptError}`).toContain('has told its CPU time yet');
     await pool.query('update tandem.chunks set cpu_ms = 2 * scored');
-    expect(await planWith({ cpuMinutes: 0.001 })).toMatchObject({ usersExpected: 30 });
+    const planned = await planWith({ cpuMinutes: 0.001 });
+    expect(planned).toMatchObject({ usersExpected: 30 });
+  });
+
+  test('drops what still waits once its CPU minutes are spent, the least read users', async () => {
+    await workAll(await start());
+    await pool.query('update tandem.chunks set cpu_ms = 0.1 * scored');
+    await read(...to(300));
+    const run = await planWith({ cpuMinutes: 0.0005 });
+    expect(run).toMatchObject({ usersExpected: 300, chunkCount: 3 });
+    const current = (await store.find(run.id)) ?? run;
+    const chunk = await claim(run.id, 0);
+    await store.commit(current, chunk, { ...(await score(current, chunk)), cpuMs: 31 });
+    expect(await store.find(run.id)).toMatchObject({ state: 'publishing', usersExpected: 100 });
+    const { generation } = (await publishNow(store, run.id)) ?? {};
+    expect(await usersOf(generation?.id)).toEqual(to(100));
   });
 
   test('leaves out whom an erasure has reached', async () => {
