@@ -805,16 +805,18 @@ export interface OutcomeResults {
   readonly results: readonly OutcomeResult[];
 }
 
+export interface ShareBudget {
+  /** Of all users */
+  readonly share: number;
+}
+
+export interface CpuBudget {
+  /** CPU time of workers and their inference */
+  readonly cpuMinutes: number;
+}
+
 /** What a run may cost: it scores the users most likely to be read */
-export type Budget =
-  | {
-      /** Of all users */
-      readonly share: number;
-    }
-  | {
-      /** CPU time of workers and their inference */
-      readonly cpuMinutes: number;
-    };
+export type Budget = ShareBudget | CpuBudget;
 
 export interface StartRun {
   readonly predictor: string;

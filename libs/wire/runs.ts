@@ -16,10 +16,14 @@ const UsersScopeSchema = z.strictObject({
 export const BudgetSchema = z
   .union(
     [
-      z.strictObject({ share: z.number().gt(0).max(1).meta({ description: 'Of all users', example: 0.25 }) }),
-      z.strictObject({
-        cpuMinutes: z.number().gt(0).meta({ description: 'CPU time of workers and their inference', example: 30 }),
-      }),
+      z
+        .strictObject({ share: z.number().gt(0).max(1).meta({ description: 'Of all users', example: 0.25 }) })
+        .meta({ id: 'ShareBudget' }),
+      z
+        .strictObject({
+          cpuMinutes: z.number().gt(0).meta({ description: 'CPU time of workers and their inference', example: 30 }),
+        })
+        .meta({ id: 'CpuBudget' }),
     ],
     { error: '{ "share": a number above 0, up to 1 } or { "cpuMinutes": a number above 0 }' },
   )

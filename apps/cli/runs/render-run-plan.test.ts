@@ -1,0 +1,31 @@
+import type { RunPlan } from '@tandem/client/wire';
+import { expect, test } from 'vitest';
+import { renderRunPlan } from './render-run-plan.ts';
+
+const half = { share: 0.5, users: 5_000, reads: 0.912, readers: 0.75, cpuMinutes: 0.5, seconds: 20 };
+const plan: RunPlan = {
+  predictor: 'repurchase',
+  users: 10_000,
+  until: '2026-11-25T02:00:00.000Z',
+  asked: half,
+  budgets: [{ ...half, share: 1, users: 10_000, reads: 1, readers: 1, cpuMinutes: 1, seconds: 40 }],
+};
+
+test('the budget that was asked for stands first, with what it covers and takes', () => {
+  expect(renderRunPlan(plan)).toEqual([
+    'repurchase: 10,000 users; reads and readers until 2026-11-25 02:00:00 UTC',
+    '        budget   users  of reads  of readers    CPU  time',
+    'asked   50.0 %   5,000    91.2 %      75.0 %   30 s  20 s',
+    '       100.0 %  10,000   100.0 %     100.0 %  1 min  40 s',
+  ]);
+});
+
+test('what nothing is known of is said, and why', () => {
+  const unknown = { ...half, reads: null, readers: null, cpuMinutes: null };
+  expect(renderRunPlan({ ...plan, asked: null, budgets: [unknown] })).toEqual([
+    'repurchase: 10,000 users; reads and readers until 2026-11-25 02:00:00 UTC',
+    '  budget  users  of reads  of readers  CPU  time',
+    '  50.0 %  5,000         ?           ?    ?  20 s',
+    'no reads are counted yet: the API counts them, and writes them every 5 s',
+  ]);
+});
