@@ -506,8 +506,16 @@ export interface Generation {
   /** Whether the stable arm ever served this generation */
   readonly servedStable: boolean;
   readonly modelVersion: string;
+  /** `budgeted`: of a run with a budget, for users whom it chose; other users are served from `base` */
+  readonly kind: 'everyone' | 'budgeted';
+  /** Users who have a prediction in it */
   readonly users: number;
+  /** Number of the generation of everyone below it; null: it is one itself */
+  readonly base: string | null;
+  /** Users served from `base`, as counted when it was published; null before that, or without a base */
+  readonly usersLeft: number | null;
   readonly runId: string;
+  /** No prediction is older; where there is a `base`, of that */
   readonly startedAt: string;
   readonly publishedAt: string | null;
 }

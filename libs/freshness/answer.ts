@@ -1,5 +1,5 @@
 /** What a read answers: its shape, and how it is filled from a stored candidate. */
-import type { ServedRollout } from './certificate.ts';
+import { layerOf, type ServedRollout } from './certificate.ts';
 import type { TandemError } from './errors.ts';
 import type { InferenceInputs } from './live-predictor.ts';
 import { decodeOutputs } from './outputs.ts';
@@ -37,6 +37,7 @@ export interface Answer {
   readonly variant: string;
   /** The rollout under way, whose arm that is; null where there is none. */
   readonly rollout: ServedRollout | null;
+  /** Of the layer that the prediction lies in; null of the overlay. */
   readonly generationNumber: number | null;
   /** Null for a default: nothing was computed. ms since 1970. */
   readonly computedAt: number | null;
@@ -136,7 +137,7 @@ export function storedAnswer(
 export function originOf(
   userId: string,
   { assignment, rollout }: Pick<CertifiedRead, 'assignment' | 'rollout'>,
-  candidate: Pick<Label, 'computedAt' | 'contextVersion' | 'layer'>,
+  candidate: Pick<Label, 'computedAt' | 'contextVersion' | 'generationId'>,
 ) {
   return {
     predictor: assignment.predictor,
@@ -144,7 +145,7 @@ export function originOf(
     modelNumber: assignment.modelNumber,
     variant: assignment.arm,
     rollout: rollout?.servedTo(userId) ?? null,
-    generationNumber: candidate.layer === 'generation' ? (assignment.generation?.number ?? null) : null,
+    generationNumber: layerOf(assignment.generation, candidate.generationId)?.number ?? null,
     computedAt: candidate.computedAt,
     predictedFromContextVersion: candidate.contextVersion,
   };

@@ -4,7 +4,8 @@
  */
 import type { RolloutKind, RolloutPlan } from './rollout.ts';
 
-export interface AssignedGeneration {
+/** A generation as far as a read looks at it. */
+export interface GenerationLayer {
   readonly id: string;
   /** For people. */
   readonly number: number;
@@ -13,6 +14,21 @@ export interface AssignedGeneration {
   readonly startedAt: number;
   /** Whether a watched source has changed in bulk since its run began: then all its predictions are stale. */
   readonly isOutdated: boolean;
+}
+
+/**
+ * The generation that an arm points at. That of a budgeted run holds some users, and names the generation of everyone whose
+ * rows still count for the others: its base. A user's layer is the generation if that has a row of the user, else the base.
+ */
+export interface AssignedGeneration extends GenerationLayer {
+  /** Null of a generation of everyone. */
+  readonly base: GenerationLayer | null;
+}
+
+/** Returns the layer of an assigned generation that has this id; null where neither has. */
+export function layerOf(generation: AssignedGeneration | null, id: string | null): GenerationLayer | null {
+  if (generation === null || generation.id === id) return generation;
+  return generation.base?.id === id ? generation.base : null;
 }
 
 /** Who is served what: one arm of a predictor. */

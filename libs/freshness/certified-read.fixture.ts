@@ -19,7 +19,7 @@ export const ASSIGNMENT: Assignment = {
   overlayFloor: 3,
   revision: 9,
   expiresFrom: null,
-  generation: { id: 'g7', number: 7, buckets: 4, startedAt: NOW - 1_000, isOutdated: false },
+  generation: { id: 'g7', number: 7, buckets: 4, startedAt: NOW - 1_000, isOutdated: false, base: null },
 };
 
 const VERSION: ModelVersion = {

@@ -14,7 +14,7 @@ const assignment: Assignment = {
   overlayFloor: 3,
   revision: 9,
   expiresFrom: null,
-  generation: { id: 'g7', number: 7, buckets: 4, startedAt: now - hour, isOutdated: false },
+  generation: { id: 'g7', number: 7, buckets: 4, startedAt: now - hour, isOutdated: false, base: null },
 };
 const fromGeneration: StoredPrediction = {
   layer: 'generation',
@@ -97,6 +97,30 @@ describe('judge', () => {
     expect(state({ ...fromGeneration, ...old }, { assignment: { expiresFrom: now - hour } })).toBe('restarted');
     expect(state({ ...fromGeneration, ...old }, { assignment: { expiresFrom: now - 3 * hour } })).toBe('expired');
     expect(state({ ...fromOverlay, ...old }, { assignment: { expiresFrom: now - hour } })).toBe('expired');
+  });
+
+  it('judges a row of the base as one of the generation above it, but for the bulk changes that its run has seen', () => {
+    const base = { id: 'g5', number: 5, buckets: 4, startedAt: now - hour, isOutdated: false };
+    const labels = fc.record({ label: fc.nat({ max: 4 }), touched: fc.nat({ max: 4 }), deleted: fc.nat({ max: 4 }) });
+    fc.assert(
+      fc.property(labels, fc.boolean(), fc.boolean(), fc.nat({ max: 4 * hour }), (n, own, below, age) => {
+        const generation = assignment.generation && {
+          ...{ ...assignment.generation, isOutdated: own },
+          base: { ...base, isOutdated: below },
+        };
+        const changes = { user: { ...n, version: 4, deletedVersion: n.deleted }, assignment: { generation } };
+        const row = { ...fromGeneration, contextVersion: n.label, computedAt: now - age };
+        const alone = (isOutdated: boolean) =>
+          state(row, {
+            ...changes,
+            assignment: { generation: generation && { ...generation, isOutdated, base: null } },
+          });
+        expect(state({ ...row, generationId: 'g5' }, changes)).toBe(alone(below));
+        expect(state(row, changes)).toBe(alone(own));
+        expect(state({ ...row, generationId: 'g6' }, changes)).toBe('foreign');
+      }),
+      { numRuns: 1_000 },
+    );
   });
 
   it('never calls fresh what is below the version, below the tombstone, or not assigned: for all states', () => {

@@ -2,7 +2,7 @@
  * The rule at the heart: what a stored prediction is worth in the light of a certificate. Pure; the only clock in it is
  * Postgres' own, and it decides nothing but expiry.
  */
-import type { Assignment, Certificate, UserState } from './certificate.ts';
+import { type Assignment, type Certificate, layerOf, type UserState } from './certificate.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import type { ReadOptions } from './read-options.ts';
 import type { Label } from './stored-prediction.ts';
@@ -37,14 +37,17 @@ export function fits(candidate: Label, assignment: Assignment, history: string):
   if (candidate.modelVersionId !== assignment.modelVersionId) return false;
   if (candidate.layer === 'generation') {
     // A published generation's labels are true in whatever history lists it as published.
-    return assignment.generation !== null && candidate.generationId === assignment.generation.id;
+    return layerOf(assignment.generation, candidate.generationId) !== null;
   }
   return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;
 }
 
-/** A bulk change makes a generation stale as a whole; entries of the overlay then have a lower floor and do not fit. */
+/**
+ * A bulk change makes each generation whose run did not see it stale as a whole, a base as well as the one above it; entries
+ * of the overlay then have a lower floor and do not fit.
+ */
 function isOutdated(candidate: Label, { generation }: Assignment): boolean {
-  return candidate.layer === 'generation' && generation !== null && generation.isOutdated;
+  return candidate.layer === 'generation' && layerOf(generation, candidate.generationId)?.isOutdated === true;
 }
 
 export function isFresh(state: CandidateState): boolean {

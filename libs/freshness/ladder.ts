@@ -42,7 +42,7 @@ function liveAnswer(
   const candidate = {
     computedAt: outcome.computedAt,
     contextVersion: outcome.contextVersion,
-    layer: 'overlay' as const,
+    generationId: null,
   };
   // The features were read after the certificate: their version may already be newer.
   const ofFeatures = outcome.certificate.user(standing.userId, read.predictor.name);

@@ -18,7 +18,7 @@ describe('createPredictionMemory', () => {
     expect(memory.find('g1', '1')?.prediction).toEqual({ score: 1 });
     expect(memory.find('g2', '1')?.prediction).toEqual({ score: 3 });
     expect(memory.find('g2', '2')).toBeUndefined();
-    memory.forget('g1', '1');
+    memory.forgetUser('1');
     expect(memory.find('g1', '1')).toBeUndefined();
     expect(memory.find('g1', '2')?.prediction).toEqual({ score: 2 });
   });
@@ -37,7 +37,7 @@ describe('createPredictionMemory', () => {
     for (const user of ['1', '2', '3']) memory.keep('g1', user, remembered(1));
     vi.advanceTimersByTime(HALF_LIFE_MS);
     memory.forgetUser('1');
-    memory.forget('g1', '2');
+    memory.forgetUser('2');
     expect(memory.size()).toBe(1);
     expect(memory.find('g1', '3')).toBeDefined();
   });

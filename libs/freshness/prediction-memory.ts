@@ -2,6 +2,7 @@
  * Predictions of generations that a read found fresh, remembered in this process's memory, so that the next read of the same
  * user need not ask Redis. What is remembered is a candidate like any other and proves nothing: every read of it is judged
  * under a certificate of its own. Only generations are remembered, which never change; the overlay does, and lies elsewhere.
+ * A row of a base is remembered under the generation above it, where that lacked the user: the next one above may not.
  *
  * The bound is kept by two halves: what is read moves to the young one, and once that is full it becomes the old one and
  * the old one is dropped (the algorithm of the package hashlru). A timer turns them as well, whether anything is read or
@@ -9,16 +10,16 @@
  * elsewhere, or after another publication. A read of an erased user makes it leave at once.
  */
 import type { Answer, Candidate, RememberedPrediction } from './answer.ts';
-import type { Assignments } from './certificate.ts';
+import type { AssignedGeneration, Assignments } from './certificate.ts';
 import type { Prediction } from './predictor.ts';
 import type { Label } from './stored-prediction.ts';
 
 export interface PredictionMemory {
+  /** @param generationId of the generation that is assigned, here and below */
   find(generationId: string, userId: string): RememberedPrediction | undefined;
   /** @returns what is remembered now: the one given, or one that is equal to it; undefined where there is no room */
   keep(generationId: string, userId: string, remembered: RememberedPrediction): RememberedPrediction | undefined;
-  forget(generationId: string, userId: string): void;
-  /** Of every generation. */
+  /** Under every generation. */
   forgetUser(userId: string): void;
   /** How many are remembered. */
   size(): number;
@@ -92,10 +93,6 @@ export function createPredictionMemory({ maxBytes }: PredictionMemoryOptions): P
       users?.remembered.delete(userId);
       return keep(generationId, userId, earlier) ?? earlier;
     },
-    forget(generationId, userId) {
-      young.get(generationId)?.remembered.delete(userId);
-      old.get(generationId)?.remembered.delete(userId);
-    },
     forgetUser(userId) {
       for (const half of [young, old]) for (const { remembered } of half.values()) remembered.delete(userId);
     },
@@ -135,7 +132,6 @@ function areEqual(one: Label, other: Label): boolean {
 export const NO_MEMORY: PredictionMemory = Object.freeze({
   find: nothing,
   keep: nothing,
-  forget: nothing,
   forgetUser: nothing,
   size: () => 0,
 });
@@ -171,12 +167,17 @@ export function findRemembered(
   return found;
 }
 
-/** Keeps what a generation answers as fresh. Returns the answer, which then says what is kept. */
-export function remember(memory: PredictionMemory, candidate: Candidate, answer: Answer): Answer {
+/** Keeps what the assigned generation or its base answers as fresh. Returns the answer, which then says what is kept. */
+export function remember(
+  memory: PredictionMemory,
+  generation: AssignedGeneration | null,
+  candidate: Candidate,
+  answer: Answer,
+): Answer {
   if ('label' in candidate || candidate.layer !== 'generation' || memory === NO_MEMORY) return answer;
   // Without the bytes: they share memory with everything else that arrived with them.
   const { outputs: _outputs, ...label } = candidate;
   const prediction = Object.freeze(answer.prediction);
-  const kept = memory.keep(label.generationId ?? '', answer.userId, { label, prediction, rendering: undefined });
+  const kept = memory.keep(generation?.id ?? '', answer.userId, { label, prediction, rendering: undefined });
   return kept ? { ...answer, remembered: kept } : answer;
 }

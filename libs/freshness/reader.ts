@@ -9,6 +9,7 @@ import type { ReadResult } from './answer.ts';
 import { type ArmGroup, findOnline, groupByArm, guessOnline, joined, NO_CANDIDATES } from './candidates.ts';
 import {
   type AssignedMoment,
+  type Assignment,
   type Assignments,
   type Authority,
   type Certificate,
@@ -183,13 +184,16 @@ class Reader {
     if (unsettled.length > 0) await this.#answerLive(read, unsettled, results);
   }
 
-  /** Returns the users whom memory did not answer. What a caller takes as stale may be fresh in the overlay. */
-  #settleRemembered(read: CertifiedRead, userIds: readonly string[], { remembered }: Guess, results: Results) {
+  /**
+   * Returns the users whom memory did not answer. What a caller takes as stale may be fresh in the overlay. Under another
+   * generation than was guessed, a row of the base both have in common would hide a row of this one.
+   */
+  #settleRemembered(read: CertifiedRead, userIds: readonly string[], { known, remembered }: Guess, results: Results) {
     return userIds.filter((userId) => {
       const candidate = remembered.get(userId);
       if (!candidate) return true;
-      const standing = standingOf(read, userId, [candidate]);
-      if (isErased(standing.user)) this.#memory.forget(candidate.label.generationId ?? '', userId);
+      const standing = standingOf(read, userId, isGuessed(known, read.assignment, userId) ? [candidate] : []);
+      if (isErased(standing.user)) this.#memory.forgetUser(userId);
       const result = settle(read, standing, this.#memory);
       if (!result || ('source' in result && result.source === 'stale')) return true;
       results.set(userId, result);
@@ -200,8 +204,7 @@ class Reader {
   /** Finds the candidates of users whom memory did not answer. */
   async #findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, remembered, guessing }: Guess) {
     const { online } = this.#stores;
-    const isGuessed = (userId: string) => known?.assignments.of(userId).generation?.id === assignment.generation?.id;
-    if (!known || !rest.every(isGuessed)) return findOnline(online, assignment, rest);
+    if (!rest.every((userId) => isGuessed(known, assignment, userId))) return findOnline(online, assignment, rest);
     const unfit = rest.filter((userId) => remembered.has(userId));
     if (unfit.length === 0) return guessing;
     return joined(await Promise.all([guessing, findOnline(online, assignment, unfit)]));
@@ -274,6 +277,11 @@ class Reader {
       return candidates ? standingOf(read, standing.userId, candidates) : standing;
     });
   }
+}
+
+/** Whether candidates were asked for of the generation that turned out to be assigned. */
+function isGuessed(known: LastKnown | undefined, { generation }: Assignment, userId: string): boolean {
+  return known !== undefined && known.assignments.of(userId).generation?.id === generation?.id;
 }
 
 /** A caller who names a context is told first whether that context exists. */

@@ -63,7 +63,7 @@ export function settle(read: CertifiedRead, standing: Standing, memory: Predicti
   for (const { candidate, state } of standing.judged) {
     const service = serviceOf(labelOf(candidate), state, certificate, predictor.policy.freshness, options);
     const answer = service && storedAnswer(read, standing, candidate, service.source, service.reason);
-    if (answer && answer.source !== 'stale') return remember(memory, candidate, answer);
+    if (answer && answer.source !== 'stale') return remember(memory, read.assignment.generation, candidate, answer);
     // A caller that takes a stale answer is still given the fresh one that a later candidate may be.
     if (answer && versionOf(answer) > versionOf(stale)) stale = answer;
   }

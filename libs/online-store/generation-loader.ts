@@ -5,13 +5,19 @@
  * The marker is made before the users are counted, and completed only while it is there: what Redis loses in between
  * takes the marker along, and a marker is never completed above missing rows. So a marker alone that is gone, as where
  * the slot of a primary's marker moved, costs a count.
+ *
+ * Of a generation with a base each bucket is marked, too: a read takes a row of the base only where the bucket above is
+ * whole and lacks the user. A count puts a token into each bucket first, and those that still have it afterwards are
+ * whole.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/online-generations';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
 import { accepted, type OnlineConnection, type Shard, unavailable } from './connection.ts';
-import { createKeys, generationName } from './keys.ts';
+import { createKeys, generationName, IS_WHOLE, WHOLE_FIELD } from './keys.ts';
 import { bulkCommand, type CommandLike, command } from './pipelined-commands.ts';
+import { loadScript, runScript } from './scripts.ts';
 
 interface GenerationLoaderDependencies {
   /** One with a command timeout of seconds: a server busy with a window of rows answers later than a read's 50 ms. */
@@ -22,6 +28,8 @@ interface GenerationLoaderDependencies {
 }
 
 const BUCKETS_A_COUNT = 2_000;
+
+const MARK_WHOLE = loadScript('mark-whole.lua');
 
 export function createGenerationLoader(dependencies: GenerationLoaderDependencies): GenerationLoader {
   const { connection, prefix, windowRows = 10_000 } = dependencies;
@@ -68,21 +76,49 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   const loadRows: GenerationLoader['loadRows'] = (generation, rows) =>
     load(generation, stageRows(rows, generation.startedAt));
 
-  async function countUsers({ id, buckets }: LoadableGeneration): Promise<number> {
-    let users = 0;
+  /** Keys of buckets, as many as one write goes to. */
+  function* bucketsOf({ id, buckets }: LoadableGeneration): Generator<string[]> {
     for (let first = 0; first < buckets; first += BUCKETS_A_COUNT) {
       const length = Math.min(BUCKETS_A_COUNT, buckets - first);
-      const replies = await connection.ask(Array.from({ length }, (_, i) => ['hlen', keys.bucket(id, first + i)]));
+      yield Array.from({ length }, (_, i) => keys.bucket(id, first + i));
+    }
+  }
+
+  async function countFields(generation: LoadableGeneration): Promise<number> {
+    let fields = 0;
+    for (const buckets of bucketsOf(generation)) {
+      const replies = await connection.ask(buckets.map((bucket) => ['hlen', bucket]));
       const failure = replies.find((reply) => reply instanceof Error);
       if (failure) throw unavailable('it did not count the users', failure);
-      for (const reply of replies) users += Number(reply);
+      for (const reply of replies) fields += Number(reply);
     }
-    return users;
+    return fields;
+  }
+
+  /** Counts the users of a generation with a base, and marks its buckets as whole; false where users are missing. */
+  async function markWhole(generation: LoadableGeneration, users: number): Promise<boolean> {
+    const token = randomUUID();
+    for (const buckets of bucketsOf(generation)) {
+      await sendAll(
+        connection,
+        buckets.map((bucket) => command('hset', [bucket, WHOLE_FIELD, token])),
+      );
+    }
+    if ((await countFields(generation)) - generation.buckets < users) return false;
+    for (const buckets of bucketsOf(generation)) {
+      const calls = buckets.map((bucket) => ({ keys: [bucket], args: [WHOLE_FIELD, token, IS_WHOLE] }));
+      const marked = await runScript(connection, MARK_WHOLE, calls);
+      if (!marked.every((one) => Number(one) === 1)) return false;
+    }
+    return true;
   }
 
   async function completeLoad(generation: LoadableGeneration, users: number): Promise<boolean> {
     await beginAll(generation);
-    if ((await countUsers(generation)) < users) return false;
+    const isComplete = generation.baseId
+      ? await markWhole(generation, users)
+      : (await countFields(generation)) >= users;
+    if (!isComplete) return false;
     const marker = markerOf(generation, users);
     const sets = shards().map(({ tag }) => command('set', [keys.marker(generation.id, tag), marker, 'XX']));
     return (await sendAll(connection, sets)).every((reply) => reply !== null);
@@ -108,7 +144,9 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
           if (early > 1) await delay(early, undefined, signal ? { signal } : {});
         }
       }
-      return { ...total, complete: await completeLoad(generation, total.loaded) };
+      // Above a base a user whose row is not here must not count as one whom the generation lacks.
+      const whole = total.skipped > 0 ? { ...generation, baseId: null } : generation;
+      return { ...total, complete: await completeLoad(whole, total.loaded) };
     },
     async isLoaded(generation) {
       const gets = shards().map(({ tag }) => command('get', [keys.marker(generation.id, tag)]));

@@ -2,7 +2,8 @@
  * Where things lie in Redis. Every process must agree on these names: whoever changes one makes all that is stored
  * unfindable, which costs a reload and never a wrong answer.
  *
- *     tandem:g:<generation>:<bucket>          hash, field of a user → value (stored-value.ts)
+ *     tandem:g:<generation>:<bucket>          hash, field of a user → value (stored-value.ts); above a base also the
+ *                                             empty field: whether the bucket is whole
  *     tandem:m:<generation>                   marker: whether the generation is loaded completely
  *     tandem:generations                      set of the generations that have keys, "generation:buckets"
  *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
@@ -61,6 +62,12 @@ export function fieldOf(userId: string): string {
   if (userId.length < DIGEST_LENGTH && Buffer.byteLength(userId) < DIGEST_LENGTH) return userId;
   return hash('sha256', userId, 'base64url').slice(0, DIGEST_LENGTH);
 }
+
+/** The field of a bucket that tells whether it is whole. No user has it: an id is never empty. */
+export const WHOLE_FIELD = '';
+
+/** What that field holds where the bucket has every row that its generation has there. */
+export const IS_WHOLE = '1';
 
 export function bucketOf(userHash: number, buckets: number): number {
   return userHash % buckets;

@@ -1,15 +1,15 @@
 /**
  * Finds candidates in one round trip: the finds of one moment go out in a single write, with one HMGET for each bucket
- * and one MGET for all overlay entries.
+ * and one MGET for all overlay entries. A generation with a base is asked together with it, bucket for bucket.
  *
  * In a cluster a command names keys of one hash tag alone: an MGET for each entry then.
  */
-import type { Assignment } from '@tandem/freshness/certificate';
+import type { Assignment, GenerationLayer } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/freshness/stored-prediction';
 import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
 import { createErasureCount } from './erasures.ts';
-import { bucketOf, createKeys, type Keys, type UserKey, userKeyOf } from './keys.ts';
+import { bucketOf, createKeys, IS_WHOLE, type Keys, type UserKey, userKeyOf, WHOLE_FIELD } from './keys.ts';
 import { isRefusal, type Lookup } from './pipelined-commands.ts';
 import { decodeGenerationValue, decodeOverlayEntry } from './stored-value.ts';
 
@@ -24,11 +24,17 @@ interface Ask {
   readonly assignment: Assignment;
   readonly userIds: readonly string[];
   readonly users: readonly UserKey[];
-  /** Of each user: the number of its HMGET, and its position in that. Empty without a generation. */
-  readonly commandOf: number[];
-  readonly positionOf: number[];
-  /** Set when it is sent. */
+  // Set when it is sent; null without a generation, without a base.
+  own: Lookups | null;
+  base: Lookups | null;
   firstOverlay: number;
+}
+
+/** Of each user of a find: the number of its HMGET in one layer, and its position in that. */
+interface Lookups {
+  readonly layer: GenerationLayer;
+  readonly commandOf: readonly number[];
+  readonly positionOf: readonly number[];
 }
 
 /** The replies to all that was sent together. */
@@ -58,7 +64,9 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
     for (const ask of asks) {
       ask.firstOverlay = overlayKeys.length;
       for (const user of ask.users) overlayKeys.push(keys.overlay(user, ask.assignment.predictor));
-      addBuckets(lookups, ask, keys);
+      const { generation } = ask.assignment;
+      ask.own = generation && addBuckets(lookups, ask.users, generation, keys, generation.base ? [WHOLE_FIELD] : []);
+      ask.base = generation?.base ? addBuckets(lookups, ask.users, generation.base, keys) : null;
     }
     const firstMget = lookups.length;
     for (let i = 0; i < overlayKeys.length; i += keysAnMget) {
@@ -95,48 +103,63 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
       // Without a lookup there is no reply that would end it.
       if (userIds.length === 0) return new Map();
       const users = userIds.map(userKeyOf);
-      const ask: Ask = { assignment, userIds, users, commandOf: [], positionOf: [], firstOverlay: 0 };
+      const ask: Ask = { assignment, userIds, users, own: null, base: null, firstOverlay: 0 };
       return candidatesOf(ask, await together(ask));
     },
   };
 }
 
-/** Adds one HMGET for each bucket that holds a user of the find. */
-function addBuckets(lookups: Lookup[], ask: Ask, keys: Keys): void {
-  const { generation } = ask.assignment;
-  if (generation === null) return;
+/** Adds one HMGET for each bucket of a layer that holds a user of the find. @param before fields that come first in each */
+function addBuckets(
+  lookups: Lookup[],
+  users: readonly UserKey[],
+  layer: GenerationLayer,
+  keys: Keys,
+  before: readonly string[] = [],
+): Lookups {
+  const [commandOf, positionOf]: [number[], number[]] = [[], []];
   const groups = new Map<number, { readonly no: number; readonly args: string[] }>();
-  for (const { hash, field } of ask.users) {
-    const bucket = bucketOf(hash, generation.buckets);
+  for (const { hash, field } of users) {
+    const bucket = bucketOf(hash, layer.buckets);
     let group = groups.get(bucket);
     if (!group) {
-      group = { no: lookups.length + groups.size, args: ['hmget', keys.bucket(generation.id, bucket)] };
+      group = { no: lookups.length + groups.size, args: ['hmget', keys.bucket(layer.id, bucket), ...before] };
       groups.set(bucket, group);
     }
-    ask.commandOf.push(group.no);
-    ask.positionOf.push(group.args.length - 2);
+    commandOf.push(group.no);
+    positionOf.push(group.args.length - 2);
     group.args.push(field);
   }
   for (const { args } of groups.values()) lookups.push(args);
+  return { layer, commandOf, positionOf };
 }
 
-function candidatesOf(ask: Ask, { all, firstMget, keysAnMget }: Replies): Candidates {
-  const { assignment, userIds, users, firstOverlay } = ask;
+function candidatesOf(ask: Ask, replies: Replies): Candidates {
+  const { userIds, users, firstOverlay } = ask;
+  const { all, firstMget, keysAnMget } = replies;
   const candidates = new Map<string, readonly StoredPrediction[]>();
   for (let i = 0; i < users.length; i++) {
     const { hash } = users[i] as UserKey;
     const overlayNo = firstOverlay + i;
-    const value = replyAt(all[ask.commandOf[i] ?? -1], ask.positionOf[i] ?? 0);
     const entry = replyAt(all[firstMget + Math.floor(overlayNo / keysAnMget)], overlayNo % keysAnMget);
-    const stored =
-      value && assignment.generation
-        ? decodeGenerationValue(value, assignment.generation, assignment.modelVersionId, hash)
-        : null;
+    const stored = storedIn(ask, replies, i);
     const overlaid = entry && decodeOverlayEntry(entry, hash);
     if (stored) candidates.set(userIds[i] as string, overlaid ? [stored, overlaid] : [stored]);
     else if (overlaid) candidates.set(userIds[i] as string, [overlaid]);
   }
   return candidates;
+}
+
+/** A user's row in the generation, or in its base where the generation is known to have none: its bucket is whole. */
+function storedIn({ assignment, users, own, base }: Ask, { all }: Replies, i: number): StoredPrediction | null {
+  if (own === null) return null;
+  const { hash } = users[i] as UserKey;
+  const reply = all[own.commandOf[i] ?? -1];
+  const value = replyAt(reply, own.positionOf[i] ?? 0);
+  if (value) return decodeGenerationValue(value, own.layer, assignment.modelVersionId, hash);
+  if (base === null || replyAt(reply, 0)?.toString('latin1') !== IS_WHOLE) return null;
+  const below = replyAt(all[base.commandOf[i] ?? -1], base.positionOf[i] ?? 0);
+  return below && decodeGenerationValue(below, base.layer, assignment.modelVersionId, hash);
 }
 
 function replyAt(reply: unknown, position: number): Buffer | null {

@@ -86,7 +86,7 @@ export function assignmentOf(generation: { id: string; buckets: number; startedA
     arm: 'stable',
     modelVersionId: MODEL,
     modelNumber: 1,
-    generation: generation && { ...generation, number: 1, isOutdated: false },
+    generation: generation && { ...generation, number: 1, isOutdated: false, base: null },
     overlayFloor: 0,
     revision: 1,
     expiresFrom: null,

@@ -17,7 +17,13 @@ export interface ScriptCall {
 
 /** @param name of a file in this folder */
 export function loadScript(
-  name: 'put-overlay.lua' | 'raise-hint.lua' | 'raise-erasures.lua' | 'keep-mark.lua' | 'take-windows.lua',
+  name:
+    | 'put-overlay.lua'
+    | 'raise-hint.lua'
+    | 'raise-erasures.lua'
+    | 'keep-mark.lua'
+    | 'take-windows.lua'
+    | 'mark-whole.lua',
 ): Script {
   const lua = readFileSync(new URL(name, import.meta.url), 'utf8');
   return { lua, digest: createHash('sha1').update(lua).digest('hex') };

@@ -38,5 +38,16 @@ describeStoredPredictions('Redis', async () => {
       await createGenerationLoader(stores).loadRows(generation, loaded);
       return assignmentOf(generation);
     },
+    async fillAbove(below, rows, computedAt) {
+      const base = below.generation;
+      const above = { id: randomUUID(), buckets: 3, startedAt: base?.startedAt ?? 0, baseId: base?.id ?? null };
+      const loader = createGenerationLoader(stores);
+      await loader.loadRows(
+        above,
+        rows.map((row) => ({ ...row, computedAt })),
+      );
+      if (!(await loader.completeLoad(above, rows.length))) throw new Error('the generation is not complete');
+      return { ...below, generation: { ...above, number: 2, isOutdated: false, base } };
+    },
   };
 });

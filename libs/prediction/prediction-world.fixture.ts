@@ -30,6 +30,7 @@ import { tableModel } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { createKeepErased } from './erasure/keep-erased.ts';
 import { createLivePredictor, type LivePredictorDependencies } from './live/live-prediction.ts';
+import type { Budget } from './runs/budget.ts';
 import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './runs/run-chunk.ts';
 import type { Run, RunScope } from './runs/runs.ts';
 import { planNow, publishNow } from './runs/steps.fixture.ts';
@@ -93,8 +94,9 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   }
   await adoptWith();
 
-  async function plan(scope: RunScope, variant = STABLE): Promise<Run> {
-    const { run } = await runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null, variant });
+  async function plan(scope: RunScope, variant = STABLE, budget: Budget | null = null): Promise<Run> {
+    const asked = { predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null, variant, budget };
+    const { run } = await runs.create(asked);
     return planNow(runs, run.id);
   }
 
@@ -166,8 +168,13 @@ export async function createPredictionWorld({ users }: { readonly users: number 
     /** The id of a planned run, of which no worker knows. */
     plan: async (scope: RunScope = { kind: 'all' }): Promise<string> => (await plan(scope)).id,
     /** A run from its start to its end, in one worker. */
-    async run(scope: RunScope, parts: Partial<RunChunkDependencies> = {}, variant = STABLE) {
-      const run = await plan(scope, variant);
+    async run(
+      scope: RunScope,
+      parts: Partial<RunChunkDependencies> = {},
+      variant = STABLE,
+      budget: Budget | null = null,
+    ) {
+      const run = await plan(scope, variant, budget);
       const runChunk = createRunChunk({ ...chunkParts, ...parts });
       const reports: ChunkReport[] = [];
       for (let no = 0; no < run.chunkCount; no++) reports.push(await runChunk(run.id, no));

@@ -19,6 +19,8 @@ interface StoredSubject {
   readonly history: string;
   /** With a generation in force that holds exactly these rows; all of the same `computedAt`, ms since 1970. */
   fill(rows: readonly StoredUserRow[], computedAt: number): Promise<Assignment>;
+  /** With another generation in force, of these rows, above the one that `fill` has made. */
+  fillAbove(below: Assignment, rows: readonly StoredUserRow[], computedAt: number): Promise<Assignment>;
   close(): Promise<unknown>;
 }
 
@@ -81,6 +83,30 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
         { ...entry, refreshed: false, layer: 'overlay', generationId: null },
       ]);
       expect(found.get('3')).toMatchObject([{ layer: 'overlay', contextVersion: 9 }]);
+    });
+
+    it('come from the base for users whom the generation above lacks, and for no other', async () => {
+      const above = await subject.fillAbove(
+        assignment,
+        ['1', 'new'].map((userId) => ({ userId, contextVersion: 7, outputs: Buffer.from(`new of ${userId}`) })),
+        COMPUTED_AT + 3,
+      );
+      const found = await subject.predictions.find(above, ['1', '2', '3', 'new', UUID, 'none']);
+      const layers = ['1', '2', '3', 'new', UUID, 'none'].map((userId) =>
+        found.get(userId)?.map(({ layer, generationId, contextVersion }) => ({ layer, generationId, contextVersion })),
+      );
+      const [own, base] = [above.generation?.id, assignment.generation?.id];
+      const overlaid = { layer: 'overlay', generationId: null, contextVersion: 9 };
+      expect(layers).toEqual([
+        [{ layer: 'generation', generationId: own, contextVersion: 7 }],
+        [{ layer: 'generation', generationId: base, contextVersion: 1 }, overlaid],
+        [overlaid],
+        [{ layer: 'generation', generationId: own, contextVersion: 7 }],
+        [{ layer: 'generation', generationId: base, contextVersion: 2 }],
+        undefined,
+      ]);
+      expect(found.get('1')?.[0]).toMatchObject({ computedAt: COMPUTED_AT + 3, outputs: Buffer.from('new of 1') });
+      expect(found.get(UUID)?.[0]).toMatchObject({ computedAt: COMPUTED_AT, outputs: Buffer.from(`of ${UUID}`) });
     });
 
     it('come from the overlay alone where no generation is in force, or one that is gone', async () => {

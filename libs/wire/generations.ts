@@ -12,9 +12,19 @@ export const GenerationSchema = z
     wasStable: z.boolean().meta({ description: 'Whether its model version was ever stable' }),
     servedStable: z.boolean().meta({ description: 'Whether the stable arm ever served this generation' }),
     modelVersion: z.string(),
-    users: z.int(),
+    kind: z.enum(['everyone', 'budgeted']).meta({
+      description: '`budgeted`: of a run with a budget, for users whom it chose; other users are served from `base`',
+    }),
+    users: z.int().meta({ description: 'Users who have a prediction in it' }),
+    base: z
+      .string()
+      .nullable()
+      .meta({ description: 'Number of the generation of everyone below it; null: it is one itself' }),
+    usersLeft: z.int().nullable().meta({
+      description: 'Users served from `base`, as counted when it was published; null before that, or without a base',
+    }),
     runId: z.uuid(),
-    startedAt: z.iso.datetime(),
+    startedAt: z.iso.datetime().meta({ description: 'No prediction is older; where there is a `base`, of that' }),
     publishedAt: z.iso.datetime().nullable(),
   })
   .meta({
@@ -32,7 +42,10 @@ export const GENERATION_EXAMPLE: GenerationView = {
   wasStable: true,
   servedStable: true,
   modelVersion: '2',
+  kind: 'everyone',
   users: 2357,
+  base: null,
+  usersLeft: null,
   runId: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11',
   startedAt: '2026-11-24T02:00:00.120Z',
   publishedAt: '2026-11-24T02:00:14.913Z',

@@ -39,8 +39,7 @@ const LOCALS = {
   slotTable: 'tandem.outbox_0',
   record: 'migrations',
   ...{ table: 'event_ids', horizon: 'clock_timestamp()', day: { partition: 'tandem.events_before' } },
-  // In reads/predictions.ts it is a text.
-  generation: { id: GENERATION, toString: () => '' },
+  ...{ generation: { id: GENERATION }, layers: '' },
 };
 
 /** Of the other branch of a text that depends on a condition. */

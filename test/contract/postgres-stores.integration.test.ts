@@ -56,28 +56,31 @@ describeOverlayStore('Postgres', openStores);
 describeStoredPredictions('Postgres', async () => {
   const stores = await openStores();
   const { pool, history, assignment } = stores;
+  const runs = createRunStore(pool);
+
+  /** What a run of everyone commits. It is cancelled then, and makes room for the next. */
+  async function committed(rows: Parameters<typeof scoredUsers>[0], computedAt: number, number: number) {
+    const { run } = await runs.create({
+      predictor: PREDICTOR,
+      scope: { kind: 'all' },
+      reason: 'test',
+      scheduleSlot: null,
+    });
+    const planned = await planNow(runs, run.id);
+    const chunk = await runs.claim(run.id, 0, 60_000);
+    if (!chunk || 'failed' in chunk) throw new Error('there is no chunk to claim');
+    await runs.commit(planned, chunk, { history, computedAt, scored: scoredUsers(rows), failures: [] });
+    await runs.cancel(run.id);
+    return { id: planned.generationId ?? '', number, buckets: 1, startedAt: computedAt, isOutdated: false };
+  }
+
   return {
     ...stores,
     async fill(rows, computedAt) {
-      const runs = createRunStore(pool);
-      const { run } = await runs.create({
-        predictor: PREDICTOR,
-        scope: { kind: 'all' },
-        reason: 'test',
-        scheduleSlot: null,
-      });
-      const planned = await planNow(runs, run.id);
-      const chunk = await runs.claim(run.id, 0, 60_000);
-      if (!chunk || 'failed' in chunk) throw new Error('there is no chunk to claim');
-      await runs.commit(planned, chunk, { history, computedAt, scored: scoredUsers(rows), failures: [] });
-      const generation = {
-        id: planned.generationId ?? '',
-        number: 1,
-        buckets: 1,
-        startedAt: computedAt,
-        isOutdated: false,
-      };
-      return { ...assignment, generation };
+      return { ...assignment, generation: { ...(await committed(rows, computedAt, 1)), base: null } };
+    },
+    async fillAbove(below, rows, computedAt) {
+      return { ...below, generation: { ...(await committed(rows, computedAt, 2)), base: below.generation } };
     },
   };
 });

@@ -138,12 +138,22 @@ async function agreeToRollBack(cli: Cli, client: Client, predictor: string, want
 
 function renderGenerations(generations: readonly GenerationView[], paint: Paint, now: number): string[] {
   if (generations.length === 0) return ['no generation yet; make one: tandem run start <predictor>'];
-  const columns = [right('generation'), 'state', right('model'), right('users'), 'published', 'age', 'run'];
-  const rows = generations.map(({ generation, state, inForce, modelVersion, users, publishedAt, runId }) => [
+  const columns = [
+    right('generation'),
+    'state',
+    right('model'),
+    right('users'),
+    right('base'),
+    'published',
+    'age',
+    'run',
+  ];
+  const rows = generations.map(({ generation, state, inForce, modelVersion, users, base, publishedAt, runId }) => [
     generation,
     inForce ? paint('good', 'in force') : state,
     modelVersion,
     count(users),
+    base ?? '',
     moment(publishedAt),
     publishedAt === null ? '' : ago(publishedAt, now),
     runId,

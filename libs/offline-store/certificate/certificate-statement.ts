@@ -14,6 +14,7 @@ import {
   type Assignments,
   type Certificate,
   everybodyIn,
+  type GenerationLayer,
   type NumberedTombstone,
   type TombstoneMemory,
   type Tombstones,
@@ -32,7 +33,13 @@ import { epochMs } from '../sql/database.ts';
  */
 export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
 
-/** A JSON array of [predictor, arms, rollout or null, flag], each as its type below says; null where there is no predictor. */
+/** SQL of a GenerationLayer, null where there is none; `w` has the predictor's source version. */
+function layerSql(g: string, r: string): string {
+  return `case when ${g}.id is not null then json_build_object('id', ${g}.id, 'number', ${g}.number,
+        'buckets', ${g}.buckets, 'startedAt', ${epochMs(`${g}.started_at`)}, 'isOutdated', ${r}.source_version < w.version) end`;
+}
+
+/** A JSON array of PredictorParts; null where there is no predictor. */
 const ARMS_SQL = `(
     select json_agg(json_build_array(p.name, a.arms, r.rollout, p.patterns_pending))::text
     from tandem.predictors p
@@ -40,13 +47,14 @@ const ARMS_SQL = `(
       select coalesce((select version from tandem.source_versions where predictor = p.name), 0) as version) w
     cross join lateral (
       select json_agg(json_build_array(a.name, a.model_version_id, v.number, a.overlay_floor + w.version, a.revision,
-        ${epochMs('a.expires_from')}, g.id, g.number, g.buckets, ${epochMs('g.started_at')}, a.first_bucket, a.end_bucket,
-        r.source_version < w.version)
+        ${epochMs('a.expires_from')}, a.first_bucket, a.end_bucket, ${layerSql('g', 'r')}, ${layerSql('b', 'br')})
         order by a.first_bucket, a.name) as arms
       from tandem.arms a
       join tandem.model_versions v on v.id = a.model_version_id
       left join tandem.generations g on g.id = a.generation_id
       left join tandem.runs r on r.id = g.run_id
+      left join tandem.generations b on b.id = g.base_id
+      left join tandem.runs br on br.id = b.run_id
       where a.predictor = p.name) a
     left join lateral (
       select json_build_array(r.id, r.kind, r.step, r.salt, r.plan,
@@ -68,13 +76,10 @@ type ArmParts = [
   overlayFloor: number,
   revision: number,
   expiresFrom: number | null,
-  generationId: string | null,
-  generationNumber: number,
-  buckets: number,
-  startedAt: number,
   firstBucket: number,
   endBucket: number,
-  isOutdated: boolean | null,
+  generation: GenerationLayer | null,
+  base: GenerationLayer | null,
 ];
 
 type RolloutParts = [
@@ -104,10 +109,11 @@ interface Interval extends ArmInterval {
 }
 
 function intervalOf(predictor: string, parts: ArmParts): Interval {
-  const [arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, id, number, buckets, startedAt] = parts;
-  const generation = id === null ? null : { id, number, buckets, startedAt, isOutdated: parts[12] === true };
+  const [arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, firstBucket, endBucket, own, base] =
+    parts;
+  const generation = own && { ...own, base };
   const assignment = { predictor, arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, generation };
-  return { assignment: Object.freeze(assignment), firstBucket: parts[10], endBucket: parts[11] };
+  return { assignment: Object.freeze(assignment), firstBucket, endBucket };
 }
 
 function withRollout(stable: Assignment, all: readonly Interval[], parts: RolloutParts): Assignments {

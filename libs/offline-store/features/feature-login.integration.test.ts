@@ -152,8 +152,9 @@ describe('with the grants', () => {
     await fillGeneration(pool, now, USERS, 5);
     let rows = 0;
     const options = {
-      before,
+      before: { id: before, baseId: null },
       now,
+      isOfSome: false,
       version,
       segments: ['city'],
       oneIn: 1,

@@ -19,7 +19,7 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
     ...['predictor', 'name', 'model_version_id', 'overlay_floor', 'revision', 'expires_from', 'generation_id'],
     ...['first_bucket', 'end_bucket'],
   ],
-  generations: ['id', 'number', 'buckets', 'started_at', 'run_id'],
+  generations: ['id', 'number', 'buckets', 'started_at', 'run_id', 'base_id'],
   history_rotation: ['rotation'],
   migrations: ['name'],
   model_versions: ['id', 'number'],

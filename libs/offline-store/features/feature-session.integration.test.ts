@@ -71,8 +71,9 @@ const PATHS: Readonly<Record<string, (version: ModelVersion) => Promise<unknown>
     joinGenerations(
       features,
       {
-        before: BEFORE,
+        before: { id: BEFORE, baseId: null },
         now: NOW,
+        isOfSome: false,
         version,
         segments: ['city'],
         oneIn: 1,

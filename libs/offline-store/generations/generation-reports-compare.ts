@@ -85,9 +85,14 @@ interface Task {
   readonly against: {
     readonly id: string;
     readonly number: number;
+    /** Of which users are served that it lacks. */
+    readonly baseId: string | null;
+    /** With those of its base. */
     readonly users: number;
     readonly modelVersionId: string;
   };
+  /** Whether the new generation has a base: then those users alone are compared whom its run scored. */
+  readonly isOfSome: boolean;
   readonly modelVersionId: string;
   readonly decision: DecisionPolicy | null;
   readonly segments: readonly string[];
@@ -97,20 +102,23 @@ interface Task {
 }
 
 /** The generation of the arm that serves the run's model version, else of the stable arm; null where neither has one. */
-async function findTask(db: Db, { predictor, modelVersionId }: Run): Promise<Task | null> {
-  const rows = await query<Task['against'] & PolicyParts>(db, {
-    text: `select g.id, g.number, g.users, g.model_version_id as "modelVersionId",
+async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run): Promise<Task | null> {
+  const rows = await query<Task['against'] & Pick<Task, 'isOfSome'> & PolicyParts>(db, {
+    text: `select g.id, g.number, g.base_id as "baseId", g.users + coalesce(g.users_left, 0) as users,
+        g.model_version_id as "modelVersionId", n.base_id is not null as "isOfSome",
         p.policy -> 'decision' as decision, p.policy -> 'segments' as segments, p.policy -> 'publish' as publish
       from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.predictors p on p.name = a.predictor
+      join tandem.generations n on n.id = $3
       where a.predictor = $1 and (a.model_version_id = $2 or a.name = 'stable')
       order by a.model_version_id = $2 desc limit 1`,
-    values: [predictor, modelVersionId],
+    values: [predictor, modelVersionId, generationId],
   });
   const [row] = rows;
   if (!row) return null;
-  const { id, number, users, decision, segments, publish } = row;
+  const { id, number, baseId, users, isOfSome, decision, segments, publish } = row;
   return {
-    against: { id, number, users, modelVersionId: row.modelVersionId },
+    against: { id, number, baseId, users, modelVersionId: row.modelVersionId },
+    isOfSome,
     modelVersionId,
     decision,
     segments: segments ?? [],
@@ -155,7 +163,7 @@ async function compareInTime(
       decision,
       segments: by,
     });
-    const both = { before: task.against.id, now: generationId };
+    const both = { before: task.against, now: generationId, isOfSome: task.isOfSome };
     const reading = by.length > 0 ? features : pool;
     await joinGenerations(
       reading,

@@ -18,7 +18,10 @@ test('one of so many users is compared, the same ones on both sides', { timeout:
   const version = { query: { sql: 'select 1 as user_id', columns: [], asOf: null, overlayForMs: null } };
   await joinGenerations(
     database.pool,
-    { before, now, version, segments: [], oneIn: 10, timeoutMs: 30_000, signal: new AbortController().signal },
+    {
+      ...{ before: { id: before, baseId: null }, now, isOfSome: false, version, segments: [], oneIn: 10 },
+      ...{ timeoutMs: 30_000, signal: new AbortController().signal },
+    },
     comparison.add,
   );
   const { users, outputs } = comparison.figures();

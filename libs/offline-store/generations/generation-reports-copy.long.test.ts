@@ -17,7 +17,7 @@ async function compare(users: number, [before, now]: readonly [string, string]) 
   const { signal } = new AbortController();
   const resident = process.memoryUsage.rss();
   const cpu = process.cpuUsage();
-  const sample = await sampleOutputs(database.pool, { id: before, users }, { timeoutMs: 60_000, signal });
+  const sample = await sampleOutputs(database.pool, { id: before, baseId: null, users }, { timeoutMs: 60_000, signal });
   const decision = { output: 'rank', threshold: users / 2 };
   const comparison = createComparison({ before: [FIELD], now: [FIELD], sample, decision, segments: ['half'] });
   let most = 0;
@@ -26,7 +26,10 @@ async function compare(users: number, [before, now]: readonly [string, string]) 
   const version = { query: { sql, columns: [], asOf: null, overlayForMs: null } };
   await joinGenerations(
     database.pool,
-    { before, now, version, segments: ['half'], oneIn: 1, timeoutMs: 120_000, signal },
+    {
+      ...{ before: { id: before, baseId: null }, now, isOfSome: false, version, segments: ['half'], oneIn: 1 },
+      ...{ timeoutMs: 120_000, signal },
+    },
     (row) => {
       comparison.add(row);
       if (++rows % 5_000 === 0) most = Math.max(most, process.memoryUsage.rss() - resident);

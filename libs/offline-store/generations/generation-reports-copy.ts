@@ -20,16 +20,16 @@ const WORK_MEM = '64MB';
 /** Users whom the classes of distributions are read off. */
 const SAMPLE = 20_000;
 
-/** Outputs of users of a generation: of all, or of so many as a sample of its pages gives. */
+/** Outputs of users of a generation, or of its base: of all, or of so many as a sample of its pages gives. */
 export async function sampleOutputs(
   pool: pg.Pool,
-  { id, users }: { readonly id: string; readonly users: number },
+  { id, baseId, users }: { readonly id: string; readonly baseId: string | null; readonly users: number },
   limits: Cancellable,
 ): Promise<readonly Buffer[]> {
   // Pages are full of different numbers of users: some more, so that there are enough.
   const percent = Math.min(100, (120 * SAMPLE) / Math.max(1, users));
   const part = percent < 100 ? `tablesample system (${percent}) repeatable (1)` : '';
-  const text = `copy (select outputs from ${partitionOf(id)} ${part} limit ${SAMPLE}) to stdout (format binary)`;
+  const text = `copy (select outputs from ${partitionOf(baseId ?? id)} ${part} limit ${SAMPLE}) to stdout (format binary)`;
   const sample: Buffer[] = [];
   await copyWithin(pool, text, limits, (bytes, field) => {
     sample.push(Buffer.from(bytes.subarray(field.start, field.end)));
@@ -38,9 +38,11 @@ export async function sampleOutputs(
 }
 
 interface JoinOptions extends Cancellable {
-  /** Ids of the generation served now, and of the new one. */
-  readonly before: string;
+  /** The generation served now, with its base, and the id of the new one. */
+  readonly before: { readonly id: string; readonly baseId: string | null };
   readonly now: string;
+  /** Whether users whom the new one lacks are left out, since they are served as before. */
+  readonly isOfSome: boolean;
   /** Whose feature query has the segments. */
   readonly version: Pick<ModelVersion, 'query'>;
   readonly segments: readonly string[];
@@ -54,7 +56,7 @@ interface JoinOptions extends Cancellable {
  */
 export async function joinGenerations(
   pool: pg.Pool,
-  { before, now, version, segments, oneIn, ...limits }: JoinOptions,
+  { before, now, isOfSome, version, segments, oneIn, ...limits }: JoinOptions,
   take: (row: ComparedRow) => void,
 ): Promise<void> {
   const columns = segments.map((column) => `, f.${quoteName(column)}::text`).join('');
@@ -63,7 +65,7 @@ export async function joinGenerations(
       ? ''
       : `left join ${asRelation(version.query.sql)} on (f.user_id::text collate "C") = coalesce(n.user_id, o.user_id)`;
   const text = `copy (select coalesce(n.user_id, o.user_id), o.outputs, n.outputs${columns}
-    from ${someOf(before, oneIn)} o full join ${someOf(now, oneIn)} n on n.user_id = o.user_id ${features}) to stdout (format binary)`;
+    from ${servedOf(before, oneIn)} o ${isOfSome ? 'right' : 'full'} join ${someOf(now, oneIn)} n on n.user_id = o.user_id ${features}) to stdout (format binary)`;
   const row = emptyRow(segments.length);
   await copyWithin(pool, text, limits, (bytes, field, index) => {
     const { start, end } = field;
@@ -78,6 +80,14 @@ export async function joinGenerations(
     } else row.segments[index - 3] = start < 0 ? null : bytes.toString('utf8', start, end);
     if (index === segments.length + 2) take(row);
   });
+}
+
+/** Of each user the row that is served: the generation's, or its base's. */
+function servedOf({ id, baseId }: JoinOptions['before'], oneIn: number): string {
+  const own = someOf(id, oneIn);
+  if (baseId === null) return own;
+  return `(select * from ${own} above union all select * from ${someOf(baseId, oneIn)} below
+    where not exists (select from tandem.predictions a where a.generation_id = ${pg.escapeLiteral(id)} and a.user_id = below.user_id))`;
 }
 
 function someOf(generationId: string, oneIn: number): string {

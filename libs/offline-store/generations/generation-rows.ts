@@ -9,11 +9,15 @@ import { fetchRows, statements } from '../sql/statements.ts';
 const COLUMNS = `
   g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
   g.state, g.history, g.buckets, ${epochMs('g.started_at')} as "startedAt", g.published_at as "publishedAt", g.users,
+  g.base_id as "baseId", b.number as "baseNumber", g.users_left as "usersLeft",
   exists (select from tandem.arms a where a.generation_id = g.id) as "inForce",
   exists (select from tandem.stable_history h where h.model_version_id = g.model_version_id) as "wasStable",
   exists (select from tandem.stable_history h where h.generation_id = g.id) as "servedStable"`;
 
-const SELECT = `select ${COLUMNS} from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id`;
+const FROM = `from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id
+  left join tandem.generations b on b.id = g.base_id`;
+
+const SELECT = `select ${COLUMNS} ${FROM}`;
 
 export async function findGeneration(db: Db, id: string): Promise<Generation | undefined> {
   return (await query<Generation>(db, { text: `${SELECT} where g.id = $1`, values: [id] }))[0];
@@ -27,11 +31,13 @@ export async function listGenerations(db: Db, predictor: string): Promise<readon
   });
 }
 
-/** Those that the arm of an active predictor points at. */
+/** Those that the arm of an active predictor points at, and their bases. */
 export async function listInForce(db: Db): Promise<readonly Generation[]> {
   return query<Generation>(db, {
-    text: `${SELECT} join tandem.arms a on a.generation_id = g.id join tandem.predictors p on p.name = a.predictor and p.active
-      order by g.predictor`,
+    text: `${SELECT} where exists (
+        select from tandem.arms a join tandem.predictors p on p.name = a.predictor and p.active
+        join tandem.generations s on s.id = a.generation_id where g.id in (s.id, s.base_id)
+      ) order by g.predictor, g.number`,
   });
 }
 
@@ -41,7 +47,7 @@ export async function listCandidates(db: Db, predictor?: string): Promise<readon
     text: `select ${COLUMNS},
         exists (select from tandem.arms a where a.predictor = g.predictor and a.model_version_id = g.model_version_id) as "isServed",
         ${elapsedMs('coalesce(g.left_at, g.published_at)')} as "lastUsedMs", ${elapsedMs('r.finished_at')} as "runEndedMs"
-      from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id join tandem.runs r on r.id = g.run_id
+      ${FROM} join tandem.runs r on r.id = g.run_id
       where g.state <> 'dropped' and ($1::text is null or g.predictor = $1) order by g.predictor, g.number`,
     values: [predictor ?? null],
   });
@@ -55,7 +61,7 @@ function elapsedMs(expression: string): string {
 const BYTES_A_USER = 32;
 
 /**
- * Ids of those that the online store may hold: what is being built, what an arm points at, and of those that are kept for a
+ * Ids of those that the online store may hold: what is being built, what an arm points at, their bases, and of those that are kept for a
  * rollback the ones that were used last, as far as they fit into so many bytes. The others stay in Postgres: a rollback to
  * one is answered from there until it is loaded again.
  */
@@ -67,7 +73,10 @@ export async function listOnlineGenerations(db: Db, rollbackBytes: number): Prom
             over (order by coalesce(g.left_at, g.published_at) desc nulls first, g.number desc) as bytes
         from tandem.generations g
         join tandem.model_versions v on v.id = g.model_version_id
-        cross join lateral (select count(*) as arms from tandem.arms where generation_id = g.id) a
+        cross join lateral (
+          select count(*) as arms from tandem.generations s left join tandem.arms on generation_id = s.id
+          where s.id = g.id and generation_id is not null
+            or s.base_id = g.id and (generation_id is not null or s.state = 'building')) a
         cross join lateral (
           select 4 * sum(coalesce((f ->> 'width')::int, 1)) as bytes from jsonb_array_elements(v.definition -> 'outputs') f) o
         where g.state <> 'dropped') sized
@@ -137,7 +146,8 @@ const UNPUBLISHED_MS = 24 * 3_600_000;
 /**
  * Those to drop. Of each model version that is kept the newest three stay, and the one in force (after a rollback it is
  * not the newest) with the two before it. Kept are the versions that an arm names, and of each predictor the five others
- * that were used last, for 30 days. What no run published stays a day, since its run may be resumed.
+ * that were used last, for 30 days. What no run published stays a day, since its run may be resumed. A base stays as long as
+ * any that names it.
  */
 export function retiredGenerations(all: readonly RetentionCandidate[]): readonly RetentionCandidate[] {
   const kept = new Set<string>();
@@ -148,7 +158,10 @@ export function retiredGenerations(all: readonly RetentionCandidate[]): readonly
   for (const group of published.values()) {
     for (const version of keptVersions(group)) for (const one of keptOf(version)) kept.add(one.id);
   }
-  return all.filter((one) => !one.inForce && !kept.has(one.id) && isOver(one));
+  const retired = all.filter((one) => !one.inForce && !kept.has(one.id) && isOver(one));
+  // A base goes after those above it: once they are dropped.
+  const bases = new Set(all.map(({ baseId }) => baseId));
+  return retired.filter(({ id }) => !bases.has(id));
 }
 
 /** @param published of one predictor */

@@ -15,6 +15,9 @@ function generation(number: number, changes: Partial<RetentionCandidate> = {}): 
     startedAt: 0,
     publishedAt: new Date(0),
     users: 1,
+    baseId: null,
+    baseNumber: null,
+    usersLeft: null,
     inForce: false,
     wasStable: true,
     servedStable: true,
@@ -33,6 +36,20 @@ test('the one in force and two before it stay', () => {
 
 test('after a rollback the newest three stay beside the one in force and the two before it', () => {
   expect(numbers([1, 2, 3, 4, 5, 6, 7, 8].map((n) => generation(n, { inForce: n === 4 })))).toEqual([1, 5]);
+});
+
+test('a base stays as long as any generation that names it, also one that is not published', () => {
+  const above = (number: number, changes: Partial<RetentionCandidate> = {}) =>
+    generation(number, { baseId: 'g2', ...changes });
+  const all = [1, 2].map((n) => generation(n)).concat([3, 4, 5, 6].map((n) => above(n, { inForce: n === 6 })));
+  expect(numbers(all)).toEqual([1, 3]);
+  expect(numbers([...all.filter(({ number }) => number !== 3), generation(7), generation(8), generation(9)])).toEqual([
+    1,
+  ]);
+  const building = above(10, { state: 'building', runEndedMs: null });
+  const later = [7, 8, 9].map((n) => generation(n, { inForce: n === 9 }));
+  expect(numbers([generation(2), building, ...later])).toEqual([]);
+  expect(numbers([generation(2), ...later])).toEqual([2]);
 });
 
 test('each model version keeps its own', () => {

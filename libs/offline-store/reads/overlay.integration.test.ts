@@ -110,7 +110,7 @@ test('generations come and go without leaving a prepared statement on every conn
   const pool = createPool({ url: database.url, max: 1, applicationName: 'prepared' });
   const predictions = createStoredPredictions(pool);
   for (let i = 0; i < 4; i++) {
-    const generation = { id: randomUUID(), number: i, buckets: 1, startedAt: 0, isOutdated: false };
+    const generation = { id: randomUUID(), number: i, buckets: 1, startedAt: 0, isOutdated: false, base: null };
     await transaction(database.pool, (db) => createPartition(db, generation.id));
     await predictions.find({ ...assignment, generation }, ['1']);
   }

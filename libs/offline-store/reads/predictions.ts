@@ -2,7 +2,7 @@
  * Stored predictions as Postgres has them: what a read asks for when Redis lacks them. It is certified by then, and has a
  * model to turn to where the rows do not come: so it does not wait for them for as long as a statement may take.
  */
-import type { Assignment } from '@tandem/freshness/certificate';
+import type { AssignedGeneration, Assignment } from '@tandem/freshness/certificate';
 import type { StoredPrediction, StoredPredictions } from '@tandem/freshness/stored-prediction';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
@@ -24,13 +24,11 @@ export function createStoredPredictions(
   return {
     async find(assignment, userIds) {
       const { generation } = assignment;
-      const rows = await findRows(pool, assignment, userIds, generation?.id ?? null, withinMs).catch(
-        (error: unknown) => {
-          // The generation was dropped since it was assigned: the overlay may still have what it lacks.
-          if (generation && sqlState(error) === '42P01') return findRows(pool, assignment, userIds, null, withinMs);
-          throw error;
-        },
-      );
+      const rows = await findRows(pool, assignment, userIds, generation, withinMs).catch((error: unknown) => {
+        // A layer was dropped since it was assigned: the overlay may still have what it lacks.
+        if (generation && sqlState(error) === '42P01') return findRows(pool, assignment, userIds, null, withinMs);
+        throw error;
+      });
       const found = new Map<string, StoredPrediction[]>();
       for (const row of rows) found.set(row.userId, [...(found.get(row.userId) ?? []), candidateOf(row, assignment)]);
       return found;
@@ -41,6 +39,7 @@ export function createStoredPredictions(
 interface Row {
   readonly userId: string;
   readonly layer: StoredPrediction['layer'];
+  readonly generationId: string | null;
   readonly source: StoredPrediction['source'];
   readonly contextVersion: number;
   readonly history: string | null;
@@ -51,39 +50,45 @@ interface Row {
 }
 
 /**
- * One statement for both layers, generation first. That of a generation is not prepared: each would stay on every
- * connection for good, while planning it costs 0.06 ms. (Prepared once through the parent table it would be as fast, but
- * would wait whenever another generation is attached or dropped.)
+ * One statement for generation and overlay, in this order; of the base only those users whom the generation lacks. That of a
+ * generation is not prepared: each would stay on every connection for good, while planning it costs 0.06 ms. (Prepared once
+ * through the parent table it would be as fast, but would wait whenever another generation is attached or dropped.)
  */
 function findRows(
   db: Db,
   assignment: Assignment,
   userIds: readonly string[],
-  generationId: string | null,
+  generation: AssignedGeneration | null,
   withinMs: number,
 ): Promise<Row[]> {
-  const generation =
-    generationId === null
-      ? ''
-      : `select user_id, 'generation', 'batch', context_version, null, null::bigint, false, computed_at, outputs
-          from ${partitionOf(generationId)} where user_id = any($1::text[]) union all `;
+  const layers = generation === null ? '' : `${layersSql(generation)} union all `;
   return query<Row>(db, {
-    ...(generationId === null ? { name: 'tandem-stored-overlay' } : {}),
-    text: `select user_id as "userId", layer, source, context_version as "contextVersion", history,
-        overlay_floor as "overlayFloor", refreshed, ${epochMs('computed_at')} as "computedAt", outputs
-      from (${generation}select user_id, 'overlay', source, context_version, history, overlay_floor, refreshed, computed_at, outputs
+    ...(generation === null ? { name: 'tandem-stored-overlay' } : {}),
+    text: `select user_id as "userId", layer, generation_id as "generationId", source,
+        context_version as "contextVersion", history, overlay_floor as "overlayFloor", refreshed,
+        ${epochMs('computed_at')} as "computedAt", outputs
+      from (${layers}select user_id, 'overlay', null::uuid, source, context_version, history, overlay_floor, refreshed, computed_at,
+          outputs
         from tandem.overlay where predictor = $2 and user_id = any($1::text[]) and model_version_id = $3
-      ) as stored(user_id, layer, source, context_version, history, overlay_floor, refreshed, computed_at, outputs)`,
+      ) as stored(user_id, layer, generation_id, source, context_version, history, overlay_floor, refreshed, computed_at,
+        outputs)`,
     values: [textArray(userIds), assignment.predictor, assignment.modelVersionId],
     withinMs,
   });
 }
 
-function candidateOf(row: Row, assignment: Assignment): StoredPrediction {
-  const { userId: _userId, ...stored } = row;
-  return {
-    ...stored,
-    modelVersionId: assignment.modelVersionId,
-    generationId: row.layer === 'generation' ? (assignment.generation?.id ?? null) : null,
-  } as StoredPrediction;
+/** One row a user, of the generation or of its base. */
+function layersSql({ id, base }: AssignedGeneration): string {
+  const own = layerSql(id, '');
+  if (base === null) return own;
+  return `${own} union all ${layerSql(base.id, `and not exists (select from ${partitionOf(id)} o where o.user_id = p.user_id)`)}`;
+}
+
+function layerSql(id: string, condition: string): string {
+  return `select user_id, 'generation', '${id}'::uuid, 'batch', context_version, null, null::bigint, false, computed_at, outputs
+          from ${partitionOf(id)} p where user_id = any($1::text[]) ${condition}`;
+}
+
+function candidateOf({ userId: _userId, ...stored }: Row, { modelVersionId }: Assignment): StoredPrediction {
+  return { ...stored, modelVersionId };
 }

@@ -6,6 +6,13 @@ import { type Db, query } from '../sql/database.ts';
 /** Runs that the CPU time a user is the mean of. */
 const RUNS = 10;
 
+/** SQL: milliseconds of CPU that a user took in the last runs of a predictor, $1; null where none has recorded it. */
+export const CPU_MS_PER_USER = `(
+  select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 from (
+    select id from tandem.runs where predictor = $1 and state in ('done', 'done_with_errors')
+    order by created_at desc limit ${RUNS}) r
+  join tandem.chunks c on c.run_id = r.id where c.cpu_ms is not null)`;
+
 export async function findBudgetFacts(db: Db, predictor: string): Promise<BudgetFacts> {
   const [found] = await query<{
     now: Date;
@@ -13,11 +20,7 @@ export async function findBudgetFacts(db: Db, predictor: string): Promise<Budget
     msPerUser: number | null;
     cpuMsPerUser: number | null;
   }>(db, {
-    text: `select statement_timestamp() as now, l.users, l."msPerUser", (
-          select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 from (
-            select id from tandem.runs where predictor = $1 and state in ('done', 'done_with_errors')
-            order by created_at desc limit ${RUNS}) r
-          join tandem.chunks c on c.run_id = r.id where c.cpu_ms is not null) as "cpuMsPerUser"
+    text: `select statement_timestamp() as now, l.users, l."msPerUser", ${CPU_MS_PER_USER} as "cpuMsPerUser"
         from tandem.settings left join lateral (
           select users_scored + users_failed as users,
             (extract(epoch from finished_at - started_at) * 1000 / (users_scored + users_failed))::float8 as "msPerUser"

@@ -13,6 +13,7 @@ import { copyIn } from '../sql/copy.ts';
 import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 import { startPublishing } from './chunks.ts';
+import { dropUnaffordable } from './spent-budget.ts';
 
 const COMMIT_TIMEOUT_MS = 120_000;
 /** Postgres gives up first, where it still can. */
@@ -42,7 +43,7 @@ export async function commitChunk(
       await assertCurrent(db, run, result);
       return written;
     });
-    return { committed: true, written, chunksOpen: await countOpen(pool, run.id) };
+    return { committed: true, written, chunksOpen: await countOpen(pool, run, chunk) };
   } catch (error) {
     if (error instanceof CommitRefused) return error.outcome;
     throw error;
@@ -53,8 +54,10 @@ export async function commitChunk(
  * After the commit: of two last chunks that commit at once, the later must see that none is open. What is committed stays
  * so where this fails: one counts as open then, and whoever looks for the run's next chunk finds that none is.
  */
-function countOpen(pool: pg.Pool, runId: string): Promise<number> {
-  return startPublishing(pool, runId).catch(() => 1);
+function countOpen(pool: pg.Pool, run: Run, chunk: ClaimedChunk): Promise<number> {
+  return dropUnaffordable(pool, run, chunk)
+    .then(() => startPublishing(pool, run.id))
+    .catch(() => 1);
 }
 
 /** Ends the transaction without a trace; the refusal is an answer, not a failure. */

@@ -9,15 +9,14 @@
  * after one, workers commit its chunks a second time, while Redis holds the first rows under its id.
  */
 
-import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import { crossingText } from '@tandem/prediction/reports/generation-report';
-import type { Generation } from '@tandem/prediction/runs/generations';
-import type { Approval, PublishOutcome } from '@tandem/prediction/runs/run-store';
+import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
 import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { cancellable } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
+import { carryRows } from '../generations/carried-rows.ts';
 import { clearErased } from '../generations/erased-predictions.ts';
 import { keepReport } from '../generations/generation-reports.ts';
 import { type ComparedGeneration, compareWithServed } from '../generations/generation-reports-compare.ts';
@@ -28,9 +27,9 @@ import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { currentHistory, fetchFirst, statements } from '../sql/statements.ts';
+import { changeRows, statements } from '../sql/statements.ts';
 import { restartRun } from './restart-run.ts';
-import { lockRun, requireRun, setRunState } from './run-rows.ts';
+import { requireRun, setRunState } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
 
 const INDEX_TIMEOUT_MS = 1_800_000;
@@ -48,7 +47,10 @@ export async function publishRun(
   if (chunks.open > 0) return null;
   const outcome =
     run.history === chunks.history ? await checkAndConclude(pools, { run, claimed, lost, prove }, chunks) : 'moved';
-  if (outcome !== 'moved') return outcome;
+  if (outcome !== 'moved') {
+    if (outcome && outcome.state !== 'failed') await forgetNames(pool, run.id);
+    return outcome;
+  }
   await restartRun(pool, run.id);
   return null;
 }
@@ -69,7 +71,10 @@ async function checkAndConclude(
   const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run, lost));
   const compared = flaw === null ? await compareWithServed(pools, run, lost) : null;
   const publishesGeneration = run.generationId !== null && flaw === null && compared?.verdict !== 'blocked';
-  if (run.generationId !== null && flaw === null) await clearErased(pool, run.generationId, lost);
+  if (run.generationId !== null && flaw === null) {
+    await carryRows(pool, run, lost);
+    await clearErased(pool, run.generationId, lost);
+  }
   return transaction(pool, async (db) => {
     // Before any lock, since it waits for Redis. The entries of a partial run are labelled with their history.
     if (publishesGeneration) await assertPastProven(pool, db, prove);
@@ -111,7 +116,8 @@ async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
 /** Why a run's predictions must not be published, or null. */
 async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
-  if (run.scope !== 'all') return null;
+  // A partial run; or one with a budget, which found nobody to score.
+  if (run.generationId === null) return null;
   const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
   if (users === 0) return 'the feature query has no rows';
   // Chunks that a release before migration 0053 committed did not count the users whom they left out as erased: there may
@@ -165,17 +171,18 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
  * Publishes what the run made, and puts it in force unless something came between.
  * @param compared the report to keep; null: the one that is there stays
  */
-async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
+export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
   if (run.generationId === null) {
-    await setRunState(db, run.id, state, null);
-    return { state, note: null, generation: null, report: null };
+    const nobody = run.scope === 'all' ? 'nobody was scored: no reads are counted, and no user has changed' : null;
+    await setRunState(db, run.id, state, nobody);
+    return { state, note: nobody, generation: null, report: null };
   }
   // The few erased since it was cleared. Every tombstone raises the count in the settings, whose lock (lockAssignments) we
   // hold: it is committed and seen here, or comes after us, and then its deletes find the generation published.
   await clearErased(db, run.generationId);
   await query(db, {
-    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 - erased_users,
+    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 + carried_users - erased_users,
         last_use = ${nextUse('$3')} where id = $1`,
     values: [run.generationId, run.usersScored, run.predictor],
   });
@@ -198,16 +205,32 @@ async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): 
     predictor: run.predictor,
     detail: { run: run.id, generation: run.generationNumber, users: run.usersScored, inForce: note === null, note },
   });
-  await setRunState(db, run.id, state, note);
+  const told = [note, await whyEveryone(db, run)].filter((text) => text !== null).join('; ') || null;
+  await setRunState(db, run.id, state, told);
   const generation = note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null;
-  return { state, note, generation, report: compared };
+  return { state, note: told, generation, report: compared };
+}
+
+/** What to know of a run that had a budget and made a generation without a base; null of any other. */
+async function whyEveryone(db: Db, { budget, generationId }: Run): Promise<string | null> {
+  if (budget === null || generationId === null || (await findGeneration(db, generationId))?.baseId) return null;
+  return 'everyone was scored in spite of the budget: no generation was in force, or none young enough to stay on';
+}
+
+/**
+ * Names of users are kept no longer than their chunks may be claimed: a run that is done is never resumed. After the commit,
+ * since a million names take a while; where it fails they stay as long as the run.
+ */
+export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
+  const named = statements.updateTable('tandem.chunks').set({ user_ids: [] }).where('run_id', '=', runId);
+  await changeRows(pool, named.where('user_ids', 'is not', null)).catch(() => undefined);
 }
 
 /**
  * The pointer only goes forward, within the model version that is served, and not past a rollback: what was asked for
  * before one must not undo it.
  */
-function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
+export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
   if (!arm) {
     return `model version ${run.modelNumber} is not served any more`;
   }
@@ -218,63 +241,4 @@ function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
     return `the newer ${arm.generationNumber} is`;
   }
   return null;
-}
-
-// A generation that was held back is published and put in force after all, as its run would have done.
-
-/** Again it changes nothing. Rejects with `unknown_generation`, or `run_conflict` where it may not be put in force. */
-export async function approveGeneration(
-  pool: pg.Pool,
-  approval: Approval,
-  prove: LossNotice['prove'],
-): Promise<Generation> {
-  const { id, state, verdict } = await findHeld(pool, approval);
-  if (verdict === 'blocked' && state === 'building') await clearErased(pool, id);
-  return transaction(pool, async (db) => {
-    await assertPastProven(pool, db, prove);
-    // The settings before the run, as a publication locks them.
-    await lockAssignments(db);
-    await keepHistory(db);
-    const held = await findHeld(db, approval);
-    const run = await lockRun(db, held.runId);
-    const known = await findGeneration(db, held.id);
-    if (known?.inForce) return known;
-    const conflict =
-      held.verdict !== 'blocked' || known?.state !== 'building' || run.state !== 'failed'
-        ? `it is not held back: ${known?.state === 'building' ? `its run is ${run.state}` : `it is ${known?.state ?? 'gone'}`}`
-        : run.history !== held.history
-          ? 'the database was set back since'
-          : whyNotInForce(run, await findArmOfVersion(db, run.predictor, run.modelVersionId));
-    if (conflict !== null) throw refused(approval, conflict);
-    const { predictor, actor } = approval;
-    const detail = { run: run.id, generation: approval.generation, why: run.error };
-    await insertAudit(db, { actor, action: 'approve', predictor, detail });
-    const { generation } = await conclude(db, run, null);
-    if (generation) return generation;
-    throw new Error(`generation ${approval.generation} of ${predictor} was approved of and is not in force`);
-  });
-}
-
-/** With the database's history, now. */
-async function findHeld(db: Db, { predictor, generation }: Approval) {
-  const held = statements
-    .selectFrom('tandem.generations as g')
-    .leftJoin('tandem.generation_reports as r', 'r.generation_id', 'g.id')
-    .select(['g.id', 'g.run_id as runId', 'g.state', 'r.verdict', currentHistory().as('history')])
-    .where(({ and }) => and({ 'g.predictor': predictor, 'g.number': generation }));
-  const found = await fetchFirst(db, held);
-  if (found) return found;
-  const known = statements.selectFrom('tandem.predictors').where('name', '=', predictor);
-  if (!(await fetchFirst(db, known))) throw unknownPredictor(predictor);
-  throw new TandemError('unknown_generation', `${predictor} has no generation ${generation}.`, {
-    field: 'generation',
-    remedy: 'tandem generation list, or GET /v1/predictors/{predictor}/generations, lists them',
-  });
-}
-
-function refused({ predictor, generation }: Approval, why: string): TandemError {
-  return new TandemError('run_conflict', `Generation ${generation} of ${predictor} cannot be put in force: ${why}.`, {
-    field: 'generation',
-    remedy: 'tandem generation list shows what is in force; tandem run start makes another generation',
-  });
 }

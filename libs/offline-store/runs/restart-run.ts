@@ -64,10 +64,12 @@ async function replaceGeneration(db: Db, runId: string): Promise<void> {
   const generation = statements
     .deleteFrom('tandem.generations')
     .where('run_id', '=', runId)
-    .returning(['id', 'predictor', 'number', 'model_version_id', 'buckets']);
+    .returning(['id', 'predictor', 'number', 'model_version_id', 'buckets', 'base_id', 'started_at']);
   const old = await fetchFirst(db, generation);
   if (!old) return;
-  const { id, ...kept } = old;
+  // Above a base all times count from the base's start.
+  const { id, started_at, ...every } = old;
+  const kept = old.base_id === null ? every : { ...every, started_at };
   const again = { ...kept, run_id: runId, history: currentHistory() };
   const generations = statements.insertInto('tandem.generations').values(({ selectFrom }) => ({
     ...again,

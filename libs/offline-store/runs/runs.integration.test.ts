@@ -433,7 +433,7 @@ describe('generations', () => {
       overlayFloor: 0,
       revision: 0,
       expiresFrom: null,
-      generation: outcome?.generation ? { ...outcome.generation, isOutdated: false } : null,
+      generation: outcome?.generation ? { ...outcome.generation, isOutdated: false, base: null } : null,
     };
     const predictions = createStoredPredictions(database.pool);
     await transaction(database.pool, async (db) => {
@@ -448,6 +448,7 @@ describe('generations', () => {
         buckets: 1,
         startedAt: 0,
         isOutdated: false,
+        base: null,
       },
     };
     expect((await predictions.find(gone, ['7'])).size).toBe(0);

@@ -4,8 +4,10 @@ import { STABLE } from '@tandem/freshness/rollout';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import type { NewRun } from '@tandem/prediction/runs/run-store';
 import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/runs';
+import { RELEASE } from '@tandem/telemetry/release';
 import type pg from 'pg';
 import { type Arm, findArm } from '../rollouts/arms.ts';
+import { listProcesses } from '../rollouts/processes.ts';
 import { type Db, transaction } from '../sql/database.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 import {
@@ -34,6 +36,7 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
     const userIds = run.scope.kind === 'users' ? distinctUsers(run.scope, keyType) : null;
     const { budget = null, isOfChanged = false } = run;
     if (budget !== null && run.scope.kind !== 'all') throw budgetOfSome();
+    if (budget !== null) await refuseOtherReleases(db);
     const arm = await requireArm(db, run);
     const known = await takeSlot(db, run, arm);
     if (known !== undefined) return { run: await requireRun(db, known), created: false };
@@ -104,6 +107,18 @@ function budgetOfSome(): TandemError {
     field: 'budget',
     remedy: 'leave the budget out, or ask for the scope "all"',
   });
+}
+
+/** A release before this one knows no bases: it would infer every user live whom such a run leaves out. */
+async function refuseOtherReleases(db: Db): Promise<void> {
+  const other = (await listProcesses(db)).find(({ release }) => release !== RELEASE);
+  if (!other) return;
+  const { kind, host, pid, release } = other;
+  throw new TandemError(
+    'run_conflict',
+    `A process of another release is alive (${kind} ${release}, process ${pid} on ${host}), and may not know runs with a budget.`,
+    { field: 'budget', remedy: 'start it on this release, or run without a budget' },
+  );
 }
 
 /**

@@ -208,6 +208,9 @@ export interface Database {
     last_use: Generated<number>;
     cleared_erasures: Generated<number>;
     erased_users: Generated<number>;
+    base_id: string | null;
+    carried_users: Generated<number>;
+    users_left: number | null;
   };
   'tandem.history_marks': {
     seq: GeneratedAlways<number>;

@@ -6,7 +6,7 @@ import type { Generation } from './generations.ts';
 import type { GenerationStore, StoredRow } from './run-store.ts';
 import type { ScoredUsers } from './scored-users.ts';
 
-export type LoadableGeneration = Pick<Generation, 'id' | 'buckets' | 'startedAt'>;
+export type LoadableGeneration = Pick<Generation, 'id' | 'buckets' | 'startedAt'> & Partial<Pick<Generation, 'baseId'>>;
 
 /** What one chunk committed. */
 export interface ScoredPage {
@@ -33,7 +33,10 @@ export interface GenerationLoader {
   loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
   /** The same for what several chunks have committed. */
   loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[]): Promise<LoadCount>;
-  /** Marks the generation as complete if so many users of it are there; false where some are missing. */
+  /**
+   * Marks the generation as complete if so many users of it are there; false where some are missing. One with a base is
+   * marked bucket by bucket as well: then users whom it lacks are known to be its base's.
+   */
   completeLoad(generation: LoadableGeneration, users: number): Promise<boolean>;
   /** Loads all rows at a bounded rate; `complete` is false where the store lost some meanwhile. */
   loadGeneration(

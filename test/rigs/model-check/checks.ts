@@ -13,6 +13,8 @@ import type { ErasureScope } from './models/erasure-state.ts';
 import { type EventRuleScope, eventRules } from './models/event-rules.ts';
 import { history } from './models/history.ts';
 import type { HistoryScope } from './models/history-state.ts';
+import { layeredGeneration } from './models/layered-generation.ts';
+import type { LayerScope } from './models/layered-generation-state.ts';
 import { type MarkScope, marks } from './models/marks.ts';
 import { type RefreshWindowScope, refreshWindow } from './models/refresh-window.ts';
 import { rollout } from './models/rollout.ts';
@@ -25,6 +27,7 @@ import {
   ERASURE,
   EVENT_RULES,
   HISTORY,
+  LAYERS,
   MARKS,
   REFRESH_WINDOW,
   ROLLOUT,
@@ -67,6 +70,10 @@ function rollouts(scope: RolloutScope): Check {
 
 function bulkChanges(scope: BulkScope): Check {
   return { name: 'bulk change', scope: told(scope), explore: () => explore(bulkChange(BULK, scope)) };
+}
+
+function layers(scope: LayerScope): Check {
+  return { name: 'layered generation', scope: told(scope), explore: () => explore(layeredGeneration(LAYERS, scope)) };
 }
 
 function erasures(scope: ErasureScope): Check {
@@ -117,6 +124,8 @@ const ONE_MOVE = { events: 1, runs: 1, partialRuns: 1, rollbacks: 1, adoptions: 
 
 const ONE_BULK = { changes: 1, events: 1, rollbacks: 1, runs: 1, partialRuns: 1, readers: 1 };
 
+const ONE_LAYER = { events: 1, changes: 0, runs: 2, rollbacks: 0, readers: 1, losses: 0 };
+
 const ONE_ROLLOUT = { events: 1, rollouts: 1, runs: 0, readers: 1 };
 
 export const SMALL: readonly Check[] = [
@@ -140,6 +149,7 @@ export const SMALL: readonly Check[] = [
   bulkChanges({ ...ONE_BULK, rollbacks: 0 }),
   bulkChanges({ ...ONE_BULK, events: 0, partialRuns: 0, readers: 2 }),
   bulkChanges({ ...ONE_BULK, runs: 0, partialRuns: 0, rescorings: 1 }),
+  layers(ONE_LAYER),
   erasures({ ...ONE_ERASURE, workers: ['all'], outages: 0 }),
   erasures({ ...ONE_ERASURE, workers: ['users'], outages: 0 }),
   erasures({ ...ONE_ERASURE, isLive: true, isLoading: true }),
@@ -164,6 +174,8 @@ export const MEDIUM: readonly Check[] = [
   unannounced({ events: 1, marks: 2, others: 0, restarts: 0, flushes: 0, runs: 1 }),
   unannounced({ events: 1, marks: 1, others: 0, restarts: 1, flushes: 0, runs: 1 }),
   bulkChanges(ONE_BULK),
+  layers({ ...ONE_LAYER, changes: 1 }),
+  layers({ ...ONE_LAYER, events: 0, rollbacks: 1, readers: 2 }),
   bulkChanges({ ...ONE_BULK, changes: 2, events: 0, rollbacks: 0, partialRuns: 0, readers: 2 }),
   erasures({ ...ONE_ERASURE, workers: ['all'] }),
   erasures({ ...ONE_ERASURE, workers: ['users'] }),
@@ -196,6 +208,10 @@ export const LARGE: readonly Check[] = [
   rollouts({ ...ONE_ROLLOUT, rollouts: 2, runs: 2 }),
   rollouts({ ...ONE_ROLLOUT, runs: 1, readers: 2 }),
   bulkChanges({ ...ONE_BULK, changes: 2, events: 0, rollbacks: 0, readers: 2 }),
+  layers({ ...ONE_LAYER, events: 0, changes: 1, runs: 3 }),
+  layers({ ...ONE_LAYER, events: 0, runs: 3, readers: 2 }),
+  layers({ ...ONE_LAYER, readers: 2, losses: 1 }),
+  layers({ ...ONE_LAYER, changes: 1, rollbacks: 1 }),
   bulkChanges({ ...ONE_BULK, changes: 2, events: 0, partialRuns: 0, runs: 2 }),
   erasures({ ...ONE_ERASURE, isLoading: true, faults: 1 }),
   erasures({ ...ONE_ERASURE, isLoading: true, isOtherErased: true, faults: 2, runsOn: true }),

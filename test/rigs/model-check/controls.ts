@@ -17,6 +17,8 @@ import type { ErasureRules, ErasureScope } from './models/erasure-state.ts';
 import { type EventRuleRules, eventRules } from './models/event-rules.ts';
 import { history } from './models/history.ts';
 import type { HistoryRules, HistoryScope } from './models/history-state.ts';
+import { layeredGeneration } from './models/layered-generation.ts';
+import type { LayerRules, LayerScope } from './models/layered-generation-state.ts';
 import { type MarkRules, type MarkScope, marks } from './models/marks.ts';
 import { type RefreshWindowRules, refreshWindow } from './models/refresh-window.ts';
 import { rollout } from './models/rollout.ts';
@@ -29,6 +31,7 @@ import {
   ERASURE,
   EVENT_RULES,
   HISTORY,
+  LAYERS,
   MARKS,
   REFRESH_WINDOW,
   ROLLOUT,
@@ -64,6 +67,11 @@ function lost(id: string, breaks: string, broken: Partial<HistoryRules>, scope: 
 function restored(id: string, breaks: string, broken: Partial<MarkRules>, scope: Partial<MarkScope>): Control {
   const whole = { events: 2, marks: 1, others: 0, restarts: 0, flushes: 0, runs: 0, ...scope };
   return { id, breaks, explore: () => explore(marks({ ...MARKS, ...broken }, whole)) };
+}
+
+function layered(id: string, breaks: string, broken: Partial<LayerRules>, scope: Partial<LayerScope> = {}): Control {
+  const whole = { events: 0, changes: 0, runs: 2, rollbacks: 0, readers: 1, losses: 0, ...scope };
+  return { id, breaks, explore: () => explore(layeredGeneration({ ...LAYERS, ...broken }, whole)) };
 }
 
 function erased(id: string, breaks: string, broken: Partial<ErasureRules>, scope: Partial<ErasureScope>): Control {
@@ -250,4 +258,23 @@ export const CONTROLS: readonly Control[] = [
     { serves: 'at once' },
     { events: [1], isNew: true },
   ),
+  layered(
+    'L1',
+    'a row of the base is judged by the source version of the run above it',
+    { outdated: 'by the run of the generation above' },
+    { changes: 1 },
+  ),
+  layered('L2', 'a budgeted run takes along rows from before a bulk change', { carries: 'all' }, { changes: 1 }),
+  layered(
+    'L3',
+    'a reader goes by the base that its process knew before',
+    { base: 'known before' },
+    { readers: 2, runs: 3 },
+  ),
+  layered('L4', 'the base of a kept generation is dropped', { drops: 'any that no arm names' }),
+  layered('L5', 'an answer from the base says that it is of the generation above', {
+    number: 'of the generation above',
+  }),
+  layered('L6', 'Redis offers the base where it lacks the user above', { offers: 'always' }),
+  layered('L7', 'memory of a base outlives another publication above it', { memory: 'by the layer' }, { readers: 2 }),
 ];

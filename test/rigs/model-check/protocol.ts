@@ -4,6 +4,7 @@ import type { BulkRules } from './models/bulk-change-state.ts';
 import type { ErasureRules } from './models/erasure-state.ts';
 import type { EventRuleRules } from './models/event-rules.ts';
 import type { HistoryRules } from './models/history-state.ts';
+import type { LayerRules } from './models/layered-generation-state.ts';
 import type { MarkRules } from './models/marks.ts';
 import type { RefreshWindowRules } from './models/refresh-window.ts';
 import type { RolloutRules } from './models/rollout-state.ts';
@@ -38,6 +39,15 @@ export const HISTORY: HistoryRules = {
   compares: 'history and version',
   names: 'timeline',
   id: 'new in each history',
+};
+export const LAYERS: LayerRules = {
+  outdated: 'by the run of its layer',
+  carries: 'of the same source version',
+  base: 'of the certificate',
+  drops: 'no base of another',
+  number: 'of its layer',
+  offers: 'below whole buckets',
+  memory: 'by the assigned generation',
 };
 export const MARKS: MarkRules = {
   recall: 'no recall, no keep',

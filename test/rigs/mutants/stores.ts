@@ -130,8 +130,8 @@ const ONLINE: readonly Mutant[] = [
     patches: [
       {
         file: 'libs/online-store/generation-loader.ts',
-        find: "['hlen', keys.bucket(id, first + i)]",
-        replace: "['hlen', keys.bucket(id, first + i + 1)]",
+        find: 'yield Array.from({ length }, (_, i) => keys.bucket(id, first + i))',
+        replace: 'yield Array.from({ length }, (_, i) => keys.bucket(id, first + i + 1))',
       },
     ],
     caughtBy: ['libs/online-store/generation-loader.integration.test.ts'],

@@ -4,7 +4,7 @@ import type { GenerationView } from '@tandem/wire/generations';
 
 export function generationView(generation: Generation): GenerationView {
   const { number, predictor, state, inForce, wasStable, servedStable } = generation;
-  const { modelNumber, users, runId, startedAt, publishedAt } = generation;
+  const { modelNumber, users, usersLeft, baseNumber, runId, startedAt, publishedAt } = generation;
   return {
     generation: String(number),
     predictor,
@@ -13,7 +13,10 @@ export function generationView(generation: Generation): GenerationView {
     wasStable,
     servedStable,
     modelVersion: String(modelNumber),
+    kind: baseNumber === null ? 'everyone' : 'budgeted',
     users,
+    base: baseNumber === null ? null : String(baseNumber),
+    usersLeft,
     runId,
     startedAt: new Date(startedAt).toISOString(),
     publishedAt: publishedAt?.toISOString() ?? null,

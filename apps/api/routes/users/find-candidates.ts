@@ -1,6 +1,6 @@
 /** What both stores hold for a user of a predictor, and what the freshness rule says of each. */
 import { predictionOf } from '@tandem/freshness/answer';
-import type { Assignment, Certificate } from '@tandem/freshness/certificate';
+import { type Assignment, type Certificate, layerOf } from '@tandem/freshness/certificate';
 import { type CandidateState, judge } from '@tandem/freshness/judge';
 import type { Prediction, Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
@@ -44,14 +44,13 @@ export async function findCandidates(
   const user = certificate.user(userId, predictor.name);
   const judged = async (store: StoreName, stored: StoredPrediction): Promise<JudgedCandidate> => {
     const version = await registry.modelVersion(stored.modelVersionId).catch(() => undefined);
-    const isInForce = stored.generationId !== null && stored.generationId === assignment.generation?.id;
     return {
       store,
       stored,
       state: judge(stored, user, assignment, certificate, predictor.policy.freshness),
       prediction: (version && predictionOf(version, stored)) ?? null,
       modelNumber: version?.number ?? null,
-      generationNumber: isInForce ? (assignment.generation?.number ?? null) : null,
+      generationNumber: layerOf(assignment.generation, stored.generationId)?.number ?? null,
     };
   };
   const candidates = await Promise.all([

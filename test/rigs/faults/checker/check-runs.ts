@@ -16,8 +16,12 @@ interface StoredRun {
   /** Null where it made no generation, or that is dropped. */
   readonly rows: number | null;
   readonly distinctUsers: number | null;
-  /** Of users whom nobody ever asked to erase. */
+  /** Of users whom nobody ever asked to erase, in it or in its base. */
   readonly lasting: number | null;
+  /** Whether a budget left users on a base. */
+  readonly isOfSome: boolean;
+  /** Rows taken along from the generation before. */
+  readonly carried: number;
 }
 
 /** Retention keeps so many ended runs of a predictor, and names so many failures of a run. */
@@ -74,7 +78,7 @@ function checkRun({ violations }: Checker, run: StoredRun, { users, erasable }: 
   const wrong = (why: string) => violations.note('run does not cover', why, run);
   if (run.openChunks > 0) wrong('chunks are open');
   if (Math.abs(run.scored + run.failed - run.expected) > erasable) wrong('scored and failed are not all');
-  if (run.scope === 'all' && (run.expected > users || run.expected < users - erasable))
+  if (run.scope === 'all' && !run.isOfSome && (run.expected > users || run.expected < users - erasable))
     wrong(`there are ${users} users`);
   if ((run.state === 'done') !== (run.failed === 0)) wrong('failures and state differ');
   if (run.named !== Math.min(run.failed, NAMED_FAILURES)) wrong('failures without names');
@@ -83,11 +87,12 @@ function checkRun({ violations }: Checker, run: StoredRun, { users, erasable }: 
 
 /** An erasure deletes its user's row; nobody else's may be missing, or there twice. */
 function checkGeneration(
-  { rows, distinctUsers, lasting, scored, failed }: StoredRun & { readonly rows: number },
+  { rows, distinctUsers, lasting, scored, carried, failed }: StoredRun & { readonly rows: number },
   { users, erasable }: Whom,
   wrong: (why: string) => void,
 ): void {
-  if (distinctUsers !== rows || rows > scored || rows < scored - erasable) wrong('rows of its generation');
+  if (distinctUsers !== rows || rows > scored + carried || rows < scored + carried - erasable)
+    wrong('rows of its generation');
   if (failed === 0 && lasting !== users - erasable) wrong(`${users - erasable} users were never to be erased`);
 }
 
@@ -96,7 +101,8 @@ const RUNS = `
     c.scored::int, c.failed::int, f.named::int, c.open::int as "openChunks",
     case when g.state = 'published' then p.rows::int end as rows,
     case when g.state = 'published' then p.users::int end as "distinctUsers",
-    case when g.state = 'published' then p.lasting::int end as lasting
+    case when g.state = 'published' then p.lasting::int end as lasting,
+    g.base_id is not null or r.budget is not null and g.id is null as "isOfSome", coalesce(g.carried_users, 0)::int as carried
   from tandem.runs r
   left join tandem.generations g on g.run_id = r.id
   cross join lateral (
@@ -105,6 +111,8 @@ const RUNS = `
     from tandem.chunks where run_id = r.id) c
   cross join lateral (select count(*) as named from tandem.run_failures where run_id = r.id) f
   cross join lateral (
-    select count(*) as rows, count(distinct user_id) as users, count(*) filter (where user_id <> all ($1)) as lasting
-    from tandem.predictions where generation_id = g.id) p
+    select count(*) filter (where generation_id = g.id) as rows,
+      count(distinct user_id) filter (where generation_id = g.id) as users,
+      count(distinct user_id) filter (where user_id <> all ($1)) as lasting
+    from tandem.predictions where generation_id in (g.id, g.base_id)) p
   order by r.created_at`;

@@ -117,7 +117,7 @@ const PUBLISHING: readonly Site[] = [
   },
   {
     file: 'libs/offline-store/runs/publish.ts',
-    anchor: '  await setRunState(db, run.id, state, note);\n',
+    anchor: '  await setRunState(db, run.id, state, told);\n',
     before: 'batch.in_publish',
   },
   {

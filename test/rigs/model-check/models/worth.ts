@@ -2,6 +2,7 @@
  * The rule at the heart, as the models use it: the product's own `judge`, so that what is checked here is what decides
  * there. Nothing expires in the models: no clock decides anything else.
  */
+import type { GenerationLayer } from '@tandem/freshness/certificate';
 import { isFresh, judge } from '@tandem/freshness/judge';
 import type { Label } from '@tandem/freshness/stored-prediction';
 
@@ -25,6 +26,8 @@ export interface Told {
   readonly generation?: number | null;
   /** Whether a watched source has changed in bulk since the generation was computed. */
   readonly isOutdated?: boolean;
+  /** The generation below that one. */
+  readonly base?: { readonly generation: number; readonly isOutdated: boolean } | null;
   readonly history?: number | string;
   readonly floor?: number;
 }
@@ -35,15 +38,22 @@ const NEVER_EXPIRES = { maxAgeMs: null };
 
 export function worthOf(candidate: Candidate, told: Told): Worth {
   const { version, deleted = 0, model = 1, generation = null, isOutdated = false, history = 1, floor = 0 } = told;
+  const { base = null } = told;
   const user = { version, touched: told.touched ?? version, deletedVersion: deleted };
   const assignment = {
     ...{ predictor: 'p', arm: 'stable', modelNumber: 1, revision: 0, expiresFrom: null },
     modelVersionId: String(model),
     generation:
-      generation === null ? null : { id: String(generation), number: 1, buckets: 1, startedAt: 0, isOutdated },
+      generation === null
+        ? null
+        : { ...layerOf(generation, isOutdated), base: base && layerOf(base.generation, base.isOutdated) },
     overlayFloor: floor,
   };
   return judge(labelOf(candidate), user, assignment, { history: String(history), now: 0 }, NEVER_EXPIRES);
+}
+
+function layerOf(generation: number, isOutdated: boolean): GenerationLayer {
+  return { id: String(generation), number: generation, buckets: 1, startedAt: 0, isOutdated };
 }
 
 export function isFreshUnder(told: Told, candidate: Candidate): boolean {

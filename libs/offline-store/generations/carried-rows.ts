@@ -1,0 +1,68 @@
+/**
+ * What a generation with a base takes along before it is published: the rows of the one in force, of users whom its own run did
+ * not score. Without them those users would go back to older rows of the base. A label is true wherever its row lies.
+ *
+ * Not from a generation whose run noted a lower source version: in it those rows are stale since a bulk change, and here they
+ * would not be. Nor those of erased users: an erasure deletes from published generations, and from this one only what it is
+ * cleared of later (erased-predictions.ts).
+ */
+import type { Run } from '@tandem/prediction/runs/runs';
+import type pg from 'pg';
+import { cancellable } from '../features/cancellable.ts';
+import { type Db, execute, query } from '../sql/database.ts';
+import { partitionOf } from '../sql/partition.ts';
+
+const TIMEOUT_MS = 600_000;
+
+/**
+ * Takes rows along, and counts the users who are left on the base. Does nothing for a generation of everyone. Safe to repeat;
+ * the generation's partition has its index.
+ */
+export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<void> {
+  const layers = generationId === null ? undefined : await findLayers(pool, generationId);
+  if (!layers) return;
+  await cancellable(pool, { timeoutMs: TIMEOUT_MS, signal: lost }, async (db) => {
+    const carried = layers.before === null ? 0 : await carry(db, layers.id, layers.before);
+    await query(db, {
+      text: `update tandem.generations set carried_users = carried_users + $2, users_left = (
+          select count(*) from ${partitionOf(layers.baseId)} b
+          where not exists (select from ${partitionOf(layers.id)} o where o.user_id = b.user_id))
+        where id = $1 and state = 'building'`,
+      values: [layers.id, carried],
+      timeoutMs: TIMEOUT_MS,
+    });
+  });
+}
+
+interface Layers {
+  readonly id: string;
+  readonly baseId: string;
+  /** The generation in force, where it has the same base and holds the same bulk changes. */
+  readonly before: string | null;
+}
+
+async function findLayers(db: Db, generationId: string): Promise<Layers | undefined> {
+  const rows = await query<Layers>(db, {
+    text: `select g.id, g.base_id as "baseId", (
+        select o.id from tandem.arms a join tandem.generations o on o.id = a.generation_id
+        join tandem.runs before on before.id = o.run_id
+        where a.predictor = g.predictor and a.model_version_id = g.model_version_id and o.base_id = g.base_id
+          and o.id <> g.id and before.source_version = r.source_version) as before
+      from tandem.generations g join tandem.runs r on r.id = g.run_id where g.id = $1 and g.base_id is not null`,
+    values: [generationId],
+  });
+  return rows[0];
+}
+
+async function carry(db: Db, generationId: string, before: string): Promise<number> {
+  const { rowCount } = await execute(db, {
+    text: `insert into ${partitionOf(generationId)} (generation_id, computed_at, user_id, context_version, outputs)
+      select $1, p.computed_at, p.user_id, p.context_version, p.outputs from ${partitionOf(before)} p
+      where not exists (select from tandem.user_contexts c
+        where c.user_id = p.user_id and c.deleted_version > 0 and c.deleted_version >= p.context_version)
+      on conflict (user_id) do nothing`,
+    values: [generationId],
+    timeoutMs: TIMEOUT_MS,
+  });
+  return rowCount ?? 0;
+}

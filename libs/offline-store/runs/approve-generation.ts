@@ -1,0 +1,75 @@
+/** A generation that was held back is published and put in force after all, as its run would have done. */
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import type { LossNotice } from '@tandem/prediction/events/notice-loss';
+import type { Generation } from '@tandem/prediction/runs/generations';
+import type { Approval } from '@tandem/prediction/runs/run-store';
+import type pg from 'pg';
+import { clearErased } from '../generations/erased-predictions.ts';
+import { findGeneration } from '../generations/generation-rows.ts';
+import { findArmOfVersion } from '../rollouts/arms.ts';
+import { insertAudit } from '../sql/audit.ts';
+import { type Db, transaction } from '../sql/database.ts';
+import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
+import { lockAssignments } from '../sql/settings.ts';
+import { currentHistory, fetchFirst, statements } from '../sql/statements.ts';
+import { conclude, forgetNames, whyNotInForce } from './publish.ts';
+import { lockRun } from './run-rows.ts';
+
+/** Again it changes nothing. Rejects with `unknown_generation`, or `run_conflict` where it may not be put in force. */
+export async function approveGeneration(
+  pool: pg.Pool,
+  approval: Approval,
+  prove: LossNotice['prove'],
+): Promise<Generation> {
+  const { id, runId, state, verdict } = await findHeld(pool, approval);
+  if (verdict === 'blocked' && state === 'building') await clearErased(pool, id);
+  const approved = await transaction(pool, async (db) => {
+    await assertPastProven(pool, db, prove);
+    // The settings before the run, as a publication locks them.
+    await lockAssignments(db);
+    await keepHistory(db);
+    const held = await findHeld(db, approval);
+    const run = await lockRun(db, held.runId);
+    const known = await findGeneration(db, held.id);
+    if (known?.inForce) return known;
+    const conflict =
+      held.verdict !== 'blocked' || known?.state !== 'building' || run.state !== 'failed'
+        ? `it is not held back: ${known?.state === 'building' ? `its run is ${run.state}` : `it is ${known?.state ?? 'gone'}`}`
+        : run.history !== held.history
+          ? 'the database was set back since'
+          : whyNotInForce(run, await findArmOfVersion(db, run.predictor, run.modelVersionId));
+    if (conflict !== null) throw refused(approval, conflict);
+    const { predictor, actor } = approval;
+    const detail = { run: run.id, generation: approval.generation, why: run.error };
+    await insertAudit(db, { actor, action: 'approve', predictor, detail });
+    const { generation } = await conclude(db, run, null);
+    if (generation) return generation;
+    throw new Error(`generation ${approval.generation} of ${predictor} was approved of and is not in force`);
+  });
+  await forgetNames(pool, runId);
+  return approved;
+}
+
+/** With the database's history, now. */
+async function findHeld(db: Db, { predictor, generation }: Approval) {
+  const held = statements
+    .selectFrom('tandem.generations as g')
+    .leftJoin('tandem.generation_reports as r', 'r.generation_id', 'g.id')
+    .select(['g.id', 'g.run_id as runId', 'g.state', 'r.verdict', currentHistory().as('history')])
+    .where(({ and }) => and({ 'g.predictor': predictor, 'g.number': generation }));
+  const found = await fetchFirst(db, held);
+  if (found) return found;
+  const known = statements.selectFrom('tandem.predictors').where('name', '=', predictor);
+  if (!(await fetchFirst(db, known))) throw unknownPredictor(predictor);
+  throw new TandemError('unknown_generation', `${predictor} has no generation ${generation}.`, {
+    field: 'generation',
+    remedy: 'tandem generation list, or GET /v1/predictors/{predictor}/generations, lists them',
+  });
+}
+
+function refused({ predictor, generation }: Approval, why: string): TandemError {
+  return new TandemError('run_conflict', `Generation ${generation} of ${predictor} cannot be put in force: ${why}.`, {
+    field: 'generation',
+    remedy: 'tandem generation list shows what is in force; tandem run start makes another generation',
+  });
+}

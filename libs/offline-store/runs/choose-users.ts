@@ -1,0 +1,196 @@
+/**
+ * Whom a run with a budget scores: those who were read most, then those who changed since they were scored last. The others
+ * stay on the generation of everyone that is in force, the base of what the run makes.
+ *
+ * The most read users are cut into chunks inside Postgres, in one statement, under numbers below 0. Each of these chunks is
+ * then replaced by one of those users of it whom the feature query has, so that memory stays flat. Everything is written
+ * under the fence of the step.
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
+import type { Run } from '@tandem/prediction/runs/runs';
+import type pg from 'pg';
+import { textArray } from '../certificate/certificate-statement.ts';
+import { cancellable } from '../features/cancellable.ts';
+import { asRelation, KEY_SQL } from '../features/feature-statement.ts';
+import { type Db, query, transaction } from '../sql/database.ts';
+import { CPU_MS_PER_USER } from './budget-facts.ts';
+import type { Plan } from './plan.ts';
+import { lockStep } from './run-steps.ts';
+import { staleSql, staleValues } from './stale-users.ts';
+
+/** The generation of everyone below what a run makes. */
+export interface BaseGeneration {
+  readonly id: string;
+  readonly number: number;
+  readonly users: number;
+  /** Of the generation above it that is in force; 0 where there is none. Their rows may be taken along. */
+  readonly usersAbove: number;
+}
+
+export interface AffordedUsers {
+  readonly base: BaseGeneration;
+  /** Users that the budget pays for. */
+  readonly most: number;
+}
+
+/**
+ * A row of a budgeted generation may be as old as its base, and Redis counts 49 days: an older base is a reason to score
+ * everyone.
+ */
+const BASE_DAYS = 40;
+
+/**
+ * Returns null for a run without a budget, and where there is no base: then it scores everyone. Rejects where no run has told
+ * yet what a user costs.
+ */
+export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers | null> {
+  const { budget } = run;
+  if (budget === null || run.scope !== 'all') return null;
+  const base = await findBase(db, run);
+  if (!base) return null;
+  const cpuMsPerUser = 'share' in budget ? null : await findCpuPerUser(db, run);
+  const most = usersWithin(budget, { users: base.users, cpuMsPerUser, msPerUser: 0 });
+  if (most !== null) return { base, most };
+  throw new TandemError('invalid_input', `No run of ${run.predictor} has told its CPU time yet.`, {
+    field: 'budget',
+    remedy: 'let one run end, of everyone or with a budget of {"share": …}; then budgets in CPU minutes can be kept',
+  });
+}
+
+async function findBase(db: Db, { predictor, modelVersionId }: Run): Promise<BaseGeneration | undefined> {
+  const rows = await query<BaseGeneration>(db, {
+    text: `select b.id, b.number, b.users, case when g.base_id is null then 0 else g.users end as "usersAbove"
+      from tandem.arms a join tandem.generations g on g.id = a.generation_id
+      join tandem.generations b on b.id = coalesce(g.base_id, g.id)
+      where a.predictor = $1 and a.model_version_id = $2 and b.state = 'published'
+        and b.started_at > clock_timestamp() - interval '${BASE_DAYS} days'`,
+    values: [predictor, modelVersionId],
+  });
+  return rows[0];
+}
+
+/** Null where no run has recorded it. */
+async function findCpuPerUser(db: Db, { predictor }: Run): Promise<number | null> {
+  const [row] = await query<{ ms: number | null }>(db, {
+    text: `select ${CPU_MS_PER_USER} as ms`,
+    values: [predictor],
+  });
+  return row?.ms ?? null;
+}
+
+/** Writes the most read users, most read first, under numbers below 0. False where the fence is lost. */
+export function writeMostRead(pool: pg.Pool, plan: Plan, most: number, lost: AbortSignal): Promise<boolean> {
+  const { claimed, chunkSize, timeoutMs } = plan;
+  return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
+    await query(db, { text: 'delete from tandem.chunks where run_id = $1', values: [claimed.runId] });
+    await query(db, {
+      text: `insert into tandem.chunks (run_id, no, user_ids)
+        select $1, -1 - (n - 1) / $2::int, array_agg(user_id) from (
+          select d.user_id, row_number() over (order by d.log_weight desc, d.user_id) as n
+          from tandem.read_demand d left join tandem.user_contexts c on c.user_id = d.user_id
+          where (c.deleted_version > 0 and c.version = c.deleted_version) is not true
+          order by d.log_weight desc, d.user_id limit $3
+        ) chosen group by 2`,
+      values: [claimed.runId, chunkSize, most],
+      timeoutMs,
+    });
+    // Last, since that takes a while, and the lease is renewed meanwhile.
+    if (!(await lockStep(db, claimed))) throw new FenceLost();
+    return true;
+  }).catch((error: unknown) => {
+    if (error instanceof FenceLost) return false;
+    throw error;
+  });
+}
+
+/** Ends a transaction without a trace. */
+class FenceLost extends Error {}
+
+/**
+ * Returns how many users were chosen, or null where the fence is lost.
+ * @param db the transaction of the scan, on the login of feature statements
+ */
+export async function chooseUsers(pool: pg.Pool, db: pg.PoolClient, plan: Plan, most: number): Promise<number | null> {
+  const candidates = await query<{ no: number }>(pool, {
+    text: 'select no from tandem.chunks where run_id = $1 and no < 0 order by no desc',
+    values: [plan.claimed.runId],
+  });
+  const chosen = { users: 0, chunks: 0 };
+  for (const { no } of candidates) {
+    if (!(await writeChosen(pool, plan, chosen, no, await findPresent(pool, db, plan, no)))) return null;
+  }
+  return chosen.users < most && !(await chooseChanged(pool, db, plan, chosen, most)) ? null : chosen.users;
+}
+
+/** The users of a chunk whom the feature query has. */
+async function findPresent(pool: pg.Pool, db: pg.PoolClient, { claimed, version, timeoutMs }: Plan, no: number) {
+  const [named] = await query<{ userIds: readonly string[] }>(pool, {
+    text: 'select user_ids as "userIds" from tandem.chunks where run_id = $1 and no = $2',
+    values: [claimed.runId, no],
+  });
+  const rows = await query<{ userId: string }>(db, {
+    text: `select f.user_id::text as "userId" from ${asRelation(version.query.sql)}
+      where f.user_id = any($1::${KEY_SQL[version.keyType]}[]) group by f.user_id`,
+    values: [textArray(named?.userIds ?? [])],
+    timeoutMs,
+  });
+  return rows.map(({ userId }) => userId);
+}
+
+/** Users so far, and the number of the next chunk. */
+interface Chosen {
+  users: number;
+  chunks: number;
+}
+
+/** Writes a chunk of these users, in place of one of candidates where that is said. False where the fence is lost. */
+function writeChosen(
+  pool: pg.Pool,
+  { claimed }: Plan,
+  chosen: Chosen,
+  instead: number | null,
+  userIds: readonly string[],
+): Promise<boolean> {
+  return transaction(pool, async (db) => {
+    if (!(await lockStep(db, claimed))) return false;
+    const { runId } = claimed;
+    await query(db, { text: 'delete from tandem.chunks where run_id = $1 and no = $2', values: [runId, instead] });
+    if (userIds.length === 0) return true;
+    await query(db, {
+      text: 'insert into tandem.chunks (run_id, no, user_ids) values ($1, $2, $3::text[])',
+      values: [runId, chosen.chunks, textArray(userIds)],
+    });
+    chosen.users += userIds.length;
+    chosen.chunks++;
+    return true;
+  });
+}
+
+/** Adds users who changed since they were scored last, until there are as many as the budget pays for. */
+async function chooseChanged(
+  pool: pg.Pool,
+  db: pg.PoolClient,
+  plan: Plan,
+  chosen: Chosen,
+  most: number,
+): Promise<boolean> {
+  const { claimed, chunkSize, timeoutMs } = plan;
+  await query(db, {
+    text: `declare changed_users no scroll cursor for ${staleSql(plan)}`,
+    values: await staleValues(pool, plan),
+  });
+  while (chosen.users < most) {
+    const rows = await query<{ user_id: string }>(db, { text: `fetch ${chunkSize} from changed_users`, timeoutMs });
+    if (rows.length === 0) break;
+    const others = await query<{ userId: string }>(pool, {
+      text: `select user_id as "userId" from unnest($1::text[]) as u(user_id)
+        except select unnest(user_ids) from tandem.chunks where run_id = $2 limit $3`,
+      values: [textArray(rows.map((row) => row.user_id)), claimed.runId, most - chosen.users],
+    });
+    const userIds = others.map(({ userId }) => userId);
+    if (!(await writeChosen(pool, plan, chosen, null, userIds))) return false;
+  }
+  await query(db, { text: 'close changed_users' });
+  return true;
+}

@@ -1,0 +1,277 @@
+import { randomUUID } from 'node:crypto';
+import type { Budget } from '@tandem/prediction/runs/budget';
+import type { Run } from '@tandem/prediction/runs/runs';
+import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { createEventStore } from '../events/events.ts';
+import { deletePredictionsOf } from '../generations/erased-predictions.ts';
+import { createGenerationStore } from '../generations/generations.ts';
+import { createRegister } from '../rollouts/processes.ts';
+import { query } from '../sql/database.ts';
+import { createErasureStore } from '../users/erasures.ts';
+import { createRunsWorld } from './runs.fixture.ts';
+
+const USERS = 1_000;
+const { database, store, renew, start, claim, score, workAll } = await createRunsWorld({ users: USERS });
+const { pool } = database;
+const generations = createGenerationStore(pool);
+beforeEach(async () => {
+  await renew();
+  await pool.query('truncate tandem.read_demand');
+});
+afterAll(() => database.drop());
+
+/** Users with these ids were read, the first one most. */
+async function read(...userIds: number[]): Promise<void> {
+  await pool.query(
+    `insert into tandem.read_demand (user_id, log_weight, context_version)
+      select id::text, 1000 - n, 0 from unnest($1::int[]) with ordinality as u(id, n)
+      on conflict (user_id) do update set log_weight = excluded.log_weight`,
+    [userIds],
+  );
+}
+
+async function change(...userIds: number[]): Promise<void> {
+  const events = userIds.map((id) => ({
+    source: 't',
+    id: randomUUID(),
+    type: 'x',
+    userId: `${id}`,
+    time: null,
+    data: null,
+  }));
+  await createEventStore(pool).accept(events);
+}
+
+async function planWith(budget: Budget): Promise<Run> {
+  const { run } = await store.create({
+    predictor: 'visits',
+    scope: { kind: 'all' },
+    reason: 'test',
+    scheduleSlot: null,
+    budget,
+  });
+  return planNow(store, run.id);
+}
+
+/** A run with a budget, from its start to its end. */
+const runWith = async (budget: Budget) => workAll(await planWith(budget));
+
+async function namesOf(run: Run): Promise<number[]> {
+  const rows = await query<{ id: string }>(pool, {
+    text: 'select unnest(user_ids) as id from tandem.chunks where run_id = $1 order by no',
+    values: [run.id],
+  });
+  return rows.map(({ id }) => Number(id)).sort((a, b) => a - b);
+}
+
+async function rowsOf(id: string | undefined): Promise<{ user: number; version: number }[]> {
+  return query(pool, {
+    text: `select user_id::int as "user", context_version as version from tandem.predictions
+      where generation_id = $1 order by user_id::int`,
+    values: [id],
+  });
+}
+const usersOf = async (id: string | undefined) => (await rowsOf(id)).map(({ user }) => user);
+const to = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
+
+describe('a run with a budget', () => {
+  test('scores the users who were read most, and leaves the others on the generation of everyone', async () => {
+    const base = (await workAll(await start()))?.generation;
+    await read(5_000, ...to(300).reverse());
+    const run = await planWith({ share: 0.2 });
+    expect(run).toMatchObject({ state: 'running', scope: 'all', usersExpected: 199, chunkCount: 2 });
+    expect(await namesOf(run)).toEqual(to(300).slice(-199));
+    const { generation } = (await workAll(run)) ?? {};
+    expect(generation).toMatchObject({
+      number: 2,
+      users: 199,
+      usersLeft: 801,
+      baseId: base?.id,
+      baseNumber: 1,
+      inForce: true,
+    });
+    expect(generation?.startedAt).toBe(base?.startedAt);
+    expect(await usersOf(generation?.id)).toEqual(to(300).slice(-199));
+    expect(await namesOf(run)).toEqual([]);
+  });
+
+  test('then scores users who changed since they were scored, wherever that is stored', async () => {
+    await workAll(await start());
+    await read(1, 2);
+    await change(2, 3, 4);
+    const [, , third, ...others] = await usersOf((await runWith({ share: 0.003 }))?.generation?.id);
+    expect([[3, 4], []]).toEqual([expect.arrayContaining([third]), others]);
+    await pool.query('truncate tandem.read_demand');
+    // That one and 2 are new in the generation above the base; the other one is still old there.
+    expect(await namesOf(await planWith({ share: 0.5 }))).toEqual([3 + 4 - (third ?? 0)]);
+  });
+
+  test('ends without a generation where nobody was read and nobody has changed', async () => {
+    await workAll(await start());
+    const outcome = await runWith({ share: 0.5 });
+    expect(outcome).toMatchObject({
+      state: 'done',
+      generation: null,
+      note: expect.stringContaining('nobody was scored'),
+    });
+    expect(await generations.list('visits')).toHaveLength(1);
+  });
+
+  test('scores everyone where no generation is in force', async () => {
+    await read(1);
+    expect(await runWith({ share: 0.1 })).toMatchObject({
+      note: expect.stringContaining('everyone was scored'),
+      generation: { users: USERS, baseId: null, inForce: true },
+    });
+  });
+
+  test('in CPU minutes waits until a run has told what a user costs', async () => {
+    await workAll(await start());
+    await read(...to(100));
+    const run = await planWith({ cpuMinutes: 1 });
+    expect(`${run.error} ${run.attemptError}`).toContain('has told its CPU time yet');
+    await pool.query('update tandem.chunks set cpu_ms = 2 * scored');
+    const planned = await planWith({ cpuMinutes: 0.001 });
+    expect(planned).toMatchObject({ usersExpected: 30 });
+  });
+
+  test('drops what still waits once its CPU minutes are spent, the least read users', async () => {
+    await workAll(await start());
+    await pool.query('update tandem.chunks set cpu_ms = 0.1 * scored');
+    await read(...to(300));
+    const run = await planWith({ cpuMinutes: 0.0005 });
+    expect(run).toMatchObject({ usersExpected: 300, chunkCount: 3 });
+    const current = (await store.find(run.id)) ?? run;
+    const chunk = await claim(run.id, 0);
+    await store.commit(current, chunk, { ...(await score(current, chunk)), cpuMs: 31 });
+    expect(await store.find(run.id)).toMatchObject({ state: 'publishing', usersExpected: 100 });
+    const { generation } = (await publishNow(store, run.id)) ?? {};
+    expect(await usersOf(generation?.id)).toEqual(to(100));
+  });
+
+  test('leaves out whom an erasure has reached', async () => {
+    await workAll(await start());
+    await read(1, 2, 3);
+    await createErasureStore(pool).setTombstone('2');
+    expect(await namesOf(await planWith({ share: 0.1 }))).toEqual([1, 3]);
+  });
+});
+
+test('a run with a budget is refused while a process of another release is alive', async () => {
+  const old = { id: randomUUID(), kind: 'api', host: 'h', pid: 7, release: '0.1.0' } as const;
+  const register = createRegister(pool, old);
+  await register.beat([]);
+  await expect(planWith({ share: 0.1 })).rejects.toMatchObject({ code: 'run_conflict', field: 'budget' });
+  await register.leave();
+  expect(await planWith({ share: 0.1 })).toMatchObject({ state: 'running' });
+});
+
+describe('the generation of the next such run', () => {
+  test('takes along the rows of the one before, labels and times as they are', async () => {
+    await workAll(await start());
+    await read(1, 2);
+    await change(1);
+    const first = (await runWith({ share: 0.002 }))?.generation;
+    await read(3, 4);
+    await pool.query(`delete from tandem.read_demand where user_id in ('1', '2')`);
+    const second = (await runWith({ share: 0.002 }))?.generation;
+    expect(await rowsOf(second?.id)).toEqual([
+      { user: 1, version: 1 },
+      { user: 2, version: 0 },
+      { user: 3, version: 0 },
+      { user: 4, version: 0 },
+    ]);
+    expect(second).toMatchObject({ users: 4, usersLeft: USERS - 4, baseNumber: 1, number: 3 });
+    const times = await query<{ computedAt: Date; id: string }>(pool, {
+      text: `select generation_id as id, computed_at as "computedAt" from tandem.predictions where user_id = '1' and generation_id = any($1)`,
+      values: [[first?.id, second?.id]],
+    });
+    expect(times[0]?.computedAt).toEqual(times[1]?.computedAt);
+  });
+
+  test('takes none along from before a bulk change of a watched source', async () => {
+    await workAll(await start());
+    await read(1);
+    await runWith({ share: 0.001 });
+    await pool.query(`insert into tandem.source_versions (predictor, version) values ('visits', 1)`);
+    await read(2);
+    await pool.query(`delete from tandem.read_demand where user_id = '1'`);
+    expect(await usersOf((await runWith({ share: 0.001 }))?.generation?.id)).toEqual([2]);
+  });
+
+  test('takes along nobody who was erased, however late the rows of before are deleted', async () => {
+    await workAll(await start());
+    await read(1, 2);
+    await runWith({ share: 0.002 });
+    await read(3);
+    await pool.query(`delete from tandem.read_demand where user_id in ('1', '2')`);
+    const erasures = createErasureStore(pool);
+    const tombstone = await erasures.setTombstone('1');
+    const run = await planWith({ share: 0.001 });
+    await erasures.setTombstone('2');
+    const { generation } = (await workAll(run)) ?? {};
+    expect(await usersOf(generation?.id)).toEqual([3]);
+    expect(generation).toMatchObject({ users: 1 });
+    expect(tombstone).toBeDefined();
+    const numbers = await query<{ number: number }>(pool, { text: 'select number from tandem.erasures' });
+    await deletePredictionsOf(
+      pool,
+      numbers.map(({ number }) => number),
+    );
+    const left = await query(pool, { text: `select from tandem.predictions where user_id in ('1', '2')` });
+    expect(left).toEqual([]);
+  });
+});
+
+describe('a base', () => {
+  test('is kept as long as a generation above it, by any rule of retention', async () => {
+    const base = (await workAll(await start()))?.generation;
+    await read(1);
+    for (let i = 0; i < 5; i++) await runWith({ share: 0.001 });
+    const dropped = await generations.dropRetired();
+    expect(dropped.map(({ number }) => number)).toEqual([2, 3]);
+    // As a worker of a release before this one drops.
+    const drop = pool.query(`update tandem.generations set state = 'dropped' where id = $1`, [base?.id]);
+    await expect(drop).rejects.toMatchObject({ code: '55P03' });
+    await expect(pool.query(`update tandem.generations set state = 'dropped' where number = 4`)).resolves.toBeDefined();
+  });
+
+  test('is in force again after a rollback, and a rollback to one above it brings it along', async () => {
+    await workAll(await start());
+    await read(1);
+    await runWith({ share: 0.001 });
+    const request = { predictor: 'visits', actor: 'test' };
+    expect((await generations.rollBack({ ...request, to: 1 })).to).toMatchObject({ number: 1, baseId: null });
+    expect((await generations.inForce()).map(({ number }) => number)).toEqual([1]);
+    expect((await generations.rollBack({ ...request, to: 2 })).to).toMatchObject({ number: 2, baseNumber: 1 });
+    expect((await generations.inForce()).map(({ number }) => number)).toEqual([1, 2]);
+  });
+
+  test('that is not there any more makes the run one of everyone', async () => {
+    await workAll(await start());
+    await read(1);
+    await pool.query(`update tandem.generations set state = 'building' where number = 1`);
+    expect(await planWith({ share: 0.1 })).toMatchObject({ usersExpected: USERS });
+  });
+});
+
+test('a run of everyone is compared with what was served of each user', async () => {
+  await workAll(await start());
+  await read(...to(100));
+  const outcome = await runWith({ share: 0.1 });
+  expect(outcome?.report?.figures?.users).toMatchObject({ before: 100, now: 100, both: 100, added: 0, gone: 0 });
+  const whole = await workAll(await start());
+  expect(whole?.report?.figures?.users).toMatchObject({ before: USERS, now: USERS, added: 0, gone: 0 });
+});
+
+test('a run that begins again in another history keeps its base', async () => {
+  const base = (await workAll(await start()))?.generation;
+  await read(1);
+  const run = await planWith({ share: 0.001 });
+  await pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
+  await publishNow(store, run.id).catch(() => undefined);
+  const again = await workAll((await store.find(run.id)) ?? run);
+  expect((await store.find(run.id))?.generationId).not.toBe(run.generationId);
+  expect(again?.generation).toMatchObject({ baseId: base?.id, startedAt: base?.startedAt, users: 1 });
+});

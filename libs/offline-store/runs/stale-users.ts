@@ -1,0 +1,130 @@
+/**
+ * The users whose context is newer than what is stored of them. They are written chunk by chunk while they are read, each chunk
+ * under the fence of the step, so that memory stays flat; the next attempt begins by deleting them.
+ */
+import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
+import type pg from 'pg';
+import { asRelation } from '../features/feature-statement.ts';
+import { type Db, query, transaction } from '../sql/database.ts';
+import { changeRows, statements } from '../sql/statements.ts';
+import type { Plan } from './plan.ts';
+import { findUnfinishedAll } from './run-rows.ts';
+import { lockStep } from './run-steps.ts';
+
+/** A stale run over more than this share of the users is cheaper as a run of all. */
+const STALE_SHARE = 1 / 5;
+
+/**
+ * Writes the stale users as chunks while it reads them. Returns the number of users, or null where the fence is lost.
+ * @param db the transaction of the scan
+ */
+export async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): Promise<number | null> {
+  const { claimed, chunkSize, timeoutMs } = plan;
+  if (!(await writeStale(pool, claimed, 0, []))) return null;
+  await query(db, {
+    text: `declare stale_users no scroll cursor for ${staleSql(plan)}`,
+    values: await staleValues(pool, plan),
+  });
+  let users = 0;
+  for (let no = 0; ; no++) {
+    const rows = await query<{ user_id: string }>(db, { text: `fetch ${chunkSize} from stale_users`, timeoutMs });
+    if (rows.length === 0) break;
+    users += rows.length;
+    if (
+      !(await writeStale(
+        pool,
+        claimed,
+        no,
+        rows.map((row) => row.user_id),
+      ))
+    )
+      return null;
+  }
+  await query(db, { text: 'close stale_users' });
+  return users;
+}
+
+/** Writes one chunk; with no users, deletes the chunks of an earlier attempt. Returns false where the fence is lost. */
+function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: readonly string[]): Promise<boolean> {
+  return transaction(pool, async (db) => {
+    if (!(await lockStep(db, claimed))) return false;
+    const { runId } = claimed;
+    const row = { run_id: runId, no, user_ids: [...userIds] };
+    const earlier = statements.deleteFrom('tandem.chunks').where('run_id', '=', runId);
+    await changeRows(db, userIds.length === 0 ? earlier : statements.insertInto('tandem.chunks').values(row));
+    return true;
+  });
+}
+
+/**
+ * Users with a row whose context is newer than what is stored of them for the run's model version, in order. While not all
+ * contexts tell what concerns the predictor, the last event does.
+ */
+export function staleSql({ version }: Pick<Plan, 'version'>): string {
+  return `select c.user_id from tandem.user_contexts c
+    left join tandem.overlay o on o.predictor = $1 and o.user_id = c.user_id
+      and o.model_version_id = $2 and o.overlay_floor = $3 and o.history = tandem.current_history()
+    left join tandem.predictions g on g.generation_id = $4 and g.user_id = c.user_id
+    left join tandem.predictions b on b.generation_id = $5 and b.user_id = c.user_id
+    cross join (select patterns_pending as is_pending from tandem.predictors where name = $1) p
+    where (c.touched ? $1 or p.is_pending and c.version > 0)
+      and case when p.is_pending then c.version else (c.touched ->> $1)::bigint end
+        > coalesce(greatest(o.context_version, coalesce(g.context_version, b.context_version)), -1)
+      and not (c.deleted_version > 0 and c.version = c.deleted_version)
+      and c.user_id in (select f.user_id::text collate "C" from ${asRelation(version.query.sql)})
+    order by c.user_id`;
+}
+
+export async function staleValues(pool: pg.Pool, { run }: Pick<Plan, 'run'>): Promise<readonly unknown[]> {
+  const generation = await findServedGeneration(pool, run);
+  return [
+    run.predictor,
+    run.modelVersionId,
+    run.overlayFloor + run.sourceVersion,
+    generation?.id ?? null,
+    generation?.baseId ?? null,
+  ];
+}
+
+interface ServedGeneration {
+  readonly id: string;
+  readonly baseId: string | null;
+  /** With those of its base. */
+  readonly users: number;
+  /** Of the run that noted the lower one. */
+  readonly sourceVersion: number;
+}
+
+async function findServedGeneration(db: Db, { predictor, modelVersionId }: Run): Promise<ServedGeneration | undefined> {
+  const rows = await query<ServedGeneration>(db, {
+    text: `select g.id, g.base_id as "baseId", g.users + coalesce(g.users_left, 0) as users,
+        least(r.source_version, br.source_version) as "sourceVersion"
+      from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.runs r on r.id = g.run_id
+      left join tandem.generations b on b.id = g.base_id left join tandem.runs br on br.id = b.run_id
+      where a.predictor = $1 and a.model_version_id = $2`,
+    values: [predictor, modelVersionId],
+  });
+  return rows[0];
+}
+
+/**
+ * Returns whether many users are stale, or all: a watched source was changed in bulk since the served generation was
+ * computed. Returns false also where another run of all users is under way: it scores the stale users too.
+ */
+export async function shouldScoreAll(
+  pool: pg.Pool,
+  db: pg.PoolClient,
+  { run, version, timeoutMs }: Plan,
+  users: number,
+): Promise<boolean> {
+  if ((await findUnfinishedAll(pool, run, run.id)) !== undefined) return false;
+  const generation = await findServedGeneration(pool, run);
+  if (generation && generation.sourceVersion < run.sourceVersion) return true;
+  if (users === 0) return false;
+  if (generation) return users > generation.users * STALE_SHARE;
+  const rows = await query<{ users: number }>(db, {
+    text: `select count(*) as users from ${asRelation(version.query.sql)}`,
+    timeoutMs,
+  });
+  return users > (rows[0]?.users ?? 0) * STALE_SHARE;
+}
