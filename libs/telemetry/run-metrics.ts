@@ -111,6 +111,12 @@ function leaseMetrics(registers: Registry[]) {
       labelNames: ['predictor'] as const,
       registers,
     }),
+    usersHandedBack: new Counter({
+      name: 'tandem_users_handed_back_total',
+      help: 'Users whom a slow or stopping worker had not scored yet, and left to others as chunks of their own.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
   };
 }
 

@@ -109,6 +109,10 @@ export interface Database {
     failed: Generated<number>;
     loaded: Generated<boolean>;
     erased: number | null;
+    split_from: number | null;
+    worker: string | null;
+    claimed_at: Date | null;
+    committed_at: Date | null;
   };
   'tandem.erasures': {
     number: number;
@@ -387,6 +391,7 @@ export interface Database {
     step_lost_leases: Generated<number>;
     step_error: string | null;
     source_version: Generated<number>;
+    chunk_ms: number | null;
   };
   'tandem.schedule_slots': {
     predictor: string;
