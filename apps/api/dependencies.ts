@@ -17,7 +17,6 @@ import { createStoredPredictions } from '@tandem/offline-store/reads/predictions
 import { findVisibleDelays } from '@tandem/offline-store/reads/visible-delays';
 import { listProcesses, openRegister } from '@tandem/offline-store/rollouts/processes';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
-import { countBatchWork } from '@tandem/offline-store/runs/backlog';
 import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import { findSettings } from '@tandem/offline-store/sql/settings';
@@ -48,6 +47,7 @@ import { openOnline, openWriting } from './wiring/open-online.ts';
 import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openRollouts, openServedReads, withReadyRollback } from './wiring/open-rollouts.ts';
 import { openShadow } from './wiring/open-shadow.ts';
+import { openWorkSignal } from './wiring/open-work-signal.ts';
 import { proveDatabase } from './wiring/prove-database.ts';
 import {
   createReadiness,
@@ -78,6 +78,8 @@ export interface ApiSettings {
   readonly servesMetrics: boolean;
   /** API keys; off where it is not said. */
   readonly keys?: KeyMode;
+  /** When runs are to end, for the metric of needed workers; an hour where it is not said. */
+  readonly runDeadlineMs?: number;
   /** Milliseconds between two questions for changed keys. */
   readonly keysEveryMs?: number;
   /** Whether a Host header names this service. */
@@ -141,7 +143,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     metrics: sampledMetrics(metrics, {
       ...{ ...listeners, scorer, pool, features, remembered: memory.size, overlayWritesDropped: keeper.dropped },
       isOnlineOpen: redis.connection.isOpen,
-      countBatchWork: () => countBatchWork(pool),
+      workSignal: openWorkSignal(pool, settings.runDeadlineMs),
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,

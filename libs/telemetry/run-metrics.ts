@@ -248,6 +248,23 @@ function workMetrics(registers: Registry[]) {
       help: 'Chunks of unfinished runs that are not committed, and runs that are being planned or published.',
       registers,
     }),
+    desiredWorkers: new Gauge({
+      name: 'tandem_desired_workers',
+      help: 'Workers that the waiting work needs, to meet the deadlines of runs at the measured rate of a worker.',
+      registers,
+    }),
+    waitingUsers: new Gauge({
+      name: 'tandem_waiting_users',
+      help: 'Users of unfinished runs that are not scored yet.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
+    workerRate: new Gauge({
+      name: 'tandem_worker_users_per_second',
+      help: 'Users that one worker scores each second, as measured in an unfinished run and the one before it.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
     runChunks: new Gauge({
       name: 'tandem_run_chunks',
       help: 'Chunks of the runs that are not finished, by state.',

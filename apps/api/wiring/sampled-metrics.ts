@@ -1,7 +1,9 @@
 /** Metrics of what is a state rather than an event, or is counted elsewhere: looked at when Prometheus asks. */
 import type { InferencePool } from '@tandem/inference/live/pool';
+import { workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem/telemetry/sampled-stats';
+import type { WorkSignal } from './open-work-signal.ts';
 
 interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
@@ -19,8 +21,7 @@ interface SampledParts {
   readonly servedReads: { dropped(): number };
   /** Live answers that could not be kept in Postgres, since the start. */
   overlayWritesDropped(): number;
-  /** Batch work that waits for workers; rejects while Postgres does not answer. */
-  countBatchWork(): Promise<number>;
+  readonly workSignal: WorkSignal;
 }
 
 /** However many scrapers ask, Postgres is asked no more often. */
@@ -29,19 +30,19 @@ const COUNT_WORK_EVERY_MS = 5_000;
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
   const told = { overlayWrites: 0, exposures: 0 };
   let countedAt = Number.NEGATIVE_INFINITY;
-  async function sampleBatchWork(): Promise<void> {
+  async function sampleWork(): Promise<void> {
     if (performance.now() - countedAt < COUNT_WORK_EVERY_MS) return;
     countedAt = performance.now();
-    await parts.countBatchWork().then(
-      (work) => metrics.batchWork.set(work),
-      // It stays as it was: readiness and the log say that Postgres does not answer.
+    await parts.workSignal().then(
+      (signal) => setWork(metrics, signal),
+      // They stay as they were: readiness and the log say that Postgres does not answer.
       () => undefined,
     );
   }
   return {
     ...metrics,
     async exposition() {
-      await sampleBatchWork();
+      await sampleWork();
       sampleInference(metrics, parts.scorer.stats());
       sampleConnections(metrics, 'api', parts.pool);
       sampleConnections(metrics, 'features', parts.features);
@@ -58,4 +59,15 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
       return metrics.exposition();
     },
   };
+}
+
+function setWork(metrics: Metrics, { batchWork, waiting }: Awaited<ReturnType<WorkSignal>>): void {
+  metrics.batchWork.set(batchWork);
+  metrics.desiredWorkers.set(workersNeeded(waiting));
+  // A predictor without a run must not keep what it had.
+  for (const gauge of [metrics.waitingUsers, metrics.workerRate]) gauge.reset();
+  for (const { predictor, users, usersPerSecond } of waiting.runs) {
+    metrics.waitingUsers.inc({ predictor }, users);
+    if (usersPerSecond !== null) metrics.workerRate.set({ predictor }, usersPerSecond);
+  }
 }

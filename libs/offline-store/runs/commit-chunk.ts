@@ -4,7 +4,15 @@
  * ended gets no rows, and labels of another past none either; users erased since their features were read are left out.
  */
 import { overlayEntries } from '@tandem/prediction/runs/load-chunk';
-import type { ChunkResult, ClaimedChunk, CommitOutcome, HandedBack, Run, RunFailure, RunState } from '@tandem/prediction/runs/runs';
+import type {
+  ChunkResult,
+  ClaimedChunk,
+  CommitOutcome,
+  HandedBack,
+  Run,
+  RunFailure,
+  RunState,
+} from '@tandem/prediction/runs/runs';
 import { eachUser, type ScoredUsers, scoredUsers } from '@tandem/prediction/runs/scored-users';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
@@ -96,12 +104,11 @@ async function handBack(db: Db, chunk: ClaimedChunk, handedBack?: HandedBack): P
   const { userIds, chunkSize } = handedBack;
   const rows = await query<{ no: number }>(db, {
     text: `with counted as (
-        update tandem.runs set chunk_count = chunk_count + (cardinality($3::text[]) + $4::int - 1) / $4::int where id = $1
-        returning chunk_count
+        update tandem.runs set chunk_count = chunk_count + $5::int where id = $1 returning chunk_count - $5::int as first
       ) insert into tandem.chunks (run_id, no, split_from, user_ids)
-      select $1, (select chunk_count from counted) - 1 - (n - 1) / $4::int, $2, array_agg(user_id order by n)
+      select $1, (select first from counted) + (n - 1) / $4::int, $2, array_agg(user_id order by n)
       from unnest($3::text[]) with ordinality as left_over (user_id, n) group by (n - 1) / $4::int returning no`,
-    values: [chunk.runId, chunk.no, textArray(userIds), chunkSize],
+    values: [chunk.runId, chunk.no, textArray(userIds), chunkSize, Math.ceil(userIds.length / chunkSize)],
   });
   return rows.map(({ no }) => no);
 }

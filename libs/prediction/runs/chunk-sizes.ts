@@ -22,9 +22,9 @@ export interface ChunkSizes {
 
 /** Where no earlier run tells. */
 export const USUAL_CHUNK_MS = 5_000;
-/** What claim and commit cost is small beside it. */
+/** What claim and commit cost is small beside it, and at the end of a run still small enough. */
 const LEAST_CHUNK_MS = 500;
-const LEAST_USERS = 100;
+const LEAST_LAST_MS = 100;
 /** Of the time of a run. */
 const CHUNK_SHARE = 1 / 50;
 /** Chunks that take less than this share of the run leave no tail. */
@@ -38,10 +38,11 @@ export function sizeChunks(measured: MeasuredRun | null, most: number): ChunkSiz
   if (measured === null) return { size: most, lastSize: most, chunkMs: USUAL_CHUNK_MS };
   const { usersPerSecond, seconds } = measured;
   const chunkMs = Math.min(USUAL_CHUNK_MS, Math.max(LEAST_CHUNK_MS, seconds * 1_000 * CHUNK_SHARE));
-  const least = Math.min(most, LEAST_USERS);
-  const size = Math.max(least, Math.min(most, Math.floor((usersPerSecond * chunkMs) / 1_000)));
+  const usersIn = (ms: number) => Math.max(1, Math.min(most, Math.floor((usersPerSecond * ms) / 1_000)));
+  const size = usersIn(chunkMs);
   const isShort = size <= usersPerSecond * seconds * SHORT_SHARE;
-  return { size, lastSize: isShort ? size : Math.max(least, Math.floor(size / LAST_PARTS)), chunkMs };
+  const lastSize = isShort ? size : Math.min(size, Math.max(1, Math.floor(size / LAST_PARTS), usersIn(LEAST_LAST_MS)));
+  return { size, lastSize, chunkMs };
 }
 
 /**

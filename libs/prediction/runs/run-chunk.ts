@@ -75,7 +75,15 @@ export type RunChunk = (runId: string, no: number, onProgress?: () => void) => P
 
 /** Rejects only where the chunk could not be claimed or given back: then its lease or the next hint brings it again. */
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
-  const { runs, lease, hints, stopping, maxAttempts = 5, maxSlowAttempts = 2, maxTransientAttempts = 40 } = dependencies;
+  const {
+    runs,
+    lease,
+    hints,
+    stopping,
+    maxAttempts = 5,
+    maxSlowAttempts = 2,
+    maxTransientAttempts = 40,
+  } = dependencies;
 
   function limitOf(cause: unknown): number {
     if (cause instanceof FeaturesTooSlow) return maxSlowAttempts;

@@ -34,7 +34,7 @@ const SCORING_BASE_MS = 10_000;
 const SCORING_MS_PER_ROW = 2;
 
 /** What ends the work at a chunk before its end. */
-export interface ChunkEnd {
+interface ChunkEnd {
   /** Aborts when what is done is worth nothing any more. */
   readonly lost: AbortSignal;
   /** Aborts when this process is to end: it ends the read of features. */
@@ -45,7 +45,7 @@ export interface ChunkEnd {
 
 /** A chunk is scored in so many parts at least, of so many rows at least: between two of them it can be split. */
 const LEAST_PARTS = 4;
-const LEAST_PART_ROWS = 64;
+const LEAST_PART_ROWS = 16;
 /** Runs of four slices: more inference processes than chunks under way find work. */
 const MOST_PART_ROWS = 4_096;
 /** Chunks that one which is handed back becomes, at most. */
@@ -103,9 +103,13 @@ function joinParts({ parts }: IsolatedScores): Pick<ScoredUsers, 'outputs' | 'of
   const columns: { outputs: Buffer; offsets: Uint32Array }[] = [];
   for (const part of parts) {
     const { encoded } = part;
-    if (encoded.faults.size > 0 || part.rows[0] !== rows || part.rows.at(-1) !== rows + part.rows.length - 1) return null;
+    if (encoded.faults.size > 0 || part.rows[0] !== rows || part.rows.at(-1) !== rows + part.rows.length - 1)
+      return null;
     const start = bytes;
-    columns.push({ outputs: encoded.bytes, offsets: start === 0 ? encoded.offsets : encoded.offsets.map((at) => at + start) });
+    columns.push({
+      outputs: encoded.bytes,
+      offsets: start === 0 ? encoded.offsets : encoded.offsets.map((at) => at + start),
+    });
     rows += part.rows.length;
     bytes += encoded.bytes.length;
   }

@@ -150,7 +150,8 @@ function* workerSteps(rules: RunRules, state: RunState, worker: Worker, i: numbe
       }
       return;
     case 'scored':
-      if (mayCommit(rules, state, worker)) yield change(tellCommit(worker), (mine, draft) => commit(rules, mine, draft));
+      if (mayCommit(rules, state, worker))
+        yield change(tellCommit(worker), (mine, draft) => commit(rules, mine, draft));
       else yield change(`may not commit chunk ${worker.no + 1}`, (_mine, draft) => rest(draft));
       return;
     case 'committed': {
