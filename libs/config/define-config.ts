@@ -203,7 +203,7 @@ export type DefaultValue = number | string | boolean | readonly (number | string
 export interface BatchConfig {
   /** Cron expression of five fields, in UTC: `0 2 * * *` is 02:00 every night. Default: on demand only. */
   readonly schedule?: string;
-  /** Users a chunk: the unit of work, of retry and of memory. 1 to 50,000, default 10,000. */
+  /** Users a chunk at most: the unit of work, of retry and of memory. 1 to 50,000, default 10,000. Fewer where they take long. */
   readonly chunkSize?: number;
   /** The least share of users that must have been scored for a run to be published, 0 to 1. Default 0.9. */
   readonly minCoverage?: number;

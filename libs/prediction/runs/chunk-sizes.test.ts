@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { chooseBoundaries, sizeChunks } from './chunk-sizes.ts';
 
 describe('the size of chunks', () => {
-  it('is what the predictor says at most where no earlier run tells how fast it is', () => {
-    expect(sizeChunks(null, 10_000)).toEqual({ size: 10_000, lastSize: 10_000, chunkMs: 5_000 });
+  it('is what the predictor says at most where no earlier run tells how fast it is, or only a short one', () => {
+    const usual = { size: 10_000, lastSize: 10_000, chunkMs: 5_000 };
+    expect(sizeChunks(null, 10_000)).toEqual(usual);
+    expect(sizeChunks({ usersPerSecond: 100, seconds: 9 }, 10_000)).toEqual(usual);
   });
 
   it('is a fiftieth of the time of the run before it', () => {
@@ -13,7 +15,7 @@ describe('the size of chunks', () => {
 
   it('is five seconds at most, and half a second at least', () => {
     expect(sizeChunks({ usersPerSecond: 500, seconds: 7_200 }, 10_000)).toMatchObject({ size: 2_500, chunkMs: 5_000 });
-    expect(sizeChunks({ usersPerSecond: 5_000, seconds: 2 }, 10_000)).toMatchObject({ size: 2_500, chunkMs: 500 });
+    expect(sizeChunks({ usersPerSecond: 5_000, seconds: 12 }, 10_000)).toMatchObject({ size: 2_500, chunkMs: 500 });
   });
 
   it('is not smaller at the end where a chunk is a small part of the run anyway', () => {

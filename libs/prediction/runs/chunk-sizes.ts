@@ -25,6 +25,8 @@ export const USUAL_CHUNK_MS = 5_000;
 /** What claim and commit cost is small beside it, and at the end of a run still small enough. */
 const LEAST_CHUNK_MS = 500;
 const LEAST_LAST_MS = 100;
+/** A run that took less has no tail to speak of, and tells little. */
+const SHORTEST_RUN_S = 10;
 /** Of the time of a run. */
 const CHUNK_SHARE = 1 / 50;
 /** Chunks that take less than this share of the run leave no tail. */
@@ -35,7 +37,8 @@ const LAST_SHARE = 1 / 5;
 
 /** @param most users of a chunk, whatever time they take */
 export function sizeChunks(measured: MeasuredRun | null, most: number): ChunkSizes {
-  if (measured === null) return { size: most, lastSize: most, chunkMs: USUAL_CHUNK_MS };
+  if (measured === null || measured.seconds < SHORTEST_RUN_S)
+    return { size: most, lastSize: most, chunkMs: USUAL_CHUNK_MS };
   const { usersPerSecond, seconds } = measured;
   const chunkMs = Math.min(USUAL_CHUNK_MS, Math.max(LEAST_CHUNK_MS, seconds * 1_000 * CHUNK_SHARE));
   const usersIn = (ms: number) => Math.max(1, Math.min(most, Math.floor((usersPerSecond * ms) / 1_000)));

@@ -34,7 +34,8 @@ export function weekOf(seed: number): Load {
   };
   for (let day = 0; day < 7; day++) {
     ask(day * DAY + 2 * HOUR, 'everyone', 60e6);
-    for (let i = 0; i < 6; i++) ask(Math.floor(day * DAY + (8 + 12 * random()) * HOUR), 'asked', 1e6 * spread(random, 0.8));
+    for (let i = 0; i < 6; i++)
+      ask(Math.floor(day * DAY + (8 + 12 * random()) * HOUR), 'asked', 1e6 * spread(random, 0.8));
   }
   for (let at = HOUR / 2; at < seconds; at += HOUR) ask(at, 'changed', 4e5 * spread(random, 0.7));
   const events: number[] = [];

@@ -3,7 +3,9 @@ import { parseArgs } from 'node:util';
 import { weekOf } from './load.ts';
 import { type Staff, simulate, USUAL_WORKER } from './simulate.ts';
 
-const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, weeks: { type: 'string', default: '1' } } });
+const { values } = parseArgs({
+  options: { seed: { type: 'string', default: '1' }, weeks: { type: 'string', default: '1' } },
+});
 
 const STAFFS: readonly (readonly [string, Staff])[] = [
   ...[1, 2, 3, 4, 8].map((fixed) => [`${fixed} always`, { fixed }] as const),

@@ -38,7 +38,9 @@ async function createPredictors({ pool }: BenchServers, { runs }: Load): Promise
     insert into people select generate_series(1, ${most});
     create view customers as select id, slowly(id) as recency, 1 as orders from people;
     analyze people`);
-  const predictors = runs.map(({ predictor: name, users }) => predictorOf({ users, chunkSize: 20, name, where: `id <= ${users}` }));
+  const predictors = runs.map(({ predictor: name, users }) =>
+    predictorOf({ users, chunkSize: 20, name, where: `id <= ${users}` }),
+  );
   await adopt(pool, { actor: 'elastic', predictors });
 }
 
@@ -72,7 +74,9 @@ async function playLoad(servers: BenchServers, { runs }: Load): Promise<Measured
   for (let second = 0; since() < seconds; second++) {
     for (let run = runs[asked.length]; run && run.at <= since(); run = runs[asked.length]) {
       const scope = { kind: 'all' as const };
-      asked.push((await store.create({ predictor: run.predictor, scope, reason: 'elastic', scheduleSlot: null })).run.id);
+      asked.push(
+        (await store.create({ predictor: run.predictor, scope, reason: 'elastic', scheduleSlot: null })).run.id,
+      );
     }
     const workers = countChildren(autoscaler.pid ?? 0);
     if (workers > 0) firstWorkerAt ??= new Date();
@@ -111,7 +115,9 @@ async function summary({ pool }: BenchServers, asked: readonly string[], firstWo
 function compare(real: Measured, simulated: Result): boolean {
   console.log('|                   |   real | simulated |\n| ----------------- | -----: | --------: |');
   for (const name of ['runs', 'cost', 'late', 'latest', 'medianSeconds', 'falls'] as const) {
-    console.log(`| ${name.padEnd(17)} | ${real[name].toFixed(0).padStart(6)} | ${simulated[name].toFixed(0).padStart(9)} |`);
+    console.log(
+      `| ${name.padEnd(17)} | ${real[name].toFixed(0).padStart(6)} | ${simulated[name].toFixed(0).padStart(9)} |`,
+    );
   }
   console.log(`\nthe first worker claimed a chunk ${real.startSeconds.toFixed(1)} s after it was started`);
   return (['cost', 'medianSeconds'] as const).every((name) => Math.abs(real[name] / simulated[name] - 1) <= TOLERANCE);

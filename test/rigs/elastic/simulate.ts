@@ -16,10 +16,17 @@ export interface WorkerModel {
   readonly stepSeconds: number;
 }
 
-export const USUAL_WORKER: WorkerModel = { usersPerSecond: 10_000, lossByCompany: 0.03, startSeconds: 10, stepSeconds: 2 };
+export const USUAL_WORKER: WorkerModel = {
+  usersPerSecond: 10_000,
+  lossByCompany: 0.03,
+  startSeconds: 10,
+  stepSeconds: 2,
+};
 
 /** How many workers there are. */
-export type Staff = { readonly fixed: number } | { readonly min: number; readonly max: number; readonly holdSeconds: number };
+export type Staff =
+  | { readonly fixed: number }
+  | { readonly min: number; readonly max: number; readonly holdSeconds: number };
 
 export interface Result {
   /** Worker-seconds, those of starting included. */
@@ -65,7 +72,8 @@ export function simulate({ seconds, runs, events }: Load, model: WorkerModel, st
     if (working === 0) continue;
     untold = 0;
     work(open, working, model, measured);
-    for (const run of open.filter(({ left, stepsLeft }) => left <= 0 && stepsLeft <= 0)) took.push({ run, at: now + 1 });
+    for (const run of open.filter(({ left, stepsLeft }) => left <= 0 && stepsLeft <= 0))
+      took.push({ run, at: now + 1 });
     open.splice(0, open.length, ...open.filter(({ left, stepsLeft }) => left > 0 || stepsLeft > 0));
   }
   return summary(took, open, { cost, falls });
@@ -76,7 +84,12 @@ function scaler({ min, max, holdSeconds }: Extract<Staff, { min: number }>) {
   return (now: number, workers: number) => scale(1_000 * now, workers);
 }
 
-function needed(open: readonly UnfinishedRun[], measured: ReadonlyMap<string, number>, untold: number, now: number): number {
+function needed(
+  open: readonly UnfinishedRun[],
+  measured: ReadonlyMap<string, number>,
+  untold: number,
+  now: number,
+): number {
   const waiting = open.map(({ predictor, left, deadline }) => ({
     ...{ predictor, users: Math.max(0, left), secondsLeft: deadline - now },
     usersPerSecond: measured.get(predictor) ?? null,
@@ -85,7 +98,12 @@ function needed(open: readonly UnfinishedRun[], measured: ReadonlyMap<string, nu
 }
 
 /** A second of work: planning and publishing side by side, chunks in the order in which their runs were asked for. */
-function work(open: readonly UnfinishedRun[], working: number, model: WorkerModel, measured: Map<string, number>): void {
+function work(
+  open: readonly UnfinishedRun[],
+  working: number,
+  model: WorkerModel,
+  measured: Map<string, number>,
+): void {
   const { usersPerSecond, lossByCompany, stepSeconds } = model;
   const each = usersPerSecond / (1 + lossByCompany * (working - 1));
   let capacity = each * working;
