@@ -9,6 +9,7 @@ export interface MeasuredRun {
   readonly usersPerSecond: number;
   /** From the first claim to the last commit. */
   readonly seconds: number;
+  readonly users: number;
 }
 
 export interface ChunkSizes {
@@ -25,6 +26,8 @@ export const USUAL_CHUNK_MS = 5_000;
 /** What claim and commit cost is small beside it, and at the end of a run still small enough. */
 const LEAST_CHUNK_MS = 500;
 const LEAST_LAST_MS = 100;
+/** However slow a run was: each chunk is a row. */
+const MOST_CHUNKS = 20_000;
 /** A run that took less has no tail to speak of, and tells little. */
 const SHORTEST_RUN_S = 10;
 /** Of the time of a run. */
@@ -39,12 +42,13 @@ const LAST_SHARE = 1 / 5;
 export function sizeChunks(measured: MeasuredRun | null, most: number): ChunkSizes {
   if (measured === null || measured.seconds < SHORTEST_RUN_S)
     return { size: most, lastSize: most, chunkMs: USUAL_CHUNK_MS };
-  const { usersPerSecond, seconds } = measured;
+  const { usersPerSecond, seconds, users } = measured;
+  const least = Math.min(most, Math.max(1, Math.ceil(users / MOST_CHUNKS)));
   const chunkMs = Math.min(USUAL_CHUNK_MS, Math.max(LEAST_CHUNK_MS, seconds * 1_000 * CHUNK_SHARE));
-  const usersIn = (ms: number) => Math.max(1, Math.min(most, Math.floor((usersPerSecond * ms) / 1_000)));
+  const usersIn = (ms: number) => Math.max(least, Math.min(most, Math.floor((usersPerSecond * ms) / 1_000)));
   const size = usersIn(chunkMs);
   const isShort = size <= usersPerSecond * seconds * SHORT_SHARE;
-  const lastSize = isShort ? size : Math.min(size, Math.max(1, Math.floor(size / LAST_PARTS), usersIn(LEAST_LAST_MS)));
+  const lastSize = isShort ? size : Math.min(size, Math.max(Math.floor(size / LAST_PARTS), usersIn(LEAST_LAST_MS)));
   return { size, lastSize, chunkMs };
 }
 
