@@ -34,7 +34,7 @@ describe('the size of chunks', () => {
     });
     expect(sizeChunks({ usersPerSecond: 30_000, seconds: 12, users: 1_000_000 }, 10_000)).toMatchObject({
       size: 10_000,
-      lastSize: 2_500,
+      lastSize: 3_000,
     });
   });
 

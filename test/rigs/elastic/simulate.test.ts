@@ -35,6 +35,6 @@ describe('a simulation', () => {
 
   it('of none while nothing waits costs nothing then', () => {
     const { cost, falls } = simulate(one, worker, { min: 0, max: 2, holdSeconds: 10 });
-    expect([cost, falls]).toEqual([45, 1]);
+    expect([cost, falls]).toEqual([40, 1]);
   });
 });
