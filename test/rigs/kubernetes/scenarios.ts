@@ -53,7 +53,7 @@ async function contract({ cluster, options, count, valuesOf }: Trial): Promise<v
 async function scaleWorkers({ cluster, options, url, valuesOf, count }: Trial): Promise<void> {
   const keda = { enabled: true, maxReplicas: 3, pollingSeconds: 5, cooldownSeconds: 15 };
   const values = Object.fromEntries(Object.entries(keda).map(([name, value]) => [`worker.keda.${name}`, value]));
-  // The run is late after a minute: as many workers as would end it in another are needed then.
+  // A run of minutes for one worker, due after one: more are needed than there may be.
   await cluster.install({ ...valuesOf(options.image), ...values, 'api.env.RUN_DEADLINE_MINUTES': '1' });
   const runs = () => count(`select count(*) as n from tandem.runs where predictor = '${SLOW}' and state = 'done'`);
   const before = await runs();
