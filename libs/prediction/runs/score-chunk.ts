@@ -98,30 +98,14 @@ function scoredOf({ userIds, contextVersions }: FeatureBatch, scores: IsolatedSc
 
 /** Null where the parts are not the rows from the first on without a gap. */
 function joinParts({ parts }: IsolatedScores): Pick<ScoredUsers, 'outputs' | 'offsets'> | null {
-  let rows = 0;
-  let bytes = 0;
-  const columns: { outputs: Buffer; offsets: Uint32Array }[] = [];
-  for (const part of parts) {
-    const { encoded } = part;
-    if (encoded.faults.size > 0 || part.rows[0] !== rows || part.rows.at(-1) !== rows + part.rows.length - 1)
-      return null;
-    const start = bytes;
-    columns.push({
-      outputs: encoded.bytes,
-      offsets: start === 0 ? encoded.offsets : encoded.offsets.map((at) => at + start),
-    });
-    rows += part.rows.length;
+  const offsets = new Uint32Array(parts.reduce((sum, part) => sum + part.rows.length, 1));
+  let [row, bytes] = [0, 0];
+  for (const { rows, encoded } of parts) {
+    if (encoded.faults.size > 0 || rows[0] !== row || rows.at(-1) !== row + rows.length - 1) return null;
+    for (const end of encoded.offsets.subarray(1)) offsets[++row] = bytes + end;
     bytes += encoded.bytes.length;
   }
-  const [first] = columns;
-  if (columns.length <= 1) return first ?? null;
-  const offsets = new Uint32Array(rows + 1);
-  let at = 0;
-  for (const one of columns) {
-    offsets.set(one.offsets, at);
-    at += one.offsets.length - 1;
-  }
-  return { outputs: Buffer.concat(columns.map(({ outputs }) => outputs)), offsets };
+  return { outputs: Buffer.concat(parts.map(({ encoded }) => encoded.bytes)), offsets };
 }
 
 /** Pieces that each take about half as long as what was scored: slow users are shared among the workers that wait. */
