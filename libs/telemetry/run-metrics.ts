@@ -242,17 +242,21 @@ function progressMetrics(registers: Registry[]) {
 }
 
 function workMetrics(registers: Registry[]) {
+  const batchWork = new Gauge({
+    name: 'tandem_batch_work',
+    help: 'Open chunks of unfinished runs, and runs that are being planned or published.',
+    registers,
+  });
+  const desiredWorkers = new Gauge({
+    name: 'tandem_desired_workers',
+    help: 'Workers that the waiting work needs, to meet the deadlines of runs at the measured rate of a worker.',
+    registers,
+  });
+  // Without labels they would be 0 before they are known.
+  for (const gauge of [batchWork, desiredWorkers]) gauge.remove();
   return {
-    batchWork: new Gauge({
-      name: 'tandem_batch_work',
-      help: 'Chunks of unfinished runs that are not committed, and runs that are being planned or published.',
-      registers,
-    }),
-    desiredWorkers: new Gauge({
-      name: 'tandem_desired_workers',
-      help: 'Workers that the waiting work needs, to meet the deadlines of runs at the measured rate of a worker.',
-      registers,
-    }),
+    batchWork,
+    desiredWorkers,
     waitingUsers: new Gauge({
       name: 'tandem_waiting_users',
       help: 'Users of unfinished runs that are not scored yet.',

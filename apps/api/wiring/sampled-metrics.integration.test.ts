@@ -40,7 +40,7 @@ describe('metrics', () => {
     expect(await sample('tandem_overlay_writes_dropped_total')).toBe(1);
   });
 
-  it('tell how much work waits for workers, and how many it needs', async () => {
+  it('tell how much work waits for workers and how many it needs, and nothing while Postgres does not answer', async () => {
     const created = await createTestApi();
     const told = async () => {
       const text = await (await created.get('/metrics', { accept: 'text/plain' })).text();
@@ -55,6 +55,15 @@ describe('metrics', () => {
       expect(await told()).toEqual(['1', '1']);
     } finally {
       await created.close();
+    }
+    const away = await createTestApi();
+    try {
+      away.postgres.cut();
+      expect(await (await away.get('/metrics', { accept: 'text/plain' })).text()).not.toMatch(
+        /^tandem_(batch_work|desired_workers)\{/m,
+      );
+    } finally {
+      await away.close();
     }
   });
 

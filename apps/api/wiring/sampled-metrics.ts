@@ -21,23 +21,29 @@ interface SampledParts {
   readonly servedReads: { dropped(): number };
   /** Live answers that could not be kept in Postgres, since the start. */
   overlayWritesDropped(): number;
+  /** Rejects while Postgres does not answer. */
   readonly workSignal: WorkSignal;
 }
 
-/** However many scrapers ask, Postgres is asked no more often. */
-const COUNT_WORK_EVERY_MS = 5_000;
+/** Least time between two looks, however many scrapers ask. */
+const LOOK_AT_WORK_EVERY_MS = 5_000;
 
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
   const told = { overlayWrites: 0, exposures: 0 };
-  let countedAt = Number.NEGATIVE_INFINITY;
-  async function sampleWork(): Promise<void> {
-    if (performance.now() - countedAt < COUNT_WORK_EVERY_MS) return;
-    countedAt = performance.now();
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let looking: Promise<void> = Promise.resolve();
+  async function lookAtWork(): Promise<void> {
     await parts.workSignal().then(
       (signal) => setWork(metrics, signal),
-      // They stay as they were: readiness and the log say that Postgres does not answer.
-      () => undefined,
+      () => forgetWork(metrics),
     );
+  }
+  function sampleWork(): Promise<void> {
+    if (performance.now() - lookedAt >= LOOK_AT_WORK_EVERY_MS) {
+      lookedAt = performance.now();
+      looking = lookAtWork();
+    }
+    return looking;
   }
   return {
     ...metrics,
@@ -59,6 +65,12 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
       return metrics.exposition();
     },
   };
+}
+
+/** A scaler must not act on an old number, nor on 0. */
+function forgetWork({ batchWork, desiredWorkers, waitingUsers, workerRate }: Metrics): void {
+  for (const gauge of [batchWork, desiredWorkers]) gauge.remove();
+  for (const gauge of [waitingUsers, workerRate]) gauge.reset();
 }
 
 function setWork(metrics: Metrics, { batchWork, waiting }: Awaited<ReturnType<WorkSignal>>): void {
