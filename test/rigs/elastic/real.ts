@@ -91,7 +91,7 @@ const servers = await startServers();
 try {
   await adoptSlow(servers, load.runs);
   const real = await playLoad(servers, load);
-  const worker = { usersPerSecond, lossByCompany: 0, startSeconds: Math.round(real.startSeconds), stepSeconds: 2 };
+  const worker = { usersPerSecond, lossByCompany: 0, startSeconds: Math.round(real.startSeconds), stepSeconds: 1 };
   if (!compare(real, simulate(load, worker, STAFF))) process.exitCode = 1;
 } finally {
   await servers.stop();

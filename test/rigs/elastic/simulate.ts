@@ -97,7 +97,7 @@ function needed(
   return workersNeeded({ runs: waiting, chores: untold > 0 ? ['events'] : [] });
 }
 
-/** A second of work: planning and publishing side by side, chunks in the order in which their runs were asked for. */
+/** A second of work: planning and publishing side by side, and chunks of all runs that have any, in equal parts. */
 function work(
   open: readonly UnfinishedRun[],
   working: number,
@@ -106,17 +106,17 @@ function work(
 ): void {
   const { usersPerSecond, lossByCompany, stepSeconds } = model;
   const each = usersPerSecond / (1 + lossByCompany * (working - 1));
-  let capacity = each * working;
+  const ready: UnfinishedRun[] = [];
   for (const run of open) {
-    const isPlanned = run.stepsLeft <= stepSeconds;
-    if (!isPlanned || run.left <= 0) {
-      run.stepsLeft--;
-      continue;
-    }
-    const done = Math.min(run.left, capacity);
+    if (run.stepsLeft <= stepSeconds && run.left > 0) ready.push(run);
+    else run.stepsLeft--;
+  }
+  let capacity = each * working;
+  for (const [i, run] of ready.toSorted((a, b) => a.left - b.left).entries()) {
+    const done = Math.min(run.left, capacity / (ready.length - i));
     run.left -= done;
     capacity -= done;
-    if (done > 0) measured.set(run.predictor, each);
+    measured.set(run.predictor, each);
   }
 }
 
