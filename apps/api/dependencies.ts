@@ -16,7 +16,6 @@ import { createReadCountStore } from '@tandem/offline-store/reads/read-demand';
 import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
 import { openRegister } from '@tandem/offline-store/rollouts/processes';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
-import { countBatchWork } from '@tandem/offline-store/runs/backlog';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
@@ -47,6 +46,7 @@ import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openServedReads } from './wiring/open-rollouts.ts';
 import { openRuns } from './wiring/open-runs.ts';
 import { openShadow } from './wiring/open-shadow.ts';
+import { openWorkSignal } from './wiring/open-work-signal.ts';
 import { proveDatabase } from './wiring/prove-database.ts';
 import {
   createReadiness,
@@ -77,6 +77,8 @@ export interface ApiSettings {
   readonly servesMetrics: boolean;
   /** API keys; off where it is not said. */
   readonly keys?: KeyMode;
+  /** When runs are to end, for the metric of needed workers; an hour where it is not said. */
+  readonly runDeadlineMs?: number;
   /** Milliseconds between two questions for changed keys. */
   readonly keysEveryMs?: number;
   /** Whether a Host header names this service. */
@@ -140,7 +142,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     metrics: sampledMetrics(metrics, {
       ...{ ...listeners, scorer, pool, features, remembered: memory.size, overlayWritesDropped: keeper.dropped },
       isOnlineOpen: redis.connection.isOpen,
-      countBatchWork: () => countBatchWork(pool),
+      workSignal: openWorkSignal(pool, settings.runDeadlineMs),
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,

@@ -16,6 +16,7 @@ import {
   inference,
   log as logging,
   redis,
+  runDeadlineMs,
   watchdogMs,
 } from '@tandem/config/environment/environment-sections';
 import { type Connections, createConnections } from '@tandem/http-server/connections';
@@ -72,6 +73,7 @@ async function start(): Promise<void> {
     watchdogMs,
     artifacts,
     uploads,
+    runDeadlineMs,
   });
   const log = createLog({ level: settings.logging.level, name: 'api' });
   watchEventLoop('api', settings.watchdogMs);

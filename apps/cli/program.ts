@@ -25,13 +25,15 @@ import { unwatchCommand, watchCommand } from './sources/commands.ts';
 import { upCommand } from './up/commands.ts';
 import { userCommands } from './users.ts';
 import { versionCommands } from './versions.ts';
+import { workerCommand } from './worker/commands.ts';
 
 /** Commands that have something to take down when they are interrupted; the others just end. */
-const ENDS_IN_ITS_OWN_ORDER = new Set(['up']);
+const ENDS_IN_ITS_OWN_ORDER = new Set(['up', 'worker']);
 
 /** In the order of the help. */
 const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   upCommand,
+  workerCommand,
   loadCommand,
   initCommand,
   migrateCommand,

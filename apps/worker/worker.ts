@@ -96,7 +96,7 @@ function createHandlers(dependencies: WorkerDependencies, stopping: AbortSignal)
   const { lease } = chunks;
   return {
     'plan-run': createPlanRun({ runs, hints, lease, stopping, log, metrics }),
-    'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk(chunks), runs, log, metrics }),
+    'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk({ ...chunks, stopping }), runs, log, metrics }),
     'publish-run': createPublishRun({ runs, hints, loader, losses, lease, stopping, checkFit, log, metrics }),
     'load-generation': createLoadGeneration({ generations, loader, checkFit }),
   };

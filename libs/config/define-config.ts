@@ -219,7 +219,7 @@ export interface BatchConfig {
    * limits those runs alone, which then also score users who did not change. Default: no limit.
    */
   readonly budget?: BudgetConfig;
-  /** Users a chunk: the unit of work, of retry and of memory. 1 to 50,000, default 10,000. */
+  /** Users a chunk at most: the unit of work, of retry and of memory. 1 to 50,000, default 10,000. Fewer where they take long. */
   readonly chunkSize?: number;
   /** The least share of users that must have been scored for a run to be published, 0 to 1. Default 0.9. */
   readonly minCoverage?: number;

@@ -111,6 +111,12 @@ function leaseMetrics(registers: Registry[]) {
       labelNames: ['predictor'] as const,
       registers,
     }),
+    usersHandedBack: new Counter({
+      name: 'tandem_users_handed_back_total',
+      help: 'Users whom a slow or stopping worker had not scored yet, and left to others as chunks of their own.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
   };
 }
 
@@ -241,10 +247,28 @@ function workMetrics(registers: Registry[]) {
     help: 'Open chunks of unfinished runs, and runs that are being planned or published.',
     registers,
   });
-  // Without labels it would be 0 before it is counted.
-  batchWork.remove();
+  const desiredWorkers = new Gauge({
+    name: 'tandem_desired_workers',
+    help: 'Workers that the waiting work needs, to meet the deadlines of runs at the measured rate of a worker.',
+    registers,
+  });
+  // Without labels they would be 0 before they are known.
+  for (const gauge of [batchWork, desiredWorkers]) gauge.remove();
   return {
     batchWork,
+    desiredWorkers,
+    waitingUsers: new Gauge({
+      name: 'tandem_waiting_users',
+      help: 'Users of unfinished runs that are not scored yet.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
+    workerRate: new Gauge({
+      name: 'tandem_worker_users_per_second',
+      help: 'Users that one worker scores each second, as measured in an unfinished run and the one before it.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
     runChunks: new Gauge({
       name: 'tandem_run_chunks',
       help: 'Chunks of the runs that are not finished, by state.',

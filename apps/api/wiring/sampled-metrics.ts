@@ -1,7 +1,9 @@
 /** Metrics of what is a state rather than an event, or is counted elsewhere: looked at when Prometheus asks. */
 import type { InferencePool } from '@tandem/inference/live/pool';
+import { workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem/telemetry/sampled-stats';
+import type { WorkSignal } from './open-work-signal.ts';
 
 interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
@@ -21,34 +23,33 @@ interface SampledParts {
   /** Live answers that could not be kept in Postgres, since the start. */
   overlayWritesDropped(): number;
   /** Rejects while Postgres does not answer. */
-  countBatchWork(): Promise<number>;
+  readonly workSignal: WorkSignal;
 }
 
-/** Least time between two counts, however many scrapers ask. */
-const COUNT_WORK_EVERY_MS = 5_000;
+/** Least time between two looks, however many scrapers ask. */
+const LOOK_AT_WORK_EVERY_MS = 5_000;
 
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
   const told = { overlayWrites: 0, exposures: 0, readCounts: 0 };
-  let countedAt = Number.NEGATIVE_INFINITY;
-  let counting: Promise<void> = Promise.resolve();
-  async function countWork(): Promise<void> {
-    // A scaler must not act on an old number, nor on 0.
-    await parts.countBatchWork().then(
-      (work) => metrics.batchWork.set(work),
-      () => metrics.batchWork.remove(),
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let looking: Promise<void> = Promise.resolve();
+  async function lookAtWork(): Promise<void> {
+    await parts.workSignal().then(
+      (signal) => setWork(metrics, signal),
+      () => forgetWork(metrics),
     );
   }
-  function sampleBatchWork(): Promise<void> {
-    if (performance.now() - countedAt >= COUNT_WORK_EVERY_MS) {
-      countedAt = performance.now();
-      counting = countWork();
+  function sampleWork(): Promise<void> {
+    if (performance.now() - lookedAt >= LOOK_AT_WORK_EVERY_MS) {
+      lookedAt = performance.now();
+      looking = lookAtWork();
     }
-    return counting;
+    return looking;
   }
   return {
     ...metrics,
     async exposition() {
-      await sampleBatchWork();
+      await sampleWork();
       sampleInference(metrics, parts.scorer.stats());
       sampleConnections(metrics, 'api', parts.pool);
       sampleConnections(metrics, 'features', parts.features);
@@ -68,4 +69,21 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
       return metrics.exposition();
     },
   };
+}
+
+/** A scaler must not act on an old number, nor on 0. */
+function forgetWork({ batchWork, desiredWorkers, waitingUsers, workerRate }: Metrics): void {
+  for (const gauge of [batchWork, desiredWorkers]) gauge.remove();
+  for (const gauge of [waitingUsers, workerRate]) gauge.reset();
+}
+
+function setWork(metrics: Metrics, { batchWork, waiting }: Awaited<ReturnType<WorkSignal>>): void {
+  metrics.batchWork.set(batchWork);
+  metrics.desiredWorkers.set(workersNeeded(waiting));
+  // A predictor without a run must not keep what it had.
+  for (const gauge of [metrics.waitingUsers, metrics.workerRate]) gauge.reset();
+  for (const { predictor, users, usersPerSecond } of waiting.runs) {
+    metrics.waitingUsers.inc({ predictor }, users);
+    if (usersPerSecond !== null) metrics.workerRate.set({ predictor }, usersPerSecond);
+  }
 }

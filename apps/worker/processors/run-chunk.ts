@@ -7,7 +7,10 @@ import type { Handler } from '@tandem/queue/run-worker';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { logRunEnded, type RunLogging } from './log-run-ended.ts';
 
-type ChunkMetrics = Pick<Metrics, 'chunks' | 'chunksAbandoned' | 'chunkTakeovers' | 'chunkDuration' | 'usersScored'>;
+type ChunkMetrics = Pick<
+  Metrics,
+  'chunks' | 'chunksAbandoned' | 'chunkTakeovers' | 'chunkDuration' | 'usersScored' | 'usersHandedBack'
+>;
 
 interface RunChunkProcessorDependencies extends RunLogging {
   readonly runChunk: RunChunk;
@@ -39,17 +42,19 @@ function count(report: ChunkReport, metrics: ChunkMetrics): void {
   if (report.takenOver) metrics.chunkTakeovers.inc({ predictor: report.predictor });
   switch (report.outcome) {
     case 'committed': {
-      const { predictor, usersScored, usersFailed, readMs, scoreMs, commitMs } = report;
+      const { predictor, usersScored, usersFailed, usersHandedBack, readMs, scoreMs, commitMs } = report;
       metrics.chunks.inc({ predictor, state: 'committed' });
       metrics.chunkDuration.observe({ predictor }, (readMs + scoreMs + commitMs) / 1000);
       metrics.usersScored.inc({ predictor, outcome: 'scored' }, usersScored);
       metrics.usersScored.inc({ predictor, outcome: 'failed' }, usersFailed);
+      metrics.usersHandedBack.inc({ predictor }, usersHandedBack);
       return;
     }
     case 'abandoned':
       metrics.chunks.inc({ predictor: report.predictor, state: 'abandoned' });
       metrics.chunksAbandoned.inc({ predictor: report.predictor, why: report.why });
       return;
+    case 'stopped':
     case 'given_back':
     case 'failed':
       metrics.chunks.inc({ predictor: report.predictor, state: report.outcome });

@@ -140,6 +140,10 @@ export const worker: Section<WorkerSection> = (read) => ({
   chunkConcurrency: read.whole('CHUNK_CONCURRENCY', { least: 1, most: 256, instead: 3 }),
 });
 
+/** `RUN_DEADLINE_MINUTES` (60), in ms: when a run is to end at the latest, which says how many workers it needs. */
+export const runDeadlineMs: Section<number> = (read) =>
+  60_000 * read.whole('RUN_DEADLINE_MINUTES', { least: 1, most: 100_000, instead: 60 });
+
 interface LogSection {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
 }

@@ -76,6 +76,91 @@ describe('a chunk that kills its workers', () => {
   });
 });
 
+describe('a chunk that is handed back', () => {
+  /** Commits a chunk of which these users were not scored, as two chunks of them. */
+  async function split(run: Run, chunk: ClaimedChunk, userIds: readonly string[]) {
+    const { history } = await findSettings(database.pool);
+    const handedBack = { userIds, chunkSize: Math.ceil(userIds.length / 2) };
+    const result = { history, computedAt: Date.now(), scored: scoredUsers([]), failures: [], handedBack };
+    return store.commit((await store.find(run.id)) ?? run, chunk, result);
+  }
+
+  const rotate = () => database.pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
+
+  test('becomes chunks of the users who were not scored, which the run waits for', async () => {
+    const run = await start();
+    expect(await split(run, await claim(run.id, 1), ['7', '8', '9'])).toMatchObject({
+      splitOff: [2, 3],
+      chunksOpen: 3,
+    });
+    expect(await store.find(run.id)).toMatchObject({ chunkCount: 4, chunksCommitted: 1 });
+    expect(await store.isDry(run.id)).toBe(false);
+    const parts = [await claim(run.id, 2), await claim(run.id, 3)].map(({ part }) => part);
+    expect(parts).toEqual(expect.arrayContaining([{ userIds: ['7', '8'] }, { userIds: ['9'] }]));
+    await claim(run.id, 0);
+    expect(await store.isDry(run.id)).toBe(true);
+  });
+
+  test('is handed back by nobody who lost it, nor after the run has ended', async () => {
+    const run = await start();
+    const zombie = await die(run, 1);
+    const heir = await claim(run.id, 1);
+    expect(await split(run, zombie, ['7'])).toEqual({ committed: false, why: 'fence_lost' });
+    await store.cancel(run.id);
+    expect(await split(run, heir, ['7'])).toEqual({ committed: false, why: 'run_ended' });
+    expect(await store.find(run.id)).toMatchObject({ chunkCount: 2, chunksCommitted: 0 });
+  });
+
+  test('by two workers at once becomes chunks with numbers of their own', async () => {
+    const run = await start();
+    const chunks = [await claim(run.id, 0), await claim(run.id, 1)];
+    const outcomes = await Promise.all(
+      chunks.map((chunk, i) => split(run, chunk, [String(10 * i), String(10 * i + 1)])),
+    );
+    const numbers = outcomes.flatMap((one) => (one.committed ? one.splitOff : []));
+    expect(numbers.sort()).toEqual([2, 3, 4, 5]);
+  });
+
+  test('is whole again where the run begins again in another history, and what was split off from it is done', async () => {
+    const run = await start();
+    await split(run, await claim(run.id, 1), ['7', '8']);
+    const zombie = await claim(run.id, 2);
+    await rotate();
+    expect(await store.claim(run.id, 3, 60_000)).toBeNull();
+    expect((await store.claimable(run.id, 10)).map(({ no }) => no)).toEqual([0, 1]);
+    expect(await split(run, zombie, ['8'])).toEqual({ committed: false, why: 'fence_lost' });
+    const again = (await store.find(run.id)) ?? run;
+    for (const no of [0, 1]) await commit(again, no);
+    expect(await store.find(run.id)).toMatchObject({ state: 'publishing', chunkCount: 4, chunksCommitted: 4 });
+  });
+
+  test('keeps no names once it is committed', async () => {
+    const run = await start();
+    await split(run, await claim(run.id, 1), ['7', '8']);
+    await commit(run, 2);
+    const { rows } = await database.pool.query('select user_ids from tandem.chunks where run_id = $1 and no = 2', [
+      run.id,
+    ]);
+    expect(rows).toEqual([{ user_ids: [] }]);
+  });
+});
+
+describe('a released chunk', () => {
+  test('can be claimed at once, and the claim that released it does not count', async () => {
+    const run = await start();
+    await store.release(await claim(run.id, 1));
+    expect(await claim(run.id, 1)).toMatchObject({ attempts: 1, fence: 2, takenOver: false });
+  });
+
+  test('stays with the worker that has taken it over', async () => {
+    const run = await start();
+    const zombie = await die(run, 1);
+    await claim(run.id, 1);
+    await store.release(zombie);
+    expect(await store.claim(run.id, 1, 60_000)).toBeNull();
+  });
+});
+
 test('a commit stands where what comes after it fails', async () => {
   const run = await start();
   await commit(run, 0);
@@ -83,7 +168,7 @@ test('a commit stands where what comes after it fails', async () => {
     create or replace function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
     create trigger refuse before update on tandem.runs for each row when (new.state = 'publishing') execute function refuse()`);
   try {
-    expect(await commit(run, 1)).toEqual({ committed: true, written: scoredUsers([]), chunksOpen: 1 });
+    expect(await commit(run, 1)).toEqual({ committed: true, written: scoredUsers([]), splitOff: [], chunksOpen: 1 });
   } finally {
     await database.pool.query('drop trigger refuse on tandem.runs');
   }

@@ -47,6 +47,13 @@ interface ChunkRow {
   readonly to: KeyRange['to'];
 }
 
+interface Claiming {
+  /** Which process claims. */
+  readonly worker: string;
+  readonly leaseMs: number;
+  readonly maxClaims?: number | undefined;
+}
+
 /**
  * Returns null if there is no chunk to claim. A chunk that `maxClaims` workers in a row claimed and never freed fails
  * instead, and its run with it as after `giveBackChunk`. A run that a failover or restore brought into another history
@@ -54,27 +61,28 @@ interface ChunkRow {
  */
 export async function claimChunk(
   pool: pg.Pool,
+  claiming: Claiming,
   runId: string,
   no: number,
-  leaseMs: number,
-  maxClaims: number = MAX_CLAIMS,
 ): Promise<ClaimedChunk | DeadChunk | null> {
+  const { worker, leaseMs, maxClaims = MAX_CLAIMS } = claiming;
   const rows = await query<ChunkRow & { moved: boolean; takenOver: boolean }>(pool, {
     text: `update tandem.chunks c set state = 'claimed', fence = fence + 1, attempts = attempts + 1,
-        lost_leases = lost_leases + case c.state when 'claimed' then 1 else 0 end, lease_until = clock_timestamp() + $3 * interval '1 ms'
+        lost_leases = lost_leases + case c.state when 'claimed' then 1 else 0 end, lease_until = clock_timestamp() + $3 * interval '1 ms',
+        worker = $5, claimed_at = clock_timestamp()
       from tandem.runs r
       where c.run_id = $1 and c.no = $2 and r.id = c.run_id and r.state = 'running'
         and (c.state = 'waiting'
           or (c.state = 'claimed' and ${LEASE_OVER} and c.lost_leases + 1 < $4))
       returning c.fence, c.attempts, c.user_ids as "userIds", c.from_key as "from", c.to_key as "to",
         c.lost_leases > 0 as "takenOver", r.history <> tandem.current_history() as moved`,
-    values: [runId, no, leaseMs, maxClaims],
+    values: [runId, no, leaseMs, maxClaims, worker],
   });
   const [row] = rows;
   if (!row) return failDeadly(pool, runId, no, maxClaims);
   if (row.moved) {
     await restartRun(pool, runId, { no, fence: row.fence });
-    return claimChunk(pool, runId, no, leaseMs, maxClaims);
+    return claimChunk(pool, claiming, runId, no);
   }
   const { fence, attempts, takenOver, userIds, from, to } = row;
   return { runId, no, fence, attempts, takenOver, part: userIds === null ? { range: { from, to } } : { userIds } };
@@ -140,6 +148,22 @@ export async function giveBackChunk(
     if (state === 'failed') await failRunOfLast(db, runId, no, error);
     return state;
   });
+}
+
+/** Frees a chunk at once, as if it had not been claimed; does nothing where the fence is lost, or the run has ended. */
+export async function releaseChunk(pool: pg.Pool, { runId, no, fence }: ClaimedChunk): Promise<void> {
+  await query(pool, {
+    text: `update tandem.chunks c set state = 'waiting', lease_until = null, lost_leases = 0, attempts = attempts - 1
+      from tandem.runs r where c.run_id = $1 and c.no = $2 and c.fence = $3 and c.state = 'claimed'
+        and r.id = c.run_id and r.state = 'running'`,
+    values: [runId, no, fence],
+  });
+}
+
+/** Whether no chunk of the run waits: a worker that is done with its own finds nothing to do. */
+export async function isDry(pool: pg.Pool, runId: string): Promise<boolean> {
+  const waiting = statements.selectFrom('tandem.chunks').select('no').where('run_id', '=', runId);
+  return (await fetchFirst(pool, waiting.where('state', '=', 'waiting').limit(1))) === undefined;
 }
 
 export async function markLoaded(pool: pg.Pool, runId: string, no: number): Promise<void> {

@@ -4,7 +4,15 @@
  * ended gets no rows, and labels of another past none either; users erased since their features were read are left out.
  */
 import { overlayEntries } from '@tandem/prediction/runs/load-chunk';
-import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunFailure, RunState } from '@tandem/prediction/runs/runs';
+import type {
+  ChunkResult,
+  ClaimedChunk,
+  CommitOutcome,
+  HandedBack,
+  Run,
+  RunFailure,
+  RunState,
+} from '@tandem/prediction/runs/runs';
 import { eachUser, type ScoredUsers, scoredUsers } from '@tandem/prediction/runs/scored-users';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
@@ -33,17 +41,18 @@ export async function commitChunk(
   result: ChunkResult,
 ): Promise<CommitOutcome> {
   try {
-    const written = await transaction(pool, async (db) => {
+    const committed = await transaction(pool, async (db) => {
       await limitStatements(db, COMMIT_TIMEOUT_MS);
       const written = await withoutErased(db, result.scored);
       const failures = await ofThoseThere(db, result.failures);
       await finishChunk(db, chunk, countsOf(result, written, failures), result.cpuMs ?? null);
       await writePredictions(db, run, result, written);
       await writeFailures(db, run.id, failures);
+      const splitOff = await handBack(db, chunk, result.handedBack);
       await assertCurrent(db, run, result);
-      return written;
+      return { written, splitOff };
     });
-    return { committed: true, written, chunksOpen: await countOpen(pool, run, chunk) };
+    return { committed: true, ...committed, chunksOpen: await countOpen(pool, run, chunk) };
   } catch (error) {
     if (error instanceof CommitRefused) return error.outcome;
     throw error;
@@ -85,11 +94,31 @@ async function finishChunk(
   cpuMs: number | null,
 ): Promise<void> {
   const rows = await query(db, {
-    text: `update tandem.chunks set state = 'committed', lease_until = null, error = null, scored = $4, failed = $5, erased = $6, cpu_ms = $7
+    text: `update tandem.chunks set state = 'committed', lease_until = null, error = null, scored = $4, failed = $5, erased = $6, cpu_ms = $7,
+        committed_at = clock_timestamp(), user_ids = case when split_from is null then user_ids else '{}' end
       where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning no`,
     values: [runId, no, fence, counts.scored, counts.failed, counts.erased, cpuMs],
   });
   if (rows.length === 0) throw new CommitRefused('fence_lost');
+}
+
+/**
+ * Makes chunks of the users that were not scored; returns their numbers. Users by name: the rows of a range come in no order.
+ * The run's row is locked for the numbers before it is locked shared: two commits that both raised a shared lock would wait
+ * for each other.
+ */
+async function handBack(db: Db, chunk: ClaimedChunk, handedBack?: HandedBack): Promise<readonly number[]> {
+  if (!handedBack) return [];
+  const { userIds, chunkSize } = handedBack;
+  const rows = await query<{ no: number }>(db, {
+    text: `with counted as (
+        update tandem.runs set chunk_count = chunk_count + $5::int where id = $1 returning chunk_count - $5::int as first
+      ) insert into tandem.chunks (run_id, no, split_from, user_ids)
+      select $1, (select first from counted) + (n - 1) / $4::int, $2, array_agg(user_id order by n)
+      from unnest($3::text[]) with ordinality as left_over (user_id, n) group by (n - 1) / $4::int returning no`,
+    values: [chunk.runId, chunk.no, textArray(userIds), chunkSize, Math.ceil(userIds.length / chunkSize)],
+  });
+  return rows.map(({ no }) => no);
 }
 
 async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<void> {

@@ -9,6 +9,7 @@
  */
 
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { type ChunkSizes, chooseBoundaries } from '@tandem/prediction/runs/chunk-sizes';
 import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { cancellableRead, TransactionTooLong } from '../features/cancellable.ts';
@@ -25,6 +26,7 @@ import {
   findAffordedUsers,
   writeMostRead,
 } from './choose-users.ts';
+import { findChunkSizes } from './chunk-size.ts';
 import { findBoundaries } from './key-boundaries.ts';
 import { freeStep, isSecondAll, requireRun } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -44,7 +46,9 @@ export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSig
   const run = { ...planned, sourceVersion: await findSourceVersion(pool, planned.predictor) };
   const version = await findModelVersion(pool, run.modelVersionId);
   const budget = await findAffordedUsers(pool, run);
-  const plan = { run, version, claimed, budget, ...(await findBatchPolicy(pool, run.predictor)) };
+  const { chunkSize: most, timeoutMs } = await findBatchPolicy(pool, run.predictor);
+  const sizes = await findChunkSizes(pool, run, most);
+  const plan = { run, version, claimed, budget, sizes, chunkSize: sizes.size, timeoutMs };
   const cut = run.scope === 'users' ? { kind: 'named' as const, users: null } : await scan(pools, plan, lost);
   if (cut === null) return null;
   try {
@@ -67,6 +71,8 @@ export interface Plan {
   readonly run: Run;
   readonly version: ModelVersion;
   readonly claimed: ClaimedStep;
+  readonly sizes: ChunkSizes;
+  /** Of chunks of named users. */
   readonly chunkSize: number;
   readonly timeoutMs: number;
   /** Of a run with a budget; null: all users of its scope are scored. */
@@ -82,6 +88,7 @@ type Cut =
   /** Named users. `users` null: the run names them and no chunk is written yet; otherwise the scan wrote the chunks. */
   | { readonly kind: 'named'; readonly users: number | null };
 
+/** `chunkSize`: the most users of a chunk. */
 async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'chunkSize' | 'timeoutMs'>> {
   const rows = await query<{ chunkSize: number | null; timeoutMs: number | null }>(db, {
     text: `select (policy -> 'batch' ->> 'chunkSize')::int as "chunkSize",
@@ -119,9 +126,9 @@ async function scan({ pool, features }: Pools, plan: Plan, lost: AbortSignal): P
   }
 }
 
-async function scanAll(db: pg.PoolClient, { version, chunkSize, timeoutMs }: Plan) {
-  const { users, keys } = await findBoundaries(db, version.query, chunkSize, timeoutMs + CLIENT_GRACE_MS);
-  return { kind: 'all' as const, users, keys: users > 0 ? keys : null };
+async function scanAll(db: pg.PoolClient, { version, sizes, timeoutMs }: Plan) {
+  const { users, keys } = await findBoundaries(db, version.query, sizes.lastSize, timeoutMs + CLIENT_GRACE_MS);
+  return { kind: 'all' as const, users, keys: users > 0 ? chooseBoundaries(keys, users, sizes) : null };
 }
 
 /** One short transaction. Returns null where the fence is lost, or the database is in another history than at the claim. */
@@ -131,10 +138,10 @@ function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
     if (!(await lockStep(db, claimed)) || (await keepHistory(db)) !== claimed.history) return null;
     const users = cut.kind === 'all' ? await writeAll(db, plan, cut) : (cut.users ?? (await writeNamed(db, plan)));
     await query(db, {
-      text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2, source_version = $3,
+      text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2, source_version = $3, chunk_ms = $4,
         history = tandem.current_history(), chunk_count = (select count(*) from tandem.chunks where run_id = $1),
         ${freeStep()}, step_attempts = 0, step_error = null where id = $1`,
-      values: [run.id, users, run.sourceVersion],
+      values: [run.id, users, run.sourceVersion, Math.round(plan.sizes.chunkMs)],
     });
     if (cut.kind === 'all') await createGeneration(db, run, users);
     if (cut.kind === 'chosen' && users > 0) await createGeneration(db, run, users, cut.base);

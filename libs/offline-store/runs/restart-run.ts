@@ -27,14 +27,7 @@ export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedC
       return;
     }
     await changeRows(db, statements.deleteFrom('tandem.run_failures').where('run_id', '=', runId));
-    const chunks = statements
-      .updateTable('tandem.chunks')
-      .set((eb) => ({
-        ...{ state: 'waiting', fence: eb('fence', '+', 1), attempts: 0, lost_leases: 0, lease_until: null },
-        ...{ error: null, scored: 0, failed: 0, erased: null, loaded: false },
-      }))
-      .where('run_id', '=', runId);
-    await changeRows(db, chunks);
+    await beginChunksAgain(db, runId);
     await replaceGeneration(db, runId);
   });
 }
@@ -48,6 +41,20 @@ async function takeAlong(db: Db, runId: string): Promise<boolean> {
     values: [runId],
   });
   return rows.length > 0;
+}
+
+/**
+ * A chunk as it was planned waits with all its users. Those that were split off from it are done, with no user: their numbers
+ * and fences must not come again, for a worker may still hold them.
+ */
+async function beginChunksAgain(db: Db, runId: string): Promise<void> {
+  await query(db, {
+    text: `update tandem.chunks set state = case when split_from is null then 'waiting' else 'committed' end,
+        user_ids = case when split_from is null then user_ids else '{}' end, fence = fence + 1, attempts = 0, lost_leases = 0,
+        lease_until = null, error = null, scored = 0, failed = 0, erased = null, loaded = false, committed_at = null
+      where run_id = $1`,
+    values: [runId],
+  });
 }
 
 /** Beginning again raises the fence: one that is still the claim's was given after that. */

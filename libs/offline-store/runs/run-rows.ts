@@ -1,5 +1,6 @@
 /** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits meet in no one row. */
 import { unknownRun } from '@tandem/freshness/errors';
+import { USUAL_CHUNK_MS } from '@tandem/prediction/runs/chunk-sizes';
 import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
@@ -9,7 +10,7 @@ const COLUMNS = `
   r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
     r.overlay_floor as "overlayFloor", r.source_version as "sourceVersion", r.history, r.schedule_slot as "scheduleSlot", r.state, r.reason, r.budget, r.error,
     r.step_attempts as attempts, r.step_error as "attemptError", r.users_expected - c.erased as "usersExpected", c.scored as "usersScored", c.failed as "usersFailed",
-    r.chunk_count as "chunkCount", c.committed as "chunksCommitted", g.id as "generationId", g.number as "generationNumber",
+    r.chunk_count as "chunkCount", c.committed as "chunksCommitted", coalesce(r.chunk_ms, ${USUAL_CHUNK_MS}) as "chunkMs", g.id as "generationId", g.number as "generationNumber",
     r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"`;
 
 const FROM = `

@@ -1,11 +1,12 @@
 /** The port of the run use cases on Postgres: each call is one transaction in the file of its own name. */
 
+import { randomUUID } from 'node:crypto';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { ReportStore, RunStore } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { findReport } from '../generations/generation-reports.ts';
 import { approveGeneration } from './approve-generation.ts';
-import { claimChunk, giveBackChunk, listClaimable, markLoaded, renewLease } from './chunks.ts';
+import { claimChunk, giveBackChunk, isDry, listClaimable, markLoaded, releaseChunk, renewLease } from './chunks.ts';
 import { commitChunk } from './commit-chunk.ts';
 import { planRun } from './plan.ts';
 import { publishRun } from './publish.ts';
@@ -21,6 +22,7 @@ export interface RunStoreOptions {
 }
 
 export function createRunStore(pool: pg.Pool, { maxClaims, features = pool }: RunStoreOptions = {}): RunStore {
+  const worker = randomUUID();
   return {
     create: (run) => createRun(pool, run),
     find: (id) => findRun(pool, id),
@@ -32,9 +34,11 @@ export function createRunStore(pool: pg.Pool, { maxClaims, features = pool }: Ru
     releaseStep: (step) => releaseStep(pool, step),
     plan: (step, lost) => planRun({ pool, features }, step, lost),
     claimable: (runId, limit) => listClaimable(pool, runId, limit),
-    claim: (runId, no, leaseMs) => claimChunk(pool, runId, no, leaseMs, maxClaims),
+    claim: (runId, no, leaseMs) => claimChunk(pool, { worker, leaseMs, maxClaims }, runId, no),
     renew: (chunk, leaseMs) => renewLease(pool, chunk, leaseMs),
     giveBack: (chunk, error, maxAttempts) => giveBackChunk(pool, chunk, error, maxAttempts),
+    release: (chunk) => releaseChunk(pool, chunk),
+    isDry: (runId) => isDry(pool, runId),
     commit: (run, chunk, result) => commitChunk(pool, run, chunk, result),
     markLoaded: (runId, no) => markLoaded(pool, runId, no),
     publish: (step, lost, prove) => publishRun({ pool, features }, step, lost, prove),

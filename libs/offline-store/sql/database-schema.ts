@@ -115,6 +115,10 @@ export interface Database {
     loaded: Generated<boolean>;
     erased: number | null;
     cpu_ms: number | null;
+    split_from: number | null;
+    worker: string | null;
+    claimed_at: Date | null;
+    committed_at: Date | null;
   };
   'tandem.erasures': {
     number: number;
@@ -404,6 +408,7 @@ export interface Database {
     source_version: Generated<number>;
     budget: Json<Budget | null, string | null>;
     of_changed: Generated<boolean>;
+    chunk_ms: number | null;
   };
   'tandem.schedule_slots': {
     predictor: string;

@@ -36,14 +36,18 @@ const workerWith = (parts: Partial<RunChunkDependencies> = {}) =>
   createRunChunk({ ...world.chunkParts, hints, ...parts });
 
 /** Something happens after the features were read, before anything is committed. */
-const scoringAfter = (happens: () => Promise<unknown>): Pick<RunChunkDependencies, 'scorer'> => ({
-  scorer: {
-    async score(request) {
-      await happens();
-      return world.inference.score(request);
+const scoringAfter = (happens: () => Promise<unknown>): Pick<RunChunkDependencies, 'scorer'> => {
+  let happened: Promise<unknown> | undefined;
+  return {
+    scorer: {
+      async score(request) {
+        happened ??= happens();
+        await happened;
+        return world.inference.score(request);
+      },
     },
-  },
-});
+  };
+};
 
 async function storedOf(runId: string): Promise<string[]> {
   const { rows } = await world.pool.query<{ user_id: string }>(

@@ -19,6 +19,10 @@ export interface RunChunkDependencies extends ScoreChunkDependencies, LoadChunkD
   readonly registry: Pick<Registry, 'modelVersion'>;
   readonly hints: RunHints;
   readonly lease: LeaseTimes;
+  /** Aborts when the process is to end: what is not scored yet is handed back, for another worker. */
+  readonly stopping?: AbortSignal;
+  /** Milliseconds that only ever rise; for tests. */
+  now?(): number;
   /** Where loads go on behind the jobs; without it each chunk waits for its own. */
   readonly loads?: ChunkLoads;
   /** Measures what chunks take; without it nothing is recorded. */
@@ -46,6 +50,8 @@ type AttemptReport =
       readonly predictor: string;
       readonly why: Extract<CommitOutcome, { committed: false }>['why'];
     }
+  /** This process is to end: the chunk is free for another worker, and the attempt does not count. */
+  | { readonly outcome: 'stopped'; readonly predictor: string }
   /** An error; the chunk waits for another attempt. */
   | { readonly outcome: 'given_back'; readonly predictor: string; readonly error: string }
   /** The last of the allowed errors, or too many workers in a row died of the chunk: the run fails. */
@@ -56,6 +62,8 @@ interface CommittedReport {
   readonly predictor: string;
   readonly usersScored: number;
   readonly usersFailed: number;
+  /** Users that became chunks of their own: this worker was slow, or is to end. */
+  readonly usersHandedBack: number;
   readonly chunksOpen: number;
   /** Why Redis was not told, or null; null too while the load goes on behind the job. */
   readonly loadError: string | null;
@@ -70,7 +78,15 @@ export type RunChunk = (runId: string, no: number, onProgress?: () => void) => P
 
 /** Rejects only where the chunk could not be claimed or given back: then its lease or the next hint brings it again. */
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
-  const { runs, lease, hints, maxAttempts = 5, maxSlowAttempts = 2, maxTransientAttempts = 40 } = dependencies;
+  const {
+    runs,
+    lease,
+    hints,
+    stopping,
+    maxAttempts = 5,
+    maxSlowAttempts = 2,
+    maxTransientAttempts = 40,
+  } = dependencies;
 
   function limitOf(cause: unknown): number {
     if (cause instanceof FeaturesTooSlow) return maxSlowAttempts;
@@ -86,6 +102,12 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     return { outcome: 'given_back', predictor, error };
   }
 
+  async function release({ predictor }: Run, chunk: ClaimedChunk): Promise<AttemptReport> {
+    await runs.release(chunk);
+    await hints.chunks([{ runId: chunk.runId, no: chunk.no, fence: chunk.fence }]);
+    return { outcome: 'stopped', predictor };
+  }
+
   async function attempt(run: Run, chunk: ClaimedChunk, onProgress: () => void): Promise<AttemptReport> {
     const held = holdLease((leaseMs) => runs.renew(chunk, leaseMs), lease);
     const cpu = dependencies.cpu?.begin();
@@ -93,6 +115,7 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
       return await work(dependencies, run, chunk, { held, cpu }, onProgress);
     } catch (error) {
       if (held.lost.aborted) return { outcome: 'abandoned', predictor: run.predictor, why: 'fence_lost' };
+      if (stopping?.aborted) return await release(run, chunk);
       return await giveBack(run, chunk, error);
     } finally {
       cpu?.end();
@@ -121,9 +144,10 @@ async function work(
   { held, cpu }: { readonly held: HeldLease; readonly cpu: ReturnType<ChunkCpu['begin']> | undefined },
   onProgress: () => void,
 ): Promise<AttemptReport> {
-  const { runs, registry, hints, loads } = dependencies;
+  const { runs, registry, hints, loads, stopping } = dependencies;
+  const end = { lost: held.lost, stopping, isEnough: splitsWhenSlow(dependencies, run) };
   const version = await registry.modelVersion(run.modelVersionId);
-  const { readMs, scoreMs, ...rest } = await scoreChunk(dependencies, version, chunk, held.lost, onProgress);
+  const { readMs, scoreMs, ...rest } = await scoreChunk(dependencies, version, chunk, end, onProgress);
   const scored = performance.now();
   const result = { ...rest.result, cpuMs: cpu?.end() ?? null };
   const commit = await runs.commit(run, chunk, result);
@@ -133,6 +157,9 @@ async function work(
   onProgress();
   // Publishing does not wait for Redis.
   if (commit.chunksOpen === 0) await hints.publish(run.id);
+  if (commit.splitOff.length > 0) {
+    await hints.chunks(commit.splitOff.map((no) => ({ runId: run.id, no, fence: 0 })));
+  }
   const load = () => loadChunk(dependencies, run, chunk, result, commit.written, commit.chunksOpen === 0);
   const loadError = loads
     ? await loads.begin({ ...chunk, users: commit.written.userIds.length }, load).then(() => null)
@@ -142,11 +169,29 @@ async function work(
     predictor: run.predictor,
     usersScored: commit.written.userIds.length,
     usersFailed: result.failures.length,
+    usersHandedBack: result.handedBack?.userIds.length ?? 0,
     chunksOpen: commit.chunksOpen,
     loadError,
     readMs,
     scoreMs,
     commitMs: committed - scored,
     loadMs: performance.now() - committed,
+  };
+}
+
+/** A chunk that takes this many times as long as it was meant to is slow. */
+const SLOW_TIMES = 2;
+
+/**
+ * Returns whether to hand back the rest of a chunk: at once where the process is to end; where the chunk is slow, only once
+ * other workers wait, since users read by name cost more than those of a range.
+ */
+function splitsWhenSlow({ runs, stopping, now = () => performance.now() }: RunChunkDependencies, run: Run) {
+  let nextLook = now() + SLOW_TIMES * run.chunkMs;
+  return async () => {
+    if (stopping?.aborted) return true;
+    if (now() < nextLook) return false;
+    nextLook = now() + run.chunkMs / 2;
+    return runs.isDry(run.id).catch(() => false);
   };
 }

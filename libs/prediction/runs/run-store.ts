@@ -86,7 +86,11 @@ export interface RunStore {
   renew(chunk: ClaimedChunk, leaseMs: number): Promise<boolean>;
   /** Gives a chunk back after an error; after `maxAttempts` it is failed, and with it the run. */
   giveBack(chunk: ClaimedChunk, error: string, maxAttempts: number): Promise<'waiting' | 'failed' | 'fence_lost'>;
-  /** B6: predictions and progress in one transaction, guarded by fence and history. */
+  /** Frees a chunk of which nothing was done: it can be claimed at once, and the claim does not count as an attempt. */
+  release(chunk: ClaimedChunk): Promise<void>;
+  /** Whether no chunk of the run waits for a worker. */
+  isDry(runId: string): Promise<boolean>;
+  /** B6: predictions, progress and what is handed back in one transaction, guarded by fence and history. */
   commit(run: Run, chunk: ClaimedChunk, result: ChunkResult): Promise<CommitOutcome>;
   markLoaded(runId: string, no: number): Promise<void>;
   /**

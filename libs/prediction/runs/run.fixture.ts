@@ -25,6 +25,7 @@ export function runOf(changes: Partial<Run> = {}): Run {
     usersFailed: 0,
     chunkCount: 2,
     chunksCommitted: 0,
+    chunkMs: 5_000,
     generationId: 'g1',
     generationNumber: 1,
     createdAt: new Date(0),

@@ -40,6 +40,8 @@ export interface Run {
   readonly usersFailed: number;
   readonly chunkCount: number;
   readonly chunksCommitted: number;
+  /** What a chunk is meant to take, in ms: its users were chosen by that. */
+  readonly chunkMs: number;
   /** Of scope `all`: the generation it makes. */
   readonly generationId: string | null;
   readonly generationNumber: number | null;
@@ -107,11 +109,25 @@ export interface ChunkResult {
   readonly failures: readonly RunFailure[];
   /** CPU time of the worker and its inference, in ms; null where it is not measured. */
   readonly cpuMs?: number | null;
+  /** Users that were read and not scored: the commit makes chunks of them. */
+  readonly handedBack?: HandedBack;
+}
+
+export interface HandedBack {
+  readonly userIds: readonly string[];
+  /** Users of each chunk. */
+  readonly chunkSize: number;
 }
 
 /** What a commit wrote; users erased since the read are not in `written`. */
 export type CommitOutcome =
-  | { readonly committed: true; readonly written: ScoredUsers; readonly chunksOpen: number }
+  | {
+      readonly committed: true;
+      readonly written: ScoredUsers;
+      readonly chunksOpen: number;
+      /** Numbers of the chunks of those handed back. */
+      readonly splitOff: readonly number[];
+    }
   | { readonly committed: false; readonly why: 'fence_lost' | 'history_changed' | 'run_ended' };
 
 export function isFinished(state: RunState): boolean {

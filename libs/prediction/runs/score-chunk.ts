@@ -33,47 +33,87 @@ interface ScoredChunk {
 const SCORING_BASE_MS = 10_000;
 const SCORING_MS_PER_ROW = 2;
 
-/**
- * @param lost ends the read of features when it aborts, and is checked between the parts of the scoring
- * @param onProgress told after the features are read, and after each part of the scoring
- */
+/** What ends the work at a chunk before its end. */
+interface ChunkEnd {
+  /** Aborts when what is done is worth nothing any more. */
+  readonly lost: AbortSignal;
+  /** Aborts when this process is to end: it ends the read of features. */
+  readonly stopping?: AbortSignal | undefined;
+  /** Asked between parts of the scoring: true hands back the users that are not scored yet. */
+  isEnough?(): Promise<boolean>;
+}
+
+/** A chunk is scored in so many parts at least, of so many rows at least: between two of them it can be split. */
+const LEAST_PARTS = 4;
+const LEAST_PART_ROWS = 16;
+/** Runs of four slices: more inference processes than chunks under way find work. */
+const MOST_PART_ROWS = 4_096;
+/** Chunks that one which is handed back becomes, at most. */
+const MOST_PIECES = 16;
+
+/** @param onProgress told after the features are read, and after each part of the scoring */
 export async function scoreChunk(
   { features, scorer }: ScoreChunkDependencies,
   version: ModelVersion,
   chunk: ClaimedChunk,
-  lost: AbortSignal,
+  { lost, stopping, isEnough }: ChunkEnd,
   onProgress: () => void,
 ): Promise<ScoredChunk> {
   const started = performance.now();
-  const { batch, rows, failures: unread } = await readChunk(features, version, chunk, lost, onProgress);
+  const ended = stopping ? AbortSignal.any([lost, stopping]) : lost;
+  const { batch, rows, failures: unread } = await readChunk(features, version, chunk, ended, onProgress);
   const onPart = () => {
     lost.throwIfAborted();
     onProgress();
   };
   onPart();
   const read = performance.now();
+  const partRows = Math.min(MOST_PART_ROWS, Math.max(LEAST_PART_ROWS, Math.ceil(rows.length / LEAST_PARTS)));
+  const parts = { onPart, partRows, ...(isEnough && { isEnough }) };
   const timeoutMs = SCORING_BASE_MS + SCORING_MS_PER_ROW * rows.length;
-  const scores = await scoreIsolating(scorer, { version, batch, rows, timeoutMs, priority: 'batch' }, { onPart });
+  const scores = await scoreIsolating(scorer, { version, batch, rows, timeoutMs, priority: 'batch' }, parts);
   lost.throwIfAborted();
   const scored = scoredOf(batch, scores);
   const failures = [...unread, ...failuresOf(batch, batch.faults), ...failuresOf(batch, scores.faults)];
   return {
-    result: { history: batch.history, computedAt: batch.readAt, scored, failures },
+    result: { history: batch.history, computedAt: batch.readAt, scored, failures, ...handedBackOf(batch, scores) },
     readMs: read - started,
     scoreMs: performance.now() - read,
   };
 }
 
-/** As a rule all rows were scored together: then the columns are those that were read. */
+/** As a rule the first rows were scored, or all, and none failed: then the columns are those that were read. */
 function scoredOf({ userIds, contextVersions }: FeatureBatch, scores: IsolatedScores): ScoredUsers {
-  const [part] = scores.parts;
-  if (part?.rows.length === userIds.length && part.encoded.faults.size === 0) {
-    return { userIds, contextVersions, outputs: part.encoded.bytes, offsets: part.encoded.offsets };
+  const columns = joinParts(scores);
+  if (columns) {
+    const users = columns.offsets.length - 1;
+    if (users === userIds.length) return { userIds, contextVersions, ...columns };
+    return { userIds: userIds.slice(0, users), contextVersions: contextVersions.slice(0, users), ...columns };
   }
   const users = [...scores.outputs].map(([row, outputs]) => {
     return { userId: userIds[row] ?? '', contextVersion: contextVersions[row] ?? 0, outputs };
   });
   return scoredUsers(users);
+}
+
+/** Null where the parts are not the rows from the first on without a gap. */
+function joinParts({ parts }: IsolatedScores): Pick<ScoredUsers, 'outputs' | 'offsets'> | null {
+  const offsets = new Uint32Array(parts.reduce((sum, part) => sum + part.rows.length, 1));
+  let [row, bytes] = [0, 0];
+  for (const { rows, encoded } of parts) {
+    if (encoded.faults.size > 0 || rows[0] !== row || rows.at(-1) !== row + rows.length - 1) return null;
+    for (const end of encoded.offsets.subarray(1)) offsets[++row] = bytes + end;
+    bytes += encoded.bytes.length;
+  }
+  return { outputs: Buffer.concat(parts.map(({ encoded }) => encoded.bytes)), offsets };
+}
+
+/** Pieces that each take about half as long as what was scored: slow users are shared among the workers that wait. */
+function handedBackOf({ userIds }: FeatureBatch, { left, parts }: IsolatedScores): Pick<ChunkResult, 'handedBack'> {
+  if (left.length === 0) return {};
+  const scored = parts.reduce((sum, { rows }) => sum + rows.length, 0);
+  const chunkSize = Math.max(1, Math.ceil(scored / 2), Math.ceil(left.length / MOST_PIECES));
+  return { handedBack: { userIds: left.map((row) => userIds[row] ?? ''), chunkSize } };
 }
 
 function failuresOf(batch: FeatureBatch, faults: ReadonlyMap<number, string>): RunFailure[] {

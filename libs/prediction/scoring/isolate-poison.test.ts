@@ -148,6 +148,7 @@ describe('what lies in no row', () => {
       withoutOutput: new Set(),
       overloaded: new Set(),
       late: new Set(),
+      left: [],
     });
     expect(asked).toEqual([]);
   });
@@ -288,5 +289,22 @@ describe('rows that are refused before anything is run', () => {
       [2, 3],
     ]);
     await expect(scoreIsolating(picky, requestOf(4))).rejects.toMatchObject({ code: 'overloaded' });
+  });
+});
+
+describe('a batch that is scored in parts', () => {
+  it('leaves the parts behind the one after which enough is done, never all', async () => {
+    const { scorer, asked } = modelThatFailsOf(new Set());
+    const scores = await scoreIsolating(scorer, requestOf(10), { partRows: 4, isEnough: async () => true });
+    expect(asked.map(({ rows }) => rows)).toEqual([[0, 1, 2, 3]]);
+    expect(scores.left).toEqual([4, 5, 6, 7, 8, 9]);
+    expect(scoresOf(scores.outputs)).toHaveLength(4);
+  });
+
+  it('is not left once a part has failed: what poison costs is bounded for the whole batch alone', async () => {
+    const { scorer } = modelThatFailsOf(new Set([0]));
+    const scores = await scoreIsolating(scorer, requestOf(10), { partRows: 4, isEnough: async () => true });
+    expect(scores).toMatchObject({ left: [], faults: new Map([[0, 'it died']]) });
+    expect(scoresOf(scores.outputs)).toHaveLength(9);
   });
 });

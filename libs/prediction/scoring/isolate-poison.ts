@@ -31,9 +31,15 @@ export interface IsolatedScores {
   readonly overloaded: ReadonlySet<number>;
   /** Those of `faults` that were not scored for want of time. Of live requests alone. */
   readonly late: ReadonlySet<number>;
+  /** Rows that were not tried any more, since enough was done. */
+  readonly left: readonly number[];
 }
 
 interface IsolationOptions {
+  /** Rows that are scored together at first; default: all. */
+  readonly partRows?: number;
+  /** Asked between parts, once one was scored and while none has failed: true leaves the others. */
+  isEnough?(): Promise<boolean>;
   /** Told after each part, scored or failed. What it throws ends the work. */
   onPart?(): void;
   /** After this many failures a part that fails is given up whole: a model must not be tried row by row for ever. */
@@ -61,15 +67,22 @@ type Rows = readonly number[];
 export async function scoreIsolating(
   scorer: Scorer,
   request: ScoreRequest,
-  { onPart = () => {}, budget = budgetOf(request), now = () => performance.now() }: IsolationOptions = {},
+  options: IsolationOptions = {},
 ): Promise<IsolatedScores> {
+  const { onPart = () => {}, budget = budgetOf(request), now = () => performance.now() } = options;
+  const { partRows = request.rows.length, isEnough = async () => false } = options;
   const scored: ScoredPart[] = [];
   const faults = new Map<number, string>();
   const apart = nobodyApart();
+  const left: number[] = [];
   const deadline = now() + request.timeoutMs;
 
   /** Scores a part; gives the parts to try instead, where some of its rows are refused. */
   async function score(rows: Rows, failed: Failures): Promise<Attempted<number>> {
+    if (await isToLeave(failed)) {
+      left.push(...rows);
+      return 'done';
+    }
     const isLate = request.priority === 'live' && failed.count > 0;
     const timeoutMs = isLate ? deadline - now() : request.timeoutMs;
     if (timeoutMs <= 0) return leave(rows);
@@ -84,6 +97,10 @@ export async function scoreIsolating(
       if (!isOfTheRows(error)) throw error;
       return { failed: reasonOf(error, request), ms: costOf(error) };
     }
+  }
+
+  async function isToLeave(failed: Failures): Promise<boolean> {
+    return left.length > 0 || (scored.length > 0 && failed.count === 0 && (await isEnough()));
   }
 
   function leave(rows: Rows): 'done' {
@@ -116,13 +133,14 @@ export async function scoreIsolating(
 
   const limits = { budget, failingMs: FAILING_MS, brokenAfter: FAILURES_OF_A_BROKEN_MODEL, culprit: 'the model' };
   const hasSuccess = () => scored.length > 0;
-  await halveFailing(partsOf(request.rows), { attempt: score, giveUp, hasSuccess, onPart, now }, limits);
+  await halveFailing(partsOf(request.rows, partRows), { attempt: score, giveUp, hasSuccess, onPart, now }, limits);
   return {
     parts: scored,
     get outputs() {
       return byRow(scored);
     },
     faults,
+    left,
     ...apart,
   };
 }
@@ -267,6 +285,7 @@ export async function halveFailing<T>(
 }
 
 /** No part where there is no item. */
-export function partsOf<T>(items: readonly T[]): (readonly T[])[] {
-  return items.length > 0 ? [items] : [];
+export function partsOf<T>(items: readonly T[], most: number = items.length): (readonly T[])[] {
+  if (items.length <= most) return items.length > 0 ? [items] : [];
+  return Array.from({ length: Math.ceil(items.length / most) }, (_, i) => items.slice(i * most, (i + 1) * most));
 }

@@ -10,7 +10,7 @@ import { toldModel } from '../faults/rig/told-versions.ts';
 
 export const SLOW = 'slow';
 /** Seconds for the features of one user. */
-const SLOW_ROW_S = 0.1;
+const SLOW_ROW_S = 0.3;
 
 const CONFIG = `
 import { defineConfig } from '@tandem/config/define-config';

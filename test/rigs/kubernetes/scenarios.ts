@@ -78,9 +78,10 @@ async function assertReleases({ count }: Trial, releases: number): Promise<void>
 
 /** A run with work for several workers: 1 → 3 → 1. */
 async function scaleWorkers({ cluster, options, url, valuesOf, count }: Trial): Promise<void> {
-  const keda = { enabled: true, maxReplicas: 3, workPerReplica: 6, pollingSeconds: 5, cooldownSeconds: 15 };
+  const keda = { enabled: true, maxReplicas: 3, pollingSeconds: 5, cooldownSeconds: 15 };
   const values = Object.fromEntries(Object.entries(keda).map(([name, value]) => [`worker.keda.${name}`, value]));
-  await cluster.install({ ...valuesOf(options.image), ...values });
+  // A run of minutes for one worker, due after one: more are needed than there may be.
+  await cluster.install({ ...valuesOf(options.image), ...values, 'api.env.RUN_DEADLINE_MINUTES': '1' });
   await cluster.kubectl('wait', '--for=condition=Ready', 'scaledobject', WORKER, '--timeout=120s');
   const runs = () => count(`select count(*) as n from tandem.runs where predictor = '${SLOW}' and state = 'done'`);
   const before = await runs();

@@ -125,6 +125,7 @@ const ONE_MOVE = { events: 1, runs: 1, partialRuns: 1, rollbacks: 1, adoptions: 
 const ONE_BULK = { changes: 1, events: 1, rollbacks: 1, runs: 1, partialRuns: 1, readers: 1 };
 
 const ONE_LAYER = { events: 1, changes: 0, runs: 2, rollbacks: 0, readers: 1, losses: 0 };
+const ONE_RUN = { chunks: 1, users: 1, workers: 2, faults: 2, splits: 0, leaves: 0, failsOver: false };
 
 const ONE_ROLLOUT = { events: 1, rollouts: 1, runs: 0, readers: 1 };
 
@@ -156,7 +157,8 @@ export const SMALL: readonly Check[] = [
   changedRules({ users: 2, events: [2, 2], changes: 1, isNew: false }),
   changedRules({ users: 1, events: [2, 3], changes: 2, isNew: false }),
   changedRules({ users: 1, events: [1, 2], changes: 2, isNew: true }),
-  runs({ chunks: 2, workers: 2, faults: 3 }),
+  runs({ ...ONE_RUN, chunks: 2, workers: 2, faults: 3 }),
+  runs({ ...ONE_RUN, users: 2, splits: 1, leaves: 2, faults: 1, failsOver: true }),
   steps({ runs: 2, workers: 2, faults: 3 }),
   conditionalReads(3),
   windows({ events: 2, workers: 2, ticks: 2, reads: 1, losses: 1 }),
@@ -182,6 +184,7 @@ export const MEDIUM: readonly Check[] = [
   unannounced({ events: 2, marks: 2, others: 1, restarts: 1, flushes: 0, runs: 0 }),
   unannounced({ events: 1, marks: 2, others: 1, restarts: 1, flushes: 0, runs: 1 }),
   assignments({ ...ONE_MOVE, runs: 2, partialRuns: 0, rollbacks: 2 }),
+  runs({ ...ONE_RUN, users: 3, splits: 2, leaves: 1, failsOver: true }),
 ];
 
 export const LARGE: readonly Check[] = [
@@ -216,6 +219,7 @@ export const LARGE: readonly Check[] = [
   erasures({ ...ONE_ERASURE, isLoading: true, faults: 1 }),
   erasures({ ...ONE_ERASURE, isLoading: true, isOtherErased: true, faults: 2, runsOn: true }),
   erasures({ ...ONE_ERASURE, isLive: true, faults: 1 }),
-  runs({ chunks: 3, workers: 3, faults: 3 }),
+  runs({ ...ONE_RUN, chunks: 3, workers: 3, faults: 3 }),
+  runs({ ...ONE_RUN, chunks: 2, users: 2, workers: 2, faults: 2, splits: 2, leaves: 1, failsOver: true }),
   steps({ runs: 2, workers: 3, faults: 4 }),
 ];

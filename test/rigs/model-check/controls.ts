@@ -23,7 +23,7 @@ import { type MarkRules, type MarkScope, marks } from './models/marks.ts';
 import { type RefreshWindowRules, refreshWindow } from './models/refresh-window.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
-import { type RunRules, run } from './models/run.ts';
+import { type RunRules, type RunScope, run } from './models/run.ts';
 import { type RunStepRules, runSteps } from './models/run-steps.ts';
 import {
   ASSIGNMENT,
@@ -95,8 +95,9 @@ function widened(id: string, breaks: string, broken: Partial<EventRuleRules>, sc
   return { id, breaks, explore: () => explore(eventRules({ ...EVENT_RULES, ...broken }, whole)) };
 }
 
-function ran(id: string, breaks: string, broken: Partial<RunRules>): Control {
-  return { id, breaks, explore: () => explore(run({ ...RUN, ...broken }, { chunks: 2, workers: 2, faults: 2 })) };
+function ran(id: string, breaks: string, broken: Partial<RunRules>, scope: Partial<RunScope> = {}): Control {
+  const whole = { chunks: 2, users: 1, workers: 2, faults: 2, splits: 0, leaves: 0, failsOver: false, ...scope };
+  return { id, breaks, explore: () => explore(run({ ...RUN, ...broken }, whole)) };
 }
 
 function stepped(id: string, breaks: string, broken: Partial<RunStepRules>): Control {
@@ -109,6 +110,7 @@ function rescored(id: string, breaks: string, broken: Partial<RefreshWindowRules
   return { id, breaks, explore: () => explore(refreshWindow({ ...REFRESH_WINDOW, ...broken }, scope)) };
 }
 
+const ONE_SPLIT = { chunks: 1, users: 2, splits: 1 };
 const ONE_EVENT = { events: ['http'], workers: 1, readers: [false] } as const;
 
 export const CONTROLS: readonly Control[] = [
@@ -180,6 +182,14 @@ export const CONTROLS: readonly Control[] = [
   ran('M7', 'a commit does not look at the fence', { fence: 'is not looked at' }),
   ran('M8', 'nobody looks for what is not done', { reconciler: 'never' }),
   ran('M9', 'the last chunk publishes, whatever the others are', { publishes: 'when its own was the last number' }),
+  ran('S1', 'a part of a chunk is committed whatever the fence', { splits: 'whatever the fence' }, ONE_SPLIT),
+  ran('S2', 'what is split off is inserted after the commit', { handsBack: 'after the commit' }, ONE_SPLIT),
+  ran(
+    'S3',
+    'a run that begins again keeps what was split off',
+    { restart: 'keeps what was split off' },
+    { ...ONE_SPLIT, failsOver: true },
+  ),
   stepped('M16', 'a plan or publication does not look at the fence', { fence: 'is not looked at' }),
   stepped('M17', 'a cancelled run keeps the claim of its step', { cancel: 'leaves the claim' }),
   stepped('M20', 'a step is claimed whatever the other runs of the predictor do', { claims: 'as many as there are' }),

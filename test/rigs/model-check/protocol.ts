@@ -64,5 +64,12 @@ export const ROLLOUT: RolloutRules = {
   floor: 'above all that there were',
   publishes: 'in the arm of its version and floor',
 };
-export const RUN: RunRules = { fence: 'guards the commit', reconciler: 'comes by', publishes: 'when no chunk is open' };
+export const RUN: RunRules = {
+  fence: 'guards the commit',
+  reconciler: 'comes by',
+  publishes: 'when no chunk is open',
+  splits: 'under the fence',
+  handsBack: 'in the commit',
+  restart: 'empties what was split off',
+};
 export const RUN_STEPS: RunStepRules = { fence: 'guards the write', cancel: 'ends the claim', claims: 'one of a kind' };

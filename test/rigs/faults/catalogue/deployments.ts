@@ -8,7 +8,7 @@ import type { Rig } from '../rig/rig.ts';
 import type { Stage } from '../rig/session.ts';
 import type { SupervisedProgram } from '../rig/supervised-program.ts';
 import { adoptBeside } from '../rig/told-versions.ts';
-import { type NamedFault, oneOf } from './fault.ts';
+import { type NamedFault, NotMet, oneOf } from './fault.ts';
 
 const KILLS = 5;
 /** Workers, each a scheduler, beside the two that there are. */
@@ -17,6 +17,9 @@ const SLOTS = 2;
 /** A slot is a minute; a run of everyone comes after it. */
 const SLOT_WITHIN_MS = 120_000;
 const SCHEDULED = 'scheduled';
+
+const NOBODY_MS = 10_000;
+const PUBLISHES_WITHIN_MS = 60_000;
 
 export const deployments: readonly NamedFault[] = [
   {
@@ -37,6 +40,12 @@ export const deployments: readonly NamedFault[] = [
     what: `${HIRED} more workers, five schedulers in all, for ${SLOTS} slots of a schedule; whoever makes the first run is killed before it says so to the queue`,
     expected: 'one run a slot, each of which is done',
     run: scheduleByMany,
+  },
+  {
+    name: 'workers-to-zero-in-publish',
+    what: `every worker is told to end as one begins to publish, and none is there for ${NOBODY_MS / 1_000} s`,
+    expected: 'the next worker publishes and goes on with what was handed back; events are relayed late',
+    run: scaleToZero,
   },
 ];
 
@@ -90,6 +99,31 @@ async function scheduleByMany({ rig, fault }: Stage): Promise<void> {
   } finally {
     for (const worker of hired) await worker.close();
   }
+}
+
+async function scaleToZero({ rig: { workers }, fault }: Stage): Promise<void> {
+  await fault(
+    { name: 'no worker, in a publication' },
+    {
+      async inject() {
+        const armed = workers.map(({ failpoints }) => failpoints.arm('batch.before_publish', 'pause', { ms: 500 }));
+        await Promise.any(armed.map((one) => one.whenFired(1, PUBLISHES_WITHIN_MS))).catch(() => {
+          throw new NotMet(`no worker published within ${PUBLISHES_WITHIN_MS / 1_000} s`);
+        });
+        for (const worker of workers) {
+          worker.failpoints.disarmAll();
+          worker.hold();
+          worker.signal('SIGTERM');
+        }
+        await Promise.all(workers.map((worker) => worker.ended()));
+      },
+      hold: () => pause(NOBODY_MS),
+      async lift() {
+        for (const worker of workers) worker.release();
+        await Promise.all(workers.map((worker) => worker.ready()));
+      },
+    },
+  );
 }
 
 async function adoptSchedule({ pool, counts }: Rig, schedule: string): Promise<void> {

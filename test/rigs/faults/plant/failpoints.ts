@@ -69,7 +69,7 @@ const CHUNKS: readonly Site[] = [
   {
     file: 'libs/prediction/runs/score-chunk.ts',
     anchor:
-      '  const { batch, rows, failures: unread } = await readChunk(features, version, chunk, lost, onProgress);\n',
+      '  const { batch, rows, failures: unread } = await readChunk(features, version, chunk, ended, onProgress);\n',
     before: 'batch.before_read',
     after: 'batch.after_read',
   },

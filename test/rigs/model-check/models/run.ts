@@ -1,7 +1,8 @@
 /**
- * A run is rows in Postgres: whatever is lost or dies, it ends, and a published generation has every chunk exactly once
+ * A run is rows in Postgres: whatever is lost or dies, it ends, and a published generation has every user exactly once
  * (I5, I8). Jobs are hints that anybody may lose; workers die between any two steps; a worker whose lease is over goes on
- * for a while and knows nothing of it (a zombie): the fence keeps its late commit out.
+ * for a while and knows nothing of it (a zombie): the fence keeps its late commit out. A slow worker commits the users that it
+ * has scored and hands the others back as another chunk; one that is to end leaves, and all of them may be away for a while.
  *
  * One run of a few chunks, a few workers. Each step is one transaction or one command; leases end when they please, since
  * no clock is in the model. Everything that goes wrong costs one of the faults; the reconciler comes by at any time.
@@ -15,26 +16,45 @@ export interface RunRules {
   readonly reconciler: 'comes by' | 'never';
   /** When a worker looks whether its chunk was the last: after the commit, or (before it) with other chunks unseen. */
   readonly publishes: 'when no chunk is open' | 'when its own was the last number';
+  /** Whether the commit of a part of a chunk is guarded as any commit is. */
+  readonly splits: 'under the fence' | 'whatever the fence';
+  /** When the users that were not scored become a chunk. */
+  readonly handsBack: 'in the commit' | 'after the commit';
+  /** What becomes of chunks that were split off when the run begins again after a failover. */
+  readonly restart: 'empties what was split off' | 'keeps what was split off';
 }
 
 export interface RunScope {
   readonly chunks: number;
+  /** Of a chunk as it is planned. */
+  readonly users: number;
   readonly workers: number;
   readonly faults: number;
+  /** Chunks that may be split, and workers that may be told to end, in all. */
+  readonly splits: number;
+  readonly leaves: number;
+  /** Whether a fault may be a failover, after which the run begins again. */
+  readonly failsOver: boolean;
 }
 
 interface Chunk {
   is: 'waiting' | 'claimed' | 'committed' | 'failed' | 'cancelled';
   fence: number;
   isLeaseOver: boolean;
-  /** How often its rows were written. */
-  written: number;
+  /** Its users, by number. */
+  users: number[];
+  isSplitOff: boolean;
 }
 
 interface Worker {
-  is: 'idle' | 'claimed' | 'scored' | 'committed';
+  is: 'away' | 'idle' | 'claimed' | 'scored' | 'committed';
   no: number;
   fence: number;
+  /** The users that it has read, and how many of them it has scored. */
+  users: number[];
+  scored: number;
+  /** Which past of the database it read them in. */
+  era: number;
 }
 
 export interface RunState {
@@ -43,36 +63,58 @@ export interface RunState {
   workers: Worker[];
   /** Jobs in the queue: of each chunk, and to publish. */
   hints: { chunks: boolean[]; publish: boolean };
+  /** How often each user was written in this past. */
+  written: number[];
+  era: number;
   faultsLeft: number;
+  splitsLeft: number;
+  leavesLeft: number;
   broken: string | null;
 }
 
 type Steps = Generator<Step<RunState>>;
 
-const IDLE: Worker = { is: 'idle', no: -1, fence: 0 };
+const IDLE: Worker = { is: 'idle', no: -1, fence: 0, users: [], scored: 0, era: 0 };
 
 export function run(rules: RunRules, scope: RunScope): Model<RunState> {
   return {
     name: 'run',
     initial: {
       run: 'running',
-      chunks: Array.from({ length: scope.chunks }, () => ({ is: 'waiting', fence: 0, isLeaseOver: false, written: 0 })),
+      chunks: Array.from({ length: scope.chunks }, (_, no) => waiting(usersOf(scope, no), false)),
       workers: Array.from({ length: scope.workers }, () => IDLE),
       hints: { chunks: Array.from({ length: scope.chunks }, () => true), publish: false },
+      written: Array.from({ length: scope.chunks * scope.users }, () => 0),
+      era: 0,
       faultsLeft: scope.faults,
+      splitsLeft: scope.splits,
+      leavesLeft: scope.leaves,
       broken: null,
     },
     *steps(state) {
       if (state.broken !== null) return;
       for (const [i, worker] of state.workers.entries()) yield* workerSteps(rules, state, worker, i);
-      yield* publishSteps(rules, state);
-      if (rules.reconciler === 'comes by') yield* reconcilerSteps(state);
+      yield* comingsAndGoings(state);
+      if (state.workers.some(({ is }) => is !== 'away')) {
+        yield* publishSteps(rules, state);
+        if (rules.reconciler === 'comes by') yield* reconcilerSteps(state);
+      }
       if (state.faultsLeft > 0) yield* faultSteps(state);
+      if (state.faultsLeft > 0 && scope.failsOver) yield* failoverSteps(rules, state);
     },
     violation: (state) => state.broken,
     canonical: (state) => ({ ...state, workers: sorted(state.workers) }),
-    isSettled: ({ run: is, workers }) => isOver(is) && workers.every((worker) => worker.is === 'idle'),
+    isSettled: ({ run: is, workers }) =>
+      isOver(is) && workers.every((worker) => worker.is === 'idle' || worker.is === 'away'),
   };
+}
+
+function usersOf({ users }: RunScope, no: number): number[] {
+  return Array.from({ length: users }, (_, i) => no * users + i);
+}
+
+function waiting(users: readonly number[], isSplitOff: boolean): Chunk {
+  return { is: 'waiting', fence: 0, isLeaseOver: false, users: [...users], isSplitOff };
 }
 
 function isOver(is: RunState['run']): boolean {
@@ -90,6 +132,8 @@ function* workerSteps(rules: RunRules, state: RunState, worker: Worker, i: numbe
     draft.workers[i] = { ...IDLE };
   };
   switch (worker.is) {
+    case 'away':
+      return;
     case 'idle':
       for (const [no, chunk] of state.chunks.entries()) {
         if (!state.hints.chunks[no]) continue;
@@ -100,12 +144,14 @@ function* workerSteps(rules: RunRules, state: RunState, worker: Worker, i: numbe
       }
       return;
     case 'claimed':
-      yield change(`reads and scores chunk ${worker.no + 1}`, (mine) => {
-        mine.is = 'scored';
-      });
+      yield change(`reads and scores chunk ${worker.no + 1}`, (mine, draft) => score(mine, draft, mine.users.length));
+      if (state.splitsLeft > 0 && worker.users.length > 1) {
+        yield change(`is slow, and scores a part of chunk ${worker.no + 1}`, (mine, draft) => score(mine, draft, 1));
+      }
       return;
     case 'scored':
-      if (mayCommit(rules, state, worker)) yield change(`commits chunk ${worker.no + 1}`, commit);
+      if (mayCommit(rules, state, worker))
+        yield change(tellCommit(worker), (mine, draft) => commit(rules, mine, draft));
       else yield change(`may not commit chunk ${worker.no + 1}`, (_mine, draft) => rest(draft));
       return;
     case 'committed': {
@@ -115,7 +161,8 @@ function* workerSteps(rules: RunRules, state: RunState, worker: Worker, i: numbe
           : worker.no === state.chunks.length - 1;
       yield change(
         wasLast ? 'sees that no chunk is open, and hints at publishing' : 'sees that others are open',
-        (_mine, draft) => {
+        (mine, draft) => {
+          if (rules.handsBack === 'after the commit') handBack(mine, draft);
           rest(draft);
           if (!wasLast) return;
           draft.hints.publish = true;
@@ -136,23 +183,72 @@ function claim(worker: Worker, draft: RunState, no: number): void {
   draft.hints.chunks[no] = false;
   if (!isClaimable(draft, chunk)) return;
   Object.assign(chunk, { is: 'claimed', fence: chunk.fence + 1, isLeaseOver: false });
-  Object.assign(worker, { is: 'claimed', no, fence: chunk.fence });
+  Object.assign(worker, { is: 'claimed', no, fence: chunk.fence, users: [...chunk.users], era: draft.era });
 }
 
-function mayCommit({ fence }: RunRules, { chunks, run: is }: RunState, worker: Worker): boolean {
+function score(worker: Worker, draft: RunState, users: number): void {
+  if (users < worker.users.length) draft.splitsLeft--;
+  Object.assign(worker, { is: 'scored', scored: users });
+}
+
+function isPart({ users, scored }: Worker): boolean {
+  return scored < users.length;
+}
+
+function mayCommit(rules: RunRules, { chunks, run: is, era }: RunState, worker: Worker): boolean {
   const chunk = nth(chunks, worker.no);
-  return fence === 'is not looked at' || (is === 'running' && chunk.is === 'claimed' && chunk.fence === worker.fence);
+  const looks = isPart(worker) ? rules.splits === 'under the fence' : rules.fence === 'guards the commit';
+  const isOfThisPast = worker.era === era;
+  return !looks || (is === 'running' && isOfThisPast && chunk.is === 'claimed' && chunk.fence === worker.fence);
+}
+
+function tellCommit(worker: Worker): string {
+  return isPart(worker) ? `commits a part of chunk ${worker.no + 1}` : `commits chunk ${worker.no + 1}`;
 }
 
 /** B6. */
-function commit(worker: Worker, draft: RunState): void {
+function commit(rules: RunRules, worker: Worker, draft: RunState): void {
   const chunk = nth(draft.chunks, worker.no);
   chunk.is = 'committed';
-  chunk.written++;
   chunk.isLeaseOver = false;
   worker.is = 'committed';
-  if (chunk.written > 1) draft.broken = `I5: the rows of chunk ${worker.no + 1} are written twice`;
-  else if (draft.run === 'published') draft.broken = 'I5: a published generation changes';
+  for (const user of worker.users.slice(0, worker.scored)) {
+    const times = (draft.written[user] ?? 0) + 1;
+    draft.written[user] = times;
+    if (times > 1) draft.broken = `I5: the rows of user ${user + 1} are written twice`;
+  }
+  if (rules.handsBack === 'in the commit') handBack(worker, draft);
+  if (draft.run === 'published') draft.broken ??= 'I5: a published generation changes';
+}
+
+/** The users that were not scored become a chunk of their own, which anybody may claim. */
+function handBack(worker: Worker, draft: RunState): void {
+  const left = worker.users.slice(worker.scored);
+  if (left.length === 0) return;
+  draft.chunks.push(waiting(left, true));
+  draft.hints.chunks.push(true);
+}
+
+/** Workers join when they please. One that is to end gives back a chunk of which it has scored nothing. */
+function* comingsAndGoings(state: RunState): Steps {
+  for (const [i, worker] of state.workers.entries()) {
+    if (worker.is === 'away') {
+      yield step(state, `worker ${i + 1} joins`, (draft) => {
+        draft.workers[i] = { ...IDLE };
+      });
+    } else if (state.leavesLeft > 0 && (worker.is === 'idle' || worker.is === 'claimed')) {
+      yield step(state, `worker ${i + 1} is told to end, and leaves`, (draft) => {
+        draft.leavesLeft--;
+        draft.workers[i] = { ...IDLE, is: 'away' };
+        if (worker.is === 'claimed' && holds(draft, worker)) nth(draft.chunks, worker.no).is = 'waiting';
+      });
+    }
+  }
+}
+
+function holds({ chunks, run: is }: RunState, worker: Worker): boolean {
+  const chunk = nth(chunks, worker.no);
+  return is === 'running' && chunk.is === 'claimed' && chunk.fence === worker.fence;
 }
 
 /** B9, by whoever has the job. */
@@ -164,8 +260,8 @@ function* publishSteps(rules: RunRules, state: RunState): Steps {
     if (!isReady || isOver(draft.run)) return;
     const hasFailed = draft.chunks.some(({ is }) => is === 'failed');
     draft.run = hasFailed ? 'failed' : 'published';
-    const isWhole = draft.chunks.every(({ is, written }) => is === 'committed' && written === 1);
-    if (!hasFailed && !isWhole) draft.broken = 'I5: a generation is published that lacks a chunk';
+    const isWhole = draft.chunks.every(({ is }) => is === 'committed') && draft.written.every((times) => times === 1);
+    if (!hasFailed && !isWhole) draft.broken = 'I5: a generation is published that lacks a user';
   });
 }
 
@@ -190,7 +286,7 @@ function* faultSteps(state: RunState): Steps {
       change(draft);
     });
   for (const [i, worker] of state.workers.entries()) {
-    if (worker.is === 'idle') continue;
+    if (worker.is === 'idle' || worker.is === 'away') continue;
     yield fault(`worker ${i + 1} dies; one day its lease is over`, (draft) => {
       draft.workers[i] = { ...IDLE };
       const chunk = nth(draft.chunks, worker.no);
@@ -218,4 +314,20 @@ function* faultSteps(state: RunState): Steps {
       for (const chunk of draft.chunks) if (chunk.is === 'waiting') chunk.is = 'cancelled';
     });
   }
+}
+
+/** What was committed may differ in the past that is lost, so the run makes its rows anew: restart-run.ts. */
+function* failoverSteps(rules: RunRules, state: RunState): Steps {
+  if (state.run !== 'running' && state.run !== 'publishing') return;
+  yield step(state, 'FAULT: a failover changes the history, and the run begins again', (draft) => {
+    draft.faultsLeft--;
+    draft.era++;
+    draft.run = 'running';
+    draft.written.fill(0);
+    for (const chunk of draft.chunks) {
+      const isEmptied = chunk.isSplitOff && rules.restart === 'empties what was split off';
+      Object.assign(chunk, { is: isEmptied ? 'committed' : 'waiting', fence: chunk.fence + 1, isLeaseOver: false });
+      if (isEmptied) chunk.users = [];
+    }
+  });
 }

@@ -1,0 +1,21 @@
+/** What waits for workers, for the metrics that workers are scaled by. It is told by the API: there may be no worker. */
+import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
+import { countBatchWork } from '@tandem/offline-store/runs/backlog';
+import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
+import { createWorkStore } from '@tandem/offline-store/runs/work-signal';
+import type { WaitingWork } from '@tandem/prediction/runs/desired-workers';
+import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
+
+const USUAL_DEADLINE_MS = 3_600_000;
+
+/** Looks at what waits; rejects while Postgres does not answer. */
+export type WorkSignal = () => Promise<{ readonly batchWork: number; readonly waiting: WaitingWork }>;
+
+export function openWorkSignal(
+  pool: Parameters<typeof createWorkStore>[0],
+  deadlineMs: number = USUAL_DEADLINE_MS,
+): WorkSignal {
+  const schedules = createScheduleStore(pool);
+  const dependencies = { work: createWorkStore(pool), schedules, latestSlot, nextSlot, deadlineMs };
+  return async () => ({ batchWork: await countBatchWork(pool), waiting: await findWaitingWork(dependencies) });
+}

@@ -1,0 +1,69 @@
+/** The workers of `tandem worker`: processes of this machine, whose logs go where this command's do. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { sleepFor } from '@tandem/client/retry';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { runDeadlineMs } from '@tandem/config/environment/environment-sections';
+import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
+import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
+import { createWorkStore } from '@tandem/offline-store/runs/work-signal';
+import { createScaler, type ScaleLimits, workersNeeded } from '@tandem/prediction/runs/desired-workers';
+import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
+import type { Cli } from '../command-line/command.ts';
+import { findDatabaseUrls, findRedisUrl, withPool } from '../command-line/environment.ts';
+import { killGroup } from '../up/node-process.ts';
+import { autoscale, type WorkerProcess } from './autoscale.ts';
+
+const WORKER = fileURLToPath(new URL('../../worker/main.ts', import.meta.url));
+
+export async function runWorkers(cli: Cli, limits: ScaleLimits): Promise<void> {
+  const deadlineMs = readEnvironment(cli.env, { runDeadlineMs }).runDeadlineMs;
+  const environment = workerEnvironment(cli);
+  const living = new Set<WorkerProcess>();
+  const takeBack = cli.whenForced(() => {
+    for (const { pid } of living) killGroup(pid);
+  });
+  try {
+    await withPool(cli, { applicationName: 'tandem-autoscale', max: 1 }, async (pool) => {
+      const schedules = createScheduleStore(pool);
+      const dependencies = { work: createWorkStore(pool), schedules, latestSlot, nextSlot, deadlineMs };
+      await autoscale({
+        look: async () => workersNeeded(await findWaitingWork(dependencies)),
+        scale: createScaler(limits),
+        start: (place) => startWorker(environment(place), living),
+        say: (line) => void cli.stderr.write(`${line}\n`),
+        now: () => performance.now(),
+        pause: (ms, signal) => sleepFor(ms, signal).catch(() => undefined),
+        signal: cli.signal,
+      });
+    });
+  } finally {
+    takeBack();
+  }
+}
+
+/** Servers of a `tandem up` in this folder are found as other commands find them. */
+function workerEnvironment(cli: Cli): (place: number) => NodeJS.ProcessEnv {
+  const { env } = cli;
+  const hasDatabase = env.DATABASE_URL || env.DATABASE_URL_FILE;
+  const hasRedis = env.REDIS_URL || env.REDIS_URL_FILE;
+  const found = {
+    ...(hasDatabase ? {} : { DATABASE_URL: findDatabaseUrls(cli).url }),
+    ...(hasRedis ? {} : { REDIS_URL: findRedisUrl(cli) }),
+  };
+  const port = Number(env.WORKER_PORT);
+  return (place) => ({ ...env, ...found, ...(port > 0 ? { WORKER_PORT: String(port + place) } : {}) });
+}
+
+/** Its group is its own: Ctrl-C asks this command alone, which ends the workers in order. */
+function startWorker(env: NodeJS.ProcessEnv, living: Set<WorkerProcess>): WorkerProcess {
+  const child = spawn(process.execPath, [WORKER], { env, detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
+  const exited = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(`could not be started: ${error.message}`));
+    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `ended by ${signal}`));
+  });
+  const worker = { pid: child.pid ?? -1, exited, end: () => void child.kill('SIGTERM') };
+  living.add(worker);
+  void exited.then(() => living.delete(worker));
+  return worker;
+}

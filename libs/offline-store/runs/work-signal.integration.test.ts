@@ -1,0 +1,62 @@
+import type { Run } from '@tandem/prediction/runs/runs';
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { createWork } from '../worked-runs.fixture.ts';
+import { createRunStore } from './run-store.ts';
+import { createRunsWorld } from './runs.fixture.ts';
+import { createWorkStore } from './work-signal.ts';
+
+const { database, store, renew, start } = await createRunsWorld({ users: 150, maxClaims: 3 });
+beforeEach(renew);
+afterAll(() => database.drop());
+
+const signal = createWorkStore(database.pool);
+
+/** Each chunk as if its worker had taken ten seconds. */
+async function workFor10s(run: Run, no: number, by = store): Promise<void> {
+  await createWork(database.pool, by).work(run, no);
+  const took = `update tandem.chunks set claimed_at = committed_at - interval '10 s' where run_id = $1 and no = $2`;
+  await database.pool.query(took, [run.id, no]);
+}
+
+describe('the work of runs', () => {
+  test('is the users that are not scored yet, at the rate of a worker so far', async () => {
+    const run = await start();
+    expect(await signal.unfinishedWork()).toMatchObject([{ users: 150, usersPerSecond: null, schedule: null }]);
+    await workFor10s(run, 0);
+    const [waiting] = await signal.unfinishedWork();
+    expect(waiting).toMatchObject({ users: 50, usersPerSecond: expect.closeTo(10) });
+    await workFor10s(run, 1);
+    await publishNow(store, run.id);
+    expect(await signal.unfinishedWork()).toEqual([]);
+  });
+
+  test('is known before a run is planned, from the run before it', async () => {
+    const first = await start();
+    for (const no of [0, 1]) await workFor10s(first, no);
+    await publishNow(store, first.id);
+    await store.create({ predictor: first.predictor, scope: { kind: 'all' }, reason: 'test', scheduleSlot: null });
+    expect(await signal.unfinishedWork()).toMatchObject([{ users: 150, usersPerSecond: expect.any(Number) }]);
+  });
+
+  test('is shared by workers: the rate is of one', async () => {
+    const run = await start();
+    await workFor10s(run, 0);
+    await workFor10s(run, 1, createRunStore(database.pool));
+    const [waiting] = await signal.unfinishedWork();
+    // 150 users in ten seconds of each of two workers.
+    expect(waiting).toMatchObject({ users: 0, usersPerSecond: expect.closeTo(7.5) });
+  });
+});
+
+describe('work beside runs', () => {
+  test('is an event that Redis was not told of, an erasure to repeat, contexts to rewrite', async () => {
+    expect(await signal.chores()).toEqual([]);
+    await database.pool.query(`insert into tandem.outbox (user_id, context_version) values ('1', 1)`);
+    await database.pool.query(
+      `insert into tandem.erasures (number, user_id, deleted_version, sweep_at) values (1, '2', 1, now()), (2, '3', 1, now() + interval '1 h')`,
+    );
+    await database.pool.query('update tandem.predictors set patterns_pending = true');
+    expect((await signal.chores()).toSorted()).toEqual(['contexts', 'erasures', 'events']);
+  });
+});

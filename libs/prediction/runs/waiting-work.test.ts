@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { findWaitingWork, type UnfinishedWork } from './waiting-work.ts';
+
+const now = new Date('2026-03-01T12:00:00Z');
+const at = (minutes: number) => new Date(now.getTime() + 60_000 * minutes);
+
+/** Slots are at each full hour. */
+const latestSlot = (_: string, moment: Date) => new Date(Math.floor(moment.getTime() / 3_600_000) * 3_600_000);
+const nextSlot = (schedule: string, moment: Date) => new Date(latestSlot(schedule, moment).getTime() + 3_600_000);
+
+function find(unfinished: readonly Partial<UnfinishedWork>[], lastSlot = now, chores: readonly string[] = []) {
+  const run = { predictor: 'p', users: 10, usersPerSecond: 5, createdAt: now, schedule: null };
+  return findWaitingWork({
+    work: { unfinishedWork: async () => unfinished.map((one) => ({ ...run, ...one })), chores: async () => chores },
+    schedules: {
+      schedules: async () => ({
+        now,
+        schedules: [{ predictor: 'p', variant: 'stable', schedule: '0 * * * *', after: lastSlot }],
+      }),
+    },
+    ...{ latestSlot, nextSlot, deadlineMs: 45 * 60_000 },
+  });
+}
+
+describe('the deadline of a run', () => {
+  it('is so long after it was asked for', async () => {
+    expect(await find([{ createdAt: at(-10) }])).toMatchObject({ runs: [{ predictor: 'p', secondsLeft: 35 * 60 }] });
+  });
+
+  it('is the next slot of its predictor, if that is earlier', async () => {
+    expect(await find([{ createdAt: at(-30), schedule: '0 * * * *' }])).toMatchObject({ runs: [{ secondsLeft: 0 }] });
+  });
+});
+
+describe('work beside runs', () => {
+  it('is a slot whose run nobody has made yet, since a worker makes it', async () => {
+    expect(await find([], at(-60))).toEqual({ runs: [], chores: ['schedule'] });
+    expect(await find([])).toEqual({ runs: [], chores: [] });
+  });
+
+  it('is what Postgres says', async () => {
+    expect(await find([], now, ['events'])).toEqual({ runs: [], chores: ['events'] });
+  });
+});

@@ -1,0 +1,64 @@
+/** Work for workers over a time, drawn from a seed: when runs are asked for, of how many users, and when events come. */
+import { createRandom } from '../../../apps/shop/replay/random.ts';
+
+export interface AskedRun {
+  /** Seconds from the begin. */
+  readonly at: number;
+  readonly predictor: string;
+  readonly users: number;
+  /** Seconds from the begin at which it should have ended. */
+  readonly deadline: number;
+}
+
+export interface Load {
+  readonly seconds: number;
+  readonly runs: readonly AskedRun[];
+  /** Seconds in which an event comes, in order. */
+  readonly events: readonly number[];
+}
+
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
+
+/**
+ * A week: each night at two a run of 60 million users, each hour one of the users that changed (median 400,000), six a day that
+ * somebody asks for (median 1 million, between 8 and 20 h). Each is due an hour after it was asked for. Events come all day
+ * from 7 to 23 h, and about four an hour at night.
+ */
+export function weekOf(seed: number): Load {
+  const random = createRandom(seed);
+  const seconds = 7 * DAY;
+  const runs: AskedRun[] = [];
+  const ask = (at: number, predictor: string, users: number) => {
+    runs.push({ at, predictor, users: Math.round(users), deadline: at + HOUR });
+  };
+  for (let day = 0; day < 7; day++) {
+    ask(day * DAY + 2 * HOUR, 'everyone', 60e6);
+    for (let i = 0; i < 6; i++)
+      ask(Math.floor(day * DAY + (8 + 12 * random()) * HOUR), 'asked', 1e6 * spread(random, 0.8));
+  }
+  for (let at = HOUR / 2; at < seconds; at += HOUR) ask(at, 'changed', 4e5 * spread(random, 0.7));
+  const events: number[] = [];
+  for (let at = 0; at < seconds; at++) {
+    const hour = (at % DAY) / HOUR;
+    if ((hour >= 7 && hour < 23) || random() < 4 / HOUR) events.push(at);
+  }
+  return { seconds, runs: runs.toSorted((a, b) => a.at - b.at), events };
+}
+
+/** A load for a real check: a run every 40 s or so for some workers, each due after a minute. Nothing comes in the last quarter. */
+export function trialOf(seed: number, seconds: number, usersPerSecond: number): Load {
+  const random = createRandom(seed);
+  const runs: AskedRun[] = [];
+  for (let at = 2; at < seconds * 0.6; at += 20 + Math.floor(40 * random())) {
+    const users = Math.round(usersPerSecond * 25 * spread(random, 0.8));
+    runs.push({ at, predictor: `p${runs.length}`, users, deadline: at + 60 });
+  }
+  return { seconds, runs, events: [] };
+}
+
+/** Log-normal with median 1. */
+function spread(random: () => number, sigma: number): number {
+  const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  return Math.exp(sigma * normal);
+}
