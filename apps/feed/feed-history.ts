@@ -6,7 +6,7 @@ const BEGIN_MS = Date.UTC(2026, 0, 5);
 const END_MS = BEGIN_MS + DAYS * 24 * 60 * MINUTE_MS;
 
 /** Of a user, at a moment: items opened and passed in the ten minutes before. */
-export const FEATURES = ['affinity', 'opened_10m', 'passed_10m'] as const;
+const FEATURES = ['affinity', 'opened_10m', 'passed_10m'] as const;
 
 /** Yields the file's lines, the head first. */
 export function* feedHistory(options: FeedOptions): Generator<string> {

@@ -15,14 +15,14 @@ interface Options extends CommonOptions {
   readonly history?: string;
   readonly outcome?: string;
   readonly within?: number;
-  readonly cadence: readonly number[];
+  readonly cadence?: readonly number[];
   readonly output?: string;
   readonly top: number;
   readonly seed: number;
   readonly picture?: string;
 }
 
-const CADENCES = ['1h', '6h', '1d', '7d'];
+const CADENCES = '1h,6h,1d,7d';
 
 export function valueCommand(cli: Cli): Command {
   return createCommand({
@@ -39,7 +39,7 @@ picture, quality against cost. A file takes no database. --outcome 'click:*' tak
     .option('--history <file>', 'a history of reads with outcomes, NDJSON')
     .option('--outcome <name>', 'of kept answers: the outcome that counts as 1')
     .option('--within <duration>', 'of kept answers: how long after the read it counts, such as 28d', parseTime)
-    .option('--cadence <durations>', 'times between two runs', parseTimes, CADENCES.map(parseTime))
+    .option('--cadence <durations>', `times between two runs (default: ${CADENCES})`, parseTimes)
     .option('--output <name>', 'the output to judge (default: that of the decision, or the first number)')
     .option('--top <count>', 'of a list: an outcome among so many first items is a hit', parseWhole(1), 10)
     .option('--seed <number>', 'draws the users of the intervals', parseWhole(1), 1)
@@ -47,8 +47,9 @@ picture, quality against cost. A file takes no database. --outcome 'click:*' tak
     .action(async (predictor: string, options: Options) => {
       const { reportHistory } = await import('./report-history.ts');
       const source = await readSource(cli, predictor, options);
+      const { output, top, seed, cadence: cadencesMs = parseTimes(CADENCES) } = options;
       const report = await reportHistory(source, {
-        ...{ predictor, output: options.output, top: options.top, seed: options.seed, cadencesMs: options.cadence },
+        ...{ predictor, output, top, seed, cadencesMs },
         ...{ config: resolve(cli.cwd, options.config), memoryLimitMb: modelMemoryMb(cli) },
       });
       const picture = resolve(cli.cwd, options.picture ?? `${predictor}-value.svg`);

@@ -7,18 +7,28 @@ export function conclusionsOf(report: ValueReport): string[] {
   return [headline(report), ...report.gains.map((gain) => sentence(report, gain))];
 }
 
-function headline({ gains, simulated }: ValueReport): string {
+function headline({ gains, simulated, users }: ValueReport): string {
   const on = simulated ? 'on this simulated history' : 'on this history';
-  const [gaining, losing] = (['gain', 'loss'] as const).map((kind) => gains.filter(({ verdict }) => verdict === kind));
-  if (gaining?.length === 0 && losing?.length === 0) {
-    return `No significant gain: ${on}, fresher context made no measurable difference to the predictions.`;
+  const told = (['gain', 'loss'] as const).flatMap((kind) => {
+    const some = gains.filter(({ verdict }) => verdict === kind);
+    return some.length === 0
+      ? []
+      : [`${kind === 'gain' ? 'better' : 'worse'} predictions than batch-only ${everyOf(some)}`];
+  });
+  if (gains.some(({ verdict }) => verdict === 'unknown')) {
+    return `No finding: ${users.judged} users are too few to tell a gain from chance.`;
   }
-  const parts = [
-    ...(gaining?.length ? [`better predictions than batch-only ${everyOf(gaining)}`] : []),
-    ...(losing?.length ? [`worse predictions than batch-only ${everyOf(losing)}`] : []),
-  ];
-  return `${gaining?.length ? 'A significant gain' : 'A significant loss'}: ${on}, live answers after events gave ${parts.join(', and ')}.`;
+  if (told.length === 0) return `No significant gain: ${on}, fresher context made no measurable difference.`;
+  const kind = gains.some(({ verdict }) => verdict === 'gain') ? 'gain' : 'loss';
+  return `A significant ${kind}: ${on}, live answers after events gave ${told.join(', and ')}.`;
 }
+
+const SAID: Readonly<Record<Gain['verdict'], string>> = {
+  gain: 'significant gain',
+  none: 'no significant gain',
+  loss: 'significant loss',
+  unknown: 'too few users',
+};
 
 function everyOf(gains: readonly Gain[]): string {
   return `every ${gains.map(({ cadenceMs }) => formatDuration(cadenceMs)).join(', ')}`;
@@ -28,10 +38,10 @@ function sentence(report: ValueReport, { cadenceMs, change, verdict }: Gain): st
   const of = (kind: PolicyFigures['policy']) =>
     report.policies.find((one) => one.policy === kind && one.cadenceMs === cadenceMs);
   const [batch, hybrid] = [of('batch'), of('hybrid')];
-  const said = { gain: 'significant gain', none: 'no significant gain', loss: 'significant loss' }[verdict];
+  const said = SAID[verdict];
   const share = batch ? ` (${signed((100 * change.value) / batch.quality.value, 2)} %)` : '';
   const figures = `${measureOf(report)} better by ${signed(change.value)}${share}, 95 % interval ${signed(change.low)} to ${signed(change.high)}`;
-  const spent = `${figure(hybrid?.inferences.aRead)} inferences a read instead of ${figure(batch?.inferences.aRead)}`;
+  const spent = `${figure(hybrid?.inferences.aRead, 4)} inferences a read instead of ${figure(batch?.inferences.aRead, 4)}`;
   return `Hybrid against batch-only every ${formatDuration(cadenceMs)}: ${said}; ${figures}; ${spent}.`;
 }
 

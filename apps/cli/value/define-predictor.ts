@@ -10,7 +10,7 @@ import { withOpenModel } from '@tandem/inference/admission/check-model';
 import type { FeatureRow } from '@tandem/prediction/value/value-history';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 
-export interface LoadedPredictor {
+interface LoadedPredictor {
   readonly file: string;
   readonly resolved: ResolvedPredictor;
 }

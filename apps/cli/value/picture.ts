@@ -8,7 +8,7 @@ import { conclusionsOf, measureOf, signed } from './conclusions.ts';
 import { ageText } from './render-value.ts';
 
 const WIDTH = 1_080;
-const HEIGHT = 580;
+const HEIGHT = 560;
 const INK = '#1f2933';
 const FAINT = '#d9dee4';
 const COLOURS = { batch: '#3b6fb6', hybrid: '#e07b39', live: '#3a8a5f' };
@@ -21,8 +21,8 @@ interface Frame {
   readonly h: number;
 }
 
-const COST: Frame = { x: 90, y: 150, w: 500, h: 330 };
-const AGE: Frame = { x: 730, y: 150, w: 310, h: 330 };
+const COST: Frame = { x: 90, y: 140, w: 500, h: 330 };
+const AGE: Frame = { x: 730, y: 140, w: 310, h: 330 };
 
 export function drawValue(report: ValueReport): string {
   const kind = report.simulated ? ' (simulated data)' : '';
@@ -93,15 +93,15 @@ function drawCost(report: ValueReport): string {
     ),
   );
   return [
-    svgText(30, COST.y - 34, `Quality against cost: ${measureOf(report)} against live-only, by inferences a read`, {
+    svgText(30, COST.y - 34, `Quality against cost: ${measureOf(report)} against live-only (0), up is better`, {
       weight: 600,
     }),
-    ...Object.keys(NAMES).map((kind, i) => key(COST.x + 110 * i, COST.y - 16, kind as PolicyFigures['policy'])),
+    ...Object.keys(NAMES).map((kind, i) => key(COST.x + 110 * i, COST.y - 14, kind as PolicyFigures['policy'])),
     drawRules(COST, y),
     ...x.marks.map((mark) =>
       svgText(x.at(mark), COST.y + COST.h + 20, mark.toLocaleString('en-US'), { anchor: 'middle' }),
     ),
-    svgText(COST.x + COST.w / 2, COST.y + COST.h + 42, 'inferences a read (batch and live; fewer is cheaper)', {
+    svgText(COST.x + COST.w / 2, COST.y + COST.h + 42, 'inferences a read, batch and live (left is cheaper)', {
       anchor: 'middle',
     }),
     ...paths,
@@ -112,18 +112,36 @@ function drawCost(report: ValueReport): string {
 function drawPath(kind: 'batch' | 'hybrid', policies: readonly PolicyFigures[], x: Scale, y: Scale): string {
   const places = policies.map((one) => `${fixed(x.at(one.inferences.aRead))},${fixed(y.at(one.againstLive.value))}`);
   const line = `<polyline points="${places.join(' ')}" fill="none" stroke="${COLOURS[kind]}" stroke-width="1.5" opacity="0.6"/>`;
-  return [line, ...policies.map((one) => drawPoint(one, x, y))].join('\n');
+  return [line, ...policies.map((one) => drawPoint(one, x, y)), ...drawLabels(kind, policies, x, y)].join('\n');
 }
 
-function drawPoint({ policy, cadenceMs, inferences, againstLive }: PolicyFigures, x: Scale, y: Scale): string {
-  const [left, top] = [x.at(inferences.aRead), y.at(againstLive.value)];
-  const label = cadenceMs === null ? '' : formatDuration(cadenceMs);
-  const below = policy === 'batch' ? 20 : -10;
-  return [
-    bar(left, againstLive, y, COLOURS[policy]),
-    `<circle cx="${fixed(left)}" cy="${fixed(top)}" r="5" fill="${COLOURS[policy]}"/>`,
-    svgText(left + 8, top + below, label, { colour: COLOURS[policy] }),
-  ].join('');
+function drawPoint({ policy, inferences, againstLive }: PolicyFigures, x: Scale, y: Scale): string {
+  const [left, top] = [fixed(x.at(inferences.aRead)), fixed(y.at(againstLive.value))];
+  const colour = COLOURS[policy];
+  // A ring, since the hybrid of a rare run lies beneath it.
+  if (policy === 'live') {
+    return `<circle cx="${left}" cy="${top}" r="8" fill="none" stroke="${colour}" stroke-width="2.5"/>`;
+  }
+  return `${bar(x.at(inferences.aRead), againstLive, y, colour)}<circle cx="${left}" cy="${top}" r="5" fill="${colour}"/>`;
+}
+
+const LABEL_WIDTH = 30;
+const LABEL_HEIGHT = 16;
+
+/** Labels of points that lie near each other stand in rows: below the points of batch-only, above those of the hybrid. */
+function drawLabels(kind: 'batch' | 'hybrid', policies: readonly PolicyFigures[], x: Scale, y: Scale): string[] {
+  const ends: number[] = [];
+  return policies
+    .toSorted((a, b) => a.inferences.aRead - b.inferences.aRead)
+    .map(({ cadenceMs, inferences, againstLive }) => {
+      const left = x.at(inferences.aRead) + 8;
+      const free = ends.findIndex((end) => end <= left);
+      const row = free < 0 ? ends.length : free;
+      ends[row] = left + LABEL_WIDTH;
+      const shift = kind === 'batch' ? 20 + row * LABEL_HEIGHT : -12 - row * LABEL_HEIGHT;
+      const label = cadenceMs === null ? '' : formatDuration(cadenceMs);
+      return svgText(left, y.at(againstLive.value) + shift, label, { colour: COLOURS[kind] });
+    });
 }
 
 function drawAges(report: ValueReport): string {
@@ -143,7 +161,7 @@ function drawAges(report: ValueReport): string {
   });
   return [
     svgText(AGE.x - 60, AGE.y - 34, 'Batch-only answers by age of context', { weight: 600 }),
-    svgText(AGE.x - 60, AGE.y - 16, `${measureOf(report)} against live-only, up is better`),
+    svgText(AGE.x - 60, AGE.y - 16, `${measureOf(report)} against live-only (0), up is better`),
     drawRules(AGE, y),
     ...points,
   ].join('\n');
@@ -173,5 +191,6 @@ function bar(x: number, { low, high }: Estimate, y: Scale, colour: string): stri
 }
 
 function key(x: number, y: number, kind: PolicyFigures['policy']): string {
-  return `<circle cx="${x}" cy="${y}" r="5" fill="${COLOURS[kind]}"/>${svgText(x + 11, y + 5, NAMES[kind])}`;
+  const [fill, stroke] = kind === 'live' ? ['none', COLOURS.live] : [COLOURS[kind], 'none'];
+  return `<circle cx="${x}" cy="${y}" r="5" fill="${fill}" stroke="${stroke}" stroke-width="2.5"/>${svgText(x + 11, y + 5, NAMES[kind])}`;
 }

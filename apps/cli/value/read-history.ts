@@ -7,7 +7,7 @@ import { CommandFailure } from '../command-line/failure.ts';
 const FORMAT = 'tandem-value-1';
 const FORM = 'docs/value.md describes the lines of a history';
 
-export interface HistoryFile {
+interface HistoryFile {
   readonly history: ValueHistory;
   /** Names, in the order of a context's row. */
   readonly features: readonly string[];

@@ -10,7 +10,7 @@ import type { ValueSource } from './report-history.ts';
 
 type Pool = ReturnType<typeof createPool>;
 
-export interface LoggedRequest {
+interface LoggedRequest {
   readonly predictor: string;
   /** A name, or how names of items begin and `*`. */
   readonly outcome: string;

@@ -37,7 +37,7 @@ function sourceLines(
 }
 
 /** Returns the name of a way of serving: `hybrid, 1d`. */
-export function policyName({ policy, cadenceMs }: Pick<PolicyFigures, 'policy' | 'cadenceMs'>): string {
+function policyName({ policy, cadenceMs }: Pick<PolicyFigures, 'policy' | 'cadenceMs'>): string {
   const name = { batch: 'batch-only', hybrid: 'hybrid', live: 'live-only' }[policy];
   return cadenceMs === null ? name : `${name}, ${formatDuration(cadenceMs)}`;
 }
@@ -81,7 +81,7 @@ function ageTable(report: ValueReport): string[] {
     right('answers'),
     right('users'),
     measureOf(report),
-    'against live-only',
+    'better than live-only',
   ];
   return renderTable(columns, rows);
 }
@@ -106,6 +106,6 @@ function estimateText({ value, low, high }: Estimate): string {
 }
 
 function changeText({ value, low, high }: Estimate): string {
-  const text = (number: number) => `${number < 0 ? '−' : '+'}${Math.abs(number).toFixed(5)}`;
+  const text = (number: number) => `${Math.round(number * 1e5) < 0 ? '−' : '+'}${Math.abs(number).toFixed(5)}`;
   return `${text(value)} [${text(low)}, ${text(high)}]`;
 }

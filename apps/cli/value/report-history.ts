@@ -22,7 +22,7 @@ export interface ValueSource {
   readonly notes: readonly string[];
 }
 
-export interface ReportRequest {
+interface ReportRequest {
   readonly predictor: string;
   /** The config's path. */
   readonly config: string;

@@ -10,14 +10,14 @@ import { withScorer } from '../check/with-scorer.ts';
 const AT_ONCE = 5_000;
 const DEADLINE_MS = 30_000;
 
-export interface Scored {
+interface Scored {
   /** By context, the value of the output. */
   readonly predicted: ReadonlyMap<number, PredictionValue>;
   /** Why the first context that could not be scored was refused; null: all were scored. */
   readonly fault: string | null;
 }
 
-export interface ContextsToScore {
+interface ContextsToScore {
   readonly history: Pick<ValueHistory, 'contexts'>;
   readonly contexts: readonly number[];
   /** Of a context's row, in its order. */

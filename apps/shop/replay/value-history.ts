@@ -11,7 +11,7 @@ import { readTransactions, type Transaction } from '../read-transactions.ts';
 import { createRandom } from './random.ts';
 import { daysBetween, planDay } from './timeline.ts';
 
-export interface HistoryPeriod {
+interface HistoryPeriod {
   readonly from: string;
   readonly to: string;
   readonly seed: number;

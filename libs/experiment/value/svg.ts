@@ -1,6 +1,6 @@
 /** Parts of the reports' pictures: text that stands out from lines, coordinates, round scales. */
 
-export interface TextStyle {
+interface TextStyle {
   readonly anchor?: 'start' | 'middle' | 'end';
   readonly size?: number;
   readonly weight?: number;

@@ -15,7 +15,7 @@ export interface Estimate {
 /** A figure of all users, each counted so many times; NaN where it has no value. */
 export type Statistic = (weights: ArrayLike<number>) => number;
 
-export interface Resampling {
+interface Resampling {
   readonly users: number;
   readonly seed: number;
   readonly resamples: number;

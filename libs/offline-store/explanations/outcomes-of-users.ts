@@ -1,10 +1,10 @@
 /** What users did after they were answered, for reports on kept answers. */
-
 import type { UserOutcome } from '@tandem/prediction/value/logged-history';
+
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, query } from '../sql/database.ts';
 
-export interface OutcomeQuery {
+interface OutcomeQuery {
   readonly userIds: readonly string[];
   readonly name: string;
   /** Whether `name` is only how the names begin: `click:` of `click:42`. */
@@ -21,7 +21,7 @@ export function outcomesOfUsers(db: Db, { userIds, name, isPrefix, since }: Outc
   });
 }
 
-export interface RunSize {
+interface RunSize {
   /** This database's clock. */
   readonly now: Date;
   /** Of the predictor's newest published generation; 0 where there is none. */

@@ -13,7 +13,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 /** Where the bins begin, in ms. */
 const BINS = [0, MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS, 7 * 24 * HOUR_MS];
 /** An interval of fewer users says more than they know. */
-const LEAST_USERS = 20;
+export const LEAST_USERS = 20;
 const RESAMPLES = 500;
 
 /** Answers whose context was so old. */
@@ -30,7 +30,7 @@ export interface AgeFigures {
 }
 
 /** Answers in parallel arrays; users are numbered from 0. */
-export interface AgedAnswers {
+interface AgedAnswers {
   readonly users: Uint32Array;
   readonly ages: Float64Array;
   readonly quality: Float64Array;

@@ -6,6 +6,9 @@
 import { isOfSameContext, type KeptExplanation, type KeptInputs } from '../explanations/kept-explanation.ts';
 import type { FeatureRow, Outcome, Step, ValueHistory } from './value-history.ts';
 
+/** Of an ordinary run. */
+const RUN_MS = 10 * 60_000;
+
 export interface UserOutcome {
   readonly userId: string;
   readonly name: string;
@@ -78,7 +81,8 @@ class AnswerLog {
       const at = one.at.getTime();
       const known = Math.max(knownSince(one), before ? before.at.getTime() : Number.NEGATIVE_INFINITY);
       if (before && !isSameContext(before, one)) {
-        steps.push({ kind: 'context', at: before.at.getTime(), context: null });
+        // A moment later, so that a run at the answer still knows them.
+        steps.push({ kind: 'context', at: Math.min(before.at.getTime() + 1, known), context: null });
         if (hadEvent(before, one)) steps.push({ kind: 'event', at: known });
       }
       steps.push({ kind: 'context', at: known, context: this.#contexts.push(this.#row(one)) - 1 });
@@ -89,13 +93,12 @@ class AnswerLog {
 
   finish(): ValueHistory {
     const { predictor, users } = this.#parts;
-    const moments = this.#timelines.flatMap((steps) => [steps[0]?.at ?? 0, steps.at(-1)?.at ?? 0]);
     const reads = this.#timelines.flatMap((steps) => steps.flatMap((step) => (step.kind === 'read' ? [step.at] : [])));
+    const last = reads.reduce((most, at) => Math.max(most, at), 0);
     return {
       ...{ predictor, simulated: false, timelines: this.#timelines, contexts: this.#contexts, reads: this.#reads },
-      // Contexts that are known from before the first read do not lengthen the time in which runs are counted.
-      from: least(reads) ?? least(moments) ?? 0,
-      to: (reads.reduce((most, at) => Math.max(most, at), 0) || 0) + 1,
+      from: Math.min(firstRun(this.#parts.kept) ?? least(reads) ?? 0, last),
+      to: last + 1,
       users: Math.max(users, this.#timelines.length),
     };
   }
@@ -120,6 +123,19 @@ class AnswerLog {
 
 function least(values: readonly number[]): number | undefined {
   return values.length === 0 ? undefined : values.reduce((a, b) => Math.min(a, b));
+}
+
+/**
+ * When runs are counted from: soon after the oldest generation was computed, so that the features which the run of each later
+ * day read are known at its time.
+ */
+function firstRun(kept: readonly KeptExplanation[]): number | undefined {
+  const stored = kept.flatMap(({ answer: { generationNumber, computedAt } }) =>
+    generationNumber === null || computedAt === null ? [] : [{ generation: generationNumber, computedAt }],
+  );
+  const oldest = least(stored.map(({ generation }) => generation));
+  const moments = stored.flatMap(({ generation, computedAt }) => (generation === oldest ? [computedAt] : []));
+  return moments.length === 0 ? undefined : moments.reduce((a, b) => Math.max(a, b)) + RUN_MS;
 }
 
 /** Features that were read for an answer of the same context hold since the answer was computed. */

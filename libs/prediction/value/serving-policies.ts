@@ -73,10 +73,12 @@ function serveStored(
   let current: number | null | undefined;
   let stored: Served | undefined;
   let isStale = false;
+  let lastRun = Number.NEGATIVE_INFINITY;
 
   function runBefore(at: number): void {
     const slot = from + (Math.ceil((at - from) / cadenceMs) - 1) * cadenceMs;
-    if (slot < from || (stored !== undefined && stored.asOf >= slot)) return;
+    if (slot < from || slot <= lastRun) return;
+    lastRun = slot;
     // The feature source has no row of the user yet.
     if (current === undefined) return;
     stored = { context: current, asOf: slot, isLive: false };
@@ -94,7 +96,7 @@ function serveStored(
 
   return {
     begin() {
-      [current, stored, isStale] = [undefined, undefined, false];
+      [current, stored, isStale, lastRun] = [undefined, undefined, false, Number.NEGATIVE_INFINITY];
     },
     step(step) {
       runBefore(step.at);

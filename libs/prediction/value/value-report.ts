@@ -17,7 +17,7 @@ import {
   newUserSums,
   type UserSums,
 } from '@tandem/experiment/value/user-bootstrap';
-import { type AgeFigures, ageFigures, sumByAge } from './age-curve.ts';
+import { type AgeFigures, ageFigures, LEAST_USERS, sumByAge } from './age-curve.ts';
 import { answerReads, type PolicyAnswers, type ServingPolicy } from './serving-policies.ts';
 import type { Outcome, ValueHistory } from './value-history.ts';
 
@@ -26,7 +26,7 @@ const RESAMPLES = 1_000;
 const RANK_RESAMPLES = 200;
 
 /** What each way of serving answers, and the reads that all of them can be judged by. */
-export interface ValuePlan {
+interface ValuePlan {
   readonly history: ValueHistory;
   readonly served: readonly (PolicyAnswers & { readonly policy: ServingPolicy })[];
   /** Reads that every policy answers from a known context. */
@@ -75,7 +75,8 @@ export interface Gain {
   readonly cadenceMs: number;
   /** Above 0: the hybrid is better. */
   readonly change: Estimate;
-  readonly verdict: 'gain' | 'none' | 'loss';
+  /** `unknown`: too few users. */
+  readonly verdict: 'gain' | 'none' | 'loss' | 'unknown';
 }
 
 export interface ValueReport {
@@ -101,7 +102,7 @@ export interface ValueReport {
   readonly resampling: { readonly resamples: number; readonly seed: number };
 }
 
-export interface PlanOptions {
+interface PlanOptions {
   readonly cadencesMs: readonly number[];
   readonly maxAgeMs: number | null;
 }
@@ -271,8 +272,14 @@ function gainsAndCurve(plan: ValuePlan, board: Board, seed: number): Pick<ValueR
   const estimates = estimate(changes.map(meanOf), { users: board.users, seed, resamples: RESAMPLES });
   const gains = cadences.map((cadenceMs, i) => {
     const change = estimates[i] as Estimate;
-    return { cadenceMs, change, verdict: change.low > 0 ? 'gain' : change.high < 0 ? 'loss' : 'none' } as const;
+    return { cadenceMs, change, verdict: verdictOf(change, board.users) };
   });
   const layers = cadences.map((_, i) => layerOf(plan, board, i, plan.served[i]?.ages ?? new Float64Array()));
   return { gains, batchByAge: ageFigures(sumByAge(layers, board.users), board.users, seed) };
+}
+
+function verdictOf({ low, high }: Estimate, users: number): Gain['verdict'] {
+  if (users < LEAST_USERS) return 'unknown';
+  if (low > 0) return 'gain';
+  return high < 0 ? 'loss' : 'none';
 }
