@@ -38,7 +38,6 @@ it('each URL and secret that the services read as a file comes from a Secret, an
   const helpers = read('deploy/helm/templates/_helpers.tpl');
   const mounted = new Set([...helpers.matchAll(/^ {2}"([A-Z_]+)" /gm)].map(([, name]) => name));
   expect([...mounted].sort()).toEqual([...asFiles].sort());
-  const schema = JSON.parse(read('deploy/helm/values.schema.json'));
-  const refused = new RegExp(schema.$defs.env.propertyNames.not.pattern);
+  const refused = new RegExp(/regexMatch "(.+)" \$name/.exec(helpers)?.[1] ?? '(?!)');
   for (const name of asFiles) expect([name, refused.test(name)]).toEqual([name, true]);
 });

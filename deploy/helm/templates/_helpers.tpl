@@ -61,6 +61,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 - { name: {{ $variable }}_FILE, value: /run/tandem/{{ $variable }} }
 {{- end }}
 {{- range $name, $value := merge (dict) .own .root.Values.env }}
+{{- if regexMatch "^(((FEATURES_)?DATABASE|DATABASE_DIRECT|(QUEUE_)?REDIS)_URL|API_KEY_PEPPER|ARTIFACT_(SECRET_)?ACCESS_KEY(_ID)?)(_FILE)?$" $name }}
+{{- fail (printf "env.%s: an address or a secret comes from a Secret; set it in `secrets`" $name) }}
+{{- end }}
+{{- if has $name (list "PORT" "METRICS_PORT" "WORKER_PORT" "INFERENCE_PROCESSES" "INFERENCE_MEMORY_MB") }}
+{{- fail (printf "env.%s: the chart sets it; inference.processes and inference.memoryMb have values of their own" $name) }}
+{{- end }}
 - { name: {{ $name }}, value: {{ $value | toString | quote }} }
 {{- end }}
 {{- end }}

@@ -229,7 +229,7 @@ const CONNECTION_CODE = /^(E[A-Z]|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 /** 53400 is not among them: a limit such as temp_file_limit stays exceeded. */
 const BUSY_SQLSTATE = /^(53(?!400)|55P03|57014|25006|40P01|40001)/;
 const CONNECTION_MESSAGE =
-  /^(Connection terminated|The server does not support SSL|timeout exceeded when trying|Query read timeout|Client has encountered a connection error|Cannot use a pool after|Client was closed)/;
+  /^(Connection terminated|The server does not support SSL|timeout exceeded when trying|timeout expired$|Query read timeout|Client has encountered a connection error|Cannot use a pool after|Client was closed)/;
 
 /** Whether the connection itself is no longer good. */
 export function isConnectionFailure(error: unknown): boolean {

@@ -1,9 +1,11 @@
 /** What is refused of the ways to Postgres when a process starts, on real databases. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
 import { createPool } from './database.ts';
-import { leadsThroughPooler, provePaths } from './paths.ts';
+import { assertOwnSession, leadsThroughPooler, provePaths } from './paths.ts';
 
 let database: TestDatabase;
 let other: TestDatabase;
@@ -53,6 +55,21 @@ test('one database by two addresses is accepted, also with other defaults for wh
 test('of several servers the first that answers is looked at', async () => {
   const several = database.url.replace(/@([^/]+)/, '@127.0.0.1:1,$1');
   await prove(several);
+});
+
+test('a server that takes the connection and says nothing is away, and nothing is proved of it', async () => {
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  try {
+    const url = `postgres://tandem@127.0.0.1:${port}/tandem`;
+    await expect(assertOwnSession(url, 'DATABASE_URL')).rejects.toMatchObject({
+      code: 'unavailable',
+      detail: 'timeout expired',
+    });
+  } finally {
+    silent.close();
+  }
 });
 
 test('a default that a statement alone runs with is refused by its name', async () => {

@@ -29,7 +29,7 @@ export default defineConfig({
     },
     ${SLOW}: {
       model: './slow.onnx',
-      features: { sql: 'select user_id, slowly(changes) as changes from counts' },
+      features: { sql: 'select user_id, slowly(changes) as weight from counts' },
       outputs: { score: 'float32' },
       freshness: { events: [], live: false },
       batch: { chunkSize: 20 },

@@ -1,8 +1,10 @@
 /** An installation of the chart under the fault rig's load, with its checker beside it. */
 import { join } from 'node:path';
 import { createPool } from '@tandem/offline-store/sql/database';
+import { Redis } from 'ioredis';
 import { COUNT } from '../../e2e/counts.fixture.ts';
 import { until } from '../../e2e/until.fixture.ts';
+import { checkErased } from '../faults/checker/check-erased.ts';
 import { checkRuns } from '../faults/checker/check-runs.ts';
 import { checkStores } from '../faults/checker/check-stores.ts';
 import { type Checker, createChecker } from '../faults/checker/checker.ts';
@@ -85,6 +87,8 @@ export async function openTrial(cluster: Cluster, options: TrialOptions): Promis
       await checkRuns(pool, checker, USERS, RUNS_END_WITHIN_MS);
       const changesSql = 'select user_id::text as user_id, changes from counts';
       await checkStores(pool, checker, { sources: [HTTP_SOURCE, SQL_SOURCE], changesSql, isWatched: false });
+      const redis = new Redis(`redis://${await cluster.addressOf('redis')}:6379`);
+      await checkErased({ db: pool, redis }, checker).finally(() => redis.disconnect());
     },
     async close() {
       await stop();
@@ -102,8 +106,9 @@ function valuesOf(image: string): Values {
     'config.configMap': 'tandem-config',
     // The load sends no key.
     'api.env.API_KEYS': 'off',
-    'api.resources.requests.cpu': '50m',
-    'worker.resources.requests.cpu': '50m',
+    // So that they fit into two cores, with the surge of an upgrade.
+    'api.resources.requests.cpu': '250m',
+    'worker.resources.requests.cpu': '150m',
   };
 }
 

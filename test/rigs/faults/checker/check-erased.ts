@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import type { Queryable } from './check-stores.ts';
+import { EVENT_LOG, type Queryable } from './check-stores.ts';
 import type { Checker } from './checker.ts';
 
 export interface ErasingStores {
@@ -99,7 +99,7 @@ async function checkRows(db: Queryable, { violations }: Checker): Promise<void> 
       union all select c.user_id, 'user_contexts', c.version::int, c.deleted_version::int
       from tandem.user_contexts c where c.version = c.deleted_version and c.deleted_version > 0 and c.features <> '{}'
       union all select e.user_id, 'events', null, c.deleted_version::int
-      from tandem.user_contexts c join tandem.events e on e.user_id collate "C" = c.user_id
+      from tandem.user_contexts c join ${EVENT_LOG} on e.user_id collate "C" = c.user_id
       where c.version = c.deleted_version and c.deleted_version > 0 and e.data is not null
       limit 100`,
   });

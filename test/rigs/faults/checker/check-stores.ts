@@ -75,11 +75,15 @@ function checkEventId({ known, violations }: Checker, row: StoredEvent): void {
   }
 }
 
+/** With the events that a migration left behind (migrations/0051_events_by_day.sql). */
+export const EVENT_LOG = `(select source, id, user_id, data from tandem.events
+  union all select source, id, user_id, data from tandem.events_before) e`;
+
 /** The log of events and the memory of their ids are written together, each event once. */
 async function checkEventLog(db: Queryable, { violations }: Checker, sources: readonly string[]): Promise<void> {
   const { rows } = await db.query({
     text: `select coalesce(l.id, i.id) as id, coalesce(l.n, 0)::int as "inLog", (i.id is not null) as "isKnown"
-      from (select source, id, count(*) as n from tandem.events where source = any ($1) group by source, id) l
+      from (select source, id, count(*) as n from ${EVENT_LOG} where source = any ($1) group by source, id) l
       full join (select source, id from tandem.event_ids where source = any ($1)) i
         on i.source = l.source collate "C" and i.id = l.id collate "C"
       where l.n is distinct from 1 or i.id is null limit 100`,
