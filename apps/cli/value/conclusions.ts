@@ -18,7 +18,8 @@ function headline({ gains, simulated, users }: ValueReport): string {
   if (gains.some(({ verdict }) => verdict === 'unknown')) {
     return `No finding: ${users.judged} users are too few to tell a gain from chance.`;
   }
-  if (told.length === 0) return `No significant gain: ${on}, fresher context made no measurable difference.`;
+  if (told.length === 0)
+    return `No significant gain: ${on}, live answers after events were not measurably better than batch-only.`;
   const kind = gains.some(({ verdict }) => verdict === 'gain') ? 'gain' : 'loss';
   return `A significant ${kind}: ${on}, live answers after events gave ${told.join(', and ')}.`;
 }
