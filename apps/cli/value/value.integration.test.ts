@@ -1,5 +1,6 @@
 /** `tandem value` with a real model: of a file without any database, and of answers that a service kept. */
-import { linearModel } from '@tandem/testing/onnx-models';
+import { linearModel, rootModel } from '@tandem/testing/onnx-models';
+import { FLOAT, graph, model, node, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 
@@ -86,7 +87,7 @@ describe('of a file', () => {
     expect(out).toMatch(/· Hybrid against batch-only every 1d: no significant gain;/);
   });
 
-  test.each<[string, string, RegExp, { readonly outcome?: number | string; readonly outputs?: string }]>([
+  test.each<[string, string, RegExp, { readonly outcome?: number }]>([
     ['an outcome that is none', '', /output score is one number, and an outcome is 2/, { outcome: 2 }],
     ['another predictor', ' --output other', /has no output other to judge\n {2}name one of score/, {}],
     ['a cadence that is none', ' --cadence 1w', /a duration such as 1d or 6h is expected/, {}],
@@ -99,6 +100,30 @@ describe('of a file', () => {
     const { code, err } = await place.tandem(FILE + args, NO_DATABASE);
     expect(code).toBeGreaterThan(0);
     expect(err).toMatch(problem);
+  });
+
+  test('a list is judged by its hit rate', async () => {
+    const both = node('Identity', ['features'], ['items']);
+    const [inputs, outputs] = ['features', 'items'].map((name) => [value(name, FLOAT, ['N', 2])]);
+    await place.write('m.onnx', model(graph([both], [], inputs ?? [], outputs ?? [])));
+    await place.write('tandem.config.ts', config("{ scores: { from: 'items', type: 'float32', width: 2 } }"));
+    // Of the run's [0.5, 1] item 1 is the first; after the event the item that is taken: [1, 0.9] or [0, 0.9].
+    await place.write('h.ndjson', history(60, (user) => 1 - (user % 2)).replaceAll(/\[([01]),1\]/g, '[$1,0.9]'));
+    const { code, out, err } = await place.tandem(`${FILE} --cadence 1d --top 1`, NO_DATABASE);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(/every 1d: significant gain; hit rate at 1 better by \+0\.5/);
+    expect(out).toMatch(/live-only +1\.0000/);
+  });
+
+  test('an output that is no chance is refused', async () => {
+    await place.write('m.onnx', rootModel());
+    await place.write(
+      'h.ndjson',
+      history()
+        .replaceAll(/\[[\d.]+,1\]/g, '[4]')
+        .replace('["a","b"]', '["a"]'),
+    );
+    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(/output score is no chance: it predicts 2\n.*--output/);
   });
 
   test('features that do not fill the model, and a predictor that the config lacks, are refused', async () => {
