@@ -80,7 +80,7 @@ function listColumns(db: Db): Promise<readonly Column[]> {
       from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       join pg_type t on t.oid = a.atttypid left join pg_type e on e.oid = t.typelem and t.typcategory = 'A'
       where c.relnamespace = 'tandem'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-        and c.relname <> all (array['migrations', 'contractions', 'migration_lock'])
+        and c.relname <> all (array['migrations', 'contract_migrations', 'migration_lock'])
       order by c.relname, a.attnum`,
   });
 }

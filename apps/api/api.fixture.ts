@@ -62,6 +62,8 @@ const CUSTOMERS = `
 interface DatabaseBefore {
   readonly defaults?: HostileDefaults;
   readonly prepare?: (pool: TestApi['pool']) => Promise<unknown>;
+  /** `postgres`, the way that can be cut, stands for a pooler: the server itself is named beside it. */
+  readonly hasPooler?: boolean;
 }
 
 /**
@@ -86,7 +88,11 @@ export async function createTestApi(
   const postgres = await startCuttableConnection(database.url);
   const prefix = `test-${randomUUID()}`;
   const dependencies = await createDependencies({
-    database: { url: postgres.url, certifyWithinMs: PATIENCE_MS },
+    database: {
+      url: postgres.url,
+      ...(before.hasPooler ? { directUrl: database.url } : {}),
+      certifyWithinMs: PATIENCE_MS,
+    },
     redis: { url: redisUrl, queueUrl: redisUrl, commandTimeoutMs: PATIENCE_MS },
     inference: { processes: 1, memoryMb: 512, queueLimit: 256 },
     answerCache,

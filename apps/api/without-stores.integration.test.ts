@@ -76,3 +76,26 @@ describe('without Postgres', () => {
     expect((await api.post('/v1/events', order, cloudEvent)).status).toBe(202);
   });
 });
+
+describe('without the pooler', () => {
+  it('serves what is stored as fresh, and names the pooler in what it refuses and on /readyz', async () => {
+    api = await createTestApi({}, undefined, undefined, {}, { hasPooler: true });
+    await api.get(`${path}/1`);
+    expect(await (await api.get('/readyz')).json()).toMatchObject({ status: 'ready' });
+    api.postgres.cut();
+    expect(await (await api.get(`${path}/1`)).json()).toMatchObject({ source: 'live', reason: 'fresh' });
+    const event = await api.post('/v1/events', order, cloudEvent);
+    expect([event.status, await event.json()]).toMatchObject([
+      503,
+      { detail: 'The database does not answer through its pooler at the moment.' },
+    ]);
+    const ready = await api.get('/readyz');
+    const { parts } = (await ready.json()) as { parts: { name: string; status: string }[] };
+    expect([ready.status, parts.filter(({ status }) => status !== 'ok')]).toEqual([
+      503,
+      [{ name: 'pooler', status: 'failed' }],
+    ]);
+    api.postgres.mend();
+    expect((await api.post('/v1/events', order, cloudEvent)).status).toBe(202);
+  });
+});

@@ -7,23 +7,27 @@ import { findDatabaseUrl, withPool } from './command-line/environment.ts';
 
 interface MigrateOptions extends CommonOptions {
   readonly contract?: boolean;
+  readonly afterUpgrade?: boolean;
 }
 
 export function migrateCommand(cli: Cli): Command {
   return createCommand({
     name: 'migrate',
     description: 'bring the schema of DATABASE_URL up to date; safe to run from several places at once',
-    detail: `Processes of the release before serve on meanwhile, and afterwards. --contract also drops what only earlier releases use.
-It refuses to while a process of another release is alive; afterwards you cannot go back to the earlier release.`,
+    detail: `Processes of the previous release keep serving during and after the migration. --contract also drops what only earlier
+releases use: afterwards you cannot go back to them. It fails while a process of another release is alive.`,
     example: 'DATABASE_URL=postgres://… tandem migrate',
   })
     .option('--contract', 'also drop what only earlier releases use')
+    .option('--after-upgrade', 'after the migration wait up to 5 minutes until no process of another release is alive')
     .action(async (options: MigrateOptions) => {
       const url = findDatabaseUrl(cli);
-      const { contract } = await import('@tandem/offline-store/contract');
       const { migrate } = await import('@tandem/offline-store/sql/migrate');
+      const { contractSchema, untilUpgraded } = await import('@tandem/offline-store/upgrade');
       const applied = await migrate(url);
-      const contracted = options.contract ? await contract(url) : [];
+      if (options.afterUpgrade)
+        await withPool(cli, { applicationName: 'tandem-migrate', max: 1 }, (pool) => untilUpgraded(pool));
+      const contracted = options.contract ? await contractSchema(url) : [];
       const names = [...applied, ...contracted];
       present(cli, options, { applied, contracted }, () =>
         names.length === 0 ? ['the schema is up to date'] : names.map((name) => `migrated ${name}`),

@@ -10,6 +10,10 @@ interface SignalWatch {
   readonly signal: AbortSignal;
   /** Registers what the second one does before the process ends; gives what takes it back. */
   readonly whenForced: (act: () => void) => () => void;
+  /** Asks for an end in good order, where no signal has. */
+  readonly end: (why: string) => void;
+  /** Whether something is registered for the second one: it runs because of this process. */
+  readonly keeps: () => boolean;
 }
 
 /** `exec node` under npm gets a terminal's Ctrl-C twice (from the terminal, and passed on): that is one wish. */
@@ -19,11 +23,11 @@ function watchSignals(now: () => number = () => performance.now()): SignalWatch 
   const controller = new AbortController();
   const acts = new Set<() => void>();
   let firstAt: number | undefined;
+  const end = (why: string) => controller.abort(new Error(`ended by ${why}`));
   const onSignal = (name: NodeJS.Signals) => {
     if (firstAt === undefined) {
       firstAt = now();
-      controller.abort(new Error(`ended by ${name}`));
-      return;
+      return end(name);
     }
     if (now() - firstAt < SAME_WISH_MS) return;
     for (const act of acts) act();
@@ -36,10 +40,28 @@ function watchSignals(now: () => number = () => performance.now()): SignalWatch 
       acts.add(act);
       return () => acts.delete(act);
     },
+    end,
+    keeps: () => acts.size > 0,
   };
 }
 
-const { signal, whenForced } = watchSignals();
+const { signal, whenForced, end, keeps } = watchSignals();
+
+/** A script of npm, or what npx makes of a command, that is this program alone: it stays in the foreground. */
+const ALONE = /^[^&;|]*(tandem|scripts\/run\.mjs)[^&;|]*$/;
+const LOOK_EVERY_MS = 500;
+
+/**
+ * npx runs a command by way of a shell, to which it passes SIGTERM on. The shell ends, and tells the command nothing. npm
+ * ends by SIGHUP without a word, too.
+ */
+function endWithNpm(): void {
+  if (!ALONE.test(process.env.npm_lifecycle_script ?? '')) return;
+  const { ppid } = process;
+  setInterval(() => process.ppid === ppid || end('npm'), LOOK_EVERY_MS).unref();
+}
+
+endWithNpm();
 
 const cli = createCli({
   stdout: process.stdout,
@@ -61,11 +83,16 @@ async function askOnTerminal(question: string): Promise<string> {
   }
 }
 
-// A reader that goes away early (`tandem run list | head -1`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // A terminal that was closed has sent SIGHUP: what runs because of us is ended in good order, though unheard.
+    if (signal.aborted || error.code === 'EIO') return;
+    if (error.code !== 'EPIPE') throw error;
+    // A reader that goes away early (`tandem run list | head -1`) is no failure.
+    if (keeps()) end('the end of its output');
+    else process.exit(0);
+  });
+}
 
 process.exitCode = await runProgram(cli, process.argv.slice(2));
 // An interrupted command leaves its connections as they are; nothing waits for them.

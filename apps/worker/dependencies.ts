@@ -123,10 +123,11 @@ async function closeInOrder(...steps: readonly (() => unknown)[]): Promise<void>
 async function assertMigrated(pool: WorkerPools['pool']): Promise<void> {
   const schema = await schemaState(pool).catch(() => null);
   if (schema === null || schema.state === 'current' || schema.state === 'ahead') return;
-  throw new TandemError('config_invalid', `The database's schema is ${schema.state}: it lacks ${schema.pending[0]}.`, {
-    field: 'DATABASE_URL',
-    remedy: 'run `tandem migrate`',
-  });
+  const [message, remedy] =
+    schema.state === 'contracted'
+      ? [`A newer release dropped what this one uses (${schema.unknown[0]}).`, 'run the newer release']
+      : [`The database's schema is ${schema.state}: it lacks ${schema.pending[0]}.`, 'run `tandem migrate`'];
+  throw new TandemError('config_invalid', message, { field: 'DATABASE_URL', remedy });
 }
 
 /** As for the schema: what will not do is refused, a database that is away is not. */

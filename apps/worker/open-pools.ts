@@ -2,6 +2,7 @@
 import type { DatabaseSection, WorkerSection } from '@tandem/config/environment/environment-sections';
 import { TandemError } from '@tandem/freshness/errors';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
+import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 
@@ -38,7 +39,6 @@ function sizesOf(chunkConcurrency: number, most?: number) {
     steps,
     pool: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * steps + OTHER_CONNECTIONS,
     features: chunkConcurrency + 2 * steps + OTHER_FEATURE_CONNECTIONS,
-    all: least + CONNECTIONS_A_STEP * steps,
   };
 }
 
@@ -58,8 +58,7 @@ export function openPools({ database, worker }: PoolSections) {
   const vital = createPool({ url: directUrl, applicationName: 'tandem-worker-vital', ...VITAL });
   return {
     ...{ pool, features, vital, steps: sizes.steps },
-    /** What Postgres itself must have room for. */
-    room: { connections: throughPooler ? VITAL.max : sizes.all, throughPooler },
+    room: directRoom(database, [pool, features, vital]),
     close: () => Promise.all([pool, features, vital].map((one) => one.end())),
   };
 }

@@ -74,7 +74,7 @@ export function createPushVersion(dependencies: PushDependencies): PushVersion {
   return async function pushVersion(push) {
     if (push.label !== undefined) assertLabel(push.label);
     const base = await findBase(dependencies, push);
-    if ((await dependencies.artifacts.sizeOf(push.artifact)) === null) throw missingArtifact(push.artifact);
+    if ((await dependencies.artifacts.renew(push.artifact)) === null) throw missingArtifact(push.artifact);
     return dependencies.trials.run(async () => {
       try {
         return await admit(dependencies, push, base);

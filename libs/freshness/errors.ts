@@ -101,7 +101,6 @@ export function notCertified(cause: unknown): TandemError {
   return new TandemError('unavailable', 'The database did not certify this read in time.', {
     cause,
     retryAfter: 1,
-    remedy: 'try again after the time in Retry-After',
   });
 }
 

@@ -66,6 +66,8 @@ interface AdoptedPredictor {
   readonly modelNumber: number;
   /** What the stable arm serves: another one after a promotion or a rollback, which no config undoes. */
   readonly servedNumber: number;
+  /** While workers rewrite contexts for its grown rules of events, any event counts as one that concerns it. */
+  readonly patternsPending: boolean;
 }
 
 export interface AdoptionOutcome {
@@ -79,13 +81,11 @@ export interface AdoptionOutcome {
  */
 export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<AdoptionOutcome> {
   for (const predictor of adoption.predictors) assertConsistent(predictor);
-  // The files before any lock. Those of an adoption that is refused go with the uploads that became no version.
+  // Before the lock, which erasures wait for, and behind those the events of their users: files may be large. Those of an
+  // adoption that is refused go after a day, as uploads do that became no version.
   for (const { definition, artifact } of adoption.predictors)
     await insertArtifact(pool, definition.artifactHash, artifact);
   const adoptAll = async (db: Db): Promise<AdoptionOutcome> => {
-    // Before the lock, which erasures wait for, and behind those the events of their users: files may be large.
-    for (const { definition, artifact } of adoption.predictors)
-      await insertArtifact(db, definition.artifactHash, artifact);
     const { keyType } = await lockAssignments(db);
     await refuseOtherKeys(db, keyType, adoption.predictors);
     const reachingBack = new Set<PredictorToAdopt>();
@@ -195,7 +195,7 @@ async function adoptOne(
   const { number: modelNumber } = await keepVersion(db, { definition, origin, verification: predictor.verification });
   const adopted = async () => ({
     ...({ predictor: name, change, modelVersionId: id, modelNumber } as const),
-    servedNumber: await findServedNumber(db, name),
+    ...(await findServing(db, name)),
   });
   if (change === 'unchanged') return adopted();
   await updatePredictor(db, predictor, id);
@@ -224,13 +224,16 @@ async function requireRules(db: Db, predictor: PredictorToAdopt): Promise<boolea
   return false;
 }
 
-async function findServedNumber(db: Db, predictor: string): Promise<number> {
+type Serving = Pick<AdoptedPredictor, 'servedNumber' | 'patternsPending'>;
+
+async function findServing(db: Db, predictor: string): Promise<Serving> {
   const served = statements
     .selectFrom('tandem.arms as a')
     .innerJoin('tandem.model_versions as v', 'v.id', 'a.model_version_id')
-    .select('v.number')
+    .innerJoin('tandem.predictors as p', 'p.name', 'a.predictor')
+    .select(['v.number as servedNumber', 'p.patterns_pending as patternsPending'])
     .where(({ and }) => and({ 'a.predictor': predictor, 'a.name': STABLE }));
-  return (await fetchFirst(db, served))?.number ?? 0;
+  return (await fetchFirst(db, served)) ?? { servedNumber: 0, patternsPending: false };
 }
 
 /** Another version starts without stored predictions: those of the one before were computed by another model. */

@@ -3,7 +3,9 @@ import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import { bucketOf, fieldOf, hashOf } from './keys.ts';
 import { generationValueLength, writeGenerationValue } from './stored-value.ts';
 
-/** Numbers and ends of lines in Redis' protocol, written by hand: for so few bytes a call of Buffer's own takes longer. */
+/**
+ * Numbers and ends of lines in Redis' protocol, written by hand: for so few bytes a call of Buffer's own takes longer.
+ */
 const CR = 13;
 const LF = 10;
 const ZERO = 48;
@@ -46,9 +48,9 @@ function writeDigits(bytes: Buffer, at: number, value: number): number {
 }
 
 /**
- * Rows on their way into buckets: of each row field and value as Redis' protocol has them, in the order in which the rows
- * came. Sorting them by bucket afterwards moves bytes that lie close together, where rows picked one by one from all over
- * the heap cost twice as much.
+ * Rows on their way into buckets: of each row field and value as Redis' protocol has them, in the order in which the
+ * rows came. Sorting them by bucket afterwards moves bytes that lie close together, where rows picked one by one from
+ * all over the heap cost twice as much.
  */
 export interface StagedRows {
   readonly bytes: Buffer;

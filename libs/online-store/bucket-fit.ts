@@ -1,10 +1,11 @@
 /**
  * Whether a generation's buckets stay in Redis' compact form (a listpack), which is what makes a user cost tens of
- * bytes. Buckets whose size varies like a Poisson number pass the limit practically never while their mean is below half.
+ * bytes. Buckets whose size varies like a Poisson number pass the limit practically never while their mean is below
+ * half.
  *
  * A value longer than the server's limit makes Redis keep that bucket as a hash table instead: the same addresses and
- * commands, and about 100 bytes a user beside the value instead of 15. That is the layout of wide outputs: measured for a
- * vector of 100 floats 513 bytes a user, where a key a user takes 570; and readers need not know which it is.
+ * commands, and about 100 bytes a user beside the value instead of 15. That is the layout of wide outputs: measured for
+ * a vector of 100 floats 513 bytes a user, where a key a user takes 570; and readers need not know which it is.
  */
 import type { Generation } from '@tandem/prediction/runs/generations';
 import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';

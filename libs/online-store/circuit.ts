@@ -1,6 +1,6 @@
 /**
- * Rejects commands at once while a server hangs. It opens after several unanswered writes in a row; a probe then waits for
- * the server in place of readers.
+ * Rejects commands at once while a server hangs. It opens after several unanswered writes in a row; a probe then waits
+ * for the server in place of readers.
  */
 interface CircuitOptions {
   /** Resolves when the server answers. */

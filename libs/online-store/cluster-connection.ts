@@ -1,10 +1,11 @@
 /**
- * A Redis Cluster as one connection. Commands go to the primaries that hold their keys, those of one primary in one write
- * (connection.ts). What a server redirects is sent again, to the new owner of a slot (MOVED) or to the server that a slot is
- * being moved to (ASK), if that is a known primary; else the refusal stands until the slots have been asked for.
+ * A Redis Cluster as one connection. Commands go to the primaries that hold their keys, those of one primary in one
+ * write (connection.ts). What a server redirects is sent again, to the new owner of a slot (MOVED) or to the server
+ * that a slot is being moved to (ASK), if that is a known primary; else the refusal stands until the slots have been
+ * asked for.
  *
- * A read of many users is not lost with one server: the lookups of a server that does not answer have the error in their
- * place, and the reader goes on to Postgres for those users alone.
+ * A read of many users is not lost with one server: the lookups of a server that does not answer have the error in
+ * their place, and the reader goes on to Postgres for those users alone.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -84,8 +85,8 @@ const keyOfLookup = ([, key = '']: Lookup) => key;
 const commandOf = ([name = '', ...args]: Lookup) => command(name, args);
 
 /**
- * Sends questions to the servers that hold their keys. Each has its reply in its place: what the server said, or the error
- * where it did not answer.
+ * Sends questions to the servers that hold their keys. Each has its reply in its place: what the server said, or the
+ * error where it did not answer.
  */
 function createRouted(topology: ClusterTopology, followWithinMs: number) {
   /**
@@ -170,9 +171,10 @@ function redirectionOf(reply: unknown): Redirection | null {
 }
 
 /**
- * Names the primaries: another text after one of them was replaced or restarted. Null while one is connected that has not
- * said which it is. A primary that is not connected answers nothing, and keeps its part of the name. Slots that move between
- * primaries change nothing: what each holds was held by one of them. Asked for with every read, hence remembered.
+ * Names the primaries: another text after one of them was replaced or restarted. Null while one is connected that has
+ * not said which it is. A primary that is not connected answers nothing, and keeps its part of the name. Slots that
+ * move between primaries change nothing: what each holds was held by one of them. Asked for with every read, hence
+ * remembered.
  */
 function createIdentity(topology: ClusterTopology): () => string | null {
   const ids = new Map<ServerConnection, string>();

@@ -63,8 +63,8 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
   }
 
   /**
-   * The slots as one of the servers tells them; null where none answers. A server that the cluster has left tells old slots,
-   * and that its state is not ok: it is believed only if no other answers.
+   * The slots as one of the servers tells them; null where none answers. A server that the cluster has left tells old
+   * slots, and that its state is not ok: it is believed only if no other answers.
    */
   async function askForSlots(): Promise<readonly SlotRange[] | null> {
     let doubtful: readonly SlotRange[] | null = null;
@@ -168,7 +168,9 @@ function layoutOf(ranges: readonly SlotRange[], serverAt: ClusterTopology['serve
   });
 }
 
-/** The first whole number whose slot is one of the server's: the same in every process, which share the keys under it. */
+/**
+ * The first whole number whose slot is one of the server's: the same in every process, which share the keys under it.
+ */
 function tagOf(owners: Uint16Array, number: number): string {
   // A reply that assigns all of its slots to others as well.
   if (!owners.includes(number)) return '';

@@ -1,6 +1,10 @@
-/** The stores on a real cluster of three primaries: every command finds its server, through a failover and moved slots. */
+/**
+ * The stores on a real cluster of three primaries: every command finds its server, through a failover and moved slots.
+ */
 import { randomUUID } from 'node:crypto';
 import { type RedisCluster, startRedisCluster } from '@tandem/testing/redis-cluster';
+import type { RedisServer } from '@tandem/testing/redis-servers';
+import calculateSlot from 'cluster-key-slot';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
 import { createErasures } from './erasures.ts';
@@ -120,6 +124,24 @@ describe('a cluster', () => {
     expect(counts.length).toBeGreaterThan(1);
     expect(new Set(counts)).toEqual(new Set([USERS.length]));
     await vi.waitFor(async () => expect(await loadedGeneration()).toBeDefined(), PATIENCE);
+  });
+
+  it('needs no load again when the slot moves that the marker of a primary lies in', async () => {
+    const generation = await loadedGeneration();
+    const loader = createGenerationLoader({ connection });
+    const [{ tag } = { tag: '' }] = connection.layout().shards;
+    const slot = calculateSlot(tag);
+    const from = connection.layout().shardOf(`{${tag}}`);
+    const nodes = connection
+      .layout()
+      .shards.map(({ server }) =>
+        cluster.nodes.find(({ port }) => port === server.redis.options.port),
+      ) as RedisCluster['nodes'];
+    await cluster.moveSlots(nodes[from] as RedisServer, nodes[(from + 1) % 3] as RedisServer, [slot]);
+    await vi.waitFor(() => expect(connection.layout().shardOf(`{${tag}}`)).not.toBe(from), PATIENCE);
+    expect(await loader.isLoaded(generation)).toBe(false);
+    expect(await loader.completeLoad(generation, USERS.length)).toBe(true);
+    expect(await loader.isLoaded(generation)).toBe(true);
   });
 
   it('serves what the other primaries hold while one is down, and all of it from its replica afterwards', async () => {

@@ -24,8 +24,8 @@ describe('a server that comes and goes', () => {
   }
 
   /**
-   * What becomes of a read, and whether that took no time, up to the command timeout, or longer. The clocks are others of
-   * this process, begun with the read: where the machine is busy they are as late as its own.
+   * What becomes of a read, and whether that took no time, up to the command timeout, or longer. The clocks are others
+   * of this process, begun with the read: where the machine is busy they are as late as its own.
    */
   async function follow(read: () => Promise<unknown>) {
     const outcome = read().then(

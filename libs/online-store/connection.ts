@@ -7,8 +7,9 @@
  * one pipeline at a time, so that a hanging one holds up the next.
  */
 import { TandemError } from '@tandem/freshness/errors';
+import { openRedis } from '@tandem/redis/open-redis';
 import { parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { createCircuit } from './circuit.ts';
 import { type CommandLike, gatheredCommand, isRefusal, type Lookup, writeTogether } from './pipelined-commands.ts';
 
@@ -30,8 +31,8 @@ export interface OnlineConnectionOptions {
 
 export interface OnlineConnection {
   /**
-   * Names what is connected now: a server's `run_id`, or in a cluster all of its primaries with what each holds. Null while
-   * nothing is, or while a server has not said.
+   * Names what is connected now: a server's `run_id`, or in a cluster all of its primaries with what each holds. Null
+   * while nothing is, or while a server has not said.
    */
   serverId(): string | null;
   /** Whether keys are spread over servers, so that a command may name keys of one hash tag alone. */
@@ -47,8 +48,8 @@ export interface OnlineConnection {
   send(commands: readonly CommandLike[]): Promise<readonly unknown[]>;
   /**
    * Sends lookups, each with its key as its second word, and gives the replies in order, as buffers. A lookup that was
-   * refused has its error in its place, in a cluster also one whose server does not answer. Rejects `unavailable` where no
-   * server does.
+   * refused has its error in its place, in a cluster also one whose server does not answer. Rejects `unavailable` where
+   * no server does.
    */
   ask(lookups: readonly Lookup[]): Promise<readonly unknown[]>;
   /** Resolves once connected; rejects `unavailable` after the time, or when it is closed. */
@@ -156,7 +157,9 @@ export function connectServer(address: ServerOptions, options: ServerSettings): 
   const layout: Layout = Object.freeze({ shards: [{ tag: '', server: connection }], shardOf: () => 0 });
   return connection;
 
-  /** One of the commands failed: tells a refusal, which is that command's own affair, from a server that is not there. */
+  /**
+   * One of the commands failed: tells a refusal, which is that command's own affair, from a server that is not there.
+   */
   async function settle(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
     const outcomes = await Promise.allSettled(commands.map((command) => command.promise));
     const lost = outcomes.find((outcome) => outcome.status === 'rejected' && !isRefusal(outcome.reason));
@@ -177,9 +180,16 @@ export function unavailable(why: string, cause?: unknown): TandemError {
   });
 }
 
+/** Returns the replies. Throws `unavailable` where the server refused a command. */
+export function accepted(replies: readonly unknown[]): readonly unknown[] {
+  const refusal = replies.find(isRefusal);
+  if (refusal) throw unavailable('it refused a command', refusal);
+  return replies;
+}
+
 function connect(address: ServerOptions, options: ServerSettings): Redis {
   const { commandTimeoutMs = 50, socketTimeoutMs = 1_000, connectTimeoutMs = 500, random = Math.random } = options;
-  return new Redis({
+  return openRedis({
     ...address,
     commandTimeout: commandTimeoutMs,
     socketTimeout: socketTimeoutMs,
@@ -195,8 +205,8 @@ function connect(address: ServerOptions, options: ServerSettings): Redis {
 }
 
 /**
- * The driver goes on in database 0 where a server has no database of that number: whether it was selected is asked for anew
- * on each connection.
+ * The driver goes on in database 0 where a server has no database of that number: whether it was selected is asked for
+ * anew on each connection.
  */
 function selectDatabase(redis: Redis, database: number, log: OnlineLog) {
   let isSelected = database === 0;

@@ -1,20 +1,20 @@
 /**
- * How many erasures this server was told of: what an unverified answer goes by. A server that returned with an old copy, or
- * lost everything, has another count than Postgres last said, or none.
+ * How many erasures this server was told of: what an unverified answer goes by. A server that returned with an old
+ * copy, or lost everything, has another count than Postgres last said, or none.
  *
- * A count that was lost is set again by announcement: whoever does announces it here, asks Postgres after that, and sets
- * the count only while the announcement is there. What the server loses in between takes the announcement along, and so
- * does an erasure that it is told of: a count is never set where an erasure was told, or lost, after it was asked for. An
- * erasure that is told sets no count where there is none (raise-erasures.lua).
+ * A count that was lost is set again by announcement: whoever does announces it here, asks Postgres after that, and
+ * sets the count only while the announcement is there. What the server loses in between takes the announcement along,
+ * and so does an erasure that it is told of: a count is never set where an erasure was told, or lost, after it was
+ * asked for. An erasure that is told sets no count where there is none (raise-erasures.lua).
  */
 import { randomUUID } from 'node:crypto';
 import type { ErasureCount } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { DeletedKeys, OnlineErasures, OnlineLocations } from '@tandem/prediction/erasure/erasure';
-import { type OnlineConnection, unavailable } from './connection.ts';
+import { accepted, type OnlineConnection, unavailable } from './connection.ts';
 import { bucketOf, createKeys, type Keys, userKeyOf } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';
-import { type CommandLike, command, isRefusal } from './pipelined-commands.ts';
+import { type CommandLike, command } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
 
 interface ErasureCountDependencies {
@@ -39,12 +39,7 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
     return shards.map(({ tag }) => tag);
   }
 
-  async function send(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
-    const replies = await connection.send(commands);
-    const refusal = replies.find(isRefusal);
-    if (refusal) throw unavailable('it refused a command', refusal);
-    return replies;
-  }
+  const send = async (commands: readonly CommandLike[]) => accepted(await connection.send(commands));
 
   async function raise({ history, count }: ErasureCount, announcement: string): Promise<boolean> {
     const args = [history, String(count), announcement];
@@ -89,9 +84,9 @@ function lowestCount(counts: readonly (ErasureCount | null)[]): ErasureCount | n
   });
 }
 
-// Erasures in Redis. The server is told first: the user's version hint, which keeps overlay entries from before out, and
-// the count. Then the user's fields in all generations and the overlay's entries are deleted. The hint stays; it holds a
-// version alone.
+// Erasures in Redis. The server is told first: the user's version hint, which keeps overlay entries from before out,
+// and the count. Then the user's fields in all generations and the overlay's entries are deleted. The hint stays; it
+// holds a version alone.
 
 /** A longer write would hold up the server's other clients. */
 const COMMANDS_A_WRITE = 1_000;
@@ -119,9 +114,7 @@ export function createErasures(dependencies: ErasureCountDependencies): OnlineEr
       const deleted = { predictions: 0, overlayEntries: 0 };
       for (let i = 0; i < all.length; i += COMMANDS_A_WRITE) {
         const some = all.slice(i, i + COMMANDS_A_WRITE);
-        const replies = await connection.send(some.map((one) => one.command));
-        const refusal = replies.find(isRefusal);
-        if (refusal) throw unavailable('it refused a command', refusal);
+        const replies = accepted(await connection.send(some.map((one) => one.command)));
         some.forEach(({ of }, n) => {
           deleted[of] += Number(replies[n]);
         });

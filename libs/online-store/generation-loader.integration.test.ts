@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { checkBuckets } from './bucket-fit.ts';
-import type { ServerConnection } from './connection.ts';
+import type { OnlineConnection, ServerConnection } from './connection.ts';
 import { createGenerationLoader } from './generation-loader.ts';
 import { createGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
@@ -77,10 +77,29 @@ describe('loading generations', () => {
     expect(await loader().isLoaded(generation)).toBe(true);
   });
 
-  it('does not complete a marker that Redis lost after the rows', async () => {
-    await loader().loadRows(generation, rows);
-    await connection.redis.unlink(createKeys(prefix).marker(generation.id));
+  it('makes a lost marker again where all users are there, and not where some are lost too', async () => {
+    await loader().loadGeneration(generation, pages);
+    const { marker, bucket } = createKeys(prefix);
+    await connection.redis.unlink(marker(generation.id));
+    expect(await loader().isLoaded(generation)).toBe(false);
+    expect(await loader().completeLoad(generation, USERS)).toBe(true);
+    expect(await loader().isLoaded(generation)).toBe(true);
+    await connection.redis.unlink(marker(generation.id), bucket(generation.id, 0));
     expect(await loader().completeLoad(generation, USERS)).toBe(false);
+    expect(await loader().isLoaded(generation)).toBe(false);
+  });
+
+  it('does not complete a marker that Redis loses with the rows while they are counted', async () => {
+    await loader().loadRows(generation, rows);
+    const losing: OnlineConnection = {
+      ...connection,
+      ask: async (commands) => {
+        const replies = await connection.ask(commands);
+        await deleteKeys(connection, prefix);
+        return replies;
+      },
+    };
+    expect(await createGenerationLoader({ connection: losing, prefix }).completeLoad(generation, USERS)).toBe(false);
     expect(await loader().isLoaded(generation)).toBe(false);
   });
 

@@ -1,16 +1,17 @@
 /**
- * Fills a generation's buckets from committed rows: chunk by chunk during a run, or whole after Redis lost them. Loading
- * a row twice changes nothing. A generation counts as loaded only once its marker says so.
+ * Fills a generation's buckets from committed rows: chunk by chunk during a run, or whole after Redis lost them.
+ * Loading a row twice changes nothing. A generation counts as loaded only once its marker says so.
  *
- * The marker is made before the first row, and completed only while it is there: what Redis loses in between takes the
- * marker along, and a marker is never completed above missing rows.
+ * The marker is made before the users are counted, and completed only while it is there: what Redis loses in between
+ * takes the marker along, and a marker is never completed above missing rows. So a marker alone that is gone, as where
+ * the slot of a primary's marker moved, costs a count.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/online-generations';
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
-import { type OnlineConnection, type Shard, unavailable } from './connection.ts';
+import { accepted, type OnlineConnection, type Shard, unavailable } from './connection.ts';
 import { createKeys, generationName } from './keys.ts';
-import { bulkCommand, type CommandLike, command, isRefusal } from './pipelined-commands.ts';
+import { bulkCommand, type CommandLike, command } from './pipelined-commands.ts';
 
 interface GenerationLoaderDependencies {
   /** One with a command timeout of seconds: a server busy with a window of rows answers later than a read's 50 ms. */
@@ -37,6 +38,14 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
     command('sadd', [keys.generations(tag), generationName(generation)]),
   ];
 
+  /** Each primary of a cluster has a marker, also one that no rows go to. */
+  async function beginAll(generation: LoadableGeneration): Promise<void> {
+    await sendAll(
+      connection,
+      shards().flatMap(({ tag }) => begin(generation, tag)),
+    );
+  }
+
   async function load(generation: LoadableGeneration, stages: Iterable<StagedRows>): Promise<LoadCount> {
     const layout = connection.layout();
     const target = {
@@ -45,13 +54,6 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
       shardOf: connection.isCluster ? (key: string) => assigned(layout.shardOf(key)) : undefined,
     };
     let [loaded, skipped] = [0, 0];
-    // Each primary of a cluster has a marker, also one that none of these rows goes to.
-    const beginAll = () =>
-      sendAll(
-        connection,
-        shards().flatMap(({ tag }) => begin(generation, tag)),
-      );
-    if (connection.isCluster) await beginAll();
     for (const staged of stages) {
       loaded += staged.rows;
       skipped += staged.skipped;
@@ -60,7 +62,6 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
         await sendAll(server, [...begin(generation, tag), bulkCommand(server.redis, bytes, commands)]);
       }
     }
-    if (loaded === 0) await beginAll();
     return { loaded, skipped };
   }
 
@@ -80,6 +81,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   }
 
   async function completeLoad(generation: LoadableGeneration, users: number): Promise<boolean> {
+    await beginAll(generation);
     if ((await countUsers(generation)) < users) return false;
     const marker = markerOf(generation, users);
     const sets = shards().map(({ tag }) => command('set', [keys.marker(generation.id, tag), marker, 'XX']));
@@ -106,7 +108,6 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
           if (early > 1) await delay(early, undefined, signal ? { signal } : {});
         }
       }
-      if (total.loaded === 0) await loadRows(generation, []);
       return { ...total, complete: await completeLoad(generation, total.loaded) };
     },
     async isLoaded(generation) {
@@ -138,8 +139,5 @@ function isComplete(marker: string, { buckets }: LoadableGeneration): boolean {
 }
 
 async function sendAll(connection: OnlineConnection, commands: readonly CommandLike[]): Promise<readonly unknown[]> {
-  const replies = await connection.send(commands);
-  const refusal = replies.find(isRefusal);
-  if (refusal) throw unavailable('it refused a command', refusal);
-  return replies;
+  return accepted(await connection.send(commands));
 }

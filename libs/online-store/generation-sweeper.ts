@@ -1,13 +1,13 @@
 /**
  * Removes generations from Redis: one by name, or all that Postgres no longer lists. A set of names and bucket counts
- * (generation-loader.ts) spares a scan of all keys. An old copy of Redis, or a load that ends late, may leave keys without a
- * name; a daily scan finds these.
+ * (generation-loader.ts) spares a scan of all keys. An old copy of Redis, or a load that ends late, may leave keys
+ * without a name; a daily scan finds these.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationSweeper } from '@tandem/prediction/runs/online-generations';
-import { type OnlineConnection, unavailable } from './connection.ts';
+import { accepted, type OnlineConnection } from './connection.ts';
 import { createKeys, generationName, parseGenerationName } from './keys.ts';
-import { type CommandLike, command, isRefusal } from './pipelined-commands.ts';
+import { type CommandLike, command } from './pipelined-commands.ts';
 
 interface GenerationSweeperDependencies {
   /** As the loader's: with a command timeout of seconds. */
@@ -24,10 +24,7 @@ export function createGenerationSweeper(dependencies: GenerationSweeperDependenc
   const keys = createKeys(prefix);
 
   async function send(commands: readonly CommandLike[], to: Pick<OnlineConnection, 'send'> = connection) {
-    const replies = await to.send(commands);
-    const refusal = replies.find(isRefusal);
-    if (refusal) throw unavailable('it refused a command', refusal);
-    return replies;
+    return accepted(await to.send(commands));
   }
 
   /** Keys of generations, in small steps; some may come twice. */

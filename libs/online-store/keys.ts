@@ -11,12 +11,12 @@
  *     tandem:{erasures}                       how many erasures it was told of, "history.count"
  *     tandem:{erasures}:restoring             who is about to set that count again
  *
- * What tells of a whole server (marker, generations, history, erasures) is there once for each primary of a cluster, under a hash tag
- * that lies on it: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>}, tandem:{<tag>}:erasures. So each goes with what
- * its server loses.
+ * What tells of a whole server (marker, generations, history, erasures) is there once for each primary of a cluster,
+ * under a hash tag that lies on it: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>},
+ * tandem:{<tag>}:erasures. So each goes with what its server loses.
  *
- * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, and so do those of the count, so
- * that a script may touch them together.
+ * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, and so do those of the count,
+ * so that a script may touch them together.
  */
 import { hash } from 'node:crypto';
 

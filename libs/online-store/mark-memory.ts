@@ -1,8 +1,8 @@
 /** Remembers the newest mark of the database's history in Redis, so that a restarted process can notice a restore. */
 import type { HistoryMark, MarkMemory } from '@tandem/prediction/events/notice-loss';
-import { type OnlineConnection, unavailable } from './connection.ts';
+import { accepted, type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
-import { command, isRefusal } from './pipelined-commands.ts';
+import { command } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
 
 interface MarkMemoryDependencies {
@@ -11,17 +11,15 @@ interface MarkMemoryDependencies {
 }
 
 /**
- * `recall` and `replace` reject `unavailable` where Redis does not answer or refuses; a mark may be of any age. Each primary
- * of a cluster has a mark, since what one of them lost says nothing of what the others hold.
+ * `recall` and `replace` reject `unavailable` where Redis does not answer or refuses; a mark may be of any age. Each
+ * primary of a cluster has a mark, since what one of them lost says nothing of what the others hold.
  */
 export function createMarkMemory({ connection, prefix }: MarkMemoryDependencies): MarkMemory {
   const keys = createKeys(prefix);
   const script = loadScript('keep-mark.lua');
 
   async function recallTexts(names: readonly string[]): Promise<readonly string[]> {
-    const replies = await connection.send(names.map((name) => command('get', [name])));
-    const refusal = replies.find(isRefusal);
-    if (refusal) throw unavailable('it refused a command', refusal);
+    const replies = accepted(await connection.send(names.map((name) => command('get', [name]))));
     return replies.map((reply) => (Buffer.isBuffer(reply) ? reply.toString('latin1') : ''));
   }
 

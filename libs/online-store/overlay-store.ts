@@ -1,6 +1,6 @@
 /**
- * Keeps overlay entries by compare-and-set: put-overlay.lua says which entry gives way. Entries that come together go in
- * one call, as one command with one promise and one timer.
+ * Keeps overlay entries by compare-and-set: put-overlay.lua says which entry gives way. Entries that come together go
+ * in one call, as one command with one promise and one timer.
  */
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import type { HintStore } from '@tandem/prediction/events/events';
@@ -18,7 +18,10 @@ interface OverlayStoreDependencies {
   readonly expiryMs?: number;
 }
 
-/** A longer call would hold up the server's other clients: this one takes a millisecond. In a cluster each user has a call. */
+/**
+ * A longer call would hold up the server's other clients: this one takes a millisecond. In a cluster each user has a
+ * call.
+ */
 const ENTRIES_A_CALL = 250;
 /** Before each entry. */
 const LENGTH_BYTES = 4;
@@ -67,7 +70,9 @@ function resultOf(reply: unknown): PutResult {
   return reply === 0 ? 'older' : 'outdated';
 }
 
-/** Version hints: what lets Redis refuse an answer that an event has overtaken. Losing one costs a write, nothing else. */
+/**
+ * Version hints: what lets Redis refuse an answer that an event has overtaken. Losing one costs a write, nothing else.
+ */
 interface HintStoreDependencies {
   readonly connection: OnlineConnection;
   readonly prefix?: string;

@@ -1,7 +1,7 @@
 /** Runs the .lua files: by digest, and with their text where the server does not know them (yet, or after a flush). */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type OnlineConnection, unavailable } from './connection.ts';
+import { accepted, type OnlineConnection } from './connection.ts';
 import { command, isRefusal } from './pipelined-commands.ts';
 
 interface Script {
@@ -38,9 +38,7 @@ export async function runScript(
       results[i] = replies[n];
     });
   }
-  const refusal = results.find(isRefusal);
-  if (refusal) throw unavailable('it refused a script', refusal);
-  return results;
+  return accepted(results);
 }
 
 /** In Redis' protocol as it goes out: of two keys an entry ioredis would make a piece each, some 1.5 µs an entry. */

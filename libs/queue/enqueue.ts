@@ -4,11 +4,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/freshness/errors';
+import { openRedis } from '@tandem/redis/open-redis';
 import { parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
 import type { Log } from '@tandem/telemetry/log';
 import { within } from '@tandem/timing/within';
 import { Queue as BullQueue, type JobsOptions } from 'bullmq';
-import { Cluster, Redis } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import { definitionOf, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
 
 interface QueueOptions {
@@ -203,7 +204,7 @@ type QueueRedis = Redis | Cluster;
 
 function connect(url: string, options: ServerOptions): QueueRedis {
   const address = parseRedisAddress(url);
-  if (address.kind === 'server') return new Redis({ ...address.options, ...options });
+  if (address.kind === 'server') return openRedis({ ...address.options, ...options });
   const { enableOfflineQueue = true, ...redisOptions } = options;
   return new Cluster([...address.seeds], {
     redisOptions: { ...redisOptions, ...address.login },

@@ -46,6 +46,7 @@ describe('the address of a Redis', () => {
     ['redis://a:99999', 'not host:port'],
     ['redis://a/x', 'not a database number'],
     ['redis+cluster://a:1/1', 'database 0 alone'],
+    ['redis+cluster://a:1?db=1', 'parameter db'],
     ['redis+sentinel://a:1', 'names no primary'],
   ])('is refused without its password: %s', (url, problem) => {
     expect(() => parseRedisAddress(url.replace('://', '://:hunter2@'))).toThrow(problem);

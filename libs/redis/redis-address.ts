@@ -6,8 +6,8 @@
  *     redis+sentinel://[user:password@]host:26379[,host:26379…]/name[/database][?sentinelPassword=…]
  *                                                                     the primary that these sentinels call `name`
  *
- * `rediss` instead of `redis` is TLS, also to the sentinels. Certificates are verified by Node's own authorities and those
- * of NODE_EXTRA_CA_CERTS. User and password of a cluster are those of every node.
+ * `rediss` instead of `redis` is TLS, also to the sentinels. Certificates are verified by Node's own authorities and
+ * those of NODE_EXTRA_CA_CERTS. User and password of a cluster are those of every node.
  */
 import type { RedisOptions } from 'ioredis';
 
@@ -31,39 +31,63 @@ export type RedisAddress =
   | { readonly kind: 'server'; readonly options: ServerOptions }
   | { readonly kind: 'cluster'; readonly seeds: readonly HostAndPort[]; readonly login: Login };
 
-/** Returns the problem of an address, without its password; null if it has none. */
-export function redisAddressProblem(url: string): string | null {
+/** What is wrong with an address, and what to write instead. Repeats no password. */
+class RedisAddressError extends TypeError {
+  readonly problem: string;
+  readonly remedy: string;
+
+  constructor(problem: string, remedy: string) {
+    super(`${problem}: ${remedy}`);
+    this.problem = problem;
+    this.remedy = remedy;
+  }
+}
+
+/** Returns the problem of an address; null if it has none. */
+export function redisAddressProblem(url: string): RedisAddressError | null {
   try {
     parseRedisAddress(url);
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    if (error instanceof RedisAddressError) return error;
+    throw error;
   }
 }
 
 const FORM = /^(rediss?)(\+cluster|\+sentinel)?:\/\/(?:([^?]*)@)?([^/?#@]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/s;
+/** The one that each form takes. */
+const PARAMETERS: Readonly<Record<string, string>> = { '': 'db', '+sentinel': 'sentinelPassword' };
 const DEFAULT_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 
-/** Parses an address. Throws a TypeError that says the problem and repeats no password. */
+/** Parses an address. Throws a RedisAddressError. */
 export function parseRedisAddress(url: string): RedisAddress {
   const parts = FORM.exec(url);
-  if (!parts) throw new TypeError('is not like redis://host:6379, redis+cluster://… or redis+sentinel://…');
+  if (!parts) {
+    const remedy = 'write it in one of these forms; percent-encode special characters in the password';
+    throw new RedisAddressError('is not like redis://host:6379, redis+cluster://… or redis+sentinel://…', remedy);
+  }
   const [, scheme, form, credentials, hosts = '', path = '', search = ''] = parts;
-  if (/@.*,|,.*@/s.test(credentials ?? '')) throw new TypeError('has several logins: write one, before the first host');
+  if (/@.*,|,.*@/s.test(credentials ?? '')) {
+    throw new RedisAddressError('has several logins', 'write one, before the first host');
+  }
   const login: Login = { ...loginOf(credentials), ...(scheme === 'rediss' ? { tls: {} } : {}) };
   const query = new URLSearchParams(search);
-  const unknown = [...query.keys()].find((name) => name !== (form === '+sentinel' ? 'sentinelPassword' : 'db'));
-  if (unknown !== undefined) throw new TypeError(`has the parameter ${unknown}, which nothing reads`);
+  const unknown = [...query.keys()].find((name) => name !== PARAMETERS[form ?? '']);
+  if (unknown !== undefined) {
+    throw new RedisAddressError(`has the parameter ${unknown}, which nothing reads`, 'remove it');
+  }
   if (form === '+cluster') {
-    if (path !== '' && path !== '0') throw new TypeError('names a database: a Redis Cluster has database 0 alone');
+    if (path !== '' && path !== '0') {
+      throw new RedisAddressError('names a database, and a Redis Cluster has database 0 alone', 'remove the path');
+    }
     return { kind: 'cluster', seeds: hostsOf(hosts, DEFAULT_PORT), login };
   }
   if (form === '+sentinel')
     return { kind: 'server', options: { ...login, ...sentinelOptions(hosts, path, query, login) } };
   const [server, ...more] = hostsOf(hosts, DEFAULT_PORT);
   if (!server || more.length > 0) {
-    throw new TypeError('names several hosts: write redis+cluster:// or redis+sentinel:// in front of them');
+    throw new RedisAddressError('names several hosts', 'write redis+cluster:// or redis+sentinel:// in front of them');
   }
   return { kind: 'server', options: { ...login, ...server, ...databaseOf(path || (query.get('db') ?? '')) } };
 }
@@ -90,8 +114,9 @@ function decoded(text: string): string {
 
 function sentinelOptions(hosts: string, path: string, query: URLSearchParams, { tls }: Login): ServerOptions {
   const [name = '', database = ''] = path.split('/');
-  if (name === '')
-    throw new TypeError('names no primary: write its name in the sentinels as the path, such as /mymaster');
+  if (name === '') {
+    throw new RedisAddressError('names no primary', 'write its name in the sentinels as the path, such as /mymaster');
+  }
   const sentinelPassword = query.get('sentinelPassword');
   return {
     sentinels: hostsOf(hosts, SENTINEL_PORT).map(({ host, port }) => ({ host, port })),
@@ -106,16 +131,18 @@ function sentinelOptions(hosts: string, path: string, query: URLSearchParams, { 
 
 function databaseOf(text: string): Pick<RedisOptions, 'db'> {
   if (text === '') return {};
-  if (!/^\d{1,6}$/.test(text))
-    throw new TypeError('has a path that is not a database number: write /0 to /15, or leave it out');
+  if (!/^\d{1,6}$/.test(text)) {
+    throw new RedisAddressError('has a path that is not a database number', 'write /0 to /15, or leave it out');
+  }
   return { db: Number(text) };
 }
 
 function hostsOf(text: string, defaultPort: number): HostAndPort[] {
   return text.split(',').map((one) => {
     const [, host, port] = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/i.exec(one.trim()) ?? [];
-    if (!host || Number(port ?? 1) > 65_535)
-      throw new TypeError('has a host that is not host:port: write db.example:6379, or [::1]:6379');
+    if (!host || Number(port ?? 1) > 65_535) {
+      throw new RedisAddressError('has a host that is not host:port', 'write db.example:6379, or [::1]:6379');
+    }
     return { host: host.replaceAll(/[[\]]/g, ''), port: port === undefined ? defaultPort : Number(port) };
   });
 }

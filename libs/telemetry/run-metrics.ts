@@ -236,12 +236,15 @@ function progressMetrics(registers: Registry[]) {
 }
 
 function workMetrics(registers: Registry[]) {
+  const batchWork = new Gauge({
+    name: 'tandem_batch_work',
+    help: 'Open chunks of unfinished runs, and runs that are being planned or published.',
+    registers,
+  });
+  // Without labels it would be 0 before it is counted.
+  batchWork.remove();
   return {
-    batchWork: new Gauge({
-      name: 'tandem_batch_work',
-      help: 'Chunks of unfinished runs that are not committed, and runs that are being planned or published.',
-      registers,
-    }),
+    batchWork,
     runChunks: new Gauge({
       name: 'tandem_run_chunks',
       help: 'Chunks of the runs that are not finished, by state.',

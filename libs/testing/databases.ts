@@ -1,7 +1,7 @@
 /** Databases for tests: migrated once into a template, cloned for each test file in a few dozen milliseconds. */
 import { randomBytes } from 'node:crypto';
-import { contract } from '@tandem/offline-store/contract';
 import { migrate } from '@tandem/offline-store/sql/migrate';
+import { contractSchema } from '@tandem/offline-store/upgrade';
 import pg from 'pg';
 import type {} from './provided-context.ts';
 
@@ -16,7 +16,7 @@ export async function createTemplateDatabase(serverUrl: string): Promise<TestDat
   const database = await createDatabase(serverUrl, null);
   await migrate(database.url);
   // As an upgrade ends: no test may need what only earlier releases use.
-  await contract(database.url);
+  await contractSchema(database.url);
   return database;
 }
 

@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
+import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
 import { openRegister } from '@tandem/offline-store/rollouts/processes';
 import { createPool, query } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openPools as openApiPools } from '../../apps/api/wiring/open-pools.ts';
 import { openPools as openWorkerPools } from '../../apps/worker/open-pools.ts';
 import { root } from '../architecture/source-tree.ts';
@@ -43,8 +44,13 @@ async function countExhausted(pools: readonly Pool[]): Promise<ReadonlyMap<strin
       text: `select application_name as name, count(*) as n from pg_stat_activity
         where datname = current_database() and application_name ~ '^tandem-(api|worker)' group by 1`,
     });
-  await expect.poll(async () => (await count()).reduce((total, { n }) => total + n, 0)).toBe(most);
-  const found = new Map((await count()).map(({ name, n }) => [name, n]));
+  const found = new Map<string, number>();
+  const look = async () => {
+    found.clear();
+    for (const { name, n } of await count()) found.set(name, n);
+    return [...found.values()].reduce((total, n) => total + n, 0);
+  };
+  await expect.poll(look).toBe(most);
   await Promise.all(asked.map((one) => one.then((client) => client.release())));
   return found;
 }
@@ -57,7 +63,7 @@ test('an API opens what the table says, and certificates no more', async () => {
   const pools = openApiPools({ url: database.url });
   expect(await countExhausted(Object.values(pools).filter(isPool))).toEqual(ofKind('api', 'tandem-api-authority'));
   await pools.close();
-  expect(pools.room).toEqual({ connections: sum('api'), throughPooler: false });
+  expect(pools.room.connections).toBe(sum('api'));
   const authority = createAuthority(database.url, { applicationName: 'tandem-api-authority' });
   await Promise.all(Array.from({ length: 20 }, () => authority.certify(['1'])));
   const [{ n = 0 } = {}] = await query<{ n: number }>(observer, {
@@ -82,7 +88,7 @@ test('a worker opens what the table says', async () => {
   const pools = workerPools();
   expect(await countExhausted(Object.values(pools).filter(isPool))).toEqual(ofKind('worker'));
   await pools.close();
-  expect(pools.room).toEqual({ connections: sum('worker'), throughPooler: false });
+  expect(pools.room.connections).toBe(sum('worker'));
 });
 
 test.each([16, 40])('DATABASE_CONNECTIONS=%i bounds an API', async (most) => {
@@ -107,10 +113,38 @@ test('too few for the chunks of a worker are refused', () => {
   );
 });
 
-test('behind a pooler only what goes past it counts', async () => {
-  const pools = openApiPools({ url: 'postgres://u:p@127.0.0.1:1/none', directUrl: database.url });
-  await pools.close();
-  expect(pools.room).toEqual({ connections: 5, throughPooler: true });
+describe.each([
+  ['a pooler', { api: 5, worker: 1 }, {}],
+  ['a pooler, feature statements past it', { api: 14, worker: 14 }, { featuresUrl: 'direct' }],
+  ['no pooler, feature statements through one', { api: 15, worker: 21 }, { url: 'direct' }],
+])('behind %s', (_, connections, past) => {
+  const paths = () => {
+    const pooler = 'postgres://u:p@127.0.0.1:1/none';
+    const given = { url: pooler, featuresUrl: pooler, directUrl: 'direct', ...past };
+    const urls = Object.entries(given).map(([name, url]) => [name, url === 'direct' ? database.url : url]);
+    return Object.fromEntries(urls) as typeof given;
+  };
+
+  test.each(['api', 'worker'] as const)('what goes past it counts with the fleet of the %s, once', async (kind) => {
+    const pools = kind === 'api' ? openApiPools(paths()) : openWorkerPools({ ...ENVIRONMENT, database: paths() });
+    expect(pools.room.connections).toBe(connections[kind]);
+    const past = Object.values(pools)
+      .filter(isPool)
+      .filter(({ options }) => options.application_name && pools.room.direct.test(options.application_name));
+    const counted = await countExhausted(past);
+    await pools.close();
+    const certificates = kind === 'api' ? (documented.get('tandem-api-authority') ?? 0) : 0;
+    expect([...counted.values()].reduce((total, n) => total + n, certificates)).toBe(connections[kind]);
+  });
+
+  test('Postgres reads the names of the others as those of other programs', async () => {
+    const { direct } = directRoom(paths(), []);
+    const [found] = await query<{ names: string[] | null }>(observer, {
+      text: 'select array_agg(name order by no) as names from unnest($1::text[]) with ordinality n(name, no) where name !~ $2',
+      values: [[...documented.keys()], direct.source],
+    });
+    expect(found?.names).toEqual([...documented.keys()].filter((name) => !direct.test(name)));
+  });
 });
 
 /** What fits, to the connection, beside what others hold now. */
@@ -126,7 +160,7 @@ test('a process that Postgres has no room for is refused beside those that live,
   // One fits and two do not, whatever other tests open or close on this server meanwhile.
   const most = Math.ceil((await roomLeft()) * 0.7);
   const enter = (connections: number) =>
-    openRegister(observer, 'api', '1', { connections, throughPooler: false, waitMs: 0 });
+    openRegister(observer, 'api', '1', { connections, direct: /^tandem-/, waitMs: 0 });
   await enter(most);
   await expect(enter(most)).rejects.toMatchObject({
     code: 'config_invalid',

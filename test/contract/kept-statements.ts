@@ -37,6 +37,7 @@ const LOCALS = {
   ...{ sql: FEATURES, text: FEATURES, version: { query: { sql: FEATURES, columns: [] }, keyType: 'int8' } },
   ...{ generationIds: [GENERATION], from: null, to: null, arm: { generation_id: GENERATION } },
   slotTable: 'tandem.outbox_0',
+  record: 'migrations',
   ...{ table: 'event_ids', horizon: 'clock_timestamp()', day: { partition: 'tandem.events_before' } },
   // In reads/predictions.ts it is a text.
   generation: { id: GENERATION, toString: () => '' },

@@ -182,9 +182,10 @@ function describe(error: unknown): Described {
     return { code, detail: message, field, remedy, headers };
   }
   if (isTandemError(error)) {
-    const { code, message, field, remedy, retryAfter } = error;
+    const { code, message, field, retryAfter } = error;
     const seconds = retryAfter ?? (PROBLEM_KINDS[code].status === 503 ? RETRY_AFTER : undefined);
     const headers: Record<string, string> = seconds === undefined ? {} : { 'retry-after': String(Math.ceil(seconds)) };
+    const remedy = error.remedy ?? (code === 'unavailable' ? 'try again after the time in Retry-After' : undefined);
     return { code, detail: message, field, remedy, headers };
   }
   // A right that was revoked is no defect of the service: it comes back with the grant.

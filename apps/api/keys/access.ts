@@ -93,6 +93,5 @@ function tooMany(perSecond: number, retryAfter: number): TandemError {
 function notKnown(): TandemError {
   return new TandemError('unavailable', 'The keys that are in force are not known at the moment.', {
     retryAfter: 1,
-    remedy: 'try again after the time in Retry-After',
   });
 }

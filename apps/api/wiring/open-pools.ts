@@ -3,6 +3,7 @@
  * signs of life and keys, nor for model files, explanations and shadows. Each opens connections as it needs them.
  */
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
+import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { type DatabasePaths, DIRECT, leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import { WARM_CONNECTIONS } from './keep-loaded.ts';
@@ -47,8 +48,7 @@ export function openPools(paths: DatabasePaths, most: number = MOST) {
   return {
     ...pools,
     directUrl,
-    /** What Postgres itself must have room for. */
-    room: { connections: throughPooler ? CERTIFICATES + VITAL.max : most, throughPooler },
+    room: directRoom(paths, Object.values(pools), CERTIFICATES),
     close: () => Promise.all(Object.values(pools).map((pool) => pool.end())),
   };
 }

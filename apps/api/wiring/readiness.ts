@@ -4,7 +4,7 @@
  */
 import type { Authority } from '@tandem/freshness/certificate';
 import type { InferencePool } from '@tandem/inference/live/pool';
-import type { createPool } from '@tandem/offline-store/sql/database';
+import { type createPool, query } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import type { OnlineConnection } from '@tandem/online-store/connection';
 import { within } from '@tandem/timing/within';
@@ -84,8 +84,10 @@ export function createReadiness({
 
 // What the API's readiness is made of.
 
+type Pool = ReturnType<typeof createPool>;
+
 export interface ReadinessPartsDependencies {
-  readonly pool: ReturnType<typeof createPool>;
+  readonly pools: { readonly pool: Pool; readonly vital: Pool; readonly room: { readonly throughPooler: boolean } };
   readonly authority: Authority;
   readonly connection: Pick<OnlineConnection, 'layout' | 'isOpen'>;
   readonly scorer: Pick<InferencePool, 'stats'>;
@@ -93,10 +95,14 @@ export interface ReadinessPartsDependencies {
 }
 
 export function createReadinessParts(dependencies: ReadinessPartsDependencies): readonly Part[] {
-  const { pool, authority, connection } = dependencies;
+  const { pools, authority, connection } = dependencies;
   return [
     { name: 'postgres', isEssential: true, check: async () => void (await authority.certify([])) },
-    { name: 'schema', isEssential: true, check: () => checkSchema(pool) },
+    { name: 'schema', isEssential: true, check: () => checkSchema(pools.vital) },
+    // Certificates go past it; events and live reads do not.
+    ...(pools.room.throughPooler
+      ? [{ name: 'pooler', isEssential: true, check: async () => void (await query(pools.pool, { text: 'select 1' })) }]
+      : []),
     // Reads go on without it, from Postgres' rows.
     { name: 'redis', isEssential: false, check: () => checkRedis(connection) },
     // Stored predictions are served without it.
@@ -125,10 +131,11 @@ export function createInferenceCheck({
   };
 }
 
-async function checkSchema(pool: ReadinessPartsDependencies['pool']): Promise<void> {
-  const { state, pending } = await schemaState(pool);
+async function checkSchema(pool: Pool): Promise<void> {
+  const { state, pending, unknown } = await schemaState(pool);
   // A newer release migrates before it is rolled out: the older one serves on meanwhile.
   if (state === 'current' || state === 'ahead') return;
+  if (state === 'contracted') throw new Error(`a newer release dropped what this one uses: ${unknown.join(', ')}`);
   throw new Error(`the schema is ${state}; not applied: ${pending.join(', ')}`);
 }
 

@@ -40,7 +40,7 @@ describe('metrics', () => {
     expect(await sample('tandem_overlay_writes_dropped_total')).toBe(1);
   });
 
-  it('tell how much batch work waits for workers, at first 0', async () => {
+  it('tell how much batch work waits for workers, and nothing while Postgres does not answer', async () => {
     const created = await createTestApi();
     const work = async () =>
       /^tandem_batch_work\{.*\} (\d+)$/m.exec(
@@ -53,6 +53,13 @@ describe('metrics', () => {
       expect(await work()).toBe('1');
     } finally {
       await created.close();
+    }
+    const away = await createTestApi();
+    try {
+      away.postgres.cut();
+      expect(await (await away.get('/metrics', { accept: 'text/plain' })).text()).not.toMatch(/^tandem_batch_work\{/m);
+    } finally {
+      await away.close();
     }
   });
 

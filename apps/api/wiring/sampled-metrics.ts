@@ -19,24 +19,30 @@ interface SampledParts {
   readonly servedReads: { dropped(): number };
   /** Live answers that could not be kept in Postgres, since the start. */
   overlayWritesDropped(): number;
-  /** Batch work that waits for workers; rejects while Postgres does not answer. */
+  /** Rejects while Postgres does not answer. */
   countBatchWork(): Promise<number>;
 }
 
-/** However many scrapers ask, Postgres is asked no more often. */
+/** Least time between two counts, however many scrapers ask. */
 const COUNT_WORK_EVERY_MS = 5_000;
 
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
   const told = { overlayWrites: 0, exposures: 0 };
   let countedAt = Number.NEGATIVE_INFINITY;
-  async function sampleBatchWork(): Promise<void> {
-    if (performance.now() - countedAt < COUNT_WORK_EVERY_MS) return;
-    countedAt = performance.now();
+  let counting: Promise<void> = Promise.resolve();
+  async function countWork(): Promise<void> {
+    // A scaler must not act on an old number, nor on 0.
     await parts.countBatchWork().then(
       (work) => metrics.batchWork.set(work),
-      // It stays as it was: readiness and the log say that Postgres does not answer.
-      () => undefined,
+      () => metrics.batchWork.remove(),
     );
+  }
+  function sampleBatchWork(): Promise<void> {
+    if (performance.now() - countedAt >= COUNT_WORK_EVERY_MS) {
+      countedAt = performance.now();
+      counting = countWork();
+    }
+    return counting;
   }
   return {
     ...metrics,

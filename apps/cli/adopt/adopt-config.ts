@@ -136,7 +136,10 @@ function servedInstead(adopted: number, served: number): string {
   return `; served is model version ${served}, by a rollout or a rollback since (npx tandem audit list)`;
 }
 
-/** A line for each predictor. */
+const PENDING =
+  'event patterns or features grew; until workers have rewritten the contexts any event of a user makes the stored prediction stale, so more reads are live (docs/failures.md, "Event patterns grow")';
+
+/** A line for each predictor, and one more where its reads change for a while. */
 export function renderAdoption({ file, predictors, deactivated, watched }: AdoptedConfig, cwd: string): string[] {
   const from = relative(cwd, file) || file;
   return [
@@ -144,6 +147,7 @@ export function renderAdoption({ file, predictors, deactivated, watched }: Adopt
       ({ predictor, modelNumber, servedNumber, change }) =>
         `${predictor}: model version ${modelNumber}, ${CHANGES[change]} (${from})${servedInstead(modelNumber, servedNumber)}`,
     ),
+    ...predictors.flatMap(({ predictor, patternsPending }) => (patternsPending ? [`${predictor}: ${PENDING}`] : [])),
     ...watched.map(renderWatched),
     ...deactivated.map((name) => `${name}: removed from ${from}, not served any more`),
   ];

@@ -143,6 +143,17 @@ test('without a schedule it says that no run is scheduled', async () => {
   );
 });
 
+test('of a predictor whose event patterns grow it says until when more reads are live', async () => {
+  await customers();
+  const said = /churn: event patterns or features grew; until workers have rewritten the contexts any event/;
+  const config = await place.read('tandem.config.ts');
+  await place.write('tandem.config.ts', config.replace("events: ['*']", "events: ['order.*']"));
+  expect((await place.tandem('adopt')).out).not.toMatch(said);
+  await place.write('tandem.config.ts', config);
+  expect((await place.tandem('adopt')).out).toMatch(said);
+  expect(await adopt()).toMatchObject({ predictors: [{ change: 'unchanged', patternsPending: true }] });
+});
+
 test('--run starts a run of all users once, and none where predictions are stored', async () => {
   await customers();
   const { firstRuns } = await adopt(' --run');

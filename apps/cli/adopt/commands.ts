@@ -9,6 +9,7 @@ interface Options extends CommonOptions {
   readonly config: string;
   readonly force?: boolean;
   readonly run?: boolean;
+  readonly afterUpgrade?: boolean;
 }
 
 export function adoptCommand(cli: Cli): Command {
@@ -25,10 +26,13 @@ Ends with 0: adopted; 1: refused, and nothing changed; 2: wrong usage.`,
     .option('--config <path>', 'the config', 'tandem.config.ts')
     .option('--force', 'adopt it although check finds errors in it')
     .option('--run', 'start a run of all users of each predictor that has no stored predictions')
+    .option('--after-upgrade', 'wait up to 5 minutes until no process of another release is alive')
     .action(async (options: Options) => {
       const { adoptConfig, renderAdoption } = await import('./adopt-config.ts');
+      const { untilUpgraded } = await import('@tandem/offline-store/upgrade');
       const { findFirstRuns, renderFirstRun } = await import('./first-runs.ts');
       await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-adopt' }, async (databases) => {
+        if (options.afterUpgrade) await untilUpgraded(databases.pool);
         const adopted = await adoptConfig(databases, resolve(cli.cwd, options.config), {
           memoryLimitMb: modelMemoryMb(cli),
           force: options.force === true,

@@ -4,7 +4,7 @@
  */
 import { type Client, createClient } from '@tandem/client/create-client';
 import { readEnvironment } from '@tandem/config/environment/environment';
-import { apiKey, database, inference, redis } from '@tandem/config/environment/environment-sections';
+import { apiKey, database, http, inference, redis } from '@tandem/config/environment/environment-sections';
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
@@ -19,6 +19,20 @@ export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string 
   if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
   const place = said === undefined ? 'TANDEM_URL' : '--url';
   throw usageError(`${place} is not an address: ${url}`, `write it like ${DEFAULT_API_URL}`);
+}
+
+/** Where the API listens as PORT and HOST have it, from this machine; undefined where the environment names no port. */
+export function givenApiUrl({ env }: Pick<Cli, 'env'>): string | undefined {
+  if (!env.PORT) return undefined;
+  const { host, port } = readEnvironment(env, { http }).http;
+  // 0 is any free port.
+  return port === 0 ? undefined : localUrl(host, port);
+}
+
+/** The address of a program of this machine that listens on a host and port. */
+export function localUrl(host: string, port: number): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 
 /** Returns a client of the API for a command. */

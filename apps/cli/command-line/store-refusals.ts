@@ -36,6 +36,10 @@ const BY_CODE: Readonly<Record<string, StoreRefusal>> = {
 /** The driver's words, and Redis' error words, which come without a code. */
 const BY_MESSAGE: readonly { readonly says: RegExp; readonly refusal: StoreRefusal }[] = [
   {
+    says: /^(self-signed certificate|unable to (verify the first|get local issuer) certificate)/,
+    refusal: UNKNOWN_CERTIFICATE,
+  },
+  {
     says: /^The server does not support SSL connections/,
     refusal: {
       message: 'Postgres there has no TLS (ssl = off), and sslmode in DATABASE_URL demands it',

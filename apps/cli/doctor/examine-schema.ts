@@ -21,6 +21,8 @@ async function judgeSchema(pool: Pool): Promise<Finding> {
       return ok('schema', `up to date, ${applied.length} migrations`);
     case 'ahead':
       return failed('schema', `migrated by a newer release (${unknown.join(', ')})`, 'run that release');
+    case 'contracted':
+      return failed('schema', `a newer release dropped what this one uses (${unknown.join(', ')})`, 'run that release');
     case 'missing':
     case 'behind':
       return warning('schema', `lacks ${pending.join(', ')}`, 'tandem migrate (tandem up does it too)');

@@ -23,12 +23,17 @@ export function examinePostgres(url: string, now: () => number): Promise<Finding
   });
 }
 
-/** @param queueUrl the queue may have a Redis of its own, with its own demands */
-export async function examineRedis(url: string, queueUrl: string): Promise<Finding[]> {
+/**
+ * @param queueUrl the queue may have a Redis of its own, with its own demands
+ * @param withinMs how long a server may take to be connected
+ */
+export async function examineRedis(url: string, queueUrl: string, withinMs?: number): Promise<Finding[]> {
   const isShared = queueUrl === url;
-  const findings = await reached('redis', url, async () => judgeRedis(await readRedisFacts(url, isShared)));
+  const examine = (one: string, holdsQueue: boolean) =>
+    reached('redis', one, async () => judgeRedis(await readRedisFacts(one, holdsQueue, withinMs)));
+  const findings = await examine(url, isShared);
   if (isShared) return findings;
-  const ofQueue = await reached('redis', queueUrl, async () => judgeRedis(await readRedisFacts(queueUrl, true)));
+  const ofQueue = await examine(queueUrl, true);
   return [...findings, ...ofQueue.map((finding) => ({ ...finding, subject: `queue ${finding.subject}` }))];
 }
 

@@ -1,17 +1,13 @@
 /** Examines everything that Tandem stands on. */
-import { maskUrl } from '@tandem/config/environment/environment';
-import { isTandemError } from '@tandem/freshness/errors';
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
-import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
-import { findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
-import { createPool } from '@tandem/offline-store/sql/database';
-import { leadsThroughPooler, provePaths } from '@tandem/offline-store/sql/paths';
+import { directPools, findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
 import type { Cli } from '../command-line/command.ts';
 import {
   type DatabaseUrls,
   findApiUrl,
   findDatabaseUrls,
   findRedisUrl,
+  givenApiUrl,
   givenPaths,
   withDatabases,
 } from '../command-line/environment.ts';
@@ -20,12 +16,13 @@ import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count } from '../output/text.ts';
 import { listSources } from '../sources/list-sources.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
+import { examinePaths, examineServers } from './examine-paths.ts';
 import { examineSchema } from './examine-schema.ts';
 import { examinePostgres, examineRedis, unreached } from './examine-stores.ts';
 import { judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
 
 export async function examine(cli: Cli): Promise<Finding[]> {
-  const apiUrl = findApiUrl(cli, undefined);
+  const apiUrl = givenApiUrl(cli) ?? findApiUrl(cli, undefined);
   const port = Number(new URL(apiUrl).port || (apiUrl.startsWith('https') ? 443 : 80));
   const parts = await Promise.all([
     judgeNode(process.version),
@@ -35,13 +32,17 @@ export async function examine(cli: Cli): Promise<Finding[]> {
       'postgres',
       () => findDatabaseUrls(cli),
       async (urls) => {
-        const wrong = await examinePaths(cli);
-        if (wrong.length > 0) return wrong;
-        const found = [...(await examinePostgres(urls.url, cli.now)), ...(await examineFeatureLogin(urls))];
+        const paths = givenPaths(cli) ?? urls;
+        const found = [
+          ...(await examinePaths(paths)),
+          ...(await examinePostgres(urls.url, cli.now)),
+          ...(await examineServers(paths)),
+          ...(await examineFeatureLogin(urls)),
+        ];
         // What does not answer, or lacks rights, is told once.
         if (found.some(({ level }) => level === 'error')) return found;
         const isMigrated = found.some(({ subject, level }) => subject === 'schema' && level === 'ok');
-        const migrated = isMigrated ? [...(await examineKeys(cli)), ...(await examineFleet(urls))] : [];
+        const migrated = isMigrated ? [...(await examineKeys(cli)), ...(await examineFleet(cli, urls))] : [];
         return [...found, ...(await examineSources(urls)), ...migrated];
       },
     ),
@@ -78,34 +79,10 @@ async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   }
 }
 
-/** Returns what keeps API and worker from starting. Other checks report a server that does not answer. */
-async function examinePaths(cli: Cli): Promise<Finding[]> {
-  const paths = givenPaths(cli);
-  if (!paths) return [];
-  const shared = { max: 1, applicationName: 'tandem-doctor' };
-  const pools = {
-    pool: createPool({ ...shared, url: paths.url, throughPooler: leadsThroughPooler(paths.url, paths) }),
-    features: createFeaturePool(paths, shared),
-    vital: createPool({ ...shared, url: paths.directUrl ?? paths.url }),
-  };
-  try {
-    await provePaths(paths, pools);
-    return leadsThroughPooler(paths.url, paths) ? [ok('pooler', 'answers, and lends sessions for a transaction')] : [];
-  } catch (error) {
-    if (isTandemError(error, 'config_invalid')) return [unreached('postgres', '', error)];
-    // The server itself is looked at by others.
-    if (!leadsThroughPooler(paths.url, paths) || !isTandemError(error, 'unavailable')) return [];
-    const problem = `${maskUrl(paths.url)}: ${error.detail ?? error.message}`;
-    return [failed('pooler', problem, 'see that the pooler in DATABASE_URL runs and reaches Postgres')];
-  } finally {
-    await Promise.all(Object.values(pools).map((pool) => pool.end()));
-  }
-}
-
 /** The live processes, beside what Postgres leaves them. A command goes past a pooler: so do the processes that it sees. */
-function examineFleet(urls: DatabaseUrls): Promise<Finding[]> {
+function examineFleet(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
   return withDatabases(urls, { applicationName: 'tandem-doctor' }, async ({ pool }) => {
-    const room = await findRoom(pool, urls.directUrl !== undefined);
+    const room = await findRoom(pool, directPools(givenPaths(cli) ?? urls));
     const problem = roomProblem(room);
     if (problem) return [failed('fleet', problem.message, problem.remedy ?? '')];
     return [ok('fleet', `${room.processes} live processes may open ${room.fleet} connections of ${room.most}`)];

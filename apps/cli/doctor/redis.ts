@@ -3,41 +3,19 @@
  * Tandem may do, and judges.
  */
 import { randomUUID } from 'node:crypto';
-import type { ServerConnection, Shard } from '@tandem/online-store/connection';
-import { createOnlineConnection } from '@tandem/online-store/online-connection';
+import type { OnlineConnection, ServerConnection, Shard } from '@tandem/online-store/connection';
 import { command, isRefusal } from '@tandem/online-store/pipelined-commands';
-import { explainStoreRefusal } from '../command-line/store-refusals.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { withRedis } from './reach-redis.ts';
 
-const CONNECT_WITHIN_MS = 3_000;
-
-/**
- * Of the server, or of each primary of a cluster. Rejects where one does not answer; at once where it refuses the login,
- * which no further attempt changes.
- */
-export async function readRedisFacts(url: string, holdsQueue: boolean): Promise<readonly RedisFacts[]> {
-  let lastError = '';
-  const { promise: refused, reject: refuse } = Promise.withResolvers<never>();
-  const connection = createOnlineConnection({
-    url,
-    commandTimeoutMs: CONNECT_WITHIN_MS,
-    connectTimeoutMs: CONNECT_WITHIN_MS,
-    log: (event, fields) => {
-      if (event !== 'online_store.lost') return;
-      lastError = String(fields.error);
-      const error = new Error(lastError);
-      if (explainStoreRefusal(error)) refuse(error);
-    },
-  });
-  try {
-    await Promise.race([connection.whenReady(CONNECT_WITHIN_MS), refused]);
-    return await Promise.all(connection.layout().shards.map((shard) => readFacts(shard, holdsQueue)));
-  } catch (error) {
-    // The connection's own word ("wrong password", "refused") says more than that it did not come about.
-    throw lastError === '' ? error : new Error(lastError);
-  } finally {
-    connection.close();
-  }
+/** Of the server, or of each primary of a cluster. Rejects where one does not answer. */
+export function readRedisFacts(url: string, holdsQueue: boolean, withinMs?: number): Promise<readonly RedisFacts[]> {
+  const readAll = async (connection: OnlineConnection) => {
+    const facts = await Promise.all(connection.layout().shards.map((shard) => readFacts(shard, holdsQueue)));
+    if (facts.some(({ role }) => role === 'sentinel')) throw new Error('it is a Sentinel');
+    return facts;
+  };
+  return withRedis(url, readAll, withinMs);
 }
 
 async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<RedisFacts> {
@@ -63,11 +41,12 @@ export function parseInfo(
   );
   const number = (name: string) => Number(fields.get(name) ?? 0);
   const valkey = fields.get('valkey_version');
+  const mode = fields.get('redis_mode') ?? fields.get('server_mode');
   return {
     server: valkey === undefined ? 'Redis' : 'Valkey',
     version: valkey ?? fields.get('redis_version') ?? null,
-    role: fields.get('role') ?? 'unknown',
-    isCluster: fields.get('redis_mode') === 'cluster' || fields.get('server_mode') === 'cluster',
+    role: mode === 'sentinel' ? mode : (fields.get('role') ?? 'unknown'),
+    isCluster: mode === 'cluster',
     policy: fields.get('maxmemory_policy') ?? null,
     maxMemory: number('maxmemory'),
     usedMemory: number('used_memory'),
@@ -114,6 +93,7 @@ export interface RedisFacts {
   readonly server: 'Redis' | 'Valkey';
   /** null: this user may not ask. */
   readonly version: string | null;
+  /** `master`, `slave`, `sentinel`. */
   readonly role: string;
   /** Whether it is a node of a Redis Cluster, and whether the address says so. */
   readonly isCluster: boolean;

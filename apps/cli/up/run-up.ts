@@ -13,7 +13,7 @@ import { migrate } from '@tandem/offline-store/sql/migrate';
 import { pepperId } from '@tandem/prediction/keys/api-key';
 import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adopt/adopt-config.ts';
 import { type Cli, present } from '../command-line/command.ts';
-import { type DatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
+import { type DatabaseUrls, localUrl, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { findPortHolder } from '../doctor/port-holder.ts';
 import { pepperOfUp } from '../keys/open-keys.ts';
@@ -162,12 +162,7 @@ async function chooseAddress(said: number | undefined, env: Readonly<NodeJS.Proc
   // The API could choose by itself, but then nobody would know where it listens.
   const port = wanted === 0 ? await findFreePort() : wanted;
   if (!(await isPortFree(port))) throw taken(port);
-  return { port, url: `http://${reachable(fromEnvironment.host)}:${port}` };
-}
-
-function reachable(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
-  return host.includes(':') ? `[${host}]` : host;
+  return { port, url: localUrl(fromEnvironment.host, port) };
 }
 
 function taken(port: number): CommandFailure {

@@ -1,5 +1,5 @@
 /** From nothing to answering and back, with servers of its own; and again after a kill. One folder: each test goes on with it. */
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -108,6 +108,34 @@ test('a kill -9 leaves nothing that the next start does not take over; a second 
   clearInterval(again);
   expect(code).toBe(130);
   expect(await waitUntil(() => running(mine).length === 0, 60_000)).toBe(true);
+});
+
+/** As npx does it: by way of a shell that does not become the command. Resolves when all that the shell began has ended. */
+async function upByShell(endIt: (shell: ChildProcess) => unknown): Promise<void> {
+  const script = '"$NODE" "$MAIN" up --servers; exit $?';
+  const env = { ...process.env, NODE: process.execPath, MAIN, npm_lifecycle_script: "'tandem' up --servers" };
+  const shell = spawn('sh', ['-c', script], { cwd: folder, env, stdio: 'pipe' });
+  const ended = new Promise((resolve) => shell.once('close', resolve));
+  await new Promise<void>((resolve, reject) => {
+    shell.stdout.on('data', (text) => String(text).includes('Ctrl-C stops everything') && resolve());
+    shell.once('close', () => reject(new Error('it ended before it ran')));
+  });
+  const mine = await serverPids();
+  endIt(shell);
+  await ended;
+  expect(running(mine)).toEqual([]);
+}
+
+test('it ends in good order with the shell of npx, which SIGTERM ends alone', async () => {
+  await upByShell((shell) => shell.kill('SIGTERM'));
+});
+
+test('it ends in good order where the reader of its output goes away, as `up | head` does', async () => {
+  await upByShell((shell) => {
+    shell.stdout?.destroy();
+    // It has nothing to say until it ends.
+    shell.kill('SIGTERM');
+  });
 });
 
 test('a config that is refused ends it with the setting and the remedy, nothing left running', async () => {

@@ -4,19 +4,20 @@
 
 {{- define "tandem.selector" -}}
 app.kubernetes.io/name: tandem
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
 {{- define "tandem.labels" -}}
 {{ include "tandem.selector" . }}
-app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end }}
 
 {{- define "tandem.image" -}}
-{{ required "image.repository is required: the image that the repository's Dockerfile builds, in a registry of yours" .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- $repository := required "image.repository is required: the image that the repository's Dockerfile builds, in a registry of yours" .Values.image.repository -}}
+{{- if .Values.image.digest }}{{ $repository }}@{{ .Values.image.digest }}{{ else }}{{ $repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{/* Secrets by the variable that names their file. `component`: api, worker, or job. */}}
@@ -48,11 +49,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
       {{- end }}
 - name: tmp
   emptyDir: { sizeLimit: 64Mi }
+{{- with .root.Values.caBundle }}
+- name: ca
+  configMap: { name: {{ .name | quote }}, items: [{ key: {{ .key | quote }}, path: ca.crt }] }
+{{- end }}
 {{- end }}
 
 {{- define "tandem.mounts" -}}
 - { name: secrets, mountPath: /run/tandem, readOnly: true }
 - { name: tmp, mountPath: /tmp }
+{{- if .Values.caBundle }}
+- { name: ca, mountPath: /run/ca, readOnly: true }
+{{- end }}
 {{- end }}
 
 {{/* Variables of a container. `own`: those of its component, which win. */}}
@@ -60,15 +68,38 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- range $variable, $where := include "tandem.secrets" . | fromYaml }}
 - { name: {{ $variable }}_FILE, value: /run/tandem/{{ $variable }} }
 {{- end }}
+{{- if .root.Values.caBundle }}
+- { name: NODE_EXTRA_CA_CERTS, value: /run/ca/ca.crt }
+{{- end }}
 {{- range $name, $value := merge (dict) .own .root.Values.env }}
 {{- if regexMatch "^(((FEATURES_)?DATABASE|DATABASE_DIRECT|(QUEUE_)?REDIS)_URL|API_KEY_PEPPER|ARTIFACT_(SECRET_)?ACCESS_KEY(_ID)?)(_FILE)?$" $name }}
 {{- fail (printf "env.%s: an address or a secret comes from a Secret; set it in `secrets`" $name) }}
 {{- end }}
-{{- if has $name (list "PORT" "METRICS_PORT" "WORKER_PORT" "INFERENCE_PROCESSES" "INFERENCE_MEMORY_MB") }}
-{{- fail (printf "env.%s: the chart sets it; inference.processes and inference.memoryMb have values of their own" $name) }}
+{{- if has $name (list "INFERENCE_PROCESSES" "INFERENCE_MEMORY_MB") }}
+{{- fail (printf "env.%s: set inference.processes and inference.memoryMb of api and worker" $name) }}
 {{- end }}
-- { name: {{ $name }}, value: {{ $value | toString | quote }} }
+{{- if has $name (list "HOST" "PORT" "METRICS_PORT" "WORKER_HOST" "WORKER_PORT" "PUBLISHED_ON") }}
+{{- fail (printf "env.%s: the chart sets it, since probes and Services rely on it" $name) }}
 {{- end }}
+{{- /* Helm reads whole numbers of a file as floats, and would write 1000000 as 1e+06. */}}
+{{- $isWhole := and (kindIs "float64" $value) (eq $value (floor $value)) }}
+- { name: {{ $name }}, value: {{ ternary (int64 (ternary $value 0 $isWhole)) $value $isWhole | toString | quote }} }
+{{- end }}
+{{- end }}
+
+{{/* Variables of an inference process, and what a container with so many needs. `spare`: processes more at times. */}}
+{{- define "tandem.inference" -}}
+- { name: INFERENCE_PROCESSES, value: {{ .inference.processes | quote }} }
+- { name: INFERENCE_MEMORY_MB, value: {{ .inference.memoryMb | quote }} }
+{{- end }}
+
+{{- define "tandem.resources" -}}
+{{- $one := int64 .inference.memoryMb }}
+{{- $processes := int64 .inference.processes }}
+{{- $memory := dict
+  "requests" (dict "memory" (printf "%dMi" (add 400 (mul $processes $one))))
+  "limits" (dict "memory" (printf "%dMi" (add 400 (mul (add $processes 2) $one)))) }}
+{{- toYaml (mergeOverwrite $memory (deepCopy .resources)) }}
 {{- end }}
 
 {{/* What all pods have in common. */}}
@@ -84,12 +115,7 @@ priorityClassName: {{ . | quote }}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets: {{ toJson . }}
 {{- end }}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 1000
-  runAsGroup: 1000
-  fsGroup: 1000
-  seccompProfile: { type: RuntimeDefault }
+securityContext: {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{- end }}
 
 {{- define "tandem.container" -}}
@@ -97,21 +123,26 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: { drop: [ALL] } }
 {{- end }}
 
-{{/* Where pods of a component run: as the values say, else on different nodes where there are some. */}}
-{{- define "tandem.placement" -}}
-{{- $own := index .root.Values .component }}
-{{- with $own.nodeSelector }}
+{{/* Where pods run. */}}
+{{- define "tandem.nodes" -}}
+{{- with .nodeSelector }}
 nodeSelector: {{ toJson . }}
 {{- end }}
-{{- with $own.tolerations }}
+{{- with .tolerations }}
 tolerations: {{ toJson . }}
 {{- end }}
-{{- with $own.affinity }}
+{{- with .affinity }}
 affinity: {{ toJson . }}
 {{- end }}
+{{- end }}
+
+{{/* Pods of a component on different nodes, where there are some. */}}
+{{- define "tandem.placement" -}}
+{{- include "tandem.nodes" (index .root.Values .component) }}
 topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
-    labelSelector: { matchLabels: { app.kubernetes.io/instance: {{ .root.Release.Name }}, app.kubernetes.io/component: {{ .component }} } }
+    labelSelector:
+      matchLabels: {{- include "tandem.selector" . | nindent 8 }}
 {{- end }}

@@ -100,6 +100,21 @@ test.each<[string, Variables, string]>([
     { REDIS_URL: 'hunter2' },
     'REDIS_URL: is no URL that starts with redis:// or rediss:// or redis+cluster:// or rediss+cluster:// or redis+sentinel:// or rediss+sentinel:// and names a host (its value is not shown)',
   ],
+  [
+    'another protocol, whose remedy is no password',
+    { DATABASE_URL: 'mysql://u:hunter2@db/shop' },
+    '→ write it like postgres://user:password@localhost:5432/database\n',
+  ],
+  [
+    'several hosts of Redis without a form',
+    { REDIS_URL: 'redis://:hunter2@a:1,b:2' },
+    'REDIS_URL: names several hosts → write redis+cluster:// or redis+sentinel:// in front of them\n',
+  ],
+  [
+    'sentinels without a name',
+    { QUEUE_REDIS_URL: 'redis+sentinel://:hunter2@a:1' },
+    'QUEUE_REDIS_URL: names no primary → write its name in the sentinels as the path, such as /mymaster\n',
+  ],
   ['a password with a #', { DATABASE_URL: 'postgres://u:hunter2#x@db/shop' }, 'percent-encode special characters'],
   [
     'both forms',
@@ -116,7 +131,7 @@ test.each<[string, Variables, string]>([
 ])('%s is refused, and no secret is shown', (_, env, message) => {
   const problems = problemsIn({ ...servers, ...env });
   expect(problems).toHaveLength(1);
-  expect(problems[0]).toContain(message);
+  expect(`${problems[0]}\n`).toContain(message);
   expect(problems[0]).not.toContain('hunter2');
 });
 

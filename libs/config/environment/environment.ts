@@ -31,8 +31,14 @@ export type Variables = Readonly<Record<string, string | undefined>>;
 interface UrlForm {
   /** With their colons. */
   readonly protocols: readonly string[];
-  /** What is wrong with one of these protocols, without its password; null where nothing is. */
-  readonly problemOf?: (url: string) => string | null;
+  /** What is wrong with an address of one of these protocols; null where nothing is. */
+  readonly problemOf?: (url: string) => UrlProblem | null;
+}
+
+/** Repeats no password. */
+interface UrlProblem {
+  readonly problem: string;
+  readonly remedy: string;
 }
 
 interface VariableReader {
@@ -144,10 +150,8 @@ function readUrl(
     source.refuse(name, 'is not set', `set it, such as ${name}=${example}${hint}`);
     return '';
   }
-  const problem = urlProblem(text, protocols) ?? problemOf(text);
-  if (problem) {
-    source.refuse(name, problem, `write it like ${example}; percent-encode special characters in the password`);
-  }
+  const wrong = urlProblem(text, protocols, example) ?? problemOf(text);
+  if (wrong) source.refuse(name, wrong.problem, wrong.remedy);
   return text;
 }
 
@@ -184,15 +188,19 @@ function readLongSecret(source: Source, name: string, least: number, remedy: str
   return null;
 }
 
-function urlProblem(text: string, protocols: readonly string[]): string | null {
+function urlProblem(text: string, protocols: readonly string[], example: string): UrlProblem | null {
   // Of several hosts, separated by commas, the first stands for all.
   const first = text.replace(/^([^/]+:\/\/(?:[^/?#]*@)?[^,/?#]+)(?:,[^,/?#]+)+/, '$1');
   const url = URL.canParse(first) ? new URL(first) : null;
   const wanted = protocols.map((protocol) => `${protocol}//`).join(' or ');
+  const remedy = `write it like ${example}`;
   // What is no URL may be a bare password.
-  if (!url?.hostname) return `is no URL that starts with ${wanted} and names a host (its value is not shown)`;
-  if (!protocols.includes(url.protocol)) return `is ${maskUrl(text)}, which does not start with ${wanted}`;
-  return null;
+  if (!url?.hostname) {
+    const problem = `is no URL that starts with ${wanted} and names a host (its value is not shown)`;
+    return { problem, remedy: `${remedy}; percent-encode special characters in the password` };
+  }
+  if (protocols.includes(url.protocol)) return null;
+  return { problem: `is ${maskUrl(text)}, which does not start with ${wanted}`, remedy };
 }
 
 /** The URL with every password in it as `***`; safe for a text that is no URL. */

@@ -32,7 +32,9 @@ export interface ArtifactBreaker {
   permit(asked: Asked): TandemError | { readonly isProbe: boolean };
   /** A run was answered, or refused for the sake of its rows: the process lives. */
   lived(asked: Asked): void;
-  /** A run ended its process after so long. Gives the error for all who wait for the artifact, where it is given a rest. */
+  /**
+   * A run ended its process after so long. Gives the error for all who wait for the artifact, where it is given a rest.
+   */
   died(asked: Asked, ranMs: number, how: string): TandemError | undefined;
   /** The probe was never run, or its reader left: the next request is one. */
   undecided(asked: Asked): void;

@@ -35,7 +35,9 @@ import {
 } from './waiting-requests.ts';
 
 interface BatcherOptions {
-  /** A slot that can run the artifact now, or null while all are busy; `pumpSoon` is to be called when one may be free. */
+  /**
+   * A slot that can run the artifact now, or null while all are busy; `pumpSoon` is to be called when one may be free.
+   */
   freeSlot(hash: string): RunSlot | null;
   /** How many slots there are. */
   readonly slots: number;

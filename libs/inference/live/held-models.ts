@@ -1,6 +1,6 @@
 /**
- * The models that one child holds, within the memory that models may take there. To make room, the model that was unused
- * for longest is unloaded; it is loaded again when it is asked for.
+ * The models that one child holds, within the memory that models may take there. To make room, the model that was
+ * unused for longest is unloaded; it is loaded again when it is asked for.
  */
 import type { InferenceProcess } from '../process/inference-process.ts';
 import type { LoadOccasion, ModelLoader } from './model-loader.ts';
@@ -50,7 +50,7 @@ export class HeldModels {
   }
 
   /** Unloads those of these models that are held. */
-  async drop(hashes: readonly string[]): Promise<void> {
+  async unload(hashes: readonly string[]): Promise<void> {
     const held = hashes.filter((hash) => this.#sizes.delete(hash));
     if (held.length > 0) await this.#loader.unload(this.child, held);
   }
@@ -64,9 +64,9 @@ export class HeldModels {
         held -= this.#sizes.get(one) ?? 0;
         return false;
       });
-      const evicted = unused.slice(0, least < 0 ? unused.length : least);
-      await this.drop(evicted);
-      return evicted.length;
+      const unloaded = unused.slice(0, least < 0 ? unused.length : least);
+      await this.unload(unloaded);
+      return unloaded.length;
     });
   }
 }

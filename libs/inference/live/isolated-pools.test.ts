@@ -30,7 +30,9 @@ afterEach(() => pools.close(0));
 const loaded = (...versions: readonly { readonly id: string }[]) =>
   versions.map(({ id }) => ({ modelVersionId: id, error: null }));
 
-/** Reads of the stable version, one after another, until the work is done; gives how many came in time, and the others. */
+/**
+ * Reads of the stable version, one after another, until the work is done; gives how many came in time, and the others.
+ */
 async function readMeanwhile(work: Promise<unknown>, timeoutMs: number) {
   let isDone = false;
   const done = work.finally(() => {

@@ -25,7 +25,9 @@ export interface RunUnderWay {
 }
 
 export interface LiveRoom {
-  /** How many more rows of a version can be answered within a time, in ms; at least 1 where a child has nothing to do. */
+  /**
+   * How many more rows of a version can be answered within a time, in ms; at least 1 where a child has nothing to do.
+   */
   room(version: ModelVersion, timeoutMs: number): number;
   /** Rows that may be run together for a reader who has so many ms in all, of which so many are left. */
   runRows(version: ModelVersion, timeoutMs: number, leftMs?: number): number;
@@ -40,8 +42,9 @@ export interface LiveRoom {
 /** Of a reader's time, what one run may take: whoever comes while it runs can still have one of its own after it. */
 const RUN_SHARE = 0.25;
 /**
- * Of a reader's time, what waiting and running may take by what is known beforehand: a run that takes half as long again
- * makes all late that wait behind it. Less cannot be done for it: a line of two runs keeps a child as busy as one of three.
+ * Of a reader's time, what waiting and running may take by what is known beforehand: a run that takes half as long
+ * again makes all late that wait behind it. Less cannot be done for it: a line of two runs keeps a child as busy as one
+ * of three.
  */
 const USABLE_SHARE = 0.5;
 /** Of what is left to the first of a run, what the run may take. */
@@ -108,8 +111,8 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
           if (!ends.delete(run) || !wasAnswered) return;
           const ranMs = now() - started;
           if (waiting().rows > 0) freed.push(now());
-          // Where the process that feeds the children has much to do, that much lies between two runs, and whoever waits
-          // waits for it too. What is longer than the run was no hurry: those who waited had gone.
+          // Where the process that feeds the children has much to do, that much lies between two runs, and whoever
+          // waits waits for it too. What is longer than the run was no hurry: those who waited had gone.
           if (live) costOf(version).observe(rows, ranMs + (betweenMs <= ranMs ? betweenMs : 0));
         },
       };
@@ -132,13 +135,13 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
  * these the batcher knows how many rows may be run together, and how many may wait, so that all of them come in time.
  *
  * A line through the latest runs by least squares, older ones counting ever less. Between runs of one size there is no
- * line to be drawn: then a run's time is taken to be its rows' alone, which is true of the slowest to mend, and wrong on
- * the safe side of the others.
+ * line to be drawn: then a run's time is taken to be its rows' alone, which is true of the slowest to mend, and wrong
+ * on the safe side of the others.
  */
 interface RunCost {
   /** Milliseconds that a run of so many rows is likely to take. */
   ms(rows: number): number;
-  /** Rows of the largest run that is likely to be over in that time, and that is not far beyond what was ever run; 0: none. */
+  /** Rows of the largest run that is likely to end in that time, and is not far beyond what was ever run; 0: none. */
   rowsWithin(ms: number): number;
   /** @param ms from when the run was handed over until its answer was there */
   observe(rows: number, ms: number): void;
@@ -150,7 +153,9 @@ const MEMORY = 0.95;
 const FIRST_ROWS = 16;
 /** A run may be so many times as large as the largest of late: the line says little of what lies far beyond. */
 const REACH = 2;
-/** A run that takes this many times as long as was expected was held up by something else: no more is believed of it. */
+/**
+ * A run that takes this many times as long as was expected was held up by something else: no more is believed of it.
+ */
 const MOST_SURPRISE = 4;
 const SURPRISE_MS = 5;
 /** Below this share of the mean, squared, sizes differ too little to tell what a row costs. */

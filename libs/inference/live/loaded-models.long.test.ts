@@ -1,6 +1,6 @@
 /**
- * What readers of one model notice of another's being loaded, on one child: with `load`, which loads it beside the child
- * at work, and, as a control, with a load in that child. Ratios to the same reads before, since machines differ.
+ * What readers of one model notice of another's being loaded, on one child: with `load`, which loads it beside the
+ * child at work, and, as a control, with a load in that child. Ratios to the same reads before, since machines differ.
  */
 import { linearModel } from '@tandem/testing/onnx-models';
 import { denseModel } from '@tandem/testing/sized-model';

@@ -1,6 +1,7 @@
 /**
- * Loads a version's model into a child, within the memory that models may take there. A model that cannot be loaded is not tried again at once: it waits longer after
- * each failure, so that one bad artifact cannot keep every child busy dying of it.
+ * Loads a version's model into a child, within the memory that models may take there. A model that cannot be loaded is
+ * not tried again at once: it waits longer after each failure, so that one bad artifact cannot keep every child busy
+ * dying of it.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { modelsBytes, PROCESS_MB, tooLargeForChild } from '@tandem/prediction/models/model-limits';
@@ -16,7 +17,7 @@ interface ModelLoaderOptions {
   /** Resident memory of a child in MB. */
   readonly memoryLimitMb: number;
   /** A child loaded a model, for which it unloaded so many others; for counters. */
-  onLoad?: ((when: LoadOccasion, evicted: number) => void) | undefined;
+  onLoad?: ((when: LoadOccasion, unloaded: number) => void) | undefined;
   readonly log: InferenceLog;
   /** Milliseconds that only ever rise. */
   readonly now: () => number;
@@ -42,7 +43,9 @@ export interface ModelLoader {
   isResting(hash: string): boolean;
 }
 
-/** `trial`: in a child that serves nobody; `ahead`: before a read needs it; `on_demand`: a read or a chunk waits for it. */
+/**
+ * `trial`: in a child that serves nobody; `ahead`: before a read needs it; `on_demand`: a read or a chunk waits for it.
+ */
 export type LoadOccasion = 'trial' | 'ahead' | 'on_demand';
 
 type MakeRoom = (needed: Needed) => Promise<number>;
@@ -58,7 +61,9 @@ interface Needed {
 const READ_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
-/** What a child takes while it loads a model, in times of the file: its parts, the whole, the parsed graph, the weights. */
+/**
+ * What a child takes while it loads a model, in times of the file: its parts, the whole, the parsed graph, the weights.
+ */
 const LOADING = 4;
 
 interface Failure {
@@ -108,14 +113,14 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
     const fileBytes = file.length;
     refuseTooLarge(fileBytes);
     const known = sizes.get(hash);
-    const evicted = await makeRoom(known ?? { bytes: fileBytes, fileBytes });
+    const unloaded = await makeRoom(known ?? { bytes: fileBytes, fileBytes });
     const loaded = await child.load({ session: hash, bytes: file, sha256: hash }, loadLimit);
     // The first model of a child seems to take some MB more than it does.
     const bytes = Math.min(loaded.bytes, known?.bytes ?? Number.POSITIVE_INFINITY);
-    if (bytes > mostBytes) await child.release([hash], loadLimit);
+    if (bytes > mostBytes) await child.unload([hash], loadLimit);
     refuseTooLarge(bytes);
     sizes.set(hash, { bytes, fileBytes });
-    options.onLoad?.(when, evicted);
+    options.onLoad?.(when, unloaded);
     return bytes;
   };
 
@@ -132,7 +137,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
         throw unavailable(error, FIRST_WAIT_MS);
       }
     },
-    unload: (child, hashes) => child.release(hashes, loadLimit),
+    unload: (child, hashes) => child.unload(hashes, loadLimit),
     fits({ bytes, fileBytes, held }) {
       const room = (memoryLimitMb - PROCESS_MB) * 1024 * 1024;
       return held === 0 || (held + bytes <= mostBytes && held + fileBytes * LOADING <= room);

@@ -1,12 +1,12 @@
 /**
- * Loads wanted models into the children without blocking the children that serve. What is new is loaded into a child of its
- * own first, with a lower priority, and run there: a model that cannot be loaded, or that ends its child, costs the serving
- * children nothing. ONNX Runtime blocks a child while it creates a session. So a model that loads quickly is then loaded
- * into each serving child between two runs. For any other a new child loads it beside what the serving child has loaded, and
- * replaces that one after its current run. Children are changed one at a time.
+ * Loads wanted models into the children without blocking the children that serve. What is new is loaded into a child of
+ * its own first, with a lower priority, and run there: a model that cannot be loaded, or that ends its child, costs the
+ * serving children nothing. ONNX Runtime blocks a child while it creates a session. So a model that loads quickly is
+ * then loaded into each serving child between two runs. For any other a new child loads it beside what the serving
+ * child has loaded, and replaces that one after its current run. Children are changed one at a time.
  *
- * A model is ready when it was loaded and run within the memory of a child of this process, and each child was given it. It
- * stays ready when a child unloads it for want of room: a read loads it again, within the limits of a load.
+ * A model is ready when it was loaded and run within the memory of a child of this process, and each child was given
+ * it. It stays ready when a child unloads it for want of room: a read loads it again, within the limits of a load.
  */
 
 import { isTandemError } from '@tandem/freshness/errors';
@@ -77,8 +77,8 @@ export class ModelLoads {
         if (this.#isClosed) throw error;
         trouble = error instanceof Error ? error.message : String(error);
       });
-    // A slot without a child serves no reader: all such slots at once. Each begins with another part of the models, so that
-    // each model is tried once, and children that have no room for all of them hold different ones.
+    // A slot without a child serves no reader: all such slots at once. Each begins with another part of the models, so
+    // that each model is tried once, and children that have no room for all of them hold different ones.
     const cold = slots.filter((slot) => slot.state() === 'cold');
     const turned = (turn: number) => {
       const from = Math.floor((versions.length * turn) / cold.length);
@@ -99,13 +99,13 @@ export class ModelLoads {
 
   #want(hashes: readonly string[]): void {
     const wanted = new Set(hashes);
-    const dropped = this.#wanted.filter((hash) => !wanted.has(hash));
+    const unwanted = this.#wanted.filter((hash) => !wanted.has(hash));
     this.#wanted = hashes;
-    if (dropped.length === 0) return;
+    if (unwanted.length === 0) return;
     for (const slot of this.#options.slots) {
-      for (const hash of dropped) this.#givenTo(slot).delete(hash);
+      for (const hash of unwanted) this.#givenTo(slot).delete(hash);
       // A child that ends meanwhile has unloaded them too.
-      slot.drop(dropped).catch(() => {});
+      slot.unload(unwanted).catch(() => {});
     }
   }
 

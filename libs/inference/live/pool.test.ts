@@ -330,17 +330,17 @@ describe('an inference pool', () => {
       matrixPredictor(denseModel({ width: 2 + i, units: 1_250, layers: 3 }), 2 + i),
     );
     const loads: string[] = [];
-    let evicted = 0;
-    const onLoad: InferencePoolOptions['onLoad'] = (when, unloaded) => {
+    let unloaded = 0;
+    const onLoad: InferencePoolOptions['onLoad'] = (when, count) => {
       loads.push(when);
-      evicted += unloaded;
+      unloaded += count;
     };
     pool = poolOf(several, { processes: 1, memoryLimitMb: 256, onLoad });
     const score = (i: number) => scoresOf(pool, several[i] as ToyPredictor, [Array<number>(2 + i).fill(1)]);
     for (const i of several.keys()) await score(i);
     const { held, bytes } = pool.stats().models;
-    expect([loads, held + evicted]).toEqual([several.map(() => 'on_demand'), several.length]);
-    expect(evicted).toBeGreaterThan(0);
+    expect([loads, held + unloaded]).toEqual([several.map(() => 'on_demand'), several.length]);
+    expect(unloaded).toBeGreaterThan(0);
     expect(bytes).toBeLessThan(96 * 1024 * 1024);
     const { pids } = pool.stats();
     // The last is there; the first was unused for longest.

@@ -31,7 +31,7 @@ export interface InferencePoolOptions {
   /** A run was answered, and what it took. */
   onRun?(run: FinishedRun): void;
   /** A child loaded a model, for which it unloaded so many others; for counters. */
-  onLoad?(when: LoadOccasion, evicted: number): void;
+  onLoad?(when: LoadOccasion, unloaded: number): void;
   /** A child ended and is replaced; for a counter. */
   onRestart?(why: ProcessEnd): void;
   /** A model that keeps ending its process is given a rest (artifact-breaker.ts); for a counter. */
@@ -40,7 +40,10 @@ export interface InferencePoolOptions {
   readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
-  /** Children that `load` starts; default: all. The others start when they are needed, and load what is wanted while they have no work. */
+  /**
+   * Children that `load` starts; default: all. The others start when they are needed, and load what is wanted while
+   * they have no work.
+   */
   readonly preloadedProcesses?: number;
   /** Steps of niceness of the children beyond this process's own: more where nobody waits for them. */
   readonly niceSteps?: number;
@@ -76,11 +79,14 @@ interface PoolStats {
 export interface InferencePool extends Scorer, LoadShedding {
   /**
    * Loads these versions into each child, the first before the others, as far as there is room, and unloads those of
-   * earlier calls. Each that is new is tried by runs on made-up users. No request waits long for it (model-loads.ts). To ask
-   * again costs little where nothing has changed, and tries again what failed and has rested: 1 s, doubled to a minute.
+   * earlier calls. Each that is new is tried by runs on made-up users. No request waits long for it (model-loads.ts).
+   * To ask again costs little where nothing has changed, and retries what failed and has rested: 1 s, up to a minute.
    */
   load(versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]>;
-  /** Loads the version in every child at work, before what else waits, and in each that replaces one, where it has room. Rejects with `unavailable`. */
+  /**
+   * Loads the version in every child at work, before what else waits, and in each that replaces one, where it has room.
+   * Rejects with `unavailable`.
+   */
   warmUp(version: ModelVersion): Promise<void>;
   stats(): PoolStats;
   /** Refuses new requests, waits for those under way up to the grace, then ends the children. */
@@ -190,12 +196,12 @@ function closed(): TandemError {
 }
 
 /**
- * Isolates model versions: a version that a rollout tries has its own children, queue, breaker and learned cost. A candidate
- * that hangs, crashes or is slow takes no child from the stable versions, nor from other candidates up to `MOST_APART`.
- * Further candidates share those pools, which bounds memory. They share processors.
+ * Isolates model versions: a version that a rollout tries has its own children, queue, breaker and learned cost. A
+ * candidate that hangs, crashes or is slow takes no child from the stable versions, nor from other candidates up to
+ * `MOST_APART`. Further candidates share those pools, which bounds memory. They share processors.
  */
 export interface IsolatedPools extends InferencePool {
-  /** @param tried ids of the versions that a rollout tries; each has children of its own for as long as it is among them */
+  /** @param tried ids of the versions that a rollout tries; each has children of its own while it is among them */
   load(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
 }
 
@@ -210,7 +216,7 @@ interface ApartPool {
   readonly ids: Set<string>;
 }
 
-/** @param open makes a pool, which starts nothing by itself; called once for the stable versions, and for each of the tried ones */
+/** @param open makes a pool that starts nothing by itself; called for the stable versions and for each tried one */
 export function createIsolatedPools(open: (options: Partial<InferencePoolOptions>) => InferencePool): IsolatedPools {
   const main = open({});
   const apart = new Set<ApartPool>();

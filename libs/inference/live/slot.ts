@@ -1,7 +1,7 @@
 /**
- * A slot of the pool: one child after another. It loads models before it needs them, does one thing at a time, and
- * puts a new child in the place of one that died; one that dies without having done anything is replaced ever later. The
- * new child loads the model that the other used last, takes work, and loads the others while there is none.
+ * A slot of the pool: one child after another. It loads models before it needs them, does one thing at a time, and puts
+ * a new child in the place of one that died; one that dies without having done anything is replaced ever later. The new
+ * child loads the model that the other used last, takes work, and loads the others while there is none.
  */
 
 import {
@@ -132,9 +132,9 @@ export class Slot {
   }
 
   /** Unloads artifacts as soon as the slot is free. */
-  async drop(hashes: readonly string[]): Promise<void> {
+  async unload(hashes: readonly string[]): Promise<void> {
     this.#backlog = this.#backlog.filter((hash) => !hashes.includes(hash));
-    if (hashes.some((hash) => this.hasLoaded(hash))) await this.#do((models) => models.drop(hashes));
+    if (hashes.some((hash) => this.hasLoaded(hash))) await this.#do((models) => models.unload(hashes));
   }
 
   /** Resolves when its child could take work, at once where there is none yet. */

@@ -45,8 +45,9 @@ export interface WaitingLine<R> {
 const SCANNED = 1_000;
 
 export function createWaitingLine<R>(): WaitingLine<R> {
-  // Arrays rather than sets, from which a part could be deleted at once: V8 keeps a set's outgrown tables, with all that
-  // was ever in them, until a full collection, and the collections between took 9 ms rather than 0.4 at 100,000 requests/s.
+  // Arrays rather than sets, from which a part could be deleted at once: V8 keeps a set's outgrown tables, with all
+  // that was ever in them, until a full collection, and the collections between took 9 ms rather than 0.4 at 100,000
+  // requests/s.
   let suspects: Part<R>[] = [];
   let parts: Part<R>[] = [];
   let rows = 0;
@@ -133,8 +134,9 @@ export interface Pending {
   /** The first call counts. */
   settle(outcome: ScoreResult | Error): void;
   /**
-   * Gives a batch its whole time again, and lets it wait, after a run that failed because of another request. Else a row of
-   * one chunk that never ends would be named as the failure of another chunk's users. A live reader leaves at its deadline.
+   * Gives a batch its whole time again, and lets it wait, after a run that failed because of another request. Else a
+   * row of one chunk that never ends would be named as the failure of another chunk's users. A live reader leaves at
+   * its deadline.
    */
   restart(now: number): void;
 }

@@ -108,7 +108,7 @@ describe('an inference process', () => {
     const resident: number[] = [];
     for (let i = 0; i < 300; i++) {
       const { rssBytes } = await child.load(file(`s${i}`), LIMIT);
-      await child.release([`s${i}`], LIMIT);
+      await child.unload([`s${i}`], LIMIT);
       resident.push(rssBytes / 1024 / 1024);
     }
     child.kill('the test is over');

@@ -51,7 +51,7 @@ export interface InferenceProcess {
    */
   load(file: ModelFile, limit: TimeLimit): Promise<Loaded>;
   /** Unloads these sessions. Rejects with ProcessEnded, or `overloaded` as `load` does. */
-  release(sessions: readonly string[], limit: TimeLimit): Promise<void>;
+  unload(sessions: readonly string[], limit: TimeLimit): Promise<void>;
   /** Rejects as `load` does, but with `live_failed` where the model refuses the input. */
   run(run: ModelRun, limit: TimeLimit): Promise<RunAnswer>;
   isAlive(): boolean;
@@ -162,8 +162,8 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
       if (reply.kind === 'loaded') return reply;
       throw refusal('model_refused', 'the model cannot be loaded', reply);
     },
-    async release(sessions, limit) {
-      await ask(() => void child.send({ kind: 'release', sessions }, () => {}), limit);
+    async unload(sessions, limit) {
+      await ask(() => void child.send({ kind: 'unload', sessions }, () => {}), limit);
     },
     async run(run, limit) {
       const reply = await ask(() => void child.send({ kind: 'run', ...run }, () => {}), limit);

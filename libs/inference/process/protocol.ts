@@ -49,7 +49,7 @@ export type Command =
       readonly session: string;
       readonly sha256: string | null;
     }
-  | { readonly kind: 'release'; readonly sessions: readonly string[] }
+  | { readonly kind: 'unload'; readonly sessions: readonly string[] }
   | ({ readonly kind: 'run' } & ModelRun);
 
 /** One question to a loaded model, for as many users as the feeds have rows. */
@@ -75,7 +75,7 @@ export type Reply =
   | { readonly kind: 'ready' }
   /** `bytes`: memory that the session seems to take, at least the file's size; `rssBytes`: of the process. */
   | { readonly kind: 'loaded'; readonly signature: Signature; readonly bytes: number; readonly rssBytes: number }
-  | { readonly kind: 'released' }
+  | { readonly kind: 'unloaded' }
   | ({ readonly kind: 'ran' } & RunAnswer)
   /** The model file or the input is at fault; the process goes on. */
   | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string | null };

@@ -40,7 +40,7 @@ const MAX_REASON = 4_000;
 
 /** What ONNX Runtime takes for itself with the first session of a process. */
 const RUNTIME_BYTES = 25_000_000;
-/** What a session takes beside its weights: measured 0.2 MB. Where memory of released sessions is used again, less is seen. */
+/** What a session takes beside its weights: measured 0.2 MB. Where memory of unloaded sessions is used again, less is seen. */
 const LEAST_SESSION_BYTES = 200_000;
 
 const sessions = new Map<string, InferenceSession>();
@@ -92,8 +92,8 @@ async function obey(command: Command): Promise<void> {
         // The file and its parts: V8 would let 64 MB of buffers gather before it looks.
         if (process.memoryUsage().arrayBuffers > MOST_GARBAGE_BYTES) globalThis.gc?.();
         return;
-      case 'release':
-        return await release(command.sessions);
+      case 'unload':
+        return await unload(command.sessions);
       case 'run':
         return await run(command);
     }
@@ -103,12 +103,12 @@ async function obey(command: Command): Promise<void> {
   }
 }
 
-async function release(ids: readonly string[]): Promise<void> {
+async function unload(ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     await sessions.get(id)?.release();
     sessions.delete(id);
   }
-  say({ kind: 'released' });
+  say({ kind: 'unloaded' });
 }
 
 async function load({ session, sha256 }: Extract<Command, { kind: 'load' }>): Promise<void> {

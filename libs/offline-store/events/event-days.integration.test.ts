@@ -114,29 +114,51 @@ test('a session that has sent events before goes by the days that were made sinc
   expect(rows[0]?.day).toBe((await days()).find((day) => day.inDays === 1)?.partition);
 });
 
-test('an event does not wait for a day to be made or dropped, though a transaction that has sent one stays open', async () => {
-  const old = await fillDay(40);
-  await pool.query(`drop table ${(await days()).at(-1)?.partition}`);
+/** As of a worker that is killed while it detaches a day, behind a transaction that has sent an event. */
+async function cutDetachingShort(meanwhile = async () => {}): Promise<void> {
   await transaction(pool, async (application) => {
     await send(application);
     const keeping = keepDays().catch((error: unknown) => error);
     const waiting = `pg_stat_activity where datname = current_database() and query like 'alter table tandem.events detach%'
       and wait_event_type = 'Lock'`;
     await expect.poll(() => countIn(waiting)).toBe(1);
-    await transaction(pool, async (other) => {
-      await other.query(`set local lock_timeout = '1ms'`);
-      await send(other, '3');
-    });
-    expect((await inDays()).at(-1)).toBe(3);
-    // As of a worker that is killed there: another one finishes it.
+    await meanwhile();
     await pool.query(`select pg_cancel_backend(pid) from ${waiting}`);
     expect(await keeping).toMatchObject({ code: 'unavailable' });
   });
   await expect(pool.query(`insert into tandem.events (user_id, day) values ('1', ${TODAY} - 40)`)).rejects.toThrow(
     'no partition',
   );
+}
+
+test('an event does not wait for a day to be made or dropped, though a transaction that has sent one stays open', async () => {
+  await fillDay(40);
+  await pool.query(`drop table ${(await days()).at(-1)?.partition}`);
+  await cutDetachingShort(async () => {
+    await transaction(pool, async (other) => {
+      await other.query(`set local lock_timeout = '1ms'`);
+      await send(other, '3');
+    });
+    expect((await inDays()).at(-1)).toBe(3);
+  });
   await keepDays();
-  expect((await pool.query('select to_regclass($1) as table', [old])).rows).toEqual([{ table: null }]);
+  expect(await inDays()).toEqual([0, 1, 2, 3]);
+});
+
+test.each([
+  [
+    'a statement of minutes',
+    (db: pg.PoolClient) => db.query('declare plan cursor for select from tandem.user_contexts'),
+  ],
+  ['a transaction that has sent an event', (db: pg.PoolClient) => send(db)],
+])('a day whose detaching was cut short goes while %s is under way', async (_, begin) => {
+  await fillDay(40);
+  await cutDetachingShort();
+  await transaction(pool, async (other) => {
+    await begin(other);
+    await keepDays();
+    expect(await inDays()).toEqual([0, 1, 2, 3]);
+  });
 });
 
 test('an id that races across midnight and names another user is refused', async () => {

@@ -1,6 +1,6 @@
 /**
- * What the events' trigger reads of predictors: which event types concern each, and which feature names. How these rules
- * change while events are under way: rule-changes.ts.
+ * What the events' trigger reads of predictors: which event types concern each, and which feature names. How these
+ * rules change while events are under way: rule-changes.ts.
  */
 import type { FeatureKind, ModelDefinition } from '@tandem/freshness/predictor';
 import { type Db, query } from '../sql/database.ts';
@@ -18,7 +18,10 @@ export function eventFeatures({
   return Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
 }
 
-/** The first feature that one version takes from events as another type of JSON than the other does; undefined: there is none. */
+/**
+ * The first feature that one version takes from events as another type of JSON than the other does; undefined: there is
+ * none.
+ */
 export function conflictingFeature(one: ModelDefinition, other: ModelDefinition): string | undefined {
   const kinds = eventFeatures(other);
   const jsonType = (kind: FeatureKind | undefined) => (kind === 'integer' ? 'number' : kind);
@@ -52,8 +55,8 @@ export async function findNewRules(
 }
 
 /**
- * Requires that events under way know the features of a version that is to be served, of which nothing is stored yet. Throws
- * what `changeEventRules` answers by announcing them.
+ * Requires that events under way know the features of a version that is to be served, of which nothing is stored yet.
+ * Throws what `changeEventRules` answers by announcing them.
  */
 export async function requireEventFeatures(db: Db, definition: ModelDefinition): Promise<void> {
   const { predictor } = definition;
@@ -61,7 +64,8 @@ export async function requireEventFeatures(db: Db, definition: ModelDefinition):
   if (!features) return requireSettled(db, predictor);
   throw new UnsettledRules(async (own) => {
     const known = eventFeatures(definition);
-    // The announcement stays, whatever becomes of the change: what other versions with these features have stored is older.
+    // The announcement stays, whatever becomes of the change: what other versions with these features have stored is
+    // older.
     if (await isStoredWithNew(own, predictor, Object.keys(known))) await setPatternsPending(own, predictor);
     await query(own, {
       text: 'update tandem.predictors set event_features = $2::jsonb || event_features where name = $1',
@@ -71,7 +75,9 @@ export async function requireEventFeatures(db: Db, definition: ModelDefinition):
   });
 }
 
-/** Whether predictions are stored of a version that has one of these features, which events are not known to carry yet. */
+/**
+ * Whether predictions are stored of a version that has one of these features, which events are not known to carry yet.
+ */
 async function isStoredWithNew(db: Db, predictor: string, features: readonly string[]): Promise<boolean> {
   const rows = await query(db, {
     text: `select from tandem.predictors p join tandem.model_versions m on m.predictor = p.name,

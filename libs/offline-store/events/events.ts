@@ -1,6 +1,6 @@
 /**
- * Makes events durable: one call, one round trip, one transaction. What an event does to a context is the trigger's work
- * in migrations/0004, the same for events that an application inserts itself; here failures become domain errors.
+ * Makes events durable: one call, one round trip, one transaction. What an event does to a context is the trigger's
+ * work in migrations/0004, the same for events that an application inserts itself; here failures become domain errors.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events/events';
@@ -11,11 +11,17 @@ import { asRefusal } from './refusal.ts';
 interface EventStoreOptions {
   /** Milliseconds that a batch waits for a user whom another transaction holds. */
   readonly lockTimeoutMs?: number;
-  /** Milliseconds after which senders are told `unavailable`, whatever holds Postgres up; else the pool's own limits count. */
+  /**
+   * Milliseconds after which senders are told `unavailable`, whatever holds Postgres up; else the pool's own limits
+   * count.
+   */
   readonly withinMs?: number;
 }
 
-/** Two senders of one id, or of the same users, may meet so that Postgres ends one; a second try finds what the first left. */
+/**
+ * Two senders of one id, or of the same users, may meet so that Postgres ends one; a second try finds what the first
+ * left.
+ */
 const ATTEMPTS = 3;
 
 export function createEventStore(pool: pg.Pool, options: EventStoreOptions = {}): EventStore {
@@ -49,9 +55,9 @@ interface ResultRow {
 }
 
 /**
- * One result an event, in order, with what of its data nobody takes: read beside the results rather than after them. The
- * names are those of every predictor, also of one that is not served now, as in migrations/0004; by rules of this moment,
- * which decide nothing: what the event did was the trigger's to say.
+ * One result an event, in order, with what of its data nobody takes: read beside the results rather than after them.
+ * The names are those of every predictor, also of one that is not served now, as in migrations/0004; by rules of this
+ * moment, which decide nothing: what the event did was the trigger's to say.
  */
 const SEND = `
   select r.status, r.user_id as "userId", r.context_version as version, r.history,
@@ -113,7 +119,10 @@ function asEventError(error: unknown, events: readonly ContextEvent[]): unknown 
   return refused === error ? unstorable(error) : refused;
 }
 
-/** Text and numbers that jsonb cannot hold are refused at the edge; should one slip through, it is still the event's fault. */
+/**
+ * Text and numbers that jsonb cannot hold are refused at the edge; should one slip through, it is still the event's
+ * fault.
+ */
 function unstorable(error: pg.DatabaseError): unknown {
   if (!/^22/.test(error.code ?? '')) return error;
   return new TandemError('invalid_input', 'An event holds a text, number or time that cannot be stored.', {

@@ -1,6 +1,7 @@
 /**
- * The outbox in Postgres: versions that committed events raised and that the online store may not know yet. It is a ring of
- * slots (migrations/0056_shared_housekeeping.sql), each a table of its own, so that a slot without rows is emptied whole.
+ * The outbox in Postgres: versions that committed events raised and that the online store may not know yet. It is a
+ * ring of slots (migrations/0056_shared_housekeeping.sql), each a table of its own, so that a slot without rows is
+ * emptied whole.
  */
 import type { Outbox, OutboxPage, OutboxSlot } from '@tandem/prediction/events/relay-outbox';
 import type pg from 'pg';
@@ -59,8 +60,8 @@ function openSlot(pool: pg.Pool, slot: SlotTable): OutboxSlot {
 }
 
 /**
- * Deletes a page, which other relays pass over until this transaction ends: a page is told before its deletion commits, and a
- * relay that is killed leaves it. Columns that claim a page would be a second version of each row.
+ * Deletes a page, which other relays pass over until this transaction ends: a page is told before its deletion commits,
+ * and a relay that is killed leaves it. Columns that claim a page would be a second version of each row.
  */
 function takePage(db: Db, slotTable: string, after: string, limit: number): Promise<Row[]> {
   return query<Row>(db, {
@@ -94,8 +95,8 @@ async function countUnusedNames(db: Db, rows: readonly Row[]): Promise<void> {
 }
 
 /**
- * Empties the table of a slot if it has no rows and no row is being added or relayed. Nothing waits behind the lock: it is
- * taken at once or not at all, and not of the slot to which events are added now.
+ * Empties the table of a slot if it has no rows and no row is being added or relayed. Nothing waits behind the lock: it
+ * is taken at once or not at all, and not of the slot to which events are added now.
  */
 async function emptyTable(pool: pg.Pool, { slot, slotTable, emptyAboveBytes }: SlotTable): Promise<void> {
   const [idle] = await query<{ bytes: number }>(pool, {

@@ -1,11 +1,11 @@
 /**
- * Rewrites contexts after rules of events grew: each user's last event then concerns the predictor. Readers take the user's
- * version meanwhile (rule-changes.ts), so the rewrite is not urgent. It runs in batches in the order of the keys, each in a
- * transaction of its own. The row of the change stores the last rewritten user: any worker continues from there, and a
- * further change starts from the first user.
+ * Rewrites contexts after rules of events grew: each user's last event then concerns the predictor. Readers take the
+ * user's version meanwhile (rule-changes.ts), so the rewrite is not urgent. It runs in batches in the order of the
+ * keys, each in a transaction of its own. The row of the change stores the last rewritten user: any worker continues
+ * from there, and a further change starts from the first user.
  *
- * One pass is enough. It begins when no transaction is open that goes by earlier rules; later events tell `touched` by the
- * new ones, in contexts that it has passed and in contexts that are new.
+ * One pass is enough. It begins when no transaction is open that goes by earlier rules; later events tell `touched` by
+ * the new ones, in contexts that it has passed and in contexts that are new.
  */
 import { setTimeout } from 'node:timers/promises';
 import type pg from 'pg';
@@ -46,8 +46,8 @@ interface Batch {
 }
 
 /**
- * The next contexts of one predictor, as far as no other transaction holds one: an event must not wait for a batch that waits
- * for another event. Undefined where there is nothing to do, or other workers do it.
+ * The next contexts of one predictor, as far as no other transaction holds one: an event must not wait for a batch that
+ * waits for another event. Undefined where there is nothing to do, or other workers do it.
  */
 async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | undefined> {
   const [change] = await query<{ predictor: string; place: string }>(db, {
@@ -81,7 +81,9 @@ async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | un
   return { rewritten, isStuck: users > 0 && place === null };
 }
 
-/** Behind the assignments' lock, as each change of predictors: not in the transaction of a batch, which holds contexts. */
+/**
+ * Behind the assignments' lock, as each change of predictors: not in the transaction of a batch, which holds contexts.
+ */
 async function clearFlags(pool: pg.Pool): Promise<void> {
   const isDone = `select from tandem.pending_rules where state = 'rewritten' limit 1`;
   if ((await query(pool, { text: isDone })).length === 0) return;

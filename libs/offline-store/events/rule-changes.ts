@@ -1,13 +1,14 @@
 /**
- * How the rules of events change. A transaction that sent an event goes by the rules that it read, and may commit after they
- * changed: then a stored prediction could pass for fresh that the event concerns by the new ones. Events never wait for a
- * change. It commits first, and is settled when the transactions behind it have ended: each holds an advisory lock, shared,
- * from before it reads the rules until then, so it is known which are open (test/rigs/model-check/models/event-rules.ts).
+ * How the rules of events change. A transaction that sent an event goes by the rules that it read, and may commit after
+ * they changed: then a stored prediction could pass for fresh that the event concerns by the new ones. Events never
+ * wait for a change. It commits first, and is settled when the transactions behind it have ended: each holds an
+ * advisory lock, shared, from before it reads the rules until then, so it is known which are open
+ * (test/rigs/model-check/models/event-rules.ts).
  *
- * - Of a predictor that is served `setPatternsPending` sets a flag in the same transaction. While it is set, every reader of
- *   `touched` takes the user's version; contexts are rewritten in the background (pending-patterns.ts).
- * - What is new (a predictor, or features of a new version) is announced first, and served once that is settled: nothing
- *   stored of it can be older, so nothing is rewritten.
+ * - Of a predictor that is served `setPatternsPending` sets a flag in the same transaction. While it is set, every
+ *   reader of `touched` takes the user's version; contexts are rewritten in the background (pending-patterns.ts).
+ * - What is new (a predictor, or features of a new version) is announced first, and served once that is settled:
+ *   nothing stored of it can be older, so nothing is rewritten.
  */
 import { setTimeout } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';
@@ -41,8 +42,8 @@ export class UnsettledRules extends Error {
 }
 
 /**
- * Runs a transaction that changes rules, or needs them settled: begun again for up to `waitMs` while transactions that sent
- * events are in its way. Rejects with `unavailable`, naming one of them, where that is not enough.
+ * Runs a transaction that changes rules, or needs them settled: begun again for up to `waitMs` while transactions that
+ * sent events are in its way. Rejects with `unavailable`, naming one of them, where that is not enough.
  */
 export async function changeEventRules<T>(
   pool: pg.Pool,
@@ -65,7 +66,10 @@ export async function changeEventRules<T>(
   }
 }
 
-/** Notes that rules of these predictors changed, in the transaction that changes them. The caller holds the assignments' lock. */
+/**
+ * Notes that rules of these predictors changed, in the transaction that changes them. The caller holds the assignments'
+ * lock.
+ */
 export async function openRules(db: Db, predictors: readonly string[]): Promise<void> {
   await query(db, {
     text: `insert into tandem.pending_rules (predictor) select p from unnest($1::text[]) as u(p) order by p
@@ -76,9 +80,9 @@ export async function openRules(db: Db, predictors: readonly string[]): Promise<
 }
 
 /**
- * From here on readers take each user's version for what concerns the predictor: by new rules any earlier event may, and what
- * the log of events would tell is lost after the horizon. Workers rewrite the contexts, and end that. Rejects with
- * `unavailable` while a process of a release that does not know the flag is alive.
+ * From here on readers take each user's version for what concerns the predictor: by new rules any earlier event may,
+ * and what the log of events would tell is lost after the horizon. Workers rewrite the contexts, and end that. Rejects
+ * with `unavailable` while a process of a release that does not know the flag is alive.
  */
 export async function setPatternsPending(db: Db, predictor: string): Promise<void> {
   await refuseBesideEarlierRelease(db);
@@ -122,7 +126,10 @@ export async function requireAll<T>(items: readonly T[], require: (item: T) => P
   });
 }
 
-/** Waits until no transaction is open that may go by earlier rules of these predictors. Rejects with `unavailable`, naming one. */
+/**
+ * Waits until no transaction is open that may go by earlier rules of these predictors. Rejects with `unavailable`,
+ * naming one.
+ */
 export async function settleRules(pool: pg.Pool, predictors: readonly string[]): Promise<void> {
   const unsettled = await listUnsettled(pool);
   if (!predictors.some((name) => unsettled.includes(name))) return;
@@ -149,9 +156,9 @@ async function trySettling(pool: pg.Pool, waitMs: number): Promise<boolean> {
 }
 
 /**
- * Settles the changes behind which no transaction is open any more. These are looked for once a change, in a statement that
- * sees it: one that takes the lock later reads the rules later, too. By number, so that a change that commits meanwhile is
- * looked for again.
+ * Settles the changes behind which no transaction is open any more. These are looked for once a change, in a statement
+ * that sees it: one that takes the lock later reads the rules later, too. By number, so that a change that commits
+ * meanwhile is looked for again.
  */
 export async function settleEnded(pool: pg.Pool): Promise<void> {
   const open = await query(pool, { text: `select from tandem.pending_rules where state = 'open' limit 1` });
@@ -185,7 +192,9 @@ export async function lockEvents(db: Db): Promise<void> {
   await noteChange(db);
 }
 
-/** Ends transactions that send events under a snapshot from before this change; those that have done so hold the row. */
+/**
+ * Ends transactions that send events under a snapshot from before this change; those that have done so hold the row.
+ */
 function noteChange(db: Db): Promise<unknown> {
   const rules = statements.updateTable('tandem.event_rules').set({ changed_at: databaseNow() });
   return queueBriefly(db, () => changeRows(db, rules));

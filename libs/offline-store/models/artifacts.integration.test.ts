@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { type S3Server, startS3Server } from '../s3-server.fixture.ts';
+import { transaction } from '../sql/database.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createBucket } from './artifact-bucket.ts';
-import { createArtifactStore, keepPart, sha256 } from './artifacts.ts';
+import { type ArtifactStore, createArtifactStore, insertArtifact, keepPart, sha256 } from './artifacts.ts';
 import { countUnusedBytes, removeUnused } from './unused-artifacts.ts';
 
 const KEYS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
@@ -71,6 +72,8 @@ const age = (hours: number) =>
     update tandem.artifact_objects set put_at = put_at - interval '${hours} hours';
     update tandem.artifact_parts set uploaded_at = uploaded_at - interval '${hours} hours'`);
 
+const WAITING = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+
 test('a file or part that became no version goes after a day; one that did stays', async () => {
   const store = createArtifactStore(database.pool);
   const adopted = visitsPredictor();
@@ -85,6 +88,35 @@ test('a file or part that became no version goes after a day; one that did stays
   const { rows } = await database.pool.query<{ hash: string }>('select hash from tandem.artifacts');
   expect(rows.map((row) => row.hash)).toEqual([adopted.definition.artifactHash]);
   expect(await countUnusedBytes(database.pool)).toBe(0);
+});
+
+describe.each([
+  ['sent', (store: ArtifactStore) => store.renew(hash)],
+  ['put', (store: ArtifactStore) => store.put(hash, file)],
+  ['adopted', () => insertArtifact(database.pool, hash, file)],
+])('a file that is there, %s again', (_, again) => {
+  test('is kept for another day', async () => {
+    const store = createArtifactStore(database.pool);
+    await store.put(hash, file);
+    await age(25);
+    await again(store);
+    expect(await removeUnused(database.pool, null)).toBe(0);
+    expect(await store.get(hash)).toEqual(file);
+  });
+
+  test('while it is removed is sent once more, or not removed', async () => {
+    const store = createArtifactStore(database.pool);
+    await store.put(hash, file);
+    await age(25);
+    const { sent } = await transaction(database.pool, async (db) => {
+      await db.query('delete from tandem.artifacts');
+      const sent = again(store);
+      await expect.poll(async () => (await database.pool.query(WAITING)).rowCount).toBe(1);
+      return { sent };
+    });
+    if ((await sent) === null) await store.put(hash, file);
+    expect(await store.get(hash)).toEqual(file);
+  });
 });
 
 describe('a bucket', () => {

@@ -16,7 +16,9 @@ import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../s
 export interface ArtifactStore {
   /** Bytes of its file; null: it is not there. */
   sizeOf(hash: string): Promise<number | null>;
-  /** To repeat it changes nothing. Rejects with `model_refused` where the bytes have another hash. */
+  /** As `sizeOf`, and a file that no model version uses is kept for another day (unused-artifacts.ts). */
+  renew(hash: string): Promise<number | null>;
+  /** To repeat it renews it. Rejects with `model_refused` where the bytes have another hash. */
   put(hash: string, bytes: Uint8Array): Promise<void>;
   /** Rejects with `model_refused` where it is missing or damaged. */
   get(hash: string): Promise<Buffer>;
@@ -40,6 +42,7 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
       const artifact = statements.selectFrom('tandem.artifacts').select('size').where('hash', '=', hash);
       return (await fetchFirst(pool, artifact))?.size ?? null;
     },
+    renew: (hash) => renewArtifact(pool, hash),
     async put(hash, bytes) {
       if ((await hashInSlices(bytes)) !== hash)
         throw notItself(hash, 'came damaged', 'send the file again, under its own SHA-256');
@@ -54,15 +57,23 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
   };
 }
 
-/** Into Postgres, also inside a transaction; the bytes' hash has been checked. Those that are there are not sent. */
+/** One statement: a removal at the same time either leaves the file, or has it gone here too. */
+async function renewArtifact(db: Db, hash: string): Promise<number | null> {
+  const renewal = statements
+    .updateTable('tandem.artifacts')
+    .set({ created_at: databaseNow() })
+    .where('hash', '=', hash);
+  return (await fetchFirst(db, renewal.returning('size')))?.size ?? null;
+}
+
+/** Into Postgres, also inside a transaction; the bytes' hash has been checked. Those that are there are renewed, not sent. */
 export async function insertArtifact(db: Db, hash: string, bytes: Uint8Array): Promise<void> {
-  if (await fetchFirst(db, statements.selectFrom('tandem.artifacts').where('hash', '=', hash))) return;
+  if ((await renewArtifact(db, hash)) !== null) return;
   await insertNew(db, { hash, bytes: bufferOf(bytes), size: bytes.byteLength });
 }
 
 async function insertNew(db: Db, artifact: Insertable<Database['tandem.artifacts']>): Promise<void> {
   const artifacts = statements.insertInto('tandem.artifacts').values(artifact);
-  // A file that is sent again is as new: what no version names is kept for a day.
   const sent = artifacts.onConflict((row) => row.column('hash').doUpdateSet({ created_at: databaseNow() }));
   await changeRows(db, sent);
 }

@@ -1,6 +1,6 @@
 /**
  * Uploaded files that no model version uses: refused models, above all, and parts of uploads that were given up. They are
- * kept for a day, in which a push may name them; a push after that has to upload its file again.
+ * kept for a day after they were last sent, in which a push may name them; a push after that has to upload its file again.
  */
 import type pg from 'pg';
 import { query } from '../sql/database.ts';

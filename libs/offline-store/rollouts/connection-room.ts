@@ -1,11 +1,32 @@
 /** Whether Postgres carries the connections that the live processes may open, beside those of other programs. */
 import { TandemError } from '@tandem/freshness/errors';
+import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
+import { type DatabasePaths, leadsThroughPooler } from '../sql/paths.ts';
 
 /** A process that was killed counts for so long. */
 const COUNTS_FOR = `interval '5 s'`;
 /** What a process of a release that does not say how many it may open mostly has open. */
 const UNTOLD = 10;
+
+/**
+ * Which pools of the service go past a pooler, by their names in pg_stat_activity: all of them where there is none. The
+ * statements of pools whose names end in `features` have an address of their own.
+ */
+export function directPools(paths: DatabasePaths): RegExp {
+  const { url, featuresUrl = url } = paths;
+  const features = leadsThroughPooler(featuresUrl, paths) ? [] : ['features'];
+  if (leadsThroughPooler(url, paths))
+    return new RegExp(`^tandem-.*-(${['authority', 'vital', ...features].join('|')})$`);
+  return features.length > 0 ? /^tandem-/ : /^tandem-(?!.*-features$)/;
+}
+
+/** What Postgres itself must have room for. @param besides direct connections that are in no pool */
+export function directRoom(paths: DatabasePaths, pools: readonly pg.Pool[], besides = 0) {
+  const direct = directPools(paths);
+  const most = ({ options }: pg.Pool) => (direct.test(options.application_name ?? '') ? options.max : 0);
+  return { connections: pools.reduce((total, pool) => total + most(pool), besides), direct };
+}
 
 interface ConnectionRoom {
   /** Connections that Postgres leaves to those without special rights. */
@@ -17,7 +38,8 @@ interface ConnectionRoom {
   readonly fleet: number;
 }
 
-export async function findRoom(db: Db, throughPooler: boolean): Promise<ConnectionRoom> {
+/** @param direct as `directPools` returns it */
+export async function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> {
   const [room] = await query<ConnectionRoom>(db, {
     text: `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true)::int, 0) as most,
@@ -25,14 +47,11 @@ export async function findRoom(db: Db, throughPooler: boolean): Promise<Connecti
         and not (datname = current_database() and application_name ~ $1)) as others, p.processes, p.fleet
       from (select count(*) as processes, coalesce(sum(coalesce(connections, ${UNTOLD})), 0) as fleet
         from tandem.processes where seen_at > clock_timestamp() - ${COUNTS_FOR}) p`,
-    values: [throughPooler ? `^tandem-(${DIRECT_POOLS.join('|')})$` : '^tandem-'],
+    values: [direct.source],
   });
   if (!room) throw new Error('Postgres answered no row');
   return room;
 }
-
-/** Pools of API and worker that no pooler stands before, by what pg_stat_activity shows after `tandem-`. */
-const DIRECT_POOLS = ['api-authority', 'api-vital', 'worker-vital'];
 
 export function roomProblem({ most, others, processes, fleet }: ConnectionRoom): TandemError | null {
   if (fleet + others <= most) return null;

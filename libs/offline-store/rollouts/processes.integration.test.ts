@@ -134,7 +134,7 @@ describe('whether a version may be given users', () => {
   });
 });
 
-it('the list has live processes alone, with what each has loaded and since when; what it lets go of is gone', async () => {
+it('the list has live processes alone, with what each has loaded and since when; what it unloads is gone', async () => {
   const candidate = await addCandidate();
   const one = identity({ kind: 'worker' });
   const register = registerOf(one);

@@ -69,8 +69,8 @@ export function createRegister(pool: pg.Pool, self: Registering): ProcessRegiste
 interface RoomOptions {
   /** What the process may open to the server itself. */
   readonly connections: number;
-  /** Whether a pooler opens the others, and so many of them as it was told to. */
-  readonly throughPooler: boolean;
+  /** The names of pools that the fleet counts (connection-room.ts); a pooler opens as many for the others as it was told to. */
+  readonly direct: RegExp;
   /** Milliseconds to wait for it: a process that was killed counts for a while, and its successor comes at once. */
   readonly waitMs?: number;
 }
@@ -78,11 +78,11 @@ interface RoomOptions {
 const ROOM_AFTER_MS = 6_000;
 const ROOM_LOOK_MS = 500;
 /** Processes that start at once take turns, so that those which do not fit are the last ones. */
-function enter(pool: pg.Pool, self: ProcessIdentity, { connections, throughPooler }: RoomOptions): Promise<void> {
+function enter(pool: pg.Pool, self: ProcessIdentity, { connections, direct }: RoomOptions): Promise<void> {
   return transaction(pool, async (db) => {
     await query(db, { text: `select pg_advisory_xact_lock(hashtext('tandem.processes'))` });
     await changeRows(db, statements.insertInto('tandem.processes').values({ ...self, connections }));
-    const problem = roomProblem(await findRoom(db, throughPooler));
+    const problem = roomProblem(await findRoom(db, direct));
     if (problem) throw problem;
   });
 }

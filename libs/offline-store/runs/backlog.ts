@@ -1,5 +1,5 @@
 /**
- * What waits to be done, for metrics: looked at every few seconds by every worker, so each statement is bounded, however
+ * What waits to be done, for metrics: looked at every few seconds by every process, so each statement is bounded, however
  * much waits. Ages are by Postgres' clock.
  */
 import type pg from 'pg';
@@ -57,6 +57,7 @@ interface GenerationAge {
 }
 
 const MOST_COUNTED = 100_000;
+const MOST_WORK = 10_000;
 
 export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   const outbox = await findOutbox(pool);
@@ -67,12 +68,20 @@ export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
 }
 
 /**
- * Returns how much batch work waits for workers or is under way: chunks of unfinished runs, and runs that are planned or
- * published. Workers are scaled by it.
+ * Returns how much batch work waits for workers or is under way: open chunks of unfinished runs, counted up to 10,000, and
+ * runs that are being planned or published. Workers are scaled by it. Each API asks.
  */
 export async function countBatchWork(db: Db): Promise<number> {
-  const runs = await listRuns(db, { withinMs: 1_000 });
-  return runs.reduce((sum, run) => sum + run.chunksOpen + (run.state === 'running' ? 0 : run.runs), 0);
+  const [row] = await query<{ work: number }>(db, {
+    withinMs: 1_000,
+    text: `with runs as materialized (
+        select id, state from tandem.runs where state in ('planned', 'running', 'publishing'))
+      select (select count(*) from runs where state <> 'running') + (
+        select count(*) from (
+          select from runs r join tandem.chunks c on c.run_id = r.id and c.state in ('waiting', 'claimed') limit $1) o) as work`,
+    values: [MOST_WORK],
+  });
+  return row?.work ?? 0;
 }
 
 async function findOutbox(db: Db): Promise<OutboxBacklog> {
@@ -84,9 +93,8 @@ async function findOutbox(db: Db): Promise<OutboxBacklog> {
   return row ?? { entries: 0, oldestSeconds: 0 };
 }
 
-function listRuns(db: Db, limit: { readonly withinMs?: number } = {}): Promise<readonly RunBacklog[]> {
+function listRuns(db: Db): Promise<readonly RunBacklog[]> {
   return query<RunBacklog>(db, {
-    ...limit,
     text: `select r.predictor, r.state, count(*) as runs, max(${seconds('r.created_at')}) as "oldestSeconds",
         sum(c.open)::bigint as "chunksOpen", sum(c.committed)::bigint as "chunksCommitted",
         sum(c.failed)::bigint as "chunksFailed"

@@ -74,8 +74,12 @@ export function createPool(options: PoolOptions): pg.Pool {
   // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
+  if (throughPooler) lending.add(pool);
   return pool;
 }
+
+/** Pools whose sessions a pooler lends: their failures name it. */
+const lending = new WeakSet<pg.Pool>();
 
 /** What the driver would take from the URL instead of from us, and send as start-up parameters. */
 const OURS = [
@@ -144,7 +148,7 @@ export async function execute(db: Db, statement: Statement): Promise<pg.QueryRes
   const { timeoutMs, withinMs, values = [], ...rest } = statement;
   const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + CLIENT_GRACE_MS };
   const config: ExtendedConfig = { ...rest, ...limit, values: [...values], queryMode: 'extended' };
-  if (!(db instanceof pg.Pool)) return db.query(unnamedIn(db, config)).catch(rethrow);
+  if (!(db instanceof pg.Pool)) return db.query(unnamedIn(db, config)).catch(rethrow(frameOf(db) !== undefined));
   if (withinMs !== undefined) return executeWithin(db, config, withinMs);
   // Not pool.query: it closes the connection on any error, also where only the statement was at fault.
   return withClient(db, (client) => send(client, config));
@@ -180,14 +184,14 @@ async function executeWithin(pool: pg.Pool, config: pg.QueryConfig, withinMs: nu
 
 /** Lends a connection; it is closed where it broke or stopped answering. */
 export async function withClient<T>(pool: pg.Pool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect().catch(rethrow);
+  const client = await pool.connect().catch(rethrow(lending.has(pool)));
   try {
     const result = await use(client);
     client.release();
     return result;
   } catch (error) {
     client.release(isConnectionFailure(error));
-    throw translated(error);
+    throw translated(error, lending.has(pool));
   }
 }
 
@@ -196,7 +200,7 @@ export async function withClient<T>(pool: pg.Pool, use: (client: pg.PoolClient) 
  * not known whether it took place.
  */
 export async function transaction<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect().catch(rethrow);
+  const client = await pool.connect().catch(rethrow(lending.has(pool)));
   try {
     await client.query(beginOf(client));
     const result = await work(client);
@@ -205,7 +209,7 @@ export async function transaction<T>(pool: pg.Pool, work: (db: pg.PoolClient) =>
     return result;
   } catch (error) {
     await abandon(client, error);
-    throw translated(error);
+    throw translated(error, lending.has(pool));
   }
 }
 
@@ -243,11 +247,16 @@ export function isConnectionFailure(error: unknown): boolean {
   return ('code' in error && CONNECTION_CODE.test(String(error.code))) || CONNECTION_MESSAGE.test(error.message);
 }
 
-/** The error as callers should see it: `unavailable` where a retry may succeed, else as it was. */
-export function translated(error: unknown): unknown {
+/**
+ * The error as callers should see it: `unavailable` where a retry may succeed, else as it was.
+ * @param throughPooler whether a pooler stands between, which may be what does not answer
+ */
+export function translated(error: unknown, throughPooler = false): unknown {
   if (isTandemError(error)) return error;
-  if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '')) return error;
-  return unavailable(error instanceof Error ? error.message : String(error), error);
+  const isBroken = isConnectionFailure(error);
+  if (!isBroken && !BUSY_SQLSTATE.test(sqlState(error) ?? '')) return error;
+  const detail = error instanceof Error ? error.message : String(error);
+  return unavailable(detail, error, isBroken && throughPooler ? 'through its pooler ' : '');
 }
 
 /** What a caller is told who waited that many milliseconds; it says nothing of the connection. */
@@ -255,12 +264,10 @@ export function tooLate(afterMs: number): TandemError {
   return unavailable(`no answer within ${afterMs} ms`);
 }
 
-function unavailable(detail: string, cause?: unknown): TandemError {
-  return new TandemError('unavailable', 'The database does not answer at the moment.', {
-    cause,
-    detail,
+function unavailable(detail: string, cause?: unknown, path = ''): TandemError {
+  return new TandemError('unavailable', `The database does not answer ${path}at the moment.`, {
+    ...{ cause, detail },
     retryAfter: 1,
-    remedy: 'try again after the time in Retry-After',
   });
 }
 
@@ -273,8 +280,10 @@ function isStandby(error: unknown): boolean {
   return NOT_NOW.includes(error.routine ?? '') || error.message.includes('recovery is in progress');
 }
 
-function rethrow(error: unknown): never {
-  throw translated(error);
+function rethrow(throughPooler: boolean): (error: unknown) => never {
+  return (error) => {
+    throw translated(error, throughPooler);
+  };
 }
 
 /** The SQLSTATE of an error that Postgres raised, also of the cause of a translated one. */

@@ -15,6 +15,8 @@ import { explainRefusedMigration, explainRefusedReading, isRefusal } from './rig
 
 const FOLDER = new URL('../../../migrations/', import.meta.url);
 const TABLE = 'migrations';
+/** Records which files of `contractFolder` were applied; missing where none was. */
+export const CONTRACT_TABLE = 'contract_migrations';
 const SCHEMA = 'tandem';
 /** Two 32-bit halves of an advisory lock's name that no one else is likely to use. */
 const LOCK = '1413567556, 1296648007';
@@ -24,9 +26,13 @@ const LOOK_MS = 100;
 const RETRY_MS = 500;
 const RETRY_FOR_MS = 1_800_000;
 
-/** - `missing`: never migrated; `behind`: files not applied; `ahead`: migrated by a newer release; `current`. */
+/**
+ * - `missing`: never migrated; `behind`: files not applied; `current`
+ * - `ahead`: migrated by a newer release, beside which this one serves
+ * - `contracted`: a newer release dropped what this one uses
+ */
 export interface SchemaState {
-  readonly state: 'missing' | 'behind' | 'ahead' | 'current';
+  readonly state: 'missing' | 'behind' | 'ahead' | 'contracted' | 'current';
   readonly applied: readonly string[];
   /** Files that the database lacks. */
   readonly pending: readonly string[];
@@ -59,25 +65,35 @@ export async function migrate(
   }
 }
 
+/** Files that drop what only earlier releases use (upgrade.ts). */
+export function contractFolder(folder: URL = FOLDER): URL {
+  return new URL('contract/', folder);
+}
+
 /** How the database's schema stands to this release's migrations. `config_invalid` where the user may not look. */
 export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<SchemaState> {
+  const read = (table: string) =>
+    readApplied(pool, table).catch(async (error: unknown) => {
+      throw isRefusal(error) ? await explainRefusedReading(pool, error) : error;
+    });
   const names = (await listFiles(folder)).map(nameOf);
-  const applied = await readApplied(pool).catch(async (error: unknown) => {
-    throw isRefusal(error) ? await explainRefusedReading(pool, error) : error;
-  });
+  const applied = await read(TABLE);
   const pending = names.filter((name) => !applied.includes(name));
   const unknown = applied.filter((name) => !names.includes(name));
+  const known = (await listFiles(contractFolder(folder))).map(nameOf);
+  const dropped = (await read(CONTRACT_TABLE)).filter((name) => !known.includes(name));
+  if (dropped.length > 0) return { state: 'contracted', applied, pending, unknown: dropped };
   const state =
     applied.length === 0 ? 'missing' : unknown.length > 0 ? 'ahead' : pending.length > 0 ? 'behind' : 'current';
   return { state, applied, pending, unknown };
 }
 
-async function readApplied(pool: pg.Pool): Promise<string[]> {
+async function readApplied(pool: pg.Pool, record: string): Promise<string[]> {
   const [{ found } = { found: false }] = await query<{ found: boolean }>(pool, {
-    text: `select to_regclass('${SCHEMA}.${TABLE}') is not null as found`,
+    text: `select to_regclass('${SCHEMA}.${record}') is not null as found`,
   });
   const rows = found
-    ? await query<{ name: string }>(pool, { text: `select name from ${SCHEMA}.${TABLE} order by name` })
+    ? await query<{ name: string }>(pool, { text: `select name from ${SCHEMA}.${record} order by name` })
     : [];
   return rows.map((row) => row.name);
 }
@@ -164,7 +180,7 @@ async function applyMissing(client: pg.PoolClient, log: (line: string) => void, 
       continue;
     }
     if (isRefusal(error)) throw await explainRefusedMigration(client, error);
-    if (error !== undefined) throw failure(error, name, texts.get(name ?? ''));
+    if (error !== undefined) throw failure(error, table === TABLE ? name : `contract/${name}`, texts.get(name ?? ''));
     if (name === undefined) return applied;
     applied.push(name);
     log(`migrated ${name}`);
@@ -217,7 +233,11 @@ function failure(error: unknown, name: string | undefined, text: string | undefi
 }
 
 async function listFiles(folder: URL): Promise<string[]> {
-  return (await readdir(folder)).filter((file) => /^\d{4}_\w+\.sql$/.test(file)).sort();
+  const found = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return found.filter((file) => /^\d{4}_\w+\.sql$/.test(file)).sort();
 }
 
 function nameOf(file: string): string {

@@ -80,6 +80,7 @@ describe('an address', () => {
   });
 
   it.each([
+    ['postgres://a/db?target_session_attrs=any', /asks for target_session_attrs=any; only the primary/],
     ['postgres://a,b/db?target_session_attrs=any', /asks for target_session_attrs=any; only the primary/],
     ['postgres://a,b:port/db', /names the server "b:port"/],
     ['postgres://a,,b/db', /names the server ""/],

@@ -16,7 +16,6 @@ const STANDBY = new Error('it is a standby');
 /** Returns one address for each server. Throws `config_invalid` where one is not an address, or another than the primary is wanted. */
 export function serverAddresses(url: string, variable: string): readonly string[] {
   const [, login = '', servers = '', rest = ''] = ADDRESS.exec(url) ?? [];
-  if (!servers.includes(',')) return [url];
   const wanted = new URLSearchParams(rest.split('?')[1]).get('target_session_attrs') ?? 'primary';
   if (!WRITABLE.includes(wanted)) {
     const remedy = `write target_session_attrs=read-write, or leave it out`;
@@ -26,6 +25,7 @@ export function serverAddresses(url: string, variable: string): readonly string[
       remedy,
     );
   }
+  if (!servers.includes(',')) return [url];
   return servers.split(',').map((server) => {
     const address = `${login}${server}${rest}`;
     if (server !== '' && URL.canParse(address)) return address;
@@ -130,13 +130,14 @@ class Servers {
   explain(last: unknown): TandemError {
     const told = this.#addresses.map((address) => {
       const reason = this.#reasons.get(address);
-      return `${new URL(address).host}: ${reason instanceof Error ? reason.message : 'not tried'}`;
+      // Of a name with several addresses the error has a code alone.
+      const { message, code } = (reason ?? { message: 'not tried' }) as NodeJS.ErrnoException;
+      return `${new URL(address).host}: ${message || code}`;
     });
     return new TandemError('unavailable', 'The database does not answer at the moment.', {
       cause: [...this.#reasons.values()].find((reason) => reason !== STANDBY) ?? last,
       detail: `no primary among the servers: ${told.join('; ')}`,
       retryAfter: 1,
-      remedy: 'try again after the time in Retry-After',
     });
   }
 }

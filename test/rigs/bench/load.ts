@@ -125,8 +125,3 @@ async function cpuSeconds(pid: number): Promise<number> {
 
 /** USER_HZ: 100 on every Linux that Node runs on. */
 const CLOCK_TICKS = 100;
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}

@@ -49,8 +49,13 @@ export interface Section {
 
 /** The figure of what each round gave; its value is their median. */
 export function figureOf(name: string, unit: Unit, rounds: readonly number[], target?: Target): Figure {
-  const sorted = [...rounds].sort((a, b) => a - b);
+  return { name, value: median(rounds), unit, rounds, ...(target ? { target } : {}) };
+}
+
+/** Of an even number of values the mean of the middle two. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   const [low = Number.NaN, high = Number.NaN] = [sorted[sorted.length % 2 ? middle : middle - 1], sorted[middle]];
-  return { name, value: (low + high) / 2, unit, rounds, ...(target ? { target } : {}) };
+  return (low + high) / 2;
 }

@@ -6,6 +6,7 @@ import { until } from '../../e2e/until.fixture.ts';
 
 const CHART = resolve(import.meta.dirname, '../../../deploy/helm');
 export const RELEASE_NAME = 'tandem';
+export const PEPPER = '0123456789abcdef0123456789abcdef';
 const READY_WITHIN_MS = 300_000;
 
 export interface Cluster {
@@ -62,10 +63,7 @@ export async function startStores({ kubectl, addressOf }: Cluster): Promise<stri
       'tandem',
       '--from-literal=database-url=postgres://postgres:postgres@postgres:5432/postgres',
     ],
-    ...[
-      '--from-literal=redis-url=redis://redis:6379',
-      '--from-literal=api-key-pepper=0123456789abcdef0123456789abcdef',
-    ],
+    ...['--from-literal=redis-url=redis://redis:6379', `--from-literal=api-key-pepper=${PEPPER}`],
   );
   return `postgres://postgres:postgres@${await addressOf('postgres')}:5432/postgres`;
 }

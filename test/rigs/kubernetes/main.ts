@@ -1,7 +1,7 @@
 /**
- * `npm run test:kubernetes -- --image tandem:0.2.0 --before tandem:0.1.0`: installs the release before by the chart, and does
- * to it under load what clusters do: an upgrade of release and schema, workers scaled by KEDA, an evicted pod, a killed one, a
- * restarted Postgres. Ends with 1 where a read failed or an answer was wrong. README.md says what it needs.
+ * `npm run test:kubernetes -- --image tandem:0.2.0 --before tandem:0.1.0`: installs the previous release with the chart, then
+ * upgrades, rolls back, scales and disrupts it under load. Ends with 1 if a read failed or an answer was wrong. README.md says what
+ * it needs.
  */
 import { randomInt } from 'node:crypto';
 import { mkdir, mkdtemp } from 'node:fs/promises';
@@ -23,9 +23,12 @@ const { values } = parseArgs({
     folder: { type: 'string' },
   },
 });
-const { image, before = image, namespace } = values;
-if (image === undefined || before === undefined) throw new Error('name the image: --image tandem:0.2.0');
+const { image, before, namespace } = values;
+if (!image || !before || image === before)
+  throw new Error('name two images: --image tandem:0.2.0 --before tandem:0.1.0');
 const names = values.only.split(',').filter(Boolean);
+const unknown = names.filter((name) => !scenarios.some((one) => one.name === name));
+if (unknown.length > 0) throw new Error(`--only: no such scenario: ${unknown.join(', ')}`);
 const say = (line: string) => void process.stdout.write(`${new Date().toISOString()} ${line}\n`);
 const folder = values.folder ?? (await mkdtemp(join(tmpdir(), 'tandem-kubernetes-')));
 await mkdir(folder, { recursive: true });

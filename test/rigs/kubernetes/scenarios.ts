@@ -3,6 +3,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { RELEASE } from '@tandem/telemetry/release';
 import { until } from '../../e2e/until.fixture.ts';
 import { tellFault } from '../faults/rig/tell-fault.ts';
 import { type Cluster, RELEASE_NAME, untilReplicas } from './cluster.ts';
@@ -24,6 +25,7 @@ const SCALED_WITHIN_MS = 300_000;
 
 export const scenarios: readonly Scenario[] = [
   { name: 'upgrade', run: upgrade },
+  { name: 'rollback', run: rollBack },
   { name: 'contract', run: contract },
   { name: 'keda', run: scaleWorkers },
   { name: 'evict', run: evict },
@@ -32,21 +34,46 @@ export const scenarios: readonly Scenario[] = [
   { name: 'doctor', run: (trial) => trial.cluster.helm('test', RELEASE_NAME, '--logs').then(trial.options.say) },
 ];
 
-/** Release and schema, by the chart: hooks first, then one pod after the other. */
-async function upgrade({ cluster, options, count, valuesOf }: Trial): Promise<void> {
-  const migrations = () => count('select count(*) as n from tandem.migrations');
+/** Release and schema: hooks first, then one pod after the other. */
+async function upgrade(trial: Trial): Promise<void> {
+  const migrations = () => trial.count('select count(*) as n from tandem.migrations');
   const before = await migrations();
   await pause(CALM_MS);
-  await cluster.install(valuesOf(options.image));
-  options.say(`${(await migrations()) - before} migrations were applied beside the release before`);
+  await trial.cluster.install(trial.valuesOf(trial.options.image));
+  const applied = (await migrations()) - before;
+  if (applied === 0) throw new Error('the releases have the same migrations: nothing was upgraded');
+  await assertReleases(trial, 1);
+  trial.options.say(`${applied} migrations were applied beside the previous release`);
   await pause(CALM_MS);
 }
 
-/** What only the release before used goes once its pods are gone. */
-async function contract({ cluster, options, count, valuesOf }: Trial): Promise<void> {
-  await cluster.install({ ...valuesOf(options.image), 'migrate.contract': true });
-  options.say(`${await count('select count(*) as n from tandem.contractions')} contractions`);
+/** To the previous release, on the newer schema, and back. */
+async function rollBack(trial: Trial): Promise<void> {
+  await trial.cluster.helm('rollback', RELEASE_NAME, '1', '--wait', '--timeout', '300s');
+  await assertReleases(trial, 1);
   await pause(CALM_MS);
+  await trial.cluster.install(trial.valuesOf(trial.options.image));
+  await pause(CALM_MS);
+}
+
+/** What only the previous release used goes once its pods are gone. */
+async function contract(trial: Trial): Promise<void> {
+  const { cluster, options, valuesOf, count } = trial;
+  await cluster.install({ ...valuesOf(options.image), 'jobs.contractFor': RELEASE });
+  const dropped = await count('select count(*) as n from tandem.contract_migrations');
+  if (dropped === 0) throw new Error('nothing was dropped');
+  options.say(`${dropped} files of migrations/contract were applied`);
+  await pause(CALM_MS);
+}
+
+/** Live processes are of so many releases. */
+async function assertReleases({ count }: Trial, releases: number): Promise<void> {
+  const seen = await until('ended processes are gone', async () => {
+    const n = await count(`select count(distinct release) as n from tandem.processes
+      where seen_at > clock_timestamp() - interval '15 s'`);
+    return n === releases;
+  });
+  if (!seen) throw new Error(`not ${releases} releases`);
 }
 
 /** A run with work for several workers: 1 → 3 → 1. */
@@ -54,6 +81,7 @@ async function scaleWorkers({ cluster, options, url, valuesOf, count }: Trial): 
   const keda = { enabled: true, maxReplicas: 3, workPerReplica: 6, pollingSeconds: 5, cooldownSeconds: 15 };
   const values = Object.fromEntries(Object.entries(keda).map(([name, value]) => [`worker.keda.${name}`, value]));
   await cluster.install({ ...valuesOf(options.image), ...values });
+  await cluster.kubectl('wait', '--for=condition=Ready', 'scaledobject', WORKER, '--timeout=120s');
   const runs = () => count(`select count(*) as n from tandem.runs where predictor = '${SLOW}' and state = 'done'`);
   const before = await runs();
   const startedAt = performance.now();
@@ -72,24 +100,28 @@ async function scaleWorkers({ cluster, options, url, valuesOf, count }: Trial): 
   options.say(`1 worker is left after ${since()}`);
 }
 
-/** The disruption budget lets one pod go, as when a node is drained, and not the second at the same time. */
+/** The disruption budget allows one eviction, as when a node is drained, and not the second at the same time. */
 async function evict({ cluster, options }: Trial): Promise<void> {
   await untilReplicas(cluster, API, 2);
   const pods = await podsOf(cluster);
   const said: string[] = [];
   for (const pod of pods) said.push(await evictPod(cluster, pod));
   options.say(`evicted ${pods.length} pods at once: ${said.join('; ')}`);
-  if (said.filter((one) => one === 'evicted').length !== 1) throw new Error('the disruption budget is not one pod');
+  if (said.toSorted().join() !== 'evicted,refused by the budget')
+    throw new Error('the disruption budget is not one pod');
   await untilReplicas(cluster, API, 2);
   await pause(CALM_MS);
 }
 
+interface PodList {
+  readonly items: readonly { readonly metadata: { readonly name: string; readonly deletionTimestamp?: string } }[];
+}
+
+/** Of the API, those that are not ending: an eviction of such a pod is always allowed. */
 async function podsOf({ kubectl }: Cluster): Promise<readonly string[]> {
-  const names = await kubectl('get', 'pods', '--selector', 'app.kubernetes.io/component=api', '--output', 'name');
-  return names
-    .split('\n')
-    .filter(Boolean)
-    .map((name) => name.replace('pod/', ''));
+  const listed = await kubectl('get', 'pods', '--selector', 'app.kubernetes.io/component=api', '--output', 'json');
+  const { items } = JSON.parse(listed) as PodList;
+  return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.name);
 }
 
 async function evictPod({ kubectl, namespace }: Cluster, pod: string): Promise<string> {
@@ -102,7 +134,7 @@ async function evictPod({ kubectl, namespace }: Cluster, pod: string): Promise<s
   );
 }
 
-/** Without a word, as by a node that dies: an API and a worker. */
+/** Deleted without grace: an API and the workers. The kubelet gives them 2 s. */
 async function killPods({ cluster, sink, options }: Trial): Promise<void> {
   const [pod = ''] = await podsOf(cluster);
   await tellFault(
@@ -130,23 +162,19 @@ async function killPods({ cluster, sink, options }: Trial): Promise<void> {
 }
 
 /** The API's pods stay in the Service meanwhile, and answer what they can. */
-async function restartPostgres({ cluster, sink, options }: Trial): Promise<void> {
+async function restartPostgres({ cluster, sink, options, count }: Trial): Promise<void> {
+  const startedAt = () => count('select extract(epoch from pg_postmaster_start_time()) as n');
+  const before = await startedAt();
+  const stop = 'kill -INT $(head -1 /var/lib/postgresql/*/docker/postmaster.pid)';
   await tellFault(
     sink,
     { name: 'postgres', seed: options.seed, mayHang: [SERVICE], recoversWithinMs: 60_000 },
     {
       async inject() {
-        await cluster.kubectl(
-          'exec',
-          'postgres-0',
-          '--',
-          'sh',
-          '-c',
-          'kill -INT $(head -1 /var/lib/postgresql/*/docker/postmaster.pid)',
-        );
+        await cluster.kubectl('exec', 'postgres-0', '--', 'sh', '-c', stop);
       },
       async lift() {
-        await cluster.kubectl('rollout', 'status', 'statefulset/postgres', '--timeout=180s');
+        await until('Postgres is back', async () => (await startedAt()) !== before);
       },
     },
   );

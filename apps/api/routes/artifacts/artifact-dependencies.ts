@@ -6,6 +6,7 @@ import { ARTIFACT_HASH } from '@tandem/wire/artifacts';
 export interface ArtifactDependencies {
   readonly artifacts: {
     sizeOf(hash: string): Promise<number | null>;
+    renew(hash: string): Promise<number | null>;
     put(hash: string, bytes: Uint8Array): Promise<void>;
     get(hash: string): Promise<Uint8Array>;
   };

@@ -37,7 +37,7 @@ export function uploadArtifact(dependencies: ArtifactDependencies): Endpoint {
       refuseContentEncoding(req.header('content-encoding'));
       requireMediaType(req.header('content-type'), ['application/octet-stream']);
       const range = rangeIn(req.header('content-range'));
-      const size = await dependencies.artifacts.sizeOf(hash);
+      const size = await dependencies.artifacts.renew(hash);
       event.add({ artifact: hash, ...(range === undefined ? {} : { firstByte: range.first }) });
       if (size !== null) return jsonResponse(viewOf(hash, size, size));
       return range === undefined
@@ -91,7 +91,7 @@ async function joinParts(
       // Where it is the store that fails, the last part may be sent again.
       if (!isTandemError(error, 'model_refused')) throw error;
       // Whoever sent the same parts at the same time may have been first, and have dropped them meanwhile.
-      if ((await artifacts.sizeOf(hash)) !== null) return false;
+      if ((await artifacts.renew(hash)) !== null) return false;
       // One part lies, and nobody can say which.
       await artifactParts.drop(hash);
       throw error;

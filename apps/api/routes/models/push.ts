@@ -104,7 +104,7 @@ async function withFile({ artifacts, uploads, uploadRoom }: PushDependencies, { 
   return uploadRoom.hold(async () => {
     const { bytes, sha256 } = await readFileBody(req.raw, FILE);
     if (digest !== undefined && digest !== sha256) throw otherFile(digest, sha256, 'Content-Digest');
-    if ((await artifacts.sizeOf(sha256)) === null) {
+    if ((await artifacts.renew(sha256)) === null) {
       await refuseOverLimit(uploads, bytes.length);
       await artifacts.put(sha256, bytes);
     }

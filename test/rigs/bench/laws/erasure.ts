@@ -2,6 +2,7 @@
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { adoptBench, adoptPredictor, FEATURES, FIRST_USER } from '../predictors.ts';
+import { median } from '../section.ts';
 import type { BenchServers } from '../service.ts';
 import type { Law } from './law.ts';
 import { storeGeneration } from './stored-generations.ts';
@@ -101,8 +102,4 @@ function countTransactions(pool: Pool) {
       return taken;
     },
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }

@@ -15,7 +15,7 @@ import { createPool } from '@tandem/offline-store/sql/database';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 import { denseModel } from '@tandem/testing/sized-model';
 import { cpuSecondsOf, treeOf } from '../process-usage.ts';
-import type { Figure } from '../section.ts';
+import { type Figure, median } from '../section.ts';
 import { type BenchProcess, type BenchServers, startApi } from '../service.ts';
 import type { Law } from './law.ts';
 
@@ -236,10 +236,6 @@ async function timeRead(api: BenchProcess, predictor: number, read: number): Pro
   const answer = (await response.json()) as { source?: string };
   if (answer.source !== 'live') throw new Error(`${url} answered ${response.status} ${JSON.stringify(answer)}`);
   return performance.now() - began;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 /** Models that children which serve have loaded so far. */

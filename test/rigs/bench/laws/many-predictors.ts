@@ -7,7 +7,7 @@ import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { keepVersion } from '@tandem/offline-store/models/model-versions';
 import { findModelVersion } from '@tandem/offline-store/models/registry';
-import { visitsPredictor } from '@tandem/offline-store/store.fixture';
+import { createVisits, visitsPredictor } from '@tandem/offline-store/store.fixture';
 import { type Figure, figureOf } from '../section.ts';
 import type { BenchServers } from '../service.ts';
 import type { Law } from './law.ts';
@@ -25,8 +25,7 @@ export const manyPredictors: Law = {
   name: 'many-predictors',
   promise: `${PREDICTORS} predictors of ${VERSIONS} versions cost a read of ${USERS} users at most ${MOST} × what one does`,
   async measure({ pool }, say) {
-    await pool.query(`create table visits (user_id bigint primary key, recency double precision, orders int, member boolean,
-      city text, loaded_at timestamptz); insert into visits select n, 1, 1, true, 'x', now() from generate_series(1, ${CONTEXTS}) n`);
+    await createVisits(pool, CONTEXTS);
     const names = Array.from({ length: PREDICTORS }, (_, i) => `predictor_${i}`);
     await adoptAll(pool, names.slice(0, 1));
     await seed(pool);

@@ -10,7 +10,7 @@ import { rewriteContexts } from '@tandem/offline-store/events/pending-patterns';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool, query } from '@tandem/offline-store/sql/database';
-import { visitsPredictor } from '@tandem/offline-store/store.fixture';
+import { createVisits, visitsPredictor } from '@tandem/offline-store/store.fixture';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import type { Figure } from '../section.ts';
@@ -38,8 +38,7 @@ export const widerPatterns: Law = {
 };
 
 async function measureOn(pool: Pool, say: (line: string) => void): Promise<Figure[]> {
-  await pool.query(`create table visits (user_id bigint primary key, recency double precision, orders int, member boolean,
-    city text, loaded_at timestamptz); insert into visits select n, 1, 1, true, 'x', now() from generate_series(1, 1000) n`);
+  await createVisits(pool, 1_000);
   await adoptPatterns(pool, ['order.*']);
   say(`seeding ${CONTEXTS} contexts`);
   await pool.query(`insert into tandem.user_contexts (user_id, version, touched)

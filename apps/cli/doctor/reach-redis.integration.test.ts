@@ -1,0 +1,76 @@
+/** Addresses that do not lead to what they name, at real servers: `tandem doctor` says what is there, and what to write. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { findFreePort } from '@tandem/local-servers/ports';
+import { startSecuredRedis } from '@tandem/testing/redis-secured';
+import { createRedisServers, type RedisServers } from '@tandem/testing/redis-servers';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runCli } from '../cli.fixture.ts';
+import { examineRedis } from './examine-stores.ts';
+
+let servers: RedisServers;
+let secured: Awaited<ReturnType<typeof startSecuredRedis>>;
+/** Login and place of a plain server; of a Sentinel that watches it as `main`; of a port where nothing listens. */
+let plain: string;
+let sentinel: string;
+let nowhere: string;
+beforeAll(async () => {
+  servers = await createRedisServers();
+  const server = await servers.start({ 'maxmemory-policy': 'noeviction' });
+  const monitor = { 'sentinel monitor': `main 127.0.0.1 ${server.port} 1` };
+  const watch = await servers.start(monitor, ['--sentinel']);
+  await watch.send('sentinel', 'SET', 'main', 'auth-pass', servers.password);
+  const at = (port: number) => `:${servers.password}@127.0.0.1:${port}`;
+  [plain, sentinel, nowhere] = [at(server.port), at(watch.port), at(await findFreePort())];
+  secured = await startSecuredRedis();
+});
+afterAll(async () => {
+  await servers.stop();
+  await secured?.stop();
+});
+
+const asked = () => `?sentinelPassword=${servers.password}`;
+
+test.each([
+  ['rediss:// at a plain port', () => `rediss://${plain}`, /does not speak TLS/, /write redis instead of rediss/],
+  ['redis:// at a TLS port', () => secured.url.replace('rediss', 'redis'), /speaks TLS alone/, /write rediss instead/],
+  ['rediss:// at an unknown certificate', () => secured.url, /self-signed certificate/, /NODE_EXTRA_CA_CERTS/],
+  [
+    'redis:// at a Sentinel',
+    () => `redis://${sentinel}`,
+    /is a Sentinel.*: main$/,
+    /write redis\+sentinel:\/\/.*\/main/,
+  ],
+  ['redis+cluster:// at a server', () => `redis+cluster://${plain}`, /is a single server/, /write redis:\/\/ instead/],
+  [
+    'a Sentinel name that is unknown',
+    () => `redis+sentinel://${sentinel}/nope${asked()}`,
+    /no primary "nope".*: main$/,
+    /correct the name/,
+  ],
+  ['redis+sentinel:// at a server', () => `redis+sentinel://${plain}/main${asked()}`, /not a Sentinel/, /26379/],
+  ['a Sentinel without its password', () => `redis+sentinel://${sentinel}/main`, /\(NOAUTH\)/, /sentinelPassword=/],
+  [
+    'a port where nothing listens',
+    () => `redis+cluster://${nowhere}`,
+    /nothing answers at 127.*REFUSED/,
+    /host and port/,
+  ],
+])('%s', async (_, addressOf, problem, remedy) => {
+  // None of them is ever connected, however long it has.
+  const [found, ...others] = await examineRedis(addressOf(), addressOf(), 300);
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({ level: 'error', text: expect.stringMatching(problem) });
+  expect(found?.remedy).toMatch(remedy);
+  expect(JSON.stringify(found)).not.toContain(servers.password);
+});
+
+test('one Sentinel of several that is away is no fault, and nothing prints beside the findings', async () => {
+  const cwd = await mkdtemp(`${tmpdir()}/tandem-doctor-`);
+  const dead = nowhere.slice(nowhere.indexOf('@') + 1);
+  const url = `redis+sentinel://${sentinel.replace('@', `@${dead},`)}/main${asked()}`;
+  const { out, err } = await runCli(['doctor'], { cwd, env: { REDIS_URL: url, PORT: String(await findFreePort()) } });
+  expect(out).toMatch(/^ok +redis +Redis/m);
+  expect(err).toBe('');
+  await rm(cwd, { recursive: true });
+});

@@ -1,0 +1,179 @@
+/** Connects to a Redis for an examination, and finds out why its address does not lead to what it names. */
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { connectServer, type OnlineConnection, type OnlineConnectionOptions } from '@tandem/online-store/connection';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
+import { command } from '@tandem/online-store/pipelined-commands';
+import { type HostAndPort, parseRedisAddress, type ServerOptions } from '@tandem/redis/redis-address';
+import { CommandFailure } from '../command-line/failure.ts';
+import { explainStoreRefusal } from '../command-line/store-refusals.ts';
+
+const CONNECT_WITHIN_MS = 3_000;
+const HEAR_WITHIN_MS = 1_000;
+
+/** Works with a connection to what the address names. Rejects where it does not answer in time, with the reason. */
+export async function withRedis<T>(
+  url: string,
+  work: (connection: OnlineConnection) => Promise<T>,
+  withinMs: number = CONNECT_WITHIN_MS,
+): Promise<T> {
+  try {
+    return await reach((options) => createOnlineConnection({ url, ...options }), work, withinMs);
+  } catch (error) {
+    if (explainStoreRefusal(error)) throw error;
+    throw (await explainAddress(url)) ?? error;
+  }
+}
+
+type Open<C> = (options: Omit<OnlineConnectionOptions, 'url'>) => C;
+
+/** A refused login is told at once: no further attempt changes it. */
+async function reach<T, C extends OnlineConnection>(
+  open: Open<C>,
+  work: (connection: C) => Promise<T>,
+  withinMs: number,
+): Promise<T> {
+  let lastError = '';
+  const { promise: refused, reject: refuse } = Promise.withResolvers<never>();
+  refused.catch(() => {});
+  const connection = open({
+    commandTimeoutMs: CONNECT_WITHIN_MS,
+    connectTimeoutMs: withinMs,
+    log: (event, fields) => {
+      if (event !== 'online_store.lost') return;
+      lastError = String(fields.error);
+      const error = new Error(lastError);
+      if (explainStoreRefusal(error)) refuse(error);
+    },
+  });
+  try {
+    await Promise.race([connection.whenReady(withinMs), refused]);
+    return await work(connection);
+  } catch (error) {
+    // The connection's own word ("wrong password", "refused") says more than that it did not come about.
+    throw lastError === '' ? error : new Error(lastError);
+  } finally {
+    connection.close();
+  }
+}
+
+/** What an address names, and how its servers are asked. */
+interface Named {
+  readonly kind: 'server' | 'cluster' | 'sentinel';
+  readonly hosts: readonly HostAndPort[];
+  readonly login: ServerOptions;
+  /** Of the primary, in the sentinels. */
+  readonly name: string;
+}
+
+function namedBy(url: string): Named {
+  const address = parseRedisAddress(url);
+  if (address.kind === 'cluster') return { kind: 'cluster', hosts: address.seeds, login: address.login, name: '' };
+  const { sentinels, sentinelPassword, name = '', host = '', port = 0, username, password, tls } = address.options;
+  const secured = tls === undefined ? {} : { tls };
+  if (sentinels === undefined) {
+    const login = { ...secured, ...(username ? { username } : {}), ...(password ? { password } : {}) };
+    return { kind: 'server', hosts: [{ host, port }], login, name };
+  }
+  const login = { ...secured, ...(sentinelPassword ? { password: sentinelPassword } : {}) };
+  return { kind: 'sentinel', hosts: sentinels as readonly HostAndPort[], login, name };
+}
+
+/** Returns what is wrong with an address, from the first of its servers that answers; undefined where it is not the address. */
+async function explainAddress(url: string): Promise<CommandFailure | undefined> {
+  const named = namedBy(url);
+  const silent: string[] = [];
+  for (const server of named.hosts) {
+    const at = `${server.host}:${server.port}`;
+    const speech = await hear(server);
+    // Of a name with several addresses the error has a code alone.
+    if (speech instanceof Error) silent.push(`${at} (${speech.message || (speech as NodeJS.ErrnoException).code})`);
+    else return explainServer(at, server, named, speech === 'tls');
+  }
+  const remedy = 'see that it runs and can be reached from here, and that host and port in the address are right';
+  return new CommandFailure(`nothing answers at ${silent.join(', ')}`, { remedy });
+}
+
+async function explainServer(at: string, server: HostAndPort, named: Named, speaksTls: boolean) {
+  const { kind, login } = named;
+  const wrong: Wrong = (problem, remedy) => new CommandFailure(`${at} ${problem}`, { remedy });
+  if (speaksTls && !login.tls) return wrong('speaks TLS alone', 'write rediss instead of redis in the address');
+  if (!speaksTls && login.tls) {
+    return wrong('does not speak TLS', "write redis instead of rediss in the address, or name the server's TLS port");
+  }
+  const asked = await askServer(server, login).catch((error: Error) => error);
+  if (asked instanceof Error) return kind === 'sentinel' ? explainRefusal(at, asked) : undefined;
+  return explainKind(at, named, asked, wrong);
+}
+
+type Wrong = (problem: string, remedy: string) => CommandFailure;
+
+function explainKind(at: string, { kind, name }: Named, { mode, primaries }: Asked, wrong: Wrong) {
+  if (mode === null) return undefined;
+  const known = primaries === null ? '(not told to this user)' : primaries.join(', ') || 'none';
+  const example = `redis+sentinel://:password@${at}/${primaries?.[0] ?? 'name'}?sentinelPassword=…`;
+  if (mode === 'sentinel' && kind !== 'sentinel') {
+    return wrong(`is a Sentinel, which keeps no data; the primaries that it knows: ${known}`, `write ${example}`);
+  }
+  if (mode !== 'sentinel' && kind === 'sentinel') {
+    const remedy = `name the ports of the sentinels (26379 by default), or write redis://…@${at}, which follows no failover`;
+    return wrong('is a Redis server, not a Sentinel', remedy);
+  }
+  if (kind === 'sentinel' && primaries !== null && !primaries.includes(name)) {
+    const problem = `is a Sentinel that knows no primary ${JSON.stringify(name)}; it knows: ${known}`;
+    return wrong(problem, 'correct the name after the hosts: redis+sentinel://…/name');
+  }
+  if (kind === 'cluster' && mode !== 'cluster') {
+    const remedy = 'write redis:// instead of redis+cluster://, or set cluster-enabled yes';
+    return wrong('is a single server, not a node of a Redis Cluster', remedy);
+  }
+  return undefined;
+}
+
+/** The store's words would speak of the login in front of the hosts. */
+function explainRefusal(at: string, error: Error): CommandFailure | undefined {
+  const [refusal] = /^(NOAUTH|WRONGPASS|ERR AUTH)/.exec(error.message) ?? [];
+  if (refusal === undefined) return undefined;
+  return new CommandFailure(`${at}, asked as a Sentinel, refuses the login (${refusal})`, {
+    remedy:
+      "write the sentinels' password as ?sentinelPassword=… at the end of the address, or remove it where they have none",
+  });
+}
+
+/** What a server is, and as a Sentinel the names of the primaries that it watches. Null: this user may not ask. */
+interface Asked {
+  readonly mode: string | null;
+  readonly primaries: readonly string[] | null;
+}
+
+function askServer({ host, port }: HostAndPort, login: ServerOptions): Promise<Asked> {
+  return reach(
+    (options) => connectServer({ ...login, host, port }, { ...options, isOfCluster: true }),
+    async (connection) => {
+      const [info, masters] = await connection.send([command('info', ['server']), command('sentinel', ['masters'])]);
+      const mode = /^(?:redis|server)_mode:(\w+)/m.exec(String(info))?.[1] ?? null;
+      const primaries = Array.isArray(masters) ? masters.map((fields) => String(fields[1])) : null;
+      return { mode, primaries };
+    },
+    CONNECT_WITHIN_MS,
+  );
+}
+
+/** Returns how a server answers a PING without a login; an error where it says nothing. */
+async function hear({ host, port }: HostAndPort): Promise<'plain' | 'tls' | Error> {
+  const plain = connectPlain({ host, port }, () => plain.write('PING\r\n'));
+  const said = await heard(plain, (bytes) => /^[+-]/.test(bytes.toString('latin1')));
+  if (said === null) return 'plain';
+  const secured = connectTls({ host, port, rejectUnauthorized: false }, () => secured.emit('data', Buffer.of()));
+  return (await heard(secured, () => true)) === null ? 'tls' : said;
+}
+
+/** Resolves with null for an answer that fits, else with the reason. */
+function heard(socket: Socket, fits: (bytes: Buffer) => boolean): Promise<Error | null> {
+  return new Promise<Error | null>((resolve) => {
+    socket.setTimeout(HEAR_WITHIN_MS, () => resolve(new Error(`no answer within ${HEAR_WITHIN_MS} ms`)));
+    socket.on('data', (bytes) => resolve(fits(bytes) ? null : new Error('it does not speak the protocol of Redis')));
+    socket.on('error', (error) => resolve(error));
+    socket.on('close', () => resolve(new Error('it closed the connection')));
+  }).finally(() => socket.destroy());
+}

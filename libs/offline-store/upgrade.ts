@@ -1,0 +1,61 @@
+/**
+ * What follows when the processes of a release were replaced by those of the next. `migrate` adds what a release needs and
+ * leaves what the release before uses ("expand"); the files of /migrations/contract drop that ("contract"). A release serves
+ * with its own contract files applied or not.
+ */
+import { setTimeout } from 'node:timers/promises';
+import { TandemError } from '@tandem/freshness/errors';
+import { RELEASE } from '@tandem/telemetry/release';
+import type pg from 'pg';
+import { GONE_AFTER_MS, listProcesses } from './rollouts/processes.ts';
+import { createPool, withClient } from './sql/database.ts';
+import { CONTRACT_TABLE, contractFolder, migrate } from './sql/migrate.ts';
+
+const LOOK_MS = 1_000;
+/** A pod may take half a minute to end, and pods are replaced one after the other. */
+const UPGRADED_WITHIN_MS = 300_000;
+
+/**
+ * Drops what only earlier releases use. Resolves with the names applied now. Rejects with `unavailable` while a process of
+ * another release is alive, and as `migrate` does. No process starts meanwhile.
+ */
+export async function contractSchema(databaseUrl: string): Promise<readonly string[]> {
+  const pool = createPool({ url: databaseUrl, max: 2, applicationName: 'tandem-migrate' });
+  try {
+    return await withClient(pool, async (client) => {
+      // A process that registers takes the same lock (rollouts/processes.ts). It goes with the session.
+      await client.query(`select pg_advisory_lock(hashtext('tandem.processes'))`);
+      await assertUpgraded(pool);
+      const applied = await migrate(databaseUrl, undefined, contractFolder(), CONTRACT_TABLE);
+      await client.query(`select pg_advisory_unlock(hashtext('tandem.processes'))`);
+      return applied;
+    });
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Rejects with `unavailable` while a process of another release is alive. */
+async function assertUpgraded(pool: pg.Pool): Promise<void> {
+  const other = (await listProcesses(pool)).find(({ release }) => release !== RELEASE);
+  if (other === undefined) return;
+  const { kind, host, pid, release } = other;
+  throw new TandemError(
+    'unavailable',
+    `A process of another release is alive (${kind} ${release}, process ${pid} on ${host}); this is release ${RELEASE}.`,
+    { retryAfter: GONE_AFTER_MS / 1_000, remedy: 'stop it, or start it on this release; then try again' },
+  );
+}
+
+/** Waits until no process of another release is alive. Rejects after the time with what still is. */
+export async function untilUpgraded(pool: pg.Pool, withinMs = UPGRADED_WITHIN_MS): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    try {
+      return await assertUpgraded(pool);
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+    }
+    await setTimeout(LOOK_MS);
+  }
+}
