@@ -48,6 +48,7 @@ export function openPools(paths: DatabasePaths, most: number = MOST) {
   return {
     ...pools,
     directUrl,
+    throughPooler,
     room: directRoom(paths, Object.values(pools), CERTIFICATES),
     close: () => Promise.all(Object.values(pools).map((pool) => pool.end())),
   };

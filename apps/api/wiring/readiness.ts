@@ -87,7 +87,7 @@ export function createReadiness({
 type Pool = ReturnType<typeof createPool>;
 
 export interface ReadinessPartsDependencies {
-  readonly pools: { readonly pool: Pool; readonly vital: Pool; readonly room: { readonly throughPooler: boolean } };
+  readonly pools: { readonly pool: Pool; readonly vital: Pool; readonly throughPooler: boolean };
   readonly authority: Authority;
   readonly connection: Pick<OnlineConnection, 'layout' | 'isOpen'>;
   readonly scorer: Pick<InferencePool, 'stats'>;
@@ -100,7 +100,7 @@ export function createReadinessParts(dependencies: ReadinessPartsDependencies): 
     { name: 'postgres', isEssential: true, check: async () => void (await authority.certify([])) },
     { name: 'schema', isEssential: true, check: () => checkSchema(pools.vital) },
     // Certificates go past it; events and live reads do not.
-    ...(pools.room.throughPooler
+    ...(pools.throughPooler
       ? [{ name: 'pooler', isEssential: true, check: async () => void (await query(pools.pool, { text: 'select 1' })) }]
       : []),
     // Reads go on without it, from Postgres' rows.
