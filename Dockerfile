@@ -24,7 +24,7 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --workspace apps/api
 FROM ${NODE_IMAGE} AS program
 WORKDIR /app
 COPY . .
-RUN rm -rf apps/shop test && chmod -R a+rX . && chmod a+x deploy/*.sh
+RUN rm -rf apps/shop apps/feed test && chmod -R a+rX . && chmod a+x deploy/*.sh
 
 FROM program AS shop
 COPY apps/shop apps/shop

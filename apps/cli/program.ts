@@ -24,6 +24,7 @@ import { runCommands } from './runs/commands.ts';
 import { unwatchCommand, watchCommand } from './sources/commands.ts';
 import { upCommand } from './up/commands.ts';
 import { userCommands } from './users.ts';
+import { valueCommand } from './value/commands.ts';
 import { versionCommands } from './versions.ts';
 import { workerCommand } from './worker/commands.ts';
 
@@ -55,6 +56,7 @@ const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   userCommands,
   rolloutCommands,
   versionCommands,
+  valueCommand,
   explanationCommands,
   auditCommands,
   keyCommands,

@@ -59,7 +59,12 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What others than the project's own files import: the client, and what a config file imports. */
-const ENTRY_POINTS = ['libs/client/', 'libs/config/define-config.ts', 'apps/shop/tandem.config.ts'];
+const ENTRY_POINTS = [
+  'libs/client/',
+  'libs/config/define-config.ts',
+  'apps/shop/tandem.config.ts',
+  'apps/feed/tandem.config.ts',
+];
 
 /** The client is for applications: the services that it calls do without it. */
 function isOwnClient(workspace: string, target: string): boolean {

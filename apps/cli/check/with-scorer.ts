@@ -4,7 +4,7 @@ import { type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 
 /** The model version that adopting the config would serve; it has no number yet. */
-export function versionOf({ definition }: CheckedPredictor): ModelVersion {
+export function versionOf({ definition }: Pick<CheckedPredictor, 'definition'>): ModelVersion {
   return { ...definition, id: modelVersionId(definition), number: 0 };
 }
 
@@ -13,7 +13,7 @@ export function versionOf({ definition }: CheckedPredictor): ModelVersion {
  * @param memoryLimitMb of the process
  */
 export async function withScorer<T>(
-  predictor: CheckedPredictor,
+  predictor: Pick<CheckedPredictor, 'definition' | 'artifact'>,
   memoryLimitMb: number,
   work: (scorer: InferencePool, version: ModelVersion) => Promise<T>,
 ): Promise<T> {

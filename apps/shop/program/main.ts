@@ -2,14 +2,18 @@
  * `npm run shop`: the shop's small program. Tells the story of one customer, of a canary or of an A/B test, or replays the
  * history's last months.
  */
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createClient } from '@tandem/client/create-client';
 import { Pool } from 'pg';
 import { defaultPeriod, type ReplayOptions, replayHistory } from '../replay/replay-history.ts';
 import { reportReplay } from '../replay/report.ts';
+import { valueHistory } from '../replay/value-history.ts';
 import { tellAb, tellCanary } from '../rollouts/stories.ts';
 import { findServices } from './find-services.ts';
 import { tellStory } from './story.ts';
@@ -17,6 +21,7 @@ import { tellStory } from './story.ts';
 const help = `Usage: npm run shop                       the story of one customer
        npm run shop -- --customer 500    of another one (1 to 2357)
        npm run shop -- replay            the history's last months as events, with a batch run each day
+       npm run shop -- history           writes those months to a file, for \`npx tandem value\`
        npm run shop -- canary            a better model version takes over step by step; a worse one is taken back
        npm run shop -- ab                three model versions beside each other, and what the shop earns by each
 
@@ -27,6 +32,8 @@ Options of replay:
   --speed 30                            days a minute (default: as fast as the service answers)
   --seed 1                              draws the hours of purchases and reads (of canary and ab: who comes when)
   --picture .tandem/replay.svg          where the picture goes
+Options of history, which sets the shop back as well: --from, --to, --seed, and
+  --file .tandem/shop-history.ndjson    where the history goes
 
 The service must run: \`npm start\` in another terminal, or set DATABASE_URL and TANDEM_URL.
 Where the API asks for keys, set TANDEM_API_KEY.
@@ -47,6 +54,7 @@ async function main(): Promise<void> {
     };
     const stories: Record<string, () => Promise<void>> = {
       replay: () => replay(db, tandem, replayOptions(values), values.picture),
+      history: () => writeHistory(db, replayOptions(values), values.file),
       canary: () => tellCanary(seeded),
       ab: () => tellAb(seeded),
     };
@@ -69,10 +77,11 @@ function readArguments() {
       speed: text,
       seed: { ...text, default: '1' },
       picture: { ...text, default: '.tandem/replay.svg' },
+      file: { ...text, default: '.tandem/shop-history.ndjson' },
     },
   });
   const [command, ...more] = parsed.positionals;
-  if (more.length > 0 || (command !== undefined && !['replay', 'canary', 'ab'].includes(command))) {
+  if (more.length > 0 || (command !== undefined && !['replay', 'history', 'canary', 'ab'].includes(command))) {
     throw new Error(`unknown command ${parsed.positionals.join(' ')}: \`npm run shop -- --help\` lists what there is`);
   }
   return parsed;
@@ -117,6 +126,21 @@ async function replay(
   await mkdir(dirname(picture), { recursive: true });
   await writeFile(picture, report.svg);
   console.log(`\n${report.table}\n\nPicture: ${picture}`);
+}
+
+async function writeHistory(db: Pool, options: ReplayOptions, file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const stream = createWriteStream(file);
+  let lines = 0;
+  for await (const line of valueHistory(db, options)) {
+    lines++;
+    if (!stream.write(`${line}\n`)) await once(stream, 'drain');
+  }
+  stream.end();
+  await finished(stream);
+  console.log(
+    `${lines.toLocaleString('en')} lines: ${file}\nnpx tandem value repurchase --config apps/shop --history ${file}`,
+  );
 }
 
 try {

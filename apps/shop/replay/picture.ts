@@ -1,5 +1,7 @@
 /** Draws a replay as one SVG of three panels: live share by day, latency by source, change of log-loss. */
-import type { Interval, OccasionResult } from './scorecard.ts';
+import { fixed, niceCeiling, svgText } from '@tandem/experiment/value/svg';
+import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
+import type { OccasionResult } from './scorecard.ts';
 
 export interface DayShares {
   readonly day: string;
@@ -32,7 +34,7 @@ export function drawReplay(data: PictureData): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13" fill="${ink}">`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    text(40, 34, data.title, { size: 19, weight: 600 }),
+    svgText(40, 34, data.title, { size: 19, weight: 600 }),
     drawDays(data.days),
     drawLatencies(data.latencies),
     drawChanges(data.results),
@@ -56,12 +58,12 @@ function drawDays(days: readonly DayShares[]): string {
   const marks = [0, top / 2, top].map((value) => rule(frame, value / top, percent(value)));
   const months = days.flatMap((day, i) =>
     i === 0 || (day.day.endsWith('-01') && i * step < frame.w - 70)
-      ? [text(frame.x + i * step, frame.y + frame.h + 20, day.day)]
+      ? [svgText(frame.x + i * step, frame.y + frame.h + 20, day.day)]
       : [],
   );
   const heading = 'Reads that the night’s batch did not answer, by day (the rest is batch)';
   const keys = `${key(640, 74, colours.live, 'live')}${key(710, 74, colours.stale, 'stale')}`;
-  return [text(40, 78, heading, { weight: 600 }), keys, ...marks, ...bars, ...months].join('\n');
+  return [svgText(40, 78, heading, { weight: 600 }), keys, ...marks, ...bars, ...months].join('\n');
 }
 
 function drawLatencies(latencies: readonly Latencies[]): string {
@@ -71,14 +73,14 @@ function drawLatencies(latencies: readonly Latencies[]): string {
     const y = frame.y + 16 + i * 52;
     const bar = (offset: number, value: number, opacity: number, label: string) =>
       `<rect x="${frame.x}" y="${y + offset}" width="${fixed((value / most) * frame.w)}" height="14" fill="${colours.batch}" opacity="${opacity}"/>` +
-      text(frame.x + (value / most) * frame.w + 6, y + offset + 12, `${label} ${value.toFixed(1)} ms`);
+      svgText(frame.x + (value / most) * frame.w + 6, y + offset + 12, `${label} ${value.toFixed(1)} ms`);
     return (
-      text(frame.x - 10, y + 20, one.label, { anchor: 'end' }) +
+      svgText(frame.x - 10, y + 20, one.label, { anchor: 'end' }) +
       bar(0, one.p50, 1, 'p50') +
       bar(17, one.p99, 0.5, 'p99')
     );
   });
-  return [text(40, 358, 'Latency of a single read, seen by the shop', { weight: 600 }), ...rows].join('\n');
+  return [svgText(40, 358, 'Latency of a single read, seen by the shop', { weight: 600 }), ...rows].join('\n');
 }
 
 function drawChanges(results: readonly OccasionResult[]): string {
@@ -96,60 +98,47 @@ function drawChanges(results: readonly OccasionResult[]): string {
   const lines = rows.map(({ label, interval }, i) => drawInterval(label, interval, frame, frame.y + 30 + i * 50, at));
   const bottom = frame.y + 30 + rows.length * 50;
   return [
-    text(520, 358, 'Log-loss against batch-only answers (left is better)', { weight: 600 }),
+    svgText(520, 358, 'Log-loss against batch-only answers (left is better)', { weight: 600 }),
     `<line x1="${at(0)}" x2="${at(0)}" y1="${frame.y + 8}" y2="${bottom - 16}" stroke="${ink}" stroke-dasharray="3 3"/>`,
     ...lines,
-    text(at(-most), bottom, signed(-most), { anchor: 'middle' }),
-    text(at(0), bottom, '0', { anchor: 'middle' }),
-    text(at(most), bottom, signed(most), { anchor: 'middle' }),
+    svgText(at(-most), bottom, signed(-most), { anchor: 'middle' }),
+    svgText(at(0), bottom, '0', { anchor: 'middle' }),
+    svgText(at(most), bottom, signed(most), { anchor: 'middle' }),
   ].join('\n');
 }
 
 function drawInterval(
   label: string,
-  interval: Interval,
+  interval: Estimate,
   frame: { x: number },
   y: number,
   at: (value: number) => number,
 ): string {
   const colour = colours.live;
   return [
-    text(frame.x - 14, y + 4, label, { anchor: 'end' }),
+    svgText(frame.x - 14, y + 4, label, { anchor: 'end' }),
     `<line x1="${fixed(at(interval.low))}" x2="${fixed(at(interval.high))}" y1="${y}" y2="${y}" stroke="${colour}" stroke-width="3"/>`,
-    `<circle cx="${fixed(at(interval.mean))}" cy="${y}" r="5" fill="${colour}"/>`,
-    text(at(interval.mean), y + 20, `${signed(interval.mean)} [${signed(interval.low)}, ${signed(interval.high)}]`, {
-      anchor: 'middle',
-      size: 11,
-    }),
+    `<circle cx="${fixed(at(interval.value))}" cy="${y}" r="5" fill="${colour}"/>`,
+    svgText(
+      at(interval.value),
+      y + 20,
+      `${signed(interval.value)} [${signed(interval.low)}, ${signed(interval.high)}]`,
+      {
+        anchor: 'middle',
+        size: 11,
+      },
+    ),
   ].join('');
 }
 
 function rule(frame: { x: number; y: number; w: number; h: number }, share: number, label: string): string {
   const y = frame.y + frame.h * (1 - share);
-  return `<line x1="${frame.x}" x2="${frame.x + frame.w}" y1="${y}" y2="${y}" stroke="${faint}"/>${text(frame.x - 8, y + 4, label, { anchor: 'end' })}`;
+  return `<line x1="${frame.x}" x2="${frame.x + frame.w}" y1="${y}" y2="${y}" stroke="${faint}"/>${svgText(frame.x - 8, y + 4, label, { anchor: 'end' })}`;
 }
 
 function key(x: number, y: number, colour: string, label: string): string {
-  return `<rect x="${x}" y="${y - 6}" width="12" height="12" fill="${colour}"/>${text(x + 18, y + 5, label)}`;
+  return `<rect x="${x}" y="${y - 6}" width="12" height="12" fill="${colour}"/>${svgText(x + 18, y + 5, label)}`;
 }
 
-function text(
-  x: number,
-  y: number,
-  content: string,
-  style: { anchor?: string; size?: number; weight?: number } = {},
-): string {
-  const { anchor = 'start', size = 13, weight = 400 } = style;
-  const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<text x="${fixed(x)}" y="${fixed(y)}" text-anchor="${anchor}" paint-order="stroke" stroke="#fff" stroke-width="3" font-size="${size}" font-weight="${weight}">${escaped}</text>`;
-}
-
-/** The next 1, 2 or 5 times a power of ten: a scale that people can read. */
-function niceCeiling(value: number): number {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((step) => step * power >= value) ?? 10) * power;
-}
-
-const fixed = (value: number) => value.toFixed(1);
 const percent = (share: number) => `${(share * 100).toPrecision(2)} %`;
 const signed = (value: number) => `${value > 0 ? '+' : ''}${value.toPrecision(2)}`;

@@ -1,12 +1,2 @@
 /** Seeded randomness, so that a replay can be repeated. */
-
-/** Numbers in [0, 1) from a seed: mulberry32 by Tommy Ettinger (public domain). */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+export { createRandom } from '@tandem/experiment/distributions/random';

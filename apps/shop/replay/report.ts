@@ -1,7 +1,8 @@
 /** A replay's end: a table for the terminal and a picture for the eye. */
+import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import { drawReplay, type Latencies } from './picture.ts';
 import type { ReplayOptions, ReplayResult } from './replay-history.ts';
-import { type Interval, type OccasionResult, quantile, summarize } from './scorecard.ts';
+import { type OccasionResult, quantile, summarize } from './scorecard.ts';
 
 interface ReplayReport {
   readonly table: string;
@@ -55,9 +56,9 @@ function drawTable(results: readonly OccasionResult[], latencies: readonly Laten
   return [shares, quality, times].join('\n\n');
 }
 
-function interval({ mean, low, high }: Interval): string {
-  const signed = (value: number) => `${value >= 0 ? '+' : ''}${value.toFixed(5)}`;
-  return `${signed(mean)} [${signed(low)}, ${signed(high)}]`;
+function interval({ value, low, high }: Estimate): string {
+  const signed = (number: number) => `${number >= 0 ? '+' : ''}${number.toFixed(5)}`;
+  return `${signed(value)} [${signed(low)}, ${signed(high)}]`;
 }
 
 function align(rows: readonly (readonly string[])[]): string {

@@ -2,7 +2,8 @@
  * Counts what a replay saw: where answers came from, how long they took, and how well they foretold what the customers
  * then did, against the answers that the night's batch alone would have given.
  */
-import { createRandom } from './random.ts';
+import { logLoss } from '@tandem/experiment/value/quality';
+import { addRead, type Estimate, estimate, meanOf, newUserSums } from '@tandem/experiment/value/user-bootstrap';
 
 export type Occasion = 'daily' | 'after purchase';
 
@@ -18,13 +19,6 @@ export interface Reading {
   readonly bought: boolean;
 }
 
-/** A mean with the bounds of its 95 % bootstrap interval. */
-export interface Interval {
-  readonly mean: number;
-  readonly low: number;
-  readonly high: number;
-}
-
 export interface OccasionResult {
   readonly occasion: Occasion;
   readonly reads: number;
@@ -32,17 +26,9 @@ export interface OccasionResult {
   readonly logLoss: number;
   readonly batchLogLoss: number;
   /** Log-loss of the answers minus that of batch-only answers; below zero is better. */
-  readonly change: Interval;
+  readonly change: Estimate;
   /** The same among the reads that were not answered from the batch, or null where there were none. */
-  readonly changeWhereLive: Interval | null;
-}
-
-/** A prediction of 0 or 1 that is wrong would cost infinitely much. */
-const leastProbability = 1e-7;
-
-export function logLoss(score: number, bought: boolean): number {
-  const probability = Math.min(1 - leastProbability, Math.max(leastProbability, score));
-  return -Math.log(bought ? probability : 1 - probability);
+  readonly changeWhereLive: Estimate | null;
 }
 
 export function summarize(readings: readonly Reading[], occasion: Occasion, seed: number): OccasionResult {
@@ -61,7 +47,7 @@ export function summarize(readings: readonly Reading[], occasion: Occasion, seed
   };
 }
 
-function changeInterval(readings: readonly Reading[], seed: number): Interval {
+function changeInterval(readings: readonly Reading[], seed: number): Estimate {
   const changes = readings.map(({ customerId, score, batchScore, bought }) => ({
     customerId,
     change: logLoss(score, bought) - logLoss(batchScore, bought),
@@ -77,32 +63,13 @@ export function meanChange(
   changes: readonly { readonly customerId: string; readonly change: number }[],
   seed: number,
   resamples = 1_000,
-): Interval {
-  const customers = new Map<string, { sum: number; reads: number }>();
-  for (const { customerId, change } of changes) {
-    const customer = customers.get(customerId) ?? { sum: 0, reads: 0 };
-    customer.sum += change;
-    customer.reads++;
-    customers.set(customerId, customer);
-  }
-  const drawn = [...customers.values()];
-  const random = createRandom(seed);
-  const means = Array.from({ length: resamples }, () =>
-    meanOf(drawn.map(() => drawn[Math.floor(random() * drawn.length)])),
-  );
-  means.sort((a, b) => a - b);
-  const at = (quantile: number) => means[Math.round(quantile * (means.length - 1))] ?? Number.NaN;
-  return { mean: meanOf(drawn), low: at(0.025), high: at(0.975) };
-}
-
-function meanOf(customers: readonly ({ sum: number; reads: number } | undefined)[]): number {
-  let sum = 0;
-  let reads = 0;
-  for (const customer of customers) {
-    sum += customer?.sum ?? 0;
-    reads += customer?.reads ?? 0;
-  }
-  return sum / reads;
+): Estimate {
+  const places = new Map<string, number>();
+  for (const { customerId } of changes) if (!places.has(customerId)) places.set(customerId, places.size);
+  const sums = newUserSums(places.size);
+  for (const { customerId, change } of changes) addRead(sums, places.get(customerId) ?? 0, change);
+  const [mean] = estimate([meanOf(sums)], { users: places.size, seed, resamples });
+  return mean ?? { value: Number.NaN, low: Number.NaN, high: Number.NaN };
 }
 
 /** The value below which a share of the values lies; NaN of none. */

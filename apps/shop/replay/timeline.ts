@@ -7,11 +7,14 @@ import { addDays } from '../purchases-after.ts';
 import type { Transaction } from '../read-transactions.ts';
 
 type Happening =
-  | { readonly kind: 'purchase'; readonly transaction: Transaction }
-  /** Customers whose predictions are read between two purchases: one request. */
-  | { readonly kind: 'reads'; readonly customerIds: readonly string[] };
+  | { readonly kind: 'purchase'; readonly hour: number; readonly transaction: Transaction }
+  /** Customers whose predictions are read between two purchases, in one request, and the hour of each. */
+  | { readonly kind: 'reads'; readonly customerIds: readonly string[]; readonly hours: readonly number[] };
 
-/** @param readsAtOnce the most customers in one request */
+/**
+ * Hours are shares of the day, in [0, 1).
+ * @param readsAtOnce the most customers in one request
+ */
 export function planDay(
   purchases: readonly Transaction[],
   customerIds: readonly string[],
@@ -23,17 +26,18 @@ export function planDay(
     ...customerIds.map((customerId) => ({ hour: random(), customerId })),
   ].sort((a, b) => a.hour - b.hour);
   const happenings: Happening[] = [];
-  let reading: string[] = [];
+  let reading: { hour: number; customerId: string }[] = [];
   const endReads = () => {
-    if (reading.length > 0) happenings.push({ kind: 'reads', customerIds: reading });
+    const [customerIds, hours] = [reading.map((one) => one.customerId), reading.map((one) => one.hour)];
+    if (reading.length > 0) happenings.push({ kind: 'reads', customerIds, hours });
     reading = [];
   };
   for (const moment of moments) {
     if ('transaction' in moment) {
       endReads();
-      happenings.push({ kind: 'purchase', transaction: moment.transaction });
+      happenings.push({ kind: 'purchase', ...moment });
     } else {
-      reading.push(moment.customerId);
+      reading.push(moment);
       if (reading.length === readsAtOnce) endReads();
     }
   }

@@ -2,12 +2,14 @@
  * What the versions are worth by what comes of their answers, on weeks that none was trained on: each version answers for
  * the same customers on the same days, so that differences are paired, and intervals are of whole customers.
  */
+import { logLoss } from '@tandem/experiment/value/quality';
+import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
 import { poolOf, scoresOf } from '@tandem/inference/live/toy-predictor.fixture';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadHistory } from '../load-history.ts';
 import { addDays, indexPurchases } from '../purchases-after.ts';
 import { readTransactions } from '../read-transactions.ts';
-import { type Interval, logLoss, meanChange } from '../replay/scorecard.ts';
+import { meanChange } from '../replay/scorecard.ts';
 import { createShopDatabase, type ShopDatabase } from '../shop-database.fixture.ts';
 import { columnCountOf, readGolden, shopModel } from '../shop-models.fixture.ts';
 import { outcomesOf } from './outcomes.ts';
@@ -65,7 +67,7 @@ async function answerAll(): Promise<readonly Answer[]> {
 }
 
 /** Of `name` minus that of `reference`, per answer. */
-function change(name: string, figure: (score: number, bought: boolean) => number, reference = 'repurchase'): Interval {
+function change(name: string, figure: (score: number, bought: boolean) => number, reference = 'repurchase'): Estimate {
   const of = ({ scores, bought }: Answer, model: string) => figure(scores[model] ?? Number.NaN, bought);
   return meanChange(
     answers.map((answer) => ({ customerId: answer.customerId, change: of(answer, name) - of(answer, reference) })),

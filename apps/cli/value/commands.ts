@@ -1,0 +1,92 @@
+/** `tandem value`: what fresh context was worth on a history of reads with outcomes. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { formatDuration, parseDuration } from '@tandem/wire/durations';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Cli, type CommonOptions, createCommand, parseWhole, present } from '../command-line/command.ts';
+import { modelMemoryMb, withPool } from '../command-line/environment.ts';
+import { CommandFailure, usageError } from '../command-line/failure.ts';
+import { conclusionsOf } from './conclusions.ts';
+import { drawValue } from './picture.ts';
+import { renderValueReport } from './render-value.ts';
+
+interface Options extends CommonOptions {
+  readonly config: string;
+  readonly history?: string;
+  readonly outcome?: string;
+  readonly within?: number;
+  readonly cadence?: readonly number[];
+  readonly output?: string;
+  readonly top: number;
+  readonly seed: number;
+  readonly picture?: string;
+}
+
+const CADENCES = '1h,6h,1d,7d';
+
+export function valueCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'value',
+    description: 'report what fresh context is worth: quality and inferences of batch-only, hybrid and live-only',
+    detail: `The history is a file (--history; docs/value.md describes it), or the kept answers of this service (the setting
+\`explanations\`) with an outcome that was sent (--outcome, --within). The config's model predicts again from the features of
+each moment. Prints log-loss, AUC and calibration, or the hit rate of a list, with 95 % intervals by user, and draws one
+picture, quality against cost. A file takes no database. --outcome 'click:*' takes the item of a list from the name.`,
+    example: 'tandem value repurchase --history shop-history.ndjson',
+  })
+    .argument('<predictor>')
+    .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
+    .option('--history <file>', 'a history of reads with outcomes, NDJSON')
+    .option('--outcome <name>', 'of kept answers: the outcome that counts as 1')
+    .option('--within <duration>', 'of kept answers: how long after the read it counts, such as 28d', parseTime)
+    .option('--cadence <durations>', `times between two runs (default: ${CADENCES})`, parseTimes)
+    .option('--output <name>', 'the output to judge (default: that of the decision, or the first number)')
+    .option('--top <count>', 'of a list: an outcome among so many first items is a hit', parseWhole(1), 10)
+    .option('--seed <number>', 'draws the users of the intervals', parseWhole(1), 1)
+    .option('--picture <file>', 'where the picture goes (default: <predictor>-value.svg)')
+    .action(async (predictor: string, options: Options) => {
+      const { reportHistory } = await import('./report-history.ts');
+      const source = await readSource(cli, predictor, options);
+      const { output, top, seed, cadence: cadencesMs = parseTimes(CADENCES) } = options;
+      const report = await reportHistory(source, {
+        ...{ predictor, output, top, seed, cadencesMs },
+        ...{ config: resolve(cli.cwd, options.config), memoryLimitMb: modelMemoryMb(cli) },
+      });
+      const picture = resolve(cli.cwd, options.picture ?? `${predictor}-value.svg`);
+      await mkdir(dirname(picture), { recursive: true });
+      await writeFile(picture, drawValue(report));
+      const result = { ...report, notes: source.notes, conclusions: conclusionsOf(report), picture };
+      present(cli, options, result, () => [...renderValueReport(report, source.notes), '', `Picture: ${picture}`]);
+    });
+}
+
+async function readSource(cli: Cli, predictor: string, { history, outcome, within }: Options) {
+  if (history !== undefined) {
+    if (outcome !== undefined || within !== undefined) {
+      throw usageError('a history has its outcomes', 'leave out --outcome and --within');
+    }
+    const { readHistory } = await import('./read-history.ts');
+    const file = await readHistory(resolve(cli.cwd, history));
+    if (file.history.predictor === predictor) return { ...file, notes: [] };
+    const problem = `${history} is of predictor ${file.history.predictor}, not of ${predictor}`;
+    throw new CommandFailure(problem, { remedy: `tandem value ${file.history.predictor} --history ${history}` });
+  }
+  if (outcome === undefined || within === undefined) {
+    const remedy = 'name a file with --history; or, for kept answers, --outcome order --within 28d';
+    throw usageError('no history is named', remedy);
+  }
+  const { readLoggedHistory } = await import('./read-logged-history.ts');
+  return withPool(cli, { applicationName: 'tandem-value', max: 1 }, (pool) =>
+    readLoggedHistory(pool, { predictor, outcome, withinMs: within }),
+  );
+}
+
+function parseTime(text: string): number {
+  const ms = parseDuration(text.trim());
+  if (ms !== null) return ms;
+  throw new InvalidArgumentError(`a duration such as ${formatDuration(86_400_000)} or 6h is expected.`);
+}
+
+function parseTimes(text: string): number[] {
+  return [...new Set(text.split(',').map(parseTime))].sort((a, b) => a - b);
+}

@@ -1,0 +1,64 @@
+/** What a value report says, as sentences. */
+import type { Gain, PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
+import { formatDuration } from '@tandem/wire/durations';
+
+/** Returns the report's findings: first the answer, then a sentence for each cadence. */
+export function conclusionsOf(report: ValueReport): string[] {
+  return [headline(report), ...report.gains.map((gain) => sentence(report, gain))];
+}
+
+function headline({ gains, simulated, users }: ValueReport): string {
+  const on = simulated ? 'on this simulated history' : 'on this history';
+  const told = (['gain', 'loss'] as const).flatMap((kind) => {
+    const some = gains.filter(({ verdict }) => verdict === kind);
+    return some.length === 0
+      ? []
+      : [`${kind === 'gain' ? 'better' : 'worse'} predictions than batch-only ${everyOf(some)}`];
+  });
+  if (gains.some(({ verdict }) => verdict === 'unknown')) {
+    return `No finding: ${users.judged} users are too few to tell a gain from chance.`;
+  }
+  if (told.length === 0)
+    return `No significant gain: ${on}, live answers after events were not measurably better than batch-only.`;
+  const kind = gains.some(({ verdict }) => verdict === 'gain') ? 'gain' : 'loss';
+  return `A significant ${kind}: ${on}, live answers after events gave ${told.join(', and ')}.`;
+}
+
+const SAID: Readonly<Record<Gain['verdict'], string>> = {
+  gain: 'significant gain',
+  none: 'no significant gain',
+  loss: 'significant loss',
+  unknown: 'too few users',
+};
+
+function everyOf(gains: readonly Gain[]): string {
+  return `every ${gains.map(({ cadenceMs }) => formatDuration(cadenceMs)).join(', ')}`;
+}
+
+function sentence(report: ValueReport, { cadenceMs, change, verdict }: Gain): string {
+  const of = (kind: PolicyFigures['policy']) =>
+    report.policies.find((one) => one.policy === kind && one.cadenceMs === cadenceMs);
+  const [batch, hybrid] = [of('batch'), of('hybrid')];
+  const said = SAID[verdict];
+  const share = batch ? ` (${signed((100 * change.value) / batch.quality.value, 2)} %)` : '';
+  const figures = `${measureOf(report)} better by ${signed(change.value)}${share}, 95 % interval ${signed(change.low)} to ${signed(change.high)}`;
+  const spent = `${figure(hybrid?.inferences.aRead, 4)} inferences a read instead of ${figure(batch?.inferences.aRead, 4)}`;
+  return `Hybrid against batch-only every ${formatDuration(cadenceMs)}: ${said}; ${figures}; ${spent}.`;
+}
+
+/** Returns the name of the measure. */
+export function measureOf({ measure, top }: Pick<ValueReport, 'measure' | 'top'>): string {
+  return measure === 'logLoss' ? 'log-loss' : `hit rate at ${top}`;
+}
+
+/** Returns a number with its sign and so many digits. */
+export function signed(value: number, digits = 3): string {
+  const text = figure(Math.abs(value), digits);
+  return Number(text.replaceAll(',', '')) === 0 ? '0' : `${value < 0 ? '−' : '+'}${text}`;
+}
+
+/** Returns a number with so many significant digits: `1,230`, `0.0123`. */
+export function figure(value = Number.NaN, digits = 3): string {
+  if (!Number.isFinite(value)) return 'none';
+  return value.toLocaleString('en-US', { maximumSignificantDigits: digits });
+}

@@ -1,0 +1,76 @@
+/** The predictor of a config as a history's features fill its model: no database is asked, and the model is not tried. */
+import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import { adoptable } from '@tandem/config/adoption/adoptable';
+import type { QueryColumn } from '@tandem/config/adoption/query-columns';
+import { configError } from '@tandem/config/predictor/config-problem';
+import { loadConfig } from '@tandem/config/predictor/load-config';
+import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
+import type { OutputField } from '@tandem/freshness/predictor';
+import { withOpenModel } from '@tandem/inference/admission/check-model';
+import type { FeatureRow } from '@tandem/prediction/value/value-history';
+import { CommandFailure, usageError } from '../command-line/failure.ts';
+
+interface LoadedPredictor {
+  readonly file: string;
+  readonly resolved: ResolvedPredictor;
+}
+
+export async function loadPredictor(path: string, name: string): Promise<LoadedPredictor> {
+  const { file, predictors } = await loadConfig(path);
+  const resolved = predictors.find((one) => one.name === name);
+  if (resolved) return { file, resolved };
+  const names = predictors.map((one) => one.name).join(', ');
+  throw new CommandFailure(`${file} has no predictor ${name}`, { remedy: `name one of ${names}, or another --config` });
+}
+
+type Defined = Pick<CheckedPredictor, 'definition' | 'artifact'>;
+
+/**
+ * @param features in the order of the feature query, of which the model's inputs take them
+ * @param rows whose values say the features' types
+ */
+export async function definePredictor(
+  { file, resolved }: LoadedPredictor,
+  { features, rows }: { readonly features: readonly string[]; readonly rows: readonly FeatureRow[] },
+  memoryLimitMb: number,
+): Promise<Defined> {
+  const { asOf } = resolved.features;
+  const columns: QueryColumn[] = [
+    { name: 'user_id', type: 'text' },
+    ...(asOf === null ? [] : [{ name: asOf, type: 'timestamptz' }]),
+    ...features.map((name, i) => ({ name, type: typeOf(rows, i) })),
+  ];
+  const limits = { field: `predictors.${resolved.name}.model`, memoryLimitMb };
+  return withOpenModel(resolved.model, limits, async ({ signature }) => {
+    const result = adoptable(resolved, columns, signature);
+    if (!result.ok) throw configError(result.problems.map((problem) => ({ file, ...problem })));
+    return { definition: result.definition, artifact: resolved.model.bytes };
+  });
+}
+
+function typeOf(rows: readonly FeatureRow[], column: number): string {
+  let type = 'bigint';
+  for (const row of rows) {
+    const value = row[column];
+    if (typeof value === 'string') return 'text';
+    if (typeof value === 'number' && !Number.isInteger(value)) type = 'double precision';
+  }
+  return type;
+}
+
+/** Returns the output that is judged: the one that is asked for, else that of the decision, else the first single number. */
+export function judgedOutput(
+  { resolved }: LoadedPredictor,
+  outputs: readonly OutputField[],
+  asked?: string,
+): OutputField {
+  const single = outputs.find(({ type, width }) => width === null && type !== 'string');
+  const name =
+    asked ?? resolved.policy.decision?.output ?? single?.name ?? outputs.find((one) => one.width !== null)?.name;
+  const found = outputs.find((one) => one.name === name);
+  const names = outputs.map((one) => one.name).join(', ');
+  if (!found)
+    throw usageError(`predictor ${resolved.name} has no output ${name} to judge`, `name one of ${names} with --output`);
+  if (found.width !== null || found.type !== 'string') return found;
+  throw usageError(`output ${name} is one text: neither a chance nor a list`, `name another of ${names} with --output`);
+}

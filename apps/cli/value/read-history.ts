@@ -1,0 +1,150 @@
+/** Reads a history file for `tandem value`: NDJSON, a head and then a line for each context, event and read (docs/value.md). */
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { FeatureRow, Step, ValueHistory } from '@tandem/prediction/value/value-history';
+import { CommandFailure } from '../command-line/failure.ts';
+
+const FORMAT = 'tandem-value-1';
+const FORM = 'docs/value.md describes the lines of a history';
+
+interface HistoryFile {
+  readonly history: ValueHistory;
+  /** Names, in the order of a context's row. */
+  readonly features: readonly string[];
+}
+
+interface Head {
+  readonly predictor: string;
+  readonly from: number;
+  readonly to: number;
+  readonly features: readonly string[];
+  readonly users: number | null;
+  readonly simulated: boolean;
+}
+
+type Line = Readonly<Record<string, unknown>>;
+
+/** Rejects with a CommandFailure that names the line. */
+export async function readHistory(file: string): Promise<HistoryFile> {
+  const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
+  let no = 0;
+  let builder: HistoryBuilder | undefined;
+  const fail = (problem: string): never => {
+    throw new CommandFailure(`${file}, line ${no}: ${problem}`, { remedy: FORM });
+  };
+  try {
+    for await (const text of lines) {
+      no++;
+      if (text.trim() === '') continue;
+      const line = parse(text, fail);
+      if (builder) builder.add(line);
+      else builder = new HistoryBuilder(headOf(line, fail), fail);
+    }
+  } catch (error) {
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    throw new CommandFailure(`${file} cannot be read: ${error.message}`, { cause: error });
+  }
+  return builder?.finish() ?? fail('the file is empty');
+}
+
+type Fail = (problem: string) => never;
+
+function parse(text: string, fail: Fail): Line {
+  try {
+    const line: unknown = JSON.parse(text);
+    if (typeof line === 'object' && line !== null && !Array.isArray(line)) return line as Line;
+  } catch (error) {
+    return fail(`it is not JSON (${error instanceof Error ? error.message : error})`);
+  }
+  return fail('it is not a JSON object');
+}
+
+function headOf(line: Line, fail: Fail): Head {
+  if (line.format !== FORMAT) fail(`the first line has no "format": "${FORMAT}"`);
+  const { predictor, features, users = null, simulated = false } = line;
+  if (typeof predictor !== 'string') return fail('its predictor is not a text');
+  if (!Array.isArray(features) || features.length === 0 || !features.every((name) => typeof name === 'string')) {
+    return fail('its features are not a list of names');
+  }
+  if (users !== null && !(Number.isSafeInteger(users) && Number(users) > 0)) fail('its users are not a whole number');
+  if (typeof simulated !== 'boolean') return fail('simulated is neither true nor false');
+  const [from, to] = [momentOf(line.from, 'from', fail), momentOf(line.to, 'to', fail)];
+  if (from >= to) fail('from is not before to');
+  return { predictor, from, to, features: features as string[], users: users as number | null, simulated };
+}
+
+function momentOf(value: unknown, name: string, fail: Fail): number {
+  const moment = typeof value === 'string' && /(Z|[+-]\d\d:\d\d)$/.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(moment) ? fail(`${name} is not a moment such as 2026-11-24T10:12:00Z`) : moment;
+}
+
+class HistoryBuilder {
+  readonly #head: Head;
+  readonly #fail: Fail;
+  readonly #users = new Map<string, { readonly place: number; readonly steps: Step[] }>();
+  readonly #contexts: FeatureRow[] = [];
+  readonly #reads: { user: number; outcome: number | string }[] = [];
+  readonly #types: (string | undefined)[];
+
+  constructor(head: Head, fail: Fail) {
+    this.#head = head;
+    this.#fail = fail;
+    this.#types = head.features.map(() => undefined);
+  }
+
+  add(line: Line): void {
+    const { user, kind } = line;
+    if (typeof user !== 'string' || user === '') this.#fail('its user is not a text');
+    const at = momentOf(line.at, 'at', this.#fail);
+    const { place, steps } = this.#userOf(String(user));
+    if ((steps.at(-1)?.at ?? at) > at) this.#fail(`it is earlier than the line of user ${user} before it`);
+    if (at >= this.#head.to) this.#fail('it is not before the end of the history (to)');
+    if (kind === 'context') steps.push({ kind, at, context: this.#context(line.features) });
+    else if (kind === 'event') steps.push({ kind, at });
+    else if (kind === 'read') steps.push({ kind, at, read: this.#read(place, at, line.outcome) });
+    else this.#fail('its kind is none of context, event, read');
+  }
+
+  finish(): HistoryFile {
+    const { predictor, from, to, features, users, simulated } = this.#head;
+    if (this.#reads.length === 0) this.#fail('the history has no read');
+    const timelines = [...this.#users.values()].map(({ steps }) => steps);
+    return {
+      history: {
+        ...{ predictor, from, to, simulated, timelines, contexts: this.#contexts, reads: this.#reads },
+        users: Math.max(users ?? 0, timelines.length),
+      },
+      features,
+    };
+  }
+
+  #userOf(user: string) {
+    const known = this.#users.get(user) ?? { place: this.#users.size, steps: [] };
+    this.#users.set(user, known);
+    return known;
+  }
+
+  #read(user: number, at: number, outcome: unknown): number {
+    if (at < this.#head.from) this.#fail('it is a read before the begin of the history (from)');
+    if (typeof outcome !== 'number' && typeof outcome !== 'string') this.#fail('its outcome is no number and no text');
+    return this.#reads.push({ user, outcome: outcome as number | string }) - 1;
+  }
+
+  #context(features: unknown): number | null {
+    if (features === null) return null;
+    const { length } = this.#head.features;
+    if (!Array.isArray(features) || features.length !== length) this.#fail(`its features are not ${length} values`);
+    const row = (features as unknown[]).map((value, i) => this.#value(value, i));
+    return this.#contexts.push(row) - 1;
+  }
+
+  #value(value: unknown, i: number): number | string | null {
+    if (value === null) return null;
+    const type = typeof value;
+    const name = this.#head.features[i];
+    if (type !== 'number' && type !== 'boolean' && type !== 'string') return this.#fail(`feature ${name} is a ${type}`);
+    this.#types[i] ??= type;
+    if (this.#types[i] !== type) this.#fail(`feature ${name} is a ${type}, and a ${this.#types[i]} in earlier lines`);
+    return type === 'boolean' ? Number(value) : (value as number | string);
+  }
+}

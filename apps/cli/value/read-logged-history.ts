@@ -1,0 +1,69 @@
+/** Reads a history from the answers that the service kept and the outcomes that were sent to it. */
+import { createExplanationStore } from '@tandem/offline-store/explanations/kept-explanations';
+import { findRunSize, outcomesOfUsers } from '@tandem/offline-store/explanations/outcomes-of-users';
+import type { createPool } from '@tandem/offline-store/sql/database';
+import type { KeptExplanation } from '@tandem/prediction/explanations/kept-explanation';
+import { historyOfAnswers, type LoggedHistory } from '@tandem/prediction/value/logged-history';
+import { CommandFailure } from '../command-line/failure.ts';
+import { count } from '../output/text.ts';
+import type { ValueSource } from './report-history.ts';
+
+type Pool = ReturnType<typeof createPool>;
+
+interface LoggedRequest {
+  readonly predictor: string;
+  /** A name, or how names of items begin and `*`. */
+  readonly outcome: string;
+  readonly withinMs: number;
+}
+
+const PAGE = 2_000;
+
+export async function readLoggedHistory(
+  pool: Pool,
+  { predictor, outcome, withinMs }: LoggedRequest,
+): Promise<ValueSource> {
+  const kept = await readKept(pool, predictor);
+  const [oldest] = kept.map(({ at }) => at).toSorted((a, b) => a.getTime() - b.getTime());
+  if (oldest === undefined) throw nothingKept(predictor);
+  const isPrefix = outcome.endsWith('*');
+  const name = isPrefix ? outcome.slice(0, -1) : outcome;
+  const userIds = [...new Set(kept.map(({ answer }) => answer.userId))];
+  const outcomes = await outcomesOfUsers(pool, { userIds, name, isPrefix, since: oldest });
+  const { now, share, users } = await findRunSize(pool, predictor);
+  const itemPrefix = isPrefix ? name : null;
+  const scored = Math.round(users * share);
+  const logged = historyOfAnswers({ predictor, kept, outcomes, withinMs, itemPrefix, now, users: scored });
+  if (logged.history.reads.length === 0) throw noReads(predictor, logged);
+  return { history: logged.history, features: logged.features, notes: notesOf(kept.length, outcomes.length, logged) };
+}
+
+async function readKept(pool: Pool, predictor: string): Promise<KeptExplanation[]> {
+  const store = createExplanationStore(pool);
+  const kept: KeptExplanation[] = [];
+  for (let before: number | undefined; ; before = kept.at(-1)?.number) {
+    const page = await store.list({ predictor, limit: PAGE, ...(before === undefined ? {} : { before }) });
+    kept.push(...page);
+    if (page.length < PAGE) return kept;
+  }
+}
+
+function nothingKept(predictor: string): CommandFailure {
+  return new CommandFailure(`no answers of predictor ${predictor} are kept`, {
+    remedy: 'set `explanations: { share, keepFor }` in its config, or write a history file (docs/value.md)',
+  });
+}
+
+function noReads(predictor: string, { left }: LoggedHistory): CommandFailure {
+  const why = `${count(left.tooYoung)} are too young for --within, ${count(left.withoutInputs)} have no usable inputs`;
+  return new CommandFailure(`no kept answer of predictor ${predictor} can be judged: ${why}`, {
+    remedy: 'wait, or name a shorter --within; explanations.keepFor must be longer than --within',
+  });
+}
+
+function notesOf(kept: number, outcomes: number, { left }: LoggedHistory): string[] {
+  return [
+    `From ${count(kept)} kept answers and ${count(outcomes)} outcomes; ${count(left.tooYoung)} answers are too young to know their outcome, ${count(left.withoutInputs)} have no usable inputs.`,
+    'Between two kept answers with an event between them the features are not known: reads that need them are left out.',
+  ];
+}

@@ -1,0 +1,111 @@
+/** A value report for a terminal: the findings, then quality and spending of each way of serving, then quality by age. */
+import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
+import type { AgeFigures } from '@tandem/prediction/value/age-curve';
+import type { PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
+import { formatDuration } from '@tandem/wire/durations';
+import { count, moment, renderTable, right, wrap } from '../output/text.ts';
+import { conclusionsOf, figure, measureOf } from './conclusions.ts';
+
+const WIDTH = 110;
+
+export function renderValueReport(report: ValueReport, notes: readonly string[]): string[] {
+  const [headline = '', ...sentences] = conclusionsOf(report);
+  return [
+    ...wrap(headline, WIDTH),
+    ...sentences.flatMap((sentence) => wrap(sentence, WIDTH - 2).map((line, i) => `${i === 0 ? '· ' : '  '}${line}`)),
+    '',
+    ...sourceLines(report, notes).flatMap((line) => wrap(line, WIDTH)),
+    '',
+    ...policyTable(report),
+    ...chanceTable(report),
+    '',
+    ...ageTable(report),
+  ];
+}
+
+function sourceLines(
+  { predictor, simulated, from, to, reads, users, outcomeRate, measure }: ValueReport,
+  notes: readonly string[],
+) {
+  const rate = outcomeRate === null ? '' : `, an outcome of 1 after ${figure(100 * outcomeRate)} % of them`;
+  const left = `${count(reads.unknownContext)} left out for want of a known context, ${count(reads.unscorable)} that the model cannot score`;
+  return [
+    `Predictor ${predictor}, ${moment(from)} to ${moment(to)} UTC${simulated ? ', SIMULATED' : ''}: ${count(reads.judged)} of ${count(reads.all)} reads by ${count(users.judged)} users judged${rate}; ${left}.`,
+    `${measure === 'logLoss' ? 'Log-loss: lower is better. ' : ''}Brackets hold 95 % bootstrap intervals by user. A run scores ${count(users.scored)} users.`,
+    ...notes,
+  ];
+}
+
+/** Returns the name of a way of serving: `hybrid, 1d`. */
+function policyName({ policy, cadenceMs }: Pick<PolicyFigures, 'policy' | 'cadenceMs'>): string {
+  const name = { batch: 'batch-only', hybrid: 'hybrid', live: 'live-only' }[policy];
+  return cadenceMs === null ? name : `${name}, ${formatDuration(cadenceMs)}`;
+}
+
+function policyTable(report: ValueReport): string[] {
+  const columns = [
+    ...['serving', measureOf(report), 'better than live-only'],
+    ...[right('batch inferences'), right('live inferences'), right('a read')],
+  ];
+  const rows = report.policies.map((one) => [
+    ...[policyName(one), estimateText(one.quality), changeText(one.againstLive)],
+    ...[count(one.inferences.batch), count(one.inferences.live), figure(one.inferences.aRead)],
+  ]);
+  return renderTable(columns, rows);
+}
+
+/** Of chances; empty of lists. */
+function chanceTable({ policies }: ValueReport): string[] {
+  const rows = policies.flatMap((one) => {
+    const { auc, calibration } = one;
+    if (calibration === null) return [];
+    const area = auc === null ? 'none: all outcomes are one' : estimateText(auc);
+    return [[policyName(one), area, changeText(calibration.bias), calibration.error.toFixed(4)]];
+  });
+  return rows.length === 0 ? [] : ['', ...renderTable(['serving', 'AUC', 'bias', 'calibration error'], rows)];
+}
+
+function ageTable(report: ValueReport): string[] {
+  const ways = [
+    ...[{ name: 'batch-only, all', byAge: report.batchByAge }],
+    ...report.policies
+      .filter(({ policy }) => policy !== 'live')
+      .map((one) => ({ name: policyName(one), byAge: one.byAge })),
+  ];
+  const rows = ways.flatMap(({ name, byAge }) =>
+    byAge.map((figures, i) => [i === 0 ? name : '', ...ageCells(figures)]),
+  );
+  const columns = [
+    'by age of context',
+    'age',
+    right('answers'),
+    right('users'),
+    measureOf(report),
+    'better than live-only',
+  ];
+  return renderTable(columns, rows);
+}
+
+function ageCells({ fromMs, toMs, answers, users, quality, againstLive }: AgeFigures): string[] {
+  const few = 'too few users';
+  return [
+    ageText({ fromMs, toMs }),
+    ...[count(answers), count(users)],
+    ...[quality ? estimateText(quality) : few, againstLive ? changeText(againstLive) : ''],
+  ];
+}
+
+/** Returns `under 1m`, `1m to 10m` or `7d and more`. */
+export function ageText({ fromMs, toMs }: Pick<AgeFigures, 'fromMs' | 'toMs'>): string {
+  if (toMs === null) return `${formatDuration(fromMs)} and more`;
+  return fromMs === 0 ? `under ${formatDuration(toMs)}` : `${formatDuration(fromMs)} to ${formatDuration(toMs)}`;
+}
+
+function estimateText({ value, low, high }: Estimate): string {
+  return `${value.toFixed(4)} [${low.toFixed(4)}, ${high.toFixed(4)}]`;
+}
+
+function changeText({ value, low, high }: Estimate): string {
+  const text = (number: number) => `${Math.round(number * 1e5) < 0 ? '−' : '+'}${Math.abs(number).toFixed(5)}`;
+  return `${text(value)} [${text(low)}, ${text(high)}]`;
+}

@@ -1,0 +1,75 @@
+/** Scores the contexts of a history with the config's model, and reports what each way of serving was worth. */
+import type { OutputField } from '@tandem/freshness/predictor';
+import { judgeChances, judgeLists, type Predicted } from '@tandem/prediction/value/judges';
+import type { ValueHistory } from '@tandem/prediction/value/value-history';
+import {
+  type Judge,
+  planValue,
+  reportValue,
+  scorableReads,
+  type ValueReport,
+} from '@tandem/prediction/value/value-report';
+import { CommandFailure } from '../command-line/failure.ts';
+import { count } from '../output/text.ts';
+import { definePredictor, judgedOutput, loadPredictor } from './define-predictor.ts';
+import { scoreContexts } from './score-contexts.ts';
+
+export interface ValueSource {
+  readonly history: ValueHistory;
+  /** Names, in the order of a context's row. */
+  readonly features: readonly string[];
+  /** What to know of where it comes from. */
+  readonly notes: readonly string[];
+}
+
+interface ReportRequest {
+  readonly predictor: string;
+  /** The config's path. */
+  readonly config: string;
+  readonly output: string | undefined;
+  readonly top: number;
+  readonly seed: number;
+  readonly cadencesMs: readonly number[];
+  readonly memoryLimitMb: number;
+}
+
+/** Rejects with a CommandFailure, or `config_invalid` where the features do not fill the model. */
+export async function reportHistory({ history, features }: ValueSource, request: ReportRequest): Promise<ValueReport> {
+  const loaded = await loadPredictor(request.config, request.predictor);
+  const { maxAgeMs } = loaded.resolved.policy.freshness;
+  const plan = planValue(history, { cadencesMs: request.cadencesMs, maxAgeMs });
+  if (plan.judged.length === 0) throw nothingKnown(history);
+  const rows = history.contexts;
+  const defined = await definePredictor(loaded, { features, rows }, request.memoryLimitMb);
+  const output = judgedOutput(loaded, defined.definition.outputs, request.output);
+  const asked = { history, contexts: plan.contexts, features, output: output.name };
+  const { predicted, fault } = await scoreContexts(defined, request.memoryLimitMb, asked);
+  const judge = judgeOf(history, predicted, output, request.top);
+  if (scorableReads(plan, judge).length > 0) return reportValue(plan, judge, request.seed);
+  throw new CommandFailure(`the model could score no read: ${fault}`, {
+    remedy: 'see that the features of the history are those of the config',
+  });
+}
+
+function nothingKnown({ reads }: ValueHistory): CommandFailure {
+  return new CommandFailure(
+    `none of ${count(reads.length)} reads can be judged: no context is known at each run before`,
+    {
+      remedy: 'give each user a context at the begin of the history, or name shorter times with --cadence',
+    },
+  );
+}
+
+function judgeOf({ reads }: ValueHistory, predicted: Predicted, output: OutputField, top: number): Judge {
+  if (output.width !== null) return judgeLists(predicted, output, top);
+  const wrong = reads.find(({ outcome }) => outcome !== 0 && outcome !== 1);
+  if (wrong) {
+    const problem = `output ${output.name} is one number, and an outcome is ${JSON.stringify(wrong.outcome)}`;
+    throw new CommandFailure(problem, { remedy: 'write outcomes as 0 and 1, or judge a list with --output' });
+  }
+  const odd = [...predicted.values()].find((value) => !(Number(value) >= 0 && Number(value) <= 1));
+  if (odd === undefined) return judgeChances(predicted);
+  throw new CommandFailure(`output ${output.name} is no chance: it predicts ${odd}`, {
+    remedy: 'judge an output between 0 and 1 with --output, or export the model with its probabilities',
+  });
+}

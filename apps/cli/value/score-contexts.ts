@@ -1,0 +1,74 @@
+/** Predicts from the contexts of a history with the model of a config, as a run does: in a child process, in batches. */
+import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import { decodeOutputs } from '@tandem/freshness/outputs';
+import type { FeatureColumn, PredictionValue } from '@tandem/freshness/predictor';
+import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
+import type { ValueHistory } from '@tandem/prediction/value/value-history';
+import { withScorer } from '../check/with-scorer.ts';
+
+const AT_ONCE = 5_000;
+const DEADLINE_MS = 30_000;
+
+interface Scored {
+  /** By context, the value of the output. */
+  readonly predicted: ReadonlyMap<number, PredictionValue>;
+  /** Why the first context that could not be scored was refused; null: all were scored. */
+  readonly fault: string | null;
+}
+
+interface ContextsToScore {
+  readonly history: Pick<ValueHistory, 'contexts'>;
+  readonly contexts: readonly number[];
+  /** Of a context's row, in its order. */
+  readonly features: readonly string[];
+  readonly output: string;
+}
+
+export async function scoreContexts(
+  predictor: Pick<CheckedPredictor, 'definition' | 'artifact'>,
+  memoryLimitMb: number,
+  { history, contexts, features, output }: ContextsToScore,
+): Promise<Scored> {
+  return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
+    const predicted = new Map<number, PredictionValue>();
+    const { columns } = version.query;
+    const places = columns.map(({ name }) => features.indexOf(name));
+    let fault: string | null = null;
+    for (let at = 0; at < contexts.length; at += AT_ONCE) {
+      const part = contexts.slice(at, at + AT_ONCE);
+      const batch = batchOf(columns, part, (context, i) => history.contexts[context]?.[places[i] ?? -1] ?? null);
+      const rows = part.map((_, row) => row).filter((row) => !batch.faults.has(row));
+      const request = { version, batch, rows, timeoutMs: DEADLINE_MS, priority: 'batch' } as const;
+      const { outputs, faults } = await scoreIsolating(scorer, request);
+      fault ??= [...batch.faults.values(), ...faults.values()][0] ?? null;
+      part.forEach((context, row) => {
+        const bytes = outputs.get(row);
+        const value = bytes && decodeOutputs(version.outputs, bytes)[output];
+        if (value !== undefined) predicted.set(context, value);
+      });
+    }
+    return { predicted, fault };
+  });
+}
+
+/** A context with a null that the config gives no value for cannot be scored. */
+function batchOf(
+  columns: readonly FeatureColumn[],
+  contexts: readonly number[],
+  valueAt: (context: number, column: number) => number | string | null,
+): FeatureBatch {
+  const values = columns.map((_, column) => contexts.map((context) => valueAt(context, column)));
+  const faults = new Map<number, string>();
+  columns.forEach(({ name, nullAs }, column) => {
+    if (nullAs !== undefined) return;
+    values[column]?.forEach((value, row) => {
+      if (value === null) faults.set(row, `feature ${name} is null; features.nulls says what a null counts as`);
+    });
+  });
+  return {
+    ...{ history: '', readAt: 0, columns, values, faults, unusable: new Map() },
+    userIds: contexts.map(String),
+    contextVersions: contexts.map(() => 0),
+  };
+}

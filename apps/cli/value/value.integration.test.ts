@@ -1,0 +1,190 @@
+/** `tandem value` with a real model: of a file without any database, and of answers that a service kept. */
+import { linearModel, rootModel } from '@tandem/testing/onnx-models';
+import { FLOAT, graph, model, node, value } from '@tandem/testing/onnx-writer';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
+
+// Each command starts processes that import the config and load the model.
+vi.setConfig({ testTimeout: 120_000 });
+
+let place: Place;
+beforeEach(async () => {
+  place = await createPlace();
+  await place.write('m.onnx', linearModel({ weights: [2, 0], bias: -1 }));
+  await place.write('tandem.config.ts', config("{ score: 'float32' }"));
+});
+afterEach(() => place.remove());
+
+function config(outputs: string): string {
+  return `export default { predictors: { churn: { model: './m.onnx',
+    features: { sql: 'select customer_id as user_id, a, b from customers' }, outputs: ${outputs},
+    freshness: { maxAge: '36h' }, batch: { schedule: '0 2 * * *' }, explanations: { share: 0.5, keepFor: '30d' } } } };`;
+}
+
+const HEAD = {
+  ...{ format: 'tandem-value-1', predictor: 'churn', features: ['a', 'b'], users: 200 },
+  ...{ from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z' },
+};
+
+/** Users whose feature `a` becomes what the outcome of their read will be, by an event just before it. */
+function history(users = 60, outcomeOf = (user: number): number | string => user % 2): string {
+  const lines = Array.from({ length: users }, (_, user) => {
+    const own = { user: `${user}` };
+    return [
+      { ...own, at: '2026-01-01T00:00:00Z', kind: 'context', features: [0.5, 1] },
+      { ...own, at: '2026-01-01T05:30:00Z', kind: 'event' },
+      { ...own, at: '2026-01-01T05:30:00Z', kind: 'context', features: [user % 2, 1] },
+      { ...own, at: '2026-01-01T05:31:00Z', kind: 'read', outcome: outcomeOf(user) },
+    ];
+  }).flat();
+  return [HEAD, ...lines].map((line) => JSON.stringify(line)).join('\n');
+}
+
+const FILE = 'value churn --history h.ndjson';
+const NO_DATABASE = { DATABASE_URL: '' };
+
+describe('of a file', () => {
+  test('it tells the gain, its price and the curve, and draws the picture, without a database', async () => {
+    await place.write('h.ndjson', history());
+    const { code, out, err } = await place.tandem(FILE, NO_DATABASE);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(
+      /^A significant gain: on this history, .* better predictions than batch-only every\s1h, 6h, 1d, 7d\./,
+    );
+    expect(out).toMatch(/Hybrid against batch-only every 1d: significant gain; log-loss better by \+0\.\d+/);
+    expect(out).toMatch(/60 of 60 reads by 60 users judged, an outcome\sof 1 after 50 %/);
+    expect(out).toMatch(/batch-only, 1h +0\.6931 \[0\.6931, 0\.6931\] .* 4,800 +0 +80/);
+    expect(out).toMatch(/hybrid, 1d .* 200 +60 +4\.33/);
+    expect(out).not.toMatch(/simulated/i);
+    expect(await place.read('churn-value.svg')).toMatch(/^<svg .*What fresh context is worth: churn</s);
+  });
+
+  test('it prints one JSON document, of the cadences that are asked for', async () => {
+    await place.write('h.ndjson', history());
+    const { code, out } = await place.tandem(`${FILE} --cadence 1d,2h --picture out/p.svg --json`, NO_DATABASE);
+    expect(code).toBe(0);
+    const report = JSON.parse(out);
+    expect(report).toMatchObject({
+      ...{ predictor: 'churn', measure: 'logLoss', simulated: false, notes: [] },
+      gains: [
+        { cadenceMs: 7_200_000, verdict: 'gain' },
+        { cadenceMs: 86_400_000, verdict: 'gain' },
+      ],
+      conclusions: [expect.stringMatching(/^A significant gain/), expect.any(String), expect.any(String)],
+      picture: expect.stringMatching(/out\/p\.svg$/),
+    });
+    expect(report.policies).toHaveLength(5);
+    expect(await place.read('out/p.svg')).toContain('</svg>');
+  });
+
+  test('it says plainly that there is no significant gain, where the interval holds 0', async () => {
+    await place.write(
+      'h.ndjson',
+      history(400, (user) => Number(user % 50 < 31 ? user % 2 : (user + 1) % 2)),
+    );
+    const { out } = await place.tandem(`${FILE} --cadence 1d`, NO_DATABASE);
+    expect(out).toMatch(/^No significant gain: on this history, live answers after events were not measurably better/);
+    expect(out).toMatch(/· Hybrid against batch-only every 1d: no significant gain;/);
+  });
+
+  test.each<[string, string, RegExp, { readonly outcome?: number }]>([
+    ['an outcome that is none', '', /output score is one number, and an outcome is 2/, { outcome: 2 }],
+    ['another predictor', ' --output other', /has no output other to judge\n {2}name one of score/, {}],
+    ['a cadence that is none', ' --cadence 1w', /a duration such as 1d or 6h is expected/, {}],
+    ['an outcome beside a file', ' --outcome order', /a history has its outcomes/, {}],
+  ])('%s is refused', async (_, args, problem, { outcome }) => {
+    await place.write(
+      'h.ndjson',
+      history(60, (user) => outcome ?? user % 2),
+    );
+    const { code, err } = await place.tandem(FILE + args, NO_DATABASE);
+    expect(code).toBeGreaterThan(0);
+    expect(err).toMatch(problem);
+  });
+
+  test('a list is judged by its hit rate', async () => {
+    const both = node('Identity', ['features'], ['items']);
+    const [inputs, outputs] = ['features', 'items'].map((name) => [value(name, FLOAT, ['N', 2])]);
+    await place.write('m.onnx', model(graph([both], [], inputs ?? [], outputs ?? [])));
+    await place.write('tandem.config.ts', config("{ scores: { from: 'items', type: 'float32', width: 2 } }"));
+    // Of the run's [0.5, 1] item 1 is the first; after the event the item that is taken: [1, 0.9] or [0, 0.9].
+    await place.write('h.ndjson', history(60, (user) => 1 - (user % 2)).replaceAll(/\[([01]),1\]/g, '[$1,0.9]'));
+    const { code, out, err } = await place.tandem(`${FILE} --cadence 1d --top 1`, NO_DATABASE);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(/every 1d: significant gain; hit rate at 1 better by \+0\.5/);
+    expect(out).toMatch(/live-only +1\.0000/);
+  });
+
+  test('an output that is no chance is refused', async () => {
+    await place.write('m.onnx', rootModel());
+    await place.write(
+      'h.ndjson',
+      history()
+        .replaceAll(/\[[\d.]+,1\]/g, '[4]')
+        .replace('["a","b"]', '["a"]'),
+    );
+    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(/output score is no chance: it predicts 2\n.*--output/);
+  });
+
+  test('features that do not fill the model, and a predictor that the config lacks, are refused', async () => {
+    await place.write('h.ndjson', history().replace('["a","b"]', '["a","b","c"]').replaceAll(',1]', ',1,1]'));
+    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(/churn/);
+    expect((await place.tandem('value other --history h.ndjson', NO_DATABASE)).err).toMatch(
+      /h\.ndjson is of predictor churn, not of other/,
+    );
+    expect((await place.tandem('value churn', NO_DATABASE)).err).toMatch(/no history is named/);
+  });
+});
+
+describe('of kept answers', () => {
+  async function adopt(): Promise<void> {
+    await place.sql(`create table customers (customer_id integer primary key, a real not null, b real not null);
+      insert into customers select n, 0.5, 1 from generate_series(1, 100) n`);
+    const { code, err } = await place.tandem('adopt');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+  }
+
+  /** Of each user an answer of the batch, and after an event a live one; users of odd numbers order after it. */
+  const KEPT = `insert into tandem.kept_explanations
+      (predictor, user_id, model_version_id, at, keep_until, context_version, answer, inputs)
+    select 'churn', n::text, v.id, t.at, now() + interval '9 days', k, json_build_object(
+        'predictor', 'churn', 'userId', n::text, 'prediction', json_build_object('score', 0.5), 'source', 'batch', 'reason', 'fresh',
+        'modelNumber', 1, 'variant', 'stable', 'generationNumber', case when k = 0 then 1 end, 'ageSeconds', 0, 'history', 'h',
+        'computedAt', extract(epoch from t.at - case when k = 0 then interval '1 hour' else '0' end) * 1000, 'contextVersion', k, 'lastConcerningVersion', k,
+        'predictedFromContextVersion', k),
+      json_build_object('read', 'for_the_answer', 'readAt', extract(epoch from t.at) * 1000, 'history', 'h',
+        'contextVersion', k, 'fault', null, 'features', json_build_array(
+          json_build_object('name', 'a', 'value', case when k < 2 then 0.5 else n % 2 end, 'event', null),
+          json_build_object('name', 'b', 'value', 1, 'event', null)))
+    from generate_series(1, 60) n cross join generate_series(0, 2) k cross join tandem.model_versions v
+    cross join lateral (select now() - interval '5 days' + k * interval '1 hour' as at) t order by n, k;
+    insert into tandem.outcomes (source, id, payload_hash, user_id, name, value, time, context_version)
+    select 's', n::text, '', n::text, 'order', 1, now() - interval '4 days 20 hours', 2
+    from generate_series(1, 60, 2) n`;
+
+  test('it takes outcomes from the service, and says what it had to leave out', async () => {
+    await adopt();
+    await place.sql(KEPT);
+    const { code, out, err } = await place.tandem('value churn --outcome order --within 1d --cadence 1d --json');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const report = JSON.parse(out);
+    expect(report).toMatchObject({
+      reads: { all: 180, judged: 180 },
+      notes: [
+        expect.stringMatching(/^From 180 kept answers and 30 outcomes; 0 answers are too young/),
+        expect.any(String),
+      ],
+      users: { scored: 60 },
+      outcomeRate: 0.5,
+    });
+    expect(report.gains[0]).toMatchObject({ cadenceMs: 86_400_000, verdict: 'gain' });
+  });
+
+  test('it says that none are kept, or that none is old enough', async () => {
+    await adopt();
+    const asked = 'value churn --outcome order --within 28d';
+    expect((await place.tandem(asked)).err).toMatch(/no answers of predictor churn are kept\n.*explanations/);
+    await place.sql(KEPT);
+    expect((await place.tandem(asked)).err).toMatch(/180 are too young for --within/);
+  });
+});

@@ -1,0 +1,66 @@
+/** The report on the simulated feed, where minutes count: it must find what the simulator knows. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
+import type { ValueReport } from '@tandem/prediction/value/value-report';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { run } from '../cli/program.fixture.ts';
+import { feedHistory } from './feed-history.ts';
+import { MODEL_FILE, offerModel } from './offer-model.ts';
+import { trueGain } from './truth.fixture.ts';
+
+let folder: string;
+let text: string;
+let report: ValueReport & { readonly conclusions: readonly string[]; readonly picture: string };
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tandem feed-'));
+  text = [...feedHistory({ seed: 1 })].join('\n');
+  await writeFile(join(folder, 'h.ndjson'), text);
+  const config = fileURLToPath(new URL('.', import.meta.url));
+  const { out, err } = await run(['value', 'offer', '--config', config, '--history', 'h.ndjson', '--json'], {
+    cwd: folder,
+  });
+  expect(err).toBe('');
+  report = JSON.parse(out);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Populations of other seeds: 20 have about a million reads. */
+const SEEDS = Array.from({ length: 20 }, (_, i) => 5_001 + i);
+
+test.each([0, 1, 2, 3])('the interval of the gain covers the true gain of the process, cadence %#', (i) => {
+  const { cadenceMs, change, verdict } = report.gains[i] ?? { cadenceMs: 0, change: undefined, verdict: 'none' };
+  const truth = trueGain(cadenceMs, SEEDS);
+  expect(verdict).toBe('gain');
+  expect(change?.low).toBeLessThan(truth);
+  expect(change?.high).toBeGreaterThan(truth);
+  // So narrow that it says something: a fifth of the gain to either side.
+  expect(width(change)).toBeLessThan(0.4 * truth);
+});
+
+test('a context that is ten minutes old costs what one of a week costs, one of a minute less', () => {
+  const costs = new Map(report.batchByAge.map(({ fromMs, againstLive }) => [fromMs / 60_000, againstLive]));
+  const [first, minutes, hour, day] = [0, 1, 10, 1_440].map((from) => costs.get(from)?.value ?? Number.NaN);
+  expect(first).toBeGreaterThan(minutes ?? 0);
+  expect(minutes).toBeGreaterThan(hour ?? 0);
+  expect(hour).toBeCloseTo(day ?? 0, 2);
+  expect(costs.get(1)?.high).toBeLessThan(0);
+});
+
+test('all that is shown says that it is simulated', async () => {
+  expect(report.simulated).toBe(true);
+  expect(report.conclusions[0]).toMatch(/^A significant gain: on this simulated history/);
+  expect(await readFile(report.picture, 'utf8')).toContain('offer (simulated data)');
+});
+
+test('the same seed gives the same history, another seed another, and the model is that of its coefficients', async () => {
+  expect([...feedHistory({ seed: 1 })].join('\n')).toBe(text);
+  expect([...feedHistory({ seed: 2 })].join('\n')).not.toBe(text);
+  expect(await readFile(MODEL_FILE)).toEqual(offerModel());
+});
+
+function width(estimate: Estimate | undefined): number {
+  return estimate ? estimate.high - estimate.low : Number.NaN;
+}

@@ -1,0 +1,43 @@
+/** What users did after they were answered, for reports on kept answers. */
+import type { UserOutcome } from '@tandem/prediction/value/logged-history';
+
+import { textArray } from '../certificate/certificate-statement.ts';
+import { type Db, query } from '../sql/database.ts';
+
+interface OutcomeQuery {
+  readonly userIds: readonly string[];
+  readonly name: string;
+  /** Whether `name` is only how the names begin: `click:` of `click:42`. */
+  readonly isPrefix: boolean;
+  readonly since: Date;
+}
+
+/** Returns their outcomes of that name, by time. */
+export function outcomesOfUsers(db: Db, { userIds, name, isPrefix, since }: OutcomeQuery): Promise<UserOutcome[]> {
+  return query<UserOutcome>(db, {
+    text: `select user_id as "userId", name, time from tandem.outcomes
+      where user_id = any($1::text[]) and time >= $4 and (name = $2 or ($3 and starts_with(name, $2))) order by time`,
+    values: [textArray(userIds), name, isPrefix, since],
+  });
+}
+
+interface RunSize {
+  /** This database's clock. */
+  readonly now: Date;
+  /** Of the predictor's newest published generation; 0 where there is none. */
+  readonly users: number;
+  /** Share of the users whose answers are kept; 0 where none are. */
+  readonly share: number;
+}
+
+export async function findRunSize(db: Db, predictor: string): Promise<RunSize> {
+  const [size] = await query<RunSize>(db, {
+    text: `select clock_timestamp() as now,
+        coalesce((select users from tandem.generations
+          where predictor = $1 and state = 'published' order by number desc limit 1), 0) as users,
+        coalesce((select (policy->'explanations'->>'share')::float8 from tandem.predictors where name = $1), 0) as share`,
+    values: [predictor],
+  });
+  if (size) return size;
+  throw new Error('the statement gave no row');
+}

@@ -1,0 +1,156 @@
+/**
+ * The history that kept answers and outcomes tell. An answer is kept with the features of its user, so these are known at the
+ * answer, and back to when it was computed if no event came between. Between two answers they are known if the context
+ * version is the same at both; else they are not known there, and the event is taken to have come just before the later one.
+ */
+import { isOfSameContext, type KeptExplanation, type KeptInputs } from '../explanations/kept-explanation.ts';
+import type { FeatureRow, Outcome, Step, ValueHistory } from './value-history.ts';
+
+/** Of an ordinary run. */
+const RUN_MS = 10 * 60_000;
+
+export interface UserOutcome {
+  readonly userId: string;
+  readonly name: string;
+  readonly time: Date;
+}
+
+export interface LoggedParts {
+  readonly predictor: string;
+  readonly kept: readonly KeptExplanation[];
+  readonly outcomes: readonly UserOutcome[];
+  /** The outcome counts within this time after a read. */
+  readonly withinMs: number;
+  /** What stands before the item in an outcome's name; null: any outcome counts as 1. */
+  readonly itemPrefix: string | null;
+  /** Postgres' clock: reads whose time is not over yet are left out. */
+  readonly now: Date;
+  /** Users that a run scores for the users whose answers are kept. */
+  readonly users: number;
+}
+
+export interface LoggedHistory {
+  readonly history: ValueHistory;
+  /** Names of the features, in the order of a context's row. */
+  readonly features: readonly string[];
+  /** Answers that are too young to know their outcome; answers without usable inputs. */
+  readonly left: { readonly tooYoung: number; readonly withoutInputs: number };
+}
+
+type WithInputs = KeptExplanation & { readonly inputs: KeptInputs };
+
+export function historyOfAnswers(parts: LoggedParts): LoggedHistory {
+  const usable = parts.kept.filter(hasInputs);
+  const [newest] = usable.toSorted((a, b) => b.number - a.number);
+  const features = newest?.inputs.features.map(({ name }) => name) ?? [];
+  const outcomes = Map.groupBy(parts.outcomes, ({ userId }) => userId);
+  const log = new AnswerLog(features, parts);
+  for (const [userId, answers] of Map.groupBy(usable, ({ answer }) => answer.userId)) {
+    log.addUser(
+      answers.toSorted((a, b) => a.at.getTime() - b.at.getTime() || a.number - b.number),
+      outcomes.get(userId) ?? [],
+    );
+  }
+  const left = { tooYoung: log.tooYoung, withoutInputs: parts.kept.length - usable.length };
+  return { history: log.finish(), features, left };
+}
+
+function hasInputs(one: KeptExplanation): one is WithInputs {
+  return typeof one.inputs !== 'string' && one.inputs.fault === null;
+}
+
+class AnswerLog {
+  readonly #features: readonly string[];
+  readonly #parts: LoggedParts;
+  readonly #timelines: Step[][] = [];
+  readonly #contexts: FeatureRow[] = [];
+  readonly #reads: { user: number; outcome: Outcome }[] = [];
+  tooYoung = 0;
+
+  constructor(features: readonly string[], parts: LoggedParts) {
+    this.#features = features;
+    this.#parts = parts;
+  }
+
+  /** @param answers by time, as are the outcomes */
+  addUser(answers: readonly WithInputs[], outcomes: readonly UserOutcome[]): void {
+    const steps: Step[] = [];
+    const user = this.#timelines.push(steps) - 1;
+    let before: WithInputs | undefined;
+    for (const one of answers) {
+      const at = one.at.getTime();
+      const known = Math.max(knownSince(one), before ? before.at.getTime() : Number.NEGATIVE_INFINITY);
+      if (before && !isSameContext(before, one)) {
+        // A moment later, so that a run at the answer still knows them.
+        steps.push({ kind: 'context', at: Math.min(before.at.getTime() + 1, known), context: null });
+        if (hadEvent(before, one)) steps.push({ kind: 'event', at: known });
+      }
+      steps.push({ kind: 'context', at: known, context: this.#contexts.push(this.#row(one)) - 1 });
+      this.#addRead(steps, user, at, outcomes);
+      before = one;
+    }
+  }
+
+  finish(): ValueHistory {
+    const { predictor, users } = this.#parts;
+    const reads = this.#timelines.flatMap((steps) => steps.flatMap((step) => (step.kind === 'read' ? [step.at] : [])));
+    const last = reads.reduce((most, at) => Math.max(most, at), 0);
+    return {
+      ...{ predictor, simulated: false, timelines: this.#timelines, contexts: this.#contexts, reads: this.#reads },
+      from: Math.min(firstRun(this.#parts.kept) ?? least(reads) ?? 0, last),
+      to: last + 1,
+      users: Math.max(users, this.#timelines.length),
+    };
+  }
+
+  #addRead(steps: Step[], user: number, at: number, outcomes: readonly UserOutcome[]): void {
+    const { now, withinMs, itemPrefix } = this.#parts;
+    if (at + withinMs > now.getTime()) {
+      this.tooYoung++;
+      return;
+    }
+    const next = outcomes.find(({ time }) => time.getTime() > at && time.getTime() <= at + withinMs);
+    const outcome = itemPrefix === null ? Number(next !== undefined) : (next?.name.slice(itemPrefix.length) ?? '');
+    steps.push({ kind: 'read', at, read: this.#reads.push({ user, outcome }) - 1 });
+  }
+
+  /** A model version of before may have had other features: those that it lacks are null. */
+  #row({ inputs }: WithInputs): FeatureRow {
+    const values = new Map(inputs.features.map(({ name, value }) => [name, value]));
+    return this.#features.map((name) => values.get(name) ?? null);
+  }
+}
+
+function least(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : values.reduce((a, b) => Math.min(a, b));
+}
+
+/**
+ * When runs are counted from: soon after the oldest generation was computed, so that the features which the run of each later
+ * day read are known at its time.
+ */
+function firstRun(kept: readonly KeptExplanation[]): number | undefined {
+  const stored = kept.flatMap(({ answer: { generationNumber, computedAt } }) =>
+    generationNumber === null || computedAt === null ? [] : [{ generation: generationNumber, computedAt }],
+  );
+  const oldest = least(stored.map(({ generation }) => generation));
+  const moments = stored.flatMap(({ generation, computedAt }) => (generation === oldest ? [computedAt] : []));
+  return moments.length === 0 ? undefined : moments.reduce((a, b) => Math.max(a, b)) + RUN_MS;
+}
+
+/** Features that were read for an answer of the same context hold since the answer was computed. */
+function knownSince({ answer, inputs, at }: WithInputs): number {
+  const moment = at.getTime();
+  if (answer.computedAt === null || !isOfSameContext(answer, inputs)) return moment;
+  return Math.min(moment, answer.computedAt);
+}
+
+function isSameContext(before: WithInputs, one: WithInputs): boolean {
+  return before.inputs.history === one.inputs.history && before.inputs.contextVersion === one.inputs.contextVersion;
+}
+
+/** Whether an event that concerns the predictor came between: an older release did not keep which did. */
+function hadEvent(before: WithInputs, one: WithInputs): boolean {
+  const last = one.answer.lastConcerningVersion;
+  return before.inputs.history !== one.inputs.history || last === null || last > before.inputs.contextVersion;
+}

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { judgeChances, judgeLists } from './judges.ts';
+import type { Step, ValueHistory } from './value-history.ts';
+import { planValue, reportValue } from './value-report.ts';
+
+const HOUR = 3_600_000;
+
+/** Users who are read once after an event: context 2n before it, 2n + 1 after it. */
+function historyOf(outcomes: readonly (number | string)[], more: Partial<ValueHistory> = {}): ValueHistory {
+  const timelines = outcomes.map((_, user): Step[] => [
+    { kind: 'context', at: 0, context: 2 * user },
+    { kind: 'event', at: HOUR },
+    { kind: 'context', at: HOUR, context: 2 * user + 1 },
+    { kind: 'read', at: HOUR + 60_000, read: user },
+  ]);
+  return {
+    ...{ predictor: 'p', from: 0, to: 24 * HOUR, users: outcomes.length, simulated: false, contexts: [], timelines },
+    reads: outcomes.map((outcome, user) => ({ user, outcome })),
+    ...more,
+  };
+}
+
+const OPTIONS = { cadencesMs: [24 * HOUR], maxAgeMs: null };
+const outcomes = Array.from({ length: 40 }, (_, user) => user % 2);
+
+describe('a value report', () => {
+  it('says what live answers gained over those of the run, by reads that are paired', () => {
+    const plan = planValue(historyOf(outcomes), OPTIONS);
+    expect(plan.contexts).toHaveLength(80);
+    const chances = new Map(
+      outcomes.flatMap((one, user) => [[2 * user, 0.5] as const, [2 * user + 1, one ? 0.8 : 0.2]]),
+    );
+    const report = reportValue(plan, judgeChances(chances), 1);
+    const gained = Math.log(2) + Math.log(0.8);
+    expect(report.gains).toEqual([
+      { cadenceMs: 24 * HOUR, verdict: 'gain', change: expect.objectContaining({ value: expect.closeTo(gained, 9) }) },
+    ]);
+    expect(report).toMatchObject({
+      outcomeRate: 0.5,
+      reads: { all: 40, judged: 40, unknownContext: 0, unscorable: 0 },
+    });
+    const [batch, hybrid, live] = report.policies;
+    expect(batch).toMatchObject({ policy: 'batch', auc: { value: 0.5 }, inferences: { batch: 40, live: 0, aRead: 1 } });
+    expect(batch?.againstLive.value).toBeCloseTo(-gained, 9);
+    expect(batch?.calibration?.bias.value).toBeCloseTo(0, 9);
+    expect(hybrid).toMatchObject({ auc: { value: 1 }, inferences: { batch: 40, live: 40, aRead: 2 } });
+    expect(hybrid?.calibration?.error).toBeCloseTo(0.2, 9);
+    expect(live).toMatchObject({
+      cadenceMs: null,
+      againstLive: { value: 0, low: 0, high: 0 },
+      inferences: { aRead: 1 },
+    });
+    expect(report.batchByAge).toMatchObject([{ fromMs: HOUR, toMs: 6 * HOUR, answers: 40, users: 40 }]);
+  });
+
+  it('finds neither gain nor loss where the interval holds 0, and leaves out reads that the model cannot score', () => {
+    const chances = new Map(Array.from({ length: 79 }, (_, context) => [context, 0.3 + (context % 7) / 20] as const));
+    const report = reportValue(planValue(historyOf(outcomes), OPTIONS), judgeChances(chances), 1);
+    expect(report.gains[0]?.verdict).toBe('none');
+    expect(report.reads).toEqual({ all: 40, judged: 39, unknownContext: 0, unscorable: 1 });
+  });
+
+  it('finds nothing of fewer than 20 users, whose interval would be narrower than what they know', () => {
+    const chances = new Map([...Array(38).keys()].map((context) => [context, context % 2 ? 0.9 : 0.5] as const));
+    const plan = planValue(historyOf(Array.from({ length: 19 }, () => 1)), OPTIONS);
+    expect(reportValue(plan, judgeChances(chances), 1).gains[0]).toMatchObject({ verdict: 'unknown' });
+  });
+
+  it('judges all policies by the reads that each of them has a context for', () => {
+    const plan = planValue(historyOf(outcomes, { from: 1 }), { ...OPTIONS, cadencesMs: [HOUR / 2, 24 * HOUR] });
+    expect(plan.judged).toHaveLength(40);
+    const late = planValue(historyOf(outcomes, { from: -HOUR / 4 }), OPTIONS);
+    expect(late.judged).toHaveLength(0);
+  });
+});
+
+describe('lists', () => {
+  it('are judged by whether the item is among the first: of items as they are, of scores by the highest', () => {
+    const items = judgeLists(new Map([[0, ['a', 'b', 'c']]]), { type: 'string' }, 2);
+    expect(['a', 'b', 'c'].map((item) => items.quality(0, item))).toEqual([1, 1, 0]);
+    expect(items.quality(1, 'a')).toBeNaN();
+    const scores = judgeLists(new Map([[0, [0.1, 0.9, 0.4]]]), { type: 'float32' }, 2);
+    expect([0, 1, '2'].map((item) => scores.quality(0, item))).toEqual([0, 1, 1]);
+  });
+
+  it('have a hit rate, where higher is better', () => {
+    const lists = new Map<number, number[]>();
+    for (const user of outcomes.keys()) lists.set(2 * user, [5, 6]).set(2 * user + 1, [1, 6]);
+    const judge = judgeLists(lists, { type: 'int64' }, 1);
+    const report = reportValue(planValue(historyOf(outcomes), OPTIONS), judge, 1);
+    expect(report).toMatchObject({ measure: 'hitRate', top: 1, outcomeRate: null });
+    expect(report.gains[0]).toMatchObject({ verdict: 'gain', change: { value: 0.5 } });
+    expect(report.policies[1]).toMatchObject({ auc: null, calibration: null, quality: { value: 0.5 } });
+  });
+});

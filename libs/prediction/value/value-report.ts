@@ -1,0 +1,285 @@
+/**
+ * What fresh context was worth on a history: the quality of the answers of each way of serving, by the age of their context,
+ * with intervals by user, and the inferences that each spent. All are judged by the same reads, so differences are paired.
+ */
+import {
+  areaUnderCurve,
+  type CalibrationBin,
+  calibrationBins,
+  calibrationError,
+  type ScoredReads,
+} from '@tandem/experiment/value/quality';
+import {
+  addRead,
+  type Estimate,
+  estimate,
+  meanOf,
+  newUserSums,
+  type UserSums,
+} from '@tandem/experiment/value/user-bootstrap';
+import { type AgeFigures, ageFigures, LEAST_USERS, sumByAge } from './age-curve.ts';
+import { answerReads, type PolicyAnswers, type ServingPolicy } from './serving-policies.ts';
+import type { Outcome, ValueHistory } from './value-history.ts';
+
+const RESAMPLES = 1_000;
+/** Ranks are dearer than means: a draw costs a pass over all reads. */
+const RANK_RESAMPLES = 200;
+
+/** What each way of serving answers, and the reads that all of them can be judged by. */
+interface ValuePlan {
+  readonly history: ValueHistory;
+  readonly served: readonly (PolicyAnswers & { readonly policy: ServingPolicy })[];
+  /** Reads that every policy answers from a known context. */
+  readonly judged: Uint32Array;
+  /** Contexts to score. */
+  readonly contexts: readonly number[];
+}
+
+/** Judges what a context's prediction was worth. */
+export interface Judge {
+  /** `logLoss`: lower is better; `hitRate`: 1 where the outcome is among the first items. */
+  readonly measure: 'logLoss' | 'hitRate';
+  /** Items that count of a list; null: the answer is a chance. */
+  readonly top: number | null;
+  /** Of one read; NaN where the context could not be scored. */
+  quality(context: number, outcome: Outcome): number;
+  /** The predicted chance; undefined of a list. */
+  readonly chance: ((context: number) => number) | undefined;
+}
+
+export interface PolicyFigures {
+  readonly policy: ServingPolicy['kind'];
+  /** Between two runs; null of live-only. */
+  readonly cadenceMs: number | null;
+  readonly quality: Estimate;
+  /** How much better than live-only on the same reads; below 0: worse. */
+  readonly againstLive: Estimate;
+  /** Area under the ROC curve; null of a list, and where all outcomes are one. */
+  readonly auc: Estimate | null;
+  /** Null of a list. */
+  readonly calibration: Calibration | null;
+  readonly byAge: readonly AgeFigures[];
+  readonly inferences: { readonly batch: number; readonly live: number; readonly aRead: number };
+}
+
+interface Calibration {
+  /** Mean prediction minus the share of reads where it happened. */
+  readonly bias: Estimate;
+  /** Mean distance between predicted and observed, over ten bins. */
+  readonly error: number;
+  readonly bins: readonly CalibrationBin[];
+}
+
+/** What the hybrid gains over batch-only of the same cadence, on the same reads. */
+export interface Gain {
+  readonly cadenceMs: number;
+  /** Above 0: the hybrid is better. */
+  readonly change: Estimate;
+  /** `unknown`: too few users. */
+  readonly verdict: 'gain' | 'none' | 'loss' | 'unknown';
+}
+
+export interface ValueReport {
+  readonly predictor: string;
+  readonly simulated: boolean;
+  readonly from: string;
+  readonly to: string;
+  readonly measure: Judge['measure'];
+  readonly top: number | null;
+  readonly reads: {
+    readonly all: number;
+    readonly judged: number;
+    readonly unknownContext: number;
+    readonly unscorable: number;
+  };
+  readonly users: { readonly scored: number; readonly judged: number };
+  /** Share of the judged reads where it happened; null of a list. */
+  readonly outcomeRate: number | null;
+  readonly gains: readonly Gain[];
+  readonly policies: readonly PolicyFigures[];
+  /** Of batch-only answers at all cadences. */
+  readonly batchByAge: readonly AgeFigures[];
+  readonly resampling: { readonly resamples: number; readonly seed: number };
+}
+
+interface PlanOptions {
+  readonly cadencesMs: readonly number[];
+  readonly maxAgeMs: number | null;
+}
+
+export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanOptions): ValuePlan {
+  const policies: ServingPolicy[] = [
+    ...cadencesMs.map((cadenceMs) => ({ kind: 'batch' as const, cadenceMs })),
+    ...cadencesMs.map((cadenceMs) => ({ kind: 'hybrid' as const, cadenceMs })),
+    { kind: 'live' },
+  ];
+  const served = policies.map((policy) => ({ policy, ...answerReads(history, policy, maxAgeMs) }));
+  const judged = Uint32Array.from(
+    [...history.reads.keys()].filter((read) => served.every(({ contexts }) => (contexts[read] as number) >= 0)),
+  );
+  const contexts = new Set<number>();
+  for (const one of served) for (const read of judged) contexts.add(one.contexts[read] as number);
+  return { history, served, judged, contexts: [...contexts] };
+}
+
+/** @param plan with at least one judged read that the judge finds scorable */
+export function reportValue(plan: ValuePlan, judge: Judge, seed: number): ValueReport {
+  const { history } = plan;
+  const reads = scorableReads(plan, judge);
+  const board = newBoard(plan, judge, reads);
+  const policies = figuresOf(plan, judge, board, seed);
+  const outcomeRate = judge.chance ? board.outcomes.reduce((sum, one) => sum + one, 0) / reads.length : null;
+  return {
+    predictor: history.predictor,
+    simulated: history.simulated,
+    from: new Date(history.from).toISOString(),
+    to: new Date(history.to).toISOString(),
+    measure: judge.measure,
+    top: judge.top,
+    reads: {
+      all: history.reads.length,
+      judged: reads.length,
+      unknownContext: history.reads.length - plan.judged.length,
+      unscorable: plan.judged.length - reads.length,
+    },
+    users: { scored: history.users, judged: board.users },
+    outcomeRate,
+    ...gainsAndCurve(plan, board, seed),
+    policies,
+    resampling: { resamples: RESAMPLES, seed },
+  };
+}
+
+/** Returns the judged reads of which no policy's context fails the model. */
+export function scorableReads({ history, served, judged }: ValuePlan, judge: Judge): Uint32Array {
+  return judged.filter((read) => {
+    const { outcome } = history.reads[read] ?? { outcome: 0 };
+    return served.every(({ contexts }) => !Number.isNaN(judge.quality(contexts[read] as number, outcome)));
+  });
+}
+
+/** What is counted of the judged reads, with users numbered among those who have any. */
+interface Board {
+  readonly reads: Uint32Array;
+  readonly users: number;
+  /** By judged read. */
+  readonly userOf: Uint32Array;
+  readonly outcomes: Uint8Array;
+  /** By policy and judged read. */
+  readonly quality: readonly Float64Array[];
+  /** 1 where higher is better, -1 where lower is. */
+  readonly sign: number;
+}
+
+function newBoard({ history, served }: ValuePlan, judge: Judge, reads: Uint32Array): Board {
+  const places = new Map<number, number>();
+  const userOf = reads.map((read) => {
+    const user = history.reads[read]?.user ?? 0;
+    const place = places.get(user) ?? places.size;
+    places.set(user, place);
+    return place;
+  });
+  const outcomeOf = (read: number) => history.reads[read]?.outcome ?? 0;
+  return {
+    reads,
+    users: places.size,
+    userOf,
+    outcomes: Uint8Array.from(reads, (read) => (outcomeOf(read) === 1 ? 1 : 0)),
+    quality: served.map(({ contexts }) =>
+      Float64Array.from(reads, (read) => judge.quality(contexts[read] as number, outcomeOf(read))),
+    ),
+    sign: judge.measure === 'logLoss' ? -1 : 1,
+  };
+}
+
+/** Adds up a value of each judged read by user. */
+function sumReads({ userOf, users }: Board, valueAt: (read: number) => number): UserSums {
+  const sums = newUserSums(users);
+  userOf.forEach((user, read) => {
+    addRead(sums, user, valueAt(read));
+  });
+  return sums;
+}
+
+/** How much better a policy is than another, by judged read. */
+function changeOf({ quality, sign }: Board, policy: number, reference: number): (read: number) => number {
+  const [ours, theirs] = [quality[policy] as Float64Array, quality[reference] as Float64Array];
+  return (read) => sign * ((ours[read] as number) - (theirs[read] as number));
+}
+
+function figuresOf(plan: ValuePlan, judge: Judge, board: Board, seed: number): PolicyFigures[] {
+  const live = plan.served.length - 1;
+  const meansOf = (policy: number) => {
+    const quality = board.quality[policy] as Float64Array;
+    return [sumReads(board, (read) => quality[read] as number), sumReads(board, changeOf(board, policy, live))];
+  };
+  const statistics = plan.served.flatMap((_, policy) => meansOf(policy).map(meanOf));
+  const means = estimate(statistics, { users: board.users, seed, resamples: RESAMPLES });
+  const chances = chanceFigures(plan, judge, board, seed);
+  return plan.served.map(({ policy, ages, batchInferences, liveInferences }, i) => ({
+    policy: policy.kind,
+    cadenceMs: policy.kind === 'live' ? null : policy.cadenceMs,
+    quality: means[2 * i] as Estimate,
+    againstLive: means[2 * i + 1] as Estimate,
+    auc: chances[i]?.auc ?? null,
+    calibration: chances[i]?.calibration ?? null,
+    byAge: ageFigures(sumByAge([layerOf(plan, board, i, ages)], board.users), board.users, seed),
+    inferences: {
+      batch: batchInferences,
+      live: liveInferences,
+      aRead: (batchInferences + liveInferences) / plan.history.reads.length,
+    },
+  }));
+}
+
+/** The answers of a policy as the curve by age takes them. */
+function layerOf(plan: ValuePlan, board: Board, policy: number, ages: Float64Array) {
+  return {
+    users: board.userOf,
+    ages: Float64Array.from(board.reads, (read) => ages[read] as number),
+    quality: board.quality[policy] as Float64Array,
+    againstLive: changeOf(board, policy, plan.served.length - 1),
+  };
+}
+
+function chanceFigures({ served }: ValuePlan, { chance }: Judge, board: Board, seed: number) {
+  if (!chance) return [];
+  const scored = served.map(
+    ({ contexts }): ScoredReads => ({
+      users: board.userOf,
+      scores: Float64Array.from(board.reads, (read) => chance(contexts[read] as number)),
+      outcomes: board.outcomes,
+    }),
+  );
+  const bias = ({ scores, outcomes }: ScoredReads) =>
+    meanOf(sumReads(board, (read) => (scores[read] as number) - (outcomes[read] as number)));
+  const { users } = board;
+  const areas = estimate(scored.map(areaUnderCurve), { users, seed, resamples: RANK_RESAMPLES });
+  const biases = estimate(scored.map(bias), { users, seed, resamples: RESAMPLES });
+  return scored.map((reads, i) => {
+    const area = areas[i] as Estimate;
+    const bins = calibrationBins(reads);
+    return {
+      auc: Number.isNaN(area.value) ? null : area,
+      calibration: { bias: biases[i] as Estimate, error: calibrationError(bins), bins },
+    };
+  });
+}
+
+function gainsAndCurve(plan: ValuePlan, board: Board, seed: number): Pick<ValueReport, 'gains' | 'batchByAge'> {
+  const cadences = plan.served.flatMap(({ policy }) => (policy.kind === 'batch' ? [policy.cadenceMs] : []));
+  const changes = cadences.map((_, i) => sumReads(board, changeOf(board, cadences.length + i, i)));
+  const estimates = estimate(changes.map(meanOf), { users: board.users, seed, resamples: RESAMPLES });
+  const gains = cadences.map((cadenceMs, i) => {
+    const change = estimates[i] as Estimate;
+    return { cadenceMs, change, verdict: verdictOf(change, board.users) };
+  });
+  const layers = cadences.map((_, i) => layerOf(plan, board, i, plan.served[i]?.ages ?? new Float64Array()));
+  return { gains, batchByAge: ageFigures(sumByAge(layers, board.users), board.users, seed) };
+}
+
+function verdictOf({ low, high }: Estimate, users: number): Gain['verdict'] {
+  if (users < LEAST_USERS) return 'unknown';
+  if (low > 0) return 'gain';
+  return high < 0 ? 'loss' : 'none';
+}
