@@ -15,7 +15,16 @@ function find(unfinished: readonly Partial<UnfinishedWork>[], lastSlot = now, ch
     schedules: {
       schedules: async () => ({
         now,
-        schedules: [{ predictor: 'p', variant: 'stable', schedule: '0 * * * *', after: lastSlot }],
+        schedules: [
+          {
+            predictor: 'p',
+            variant: 'stable',
+            schedule: '0 * * * *',
+            isOfChanged: false,
+            budget: null,
+            after: lastSlot,
+          },
+        ],
       }),
     },
     ...{ latestSlot, nextSlot, deadlineMs: 45 * 60_000 },
