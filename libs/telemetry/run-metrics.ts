@@ -269,6 +269,12 @@ function workMetrics(registers: Registry[]) {
       labelNames: ['predictor'] as const,
       registers,
     }),
+    runOverdue: new Gauge({
+      name: 'tandem_run_overdue_seconds',
+      help: 'Time since the deadline of an unfinished run; 0 before it.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
     runChunks: new Gauge({
       name: 'tandem_run_chunks',
       help: 'Chunks of the runs that are not finished, by state.',
