@@ -75,7 +75,10 @@ interface BudgetOptions {
 
 /** The service says what is wrong with a number. */
 function shareOption(): Option {
-  const option = new Option('--share <share>', 'a budget: score this share of the users, the most read ones, such as 0.25');
+  const option = new Option(
+    '--share <share>',
+    'a budget: score this share of the users, the most read ones, such as 0.25',
+  );
   return option.argParser(parseNumber).conflicts('cpuMinutes');
 }
 

@@ -41,7 +41,9 @@ describe('the work of runs', () => {
 
   test('has the schedule of its kind', async () => {
     const schedules = `'{"schedule": "0 3 * * 0", "changedSchedule": "0 * * * *"}'`;
-    await database.pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch}', policy -> 'batch' || ${schedules})`);
+    await database.pool.query(
+      `update tandem.predictors set policy = jsonb_set(policy, '{batch}', policy -> 'batch' || ${schedules})`,
+    );
     await start();
     expect(await signal.unfinishedWork()).toMatchObject([{ schedule: '0 3 * * 0' }]);
     await database.pool.query('update tandem.runs set of_changed = true');
