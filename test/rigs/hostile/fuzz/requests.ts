@@ -161,7 +161,6 @@ function knownValues(name: string, path = ''): fc.Arbitrary<string> {
       return fc.integer({ min: 1, max: 100 }).map(String);
     case 'share':
       return fc.constantFrom('0.25', '1');
-    case 'cpu_minutes':
     case 'cpuMinutes':
       return fc.constantFrom('0.5', '30');
     default:
