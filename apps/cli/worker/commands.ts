@@ -14,7 +14,8 @@ export function workerCommand(cli: Cli): Command {
     description: 'run workers on this machine: one, or as many as what waits needs',
     detail: `With --autoscale 0..4 it runs as many workers as the waiting runs need to meet their deadlines (RUN_DEADLINE_MINUTES, or
 the next slot of their schedule) at the rate that was measured, and none while nothing waits: no run, no due slot, no event
-that Redis was not told of, no erasure to repeat, no rollout. Each worker opens connections of its own (DATABASE_CONNECTIONS).
+that Redis was not told of, no generation that it lost, no erasure to repeat, no rollout, no housekeeping for an hour. Each
+worker opens connections of its own (DATABASE_CONNECTIONS).
 With WORKER_PORT the first worker listens there, the second at the next port, and so on.`,
     example: 'tandem worker --autoscale 0..4',
   })

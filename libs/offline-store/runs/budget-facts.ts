@@ -6,12 +6,16 @@ import { type Db, query } from '../sql/database.ts';
 /** Runs that the CPU time a user is the mean of. */
 const RUNS = 10;
 
-/** SQL: milliseconds of CPU that a user took in the last runs of a predictor, $1; null where none has recorded it. */
-export const CPU_MS_PER_USER = `(
+/** SQL: milliseconds of CPU that a user took in the last runs of a predictor; null where none has recorded it. */
+export function cpuMsPerUser(predictor: string): string {
+  return `(
   select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 from (
-    select id from tandem.runs where predictor = $1 and state in ('done', 'done_with_errors')
-    order by created_at desc limit ${RUNS}) r
-  join tandem.chunks c on c.run_id = r.id where c.cpu_ms is not null)`;
+    select id from tandem.runs where predictor = ${predictor} and state in ('done', 'done_with_errors')
+    order by created_at desc limit ${RUNS}) counted
+  join tandem.chunks c on c.run_id = counted.id where c.cpu_ms is not null)`;
+}
+
+export const CPU_MS_PER_USER = cpuMsPerUser('$1');
 
 export async function findBudgetFacts(db: Db, predictor: string): Promise<BudgetFacts> {
   const [found] = await query<{
