@@ -37,7 +37,8 @@ function sizesOf(chunkConcurrency: number, refreshShare: number, most?: number) 
   if (steps < 1) {
     const whose = `CHUNK_CONCURRENCY ${chunkConcurrency} needs with REFRESH_SHARE ${refreshShare}`;
     const needed = `the ${least + CONNECTIONS_A_STEP} that ${whose}`;
-    const remedy = 'raise it for the worker, or lower CHUNK_CONCURRENCY; without re-scoring (REFRESH_SHARE=0) it needs 3 fewer';
+    const remedy =
+      'raise it for the worker, or lower CHUNK_CONCURRENCY; without re-scoring (REFRESH_SHARE=0) it needs 3 fewer';
     const field = 'DATABASE_CONNECTIONS';
     throw new TandemError('config_invalid', `${field} is ${most}, fewer than ${needed}.`, { field, remedy });
   }

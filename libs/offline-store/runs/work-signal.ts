@@ -6,7 +6,7 @@ import { cpuMsPerUser } from './budget-facts.ts';
 
 const WITHIN_MS = 1_000;
 
-/** SQL: how many users the budget of a run \`r\` pays for, before any run has had the same. */
+/** SQL: how many users the budget of a run `r` pays for, before any run has had the same. */
 const AFFORDED = `(case when r.budget ? 'share' then ceil(everyone.users * (r.budget ->> 'share')::float8)
   else least(everyone.users, floor((r.budget ->> 'cpuMinutes')::float8 * 60000 / ${cpuMsPerUser('r.predictor')})) end)`;
 
@@ -38,7 +38,8 @@ export function createWorkStore(pool: pg.Pool): WorkStore {
           cross join lateral (
             select (sum(w.users) / nullif(sum(w.seconds), 0))::float8 as "usersPerSecond" from (
               select sum(scored + failed) as users, extract(epoch from max(committed_at) - min(claimed_at)) as seconds
-              from tandem.chunks where run_id in (r.id, coalesce(last.id, everyone.id)) and committed_at is not null and worker is not null
+              from tandem.chunks
+              where run_id in (r.id, coalesce(last.id, everyone.id)) and committed_at is not null and worker is not null
               group by run_id, worker) w) rate
           where r.state in ('planned', 'running', 'publishing')`,
       }),

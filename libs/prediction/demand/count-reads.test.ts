@@ -6,7 +6,8 @@ import { createReadCounts, type ReadCount } from './count-reads.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const answer = (contextVersion: number | null = 0, source: Source = 'batch') => ({ contextVersion, source }) as ReadResult;
+const answer = (contextVersion: number | null = 0, source: Source = 'batch') =>
+  ({ contextVersion, source }) as ReadResult;
 const failure = (code: ErrorCode) => new TandemError(code, 'no answer');
 
 /** Draws that are spread evenly, and the same each time. */

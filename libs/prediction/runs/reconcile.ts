@@ -6,8 +6,8 @@
 
 import type { KeepErased } from '../erasure/keep-erased.ts';
 import type { LossNotice } from '../events/notice-loss.ts';
-import { createStepper } from './independent-steps.ts';
 import type { Generation } from './generations.ts';
+import { createStepper } from './independent-steps.ts';
 import type { GenerationLoader } from './online-generations.ts';
 import type { GenerationStore, RunHints, RunStore } from './run-store.ts';
 import { isFinished } from './runs.ts';

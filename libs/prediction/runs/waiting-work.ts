@@ -36,11 +36,7 @@ export async function findWaitingWork(dependencies: WaitingWorkDependencies): Pr
   const { now, schedules } = await store.schedules();
   const isDue = schedules.some(({ schedule, after }) => latestSlot(schedule, now) > after);
   const notLoaded = await findNotLoaded(await generations.inForce(), loader).catch(() => []);
-  const chores = [
-    ...(await work.chores()),
-    ...(isDue ? ['schedule'] : []),
-    ...(notLoaded.length > 0 ? ['load'] : []),
-  ];
+  const chores = [...(await work.chores()), ...(isDue ? ['schedule'] : []), ...(notLoaded.length > 0 ? ['load'] : [])];
   const unfinished = await work.unfinishedWork();
   const runs = unfinished.map(({ createdAt, schedule, ...run }) => {
     const latest = createdAt.getTime() + deadlineMs;
