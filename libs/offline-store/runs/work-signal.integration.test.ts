@@ -103,13 +103,13 @@ describe('work beside runs', () => {
           on conflict (name) do update set due_at = excluded.due_at`,
         [at],
       );
-    for (const soon of ['-59 min', '50 s']) {
-      await due(soon);
-      expect(await signal.chores()).toEqual([]);
-    }
     for (const late of ['-61 min', '2 h']) {
       await due(late);
       expect(await signal.chores()).toEqual(['retention']);
+    }
+    for (const soon of ['-59 min', '50 s']) {
+      await due(soon);
+      expect(await signal.chores()).toEqual([]);
     }
   });
 

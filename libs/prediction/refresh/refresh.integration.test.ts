@@ -202,6 +202,7 @@ describe('re-scoring', () => {
     });
     try {
       await world.adoptHanging();
+      await world.run({ kind: 'all' }, { scorer: pool });
       // No reader waits: what hangs need not do so for as long as a pass has.
       const scorer = { ...pool, score: (request: ScoreRequest) => pool.score({ ...request, timeoutMs: 500 }) };
       const worker = createWorker({}, { scorer });
