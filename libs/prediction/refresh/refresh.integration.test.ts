@@ -215,7 +215,7 @@ describe('re-scoring', () => {
       await worker.settled();
       expect(pool.stats().restingModels).toBe(1);
       const { reports } = await world.run({ kind: 'users', userIds: ['2', '3'] }, { scorer: pool });
-      expect(reports).toMatchObject([{ scored: 2, failed: 0 }]);
+      expect(reports).toMatchObject([{ outcome: 'committed', usersScored: 2, usersFailed: 0 }]);
       expect(pool.stats().restingModels).toBe(1);
     } finally {
       await pool.close(0);
