@@ -142,7 +142,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     metrics: sampledMetrics(metrics, {
       ...{ ...listeners, scorer, pool, features, remembered: memory.size, overlayWritesDropped: keeper.dropped },
       isOnlineOpen: redis.connection.isOpen,
-      workSignal: openWorkSignal(pool, settings.runDeadlineMs),
+      workSignal: openWorkSignal(pool, redis.loader, settings.runDeadlineMs),
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,

@@ -5,6 +5,7 @@ import { createFeaturePool } from '@tandem/offline-store/features/feature-login'
 import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
+import type { WorkerProcessSection } from './worker-section.ts';
 
 /** Statements of one chunk at a time: the work itself, and the renewal of its lease. */
 const CONNECTIONS_A_CHUNK = 2;
@@ -12,6 +13,9 @@ const CONNECTIONS_A_CHUNK = 2;
 const OTHER_CONNECTIONS = 6;
 /** One cancels, one re-scores, beside a plan or comparison of each step and a statement of each chunk. */
 const OTHER_FEATURE_CONNECTIONS = 2;
+/** Re-scoring: a pass, and beside it the rows that it leaves behind; the pass's feature statement. */
+const REFRESH = Object.freeze({ pool: 2, features: 1 });
+const NO_REFRESH = Object.freeze({ pool: 0, features: 0 });
 /** For this process's own signs of life, which must not wait for what exhausts the others. */
 const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_500, lockTimeoutMs: 1_500 });
 const FIXED = OTHER_CONNECTIONS + OTHER_FEATURE_CONNECTIONS + VITAL.max;
@@ -24,35 +28,39 @@ const CONNECTIONS_A_STEP = 4;
 const USUAL_STEPS = 4;
 const MOST_STEPS = 8;
 
-/** @param most connections of all pools together; rejects where they are too few for the chunks */
-function sizesOf(chunkConcurrency: number, most?: number) {
-  const least = FIXED + chunkConcurrency * (CONNECTIONS_A_CHUNK + 1);
+/** @param most connections of all pools together; throws where they are too few for the chunks and re-scoring */
+function sizesOf(chunkConcurrency: number, refreshShare: number, most?: number) {
+  const refresh = refreshShare > 0 ? REFRESH : NO_REFRESH;
+  const least = FIXED + refresh.pool + refresh.features + chunkConcurrency * (CONNECTIONS_A_CHUNK + 1);
   const steps =
     most === undefined ? USUAL_STEPS : Math.min(MOST_STEPS, Math.floor((most - least) / CONNECTIONS_A_STEP));
   if (steps < 1) {
-    const needed = `the ${least + CONNECTIONS_A_STEP} that CHUNK_CONCURRENCY ${chunkConcurrency} needs`;
-    const remedy = 'raise it for the worker, or lower CHUNK_CONCURRENCY';
+    const whose = `CHUNK_CONCURRENCY ${chunkConcurrency} needs with REFRESH_SHARE ${refreshShare}`;
+    const needed = `the ${least + CONNECTIONS_A_STEP} that ${whose}`;
+    const remedy =
+      'raise it for the worker, or lower CHUNK_CONCURRENCY; without re-scoring (REFRESH_SHARE=0) it needs 3 fewer';
     const field = 'DATABASE_CONNECTIONS';
     throw new TandemError('config_invalid', `${field} is ${most}, fewer than ${needed}.`, { field, remedy });
   }
   return {
     steps,
-    pool: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * steps + OTHER_CONNECTIONS,
-    features: chunkConcurrency + 2 * steps + OTHER_FEATURE_CONNECTIONS,
+    pool: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * steps + OTHER_CONNECTIONS + refresh.pool,
+    features: chunkConcurrency + 2 * steps + OTHER_FEATURE_CONNECTIONS + refresh.features,
   };
 }
 
 interface PoolSections {
   readonly database: DatabaseSection;
   readonly worker: WorkerSection;
+  readonly workerProcess: Pick<WorkerProcessSection, 'refreshShare'>;
 }
 
 export type WorkerPools = ReturnType<typeof openPools>;
 
-export function openPools({ database, worker }: PoolSections) {
+export function openPools({ database, worker, workerProcess }: PoolSections) {
   const { url, directUrl = url } = database;
   const throughPooler = leadsThroughPooler(url, database);
-  const sizes = sizesOf(worker.chunkConcurrency, database.connections);
+  const sizes = sizesOf(worker.chunkConcurrency, workerProcess.refreshShare, database.connections);
   const pool = createPool({ url, throughPooler, max: sizes.pool, applicationName: 'tandem-worker' });
   const features = createFeaturePool(database, { max: sizes.features, applicationName: 'tandem-worker-features' });
   const vital = createPool({ url: directUrl, applicationName: 'tandem-worker-vital', ...VITAL });

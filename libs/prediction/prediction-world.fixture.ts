@@ -26,7 +26,7 @@ import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { cloneDatabase } from '@tandem/testing/databases';
-import { tableModel } from '@tandem/testing/onnx-models';
+import { loopModel, tableModel } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { createKeepErased } from './erasure/keep-erased.ts';
 import { createLivePredictor, type LivePredictorDependencies } from './live/live-prediction.ts';
@@ -131,6 +131,14 @@ export async function createPredictionWorld({ users }: { readonly users: number 
         'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 2)',
       );
     },
+    /** Another model, which hangs at poison users, once a window of a millisecond for each. */
+    async adoptHanging(): Promise<void> {
+      const artifact = loopModel();
+      const freshness = { ...FRESHNESS, refresh: { withinMs: 1 } };
+      const hanging = { ...definition, ...HANGING, artifactHash: createHash('sha256').update(artifact).digest('hex') };
+      const predictor = { name: PREDICTOR, artifact, policy: { freshness, batch: BATCH }, definition: hanging };
+      await adopt(pool, { actor: 'test', predictors: [predictor] });
+    },
     /** A process that reads, with a memory of its own; some of its parts may be others. */
     createReader(
       reader: Partial<PredictionReaderDependencies> = {},
@@ -221,6 +229,15 @@ const definition = {
   },
   inputs: [{ name: 'features', type: 'float32' as const, columns: ['changes'] }],
   outputs: [{ name: 'score', output: 'score', type: 'float32' as const, width: null, index: 0 }],
+};
+
+const HANGING = {
+  query: {
+    ...definition.query,
+    sql: 'select user_id, case when changes >= 10 then 2.0 ^ 62 else 0 end::float8 as turns, changes from counts',
+    columns: [{ name: 'turns', kind: 'number' as const }, ...definition.query.columns],
+  },
+  inputs: [{ name: 'features', type: 'float32' as const, columns: ['turns', 'changes'] }],
 };
 
 /** Holds calls back until it is opened, and tells when the first has come. */

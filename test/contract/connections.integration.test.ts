@@ -75,11 +75,16 @@ test('an API opens what the table says, and certificates no more', async () => {
   expect(n).toBeLessThanOrEqual(documented.get('tandem-api-authority') ?? 0);
 });
 
-const ENVIRONMENT = { database: { url: '', featuresUrl: '' }, worker: { chunkConcurrency: 3 } };
-const workerPools = (connections?: number) => {
+const ENVIRONMENT = {
+  database: { url: '', featuresUrl: '' },
+  worker: { chunkConcurrency: 3 },
+  workerProcess: { refreshShare: 0.25 },
+};
+const workerPools = (connections?: number, refreshShare = 0.25) => {
   const addresses = { url: database.url, featuresUrl: database.url };
   return openWorkerPools({
     ...ENVIRONMENT,
+    workerProcess: { refreshShare },
     database: connections === undefined ? addresses : { ...addresses, connections },
   });
 };
@@ -99,24 +104,31 @@ test.each([16, 40])('DATABASE_CONNECTIONS=%i bounds an API', async (most) => {
   expect([...counted.values()].reduce((total, n) => total + n, certificates)).toBe(most);
 });
 
-test.each([22, 30, 50])('DATABASE_CONNECTIONS=%i bounds a worker, whose steps under way are fewer', async (most) => {
+test.each([25, 33, 53])('DATABASE_CONNECTIONS=%i bounds a worker, whose steps under way are fewer', async (most) => {
   const pools = workerPools(most);
   const counted = await countExhausted(Object.values(pools).filter(isPool));
   await pools.close();
   expect([...counted.values()].reduce((total, n) => total + n, 0)).toBeLessThanOrEqual(most);
-  expect(pools.steps).toBe((most - 18) / 4 > 8 ? 8 : Math.floor((most - 18) / 4));
+  expect(pools.steps).toBe((most - 21) / 4 > 8 ? 8 : Math.floor((most - 21) / 4));
 });
 
-test('too few for the chunks of a worker are refused', () => {
-  expect(() => workerPools(20)).toThrow(
+test('a worker that re-scores nobody opens three fewer', async () => {
+  const pools = workerPools(undefined, 0);
+  expect([pools.pool.options.max, pools.features.options.max]).toEqual([20, 13]);
+  await pools.close();
+  await workerPools(22, 0).close();
+});
+
+test('too few for the chunks of a worker and its re-scoring are refused', () => {
+  expect(() => workerPools(24)).toThrow(
     expect.objectContaining({ code: 'config_invalid', field: 'DATABASE_CONNECTIONS' }),
   );
 });
 
 describe.each([
   ['a pooler', { api: 5, worker: 1 }, {}],
-  ['a pooler, feature statements past it', { api: 14, worker: 14 }, { featuresUrl: 'direct' }],
-  ['no pooler, feature statements through one', { api: 15, worker: 21 }, { url: 'direct' }],
+  ['a pooler, feature statements past it', { api: 14, worker: 15 }, { featuresUrl: 'direct' }],
+  ['no pooler, feature statements through one', { api: 15, worker: 23 }, { url: 'direct' }],
 ])('behind %s', (_, connections, past) => {
   const paths = () => {
     const pooler = 'postgres://u:p@127.0.0.1:1/none';

@@ -12,7 +12,7 @@ const USER_SECONDS = 0.5;
 /** Work for three workers, of a minute. */
 const USERS = 720;
 const SIZES = {
-  DATABASE_CONNECTIONS: '22',
+  DATABASE_CONNECTIONS: '25',
   INFERENCE_PROCESSES: '1',
   CHUNK_LEASE_MS: '2000',
   RUN_DEADLINE_MINUTES: '1',

@@ -4,6 +4,7 @@ import type { KeyType } from '@tandem/freshness/user-id';
 import { createEventStore } from '@tandem/offline-store/events/events';
 import { createOutcomeStore } from '@tandem/offline-store/rollouts/outcomes';
 import { createErasures } from '@tandem/online-store/erasures';
+import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
@@ -42,6 +43,7 @@ export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, open
     overlay: createOverlayStore(named),
     hints: createHintStore(named),
     markMemory: createMarkMemory(named),
+    loader: createGenerationLoader(named),
     // Its deletes hold up no read.
     erasures: createErasures(open(ERASING_MS)),
   };

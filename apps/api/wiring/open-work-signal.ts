@@ -1,9 +1,11 @@
 /** What waits for workers, for the metrics that workers are scaled by. It is told by the API: there may be no worker. */
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
+import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { countBatchWork } from '@tandem/offline-store/runs/backlog';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createWorkStore } from '@tandem/offline-store/runs/work-signal';
 import type { WaitingWork } from '@tandem/prediction/runs/desired-workers';
+import type { GenerationLoader } from '@tandem/prediction/runs/online-generations';
 import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
 
 const USUAL_DEADLINE_MS = 3_600_000;
@@ -13,9 +15,11 @@ export type WorkSignal = () => Promise<{ readonly batchWork: number; readonly wa
 
 export function openWorkSignal(
   pool: Parameters<typeof createWorkStore>[0],
+  loader: Pick<GenerationLoader, 'isLoaded'>,
   deadlineMs: number = USUAL_DEADLINE_MS,
 ): WorkSignal {
   const schedules = createScheduleStore(pool);
-  const dependencies = { work: createWorkStore(pool), schedules, latestSlot, nextSlot, deadlineMs };
+  const stores = { work: createWorkStore(pool), schedules, generations: createGenerationStore(pool), loader };
+  const dependencies = { ...stores, latestSlot, nextSlot, deadlineMs };
   return async () => ({ batchWork: await countBatchWork(pool), waiting: await findWaitingWork(dependencies) });
 }

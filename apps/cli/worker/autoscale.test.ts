@@ -5,6 +5,8 @@ import { parseRange } from './commands.ts';
 interface FakeWorker extends WorkerProcess {
   readonly place: number;
   isTold: boolean;
+  /** Takes its time to end once it is told: until `die`. */
+  isSlow: boolean;
   die(reason: string): void;
 }
 
@@ -30,9 +32,9 @@ async function run(needs: readonly (number | 'away')[], each: (look: number, liv
       };
       const end = () => {
         worker.isTold = true;
-        die('exit code 0');
+        if (!worker.isSlow) die('exit code 0');
       };
-      const worker: FakeWorker = { pid: pids++, place, exited, isTold: false, die, end };
+      const worker: FakeWorker = { pid: pids++, place, exited, isTold: false, isSlow: false, die, end };
       living.push(worker);
       return worker;
     },
@@ -90,6 +92,18 @@ describe('an autoscaler', () => {
     expect(counts).toEqual([2, 2, 2, 1]);
     expect(said.filter((line) => line.includes('cannot be seen'))).toHaveLength(1);
     expect(said).toContain('Postgres answers again');
+  });
+
+  it('counts a worker that is ending, and leaves it its place, until it has ended', async () => {
+    const places: number[][] = [];
+    const { counts, said } = await run([3, 1, 3, 3, 3, 3], (look, living) => {
+      places.push(living.map(({ place }) => place).toSorted());
+      if (look === 0) for (const one of living) one.isSlow = one.place === 2;
+      if (look === 3) living.find(({ isTold }) => isTold)?.die('exit code 0');
+    });
+    expect(counts).toEqual([3, 2, 3, 3, 3, 3]);
+    expect(places).toEqual(Array.from({ length: 6 }, (_, look) => (look === 1 ? [0, 2] : [0, 1, 2])));
+    expect(said.filter((line) => line.includes('exit code'))).toEqual([]);
   });
 
   it('ends its workers when it is told to end', async () => {

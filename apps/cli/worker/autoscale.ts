@@ -19,7 +19,7 @@ export interface AutoscaleParts {
   look(): Promise<number>;
   /** As createScaler of desired-workers.ts. */
   scale(nowMs: number, needed: number): number;
-  /** @param place 0 to the most workers less one, each held by one worker at a time */
+  /** @param place 0 to the most workers less one, each held by one worker from its start until it has ended */
   start(place: number): WorkerProcess;
   say(line: string): void;
   readonly now: () => number;
@@ -38,6 +38,8 @@ const MOST_FAILED_STARTS = 5;
 interface Running {
   readonly worker: WorkerProcess;
   readonly since: number;
+  /** Told to end, it hands back what it has; until it has ended it keeps its place (its port) and its connections. */
+  isEnding: boolean;
 }
 
 /** Resolves once it was told to end and every worker has ended; rejects where no worker can be started. */
@@ -56,11 +58,13 @@ export async function autoscale(parts: AutoscaleParts): Promise<void> {
 
 function createWorkers(parts: AutoscaleParts) {
   const { say, now } = parts;
-  const running = new Map<number, Running>();
-  const ending = new Set<Promise<string>>();
+  /** By place. */
+  const held = new Map<number, Running>();
   let failedStarts = 0;
   let noStartBefore = Number.NEGATIVE_INFINITY;
   let isBlind = false;
+
+  const running = () => [...held].filter(([, { isEnding }]) => !isEnding);
 
   async function wanted(): Promise<number> {
     try {
@@ -69,55 +73,52 @@ function createWorkers(parts: AutoscaleParts) {
       isBlind = false;
       return parts.scale(now(), needed);
     } catch (error) {
-      if (!isBlind) say(`the work that waits cannot be seen (${String(error)}): ${running.size} workers stay`);
+      if (!isBlind) say(`the work that waits cannot be seen (${String(error)}): ${running().length} workers stay`);
       isBlind = true;
-      return running.size;
+      return running().length;
     }
   }
 
   function start(place: number): void {
     const worker = parts.start(place);
-    const since = now();
-    running.set(place, { worker, since });
-    say(`worker ${place + 1} started (process ${worker.pid}); ${running.size} in all`);
+    const one = { worker, since: now(), isEnding: false };
+    held.set(place, one);
+    say(`worker ${place + 1} started (process ${worker.pid}); ${running().length} in all`);
     void worker.exited.then((reason) => {
-      // Told to end, it has left its place already.
-      if (running.get(place)?.worker === worker) died(place, now() - since, reason);
+      held.delete(place);
+      if (!one.isEnding) died(place, now() - one.since, reason);
     });
   }
 
   function died(place: number, livedMs: number, reason: string): void {
-    running.delete(place);
     const hadStarted = livedMs >= STARTED_AFTER_MS;
     failedStarts = hadStarted ? 0 : failedStarts + 1;
-    noStartBefore = hadStarted ? now() : now() + (running.size > 0 ? NEXT_START_MS : LOOK_EVERY_MS);
-    say(`worker ${place + 1} ended (${reason}); ${running.size} go on`);
+    noStartBefore = hadStarted ? now() : now() + (running().length > 0 ? NEXT_START_MS : LOOK_EVERY_MS);
+    say(`worker ${place + 1} ended (${reason}); ${running().length} go on`);
   }
 
-  function end(place: number, { worker }: Running): void {
-    running.delete(place);
-    const ended = worker.exited.finally(() => ending.delete(ended));
-    ending.add(ended);
-    worker.end();
-    say(`worker ${place + 1} is told to end (process ${worker.pid}); ${running.size} go on`);
+  function end([place, one]: readonly [number, Running]): void {
+    one.isEnding = true;
+    one.worker.end();
+    say(`worker ${place + 1} is told to end (process ${one.worker.pid}); ${running().length} go on`);
   }
 
   return {
     async adjust(): Promise<void> {
-      if (running.size === 0 && failedStarts >= MOST_FAILED_STARTS) {
+      if (held.size === 0 && failedStarts >= MOST_FAILED_STARTS) {
         throw new CommandFailure(`no worker could be started in ${failedStarts} attempts`, {
           remedy: 'its log, above, says why',
         });
       }
       const target = await wanted();
-      for (const [place, one] of [...running].reverse()) if (running.size > target) end(place, one);
-      for (let place = 0; running.size < target && now() >= noStartBefore; place++) {
-        if (!running.has(place)) start(place);
+      for (const one of running().slice(target)) end(one);
+      for (let place = 0; held.size < target && now() >= noStartBefore; place++) {
+        if (!held.has(place)) start(place);
       }
     },
     async endAll(): Promise<void> {
-      for (const [place, one] of running) end(place, one);
-      await Promise.all(ending);
+      for (const one of running()) end(one);
+      await Promise.all([...held.values()].map(({ worker }) => worker.exited));
     },
   };
 }

@@ -5,8 +5,11 @@ import { sleepFor } from '@tandem/client/retry';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { runDeadlineMs } from '@tandem/config/environment/environment-sections';
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
+import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createWorkStore } from '@tandem/offline-store/runs/work-signal';
+import { createGenerationLoader } from '@tandem/online-store/generation-loader';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { createScaler, type ScaleLimits, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
 import type { Cli } from '../command-line/command.ts';
@@ -20,13 +23,19 @@ export async function runWorkers(cli: Cli, limits: ScaleLimits): Promise<void> {
   const deadlineMs = readEnvironment(cli.env, { runDeadlineMs }).runDeadlineMs;
   const environment = workerEnvironment(cli);
   const living = new Set<WorkerProcess>();
+  const connection = createOnlineConnection({ url: findRedisUrl(cli), log: () => {} });
   const takeBack = cli.whenForced(() => {
     for (const { pid } of living) killGroup(pid);
   });
   try {
     await withPool(cli, { applicationName: 'tandem-autoscale', max: 1 }, async (pool) => {
-      const schedules = createScheduleStore(pool);
-      const dependencies = { work: createWorkStore(pool), schedules, latestSlot, nextSlot, deadlineMs };
+      const dependencies = {
+        work: createWorkStore(pool),
+        schedules: createScheduleStore(pool),
+        generations: createGenerationStore(pool),
+        loader: createGenerationLoader({ connection }),
+        ...{ latestSlot, nextSlot, deadlineMs },
+      };
       await autoscale({
         look: async () => workersNeeded(await findWaitingWork(dependencies)),
         scale: createScaler(limits),
@@ -39,6 +48,7 @@ export async function runWorkers(cli: Cli, limits: ScaleLimits): Promise<void> {
     });
   } finally {
     takeBack();
+    connection.close();
   }
 }
 

@@ -25,7 +25,7 @@ export interface DatabaseSection {
 
 /**
  * `DATABASE_URL` (required), `FEATURES_DATABASE_URL` (default: the same) and `DATABASE_DIRECT_URL` (the same), or each with
- * `_FILE`; `DATABASE_CONNECTIONS` (24 of an API, 34 of a worker).
+ * `_FILE`; `DATABASE_CONNECTIONS` (24 of an API, 37 of a worker).
  */
 export const database: Section<DatabaseSection> = (read) => {
   const form = { protocols: ['postgres:', 'postgresql:'] };

@@ -5,7 +5,7 @@ import { createEventStore } from '../events/events.ts';
 import { createExpiries } from '../retention.ts';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
-import { createDemandStore, createReadCountStore, findWeights } from './read-demand.ts';
+import { createDemandStore, createReadCountStore, deleteReadCounts, findWeights } from './read-demand.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -96,7 +96,76 @@ describe('the count of a user’s reads', () => {
   });
 });
 
+describe('statements on the same rows', () => {
+  /** Rows on disk: 2, 1, 3. */
+  async function fill(): Promise<void> {
+    for (const userId of ['2', '1', '3']) await put({ userId });
+  }
+  const holding = (userId: string) => `select from tandem.read_demand where user_id = '${userId}' for update`;
+  const isWaiting = async () => {
+    const { rows } = await database.pool.query(`select from pg_stat_activity where datname = current_database()
+      and wait_event_type = 'Lock'`);
+    return rows.length > 0;
+  };
+
+  it('never wait crosswise: a deletion locks its rows in the order that counts are written in', async () => {
+    const erasures = createErasureStore(database.pool);
+    await fill();
+    const numbers: number[] = [];
+    for (const userId of ['2', '1']) numbers.push((await erasures.setTombstone(userId)).tombstone.number);
+    const writer = await database.pool.connect();
+    try {
+      await writer.query('begin');
+      await writer.query(holding('1'));
+      const deleted = deleteReadCounts(database.pool, numbers);
+      deleted.catch(() => {});
+      await expect.poll(isWaiting, { timeout: 10_000 }).toBe(true);
+      await writer.query(holding('2'));
+      await writer.query('commit');
+      expect(await deleted).toBe(2);
+    } finally {
+      await writer.query('rollback');
+      writer.release();
+    }
+  });
+
+  it('do not wait: what is held as it expires is left for the next time', async () => {
+    await fill();
+    await age(10);
+    const writer = await database.pool.connect();
+    try {
+      await writer.query('begin');
+      await writer.query(holding('1'));
+      expect(await expire()).toMatchObject({ rows: 2 });
+    } finally {
+      await writer.query('rollback');
+      writer.release();
+    }
+    expect(await expire()).toMatchObject({ rows: 1 });
+  });
+});
+
 describe('weights of all users', () => {
+  it('are those of some pages of a large table, also before it was ever analysed', async () => {
+    // Five rows a page of which 2,000 are looked at: 4,000 pages.
+    await database.pool.query(`alter table tandem.read_demand set (autovacuum_enabled = off)`);
+    await database.pool.query(`insert into tandem.read_demand (user_id, log_weight, context_version)
+      select n || repeat('x', 1000), 0, 0 from generate_series(1, 20000) n`);
+    const db = await database.pool.connect();
+    try {
+      await db.query('begin');
+      const [group] = await findWeights(db);
+      const { rows } = await db.query(
+        `select pg_stat_get_xact_tuples_returned('tandem.read_demand'::regclass)::int as read`,
+      );
+      expect(rows[0].read).toBeLessThan(14_000);
+      expect(Math.abs((group?.users ?? 0) / 20_000 - 1)).toBeLessThan(0.2);
+    } finally {
+      await db.query('rollback');
+      db.release();
+    }
+  });
+
   it('are told in groups, the most read first', async () => {
     await put({ userId: '1', reads: 64 }, { userId: '2', reads: 64 }, { userId: '3', reads: 2 });
     const [most, least, ...others] = await findWeights(database.pool);

@@ -41,8 +41,8 @@ export function createDemandStore(pool: pg.Pool): DemandStore {
 }
 
 /**
- * Left out is what an erasure has overtaken, and labels that the user does not have: those of a past that is lost. Sorted, so
- * that two processes never wait crosswise.
+ * Left out is what an erasure has overtaken, and labels that the user does not have: those of a past that is lost. Every
+ * statement locks rows in the order of user_id, so that no two wait crosswise.
  */
 async function putCounts(db: Db, counts: readonly ReadCount[]): Promise<void> {
   await query(db, {
@@ -69,8 +69,12 @@ async function putCounts(db: Db, counts: readonly ReadCount[]): Promise<void> {
 /** Deletes the counts of erased users, by the erasures' numbers; tells how many. */
 export async function deleteReadCounts(db: Db, numbers: readonly number[]): Promise<number> {
   const { rowCount } = await execute(db, {
-    text: `delete from tandem.read_demand d using tandem.erasures t
-      where t.number = any($1::bigint[]) and d.user_id = t.user_id and d.context_version <= t.deleted_version`,
+    text: `with locked as materialized (
+        select d.user_id, t.deleted_version from tandem.read_demand d join tandem.erasures t on t.user_id = d.user_id
+        where t.number = any($1::bigint[]) order by d.user_id for update of d
+      )
+      delete from tandem.read_demand d using locked l
+      where d.user_id = l.user_id and d.context_version <= l.deleted_version`,
     values: [numbers],
   });
   return rowCount ?? 0;
@@ -78,7 +82,8 @@ export async function deleteReadCounts(db: Db, numbers: readonly number[]): Prom
 
 /**
  * Looks at so many rows in the order of the key, from where the last look ended, and deletes those whose weight is next to
- * nothing. No index of weights is kept for it: each count would have to change it.
+ * nothing, but for rows that others hold: those are of users who are being read. No index of weights is kept for it: each
+ * count would have to change it.
  */
 export async function expireReadCounts(
   db: Db,
@@ -87,10 +92,14 @@ export async function expireReadCounts(
 ): Promise<{ readonly rows: number; readonly seen: number; readonly last: string | null }> {
   const [looked] = await query<{ rows: number; seen: number; last: string | null }>(db, {
     text: `with looked as materialized (
-        select ctid, user_id, log_weight from tandem.read_demand where user_id > $1 order by user_id limit $2
+        select user_id, log_weight < ${NOW} + ${LEAST_LOG} as expired
+        from tandem.read_demand where user_id > $1 order by user_id limit $2
+      ), locked as materialized (
+        select d.user_id from tandem.read_demand d where d.user_id = any (array(select user_id from looked where expired))
+        order by d.user_id for update skip locked
       ), gone as (
-        delete from tandem.read_demand where ctid = any (array(
-          select ctid from looked where log_weight < ${NOW} + ${LEAST_LOG})) returning 1
+        delete from tandem.read_demand d using locked l
+        where d.user_id = l.user_id and d.log_weight < ${NOW} + ${LEAST_LOG} returning 1
       )
       select (select count(*) from gone) as rows, count(*) as seen, max(user_id) as last from looked`,
     values: [after, most],
@@ -98,15 +107,16 @@ export async function expireReadCounts(
   return looked ?? { rows: 0, seen: 0, last: null };
 }
 
-/** Of larger tables a part is looked at, so that the look takes bounded time: 0.2 s of CPU. */
-const MOST_LOOKED_AT = 200_000;
+/** Pages of 8 kB, some 200,000 rows: of larger tables a part is looked at, so that the look takes bounded time, 0.2 s of CPU. */
+const MOST_PAGES = 2_000;
 
 /** Users in groups of about the same weight, the most read first. Of a large table an estimate, from some of its pages. */
 export async function findWeights(db: Db): Promise<readonly WeightGroup[]> {
-  const [table] = await query<{ rows: number }>(db, {
-    text: `select reltuples::float8 as rows from pg_class where oid = 'tandem.read_demand'::regclass`,
+  // Its size on disk: how many rows it has Postgres knows only once it was analysed.
+  const [table] = await query<{ pages: number }>(db, {
+    text: `select pg_relation_size('tandem.read_demand')::float8 / current_setting('block_size')::int as pages`,
   });
-  const part = Math.min(1, MOST_LOOKED_AT / Math.max(1, table?.rows ?? 0));
+  const part = Math.min(1, MOST_PAGES / Math.max(1, table?.pages ?? 0));
   const groups = await query<WeightGroup>(db, {
     text: `select count(*)::float8 as users, avg(${weightNow('log_weight')}) as weight
       from tandem.read_demand tablesample system ($1::float4) group by floor(log_weight * 4) order by weight desc`,

@@ -6,13 +6,19 @@ import { type Db, query } from '../sql/database.ts';
 /** Runs that the CPU time a user is the mean of. */
 const RUNS = 10;
 
+/** SQL: milliseconds of CPU that a user took in the last runs of a predictor; null where none has recorded it. */
+export function cpuMsPerUser(predictor: string): string {
+  return `(
+  select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 from (
+    select id from tandem.runs where predictor = ${predictor} and state in ('done', 'done_with_errors')
+    order by created_at desc limit ${RUNS}) counted
+  join tandem.chunks c on c.run_id = counted.id where c.cpu_ms is not null)`;
+}
+
 /** Returns the milliseconds of CPU that a user took in the last runs of a predictor; null if none has recorded it. */
 export async function findCpuPerUser(db: Db, predictor: string): Promise<number | null> {
   const [found] = await query<{ cpuMs: number | null }>(db, {
-    text: `select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 as "cpuMs" from (
-        select id from tandem.runs where predictor = $1 and state in ('done', 'done_with_errors')
-        order by created_at desc limit ${RUNS}) r
-      join tandem.chunks c on c.run_id = r.id where c.cpu_ms is not null`,
+    text: `select ${cpuMsPerUser('$1')} as "cpuMs"`,
     values: [predictor],
   });
   return found?.cpuMs ?? null;

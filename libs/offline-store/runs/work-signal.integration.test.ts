@@ -1,3 +1,4 @@
+import type { Budget } from '@tandem/prediction/runs/budget';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
@@ -60,7 +61,69 @@ describe('the work of runs', () => {
   });
 });
 
+describe('the work of a run with a budget', () => {
+  const ask = (budget: Budget) =>
+    store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null, budget });
+  const usersOf = async () => (await signal.unfinishedWork()).map(({ users }) => users);
+  beforeEach(async () => {
+    const everyone = await start();
+    for (const no of [0, 1]) await workFor10s(everyone, no);
+    await publishNow(store, everyone.id);
+    await database.pool.query('update tandem.chunks set cpu_ms = 600 * (scored + failed)');
+  });
+
+  test.each<[Budget, number]>([
+    [{ share: 0.2 }, 30],
+    [{ cpuMinutes: 0.5 }, 50],
+    [{ cpuMinutes: 50 }, 150],
+  ])('is what it pays for before it is planned: %j', async (budget, users) => {
+    await ask(budget);
+    expect(await signal.unfinishedWork()).toMatchObject([{ users, usersPerSecond: expect.any(Number) }]);
+  });
+
+  test('is what the last run with the same budget took; such a run tells nothing of one of everyone', async () => {
+    const { run } = await ask({ share: 0.2 });
+    const ended = `update tandem.runs set state = 'done', finished_at = now(), users_scored = 7 where id = $1`;
+    await database.pool.query(ended, [run.id]);
+    const { run: next } = await ask({ share: 0.2 });
+    expect(await usersOf()).toEqual([7]);
+    await database.pool.query(ended, [next.id]);
+    await store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null });
+    expect(await usersOf()).toEqual([150]);
+  });
+});
+
+test('the schedule of a run is that of its kind', async () => {
+  const batch = { schedule: '0 3 * * 0', changedSchedule: '0 * * * *' };
+  await database.pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch}', $1)`, [batch]);
+  for (const isOfChanged of [false, true]) {
+    const scope = { kind: isOfChanged ? ('stale' as const) : ('all' as const) };
+    const asked = { predictor: 'visits', scope, reason: 'schedule', scheduleSlot: null, isOfChanged };
+    const { run } = await store.create(asked);
+    const expected = isOfChanged ? batch.changedSchedule : batch.schedule;
+    expect(await signal.unfinishedWork()).toMatchObject([{ schedule: expected }]);
+    await database.pool.query(`update tandem.runs set state = 'failed', finished_at = now() where id = $1`, [run.id]);
+  }
+});
+
 describe('work beside runs', () => {
+  test('is housekeeping that nobody has done for an hour', async () => {
+    const due = (at: string) =>
+      database.pool.query(
+        `insert into tandem.turns (name, due_at) values ('generations', clock_timestamp() + $1)
+          on conflict (name) do update set due_at = excluded.due_at`,
+        [at],
+      );
+    for (const late of ['-61 min', '2 h']) {
+      await due(late);
+      expect(await signal.chores()).toEqual(['retention']);
+    }
+    for (const soon of ['-59 min', '50 s']) {
+      await due(soon);
+      expect(await signal.chores()).toEqual([]);
+    }
+  });
+
   test('is an event that Redis was not told of, an erasure to repeat, contexts to rewrite', async () => {
     expect(await signal.chores()).toEqual([]);
     await database.pool.query(`insert into tandem.outbox (user_id, context_version) values ('1', 1)`);

@@ -1,4 +1,4 @@
-import type { ReadResult } from '@tandem/freshness/answer';
+import type { ReadResult, Source } from '@tandem/freshness/answer';
 import { type ErrorCode, TandemError } from '@tandem/freshness/errors';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createReadCounts, type ReadCount } from './count-reads.ts';
@@ -6,7 +6,8 @@ import { createReadCounts, type ReadCount } from './count-reads.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const answer = (contextVersion: number | null = 0) => ({ contextVersion }) as ReadResult;
+const answer = (contextVersion: number | null = 0, source: Source = 'batch') =>
+  ({ contextVersion, source }) as ReadResult;
 const failure = (code: ErrorCode) => new TandemError(code, 'no answer');
 
 /** Draws that are spread evenly, and the same each time. */
@@ -41,12 +42,15 @@ describe('counts of reads', () => {
     expect(flushes[1]).toEqual([{ userId: '2', reads: 1, contextVersion: 0 }]);
   });
 
-  it('leave out users who do not exist, and count those whom no prediction was found for', async () => {
+  it('are of users who were answered from a prediction of theirs: other ids may be anything', async () => {
     const { counts, flushes, flush } = counting();
-    counts.note('1', failure('unknown_user'));
-    counts.note('2', failure('no_prediction'));
+    for (const code of ['unknown_user', 'no_prediction', 'not_cached', 'unavailable', 'overloaded'] as const) {
+      counts.note(code, failure(code));
+    }
+    counts.note('default', answer(null, 'default'));
+    for (const source of ['batch', 'live', 'stale'] as const) counts.note(source, answer(0, source));
     await flush();
-    expect(flushes).toEqual([[{ userId: '2', reads: 1, contextVersion: 0 }]]);
+    expect(flushes.flat().map(({ userId }) => userId)).toEqual(['batch', 'live', 'stale']);
   });
 
   it('of more users than a flush should write become those of a share of the reads, whose sum stays true', async () => {

@@ -33,7 +33,7 @@ interface ReadCountsOptions {
 }
 
 export interface ReadCounts {
-  /** Counts a read, unless there is no such user. */
+  /** Counts a read that a prediction of the user answers. An error or a default may be of an id that no user has. */
   note(userId: string, result: ReadResult): void;
   /** Users whose counts were lost since the start, because more were read than expected or a write failed. */
   dropped(): number;
@@ -64,15 +64,14 @@ export function createReadCounts({ store, random, flushMs = FLUSH_MS, most = MOS
   });
   return {
     note(userId, result) {
+      if (result instanceof TandemError || result.source === 'default') return;
       if (share < 1 && random() >= share) return;
-      if (result instanceof TandemError && result.code === 'unknown_user') return;
       const known = waiting.find(userId);
       if (known) {
         known.reads += 1 / share;
         return;
       }
-      const contextVersion = result instanceof TandemError ? 0 : (result.contextVersion ?? 0);
-      waiting.add({ userId, reads: 1 / share, contextVersion }, userId);
+      waiting.add({ userId, reads: 1 / share, contextVersion: result.contextVersion ?? 0 }, userId);
     },
     dropped: () => waiting.dropped,
     close: () => waiting.close(),

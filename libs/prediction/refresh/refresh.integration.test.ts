@@ -1,5 +1,6 @@
 import type { LivePredictor } from '@tandem/freshness/live-predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
+import { createInferencePool } from '@tandem/inference/live/pool';
 import { createPlainAuthority } from '@tandem/offline-store/certificate/plain-authority';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { rewriteContexts } from '@tandem/offline-store/events/pending-patterns';
@@ -16,6 +17,7 @@ import {
   type PredictionWorld,
 } from '../prediction-world.fixture.ts';
 import { createCpuBudget } from '../scoring/cpu-budget.ts';
+import type { ScoreRequest } from '../scoring/scoring.ts';
 import { createRefresh, type RefreshDependencies } from './create-refresh.ts';
 
 let world: PredictionWorld;
@@ -191,6 +193,33 @@ describe('re-scoring', () => {
     expect(worker.counted).toEqual({ erased: 1, inferred: 1, stored: 1, failed: 1 });
     expect(await read('1')).toBe('unknown_user');
     expect(await read('2', noLive)).toMatch(/^live fresh 0.1/);
+  });
+
+  it('of a user whom the model hangs at gives the model a rest that chunks of runs do not notice', async () => {
+    const pool = createInferencePool({
+      ...{ loadArtifact: world.registry.loadArtifact, log: () => {}, processes: 1 },
+      ...{ killGraceMs: 10, maxLostMs: 200 },
+    });
+    try {
+      await world.adoptHanging();
+      await world.run({ kind: 'all' }, { scorer: pool });
+      // No reader waits: what hangs need not do so for as long as a pass has.
+      const scorer = { ...pool, score: (request: ScoreRequest) => pool.score({ ...request, timeoutMs: 500 }) };
+      const worker = createWorker({}, { scorer });
+      for (let failures = 1; failures <= 3; failures++) {
+        await world.change('1', 10);
+        await worker.relay();
+        worker.skip(2_000);
+        await vi.waitFor(() => expect(worker.counted.failed).toBe(failures), { timeout: 20_000 });
+      }
+      await worker.settled();
+      expect(pool.stats().restingModels).toBe(1);
+      const { reports } = await world.run({ kind: 'users', userIds: ['2', '3'] }, { scorer: pool });
+      expect(reports).toMatchObject([{ outcome: 'committed', usersScored: 2, usersFailed: 0 }]);
+      expect(pool.stats().restingModels).toBe(1);
+    } finally {
+      await pool.close(0);
+    }
   });
 
   it.each([

@@ -6,6 +6,7 @@
 
 import type { KeepErased } from '../erasure/keep-erased.ts';
 import type { LossNotice } from '../events/notice-loss.ts';
+import type { Generation } from './generations.ts';
 import { createStepper } from './independent-steps.ts';
 import type { GenerationLoader } from './online-generations.ts';
 import type { GenerationStore, RunHints, RunStore } from './run-store.ts';
@@ -62,9 +63,16 @@ async function hintAtRuns(dependencies: ReconcileDependencies): Promise<{ unfini
  * one costs no more than a round.
  */
 async function hintAtLoads({ generations, loader, hints }: ReconcileDependencies): Promise<number> {
-  const inForce = await generations.inForce();
-  const loaded = await Promise.all(inForce.map((generation) => loader.isLoaded(generation)));
-  const missing = inForce.filter((_, i) => !loaded[i]);
+  const missing = await findNotLoaded(await generations.inForce(), loader);
   for (const { id } of missing) await hints.load(id);
   return missing.length;
+}
+
+/** Returns the generations that Redis does not hold, or not whole. Rejects where it does not answer. */
+export async function findNotLoaded(
+  inForce: readonly Generation[],
+  loader: Pick<GenerationLoader, 'isLoaded'>,
+): Promise<readonly Generation[]> {
+  const loaded = await Promise.all(inForce.map((generation) => loader.isLoaded(generation)));
+  return inForce.filter((_, i) => !loaded[i]);
 }

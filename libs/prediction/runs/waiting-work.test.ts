@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Generation } from './generations.ts';
 import { findWaitingWork, type UnfinishedWork } from './waiting-work.ts';
 
 const now = new Date('2026-03-01T12:00:00Z');
@@ -8,7 +9,14 @@ const at = (minutes: number) => new Date(now.getTime() + 60_000 * minutes);
 const latestSlot = (_: string, moment: Date) => new Date(Math.floor(moment.getTime() / 3_600_000) * 3_600_000);
 const nextSlot = (schedule: string, moment: Date) => new Date(latestSlot(schedule, moment).getTime() + 3_600_000);
 
-function find(unfinished: readonly Partial<UnfinishedWork>[], lastSlot = now, chores: readonly string[] = []) {
+const loaded = async () => true;
+
+function find(
+  unfinished: readonly Partial<UnfinishedWork>[],
+  lastSlot = now,
+  chores: readonly string[] = [],
+  isLoaded = loaded,
+) {
   const run = { predictor: 'p', users: 10, usersPerSecond: 5, createdAt: now, schedule: null };
   return findWaitingWork({
     work: { unfinishedWork: async () => unfinished.map((one) => ({ ...run, ...one })), chores: async () => chores },
@@ -27,6 +35,8 @@ function find(unfinished: readonly Partial<UnfinishedWork>[], lastSlot = now, ch
         ],
       }),
     },
+    generations: { inForce: async () => [{ id: 'g' } as Generation] },
+    loader: { isLoaded },
     ...{ latestSlot, nextSlot, deadlineMs: 45 * 60_000 },
   });
 }
@@ -45,6 +55,11 @@ describe('work beside runs', () => {
   it('is a slot whose run nobody has made yet, since a worker makes it', async () => {
     expect(await find([], at(-60))).toEqual({ runs: [], chores: ['schedule'] });
     expect(await find([])).toEqual({ runs: [], chores: [] });
+  });
+
+  it('is a generation in force that Redis lost; none can be loaded while Redis does not answer', async () => {
+    expect(await find([], now, [], async () => false)).toEqual({ runs: [], chores: ['load'] });
+    expect(await find([], now, [], () => Promise.reject(new Error('away')))).toEqual({ runs: [], chores: [] });
   });
 
   it('is what Postgres says', async () => {

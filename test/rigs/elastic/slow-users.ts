@@ -42,7 +42,7 @@ export function startWorkers({ env }: BenchServers, { min, max, holdSeconds }: R
   const args = [MAIN, 'worker', '--autoscale', `${min}..${max}`, '--hold', String(holdSeconds)];
   // Four workers fit the stock limit of Postgres.
   const sizes = { DATABASE_CONNECTIONS: '22', CHUNK_CONCURRENCY: String(CHUNKS_AT_ONCE), INFERENCE_PROCESSES: '1' };
-  const own = { ...process.env, ...env, ...sizes, RUN_DEADLINE_MINUTES: '1' };
+  const own = { ...process.env, ...env, ...sizes, REFRESH_SHARE: '0', RUN_DEADLINE_MINUTES: '1' };
   const child = spawn(process.execPath, args, { env: own, stdio: ['ignore', 'ignore', 'pipe'] });
   child.stderr.on('data', (lines: Buffer) => process.stderr.write(lines));
   return child;
