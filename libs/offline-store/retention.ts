@@ -8,6 +8,7 @@ import { dropExpiredDay, makeEventDays, OLDEST_DAY_ENDED } from './events/event-
 import { expireKeptExplanations } from './explanations/kept-explanations.ts';
 import { expireReadCounts } from './reads/read-demand.ts';
 import { expireShadowMovers } from './rollouts/shadow.ts';
+import { expireNames } from './runs/forget-names.ts';
 import { type Db, limitStatements, query, transaction } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
 import { anyOf, changeRows, statements } from './sql/statements.ts';
@@ -60,6 +61,7 @@ export function createExpiries(pool: pg.Pool): readonly Expiry[] {
     counted('kept_explanations', ROWS, (db) => expireKeptExplanations(db, ROWS)),
     counted('shadow_movers', Number.POSITIVE_INFINITY, expireShadowMovers),
     counted('rollouts', ROLLOUTS, expireRollouts),
+    counted('names', RUNS, (db) => expireNames(db, RUNS)),
     counted('runs', RUNS, expireRuns),
   ];
 }

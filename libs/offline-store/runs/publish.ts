@@ -27,7 +27,8 @@ import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { changeRows, statements } from '../sql/statements.ts';
+import { fetchFirst, statements } from '../sql/statements.ts';
+import { forgetNames } from './forget-names.ts';
 import { restartRun } from './restart-run.ts';
 import { requireRun, setRunState } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -175,8 +176,9 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
   if (run.generationId === null) {
     const nobody = run.scope === 'all' ? 'nobody was scored: no reads are counted, and no user has changed' : null;
-    await setRunState(db, run.id, state, nobody);
-    return { state, note: nobody, generation: null, report: null };
+    const note = await withNote(db, run, nobody);
+    await setRunState(db, run.id, state, note);
+    return { state, note, generation: null, report: null };
   }
   // The few erased since it was cleared. Every tombstone raises the count in the settings, whose lock (lockAssignments) we
   // hold: it is committed and seen here, or comes after us, and then its deletes find the generation published.
@@ -205,25 +207,16 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
     predictor: run.predictor,
     detail: { run: run.id, generation: run.generationNumber, users: run.usersScored, inForce: note === null, note },
   });
-  const told = [note, await whyEveryone(db, run)].filter((text) => text !== null).join('; ') || null;
+  const told = await withNote(db, run, note);
   await setRunState(db, run.id, state, told);
   const generation = note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null;
   return { state, note: told, generation, report: compared };
 }
 
-/** What to know of a run that had a budget and made a generation without a base; null of any other. */
-async function whyEveryone(db: Db, { budget, generationId }: Run): Promise<string | null> {
-  if (budget === null || generationId === null || (await findGeneration(db, generationId))?.baseId) return null;
-  return 'everyone was scored in spite of the budget: no generation was in force, or none young enough to stay on';
-}
-
-/**
- * Names of users are kept no longer than their chunks may be claimed: a run that is done is never resumed. After the commit,
- * since a million names take a while; where it fails they stay as long as the run.
- */
-export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
-  const named = statements.updateTable('tandem.chunks').set({ user_ids: [] }).where('run_id', '=', runId);
-  await changeRows(pool, named.where('user_ids', 'is not', null)).catch(() => undefined);
+/** What is told of a run: how it ended, and what was noted when it was made or planned. */
+async function withNote(db: Db, { id }: Run, ending: string | null): Promise<string | null> {
+  const noted = await fetchFirst(db, statements.selectFrom('tandem.runs').select('note').where('id', '=', id));
+  return [ending, noted?.note ?? null].filter((text) => text !== null).join('; ') || null;
 }
 
 /**
