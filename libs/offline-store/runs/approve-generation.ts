@@ -12,8 +12,7 @@ import { type Db, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { currentHistory, fetchFirst, statements } from '../sql/statements.ts';
-import { forgetNames } from './forget-names.ts';
-import { conclude, whyNotInForce } from './publish.ts';
+import { conclude, forgetNames, whyNotInForce } from './publish.ts';
 import { lockRun } from './run-rows.ts';
 
 /** Again it changes nothing. Rejects with `unknown_generation`, or `run_conflict` where it may not be put in force. */

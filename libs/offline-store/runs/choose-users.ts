@@ -34,11 +34,6 @@ export interface AffordedUsers {
   readonly most: number;
 }
 
-/** Why a run scores everyone in spite of its budget. */
-export interface NoBase {
-  readonly why: string;
-}
-
 /**
  * A row of a budgeted generation may be as old as its base, and Redis counts 49 days: an older base is a reason to score
  * everyone.
@@ -47,8 +42,8 @@ const BASE_DAYS = 40;
 /** Of the base's users. Each run takes along those above it: past this share a run of everyone costs little more. */
 const MOST_ABOVE = 0.5;
 
-/** Returns null for a run without a budget. Rejects where no run has told yet what a user costs. */
-export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers | NoBase | null> {
+/** Returns null for a run without a budget, and `why` where it scores everyone all the same. Rejects where no run has told yet what a user costs. */
+export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers | { readonly why: string } | null> {
   const { budget } = run;
   if (budget === null || run.scope !== 'all') return null;
   const base = await findBase(db, run);

@@ -27,8 +27,7 @@ import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { fetchFirst, statements } from '../sql/statements.ts';
-import { forgetNames } from './forget-names.ts';
+import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
 import { restartRun } from './restart-run.ts';
 import { requireRun, setRunState } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -217,6 +216,15 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
 async function withNote(db: Db, { id }: Run, ending: string | null): Promise<string | null> {
   const noted = await fetchFirst(db, statements.selectFrom('tandem.runs').select('note').where('id', '=', id));
   return [ending, noted?.note ?? null].filter((text) => text !== null).join('; ') || null;
+}
+
+/**
+ * Names of users are kept no longer than their chunks may be claimed: a run that is done is never resumed. After the commit,
+ * since a million names take a while; where it fails they stay as long as the run. Those of other runs expire (retention.ts).
+ */
+export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
+  const named = statements.updateTable('tandem.chunks').set({ user_ids: [] }).where('run_id', '=', runId);
+  await changeRows(pool, named.where('user_ids', 'is not', null)).catch(() => undefined);
 }
 
 /**

@@ -225,7 +225,7 @@ async function refuseDropped(db: Db, run: Run): Promise<void> {
   throw stateConflict(run, 'its generation is gone', 'start another run');
 }
 
-/** Chunks whose users were named, and are not any more (forget-names.ts). */
+/** Chunks whose users were named, and are not any more (retention.ts). */
 async function refuseForgotten(db: Db, run: Run): Promise<void> {
   const forgotten = await query(db, {
     text: `select no from tandem.chunks where run_id = $1 and state in ('cancelled', 'failed') and user_ids = '{}' limit 1`,
