@@ -10,6 +10,7 @@ import { createGenerationStore } from '../generations/generations.ts';
 import { createRegister } from '../rollouts/processes.ts';
 import { query } from '../sql/database.ts';
 import { createErasureStore } from '../users/erasures.ts';
+import { findBacklog } from './backlog.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
 const USERS = 1_000;
@@ -83,6 +84,16 @@ describe('a run with a budget', () => {
     expect(generation?.plannedAt).toBeGreaterThan(base?.plannedAt ?? 0);
     expect(await usersOf(generation?.id)).toEqual(to(300).slice(-199));
     expect(await namesOf(run)).toEqual([]);
+  });
+
+  test('makes a generation that is as old as its run, however old its base is', async () => {
+    await workAll(await start());
+    await pool.query(`update tandem.generations set started_at = started_at - interval '1 hour'`);
+    await read(1);
+    const generation = (await runWith({ share: 0.001 }))?.generation;
+    expect((generation?.plannedAt ?? 0) - (generation?.startedAt ?? 0)).toBeGreaterThan(3_599_000);
+    const [age] = (await findBacklog(pool)).generations;
+    expect(age?.ageSeconds).toBeLessThan(600);
   });
 
   test('then scores users who changed since they were scored, wherever that is stored', async () => {
