@@ -515,7 +515,7 @@ export interface Generation {
   /** Users served from `base`, as counted when it was published; null before that, or without a base */
   readonly usersLeft: number | null;
   readonly runId: string;
-  /** No prediction is older; where there is a `base`, of that */
+  /** When its run was planned; predictions taken along from another may be older */
   readonly startedAt: string;
   readonly publishedAt: string | null;
 }

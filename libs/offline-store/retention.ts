@@ -60,6 +60,7 @@ export function createExpiries(pool: pg.Pool): readonly Expiry[] {
     counted('kept_explanations', ROWS, (db) => expireKeptExplanations(db, ROWS)),
     counted('shadow_movers', Number.POSITIVE_INFINITY, expireShadowMovers),
     counted('rollouts', ROLLOUTS, expireRollouts),
+    counted('names', RUNS, expireNames),
     counted('runs', RUNS, expireRuns),
   ];
 }
@@ -231,6 +232,26 @@ async function expireRuns(db: Db): Promise<number> {
   const ids = old.map((row) => row.id);
   await changeRows(db, statements.deleteFrom('tandem.generations').where('run_id', '=', anyOf(ids)));
   return changeRows(db, statements.deleteFrom('tandem.runs').where('id', '=', anyOf(ids)));
+}
+
+/** Cancelled and failed runs that cannot be resumed any more, and whose chunks name users. */
+const NAMING = `select r.id from tandem.runs r left join tandem.generations g on g.run_id = r.id
+  where r.state in ('cancelled', 'failed')
+    and case when g.id is null then r.finished_at < clock_timestamp() - interval '24 hours' else g.state = 'dropped' end
+    and exists (select from tandem.chunks c where c.run_id = r.id and cardinality(c.user_ids) > 0)`;
+
+/** Forgets the names of their users, which no erasure finds; a run without a generation can be resumed for a day. */
+async function expireNames(db: Db): Promise<number> {
+  const ended = await query<{ id: string }>(db, { text: `${NAMING} limit $1`, values: [RUNS] });
+  for (const { id } of ended) {
+    // In the order of a resumption: where that came first, the run keeps its names.
+    await query(db, { text: 'select from tandem.chunks where run_id = $1 order by no for update', values: [id] });
+    const [still] = await query<{ id: string }>(db, { text: `${NAMING} and r.id = $1`, values: [id] });
+    if (!still) continue;
+    const chunks = statements.updateTable('tandem.chunks').set({ user_ids: [] }).where('run_id', '=', id);
+    await changeRows(db, chunks.where('user_ids', 'is not', null));
+  }
+  return ended.length;
 }
 
 /** How far the oldest row of a table is past its time. */

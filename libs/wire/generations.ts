@@ -24,7 +24,9 @@ export const GenerationSchema = z
       description: 'Users served from `base`, as counted when it was published; null before that, or without a base',
     }),
     runId: z.uuid(),
-    startedAt: z.iso.datetime().meta({ description: 'No prediction is older; where there is a `base`, of that' }),
+    startedAt: z.iso
+      .datetime()
+      .meta({ description: 'When its run was planned; predictions taken along from another may be older' }),
     publishedAt: z.iso.datetime().nullable(),
   })
   .meta({

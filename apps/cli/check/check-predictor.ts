@@ -69,6 +69,7 @@ export async function checkPredictor(
     findings.push(
       ...[await plans].flat(),
       await checkMaxAge(pool, predictor),
+      ...checkBudget(predictor),
       ...(await checkSources({ pool, features }, predictor)),
     );
   }
@@ -205,6 +206,21 @@ async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Prom
   const { schedule, changedSchedule } = policy.batch;
   const changed = changedSchedule === undefined ? '' : `, of changed users ${changedSchedule}`;
   return ok('times', `${age}, schedule ${schedule ?? 'none'}${changed}, ${run}`);
+}
+
+/** Where a budget limits every scheduled run, rows of users who are not read last until the base is 40 days old. */
+export function checkBudget({ policy }: Pick<CheckedPredictor, 'policy'>): readonly Finding[] {
+  const { budget, changedSchedule } = policy.batch;
+  if (budget === undefined || changedSchedule !== undefined || policy.freshness.maxAgeMs !== null) return [];
+  const text =
+    'batch.budget limits every scheduled run: users who are not read keep their predictions for up to 40 days';
+  return [
+    warning(
+      'budget',
+      text,
+      'schedule runs of everyone, batch.schedule: { everyone, changed }, or set freshness.maxAge',
+    ),
+  ];
 }
 
 /**

@@ -11,27 +11,37 @@ import type pg from 'pg';
 import { cancellable } from '../features/cancellable.ts';
 import { type Db, execute, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
+import { fetchFirst, statements } from '../sql/statements.ts';
 
-const TIMEOUT_MS = 600_000;
+/** As long as the index may take. */
+const TIMEOUT_MS = 1_800_000;
 
 /**
- * Carries rows over, and counts the users who are left on the base. Does nothing for a generation of everyone. Safe to repeat;
- * the generation's partition has its index.
+ * Carries rows over, and counts the users who are left on the base. Does nothing for a generation of everyone, and for one that
+ * is not being built any more: its worker may have lost the step long ago. Safe to repeat, and by several at once. It comes
+ * after the comparison, which looks only at users whom the run scored; so the generation's partition has its index.
  */
 export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<void> {
   const layers = generationId === null ? undefined : await findLayers(pool, generationId);
   if (!layers) return;
   await cancellable(pool, { timeoutMs: TIMEOUT_MS, signal: lost }, async (db) => {
+    if (!(await lockBuilding(db, layers.id))) return;
     const carried = layers.before === null ? 0 : await carry(db, layers.id, layers.before);
     await query(db, {
       text: `update tandem.generations set carried_users = carried_users + $2, users_left = (
           select count(*) from ${partitionOf(layers.baseId)} b
           where not exists (select from ${partitionOf(layers.id)} o where o.user_id = b.user_id))
-        where id = $1 and state = 'building'`,
+        where id = $1`,
       values: [layers.id, carried],
       timeoutMs: TIMEOUT_MS,
     });
   });
+}
+
+/** Until the transaction ends nobody else takes rows along, and the generation is neither published nor dropped. */
+async function lockBuilding(db: Db, id: string): Promise<boolean> {
+  const building = statements.selectFrom('tandem.generations').where(({ and }) => and({ id, state: 'building' }));
+  return (await fetchFirst(db, building.forNoKeyUpdate())) !== undefined;
 }
 
 interface Layers {

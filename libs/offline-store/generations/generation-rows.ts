@@ -6,9 +6,12 @@ import { type Db, epochMs, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 import { fetchRows, statements } from '../sql/statements.ts';
 
+/** An SQL expression: when the run of generation `g` was planned. Above a base its own time is that of the base. */
+export const PLANNED_AT = `coalesce((select started_at from tandem.runs where id = g.run_id and g.base_id is not null), g.started_at)`;
+
 const COLUMNS = `
   g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
-  g.state, g.history, g.buckets, ${epochMs('g.started_at')} as "startedAt", g.published_at as "publishedAt", g.users,
+  g.state, g.history, g.buckets, ${epochMs('g.started_at')} as "startedAt", ${epochMs(PLANNED_AT)} as "plannedAt", g.published_at as "publishedAt", g.users,
   g.base_id as "baseId", b.number as "baseNumber", g.users_left as "usersLeft",
   exists (select from tandem.arms a where a.generation_id = g.id) as "inForce",
   exists (select from tandem.stable_history h where h.model_version_id = g.model_version_id) as "wasStable",

@@ -13,6 +13,7 @@ function generation(number: number, changes: Partial<RetentionCandidate> = {}): 
     history: 'h',
     buckets: 1,
     startedAt: 0,
+    plannedAt: 0,
     publishedAt: new Date(0),
     users: 1,
     baseId: null,

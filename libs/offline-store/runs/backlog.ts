@@ -3,6 +3,7 @@
  * much waits. Ages are by Postgres' clock.
  */
 import type pg from 'pg';
+import { PLANNED_AT } from '../generations/generation-rows.ts';
 import { findOverdue, type OverdueRows } from '../retention.ts';
 import { countMissingWatches, type MissingWatches } from '../sources/watched-sources.ts';
 import { type Db, query } from '../sql/database.ts';
@@ -109,7 +110,7 @@ function listRuns(db: Db): Promise<readonly RunBacklog[]> {
 
 function listGenerationAges(db: Db): Promise<readonly GenerationAge[]> {
   return query<GenerationAge>(db, {
-    text: `select p.name as predictor, ${seconds('g.started_at')} as "ageSeconds"
+    text: `select p.name as predictor, ${seconds(PLANNED_AT)} as "ageSeconds"
       from tandem.predictors p join tandem.arms a on a.predictor = p.name and a.name = 'stable'
       join tandem.generations g on g.id = a.generation_id
       where p.active`,

@@ -17,7 +17,7 @@ import { type Db, query, transaction } from '../sql/database.ts';
 import { findCpuPerUser } from './budget-facts.ts';
 import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
-import { staleSql, staleValues } from './stale-users.ts';
+import { deleteEarlier, staleSql, staleValues } from './stale-users.ts';
 
 /** The generation of everyone below what a run makes. */
 export interface BaseGeneration {
@@ -39,16 +39,16 @@ export interface AffordedUsers {
  * everyone.
  */
 const BASE_DAYS = 40;
+/** Of the base's users. Each run takes along those above it: past this share a run of everyone costs little more. */
+const MOST_ABOVE = 0.5;
 
-/**
- * Returns null for a run without a budget, and where there is no base: then it scores everyone. Rejects where no run has told
- * yet what a user costs.
- */
-export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers | null> {
+/** Returns null for a run without a budget, and `why` where it scores everyone all the same. Rejects where no run has told yet what a user costs. */
+export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers | { readonly why: string } | null> {
   const { budget } = run;
   if (budget === null || run.scope !== 'all') return null;
   const base = await findBase(db, run);
-  if (!base) return null;
+  const why = whyNoBase(base);
+  if (!base || why !== null) return { why: `everyone was scored despite the budget: ${why}` };
   const cpuMsPerUser = 'share' in budget ? null : await findCpuPerUser(db, run.predictor);
   const most = usersWithin(budget, { users: base.users, cpuMsPerUser, msPerUser: 0 });
   if (most !== null) return { base, most };
@@ -58,23 +58,41 @@ export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers
   });
 }
 
-async function findBase(db: Db, { predictor, modelVersionId }: Run): Promise<BaseGeneration | undefined> {
-  const rows = await query<BaseGeneration>(db, {
-    text: `select b.id, b.number, b.users, case when g.base_id is null then 0 else g.users end as "usersAbove"
+interface PossibleBase extends BaseGeneration {
+  readonly isOld: boolean;
+  /** Whether a watched source was changed in bulk since its run: all its rows are stale. */
+  readonly isOutdated: boolean;
+}
+
+async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Run): Promise<PossibleBase | undefined> {
+  const rows = await query<PossibleBase>(db, {
+    text: `select b.id, b.number, b.users, case when g.base_id is null then 0 else g.users end as "usersAbove",
+        b.started_at <= clock_timestamp() - interval '${BASE_DAYS} days' as "isOld", r.source_version < $3 as "isOutdated"
       from tandem.arms a join tandem.generations g on g.id = a.generation_id
-      join tandem.generations b on b.id = coalesce(g.base_id, g.id)
-      where a.predictor = $1 and a.model_version_id = $2 and b.state = 'published'
-        and b.started_at > clock_timestamp() - interval '${BASE_DAYS} days'`,
-    values: [predictor, modelVersionId],
+      join tandem.generations b on b.id = coalesce(g.base_id, g.id) join tandem.runs r on r.id = b.run_id
+      where a.predictor = $1 and a.model_version_id = $2 and b.state = 'published'`,
+    values: [predictor, modelVersionId, sourceVersion],
   });
   return rows[0];
 }
 
-/** Writes the most read users, most read first, under numbers below 0. False where the fence is lost. */
-export function writeMostRead(pool: pg.Pool, plan: Plan, most: number, lost: AbortSignal): Promise<boolean> {
+function whyNoBase(base: PossibleBase | undefined): string | null {
+  if (!base) return 'no generation is in force';
+  const { number, users, usersAbove, isOld, isOutdated } = base;
+  if (isOld) return `generation ${number}, the last of everyone, is older than ${BASE_DAYS} days`;
+  if (isOutdated) return `a watched source was changed in bulk after generation ${number}, the last of everyone`;
+  if (usersAbove <= users * MOST_ABOVE) return null;
+  return `more than ${MOST_ABOVE * 100} % of the users have a row above generation ${number}, the last of everyone`;
+}
+
+/**
+ * Writes the most read users, most read first, under numbers below 0. False where the fence is lost. The order of the insert
+ * is that of the numbers, so that two planners of one run never wait crosswise.
+ */
+export async function writeMostRead(pool: pg.Pool, plan: Plan, most: number, lost: AbortSignal): Promise<boolean> {
   const { claimed, chunkSize, timeoutMs } = plan;
+  if (!(await deleteEarlier(pool, claimed))) return false;
   return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
-    await query(db, { text: 'delete from tandem.chunks where run_id = $1', values: [claimed.runId] });
     await query(db, {
       text: `insert into tandem.chunks (run_id, no, user_ids)
         select $1, -1 - (n - 1) / $2::int, array_agg(user_id) from (
@@ -82,7 +100,7 @@ export function writeMostRead(pool: pg.Pool, plan: Plan, most: number, lost: Abo
           from tandem.read_demand d left join tandem.user_contexts c on c.user_id = d.user_id
           where (c.deleted_version > 0 and c.version = c.deleted_version) is not true
           order by d.log_weight desc, d.user_id limit $3
-        ) chosen group by 2`,
+        ) chosen group by 2 order by 2 desc`,
       values: [claimed.runId, chunkSize, most],
       timeoutMs,
     });
@@ -158,6 +176,9 @@ function writeChosen(
   });
 }
 
+/** Each comparison with the users chosen so far reads all of those, so it is made of many: they take 10 MB. */
+const COMPARED_USERS = 100_000;
+
 /** Adds users who changed since they were scored last, until there are as many as the budget pays for. */
 async function chooseChanged(
   pool: pg.Pool,
@@ -172,15 +193,19 @@ async function chooseChanged(
     values: await staleValues(pool, plan),
   });
   while (chosen.users < most) {
-    const rows = await query<{ user_id: string }>(db, { text: `fetch ${chunkSize} from changed_users`, timeoutMs });
+    const text = `fetch ${COMPARED_USERS} from changed_users`;
+    const rows = await query<{ user_id: string }>(db, { text, timeoutMs });
     if (rows.length === 0) break;
     const others = await query<{ userId: string }>(pool, {
       text: `select user_id as "userId" from unnest($1::text[]) as u(user_id)
         except select unnest(user_ids) from tandem.chunks where run_id = $2 limit $3`,
       values: [textArray(rows.map((row) => row.user_id)), claimed.runId, most - chosen.users],
+      timeoutMs,
     });
     const userIds = others.map(({ userId }) => userId);
-    if (!(await writeChosen(pool, plan, chosen, null, userIds))) return false;
+    for (let at = 0; at < userIds.length; at += chunkSize) {
+      if (!(await writeChosen(pool, plan, chosen, null, userIds.slice(at, at + chunkSize)))) return false;
+    }
   }
   await query(db, { text: 'close changed_users' });
   return true;

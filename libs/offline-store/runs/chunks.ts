@@ -12,13 +12,16 @@ import { leaseOver, lockRun, MAX_CLAIMS, setRunState } from './run-rows.ts';
 
 const LEASE_OVER = leaseOver('c.lease_until');
 
-/** Chunks that wait, or whose lease is over. Where a run has no open chunk any more, it goes on to be published. */
+/**
+ * Chunks that wait, or whose lease is over, in the order of the plan: users who were split off keep the rank of their chunk.
+ * Where a run has no open chunk any more, it goes on to be published.
+ */
 export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {
   const refs = await query<ChunkRef>(pool, {
     text: `select c.run_id as "runId", c.no, c.fence from tandem.chunks c join tandem.runs r on r.id = c.run_id
       where c.run_id = $1 and r.state = 'running'
         and (c.state = 'waiting' or (c.state = 'claimed' and ${LEASE_OVER}))
-      order by c.no limit $2`,
+      order by coalesce(c.split_from, c.no), c.no limit $2`,
     values: [runId, limit],
   });
   if (refs.length === 0) await startPublishing(pool, runId);

@@ -114,7 +114,8 @@ async function handBack(db: Db, chunk: ClaimedChunk, handedBack?: HandedBack): P
     text: `with counted as (
         update tandem.runs set chunk_count = chunk_count + $5::int where id = $1 returning chunk_count - $5::int as first
       ) insert into tandem.chunks (run_id, no, split_from, user_ids)
-      select $1, (select first from counted) + (n - 1) / $4::int, $2, array_agg(user_id order by n)
+      select $1, (select first from counted) + (n - 1) / $4::int,
+        coalesce((select split_from from tandem.chunks where run_id = $1 and no = $2), $2), array_agg(user_id order by n)
       from unnest($3::text[]) with ordinality as left_over (user_id, n) group by (n - 1) / $4::int returning no`,
     values: [chunk.runId, chunk.no, textArray(userIds), chunkSize, Math.ceil(userIds.length / chunkSize)],
   });

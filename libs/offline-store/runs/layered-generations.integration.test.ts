@@ -1,18 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import type { Budget } from '@tandem/prediction/runs/budget';
 import type { Run } from '@tandem/prediction/runs/runs';
-import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEventStore } from '../events/events.ts';
+import { carryRows } from '../generations/carried-rows.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { createGenerationStore } from '../generations/generations.ts';
 import { createRegister } from '../rollouts/processes.ts';
 import { query } from '../sql/database.ts';
 import { createErasureStore } from '../users/erasures.ts';
+import { findBacklog } from './backlog.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
 const USERS = 1_000;
-const { database, store, renew, start, claim, score, workAll } = await createRunsWorld({ users: USERS });
+const { database, store, renew, start, ask, read, planWith, claim, score, workAll } = await createRunsWorld({
+  users: USERS,
+});
 const { pool } = database;
 const generations = createGenerationStore(pool);
 beforeEach(async () => {
@@ -20,16 +24,6 @@ beforeEach(async () => {
   await pool.query('truncate tandem.read_demand');
 });
 afterAll(() => database.drop());
-
-/** Users with these ids were read, the first one most. */
-async function read(...userIds: number[]): Promise<void> {
-  await pool.query(
-    `insert into tandem.read_demand (user_id, log_weight, context_version)
-      select id::text, 1000 - n, 0 from unnest($1::int[]) with ordinality as u(id, n)
-      on conflict (user_id) do update set log_weight = excluded.log_weight`,
-    [userIds],
-  );
-}
 
 async function change(...userIds: number[]): Promise<void> {
   const events = userIds.map((id) => ({
@@ -43,19 +37,12 @@ async function change(...userIds: number[]): Promise<void> {
   await createEventStore(pool).accept(events);
 }
 
-async function planWith(budget: Budget): Promise<Run> {
-  const { run } = await store.create({
-    predictor: 'visits',
-    scope: { kind: 'all' },
-    reason: 'test',
-    scheduleSlot: null,
-    budget,
-  });
-  return planNow(store, run.id);
-}
-
 /** A run with a budget, from its start to its end. */
 const runWith = async (budget: Budget) => workAll(await planWith(budget));
+
+async function changeInBulk(): Promise<void> {
+  await pool.query(`insert into tandem.source_versions (predictor, version) values ('visits', 1)`);
+}
 
 async function namesOf(run: Run): Promise<number[]> {
   const rows = await query<{ id: string }>(pool, {
@@ -92,8 +79,21 @@ describe('a run with a budget', () => {
       inForce: true,
     });
     expect(generation?.startedAt).toBe(base?.startedAt);
+    // What people are told of its age is that of its own run.
+    expect(generation?.plannedAt).toBeCloseTo(run.startedAt?.getTime() ?? 0, -1);
+    expect(generation?.plannedAt).toBeGreaterThan(base?.plannedAt ?? 0);
     expect(await usersOf(generation?.id)).toEqual(to(300).slice(-199));
     expect(await namesOf(run)).toEqual([]);
+  });
+
+  test('makes a generation that is as old as its run, however old its base is', async () => {
+    await workAll(await start());
+    await pool.query(`update tandem.generations set started_at = started_at - interval '1 hour'`);
+    await read(1);
+    const generation = (await runWith({ share: 0.001 }))?.generation;
+    expect((generation?.plannedAt ?? 0) - (generation?.startedAt ?? 0)).toBeGreaterThan(3_599_000);
+    const [age] = (await findBacklog(pool)).generations;
+    expect(age?.ageSeconds).toBeLessThan(600);
   });
 
   test('then scores users who changed since they were scored, wherever that is stored', async () => {
@@ -105,6 +105,15 @@ describe('a run with a budget', () => {
     await pool.query('truncate tandem.read_demand');
     // That one and 2 are new in the generation above the base; the other one is still old there.
     expect(await namesOf(await planWith({ share: 0.5 }))).toEqual([3 + 4 - (third ?? 0)]);
+  });
+
+  test('cuts many users who changed into chunks, and takes no more than it may', async () => {
+    await workAll(await start());
+    await read(1, 3);
+    await change(...to(300));
+    const run = await planWith({ share: 0.251 });
+    expect(run).toMatchObject({ usersExpected: 251, chunkCount: 4 });
+    expect(new Set(await namesOf(run)).size).toBe(251);
   });
 
   test('ends without a generation where no user was read and none has changed', async () => {
@@ -121,7 +130,7 @@ describe('a run with a budget', () => {
   test('scores everyone where no generation is in force', async () => {
     await read(1);
     expect(await runWith({ share: 0.1 })).toMatchObject({
-      note: expect.stringContaining('everyone was scored'),
+      note: expect.stringContaining('everyone was scored despite the budget: no generation is in force'),
       generation: { users: USERS, baseId: null, inForce: true },
     });
   });
@@ -190,14 +199,42 @@ describe('the generation of the next such run', () => {
     expect(times[0]?.computedAt).toEqual(times[1]?.computedAt);
   });
 
-  test('takes none along from before a bulk change of a watched source', async () => {
+  test('is of everyone after a bulk change of a watched source, and says so', async () => {
     await workAll(await start());
     await read(1);
     await runWith({ share: 0.001 });
-    await pool.query(`insert into tandem.source_versions (predictor, version) values ('visits', 1)`);
+    await changeInBulk();
+    expect(await runWith({ share: 0.001 })).toMatchObject({
+      note: expect.stringContaining('changed in bulk after generation 1, the last of everyone'),
+      generation: { users: USERS, baseId: null },
+    });
+    expect(await planWith({ share: 0.001 })).toMatchObject({ usersExpected: 1 });
+  });
+
+  test('is of everyone once more than half of the users lie above the base', async () => {
+    await workAll(await start());
+    await read(...to(501));
+    expect(await runWith({ share: 0.5 })).toMatchObject({ generation: { users: 500, baseNumber: 1 } });
+    await pool.query('truncate tandem.read_demand');
+    await read(501);
+    expect(await runWith({ share: 0.001 })).toMatchObject({ generation: { users: 501, baseNumber: 1 } });
+    expect(await runWith({ share: 0.001 })).toMatchObject({
+      note: expect.stringContaining('more than 50 % of the users have a row above generation 1'),
+      generation: { users: USERS, baseId: null },
+    });
+  });
+
+  test('takes nothing along once it is published, however late its worker is', async () => {
+    await workAll(await start());
+    await read(1);
+    const run = await planWith({ share: 0.001 });
+    const first = (await workAll(run))?.generation;
+    await pool.query('truncate tandem.read_demand');
     await read(2);
-    await pool.query(`delete from tandem.read_demand where user_id = '1'`);
-    expect(await usersOf((await runWith({ share: 0.001 }))?.generation?.id)).toEqual([2]);
+    await runWith({ share: 0.001 });
+    await carryRows(pool, (await store.find(run.id)) ?? run, new AbortController().signal);
+    expect(await usersOf(first?.id)).toEqual([1]);
+    expect(await generations.find(first?.id ?? '')).toMatchObject({ users: 1, usersLeft: USERS - 1 });
   });
 
   test('takes along nobody who was erased, however late the rows of before are deleted', async () => {
@@ -254,6 +291,16 @@ describe('a base', () => {
     await pool.query(`update tandem.generations set state = 'building' where number = 1`);
     expect(await planWith({ share: 0.1 })).toMatchObject({ usersExpected: USERS });
   });
+});
+
+test('users whose rows are from before a bulk change count as stale beside a run of everyone', async () => {
+  await change(1, 2, 3);
+  await workAll(await start());
+  await read(1);
+  await runWith({ share: 0.001 });
+  await changeInBulk();
+  await ask({ kind: 'all' });
+  expect(await namesOf(await start({ kind: 'stale' }))).toEqual([1, 2, 3]);
 });
 
 test('a run of everyone is compared with what was served of each user', async () => {

@@ -45,10 +45,11 @@ export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSig
   const planned = await requireRun(pool, claimed.runId);
   const run = { ...planned, sourceVersion: await findSourceVersion(pool, planned.predictor) };
   const version = await findModelVersion(pool, run.modelVersionId);
-  const budget = await findAffordedUsers(pool, run);
+  const afforded = await findAffordedUsers(pool, run);
+  const [budget, note] = afforded && 'why' in afforded ? [null, afforded.why] : [afforded, null];
   const { chunkSize: most, timeoutMs } = await findBatchPolicy(pool, run.predictor);
   const sizes = await findChunkSizes(pool, run, most);
-  const plan = { run, version, claimed, budget, sizes, chunkSize: sizes.size, timeoutMs };
+  const plan = { run, version, claimed, budget, note, sizes, chunkSize: sizes.size, timeoutMs };
   const cut = run.scope === 'users' ? { kind: 'named' as const, users: null } : await scan(pools, plan, lost);
   if (cut === null) return null;
   try {
@@ -77,6 +78,8 @@ export interface Plan {
   readonly timeoutMs: number;
   /** Of a run with a budget; null: all users of its scope are scored. */
   readonly budget: AffordedUsers | null;
+  /** What is told of the run when it has ended. */
+  readonly note: string | null;
 }
 
 /** The chunks that a run is to be cut into. */
@@ -139,9 +142,9 @@ function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
     const users = cut.kind === 'all' ? await writeAll(db, plan, cut) : (cut.users ?? (await writeNamed(db, plan)));
     await query(db, {
       text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2, source_version = $3, chunk_ms = $4,
-        history = tandem.current_history(), chunk_count = (select count(*) from tandem.chunks where run_id = $1),
+        note = coalesce($5, note), history = tandem.current_history(), chunk_count = (select count(*) from tandem.chunks where run_id = $1),
         ${freeStep()}, step_attempts = 0, step_error = null where id = $1`,
-      values: [run.id, users, run.sourceVersion, Math.round(plan.sizes.chunkMs)],
+      values: [run.id, users, run.sourceVersion, Math.round(plan.sizes.chunkMs), plan.note],
     });
     if (cut.kind === 'all') await createGeneration(db, run, users);
     if (cut.kind === 'chosen' && users > 0) await createGeneration(db, run, users, cut.base);

@@ -27,7 +27,7 @@ import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { changeRows, statements } from '../sql/statements.ts';
+import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
 import { restartRun } from './restart-run.ts';
 import { requireRun, setRunState } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -174,7 +174,8 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
 export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
   if (run.generationId === null) {
-    const note = run.scope === 'all' ? 'no user was scored: no reads are counted, and no user has changed' : null;
+    const none = run.scope === 'all' ? 'no user was scored: no reads are counted, and no user has changed' : null;
+    const note = await withNote(db, run, none);
     await setRunState(db, run.id, state, note);
     return { state, note, generation: null, report: null };
   }
@@ -205,21 +206,21 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
     predictor: run.predictor,
     detail: { run: run.id, generation: run.generationNumber, users: run.usersScored, inForce: note === null, note },
   });
-  const told = [note, await whyEveryone(db, run)].filter((text) => text !== null).join('; ') || null;
+  const told = await withNote(db, run, note);
   await setRunState(db, run.id, state, told);
   const generation = note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null;
   return { state, note: told, generation, report: compared };
 }
 
-/** What to know of a run that had a budget and made a generation without a base; null of any other. */
-async function whyEveryone(db: Db, { budget, generationId }: Run): Promise<string | null> {
-  if (budget === null || generationId === null || (await findGeneration(db, generationId))?.baseId) return null;
-  return 'everyone was scored despite the budget: there is no generation of everyone for a base, or it is older than 40 days';
+/** What is told of a run: how it ended, and what was noted when it was made or planned. */
+async function withNote(db: Db, { id }: Run, ending: string | null): Promise<string | null> {
+  const noted = await fetchFirst(db, statements.selectFrom('tandem.runs').select('note').where('id', '=', id));
+  return [ending, noted?.note ?? null].filter((text) => text !== null).join('; ') || null;
 }
 
 /**
  * Names of users are kept no longer than their chunks may be claimed: a run that is done is never resumed. After the commit,
- * since a million names take a while; where it fails they stay as long as the run.
+ * since a million names take a while; where it fails they stay as long as the run. Those of other runs expire (retention.ts).
  */
 export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
   const named = statements.updateTable('tandem.chunks').set({ user_ids: [] }).where('run_id', '=', runId);

@@ -45,14 +45,22 @@ async function takeAlong(db: Db, runId: string): Promise<boolean> {
 
 /**
  * A chunk as it was planned waits with all its users. Those that were split off from it are done, with no user: their numbers
- * and fences must not come again, for a worker may still hold them.
+ * and fences must not come again, for a worker may still hold them. Of a budget nothing is spent yet, so users of dropped
+ * chunks are expected again.
  */
 async function beginChunksAgain(db: Db, runId: string): Promise<void> {
   await query(db, {
     text: `update tandem.chunks set state = case when split_from is null then 'waiting' else 'committed' end,
         user_ids = case when split_from is null then user_ids else '{}' end, fence = fence + 1, attempts = 0, lost_leases = 0,
-        lease_until = null, error = null, scored = 0, failed = 0, erased = null, loaded = false, committed_at = null
+        lease_until = null, error = null, scored = 0, failed = 0, erased = null, loaded = false, committed_at = null,
+        cpu_ms = null, worker = null, claimed_at = null
       where run_id = $1`,
+    values: [runId],
+  });
+  await query(db, {
+    text: `update tandem.runs set users_expected = (
+        select coalesce(sum(cardinality(user_ids)), 0) from tandem.chunks where run_id = $1 and split_from is null)
+      where id = $1 and exists (select from tandem.generations where run_id = $1 and base_id is not null)`,
     values: [runId],
   });
 }

@@ -1,5 +1,7 @@
 /** For the tests of runs: the predictor `visits` on a database of one's own, and the run store over it. */
 
+import type { Budget } from '@tandem/prediction/runs/budget';
+import type { NewRun } from '@tandem/prediction/runs/run-store';
 import type { Run, RunScope } from '@tandem/prediction/runs/runs';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { inject } from 'vitest';
@@ -25,6 +27,26 @@ export async function createRunsWorld({ users, ...options }: RunStoreOptions & {
       await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
     },
     ask,
+    /** Users with these ids were read, the first one most. */
+    async read(...userIds: number[]): Promise<void> {
+      await database.pool.query(
+        `insert into tandem.read_demand (user_id, log_weight, context_version)
+          select id::text, 1000 - n, 0 from unnest($1::int[]) with ordinality as u(id, n)
+          on conflict (user_id) do update set log_weight = excluded.log_weight`,
+        [userIds],
+      );
+    },
+    /** A run with a budget, planned. */
+    async planWith(budget: Budget, more: Partial<NewRun> = {}): Promise<Run> {
+      const asked = {
+        predictor: 'visits',
+        scope: { kind: 'all' },
+        reason: 'test',
+        scheduleSlot: null,
+        budget,
+      } as const;
+      return planNow(store, (await store.create({ ...asked, ...more })).run.id);
+    },
     /** Asks for a run and plans it; no worker knows of it. */
     start: async (scope: RunScope = { kind: 'all' }): Promise<Run> => planNow(store, (await ask(scope)).id),
   };

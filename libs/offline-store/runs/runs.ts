@@ -8,7 +8,7 @@ import { RELEASE } from '@tandem/telemetry/release';
 import type pg from 'pg';
 import { type Arm, findArm } from '../rollouts/arms.ts';
 import { listProcesses } from '../rollouts/processes.ts';
-import { type Db, transaction } from '../sql/database.ts';
+import { type Db, query, transaction } from '../sql/database.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 import {
   findUnfinishedAll,
@@ -19,6 +19,7 @@ import {
   requireRun,
   setRunState,
 } from './run-rows.ts';
+import { OVER_BUDGET } from './spent-budget.ts';
 
 export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
   try {
@@ -34,7 +35,7 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
   return transaction(pool, async (db) => {
     const { keyType } = await lockPredictor(db, run.predictor);
     const userIds = run.scope.kind === 'users' ? distinctUsers(run.scope, keyType) : null;
-    const { budget = null, isOfChanged = false } = run;
+    const { budget = null, isOfChanged = false, note = null } = run;
     if (budget !== null && run.scope.kind !== 'all') throw budgetOfSome();
     if (budget !== null) await refuseOtherReleases(db);
     const arm = await requireArm(db, run);
@@ -51,6 +52,7 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
       schedule_slot: run.scheduleSlot,
       budget: budget && JSON.stringify(budget),
       of_changed: isOfChanged,
+      note,
       history: currentHistory(),
       model_version_id: arm.modelVersionId,
       overlay_floor: arm.overlayFloor,
@@ -209,17 +211,28 @@ export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
     await refuseDropped(db, run);
     const waiting = { state: 'waiting', attempts: 0, lost_leases: 0, error: null, lease_until: null } as const;
     const chunks = statements.updateTable('tandem.chunks').set(waiting).where('run_id', '=', runId);
-    await changeRows(db, chunks.where('state', 'in', ['cancelled', 'failed']));
+    const open = chunks.where('state', 'in', ['cancelled', 'failed']);
+    await changeRows(db, open.where('error', 'is distinct from', OVER_BUDGET));
     await setRunState(db, runId, run.startedAt === null ? 'planned' : 'running', null);
     return requireRun(db, runId);
   });
 }
 
 async function refuseDropped(db: Db, run: Run): Promise<void> {
-  if (run.generationId === null) return;
+  if (run.generationId === null) return refuseForgotten(db, run);
   const generation = statements.selectFrom('tandem.generations').select('state').where('id', '=', run.generationId);
   if ((await fetchFirst(db, generation))?.state === 'building') return;
   throw stateConflict(run, 'its generation is gone', 'start another run');
+}
+
+/** Chunks whose users were named, and are not any more (retention.ts). */
+async function refuseForgotten(db: Db, run: Run): Promise<void> {
+  const forgotten = await query(db, {
+    text: `select no from tandem.chunks where run_id = $1 and state in ('cancelled', 'failed') and user_ids = '{}' limit 1`,
+    values: [run.id],
+  });
+  if (forgotten.length === 0) return;
+  throw stateConflict(run, 'its users were forgotten a day after its end', 'start another run');
 }
 
 function stateConflict(run: Run, why: string, remedy: string): TandemError {

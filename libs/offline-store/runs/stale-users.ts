@@ -20,7 +20,7 @@ const STALE_SHARE = 1 / 5;
  */
 export async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): Promise<number | null> {
   const { claimed, chunkSize, timeoutMs } = plan;
-  if (!(await writeStale(pool, claimed, 0, []))) return null;
+  if (!(await deleteEarlier(pool, claimed))) return null;
   await query(db, {
     text: `declare stale_users no scroll cursor for ${staleSql(plan)}`,
     values: await staleValues(pool, plan),
@@ -44,14 +44,21 @@ export async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): P
   return users;
 }
 
-/** Writes one chunk; with no users, deletes the chunks of an earlier attempt. Returns false where the fence is lost. */
+/** Deletes the chunks of an earlier attempt at the plan. Returns false where the fence is lost. */
+export function deleteEarlier(pool: pg.Pool, claimed: ClaimedStep): Promise<boolean> {
+  return transaction(pool, async (db) => {
+    if (!(await lockStep(db, claimed))) return false;
+    await changeRows(db, statements.deleteFrom('tandem.chunks').where('run_id', '=', claimed.runId));
+    return true;
+  });
+}
+
+/** Writes one chunk. Returns false where the fence is lost. */
 function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: readonly string[]): Promise<boolean> {
   return transaction(pool, async (db) => {
     if (!(await lockStep(db, claimed))) return false;
-    const { runId } = claimed;
-    const row = { run_id: runId, no, user_ids: [...userIds] };
-    const earlier = statements.deleteFrom('tandem.chunks').where('run_id', '=', runId);
-    await changeRows(db, userIds.length === 0 ? earlier : statements.insertInto('tandem.chunks').values(row));
+    const row = { run_id: claimed.runId, no, user_ids: [...userIds] };
+    await changeRows(db, statements.insertInto('tandem.chunks').values(row));
     return true;
   });
 }
@@ -77,12 +84,14 @@ export function staleSql({ version }: Pick<Plan, 'version'>): string {
 
 export async function staleValues(pool: pg.Pool, { run }: Pick<Plan, 'run'>): Promise<readonly unknown[]> {
   const generation = await findServedGeneration(pool, run);
+  // Rows from before a bulk change count for nothing: reads infer those users live.
+  const isCurrent = (sourceVersion: number | null | undefined) => (sourceVersion ?? 0) >= run.sourceVersion;
   return [
     run.predictor,
     run.modelVersionId,
     run.overlayFloor + run.sourceVersion,
-    generation?.id ?? null,
-    generation?.baseId ?? null,
+    generation && isCurrent(generation.ownSourceVersion) ? generation.id : null,
+    generation && isCurrent(generation.baseSourceVersion) ? generation.baseId : null,
   ];
 }
 
@@ -91,14 +100,16 @@ interface ServedGeneration {
   readonly baseId: string | null;
   /** With those of its base. */
   readonly users: number;
-  /** Of the run that noted the lower one. */
-  readonly sourceVersion: number;
+  /** Of its own run. */
+  readonly ownSourceVersion: number;
+  /** Of the base's run; null without a base. */
+  readonly baseSourceVersion: number | null;
 }
 
 async function findServedGeneration(db: Db, { predictor, modelVersionId }: Run): Promise<ServedGeneration | undefined> {
   const rows = await query<ServedGeneration>(db, {
     text: `select g.id, g.base_id as "baseId", g.users + coalesce(g.users_left, 0) as users,
-        least(r.source_version, br.source_version) as "sourceVersion"
+        r.source_version as "ownSourceVersion", br.source_version as "baseSourceVersion"
       from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.runs r on r.id = g.run_id
       left join tandem.generations b on b.id = g.base_id left join tandem.runs br on br.id = b.run_id
       where a.predictor = $1 and a.model_version_id = $2`,
@@ -119,7 +130,8 @@ export async function shouldScoreAll(
 ): Promise<boolean> {
   if ((await findUnfinishedAll(pool, run, run.id)) !== undefined) return false;
   const generation = await findServedGeneration(pool, run);
-  if (generation && generation.sourceVersion < run.sourceVersion) return true;
+  const { ownSourceVersion = run.sourceVersion, baseSourceVersion = null } = generation ?? {};
+  if (Math.min(ownSourceVersion, baseSourceVersion ?? ownSourceVersion) < run.sourceVersion) return true;
   if (users === 0) return false;
   if (generation) return users > generation.users * STALE_SHARE;
   const rows = await query<{ users: number }>(db, {

@@ -409,6 +409,7 @@ export interface Database {
     budget: Json<Budget | null, string | null>;
     of_changed: Generated<boolean>;
     chunk_ms: number | null;
+    note: string | null;
   };
   'tandem.schedule_slots': {
     predictor: string;

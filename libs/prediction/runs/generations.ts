@@ -14,6 +14,8 @@ export interface Generation {
   readonly buckets: number;
   /** No prediction in it is older, ms since 1970; of a budgeted run's, that is when its base was begun. */
   readonly startedAt: number;
+  /** When its own run was planned, ms since 1970. */
+  readonly plannedAt: number;
   readonly publishedAt: Date | null;
   /** Users who have a row of it. */
   readonly users: number;

@@ -30,6 +30,8 @@ export interface NewRun {
   readonly budget?: Budget | null;
   /** Whether the schedule of changed users makes it. */
   readonly isOfChanged?: boolean;
+  /** What is told of it when it has ended. */
+  readonly note?: string;
 }
 
 export interface ChunkRef {

@@ -46,6 +46,7 @@ export const generationOf = (id: string): Generation => ({
   history: 'h',
   buckets: 4,
   startedAt: 0,
+  plannedAt: 0,
   publishedAt: new Date(0),
   users: 10,
   baseId: null,

@@ -22,6 +22,8 @@ function schedulesOf(
   const create = async (run: NewRun) => {
     asked.push(run);
     if (run.predictor === 'busy') throw new TandemError('run_conflict', 'another run is unfinished');
+    if (run.predictor === 'mixed' && run.budget)
+      throw new TandemError('run_conflict', 'An earlier release is alive.', { field: 'budget' });
     if (run.predictor === 'broken') throw new Error('its rows are locked');
     if (run.predictor === 'gone') throw new TandemError('unknown_predictor', 'there is none');
     return { run: runOf({ id: `run of ${run.predictor}` }), created: run.predictor !== 'made' };
@@ -96,6 +98,17 @@ describe('a schedule', () => {
     const limited = schedulesOf(at(26), twoSchedules(at(24), { budget }));
     await scheduleRuns(limited.dependencies);
     expect(madeOf(limited.asked)).toEqual([['all', budget]]);
+  });
+
+  it('whose budget is refused beside an earlier release runs without it, and notes why', async () => {
+    const schedules = twoSchedules(at(24), { budget: { share: 0.25 } }).map((one) => ({ ...one, predictor: 'mixed' }));
+    const { dependencies, asked } = schedulesOf(at(26), schedules);
+    expect(await scheduleRuns(dependencies)).toMatchObject({ made: [{ predictor: 'mixed' }], failed: [] });
+    expect(madeOf(asked)).toEqual([
+      ['all', { share: 0.25 }],
+      ['stale', null],
+    ]);
+    expect(asked[1]).toMatchObject({ isOfChanged: true, note: 'no budget: An earlier release is alive.' });
   });
 
   it('of changed users gives way to that of everyone at the same moment, also where that waits', async () => {

@@ -67,7 +67,7 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
       if (!isOfChanged) ofEveryone.set(arm, slot);
       // It is a run of changed users, too, and a slot makes one run of an arm.
       else if ((ofEveryone.get(arm) ?? after) >= slot) continue;
-      const { run, created } = await runs.create(runOf(one, slot));
+      const { run, created } = await createWithin(runs, one, slot);
       if (!created) continue;
       await hints.plan(run.id);
       made.push({ predictor, slot, runId: run.id });
@@ -76,6 +76,16 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
     }
   }
   return { made, failed };
+}
+
+/** A budget that cannot be kept, since an earlier release is alive, is left out: the slot is run all the same. */
+async function createWithin(runs: ScheduleRunsDependencies['runs'], schedule: Schedule, slot: Date) {
+  try {
+    return await runs.create(runOf(schedule, slot));
+  } catch (error) {
+    if (!isTandemError(error, 'run_conflict') || error.field !== 'budget') throw error;
+    return runs.create({ ...runOf({ ...schedule, budget: null }, slot), note: `no budget: ${error.message}` });
+  }
 }
 
 /** With a budget a run of changed users chooses whom it scores: the most read, then those who changed. */

@@ -4,7 +4,7 @@ import type { GenerationView } from '@tandem/wire/generations';
 
 export function generationView(generation: Generation): GenerationView {
   const { number, predictor, state, inForce, wasStable, servedStable } = generation;
-  const { modelNumber, users, usersLeft, baseNumber, runId, startedAt, publishedAt } = generation;
+  const { modelNumber, users, usersLeft, baseNumber, runId, plannedAt, publishedAt } = generation;
   return {
     generation: String(number),
     predictor,
@@ -18,7 +18,7 @@ export function generationView(generation: Generation): GenerationView {
     base: baseNumber === null ? null : String(baseNumber),
     usersLeft,
     runId,
-    startedAt: new Date(startedAt).toISOString(),
+    startedAt: new Date(plannedAt).toISOString(),
     publishedAt: publishedAt?.toISOString() ?? null,
   };
 }

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { checkBudget } from './check-predictor.ts';
+
+type Policy = Parameters<typeof checkBudget>[0]['policy'];
+const withBudget = (maxAgeMs: number | null, batch: Partial<Policy['batch']>) =>
+  checkBudget({ policy: { freshness: { maxAgeMs }, batch: { schedule: '0 * * * *', ...batch } } as Policy });
+
+test('a budget of all scheduled runs without maxAge is a warning: nothing renews users who are not read', () => {
+  const budget = { share: 0.25 };
+  expect(withBudget(null, { budget })).toMatchObject([
+    { level: 'warning', remedy: expect.stringContaining('everyone') },
+  ]);
+  expect(withBudget(86_400_000, { budget })).toEqual([]);
+  expect(withBudget(null, { budget, changedSchedule: '0 * * * *' })).toEqual([]);
+  expect(withBudget(null, {})).toEqual([]);
+});

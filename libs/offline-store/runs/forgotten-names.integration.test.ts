@@ -1,0 +1,60 @@
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import { createEventStore } from '../events/events.ts';
+import { createGenerationStore } from '../generations/generations.ts';
+import { createExpiries } from '../retention.ts';
+import { query } from '../sql/database.ts';
+import { createRunsWorld } from './runs.fixture.ts';
+
+const { database, store, renew, start, read, planWith, workAll } = await createRunsWorld({ users: 100 });
+const { pool } = database;
+beforeEach(async () => {
+  await renew();
+  await pool.query('truncate tandem.read_demand');
+});
+afterAll(() => database.drop());
+
+const expire = () =>
+  createExpiries(pool)
+    .find(({ name }) => name === 'names')
+    ?.expireSome();
+const namesOf = async (runId: string) => {
+  const text = 'select unnest(user_ids) as id from tandem.chunks where run_id = $1';
+  return (await query<{ id: string }>(pool, { text, values: [runId] })).map(({ id }) => id);
+};
+const endedADayAgo = (runId: string) =>
+  pool.query(`update tandem.runs set finished_at = finished_at - interval '25 hours' where id = $1`, [runId]);
+
+test('a run that failed forgets the names of its users once its generation is dropped', async () => {
+  await workAll(await start());
+  await read(1, 2);
+  const run = await planWith({ share: 0.02 });
+  await store.cancel(run.id);
+  await expire();
+  expect((await namesOf(run.id)).toSorted()).toEqual(['1', '2']);
+  await endedADayAgo(run.id);
+  expect(await createGenerationStore(pool).dropRetired()).toHaveLength(1);
+  await expire();
+  expect(await namesOf(run.id)).toEqual([]);
+});
+
+test('a cancelled run of some users forgets their names a day later, and says so to who resumes it', async () => {
+  await workAll(await start());
+  const event = { source: 't', id: '1', type: 'x', userId: '7', time: null, data: null };
+  await createEventStore(pool).accept([event]);
+  const run = await start({ kind: 'stale' });
+  await store.cancel(run.id);
+  await expire();
+  expect(await namesOf(run.id)).toEqual(['7']);
+  await store.resume(run.id);
+  await endedADayAgo(run.id);
+  await expire();
+  expect(await namesOf(run.id)).toEqual(['7']);
+  await store.cancel(run.id);
+  await endedADayAgo(run.id);
+  await expire();
+  expect(await namesOf(run.id)).toEqual([]);
+  await expect(store.resume(run.id)).rejects.toMatchObject({
+    code: 'run_conflict',
+    message: expect.stringContaining('its users were forgotten'),
+  });
+});
