@@ -16,6 +16,7 @@ import {
   restoreBackup,
   returnOld,
   rollBack,
+  slowRescorings,
   underRun,
 } from './stirs.ts';
 
@@ -63,6 +64,11 @@ const FEW_CHANGES: Partial<LoadRates> = {
 };
 /** Nothing else withdraws what is served. */
 const MANY_MOVES: Partial<LoadRates> = { movesPerSecond: 2, rollbacksPerSecond: 0 };
+/** Events come in the window of a re-scoring, and reads seldom before its end. */
+const MANY_RESCORINGS: Partial<LoadRates> = {
+  ...{ readers: 4, readsPerSecond: 20, usersPerRead: 4, runsPerSecond: 0 },
+  ...{ writers: 4, writesPerSecond: 10, transactionsPerSecond: 10 },
+};
 /** What Redis held before an erasure has to fit afterwards, too: no other generation, no other floor. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
 
@@ -288,6 +294,25 @@ export const controls: readonly Control[] = [
     plants: ['W2'],
     isWatched: true,
     changing: 60,
+    caughtBy: OLD,
+  },
+  {
+    name: 'F1',
+    what: 'a re-scoring is labelled with the version that the relay told last when it is complete',
+    plants: ['F1'],
+    rates: MANY_RESCORINGS,
+    changing: 60,
+    stir: slowRescorings,
+    caughtBy: [...OLD, 'untrue label'],
+  },
+  {
+    name: 'L1',
+    what: 'a row of the base is judged by the source version of the run above it',
+    plants: ['L1'],
+    isWatched: true,
+    // Of those who change, most are on the base.
+    changing: 1_000,
+    rates: { runsPerSecond: 1, budgetedRuns: 1 },
     caughtBy: OLD,
   },
 ];

@@ -56,6 +56,15 @@ export async function delayCertificates({ rig, fault }: Stage): Promise<void> {
   );
 }
 
+/** Events come between the features of a re-scoring and its end. */
+export async function slowRescorings({ rig }: Stage): Promise<void> {
+  for (const { failpoints } of rig.workers) {
+    failpoints.disarmAll();
+    failpoints.arm('live.before_infer', 'pause', { ms: 1_500, times: 1_000_000 });
+  }
+  await pause(5_000);
+}
+
 export async function rollBack({ rig, sink }: Stage): Promise<void> {
   await pause(2_500);
   const [api] = rig.apis;
