@@ -51,7 +51,6 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
   let suspicions: Suspicion[] = [];
   /** Only reads sent later are judged. */
   let since = Number.NEGATIVE_INFINITY;
-
   /** Base → the newest generation that has it. */
   const above = new Map<number, number>();
   /** When the newest list was asked for: it tells of whatever was in force before. */
@@ -103,9 +102,8 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
         forgetAnswers(Math.max(since, ended));
         suspicions = earlier;
         for (const [generation, acknowledged] of left) withdrawn.set(generation, acknowledged);
-        for (const one of [from, fromBase])
-          if (one !== null) withdrawn.set(Number(one), { at: ended, version: fromVersion });
-        for (const one of [to, toBase]) if (one !== null) withdrawn.delete(Number(one));
+        for (const one of numbersOf(from, fromBase)) withdrawn.set(one, { at: ended, version: fromVersion });
+        for (const one of numbersOf(to, toBase)) withdrawn.delete(one);
       } else if (failure === 'reset' || failure === 'timeout' || status === 503) {
         // It may have worked, or may work yet; nobody says between which generations.
         forgetAnswers(Math.max(since, ended + windowMs));
@@ -132,4 +130,9 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
       suspicions = suspicions.filter((one) => !isTold(one, now));
     },
   };
+}
+
+/** Of a generation and its base, where there are such. */
+function numbersOf(...texts: readonly (string | null)[]): readonly number[] {
+  return texts.filter((text) => text !== null).map(Number);
 }

@@ -7,10 +7,11 @@ import { type Dice, type LoadParts, repeat } from './load-parts.ts';
 const MOST_LISTED = 50;
 
 export function startLister(parts: LoadParts, dice: Dice): Promise<void> {
-  return repeat(parts, 1, () => listGenerations(parts, dice));
+  return repeat(parts, 1, async () => void (await listGenerations(parts, dice)));
 }
 
-export async function listGenerations(parts: LoadParts, dice: Dice): Promise<void> {
+/** Returns whether it was answered. */
+export async function listGenerations(parts: LoadParts, dice: Dice): Promise<boolean> {
   const { call, body } = await parts.caller.send(dice.oneOf(parts.apis), {
     method: 'GET',
     path: `/v1/predictors/${parts.predictor}/generations`,
@@ -23,4 +24,5 @@ export async function listGenerations(parts: LoadParts, dice: Dice): Promise<voi
     .flatMap(({ generation, base }) => (base === null ? [] : [{ generation, base }]))
     .slice(0, MOST_LISTED);
   parts.sink.write({ kind: 'generations', ...call, bases } satisfies ListGenerations);
+  return answer !== undefined;
 }

@@ -4,6 +4,7 @@
  */
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import type { Pool } from '../../../e2e/counts.fixture.ts';
+import { until } from '../../../e2e/until.fixture.ts';
 import type { LeakFinder } from '../checker/leaks.ts';
 import type { HistorySink } from '../history.ts';
 import { VERSIONS } from '../rig/told-versions.ts';
@@ -79,6 +80,8 @@ export const RATES: LoadRates = Object.freeze({
 /** Of a load that writes application tables only: the rest is as ever. */
 export const TABLES_ALONE: Partial<LoadRates> = { writers: 0, sqlWriters: 0, tableWriters: 3 };
 
+const LISTED_WITHIN_MS = 10_000;
+
 export interface Load {
   /** Lets everyone finish what they do, events that nobody acknowledged included. */
   stop(): Promise<void>;
@@ -123,10 +126,14 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   return {
     async stop() {
       isStopping = true;
-      // Once more, of what the last reads may have met.
-      await done.then(() => listGenerations(parts, dice())).finally(() => caller.close());
+      await done.then(() => listLastly(parts, dice())).finally(() => caller.close());
     },
   };
+}
+
+/** Tells of whatever the last reads may have met. Where no API answers any more nobody can. */
+async function listLastly(parts: LoadParts, dice: Dice): Promise<void> {
+  await until('the generations are listed', () => listGenerations(parts, dice), LISTED_WITHIN_MS).catch(() => {});
 }
 
 /** Some of those who change, whom readers ask for most: the last tenth. */
