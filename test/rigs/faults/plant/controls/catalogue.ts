@@ -66,7 +66,7 @@ const FEW_CHANGES: Partial<LoadRates> = {
 const MANY_MOVES: Partial<LoadRates> = { movesPerSecond: 2, rollbacksPerSecond: 0 };
 /** Events come in the window of a re-scoring, and reads seldom before its end. */
 const MANY_RESCORINGS: Partial<LoadRates> = {
-  ...{ readers: 4, readsPerSecond: 20, usersPerRead: 4, runsPerSecond: 0 },
+  ...{ readers: 4, readsPerSecond: 10, usersPerRead: 4, runsPerSecond: 0 },
   ...{ writers: 4, writesPerSecond: 10, transactionsPerSecond: 10 },
 };
 /** What Redis held before an erasure has to fit afterwards, too: no other generation, no other floor. */
@@ -301,7 +301,7 @@ export const controls: readonly Control[] = [
     what: 'a re-scoring is labelled with the version that the relay told last when it is complete',
     plants: ['F1'],
     rates: MANY_RESCORINGS,
-    changing: 60,
+    changing: 150,
     stir: slowRescorings,
     caughtBy: [...OLD, 'untrue label'],
   },
