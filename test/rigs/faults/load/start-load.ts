@@ -13,7 +13,7 @@ import { startWriter } from './event-writers.ts';
 import { listGenerations, startLister } from './generation-lister.ts';
 import { type Api, createHttpCaller } from './http-caller.ts';
 import { DEADLINES, learnContract } from './learn-contract.ts';
-import { createDice, createRecentEvents, type LoadParts } from './load-parts.ts';
+import { createDice, createRecentEvents, type Dice, type LoadParts } from './load-parts.ts';
 import { startReader } from './readers.ts';
 import { startMover } from './rollout-mover.ts';
 import { startRunStarter } from './run-starter.ts';
