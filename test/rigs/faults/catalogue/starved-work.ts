@@ -77,7 +77,8 @@ async function loseCounts({ rig, fault }: Stage): Promise<void> {
   );
 }
 
-async function runWithinBudget(rig: Rig): Promise<void> {
+/** Resolves once the run is done. */
+export async function runWithinBudget(rig: Rig): Promise<void> {
   const wanted = { predictor: COUNT, scope: 'all', budget: { share: SHARE } };
   const { id } = await until('the run is taken', () => startRun(rig, wanted), RUN_WITHIN_MS);
   const ended = await until(

@@ -3,6 +3,7 @@
  * the checker has to find it out. Without the plant the same load and the same doings must leave it with nothing to say.
  */
 import { findFaults } from '../../catalogue/faults.ts';
+import { runWithinBudget } from '../../catalogue/starved-work.ts';
 import type { Rule } from '../../checker/violations.ts';
 import type { LoadRates } from '../../load/start-load.ts';
 import type { Stage } from '../../rig/session.ts';
@@ -68,6 +69,11 @@ const MANY_MOVES: Partial<LoadRates> = { movesPerSecond: 2, rollbacksPerSecond: 
 const MANY_RESCORINGS: Partial<LoadRates> = {
   ...{ readers: 4, readsPerSecond: 10, usersPerRead: 4, runsPerSecond: 0 },
   ...{ writers: 4, writesPerSecond: 10, transactionsPerSecond: 10 },
+};
+/** One in ten seconds: the generation of a run after it holds it until the next comes. */
+const FEW_BULK_CHANGES: Partial<LoadRates> = {
+  ...{ tableWriters: 1, transactionsPerSecond: 4, runsPerSecond: 0, rollbacksPerSecond: 0 },
+  ...{ readers: 4, readsPerSecond: 10, usersPerRead: 20 },
 };
 /** What Redis held before an erasure has to fit afterwards, too: no other generation, no other floor. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
@@ -312,7 +318,8 @@ export const controls: readonly Control[] = [
     isWatched: true,
     // Of those who change, most are on the base.
     changing: 1_000,
-    rates: { runsPerSecond: 1, budgetedRuns: 1 },
+    rates: FEW_BULK_CHANGES,
+    stir: ({ rig }) => runWithinBudget(rig),
     caughtBy: OLD,
   },
 ];
