@@ -10,7 +10,7 @@ import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 const CONNECTIONS_A_CHUNK = 2;
 /** For the loops, loads, and the renewals of the leases of steps. */
 const OTHER_CONNECTIONS = 6;
-/** To cancel what they read, beside a plan or comparison of each step and a statement of each chunk. */
+/** One cancels, one re-scores, beside a plan or comparison of each step and a statement of each chunk. */
 const OTHER_FEATURE_CONNECTIONS = 2;
 /** For this process's own signs of life, which must not wait for what exhausts the others. */
 const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_500, lockTimeoutMs: 1_500 });

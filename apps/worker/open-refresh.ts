@@ -39,7 +39,7 @@ interface OpenedRefresh {
   close(): Promise<void>;
 }
 
-/** @param share of the worker's inference; 0: nobody is re-scored */
+/** @param share of the worker's inference; 0: no user is re-scored */
 export function openRefresh(share: number, options: OpenRefreshOptions): OpenedRefresh {
   if (share === 0) return NO_REFRESH;
   const { pool, registry, online, windows, budget, log, metrics } = options;

@@ -12,7 +12,7 @@ export interface WorkerProcessSection {
   readonly leaseMs: number;
   /** Memory of Redis for generations that are kept for a rollback, beside those in force. */
   readonly rollbackCacheMb: number;
-  /** The share of this worker's inference that re-scoring may take, 0 to 1; 0: it re-scores nobody. */
+  /** The share of this worker's inference that re-scoring may take, 0 to 1; 0: it re-scores no user. */
   readonly refreshShare: number;
 }
 

@@ -215,8 +215,8 @@ export interface BatchConfig {
   readonly schedule?: string | ScheduleConfig;
   /**
    * What a scheduled run may cost: `{ share: 0.25 }` of the users, or `{ cpuMinutes: 30 }` of CPU time of workers. It scores the
-   * users most likely to be read before the next run; the others stay on the last run's predictions. Beside `changed` it
-   * limits those runs alone, which then also score users who did not change. Default: no limit.
+   * users most likely to be read before the next run; the others stay on the predictions they have. If there is a
+   * `changed` schedule, it limits only its runs, which then score the most read users too. Default: no limit.
    */
   readonly budget?: BudgetConfig;
   /** Users a chunk at most: the unit of work, of retry and of memory. 1 to 50,000, default 10,000. Fewer where they take long. */

@@ -221,6 +221,12 @@ function progressMetrics(registers: Registry[]) {
       labelNames: ['predictor', 'state'] as const,
       registers,
     }),
+    runChunks: new Gauge({
+      name: 'tandem_run_chunks',
+      help: 'Chunks of the runs that are not finished, by state.',
+      labelNames: ['predictor', 'state'] as const,
+      registers,
+    }),
     runAge: new Gauge({
       name: 'tandem_run_oldest_seconds',
       help: 'Age of the oldest run that is not finished.',
@@ -269,10 +275,10 @@ function workMetrics(registers: Registry[]) {
       labelNames: ['predictor'] as const,
       registers,
     }),
-    runChunks: new Gauge({
-      name: 'tandem_run_chunks',
-      help: 'Chunks of the runs that are not finished, by state.',
-      labelNames: ['predictor', 'state'] as const,
+    runOverdue: new Gauge({
+      name: 'tandem_run_overdue_seconds',
+      help: 'Time since the deadline of an unfinished run; 0 before it.',
+      labelNames: ['predictor'] as const,
       registers,
     }),
   };

@@ -69,7 +69,8 @@ export const RunPlanSchema = z
     predictor: z.string(),
     users: z.int().meta({ description: 'Of the last run of everyone' }),
     until: z.iso.datetime().meta({ description: 'The next scheduled run; without a schedule, a day from now' }),
-    asked: BudgetEstimateSchema.nullable().meta({ description: 'What was asked for; null: no budget was' }),
+    // As a union: of a nullable schema the OpenAPI document would make another one, of another name.
+    asked: z.union([BudgetEstimateSchema, z.null()]).meta({ description: 'What was asked for; null: no budget was' }),
     budgets: z.array(BudgetEstimateSchema).meta({ description: 'For comparison' }),
   })
   .meta({ id: 'RunPlan', description: 'What a budget buys, by the counts of reads and what earlier runs took' });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import * as sections from '@tandem/config/environment/environment-sections';
+import { createMetrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { expect, it } from 'vitest';
 
@@ -40,4 +41,14 @@ it('each URL and secret that the services read as a file comes from a Secret, an
   expect([...mounted].sort()).toEqual([...asFiles].sort());
   const refused = new RegExp(/regexMatch "(.+)" \$name/.exec(helpers)?.[1] ?? '(?!)');
   for (const name of asFiles) expect([name, refused.test(name)]).toEqual([name, true]);
+});
+
+it('workers are scaled by a metric that the API exports, one worker for each of it, from none on', async () => {
+  const template = read('deploy/helm/templates/worker.yaml');
+  const metric = /^ +valueLocation: (\w+)$/m.exec(template)?.[1];
+  expect(metric).toBe('tandem_desired_workers');
+  expect(await createMetrics({ app: 'api' }).exposition()).toContain(`# TYPE ${metric} gauge`);
+  expect(template).toMatch(/^ +targetValue: "1"$/m);
+  const { properties } = JSON.parse(read('deploy/helm/values.schema.json'));
+  expect(properties.worker.properties.keda.properties.minReplicas.minimum).toBe(0);
 });

@@ -78,6 +78,24 @@ it('a cluster: reads stay right through failovers and moved slots, and runs go o
   await expectNothingWrong(audience);
 });
 
+it('a cluster for the cache and one for the queue: a primary of each dies and returns', async () => {
+  const cluster = await startRedisCluster();
+  const queue = await startRedisCluster();
+  servers = { stop: async () => void (await Promise.all([cluster.stop(), queue.stop()])) };
+  const { api, audience } = await start('two clusters', cluster.url, { QUEUE_REDIS_URL: queue.url });
+  for (const one of [queue, cluster]) {
+    const [primary] = one.nodes;
+    await primary?.kill();
+    await untilMore(audience);
+    await one.whenWhole();
+    await untilHitInRedis(api, CALM);
+    await primary?.restart();
+  }
+  const generation = await deployment.runEveryone(api);
+  await untilHitInRedis(api, CALM, generation);
+  await expectNothingWrong(audience);
+});
+
 it('sentinels: reads stay right through a failover, and runs go on', async () => {
   const sentinel = await startRedisSentinel();
   servers = sentinel;

@@ -67,6 +67,19 @@ describe('metrics', () => {
     }
   });
 
+  it('tell how long a run is past its deadline', async () => {
+    const late = await createTestApi();
+    try {
+      await late.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
+      await late.pool.query(`update tandem.runs set created_at = created_at - interval '62 minutes'`);
+      const text = await (await late.get('/metrics', { accept: 'text/plain' })).text();
+      const [, seconds] = /^tandem_run_overdue_seconds\{predictor="repurchase".*\} (\S+)$/m.exec(text) ?? [];
+      expect(Number(seconds)).toBeGreaterThanOrEqual(120);
+    } finally {
+      await late.close();
+    }
+  });
+
   it('count inference processes that were replaced, by why', async () => {
     await api.get('/v1/predictions/repurchase/1');
     const series = 'tandem_inference_restarts_total{why="killed"';

@@ -72,18 +72,21 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
 }
 
 /** A scaler must not act on an old number, nor on 0. */
-function forgetWork({ batchWork, desiredWorkers, waitingUsers, workerRate }: Metrics): void {
+function forgetWork({ batchWork, desiredWorkers, waitingUsers, workerRate, runOverdue }: Metrics): void {
   for (const gauge of [batchWork, desiredWorkers]) gauge.remove();
-  for (const gauge of [waitingUsers, workerRate]) gauge.reset();
+  for (const gauge of [waitingUsers, workerRate, runOverdue]) gauge.reset();
 }
 
 function setWork(metrics: Metrics, { batchWork, waiting }: Awaited<ReturnType<WorkSignal>>): void {
   metrics.batchWork.set(batchWork);
   metrics.desiredWorkers.set(workersNeeded(waiting));
   // A predictor without a run must not keep what it had.
-  for (const gauge of [metrics.waitingUsers, metrics.workerRate]) gauge.reset();
-  for (const { predictor, users, usersPerSecond } of waiting.runs) {
+  for (const gauge of [metrics.waitingUsers, metrics.workerRate, metrics.runOverdue]) gauge.reset();
+  // The run that is due first comes last, and tells how late its predictor is.
+  for (const run of waiting.runs.toSorted((a, b) => b.secondsLeft - a.secondsLeft)) {
+    const { predictor, users, usersPerSecond, secondsLeft } = run;
     metrics.waitingUsers.inc({ predictor }, users);
+    metrics.runOverdue.set({ predictor }, Math.max(0, -secondsLeft));
     if (usersPerSecond !== null) metrics.workerRate.set({ predictor }, usersPerSecond);
   }
 }

@@ -75,12 +75,15 @@ interface BudgetOptions {
 
 /** The service says what is wrong with a number. */
 function shareOption(): Option {
-  const option = new Option('--share <share>', 'a budget: score this share of the users, the most read, such as 0.25');
+  const option = new Option(
+    '--share <share>',
+    'a budget: score this share of the users, the most read ones, such as 0.25',
+  );
   return option.argParser(parseNumber).conflicts('cpuMinutes');
 }
 
 function cpuMinutesOption(): Option {
-  const option = new Option('--cpu-minutes <minutes>', 'a budget: score the most read users in so much CPU time');
+  const option = new Option('--cpu-minutes <minutes>', 'a budget: score the most read users, in this much CPU time');
   return option.argParser(parseNumber);
 }
 
@@ -106,9 +109,9 @@ async function startOrJoin(cli: Cli, client: Client, request: RunRequest, joins:
 function runPlanCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'plan',
-    description: 'tell what a budget buys before it is spent: reads covered, CPU, time; starts nothing',
-    detail: `of reads: the share of reads until the next run that are of the users scored; of readers: of the users who are read
-by then, the share that is scored. Both come from counts of reads. CPU and time come from earlier runs of the predictor.`,
+    description: 'show what a budget buys before it is spent: reads covered, CPU, time; starts nothing',
+    detail: `of reads: the share of reads until the next run that are of scored users. of readers: the share of users read by then who
+are scored. Both come from counts of reads. CPU and time come from earlier runs of the predictor.`,
     example: 'tandem run plan repurchase --share 0.25',
   })
     .argument('<predictor>')

@@ -1,28 +1,30 @@
-/** `tandem worker`: workers on this machine, as many as what waits needs. */
+/** `tandem worker`: workers on this machine, as many as the waiting work needs. */
 import type { Command } from 'commander';
-import { type Cli, createCommand } from '../command-line/command.ts';
+import { type Cli, createCommand, parseWhole } from '../command-line/command.ts';
 import { usageError } from '../command-line/failure.ts';
 
 interface Options {
   readonly autoscale: string;
-  readonly hold: string;
+  /** In seconds. */
+  readonly hold: number;
 }
 
 export function workerCommand(cli: Cli): Command {
   return createCommand({
     name: 'worker',
-    description: 'run workers on this machine: one, or as many as what waits needs',
-    detail: `With --autoscale 0..4 it runs as many workers as the waiting runs need to meet their deadlines (RUN_DEADLINE_MINUTES, or
-the next slot of their schedule) at the rate that was measured, and none while nothing waits: no run, no due slot, no event
-that Redis was not told of, no erasure to repeat, no rollout. Each worker opens connections of its own (DATABASE_CONNECTIONS).
-With WORKER_PORT the first worker listens there, the second at the next port, and so on.`,
+    description: 'run workers on this machine: one, or as many as the waiting work needs',
+    detail: `Without --autoscale it runs one. With --autoscale 0..4 it runs as many workers as the waiting runs need to end by their
+deadlines (RUN_DEADLINE_MINUTES, or the next slot of their schedule), at the rate that was measured. It runs none while
+nothing waits: no run, no due slot, no event that Redis was not told of, no erasure to repeat, no rollout. A worker that is
+not needed any more hands back its work. Each worker opens up to 34 connections to Postgres (DATABASE_CONNECTIONS). The
+first worker listens on WORKER_PORT, the second on the next port, and so on.`,
     example: 'tandem worker --autoscale 0..4',
   })
-    .option('--autoscale <least..most>', 'how many workers at least and at most', '1..1')
-    .option('--hold <seconds>', 'how long fewer must be enough before one is ended', '300')
+    .option('--autoscale <least..most>', 'the fewest and the most workers', '1..1')
+    .option('--hold <seconds>', 'how long fewer must have been enough before one ends', parseWhole(0), 300)
     .action(async ({ autoscale, hold }: Options) => {
       const { runWorkers } = await import('./run-workers.ts');
-      await runWorkers(cli, { ...parseRange(autoscale), holdMs: 1_000 * parseWhole('--hold', hold, 86_400) });
+      await runWorkers(cli, { ...parseRange(autoscale), holdMs: 1_000 * hold });
     });
 }
 
@@ -37,9 +39,4 @@ export function parseRange(said: string): { readonly min: number; readonly max: 
     `--autoscale ${said} is no range of workers`,
     `write the least and the most, up to ${MOST_WORKERS}: --autoscale 0..4`,
   );
-}
-
-function parseWhole(name: string, said: string, most: number): number {
-  if (/^\d{1,9}$/.test(said) && Number(said) <= most) return Number(said);
-  throw usageError(`${name} ${said} is no number of seconds`, `write a whole number up to ${most}: ${name} 300`);
 }

@@ -1,6 +1,6 @@
 /**
- * What a generation with a base takes along before it is published: the rows of the one in force, of users whom its own run did
- * not score. Without them those users would go back to older rows of the base. A label is true wherever its row lies.
+ * Carries rows over into a generation with a base, before it is published: rows of the generation in force, of users whom its own
+ * run did not score. Without them those users would go back to older rows of the base. A label is true wherever its row lies.
  *
  * Not from a generation whose run noted a lower source version: in it those rows are stale since a bulk change, and here they
  * would not be. Nor those of erased users: an erasure deletes from published generations, and from this one only what it is
@@ -15,7 +15,7 @@ import { partitionOf } from '../sql/partition.ts';
 const TIMEOUT_MS = 600_000;
 
 /**
- * Takes rows along, and counts the users who are left on the base. Does nothing for a generation of everyone. Safe to repeat;
+ * Carries rows over, and counts the users who are left on the base. Does nothing for a generation of everyone. Safe to repeat;
  * the generation's partition has its index.
  */
 export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<void> {

@@ -6,21 +6,21 @@ import { type Db, query } from '../sql/database.ts';
 /** Runs that the CPU time a user is the mean of. */
 const RUNS = 10;
 
-/** SQL: milliseconds of CPU that a user took in the last runs of a predictor, $1; null where none has recorded it. */
-export const CPU_MS_PER_USER = `(
-  select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 from (
-    select id from tandem.runs where predictor = $1 and state in ('done', 'done_with_errors')
-    order by created_at desc limit ${RUNS}) r
-  join tandem.chunks c on c.run_id = r.id where c.cpu_ms is not null)`;
+/** Returns the milliseconds of CPU that a user took in the last runs of a predictor; null if none has recorded it. */
+export async function findCpuPerUser(db: Db, predictor: string): Promise<number | null> {
+  const [found] = await query<{ cpuMs: number | null }>(db, {
+    text: `select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 as "cpuMs" from (
+        select id from tandem.runs where predictor = $1 and state in ('done', 'done_with_errors')
+        order by created_at desc limit ${RUNS}) r
+      join tandem.chunks c on c.run_id = r.id where c.cpu_ms is not null`,
+    values: [predictor],
+  });
+  return found?.cpuMs ?? null;
+}
 
 export async function findBudgetFacts(db: Db, predictor: string): Promise<BudgetFacts> {
-  const [found] = await query<{
-    now: Date;
-    users: number | null;
-    msPerUser: number | null;
-    cpuMsPerUser: number | null;
-  }>(db, {
-    text: `select statement_timestamp() as now, l.users, l."msPerUser", ${CPU_MS_PER_USER} as "cpuMsPerUser"
+  const [found] = await query<{ now: Date; users: number | null; msPerUser: number | null }>(db, {
+    text: `select statement_timestamp() as now, l.users, l."msPerUser"
         from tandem.settings left join lateral (
           select users_scored + users_failed as users,
             (extract(epoch from finished_at - started_at) * 1000 / (users_scored + users_failed))::float8 as "msPerUser"
@@ -30,7 +30,8 @@ export async function findBudgetFacts(db: Db, predictor: string): Promise<Budget
           order by created_at desc limit 1) l on true`,
     values: [predictor],
   });
-  const { now = new Date(0), users = null, msPerUser = null, cpuMsPerUser = null } = found ?? {};
-  const costs = users === null || msPerUser === null ? null : { users, msPerUser, cpuMsPerUser };
-  return { now, costs, groups: await findWeights(db) };
+  const { now = new Date(0), users = null, msPerUser = null } = found ?? {};
+  if (users === null || msPerUser === null) return { now, costs: null, groups: [] };
+  const cpuMsPerUser = await findCpuPerUser(db, predictor);
+  return { now, costs: { users, msPerUser, cpuMsPerUser }, groups: await findWeights(db) };
 }

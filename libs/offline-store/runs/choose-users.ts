@@ -1,10 +1,10 @@
 /**
- * Whom a run with a budget scores: those who were read most, then those who changed since they were scored last. The others
- * stay on the generation of everyone that is in force, the base of what the run makes.
+ * Chooses the users of a run with a budget: those who were read most, then those who changed since they were scored last. The
+ * others stay on the generation of everyone that is in force, the base of what the run makes.
  *
- * The most read users are cut into chunks inside Postgres, in one statement, under numbers below 0. Each of these chunks is
- * then replaced by one of those users of it whom the feature query has, so that memory stays flat. Everything is written
- * under the fence of the step.
+ * One statement inside Postgres cuts the most read users into chunks, under numbers below 0. Each of them is then replaced by a
+ * chunk of those of its users whom the feature query returns, so that memory stays flat. Everything is written under the fence
+ * of the step.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
@@ -14,7 +14,7 @@ import { textArray } from '../certificate/certificate-statement.ts';
 import { cancellable } from '../features/cancellable.ts';
 import { asRelation, KEY_SQL } from '../features/feature-statement.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
-import { CPU_MS_PER_USER } from './budget-facts.ts';
+import { findCpuPerUser } from './budget-facts.ts';
 import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
 import { staleSql, staleValues } from './stale-users.ts';
@@ -24,7 +24,7 @@ export interface BaseGeneration {
   readonly id: string;
   readonly number: number;
   readonly users: number;
-  /** Of the generation above it that is in force; 0 where there is none. Their rows may be taken along. */
+  /** Of the generation above it that is in force, whose rows may be carried over; 0 where there is none. */
   readonly usersAbove: number;
 }
 
@@ -49,7 +49,7 @@ export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers
   if (budget === null || run.scope !== 'all') return null;
   const base = await findBase(db, run);
   if (!base) return null;
-  const cpuMsPerUser = 'share' in budget ? null : await findCpuPerUser(db, run);
+  const cpuMsPerUser = 'share' in budget ? null : await findCpuPerUser(db, run.predictor);
   const most = usersWithin(budget, { users: base.users, cpuMsPerUser, msPerUser: 0 });
   if (most !== null) return { base, most };
   throw new TandemError('invalid_input', `No run of ${run.predictor} has told its CPU time yet.`, {
@@ -68,15 +68,6 @@ async function findBase(db: Db, { predictor, modelVersionId }: Run): Promise<Bas
     values: [predictor, modelVersionId],
   });
   return rows[0];
-}
-
-/** Null where no run has recorded it. */
-async function findCpuPerUser(db: Db, { predictor }: Run): Promise<number | null> {
-  const [row] = await query<{ ms: number | null }>(db, {
-    text: `select ${CPU_MS_PER_USER} as ms`,
-    values: [predictor],
-  });
-  return row?.ms ?? null;
 }
 
 /** Writes the most read users, most read first, under numbers below 0. False where the fence is lost. */
@@ -123,7 +114,7 @@ export async function chooseUsers(pool: pg.Pool, db: pg.PoolClient, plan: Plan, 
   return chosen.users < most && !(await chooseChanged(pool, db, plan, chosen, most)) ? null : chosen.users;
 }
 
-/** The users of a chunk whom the feature query has. */
+/** Returns the users of a chunk whom the feature query returns. */
 async function findPresent(pool: pg.Pool, db: pg.PoolClient, { claimed, version, timeoutMs }: Plan, no: number) {
   const [named] = await query<{ userIds: readonly string[] }>(pool, {
     text: 'select user_ids as "userIds" from tandem.chunks where run_id = $1 and no = $2',

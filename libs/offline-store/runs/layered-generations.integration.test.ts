@@ -107,13 +107,13 @@ describe('a run with a budget', () => {
     expect(await namesOf(await planWith({ share: 0.5 }))).toEqual([3 + 4 - (third ?? 0)]);
   });
 
-  test('ends without a generation where nobody was read and nobody has changed', async () => {
+  test('ends without a generation where no user was read and none has changed', async () => {
     await workAll(await start());
     const outcome = await runWith({ share: 0.5 });
     expect(outcome).toMatchObject({
       state: 'done',
       generation: null,
-      note: expect.stringContaining('nobody was scored'),
+      note: expect.stringContaining('no user was scored'),
     });
     expect(await generations.list('visits')).toHaveLength(1);
   });

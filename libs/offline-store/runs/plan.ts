@@ -159,7 +159,7 @@ async function writeAll(db: Db, { run }: Plan, { users, keys }: Extract<Cut, { k
 
 /**
  * The partition comes last: it locks its parent until the commit. Above a base the times of predictions count from the base's
- * start, since rows of the generation before are taken along. The base is locked: none is dropped below a new one.
+ * start, since rows of the generation before are carried over. The base is locked: none is dropped below a new one.
  */
 async function createGeneration(db: Db, run: Run, users: number, base: BaseGeneration | null = null): Promise<void> {
   const [generation] = await query<{ id: string }>(db, {

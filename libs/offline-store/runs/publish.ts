@@ -116,7 +116,7 @@ async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
 /** Why a run's predictions must not be published, or null. */
 async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
-  // A partial run; or one with a budget, which found nobody to score.
+  // A partial run; or one with a budget, which found no user to score.
   if (run.generationId === null) return null;
   const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
   if (users === 0) return 'the feature query has no rows';
@@ -174,9 +174,9 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
 export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
   if (run.generationId === null) {
-    const nobody = run.scope === 'all' ? 'nobody was scored: no reads are counted, and no user has changed' : null;
-    await setRunState(db, run.id, state, nobody);
-    return { state, note: nobody, generation: null, report: null };
+    const note = run.scope === 'all' ? 'no user was scored: no reads are counted, and no user has changed' : null;
+    await setRunState(db, run.id, state, note);
+    return { state, note, generation: null, report: null };
   }
   // The few erased since it was cleared. Every tombstone raises the count in the settings, whose lock (lockAssignments) we
   // hold: it is committed and seen here, or comes after us, and then its deletes find the generation published.
@@ -214,7 +214,7 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
 /** What to know of a run that had a budget and made a generation without a base; null of any other. */
 async function whyEveryone(db: Db, { budget, generationId }: Run): Promise<string | null> {
   if (budget === null || generationId === null || (await findGeneration(db, generationId))?.baseId) return null;
-  return 'everyone was scored in spite of the budget: no generation was in force, or none young enough to stay on';
+  return 'everyone was scored despite the budget: there is no generation of everyone for a base, or it is older than 40 days';
 }
 
 /**

@@ -109,7 +109,7 @@ function budgetOfSome(): TandemError {
   });
 }
 
-/** A release before this one knows no bases: it would infer every user live whom such a run leaves out. */
+/** Earlier releases know no bases: they would infer live for each user whom such a run leaves out. */
 async function refuseOtherReleases(db: Db): Promise<void> {
   const other = (await listProcesses(db)).find(({ release }) => release !== RELEASE);
   if (!other) return;

@@ -39,6 +39,17 @@ describe('the work of runs', () => {
     expect(await signal.unfinishedWork()).toMatchObject([{ users: 150, usersPerSecond: expect.any(Number) }]);
   });
 
+  test('has the schedule of its kind', async () => {
+    const schedules = `'{"schedule": "0 3 * * 0", "changedSchedule": "0 * * * *"}'`;
+    await database.pool.query(
+      `update tandem.predictors set policy = jsonb_set(policy, '{batch}', policy -> 'batch' || ${schedules})`,
+    );
+    await start();
+    expect(await signal.unfinishedWork()).toMatchObject([{ schedule: '0 3 * * 0' }]);
+    await database.pool.query('update tandem.runs set of_changed = true');
+    expect(await signal.unfinishedWork()).toMatchObject([{ schedule: '0 * * * *' }]);
+  });
+
   test('is shared by workers: the rate is of one', async () => {
     const run = await start();
     await workFor10s(run, 0);

@@ -12,7 +12,8 @@ export function createWorkStore(pool: pg.Pool): WorkStore {
     unfinishedWork: () =>
       query<UnfinishedWork>(pool, {
         withinMs: WITHIN_MS,
-        text: `select r.predictor, r.created_at as "createdAt", p.policy -> 'batch' ->> 'schedule' as schedule,
+        text: `select r.predictor, r.created_at as "createdAt",
+            p.policy -> 'batch' ->> case when r.of_changed then 'changedSchedule' else 'schedule' end as schedule,
             greatest(0, case r.state when 'planned' then coalesce(last.users, 0)
               else r.users_expected - done.users end)::float8 as users, rate."usersPerSecond"
           from tandem.runs r join tandem.predictors p on p.name = r.predictor

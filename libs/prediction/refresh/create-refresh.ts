@@ -1,7 +1,7 @@
 /**
  * Near-real-time re-scoring: the relay names users whom events made stale, and passes re-score them before a read asks, one
  * pass after the other, for a bounded share of the worker's inference. Nothing here decides freshness: what is lost costs a
- * live read, what is inferred in vain costs processor time.
+ * live read, what is inferred and never read costs processor time.
  */
 
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -20,7 +20,7 @@ import { RefreshQueue, type StaleUser } from './refresh-queue.ts';
 export interface RefreshDependencies extends RefreshPassDependencies {
   readonly registry: RefreshPassDependencies['registry'] & { predictors(): Promise<readonly Predictor[]> };
   readonly demand: DemandStore;
-  /** Charged by whoever measures the runs, and for each user of a pass here. */
+  /** Charged here for each user of a pass; the inference pool charges the runs of models. */
   readonly budget: CpuBudget;
   readonly observer: RefreshObserver;
   /** Milliseconds that only ever rise. */

@@ -1,5 +1,5 @@
 /**
- * Re-scores users of one predictor by reading them as any reader does, over a live predictor of its own: the certificate
+ * Re-scores users of one predictor by reading them as any read does, over a live predictor of its own: the certificate
  * decides who is stale, a fresh prediction that is stored takes the user out, and what is inferred is labelled and stored by
  * the live use case. No caller gets these answers.
  */
@@ -36,7 +36,7 @@ export interface RefreshedUser {
 }
 
 const WITHIN_MS = 2_000;
-/** Nobody waits for it; a model or query that hangs must not hold up the passes after it for long. */
+/** No caller waits for a pass; a model or query that hangs must not delay the passes after it for long. */
 const PASS_MS = 5_000;
 
 /** The window of a predictor in ms; null where it is not re-scored, or no event or inference could make it worth it. */
@@ -66,7 +66,7 @@ export async function refreshUsers(
   return outcomes;
 }
 
-/** A user of whom there is nothing is erased, or was never scored. */
+/** An unknown user is erased, or was never scored. */
 function errorOutcome({ code }: TandemError): RefreshOutcome {
   return code === 'unknown_user' ? 'erased' : 'failed';
 }

@@ -157,9 +157,8 @@ async function work(
   onProgress();
   // Publishing does not wait for Redis.
   if (commit.chunksOpen === 0) await hints.publish(run.id);
-  if (commit.splitOff.length > 0) {
-    await hints.chunks(commit.splitOff.map((no) => ({ runId: run.id, no, fence: 0 })));
-  }
+  const splitOff = commit.splitOff.map((no) => ({ runId: run.id, no, fence: 0 }));
+  if (splitOff.length > 0) await hints.chunks(splitOff);
   const load = () => loadChunk(dependencies, run, chunk, result, commit.written, commit.chunksOpen === 0);
   const loadError = loads
     ? await loads.begin({ ...chunk, users: commit.written.userIds.length }, load).then(() => null)

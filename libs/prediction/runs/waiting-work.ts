@@ -5,7 +5,7 @@ import type { ScheduleStore } from './schedule-runs.ts';
 /** An unfinished run as Postgres knows it. */
 export interface UnfinishedWork extends Omit<WaitingRun, 'secondsLeft'> {
   readonly createdAt: Date;
-  /** Of its predictor: a cron expression in UTC, or null. */
+  /** Of runs of its kind: a cron expression in UTC, or null. */
   readonly schedule: string | null;
 }
 
@@ -21,7 +21,7 @@ interface WaitingWorkDependencies {
   readonly schedules: ScheduleStore;
   latestSlot(schedule: string, at: Date): Date;
   nextSlot(schedule: string, at: Date): Date;
-  /** A run is to end so many ms after it was asked for, or before its predictor's next slot if that is earlier. */
+  /** A run is to end so many ms after it was asked for, or before the next slot of its schedule if that is earlier. */
   readonly deadlineMs: number;
 }
 

@@ -76,9 +76,9 @@ async function assertReleases({ count }: Trial, releases: number): Promise<void>
   if (!seen) throw new Error(`not ${releases} releases`);
 }
 
-/** A run with work for several workers: 1 → 3 → 1. */
+/** A run with work for several workers: 1 → 3 → 1. There may be none, but events of the load always wait for one. */
 async function scaleWorkers({ cluster, options, url, valuesOf, count }: Trial): Promise<void> {
-  const keda = { enabled: true, maxReplicas: 3, pollingSeconds: 5, cooldownSeconds: 15 };
+  const keda = { enabled: true, minReplicas: 0, maxReplicas: 3, pollingSeconds: 5, cooldownSeconds: 15 };
   const values = Object.fromEntries(Object.entries(keda).map(([name, value]) => [`worker.keda.${name}`, value]));
   // A run of minutes for one worker, due after one: more are needed than there may be.
   await cluster.install({ ...valuesOf(options.image), ...values, 'api.env.RUN_DEADLINE_MINUTES': '1' });

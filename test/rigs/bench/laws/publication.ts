@@ -21,7 +21,7 @@ import type { Law } from './law.ts';
 import { storeErasures, storeGeneration } from './stored-generations.ts';
 
 const USERS = 1_000_000;
-const ROWS = 5_000_000;
+const ROWS = Number(process.env.LAWS_ROWS ?? 5_000_000);
 const ERASED = 1_000_000;
 const MODEL_BYTES = 64 * 1024 * 1024;
 const MOST_MS = 100;

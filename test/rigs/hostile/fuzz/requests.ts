@@ -159,6 +159,11 @@ function knownValues(name: string, path = ''): fc.Arbitrary<string> {
       return fc.constantFrom('true', 'false');
     case 'limit':
       return fc.integer({ min: 1, max: 100 }).map(String);
+    case 'share':
+      return fc.constantFrom('0.25', '1');
+    case 'cpu_minutes':
+    case 'cpuMinutes':
+      return fc.constantFrom('0.5', '30');
     default:
       throw new Error(`the fuzz knows no value of the parameter ${name}`);
   }
