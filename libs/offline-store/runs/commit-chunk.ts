@@ -45,7 +45,7 @@ export async function commitChunk(
       await limitStatements(db, COMMIT_TIMEOUT_MS);
       const written = await withoutErased(db, result.scored);
       const failures = await ofThoseThere(db, result.failures);
-      await finishChunk(db, chunk, countsOf(result, written, failures), result.cpuMs ?? null);
+      await finishChunk(db, chunk, countsOf(chunk, result, written, failures), result.cpuMs ?? null);
       await writePredictions(db, run, result, written);
       await writeFailures(db, run.id, failures);
       const splitOff = await handBack(db, chunk, result.handedBack);
@@ -81,10 +81,18 @@ class CommitRefused extends Error {
 /** How many of a chunk's users were scored, failed, and were left out as erased. */
 type ChunkCounts = Readonly<Record<'scored' | 'failed' | 'erased', number>>;
 
-function countsOf(result: ChunkResult, written: ScoredUsers, failures: readonly RunFailure[]): ChunkCounts {
+/** Named users may also have been erased before their features were read: then the result has nothing of them. */
+function countsOf(
+  { part }: ClaimedChunk,
+  result: ChunkResult,
+  written: ScoredUsers,
+  failures: readonly RunFailure[],
+): ChunkCounts {
   const usersOf = (some: readonly RunFailure[]) => new Set(some.map(({ userId }) => userId)).size;
   const [scored, failed] = [written.userIds.length, usersOf(failures)];
-  return { scored, failed, erased: result.scored.userIds.length - scored + usersOf(result.failures) - failed };
+  const seen = result.scored.userIds.length + usersOf(result.failures);
+  const named = 'userIds' in part ? part.userIds.length - (result.handedBack?.userIds.length ?? 0) : 0;
+  return { scored, failed, erased: Math.max(named, seen) - scored - failed };
 }
 
 async function finishChunk(

@@ -122,6 +122,8 @@ describe('a chunk of a run', () => {
     expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 0, usersFailed: 2 });
     const failed = (await world.runs.failures(runId, 10)).map(({ userId }) => userId);
     expect(failed.sort()).toEqual(['38', '9999']);
+    // Else a run within a budget would lack coverage for them.
+    expect(await world.runs.find(runId)).toMatchObject({ usersExpected: 2 });
     await world.pool.query('update counts set changes = 0 where user_id in (38, 39)');
   });
 

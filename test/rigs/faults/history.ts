@@ -18,6 +18,7 @@ export type Operation =
   | MoveIntent
   | MoveRollout
   | Survey
+  | ListGenerations
   | ErasureIntent
   | Erase
   | Readmit
@@ -57,7 +58,7 @@ export interface Contract extends Timed {
   readonly routes: Readonly<Record<string, readonly number[]>>;
   /** Milliseconds within which a call of each kind is answered, whatever happens. */
   readonly deadlines: Readonly<
-    Record<'read' | 'event' | 'run' | 'rollback' | 'rollout' | 'survey' | ErasureAct, number>
+    Record<'read' | 'event' | 'run' | 'rollback' | 'rollout' | 'survey' | 'generations' | ErasureAct, number>
   >;
 }
 
@@ -170,6 +171,8 @@ export interface StartRun extends Call {
   readonly users: number;
   /** The arm whose model version scores; left out: the stable one. */
   readonly variant?: string;
+  /** Of all users, where the run has a budget. */
+  readonly share?: number;
   /** Of the run, where it was written down. */
   readonly id: string | null;
 }
@@ -183,6 +186,16 @@ export interface RollBack extends Call {
   /** Numbers of the model versions that these are of. */
   readonly fromVersion: number | null;
   readonly toVersion: number | null;
+  /** Numbers of their bases; null where they have none. */
+  readonly fromBase?: string | null;
+  readonly toBase?: string | null;
+}
+
+/** GET /v1/predictors/{predictor}/generations. */
+export interface ListGenerations extends Call {
+  readonly kind: 'generations';
+  /** Of those that were ever published, each that has a base, as numbers; the newest. Empty where there is no answer. */
+  readonly bases: readonly { readonly generation: string; readonly base: string }[];
 }
 
 export type Move = 'start' | 'advance' | 'promote' | 'abort' | 'end';

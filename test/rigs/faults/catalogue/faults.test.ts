@@ -55,6 +55,8 @@ describe('the negative controls', () => {
         'R3',
         'W1',
         'W2',
+        'F1',
+        'L1',
       ],
     ]);
     for (const { plants } of controls) findPlants(plants);

@@ -15,6 +15,7 @@ import { promotedStandby } from './promoted-standby.ts';
 import { repeatedEvents } from './repeated-events.ts';
 import { replacedRedis } from './replaced-redis.ts';
 import { slowPostgres } from './slow-postgres.ts';
+import { starvedWork } from './starved-work.ts';
 import { stoppedPrograms } from './stopped-programs.ts';
 import { unannouncedRestores } from './unannounced-restores.ts';
 import { wrongClocks } from './wrong-clocks.ts';
@@ -26,6 +27,7 @@ export const faults: readonly NamedFault[] = [
   ...slowPostgres,
   ...fullStores,
   ...failingWork,
+  ...starvedWork,
   ...misbehavingModels,
   ...crowdedUsers,
   ...repeatedEvents,

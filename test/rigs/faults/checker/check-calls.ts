@@ -2,6 +2,7 @@
 import type {
   Contract,
   Erase,
+  ListGenerations,
   MoveRollout,
   Read,
   Readmit,
@@ -16,7 +17,16 @@ import type { FaultWindows } from './fault-windows.ts';
 import type { Known } from './known.ts';
 import type { Violations } from './violations.ts';
 
-export type ServiceCall = Read | SendEvents | StartRun | RollBack | MoveRollout | Survey | Erase | Readmit;
+export type ServiceCall =
+  | Read
+  | SendEvents
+  | StartRun
+  | RollBack
+  | MoveRollout
+  | Survey
+  | ListGenerations
+  | Erase
+  | Readmit;
 
 export interface CallCounts {
   /** `read 200`, `event reset`, … → how often. */
@@ -39,6 +49,7 @@ const ROUTES = {
   run: 'POST /v1/runs',
   rollback: 'POST /v1/predictors/{predictor}/rollback',
   survey: 'GET /v1/rollouts',
+  generations: 'GET /v1/predictors/{predictor}/generations',
   erase: 'DELETE /v1/users/{userId}',
   readmit: 'POST /v1/users/{userId}/readmit',
 } as const;
@@ -132,7 +143,7 @@ function isExpected(call: ServiceCall, status: number, known: Known): boolean {
     case 'rollout':
       return isExpectedOfMove(call, status, known);
     case 'survey':
-      return status === 200;
+    case 'generations':
     case 'erase':
     case 'readmit':
       return status === 200;

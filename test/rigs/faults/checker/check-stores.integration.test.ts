@@ -41,7 +41,7 @@ async function writeEvents(): Promise<readonly Operation[]> {
     ...{ apis: [], predictor: 'count', users: USERS, changing: USERS, recent: createRecentEvents() },
     caller: { send: () => Promise.reject(new Error('no API in this test')), close: () => {} },
     sink: { write: (operation: Operation) => void written.push(operation), close: () => {} },
-    deadlines: { read: 1, event: 1, run: 1, rollback: 1, rollout: 1, survey: 1, erase: 1, readmit: 1 },
+    deadlines: { read: 1, event: 1, run: 1, rollback: 1, rollout: 1, survey: 1, generations: 1, erase: 1, readmit: 1 },
     isStopping: () => written.length >= TRANSACTIONS,
   };
   const options = { pool, transactionsPerSecond: 1_000, mostUsers: 4 };

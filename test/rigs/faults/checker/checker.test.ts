@@ -20,6 +20,7 @@ const contract: Contract = {
     rollback: 1_000,
     rollout: 1_000,
     survey: 1_000,
+    generations: 1_000,
     erase: 1_000,
     readmit: 1_000,
   },

@@ -127,6 +127,10 @@ export function createChecker(options: CheckerOptions = {}): Checker {
         calls.check(operation);
         assignments.surveyed(operation);
         break;
+      case 'generations':
+        calls.check(operation);
+        if (operation.at > known.faults.historyCountsFrom()) generations.listed(operation);
+        break;
       case 'erasure intent':
         erasures.intend(operation);
         break;

@@ -1,6 +1,6 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Fault } from '../history.ts';
-import { fault, read, rollBack, rulesOf } from './written-history.fixture.ts';
+import { fault, listGenerations, read, rollBack, rulesOf } from './written-history.fixture.ts';
 
 it('accepts what a rollback left again once another returned to it, also before that one is told', () => {
   const history = [
@@ -39,4 +39,50 @@ it('does not compare generations of different pasts', () => {
   const history = [read(0, { generation: '9' }), begins, answeredYet, over, read(31, { generation: '3' })];
   expect(rulesOf(history)).toEqual([]);
   expect(rulesOf([...history, read(50, { generation: '2' })])).toEqual(['withdrawn generation']);
+});
+
+describe('layers', () => {
+  const answered = (...generations: number[]) =>
+    generations.map((generation, i) => read(20 * (i + 1), { generation: String(generation) }));
+
+  it('accepts what is of the base, whether that is told before or after', () => {
+    expect(rulesOf([listGenerations(0, { 5: 3 }), ...answered(3, 5, 3, 5)])).toEqual([]);
+    expect(rulesOf([...answered(3, 5, 3), listGenerations(90, { 5: 3 })])).toEqual([]);
+    // 6 is in force, and nobody was answered from it yet.
+    expect(rulesOf([...answered(3, 5, 4), listGenerations(90, { 6: 4 })])).toEqual([]);
+  });
+
+  it('accepts neither what is below no generation in force nor a layered one once a later was seen', () => {
+    const bases = listGenerations(0, { 5: 3, 6: 3 });
+    expect(rulesOf([bases, ...answered(6, 4)])).toEqual(['withdrawn generation']);
+    expect(rulesOf([bases, ...answered(6, 5)])).toEqual(['withdrawn generation']);
+    // 7 is of everyone.
+    expect(rulesOf([bases, ...answered(7, 3)])).toEqual(['withdrawn generation']);
+  });
+
+  it('waits for a list that was asked for afterwards, however late it comes', () => {
+    const early = listGenerations(0, {});
+    const late = read(60_000, { generation: '5' });
+    expect(rulesOf([early, ...answered(5, 3), late, listGenerations(60_020, { 5: 3 })])).toEqual([]);
+    const told = [early, ...answered(5, 3), listGenerations(100, {}), late];
+    expect(rulesOf([...told, listGenerations(60_020, { 5: 3 })])).toEqual(['withdrawn generation']);
+  });
+
+  it('withdraws a base with the generation that a rollback leaves, and lets it come back with one that it returns to', () => {
+    const bases = listGenerations(0, { 5: 4, 6: 4 });
+    const leave = { ...rollBack(60, 5, 3), fromBase: '4' };
+    expect(rulesOf([bases, ...answered(5), leave, read(90, { generation: '4' })])).toEqual(['withdrawn generation']);
+    expect(rulesOf([bases, ...answered(5), rollBack(60, 5, 4), read(90, { generation: '4' })])).toEqual([]);
+    const stays = { ...rollBack(60, 6, 5), fromBase: '4', toBase: '4' };
+    expect(rulesOf([bases, ...answered(6), stays, read(90, { generation: '4' })])).toEqual([]);
+    const back = { ...rollBack(100, 7, 5), toBase: '4' };
+    expect(rulesOf([bases, ...answered(5), leave, back, read(120, { generation: '4' })])).toEqual([]);
+  });
+
+  it('knows no bases of a past that is lost', () => {
+    const lost = [fault(50, 'begins', { losesHistory: true }), fault(55, 'over', { losesHistory: true })];
+    const again = [read(60, { generation: '5' }), read(80, { generation: '3' })];
+    expect(rulesOf([listGenerations(0, { 5: 3 }), ...lost, ...again])).toEqual(['withdrawn generation']);
+    expect(rulesOf([listGenerations(0, {}), ...lost, ...again, listGenerations(100, { 5: 3 })])).toEqual([]);
+  });
 });

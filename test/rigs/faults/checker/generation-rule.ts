@@ -1,13 +1,13 @@
 /**
- * I9, of generations: a fresh answer of one is of the one in force. From outside: once an answer of a generation was seen,
- * no read sent later is answered from an earlier one of the same model version, unless a rollback came between; and after
- * a rollback's acknowledgement nothing is answered from the generation that it left, unless another returned to it, or a
- * rollout of its model version may have.
+ * I9, of generations: a fresh answer of one is of the one in force, or of its base. From outside: once an answer of a
+ * generation was seen, no read sent later is answered from an earlier one of the same model version, but for the base of that
+ * one or of a later one, unless a rollback came between; and after a rollback's acknowledgement nothing is answered from the
+ * generation that it left, or from its base, unless another returned to it, or a rollout of its model version may have.
  *
- * A rollback works before its line is written, so what contradicts the rule is only suspected until any rollback that
- * could explain it would have been told.
+ * A rollback works before its line is written, and a generation is in force before its base is told, so what contradicts the
+ * rule is only suspected until any rollback or list that could explain it would have been told.
  */
-import type { Read, ReadAnswer, RollBack } from '../history.ts';
+import type { ListGenerations, Read, ReadAnswer, RollBack } from '../history.ts';
 import { headOf } from './check-calls.ts';
 import { createDemands, type Demand } from './demands.ts';
 import type { Violations } from './violations.ts';
@@ -18,6 +18,8 @@ export interface GenerationRule {
   rolledBack(rollback: RollBack): void;
   /** A rollout of that model version may begin, with the newest generation that there is of it. */
   mayReturn(version: number): void;
+  /** Which generations have bases, as of some moment of the call. */
+  listed(list: ListGenerations): void;
   /** What is still suspected long before that moment is a violation. */
   settle(now: number): void;
   /** Whatever generations there were are of another past; reads sent until then tell nothing of this one. */
@@ -28,12 +30,17 @@ interface Suspicion {
   readonly why: string;
   readonly read: Read;
   readonly answer: ReadAnswer;
+  readonly generation: number;
+  /** Explained by a base of this one, or of a later one; null: by none. */
+  readonly inForce: number | null;
 }
 
 /** By then a rollback that was under way is told: its sender gives it up before. */
 const ROLLBACK_TOLD_MS = 20_000;
 /** Suspicions at a time: each holds its read, and more would tell nothing new. */
 const MOST_SUSPICIONS = 1_000;
+/** Of these, from one generation: until a base is told most answers are suspected. */
+const MOST_ALIKE = 20;
 
 /** @param windowMs longer than any call takes, or works after its sender has given it up */
 export function createGenerationRule(windowMs: number, violations: Violations): GenerationRule {
@@ -44,55 +51,88 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
   let suspicions: Suspicion[] = [];
   /** Only reads sent later are judged. */
   let since = Number.NEGATIVE_INFINITY;
+  /** Base → the newest generation that has it. */
+  const above = new Map<number, number>();
+  /** When the newest list was asked for: it tells of whatever was in force before. */
+  let listedAt = Number.NEGATIVE_INFINITY;
 
-  function suspect(why: string, read: Read, answer: ReadAnswer): void {
-    if (suspicions.length < MOST_SUSPICIONS) suspicions.push({ why, read, answer });
+  const isBase = (generation: number, inForce: number) => (above.get(generation) ?? 0) >= inForce;
+
+  function suspect(one: Suspicion): void {
+    const alike = suspicions.filter((other) => other.generation === one.generation && other.inForce === one.inForce);
+    if (suspicions.length < MOST_SUSPICIONS && alike.length < MOST_ALIKE) suspicions.push(one);
   }
 
-  function forget(from: number): void {
+  function forgetAnswers(from: number): void {
     suspicions = [];
     withdrawn.clear();
     seen.forget();
     since = from;
   }
 
+  /** Whether whatever could explain it is told by now. */
+  function isTold({ read }: Suspicion, now: number): boolean {
+    if (now === Number.POSITIVE_INFINITY) return true;
+    return read.ended < now - ROLLBACK_TOLD_MS && read.ended < listedAt;
+  }
+
   return {
-    forget,
+    forget(until) {
+      forgetAnswers(until);
+      above.clear();
+      listedAt = Number.NEGATIVE_INFINITY;
+    },
     check(read, answer) {
       if (answer.generation === null || read.at <= since) return;
       const generation = Number(answer.generation);
       const version = Number(answer.modelVersion);
       const isKnown = seen.find(version, read.at, newest);
       if ((withdrawn.get(generation)?.at ?? Number.POSITIVE_INFINITY) < read.at) {
-        suspect('after its rollback', read, answer);
+        suspect({ why: 'after its rollback', read, answer, generation, inForce: null });
       } else if (isKnown && generation < newest.version) {
-        suspect(`${newest.version} was in force`, read, answer);
+        if (isBase(generation, newest.version)) return;
+        const inForce = newest.version;
+        suspect({ why: `${inForce} was in force`, read, answer, generation, inForce });
       } else seen.raise(version, read.ended, generation, 0);
     },
-    rolledBack({ status, failure, at, ended, from, to, fromVersion }) {
+    rolledBack({ status, failure, at, ended, from, to, fromVersion, fromBase = null, toBase = null }) {
       if (status === 200) {
         const earlier = suspicions.filter(({ read }) => read.ended < at);
         const left = new Map(withdrawn);
-        forget(Math.max(since, ended));
+        forgetAnswers(Math.max(since, ended));
         suspicions = earlier;
         for (const [generation, acknowledged] of left) withdrawn.set(generation, acknowledged);
-        if (from !== null) withdrawn.set(Number(from), { at: ended, version: fromVersion });
-        if (to !== null) withdrawn.delete(Number(to));
+        for (const one of numbersOf(from, fromBase)) withdrawn.set(one, { at: ended, version: fromVersion });
+        for (const one of numbersOf(to, toBase)) withdrawn.delete(one);
       } else if (failure === 'reset' || failure === 'timeout' || status === 503) {
         // It may have worked, or may work yet; nobody says between which generations.
-        forget(Math.max(since, ended + windowMs));
+        forgetAnswers(Math.max(since, ended + windowMs));
       }
     },
     mayReturn(version) {
       for (const [generation, one] of withdrawn) if (one.version === version) withdrawn.delete(generation);
     },
+    listed({ status, at, bases }) {
+      if (status !== 200) return;
+      listedAt = Math.max(listedAt, at);
+      for (const { generation, base } of bases) {
+        above.set(Number(base), Math.max(Number(generation), above.get(Number(base)) ?? 0));
+      }
+      suspicions = suspicions.filter(({ generation, inForce }) => inForce === null || !isBase(generation, inForce));
+    },
     settle(now) {
       if (suspicions.length === 0) return;
-      for (const { why, read, answer } of suspicions) {
-        if (read.ended < now - ROLLBACK_TOLD_MS)
-          violations.note('withdrawn generation', why, { answer, read: headOf(read) });
+      for (const one of suspicions) {
+        if (!isTold(one, now)) continue;
+        const { why, read, answer } = one;
+        violations.note('withdrawn generation', why, { answer, read: headOf(read) });
       }
-      suspicions = suspicions.filter(({ read }) => read.ended >= now - ROLLBACK_TOLD_MS);
+      suspicions = suspicions.filter((one) => !isTold(one, now));
     },
   };
+}
+
+/** Of a generation and its base, where there are such. */
+function numbersOf(...texts: readonly (string | null)[]): readonly number[] {
+  return texts.filter((text) => text !== null).map(Number);
 }

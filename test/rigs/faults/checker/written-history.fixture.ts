@@ -5,6 +5,7 @@ import type {
   ErasureAct,
   ErasureIntent,
   Fault,
+  ListGenerations,
   Move,
   MoveIntent,
   MoveRollout,
@@ -89,6 +90,12 @@ export function change(at: number, score: number): Change {
 export function rollBack(at: number, from: number, to: number): RollBack {
   const moved = { from: String(from), to: String(to), fromVersion: 1, toVersion: 1 };
   return { kind: 'rollback', at, ended: at + 10, api: 'api 1', status: 200, ...moved };
+}
+
+/** From `at` for 10 ms. @param bases of the generations that have one, by their numbers */
+export function listGenerations(at: number, bases: Readonly<Record<number, number>>): ListGenerations {
+  const told = Object.entries(bases).map(([generation, base]) => ({ generation, base: String(base) }));
+  return { kind: 'generations', at, ended: at + 10, api: 'api 1', status: 200, bases: told };
 }
 
 type Told = Partial<ToldRollout>;

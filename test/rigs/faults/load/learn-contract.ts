@@ -9,6 +9,7 @@ export const DEADLINES: Contract['deadlines'] = {
   rollback: 15_000,
   rollout: 15_000,
   survey: 20_000,
+  generations: 15_000,
   // It asks each store several times, one after another.
   erase: 30_000,
   readmit: 15_000,

@@ -75,7 +75,8 @@ export function createOps({ caller, apis, predictor, deadlines, sink }: LoadPart
       const toVersion = numberOf(to?.modelVersion);
       const versions = { fromVersion: numberOf(from?.modelVersion), toVersion };
       const generations = { from: from?.generation ?? null, to: to?.generation ?? null };
-      sink.write({ kind: 'rollback', ...call, ...generations, ...versions });
+      const bases = { fromBase: from?.base ?? null, toBase: to?.base ?? null };
+      sink.write({ kind: 'rollback', ...call, ...generations, ...versions, ...bases });
       return toVersion ?? undefined;
     },
   };

@@ -79,12 +79,12 @@ export function startMover(parts: LoadParts, dice: Dice, options: MoverOptions):
     if (choice < 0.15) return move(rollout, rollout.steps.length > 0 ? 'abort' : 'end');
     if (choice < 0.25) return move(rollout, 'promote');
     if (choice < 0.4) return abortItsRun(rollout);
-    if (choice < 0.55) return void (await startRun(parts, dice, 'all', rollout.variant));
+    if (choice < 0.55) return void (await startRun(parts, dice, 'all', { variant: rollout.variant }));
     return rollout.steps.length > 0 ? move(rollout, 'advance') : look();
   }
 
   async function abortItsRun(rollout: ToldRollout): Promise<void> {
-    await startRun(parts, dice, 'all', rollout.variant);
+    await startRun(parts, dice, 'all', { variant: rollout.variant });
     await move(rollout, 'abort');
   }
 

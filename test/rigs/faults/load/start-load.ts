@@ -4,14 +4,16 @@
  */
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import type { Pool } from '../../../e2e/counts.fixture.ts';
+import { until } from '../../../e2e/until.fixture.ts';
 import type { LeakFinder } from '../checker/leaks.ts';
 import type { HistorySink } from '../history.ts';
 import { VERSIONS } from '../rig/told-versions.ts';
 import { startEraser } from './erasers.ts';
 import { startWriter } from './event-writers.ts';
+import { listGenerations, startLister } from './generation-lister.ts';
 import { type Api, createHttpCaller } from './http-caller.ts';
 import { DEADLINES, learnContract } from './learn-contract.ts';
-import { createDice, createRecentEvents, type LoadParts } from './load-parts.ts';
+import { createDice, createRecentEvents, type Dice, type LoadParts } from './load-parts.ts';
 import { startReader } from './readers.ts';
 import { startMover } from './rollout-mover.ts';
 import { startRunStarter } from './run-starter.ts';
@@ -46,6 +48,8 @@ export interface LoadRates {
   /** They change rows of a watched table, and send no event. */
   readonly tableWriters: number;
   readonly runsPerSecond: number;
+  /** Of runs of everyone, the share that have a budget. */
+  readonly budgetedRuns: number;
   readonly rollbacksPerSecond: number;
   /** Of rollouts: starts, steps, ends, and looks. */
   readonly movesPerSecond: number;
@@ -66,6 +70,7 @@ export const RATES: LoadRates = Object.freeze({
   transactionsPerSecond: 8,
   tableWriters: 0,
   runsPerSecond: 0.2,
+  budgetedRuns: 0.5,
   rollbacksPerSecond: 0.03,
   movesPerSecond: 0.8,
   abortedInPreparing: 0.2,
@@ -74,6 +79,8 @@ export const RATES: LoadRates = Object.freeze({
 
 /** Of a load that writes application tables only: the rest is as ever. */
 export const TABLES_ALONE: Partial<LoadRates> = { writers: 0, sqlWriters: 0, tableWriters: 3 };
+
+const LISTED_WITHIN_MS = 10_000;
 
 export interface Load {
   /** Lets everyone finish what they do, events that nobody acknowledged included. */
@@ -102,14 +109,16 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   const writing = { pool, callsPerSecond: writesPerSecond, mostEvents: eventsPerWrite };
   const { movesPerSecond, abortedInPreparing, rollbacksPerSecond } = rates;
   const moving = { movesPerSecond, abortedInPreparing, rollbacksPerSecond };
+  const running = { runsPerSecond: rates.runsPerSecond, budgeted: rates.budgetedRuns };
   const inserting = { pool, transactionsPerSecond, mostUsers: eventsPerWrite };
   const done = Promise.all([
     ...named('reader', rates.readers, (name) => startReader(parts, name, dice(), reading)),
     ...named('writer', rates.writers, (name) => startWriter(parts, name, dice(), writing)),
     ...named('sql', rates.sqlWriters, (name) => startSqlWriter(parts, name, dice(), inserting)),
-    startRunStarter(parts, dice(), { runsPerSecond: rates.runsPerSecond, mostUsers: 50 }),
+    startRunStarter(parts, dice(), { ...running, mostUsers: 50 }),
     startMover(parts, dice(), { ...moving, versions: VERSIONS }),
     ...named('table', rates.tableWriters, () => startTableWriter(parts, dice(), inserting)),
+    startLister(parts, dice()),
     startEraser(parts, dice(), { userIds: erasable(changing), actsPerSecond: rates.erasuresPerSecond }),
   ]);
   // An actor's own error is told by stop.
@@ -117,9 +126,14 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   return {
     async stop() {
       isStopping = true;
-      await done.finally(() => caller.close());
+      await done.then(() => listLastly(parts, dice())).finally(() => caller.close());
     },
   };
+}
+
+/** Tells of whatever the last reads may have met. Where no API answers any more nobody can. */
+async function listLastly(parts: LoadParts, dice: Dice): Promise<void> {
+  await until('the generations are listed', () => listGenerations(parts, dice), LISTED_WITHIN_MS).catch(() => {});
 }
 
 /** Some of those who change, whom readers ask for most: the last tenth. */

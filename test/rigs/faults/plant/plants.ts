@@ -9,6 +9,8 @@ import {
   unprovenPublication,
   versionWithoutHistory,
 } from './controls/history.ts';
+import { baseAsAbove } from './controls/layers.ts';
+import { relabelledRescoring } from './controls/rescoring.ts';
 import { heldAssignment, overlayOfAnyArm, saltedByStep } from './controls/rollouts.ts';
 import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
 import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
@@ -41,6 +43,8 @@ export const plants: readonly Plant[] = [
   overlayOfAnyArm,
   saltedByStep,
   bulkRaisesNothing,
+  relabelledRescoring,
+  baseAsAbove,
 ];
 
 /** Throws where a name is nobody's. */

@@ -3,6 +3,7 @@
  * the checker has to find it out. Without the plant the same load and the same doings must leave it with nothing to say.
  */
 import { findFaults } from '../../catalogue/faults.ts';
+import { runWithinBudget } from '../../catalogue/starved-work.ts';
 import type { Rule } from '../../checker/violations.ts';
 import type { LoadRates } from '../../load/start-load.ts';
 import type { Stage } from '../../rig/session.ts';
@@ -16,6 +17,7 @@ import {
   restoreBackup,
   returnOld,
   rollBack,
+  slowRescorings,
   underRun,
 } from './stirs.ts';
 
@@ -63,6 +65,16 @@ const FEW_CHANGES: Partial<LoadRates> = {
 };
 /** Nothing else withdraws what is served. */
 const MANY_MOVES: Partial<LoadRates> = { movesPerSecond: 2, rollbacksPerSecond: 0 };
+/** Events come in the window of a re-scoring, and reads seldom before its end. */
+const MANY_RESCORINGS: Partial<LoadRates> = {
+  ...{ readers: 4, readsPerSecond: 10, usersPerRead: 4, runsPerSecond: 0 },
+  ...{ writers: 4, writesPerSecond: 10, transactionsPerSecond: 10 },
+};
+/** One in ten seconds: the generation of a run after it holds it until the next comes. */
+const FEW_BULK_CHANGES: Partial<LoadRates> = {
+  ...{ tableWriters: 1, transactionsPerSecond: 4, runsPerSecond: 0, rollbacksPerSecond: 0 },
+  ...{ readers: 4, readsPerSecond: 10, usersPerRead: 20 },
+};
 /** What Redis held before an erasure has to fit afterwards, too: no other generation, no other floor. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
 
@@ -288,6 +300,26 @@ export const controls: readonly Control[] = [
     plants: ['W2'],
     isWatched: true,
     changing: 60,
+    caughtBy: OLD,
+  },
+  {
+    name: 'F1',
+    what: 'a re-scoring is labelled with the version that the relay told last when it is complete',
+    plants: ['F1'],
+    rates: MANY_RESCORINGS,
+    changing: 150,
+    stir: slowRescorings,
+    caughtBy: [...OLD, 'untrue label'],
+  },
+  {
+    name: 'L1',
+    what: 'a row of the base is judged by the source version of the run above it',
+    plants: ['L1'],
+    isWatched: true,
+    // Of those who change, most are on the base.
+    changing: 1_000,
+    rates: FEW_BULK_CHANGES,
+    stir: ({ rig }) => runWithinBudget(rig),
     caughtBy: OLD,
   },
 ];

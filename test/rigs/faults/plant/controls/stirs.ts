@@ -56,15 +56,31 @@ export async function delayCertificates({ rig, fault }: Stage): Promise<void> {
   );
 }
 
+/** Events come between the features of a re-scoring and its end. */
+export async function slowRescorings({ rig }: Stage): Promise<void> {
+  for (const { failpoints } of rig.workers) {
+    failpoints.disarmAll();
+    failpoints.arm('live.before_infer', 'pause', { ms: 1_500, times: 1_000_000 });
+  }
+  await pause(5_000);
+}
+
+/** Numbers. */
+interface Layer {
+  readonly generation: string;
+  readonly base: string | null;
+}
+
 export async function rollBack({ rig, sink }: Stage): Promise<void> {
   await pause(2_500);
   const [api] = rig.apis;
   const at = monotonicNow();
   const answer = await fetch(`${api?.url}/v1/predictors/${COUNT}/rollback`, { method: 'POST' });
-  const body = (await answer.json()) as Readonly<Record<'from' | 'to', { readonly generation: string } | null>>;
+  const body = (await answer.json()) as Readonly<Record<'from' | 'to', Layer | null>>;
   const [from, to] = answer.ok ? [body.from?.generation ?? null, body.to?.generation ?? null] : [null, null];
   const call = { at, ended: monotonicNow(), api: api?.name ?? '', status: answer.status };
-  sink.write({ kind: 'rollback', ...call, from, to, fromVersion: 1, toVersion: 1 });
+  const bases = answer.ok ? { fromBase: body.from?.base ?? null, toBase: body.to?.base ?? null } : {};
+  sink.write({ kind: 'rollback', ...call, from, to, fromVersion: 1, toVersion: 1, ...bases });
 }
 
 export async function restoreBackup({ rig, fault }: Stage): Promise<void> {

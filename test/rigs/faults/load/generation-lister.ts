@@ -1,0 +1,28 @@
+/** Somebody who looks, once a second, which generations stand on which: an answer names the layer that it comes from. */
+import type { GenerationView } from '@tandem/client/wire';
+import type { ListGenerations } from '../history.ts';
+import { type Dice, type LoadParts, repeat } from './load-parts.ts';
+
+/** More than are published while no API answers. */
+const MOST_LISTED = 50;
+
+export function startLister(parts: LoadParts, dice: Dice): Promise<void> {
+  return repeat(parts, 1, async () => void (await listGenerations(parts, dice)));
+}
+
+/** Returns whether it was answered. */
+export async function listGenerations(parts: LoadParts, dice: Dice): Promise<boolean> {
+  const { call, body } = await parts.caller.send(dice.oneOf(parts.apis), {
+    method: 'GET',
+    path: `/v1/predictors/${parts.predictor}/generations`,
+    timeoutMs: parts.deadlines.generations,
+  });
+  const answer =
+    call.status === 200 ? (body as { readonly generations: readonly GenerationView[] } | undefined) : undefined;
+  const bases = (answer?.generations ?? [])
+    .filter(({ state }) => state !== 'building')
+    .flatMap(({ generation, base }) => (base === null ? [] : [{ generation, base }]))
+    .slice(0, MOST_LISTED);
+  parts.sink.write({ kind: 'generations', ...call, bases } satisfies ListGenerations);
+  return answer !== undefined;
+}
