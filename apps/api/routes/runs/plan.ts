@@ -39,7 +39,7 @@ export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
       schema: RunPlanSchema,
       example: RUN_PLAN_EXAMPLE,
     },
-    problems: ['unknown_predictor', 'run_conflict', 'unavailable'],
+    problems: ['invalid_input', 'unknown_predictor', 'run_conflict', 'unavailable'],
     async handle({ req }) {
       const name = req.query('predictor') ?? '';
       const budget = budgetIn(req);

@@ -15,6 +15,11 @@ const MEANT: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   to: fc.constantFrom('1', '2'),
   version: fc.constantFrom('1', '2'),
   variant: fc.constantFrom('second', 'candidate', 'stable'),
+  // Most scopes take none.
+  budget: fc.oneof(
+    { weight: 7, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.constant({ share: 0.25 }) },
+  ),
   steps: fc.constantFrom([5, 100], [100]),
   weight: fc.constantFrom(0.01, 30, 50),
   interval: fc.constantFrom('1s', '1m'),
