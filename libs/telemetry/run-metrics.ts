@@ -248,20 +248,14 @@ function progressMetrics(registers: Registry[]) {
 }
 
 function workMetrics(registers: Registry[]) {
-  const batchWork = new Gauge({
-    name: 'tandem_batch_work',
-    help: 'Open chunks of unfinished runs, and runs that are being planned or published.',
-    registers,
-  });
   const desiredWorkers = new Gauge({
     name: 'tandem_desired_workers',
     help: 'Workers that the waiting work needs, to meet the deadlines of runs at the measured rate of a worker.',
     registers,
   });
-  // Without labels they would be 0 before they are known.
-  for (const gauge of [batchWork, desiredWorkers]) gauge.remove();
+  // Without labels it would be 0 before it is known.
+  desiredWorkers.remove();
   return {
-    batchWork,
     desiredWorkers,
     waitingUsers: new Gauge({
       name: 'tandem_waiting_users',

@@ -1,7 +1,6 @@
 /** What waits for workers, for the metrics that workers are scaled by. It is told by the API: there may be no worker. */
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
-import { countBatchWork } from '@tandem/offline-store/runs/backlog';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createWorkStore } from '@tandem/offline-store/runs/work-signal';
 import type { WaitingWork } from '@tandem/prediction/runs/desired-workers';
@@ -11,7 +10,7 @@ import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
 const USUAL_DEADLINE_MS = 3_600_000;
 
 /** Looks at what waits; rejects while Postgres does not answer. */
-export type WorkSignal = () => Promise<{ readonly batchWork: number; readonly waiting: WaitingWork }>;
+export type WorkSignal = () => Promise<WaitingWork>;
 
 export function openWorkSignal(
   pool: Parameters<typeof createWorkStore>[0],
@@ -21,5 +20,5 @@ export function openWorkSignal(
   const schedules = createScheduleStore(pool);
   const stores = { work: createWorkStore(pool), schedules, generations: createGenerationStore(pool), loader };
   const dependencies = { ...stores, latestSlot, nextSlot, deadlineMs };
-  return async () => ({ batchWork: await countBatchWork(pool), waiting: await findWaitingWork(dependencies) });
+  return () => findWaitingWork(dependencies);
 }

@@ -1,6 +1,6 @@
 /** Metrics of what is a state rather than an event, or is counted elsewhere: looked at when Prometheus asks. */
 import type { InferencePool } from '@tandem/inference/live/pool';
-import { workersNeeded } from '@tandem/prediction/runs/desired-workers';
+import { type WaitingWork, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem/telemetry/sampled-stats';
 import type { WorkSignal } from './open-work-signal.ts';
@@ -35,7 +35,7 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
   let looking: Promise<void> = Promise.resolve();
   async function lookAtWork(): Promise<void> {
     await parts.workSignal().then(
-      (signal) => setWork(metrics, signal),
+      (waiting) => setWork(metrics, waiting),
       () => forgetWork(metrics),
     );
   }
@@ -72,13 +72,12 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
 }
 
 /** A scaler must not act on an old number, nor on 0. */
-function forgetWork({ batchWork, desiredWorkers, waitingUsers, workerRate, runOverdue }: Metrics): void {
-  for (const gauge of [batchWork, desiredWorkers]) gauge.remove();
+function forgetWork({ desiredWorkers, waitingUsers, workerRate, runOverdue }: Metrics): void {
+  desiredWorkers.remove();
   for (const gauge of [waitingUsers, workerRate, runOverdue]) gauge.reset();
 }
 
-function setWork(metrics: Metrics, { batchWork, waiting }: Awaited<ReturnType<WorkSignal>>): void {
-  metrics.batchWork.set(batchWork);
+function setWork(metrics: Metrics, waiting: WaitingWork): void {
   metrics.desiredWorkers.set(workersNeeded(waiting));
   // A predictor without a run must not keep what it had.
   for (const gauge of [metrics.waitingUsers, metrics.workerRate, metrics.runOverdue]) gauge.reset();

@@ -1,5 +1,5 @@
 /**
- * What waits to be done, for metrics: looked at every few seconds by every process, so each statement is bounded, however
+ * What waits to be done, for metrics: looked at every few seconds by every worker, so each statement is bounded, however
  * much waits. Ages are by Postgres' clock.
  */
 import type pg from 'pg';
@@ -58,7 +58,6 @@ interface GenerationAge {
 }
 
 const MOST_COUNTED = 100_000;
-const MOST_WORK = 10_000;
 
 export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   const outbox = await findOutbox(pool);
@@ -66,23 +65,6 @@ export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   const [preparing, overdue] = [await listPreparing(pool), await listOverdue(pool)];
   const [missingWatches, overdueRows] = [await countMissingWatches(pool), await findOverdue(pool)];
   return { outbox, runs, generations, preparing, overdue, missingWatches, overdueRows };
-}
-
-/**
- * Returns how much batch work waits for workers or is under way: open chunks of unfinished runs, counted up to 10,000, and
- * runs that are being planned or published. Workers are scaled by it. Each API asks.
- */
-export async function countBatchWork(db: Db): Promise<number> {
-  const [row] = await query<{ work: number }>(db, {
-    withinMs: 1_000,
-    text: `with runs as materialized (
-        select id, state from tandem.runs where state in ('planned', 'running', 'publishing'))
-      select (select count(*) from runs where state <> 'running') + (
-        select count(*) from (
-          select from runs r join tandem.chunks c on c.run_id = r.id and c.state in ('waiting', 'claimed') limit $1) o) as work`,
-    values: [MOST_WORK],
-  });
-  return row?.work ?? 0;
 }
 
 async function findOutbox(db: Db): Promise<OutboxBacklog> {
