@@ -64,9 +64,9 @@ function elapsedMs(expression: string): string {
 const BYTES_A_USER = 32;
 
 /**
- * Ids of those that the online store may hold: what is being built, what an arm points at, their bases, and of those that are kept for a
- * rollback the ones that were used last, as far as they fit into so many bytes. The others stay in Postgres: a rollback to
- * one is answered from there until it is loaded again.
+ * Returns the ids of generations that the online store may hold: those being built, those that an arm points at, the bases of
+ * both, and of the generations kept for a rollback the last used ones that fit into so many bytes. The others stay in Postgres:
+ * after a rollback to one of them, reads are answered from there until it is loaded again.
  */
 export async function listOnlineGenerations(db: Db, rollbackBytes: number): Promise<readonly string[]> {
   const rows = await query<{ id: string }>(db, {

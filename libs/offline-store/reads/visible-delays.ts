@@ -20,7 +20,7 @@ interface DelayMetrics {
   readonly eventVisible: { observe(labels: { readonly predictor: string }, seconds: number): void };
 }
 
-/** Observes, of live answers about to be kept, how long ago the events were that they show. Where that fails they are kept all the same. */
+/** Observes the age of the events that live answers show, before they are stored. If that fails, the answers are stored anyway. */
 export function observeVisible(store: OverlayStore, pool: pg.Pool, { eventVisible }: DelayMetrics): OverlayStore {
   return {
     async put(entries) {

@@ -42,7 +42,10 @@ const BASE_DAYS = 40;
 /** Of the base's users. Each run takes along those above it: past this share a run of everyone costs little more. */
 const MOST_ABOVE = 0.5;
 
-/** Returns null for a run without a budget, and `why` where it scores everyone all the same. Rejects where no run has told yet what a user costs. */
+/**
+ * Returns how many users the budget of a run pays for; null for a run without a budget, and `why` if it scores everyone
+ * despite its budget. Rejects with `invalid_input` if no run has recorded yet what a user costs.
+ */
 export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers | { readonly why: string } | null> {
   const { budget } = run;
   if (budget === null || run.scope !== 'all') return null;

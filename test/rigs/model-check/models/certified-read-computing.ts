@@ -1,4 +1,4 @@
-/** How a prediction comes about and into Redis, whoever computes it: a worker of a partial run, a re-scoring, or a flight of a read. */
+/** How a prediction is computed and stored in Redis: by a partial run's worker, by a re-scoring, or by a read's flight. */
 import { nth } from '../checker/model.ts';
 import type { ReadRules } from './certified-read-rules.ts';
 import type { Prediction, State } from './certified-read-state.ts';
