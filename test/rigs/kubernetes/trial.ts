@@ -47,10 +47,13 @@ export const SERVICE = 'service';
 const USERS = 2_000;
 /** One worker takes 200 s for the slow predictor. */
 const RUNS_END_WITHIN_MS = 420_000;
-/** The load must leave the machine to the cluster that runs on it. No rollouts are moved: the versions are those of the config. */
+/**
+ * The load must leave the machine to the cluster that runs on it. No rollouts are moved, since the versions are those of the
+ * config. No run has a budget: the previous release refuses one.
+ */
 const RATES: Partial<LoadRates> = {
   ...{ readers: 4, readsPerSecond: 10, usersPerRead: 50, writers: 2, writesPerSecond: 5, transactionsPerSecond: 4 },
-  ...{ runsPerSecond: 0.05, rollbacksPerSecond: 0, movesPerSecond: 0, erasuresPerSecond: 0.2 },
+  ...{ runsPerSecond: 0.05, budgetedRuns: 0, rollbacksPerSecond: 0, movesPerSecond: 0, erasuresPerSecond: 0.2 },
 };
 
 export async function openTrial(cluster: Cluster, options: TrialOptions): Promise<Trial> {
