@@ -3,8 +3,8 @@
  * is the logarithm of the count as of 1970 (migrations/0061_read_demand.sql), so rows keep their order while all of them decay.
  */
 import type { ReadCount, ReadCountStore } from '@tandem/prediction/demand/count-reads';
-import type { DemandStore } from '@tandem/prediction/demand/demand';
 import { HALF_LIFE_MS, type WeightGroup } from '@tandem/prediction/demand/estimate-budget';
+import type { DemandStore } from '@tandem/prediction/refresh/create-refresh';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, execute, query } from '../sql/database.ts';

@@ -9,7 +9,7 @@
  */
 
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import { type ChunkSizes, chooseBoundaries } from '@tandem/prediction/runs/chunk-sizes';
+import { type ChunkSizes, chooseBoundaries, type MeasuredRun, sizeChunks } from '@tandem/prediction/runs/chunk-sizes';
 import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { cancellableRead, TransactionTooLong } from '../features/cancellable.ts';
@@ -26,7 +26,6 @@ import {
   findAffordedUsers,
   writeMostRead,
 } from './choose-users.ts';
-import { findChunkSizes } from './chunk-size.ts';
 import { findBoundaries } from './key-boundaries.ts';
 import { freeStep, isSecondAll, requireRun } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -80,6 +79,24 @@ export interface Plan {
   readonly budget: AffordedUsers | null;
   /** What is told of the run when it has ended. */
   readonly note: string | null;
+}
+
+/**
+ * Returns how large the chunks of a run are, by what the last run of its kind took.
+ * @param most users of a chunk, as the predictor's policy says
+ */
+async function findChunkSizes(db: Db, run: Run, most: number): Promise<ChunkSizes> {
+  const [measured] = await query<MeasuredRun>(db, {
+    text: `select (sum(c.scored + c.failed) / sum(extract(epoch from c.committed_at - c.claimed_at)))::float8 as "usersPerSecond",
+        extract(epoch from max(c.committed_at) - min(c.claimed_at))::float8 as seconds, sum(c.scored + c.failed)::float8 as users
+      from tandem.chunks c
+      where c.committed_at > c.claimed_at and c.run_id = (
+        select r.id from tandem.runs r where r.predictor = $1 and r.scope = $2 and r.state in ('done', 'done_with_errors')
+        order by r.created_at desc limit 1)
+      having count(*) > 0`,
+    values: [run.predictor, run.scope],
+  });
+  return sizeChunks(measured ?? null, most);
 }
 
 /** The chunks that a run is to be cut into. */

@@ -5,7 +5,6 @@
  */
 
 import type { Predictor } from '@tandem/freshness/predictor';
-import type { DemandStore } from '../demand/demand.ts';
 import type { OutboxPage } from '../events/relay-outbox.ts';
 import type { CpuBudget } from '../scoring/cpu-budget.ts';
 import {
@@ -16,6 +15,12 @@ import {
   refreshWindowMs,
 } from './refresh-pass.ts';
 import { RefreshQueue, type StaleUser } from './refresh-queue.ts';
+
+/** Port: how often users are read, decayed: recency and frequency in one number. */
+export interface DemandStore {
+  /** Returns the weight of each user that has one; an absent user's is 0. */
+  weightsOf(userIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+}
 
 export interface RefreshDependencies extends RefreshPassDependencies {
   readonly registry: RefreshPassDependencies['registry'] & { predictors(): Promise<readonly Predictor[]> };
