@@ -11,7 +11,14 @@ import { join } from 'node:path';
 import { type Client, createClient } from '@tandem/client/create-client';
 import { cpuSecondsOf, watchPeaks } from './process-usage.ts';
 import { bytesPerLongId, redisBytes } from './redis-memory.ts';
-import { adoptTrees, boostedTrees, openWorkerParts, runEveryone, type WorkerParts } from './run-everyone.ts';
+import {
+  adoptTrees,
+  boostedTrees,
+  openWorkerParts,
+  type RunPhases,
+  runEveryone,
+  type WorkerParts,
+} from './run-everyone.ts';
 import { type BenchOptions, type Figure, figureOf, type Section } from './section.ts';
 import { type BenchServers, type Program, runProgram, startApi, startWorker } from './service.ts';
 import { measureStages, type StageCosts } from './stages.ts';
@@ -56,6 +63,7 @@ interface ScriptCost {
 interface Round {
   readonly publishedRate: number;
   readonly loadedRate: number;
+  readonly phases: RunPhases;
   /** The time of everybody over the time of a tenth. */
   readonly tenthRatio: number;
   readonly script: ScriptCost;
@@ -73,7 +81,7 @@ async function measureRuns(bench: Bench): Promise<{ rounds: readonly Round[]; fi
   try {
     const tandem = createClient({ url: api.url });
     say('warming up');
-    await runEveryone(tandem, parts, TENTH);
+    await runEveryone(bench.servers, tandem, parts, TENTH);
     const [peaks, apiPeaks] = [watchPeaks(worker.pid), watchPeaks(api.pid)];
     const rounds: Round[] = [];
     for (let no = 1; no <= options.rounds; no++) {
@@ -98,12 +106,13 @@ async function measureRound({ servers, options, parts }: Bench, tandem: Client, 
   const { manyUsers } = options;
   const involved = [worker.pid, servers.pids.postgres, servers.pids.redis];
   const [cpuBefore, bytesBefore] = [cpuSecondsOf(involved), await redisBytes(servers)];
-  const many = await runEveryone(tandem, parts, MANY);
+  const many = await runEveryone(servers, tandem, parts, MANY);
   const [cpu, bytes] = [cpuSecondsOf(involved) - cpuBefore, (await redisBytes(servers)) - bytesBefore];
-  const tenth = await runEveryone(tandem, parts, TENTH);
+  const tenth = await runEveryone(servers, tandem, parts, TENTH);
   return {
     publishedRate: manyUsers / many.publishedSeconds,
     loadedRate: manyUsers / many.loadedSeconds,
+    phases: many.phases,
     tenthRatio: many.loadedSeconds / tenth.loadedSeconds,
     script: await measureScript(servers, Math.ceil(manyUsers / 4), 'plain'),
     overlapped: await measureScript(servers, Math.ceil(manyUsers / 4), 'overlapped'),
@@ -148,6 +157,26 @@ function runFigures(rounds: readonly Round[], { manyUsers }: BenchOptions): Figu
       'the same: request to published',
       'users/s',
       of((r) => r.publishedRate),
+    ),
+    figureOf(
+      'its phases: plan',
+      's',
+      of((r) => r.phases.plan),
+    ),
+    figureOf(
+      'chunks',
+      's',
+      of((r) => r.phases.chunks),
+    ),
+    figureOf(
+      'index, comparison, publication',
+      's',
+      of((r) => r.phases.publish),
+    ),
+    figureOf(
+      'then until loaded',
+      's',
+      of((r) => r.phases.load),
     ),
     figureOf(
       script,

@@ -82,7 +82,7 @@ export async function scoreEveryone(servers: BenchServers, predictor = 'bench'):
   const worker = await startWorker(servers);
   const parts = await openWorkerParts(servers);
   try {
-    await runEveryone(createClient({ url: api.url }), parts, predictor);
+    await runEveryone(servers, createClient({ url: api.url }), parts, predictor);
   } finally {
     await parts.close();
     await worker.stop();

@@ -47,8 +47,21 @@ export function adoptTrees(servers: BenchServers, name: string, users: number): 
   return adoptPredictor(servers, { name, artifact: boostedTrees(), users });
 }
 
+/** Where the time of a run went, in seconds. */
+export interface RunPhases {
+  /** From the request until the chunks were known. */
+  readonly plan: number;
+  /** From then until the last chunk was committed. */
+  readonly chunks: number;
+  /** Index, comparison and publication. */
+  readonly publish: number;
+  /** From then until Redis held all of it. */
+  readonly load: number;
+}
+
 export interface RunTimes {
   readonly run: Run;
+  readonly phases: RunPhases;
   /** From the request until it was published, in seconds: from then on reads are answered from it. */
   readonly publishedSeconds: number;
   /** From the request until Redis held all of it as well. */
@@ -60,7 +73,12 @@ const LOOK_EVERY_MS = 25;
 const GIVE_UP_AFTER_MS = 600_000;
 
 /** Rejects where the run does not end as `done`. */
-export async function runEveryone(tandem: Client, parts: WorkerParts, predictor: string): Promise<RunTimes> {
+export async function runEveryone(
+  { pool }: BenchServers,
+  tandem: Client,
+  parts: WorkerParts,
+  predictor: string,
+): Promise<RunTimes> {
   const startedAt = performance.now();
   const { id } = await tandem.runs.start({ predictor, scope: 'all' });
   const run = await waitForRun(parts, id, (one) => isFinished(one.state));
@@ -69,7 +87,21 @@ export async function runEveryone(tandem: Client, parts: WorkerParts, predictor:
   if (run.state !== 'done' || !generation)
     throw new Error(`the run of ${predictor} ended as ${run.state}: ${run.error}`);
   while (!(await parts.loader.isLoaded(generation))) await pause(startedAt, `the loading of run ${id}`);
-  return { run, publishedSeconds, loadedSeconds: (performance.now() - startedAt) / 1000 };
+  const loadedSeconds = (performance.now() - startedAt) / 1000;
+  const phases = { ...(await phasesOf(pool, id)), load: loadedSeconds - publishedSeconds };
+  return { run, phases, publishedSeconds, loadedSeconds };
+}
+
+async function phasesOf(pool: BenchServers['pool'], runId: string): Promise<Omit<RunPhases, 'load'>> {
+  const { rows } = await pool.query<Omit<RunPhases, 'load'>>(
+    `select extract(epoch from r.started_at - r.created_at)::float8 as plan,
+       extract(epoch from c.committed_at - r.started_at)::float8 as chunks,
+       extract(epoch from r.finished_at - c.committed_at)::float8 as publish
+     from tandem.runs r, (select max(committed_at) as committed_at from tandem.chunks where run_id = $1) c where r.id = $1`,
+    [runId],
+  );
+  if (!rows[0]) throw new Error(`there is no run ${runId}`);
+  return rows[0];
 }
 
 /** Looks at a run until it is as wanted; rejects where that does not come. */
