@@ -817,7 +817,7 @@ export interface CpuBudget {
   readonly cpuMinutes: number;
 }
 
-/** What a run may cost: it scores the users most likely to be read */
+/** What a run may cost: it scores users who changed first, the most read of them before the others */
 export type Budget = ShareBudget | CpuBudget;
 
 export interface StartRun {
@@ -834,7 +834,7 @@ export interface BudgetEstimate {
   readonly share: number;
   /** At most so many are scored */
   readonly users: number;
-  /** The share of reads that are of them; null: no reads are counted */
+  /** The share of reads that are of so many users, the most read ones; null: no reads are counted */
   readonly reads: number | null;
   /** Of the users who are read before the next run, the share that is among them; null: no reads are counted */
   readonly readers: number | null;

@@ -214,9 +214,9 @@ export interface BatchConfig {
    */
   readonly schedule?: string | ScheduleConfig;
   /**
-   * What a scheduled run may cost: `{ share: 0.25 }` of the users, or `{ cpuMinutes: 30 }` of CPU time of workers. It scores the
-   * users most likely to be read before the next run; the others stay on the predictions they have. If there is a
-   * `changed` schedule, it limits only its runs, which then score the most read users too. Default: no limit.
+   * What a scheduled run may cost: `{ share: 0.25 }` of the users, or `{ cpuMinutes: 30 }` of CPU time of workers. It scores
+   * users who changed, the most read first, then the others who are most likely to be read; the rest stay on the predictions they
+   * have. If there is a `changed` schedule, it limits only its runs, which then score users who did not change too. Default: no limit.
    */
   readonly budget?: BudgetConfig;
   /** Users a chunk at most: the unit of work, of retry and of memory. 1 to 50,000, default 10,000. Fewer where they take long. */

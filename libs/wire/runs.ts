@@ -27,7 +27,10 @@ export const BudgetSchema = z
     ],
     { error: '{ "share": a number above 0, up to 1 } or { "cpuMinutes": a number above 0 }' },
   )
-  .meta({ id: 'Budget', description: 'What a run may cost: it scores the users most likely to be read' });
+  .meta({
+    id: 'Budget',
+    description: 'What a run may cost: it scores users who changed first, the most read of them before the others',
+  });
 
 export const StartRunSchema = z
   .strictObject({
@@ -54,7 +57,9 @@ const BudgetEstimateSchema = z
     reads: z
       .number()
       .nullable()
-      .meta({ description: 'The share of reads that are of them; null: no reads are counted' }),
+      .meta({
+        description: 'The share of reads that are of so many users, the most read ones; null: no reads are counted',
+      }),
     readers: z.number().nullable().meta({
       description:
         'Of the users who are read before the next run, the share that is among them; null: no reads are counted',

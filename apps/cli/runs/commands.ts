@@ -77,13 +77,16 @@ interface BudgetOptions {
 function shareOption(): Option {
   const option = new Option(
     '--share <share>',
-    'a budget: score this share of the users, the most read ones, such as 0.25',
+    'a budget: score this share of the users, those who changed and are most read first, such as 0.25',
   );
   return option.argParser(parseNumber).conflicts('cpuMinutes');
 }
 
 function cpuMinutesOption(): Option {
-  const option = new Option('--cpu-minutes <minutes>', 'a budget: score the most read users, in this much CPU time');
+  const option = new Option(
+    '--cpu-minutes <minutes>',
+    'a budget: score users, those who changed and are most read first, in this much CPU time',
+  );
   return option.argParser(parseNumber);
 }
 
@@ -110,8 +113,8 @@ function runPlanCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'plan',
     description: 'show what a budget buys before it is spent: reads covered, CPU, time; starts nothing',
-    detail: `of reads: the share of reads until the next run that are of scored users. of readers: the share of users read by then who
-are scored. Both come from counts of reads. CPU and time come from earlier runs of the predictor.`,
+    detail: `of reads: the share of reads until the next run that are of as many users, the most read ones. of readers: the share of users
+read by then who are among them. Both come from counts of reads, as if everyone had changed. CPU and time come from earlier runs of the predictor.`,
     example: 'tandem run plan repurchase --share 0.25',
   })
     .argument('<predictor>')

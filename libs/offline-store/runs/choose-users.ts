@@ -1,8 +1,9 @@
 /**
- * Chooses the users of a run with a budget: those who were read most, then those who changed since they were scored last. The
- * others stay on the generation of everyone that is in force, the base of what the run makes.
+ * Chooses the users of a run with a budget: those whose stored prediction an event has outdated, the most read first; then the
+ * others who were read most; then users who changed and have no prediction yet. The others stay on the generation of everyone
+ * that is in force, the base of what the run makes. So the budget goes where a read would find nothing fresh.
  *
- * One statement inside Postgres cuts the most read users into chunks, under numbers below 0. Each of them is then replaced by a
+ * One statement inside Postgres cuts the first two into chunks, under numbers below 0. Each of them is then replaced by a
  * chunk of those of its users whom the feature query returns, so that memory stays flat. Everything is written under the fence
  * of the step.
  */
@@ -17,7 +18,7 @@ import { type Db, query, transaction } from '../sql/database.ts';
 import { findCpuPerUser } from './budget-facts.ts';
 import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
-import { deleteEarlier, staleSql, staleValues } from './stale-users.ts';
+import { deleteEarlier, outdatedSql, staleSql, staleValues } from './stale-users.ts';
 
 /** The generation of everyone below what a run makes. */
 export interface BaseGeneration {
@@ -89,22 +90,26 @@ function whyNoBase(base: PossibleBase | undefined): string | null {
 }
 
 /**
- * Writes the most read users, most read first, under numbers below 0. False where the fence is lost. The order of the insert
- * is that of the numbers, so that two planners of one run never wait crosswise.
+ * Writes the outdated users and those who were read, in their order, under numbers below 0. False where the fence is lost. The
+ * order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
+ *
+ * Outdated are those with a stored prediction: an event may be of a user whom other predictors alone know.
  */
-export async function writeMostRead(pool: pg.Pool, plan: Plan, most: number, lost: AbortSignal): Promise<boolean> {
+export async function writeCandidates(pool: pg.Pool, plan: Plan, most: number, lost: AbortSignal): Promise<boolean> {
   const { claimed, chunkSize, timeoutMs } = plan;
   if (!(await deleteEarlier(pool, claimed))) return false;
+  const stored = await staleValues(pool, plan);
   return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
     await query(db, {
       text: `insert into tandem.chunks (run_id, no, user_ids)
-        select $1, -1 - (n - 1) / $2::int, array_agg(user_id) from (
-          select d.user_id, row_number() over (order by d.log_weight desc, d.user_id) as n
-          from tandem.read_demand d left join tandem.user_contexts c on c.user_id = d.user_id
+        select $6, -1 - (n - 1) / $7::int, array_agg(user_id) from (
+          select user_id, row_number() over (order by o.user_id is null, d.log_weight desc nulls last, user_id) as n
+          from tandem.read_demand d full join (${outdatedSql('null')}) o using (user_id)
+          left join tandem.user_contexts c using (user_id)
           where (c.deleted_version > 0 and c.version = c.deleted_version) is not true
-          order by d.log_weight desc, d.user_id limit $3
+          order by o.user_id is null, d.log_weight desc nulls last, user_id limit $8
         ) chosen group by 2 order by 2 desc`,
-      values: [claimed.runId, chunkSize, most],
+      values: [...stored, claimed.runId, chunkSize, most],
       timeoutMs,
     });
     // Last, since that takes a while, and the lease is renewed meanwhile.
@@ -182,7 +187,10 @@ function writeChosen(
 /** Each comparison with the users chosen so far reads all of those, so it is made of many: they take 10 MB. */
 const COMPARED_USERS = 100_000;
 
-/** Adds users who changed since they were scored last, until there are as many as the budget pays for. */
+/**
+ * Adds users who changed, until there are as many as the budget pays for. Of those with a stored prediction nobody is left, but
+ * for events since the candidates were written.
+ */
 async function chooseChanged(
   pool: pg.Pool,
   db: pg.PoolClient,

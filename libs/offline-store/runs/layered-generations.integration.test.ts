@@ -52,6 +52,14 @@ async function namesOf(run: Run): Promise<number[]> {
   return rows.map(({ id }) => Number(id)).sort((a, b) => a - b);
 }
 
+/** Users whom a run with a budget would score. */
+async function chosenBy(budget: Budget): Promise<number[]> {
+  const run = await planWith(budget);
+  const names = await namesOf(run);
+  await store.cancel(run.id);
+  return names;
+}
+
 async function rowsOf(id: string | undefined): Promise<{ user: number; version: number }[]> {
   return query(pool, {
     text: `select user_id::int as "user", context_version as version from tandem.predictions
@@ -96,15 +104,35 @@ describe('a run with a budget', () => {
     expect(age?.ageSeconds).toBeLessThan(600);
   });
 
-  test('then scores users who changed since they were scored, wherever that is stored', async () => {
+  test('scores first those whose prediction an event has outdated, the most read before the others', async () => {
     await workAll(await start());
-    await read(1, 2);
+    await read(1, 2, 3, 4);
+    await change(4, 3, 9);
+    expect(await chosenBy({ share: 0.001 })).toEqual([3]);
+    expect(await chosenBy({ share: 0.003 })).toEqual([3, 4, 9]);
+    expect(await chosenBy({ share: 0.004 })).toEqual([1, 3, 4, 9]);
+  });
+
+  test('knows what is outdated wherever it is stored', async () => {
+    await workAll(await start());
     await change(2, 3, 4);
-    const [, , third, ...others] = await usersOf((await runWith({ share: 0.003 }))?.generation?.id);
-    expect([[3, 4], []]).toEqual([expect.arrayContaining([third]), others]);
-    await pool.query('truncate tandem.read_demand');
-    // That one and 2 are new in the generation above the base; the other one is still old there.
-    expect(await namesOf(await planWith({ share: 0.5 }))).toEqual([3 + 4 - (third ?? 0)]);
+    expect(await usersOf((await runWith({ share: 0.002 }))?.generation?.id)).toEqual([2, 3]);
+    // These are new in the generation above the base; the other one is still old there.
+    expect(await chosenBy({ share: 0.5 })).toEqual([4]);
+    await change(2);
+    expect(await chosenBy({ share: 0.5 })).toEqual([2, 4]);
+  });
+
+  test('spends nothing on users of other predictors, and ends with those who are new', async () => {
+    await workAll(await start());
+    await pool.query(
+      'insert into visits select $1, recency, orders, member, city, loaded_at from visits where user_id = 1',
+      [USERS + 1],
+    );
+    await change(USERS + 1, 2 * USERS);
+    await read(1);
+    expect(await chosenBy({ share: 0.001 })).toEqual([1]);
+    expect(await chosenBy({ share: 0.5 })).toEqual([1, USERS + 1]);
   });
 
   test('cuts many users who changed into chunks, and takes no more than it may', async () => {
@@ -112,7 +140,7 @@ describe('a run with a budget', () => {
     await read(1, 3);
     await change(...to(300));
     const run = await planWith({ share: 0.251 });
-    expect(run).toMatchObject({ usersExpected: 251, chunkCount: 4 });
+    expect(run).toMatchObject({ usersExpected: 251, chunkCount: 3 });
     expect(new Set(await namesOf(run)).size).toBe(251);
   });
 

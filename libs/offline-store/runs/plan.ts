@@ -24,7 +24,7 @@ import {
   type BaseGeneration,
   chooseUsers,
   findAffordedUsers,
-  writeMostRead,
+  writeCandidates,
 } from './choose-users.ts';
 import { findBoundaries } from './key-boundaries.ts';
 import { freeStep, isSecondAll, requireRun } from './run-rows.ts';
@@ -122,7 +122,7 @@ async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'c
 async function scan({ pool, features }: Pools, plan: Plan, lost: AbortSignal): Promise<Cut | null> {
   const { run, timeoutMs, budget } = plan;
   try {
-    if (budget && !(await writeMostRead(pool, plan, budget.most, lost))) return null;
+    if (budget && !(await writeCandidates(pool, plan, budget.most, lost))) return null;
     return await cancellableRead(features, { timeoutMs, signal: lost }, async (db) => {
       if (budget) {
         const users = await chooseUsers(pool, db, plan, budget.most);

@@ -68,6 +68,16 @@ function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: re
  * contexts tell what concerns the predictor, the last event does.
  */
 export function staleSql({ version }: Pick<Plan, 'version'>): string {
+  return `${outdatedSql('-1')}
+    and c.user_id in (select f.user_id::text collate "C" from ${asRelation(version.query.sql)})
+    order by c.user_id`;
+}
+
+/**
+ * The same without order, also of users whom the feature query does not return.
+ * @param absent the label that a user without a stored prediction has; `null`: such users are left out
+ */
+export function outdatedSql(absent: '-1' | 'null'): string {
   return `select c.user_id from tandem.user_contexts c
     left join tandem.overlay o on o.predictor = $1 and o.user_id = c.user_id
       and o.model_version_id = $2 and o.overlay_floor = $3 and o.history = tandem.current_history()
@@ -76,10 +86,8 @@ export function staleSql({ version }: Pick<Plan, 'version'>): string {
     cross join (select patterns_pending as is_pending from tandem.predictors where name = $1) p
     where (c.touched ? $1 or p.is_pending and c.version > 0)
       and case when p.is_pending then c.version else (c.touched ->> $1)::bigint end
-        > coalesce(greatest(o.context_version, coalesce(g.context_version, b.context_version)), -1)
-      and not (c.deleted_version > 0 and c.version = c.deleted_version)
-      and c.user_id in (select f.user_id::text collate "C" from ${asRelation(version.query.sql)})
-    order by c.user_id`;
+        > coalesce(greatest(o.context_version, coalesce(g.context_version, b.context_version)), ${absent})
+      and not (c.deleted_version > 0 and c.version = c.deleted_version)`;
 }
 
 export async function staleValues(pool: pg.Pool, { run }: Pick<Plan, 'run'>): Promise<readonly unknown[]> {
