@@ -7,6 +7,7 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { batch } from './batch.ts';
+import { demand } from './demand.ts';
 import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
 import { measureSection } from './measure-section.ts';
@@ -20,13 +21,13 @@ import { takeover } from './takeover.ts';
 import { watched } from './watched.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched, refresh];
+const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched, refresh, demand];
 const names = sections.map((one) => one.name).join(',');
 
 const HELP = `npm run bench -- [options]
   --only ${names}   sections to measure (default: all)
   --users 100000        users of the sections that read
-  --many-users 1000000  users of the large run, and of re-scoring
+  --many-users 1000000  users of the large run, of re-scoring and of budgets
   --rounds 3            rounds of each measurement; figures are their medians
   --seconds 5           of load in a round
   --json <file>         where the figures go (default: .tandem/bench.json)

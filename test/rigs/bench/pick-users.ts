@@ -6,11 +6,17 @@ export type UserPicker = () => number;
 /** Drawn beforehand, so that drawing costs the load nothing; long enough that its end is hardly reached in a round. */
 const DRAWN = 2 ** 20;
 
+export function createUserPicker(users: number, exponent: number, random: () => number = Math.random): UserPicker {
+  const drawn = Uint32Array.from({ length: DRAWN }, createUserDraw(users, exponent, random));
+  let next = 0;
+  return () => drawn[next++ % DRAWN] ?? 0;
+}
+
 /**
- * The user of rank r is drawn with a probability in proportion to 1 / r^exponent.
+ * Draws at each call. The user of rank r is drawn with a probability in proportion to 1 / r^exponent.
  * @param exponent 0: each is as likely as any other; 1: Zipf's law as it is found in traffic
  */
-export function createUserPicker(users: number, exponent: number, random: () => number = Math.random): UserPicker {
+export function createUserDraw(users: number, exponent: number, random: () => number): UserPicker {
   const upTo = new Float64Array(users);
   let sum = 0;
   for (let rank = 1; rank <= users; rank++) {
@@ -18,9 +24,7 @@ export function createUserPicker(users: number, exponent: number, random: () => 
     upTo[rank - 1] = sum;
   }
   const order = shuffled(users, random);
-  const drawn = Uint32Array.from({ length: DRAWN }, () => order[placeIn(upTo, random() * sum)] ?? 0);
-  let next = 0;
-  return () => drawn[next++ % DRAWN] ?? 0;
+  return () => order[placeIn(upTo, random() * sum)] ?? 0;
 }
 
 /** The first place whose value is above the wanted one: a binary search. */

@@ -18,6 +18,11 @@ export const LOAD = Object.freeze({
   seed: 20_261_129,
 });
 
+/** Whether the body of an answer says that a store had it and that it is fresh. */
+export function isStoredFresh(body: string): boolean {
+  return /"source":"(batch|live)","reason":"fresh"/.test(body);
+}
+
 /** The standard normal quantile of 0.01. */
 const QUANTILE_OF_SHORT = -2.326_347_9;
 const SIGMA = Math.log(LOAD.shortDelayMs / LOAD.medianDelayMs) / QUANTILE_OF_SHORT;

@@ -10,7 +10,7 @@ import { type OpenLoopResult, runOpenLoop } from '../overload/open-loop.ts';
 import { createLiveWorld, type LiveWorld } from './live-world.ts';
 import { FIRST_USER } from './predictors.ts';
 import { cpuSecondsOf } from './process-usage.ts';
-import { atRate, createUserLoad, LOAD } from './refresh-load.ts';
+import { atRate, createUserLoad, isStoredFresh, LOAD } from './refresh-load.ts';
 import { boostedTrees } from './run-everyone.ts';
 import { type Figure, figureOf, type Section } from './section.ts';
 import { type BenchProcess, type Program, startApi, startWorker } from './service.ts';
@@ -150,11 +150,10 @@ function answersOf({ outcomes }: OpenLoopResult, fromMs: number) {
   const counted = outcomes.filter(({ due }) => due >= fromMs);
   const seconds = counted.length / LOAD.readsPerSecond;
   const bodies = counted.map(({ answer }) => (typeof answer === 'string' ? null : answer));
-  const isStored = (body: string) => /"source":"(batch|live)","reason":"fresh"/.test(body);
   const ok = bodies.filter((answer) => answer?.status === 200);
   const sorted = counted.map(({ ms }) => ms).sort((a, b) => a - b);
   return {
-    waiting: ok.filter((answer) => answer && !isStored(answer.body)).length / seconds,
+    waiting: ok.filter((answer) => answer && !isStoredFresh(answer.body)).length / seconds,
     failed: bodies.length - ok.length,
     readP99: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
   };

@@ -72,15 +72,19 @@ const LOOK_EVERY_MS = 25;
 /** A run that takes longer than this has stopped. */
 const GIVE_UP_AFTER_MS = 600_000;
 
-/** Rejects where the run does not end as `done`. */
+/**
+ * Rejects where the run does not end as `done`.
+ * @param budget the share of the users that is scored; left out: all
+ */
 export async function runEveryone(
   { pool }: BenchServers,
   tandem: Client,
   parts: WorkerParts,
   predictor: string,
+  budget?: { readonly share: number },
 ): Promise<RunTimes> {
   const startedAt = performance.now();
-  const { id } = await tandem.runs.start({ predictor, scope: 'all' });
+  const { id } = await tandem.runs.start({ predictor, scope: 'all', ...(budget ? { budget } : {}) });
   const run = await waitForRun(parts, id, (one) => isFinished(one.state));
   const publishedSeconds = (performance.now() - startedAt) / 1000;
   const generation = run.generationId === null ? undefined : await parts.generations.find(run.generationId);

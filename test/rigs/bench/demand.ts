@@ -1,0 +1,218 @@
+/**
+ * What a budget buys: after events of some minutes the same reads are asked three times, after no run, after a run with a budget
+ * and after a run of everyone; counted are those that a store answers fresh. Beside it stand the CPU and the time of both runs.
+ * The load is written in docs/benchmarks.md.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, createClient } from '@tandem/client/create-client';
+import { getRequest } from '../overload/exchange.ts';
+import { runOpenLoop } from '../overload/open-loop.ts';
+import { createLiveWorld } from './live-world.ts';
+import { createUserDraw, type UserPicker } from './pick-users.ts';
+import { FIRST_USER } from './predictors.ts';
+import { cpuSecondsOf } from './process-usage.ts';
+import { createRandom, isStoredFresh, LOAD } from './refresh-load.ts';
+import { boostedTrees, openWorkerParts, runEveryone, type WorkerParts } from './run-everyone.ts';
+import { type Figure, figureOf, type Section } from './section.ts';
+import { type BenchProcess, type BenchServers, startApi, startWorker } from './service.ts';
+
+const PREDICTOR = 'trees';
+/** Of the users: what a run takes at most 25 % of the CPU of a run of everyone for. */
+const SHARE = 0.15;
+/** The target is of this one. */
+const EXPONENT = 0.8;
+const STEEPER = 1;
+const INTERVAL_MINUTES = 10;
+const HOUR_MINUTES = 60;
+
+/** Each counts about 500 users a second. */
+const COUNTING_APIS = 8;
+const COUNTED_PER_SECOND = 500;
+/** In `--seconds`. */
+const HISTORY = 24;
+const REPLAY = 2;
+const REPLAYED_PER_SECOND = 4_000;
+/** Rows of one insert. */
+const EVENTS_AT_ONCE = 5_000;
+
+interface Bench {
+  readonly servers: BenchServers;
+  readonly parts: WorkerParts;
+  readonly users: number;
+  readonly seconds: number;
+  readonly say: (line: string) => void;
+}
+
+export const demand: Section = {
+  name: 'demand',
+  async measure(main, { manyUsers: users, rounds, seconds }, say) {
+    const world = await createLiveWorld(main, users, { [PREDICTOR]: boostedTrees() }, { baseline: false });
+    const { servers } = world;
+    const parts = await openWorkerParts(servers);
+    try {
+      const bench = { servers, parts, users, seconds, say };
+      // The hour comes first: as in a service, most users have had events before what the targets are of.
+      const flat = await measureExponent(bench, EXPONENT, [HOUR_MINUTES, ...Array(rounds).fill(INTERVAL_MINUTES)]);
+      const steep = await measureExponent(bench, STEEPER, [INTERVAL_MINUTES]);
+      return [
+        ...figuresOf(`exponent ${EXPONENT}`, flat.slice(1), true),
+        ...figuresOf(`exponent ${STEEPER}`, steep, false),
+        ...figuresOf(`exponent ${EXPONENT}, an hour`, flat.slice(0, 1), false),
+      ];
+    } finally {
+      await parts.close();
+      await world.close();
+    }
+  },
+};
+
+/** The rounds of one law of users: each is the time between two runs, of so many minutes. */
+async function measureExponent(bench: Bench, exponent: number, minutes: readonly number[]): Promise<Round[]> {
+  const { servers, parts, users, say } = bench;
+  const draw = createUserDraw(users, exponent, createRandom(LOAD.seed));
+  const api = await startApi(servers);
+  const worker = await startWorker(servers, { REFRESH_SHARE: '0' });
+  try {
+    const tandem = createClient({ url: api.url });
+    await runEveryone(servers, tandem, parts, PREDICTOR);
+    await makeHistory(bench, draw);
+    const rounds: Round[] = [];
+    const involved = [worker.pid, servers.pids.postgres, servers.pids.redis];
+    for (const each of minutes) {
+      rounds.push(await measureRound(bench, { draw, api, tandem, involved, minutes: each }));
+      say(`exponent ${exponent}, ${each} minutes: ${JSON.stringify(rounds.at(-1))}`);
+    }
+    return rounds;
+  } finally {
+    await worker.stop();
+    await api.stop();
+  }
+}
+
+/** Reads that the APIs count. Their end writes what they have counted. */
+async function makeHistory({ servers, seconds }: Bench, draw: UserPicker): Promise<void> {
+  await servers.pool.query('truncate tandem.read_demand');
+  const apis: BenchProcess[] = [];
+  for (let i = 0; i < COUNTING_APIS; i++) apis.push(await startApi(servers, { INFERENCE_PROCESSES: '1' }));
+  const load = { ratePerSecond: COUNTED_PER_SECOND, seconds: HISTORY * seconds };
+  await Promise.all(apis.map((api) => readAt(api, load, () => draw())));
+  for (const api of apis) await api.stop();
+  await servers.pool.query('vacuum analyze tandem.read_demand');
+}
+
+interface ReadLoad {
+  readonly ratePerSecond: number;
+  readonly seconds: number;
+}
+
+/** Returns the share of reads that a store answered fresh. Rejects where a read finds no answer to count. */
+async function readAt(
+  api: BenchProcess,
+  load: ReadLoad,
+  userOf: (n: number) => number,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  const { outcomes } = await runOpenLoop({
+    ...{ ...load, port: Number(new URL(api.url).port), maxConnections: 64, timeoutMs: 5_000 },
+    request: (n) => getRequest(`/v1/predictions/${PREDICTOR}/${FIRST_USER + userOf(n)}`, headers),
+  });
+  const answers = outcomes.map(({ answer }) => (typeof answer === 'string' ? null : answer));
+  const failed = answers.filter((answer) => answer?.status !== 200 && answer?.status !== 504).length;
+  if (failed > answers.length / 1_000) throw new Error(`${failed} of ${answers.length} reads failed`);
+  return answers.filter((answer) => answer && isStoredFresh(answer.body)).length / answers.length;
+}
+
+interface RoundOptions {
+  readonly draw: UserPicker;
+  readonly api: BenchProcess;
+  readonly tandem: Client;
+  /** Processes whose CPU is counted. */
+  readonly involved: readonly number[];
+  /** Of events. */
+  readonly minutes: number;
+}
+
+interface RunCost {
+  readonly cpuSeconds: number;
+  readonly seconds: number;
+  readonly scored: number;
+}
+
+interface Round {
+  /** Shares of all users. */
+  readonly changed: number;
+  readonly scored: number;
+  /** Shares of the reads that a store answers fresh. */
+  readonly freshBefore: number;
+  readonly freshAfterBudget: number;
+  readonly freshAfterEveryone: number;
+  readonly budget: RunCost;
+  readonly everyone: RunCost;
+}
+
+async function measureRound(bench: Bench, options: RoundOptions): Promise<Round> {
+  const { users, seconds } = bench;
+  const { draw, api, minutes } = options;
+  const changed = await change(bench, draw, minutes * 60 * LOAD.eventsPerSecond);
+  const load = { ratePerSecond: REPLAYED_PER_SECOND, seconds: REPLAY * seconds };
+  const reads = Uint32Array.from({ length: load.ratePerSecond * load.seconds }, draw);
+  const replay = () => readAt(api, load, (n) => reads[n] ?? 0, { 'cache-control': 'only-if-cached' });
+  const freshBefore = await replay();
+  const budget = await measureRun(bench, options, { share: SHARE });
+  const freshAfterBudget = await replay();
+  const everyone = await measureRun(bench, options);
+  const freshAfterEveryone = await replay();
+  const shares = { changed: changed / users, scored: budget.scored / users };
+  return { ...shares, freshBefore, freshAfterBudget, freshAfterEveryone, budget, everyone };
+}
+
+/** Returns the number of users who changed, each by one event, after workers have told Redis of all of them. */
+async function change({ servers: { pool } }: Bench, draw: UserPicker, events: number): Promise<number> {
+  const users = new Set<number>();
+  for (let i = 0; i < events; i++) users.add(draw());
+  const ids = Array.from(users, (user) => `${FIRST_USER + user}`);
+  for (let at = 0; at < ids.length; at += EVENTS_AT_ONCE) {
+    const some = ids.slice(at, at + EVENTS_AT_ONCE);
+    await pool.query('insert into tandem.events (user_id) select unnest($1::text[])', [some]);
+  }
+  for (;;) {
+    const { rows } = await pool.query('select exists (select from tandem.outbox) as waits');
+    if (!rows[0]?.waits) break;
+    await sleep(250);
+  }
+  await pool.query('vacuum analyze tandem.user_contexts');
+  await pool.query('checkpoint');
+  return ids.length;
+}
+
+async function measureRun(
+  { servers, parts }: Bench,
+  { tandem, involved }: RoundOptions,
+  budget?: { readonly share: number },
+): Promise<RunCost> {
+  const before = cpuSecondsOf(involved);
+  const { run, loadedSeconds } = await runEveryone(servers, tandem, parts, PREDICTOR, budget);
+  return { cpuSeconds: cpuSecondsOf(involved) - before, seconds: loadedSeconds, scored: run.usersScored };
+}
+
+/** @param isTarget whether the goals are of these rounds */
+function figuresOf(what: string, rounds: readonly Round[], isTarget: boolean): readonly Figure[] {
+  const figure = (
+    name: string,
+    unit: Figure['unit'],
+    of: (round: Round) => number,
+    target?: NonNullable<Figure['target']>,
+  ) => figureOf(`${what}: ${name}`, unit, rounds.map(of), isTarget ? target : undefined);
+  return [
+    figure('CPU of a run with a budget / of everyone', 'ratio', (r) => r.budget.cpuSeconds / r.everyone.cpuSeconds, {
+      most: 0.25,
+    }),
+    figure('reads answered fresh by a store, no run', 'ratio', (r) => r.freshBefore),
+    figure('after a run with a budget', 'ratio', (r) => r.freshAfterBudget, { least: 0.9 }),
+    figure('after a run of everyone', 'ratio', (r) => r.freshAfterEveryone),
+    figure('users who changed / all', 'ratio', (r) => r.changed),
+    figure('users scored with a budget / all', 'ratio', (r) => r.scored),
+    figure('time of a run with a budget', 's', (r) => r.budget.seconds),
+    figure('time of a run of everyone', 's', (r) => r.everyone.seconds),
+  ];
+}
