@@ -93,23 +93,27 @@ function whyNoBase(base: PossibleBase | undefined): string | null {
  * Writes the outdated users and those who were read, in their order, under numbers below 0. False where the fence is lost. The
  * order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
  *
- * Outdated are those with a stored prediction: an event may be of a user whom other predictors alone know.
+ * Outdated are those with a stored prediction: an event may be of a user whom other predictors alone know. All users of a share
+ * are scored, so its chunks are cut in the order of ids: those of a chunk lie together, and reading 5,500 of a million takes 57 ms
+ * instead of 216. Those of CPU minutes keep the order of worth, since the last may be dropped.
  */
 export async function writeCandidates(pool: pg.Pool, plan: Plan, most: number, lost: AbortSignal): Promise<boolean> {
-  const { claimed, chunkSize, timeoutMs } = plan;
+  const { run, claimed, chunkSize, timeoutMs } = plan;
   if (!(await deleteEarlier(pool, claimed))) return false;
   const stored = await staleValues(pool, plan);
   return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
     await query(db, {
       text: `insert into tandem.chunks (run_id, no, user_ids)
         select $6, -1 - (n - 1) / $7::int, array_agg(user_id) from (
-          select user_id, row_number() over (order by o.user_id is null, d.log_weight desc nulls last, user_id) as n
-          from tandem.read_demand d full join (${outdatedSql('null')}) o using (user_id)
-          left join tandem.user_contexts c using (user_id)
-          where (c.deleted_version > 0 and c.version = c.deleted_version) is not true
-          order by o.user_id is null, d.log_weight desc nulls last, user_id limit $8
-        ) chosen group by 2 order by 2 desc`,
-      values: [...stored, claimed.runId, chunkSize, most],
+          select user_id, row_number() over (order by (n - 1) / $9::int, user_id) as n from (
+            select user_id, row_number() over (order by o.user_id is null, d.log_weight desc nulls last, user_id) as n
+            from tandem.read_demand d full join (${outdatedSql('null')}) o using (user_id)
+            where not exists (select from tandem.user_contexts c where c.user_id = coalesce(d.user_id, o.user_id)
+              and c.deleted_version > 0 and c.version = c.deleted_version)
+            order by o.user_id is null, d.log_weight desc nulls last, user_id limit $8
+          ) chosen
+        ) ordered group by 2 order by 2 desc`,
+      values: [...stored, claimed.runId, chunkSize, most, run.budget && 'share' in run.budget ? most : chunkSize],
       timeoutMs,
     });
     // Last, since that takes a while, and the lease is renewed meanwhile.

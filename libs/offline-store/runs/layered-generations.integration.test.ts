@@ -113,6 +113,31 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.004 })).toEqual([1, 3, 4, 9]);
   });
 
+  test('cuts chunks of a share in the order of ids, those of CPU minutes in the order of worth', async () => {
+    await workAll(await start());
+    await pool.query('update tandem.chunks set cpu_ms = scored');
+    const ids = Array.from({ length: 200 }, (_, i) => 999 - i);
+    await read(...ids.filter((id) => id % 2 === 0), ...ids.filter((id) => id % 2 === 1));
+    const chunksOf = async (budget: Budget) => {
+      const run = await planWith(budget);
+      const chunks = await query(pool, {
+        text: `select min(id::int) as least, max(id::int) as most from tandem.chunks, unnest(user_ids) id
+          where run_id = $1 and no < 2 group by no order by no`,
+        values: [run.id],
+      });
+      await store.cancel(run.id);
+      return chunks;
+    };
+    expect(await chunksOf({ share: 0.2 })).toEqual([
+      { least: 800, most: 899 },
+      { least: 900, most: 999 },
+    ]);
+    expect(await chunksOf({ cpuMinutes: 1 })).toEqual([
+      { least: 800, most: 998 },
+      { least: 801, most: 999 },
+    ]);
+  });
+
   test('knows what is outdated wherever it is stored', async () => {
     await workAll(await start());
     await change(2, 3, 4);
