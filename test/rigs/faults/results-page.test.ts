@@ -44,6 +44,7 @@ it('says what none means, by reads, and how each fault ended', () => {
 it('tells what the deployment did in a run, where that was counted', () => {
   const { work, ...older } = run;
   const page = pageOf({ faultRuns: [run, older], controls: [] }).replaceAll(/ +/g, ' ');
+  expect(page).toContain('Counted in 1 of these runs: runs within a share 3.');
   expect(page).toContain('| 40 | 2 | runs within a share 3 | read 300 |');
   expect(page).toContain('| 40 | 2 | | read 300 |');
 });
