@@ -61,7 +61,9 @@ export interface Session extends Stage {
 
 /** Most runs are of changed users, and within a budget. */
 export const SCHEDULED: Partial<BatchPolicy> = {
-  ...{ schedule: '*/5 * * * *', changedSchedule: '* * * * *', budget: { cpuMinutes: 0.0005 } },
+  schedule: '*/5 * * * *',
+  changedSchedule: '* * * * *',
+  budget: { cpuMinutes: 0.0005 },
 };
 
 const USERS = 2_000;
