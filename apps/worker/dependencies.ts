@@ -224,6 +224,9 @@ function createBatchCpu() {
 /** On a machine that both share, below the children of an API (10), for whose runs readers wait, and above shadows (19). */
 const NICE_STEPS = 14;
 
+/** A chunk is scored in parts of so many rows. */
+const SLICE_ROWS = 4_096;
+
 /** With what re-scoring may take of it, and what chunks took. */
 function createScorer(
   { inference, workerProcess }: Pick<WorkerEnvironment, 'inference' | 'workerProcess'>,
@@ -244,6 +247,7 @@ function createScorer(
     onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
     processes,
     niceSteps: NICE_STEPS,
+    sliceRows: SLICE_ROWS,
     memoryLimitMb: memoryMb,
   });
   return { scorer, budget: share.budget, cpu: cpu.ofChunks };

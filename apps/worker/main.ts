@@ -6,9 +6,9 @@
 import { readEnvironment } from '@tandem/config/environment/environment';
 import {
   artifacts,
+  batchInference,
   database,
   hostNames,
-  inference,
   log as logSection,
   redis,
   watchdogMs,
@@ -30,7 +30,7 @@ const sections = {
   database,
   artifacts,
   redis,
-  inference,
+  inference: batchInference,
   worker: workerSection,
   workerProcess,
   hostNames,

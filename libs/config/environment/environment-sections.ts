@@ -115,20 +115,24 @@ export interface InferenceSection {
  * `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512, at least 256),
  * `INFERENCE_QUEUE_LIMIT` (10,000 users), `INFERENCE_BATCH_LIMIT` (256 users; 1: each by itself).
  */
-export const inference: Section<InferenceSection> = (read) => ({
-  processes: read.whole('INFERENCE_PROCESSES', {
-    least: 1,
-    most: 256,
-    instead: Math.max(1, availableParallelism() - 1),
-  }),
-  memoryMb: read.whole('INFERENCE_MEMORY_MB', {
-    least: LEAST_INFERENCE_MEMORY_MB,
-    most: 1_048_576,
-    instead: INFERENCE_MEMORY_MB,
-  }),
-  queueLimit: read.whole('INFERENCE_QUEUE_LIMIT', { least: 1, most: 1_000_000, instead: LIVE_QUEUE_USERS }),
-  batchLimit: read.whole('INFERENCE_BATCH_LIMIT', { least: 1, most: 10_000, instead: LIVE_RUN_USERS }),
-});
+export const inference: Section<InferenceSection> = inferenceOf(1);
+
+/** The same for a worker, which has 2 processes at least: one runs while the other waits for its next rows. */
+export const batchInference: Section<InferenceSection> = inferenceOf(2);
+
+function inferenceOf(leastProcesses: number): Section<InferenceSection> {
+  const processes = Math.max(leastProcesses, availableParallelism() - 1);
+  return (read) => ({
+    processes: read.whole('INFERENCE_PROCESSES', { least: 1, most: 256, instead: processes }),
+    memoryMb: read.whole('INFERENCE_MEMORY_MB', {
+      least: LEAST_INFERENCE_MEMORY_MB,
+      most: 1_048_576,
+      instead: INFERENCE_MEMORY_MB,
+    }),
+    queueLimit: read.whole('INFERENCE_QUEUE_LIMIT', { least: 1, most: 1_000_000, instead: LIVE_QUEUE_USERS }),
+    batchLimit: read.whole('INFERENCE_BATCH_LIMIT', { least: 1, most: 10_000, instead: LIVE_RUN_USERS }),
+  });
+}
 
 export interface WorkerSection {
   /** Chunks that one worker process has under way at once. */

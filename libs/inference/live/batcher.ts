@@ -18,19 +18,22 @@ import {
 import { ProcessEnded } from '../process/inference-process.ts';
 import type { WireTensor } from '../process/protocol.ts';
 import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
-import { cutOutputs, encodeInputs, joinInputs, joinOutputs, readOutputs } from '../tensors/batch-tensors.ts';
+import { encodeInputs, joinInputs } from '../tensors/batch-tensors.ts';
 import type { ArtifactBreaker } from './artifact-breaker.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
+import type { SliceRows } from './slice-rows.ts';
 import type { PreparedRun } from './slot.ts';
 import {
   createPending,
   createWaitingLine,
   cut,
+  deliver,
   expire,
   late,
   type Part,
   type Pending,
   refusalOf,
+  rowsOf,
   type WaitingLine,
 } from './waiting-requests.ts';
 
@@ -41,8 +44,10 @@ interface BatcherOptions {
   freeSlot(hash: string): RunSlot | null;
   /** How many slots there are. */
   readonly slots: number;
-  /** Rows of one run at most. */
-  readonly maxRunRows: Readonly<Record<ScoreRequest['priority'], number>>;
+  /** Rows of a live run at most. */
+  readonly maxLiveRows: number;
+  /** Rows of a run of a batch. */
+  readonly slices: SliceRows;
   /** Rows that may wait. Of a request that does not fit, the rows that do not are refused as `overloaded`. */
   readonly maxWaitingRows: Readonly<Record<ScoreRequest['priority'], number>>;
   /** How long after the last deadline of a run its child is killed. */
@@ -72,7 +77,7 @@ export class Batcher implements Scorer, LoadShedding {
 
   score(request: ScoreRequest): Promise<ScoreResult> {
     const { rows, priority, version, batch, timeoutMs } = request;
-    const { maxRunRows, maxWaitingRows, breaker } = this.#options;
+    const { slices, maxWaitingRows, breaker } = this.#options;
     if (rows.length === 0) return Promise.resolve({ tensors: {} });
     const line = this.#lines[priority];
     const refused = refusalOf(request, line.rows(), maxWaitingRows[priority], this.#liveRoom);
@@ -84,7 +89,7 @@ export class Batcher implements Scorer, LoadShedding {
       if (permit instanceof TandemError) throw permit;
       const settle = (outcome: ScoreResult | Error) => (outcome instanceof Error ? reject(outcome) : resolve(outcome));
       const one = this.#enqueue(request, permit, settle);
-      const most = priority === 'live' ? this.#liveRoom.runRows(version, timeoutMs) : maxRunRows.batch;
+      const most = priority === 'live' ? this.#liveRoom.runRows(version, timeoutMs) : slices.of(version);
       for (const part of cut(one, request, whole, most)) {
         part.costMs = priority === 'live' ? this.#liveRoom.costMs(version, part.rows, timeoutMs) : 0;
         one.parts.push(part);
@@ -151,7 +156,7 @@ export class Batcher implements Scorer, LoadShedding {
   }
 
   #pump(): void {
-    const { freeSlot, maxRunRows, now } = this.#options;
+    const { freeSlot, slices, now } = this.#options;
     for (const priority of ['live', 'batch'] as const) {
       const line = this.#lines[priority];
       for (let first = line.first(); first; first = line.first()) {
@@ -161,7 +166,7 @@ export class Batcher implements Scorer, LoadShedding {
           first.request.settle(late(null));
           continue;
         }
-        const most = priority === 'live' ? runRows(this.#liveRoom, first, now()) : maxRunRows.batch;
+        const most = priority === 'live' ? runRows(this.#liveRoom, first, now()) : slices.of(first.version);
         void this.#perform(slot, line.take(most));
       }
     }
@@ -185,7 +190,7 @@ export class Batcher implements Scorer, LoadShedding {
       });
       run?.end(true);
       tellBreaker(breaker, taken[0], outputs === null ? 'not run' : 'lived', 0);
-      if (outputs) deliver(running, outputs);
+      if (outputs) this.#answer(running, outputs, now() - startedAt);
     } catch (error) {
       const rest = tellBreaker(breaker, taken[0], error, now() - startedAt);
       const isMeant = (request: Pending) =>
@@ -196,6 +201,12 @@ export class Batcher implements Scorer, LoadShedding {
       run?.end(false);
       for (const part of taken) part.request.running--;
     }
+  }
+
+  #answer(parts: readonly Part<Pending>[], outputs: readonly WireTensor[], ms: number): void {
+    const [first] = parts;
+    if (first?.request.priority === 'batch') this.#options.slices.note(first.version, rowsOf(parts), ms);
+    deliver(parts, outputs);
   }
 
   #prepare(parts: readonly Part<Pending>[]): PreparedRun {
@@ -227,9 +238,9 @@ export class Batcher implements Scorer, LoadShedding {
   }
 }
 
-function roomOf({ slots, maxRunRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
+function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
-  return createLiveRoom({ slots, maxRunRows: maxRunRows.live, maxWaitingRows: maxWaitingRows.live, waiting, now });
+  return createLiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
 }
 
 /** A live reader leaves at a time of day; a batch waits, and its rows are called poison by what they cost. */
@@ -261,27 +272,9 @@ function isWaitingFor({ priority, running, parts }: Pending, part: Part<Pending>
   return priority === 'live' && running === 0 && parts[0]?.version.artifactHash === part?.version.artifactHash;
 }
 
-/** Gives each part its rows; a request whose parts are all there is answered. */
-function deliver(parts: readonly Part<Pending>[], outputs: readonly WireTensor[]): void {
-  const tensors = readOutputs(outputs, rowsOf(parts));
-  let start = 0;
-  for (const part of parts) {
-    const { request } = part;
-    request.results.set(part, cutOutputs(tensors, start, part.rows));
-    start += part.rows;
-    if (request.results.size === request.parts.length) {
-      request.settle({ tensors: joinOutputs(request.parts.map((each) => request.results.get(each) ?? {})) });
-    }
-  }
-}
-
 /** Somebody may have killed the child (an operator, the kernel for want of memory): the rows deserve a second try. */
 function mayBeForeign(error: unknown): boolean {
   return error instanceof ProcessEnded && error.why === 'killed';
-}
-
-function rowsOf(parts: readonly Part<Pending>[]): number {
-  return parts.reduce((sum, part) => sum + part.rows, 0);
 }
 
 function runRows(room: LiveRoom, { request, version }: Part<Pending>, now: number): number {

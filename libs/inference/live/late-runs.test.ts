@@ -2,6 +2,7 @@ import * as models from '@tandem/testing/onnx-models';
 import { expect, it } from 'vitest';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher, type RunSlot } from './batcher.ts';
+import { createSliceRows } from './slice-rows.ts';
 import { batchOf, matrixPredictor } from './toy-predictor.fixture.ts';
 
 const { version } = matrixPredictor(models.loopModel(), 2);
@@ -33,7 +34,8 @@ function createWorld() {
   const batcher = new Batcher({
     freeSlot: () => (isFree ? slot : null),
     slots: 1,
-    maxRunRows: { live: 8, batch: 8 },
+    maxLiveRows: 8,
+    slices: createSliceRows(8),
     maxWaitingRows: { live: 100, batch: 100 },
     killGraceMs: 1_000,
     breaker: createArtifactBreaker({ now, log: () => {}, onRest: () => {} }),

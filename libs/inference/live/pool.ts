@@ -1,7 +1,6 @@
 /**
- * Inference in child processes: the Scorer that the API and the worker share. `createInferencePool` puts together the
- * children (slot.ts), the loading of models (model-loader.ts), dynamic batching (batcher.ts) and its breaker
- * (artifact-breaker.ts).
+ * Inference in child processes: the Scorer that the API and the worker share. Made of the children (slot.ts), the loading of
+ * models (model-loader.ts), dynamic batching (batcher.ts) and its breaker (artifact-breaker.ts).
  */
 import { availableParallelism } from 'node:os';
 import { TandemError } from '@tandem/freshness/errors';
@@ -22,6 +21,7 @@ import { Batcher } from './batcher.ts';
 import type { LoadArtifact } from './kept-files.ts';
 import { createModelLoader, type InferenceLog, type LoadOccasion } from './model-loader.ts';
 import { ModelLoads } from './model-loads.ts';
+import { createSliceRows } from './slice-rows.ts';
 import { type FinishedRun, Slot } from './slot.ts';
 
 export interface InferencePoolOptions {
@@ -36,7 +36,7 @@ export interface InferencePoolOptions {
   onRestart?(why: ProcessEnd): void;
   /** A model that keeps ending its process is given a rest (artifact-breaker.ts); for a counter. */
   onRest?(predictor: string): void;
-  /** Milliseconds that a model may take from the others by ending its process, before it is given a rest. */
+  /** Milliseconds that it may take from the others before. */
   readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
@@ -51,11 +51,10 @@ export interface InferencePoolOptions {
   readonly memoryLimitMb?: number;
   /** How long after the last deadline of a run its child is killed. */
   readonly killGraceMs?: number;
-  /** Users that may wait for a live answer; more are refused as `overloaded`. */
+  /** Users that may wait for a live answer, and rows of batches; more are refused as `overloaded`. */
   readonly maxQueue?: number;
-  /** The same for rows of batches. */
   readonly maxBatchQueue?: number;
-  /** Rows of a run at most. A live request waits for one run of a batch at most: 1,024 rows of 200 trees take 3 ms. */
+  /** Rows of a live run at most, and of a run of a batch (slice-rows.ts). */
   readonly maxLiveRows?: number;
   readonly sliceRows?: number;
   readonly startLimit?: TimeLimit;
@@ -96,7 +95,7 @@ export interface InferencePool extends Scorer, LoadShedding {
 /** More CPU than a trial has: what is loaded here passed one. A child that hangs is replaced after two minutes. */
 const LOAD_LIMIT = cpuLimit(30_000, 120_000);
 
-/** Starts nothing: a child starts when there is something to run, or `warmUp` asks for it. */
+/** Starts nothing: a child starts for a run, or for `warmUp`. */
 export function createInferencePool(options: InferencePoolOptions): InferencePool {
   const { loadArtifact, onLoad, log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
@@ -128,7 +127,8 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   const batcher = new Batcher({
     freeSlot: (hash) => findSlot(slots, hash),
     slots: slots.length,
-    maxRunRows: { live: options.maxLiveRows ?? LIVE_RUN_USERS, batch: options.sliceRows ?? 1_024 },
+    maxLiveRows: options.maxLiveRows ?? LIVE_RUN_USERS,
+    slices: createSliceRows(options.sliceRows),
     maxWaitingRows: { live: options.maxQueue ?? LIVE_QUEUE_USERS, batch: options.maxBatchQueue ?? 100_000 },
     killGraceMs: options.killGraceMs ?? 1_000,
     breaker,

@@ -7,7 +7,8 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { RowsRefused, type ScoreRequest, type ScoreResult } from '@tandem/prediction/scoring/scoring';
-import { cutInputs, type EncodedInput } from '../tensors/batch-tensors.ts';
+import type { WireTensor } from '../process/protocol.ts';
+import { cutInputs, cutOutputs, type EncodedInput, joinOutputs, readOutputs } from '../tensors/batch-tensors.ts';
 import type { LiveRoom } from './live-room.ts';
 
 /** Rows of one request that are run together; a request of many rows has several. */
@@ -242,4 +243,22 @@ export function cut(
     parts.push({ request, version, start, rows: count, inputs, costMs: 0, suspicions: 0, waiting: false });
   }
   return parts;
+}
+
+/** Gives each part its rows; a request whose parts are all there is answered. */
+export function deliver(parts: readonly Part<Pending>[], outputs: readonly WireTensor[]): void {
+  const tensors = readOutputs(outputs, rowsOf(parts));
+  let start = 0;
+  for (const part of parts) {
+    const { request } = part;
+    request.results.set(part, cutOutputs(tensors, start, part.rows));
+    start += part.rows;
+    if (request.results.size === request.parts.length) {
+      request.settle({ tensors: joinOutputs(request.parts.map((each) => request.results.get(each) ?? {})) });
+    }
+  }
+}
+
+export function rowsOf(parts: readonly Part<Pending>[]): number {
+  return parts.reduce((sum, part) => sum + part.rows, 0);
 }

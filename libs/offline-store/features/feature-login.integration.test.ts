@@ -158,6 +158,7 @@ describe('with the grants', () => {
       version,
       segments: ['city'],
       oneIn: 1,
+      byPages: false,
       timeoutMs: 30_000,
       signal: new AbortController().signal,
     };

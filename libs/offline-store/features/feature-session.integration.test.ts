@@ -77,6 +77,7 @@ const PATHS: Readonly<Record<string, (version: ModelVersion) => Promise<unknown>
         version,
         segments: ['city'],
         oneIn: 1,
+        byPages: false,
         timeoutMs: 10_000,
         signal: new AbortController().signal,
       },

@@ -21,10 +21,10 @@ export interface ComparedGeneration extends GenerationReport {
 }
 
 /**
- * Users who are compared where a predictor says nothing of decisions, segments or thresholds: enough for every figure, and
- * a run of millions does not spend a seventh of its time on a report that nobody asked for.
+ * Users who are compared where a predictor says nothing of decisions, segments or thresholds: shares are known to 0.7 points,
+ * and a run of millions does not spend a seventh of its time on a report that nobody asked for.
  */
-const USERS_UNASKED = 100_000;
+const USERS_UNASKED = 20_000;
 
 /** Users of a sample, where there are ten times as many: shares are then known to 0.3 points. */
 const SAMPLE_USERS = 100_000;
@@ -72,7 +72,7 @@ function sampleOf(task: Task): readonly Task[] {
   const { users } = task.against;
   const { minUsers } = task.policy;
   const oneIn = Math.max(SAMPLE_ONE_IN, Math.floor(users / Math.max(SAMPLE_USERS, 2 * minUsers)));
-  return task.oneIn > 1 || users < 2 * minUsers * oneIn ? [] : [{ ...task, oneIn, segments: [] }];
+  return task.oneIn > 1 || users < 2 * minUsers * oneIn ? [] : [{ ...task, oneIn, byPages: false, segments: [] }];
 }
 
 function someNote({ oneIn }: Task, isLate: boolean): readonly string[] {
@@ -99,6 +99,7 @@ interface Task {
   readonly policy: PublishPolicy;
   /** One of so many users is compared. */
   readonly oneIn: number;
+  readonly byPages: boolean;
 }
 
 /** The generation of the arm that serves the run's model version, else of the stable arm; null where neither has one. */
@@ -116,6 +117,7 @@ async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run
   const [row] = rows;
   if (!row) return null;
   const { id, number, baseId, users, isOfSome, decision, segments, publish } = row;
+  const oneIn = publish || decision || segments ? 1 : Math.max(1, Math.floor(users / USERS_UNASKED));
   return {
     against: { id, number, baseId, users, modelVersionId: row.modelVersionId },
     isOfSome,
@@ -123,7 +125,8 @@ async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run
     decision,
     segments: segments ?? [],
     policy: publish ?? PUBLISH_DEFAULTS,
-    oneIn: publish || decision || segments ? 1 : Math.max(1, Math.floor(users / USERS_UNASKED)),
+    oneIn,
+    byPages: oneIn > 1 && baseId === null && !isOfSome,
   };
 }
 
@@ -167,7 +170,7 @@ async function compareInTime(
     const reading = by.length > 0 ? features : pool;
     await joinGenerations(
       reading,
-      { ...both, version, segments: by, oneIn: task.oneIn, timeoutMs, signal: lost },
+      { ...both, version, segments: by, oneIn: task.oneIn, byPages: task.byPages, timeoutMs, signal: lost },
       comparison.add,
     );
     return comparison;

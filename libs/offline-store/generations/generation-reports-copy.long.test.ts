@@ -27,7 +27,15 @@ async function compare(users: number, [before, now]: readonly [string, string]) 
   await joinGenerations(
     database.pool,
     {
-      ...{ before: { id: before, baseId: null }, now, isOfSome: false, version, segments: ['half'], oneIn: 1 },
+      ...{
+        before: { id: before, baseId: null },
+        now,
+        isOfSome: false,
+        version,
+        segments: ['half'],
+        oneIn: 1,
+        byPages: false,
+      },
       ...{ timeoutMs: 120_000, signal },
     },
     (row) => {

@@ -31,7 +31,7 @@ export async function sampleOutputs(
   const part = percent < 100 ? `tablesample system (${percent}) repeatable (1)` : '';
   const text = `copy (select outputs from ${partitionOf(baseId ?? id)} ${part} limit ${SAMPLE}) to stdout (format binary)`;
   const sample: Buffer[] = [];
-  await copyWithin(pool, text, limits, (bytes, field) => {
+  await copyWithin(pool, { ...limits, text }, (bytes, field) => {
     sample.push(Buffer.from(bytes.subarray(field.start, field.end)));
   });
   return sample;
@@ -46,8 +46,13 @@ interface JoinOptions extends Cancellable {
   /** Whose feature query has the segments. */
   readonly version: Pick<ModelVersion, 'query'>;
   readonly segments: readonly string[];
-  /** One of so many users is compared, the same on both sides; all, where it is 1. */
+  /** One of so many users is compared; all, where it is 1. */
   readonly oneIn: number;
+  /**
+   * Whether they are the users of one of so many pages of each generation, rather than those whom a hash of their ids
+   * chooses, for which all rows are read. Users of a page have ids that follow each other.
+   */
+  readonly byPages: boolean;
 }
 
 /**
@@ -56,18 +61,13 @@ interface JoinOptions extends Cancellable {
  */
 export async function joinGenerations(
   pool: pg.Pool,
-  { before, now, isOfSome, version, segments, oneIn, ...limits }: JoinOptions,
+  options: JoinOptions,
   take: (row: ComparedRow) => void,
 ): Promise<void> {
-  const columns = segments.map((column) => `, f.${quoteName(column)}::text`).join('');
-  const features =
-    segments.length === 0
-      ? ''
-      : `left join ${asRelation(version.query.sql)} on (f.user_id::text collate "C") = coalesce(n.user_id, o.user_id)`;
-  const text = `copy (select coalesce(n.user_id, o.user_id), o.outputs, n.outputs${columns}
-    from ${servedOf(before, oneIn)} o ${isOfSome ? 'right' : 'full'} join ${someOf(now, oneIn)} n on n.user_id = o.user_id ${features}) to stdout (format binary)`;
+  const { segments, byPages } = options;
   const row = emptyRow(segments.length);
-  await copyWithin(pool, text, limits, (bytes, field, index) => {
+  const settings = byPages ? BY_INDEX : [`set local work_mem = '${WORK_MEM}'`];
+  await copyWithin(pool, { ...options, text: joinSql(options), settings }, (bytes, field, index) => {
     const { start, end } = field;
     if (index === 0) {
       row.bytes = bytes;
@@ -80,6 +80,34 @@ export async function joinGenerations(
     } else row.segments[index - 3] = start < 0 ? null : bytes.toString('utf8', start, end);
     if (index === segments.length + 2) take(row);
   });
+}
+
+/** The other generation's row of each user of a few pages: Postgres would rather read the whole of it. */
+const BY_INDEX = ['set local enable_hashjoin = off', 'set local enable_mergejoin = off'];
+
+function joinSql(options: JoinOptions): string {
+  if (options.byPages) return pagesSql(options);
+  const { before, now, isOfSome, version, segments, oneIn } = options;
+  const columns = segments.map((column) => `, f.${quoteName(column)}::text`).join('');
+  const features =
+    segments.length === 0
+      ? ''
+      : `left join ${asRelation(version.query.sql)} on (f.user_id::text collate "C") = coalesce(n.user_id, o.user_id)`;
+  return `copy (select coalesce(n.user_id, o.user_id), o.outputs, n.outputs${columns}
+    from ${servedOf(before, oneIn)} o ${isOfSome ? 'right' : 'full'} join ${someOf(now, oneIn)} n on n.user_id = o.user_id ${features}) to stdout (format binary)`;
+}
+
+/** Users of both and new ones are of the new generation's pages, those who are gone of the other's. */
+function pagesSql({ before, now, oneIn }: JoinOptions): string {
+  const [old, made] = [pg.escapeLiteral(before.id), pg.escapeLiteral(now)];
+  const some = `tablesample system (${100 / oneIn}) repeatable (1)`;
+  return `copy (
+    select n.user_id, o.outputs, n.outputs from tandem.predictions n ${some}
+      left join tandem.predictions o on o.generation_id = ${old} and o.user_id = n.user_id where n.generation_id = ${made}
+    union all
+    select o.user_id, o.outputs, null from tandem.predictions o ${some} where o.generation_id = ${old}
+      and not exists (select from tandem.predictions n where n.generation_id = ${made} and n.user_id = o.user_id)
+  ) to stdout (format binary)`;
 }
 
 /** Of each user the row that is served: the generation's, or its base's. */
@@ -115,9 +143,15 @@ interface FieldPlace {
 
 type TakeField = (bytes: Buffer, field: FieldPlace, index: number) => void;
 
-async function copyWithin(pool: pg.Pool, text: string, limits: Cancellable, take: TakeField): Promise<void> {
+interface Copying extends Cancellable {
+  readonly text: string;
+  /** Statements before it. */
+  readonly settings?: readonly string[];
+}
+
+async function copyWithin(pool: pg.Pool, { text, settings = [], ...limits }: Copying, take: TakeField): Promise<void> {
   await cancellableRead(pool, limits, async (db) => {
-    await query(db, { text: `set local work_mem = '${WORK_MEM}'` });
+    for (const setting of settings) await query(db, { text: setting });
     await copyOut(db, { text, timeoutMs: limits.timeoutMs + GRACE_MS }, createFields(take));
   });
 }

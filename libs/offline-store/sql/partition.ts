@@ -15,7 +15,11 @@ const LOCK_MS = 1_000;
 /** Belongs to the transaction that makes the generation, at its end: it locks the parent until the commit. */
 export async function createPartition(db: Db, generationId: string): Promise<void> {
   const partition = partitionOf(generationId);
-  await query(db, { text: `create table ${partition} (like tandem.predictions including defaults)` });
+  // A vacuum for the sake of rows that were only inserted would read what a run writes several times over, while it writes.
+  const settings = 'autovacuum_vacuum_insert_threshold = -1';
+  await query(db, {
+    text: `create table ${partition} (like tandem.predictions including defaults) with (${settings})`,
+  });
   await query(db, { text: `set local lock_timeout = ${LOCK_MS}` });
   await query(db, {
     text: `alter table tandem.predictions attach partition ${partition} for values in ('${generationId}')`,

@@ -61,6 +61,8 @@ const WEIGHED_A_PASS = 1_000;
 const GATHER_MS = 100;
 /** Of the event loop, in ms of a processor: what a user costs beside the model, whatever becomes of it. */
 const LOOP_MS_A_USER = 0.05;
+/** Of a window, what users wait for events that follow at once: 250 ms of 2 s. A read in this time waits for a model. */
+const SHARE_OF_WINDOW = 1 / 8;
 /** Before a predictor is known. */
 const USUAL_WINDOW_MS = 2_000;
 
@@ -69,8 +71,8 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
   let shortestMs = USUAL_WINDOW_MS;
   const queue = new RefreshQueue({
     ...(most === undefined ? {} : { most }),
-    // Half of the window, for what the relay, the turn and the inference take of the rest.
-    delayMs: () => shortestMs / 2,
+    // Events of one action share an inference; those that follow it wait for the next window.
+    delayMs: () => shortestMs * SHARE_OF_WINDOW,
     onDropped: observer.dropped,
     now,
   });

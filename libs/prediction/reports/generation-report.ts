@@ -96,7 +96,7 @@ export interface GenerationReport {
   readonly notes: readonly string[];
   /** Milliseconds that the comparison took. */
   readonly tookMs: number;
-  /** Of a comparison of some users alone: one of `oneIn`, by a hash of their ids. */
+  /** Of a comparison of some users alone: one of `oneIn`, chosen by a hash of their ids or by the pages that hold them. */
   readonly sample?: { readonly oneIn: number; readonly users: number };
   /** What became of a generation whose comparison ran out of time. */
   readonly outOfTime?: 'sampled' | 'held' | 'published';

@@ -9,7 +9,8 @@ afterEach(() => void vi.useRealTimers());
 const user = (userId: string) => ({ userId, contextVersion: 0, outputs: Buffer.of(1) });
 const pageOf = (userIds: readonly string[]) => ({ users: scoredUsers(userIds.map(user)), computedAt: 1 });
 
-function gathering(options: GatheringOptions = { rows: 4, waitMs: 100 }) {
+/** Of a generation with four buckets, four rows are enough. */
+function gathering(options: GatheringOptions = { rowsPerBucket: 1, waitMs: 100 }) {
   const loaded: string[] = [];
   const loads = gatherLoads(
     {
@@ -36,14 +37,22 @@ describe('loads of one generation', () => {
     expect(loaded).toEqual(['g1: 1 2 3 4']);
   });
 
-  it('do not wait for others for ever, and not for those of another generation', async () => {
+  it('are at most so many rows, however many buckets there are', async () => {
+    const { add, loaded } = gathering({ rowsPerBucket: 1, mostRows: 3, waitMs: 100 });
+    await Promise.all([add('g1', ['1', '2']), add('g1', ['3'])]);
+    expect(loaded).toEqual(['g1: 1 2 3']);
+  });
+
+  it('wait while others come, and not for those of another generation', async () => {
     const { add, loaded } = gathering();
-    const both = [add('g1', ['1']), add('g2', ['2', '3'])];
+    const all = [add('g1', ['1']), add('g2', ['2', '3'])];
     await vi.advanceTimersByTimeAsync(99);
-    expect(loaded).toEqual([]);
+    all.push(add('g1', ['4']));
+    await vi.advanceTimersByTimeAsync(99);
+    expect(loaded).toEqual(['g2: 2 3']);
     await vi.advanceTimersByTimeAsync(1);
-    expect(loaded).toEqual(['g1: 1', 'g2: 2 3']);
-    await Promise.all(both);
+    expect(loaded).toEqual(['g2: 2 3', 'g1: 1 4']);
+    await Promise.all(all);
   });
 
   it('go at once with the last, and so do those that come after it', async () => {

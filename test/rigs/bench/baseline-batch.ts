@@ -21,7 +21,8 @@ const PAGE_ROWS = 10_000;
 const [model = '', table = '', limit = '', manner = 'plain'] = process.argv.slice(2);
 const session = await InferenceSession.create(model);
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 4 });
-const redis = new Redis(process.env.REDIS_URL ?? '');
+// A database of its own, emptied at the end: its keys are not to weigh on what is measured next.
+const redis = new Redis(process.env.REDIS_URL ?? '', { db: 1 });
 
 /** An int8 comes as text, a float8 as a number. */
 type Row = Readonly<Record<string, string | number>> & { readonly user_id: string };
@@ -108,5 +109,6 @@ const users = manner === 'overlapped' ? await scoreOverlapped(Number(limit)) : a
 const { user, system } = process.cpuUsage(cpuBefore);
 const cpuSeconds = (user + system) / 1e6;
 console.log(JSON.stringify({ users, seconds: (performance.now() - startedAt) / 1000, cpuSeconds }));
+await redis.flushdb();
 redis.disconnect();
 await pool.end();

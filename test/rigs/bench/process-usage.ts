@@ -45,9 +45,9 @@ export interface PeakWatch {
   stop(): { readonly rootMb: number; readonly childMb: number };
 }
 
-const LOOK_EVERY_MS = 200;
+const LOOK_EVERY_MS = 1_000;
 
-/** Looks again and again, for the sake of processes that end meanwhile; the kernel remembers the peaks in between. */
+/** Looks now and then, for the sake of processes that end meanwhile; the kernel remembers the peaks in between. */
 export function watchPeaks(root: number): PeakWatch {
   const peaks = new Map<number, number>();
   const look = () => {

@@ -25,6 +25,8 @@ export interface StageCosts {
 }
 
 const LEASE_MS = 600_000;
+/** Chunks that go through the stages together: as many as a worker holds at a time, or their users take the memory of the machine. */
+const CHUNKS = 10;
 const unlost = new AbortController().signal;
 
 interface Work {
@@ -35,28 +37,26 @@ interface Work {
 
 /** One run of the predictor, stage by stage. No worker may be running: it would take the chunks. */
 export async function measureStages(servers: BenchServers, parts: WorkerParts, predictor: string): Promise<StageCosts> {
-  const work = await planWork(parts, predictor);
-  const users = work.run.usersExpected;
+  const { run, chunks } = await planWork(parts, predictor);
   const { postgres, redis } = servers.pids;
-  const timed = async <T>(stage: () => Promise<T>): Promise<{ value: T; cost: number }> => {
+  const costs = { read: 0, score: 0, writePostgres: 0, writeRedis: 0, publish: 0 };
+  const timed = async <T>(stage: keyof StageCosts, work: () => Promise<T>): Promise<T> => {
     const before = cpuSecondsOf([process.pid, postgres, redis]);
-    const value = await stage();
-    return { value, cost: ((cpuSecondsOf([process.pid, postgres, redis]) - before) * 1e6) / users };
+    const value = await work();
+    costs[stage] += ((cpuSecondsOf([process.pid, postgres, redis]) - before) * 1e6) / run.usersExpected;
+    return value;
   };
-  const read = await timed(() => readAll(work));
-  const score = await timed(() => scoreAll(work, read.value));
-  const postgresWritten = await timed(() => commitAll(work, score.value));
-  const redisWritten = await timed(() => loadAll(work, score.value, postgresWritten.value));
-  const published = await timed(() => publishNow(parts.runs, work.run.id, parts.loader));
-  if (published.value?.state !== 'done' || !published.value.loaded)
-    throw new Error('the run by stages was not published');
-  return {
-    read: read.cost,
-    score: score.cost,
-    writePostgres: postgresWritten.cost,
-    writeRedis: redisWritten.cost,
-    publish: published.cost,
-  };
+  for (let first = 0; first < chunks.length; first += CHUNKS) {
+    const work = { parts, run, chunks: chunks.slice(first, first + CHUNKS) };
+    const read = await timed('read', () => readAll(work));
+    const scored = await timed('score', () => scoreAll(work, read));
+    const written = await timed('writePostgres', () => commitAll(work, scored));
+    const isEnd = first + CHUNKS >= chunks.length;
+    await timed('writeRedis', () => loadAll(work, scored, written, isEnd));
+  }
+  const published = await timed('publish', () => publishNow(parts.runs, run.id, parts.loader));
+  if (published?.state !== 'done' || !published.loaded) throw new Error('the run by stages was not published');
+  return costs;
 }
 
 async function planWork(parts: WorkerParts, predictor: string): Promise<Work> {
@@ -107,9 +107,10 @@ async function loadAll(
   { parts, run, chunks }: Work,
   results: readonly ChunkResult[],
   written: readonly ScoredUsers[],
+  isEnd: boolean,
 ): Promise<void> {
   const loads = chunks.map((chunk, i) => {
-    const isLast = i === chunks.length - 1;
+    const isLast = isEnd && i === chunks.length - 1;
     const result = resultOf(results, i);
     return loadChunk(parts.chunks, run, chunk, result, written[i] ?? result.scored, isLast);
   });

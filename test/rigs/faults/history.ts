@@ -6,6 +6,8 @@
  * touch it. `at` is taken before the first byte is sent and `ended` after the last has come: what really happened lies
  * between, and only what ended before another began is known to have come before it.
  */
+import type { Budget } from '@tandem/prediction/runs/budget';
+
 export type Operation =
   | Contract
   | Read
@@ -24,6 +26,7 @@ export type Operation =
   | Readmit
   | Fault
   | ProcessSample
+  | WorkSample
   | LogLine;
 
 interface Timed {
@@ -171,8 +174,7 @@ export interface StartRun extends Call {
   readonly users: number;
   /** The arm whose model version scores; left out: the stable one. */
   readonly variant?: string;
-  /** Of all users, where the run has a budget. */
-  readonly share?: number;
+  readonly budget?: Budget;
   /** Of the run, where it was written down. */
   readonly id: string | null;
 }
@@ -304,6 +306,24 @@ export interface ProcessSample extends Timed {
   readonly cpuMs: number;
   /** Its main thread so far: how long it ran, and how long it could have and waited for a CPU. Not every kernel tells. */
   readonly main?: { readonly ranMs: number; readonly waitedMs: number };
+}
+
+/** What the deployment did since the sample before: what is lost between two samples is in none. */
+export interface WorkSample extends Timed {
+  readonly kind: 'work';
+  /** Those that are done. */
+  readonly runs: readonly DoneRun[];
+  /** Answers that a re-scoring had stored, of each API process since it began. */
+  readonly rescored: readonly { readonly name: string; readonly pid: number; readonly answers: number }[];
+}
+
+export interface DoneRun {
+  readonly id: string;
+  readonly budget: Budget | null;
+  /** The schedule that made it; null: somebody asked for it. */
+  readonly schedule: 'everyone' | 'changed' | null;
+  /** Users whom its generation leaves on its base; null where it has none. */
+  readonly left: number | null;
 }
 
 /** Something in a process' output that must not be there; whoever reads the output looks for it. */

@@ -29,6 +29,8 @@ export interface FaultRun extends RunHead {
   /** Changes of rollouts that were acknowledged, and fresh answers of arms beside the stable one; absent: none was moved. */
   readonly moves?: number;
   readonly ofOtherArms?: number;
+  /** What the deployment did → how often; absent: it was not counted. */
+  readonly work?: Readonly<Record<string, number>>;
   /** Kind → the slowest call, in ms. */
   readonly slowest: Readonly<Record<string, number>>;
   /** Rule → how often. */

@@ -3,7 +3,7 @@
  * a control was not caught.
  *
  *   --only name[,name]  these faults, or those whose names begin so; with --controls, these controls
- *   --minutes N         faults chosen at random until N minutes are over
+ *   --minutes N         faults in an order of chance until N minutes are over, each once before one comes again
  *   --seed S            repeats the choices of that seed
  *   --users-per-read N  users of one read at most, 60 where it is left out: more answers are judged in the same time
  *   --watched           the load writes a watched application table only, and sends no event
@@ -20,9 +20,10 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type NamedFault, oneOf } from './catalogue/fault.ts';
+import type { NamedFault } from './catalogue/fault.ts';
 import { findFaults, sendsEvents } from './catalogue/faults.ts';
 import { countViolations, reportOf } from './checker/report.ts';
+import { shuffled } from './load/load-parts.ts';
 import { findControls } from './plant/controls/catalogue.ts';
 import { faultRunOf, headOfRun, record } from './results.ts';
 import { whyNoServerClocks } from './rig/server-clock.ts';
@@ -147,11 +148,16 @@ function howItWasCalled(): string {
   return told.filter(Boolean).join(' ') || 'every fault once';
 }
 
-/** Each once, or at random for as long as it was asked for. */
+/** Each once; for as long as it was asked for each once in an order of chance, then again in another. */
 function* planOf(chosen: readonly NamedFault[], random: () => number): Generator<NamedFault> {
   if (minutes === undefined) return yield* chosen;
   const endsAt = performance.now() + minutes * 60_000;
-  while (performance.now() < endsAt) yield oneOf(chosen, random);
+  while (performance.now() < endsAt) {
+    for (const fault of shuffled(chosen, { next: random })) {
+      if (performance.now() >= endsAt) return;
+      yield fault;
+    }
+  }
 }
 
 async function main(): Promise<void> {

@@ -7,6 +7,7 @@ const run: FaultRun = {
   ...head,
   how: '--only cache',
   ...{ answers: 9_000, fresh: 8_000, freshReads: 600, freshOfChanged: 500, acknowledged: 40, duplicates: 4, runs: 2 },
+  work: { 'runs within a share': 3 },
   slowest: { read: 300 },
   violations: {},
   examples: [],
@@ -38,6 +39,14 @@ it('says what none means, by reads, and how each fault ended', () => {
   expect(page.replaceAll(/ +/g, ' ')).toContain(
     '| cache-flushed | FLUSHALL | 2 | 2.5 | 2.5 | 1 | done 1, not met 1 | 0 |',
   );
+});
+
+it('tells what the deployment did in a run, where that was counted', () => {
+  const { work, ...older } = run;
+  const page = pageOf({ faultRuns: [run, older], controls: [] }).replaceAll(/ +/g, ' ');
+  expect(page).toContain('Counted in 1 of these runs: runs within a share 3.');
+  expect(page).toContain('| 40 | 2 | runs within a share 3 | read 300 |');
+  expect(page).toContain('| 40 | 2 | | read 300 |');
 });
 
 it('hides no failure', () => {

@@ -32,10 +32,19 @@ function summaryOf(runs: readonly FaultRun[]): readonly string[] {
   if (runs.length === 0) return [];
   return [
     `${number(sum((run) => run.answers))} answers judged in ${number(sum((run) => run.seconds))} s, ${number(sum((run) => run.fresh))} of them called fresh, in ${number(reads)} reads; ${number(sum((run) => run.freshOfChanged))} of the fresh ones are of users who had changed. ${number(sum((run) => run.acknowledged))} events acknowledged, ${number(sum((run) => run.runs))} runs started, ${number(sum(({ moves = 0 }) => moves))} changes of rollouts (${number(sum(({ ofOtherArms = 0 }) => ofOtherArms))} fresh answers of other arms than the stable one), ${number(injected)} faults injected. **Stale answers called fresh: ${number(stale)}.**`,
+    ...workOf(runs),
     stale > 0
       ? 'Each of them is a defect; see below.'
       : `What zero means: the answers of one read share a statement, so a read is the trial; none in ${number(reads)} trials says that fewer than 3/${number(reads)} = ${(3 / reads).toExponential(1)} of such reads are stale, at 95 % confidence, under these faults and this load. It does not say never.`,
   ];
+}
+
+/** What the deployment did beside its answers, where that was counted. */
+function workOf(runs: readonly FaultRun[]): readonly string[] {
+  const counted = runs.flatMap(({ work }) => (work ? [work] : []));
+  const sums: Record<string, number> = {};
+  for (const work of counted) for (const [what, times] of Object.entries(work)) sums[what] = (sums[what] ?? 0) + times;
+  return counted.length > 0 ? [`Counted in ${counted.length} of these runs: ${listed(sums)}.`] : [];
 }
 
 function runsTable(runs: readonly FaultRun[]): string {
@@ -52,6 +61,7 @@ function runsTable(runs: readonly FaultRun[]): string {
       'fresh',
       'events',
       'runs',
+      'work',
       'slowest, ms',
       'violations',
     ],
@@ -67,6 +77,7 @@ function runsTable(runs: readonly FaultRun[]): string {
       number(run.fresh),
       number(run.acknowledged),
       String(run.runs),
+      listed(run.work ?? {}),
       listed(run.slowest),
       listed(run.violations) || '0',
     ]),

@@ -22,7 +22,7 @@ export function headOfRun(seed: number, startedAt: number): RunHead {
 }
 
 export function faultRunOf(head: RunHead, how: string, { faults, checker, failed }: FaultsResult): FaultRun {
-  const { reads, events, assignments, calls, violations } = checker;
+  const { reads, events, assignments, calls, work, violations } = checker;
   const { answers, fresh, freshReads, freshOfChanged } = reads;
   const { acknowledged, duplicates } = events;
   const examples = [...new Map(violations.first.map(({ rule, why }) => [rule, { rule, why }])).values()];
@@ -33,6 +33,7 @@ export function faultRunOf(head: RunHead, how: string, { faults, checker, failed
     runs: calls.outcomes.get('run 202') ?? 0,
     moves: sumOf(assignments.moves),
     ofOtherArms: sumOf(assignments.served) - (assignments.served.get('stable') ?? 0),
+    work: Object.fromEntries(work),
     slowest: Object.fromEntries([...calls.slowest].map(([kind, ms]) => [kind, Math.round(ms)])),
     violations: Object.fromEntries(violations.counts),
   };

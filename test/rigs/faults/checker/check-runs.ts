@@ -18,7 +18,7 @@ interface StoredRun {
   readonly distinctUsers: number | null;
   /** Of users whom nobody ever asked to erase, in it or in its base. */
   readonly lasting: number | null;
-  /** Whether a budget left users on a base. */
+  /** Whether a budget left users on a base, or may have: a dropped generation outlives the row of its base. */
   readonly isOfSome: boolean;
   /** Rows taken along from the generation before. */
   readonly carried: number;
@@ -102,7 +102,7 @@ const RUNS = `
     case when g.state = 'published' then p.rows::int end as rows,
     case when g.state = 'published' then p.users::int end as "distinctUsers",
     case when g.state = 'published' then p.lasting::int end as lasting,
-    g.base_id is not null or r.budget is not null and g.id is null as "isOfSome", coalesce(g.carried_users, 0)::int as carried
+    g.base_id is not null or r.budget is not null and g.state is distinct from 'published' as "isOfSome", coalesce(g.carried_users, 0)::int as carried
   from tandem.runs r
   left join tandem.generations g on g.run_id = r.id
   cross join lateral (

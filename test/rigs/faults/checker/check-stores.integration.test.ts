@@ -158,6 +158,19 @@ describe('runs', () => {
     expect(await rulesAfter(statement, check)).toEqual(rules);
   });
 
+  it('takes some users for all of a budget, also where their generation is dropped and its base has expired', async () => {
+    const made = (columns: string, values: string, users: number, number: number) =>
+      `${insert(`state, users_expected, ${columns}`, `'done', ${users}, ${values}`)} returning *), scored${number} as (
+        insert into tandem.chunks (run_id, no, state, scored) select id, 0, 'committed', ${users} from made${number})`;
+    const generation = (number: number, base: string) => `
+      insert into tandem.generations (predictor, number, model_version_id, buckets, run_id, history, cleared_erasures, state, base_id)
+      select predictor, ${number}, model_version_id, 1, id, 'h', 0, 'dropped', ${base} from made${number} returning id`;
+    const statement = `with made1 as (${made('budget', 'null', USERS, 1)}, base as (${generation(1, 'null')}),
+      made2 as (${made('budget', `'{"share": 0.1}'`, 2, 2)} ${generation(2, '(select id from base)')};
+      delete from tandem.generations where number = 1; delete from tandem.runs where budget is null`;
+    expect(await rulesAfter(statement, check)).toEqual([]);
+  });
+
   it('finds that one which was acknowledged is not there', async () => {
     const started = { kind: 'run', at: 0, ended: 1, api: 'api 1', status: 202, scope: 'all', users: 0 } as const;
     expect(await rulesAfter('select', check, [{ ...started, id: 'a' }])).toEqual(['run not ended']);

@@ -17,6 +17,7 @@ import { createKnown, type Known } from './known.ts';
 import { createProcessGrowth, type GrowthBounds } from './process-growth.ts';
 import { createThroughput, type Recovery, type ThroughputOptions } from './throughput.ts';
 import { createViolations, type Violations } from './violations.ts';
+import { createWorkDone, type WorkCounts } from './work-done.ts';
 
 export interface CheckerOptions {
   /** Milliseconds; longer than any call takes, its deadline missed included. */
@@ -32,6 +33,7 @@ export interface Checker extends HistorySink {
   readonly erasures: ErasureCounts;
   readonly calls: CallCounts;
   readonly assignments: AssignmentCounts;
+  readonly work: WorkCounts;
   readonly recoveries: readonly Recovery[];
   /** Whether it is open yet if throughput is back after the last fault. */
   isAwaitingThroughput(): boolean;
@@ -58,6 +60,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
   const erasures = createErasureChecker(known, calls, violations);
   const throughput = createThroughput(violations, options.throughput);
   const growth = createProcessGrowth(violations, options.growth);
+  const work = createWorkDone();
   const runs = new Set<string>();
 
   function takeChange({ userId, at, ended, score }: Change): void {
@@ -144,6 +147,9 @@ export function createChecker(options: CheckerOptions = {}): Checker {
       case 'process':
         growth.take(operation);
         break;
+      case 'work':
+        work.take(operation);
+        break;
       case 'log':
         violations.note('leak', operation.leak, { name: operation.name });
     }
@@ -158,6 +164,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
     erasures: erasures.counts,
     calls: calls.counts,
     assignments: assignments.counts,
+    work: work.counts,
     recoveries: throughput.recoveries,
     isAwaitingThroughput: throughput.isAwaiting,
     rates: throughput.rates,

@@ -6,7 +6,7 @@ export function countViolations({ violations }: Checker): number {
 }
 
 export function reportOf(checker: Checker): string {
-  const { reads, events, erasures, assignments, calls, recoveries, violations } = checker;
+  const { reads, events, erasures, assignments, calls, work, recoveries, violations } = checker;
   const lines = [
     `answers judged ${reads.answers}, of these called fresh ${reads.fresh} (too long ago to judge: ${reads.unjudged})`,
     `${reads.freshReads} reads had a fresh answer; ${reads.freshOfChanged} of these answers are of users who had changed`,
@@ -14,6 +14,7 @@ export function reportOf(checker: Checker): string {
     `events acknowledged ${events.acknowledged}, repeated ones told ${events.duplicates}, dropped ${events.erased}; runs ${calls.outcomes.get('run 202') ?? 0}`,
     `users erased ${erasures.erased}, readmitted ${erasures.readmitted}`,
     `rollouts, acknowledged: ${listed(assignments.moves) || 'none'}; fresh answers by arm: ${listed(assignments.served)}`,
+    `work: ${listed(work)}`,
     `outcomes: ${listed(calls.outcomes)}`,
     `slowest, ms: ${listed(new Map([...calls.slowest].map(([kind, ms]) => [kind, Math.round(ms)])))}`,
     `faults: ${listed(checker.known.faults.counts)}`,

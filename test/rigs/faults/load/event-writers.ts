@@ -6,7 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { changeSilently, type Pool } from '../../../e2e/counts.fixture.ts';
 import { type EventResult, monotonicNow, type SentEvent } from '../history.ts';
-import { type Dice, type LoadParts, REFUSED_PAUSE_MS, type RecentEvent, repeat } from './load-parts.ts';
+import { type Dice, type LoadParts, REFUSED_PAUSE_MS, type RecentEvent, repeat, shuffled } from './load-parts.ts';
 
 export interface WriterOptions {
   readonly pool: Pool;
@@ -129,11 +129,4 @@ async function sendAgain(parts: LoadParts, dice: Dice, isConflicting: boolean): 
   if (!event) return;
   const { contextVersion, contextToken, ...sendable } = event;
   await send(parts, dice, [isConflicting ? { ...sendable, type: 'another', conflicting: true } : sendable]);
-}
-
-function shuffled<T>(items: readonly T[], dice: Dice): readonly T[] {
-  return items
-    .map((item) => [dice.next(), item] as const)
-    .sort(([a], [b]) => a - b)
-    .map(([, item]) => item);
 }

@@ -39,6 +39,13 @@ export function createDice(random: () => number): Dice {
   };
 }
 
+export function shuffled<T>(items: readonly T[], { next }: Pick<Dice, 'next'>): readonly T[] {
+  return items
+    .map((item) => [next(), item] as const)
+    .sort(([a], [b]) => a - b)
+    .map(([, item]) => item);
+}
+
 /** An acknowledged event, as it was sent. */
 export interface RecentEvent {
   readonly source: string;

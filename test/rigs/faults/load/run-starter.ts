@@ -1,4 +1,5 @@
 /** Ops that start batch runs of every scope, some of them with a budget, one after another. */
+import type { Budget } from '@tandem/prediction/runs/budget';
 import type { StartRun } from '../history.ts';
 import { type Dice, type LoadParts, repeat } from './load-parts.ts';
 
@@ -10,8 +11,11 @@ export interface RunStarterOptions {
   readonly budgeted: number;
 }
 
-/** Budgets, as shares of all users: from hardly anybody, so that most answers are of the base. */
-const SHARES = [0.02, 0.1, 0.25];
+/** From hardly anybody, so that most answers are of the base, to about half: a run of everyone takes 0.001 to 0.004 minutes of CPU. */
+const BUDGETS: readonly Budget[] = [
+  ...[0.02, 0.1, 0.25].map((share) => ({ share })),
+  ...[0.0002, 0.0005, 0.001].map((cpuMinutes) => ({ cpuMinutes })),
+];
 
 export function startRunStarter(parts: LoadParts, dice: Dice, options: RunStarterOptions): Promise<void> {
   async function start(): Promise<void> {
@@ -21,7 +25,7 @@ export function startRunStarter(parts: LoadParts, dice: Dice, options: RunStarte
     );
     const kind = choice < 0.35 ? 'all' : choice < 0.7 ? 'stale' : [...new Set(userIds)];
     const hasBudget = kind === 'all' && dice.next() < options.budgeted;
-    await startRun(parts, dice, kind, hasBudget ? { share: dice.oneOf(SHARES) } : {});
+    await startRun(parts, dice, kind, hasBudget ? { budget: dice.oneOf(BUDGETS) } : {});
   }
   return repeat(parts, options.runsPerSecond, start);
 }
@@ -30,8 +34,8 @@ export function startRunStarter(parts: LoadParts, dice: Dice, options: RunStarte
 interface RunLimits {
   /** The arm whose model version scores; stable, where it is left out. */
   readonly variant?: string;
-  /** Of all users; no budget, where it is left out. */
-  readonly share?: number;
+  /** No limit, where it is left out. */
+  readonly budget?: Budget;
 }
 
 /** @param scope user ids, for those alone */
@@ -41,16 +45,13 @@ export async function startRun(
   scope: 'all' | 'stale' | readonly string[],
   limits: RunLimits = {},
 ): Promise<void> {
-  const { share, ...ofArm } = limits;
-  const budget = share === undefined ? {} : { budget: { share } };
   const { call, body } = await parts.caller.send(dice.oneOf(parts.apis), {
     method: 'POST',
     path: '/v1/runs',
     body: {
       predictor: parts.predictor,
       scope: typeof scope === 'string' ? scope : { userIds: scope },
-      ...ofArm,
-      ...budget,
+      ...limits,
     },
     timeoutMs: parts.deadlines.run,
   });

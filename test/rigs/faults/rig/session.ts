@@ -1,6 +1,7 @@
 /** A rig under load, with a checker beside it: what every fault and every control is tried in. */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { BatchPolicy } from '@tandem/freshness/predictor';
 import { COUNT } from '../../../e2e/counts.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';
 import { checkErased } from '../checker/check-erased.ts';
@@ -13,6 +14,7 @@ import { openHistory, toEach } from '../history-file.ts';
 import { HTTP_SOURCE } from '../load/event-writers.ts';
 import type { Api } from '../load/http-caller.ts';
 import { sampleProcesses } from '../load/sample-processes.ts';
+import { sampleWork } from '../load/sample-work.ts';
 import { SQL_SOURCE } from '../load/sql-writers.ts';
 import { type Load, type LoadRates, startLoad, TABLES_ALONE } from '../load/start-load.ts';
 import type { ReplicatedForm } from './replicated-redis.ts';
@@ -34,6 +36,8 @@ export interface SessionOptions extends DeploymentForm {
   /** Users who change; a tenth where it is left out. */
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
+  /** Of the predictor; nothing makes runs but the load, where it is left out. */
+  readonly batch?: Partial<BatchPolicy>;
   readonly needs?: Needs;
 }
 
@@ -55,6 +59,13 @@ export interface Session extends Stage {
   close(): Promise<void>;
 }
 
+/** Most runs are of changed users, and within a budget. */
+export const SCHEDULED: Partial<BatchPolicy> = {
+  schedule: '*/5 * * * *',
+  changedSchedule: '* * * * *',
+  budget: { cpuMinutes: 0.0005 },
+};
+
 const USERS = 2_000;
 const CHUNK_SIZE = 200;
 /** A new cluster takes some 60 MB, and its log grows by 16 MB a time. */
@@ -72,6 +83,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     plants = [],
     users = USERS,
     changing,
+    batch = {},
     needs,
     apis = 2,
     workers = 2,
@@ -93,15 +105,17 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const redis = needs === 'cluster' || needs === 'sentinel' ? needs : undefined;
   const servers = { ...disk, redis, hasStandby: needs === 'standby' };
   const form = { isWatched, isManaged, throughPooler };
-  const counts = { users, batch: { chunkSize: CHUNK_SIZE } };
+  const counts = { users, batch: { ...batch, chunkSize: CHUNK_SIZE } };
   const rig = await createRig({ ...form, ...servers, seed, folder, plants, apis, workers, counts, onLine });
   let load: Load | undefined;
   let isClosed = false;
   sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);
   const stopSampling = sampleProcesses(rig.programs, sink);
+  const sampling = sampleWork(rig, sink);
 
   async function stop(): Promise<void> {
     stopSampling();
+    await sampling.stop();
     const stopping = load?.stop();
     load = undefined;
     if (!stopping) return;
@@ -140,6 +154,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       try {
         await rig.settle();
         await stop();
+        await endSchedules(rig);
         await checkRuns(rig.pool, checker, users, RUNS_END_WITHIN_MS);
         await checkStores(rig.pool, checker, { sources: [HTTP_SOURCE, SQL_SOURCE], changesSql: CHANGES, isWatched });
         const { pool: db, replicated } = rig;
@@ -150,6 +165,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       }
     },
   };
+}
+
+/** No run begins while the stores are checked. Written to the rows: a rollout that is left under way refuses another config. */
+async function endSchedules({ pool }: Rig): Promise<void> {
+  await pool.query(`update tandem.predictors
+    set policy = jsonb_set(policy, '{batch}', (policy -> 'batch') - 'changedSchedule' || '{"schedule": null}')`);
 }
 
 /** So that there is something to be stale. */

@@ -313,7 +313,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'L1',
-    what: 'a row of the base is judged by the source version of the run above it',
+    what: 'a run with a budget goes above a base from before a bulk change, whose rows are judged by the source version of the run above',
     plants: ['L1'],
     isWatched: true,
     // Of those who change, most are on the base.

@@ -1,0 +1,56 @@
+/**
+ * Whether the deployment did what it was to be tried at: a load that never gets a run within its budget, or an answer that a
+ * re-scoring had stored, says nothing of them. It judges no promise.
+ */
+import type { DoneRun, WorkSample } from '../history.ts';
+
+/** Runs within a budget are those that left users on a base. */
+const WORK = [
+  'runs within a share',
+  'runs within CPU minutes',
+  'scheduled runs of changed users',
+  'scheduled runs of everyone',
+  'layered generations',
+  're-scored answers',
+] as const;
+
+type Work = (typeof WORK)[number];
+
+/** How often each was done, at the least. */
+export type WorkCounts = ReadonlyMap<Work, number>;
+
+export interface WorkDone {
+  take(sample: WorkSample): void;
+  readonly counts: WorkCounts;
+}
+
+export function createWorkDone(): WorkDone {
+  const counts = new Map<Work, number>(WORK.map((work) => [work, 0]));
+  /** API process → what it told last. */
+  const told = new Map<string, number>();
+  const add = (work: Work, times = 1) => void counts.set(work, (counts.get(work) ?? 0) + times);
+
+  function takeRun({ budget, schedule, left }: DoneRun): void {
+    if (schedule !== null)
+      add(schedule === 'changed' ? 'scheduled runs of changed users' : 'scheduled runs of everyone');
+    if (left !== null) add('layered generations');
+    if (budget !== null && left) add('share' in budget ? 'runs within a share' : 'runs within CPU minutes');
+  }
+
+  return {
+    counts,
+    take({ runs, rescored }) {
+      for (const run of runs) takeRun(run);
+      for (const { name, pid, answers } of rescored) {
+        const key = `${name} ${pid}`;
+        add('re-scored answers', Math.max(0, answers - (told.get(key) ?? 0)));
+        told.set(key, answers);
+      }
+    },
+  };
+}
+
+/** Says of each that was never done what that means. */
+export function notDone(counts: WorkCounts): readonly string[] {
+  return [...counts].flatMap(([work, times]) => (times > 0 ? [] : [`no ${work}: nothing is said of them`]));
+}
