@@ -127,8 +127,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   const batcher = new Batcher({
     freeSlot: (hash) => findSlot(slots, hash),
     slots: slots.length,
-    maxLiveRows: options.maxLiveRows ?? LIVE_RUN_USERS,
-    slices: createSliceRows(options.sliceRows),
+    ...{ maxLiveRows: options.maxLiveRows ?? LIVE_RUN_USERS, slices: createSliceRows(options.sliceRows) },
     maxWaitingRows: { live: options.maxQueue ?? LIVE_QUEUE_USERS, batch: options.maxBatchQueue ?? 100_000 },
     killGraceMs: options.killGraceMs ?? 1_000,
     breaker,
