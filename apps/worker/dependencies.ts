@@ -1,5 +1,6 @@
 /** Builds what a worker works with, from the environment, and closes it in reverse. */
 
+import { availableParallelism } from 'node:os';
 import type {
   DatabaseSection,
   InferenceSection,
@@ -224,7 +225,7 @@ function createBatchCpu() {
 /** On a machine that both share, below the children of an API (10), for whose runs readers wait, and above shadows (19). */
 const NICE_STEPS = 14;
 
-/** A chunk is scored in parts of so many rows. */
+/** Rows of one inference run of a chunk at most. */
 const SLICE_ROWS = 4_096;
 
 /** With what re-scoring may take of it, and what chunks took. */
@@ -234,7 +235,9 @@ function createScorer(
   { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
 ) {
   const { processes, memoryMb } = inference;
-  const share = createRefreshBudget(workerProcess.refreshShare, processes, metrics);
+  // More processes than processors less one hide waiting; they add no processor.
+  const processors = Math.min(processes, Math.max(1, availableParallelism() - 1));
+  const share = createRefreshBudget(workerProcess.refreshShare, processors, metrics);
   const cpu = createBatchCpu();
   const scorer = createInferencePool({
     loadArtifact: keepFiles(registry.loadArtifact),

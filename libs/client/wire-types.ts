@@ -817,7 +817,10 @@ export interface CpuBudget {
   readonly cpuMinutes: number;
 }
 
-/** What a run may cost: it scores users who changed first, the most read of them before the others */
+/**
+ * What a run may cost. Users with an outdated prediction are scored first, most read first; then other users who
+ * are read
+ */
 export type Budget = ShareBudget | CpuBudget;
 
 export interface StartRun {

@@ -29,7 +29,8 @@ export const BudgetSchema = z
   )
   .meta({
     id: 'Budget',
-    description: 'What a run may cost: it scores users who changed first, the most read of them before the others',
+    description:
+      'What a run may cost. Users with an outdated prediction are scored first, most read first; then other users who are read',
   });
 
 export const StartRunSchema = z
@@ -54,12 +55,9 @@ const BudgetEstimateSchema = z
   .strictObject({
     share: z.number().meta({ description: 'Of all users' }),
     users: z.int().meta({ description: 'At most so many are scored' }),
-    reads: z
-      .number()
-      .nullable()
-      .meta({
-        description: 'The share of reads that are of so many users, the most read ones; null: no reads are counted',
-      }),
+    reads: z.number().nullable().meta({
+      description: 'The share of reads that are of so many users, the most read ones; null: no reads are counted',
+    }),
     readers: z.number().nullable().meta({
       description:
         'Of the users who are read before the next run, the share that is among them; null: no reads are counted',

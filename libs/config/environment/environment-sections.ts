@@ -117,13 +117,16 @@ export interface InferenceSection {
  */
 export const inference: Section<InferenceSection> = inferenceOf(1);
 
-/** The same for a worker, which has 2 processes at least: one runs while the other waits for its next rows. */
+/** The same for a worker, whose default is at least 2 processes: one runs while the other waits for its next rows. */
 export const batchInference: Section<InferenceSection> = inferenceOf(2);
 
 function inferenceOf(leastProcesses: number): Section<InferenceSection> {
-  const processes = Math.max(leastProcesses, availableParallelism() - 1);
   return (read) => ({
-    processes: read.whole('INFERENCE_PROCESSES', { least: 1, most: 256, instead: processes }),
+    processes: read.whole('INFERENCE_PROCESSES', {
+      least: 1,
+      most: 256,
+      instead: Math.max(leastProcesses, availableParallelism() - 1),
+    }),
     memoryMb: read.whole('INFERENCE_MEMORY_MB', {
       least: LEAST_INFERENCE_MEMORY_MB,
       most: 1_048_576,

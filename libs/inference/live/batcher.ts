@@ -16,13 +16,12 @@ import {
   ScoringCrash,
 } from '@tandem/prediction/scoring/scoring';
 import { ProcessEnded } from '../process/inference-process.ts';
-import type { WireTensor } from '../process/protocol.ts';
 import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
 import { encodeInputs, joinInputs } from '../tensors/batch-tensors.ts';
 import type { ArtifactBreaker } from './artifact-breaker.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
 import type { SliceRows } from './slice-rows.ts';
-import type { PreparedRun } from './slot.ts';
+import type { PreparedRun, SlotAnswer } from './slot.ts';
 import {
   createPending,
   createWaitingLine,
@@ -46,7 +45,7 @@ interface BatcherOptions {
   readonly slots: number;
   /** Rows of a live run at most. */
   readonly maxLiveRows: number;
-  /** Rows of a run of a batch. */
+  /** Chooses the rows of a batch run. */
   readonly slices: SliceRows;
   /** Rows that may wait. Of a request that does not fit, the rows that do not are refused as `overloaded`. */
   readonly maxWaitingRows: Readonly<Record<ScoreRequest['priority'], number>>;
@@ -58,7 +57,7 @@ interface BatcherOptions {
 }
 
 export interface RunSlot {
-  run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null>;
+  run(hash: string, make: () => PreparedRun | null): Promise<SlotAnswer | null>;
 }
 
 export class Batcher implements Scorer, LoadShedding {
@@ -180,7 +179,7 @@ export class Batcher implements Scorer, LoadShedding {
     for (const part of taken) part.request.running++;
     try {
       const hash = taken[0]?.version.artifactHash ?? '';
-      const outputs = await slot.run(hash, () => {
+      const answer = await slot.run(hash, () => {
         // Loading the model may have taken longer than some readers had.
         running = taken.filter((part) => !part.request.settled && !expire(part, now()));
         startedAt = now();
@@ -189,8 +188,8 @@ export class Batcher implements Scorer, LoadShedding {
         return this.#prepare(running);
       });
       run?.end(true);
-      tellBreaker(breaker, taken[0], outputs === null ? 'not run' : 'lived', 0);
-      if (outputs) this.#answer(running, outputs, now() - startedAt);
+      tellBreaker(breaker, taken[0], answer === null ? 'not run' : 'lived', 0);
+      if (answer) this.#answer(running, answer);
     } catch (error) {
       const rest = tellBreaker(breaker, taken[0], error, now() - startedAt);
       const isMeant = (request: Pending) =>
@@ -203,9 +202,9 @@ export class Batcher implements Scorer, LoadShedding {
     }
   }
 
-  #answer(parts: readonly Part<Pending>[], outputs: readonly WireTensor[], ms: number): void {
+  #answer(parts: readonly Part<Pending>[], { outputs, cpuMs }: SlotAnswer): void {
     const [first] = parts;
-    if (first?.request.priority === 'batch') this.#options.slices.note(first.version, rowsOf(parts), ms);
+    if (first?.request.priority === 'batch') this.#options.slices.note(first.version, rowsOf(parts), cpuMs);
     deliver(parts, outputs);
   }
 

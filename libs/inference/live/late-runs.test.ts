@@ -27,7 +27,8 @@ function createWorld() {
       isFree = true;
       batcher.pumpSoon();
       if (rows === undefined) return null;
-      return [{ name: 'score', type: 'float32', dims: [rows, 1], data: new Float32Array(rows) }];
+      const outputs = [{ name: 'score', type: 'float32', dims: [rows, 1], data: new Float32Array(rows) }] as const;
+      return { outputs, cpuMs: 0 };
     },
   };
   const now = () => clock.now;

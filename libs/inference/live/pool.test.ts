@@ -312,28 +312,6 @@ describe('an inference pool', () => {
     expect(order).toEqual(['live', 'batch']);
   });
 
-  it.each([
-    { model: 'fast', msALook: 0, expected: [1_024, 3_072, 4_096] },
-    { model: 'slow', msALook: 100, expected: Array.from({ length: 8 }, () => 1_024) },
-  ])(
-    'runs as many rows of a batch at once as its first run allows, of a $model model',
-    async ({ msALook, expected }) => {
-      const runs: number[] = [];
-      let ms = 0;
-      const now = () => {
-        ms += msALook;
-        return ms;
-      };
-      open({ processes: 1, sliceRows: 4_096, now, onRun: ({ rows }) => void runs.push(rows) });
-      const rows = Array.from({ length: 4_096 }, (_, i) => [0, i]);
-      const options = { priority: 'batch', timeoutMs: 1_000_000 } as const;
-      for (let batch = 0; batch < 2; batch++) {
-        expect(await scoresOf(pool, loop, rows, options)).toEqual(rows.map(([, score]) => score));
-      }
-      expect(runs).toEqual(expected);
-    },
-  );
-
   it('refuses an artifact that is not the one registered, and does not try it again at once', async () => {
     const loadArtifact = vi.fn(async () => linear.bytes);
     open({ processes: 1, loadArtifact });

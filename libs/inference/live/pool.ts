@@ -36,7 +36,7 @@ export interface InferencePoolOptions {
   onRestart?(why: ProcessEnd): void;
   /** A model that keeps ending its process is given a rest (artifact-breaker.ts); for a counter. */
   onRest?(predictor: string): void;
-  /** Milliseconds that it may take from the others before. */
+  /** Milliseconds that a model may take from others by ending its process before it is given a rest. */
   readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
@@ -54,7 +54,7 @@ export interface InferencePoolOptions {
   /** Users that may wait for a live answer, and rows of batches; more are refused as `overloaded`. */
   readonly maxQueue?: number;
   readonly maxBatchQueue?: number;
-  /** Rows of a live run at most, and of a run of a batch (slice-rows.ts). */
+  /** Rows of a live run at most, and of a run of a batch (slice-rows.ts, default 1,024). */
   readonly maxLiveRows?: number;
   readonly sliceRows?: number;
   readonly startLimit?: TimeLimit;

@@ -4,26 +4,31 @@
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
 
+/** Chooses how many rows of a batch run together, by how fast the model was. */
 export interface SliceRows {
+  /** Returns the rows of the next run of a batch. */
   of(version: ModelVersion): number;
-  /** A run of a batch is over. */
-  note(version: ModelVersion, rows: number, ms: number): void;
+  /** Records what a run of a batch took in its child. The time of this process would count its own delays. */
+  note(version: ModelVersion, rows: number, cpuMs: number): void;
 }
 
-/** Of a model of which it is not known how fast it is, and of one that takes longer for them. */
+/** Rows of a run of a model whose pace is unknown, or too slow for more rows. */
 const LEAST_ROWS = 1_024;
-/** Milliseconds that a larger run may take. */
+/** Milliseconds of CPU that a run of more rows may take. */
 const RUN_MS = 20;
 
 /** @param most rows of a run */
 export function createSliceRows(most = LEAST_ROWS): SliceRows {
-  /** Milliseconds that a row of the latest run took. */
+  /** Milliseconds of CPU that a row of the latest run took. */
   const paces = new WeakMap<ModelVersion, number>();
   return {
     of(version) {
       const pace = paces.get(version) ?? Number.POSITIVE_INFINITY;
       return Math.min(most, Math.max(LEAST_ROWS, Math.floor(RUN_MS / pace)));
     },
-    note: (version, rows, ms) => void paces.set(version, ms / rows),
+    note(version, rows, cpuMs) {
+      // Most of a short run is its fixed cost.
+      if (rows >= LEAST_ROWS / 2) paces.set(version, cpuMs / rows);
+    },
   };
 }

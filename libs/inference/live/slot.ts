@@ -12,7 +12,7 @@ import {
   type ProcessEnded,
   startInferenceProcess,
 } from '../process/inference-process.ts';
-import type { ModelRun, WireTensor } from '../process/protocol.ts';
+import type { ModelRun, RunAnswer } from '../process/protocol.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
 import { HeldModels } from './held-models.ts';
 import type { InferenceLog, ModelLoader } from './model-loader.ts';
@@ -41,6 +41,9 @@ export interface PreparedRun extends Omit<ModelRun, 'session'> {
   /** Of all its rows. */
   readonly priority: ScoreRequest['priority'];
 }
+
+/** What a run gave, and the CPU that it took in its child, in ms. */
+export type SlotAnswer = Pick<RunAnswer, 'outputs' | 'cpuMs'>;
 
 /** What a run took, by the child's own measure. */
 export interface FinishedRun {
@@ -156,7 +159,7 @@ export class Slot {
   }
 
   /** Only when idle. Rejects with `unavailable`, `live_failed`, `overloaded` or ProcessEnded. */
-  async run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null> {
+  async run(hash: string, make: () => PreparedRun | null): Promise<SlotAnswer | null> {
     const mine = this.#models;
     if (!mine) throw new Error('no process');
     this.#state = 'busy';
@@ -168,7 +171,7 @@ export class Slot {
       const { outputs, ms, cpuMs } = await mine.child.run({ session: hash, ...asked }, limit);
       this.#idleDeaths = 0;
       this.#options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs, priority });
-      return outputs;
+      return { outputs, cpuMs };
     } finally {
       // Where the child died, its replacement is under way already, or about to be.
       if (this.#models === mine && mine.child.isAlive()) void this.#becomeFree();

@@ -140,8 +140,9 @@ export async function readUsers(
 }
 
 /**
- * `readUsers` inside a transaction of its own, for a chunk: with thousands of users parsing costs little. Rows certify their
- * users; a second statement certifies those without a row, who may be erased.
+ * Reads named users for a chunk, inside a transaction of its own: with thousands of users parsing costs little. A row certifies
+ * its user. A later statement certifies users without a row, who may be erased; it labels no prediction, and the commit
+ * refuses the chunk if the history changed between the two.
  */
 async function readNamed(
   db: pg.PoolClient,

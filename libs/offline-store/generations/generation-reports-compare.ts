@@ -21,8 +21,9 @@ export interface ComparedGeneration extends GenerationReport {
 }
 
 /**
- * Users who are compared where a predictor says nothing of decisions, segments or thresholds: shares are known to 0.7 points,
- * and a run of millions does not spend a seventh of its time on a report that nobody asked for.
+ * Users who are compared if a predictor configures no decision, segments or thresholds. Shares are known to 0.7 points if
+ * users with neighbouring ids are unlike each other, and less well if they are alike. A run of millions does not spend a
+ * seventh of its time on the report.
  */
 const USERS_UNASKED = 20_000;
 
@@ -126,8 +127,20 @@ async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run
     segments: segments ?? [],
     policy: publish ?? PUBLISH_DEFAULTS,
     oneIn,
-    byPages: oneIn > 1 && baseId === null && !isOfSome,
+    byPages: canSamplePages({ oneIn, baseId, isOfSome }),
   };
+}
+
+/**
+ * Returns whether users may be those of a share of the pages. Of a generation with a base they may not: its pages lack users who
+ * are served.
+ */
+export function canSamplePages({
+  oneIn,
+  baseId,
+  isOfSome,
+}: Pick<Task, 'oneIn' | 'isOfSome'> & Pick<Task['against'], 'baseId'>) {
+  return oneIn > 1 && baseId === null && !isOfSome;
 }
 
 interface PolicyParts {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { transaction } from '../sql/database.ts';
 import { indexPartition } from '../sql/partition.ts';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { canSamplePages } from './generation-reports-compare.ts';
 import { FIELD, fillGeneration } from './generation-reports-copy.fixture.ts';
 import { joinGenerations } from './generation-reports-copy.ts';
 
@@ -36,6 +37,14 @@ test('one of so many users is compared, the same ones on both sides', { timeout:
   // A tenth of 10,000, with a standard deviation of 30.
   expect(Math.abs(users.both - 1_000)).toBeLessThan(150);
   expect(outputs).toMatchObject([{ meanDelta: 5 }]);
+});
+
+test('pages are sampled only of generations that hold all users', () => {
+  const sampled = { oneIn: 10, baseId: null, isOfSome: false };
+  expect(canSamplePages(sampled)).toBe(true);
+  expect(canSamplePages({ ...sampled, oneIn: 1 })).toBe(false);
+  expect(canSamplePages({ ...sampled, baseId: 'base' })).toBe(false);
+  expect(canSamplePages({ ...sampled, isOfSome: true })).toBe(false);
 });
 
 test('the users of one of so many pages are compared, with those who are new and gone', {

@@ -49,8 +49,8 @@ interface JoinOptions extends Cancellable {
   /** One of so many users is compared; all, where it is 1. */
   readonly oneIn: number;
   /**
-   * Whether they are the users of one of so many pages of each generation, rather than those whom a hash of their ids
-   * chooses, for which all rows are read. Users of a page have ids that follow each other.
+   * Whether pages are sampled instead of a hash of user ids. A hash reads all rows; users of one page have neighbouring
+   * ids.
    */
   readonly byPages: boolean;
 }
@@ -82,7 +82,7 @@ export async function joinGenerations(
   });
 }
 
-/** The other generation's row of each user of a few pages: Postgres would rather read the whole of it. */
+/** Makes Postgres look up each sampled user by index; it would otherwise read the whole other generation. */
 const BY_INDEX = ['set local enable_hashjoin = off', 'set local enable_mergejoin = off'];
 
 function joinSql(options: JoinOptions): string {

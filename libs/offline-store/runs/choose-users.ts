@@ -1,7 +1,7 @@
 /**
  * Chooses the users of a run with a budget: those whose stored prediction an event has outdated, the most read first; then the
  * others who were read most; then users who changed and have no prediction yet. The others stay on the generation of everyone
- * that is in force, the base of what the run makes. So the budget goes where a read would find nothing fresh.
+ * that is in force, the base of what the run makes. Expiry is not looked at: an expired prediction counts as one that is current.
  *
  * One statement inside Postgres cuts the first two into chunks, under numbers below 0. Each of them is then replaced by a
  * chunk of those of its users whom the feature query returns, so that memory stays flat. Everything is written under the fence
@@ -94,7 +94,7 @@ function whyNoBase(base: PossibleBase | undefined): string | null {
  * order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
  *
  * Outdated are those with a stored prediction: an event may be of a user whom other predictors alone know. All users of a share
- * are scored, so its chunks are cut in the order of ids: those of a chunk lie together, and reading 5,500 of a million takes 57 ms
+ * are scored, so its chunks are cut in the order of ids as text: those of a chunk lie together, and reading 5,500 of a million takes 57 ms
  * instead of 216. Those of CPU minutes keep the order of worth, since the last may be dropped.
  */
 export async function writeCandidates(pool: pg.Pool, plan: Plan, most: number, lost: AbortSignal): Promise<boolean> {
@@ -192,8 +192,8 @@ function writeChosen(
 const COMPARED_USERS = 100_000;
 
 /**
- * Adds users who changed, until there are as many as the budget pays for. Of those with a stored prediction nobody is left, but
- * for events since the candidates were written.
+ * Adds users who changed, in the order of ids, until there are as many as the budget pays for. Candidates whom the feature query
+ * does not return leave room: outdated users who did not fit among the candidates take it, then users without a prediction.
  */
 async function chooseChanged(
   pool: pg.Pool,

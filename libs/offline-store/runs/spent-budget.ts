@@ -1,6 +1,6 @@
 /**
  * The end of a budget in CPU minutes: what a user costs was an estimate, so the chunks that still wait when the minutes are spent
- * are dropped. They are of the users least likely to be read, who stay on the base; chunks under way go on. A run without a base
+ * are dropped: the last in the order of choose-users.ts. Their users stay on the base; chunks under way go on. A run without a base
  * scores everyone, whatever it costs: nothing is below what it makes.
  */
 import type { ClaimedChunk, Run } from '@tandem/prediction/runs/runs';

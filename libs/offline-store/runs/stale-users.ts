@@ -74,7 +74,7 @@ export function staleSql({ version }: Pick<Plan, 'version'>): string {
 }
 
 /**
- * The same without order, also of users whom the feature query does not return.
+ * SQL of users whose context is newer than what is stored of them, in no order, with or without a feature row.
  * @param absent the label that a user without a stored prediction has; `null`: such users are left out
  */
 export function outdatedSql(absent: '-1' | 'null'): string {

@@ -15,7 +15,7 @@ const LOCK_MS = 1_000;
 /** Belongs to the transaction that makes the generation, at its end: it locks the parent until the commit. */
 export async function createPartition(db: Db, generationId: string): Promise<void> {
   const partition = partitionOf(generationId);
-  // A vacuum for the sake of rows that were only inserted would read what a run writes several times over, while it writes.
+  // Without this, autovacuum reads inserted rows several times while the run writes them, to no use: partitions are dropped.
   const settings = 'autovacuum_vacuum_insert_threshold = -1';
   await query(db, {
     text: `create table ${partition} (like tandem.predictions including defaults) with (${settings})`,

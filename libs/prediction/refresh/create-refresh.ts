@@ -61,7 +61,7 @@ const WEIGHED_A_PASS = 1_000;
 const GATHER_MS = 100;
 /** Of the event loop, in ms of a processor: what a user costs beside the model, whatever becomes of it. */
 const LOOP_MS_A_USER = 0.05;
-/** Of a window, what users wait for events that follow at once: 250 ms of 2 s. A read in this time waits for a model. */
+/** Share of a window for which a user waits, so that events that follow at once share an inference: 250 ms of 2 s. */
 const SHARE_OF_WINDOW = 1 / 8;
 /** Before a predictor is known. */
 const USUAL_WINDOW_MS = 2_000;

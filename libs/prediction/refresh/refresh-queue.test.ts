@@ -18,7 +18,7 @@ function createQueue(most?: number) {
 }
 
 describe('the refresh queue', () => {
-  it('gives a user once for all events of a storm, so long after the first', () => {
+  it('gives a user once for all events of a storm, once the delay after the first has passed', () => {
     const { clock, queue, take } = createQueue();
     for (clock.now = 0; clock.now < 900; clock.now += 10) queue.add('1', 5);
     expect(take(10)).toEqual([]);

@@ -37,10 +37,25 @@ describe('loads of one generation', () => {
     expect(loaded).toEqual(['g1: 1 2 3 4']);
   });
 
-  it('are at most so many rows, however many buckets there are', async () => {
+  it('are sent once they are so many, however many buckets there are', async () => {
     const { add, loaded } = gathering({ rowsPerBucket: 1, mostRows: 3, waitMs: 100 });
     await Promise.all([add('g1', ['1', '2']), add('g1', ['3'])]);
     expect(loaded).toEqual(['g1: 1 2 3']);
+  });
+
+  it('are sent after ten waits, however often others come, and at a number of bytes', async () => {
+    const { add, loaded } = gathering({ rowsPerBucket: 100, waitMs: 100 });
+    const added: Promise<unknown>[] = [];
+    for (let i = 1; i <= 11; i++) {
+      added.push(add('g1', [`${i}`]));
+      await vi.advanceTimersByTimeAsync(99);
+    }
+    expect(loaded).toEqual(['g1: 1 2 3 4 5 6 7 8 9 10']);
+    await vi.advanceTimersByTimeAsync(100);
+    await Promise.all(added);
+    const small = gathering({ rowsPerBucket: 100, mostBytes: 2, waitMs: 100 });
+    await Promise.all([small.add('g1', ['1']), small.add('g1', ['2'])]);
+    expect(small.loaded).toEqual(['g1: 1 2']);
   });
 
   it('wait while others come, and not for those of another generation', async () => {

@@ -119,11 +119,13 @@ export function createChunkLoads({ mostUsers = 300_000, onFailed }: ChunkLoadsOp
 // A statement line would send the first chunk at once, alone; here each waits for others, though nothing is under way.
 
 export interface GatheringOptions {
-  /** With so many rows for each bucket of the generation it does not wait any longer, */
+  /** Rows for each bucket of the generation that are sent at once. */
   readonly rowsPerBucket?: number;
-  /** and with so many rows. */
+  /** Rows that are sent at once, however many buckets there are. */
   readonly mostRows?: number;
-  /** Milliseconds without a further chunk after which it does not wait either. */
+  /** Bytes of outputs that are sent at once: a vector may take kilobytes a user. */
+  readonly mostBytes?: number;
+  /** Milliseconds without a further chunk after which the rows are sent; after ten times as many in any case. */
   readonly waitMs?: number;
 }
 
@@ -139,20 +141,28 @@ interface Gathering {
   readonly generation: LoadableGeneration;
   readonly pages: ScoredPage[];
   rows: number;
+  bytes: number;
+  /** Chunks may come until then, on the clock of `performance.now()`. */
+  readonly until: number;
   readonly timer: NodeJS.Timeout;
   readonly result: PromiseWithResolvers<LoadCount>;
 }
 
+/** However often further chunks come. */
+const MOST_WAITS = 10;
+
 export function gatherLoads(
   loader: Pick<GenerationLoader, 'loadScored'>,
-  { rowsPerBucket = 2, mostRows = 100_000, waitMs = 500 }: GatheringOptions = {},
+  { rowsPerBucket = 2, mostRows = 100_000, mostBytes = 16 * 2 ** 20, waitMs = 500 }: GatheringOptions = {},
 ): GatheredLoads {
   const gatherings = new Map<string, Gathering>();
   let ended: string | null = null;
 
   function begin(generation: LoadableGeneration): Gathering {
     const timer = setTimeout(() => send(gathering), waitMs);
-    const gathering: Gathering = { generation, pages: [], rows: 0, timer, result: Promise.withResolvers() };
+    const until = performance.now() + (MOST_WAITS - 1) * waitMs;
+    const result = Promise.withResolvers<LoadCount>();
+    const gathering: Gathering = { generation, pages: [], rows: 0, bytes: 0, until, timer, result };
     gatherings.set(generation.id, gathering);
     return gathering;
   }
@@ -166,14 +176,16 @@ export function gatherLoads(
   return {
     loadScored(generation, pages, isLast = false) {
       const gathering = gatherings.get(generation.id) ?? begin(generation);
-      gathering.timer.refresh();
+      if (performance.now() < gathering.until) gathering.timer.refresh();
       for (const page of pages) {
         gathering.pages.push(page);
         gathering.rows += page.users.userIds.length;
+        gathering.bytes += page.users.outputs.length;
       }
       if (isLast) ended = generation.id;
       const enough = Math.min(mostRows, rowsPerBucket * generation.buckets);
-      if (gathering.rows >= enough || ended === generation.id) send(gathering);
+      const isFull = gathering.rows >= enough || gathering.bytes >= mostBytes;
+      if (isFull || ended === generation.id) send(gathering);
       return gathering.result.promise;
     },
   };

@@ -88,7 +88,7 @@ async function createWithin(runs: ScheduleRunsDependencies['runs'], schedule: Sc
   }
 }
 
-/** With a budget a run of changed users chooses whom it scores: those who changed, then others. */
+/** With a budget a run of changed users chooses the users it scores: those who changed, then others. */
 function runOf({ predictor, variant, isOfChanged, budget }: Schedule, scheduleSlot: Date): NewRun {
   const kind = isOfChanged && budget === null ? 'stale' : 'all';
   return { predictor, variant, scope: { kind }, reason: 'schedule', scheduleSlot, budget, isOfChanged };

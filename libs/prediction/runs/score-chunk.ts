@@ -46,7 +46,7 @@ interface ChunkEnd {
 /** A chunk is scored in so many parts at least, of so many rows at least: between two of them it can be split. */
 const LEAST_PARTS = 4;
 const LEAST_PART_ROWS = 16;
-/** Runs of four slices: more inference processes than chunks under way find work. */
+/** Four runs of a slow model, so that more inference processes than chunks under way find work; one of a fast one. */
 const MOST_PART_ROWS = 4_096;
 /** Chunks that one which is handed back becomes, at most. */
 const MOST_PIECES = 16;

@@ -26,7 +26,10 @@ export interface FeatureSource {
    * with `FeatureQueryFailed` where the query fails, as the other reads do.
    */
   readUsers(version: ModelVersion, userIds: readonly string[], certified?: CertifiedUsers): Promise<CertifiedFeatures>;
-  /** As `readUsers`, for a chunk. The two reads of a chunk reject with `FeaturesTooSlow` at their time limit. */
+  /**
+   * As `readUsers`, for a chunk. Users with a row are certified by the statement that read it, users without one by a later
+   * statement: nothing may be stored of these. The two reads of a chunk reject with `FeaturesTooSlow` at their time limit.
+   */
   readNamed(version: ModelVersion, userIds: readonly string[], lost?: AbortSignal): Promise<CertifiedFeatures>;
   /**
    * The features of a chunk.

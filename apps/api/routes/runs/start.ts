@@ -20,7 +20,7 @@ export function startRun({ runs, registry, ...rest }: RunDependencies) {
     tag: 'runs',
     summary: 'Score users ahead of time',
     description:
-      '`all` makes a generation; `stale` scores the users whose context is newer than what they were scored from; `userIds` those named. With a `budget`, `all` scores users who changed first, the most read of them before the others.',
+      '`all` makes a generation; `stale` scores the users whose context is newer than what they were scored from; `userIds` those named. With a `budget`, `all` scores users with an outdated prediction first, most read first; then other users who are read.',
     scope: 'runs:write',
     body: BODY,
     answer: {
