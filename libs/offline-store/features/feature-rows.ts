@@ -1,16 +1,15 @@
 /**
- * Rows of a range of users from COPY's binary format straight into columns: what Postgres holds as a double, an integer
+ * Rows of a chunk of users from COPY's binary format straight into columns: what Postgres holds as a double, an integer
  * or a boolean is never written out and parsed again, and a column of numbers is one array of doubles. As rows of text a
  * user with twelve features cost 6.4 µs of CPU here and 2 in Postgres.
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import type { KeyRange } from '@tandem/prediction/scoring/feature-source';
 import type pg from 'pg';
 import { copyOut } from '../sql/copy.ts';
 import { execute } from '../sql/database.ts';
-import { featureTypesSql, LEADING_COLUMNS, rangeCopySql } from './feature-statement.ts';
+import { type ChunkPart, chunkCopySql, featureTypesSql, LEADING_COLUMNS } from './feature-statement.ts';
 import { createFeatureTable, type FeatureVersion, formOf, readDouble, readInteger } from './feature-table.ts';
 import { createRowBounds } from './row-bounds.ts';
 
@@ -102,16 +101,16 @@ function fieldAt(bytes: Buffer, start: number): Field {
   return { length, at: start + 4, end: start + 4 + Math.max(0, length) };
 }
 
-// The features of a key range, for a chunk: a COPY in binary form, decoded as its rows come.
+// The features of a key range or of named users, for a chunk: a COPY in binary form, decoded as its rows come.
 
 /**
  * Reads the types first: they cannot change before the rows are read, since the transaction has what it reads locked.
  * @param db inside a transaction
  */
-export async function readRange(
+export async function readChunkRows(
   db: pg.PoolClient,
   version: ModelVersion,
-  range: KeyRange,
+  part: ChunkPart,
   timeoutMs: number,
 ): Promise<FeatureBatch> {
   const { query } = version;
@@ -119,6 +118,6 @@ export async function readRange(
   const oids = fields.map((field) => field.dataTypeID);
   const rows = createFeatureRows(version, oids);
   const asText = query.columns.map(({ kind }, i) => formOf(kind, oids[i] ?? 0).asText);
-  await copyOut(db, { text: rangeCopySql(version, range, asText), timeoutMs }, rows.take);
+  await copyOut(db, { text: chunkCopySql(version, part, asText), timeoutMs }, rows.take);
   return rows.finish();
 }

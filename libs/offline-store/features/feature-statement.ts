@@ -6,7 +6,7 @@
 import type { FeatureQuery, ModelVersion } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
 import pg from 'pg';
-import { certificateSql, REVISION_SQL, touchedSql } from '../certificate/certificate-statement.ts';
+import { certificateSql, REVISION_SQL, textArray, touchedSql } from '../certificate/certificate-statement.ts';
 import { epochMs } from '../sql/database.ts';
 
 /** The name of a key type in SQL. */
@@ -61,23 +61,18 @@ function isNamed({ keyType }: Pick<ModelVersion, 'keyType'>): string {
 
 /** Rows of a half-open key range, then one row with [history, clock]. $1, $2: from and to, null is unbounded. */
 export function rangeSql(version: RangeVersion, range: RangeShape): string {
-  return rangeRowsSql(version, range, ['$1', '$2'], []);
+  return chunkRowsSql(version, isInRange(version.keyType, range, ['$1', '$2']), []);
 }
 
 type RangeVersion = Pick<ModelVersion, 'query' | 'keyType'>;
 
-/** @param bounds what stands for those of `from` and `to` that are not null */
-function rangeRowsSql(
-  { query, keyType }: RangeVersion,
-  { from, to }: RangeShape,
-  bounds: readonly string[],
-  asText: readonly boolean[],
-): string {
+function chunkRowsSql({ query }: RangeVersion, condition: string, asText: readonly boolean[]): string {
   const head = `json_build_array(tandem.current_history(), ${epochMs('statement_timestamp()')})::text`;
-  return `${rowsSql(query, { asText })} where ${isInRange(keyType, { from, to }, bounds)}
+  return `${rowsSql(query, { asText })} where ${condition}
   union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
 }
 
+/** @param bounds what stands for those of `from` and `to` that are not null */
 function isInRange(keyType: KeyType, { from, to }: RangeShape, bounds: readonly string[]): string {
   const key = KEY_SQL[keyType];
   const conditions = [
@@ -95,12 +90,20 @@ export function rangeUsersSql({ query, keyType }: RangeVersion, range: RangeShap
 }
 
 /**
- * `rangeSql` as a COPY in binary form, which takes no parameters.
+ * Rows of a chunk, then the row of `rangeSql`, as a COPY in binary form, which takes no parameters.
  * @param asText of each feature column, whether it is wanted as text rather than in its own form
  */
-export function rangeCopySql(version: RangeVersion, range: RangeShape, asText: readonly boolean[]): string {
-  const bounds = [range.from, range.to].filter((bound) => bound !== null).map((bound) => pg.escapeLiteral(bound));
-  return `copy (${rangeRowsSql(version, range, bounds, asText)}) to stdout (format binary)`;
+export function chunkCopySql(version: RangeVersion, part: ChunkPart, asText: readonly boolean[]): string {
+  return `copy (${chunkRowsSql(version, isOfPart(version.keyType, part), asText)}) to stdout (format binary)`;
+}
+
+/** Whose rows a chunk has: those of a key range, or of named users. */
+export type ChunkPart = RangeShape | { readonly userIds: readonly string[] };
+
+function isOfPart(keyType: KeyType, part: ChunkPart): string {
+  if ('userIds' in part) return `f.user_id = any(${pg.escapeLiteral(textArray(part.userIds))}::${KEY_SQL[keyType]}[])`;
+  const bounds = [part.from, part.to].filter((bound) => bound !== null).map((bound) => pg.escapeLiteral(bound));
+  return isInRange(keyType, part, bounds);
 }
 
 /** No rows, only the feature columns' types. */

@@ -8,6 +8,7 @@ import {
   type FeatureSource,
   FeaturesTooSlow,
   type KeyRange,
+  type NamedFeatures,
 } from '@tandem/prediction/scoring/feature-source';
 import type pg from 'pg';
 import {
@@ -24,8 +25,8 @@ import type { ReadStatement } from '../sql/driver-connection.ts';
 import { queryFault } from '../sql/query-fault.ts';
 import { cancellableRead, TransactionTooLong } from './cancellable.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
-import { readRange } from './feature-rows.ts';
-import { readIn, readOnce } from './feature-session.ts';
+import { readChunkRows } from './feature-rows.ts';
+import { readOnce } from './feature-session.ts';
 import { LEADING_COLUMNS, packedUsersSql, rangeUsersSql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
 import { isPackable, PACKED_FORM, unpackRows } from './packed-rows.ts';
 import { boundRows, type RefusedRows, type RowForm, TEXT_FORM } from './row-bounds.ts';
@@ -63,7 +64,7 @@ export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions
     readNamed: (version, userIds, lost = NEVER) =>
       readChunk(version, lost, (db) => readNamed(db, version, userIds, timeoutMs)),
     readRange: (version, range, lost = NEVER) =>
-      readChunk(version, lost, (db) => readRange(db, version, range, timeoutMs)),
+      readChunk(version, lost, (db) => readChunkRows(db, version, range, timeoutMs)),
     usersOf: (version, range, lost = NEVER) => readChunk(version, lost, (db) => usersOf(db, version, range, timeoutMs)),
   };
 }
@@ -139,29 +140,27 @@ export async function readUsers(
   return usersRead(version, read, userIds, options);
 }
 
-/**
- * Reads named users for a chunk, inside a transaction of its own: with thousands of users parsing costs little. A row certifies
- * its user. A later statement certifies users without a row, who may be erased; it labels no prediction, and the commit
- * refuses the chunk if the history changed between the two.
- */
+/** Reads named users for a chunk. Users without a row may be erased: a later statement tells, and labels no prediction. */
 async function readNamed(
   db: pg.PoolClient,
   version: ModelVersion,
   userIds: readonly string[],
   timeoutMs: number,
-  certified: CertifiedUsers = 'with rows',
-): Promise<CertifiedFeatures> {
-  const options = { timeoutMs, known: NO_ARMS, certified };
-  const { onRow, refused } = boundRows(version.query, TEXT_FORM);
-  const statement = { ...usersStatement(version, userIds, options), ...ROWS_AS_TEXT, onRow };
-  const read = readOf(await readIn<TextRow>(db, statement), refused);
-  const { batch, certificate } = usersRead(version, read, userIds, options);
+): Promise<NamedFeatures> {
+  const batch = await readChunkRows(db, version, { userIds }, timeoutMs);
   const found = new Set(batch.userIds);
   const absent = userIds.filter((userId) => !found.has(userId));
-  if (certified === 'all' || absent.length === 0) return { batch, certificate };
-  const { certificate: other } = await readNamed(db, version, absent, timeoutMs, 'all');
-  const user: Certificate['user'] = (userId, asked) => (found.has(userId) ? certificate : other).user(userId, asked);
-  return { batch, certificate: { ...certificate, user } };
+  return { batch, erased: new Set(absent.length === 0 ? [] : await erasedOf(db, absent, timeoutMs)) };
+}
+
+async function erasedOf(db: pg.PoolClient, userIds: readonly string[], timeoutMs: number): Promise<string[]> {
+  const rows = await query<{ userId: string }>(db, {
+    text: `select user_id as "userId" from tandem.user_contexts
+      where deleted_version > 0 and version = deleted_version and user_id = any($1::text[])`,
+    values: [textArray(userIds)],
+    timeoutMs,
+  });
+  return rows.map(({ userId }) => userId);
 }
 
 async function usersOf(

@@ -102,6 +102,8 @@ export async function writeCandidates(pool: pg.Pool, plan: Plan, most: number, l
   if (!(await deleteEarlier(pool, claimed))) return false;
   const stored = await staleValues(pool, plan);
   return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
+    // All users are joined and sorted: less memory would send them through files.
+    await query(db, { text: `set local work_mem = '64MB'` });
     await query(db, {
       text: `insert into tandem.chunks (run_id, no, user_ids)
         select $6, -1 - (n - 1) / $7::int, array_agg(user_id) from (

@@ -1,6 +1,5 @@
 /** Features to predictions for the users of one chunk: B4 and B5. A user that cannot be scored fails alone, by name. */
 
-import { isErased } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
 import { type FeatureBatch, joinBatches, scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
@@ -212,15 +211,11 @@ async function readNamed(
   userIds: readonly string[],
   lost: AbortSignal,
 ): Promise<ChunkFeatures> {
-  const { batch, certificate } = await features.readNamed(version, userIds, lost);
-  const erased = (userId: string) => isErased(certificate.user(userId, version.predictor));
+  const { batch, erased } = await features.readNamed(version, userIds, lost);
   const found = new Set(batch.userIds);
-  // An erased user is neither scored nor named: a run's report is no place for one.
+  // An erased user is not named: a run's report is no place for one.
   const failures = userIds
-    .filter((userId) => !found.has(userId) && !erased(userId))
+    .filter((userId) => !found.has(userId) && !erased.has(userId))
     .map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
-  const isErasedRow = (row: number) => erased(batch.userIds[row] ?? '');
-  const rows = scorableRows(batch).filter((row) => !isErasedRow(row));
-  const faults = new Map([...batch.faults].filter(([row]) => !isErasedRow(row)));
-  return { batch: { ...batch, faults }, rows, failures };
+  return { batch, rows: scorableRows(batch), failures };
 }

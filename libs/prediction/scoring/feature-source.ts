@@ -17,6 +17,13 @@ export interface CertifiedFeatures {
   readonly certificate: Certificate;
 }
 
+/** What is read of named users for a chunk. As of a range, erased users may have a row: the commit leaves them out. */
+export interface NamedFeatures {
+  readonly batch: FeatureBatch;
+  /** Users without a row who are erased, by a later statement than the batch. */
+  readonly erased: ReadonlySet<string>;
+}
+
 /** Of whom the certificate of a V1 statement speaks: of all users asked for, or only of those who have a row. */
 export type CertifiedUsers = 'all' | 'with rows';
 
@@ -26,11 +33,8 @@ export interface FeatureSource {
    * with `FeatureQueryFailed` where the query fails, as the other reads do.
    */
   readUsers(version: ModelVersion, userIds: readonly string[], certified?: CertifiedUsers): Promise<CertifiedFeatures>;
-  /**
-   * As `readUsers`, for a chunk. Users with a row are certified by the statement that read it, users without one by a later
-   * statement: nothing may be stored of these. The two reads of a chunk reject with `FeaturesTooSlow` at their time limit.
-   */
-  readNamed(version: ModelVersion, userIds: readonly string[], lost?: AbortSignal): Promise<CertifiedFeatures>;
+  /** The features of a chunk of named users. The two reads of a chunk reject with `FeaturesTooSlow` at their time limit. */
+  readNamed(version: ModelVersion, userIds: readonly string[], lost?: AbortSignal): Promise<NamedFeatures>;
   /**
    * The features of a chunk.
    * @param lost ends the statement in the database when it aborts; the read rejects with its reason
