@@ -44,18 +44,6 @@ export function readOnce<R extends unknown[]>(
   });
 }
 
-/** Runs one statement inside a transaction, with its `onRow`. */
-export function readIn<R extends unknown[]>(
-  db: pg.PoolClient,
-  statement: ReadStatement,
-): Promise<pg.QueryArrayResult<R>> {
-  const { promise, resolve, reject } = Promise.withResolvers<pg.QueryArrayResult<R>>();
-  db.query(
-    new FramedQuery<pg.QueryArrayResult<R>>(statement, (error, result) => (error ? reject(error) : resolve(result))),
-  );
-  return promise;
-}
-
 /** Runs `work` in one read-only transaction, which is rolled back at the end. */
 export function readOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
   return inRolledBack(pool, BEGIN, work);

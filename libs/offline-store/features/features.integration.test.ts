@@ -260,17 +260,17 @@ describe('reading a chunk', () => {
 
   test('by name tells of users without a row who are erased', async () => {
     await database.pool.query(
-      `insert into tandem.user_contexts (user_id, version, deleted_version) values ('3', 2, 0), ('999998', 4, 4)`,
+      `insert into tandem.user_contexts (user_id, version, deleted_version) values ('4003', 2, 0), ('999998', 4, 4)`,
     );
-    const { batch, erased } = await createFeatureSource(database.pool).readNamed(version, ['3', '999998', '999999']);
-    expect([batch.userIds, batch.contextVersions, [...erased]]).toEqual([['3'], [2], ['999998']]);
+    const { batch, erased } = await createFeatureSource(database.pool).readNamed(version, ['4003', '999998', '999999']);
+    expect([batch.userIds, batch.contextVersions, [...erased]]).toEqual([['4003'], [2], ['999998']]);
   });
 
   test('by name gives what a live read gives', async () => {
     const source = createFeatureSource(database.pool);
     const { batch } = await source.readNamed(version, ['3', '999999']);
     const live = await source.readUsers(version, ['3', '999999']);
-    expect([batch.userIds, batch.values, batch.contextVersions]).toEqual([
+    expect([batch.userIds, batch.values.map((column) => [...column]), batch.contextVersions]).toEqual([
       live.batch.userIds,
       live.batch.values,
       live.batch.contextVersions,

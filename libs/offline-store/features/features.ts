@@ -140,7 +140,7 @@ export async function readUsers(
   return usersRead(version, read, userIds, options);
 }
 
-/** Reads named users for a chunk. Users without a row may be erased: a later statement tells, and labels no prediction. */
+/** Reads named users for a chunk, and whether they are erased by a later statement, which labels no prediction. */
 async function readNamed(
   db: pg.PoolClient,
   version: ModelVersion,
@@ -148,19 +148,13 @@ async function readNamed(
   timeoutMs: number,
 ): Promise<NamedFeatures> {
   const batch = await readChunkRows(db, version, { userIds }, timeoutMs);
-  const found = new Set(batch.userIds);
-  const absent = userIds.filter((userId) => !found.has(userId));
-  return { batch, erased: new Set(absent.length === 0 ? [] : await erasedOf(db, absent, timeoutMs)) };
-}
-
-async function erasedOf(db: pg.PoolClient, userIds: readonly string[], timeoutMs: number): Promise<string[]> {
   const rows = await query<{ userId: string }>(db, {
     text: `select user_id as "userId" from tandem.user_contexts
       where deleted_version > 0 and version = deleted_version and user_id = any($1::text[])`,
     values: [textArray(userIds)],
     timeoutMs,
   });
-  return rows.map(({ userId }) => userId);
+  return { batch, erased: new Set(rows.map(({ userId }) => userId)) };
 }
 
 async function usersOf(

@@ -213,9 +213,12 @@ async function readNamed(
 ): Promise<ChunkFeatures> {
   const { batch, erased } = await features.readNamed(version, userIds, lost);
   const found = new Set(batch.userIds);
-  // An erased user is not named: a run's report is no place for one.
+  // An erased user is neither scored nor named: a run's report is no place for one.
   const failures = userIds
     .filter((userId) => !found.has(userId) && !erased.has(userId))
     .map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
-  return { batch, rows: scorableRows(batch), failures };
+  const isErasedRow = (row: number) => erased.has(batch.userIds[row] ?? '');
+  const rows = scorableRows(batch).filter((row) => !isErasedRow(row));
+  const faults = new Map([...batch.faults].filter(([row]) => !isErasedRow(row)));
+  return { batch: { ...batch, faults }, rows, failures };
 }

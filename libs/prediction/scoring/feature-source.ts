@@ -17,10 +17,10 @@ export interface CertifiedFeatures {
   readonly certificate: Certificate;
 }
 
-/** What is read of named users for a chunk. As of a range, erased users may have a row: the commit leaves them out. */
+/** What is read of named users for a chunk. */
 export interface NamedFeatures {
   readonly batch: FeatureBatch;
-  /** Users without a row who are erased, by a later statement than the batch. */
+  /** Users who are erased, with or without a row, by a later statement than the batch's. */
   readonly erased: ReadonlySet<string>;
 }
 

@@ -15,11 +15,6 @@ export const versionAfterContext: Plant = {
     },
     {
       file: 'libs/offline-store/features/features.ts',
-      find: 'return { batch, certificate };',
-      replace: `return { batch: await (await import(${relabel})).relabel(db, batch), certificate };`,
-    },
-    {
-      file: 'libs/offline-store/features/features.ts',
       find: 'const batch = unpackRows(version, rows, oids, { history, readAt }, refused);',
       replace: `const unpacked = unpackRows(version, rows, oids, { history, readAt }, refused);
   const batch = unpacked && (await (await import(${relabel})).relabel(pool, unpacked));`,
