@@ -20,6 +20,7 @@ import {
   stateOf,
   textArray,
 } from '../certificate/certificate-statement.ts';
+import { findErasedUsers } from '../certificate/erased-users.ts';
 import { query, sqlState, translated } from '../sql/database.ts';
 import type { ReadStatement } from '../sql/driver-connection.ts';
 import { queryFault } from '../sql/query-fault.ts';
@@ -140,7 +141,7 @@ export async function readUsers(
   return usersRead(version, read, userIds, options);
 }
 
-/** Reads named users for a chunk, and whether they are erased by a later statement, which labels no prediction. */
+/** Reads the features of named users for a chunk, then which of them are erased: a second statement, which labels no prediction. */
 async function readNamed(
   db: pg.PoolClient,
   version: ModelVersion,
@@ -148,13 +149,7 @@ async function readNamed(
   timeoutMs: number,
 ): Promise<NamedFeatures> {
   const batch = await readChunkRows(db, version, { userIds }, timeoutMs);
-  const rows = await query<{ userId: string }>(db, {
-    text: `select user_id as "userId" from tandem.user_contexts
-      where deleted_version > 0 and version = deleted_version and user_id = any($1::text[])`,
-    values: [textArray(userIds)],
-    timeoutMs,
-  });
-  return { batch, erased: new Set(rows.map(({ userId }) => userId)) };
+  return { batch, erased: await findErasedUsers(db, userIds, timeoutMs) };
 }
 
 async function usersOf(

@@ -16,6 +16,7 @@ import type {
 import { eachUser, type ScoredUsers, scoredUsers } from '@tandem/prediction/runs/scored-users';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
+import { findErasedUsers } from '../certificate/erased-users.ts';
 import { putEntries } from '../reads/overlay.ts';
 import { copyIn } from '../sql/copy.ts';
 import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
@@ -178,12 +179,8 @@ function findErased(db: Db, { userIds }: ScoredUsers): Promise<readonly ErasedUs
 /** An erased user is neither counted nor named: a run's report is no place for one. */
 async function ofThoseThere(db: Db, failures: readonly RunFailure[]): Promise<readonly RunFailure[]> {
   if (failures.length === 0) return failures;
-  const rows = await query<{ userId: string }>(db, {
-    text: `select user_id as "userId" from tandem.user_contexts
-      where deleted_version > 0 and version = deleted_version and user_id = any($1::text[])`,
-    values: [textArray(failures.map((one) => one.userId))],
-  });
-  const erased = new Set(rows.map((row) => row.userId));
+  const users = failures.map((one) => one.userId);
+  const erased = await findErasedUsers(db, users);
   return failures.filter((one) => !erased.has(one.userId));
 }
 

@@ -20,7 +20,7 @@ export interface CertifiedFeatures {
 /** What is read of named users for a chunk. */
 export interface NamedFeatures {
   readonly batch: FeatureBatch;
-  /** Users who are erased, with or without a row, by a later statement than the batch's. */
+  /** Users who are erased, with or without a row. A later statement than that of the batch tells. */
   readonly erased: ReadonlySet<string>;
 }
 
