@@ -47,6 +47,8 @@ export interface InferencePoolOptions {
   readonly preloadedProcesses?: number;
   /** Steps of niceness of the children beyond this process's own: more where nobody waits for them. */
   readonly niceSteps?: number;
+  /** Threads of a run in each child; default: 1. */
+  readonly threads?: number | undefined;
   /** Resident memory of a child in MB, above which it is killed. `modelsBytes` of it are for loaded models. */
   readonly memoryLimitMb?: number;
   /** How long after the last deadline of a run its child is killed. */
@@ -100,7 +102,12 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   const { loadArtifact, onLoad, log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
   const loader = createModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
-  const process = { memoryLimitMb, startLimit: options.startLimit ?? START_LIMIT, niceSteps: options.niceSteps };
+  const process = {
+    memoryLimitMb,
+    startLimit: options.startLimit ?? START_LIMIT,
+    niceSteps: options.niceSteps,
+    threads: options.threads,
+  };
   /** Asked for by `warmUp`. */
   const warm = new Set<string>();
   let closing: Promise<void> | null = null;
