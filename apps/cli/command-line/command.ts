@@ -70,14 +70,14 @@ export interface CommandText {
   readonly jsonFile?: boolean;
 }
 
-const JSON_ALONE = ['--json', 'print one JSON document'] as const;
-const JSON_FILE = ['--json [file]', 'print one JSON document, or write it to a file'] as const;
-
 /** Creates a command with `--json` and an example in its help. */
 export function createCommand({ name, description, example, detail, jsonFile = false }: CommandText): Command {
   return new Command(name)
     .description(description)
-    .option(...(jsonFile ? JSON_FILE : JSON_ALONE))
+    .option(
+      jsonFile ? '--json [file]' : '--json',
+      `print one JSON document${jsonFile ? ', or write it to a file' : ''}`,
+    )
     .addHelpText('after', `${detail === undefined ? '' : `\n${detail}\n`}\nExample: ${example}`);
 }
 

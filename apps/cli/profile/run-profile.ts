@@ -66,7 +66,7 @@ interface Results {
 async function measureAll(
   cli: Cli,
   versions: readonly VersionToProfile[],
-  { grid, current, memoryMb, deadline, seconds, p99: target = null, exhaustive = false }: Measuring,
+  { grid, current, memoryMb, deadline, seconds, p99, exhaustive = false }: Measuring,
 ): Promise<Results> {
   const known = new Map<string, Measurement>();
   const all = allSettings(grid);
@@ -81,7 +81,7 @@ async function measureAll(
     return found;
   }
   const search = (by: (setting: Setting) => Promise<Measurement | null>) =>
-    searchSettings({ grid, target, cores: availableParallelism(), current, measure: by });
+    searchSettings({ grid, target: p99 ?? null, cores: availableParallelism(), current, measure: by });
   if (!exhaustive) return { ...(await search(measure)), searched: null };
   let isCut = false;
   for (const setting of current ? [current, ...all] : all) {
