@@ -3,11 +3,17 @@
  * with the series of every process, and as ready as the process that is least ready.
  */
 import { mergeExpositions } from '@tandem/telemetry/merge-expositions';
-import type { AppDependencies } from '../app.ts';
-import type { Readiness } from '../wiring/readiness.ts';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import type { Readiness, ReadinessChecker } from '../wiring/readiness.ts';
 import type { Member } from './member.ts';
 
-export function answerForAll(member: Member, app: AppDependencies): AppDependencies {
+interface Answering {
+  readonly metrics: Pick<Metrics, 'exposition'>;
+  readonly readiness: ReadinessChecker;
+}
+
+/** Returns the same with the answers of all processes. */
+export function answerForAll<A extends Answering>(member: Member, app: A): A {
   const { metrics, readiness } = app;
   member.answer('exposition', metrics.exposition);
   member.answer('readiness', readiness.check);

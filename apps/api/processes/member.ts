@@ -2,7 +2,7 @@
 import type { Order, Question, Report } from './messages.ts';
 
 /** The IPC channel to the primary: Node's `process`. */
-export interface Channel {
+interface Channel {
   send(report: Report): void;
   onOrder(listener: (order: Order) => void): void;
 }

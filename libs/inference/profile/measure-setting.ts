@@ -39,46 +39,54 @@ const PATIENCE_MS = 60_000;
 export async function measureSetting(
   setting: Setting,
   { version, bytes, batch }: ProfiledVersion,
-  { memoryLimitMb, loadMs, signal }: MeasureOptions,
+  options: MeasureOptions,
 ): Promise<Measurement> {
   const { processes, threads } = setting;
   const load = { users: batch.userIds.length, waiting: 2 * setting.batch * processes };
   const pool = createInferencePool({
     loadArtifact: async () => bytes,
-    ...{ processes, threads, memoryLimitMb, log: () => {} },
+    ...{ processes, threads, memoryLimitMb: options.memoryLimitMb, log: () => {} },
     maxLiveRows: setting.batch,
     maxQueue: load.waiting + 1,
   });
+  const score = (row: number) => pool.score({ version, batch, rows: [row], timeoutMs: PATIENCE_MS, priority: 'live' });
   try {
     await pool.warmUp(version);
-    const score = (row: number) =>
-      pool.score({ version, batch, rows: [row], timeoutMs: PATIENCE_MS, priority: 'live' });
     await assertAnswers(score, load.users);
     const clients = startClients(load, score);
     try {
-      await pause(WARM_UP_MS, signal);
-      const latencies = clients.record();
-      const usage = await watchUsage(pool);
-      const startedAt = performance.now();
-      const isEnough = () => latencies.length >= LEAST_RUNS * setting.batch * processes;
-      for (let i = 0; i < MOST_TIMES_LOAD && (i === 0 || !isEnough()); i++) await pause(loadMs, signal);
-      const seconds = (performance.now() - startedAt) / 1_000;
-      const answered = latencies.length;
-      const { cpuMs, memoryMb } = await usage();
-      const sorted = Float64Array.from(latencies).sort();
-      return {
-        ...{ setting, memoryMb, failed: clients.failed() },
-        throughput: answered / seconds,
-        p50Ms: quantile(sorted, 0.5),
-        p99Ms: quantile(sorted, 0.99),
-        cpuMsPerThousand: (cpuMs / answered) * 1_000,
-      };
+      return await measureLoad(setting, pool, clients, options);
     } finally {
       clients.stop();
     }
   } finally {
     await pool.close(0);
   }
+}
+
+async function measureLoad(
+  setting: Setting,
+  pool: InferencePool,
+  clients: Clients,
+  { loadMs, signal }: MeasureOptions,
+): Promise<Measurement> {
+  await pause(WARM_UP_MS, signal);
+  const latencies = clients.record();
+  const usage = await watchUsage(pool);
+  const startedAt = performance.now();
+  const isEnough = () => latencies.length >= LEAST_RUNS * setting.batch * setting.processes;
+  for (let i = 0; i < MOST_TIMES_LOAD && (i === 0 || !isEnough()); i++) await pause(loadMs, signal);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const answered = latencies.length;
+  const { cpuMs, memoryMb } = await usage();
+  const sorted = Float64Array.from(latencies).sort();
+  return {
+    ...{ setting, memoryMb, failed: clients.failed() },
+    throughput: answered / seconds,
+    p50Ms: quantile(sorted, 0.5),
+    p99Ms: quantile(sorted, 0.99),
+    cpuMsPerThousand: (cpuMs / answered) * 1_000,
+  };
 }
 
 /** Rejects with why the model answers none of the first users. */
