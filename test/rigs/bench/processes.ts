@@ -12,7 +12,10 @@ import { scoreEveryone } from './reads.ts';
 import { type BenchOptions, type Figure, figureOf, type Section } from './section.ts';
 import { type BenchProcess, type BenchServers, startApi } from './service.ts';
 
+/** For each API process, so that in each as many reads of a moment share a statement. */
 const CONNECTIONS = 64;
+/** Lengths of a round that each process is warmed up for: its code is compiled while it serves. */
+const WARM_UP = 3;
 /** Two API processes, load, and the stores have one each. */
 const ENOUGH_CORES = 4;
 const GOAL = { least: 1.7 };
@@ -30,13 +33,16 @@ export const processes: Section = {
     await scoreEveryone(servers);
     const opened: BenchProcess[] = [];
     try {
-      for (const count of [1, 2]) opened.push(await startApi(servers, { ...SIZES, API_PROCESSES: `${count}` }));
+      for (const count of COUNTS) opened.push(await startApi(servers, { ...SIZES, API_PROCESSES: `${count}` }));
       const [one, two] = opened as [BenchProcess, BenchProcess];
       const results: [Round, Round][] = [];
-      // Round 0 warms up.
-      for (let round = 0; round <= options.rounds; round++) {
-        const both: [Round, Round] = [await read(servers, one, options), await read(servers, two, options)];
-        if (round > 0) results.push(both);
+      for (const [i, api] of [one, two].entries()) {
+        const count = COUNTS[i] ?? 1;
+        await read(servers, api, count, { ...options, seconds: WARM_UP * count * options.seconds });
+      }
+      for (let round = 0; round < options.rounds; round++) {
+        const both: [Round, Round] = [await read(servers, one, 1, options), await read(servers, two, 2, options)];
+        results.push(both);
         say(
           both
             .map((found) => `${Math.round(found.requestsPerSecond)} reads/s at ${found.apiMicros.toFixed(1)} µs`)
@@ -50,18 +56,26 @@ export const processes: Section = {
   },
 };
 
+const COUNTS = [1, 2];
 const SIZES = { ANSWER_CACHE_MB: '0', INFERENCE_PROCESSES: '1' };
 
 async function read(
   { pids }: BenchServers,
   { url, pid }: BenchProcess,
+  count: number,
   { users, seconds }: BenchOptions,
 ): Promise<Round> {
   const pick = createUserPicker(users, 0);
   const tail = ` HTTP/1.1\r\nHost: ${new URL(url).host}\r\n\r\n`;
   const next = () => `GET /v1/predictions/bench/${FIRST_USER + pick()}${tail}`;
   const before = { api: cpuSecondsOf([pid]), postgres: cpuSecondsOf([pids.postgres]) };
-  const { requestsPerSecond, p99Ms, failed } = await load({ url, pid, connections: CONNECTIONS, seconds, next });
+  const { requestsPerSecond, p99Ms, failed } = await load({
+    url,
+    pid,
+    connections: CONNECTIONS * count,
+    seconds,
+    next,
+  });
   if (failed > 0) throw new Error(`${failed} answers were no 200`);
   const reads = requestsPerSecond * seconds;
   return {
