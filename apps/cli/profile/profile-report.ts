@@ -24,7 +24,6 @@ interface ProfileParts {
   readonly current: Setting | undefined;
   readonly target: LatencyTarget;
   readonly pricePerCpuHour: number | null;
-  readonly isExhaustive: boolean;
   readonly measured: readonly Measurement[];
   /** Whether the time was over before all was measured. */
   readonly isCut: boolean;

@@ -1,19 +1,18 @@
-/** Measures, searches, and tells: the work of `tandem profile`. */
+/** The work of `tandem profile`: reads versions and users, measures, and presents the report. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { inference as inferenceSection } from '@tandem/config/environment/environment-sections';
-import { measureSetting } from '@tandem/inference/profile/measure-setting';
-import { searchSettings } from '@tandem/prediction/profile/search-settings';
-import { allSettings, type Grid, type Measurement, type Setting } from '@tandem/prediction/profile/settings';
+import type { Grid, Setting } from '@tandem/prediction/profile/settings';
 import { type Cli, present } from '../command-line/command.ts';
 import { findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
 import type { ProfileOptions } from './commands.ts';
+import { measureAll } from './measure-all.ts';
 import { drawProfile } from './picture.ts';
 import { createProfileReport, type ProfileReport } from './profile-report.ts';
 import { readVersions, type VersionToProfile } from './read-versions.ts';
-import { renderProfile, renderSetting } from './render-profile.ts';
+import { renderProfile } from './render-profile.ts';
 import { readSettingsFile, renderWritten, writeSettings } from './write-settings.ts';
 
 export async function runProfile(cli: Cli, predictor: string, options: ProfileOptions): Promise<void> {
@@ -27,11 +26,13 @@ export async function runProfile(cli: Cli, predictor: string, options: ProfileOp
   const loadBefore = loadavg()[0] ?? 0;
   const grid = gridOf(versions, options);
   const { current, memoryMb } = inForce(cli, versions);
-  const results = await measureAll(cli, versions, { ...options, grid, current, memoryMb, deadline });
+  const { seconds, exhaustive = false, p99 = null } = options;
+  const measuring = { grid, current, memoryMb, deadline, seconds, isExhaustive: exhaustive, target: p99 };
+  const results = await measureAll(cli, versions, measuring);
   const report = createProfileReport({
     ...{ predictor, grid, current, cores: availableParallelism(), cpu: cpus()[0]?.model ?? 'unknown', loadBefore },
-    ...{ target: options.p99 ?? null, pricePerCpuHour: options.pricePerCpuHour ?? null },
-    ...{ users: versions[0]?.batch.userIds.length ?? 0, isExhaustive: options.exhaustive === true, ...results },
+    ...{ target: p99, pricePerCpuHour: options.pricePerCpuHour ?? null },
+    ...{ users: versions[0]?.batch.userIds.length ?? 0, ...results },
     versions: versions.map(({ record }) => record),
   });
   await tell(cli, options, report);
@@ -47,51 +48,6 @@ function inForce(cli: Cli, [first]: readonly VersionToProfile[]): { current: Set
   const { processes, batchLimit: batch, threads, memoryMb } = inference;
   return { current: first && { version: first.record.number, batch, processes, threads }, memoryMb };
 }
-
-interface Measuring extends ProfileOptions {
-  readonly grid: Grid;
-  readonly current: Setting | undefined;
-  readonly memoryMb: number;
-  /** On the clock of `performance.now`. */
-  readonly deadline: number;
-}
-
-interface Results {
-  readonly measured: readonly Measurement[];
-  readonly isCut: boolean;
-  /** What the search measured of a grid that was measured whole. */
-  readonly searched: readonly Measurement[] | null;
-}
-
-async function measureAll(
-  cli: Cli,
-  versions: readonly VersionToProfile[],
-  { grid, current, memoryMb, deadline, seconds, p99, exhaustive = false }: Measuring,
-): Promise<Results> {
-  const known = new Map<string, Measurement>();
-  const all = allSettings(grid);
-  async function measure(setting: Setting): Promise<Measurement | null> {
-    const version = versions.find(({ record }) => record.number === setting.version);
-    cli.signal.throwIfAborted();
-    if (!version || performance.now() > deadline) return null;
-    const limits = { memoryLimitMb: memoryMb, loadMs: 1_000 * seconds, signal: cli.signal };
-    const found = await measureSetting(setting, version, limits);
-    known.set(keyOf(setting), found);
-    cli.stderr.write(`${String(known.size).padStart(3)}  ${renderSetting(found)}\n`);
-    return found;
-  }
-  const search = (by: (setting: Setting) => Promise<Measurement | null>) =>
-    searchSettings({ grid, target: p99 ?? null, cores: availableParallelism(), current, measure: by });
-  if (!exhaustive) return { ...(await search(measure)), searched: null };
-  let isCut = false;
-  for (const setting of current ? [current, ...all] : all) {
-    isCut ||= !known.has(keyOf(setting)) && (await measure(setting)) === null;
-  }
-  const { measured: searched } = await search(async (setting) => known.get(keyOf(setting)) ?? null);
-  return { measured: [...known.values()], isCut, searched };
-}
-
-const keyOf = ({ version, batch, processes, threads }: Setting) => `${version} ${batch} ${processes} ${threads}`;
 
 async function tell(cli: Cli, options: ProfileOptions, report: ProfileReport): Promise<void> {
   const { json, svg, write } = options;
