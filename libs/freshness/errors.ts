@@ -98,7 +98,9 @@ export function unreachable(value: never): never {
 
 // Errors that several use cases answer with, each in one wording.
 
+/** An unknown protocol stays what it is. */
 export function notCertified(cause: unknown): TandemError {
+  if (isTandemError(cause, 'protocol_unknown')) return cause;
   return new TandemError('unavailable', 'The database did not certify this read in time.', {
     cause,
     retryAfter: 1,

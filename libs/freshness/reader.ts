@@ -17,7 +17,7 @@ import {
   isOvertaken,
 } from './certificate.ts';
 import { createDemandInference, type DemandInference } from './demanded-inference.ts';
-import { isTandemError, notCached, notCertified, notFound, unknownPredictor } from './errors.ts';
+import { notCached, notCertified, notFound, unknownPredictor } from './errors.ts';
 import { fallBack } from './ladder.ts';
 import { type LiveOutcome, type LivePredictor, predictWithin } from './live-predictor.ts';
 import { findRemembered, NO_MEMORY, type PredictionMemory, type Remembered } from './prediction-memory.ts';
@@ -111,8 +111,6 @@ class Reader {
       times.certifyMs = since(askedAt);
     } catch (cause) {
       times.certifyMs = since(askedAt);
-      // What is stored under another protocol proves nothing, not even that a user was not erased: no rung may answer.
-      if (isTandemError(cause, 'protocol_unknown')) return userIds.map(() => cause);
       const found = await this.#findUncertified(guess);
       return this.#unverified.answer({ predictorName, known, cause: notCertified(cause), options, found }, userIds);
     }
