@@ -20,7 +20,7 @@ export interface Part {
   check(): Promise<void>;
 }
 
-interface Readiness {
+export interface Readiness {
   readonly status: 'ready' | 'degraded' | 'not_ready';
   readonly parts: readonly { readonly name: string; readonly status: 'ok' | 'failed' | 'draining' }[];
 }
