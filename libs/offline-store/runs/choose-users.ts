@@ -123,27 +123,28 @@ interface Chosen {
 
 /** Longer than a transaction that raises a version takes to commit, by far. */
 const COMMIT_SECONDS = 10;
-/** Reads of user `d`, without erased users. */
+/** SQL, from its `from` on, of counts of reads `d` and what is stored of their users, without erased users. */
 const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exists (
   select from tandem.user_contexts c where c.user_id = d.user_id and ${IS_ERASED})`;
 /**
- * SQL of users with a stored prediction, `ranked` by `n`: the outdated ones, then the others who were read. Contexts unchanged
- * since the base was begun are not looked at. Postgres takes the parts of a `union all` in turn and stops when it has enough: the
- * users who were read are joined only where the outdated ones leave room.
+ * SQL of users with a stored prediction, `ranked` by `n`: the outdated ones, then the others who were read. Of outdated users
+ * without counted reads those with the most events come first, since who changes often is read often. Contexts unchanged since the
+ * base was begun are not looked at. Postgres takes the parts of a `union all` in turn and stops when it has enough: the others who
+ * were read are joined only where the outdated ones leave room.
  *
  * $1 to $5: `staleValues`; $6: when the base was begun; $7: the most users; $8: rows from before it expire, or null
  */
 const RANKED = `with changed as materialized (
-    select u.user_id, d.log_weight from (${outdatedSql('null')} and c.updated_at >= $6::timestamptz - interval '${COMMIT_SECONDS} s') u
+    select c.user_id, d.log_weight, c.version from (select c.user_id, c.version ${outdatedSql('null')}
+      and c.updated_at >= $6::timestamptz - interval '${COMMIT_SECONDS} s') c
     left join tandem.read_demand d using (user_id)
-  ), outdated as materialized (
-    select * from changed union all select d.user_id, d.log_weight ${READ_USERS}
+  ), outdated as (
+    select * from changed union all select d.user_id, d.log_weight, 0 ${READ_USERS}
       and greatest(o.computed_at, g.computed_at, b.computed_at) < $8::timestamptz
-      and not exists (select from changed u where u.user_id = d.user_id)
+      and not exists (select from changed c where c.user_id = d.user_id)
   ), ranked as (
     select user_id, row_number() over () as n from (
-      (select user_id from outdated where log_weight is not null order by log_weight desc limit $7)
-      union all (select user_id from outdated where log_weight is null order by user_id limit $7)
+      (select user_id from outdated order by log_weight desc nulls last, version desc limit $7)
       union all (select d.user_id ${READ_USERS} and coalesce(o.user_id, g.user_id, b.user_id) is not null
         and not exists (select from outdated u where u.user_id = d.user_id) order by d.log_weight desc limit $7)
       limit $7) taken

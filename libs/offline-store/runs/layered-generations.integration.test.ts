@@ -113,6 +113,13 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.004 })).toEqual([1, 3, 4, 9]);
   });
 
+  test('takes those first who changed most often, of outdated users whose reads are not counted', async () => {
+    await workAll(await start());
+    await change(1, 2, 3);
+    await change(2);
+    expect(await chosenBy({ share: 0.001 })).toEqual([2]);
+  });
+
   test('takes predictions that expire before about the next run for outdated', async () => {
     await workAll(await start());
     await read(1, 2, 3);
@@ -167,6 +174,7 @@ describe('a run with a budget', () => {
   test('knows what is outdated wherever it is stored', async () => {
     await workAll(await start());
     await change(2, 3, 4);
+    await change(2, 3);
     expect(await usersOf((await runWith({ share: 0.002 }))?.generation?.id)).toEqual([2, 3]);
     // These are new in the generation above the base; the other one is still old there.
     expect(await chosenBy({ share: 0.5 })).toEqual([4]);

@@ -68,7 +68,7 @@ export function writeNamed(pool: pg.Pool, claimed: ClaimedStep, no: number, user
  * contexts tell what concerns the predictor, the last event does.
  */
 export function staleSql({ version }: Pick<Plan, 'version'>): string {
-  return `${outdatedSql('0')}
+  return `select c.user_id ${outdatedSql('0')}
     and c.user_id in (select f.user_id::text collate "C" from ${asRelation(version.query.sql)})
     order by c.user_id`;
 }
@@ -88,12 +88,12 @@ export function storedJoins(users: string): string {
 }
 
 /**
- * SQL of users whose context is newer than what is stored of them, in no order, with or without a feature row. One comparison
+ * SQL, from its `from` on, of contexts `c` newer than what is stored of the user, in no order, with or without a feature row. One comparison
  * and no `touched ? $1`, whose share of the rows Postgres takes for a hundredth: it would look up each user by index.
  * @param absent the label that a user without a stored prediction has; `null`: such users are left out
  */
 export function outdatedSql(absent: '0' | 'null'): string {
-  return `select c.user_id from tandem.user_contexts c ${storedJoins('c')}
+  return `from tandem.user_contexts c ${storedJoins('c')}
     cross join (select patterns_pending as is_pending from tandem.predictors where name = $1) p
     where case when p.is_pending then c.version else (c.touched ->> $1)::bigint end
         > coalesce(greatest(o.context_version, coalesce(g.context_version, b.context_version)), ${absent})
