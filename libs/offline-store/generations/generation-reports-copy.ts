@@ -90,7 +90,9 @@ function joinSql(options: JoinOptions): string {
   const { before, now, isOfSome, version, segments, oneIn } = options;
   const columns = segments.map((column) => `, f.${quoteName(column)}::text`).join('');
   const features = (userId: string) =>
-    segments.length === 0 ? '' : `left join ${asRelation(version.query.sql)} on (f.user_id::text collate "C") = ${userId}`;
+    segments.length === 0
+      ? ''
+      : `left join ${asRelation(version.query.sql)} on (f.user_id::text collate "C") = ${userId}`;
   if (isOfSome) {
     return `copy (select n.user_id, coalesce(o.outputs, b.outputs), n.outputs${columns} from ${someOf(now, oneIn)} n
       ${rowOf(before.id, 'o')} ${rowOf(before.baseId, 'b')} ${features('n.user_id')}) to stdout (format binary)`;

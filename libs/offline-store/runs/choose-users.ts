@@ -15,12 +15,20 @@ import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { cancellable, cancellableRead } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
-import { type Db, query } from '../sql/database.ts';
 import { PLANNED_AT } from '../generations/generation-rows.ts';
+import { type Db, query } from '../sql/database.ts';
 import { findCpuPerUser } from './budget-facts.ts';
 import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
-import { deleteEarlier, IS_ERASED, outdatedSql, staleSql, staleValues, storedJoins, writeNamed } from './stale-users.ts';
+import {
+  deleteEarlier,
+  IS_ERASED,
+  outdatedSql,
+  staleSql,
+  staleValues,
+  storedJoins,
+  writeNamed,
+} from './stale-users.ts';
 
 /** The generation of everyone below what a run makes. */
 export interface BaseGeneration {

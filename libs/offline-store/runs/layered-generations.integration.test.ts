@@ -249,7 +249,9 @@ describe('a run with a budget', () => {
   test('looks at contexts of transactions that committed a while after the base was begun', async () => {
     await workAll(await start());
     await change(7);
-    await pool.query(`update tandem.user_contexts c set updated_at = g.started_at - interval '9 s' from tandem.generations g`);
+    await pool.query(
+      `update tandem.user_contexts c set updated_at = g.started_at - interval '9 s' from tandem.generations g`,
+    );
     expect(await chosenBy({ share: 0.001 })).toEqual([7]);
   });
 

@@ -54,7 +54,12 @@ export function deleteEarlier(pool: pg.Pool, claimed: ClaimedStep): Promise<bool
 }
 
 /** Writes a chunk of these users. Returns false where the fence is lost. */
-export function writeNamed(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: readonly string[]): Promise<boolean> {
+export function writeNamed(
+  pool: pg.Pool,
+  claimed: ClaimedStep,
+  no: number,
+  userIds: readonly string[],
+): Promise<boolean> {
   return transaction(pool, async (db) => {
     if (!(await lockStep(db, claimed))) return false;
     const row = { run_id: claimed.runId, no, user_ids: [...userIds] };
