@@ -3,7 +3,7 @@
 import { type Db, query } from '../sql/database.ts';
 import { textArray } from './certificate-statement.ts';
 
-/** Up to so many erased users, all of them are looked at; users by name cost Postgres 0.5 µs each, and more from a disk. */
+/** Up to so many erased users, all of them are looked at; the users of a chunk by name cost Postgres 0.5 µs each. */
 export const FEW_ERASED = 100;
 
 /**

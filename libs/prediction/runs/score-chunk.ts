@@ -51,16 +51,17 @@ const MOST_PART_ROWS = 4_096;
 const MOST_PIECES = 16;
 
 /** A chunk, and the scope of its run. */
-export type ScopedChunk = Pick<ClaimedChunk, 'part'> & Pick<Run, 'scope'>;
+type ScopedChunk = Pick<ClaimedChunk, 'part'> & Pick<Run, 'scope'>;
 
 /** @param onProgress told after the features are read, and after each part of the scoring */
 export async function scoreChunk(
   { features, scorer }: ScoreChunkDependencies,
   version: ModelVersion,
-  chunk: ScopedChunk,
+  { run: { scope }, chunk: { part } }: { readonly run: Pick<Run, 'scope'>; readonly chunk: Pick<ClaimedChunk, 'part'> },
   { lost, stopping, isEnough }: ChunkEnd,
   onProgress: () => void,
 ): Promise<ScoredChunk> {
+  const chunk = { part, scope };
   const started = performance.now();
   const ended = stopping ? AbortSignal.any([lost, stopping]) : lost;
   const { batch, rows, failures: unread } = await readChunk(features, version, chunk, ended, onProgress);
