@@ -3,9 +3,19 @@ import { contestsOf, GOALS, KINDS } from './contests.ts';
 import { ENVIRONMENTS } from './virtual-environments.ts';
 
 it('measures each kind with one worker and with as many as there are cores', () => {
-  const found = contestsOf(KINDS, ENVIRONMENTS, 4).map(({ kind, workers }) => `${kind} ${workers}`);
+  const found = contestsOf(KINDS, ['fastapi'], 4).map(({ kind, workers }) => `${kind} ${workers}`);
   expect(found).toEqual(['stored 1', 'stored 4', 'trees 1', 'trees 4', 'dense 1', 'dense 4']);
   expect(contestsOf(['trees'], ENVIRONMENTS, 1).map(({ workers }) => workers)).toEqual([1]);
+});
+
+it('gives Ray Serve, which is never idle, contests of its own', () => {
+  const servers = contestsOf(['dense'], ['fastapi', 'ray', 'mlserver'], 1).map(({ comparisons }) => [
+    ...new Set(comparisons.flatMap(({ ways }) => ways.map(({ server }) => server))),
+  ]);
+  expect(servers).toEqual([
+    ['tandem', 'fastapi', 'mlserver'],
+    ['tandem', 'ray'],
+  ]);
 });
 
 it('compares Tandem with the chosen peers alone, and leaves out what has none', () => {

@@ -41,22 +41,35 @@ export const GOALS: readonly Goal[] = [
 
 export const CONNECTIONS = 64;
 
+/** Its own processes take a tenth of a core while nothing is asked of it, which would slow the others down. */
+const RESTLESS: EnvironmentName = 'ray';
+
 /** The contests between Tandem and the chosen peers; none where Tandem would be alone. */
 export function contestsOf(kinds: readonly Kind[], peers: readonly EnvironmentName[], cores: number): Contest[] {
   const workers = cores > 1 ? [1, cores] : [1];
+  const groups = [peers.filter((name) => name !== RESTLESS), peers.filter((name) => name === RESTLESS)];
   return kinds
-    .flatMap((kind) => workers.map((count) => contestOf(kind, count)))
-    .map((contest) => ({ ...contest, comparisons: contest.comparisons.flatMap((one) => among(peers, one)) }))
+    .flatMap((kind) => workers.flatMap((count) => groups.map((group) => contestOf(kind, count, group))))
     .filter(({ comparisons }) => comparisons.length > 0);
 }
 
-function contestOf(kind: Kind, workers: number): Contest {
-  if (kind === 'stored') return { kind, workers, model: 'trees', comparisons: storedComparisons(workers) };
-  const ways = liveWays(kind);
+function contestOf(kind: Kind, workers: number, peers: readonly EnvironmentName[]): Contest {
+  const isStored = kind === 'stored';
+  const comparisons = isStored ? storedComparisons(workers) : liveComparisons(kind, workers);
+  return {
+    kind,
+    workers,
+    model: isStored ? 'trees' : kind,
+    comparisons: comparisons.flatMap((one) => among(peers, one)),
+  };
+}
+
+function liveComparisons(model: ModelName, workers: number): Comparison[] {
+  const ways = liveWays(model);
   const together = { title: `${CONNECTIONS} connections`, connections: CONNECTIONS, exponent: 0, ways };
   const alone = { title: 'one connection', connections: 1, exponent: 0, ways };
-  const comparisons = workers === 1 && kind === 'trees' ? [together, alone] : [together];
-  return { kind, workers, model: kind, comparisons };
+  // Alone first: what batching learns under load, such as BentoML's time to wait, would delay single requests.
+  return workers === 1 && model === 'trees' ? [alone, together] : [together];
 }
 
 function storedComparisons(workers: number): Comparison[] {

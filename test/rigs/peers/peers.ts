@@ -50,9 +50,9 @@ const fastapi: Peer = {
   title: 'FastAPI',
   packages: ['fastapi', 'uvicorn', 'uvloop', 'httptools', 'redis', 'hiredis', 'asyncpg', 'onnxruntime'],
   memoryMb: 1_000,
-  async prepare({ python }, { servers, predictionsFile }) {
+  async prepare({ python }, world) {
     const script = join(programs, 'fastapi/store_predictions.py');
-    await run(python, [script, predictionsFile], { env: environmentOf(servers.env) });
+    await run(python, [script, world.predictionsFile], { env: environmentOf(world, world.servers.env) });
   },
   async start({ bin }, { world, workers, model }) {
     const { servers, modelFile } = world;
@@ -134,6 +134,9 @@ const ray: Peer = {
   },
 };
 
+/** A worker of Feast that ends after 1,000 requests, the default, would close connections under load. */
+const WITHOUT_RESTARTS = ['--max-requests', '0'];
+
 const feast: Peer = {
   name: 'feast',
   title: 'Feast',
@@ -150,14 +153,13 @@ const feast: Peer = {
     await cp(join(programs, 'feast'), folder, { recursive: true });
     // JSON is YAML.
     await writeFile(join(folder, 'feature_store.yaml'), JSON.stringify(repository));
-    await run(python, ['store_predictions.py', world.predictionsFile], { cwd: folder, env: environmentOf({}) });
+    await run(python, ['store_predictions.py', world.predictionsFile], { cwd: folder, env: environmentOf(world) });
   },
   async start({ bin }, { world, workers }) {
     const port = await findFreePort();
     return launchPeer(world, 'feast', port, {
       command: join(bin, 'feast'),
-      // A worker that ends after 1,000 requests, the default, would close connections under load.
-      args: ['serve', ...at(port), '--workers', `${workers}`, '--no-access-log', '--max-requests', '0'],
+      args: ['serve', ...at(port), '--workers', `${workers}`, '--no-access-log', ...WITHOUT_RESTARTS],
       folder: feastFolder(world),
       variables: {},
       readyPath: '/health',
@@ -182,10 +184,16 @@ function launchPeer(
   options: Omit<Launch, 'url' | 'logFile'>,
 ): Promise<RunningServer> {
   const logFile = join(world.folder, `${name}.log`);
-  return launch({ ...options, variables: environmentOf(options.variables), url: `http://127.0.0.1:${port}`, logFile });
+  return launch({
+    ...options,
+    variables: environmentOf(world, options.variables),
+    url: `http://127.0.0.1:${port}`,
+    logFile,
+  });
 }
 
-/** Python's files of byte code would lie among the sources; telemetry would leave the machine. */
-function environmentOf(variables: Variables): Record<string, string> {
-  return { PATH: process.env.PATH ?? '', PYTHONDONTWRITEBYTECODE: '1', FEAST_USAGE: 'False', ...variables };
+/** Python's files of byte code would lie among the sources, tokens and settings in the home folder; telemetry would leave the machine. */
+function environmentOf({ folder }: World, variables: Variables = {}): Record<string, string> {
+  const own = { PATH: process.env.PATH ?? '', HOME: folder, LANG: 'C.UTF-8' };
+  return { ...own, PYTHONDONTWRITEBYTECODE: '1', FEAST_USAGE: 'False', ...variables };
 }

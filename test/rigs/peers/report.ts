@@ -83,7 +83,8 @@ function renderContest({ kind, workers, comparisons, memoryMb }: ContestResult):
   const count = workers === 1 ? 'one worker process' : `${workers} worker processes`;
   const memory = Object.entries(memoryMb).map(([title, mb]) => `${title} ${Math.round(mb)} MB`);
   const tables = comparisons.map(({ title, ways }) => `${title}:\n\n${renderWays(ways)}\n`);
-  return `### ${HEADINGS[kind]}, ${count}\n\n${tables.join('\n')}\nMemory: ${memory.join(', ')}.\n`;
+  const [, ...peers] = Object.keys(memoryMb);
+  return `### ${HEADINGS[kind]}, ${count}: ${peers.join(', ')}\n\n${tables.join('\n')}\nMemory: ${memory.join(', ')}.\n`;
 }
 
 function renderWays(ways: readonly WayResult[]): string {

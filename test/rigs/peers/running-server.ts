@@ -1,7 +1,7 @@
 /** A peer as a process: started with its own environment, asked until it answers, ended with all its descendants. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { treeOf } from '../bench/process-usage.ts';
 import type { Variables } from '../bench/service.ts';
@@ -20,6 +20,7 @@ export interface Launch {
   readonly command: string;
   readonly args: readonly string[];
   readonly folder: string;
+  /** The whole environment. */
   readonly variables: Variables;
   readonly url: string;
   /** What answers 200 as soon as the server can be used; a path. */
@@ -30,6 +31,7 @@ export interface Launch {
 
 const READY_WITHIN_MS = 120_000;
 const LOOK_EVERY_MS = 200;
+const LINES_SHOWN = 15;
 const ENDS_WITHIN_MS = 15_000;
 
 /** Killed with their descendants when this process ends, however it ends. */
@@ -43,7 +45,7 @@ export async function launch(options: Launch): Promise<RunningServer> {
   const { command, args, folder, variables, url, logFile } = options;
   const child = spawn(command, args, {
     cwd: folder,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, LANG: 'C.UTF-8', ...variables },
+    env: variables,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   living.add(child);
@@ -65,12 +67,17 @@ export async function launch(options: Launch): Promise<RunningServer> {
 
 async function becomeReady(child: ChildProcess, { command, url, readyPath, logFile }: Launch): Promise<void> {
   for (const until = performance.now() + READY_WITHIN_MS; performance.now() < until; await pause(LOOK_EVERY_MS)) {
-    if (hasEnded(child)) throw new Error(`${command} ended before it answered; its output is in ${logFile}`);
+    if (hasEnded(child)) throw new Error(`${command} ended before it answered; its last lines:\n${lastLines(logFile)}`);
     const response = await fetch(url + readyPath, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
     await response?.body?.cancel();
     if (response?.ok) return;
   }
-  throw new Error(`${command} did not answer ${readyPath} within ${READY_WITHIN_MS / 1000} s; see ${logFile}`);
+  const seconds = READY_WITHIN_MS / 1000;
+  throw new Error(`${command} did not answer ${readyPath} within ${seconds} s; its last lines:\n${lastLines(logFile)}`);
+}
+
+function lastLines(file: string): string {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LINES_SHOWN).join('\n');
 }
 
 /** Asks the root to end, then kills whatever of its tree is left. */

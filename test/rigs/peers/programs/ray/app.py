@@ -8,6 +8,8 @@ import signal
 
 import ray
 from ray import serve
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 WORKERS = int(os.environ["WORKERS"])
 
@@ -15,7 +17,7 @@ WORKERS = int(os.environ["WORKERS"])
 @serve.deployment(
     num_replicas=WORKERS,
     max_ongoing_requests=128,
-    ray_actor_options={"num_cpus": 0.1},
+    ray_actor_options={"num_cpus": 1},
     logging_config={"enable_access_log": False},
 )
 class Scores:
@@ -32,8 +34,10 @@ class Scores:
 
         return self.session.run(["score"], {"features": numpy.array(rows, dtype=numpy.float32)})[0][:, 0].tolist()
 
-    async def __call__(self, request) -> dict:
-        return {"score": await self.infer((await request.json())["features"])}
+    async def __call__(self, request: Request) -> JSONResponse:
+        if request.method == "GET":
+            return JSONResponse({"ready": True})
+        return JSONResponse({"score": await self.infer((await request.json())["features"])})
 
 
 ray.init(
