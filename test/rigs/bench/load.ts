@@ -10,8 +10,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 
 export interface LoadOptions {
-  /** Several: connections are spread over them. */
-  readonly url: string | readonly string[];
+  readonly url: string;
   /** The process whose CPU is counted. */
   readonly pid: number;
   readonly connections: number;
@@ -38,17 +37,16 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const latencies: number[] = [];
   let failed = 0;
   let ended = false;
-  const addresses = [url].flat().map((one) => new URL(one));
-  const clients = Array.from({ length: connections }, (_, i) => {
-    const { hostname, port } = addresses[i % addresses.length] as URL;
-    return ask(connect({ host: hostname, port: Number(port), noDelay: true }), {
+  const { hostname, port } = new URL(url);
+  const clients = Array.from({ length: connections }, () =>
+    ask(connect({ host: hostname, port: Number(port), noDelay: true }), {
       next: () => (ended ? undefined : next()),
       answered(ms, isOk) {
         latencies.push(ms);
         if (!isOk) failed++;
       },
-    });
-  });
+    }),
+  );
   const cpuBefore = await cpuSeconds(pid);
   const ownBefore = process.cpuUsage();
   const startedAt = performance.now();

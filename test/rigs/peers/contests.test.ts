@@ -5,7 +5,7 @@ import { ENVIRONMENTS } from './virtual-environments.ts';
 it('measures each kind with one worker and with as many as there are cores', () => {
   const found = contestsOf(KINDS, ['fastapi'], 4).map(({ kind, workers }) => `${kind} ${workers}`);
   expect(found).toEqual(['stored 1', 'stored 4', 'trees 1', 'trees 4', 'dense 1', 'dense 4']);
-  expect(contestsOf(['trees'], ENVIRONMENTS, 1).map(({ workers }) => workers)).toEqual([1]);
+  expect(contestsOf(['trees'], ['fastapi'], 1).map(({ workers }) => workers)).toEqual([1]);
 });
 
 it('gives Ray Serve, which is never idle, contests of its own', () => {

@@ -76,7 +76,7 @@ export async function measureContest(
     }
     const results: ComparisonResult[] = [];
     for (const one of comparisons) results.push(await compare(world, one, servers, options));
-    const memory = [...servers].map(([name, { pids }]) => [titles[name], memoryMegabytes(pids)]);
+    const memory = [...servers].map(([name, { pid }]) => [titles[name], memoryMegabytes(pid)]);
     return { kind, workers, comparisons: results, memoryMb: Object.fromEntries(memory) };
   } finally {
     for (const server of [...servers.values()].reverse()) await server.stop();
@@ -109,19 +109,19 @@ async function measureWay(
   { servers, users }: World,
   { connections, exponent }: Comparison,
   { name, request }: Way,
-  { urls, pids }: RunningServer,
+  { url, pid }: RunningServer,
   seconds: number,
 ): Promise<Measured> {
   const pick = createUserPicker(users.length, exponent);
   const stores = [servers.pids.postgres, servers.pids.redis];
   let asked = 0;
-  const [before, storesBefore] = [cpuSecondsOf(pids), cpuSecondsOf(stores)];
+  const [before, storesBefore] = [cpuSecondsOf([pid]), cpuSecondsOf(stores)];
   const next = () => {
     asked++;
     return request(users[pick()] as User);
   };
-  const { failed, ...result } = await load({ url: urls, pid: pids[0] ?? -1, connections, seconds, next });
-  const [cpu, ofStores] = [cpuSecondsOf(pids) - before, cpuSecondsOf(stores) - storesBefore];
+  const { failed, ...result } = await load({ url, pid, connections, seconds, next });
+  const [cpu, ofStores] = [cpuSecondsOf([pid]) - before, cpuSecondsOf(stores) - storesBefore];
   if (failed > asked * MOST_FAILED) throw new Error(`${name}: ${failed} of ${asked} answers were not 200`);
   return {
     ...{ requestsPerSecond: result.requestsPerSecond, p50Ms: result.p50Ms, p99Ms: result.p99Ms },
@@ -143,8 +143,8 @@ async function checkAnswers({ users }: World, ways: Comparison['ways'], servers:
   }
 }
 
-async function scoresOf({ name, request, readScore }: Way, { urls }: RunningServer, users: readonly User[]) {
-  const { hostname, port } = new URL(urls[0] ?? '');
+async function scoresOf({ name, request, readScore }: Way, { url }: RunningServer, users: readonly User[]) {
+  const { hostname, port } = new URL(url);
   const connection = openConnection(hostname, Number(port));
   const scores: number[] = [];
   for (const user of users) {
@@ -163,9 +163,9 @@ function serverOf(servers: Servers, { server }: Way): RunningServer {
 }
 
 /** The proportional set size: a page that several processes use is shared out among them. */
-function memoryMegabytes(roots: readonly number[]): number {
+function memoryMegabytes(root: number): number {
   let kilobytes = 0;
-  for (const pid of treeOf(roots)) {
+  for (const pid of treeOf([root])) {
     try {
       const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
       kilobytes += Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0);

@@ -34,15 +34,9 @@ export interface Peer {
   start(environment: Environment, options: StartOptions): Promise<RunningServer>;
 }
 
-/** One API process a worker, each with one inference child. Connections are spread over the processes. */
-export async function startTandem({ world, workers }: StartOptions): Promise<RunningServer> {
-  const apis = await Promise.all(
-    Array.from({ length: workers }, () => startApi(world.servers, { INFERENCE_PROCESSES: '1' })),
-  );
-  const stop = async () => {
-    for (const api of apis) await api.stop();
-  };
-  return { urls: apis.map(({ url }) => url), pids: apis.map(({ pid }) => pid), stop };
+/** One API process a worker, on one port, each with one inference child. */
+export function startTandem({ world, workers }: StartOptions): Promise<RunningServer> {
+  return startApi(world.servers, { API_PROCESSES: `${workers}`, INFERENCE_PROCESSES: '1' });
 }
 
 const fastapi: Peer = {

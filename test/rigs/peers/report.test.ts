@@ -34,7 +34,7 @@ function reportOf(way: string, rate: number, cpu: number, extra: Partial<PeersRe
 
 it('calls a goal reached if the whole interval is above it, missed if it is below, and undecided else', () => {
   const [rate, cpu] = goalsOf(reportOf('FastAPI + Redis', 4_000, 210));
-  expect(rate).toMatch(/7\.5 × \(7\.0\d to 7\.9\d\) +\| +≥ 6 +\| +reached/);
+  expect(rate).toMatch(/7\.5 × \(7\.28 to 7\.72\) +\| +≥ 6 +\| +reached/);
   expect(cpu).toMatch(/7 × \(7 to 7\) +\| +≥ 6 +\| +reached/);
   expect(goalsOf(reportOf('FastAPI + Redis', 6_000, 150))).toEqual([
     expect.stringMatching(/5 × .*\*\*missed\*\*/),

@@ -8,10 +8,9 @@ import type { Variables } from '../bench/service.ts';
 
 /** A server under load, in one or several processes. */
 export interface RunningServer {
-  /** Where connections go, in turn. */
-  readonly urls: readonly string[];
-  /** The roots of its process trees. */
-  readonly pids: readonly number[];
+  readonly url: string;
+  /** The root of its process tree. */
+  readonly pid: number;
   /** Ends it with all its processes. May be called twice. */
   stop(): Promise<void>;
 }
@@ -55,7 +54,7 @@ export async function launch(options: Launch): Promise<RunningServer> {
   child.stderr.pipe(log, { end: false });
   const failure = new Promise<never>((_, reject) => child.once('error', reject));
   failure.catch(() => {});
-  const server = { urls: [url], pids: [child.pid ?? -1], stop: () => endTree(child) };
+  const server = { url, pid: child.pid ?? -1, stop: () => endTree(child) };
   try {
     await Promise.race([becomeReady(child, options), failure]);
     return server;
