@@ -76,7 +76,7 @@ export function readMany(dependencies: ReadDependencies) {
         ],
       },
     },
-    problems: ['unknown_predictor', 'unavailable'],
+    problems: ['unknown_predictor', 'unavailable', 'protocol_unknown'],
     async handle(context, event, caller) {
       const startedAt = performance.now();
       const name = context.req.param('predictor') ?? '';
@@ -94,7 +94,8 @@ export function readMany(dependencies: ReadDependencies) {
       const ms = performance.now() - startedAt;
       noteAll(predictor, valid, read, ms);
       const cause = read[0];
-      if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
+      if (isTandemError(cause, 'unavailable', 'protocol_unknown') && read.every((result) => result === cause))
+        throw cause;
       const inOrder = read.values();
       const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
       const hasLiveFailure = countAll(name, results);
