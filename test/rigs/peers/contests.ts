@@ -84,7 +84,8 @@ function storedComparisons(workers: number): Comparison[] {
   return workers === 1 ? [uniform, skewed] : [uniform];
 }
 
-function among(peers: readonly EnvironmentName[], comparison: Comparison): Comparison[] {
+/** The comparison with these servers alone; none where Tandem would be alone. */
+export function among(peers: readonly Way['server'][], comparison: Comparison): Comparison[] {
   const [tandem, ...others] = comparison.ways;
   const chosen = others.filter(({ server }) => server !== 'tandem' && peers.includes(server));
   return chosen.length === 0 ? [] : [{ ...comparison, ways: [tandem, ...chosen] }];

@@ -130,7 +130,8 @@ async function measureAll(commandLine: CommandLine, world: World, { peers }: Cho
   return results;
 }
 
-async function measure(commandLine: CommandLine, chosen: Chosen): Promise<void> {
+/** The exit code. */
+async function measure(commandLine: CommandLine, chosen: Chosen): Promise<number> {
   const loadAtStart = currentLoad();
   say('starting Postgres and Redis');
   const starting = startServers();
@@ -147,7 +148,7 @@ async function measure(commandLine: CommandLine, chosen: Chosen): Promise<void> 
     const versions: Record<string, string[]> = {};
     for (const [{ title, name, packages }] of chosen.peers) versions[title] = await pinnedVersions(name, packages);
     const { users, rounds, seconds } = commandLine;
-    await write(commandLine, {
+    return await write(commandLine, {
       ...{ date: new Date().toISOString(), commit: currentCommit(root), machine, python: chosen.python },
       ...{ options: { users, rounds, seconds }, versions, contests, leftOut: chosen.leftOut },
     });
@@ -156,25 +157,28 @@ async function measure(commandLine: CommandLine, chosen: Chosen): Promise<void> 
   }
 }
 
-async function write({ only, kinds, rounds }: CommandLine, report: PeersReport): Promise<void> {
+/** The exit code. */
+async function write({ only, kinds, rounds }: CommandLine, report: PeersReport): Promise<number> {
   await mkdir(dirname(FIGURES), { recursive: true });
   await writeFile(FIGURES, `${JSON.stringify(report, null, 2)}\n`);
   process.stdout.write(`${renderFigures(report)}\n`);
   say(`the figures are in ${FIGURES}`);
   const areAll = ENVIRONMENTS.every((name) => only.includes(name)) && KINDS.every((kind) => kinds.includes(kind));
-  const isWhole = areAll && report.leftOut.length === 0;
+  const hasFailed = report.contests.some(({ failures }) => failures.length > 0);
+  const isWhole = areAll && report.leftOut.length === 0 && !hasFailed;
   if (isWhole && rounds >= ROUNDS_OF_A_DOCUMENT) {
     await writeFile(DOCUMENT, replaceFigures(await readFile(DOCUMENT, 'utf8'), report));
     say(`and in ${DOCUMENT}`);
   } else say(`docs/peers.md is left as it is: it takes all peers and kinds, and ${ROUNDS_OF_A_DOCUMENT} rounds`);
+  return hasFailed ? 1 : 0;
 }
 
 /** The exit code. */
 async function main(args: string[]): Promise<number> {
   try {
     const prepared = await prepare(args);
-    if (prepared === 'help') process.stdout.write(HELP);
-    else await measure(...prepared);
+    if (prepared !== 'help') return await measure(...prepared);
+    process.stdout.write(HELP);
     return 0;
   } catch (error) {
     if (!(error instanceof Unfit)) process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);

@@ -4,7 +4,7 @@ import { load } from '../bench/load.ts';
 import { createUserPicker } from '../bench/pick-users.ts';
 import { cpuSecondsOf, treeOf } from '../bench/process-usage.ts';
 import { type Exchange, openConnection } from '../overload/exchange.ts';
-import type { Comparison, Contest, Kind } from './contests.ts';
+import { among, type Comparison, type Contest, type Kind } from './contests.ts';
 import { type Peer, startTandem } from './peers.ts';
 import type { RunningServer } from './running-server.ts';
 import type { Environment } from './virtual-environments.ts';
@@ -38,6 +38,8 @@ export interface ContestResult {
   readonly kind: Kind;
   readonly workers: number;
   readonly comparisons: readonly ComparisonResult[];
+  /** What could not be measured, and why. */
+  readonly failures: readonly string[];
   /** MB of each server's processes after its load, by its title; pages that several of them use are counted once. */
   readonly memoryMb: Readonly<Record<string, number>>;
 }
@@ -56,6 +58,7 @@ const WARM_UP = 3;
 /** Where other work takes the processors for a quarter of a second, Postgres does not certify a read in time. */
 const MOST_FAILED = 0.01;
 
+/** A peer that does not start, or a comparison that breaks off, does not keep the others from being measured. */
 export async function measureContest(
   world: World,
   contest: Contest,
@@ -64,20 +67,29 @@ export async function measureContest(
 ): Promise<ContestResult> {
   const { kind, workers, model, comparisons } = contest;
   const servers = new Map<Way['server'], RunningServer>();
-  const titles: Record<string, string> = { tandem: 'Tandem' };
+  const titles = new Map<Way['server'], string>([['tandem', 'Tandem']]);
   const asked = new Set(comparisons.flatMap(({ ways }) => ways.map(({ server }) => server)));
+  const failures: string[] = [];
+  const attempt = async (what: string, work: () => Promise<unknown>) => {
+    options.say(`${kind}, ${workers} workers: ${what}`);
+    await work().catch((error: Error) => {
+      options.say(`FAILED: ${error.message}`);
+      failures.push(`${kind}, ${workers} workers: ${what}: ${error.message.split('\n')[0]}`);
+    });
+  };
   try {
     servers.set('tandem', await startTandem({ world, workers, model }));
-    for (const [peer, environment] of peers) {
-      if (!asked.has(peer.name)) continue;
-      options.say(`${kind}, ${workers} workers: starting ${peer.title}`);
-      servers.set(peer.name, await peer.start(environment, { world, workers, model }));
-      titles[peer.name] = peer.title;
+    for (const [peer, environment] of peers.filter(([{ name }]) => asked.has(name))) {
+      titles.set(peer.name, peer.title);
+      await attempt(`starting ${peer.title}`, async () =>
+        servers.set(peer.name, await peer.start(environment, { world, workers, model })),
+      );
     }
     const results: ComparisonResult[] = [];
-    for (const one of comparisons) results.push(await compare(world, one, servers, options));
-    const memory = [...servers].map(([name, { pid }]) => [titles[name], memoryMegabytes(pid)]);
-    return { kind, workers, comparisons: results, memoryMb: Object.fromEntries(memory) };
+    for (const one of comparisons.flatMap((each) => among([...servers.keys()], each)))
+      await attempt(one.title, async () => results.push(await compare(world, one, servers, options)));
+    const memory = [...servers].map(([name, { pid }]) => [titles.get(name), memoryMegabytes(pid)]);
+    return { kind, workers, comparisons: results, failures, memoryMb: Object.fromEntries(memory) };
   } finally {
     for (const server of [...servers.values()].reverse()) await server.stop();
   }

@@ -26,7 +26,7 @@ function reportOf(way: string, rate: number, cpu: number, extra: Partial<PeersRe
     machine: { cpu: 'CPU', cores: 2, memoryMb: 24_576, node: 'v24', postgres: '18', redis: '7', loadAtStart: 0.1 },
     options: { users: 100_000, rounds: 9, seconds: 2 },
     versions: { FastAPI: ['fastapi 1.2.3'] },
-    contests: [{ kind: 'stored', workers: 1, comparisons: [comparison], memoryMb }],
+    contests: [{ kind: 'stored', workers: 1, comparisons: [comparison], failures: [], memoryMb }],
     leftOut: [],
     ...extra,
   };

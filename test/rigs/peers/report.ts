@@ -43,7 +43,9 @@ export function renderFigures(report: PeersReport): string {
     `Measured on ${report.date.slice(0, 10)}, commit ${report.commit?.slice(0, 8) ?? 'unknown'}: ${cpu}, ${cores} cores, ` +
       `${Math.round(memoryMb / 1024)} GB; Node ${node}, Python ${report.python}, Postgres ${postgres}, Redis ${redis}; ` +
       `load at start ${loadAtStart}. ${users.toLocaleString('en')} users, ${rounds} rounds of ${seconds} s.\n`,
-    ...report.leftOut.map((line) => `Not measured: ${line}.\n`),
+    ...[...report.leftOut, ...report.contests.flatMap(({ failures }) => failures)].map(
+      (line) => `Not measured: ${line}.\n`,
+    ),
     `${versions.join('\n')}\n`,
     `### Goals\n\n${renderGoals(report)}\n`,
     ...report.contests.map(renderContest),
