@@ -38,7 +38,7 @@ export function replaceFigures(document: string, report: PeersReport): string {
 export function renderFigures(report: PeersReport): string {
   const { cpu, cores, memoryMb, node, postgres, redis, loadAtStart } = report.machine;
   const { users, rounds, seconds } = report.options;
-  const versions = Object.entries(report.versions).map(([title, packages]) => `${title}: ${packages.join(', ')}.`);
+  const versions = Object.entries(report.versions).map(([title, packages]) => `- ${title}: ${packages.join(', ')}.`);
   return [
     `Measured on ${report.date.slice(0, 10)}, commit ${report.commit?.slice(0, 8) ?? 'unknown'}: ${cpu}, ${cores} cores, ` +
       `${Math.round(memoryMb / 1024)} GB; Node ${node}, Python ${report.python}, Postgres ${postgres}, Redis ${redis}; ` +
@@ -98,8 +98,8 @@ function renderWays(ways: readonly WayResult[]): string {
     'p99, ms',
     'CPU, µs',
     'stores, µs',
-    'rate of Tandem',
-    'CPU against Tandem',
+    'Tandem: rate',
+    'Tandem: CPU, times less',
   ];
   const rows = ways.map((way) => {
     const of = (give: (one: Measured) => number) => format(median(way.rounds.map(give)));
