@@ -53,7 +53,7 @@ export interface MeasureOptions {
 type Servers = ReadonlyMap<Way['server'], RunningServer>;
 
 const CHECKED_USERS = 20;
-/** In lengths of a round. */
+/** In lengths of a round, for each worker: its code is compiled while it serves. */
 const WARM_UP = 3;
 /** Where other work takes the processors for a quarter of a second, Postgres does not certify a read in time. */
 const MOST_FAILED = 0.01;
@@ -87,7 +87,9 @@ export async function measureContest(
     }
     const results: ComparisonResult[] = [];
     for (const one of comparisons.flatMap((each) => among([...servers.keys()], each)))
-      await attempt(one.title, async () => results.push(await compare(world, one, servers, options)));
+      await attempt(one.title, async () =>
+        results.push(await compare(world, one, servers, { ...options, warmUp: WARM_UP * workers })),
+      );
     const memory = [...servers].map(([name, { pid }]) => [titles.get(name), memoryMegabytes(pid)]);
     return { kind, workers, comparisons: results, failures, memoryMb: Object.fromEntries(memory) };
   } finally {
@@ -99,7 +101,7 @@ async function compare(
   world: World,
   comparison: Comparison,
   servers: Servers,
-  { rounds, seconds, say }: MeasureOptions,
+  { rounds, seconds, warmUp, say }: MeasureOptions & { readonly warmUp: number },
 ): Promise<ComparisonResult> {
   const { title, connections, ways } = comparison;
   await checkAnswers(world, ways, servers);
@@ -108,7 +110,7 @@ async function compare(
   for (let round = 0; round <= rounds; round++) {
     const order = ways.map((way, i) => ({ way, to: measured[i] }));
     for (const { way, to } of round % 2 ? order.reverse() : order) {
-      const lasting = round === 0 ? WARM_UP * seconds : seconds;
+      const lasting = round === 0 ? warmUp * seconds : seconds;
       const one = await measureWay(world, comparison, way, serverOf(servers, way), lasting);
       if (round > 0) to?.rounds.push(one);
       say(`${title}, round ${round}: ${way.name.padEnd(52)} ${describe(one)}`);
