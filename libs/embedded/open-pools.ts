@@ -19,7 +19,7 @@ const FIXED = CERTIFICATES + VITAL.max;
 /** With two connections for reads, and two for feature statements. */
 export const LEAST_CONNECTIONS = FIXED + 4;
 
-export type PoolOf = ReturnType<typeof createPool>;
+type PoolOf = ReturnType<typeof createPool>;
 export type ReadingPools = ReturnType<typeof openReadingPools>;
 
 interface ReadingPoolsOptions {
