@@ -226,7 +226,7 @@ function createScorer(
   registry: Pick<StoredRegistry, 'loadArtifact'>,
   { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
 ) {
-  const { processes, memoryMb } = inference;
+  const { processes, memoryMb, threads } = inference;
   // More processes than processors less one hide waiting; they add no processor.
   const processors = Math.min(processes, Math.max(1, availableParallelism() - 1));
   const share = createRefreshBudget(workerProcess.refreshShare, processors, metrics);
@@ -244,6 +244,7 @@ function createScorer(
     niceSteps: NICE_STEPS,
     sliceRows: SLICE_ROWS,
     memoryLimitMb: memoryMb,
+    threads,
   });
   return { scorer, budget: share.budget, cpu: cpu.ofChunks };
 }

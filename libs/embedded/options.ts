@@ -41,6 +41,8 @@ interface RedisOptions {
 interface InferenceOptions {
   /** Child processes that run models (1). */
   readonly processes?: number;
+  /** Threads of each (1). */
+  readonly threads?: number;
   /** Memory bound of each, in MiB (512, at least 256). */
   readonly memoryMb?: number;
   /** Users that may wait for a live answer (10,000). */
@@ -62,13 +64,14 @@ export function checkOptions(options: TandemOptions) {
   const { inference = {}, predictionMemory = { megabytes: MEMORY_MB }, live = true } = options;
   only('database.', address('database', database), ['url', 'featuresUrl', 'directUrl', 'connections']);
   only('redis.', address('redis', redis), ['url', 'commandTimeoutMs']);
-  only('inference.', inference, ['processes', 'memoryMb', 'queueLimit', 'batchLimit']);
+  only('inference.', inference, ['processes', 'threads', 'memoryMb', 'queueLimit', 'batchLimit']);
   if (!live && options.inference) throw refused('inference', 'has no effect where live is false', 'leave one out');
   return {
     ...{ database, redis, live },
     connections: whole('database.connections', database.connections, CONNECTIONS, LEAST_CONNECTIONS),
     inference: {
       processes: whole('inference.processes', inference.processes, 1),
+      threads: whole('inference.threads', inference.threads, 1),
       memoryMb: whole('inference.memoryMb', inference.memoryMb, INFERENCE_MEMORY_MB, LEAST_INFERENCE_MEMORY_MB),
       queueLimit: whole('inference.queueLimit', inference.queueLimit, LIVE_QUEUE_USERS),
       batchLimit: whole('inference.batchLimit', inference.batchLimit, LIVE_RUN_USERS),

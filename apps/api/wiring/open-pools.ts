@@ -2,6 +2,7 @@
  * The connections of an API to Postgres: those of any reading process, and others for what requests must not wait for: model
  * files, explanations and shadows.
  */
+import { API_CONNECTIONS } from '@tandem/config/environment/environment-sections';
 import { openReadingPools, poolOpener, roomOf } from '@tandem/embedded/open-pools';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 
@@ -12,13 +13,11 @@ const MODELS = Object.freeze({ max: 3, statementTimeoutMs: 30_000, lockTimeoutMs
 const MODEL_FEATURES = 2;
 /** Of the pools that only an API has. */
 const BESIDE_READS = 2 * BACKGROUND.max + MODELS.max + MODEL_FEATURES;
-/** Where DATABASE_CONNECTIONS is not set. */
-const MOST = 24;
 
 export type ApiPools = ReturnType<typeof openPools>;
 
 /** @param most connections of all pools together; what the others leave is for requests and their feature statements */
-export function openPools(paths: DatabasePaths, most: number = MOST) {
+export function openPools(paths: DatabasePaths, most: number = API_CONNECTIONS) {
   const { pool, features, vital, directUrl, throughPooler } = openReadingPools(paths, {
     kind: 'api',
     most: most - BESIDE_READS,

@@ -12,7 +12,7 @@ import { schemaState } from '@tandem/offline-store/sql/migrate';
 import type { OnlineConnection } from '@tandem/online-store/connection';
 import { within } from '@tandem/timing/within';
 
-interface Readiness {
+export interface Readiness {
   readonly status: 'ready' | 'degraded' | 'not_ready';
   readonly parts: readonly { readonly name: string; readonly status: 'ok' | 'failed' | 'draining' }[];
 }

@@ -8,9 +8,12 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { batch } from './batch.ts';
 import { demand } from './demand.ts';
+import { embedded } from './embedded.ts';
 import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
 import { measureSection } from './measure-section.ts';
+import { processes } from './processes.ts';
+import { profile } from './profile.ts';
 import { reads } from './reads.ts';
 import { refresh } from './refresh.ts';
 import { type Report, renderTable, type SectionResult, writeReport } from './report.ts';
@@ -21,7 +24,19 @@ import { takeover } from './takeover.ts';
 import { watched } from './watched.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched, refresh, demand];
+const sections: readonly Section[] = [
+  reads,
+  live,
+  batch,
+  takeover,
+  rollouts,
+  watched,
+  refresh,
+  demand,
+  processes,
+  profile,
+  embedded,
+];
 const names = sections.map((one) => one.name).join(',');
 
 const HELP = `npm run bench -- [options]
