@@ -121,14 +121,15 @@ function figures(results: ReadonlyMap<string, readonly EmbeddedResult[]>) {
   const ratio = (a: number, b: number) => a / b;
   return [
     figureOf('embedded read / HTTP', 'ratio', pairs('embedded', 'HTTP', 'perSecond', ratio), { least: 3 }),
-    figureOf(
-      'skewed, embedded read / HTTP',
-      'ratio',
-      pairs('skewed, embedded', 'skewed, HTTP', 'perSecond', ratio),
-      { least: 3 },
-    ),
+    figureOf('skewed, embedded read / HTTP', 'ratio', pairs('skewed, embedded', 'skewed, HTTP', 'perSecond', ratio), {
+      least: 3,
+    }),
     figureOf('HTTP / embedded read, CPU', 'ratio', pairs('HTTP', 'embedded', 'cpuMicros', ratio)),
-    figureOf('skewed, HTTP / embedded read, CPU', 'ratio', pairs('skewed, HTTP', 'skewed, embedded', 'cpuMicros', ratio)),
+    figureOf(
+      'skewed, HTTP / embedded read, CPU',
+      'ratio',
+      pairs('skewed, HTTP', 'skewed, embedded', 'cpuMicros', ratio),
+    ),
     // With the features in the read, which Postgres gives here, this is to be at most 0.3 ms.
     figureOf(
       'embedded live − bare session.run',
