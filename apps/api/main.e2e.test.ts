@@ -98,7 +98,7 @@ describe('the process', () => {
     expect(await started.ended).toBe(1);
     expect(started.said.err.trimEnd().split('\n')).toEqual([
       expect.stringMatching(/^tandem: Cannot listen on 192\.0\.2\.1 port 0 /),
-      'tandem: API process 1 did not start (exit code 1)',
+      'tandem: API process 1 did not start (exit code 1); its log above says why',
     ]);
   });
 });

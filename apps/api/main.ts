@@ -96,8 +96,9 @@ async function start(): Promise<void> {
 function joinProcesses(): Member {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR2']) process.on(signal, () => {});
   return createMember(Number(process.env.API_PROCESS), {
-    send: (report) => void process.send?.(report),
+    send: (report) => void process.send?.(report, undefined, undefined, () => {}),
     onOrder: (listener) => void process.on('message', listener),
+    exit: () => process.exit(0),
   });
 }
 
@@ -208,7 +209,9 @@ function endInOrder(
   const { onSignal, onFault } = createEnding({
     log,
     async drain(cause) {
-      if (time !== AT_ONCE) dependencies.app.readiness.drain();
+      // Of several, one that ends by itself leaves the port to the others.
+      const isPortServed = member !== null && (cause === 'fault' || time === AT_ONCE);
+      if (!isPortServed) dependencies.app.readiness.drain();
       if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(time)));
       // Not before: whoever watches a run comes back at once, and had better find another API.
       dependencies.app.runWatcher.close();
@@ -223,7 +226,12 @@ function endInOrder(
     if (cause === 'restart') time = AT_ONCE;
     onSignal(reason);
   });
-  if (member === null) for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, onSignal);
+  if (member === null) {
+    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, onSignal);
+    // Node's default would end it, undrained.
+    const why = 'SIGUSR2 restarts processes one after the other, and this is the only one';
+    process.on('SIGUSR2', () => log.warn('api.not_restarted', { why, remedy: 'set API_PROCESSES to 2 or more' }));
+  }
   process.on('uncaughtException', onFault);
   process.on('unhandledRejection', onFault);
 }

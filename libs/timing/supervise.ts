@@ -20,7 +20,10 @@ export interface Supervised {
   readonly name: string;
   pid(): number;
   stop(): Promise<void>;
-  /** Ends the process in good order and starts another in its place; resolves when that one has started. */
+  /**
+   * Starts another process, then ends this one in good order; resolves when it has ended. Rejects where the other one does
+   * not start: this one goes on then.
+   */
   renew(): Promise<void>;
   kill(): void;
   /** Resolves when it was given up, with the reason. */
@@ -29,7 +32,8 @@ export interface Supervised {
 
 export interface SupervisorParts {
   readonly name: string;
-  readonly start: () => Promise<Started>;
+  /** @param isAgain whether the one before it died: another death counts, so that it need not reject then */
+  readonly start: (isAgain: boolean) => Promise<Started>;
   readonly say: (line: string) => void;
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
@@ -37,7 +41,8 @@ export interface SupervisorParts {
 
 /** Starts the process, and rejects where that fails; from then on it is watched. */
 export async function supervise(parts: SupervisorParts): Promise<Supervised> {
-  const state: State = { current: await parts.start(), stopping: false, renewed: null };
+  const done = Promise.resolve();
+  const state: State = { current: await parts.start(false), stopping: false, starting: done, leaving: done };
   const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<string>();
   const watching = watch(parts, state).then((reason) => {
     if (reason !== undefined) giveUp(reason);
@@ -48,16 +53,17 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
     givenUp,
     stop: async () => {
       state.stopping = true;
-      await state.current.stop();
+      await Promise.all([state.current.stop(), state.leaving]);
       await watching;
       // A start that was under way when the stop was asked for has put another process in its place.
       await state.current.stop();
     },
     renew: async () => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      state.renewed = resolve;
-      await state.current.stop(true);
-      await Promise.race([promise, watching]);
+      await state.starting;
+      const replaced = replace(parts, state);
+      state.starting = replaced.catch(() => {});
+      await replaced;
+      await state.leaving;
     },
     kill: () => {
       state.stopping = true;
@@ -69,8 +75,18 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
 interface State {
   current: Started;
   stopping: boolean;
-  /** Called when another process has taken the place of one that was to leave; null: none is to. */
-  renewed: (() => void) | null;
+  /** The start of another process that is under way, or was the last; never rejects. */
+  starting: Promise<void>;
+  /** The end of the process that was replaced last. */
+  leaving: Promise<void>;
+}
+
+async function replace(parts: SupervisorParts, state: State): Promise<void> {
+  const next = await parts.start(false);
+  if (state.stopping) return next.kill();
+  const before = state.current;
+  state.current = next;
+  state.leaving = before.stop(true);
 }
 
 /** Resolves when it is stopped, or with the reason why it was given up. */
@@ -78,30 +94,35 @@ async function watch(parts: SupervisorParts, state: State): Promise<string | und
   const { name, say, now, sleep } = parts;
   for (let quickDeaths = 0; ; ) {
     const startedAt = now();
-    const reason = await state.current.exited;
+    const watched = state.current;
+    const reason = await watched.exited;
     if (state.stopping) return undefined;
     // Whatever it started would otherwise stay behind without it.
-    state.current.kill();
-    if (state.renewed === null) {
-      const decision = decideRestart(now() - startedAt, quickDeaths);
-      quickDeaths = decision.quickDeaths;
-      if (decision.pauseMs === null) {
-        return `${name} died ${quickDeaths} times in a row (${reason}):\n${state.current.lastOutput()}`;
-      }
-      say(`${name} died (${reason}): starting it again`);
-      await sleep(decision.pauseMs);
-      if (state.stopping) return undefined;
+    watched.kill();
+    // Another one may be about to take its place.
+    await state.starting;
+    if (state.stopping) return undefined;
+    if (state.current !== watched) continue;
+    const decision = decideRestart(now() - startedAt, quickDeaths);
+    quickDeaths = decision.quickDeaths;
+    if (decision.pauseMs === null) {
+      return `${name} died ${quickDeaths} times in a row (${reason}):\n${watched.lastOutput()}`;
     }
+    say(`${name} died (${reason}): starting it again`);
+    const started = sleep(decision.pauseMs).then(() => (state.stopping ? null : parts.start(true)));
+    state.starting = started.then(noop, noop);
     try {
-      state.current = await parts.start();
+      const next = await started;
+      if (next === null) return undefined;
+      state.current = next;
     } catch (error) {
       return `${name} died (${reason}) and cannot be started again: ${error instanceof Error ? error.message : error}`;
     }
-    state.renewed?.();
-    state.renewed = null;
     if (state.stopping) state.current.kill();
   }
 }
+
+const noop = () => {};
 
 interface RestartDecision {
   /** Deaths in a row that came soon after the start, this one included. */

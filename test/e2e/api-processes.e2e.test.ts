@@ -1,5 +1,8 @@
 /** Several API processes share a port: a crash costs its own connections, a restart none, and each answers for all. */
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { adopt } from '@tandem/offline-store/adopt';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { askOnAndOn } from '../../libs/http-server/steady-client.fixture.ts';
@@ -71,6 +74,25 @@ it('a process that is killed is started again; the other one serves meanwhile, a
   });
 });
 
+it('the primary outlives a process that was killed before a connection was sent to it', async () => {
+  const [killed = -1] = api.children();
+  api.kill('SIGSTOP');
+  // The primary sees the connections first, and the end of the process after them.
+  const sockets = Array.from({ length: 4 }, () => connect({ host: '127.0.0.1', port: api.port }));
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  const answers = sockets.map(answerOn);
+  process.kill(killed, 'SIGKILL');
+  await until('it is dead', () => /\) Z/.test(readFileSync(`/proc/${killed}/stat`, 'latin1')));
+  api.kill('SIGCONT');
+  // Sent to the dead process, one is closed.
+  expect((await Promise.all(answers)).filter((end) => end === 200).length).toBeGreaterThanOrEqual(3);
+  expect(api.hasEnded()).toBe(false);
+  await until('there are two again', async () => {
+    const text = await metrics();
+    return text.includes('process="1"') && text.includes('process="2"') && !api.children().includes(killed);
+  });
+});
+
 it('SIGUSR2 replaces one process after the other: no request is lost', async () => {
   const before = api.children();
   const clients = Array.from({ length: 12 }, () => askOnAndOn(api.port, PATH));
@@ -97,6 +119,30 @@ it('SIGTERM ends all of them, with 0', async () => {
   expect(running(children)).toEqual([]);
 });
 
+it('SIGUSR2 with settings that no process starts with keeps the processes that serve', async () => {
+  const file = join(deployment.folder, 'database-url');
+  writeFileSync(file, deployment.environment.DATABASE_URL);
+  const environment = { API_PROCESSES: '2', DATABASE_URL: '', DATABASE_URL_FILE: file };
+  const other = await deployment.startApi({ environment });
+  await other.logged('api.processes_started');
+  const before = [...other.children()];
+  writeFileSync(file, 'nowhere');
+  other.kill('SIGUSR2');
+  const { process, error } = await other.logged('api.process_not_replaced');
+  expect([process, JSON.stringify(error)]).toEqual([
+    'process 1',
+    expect.stringContaining('API process 1 did not start (exit code 1); its log above says why'),
+  ]);
+  expect(other.children()).toEqual(before);
+  expect(await askOnce(other.port)).toBe(200);
+  writeFileSync(file, deployment.environment.DATABASE_URL);
+  other.kill('SIGUSR2');
+  await other.logged('api.processes_restarted');
+  expect(running(before)).toEqual([]);
+  other.kill('SIGTERM');
+  expect(await other.ended).toBe(0);
+});
+
 const metrics = async () => (await fetch(`${api.url}/metrics`, ALONE)).text();
 
 /** Process ids. */
@@ -109,8 +155,11 @@ async function registered(): Promise<readonly number[]> {
 
 /** The status of one answer on a connection of its own, or that the connection was closed without one. */
 function askOnce(port: number): Promise<number | 'closed'> {
+  return answerOn(connect({ host: '127.0.0.1', port }));
+}
+
+function answerOn(socket: Socket): Promise<number | 'closed'> {
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port });
     let answer = '';
     socket.write(`GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     socket.on('data', (bytes) => {

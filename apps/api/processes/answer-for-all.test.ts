@@ -1,17 +1,20 @@
 import { expect, it } from 'vitest';
-import { leastReady } from './answer-for-all.ts';
+import { readyTogether } from './answer-for-all.ts';
 
 const part = (name: string, status: 'ok' | 'failed' | 'draining') => ({ name, status });
 
-it('is as ready as the process that is least ready, part by part', () => {
+it('is not ready where no process is, or where they end; and degraded where one is not ready', () => {
   const ready = { status: 'ready' as const, parts: [part('postgres', 'ok'), part('redis', 'ok')] };
   const slow = { status: 'degraded' as const, parts: [part('postgres', 'ok'), part('redis', 'failed')] };
   const full = { status: 'not_ready' as const, parts: [part('connections', 'failed')] };
-  expect(leastReady([ready, ready])).toEqual(ready);
-  expect(leastReady([ready, slow])).toEqual(slow);
-  expect(leastReady([slow, ready])).toEqual(slow);
-  expect(leastReady([ready, full, slow])).toEqual({
-    status: 'not_ready',
+  const ending = { status: 'not_ready' as const, parts: [part('process', 'draining')] };
+  expect(readyTogether([ready, ready])).toEqual(ready);
+  expect(readyTogether([ready, slow])).toEqual(slow);
+  expect(readyTogether([slow, ready])).toEqual(slow);
+  expect(readyTogether([ready, full, slow])).toEqual({
+    status: 'degraded',
     parts: [part('postgres', 'ok'), part('redis', 'failed'), part('connections', 'failed')],
   });
+  expect(readyTogether([full, full])).toEqual(full);
+  expect(readyTogether([ready, ending]).status).toBe('not_ready');
 });

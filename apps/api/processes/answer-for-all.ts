@@ -1,6 +1,6 @@
 /**
  * Metrics and readiness of a port that several processes share. A request reaches any one of them, so each answers for all:
- * with the series of every process, and as ready as the process that is least ready.
+ * with the series of every process, and `degraded` where some of them are not ready, since the others serve on.
  */
 import { mergeExpositions } from '@tandem/telemetry/merge-expositions';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -30,29 +30,33 @@ export function answerForAll<A extends Answering>(member: Member, app: A): A {
       ...readiness,
       async check() {
         const [own, others] = await Promise.all([readiness.check(), member.gather('readiness')]);
-        return leastReady([own, ...others.map((found) => (found as Readiness | null) ?? SILENT)]);
+        return readyTogether([own, ...others.map((found) => (found as Readiness | null) ?? SILENT)]);
       },
     },
   };
 }
 
-/** A process that does not answer takes no further connection, so that the others serve on without it. */
 const SILENT: Readiness = Object.freeze({
-  status: 'degraded',
+  status: 'not_ready',
   parts: [Object.freeze({ name: 'process', status: 'failed' as const })],
 });
 
-const FROM_WORST = ['not_ready', 'degraded', 'ready'] as const;
 const WORST_PART = ['draining', 'failed', 'ok'] as const;
 
-/** The worst status of all processes, and of each part. Exported for its test. */
-export function leastReady(all: readonly Readiness[]): Readiness {
+/**
+ * Not ready where no process is, or where one drains: the primary ends them all then. The parts are the worst of each.
+ * Exported for its test.
+ */
+export function readyTogether(all: readonly Readiness[]): Readiness {
   const parts = new Map<string, Readiness['parts'][number]['status']>();
   for (const { name, status } of all.flatMap((one) => one.parts)) {
     parts.set(name, WORST_PART.find((worst) => worst === status || worst === parts.get(name)) ?? status);
   }
+  const isDraining = [...parts.values()].some((status) => status === 'draining');
+  const isNone = all.every(({ status }) => status === 'not_ready');
+  const isDegraded = all.some(({ status }) => status !== 'ready');
   return {
-    status: FROM_WORST.find((worst) => all.some(({ status }) => status === worst)) ?? 'ready',
+    status: isNone || isDraining ? 'not_ready' : isDegraded ? 'degraded' : 'ready',
     parts: [...parts].map(([name, status]) => ({ name, status })),
   };
 }

@@ -3,8 +3,11 @@ import type { Order, Question, Report } from './messages.ts';
 
 /** The IPC channel to the primary: Node's `process`. */
 interface Channel {
+  /** Does nothing where the primary has ended. */
   send(report: Report): void;
   onOrder(listener: (order: Order) => void): void;
+  /** Ends this process at once. */
+  exit(): void;
 }
 
 export interface Member {
@@ -28,7 +31,8 @@ const ANSWERS_WITHIN_MS = 2_000;
 export function createMember(number: number, channel: Channel): Member {
   const answers = new Map<Question, () => Promise<unknown>>();
   const waiting = new Map<number, (answers: readonly unknown[]) => void>();
-  let leave: (cause: 'end' | 'restart', reason: string) => void = () => {};
+  // Nothing is served yet.
+  let leave: (cause: 'end' | 'restart', reason: string) => void = () => channel.exit();
   let asked = 0;
 
   async function answerTo(id: number, question: Question): Promise<void> {

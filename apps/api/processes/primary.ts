@@ -31,7 +31,10 @@ export interface Primary {
   start(): Promise<void>;
   /** Ends all processes in order, then this one. A second signal ends them at once. */
   onSignal(signal: string): void;
-  /** Restarts the processes one after the other: the port is served all the while. */
+  /**
+   * Restarts the processes one after the other, each when the one that takes its place listens. Where that does not start,
+   * the others stay as they are.
+   */
   restartAll(): Promise<void>;
 }
 
@@ -64,14 +67,9 @@ export function createPrimary(options: PrimaryOptions): Primary {
   }
 
   async function startOne(number: number): Promise<void> {
-    let isFirst = true;
     const one = await supervise({
       name: `process ${number}`,
-      start() {
-        const must = isFirst;
-        isFirst = false;
-        return fleet.start(number, must);
-      },
+      start: (isAgain) => fleet.start(number, isAgain),
       say: (how) => log.warn('api.process_ended', { process: number, how }),
       now: () => performance.now(),
       sleep,
@@ -84,7 +82,15 @@ export function createPrimary(options: PrimaryOptions): Primary {
   }
 
   async function renewAll(): Promise<void> {
-    for (const one of supervised) if (!isEnding) await one.renew();
+    for (const one of supervised) {
+      try {
+        await one.renew();
+      } catch (error) {
+        if (!isEnding) log.error('api.process_not_replaced', { process: one.name, error });
+        return;
+      }
+      if (isEnding) return;
+    }
     log.info('api.processes_restarted', { processes });
   }
 
@@ -124,15 +130,15 @@ function killAll(): void {
 }
 
 interface Fleet {
-  /** Resolves when the process listens, or has ended. @param must reject where it ends before it listens */
-  start(number: number, must: boolean): Promise<Started>;
+  /** Resolves when the process listens. One that ends before rejects, or where it `isAgain` started resolves as ended. */
+  start(number: number, isAgain: boolean): Promise<Started>;
   /** Whether a process that was told to leave ended with another code than 0. */
   hasFailed(): boolean;
 }
 
-function createFleet({ environment, killAfterMs }: PrimaryOptions): Fleet {
-  /** Those that listen. */
-  const listening = new Set<Worker>();
+function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
+  /** Those that listen, by their number: one that drains and the one that took its place are one for metrics. */
+  const listening = new Map<number, Worker>();
   const waiting = new Map<number, (answer: unknown) => void>();
   let asked = 0;
   let hasFailed = false;
@@ -151,18 +157,16 @@ function createFleet({ environment, killAfterMs }: PrimaryOptions): Fleet {
     return answer;
   }
 
-  async function hear(worker: Worker, report: Report): Promise<void> {
+  async function hear(worker: Worker, number: number, report: Report): Promise<void> {
     if (report.kind === 'flush') tell(worker, { kind: 'answers', id: report.id, answers: [] });
     if (report.kind === 'answer') waiting.get(report.id)?.(report.answer);
     if (report.kind !== 'gather') return;
-    const others = [...listening].filter((other) => other !== worker);
-    const answers = await Promise.all(others.map((other) => ask(other, report.question)));
+    const others = [...listening].filter(([other]) => other !== number);
+    const answers = await Promise.all(others.map(([, other]) => ask(other, report.question)));
     tell(worker, { kind: 'answers', id: report.id, answers });
   }
 
   function leave(worker: Worker, exited: Promise<string>, cause: 'end' | 'restart'): Promise<void> {
-    // One of all that end says that the port is not ready, until it is gone.
-    if (cause === 'restart') listening.delete(worker);
     const timer = setTimeout(() => worker.process.kill('SIGKILL'), killAfterMs);
     tell(worker, { kind: 'leave', cause, reason: cause });
     return exited.then(() => clearTimeout(timer));
@@ -170,26 +174,31 @@ function createFleet({ environment, killAfterMs }: PrimaryOptions): Fleet {
 
   return {
     hasFailed: () => hasFailed,
-    async start(number, must) {
+    async start(number, isAgain) {
       const worker = cluster.fork({ ...environment, API_PROCESS: String(number) });
       closeUndelivered(worker);
       const { promise: started, resolve: tellStarted } = Promise.withResolvers<null>();
       let isLeaving = false;
       const exited = new Promise<string>((resolve) => {
         worker.once('exit', (code, signal) => {
-          listening.delete(worker);
+          if (listening.get(number) === worker) listening.delete(number);
           if (isLeaving && code !== 0) hasFailed = true;
           resolve(signal ? `ended by ${signal}` : `exit code ${code}`);
+        });
+        // Also of a message that could not be sent, since the process was just killed: `exit` follows then.
+        worker.on('error', (error) => {
+          log.warn('api.process_error', { process: number, error });
+          if (worker.process.pid === undefined) resolve(error.message);
         });
       });
       worker.on('message', (report: Report) => {
         if (report.kind === 'started') {
-          listening.add(worker);
+          listening.set(number, worker);
           tellStarted(null);
-        } else void hear(worker, report);
+        } else void hear(worker, number, report);
       });
       const ended = await Promise.race([started, exited]);
-      if (must && ended !== null) throw new ProcessNotStarted(number, ended);
+      if (!isAgain && ended !== null) throw new ProcessNotStarted(number, ended);
       return {
         pid: worker.process.pid ?? -1,
         exited,
@@ -207,7 +216,7 @@ function createFleet({ environment, killAfterMs }: PrimaryOptions): Fleet {
 /** A process that ended before it listened has said why on standard error. */
 export class ProcessNotStarted extends Error {
   constructor(number: number, how: string) {
-    super(`API process ${number} did not start (${how})`);
+    super(`API process ${number} did not start (${how}); its log above says why`);
   }
 }
 
@@ -217,14 +226,15 @@ export class ProcessNotStarted extends Error {
  * process had taken is closed here already, and to close it again does nothing.
  */
 function closeUndelivered({ process }: Worker): void {
-  /** By the port's key: the last connection that was sent. */
+  /** By the message's number, until the process says that it has taken or refused it. */
   const sent = new Map<unknown, { close(): void }>();
   const send = process.send.bind(process) as (...args: unknown[]) => boolean;
   process.send = (...args: unknown[]): boolean => {
-    const [message, handle] = args as [{ act?: string; key?: string } | undefined, { close(): void } | undefined];
-    if (message?.act === 'newconn' && handle) sent.set(message.key, handle);
+    const [message, handle] = args as [{ act?: string; seq?: number } | undefined, { close(): void } | undefined];
+    if (message?.act === 'newconn' && handle) sent.set(message.seq, handle);
     return send(...args);
   };
+  process.on('internalMessage', ({ ack }: { readonly ack?: number }) => void sent.delete(ack));
   process.once('exit', () => {
     for (const handle of sent.values()) handle.close();
   });

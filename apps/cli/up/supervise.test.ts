@@ -121,7 +121,7 @@ test('a second request while something is ending kills what is left, that one in
   expect(ended).toEqual(['api', 'postgres']);
 });
 
-test('a process that is renewed ends in good order, and another takes its place at once', async () => {
+test('a process that is renewed ends in good order when the one that takes its place has started', async () => {
   const supervised = await run('renewed', LIVE);
   const first = supervised.pid();
   expect(await waitUntil(() => log('renewed').includes('up'), 30_000)).toBe(true);
@@ -129,5 +129,35 @@ test('a process that is renewed ends in good order, and another takes its place 
   expect(supervised.pid()).not.toBe(first);
   expect([isAlive(first), isAlive(supervised.pid())]).toEqual([false, true]);
   expect(lines).toEqual([]);
+  await supervised.stop();
+});
+
+test('a process goes on where the one that is to take its place does not start', async () => {
+  const file = join(folder, 'kept.mjs');
+  writeFileSync(file, LIVE);
+  const wereAlive: boolean[] = [];
+  let canStart = true;
+  const supervised: Supervised = await supervise({
+    name: 'kept',
+    start: async () => {
+      if (running[0]) wereAlive.push(isAlive(running[0].pid()));
+      if (!canStart) throw new Error('no such file');
+      return startNodeProgram({ name: 'kept', file, env: process.env, stateDir });
+    },
+    say: (line) => lines.push(line),
+    now: Date.now,
+    sleep: async () => undefined,
+  });
+  running.push(supervised);
+  const first = supervised.pid();
+  canStart = false;
+  await expect(supervised.renew()).rejects.toThrow('no such file');
+  expect([supervised.pid(), isAlive(first)]).toEqual([first, true]);
+  canStart = true;
+  await supervised.renew();
+  expect(wereAlive).toEqual([true, true]);
+  expect(isAlive(first)).toBe(false);
+  process.kill(supervised.pid(), 'SIGKILL');
+  expect(await waitUntil(() => lines.length === 1, 30_000)).toBe(true);
   await supervised.stop();
 });
