@@ -138,12 +138,13 @@ export function given<T extends object>(settings: T): { [K in keyof T]?: Exclude
   };
 }
 
-/** A whole number of at least `least`. */
-export function parseWhole(least: number): (text: string) => number {
+/** A whole number from `least` on, to `most` at most. */
+export function parseWhole(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`a whole number from ${least} on is expected.`);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    const bounds = most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`;
+    throw new InvalidArgumentError(`a whole number ${bounds} is expected.`);
   };
 }
 

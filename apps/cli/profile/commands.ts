@@ -39,15 +39,23 @@ Recommends the highest throughput within --p99; without it, the highest. docs/si
     jsonFile: true,
   })
     .argument('<predictor>')
-    .option('--versions <numbers>', 'model versions (default: those that serve, and their builds)', parseNumbers)
-    .addOption(listOption('--batches <sizes>', 'users of a run at most', BATCHES))
-    .addOption(listOption('--processes <counts>', 'inference processes of one API process', doublesUpTo(CORES)))
-    .addOption(listOption('--threads <counts>', 'threads of a run', doublesUpTo(Math.min(CORES, MOST_THREADS))))
+    .option(
+      '--versions <numbers>',
+      'model versions (default: those that serve, and their builds)',
+      parseNumbers(MOST_VERSION),
+    )
+    .addOption(listOption('--batches <sizes>', 'users of a run at most', BATCHES, MOST_BATCH))
+    .addOption(
+      listOption('--processes <counts>', 'inference processes of one API process', doublesUpTo(CORES), MOST_COUNT),
+    )
+    .addOption(
+      listOption('--threads <counts>', 'threads of a run', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
+    )
     .option('--p99 <duration>', 'the longest wanted p99 of inference, such as 20ms', parseLatency)
     .option('--price-per-cpu-hour <price>', 'of one core, in any currency: adds the cost of a million', parsePrice)
-    .option('--minutes <count>', 'when it ends at the latest, with what was measured by then', parseWhole(1), 10)
-    .option('--seconds <count>', 'of load for each setting', parseWhole(1), 1)
-    .option('--rows <count>', 'users to measure with', parseWhole(1), 1_000)
+    .option('--minutes <count>', 'when it ends at the latest, with what was measured by then', parseWhole(1, 1_440), 10)
+    .option('--seconds <count>', 'of load for each setting', parseWhole(1, 60), 1)
+    .option('--rows <count>', 'users to measure with', parseWhole(1, 100_000), 1_000)
     .option('--exhaustive', 'measure every combination')
     .option('--svg <file>', 'draw throughput against latency')
     .option('--write <file>', 'write the recommended settings to this environment file')
@@ -57,8 +65,8 @@ Recommends the highest throughput within --p99; without it, the highest. docs/si
     });
 }
 
-function listOption(flags: string, description: string, values: readonly number[]): Option {
-  return new Option(flags, description).argParser(parseNumbers).default(values, values.join(','));
+function listOption(flags: string, description: string, values: readonly number[], most: number): Option {
+  return new Option(flags, description).argParser(parseNumbers(most)).default(values, values.join(','));
 }
 
 /** 1, 2, 4 and so on, and the most itself. */
@@ -68,17 +76,22 @@ function doublesUpTo(most: number): readonly number[] {
 }
 
 const MOST_VALUES = 32;
-const MOST_VALUE = 10_000;
+const MOST_VERSION = 99_999;
+// As an environment may have them: INFERENCE_BATCH_LIMIT, and INFERENCE_PROCESSES and INFERENCE_THREADS.
+const MOST_BATCH = 10_000;
+const MOST_COUNT = 256;
 
-/** Returns each once, ascending. */
-function parseNumbers(text: string): readonly number[] {
-  const values = text.split(',').map((part) => Number(/^ *(\d{1,5}) *$/.exec(part)?.[1] ?? Number.NaN));
-  if (values.length <= MOST_VALUES && values.every((value) => value >= 1 && value <= MOST_VALUE)) {
-    return [...new Set(values)].sort((a, b) => a - b);
-  }
-  throw new InvalidArgumentError(
-    `up to ${MOST_VALUES} whole numbers from 1 to ${MOST_VALUE} are expected, separated by commas, such as 1,8,64.`,
-  );
+/** Returns a parser that gives each number once, ascending. */
+function parseNumbers(most: number): (text: string) => readonly number[] {
+  return (text) => {
+    const values = text.split(',').map((part) => Number(/^ *(\d{1,5}) *$/.exec(part)?.[1] ?? Number.NaN));
+    if (values.length <= MOST_VALUES && values.every((value) => value >= 1 && value <= most)) {
+      return [...new Set(values)].sort((a, b) => a - b);
+    }
+    throw new InvalidArgumentError(
+      `up to ${MOST_VALUES} whole numbers from 1 to ${most} are expected, separated by commas, such as 1,8,64.`,
+    );
+  };
 }
 
 function parseLatency(text: string): number {

@@ -12,7 +12,7 @@ import {
 } from '@tandem/prediction/profile/settings';
 import type { Cli } from '../command-line/command.ts';
 import type { VersionToProfile } from './read-versions.ts';
-import { renderSetting } from './render-profile.ts';
+import { nameSetting, renderSetting } from './render-profile.ts';
 
 interface Measuring {
   readonly grid: Grid;
@@ -27,8 +27,17 @@ interface Measuring {
   readonly isExhaustive: boolean;
 }
 
+/** A setting with which no load was answered. */
+export interface NotMeasured {
+  readonly setting: Setting;
+  readonly why: string;
+}
+
 interface Results {
   readonly measured: readonly Measurement[];
+  readonly notMeasured: readonly NotMeasured[];
+  /** Those that were measured again; the choice is one of them. Empty where the time was over before. */
+  readonly confirmed: readonly Measurement[];
   /** Whether the time was over before the end. */
   readonly isCut: boolean;
   /** What the search would have measured of a grid that was measured whole; null where it was not. */
@@ -39,34 +48,57 @@ interface Results {
 const CONFIRMED = 3;
 const TIMES_LONGER = 3;
 
-/** Rejects with the signal's reason when it is interrupted. */
+/** Settings of a version that fail before any other of it was measured; the rest are not tried then. */
+const MOST_FAILED = 2;
+
+/** Rejects with the signal's reason when it is interrupted, and with why nothing could be measured. */
 export async function measureAll(
   cli: Cli,
   versions: readonly VersionToProfile[],
   { grid, target, current, memoryMb, seconds, deadline, isExhaustive }: Measuring,
 ): Promise<Results> {
   const known = new Map<string, Measurement>();
+  const failed = new Map<string, NotMeasured & { readonly error: unknown }>();
   let count = 0;
+
+  function isHopeless({ version }: Setting): boolean {
+    const ofVersion = ({ setting }: { readonly setting: Setting }) => setting.version === version;
+    return ![...known.values()].some(ofVersion) && [...failed.values()].filter(ofVersion).length >= MOST_FAILED;
+  }
 
   async function measure(setting: Setting, times = 1): Promise<Measurement | null> {
     const version = versions.find(({ record }) => record.number === setting.version);
     cli.signal.throwIfAborted();
     if (!version || performance.now() > deadline) return null;
-    const limits = { memoryLimitMb: memoryMb, loadMs: 1_000 * seconds * times, signal: cli.signal };
-    const found = await measureSetting(setting, version, limits);
-    known.set(keyOf(setting), found);
-    cli.stderr.write(`${String(++count).padStart(3)}  ${renderSetting(found)}${times > 1 ? ' (again)' : ''}\n`);
-    return found;
+    if (isHopeless(setting)) return noMeasurement(setting);
+    const limits = { memoryLimitMb: memoryMb, loadMs: 1_000 * seconds * times, deadline, signal: cli.signal };
+    const again = times > 1 ? ' (again)' : '';
+    try {
+      const found = await measureSetting(setting, version, limits);
+      known.set(keyOf(setting), found);
+      cli.stderr.write(`${String(++count).padStart(3)}  ${renderSetting(found)}${again}\n`);
+      return found;
+    } catch (error) {
+      cli.signal.throwIfAborted();
+      if (performance.now() > deadline) return null;
+      const why = error instanceof Error ? error.message : String(error);
+      known.delete(keyOf(setting));
+      failed.set(keyOf(setting), { setting, why, error });
+      cli.stderr.write(`${String(++count).padStart(3)}  ${nameSetting(setting)}: not measured${again}: ${why}\n`);
+      return noMeasurement(setting);
+    }
   }
 
-  async function confirm(): Promise<void> {
-    const confirmed = new Set<string>();
+  async function confirm(): Promise<readonly Measurement[]> {
+    const confirmed = new Map<string, Measurement>();
     for (let i = 0; i < CONFIRMED; i++) {
       const choice = chooseSetting([...known.values()], target);
-      if (choice === null || confirmed.has(keyOf(choice.setting))) return;
-      confirmed.add(keyOf(choice.setting));
-      await measure(choice.setting, TIMES_LONGER);
+      if (choice === null || confirmed.has(keyOf(choice.setting))) break;
+      const found = await measure(choice.setting, TIMES_LONGER);
+      if (found === null) break;
+      if (known.has(keyOf(found.setting))) confirmed.set(keyOf(found.setting), found);
     }
+    return [...confirmed.values()];
   }
 
   const search = (by: (setting: Setting) => Promise<Measurement | null>) =>
@@ -77,9 +109,20 @@ export async function measureAll(
       isCut ||= !known.has(keyOf(setting)) && (await measure(setting)) === null;
     }
   } else ({ isCut } = await search(measure));
-  await confirm();
-  const searched = isExhaustive ? await search(async (setting) => known.get(keyOf(setting)) ?? null) : null;
-  return { measured: [...known.values()], isCut, searched: searched?.measured ?? null };
+  const confirmed = await confirm();
+  const [firstFailed] = failed.values();
+  if (known.size === 0 && firstFailed) throw firstFailed.error;
+  const recall = async (setting: Setting) => known.get(keyOf(setting)) ?? (isCut ? null : noMeasurement(setting));
+  const searched = isExhaustive ? (await search(recall)).measured.filter((one) => one.throughput > 0) : null;
+  const notMeasured = [...failed.values()].map(({ setting, why }) => ({ setting, why }));
+  return { measured: [...known.values()], notMeasured, confirmed, isCut, searched };
+}
+
+/** For a search: no other setting is worse. */
+function noMeasurement(setting: Setting): Measurement {
+  const never = Number.POSITIVE_INFINITY;
+  const figures = { p50Ms: never, p99Ms: never, cpuMsPerThousand: never, memoryMb: never };
+  return { setting, throughput: 0, ...figures, failed: 0, lost: never };
 }
 
 const keyOf = ({ version, batch, processes, threads }: Setting) => `${version} ${batch} ${processes} ${threads}`;

@@ -10,6 +10,8 @@ import {
   memoryPerThousand,
   type Setting,
 } from '@tandem/prediction/profile/settings';
+import type { NotMeasured } from './measure-all.ts';
+import { isStable } from './read-versions.ts';
 
 interface ProfileParts {
   readonly predictor: string;
@@ -25,6 +27,9 @@ interface ProfileParts {
   readonly target: LatencyTarget;
   readonly pricePerCpuHour: number | null;
   readonly measured: readonly Measurement[];
+  readonly notMeasured: readonly NotMeasured[];
+  /** Those that were measured again. */
+  readonly confirmed: readonly Measurement[];
   /** Whether the time was over before all was measured. */
   readonly isCut: boolean;
   readonly searched: readonly Measurement[] | null;
@@ -44,6 +49,8 @@ export interface ProfileFigures extends Setting {
   readonly costPerMillion: number | null;
   readonly meetsTarget: boolean;
   readonly failed: number;
+  /** Inference processes that ended by themselves. */
+  readonly lost: number;
 }
 
 export interface ProfileReport {
@@ -58,6 +65,9 @@ export interface ProfileReport {
   readonly isCut: boolean;
   /** The highest throughput first. */
   readonly measured: readonly ProfileFigures[];
+  readonly notMeasured: readonly NotMeasured[];
+  /** The version that serves users outside rollouts; null where it is not among those profiled. */
+  readonly stable: number | null;
   /** What this environment has; null where it was not measured. */
   readonly current: ProfileFigures | null;
   readonly recommended: ProfileFigures | null;
@@ -75,7 +85,7 @@ export function createProfileReport(parts: ProfileParts): ProfileReport {
     ...{ p50Ms: one.p50Ms, p99Ms: one.p99Ms, cpuMsPerThousand: one.cpuMsPerThousand, memoryMb: one.memoryMb },
     memoryMbSecondsPerThousand: memoryPerThousand(one),
     costPerMillion: pricePerCpuHour === null ? null : costPerMillion(one, pricePerCpuHour),
-    ...{ meetsTarget: meetsTarget(one, target), failed: one.failed },
+    ...{ meetsTarget: meetsTarget(one, target), failed: one.failed, lost: one.lost },
   });
   const chosen = (measured: readonly Measurement[]) => {
     const choice = chooseSetting(measured, target);
@@ -86,9 +96,11 @@ export function createProfileReport(parts: ProfileParts): ProfileReport {
     ...{ predictor, machine: { cpu, cores, loadBefore }, users, grid, pricePerCpuHour, isCut: parts.isCut },
     combinations: grid.version.length * grid.batch.length * grid.processes.length * grid.threads.length,
     targetP99Ms: target,
+    notMeasured: parts.notMeasured,
+    stable: versions.find(isStable)?.number ?? null,
     measured: measured.toSorted((a, b) => b.predictionsPerSecond - a.predictionsPerSecond),
     current: measured.find((one) => current !== undefined && isSame(one, current)) ?? null,
-    recommended: chosen(parts.measured),
+    recommended: chosen(parts.confirmed.length > 0 ? parts.confirmed : parts.measured),
     search: parts.searched && { measured: parts.searched.length, choice: chosen(parts.searched) },
   };
 }

@@ -56,10 +56,11 @@ test('an exhaustive profile tells what the search would have chosen', async () =
   expect(report.users).toBeGreaterThan(100);
 });
 
-test('a target that nothing meets is told, and nothing is written', async () => {
-  const { code, err } = await place.tandem(
+test('a target that nothing meets is told with what was measured, and nothing is written', async () => {
+  const { code, out, err } = await place.tandem(
     `profile churn --batches 256 --processes 1 --threads 1 --p99 1ms --write no.env`,
   );
+  expect(out).toMatch(/No setting keeps p99 within 1 ms [\s\S]*^version +batch +processes/m);
   expect([code, err]).toEqual([
     1,
     expect.stringMatching(/no\.env was not changed: no setting keeps p99 within 1 ms\n/),
@@ -70,8 +71,11 @@ test('a target that nothing meets is told, and nothing is written', async () => 
 test.each([
   ['profile nobody', 1, 'there is no model version of a predictor nobody in this database', 'name one of churn'],
   ['profile churn --versions 1,7', 1, 'churn has no model version 7', '--versions takes 1'],
-  ['profile churn --write tandem.config.ts', 1, 'is no environment file: line', 'not in tandem.config.ts'],
+  ['profile churn --write tandem.config.ts', 1, 'is not an environment file: line', 'not in tandem.config.ts'],
   ['profile churn --batches 0,8', 2, 'whole numbers from 1 to 10000 are expected', 'tandem profile --help'],
+  ['profile churn --processes 257', 2, 'whole numbers from 1 to 256 are expected', 'tandem profile --help'],
+  ['profile churn --seconds 61', 2, 'a whole number from 1 to 60 is expected', 'tandem profile --help'],
+  ['profile churn --svg m.onnx/p.svg', 1, 'p.svg cannot be written (ENOTDIR)', 'name another file with --svg'],
   ['profile churn --p99 fast', 2, 'a duration up to 60s is expected', 'tandem profile --help'],
   ['profile churn --price-per-cpu-hour free', 2, 'a number above 0 is expected', 'tandem profile --help'],
 ])('`%s` is refused with what to do', async (line, expected, problem, remedy) => {
@@ -79,6 +83,20 @@ test.each([
   expect(code).toBe(expected);
   expect(err).toContain(problem);
   expect(err).toContain(remedy);
+});
+
+test('a setting whose process is killed is told, and another one recommended', async () => {
+  const env = { DATABASE_URL: place.databaseUrl, INFERENCE_PROCESSES: '1', INFERENCE_BATCH_LIMIT: '16' };
+  const cli = startCli(['profile', 'churn', ...SMALL.split(' '), '--json', 'killed.json'], { cwd: place.folder, env });
+  await vi.waitUntil(() => childrenOf(cli.pid).length > 0, { timeout: 60_000, interval: 5 });
+  for (const pid of childrenOf(cli.pid)) process.kill(pid, 'SIGKILL');
+  const { code, out } = await cli.ended;
+  expect(code).toBe(0);
+  // Killed before it had loaded the model, or after.
+  expect(out).toMatch(/Not measured: version 1, batch 16, |ended by themselves with version 1, batch 16, /);
+  const report = JSON.parse(await place.read('killed.json')) as ProfileReport;
+  expect(report.recommended).toMatchObject({ batch: 1, lost: 0 });
+  for (const one of report.measured) expect(one.cpuMsPerThousand).toBeGreaterThan(0);
 });
 
 test('Ctrl-C ends it, and its processes with it', async () => {

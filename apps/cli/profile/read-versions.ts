@@ -70,7 +70,7 @@ function chooseVersions(
   return [...new Set(chosen)].sort((a, b) => Number(isStable(b)) - Number(isStable(a)) || a.number - b.number);
 }
 
-const isStable = ({ arms }: ModelVersionRecord) => arms.includes('stable');
+export const isStable = ({ arms }: ModelVersionRecord) => arms.includes('stable');
 
 function noUsers({ predictor, number }: ModelVersionRecord, why: string | null): CommandFailure {
   const problem = `there is no user to profile version ${number} of ${predictor} with: ${why ?? 'its feature query gives none'}`;

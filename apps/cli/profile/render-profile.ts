@@ -1,5 +1,5 @@
 /** A profile for a terminal: the recommendation, then the settings that were measured. */
-import type { Measurement } from '@tandem/prediction/profile/settings';
+import type { Measurement, Setting } from '@tandem/prediction/profile/settings';
 import { count, renderTable, right, wrap } from '../output/text.ts';
 import { isSame, type ProfileFigures, type ProfileReport } from './profile-report.ts';
 
@@ -8,20 +8,26 @@ const WIDTH = 110;
 const SHOWN = 20;
 /** Of load for each core, above which figures are of a machine that is shared. */
 const BUSY = 0.5;
+/** Settings that could not be measured, of which the reason is told. */
+const MOST_NAMED = 3;
 
 export function renderProfile(report: ProfileReport): string[] {
   return [...conclusions(report).flatMap((line) => wrap(line, WIDTH)), '', ...table(report)];
 }
 
-/** A measurement in one line: `version 2, batch 64, 2 × 1 threads: 41,200/s, p99 3.1 ms`. */
-export function renderSetting({ setting, throughput, p99Ms }: Measurement): string {
-  const { version, batch, processes, threads } = setting;
-  return `version ${version}, batch ${batch}, processes ${processes}, threads ${threads}: ${rate(throughput)}/s, p99 ${milliseconds(p99Ms)}`;
+/** A measurement in one line: `version 2, batch 64, processes 2, threads 1: 41,200/s, p99 3.1 ms`. */
+export function renderSetting({ setting, throughput, p99Ms, lost }: Measurement): string {
+  const note = lost > 0 ? `, ${count(lost)} processes ended` : '';
+  return `${nameSetting(setting)}: ${rate(throughput)}/s, p99 ${milliseconds(p99Ms)}${note}`;
+}
+
+export function nameSetting({ version, batch, processes, threads }: Setting): string {
+  return `version ${version}, batch ${batch}, processes ${processes}, threads ${threads}`;
 }
 
 /** The findings as sentences, the recommendation first. */
 export function conclusions(report: ProfileReport): string[] {
-  const { machine, users, measured, combinations, isCut, search } = report;
+  const { machine, users, measured, notMeasured, combinations, isCut, search } = report;
   const { cpu, cores, loadBefore } = machine;
   return [
     ...recommendation(report),
@@ -38,11 +44,22 @@ export function conclusions(report: ProfileReport): string[] {
       .filter(({ failed }) => failed > 0)
       .slice(0, 1)
       .map(failedSentence),
+    ...measured
+      .filter(({ lost }) => lost > 0)
+      .slice(0, 1)
+      .map(lostSentence),
+    ...notMeasured
+      .slice(0, MOST_NAMED)
+      .map(({ setting, why }) => `Not measured: ${nameSetting(setting)}: ${why.replace(/\.$/, '')}.`),
+    ...(notMeasured.length > MOST_NAMED
+      ? [`Nor were ${count(notMeasured.length - MOST_NAMED)} others: --json has all.`]
+      : []),
   ];
 }
 
 function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
   if (recommended === null) return ['Nothing was measured in time: raise --minutes.'];
+  if (!recommended.meetsTarget && targetP99Ms === null) return ['With each setting inference processes ended.'];
   if (!recommended.meetsTarget) {
     return [
       `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. A smaller or optimised model, more cores, or a longer target.`,
@@ -72,6 +89,10 @@ function comparison({ predictor, current, recommended }: ProfileReport): string[
 function searchSentence(searched: number, choice: ProfileFigures, best: ProfileFigures): string {
   const share = (100 * choice.predictionsPerSecond) / best.predictionsPerSecond;
   return `The search would have measured ${searched} of them, and chosen ${share.toFixed(1)} % of the best throughput: ${describe(choice)}.`;
+}
+
+function lostSentence(one: ProfileFigures): string {
+  return `Inference processes ended by themselves with ${nameSetting(one)}, and possibly others: they may need more memory (INFERENCE_MEMORY_MB). Such a setting is not recommended.`;
 }
 
 function failedSentence({ failed, version }: ProfileFigures): string {

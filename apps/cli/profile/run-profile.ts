@@ -3,22 +3,22 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { readEnvironment } from '@tandem/config/environment/environment';
-import { inference as inferenceSection } from '@tandem/config/environment/environment-sections';
+import { apiProcesses, inference as inferenceSection } from '@tandem/config/environment/environment-sections';
 import type { Grid, Setting } from '@tandem/prediction/profile/settings';
 import { type Cli, present } from '../command-line/command.ts';
 import { findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 import type { ProfileOptions } from './commands.ts';
 import { measureAll } from './measure-all.ts';
 import { drawProfile } from './picture.ts';
 import { createProfileReport, type ProfileReport } from './profile-report.ts';
-import { readVersions, type VersionToProfile } from './read-versions.ts';
+import { isStable, readVersions, type VersionToProfile } from './read-versions.ts';
 import { renderProfile } from './render-profile.ts';
-import { readSettingsFile, renderWritten, writeSettings } from './write-settings.ts';
+import { assertWritable, cannotWrite, readSettingsFile, renderWritten, writeSettings } from './write-settings.ts';
 
 export async function runProfile(cli: Cli, predictor: string, options: ProfileOptions): Promise<void> {
   const deadline = performance.now() + 60_000 * options.minutes;
-  // A file that cannot be written is told before minutes of measuring.
-  if (options.write !== undefined) await readSettingsFile(resolve(cli.cwd, options.write));
+  await assertFiles(cli, options);
   const choice = { applicationName: 'tandem-profile', statementTimeoutMs: 30_000 };
   const versions = await withDatabases(findDatabaseUrls(cli), choice, (databases) =>
     readVersions(cli, databases, { predictor, ...options }),
@@ -38,31 +38,60 @@ export async function runProfile(cli: Cli, predictor: string, options: ProfileOp
   await tell(cli, options, report);
 }
 
+/** A file that cannot be written is told before minutes of measuring. */
+async function assertFiles({ cwd }: Cli, { write, svg, json }: ProfileOptions): Promise<void> {
+  if (write !== undefined) await readSettingsFile(resolve(cwd, write));
+  for (const [option, file] of Object.entries({ '--write': write, '--svg': svg, '--json': json })) {
+    if (typeof file === 'string') await assertWritable(resolve(cwd, file), option);
+  }
+}
+
 function gridOf(versions: readonly VersionToProfile[], { batches, processes, threads }: ProfileOptions): Grid {
   return { version: versions.map(({ record }) => record.number), batch: batches, processes, threads };
 }
 
-/** The settings of this environment, of the version that serves. */
+/** Returns the settings of this environment, of the version that serves. */
 function inForce(cli: Cli, [first]: readonly VersionToProfile[]): { current: Setting | undefined; memoryMb: number } {
   const { inference } = readEnvironment(cli.env, { inference: inferenceSection });
   const { processes, batchLimit: batch, threads, memoryMb } = inference;
-  return { current: first && { version: first.record.number, batch, processes, threads }, memoryMb };
+  const serves = first !== undefined && isStable(first.record);
+  return { current: serves ? { version: first.record.number, batch, processes, threads } : undefined, memoryMb };
 }
 
 async function tell(cli: Cli, options: ProfileOptions, report: ProfileReport): Promise<void> {
   const { json, svg, write } = options;
-  const files: string[] = [];
-  const save = async (name: string, text: string, what: string) => {
-    const file = resolve(cli.cwd, name);
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text);
-    files.push(`${what}: ${file}`);
+  const said: string[] = [];
+  const failures: CommandFailure[] = [];
+  // What was measured is printed whatever fails here.
+  const attempt = async (work: () => Promise<readonly string[]>) => {
+    try {
+      said.push(...(await work()));
+    } catch (error) {
+      if (!(error instanceof CommandFailure)) throw error;
+      failures.push(error);
+    }
   };
-  if (svg !== undefined) await save(svg, drawProfile(report), 'Picture');
-  if (typeof json === 'string') await save(json, `${JSON.stringify(report, null, 2)}\n`, 'Figures');
-  if (write !== undefined) files.push(...renderWritten(await writeSettings(resolve(cli.cwd, write), report)));
+  const save = (name: string, option: string, text: () => string, what: string) =>
+    attempt(async () => {
+      const file = resolve(cli.cwd, name);
+      try {
+        await mkdir(dirname(file), { recursive: true });
+        await writeFile(file, text());
+      } catch (error) {
+        throw cannotWrite(file, error, option);
+      }
+      return [`${what}: ${file}`];
+    });
+  if (svg !== undefined) await save(svg, '--svg', () => drawProfile(report), 'Picture');
+  if (typeof json === 'string') await save(json, '--json', () => `${JSON.stringify(report, null, 2)}\n`, 'Figures');
+  if (write !== undefined) {
+    const sharing = readEnvironment(cli.env, { apiProcesses }).apiProcesses;
+    await attempt(async () => renderWritten(await writeSettings(resolve(cli.cwd, write), report, sharing)));
+  }
   present(cli, { json: json === true }, report, () => [
     ...renderProfile(report),
-    ...(files.length > 0 ? ['', ...files] : []),
+    ...(said.length > 0 ? ['', ...said] : []),
   ]);
+  const [failure] = failures;
+  if (failure) throw new CommandFailure(failure.message, { remedy: failure.remedy, presented: true });
 }

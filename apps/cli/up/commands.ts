@@ -1,15 +1,8 @@
 /** `tandem up`: everything on this machine, from nothing to answering. */
 import { MOST_API_PROCESSES } from '@tandem/config/environment/environment-sections';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Cli, createCommand, parsePort } from '../command-line/command.ts';
+import { type Command, Option } from 'commander';
+import { type Cli, createCommand, parsePort, parseWhole } from '../command-line/command.ts';
 import type { UpOptions } from './up-context.ts';
-
-/** @throws InvalidArgumentError which names the bounds */
-function parseProcesses(text: string): number {
-  const count = Number(text);
-  if (/^\d{1,4}$/.test(text) && count >= 1 && count <= MOST_API_PROCESSES) return count;
-  throw new InvalidArgumentError(`a whole number from 1 to ${MOST_API_PROCESSES} is expected.`);
-}
 
 export function upCommand(cli: Cli): Command {
   return createCommand({
@@ -36,7 +29,7 @@ export function upCommand(cli: Cli): Command {
     .option(
       '--api-processes <count>',
       'API processes that share the port, such as one for each core (API_PROCESSES; default 1)',
-      parseProcesses,
+      parseWhole(1, MOST_API_PROCESSES),
     )
     .action(async (options: UpOptions) => {
       // Drivers and models take time to load, which the commands that only ask the API should not pay.

@@ -22,6 +22,8 @@ interface MeasureOptions {
   readonly memoryLimitMb: number;
   /** Milliseconds of load that count. Longer where a child would do fewer than `LEAST_RUNS` runs, up to five times as long. */
   readonly loadMs: number;
+  /** On the clock of `performance.now`: no load is longer. */
+  readonly deadline: number;
   readonly signal: AbortSignal;
 }
 
@@ -30,12 +32,12 @@ const LEAST_RUNS = 20;
 const MOST_TIMES_LOAD = 5;
 /** Of load before it counts: the batcher learns what runs cost, and children grow to their size. */
 const WARM_UP_MS = 300;
-/** Who are asked for before others; one answer is enough. */
+/** Users that are asked for before others; one answer is enough. */
 const FIRST_USERS = 10;
 /** No request is refused for want of time. */
 const PATIENCE_MS = 60_000;
 
-/** Rejects where no child can load the model, where the model answers no user, or with the signal's reason. */
+/** Rejects where no child can load the model, where the model gives no answer in time, or with the signal's reason. */
 export async function measureSetting(
   setting: Setting,
   { version, bytes, batch }: ProfiledVersion,
@@ -43,11 +45,15 @@ export async function measureSetting(
 ): Promise<Measurement> {
   const { processes, threads } = setting;
   const load = { users: batch.userIds.length, waiting: 2 * setting.batch * processes };
+  let lost = 0;
   const pool = createInferencePool({
     loadArtifact: async () => bytes,
     ...{ processes, threads, memoryLimitMb: options.memoryLimitMb, log: () => {} },
     maxLiveRows: setting.batch,
     maxQueue: load.waiting + 1,
+    onRestart: () => {
+      lost++;
+    },
   });
   const score = (row: number) => pool.score({ version, batch, rows: [row], timeoutMs: PATIENCE_MS, priority: 'live' });
   try {
@@ -55,7 +61,8 @@ export async function measureSetting(
     await assertAnswers(score, load.users);
     const clients = startClients(load, score);
     try {
-      return await measureLoad(setting, pool, clients, options);
+      const found = await measureLoad(setting, pool, clients, options);
+      return { ...found, lost };
     } finally {
       clients.stop();
     }
@@ -68,16 +75,21 @@ async function measureLoad(
   setting: Setting,
   pool: InferencePool,
   clients: Clients,
-  { loadMs, signal }: MeasureOptions,
-): Promise<Measurement> {
+  { loadMs, deadline, signal }: MeasureOptions,
+): Promise<Omit<Measurement, 'lost'>> {
   await pause(WARM_UP_MS, signal);
   const latencies = clients.record();
   const usage = await watchUsage(pool);
   const startedAt = performance.now();
   const isEnough = () => latencies.length >= LEAST_RUNS * setting.batch * setting.processes;
-  for (let i = 0; i < MOST_TIMES_LOAD && (i === 0 || !isEnough()); i++) await pause(loadMs, signal);
+  for (let i = 0; i < MOST_TIMES_LOAD && !(isEnough() && i > 0); i++) {
+    const leftMs = deadline - performance.now();
+    await pause(Math.max(0, Math.min(loadMs, leftMs)), signal);
+    if (leftMs <= loadMs) break;
+  }
   const seconds = (performance.now() - startedAt) / 1_000;
   const answered = latencies.length;
+  if (answered === 0) throw new Error(`no run ended within ${seconds.toFixed(1)} s`);
   const { cpuMs, memoryMb } = await usage();
   const sorted = Float64Array.from(latencies).sort();
   return {
@@ -104,13 +116,13 @@ async function assertAnswers(score: (row: number) => Promise<unknown>, users: nu
 }
 
 interface Clients {
-  /** From now on keeps latencies, in ms, in the array that it returns. */
+  /** From now on keeps latencies, in ms, in the array that it returns, and counts failures. */
   record(): readonly number[];
   failed(): number;
   stop(): void;
 }
 
-/** So many clients, each of whom asks for one user and waits for the answer. */
+/** Starts so many clients: each asks for one user and waits for the answer. */
 function startClients(
   { users, waiting }: { readonly users: number; readonly waiting: number },
   score: (row: number) => Promise<unknown>,
@@ -138,6 +150,7 @@ function startClients(
   return {
     record() {
       latencies = [];
+      failed = 0;
       return latencies;
     },
     failed: () => failed,
@@ -147,14 +160,17 @@ function startClients(
   };
 }
 
-/** CPU from now on, and memory at the end, of the children; CPU of this process too. */
+/** Returns CPU from now on, and memory at the end, of the children; CPU of this process too. */
 async function watchUsage(pool: InferencePool): Promise<() => Promise<{ cpuMs: number; memoryMb: number }>> {
-  const childrenCpu = async () => sum(await Promise.all(pool.stats().pids.map(readCpuMs)));
+  const childrenCpu = () =>
+    Promise.all(pool.stats().pids.map(async (pid) => [pid, (await readCpuMs(pid)) ?? 0] as const));
   const own = process.cpuUsage();
-  const before = await childrenCpu();
+  const before = new Map(await childrenCpu());
   return async () => {
     const { user, system } = process.cpuUsage(own);
-    const cpuMs = (await childrenCpu()) - before + (user + system) / 1_000;
+    // One that took the place of another began at 0.
+    const spent = (await childrenCpu()).map(([pid, ms]) => ms - (before.get(pid) ?? 0));
+    const cpuMs = sum(spent) + (user + system) / 1_000;
     return { cpuMs, memoryMb: sum(await Promise.all(pool.stats().pids.map(readResidentMb))) };
   };
 }

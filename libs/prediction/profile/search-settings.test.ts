@@ -33,7 +33,7 @@ function simulate(machine: Machine, setting: Setting): Measurement {
   const throughput = Math.min((processes * batch * 1000) / run, 1000 / machine.feedMs) * noise(setting, 1);
   const waitMs = (2000 * batch * processes) / throughput;
   return {
-    ...{ setting, throughput, failed: 0, memoryMb: 80 * processes },
+    ...{ setting, throughput, failed: 0, lost: 0, memoryMb: 80 * processes },
     p50Ms: waitMs,
     p99Ms: waitMs * 1.2 * noise(setting, 2),
     cpuMsPerThousand: (1000 * alone) / batch,
@@ -82,7 +82,7 @@ const RECORDED: readonly Measurement[] = recorded.rows.map((row) => {
   const [version = 0, batch = 0, processes = 0, threads = 0, ...figures] = row;
   const [throughput = 0, p50Ms = 0, p99Ms = 0, cpuMsPerThousand = 0, memoryMb = 0] = figures;
   const setting = { version, batch, processes, threads };
-  return { setting, throughput, p50Ms, p99Ms, cpuMsPerThousand, memoryMb, failed: 0 };
+  return { setting, throughput, p50Ms, p99Ms, cpuMsPerThousand, memoryMb, failed: 0, lost: 0 };
 });
 
 it.each([null, 10, 20, 50, 100])(
@@ -130,11 +130,14 @@ it('measures what is in force first', async () => {
 it('prefers fewer processes where throughput is the same, and the shortest p99 where none is within the target', () => {
   const one = (processes: number, throughput: number, p99Ms: number): Measurement => ({
     ...{ setting: { version: 1, batch: 8, processes, threads: 1 }, throughput, p50Ms: 1, p99Ms },
-    ...{ cpuMsPerThousand: 1, memoryMb: 1, failed: 0 },
+    ...{ cpuMsPerThousand: 1, memoryMb: 1, failed: 0, lost: 0 },
   });
   const all = [one(1, 980, 9), one(2, 1_000, 5), one(4, 500, 3)];
   expect(chooseSetting(all, null)?.setting.processes).toBe(1);
   expect(chooseSetting(all, 6)?.setting.processes).toBe(2);
   expect(chooseSetting(all, 1)?.setting.processes).toBe(4);
   expect(chooseSetting([], 1)).toBeNull();
+  const killing = { ...one(1, 9_000, 1), lost: 1 };
+  expect(chooseSetting([killing, ...all], 6)?.setting.processes).toBe(2);
+  expect(chooseSetting([killing, one(4, 500, 3)], 1)?.throughput).toBe(500);
 });

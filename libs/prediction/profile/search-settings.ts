@@ -13,7 +13,7 @@ interface SearchOptions {
   readonly target: LatencyTarget;
   /** Cores that the children may use: starts have no more threads in all. */
   readonly cores: number;
-  /** Measured first, where it is in the grid: what is in force. */
+  /** What is in force: measured first, for comparison. */
   readonly current?: Setting | undefined;
   /** Null: no further setting is measured, since the time is over. */
   measure(setting: Setting): Promise<Measurement | null>;

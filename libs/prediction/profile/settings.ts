@@ -25,15 +25,17 @@ export interface Measurement {
   readonly cpuMsPerThousand: number;
   /** Resident memory of all children. */
   readonly memoryMb: number;
-  /** Users for whom the model gave no answer. */
+  /** Requests that the model gave no answer to. */
   readonly failed: number;
+  /** Children that ended by themselves: such a setting is never chosen where another one is. */
+  readonly lost: number;
 }
 
 /** The longest p99 in ms that is wanted; null: any. */
 export type LatencyTarget = number | null;
 
-export function meetsTarget({ p99Ms }: Measurement, target: LatencyTarget): boolean {
-  return target === null || p99Ms <= target;
+export function meetsTarget({ p99Ms, lost }: Measurement, target: LatencyTarget): boolean {
+  return lost === 0 && (target === null || p99Ms <= target);
 }
 
 /** Two throughputs that differ by less than this share are the same: a repetition differs by as much. */
@@ -45,7 +47,7 @@ const SAME = 0.03;
  */
 export function chooseSetting(measured: readonly Measurement[], target: LatencyTarget): Measurement | null {
   const within = measured.filter((one) => meetsTarget(one, target));
-  if (within.length === 0) return measured.toSorted((a, b) => a.p99Ms - b.p99Ms)[0] ?? null;
+  if (within.length === 0) return measured.toSorted((a, b) => a.lost - b.lost || a.p99Ms - b.p99Ms)[0] ?? null;
   const most = Math.max(...within.map(({ throughput }) => throughput));
   const equal = within.filter(({ throughput }) => throughput >= most * (1 - SAME));
   return equal.toSorted((a, b) => costOf(a) - costOf(b) || a.p99Ms - b.p99Ms)[0] ?? null;
@@ -56,14 +58,14 @@ function costOf({ setting: { processes, threads } }: Measurement): number {
   return processes * threads;
 }
 
-/** Whether the first is better than the second. */
+/** Returns whether the first is better than the second. */
 export function isBetter(one: Measurement, other: Measurement, target: LatencyTarget): boolean {
   const [isWithin, isOtherWithin] = [meetsTarget(one, target), meetsTarget(other, target)];
   if (isWithin !== isOtherWithin) return isWithin;
   return isWithin ? one.throughput > other.throughput : one.p99Ms < other.p99Ms;
 }
 
-/** What a million predictions cost, of CPU alone. @param pricePerCpuHour in any currency */
+/** Returns what a million predictions cost, of CPU alone. @param pricePerCpuHour in any currency */
 export function costPerMillion({ cpuMsPerThousand }: Measurement, pricePerCpuHour: number): number {
   const cpuHours = (cpuMsPerThousand * 1_000) / 3_600_000;
   return cpuHours * pricePerCpuHour;
