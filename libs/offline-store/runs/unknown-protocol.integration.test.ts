@@ -94,7 +94,7 @@ test.each([
     const raised = withClient(database.pool, (other) =>
       other.query(raise).finally(() => other.query('rollback').catch(() => {})),
     );
-    await expect(raised).rejects.toMatchObject({ code: '55P03' });
+    await expect(raised).rejects.toMatchObject({ cause: { code: '55P03' } });
     await client.query('commit');
   });
   await query(database.pool, { text: 'select tandem.raise_protocol(2)' });
