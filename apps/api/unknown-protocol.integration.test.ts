@@ -48,7 +48,7 @@ it('answers nothing while the schema follows a protocol that this release does n
   expect((await api.get('/readyz')).status).toBe(200);
 });
 
-it('writes nothing under a protocol that it does not know: no erasure, no rollback, no live answer', async () => {
+it('writes nothing under a protocol that it does not know: no erasure, no rollback, no run, no live answer', async () => {
   api = await createTestApi();
   await api.get(`${path}/1`);
   const kept = () => api?.pool.query('select count(*)::int as kept from tandem.overlay');
@@ -56,7 +56,8 @@ it('writes nothing under a protocol that it does not know: no erasure, no rollba
   await setProtocol(2);
   const erased = await api.app.request('/v1/users/1', { method: 'DELETE' });
   const rolledBack = await api.post('/v1/predictors/repurchase/rollback', { to: 1, reason: 'test' });
-  expect([erased.status, (await api.get(`${path}/2`)).status]).toEqual([503, 503]);
+  const run = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
+  expect([erased.status, run.status, (await api.get(`${path}/2`)).status]).toEqual([503, 503, 503]);
   expect(rolledBack.status).toBeGreaterThanOrEqual(400);
   expect((await api.pool.query('select 1 from tandem.erasures')).rows).toEqual([]);
   await api.dependencies.close();

@@ -16,6 +16,7 @@ import type { Queue } from '@tandem/queue/enqueue';
 import { createQueueWorker, type Handler, type Handlers } from '@tandem/queue/run-worker';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import { repeat } from '@tandem/timing/repeat';
 import { type EndedRound, type HousekeepingDependencies, startHousekeeping } from './housekeeping.ts';
 import type { CheckFit } from './processors/check-fit.ts';
 import { createLoadGeneration } from './processors/load-generation.ts';
@@ -66,6 +67,9 @@ interface RunningWorker {
   stop(drainMs: number): Promise<boolean>;
 }
 
+/** Between two looks whether this worker may take jobs. */
+const HOLD_EVERY_MS = 1_000;
+
 export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions): RunningWorker {
   const { queue, steps, log, metrics } = dependencies;
   const { queueUrl, chunkConcurrency, idleMs, onDead } = options;
@@ -84,12 +88,14 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
     onDead,
   });
   const housekeeping = startHousekeeping(dependencies);
+  // Jobs that this release may not do are left to workers that may.
+  const holding = repeat(HOLD_EVERY_MS, async () => jobs.hold((await dependencies.whyIdle()) !== null));
   log.info('worker.started', { chunkConcurrency });
   return {
     async stop(drainMs) {
       log.info('worker.stopping', { jobs: jobs.running() });
       stopping.abort(new Error('the worker was stopped'));
-      const [drained] = await Promise.all([jobs.close(drainMs), housekeeping.stop()]);
+      const [drained] = await Promise.all([jobs.close(drainMs), housekeeping.stop(), holding.stop()]);
       return drained;
     },
   };

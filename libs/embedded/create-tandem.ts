@@ -55,9 +55,29 @@ export async function createTandem(options: TandemOptions): Promise<Tandem> {
     const reading = await open(checked, { log, metrics }, opened);
     return new EmbeddedTandem(reading, metrics, opened);
   } catch (error) {
-    await closeOpened(opened);
-    throw error;
+    // What made the start fail says more than a failure to close.
+    await closeOpened(opened).catch(() => {});
+    throw withOptionNames(error);
   }
+}
+
+const OPTIONS: Readonly<Record<string, string>> = {
+  DATABASE_URL: 'database.url',
+  FEATURES_DATABASE_URL: 'database.featuresUrl',
+  DATABASE_DIRECT_URL: 'database.directUrl',
+  DATABASE_CONNECTIONS: 'database.connections',
+};
+
+/** Names the options where an error of the stores names the variables of an API's environment. */
+function withOptionNames(error: unknown): unknown {
+  if (!isTandemError(error, 'config_invalid')) return error;
+  const named = (text: string) => text.replace(/\b[A-Z_]+\b/g, (name) => OPTIONS[name] ?? name);
+  const { message, field, remedy } = error;
+  return new TandemError('config_invalid', named(message), {
+    cause: error,
+    ...(field === undefined ? {} : { field: named(field) }),
+    ...(remedy === undefined ? {} : { remedy: named(remedy) }),
+  });
 }
 
 async function open(options: CheckedOptions, told: { log: Log; metrics: Metrics }, opened: Opened): Promise<Reading> {

@@ -1,6 +1,6 @@
 import type { LiveRequest } from '@tandem/freshness/live-predictor';
 import { expect, test } from 'vitest';
-import { onlyLoaded } from './only-loaded.ts';
+import { mayInfer, onlyLoaded } from './only-loaded.ts';
 
 const readers = [{ userId: '1', minVersion: 0, fresh: false }];
 const request = (id: string, enabled = true) => ({ version: { id }, enabled, readers }) as unknown as LiveRequest;
@@ -25,4 +25,14 @@ test('a version that is not loaded is not asked for: the read goes on to the run
   loaded.add('b');
   await live.predict(request('b'));
   expect(asked).toEqual(['a', 'b', 'b']);
+});
+
+test('an API may infer with any version, another process with those that it has loaded, or with none', () => {
+  const kept = { isLoaded: (id: string) => id === 'a' };
+  const asked = (live: Parameters<typeof mayInfer>[0]) => ['a', 'b'].map((id) => mayInfer(live, kept)?.(id));
+  expect([asked('any'), asked('loaded'), asked('none')]).toEqual([
+    [undefined, undefined],
+    [true, false],
+    [false, false],
+  ]);
 });

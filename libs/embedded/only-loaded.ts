@@ -21,3 +21,11 @@ export function onlyLoaded(live: LivePredictor, { isLoaded }: Pick<KeptVersions,
     },
   };
 }
+
+/** Returns which versions a process infers live with; undefined: with any. */
+export function mayInfer(
+  live: 'any' | 'loaded' | 'none',
+  { isLoaded }: Pick<KeptVersions, 'isLoaded'>,
+): ((modelVersionId: string) => boolean) | undefined {
+  return { any: undefined, loaded: isLoaded, none: () => false }[live];
+}

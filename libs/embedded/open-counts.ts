@@ -18,6 +18,7 @@ interface CountsParts {
   readonly metrics: Pick<Metrics, 'servedFlushes'>;
   readonly log: Pick<Log, 'warn'>;
   readonly assignments: ServedReadsDependencies['assignments'];
+  readonly mayInfer?: ServedReadsDependencies['mayInfer'];
   /** Milliseconds between two times that it is written down. */
   readonly flushMs?: number;
 }
@@ -29,13 +30,14 @@ interface OpenedCounts {
 
 /** @param opened what is to be closed at the end is added to it */
 export function openCounts(
-  { pool, metrics, log, assignments, flushMs }: CountsParts,
+  { pool, metrics, log, assignments, mayInfer, flushMs }: CountsParts,
   opened: (() => unknown)[],
 ): OpenedCounts {
   const servedReads = createServedReads({
     counts: createArmCountStore(pool),
     exposures: createExposureStore(pool),
     assignments,
+    mayInfer,
     newId: randomUUID,
     now: () => performance.now(),
     ...(flushMs === undefined ? {} : { flushMs }),

@@ -26,7 +26,7 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { type KeptModels, keepModels } from './keep-loaded.ts';
 import { observeCertificates, observeLive, observeStatements } from './observe-stores.ts';
-import { NOT_LIVE, onlyLoaded } from './only-loaded.ts';
+import { mayInfer, NOT_LIVE, onlyLoaded } from './only-loaded.ts';
 import { openCounts } from './open-counts.ts';
 import { type InferenceSettings, openInference } from './open-inference.ts';
 import { openLossNotice } from './open-loss-notice.ts';
@@ -58,9 +58,17 @@ export type Opened = (() => unknown)[];
 
 export type Reading = Awaited<ReturnType<typeof openReading>>;
 
-/** Closes in reverse. Safe to repeat. */
+/** Closes in reverse, all of them, and then rejects with the first error. Safe to repeat. */
 export async function closeOpened(opened: Opened): Promise<void> {
-  for (const closeOne of opened.splice(0).reverse()) await closeOne();
+  const errors: unknown[] = [];
+  for (const closeOne of opened.splice(0).reverse()) {
+    try {
+      await closeOne();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 /** Resolves when the first reads find ready what they need, or after 10 s. The caller closes the pools. */
@@ -72,8 +80,9 @@ export async function openReading(settings: ReadingSettings, pools: ReadingPools
   const lastKnown = new Map<string, LastKnown>();
   const assignments = (predictor: string) => lastKnown.get(predictor)?.assignments;
   const scorer = openInference(settings, postgres.registry, opened);
-  const counts = openCounts({ ...settings, pool: pools.pool, assignments }, opened);
   const { kept, live } = await keepReady(settings, pools, { postgres, redis, scorer }, opened);
+  const counted = { ...settings, pool: pools.pool, assignments, mayInfer: mayInfer(settings.live, kept) };
+  const counts = openCounts(counted, opened);
   const offline = createStoredPredictions(pools.pool);
   const { authority, registry } = postgres;
   const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown };

@@ -58,14 +58,22 @@ export type CheckedOptions = ReturnType<typeof checkOptions>;
 
 /** Throws `config_invalid` that names the option. */
 export function checkOptions(options: TandemOptions) {
+  if (!isObject(options)) throw refused('database', 'is missing', 'call createTandem({ database, redis })');
   only('', options, ['database', 'redis', 'live', 'inference', 'predictionMemory', 'artifacts', 'logLevel']);
   const database = typeof options.database === 'string' ? { url: options.database } : options.database;
   const redis = typeof options.redis === 'string' ? { url: options.redis } : options.redis;
   const { inference = {}, predictionMemory = { megabytes: MEMORY_MB }, live = true } = options;
   only('database.', address('database', database), ['url', 'featuresUrl', 'directUrl', 'connections']);
   only('redis.', address('redis', redis), ['url', 'commandTimeoutMs']);
+  for (const [name, found] of Object.entries({ inference, predictionMemory, artifacts: options.artifacts ?? {} })) {
+    if (!isObject(found)) throw refused(name, 'is not an object', 'leave it out for the default');
+  }
+  if (typeof live !== 'boolean') throw refused('live', 'is not a boolean', 'give true or false');
+  oneOf('logLevel', options.logLevel ?? 'warn', ['debug', 'info', 'warn', 'error', 'silent']);
+  only('predictionMemory.', predictionMemory, ['megabytes']);
   only('inference.', inference, ['processes', 'threads', 'memoryMb', 'queueLimit', 'batchLimit']);
   if (!live && options.inference) throw refused('inference', 'has no effect where live is false', 'leave one out');
+  if (redis.commandTimeoutMs !== undefined) whole('redis.commandTimeoutMs', redis.commandTimeoutMs, 50);
   return {
     ...{ database, redis, live },
     connections: whole('database.connections', database.connections, CONNECTIONS, LEAST_CONNECTIONS),
@@ -84,14 +92,22 @@ export function checkOptions(options: TandemOptions) {
 
 function only(place: string, found: object, names: readonly string[]): void {
   const unknown = Object.keys(found).find((name) => !names.includes(name));
-  if (unknown !== undefined) throw refused(`${place}${unknown}`, 'is no option', `use ${names.join(', ')}`);
+  if (unknown !== undefined) throw refused(`${place}${unknown}`, 'is not an option', `use ${names.join(', ')}`);
+}
+
+function isObject(found: unknown): found is object {
+  return typeof found === 'object' && found !== null;
+}
+
+function oneOf(name: string, found: unknown, values: readonly unknown[]): void {
+  if (!values.includes(found)) throw refused(name, 'is not a level', `use ${values.join(', ')}`);
 }
 
 function address(name: string, found: { readonly url?: unknown } | undefined): object {
   if (typeof found?.url === 'string' && URL.canParse(found.url)) return found;
   throw refused(
     name,
-    'is no URL',
+    'is not a URL',
     `give ${name === 'redis' ? 'redis://host:6379' : 'postgres://user@host:5432/database'}`,
   );
 }
@@ -99,7 +115,7 @@ function address(name: string, found: { readonly url?: unknown } | undefined): o
 function whole(field: string, value: unknown, instead: number, least = 1): number {
   if (value === undefined) return instead;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
-  throw refused(field, `is no whole number of at least ${least}`, `leave it out for ${instead}`);
+  throw refused(field, `is not a whole number of at least ${least}`, `leave it out for ${instead}`);
 }
 
 /** Does not quote the value: an address holds a password. */

@@ -25,7 +25,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof ReadDemand>([
 export function readOptionsOf(demand: ReadDemand | undefined): ReadOptions {
   if (demand === undefined) return PLAIN_READ;
   const unknown = Object.keys(demand).find((name) => !NAMES.has(name));
-  if (unknown !== undefined) throw invalid(unknown, 'is no option of a read', `use ${[...NAMES].join(', ')}`);
+  if (unknown !== undefined) throw invalid(unknown, 'is not an option of a read', `use ${[...NAMES].join(', ')}`);
   const { minContext } = demand;
   const options = {
     noCache: flag('noCache', demand.noCache),

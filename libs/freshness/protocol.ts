@@ -18,6 +18,9 @@ export function protocolUnknown(found: number): TandemError {
   return new TandemError(
     'protocol_unknown',
     `The database follows freshness protocol ${found}; this release knows protocol ${PROTOCOL} only.`,
-    { retryAfter: 30, remedy: 'run the release that migrated the database, or a newer one' },
+    {
+      retryAfter: 30,
+      remedy: found < PROTOCOL ? 'run `tandem migrate`' : 'run the release that migrated the database, or a newer one',
+    },
   );
 }

@@ -9,12 +9,15 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { NO_MEMORY } from './prediction-memory.ts';
 import type { Predictor } from './predictor.ts';
+import { assertProtocol, PROTOCOL } from './protocol.ts';
 import { PLAIN_READ } from './read-options.ts';
 import type { PredictionReader } from './reader.ts';
 
 let world: PredictionWorld;
 let read: PredictionReader;
 let isAway: boolean;
+/** The number of the protocol that each certificate states. */
+let protocol: number;
 let serverId: string | null;
 /** Called when Postgres has answered, and the reader does not know it yet. */
 let whenCertified: () => void | Promise<void>;
@@ -27,6 +30,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await world.adoptWith();
   isAway = false;
+  protocol = PROTOCOL;
   serverId = 'one';
   whenCertified = () => {};
   read = createProcess();
@@ -51,6 +55,7 @@ function createProcess(): PredictionReader {
         async certify(userIds, ...predictors) {
           const certificate = await unlessAway(() => authority.certify(userIds, ...predictors));
           await whenCertified();
+          assertProtocol(protocol);
           return certificate;
         },
       },
@@ -109,6 +114,18 @@ describe('while Postgres does not answer', () => {
   it('nothing is served by a process that has never heard from it', async () => {
     isAway = true;
     expect(await short(['1'])).toEqual(['unavailable']);
+  });
+
+  it('nothing is served once a certificate was of another protocol, until one is of the known protocol again', async () => {
+    await short(['1']);
+    protocol = PROTOCOL + 1;
+    expect(await short(['1'])).toEqual(['protocol_unknown']);
+    isAway = true;
+    expect(await short(['1'])).toEqual(['unavailable']);
+    isAway = false;
+    protocol = PROTOCOL;
+    await loseSight();
+    expect(await short(['1'])).toEqual(['stale unverified 0']);
   });
 
   it('nothing is served to a caller that demands more than what is stored: no-cache, a context', async () => {

@@ -64,7 +64,9 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
     },
     async answer({ predictorName, known, cause, options, found }, userIds) {
       const refuse = () => userIds.map(() => cause);
-      if (!known || !found || isBeyondUnverified(options) || cause.code === 'protocol_unknown') return refuse();
+      // What was learned under the protocol of before vouches for nothing, also where Postgres is away from now on.
+      if (cause.code === 'protocol_unknown') heard = null;
+      if (!known || !found || isBeyondUnverified(options) || heard === null) return refuse();
       // Behind what was found: whoever was erased before this read arrived is counted by now.
       const tombstones = whole(await online.toldOfErasures().catch(() => null));
       if (!tombstones) return refuse();

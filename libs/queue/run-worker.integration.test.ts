@@ -191,6 +191,29 @@ describe('queues', () => {
     await command('FLUSHALL');
   });
 
+  it('takes no job while it is held, is not called dead for it, and goes on afterwards', async () => {
+    const dead: string[] = [];
+    const seen: string[] = [];
+    const worker = work(
+      { 'plan-run': async ({ runId }) => ({ seen: seen.push(runId) }) },
+      { idleMs: 300, onDead: (why) => void dead.push(why) },
+    );
+    worker.hold(true);
+    // A job that BullMQ was waiting for already is still handed out.
+    const runIds: string[] = [];
+    await until(async () => {
+      runIds.push(randomUUID());
+      await queue.enqueue('plan-run', { runId: runIds.at(-1) ?? '' });
+      return (await queue.counts()).planning.waiting > 2;
+    });
+    const held = performance.now();
+    await until(() => performance.now() - held > 1_000);
+    expect([dead, (await queue.counts()).planning.waiting > 2]).toEqual([[], true]);
+    worker.hold(false);
+    await until(() => seen.length === runIds.length);
+    expect(dead).toEqual([]);
+  });
+
   it('drains on close: a job under way ends, one that waits stays', async () => {
     const gate = Promise.withResolvers<void>();
     let ended = 0;

@@ -53,6 +53,8 @@ interface QueueWorkerOptions {
 export interface QueueWorker {
   /** Jobs under way in this process. */
   running(): number;
+  /** Takes no jobs until this is said again with false; those under way go on. */
+  hold(isHeld: boolean): void;
   /** Takes no more jobs and waits for those under way; false where they did not end in time. */
   close(drainMs: number): Promise<boolean>;
 }
@@ -111,10 +113,18 @@ export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
     }
   }
 
-  const watching = watch({ ...options, idleMs }, watchdog, running);
+  const isHeld = () => workers.some((worker) => worker.isPaused());
+  const watching = watch({ ...options, idleMs, isHeld }, watchdog, running);
   const underWay = () => Object.values(running).reduce((sum, jobs) => sum + jobs, 0);
   return {
     running: underWay,
+    hold(isToBeHeld) {
+      if (isToBeHeld === isHeld()) return;
+      for (const worker of workers) {
+        if (isToBeHeld) void worker.pause(true);
+        else worker.resume();
+      }
+    },
     async close(drainMs) {
       clearInterval(watching);
       const closed = Promise.allSettled(workers.map((worker) => worker.close()));
@@ -165,14 +175,15 @@ async function handle<N extends JobName>(
 }
 
 function watch(
-  options: QueueWorkerOptions & { readonly idleMs: number },
+  options: QueueWorkerOptions & { readonly idleMs: number; isHeld(): boolean },
   watchdog: Watchdog,
   running: Readonly<Record<JobClass, number>>,
 ): NodeJS.Timeout {
-  const { queue, concurrency, log, onDead, idleMs } = options;
+  const { queue, concurrency, log, onDead, idleMs, isHeld } = options;
   let isDead = false;
   const look = async () => {
-    const counts = await queue.counts().catch(() => null);
+    // Of a worker that is held, jobs that wait prove nothing.
+    const counts = isHeld() ? null : await queue.counts().catch(() => null);
     for (const jobClass of jobClasses) {
       const waiting = counts?.[jobClass].waiting ?? null;
       const sighting = { waiting, running: running[jobClass], concurrency: concurrency[jobClass] };

@@ -80,6 +80,12 @@ it('what is asked wrongly is refused with its place', async () => {
   await expect(options({ database: 'nowhere' })).rejects.toMatchObject({ code: 'config_invalid', field: 'database' });
   await expect(options({ inference: { memoryMb: 1 } })).rejects.toMatchObject({ field: 'inference.memoryMb' });
   await expect(options({ cache: 1 })).rejects.toMatchObject({ code: 'config_invalid', field: 'cache' });
+  await expect(options({ live: 'false' })).rejects.toMatchObject({ code: 'config_invalid', field: 'live' });
+  await expect(options({ predictionMemory: { megabyte: 0 } })).rejects.toMatchObject({
+    field: 'predictionMemory.megabyte',
+  });
+  await expect(options({ logLevel: 'loud' })).rejects.toMatchObject({ field: 'logLevel' });
+  await expect((createTandem as () => Promise<Tandem>)()).rejects.toMatchObject({ code: 'config_invalid' });
   await expect(options({ live: false, inference: {} })).rejects.toMatchObject({ field: 'inference' });
   await tandem.close();
   await expect(tandem.read(COUNT, '1')).rejects.toMatchObject({ code: 'unavailable' });
@@ -115,7 +121,7 @@ it('a reader that does not know the protocol of the schema answers nothing', asy
   try {
     await expect(tandem.read(COUNT, '8')).rejects.toMatchObject({ code: 'protocol_unknown' });
     await expect(tandem.readMany(COUNT, ['8', '9'])).rejects.toMatchObject({ code: 'protocol_unknown' });
-    await expect(open()).rejects.toMatchObject({ code: 'config_invalid' });
+    await expect(open()).rejects.toMatchObject({ code: 'config_invalid', field: 'database.url' });
   } finally {
     await deployment.pool.query('update tandem.settings set protocol = 1');
   }

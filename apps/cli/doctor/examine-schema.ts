@@ -1,6 +1,6 @@
 /** How the database's schema stands to this release. */
 import { isTandemError } from '@tandem/freshness/errors';
-import { PROTOCOL } from '@tandem/freshness/protocol';
+import { protocolUnknown } from '@tandem/freshness/protocol';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 
@@ -20,12 +20,10 @@ async function judgeSchema(pool: Pool): Promise<Finding> {
   switch (state) {
     case 'current':
       return ok('schema', `up to date, ${applied.length} migrations, freshness protocol ${protocol}`);
-    case 'other_protocol':
-      return failed(
-        'schema',
-        `follows freshness protocol ${protocol}; this release knows protocol ${PROTOCOL} only`,
-        'run the release that migrated the database, or a newer one',
-      );
+    case 'other_protocol': {
+      const { message, remedy = '' } = protocolUnknown(protocol ?? 0);
+      return failed('schema', message, remedy);
+    }
     case 'ahead':
       return failed('schema', `migrated by a newer release (${unknown.join(', ')})`, 'run that release');
     case 'contracted':

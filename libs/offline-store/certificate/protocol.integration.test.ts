@@ -6,6 +6,7 @@ import { expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createFeatureSource } from '../features/features.ts';
 import { findModelVersion } from '../models/registry.ts';
+import { assertMigrated } from '../sql/assert-migrated.ts';
 import { migrate, schemaState } from '../sql/migrate.ts';
 import { createTestDatabase, createVisits, visitsPredictor } from '../store.fixture.ts';
 import { createAuthority } from './authority.ts';
@@ -38,6 +39,25 @@ test('no statement certifies under a protocol that this release does not know, f
     for (const ask of certify) await expect(ask()).resolves.toBeDefined();
   } finally {
     await authority.close();
+    await drop();
+  }
+});
+
+test('a schema of an earlier protocol is to be migrated, and one of a later needs a newer release', async () => {
+  const { pool, drop } = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  const refusal = { code: 'config_invalid', field: 'DATABASE_URL' };
+  const newer = 'run the release that migrated the database, or a newer one';
+  try {
+    await pool.query('select tandem.raise_protocol(0)');
+    expect(await schemaState(pool)).toMatchObject({ state: 'other_protocol', protocol: 0 });
+    await expect(assertMigrated(pool)).rejects.toMatchObject({ ...refusal, remedy: 'run `tandem migrate`' });
+    await pool.query(`delete from tandem.migrations where name like '0064%'`);
+    expect(await schemaState(pool)).toMatchObject({ state: 'behind', protocol: 0 });
+    await expect(assertMigrated(pool)).rejects.toMatchObject({ ...refusal, remedy: 'run `tandem migrate`' });
+    await pool.query('select tandem.raise_protocol(2)');
+    expect(await schemaState(pool)).toMatchObject({ state: 'other_protocol', protocol: 2 });
+    await expect(assertMigrated(pool)).rejects.toMatchObject({ ...refusal, remedy: newer });
+  } finally {
     await drop();
   }
 });

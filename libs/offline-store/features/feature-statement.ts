@@ -41,7 +41,7 @@ export function usersSql(version: UsersVersion): string {
 }
 
 /**
- * The same for who knows the arms and certifies by the rows alone. All features are in one column (packed-rows.ts), what
+ * Returns the same statement for a caller that knows the arms and certifies by the rows alone. All features are in one column (packed-rows.ts), what
  * nobody said of a user is null instead of 0, and the last row has revision, history and clock (ms) in its second to
  * fourth column, and the protocol's number in its last. Postgres need not make ready for what is not asked for: a sixth of what 25 users cost.
  */

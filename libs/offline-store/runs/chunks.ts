@@ -174,5 +174,5 @@ export async function isDry(pool: pg.Pool, runId: string): Promise<boolean> {
 
 export async function markLoaded(pool: pg.Pool, runId: string, no: number): Promise<void> {
   const chunk = statements.updateTable('tandem.chunks').where(({ and }) => and({ run_id: runId, no }));
-  await changeRows(pool, chunk.set({ loaded: true }));
+  await changeRows(pool, chunk.set({ loaded: true }).where(knowsProtocol));
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { ProcessKind } from '@tandem/prediction/rollouts/processes';
 import type { Budget } from '@tandem/prediction/runs/budget';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';
@@ -263,13 +264,20 @@ describe('a run with a budget', () => {
   });
 });
 
-test('a run with a budget is refused while a process of another release is alive', async () => {
-  const old = { id: randomUUID(), kind: 'api', host: 'h', pid: 7, release: '0.1.0' } as const;
-  const register = createRegister(pool, old);
-  await register.beat([]);
-  await expect(planWith({ share: 0.1 })).rejects.toMatchObject({ code: 'run_conflict', field: 'budget' });
-  await register.leave();
+test('a run with a budget is refused while an API or worker of another release is alive', async () => {
+  const enter = async (kind: ProcessKind) => {
+    const register = createRegister(pool, { id: randomUUID(), kind, host: 'h', pid: 7, release: '0.1.0' });
+    await register.beat([]);
+    return register;
+  };
+  for (const kind of ['api', 'worker'] as const) {
+    const register = await enter(kind);
+    await expect(planWith({ share: 0.1 })).rejects.toMatchObject({ code: 'run_conflict', field: 'budget' });
+    await register.leave();
+  }
+  const embedded = await enter('embedded');
   expect(await planWith({ share: 0.1 })).toMatchObject({ state: 'running' });
+  await embedded.leave();
 });
 
 describe('the generation of the next such run', () => {

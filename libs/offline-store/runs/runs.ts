@@ -1,5 +1,6 @@
 /** The life of a run apart from its chunks: it is asked for, cancelled, taken up again. */
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { assertProtocol } from '@tandem/freshness/protocol';
 import { STABLE } from '@tandem/freshness/rollout';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import type { NewRun } from '@tandem/prediction/runs/run-store';
@@ -9,6 +10,7 @@ import type pg from 'pg';
 import { type Arm, findArm } from '../rollouts/arms.ts';
 import { listProcesses } from '../rollouts/processes.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
+import { checkProtocol } from '../sql/protocol.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 import {
   findUnfinishedAll,
@@ -71,16 +73,17 @@ async function requireArm(db: Db, { predictor, variant }: NewRun): Promise<Arm> 
   });
 }
 
-/** The predictor's row is where concurrent runs of it meet. */
+/** Locks the predictor's row, where concurrent runs of it meet; throws `protocol_unknown` as a certificate does. */
 async function lockPredictor(db: Db, name: string): Promise<{ keyType: KeyType }> {
   const predictor = statements
     .selectFrom(['tandem.predictors as p', 'tandem.settings as s'])
-    .select('s.key_type as keyType')
+    .select(['s.key_type as keyType', 's.protocol'])
     .where(({ and }) => and({ 'p.name': name, 'p.active': true }))
     .$narrowType<{ keyType: KeyType }>();
   const found = await fetchFirst(db, predictor.forNoKeyUpdate('p'));
-  if (found) return found;
-  throw unknownPredictor(name);
+  if (!found) throw unknownPredictor(name);
+  assertProtocol(found.protocol);
+  return found;
 }
 
 function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyType: KeyType): string[] {
@@ -111,9 +114,12 @@ function budgetOfSome(): TandemError {
   });
 }
 
-/** Earlier releases know no bases: they would infer live for each user whom such a run leaves out. */
+/**
+ * Earlier releases know no bases: they would infer live for each user whom such a run leaves out. All releases with an
+ * embedded reader know them.
+ */
 async function refuseOtherReleases(db: Db): Promise<void> {
-  const other = (await listProcesses(db)).find(({ release }) => release !== RELEASE);
+  const other = (await listProcesses(db)).find(({ kind, release }) => kind !== 'embedded' && release !== RELEASE);
   if (!other) return;
   const { kind, host, pid, release } = other;
   throw new TandemError(
@@ -180,6 +186,7 @@ function secondAll(other: string, predictor: string, cause?: unknown): TandemErr
 export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
     const run = await lockRun(db, runId);
+    await checkProtocol(db);
     if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
     // Past chunks that are locked: a commit has its chunk before it asks for the run, and must not be waited for here.
     const waiting = statements

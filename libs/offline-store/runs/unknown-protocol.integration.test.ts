@@ -1,6 +1,6 @@
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { query } from '../sql/database.ts';
+import { query, withClient } from '../sql/database.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
 const { database, store, renew, ask, start, score, claim, work } = await createRunsWorld({ users: 150 });
@@ -63,4 +63,40 @@ test('a run whose chunks are done is not published under a protocol that is not 
   await setProtocol(1);
   await store.releaseStep(claimed);
   expect(await publishNow(store, run.id)).toMatchObject({ state: 'done' });
+});
+
+test('no run is made, cancelled or resumed under a protocol that is not known', async () => {
+  const [planned, cancelled] = [
+    await ask({ kind: 'users', userIds: ['1'] }),
+    await ask({ kind: 'users', userIds: ['2'] }),
+  ];
+  await store.cancel(cancelled.id);
+  await setProtocol(2);
+  const before = await written();
+  const unknown = { code: 'protocol_unknown' };
+  await expect(ask({ kind: 'users', userIds: ['3'] })).rejects.toMatchObject(unknown);
+  await expect(store.cancel(planned.id)).rejects.toMatchObject(unknown);
+  await expect(store.resume(cancelled.id)).rejects.toMatchObject(unknown);
+  expect(await written()).toEqual(before);
+});
+
+test.each([
+  ['a commit', 'update tandem.chunks set state = state where run_id = $1'],
+  ['a run that is made', `select from tandem.predictors where $1::text is not null for no key update`],
+  ['a run that is cancelled', 'select from tandem.runs where id = $1 for update'],
+  ['another history', 'select from tandem.history_rotation where $1::text is not null for update'],
+])('the number is raised only when %s has ended that may have read it', async (_, text) => {
+  const run = await start();
+  await withClient(database.pool, async (client) => {
+    await client.query('begin');
+    await client.query(text, [run.id]);
+    const raise = `begin; set local lock_timeout = '100ms'; select tandem.raise_protocol(2); commit`;
+    const raised = withClient(database.pool, (other) =>
+      other.query(raise).finally(() => other.query('rollback').catch(() => {})),
+    );
+    await expect(raised).rejects.toMatchObject({ cause: { code: '55P03' } });
+    await client.query('commit');
+  });
+  await query(database.pool, { text: 'select tandem.raise_protocol(2)' });
+  expect(await store.claim(run.id, 0, 10_000)).toBeNull();
 });

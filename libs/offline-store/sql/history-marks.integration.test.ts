@@ -74,6 +74,22 @@ test('a missing mark begins another history, once, however many processes notice
   expect(await currentHistory()).toBe(after);
 });
 
+test('under a protocol that this release does not know no mark is left, and no other history begins', async () => {
+  const { round } = notice();
+  await round();
+  const before = await currentHistory();
+  await database.pool.query('update tandem.settings set protocol = 2');
+  await ageMarks();
+  await round();
+  expect(await countMarks()).toBe(1);
+  await setBack();
+  expect(await round()).toBe(false);
+  expect([await countMarks(), await currentHistory()]).toEqual([0, before]);
+  await database.pool.query('update tandem.settings set protocol = 1');
+  expect(await round()).toBe(true);
+  expect(await currentHistory()).not.toBe(before);
+});
+
 test('the number of a mark is not enough: a mark of another past is told apart', async () => {
   const memory = createMemory();
   const { round } = notice(memory);

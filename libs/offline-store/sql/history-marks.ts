@@ -11,6 +11,7 @@ import type { HistoryMark, HistoryMarks, LossNotice, MarkLook } from '@tandem/pr
 import type pg from 'pg';
 import { insertAudit } from './audit.ts';
 import { type Db, query, transaction } from './database.ts';
+import { KNOWS_PROTOCOL } from './protocol.ts';
 import { changeRows, databaseNow, statements } from './statements.ts';
 
 /** Between two marks, whichever process leaves them. */
@@ -58,7 +59,7 @@ export async function assertPastProven(pool: pg.Pool, db: Db, prove: LossNotice[
 export async function leaveMark(pool: pg.Pool): Promise<void> {
   const left = await query<{ seq: number }>(pool, {
     text: `insert into tandem.history_marks (left_at)
-      select clock_timestamp() where not exists (
+      select clock_timestamp() where ${KNOWS_PROTOCOL} and not exists (
         select from (select left_at from tandem.history_marks order by seq desc limit 1) last
         where last.left_at between clock_timestamp() - ${EVERY} and clock_timestamp())
       returning seq`,
@@ -68,12 +69,15 @@ export async function leaveMark(pool: pg.Pool): Promise<void> {
   await changeRows(pool, statements.deleteFrom('tandem.history_marks').where('seq', '<=', seq - KEPT));
 }
 
-/** One statement, so that the newest mark and those that it found are of one past. */
+/**
+ * One statement, so that the newest mark and those that it found are of one past. Under a protocol that this release does not
+ * know no mark counts as lost: the processes that know it look, too.
+ */
 async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
   const [row] = await query<{ past: string; seq: number | null; mark: string | null; isLost: boolean }>(db, {
     text: `select p.past, m.seq, m.mark, exists (
         select from rows from (unnest($1::text[]), unnest($2::bigint[]), unnest($3::uuid[])) as known (past, seq, mark)
-        where known.past = p.past and known.seq >= coalesce((select min(seq) from tandem.history_marks), 0)
+        where ${KNOWS_PROTOCOL} and known.past = p.past and known.seq >= coalesce((select min(seq) from tandem.history_marks), 0)
           and not exists (select from tandem.history_marks k where k.seq = known.seq and k.mark = known.mark)) as "isLost"
       from (select tandem.current_history() as past offset 0) p
       left join lateral (select seq, mark from tandem.history_marks order by seq desc limit 1) m on true`,

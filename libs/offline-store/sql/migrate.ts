@@ -92,7 +92,9 @@ export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<
   const protocol = applied.includes(STATES_PROTOCOL) ? await findProtocol(pool) : null;
   if (dropped.length > 0) return { state: 'contracted', applied, pending, unknown: dropped, protocol };
   if (protocol !== null && protocol !== PROTOCOL) {
-    return { state: 'other_protocol', applied, pending, unknown, protocol };
+    // A lower number is that of a migration which was not applied yet.
+    const state = protocol < PROTOCOL && pending.length > 0 ? 'behind' : 'other_protocol';
+    return { state, applied, pending, unknown, protocol };
   }
   const state =
     applied.length === 0 ? 'missing' : unknown.length > 0 ? 'ahead' : pending.length > 0 ? 'behind' : 'current';

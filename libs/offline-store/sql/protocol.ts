@@ -3,7 +3,10 @@ import { assertProtocol, PROTOCOL } from '@tandem/freshness/protocol';
 import { sql } from 'kysely';
 import { type Db, query } from './database.ts';
 
-/** SQL: whether this release knows the schema's protocol. Each statement by which a worker claims or writes has it. */
+/**
+ * SQL: whether this release knows the schema's protocol. Each statement by which a worker claims or writes has it, and locks
+ * a row or table that a change of the number waits for (tandem.raise_protocol).
+ */
 export const KNOWS_PROTOCOL = `(select protocol from tandem.settings) = ${PROTOCOL}`;
 
 /** The same for a statement that Kysely builds. */
@@ -14,9 +17,14 @@ export async function checkProtocol(db: Db): Promise<void> {
   assertProtocol(await findProtocol(db));
 }
 
+/** As `checkProtocol`; the number stays until the transaction ends. Erasures wait meanwhile. */
+export async function holdProtocol(db: Db): Promise<void> {
+  assertProtocol(await findProtocol(db, 'for share'));
+}
+
 /** Returns the number that the schema states. */
-export async function findProtocol(db: Db): Promise<number> {
-  const [row] = await query<{ protocol: number }>(db, { text: 'select protocol from tandem.settings' });
+export async function findProtocol(db: Db, lock: '' | 'for share' = ''): Promise<number> {
+  const [row] = await query<{ protocol: number }>(db, { text: `select protocol from tandem.settings ${lock}` });
   if (!row) throw new Error('tandem.settings has lost its row');
   return row.protocol;
 }

@@ -1,5 +1,5 @@
 /** The service's own settings: the one row of tandem.settings. */
-import { assertProtocol, PROTOCOL } from '@tandem/freshness/protocol';
+import { assertProtocol } from '@tandem/freshness/protocol';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Db } from './database.ts';
 import { currentHistory, fetchFirst, statements } from './statements.ts';
@@ -15,21 +15,26 @@ export async function findSettings(db: Db): Promise<Settings> {
   const history = currentHistory().as('history');
   const row = statements.selectFrom('tandem.settings').select(['key_type as keyType', 'revision', history]);
   const settings = await fetchFirst(db, row);
-  if (!settings)
-    throw new Error('tandem.settings has lost its row; restore it with: insert into tandem.settings default values');
+  if (!settings) throw settingsLost();
   return settings;
 }
 
+function settingsLost(): Error {
+  return new Error('tandem.settings has lost its row; restore it with: insert into tandem.settings default values');
+}
+
 /**
- * Locks the settings until the transaction ends; throws `protocol_unknown` where this release must not change them. Whoever changes who is served what (adopts, publishes, rolls back, drops
- * generations) does this first: they all raise the revision in this row, and would else meet there in different orders. An
- * erasure comes to it last, and goes by event-rules.ts.
+ * Locks the settings until the transaction ends; throws `protocol_unknown` where this release must not change them. Each
+ * transaction that changes who is served what (adopts, publishes, rolls back, drops generations) does this first: they all
+ * raise the revision in this row, and would else meet there in different orders. An erasure comes to it last, and goes by
+ * event-rules.ts.
  */
 export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null }> {
   const settings = statements.selectFrom('tandem.settings').select(['key_type as keyType', 'protocol']).forUpdate();
-  const { keyType = null, protocol = PROTOCOL } = (await fetchFirst(db, settings)) ?? {};
-  assertProtocol(protocol);
-  return { keyType };
+  const found = await fetchFirst(db, settings);
+  if (!found) throw settingsLost();
+  assertProtocol(found.protocol);
+  return { keyType: found.keyType };
 }
 
 /** Waits until no other transaction holds `lockAssignments`; the next waits for ours. Erasures do not wait for one another. */

@@ -316,3 +316,22 @@ describe('the sweeps after an erasure', () => {
     expect(await store().due(10)).toEqual([{ ...dueOf(tombstone.number, 0), isReadmitted: true }]);
   });
 });
+
+describe('while a migration raises the number of the protocol', () => {
+  afterEach(() => database.pool.query('update tandem.settings set protocol = 1'));
+
+  it.each(['setTombstone', 'readmit'] as const)('%s that has begun before it writes nothing', async (write) => {
+    await send('1', 'a');
+    const begun = await transaction(database.pool, async (db) => {
+      await db.query('update tandem.settings set protocol = 2');
+      const writing = store()
+        [write]('1')
+        .catch((error: unknown) => error);
+      await expect.poll(waiting, { timeout: 20_000 }).toBe(1);
+      return { writing };
+    });
+    expect(await begun.writing).toMatchObject({ code: 'protocol_unknown' });
+    expect(await count('from tandem.erasures')).toBe(0);
+    expect(await count(`from tandem.user_contexts where deleted_version > 0`)).toBe(0);
+  });
+});

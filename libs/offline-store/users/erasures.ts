@@ -4,6 +4,7 @@
  * nothing labelled up to the deleted version is served, and they are repeated.
  */
 import { type ErasureCount, isErased } from '@tandem/freshness/certificate';
+import { PROTOCOL } from '@tandem/freshness/protocol';
 import type {
   DueSweep,
   ErasureStore,
@@ -17,7 +18,7 @@ import { deleteKeptExplanations } from '../explanations/kept-explanations.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { deleteReadCounts } from '../reads/read-demand.ts';
 import { type Db, execute, query, transaction } from '../sql/database.ts';
-import { checkProtocol } from '../sql/protocol.ts';
+import { checkProtocol, holdProtocol } from '../sql/protocol.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 
@@ -76,7 +77,11 @@ async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombst
     .select(currentHistory().as('history'))
     .where('user_id', '=', userId);
   const tombstone = await fetchFirst(db, erasure);
-  if (!tombstone) throw new Error('an erased user has no erasure');
+  if (!tombstone) {
+    // The number was raised since it was read.
+    await checkProtocol(db);
+    throw new Error('an erased user has no erasure');
+  }
   return { tombstone, contextValues: wasErased ? 0 : context.contextValues };
 }
 
@@ -89,7 +94,7 @@ async function raiseTombstone(db: Db, userId: string): Promise<void> {
       ), announced as (
         insert into tandem.outbox (user_id, context_version) select $1, version from erased
       ), counted as (
-        update tandem.settings set erasures = erasures + 1 returning erasures
+        update tandem.settings set erasures = erasures + 1 where protocol = ${PROTOCOL} returning erasures
       )
       insert into tandem.erasures (number, user_id, deleted_version, sweep_at)
       select counted.erasures, $1, erased.version, clock_timestamp() + ${SWEEPS}[1] from erased, counted
@@ -100,8 +105,8 @@ async function raiseTombstone(db: Db, userId: string): Promise<void> {
 }
 
 async function readmit(db: Db, userId: string): Promise<Readmission> {
-  await checkProtocol(db);
   const context = await lockContext(db, userId);
+  await holdProtocol(db);
   const wasErased = context !== undefined && isErased(context);
   const [row] = await query<{ history: string; version: number }>(db, {
     text: wasErased

@@ -13,7 +13,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 const ROLLOUT: ServedRollout = { id: 'r', kind: 'canary', step: 2, overridden: false };
-const CANDIDATE = { ...ASSIGNMENT, arm: 'candidate' };
+const CANDIDATE = { ...ASSIGNMENT, arm: 'candidate', modelVersionId: 'the candidate' };
 /** Even users are the candidate's. */
 const ASSIGNMENTS: Assignments = {
   ...everybodyIn(ASSIGNMENT),
@@ -28,7 +28,11 @@ const ASSIGNMENTS: Assignments = {
 const answer = (changes: Partial<Answer> = {}) =>
   answerOf({ prediction: { label: 'x', score: 0.5, other: 0.9 }, rollout: ROLLOUT, generationNumber: 7, ...changes });
 
-function world({ assignments = ASSIGNMENTS as Assignments | undefined, decision = {} } = {}) {
+function world({
+  assignments = ASSIGNMENTS as Assignments | undefined,
+  decision = {},
+  loaded = null as string | null,
+} = {}) {
   const kept = { sums: [] as ServedSums[], exposures: [] as Exposure[], flushes: [] as string[] };
   let broken: readonly unknown[] = [];
   const put = <T>(into: T[]) =>
@@ -40,6 +44,7 @@ function world({ assignments = ASSIGNMENTS as Assignments | undefined, decision 
     counts: { put: put(kept.sums) },
     exposures: { put: put(kept.exposures) },
     assignments: () => assignments,
+    mayInfer: loaded === null ? undefined : (modelVersionId) => modelVersionId === loaded,
     newId: () => 'process',
     now: () => 0,
     onFlush: (outcome) => void kept.flushes.push(outcome),
@@ -135,4 +140,17 @@ test.each<[string, object, Partial<Answer>, number | undefined]>([
   await reads.close();
   const scores = kept.sums[0]?.counts.scores ?? [];
   expect(scores.indexOf(1)).toBe(place ?? -1);
+});
+
+test('what a process answers for want of a model version exposes users and is not counted against the arm', async () => {
+  const { kept, note, reads } = world({ loaded: ASSIGNMENT.modelVersionId });
+  for (const source of ['stale', 'default', 'batch'] as const) note(answer({ source, variant: 'candidate' }), '2');
+  note(error('overloaded'), '4');
+  note(answer({ source: 'stale' }), '1');
+  await reads.close();
+  expect(kept.sums.map(({ arm, source, counts }) => [arm, source, counts.reads])).toEqual([
+    ['candidate', 'batch', 1],
+    ['stable', 'stale', 1],
+  ]);
+  expect(kept.exposures.map(({ userId }) => userId)).toEqual(['2', '4', '1']);
 });

@@ -16,6 +16,8 @@ export interface ServedReadsDependencies {
   readonly exposures: ExposureStore;
   /** As Postgres last said: whose arm it was that a read failed in. */
   assignments(predictor: string): Assignments | undefined;
+  /** Whether this process may infer live with the version; any version where it is not said. */
+  readonly mayInfer?: ((modelVersionId: string) => boolean) | undefined;
   /** A uuid. */
   readonly newId: () => string;
   /** Milliseconds that only go forward. */
@@ -59,7 +61,16 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 export function createServedReads(dependencies: ServedReadsDependencies): ServedReads {
-  const { counts, exposures, assignments, newId, now, onFlush, flushMs = FLUSH_MS } = dependencies;
+  const {
+    counts,
+    exposures,
+    assignments,
+    newId,
+    now,
+    onFlush,
+    flushMs = FLUSH_MS,
+    mayInfer = () => true,
+  } = dependencies;
   const counter = createServedCounter(newId);
   const waiting = new WriteBehind<Exposure>({
     maxWaiting: MAX_WAITING,
@@ -83,8 +94,15 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     const answer = result instanceof TandemError ? undefined : result;
     const isInferred = answer !== undefined && source !== 'default';
     const score = isInferred ? decidingScore(predictor.policy, answer.prediction) : undefined;
-    counter.count(rollout, { arm, userId, source, ms, score });
+    if (!isOfProcess(source, read)) counter.count(rollout, { arm, userId, source, ms, score });
     log.note(rollout, { arm, userId, source, contextVersion: answer?.contextVersion ?? 0 });
+  }
+
+  /** Where this process lacks the version, what it answered instead of live says nothing of the arm. */
+  function isOfProcess(source: ServedSource, { predictor, userId }: ReadOfUser): boolean {
+    if (source === 'batch' || source === 'live') return false;
+    const modelVersionId = assignments(predictor.name)?.of(userId).modelVersionId;
+    return modelVersionId !== undefined && !mayInfer(modelVersionId);
   }
 
   function noteFailed(error: TandemError, read: ReadOfUser): void {

@@ -30,6 +30,7 @@ import {
   HISTORY,
   LAYERS,
   MARKS,
+  PROTOCOL_CHANGE,
   REFRESH_WINDOW,
   ROLLOUT,
   RUN,
@@ -98,11 +99,10 @@ function steps(scope: RunStepScope): Check {
 }
 
 function protocolChanges(most: number): Check {
-  const rules = { reads: 'with each certificate', writes: 'in its transaction' } as const;
   return {
     name: 'protocol change',
     scope: `reads ${most}, claims ${most}`,
-    explore: () => explore(protocolChange(rules, most)),
+    explore: () => explore(protocolChange(PROTOCOL_CHANGE, most)),
   };
 }
 

@@ -34,6 +34,7 @@ import {
   HISTORY,
   LAYERS,
   MARKS,
+  PROTOCOL_CHANGE,
   REFRESH_WINDOW,
   ROLLOUT,
   RUN,
@@ -115,8 +116,7 @@ const ONE_SPLIT = { chunks: 1, users: 2, splits: 1 };
 const ONE_EVENT = { events: ['http'], workers: 1, readers: [false] } as const;
 
 function ofProtocol(id: string, breaks: string, broken: Partial<ProtocolRules>): Control {
-  const rules: ProtocolRules = { reads: 'with each certificate', writes: 'in its transaction', ...broken };
-  return { id, breaks, explore: () => explore(protocolChange(rules, 2)) };
+  return { id, breaks, explore: () => explore(protocolChange({ ...PROTOCOL_CHANGE, ...broken }, 2)) };
 }
 
 export const CONTROLS: readonly Control[] = [
@@ -138,6 +138,7 @@ export const CONTROLS: readonly Control[] = [
   },
   ofProtocol('P1', 'the number of the protocol is read when a connection is made', { reads: 'when it connects' }),
   ofProtocol('P2', 'the number of the protocol is read when a chunk is claimed', { writes: 'when it claims' }),
+  ofProtocol('P3', 'the number is raised beside a transaction that has read it', { raises: 'beside writers' }),
   lost('Q1', 'versions are compared without their history', { compares: 'version' }, { readers: 2 }),
   lost('Q2', 'the timeline cannot be read, and no start time takes its place', { names: 'neither' }, { readers: 2 }),
   erased('Q3', 'an erased user starts again at 0', { tombstone: 'dropped' }, { workers: ['all'], outages: 0 }),

@@ -6,6 +6,7 @@ import type { EventRuleRules } from './models/event-rules.ts';
 import type { HistoryRules } from './models/history-state.ts';
 import type { LayerRules } from './models/layered-generation-state.ts';
 import type { MarkRules } from './models/marks.ts';
+import type { ProtocolRules } from './models/protocol-change.ts';
 import type { RefreshWindowRules } from './models/refresh-window.ts';
 import type { RolloutRules } from './models/rollout-state.ts';
 import type { RunRules } from './models/run.ts';
@@ -55,6 +56,11 @@ export const MARKS: MarkRules = {
   reads: 'once sure',
   connects: 'for every mark',
   publishes: 'once the past is proven',
+};
+export const PROTOCOL_CHANGE: ProtocolRules = {
+  reads: 'with each certificate',
+  writes: 'in its transaction',
+  raises: 'once writers have ended',
 };
 export const REFRESH_WINDOW: RefreshWindowRules = { claim: 'shared', during: 'queued again' };
 export const ROLLOUT: RolloutRules = {

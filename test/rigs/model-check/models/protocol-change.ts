@@ -3,13 +3,15 @@
  * before know the first number alone. The reader answers by certificates, the worker claims a chunk and commits labels.
  *
  * The change and the number commit together. So a statement sees both or neither, and the number must be read by the statement
- * that decides: by the certificate itself, and in the transaction that writes. One that was read earlier may be of before.
+ * that decides: by the certificate itself, and in the transaction that writes. One that was read earlier may be of before. A
+ * transaction that has read the number commits later, so the migration takes a lock that waits for such transactions.
  */
 import { type Model, type Step, step } from '../checker/model.ts';
 
 export interface ProtocolRules {
   readonly reads: 'with each certificate' | 'when it connects';
   readonly writes: 'in its transaction' | 'when it claims';
+  readonly raises: 'once writers have ended' | 'beside writers';
 }
 
 export interface ProtocolState {
@@ -19,6 +21,8 @@ export interface ProtocolState {
   connected: 1 | 2 | null;
   /** The number under which the worker claimed its chunk; null: it has none. */
   claimed: 1 | 2 | null;
+  /** Whether the worker's transaction has found the number known, and is not committed yet. */
+  checked: boolean;
   reads: number;
   claims: number;
   broken: string | null;
@@ -30,10 +34,10 @@ const KNOWN = 1;
 export function protocolChange(rules: ProtocolRules, most: number): Model<ProtocolState> {
   return {
     name: 'protocol change',
-    initial: { number: 1, connected: null, claimed: null, reads: 0, claims: 0, broken: null },
+    initial: { number: 1, connected: null, claimed: null, checked: false, reads: 0, claims: 0, broken: null },
     *steps(state) {
       if (state.broken !== null) return;
-      if (state.number === 1) {
+      if (state.number === 1 && !(rules.raises === 'once writers have ended' && state.checked)) {
         yield step(state, 'a migration changes what labels mean, and the number', (draft) => {
           draft.number = 2;
         });
@@ -59,7 +63,7 @@ function* readerSteps({ reads }: ProtocolRules, state: ProtocolState, most: numb
 }
 
 function* workerSteps({ writes }: ProtocolRules, state: ProtocolState, most: number): Generator<Step<ProtocolState>> {
-  const { number, claimed } = state;
+  const { number, claimed, checked } = state;
   if (claimed === null) {
     if (number !== KNOWN || state.claims >= most) return;
     yield step(state, 'the worker claims a chunk', (draft) => {
@@ -68,9 +72,17 @@ function* workerSteps({ writes }: ProtocolRules, state: ProtocolState, most: num
     });
     return;
   }
-  const commits = (writes === 'when it claims' ? claimed : number) === KNOWN;
-  yield step(state, commits ? 'the worker commits its labels' : 'the commit is refused', (draft) => {
+  if (!checked) {
+    const isKnown = (writes === 'when it claims' ? claimed : number) === KNOWN;
+    yield step(state, isKnown ? 'the commit finds the number known' : 'the commit is refused', (draft) => {
+      if (isKnown) draft.checked = true;
+      else draft.claimed = null;
+    });
+    return;
+  }
+  yield step(state, 'the worker commits its labels', (draft) => {
     draft.claimed = null;
-    if (commits && number !== KNOWN) draft.broken = 'I1: a label was committed that means what labels meant before';
+    draft.checked = false;
+    if (number !== KNOWN) draft.broken = 'I1: a label was committed that means what labels meant before';
   });
 }
