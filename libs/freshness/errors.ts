@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'overloaded'
   | 'rate_limited'
   | 'features_failed'
+  | 'request_features_required'
   | 'live_timeout'
   | 'live_failed'
   | 'features_unusable'
@@ -174,6 +175,19 @@ export function outputUnusable(userId: string, why: string): TandemError {
     remedy:
       'look at the features with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the feature query, or push a model that gives a finite number for them. freshness.default in tandem.config.ts is served meanwhile',
   });
+}
+
+/** @param names of the features that have no default */
+export function requestFeaturesRequired(predictor: string, names: readonly string[]): TandemError {
+  const some = names.slice(0, MAX_NAMES).join(', ');
+  return new TandemError(
+    'request_features_required',
+    `Predictor ${predictor} needs request features that have no default: ${some}.`,
+    {
+      field: 'users',
+      remedy: `send POST /v1/predictions/${predictor} with { "users": [{ "userId": …, "features": { … } }] }, or declare defaults in tandem.config.ts (request)`,
+    },
+  );
 }
 
 export function overLiveLimit(): TandemError {

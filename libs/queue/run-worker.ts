@@ -255,6 +255,7 @@ function mayPass(code: ErrorCode): boolean {
     case 'event_conflict':
     case 'context_not_reached':
     case 'not_cached':
+    case 'request_features_required':
     case 'no_prediction':
       return false;
     default:

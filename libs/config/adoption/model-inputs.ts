@@ -78,7 +78,7 @@ function fill(
   path: string,
 ): ModelInput {
   for (const { setting, ...misfit } of inputMisfits(tensor, columns, predictor.rowByRow)) {
-    problems.push({ path: setting ? at(...setting) : path, ...misfit });
+    problems.push({ path: setting ? at(...settingOf(predictor, setting)) : path, ...misfit });
   }
   return {
     name: tensor.name,
@@ -87,6 +87,13 @@ function fill(
     columns: columns.map(({ name }) => name),
     ...(tensor.shape.length === 1 ? { rank: 1 } : {}),
   };
+}
+
+/** Where a request feature says what `features.nulls` and `features.categories` say of a column. */
+function settingOf({ request }: ResolvedPredictor, [first = '', second, name]: readonly string[]): string[] {
+  const isRequest = name !== undefined && request?.some((column) => column.name === name);
+  if (!isRequest || name === undefined) return [first, second, name].filter((key) => key !== undefined);
+  return ['request', name, second === 'nulls' ? 'default' : 'categories'];
 }
 
 function unknownInput({ signature, at }: Mapping, name: string): SettingProblem {
@@ -117,8 +124,9 @@ function unusedColumns({ features, predictor, at }: Mapping, inputs: readonly Mo
   return features
     .filter(({ name }) => !used.has(name))
     .map(({ name }) => ({
-      path: at('features', 'sql'),
-      problem: `column ${name} fills no input, so it would have no effect`,
+      ...(predictor.request?.some((column) => column.name === name)
+        ? { path: at('request', name), problem: 'fills no input, so it would have no effect' }
+        : { path: at('features', 'sql'), problem: `column ${name} fills no input, so it would have no effect` }),
       remedy: predictor.inputs
         ? `leave it out, or add it to an input's columns`
         : 'leave it out, or name it as the input that it is for',

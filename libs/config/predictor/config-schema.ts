@@ -79,6 +79,32 @@ const category = z.strictObject(
   form('an object of settings'),
 );
 
+const MAX_EXAMPLES = 20;
+const REQUEST_VALUE = 'a number, true, false or a text';
+const REQUEST_TYPE = "one of 'number', 'integer', 'boolean', 'string'";
+const requestType = z.enum(['number', 'integer', 'boolean', 'string'], form(REQUEST_TYPE));
+const requestValue = z.union([z.number(), z.boolean(), z.string()], form(REQUEST_VALUE));
+const requestFeature = z.strictObject(
+  {
+    type: requestType,
+    min: z.number(form('a number')).optional(),
+    max: z.number(form('a number')).optional(),
+    categories: z.union([categoryValues, category], form(CATEGORIES_FORM)).optional(),
+    default: requestValue.optional(),
+    examples: z
+      .array(requestValue, form('an array of values'))
+      .min(1, form('at least one value'))
+      .max(MAX_EXAMPLES, form(`at most ${MAX_EXAMPLES} values`))
+      .optional(),
+  },
+  form('a type, or { type, min?, max?, categories?, default?, examples? }'),
+);
+const request = z.record(
+  z.string(),
+  z.union([requestType, requestFeature], form("a type such as 'number', or { type, default?, … }")),
+  form('an object with a type for each request feature'),
+);
+
 const WATCH_KEY = 'has neither key nor everyone, or both';
 
 const watch = z
@@ -235,6 +261,7 @@ const predictor = z.strictObject(
   {
     model: name,
     features,
+    request: request.optional(),
     inputs: z.record(z.string(), input, form('an object of input tensors')).optional(),
     outputs: z.record(z.string(), z.union([tensorType, output], form(OUTPUT_FORM)), form('an object of output fields')),
     rowByRow: flag.optional(),
@@ -263,6 +290,8 @@ export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
     case 'features':
       if (path[3] === 'watch') return Object.keys(watch.shape);
       return Object.keys((path[3] === 'categories' ? category : features).shape);
+    case 'request':
+      return Object.keys(requestFeature.shape);
     case 'inputs':
       return Object.keys(input.shape);
     case 'outputs':
@@ -285,4 +314,6 @@ export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
 
 export type ParsedConfig = z.infer<typeof configSchema>;
 export type ParsedPredictor = ParsedConfig['predictors'][string];
+export type ParsedRequest = z.infer<typeof request>;
+export type ParsedRequestFeature = ParsedRequest[string];
 export type ParsedOutputs = ParsedPredictor['outputs'];

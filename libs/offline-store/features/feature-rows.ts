@@ -6,6 +6,7 @@
  */
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { withRequestDefaults } from '@tandem/freshness/request-features';
 import type pg from 'pg';
 import { copyOut } from '../sql/copy.ts';
 import { execute } from '../sql/database.ts';
@@ -119,5 +120,5 @@ export async function readChunkRows(
   const rows = createFeatureRows(version, oids);
   const asText = query.columns.map(({ kind }, i) => formOf(kind, oids[i] ?? 0).asText);
   await copyOut(db, { text: chunkCopySql(version, part, asText), timeoutMs }, rows.take);
-  return rows.finish();
+  return withRequestDefaults(version, rows.finish());
 }

@@ -1,6 +1,7 @@
 /** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
 import { type Certificate, isOvertaken, type UserState } from '@tandem/freshness/certificate';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { withRequestDefaults } from '@tandem/freshness/request-features';
 import {
   type CertifiedFeatures,
   type CertifiedUsers,
@@ -184,7 +185,8 @@ function usersRead(
 ): UsersRead {
   const row = JSON.parse(head[2] ?? '[]') as CertificateRow;
   const arms = armsOf(row, known);
-  const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, { onOverlay, refused });
+  const decoded = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, { onOverlay, refused });
+  const batch = withRequestDefaults(version, decoded);
   const asked = { userIds, predictors: userIds.map(() => version.predictor) };
   const whole = certificateOf(row, arms, asked);
   return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows, arms), arms };
@@ -208,8 +210,9 @@ async function readPacked(
   const { rows, head, refused } = found;
   const [revision, history, readAt] = [Number(head[1]), head[2] ?? '', Number(head[3])];
   if (history !== known.history || revision !== known.revision) return 'other arms';
-  const batch = unpackRows(version, rows, oids, { history, readAt }, refused);
-  if (!batch) return 'other types';
+  const unpacked = unpackRows(version, rows, oids, { history, readAt }, refused);
+  if (!unpacked) return 'other types';
+  const batch = withRequestDefaults(version, unpacked);
   const whole = certificateOf([history, readAt, revision, null, null], known, {
     userIds,
     predictors: [version.predictor],

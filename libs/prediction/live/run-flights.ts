@@ -3,16 +3,24 @@
  * If the query fails for one user, the other users are read again without that user. Each smaller statement begins after
  * its readers arrived, so it certifies by itself.
  */
-import { isErased } from '@tandem/freshness/certificate';
+import { type Certificate, isErased } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
-import { type LiveOutcome, type LiveRequest, NO_FEATURES } from '@tandem/freshness/live-predictor';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import { type InferenceInputs, type LiveOutcome, type LiveRequest, rowsOf } from '@tandem/freshness/live-predictor';
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import { within } from '@tandem/timing/within';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
-import { type Attempted, type HalvingLimits, halveFailing, scoreIsolating } from '../scoring/isolate-poison.ts';
+import {
+  type Attempted,
+  type HalvingLimits,
+  halveFailing,
+  type IsolatedScores,
+  scoreIsolating,
+} from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
-import { asFailure, failureOf, queryFailed, unread, unusableFeatures } from './live-failures.ts';
+import { asFailure, failureOf, queryFailed, unread } from './live-failures.ts';
 import type { Flight, FlightTable } from './live-flights.ts';
+import { Outcomes, rowsToScore } from './statement-rows.ts';
 import type { Suspects } from './suspects.ts';
 
 export interface FlightDependencies extends AnswerStores {
@@ -28,12 +36,9 @@ interface FlightContext {
   readonly request: LiveRequest;
   readonly table: FlightTable;
   readonly suspects: Suspects;
-  /** Called with the number of users that the scorer now has, or never will have. */
-  onHandedOver(users: number): void;
+  /** Called with the number of rows that the scorer now has, or never will have. */
+  onHandedOver(rows: number): void;
 }
-
-/** The outcome of each user of one statement. */
-type Outcomes = Map<string, LiveOutcome>;
 
 /**
  * What statements that fail may cost the readers of the others. Eight users that the query fails for are found among any
@@ -72,16 +77,16 @@ async function send(
 ): Promise<Attempted<Flight>> {
   const { dependencies, request, table, onHandedOver } = context;
   const deadline = Math.max(...flights.map((flight) => flight.deadline));
-  const outcomes: Outcomes = new Map();
+  const outcomes = new Outcomes();
   try {
     const certified = await readFeatures(dependencies, request, flights, outcomes);
     if (certified) onRead(flights);
-    const inferring = inferAndKeep(dependencies, request, certified, deadline, outcomes);
+    const inferring = inferAndKeep(dependencies, request, certified && { certified, flights }, deadline, outcomes);
     // It has asked the scorer by now, or has nothing to ask.
-    onHandedOver(flights.length);
+    onHandedOver(rowsOfAll(flights));
     void inferring
       .then(() => {
-        for (const flight of flights) table.complete(flight, outcomes.get(flight.userId) ?? NO_FEATURES);
+        for (const flight of flights) table.complete(flight, outcomes.of(flight));
       })
       .catch((error: unknown) => completeAll(flights, table, asFailure(error)));
   } catch (error) {
@@ -94,8 +99,12 @@ async function send(
 
 /** Completes flights that never reach the scorer. */
 function fail(flights: readonly Flight[], { table, onHandedOver }: FlightContext, failure: LiveOutcome): void {
-  onHandedOver(flights.length);
+  onHandedOver(rowsOfAll(flights));
   completeAll(flights, table, failure);
+}
+
+function rowsOfAll(flights: readonly Flight[]): number {
+  return flights.reduce((sum, flight) => sum + rowsOf(flight), 0);
 }
 
 function completeAll(flights: readonly Flight[], table: FlightTable, outcome: LiveOutcome): void {
@@ -121,7 +130,7 @@ async function readFeatures(
   }
   for (const userId of userIds) {
     if (isErased(certified.certificate.user(userId, request.version.predictor)))
-      outcomes.set(userId, { kind: 'erased' });
+      outcomes.users.set(userId, { kind: 'erased' });
   }
   return certified;
 }
@@ -130,68 +139,88 @@ async function readFeatures(
 async function inferAndKeep(
   dependencies: FlightDependencies,
   request: LiveRequest,
-  certified: CertifiedFeatures | null,
+  read: { readonly certified: CertifiedFeatures; readonly flights: readonly Flight[] } | null,
   deadline: number,
   outcomes: Outcomes,
 ): Promise<void> {
-  const rows = certified ? rowsToScore(certified, outcomes) : [];
-  if (!certified || rows.length === 0) return;
-  const { certificate } = certified;
+  const asked = read && rowsToScore(read.certified, read.flights, outcomes);
+  if (!read || !asked || asked.rows.length === 0) return;
+  const { certificate } = read.certified;
+  const { batch } = asked;
   const scores = await scoreIsolating(dependencies.scorer, {
     version: request.version,
-    batch: certified.batch,
-    rows,
+    batch,
+    rows: asked.rows,
     timeoutMs: Math.max(1, deadline - performance.now()),
     priority: 'live',
   });
   const entries: OverlayEntry[] = [];
-  const { batch } = certified;
   const scored: number[] = [];
-  for (const [row, bytes] of scores.outputs) {
+  const { outputs } = scores;
+  for (const [row, bytes] of outputs) {
+    if (row >= asked.firstRequest) continue;
     scored.push(row);
-    const entry = entryOf(request, certified, row, bytes);
+    const entry = entryOf(request, batch, row, bytes);
     entries.push(dependencies.refreshes ? { ...entry, refreshed: true } : entry);
   }
   for (const row of scores.faults.keys()) {
-    outcomes.set(batch.userIds[row] ?? '', failureOf(scores, row));
+    if (row < asked.firstRequest) outcomes.plain.set(batch.userIds[row] ?? '', failureOf(scores, row));
+  }
+  for (const { flight, first, count } of asked.requests) {
+    const rowOutcome = (_: unknown, i: number) =>
+      outcomeOfRow(scores, outputs.get(first + i), { batch, row: first + i }, certificate);
+    outcomes.set(flight, { kind: 'rows', rows: Array.from({ length: count }, rowOutcome) });
   }
   const results = await keep(dependencies, entries, deadline);
-  entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
+  entries.forEach(({ userId, outputs: bytes, contextVersion, computedAt }, i) => {
     const kept = results[i] === 'kept';
     const inputs = { batch, row: scored[i] as number };
-    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate, inputs });
+    outcomes.plain.set(userId, {
+      kind: 'predicted',
+      outputs: bytes,
+      contextVersion,
+      computedAt,
+      kept,
+      certificate,
+      inputs,
+    });
   });
+}
+
+/** What became of a row of request features: its prediction is for this reader alone, and is not stored. */
+function outcomeOfRow(
+  scores: IsolatedScores,
+  outputs: Buffer | undefined,
+  inputs: InferenceInputs,
+  certificate: Certificate,
+): LiveOutcome {
+  const { batch, row } = inputs;
+  if (!outputs) return failureOf(scores, row);
+  const contextVersion = batch.contextVersions[row] ?? 0;
+  return { kind: 'predicted', outputs, contextVersion, computedAt: batch.readAt, kept: false, certificate, inputs };
 }
 
 /** Splits off those whose readers have all given up: under overload a late one must not cost a statement. */
 function usersInTime(flights: readonly Flight[], outcomes: Outcomes): string[] {
   const now = performance.now();
   const inTime: string[] = [];
-  for (const { userId, deadline } of flights) {
-    if (deadline > now) inTime.push(userId);
-    else
-      outcomes.set(userId, {
-        kind: 'failed',
-        reason: 'live_timeout',
-        detail: 'no feature statement could be sent in time',
-      });
+  let isShared = false;
+  for (const flight of flights) {
+    isShared ||= flight.rows !== undefined;
+    if (flight.deadline > now) inTime.push(flight.userId);
+    else outcomes.set(flight, NOT_SENT);
   }
-  return inTime;
+  // Flights with request features may be of a user of whom there is another.
+  return isShared ? [...new Set(inTime)] : inTime;
 }
 
-/** The rows that can be inferred; the others' outcomes are set. */
-function rowsToScore({ batch }: CertifiedFeatures, outcomes: Outcomes): number[] {
-  const rows: number[] = [];
-  batch.userIds.forEach((userId, row) => {
-    const fault = batch.faults.get(row);
-    if (outcomes.get(userId)?.kind === 'erased') return;
-    if (fault !== undefined) outcomes.set(userId, unusableFeatures(fault, batch.unusable.get(row) ?? []));
-    else rows.push(row);
-  });
-  return rows;
-}
+const NOT_SENT: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'live_timeout',
+  detail: 'no feature statement could be sent in time',
+});
 
-function entryOf(request: LiveRequest, { batch }: CertifiedFeatures, row: number, outputs: Buffer): OverlayEntry {
+function entryOf(request: LiveRequest, batch: FeatureBatch, row: number, outputs: Buffer): OverlayEntry {
   return {
     predictor: request.version.predictor,
     userId: batch.userIds[row] ?? '',

@@ -5,9 +5,10 @@
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
-import type { ReadTimes } from '@tandem/freshness/read-options';
+import type { ReadTimes, RequestFeatures, RequestRead } from '@tandem/freshness/read-options';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';
+import type { Metrics } from '@tandem/telemetry/metrics';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
   MAX_USERS,
@@ -23,6 +24,15 @@ import { toProblem } from '../../http/problem.ts';
 import { createPredictionCount, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
+
+interface ReadNote {
+  readonly predictor: Predictor;
+  readonly userIds: readonly string[];
+  readonly results: readonly ReadResult[];
+  readonly ms: number;
+  /** Whether a stored prediction could have answered: only then do the reads count as demand for one. */
+  readonly isDemand: boolean;
+}
 
 const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43', '043'] } };
 
@@ -43,11 +53,11 @@ export function readMany(dependencies: ReadDependencies) {
     return hasLiveFailure;
   }
 
-  function noteAll(predictor: Predictor, userIds: readonly string[], results: readonly ReadResult[], ms: number): void {
+  function noteAll({ predictor, userIds, results, ms, isDemand }: ReadNote): void {
     for (const [i, result] of results.entries()) {
       const userId = userIds[i] ?? '';
       servedReads.note({ predictor, userId, result, ms });
-      readCounts.note(userId, result);
+      if (isDemand) readCounts.note(userId, result);
     }
   }
 
@@ -57,7 +67,7 @@ export function readMany(dependencies: ReadDependencies) {
     path: '/v1/predictions/{predictor}',
     tag: 'predictions',
     summary: 'Predictions of many users',
-    description: `Up to ${MAX_USERS} users; an answer or an error for each, in the order asked, duplicates included. \`Cache-Control\` is honoured as in a single read.`,
+    description: `Up to ${MAX_USERS} users; an answer or an error for each, in the order asked, duplicates included. \`Cache-Control\` is honoured as in a single read. With \`users\` the call sends request features: each user is inferred for this call, nothing is stored, and a value that the predictor does not take refuses the call.`,
     scope: 'predictions:read',
     params: PredictorPath,
     headers: ReadManyHeaders,
@@ -76,28 +86,33 @@ export function readMany(dependencies: ReadDependencies) {
         ],
       },
     },
-    problems: ['unknown_predictor', 'unavailable'],
+    problems: ['unknown_predictor', 'request_features_required', 'unavailable'],
     async handle(context, event, caller) {
       const startedAt = performance.now();
       const name = context.req.param('predictor') ?? '';
       if (context.req.header(MIN_CONTEXT) !== undefined) throw tokenOfOneUser();
       const demanded = readOptions(context.req, caller.liveQuota);
-      const { userIds } = await parseBody(context, BODY);
+      const { userIds: named = [], users } = await parseBody(context, BODY);
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
-      const { valid, refused } = sort(predictor.keyType, userIds);
-      const options = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
+      const userIds = users ? users.map(({ userId }) => userId) : named;
+      const { valid, places, refused } = sort(predictor.keyType, userIds, users ? userAt : userIdAt);
+      const options = {
+        ...optionsFor(demanded, predictor.policy.freshness.maxAgeMs),
+        ...(users ? { request: requestOf(users, places) } : {}),
+      };
       const times: ReadTimes = {};
       event.add(times);
       event.add({ predictor: name, users: userIds.length });
       const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
       const ms = performance.now() - startedAt;
-      noteAll(predictor, valid, read, ms);
+      noteAll({ predictor, userIds: valid, results: read, ms, isDemand: users === undefined });
       const cause = read[0];
       if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
       const inOrder = read.values();
       const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
       const hasLiveFailure = countAll(name, results);
+      if (users) countRequests(results, metrics);
       event.add({
         refused: refused.size,
         get answers() {
@@ -105,12 +120,12 @@ export function readMany(dependencies: ReadDependencies) {
         },
       });
       if (hasLiveFailure) liveFailureLog(event, results);
-      const body = JSON.stringify(answerOf(results, userIds));
+      const body = JSON.stringify(answerOf(results, userIds, users ? 'users' : 'userIds'));
       tellOf(results, predictor, dependencies);
       return new Response(body, {
         headers: {
           'content-type': 'application/json',
-          'cache-control': 'private, no-cache',
+          'cache-control': users ? 'no-store' : 'private, no-cache',
           'server-timing': `read;dur=${(performance.now() - startedAt).toFixed(2)}`,
           'x-content-type-options': 'nosniff',
         },
@@ -142,21 +157,42 @@ function tally(results: readonly ReadResult[]): Record<string, number> {
   return counts;
 }
 
-/** The ids to read, in order, and by position those that are no ids. */
-function sort(keyType: KeyType, userIds: readonly string[]) {
+const userIdAt = (place: number) => `userIds[${place}]`;
+const userAt = (place: number) => `users[${place}].userId`;
+
+/** The ids to read, in order, with their places in the call, and by place those that are no ids. */
+function sort(keyType: KeyType, userIds: readonly string[], fieldAt: (place: number) => string) {
   const refused = new Map<number, TandemError>();
+  const places: number[] = [];
   const valid = userIds.filter((userId, i) => {
-    const problem = userIdProblem(keyType, userId, `userIds[${i}]`);
+    const problem = userIdProblem(keyType, userId, fieldAt(i));
     if (problem) refused.set(i, problem);
+    else places.push(i);
     return problem === undefined;
   });
-  return { valid, refused };
+  return { valid, places, refused };
 }
 
-function answerOf(results: readonly ReadResult[], userIds: readonly string[]): Answered<typeof PredictionsSchema> {
+function requestOf(users: readonly { readonly features: RequestFeatures }[], places: readonly number[]): RequestRead {
+  return { rows: places.map((place) => users[place]?.features ?? {}), at: (row) => `users[${places[row]}]` };
+}
+
+function countRequests(results: readonly ReadResult[], { requestPredictions }: Pick<Metrics, 'requestPredictions'>) {
+  for (const result of results) {
+    if (result instanceof TandemError) continue;
+    const { predictor, source, reason } = result;
+    requestPredictions.inc({ predictor, source, reason });
+  }
+}
+
+function answerOf(
+  results: readonly ReadResult[],
+  userIds: readonly string[],
+  field: 'userIds' | 'users',
+): Answered<typeof PredictionsSchema> {
   const items = results.map((result, i) => {
     if (!(result instanceof TandemError)) return predictionView(result);
-    return { userId: userIds[i] ?? '', error: toProblem(result, undefined, `userIds[${i}]`).problem };
+    return { userId: userIds[i] ?? '', error: toProblem(result, undefined, `${field}[${i}]`).problem };
   });
   return { results: items };
 }
