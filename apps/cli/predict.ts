@@ -99,10 +99,10 @@ function parseFeature(text: string, earlier: Features = {}): Features {
   if (at < 1) throw new InvalidArgumentError('Write name=value, such as amount=12.5.');
   const name = text.slice(0, at);
   if (Object.hasOwn(earlier, name)) throw new InvalidArgumentError(`${name} is given twice.`);
-  return { ...earlier, [name]: valueOf(text.slice(at + 1)) };
+  return { ...earlier, [name]: parseValue(text.slice(at + 1)) };
 }
 
-function valueOf(text: string): Features[string] {
+function parseValue(text: string): Features[string] {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;

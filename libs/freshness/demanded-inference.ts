@@ -97,14 +97,13 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
   const version = await registry.modelVersion(assignment.modelVersionId);
   if (!isComplete(version, options)) return nothingDemanded();
   const { liveTimeoutMs: timeoutMs } = predictor.policy.freshness;
-  const onLiveFailure = failureRung({ predictor, options });
   const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true, rows: requested.get(userId) }));
   const request = { version, assignment, history, timeoutMs, enabled: true, readers };
   const askedAt = performance.now();
   const outcomes = await predictWithin(live, request, options.liveQuota);
   times.liveMs = since(askedAt);
   for (const [userId, outcome] of outcomes) {
-    if (isRefusal(outcome) && onLiveFailure === 'error') {
+    if (isRefusal(outcome) && failureRung(demand) === 'error') {
       // Whatever else is found out would change nothing: to refuse must cost least where there is too much to do.
       answers.set(userId, noPrediction('overloaded', outcome, userId));
       continue;

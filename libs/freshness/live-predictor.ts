@@ -83,6 +83,11 @@ export function predictedOf(outcome: LiveOutcome | undefined): PredictedOutcome 
   return others.every((row) => row !== undefined) ? first : undefined;
 }
 
+/** Whether live inference gave nothing that ends the read: a rung below may answer. */
+export function isLost(outcome: LiveOutcome | undefined): boolean {
+  return outcome?.kind !== 'erased' && predictedOf(outcome) === undefined;
+}
+
 /**
  * Whether a user need not be inferred again. Rows that were predicted are of no use where others failed and an event has
  * come since.

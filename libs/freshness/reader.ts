@@ -6,10 +6,9 @@
  * store is asked once for all the users of a read; Redis once more for users whose prediction in memory did not do.
  */
 import type { ReadResult } from './answer.ts';
-import { type ArmGroup, findOnline, groupByArm, guessOnline, joined, NO_CANDIDATES } from './candidates.ts';
+import { type ArmGroup, findOnline, groupByArm, guessOnline, isGuessed, joined, NO_CANDIDATES } from './candidates.ts';
 import {
   type AssignedMoment,
-  type Assignment,
   type Assignments,
   type Authority,
   type Certificate,
@@ -19,11 +18,18 @@ import {
 import { createDemandInference, type DemandInference, isDemand } from './demanded-inference.ts';
 import { notCached, notCertified, unknownPredictor } from './errors.ts';
 import { answersOf, failureRung } from './ladder.ts';
-import { isInferred, type LiveOutcome, type LivePredictor, predictedOf, predictWithin } from './live-predictor.ts';
+import { isInferred, isLost, type LiveOutcome, type LivePredictor, predictWithin } from './live-predictor.ts';
 import { findRemembered, NO_MEMORY, type PredictionMemory, type Remembered } from './prediction-memory.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import { type ReadOptions, type ReadTimes, since } from './read-options.ts';
-import { incomplete, inOrder, isComplete, NOTHING_REQUESTED, type Results, requestedRows } from './requested-rows.ts';
+import {
+  asDemand,
+  inOrder,
+  NOTHING_REQUESTED,
+  type Results,
+  refuseIncomplete,
+  requestedRows,
+} from './requested-rows.ts';
 import { type CertifiedRead, isLacking, leastLabel, type Standing, settle, standingOf, whyLive } from './settle.ts';
 import type { Candidates, OnlinePredictions, StoredPredictions } from './stored-prediction.ts';
 import { createUnverifiedReads, type LastKnown, type UnverifiedReads } from './unverified-read.ts';
@@ -61,11 +67,7 @@ export type PredictionReader = (
 
 export function createPredictionReader(dependencies: PredictionReaderDependencies): PredictionReader {
   const reader = new Reader(dependencies);
-  return (predictorName, userIds, options, times = {}) => {
-    // No stored prediction was computed from what the call sends.
-    const demanded = options.request && !options.noCache ? { ...options, noCache: true } : options;
-    return reader.read(predictorName, userIds, demanded, times);
-  };
+  return (predictorName, userIds, options, times = {}) => reader.read(predictorName, userIds, asDemand(options), times);
 }
 
 /** What was asked for before Postgres had answered. */
@@ -180,10 +182,7 @@ class Reader {
     results: Results,
   ): Promise<void> {
     const version = await this.#stores.registry.modelVersion(assignment.modelVersionId);
-    if (!isComplete(version, certified.options)) {
-      for (const userId of userIds) results.set(userId, incomplete(version));
-      return;
-    }
+    if (refuseIncomplete(version, certified.options, userIds, results)) return;
     const read: CertifiedRead = { ...certified, version, assignment };
     const rest = guess.remembered.size === 0 ? userIds : this.#settleRemembered(read, userIds, guess, results);
     if (rest.length === 0) return;
@@ -203,7 +202,11 @@ class Reader {
     return userIds.filter((userId) => {
       const candidate = remembered.get(userId);
       if (!candidate) return true;
-      const standing = standingOf(read, userId, isGuessed(known, read.assignment, userId) ? [candidate] : []);
+      const standing = standingOf(
+        read,
+        userId,
+        isGuessed(known?.assignments, read.assignment, userId) ? [candidate] : [],
+      );
       if (isErased(standing.user)) this.#memory.forgetUser(userId);
       const result = settle(read, standing, this.#memory);
       if (!result || ('source' in result && result.source === 'stale')) return true;
@@ -215,7 +218,8 @@ class Reader {
   /** Finds the candidates of users whom memory did not answer. */
   async #findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, remembered, guessing }: Guess) {
     const { online } = this.#stores;
-    if (!rest.every((userId) => isGuessed(known, assignment, userId))) return findOnline(online, assignment, rest);
+    if (!rest.every((userId) => isGuessed(known?.assignments, assignment, userId)))
+      return findOnline(online, assignment, rest);
     const unfit = rest.filter((userId) => remembered.has(userId));
     if (unfit.length === 0) return guessing;
     return joined(await Promise.all([guessing, findOnline(online, assignment, unfit)]));
@@ -290,14 +294,4 @@ class Reader {
       return candidates ? standingOf(read, standing.userId, candidates) : standing;
     });
   }
-}
-
-/** Whether candidates were asked for of the generation that turned out to be assigned. */
-function isGuessed(known: LastKnown | undefined, { generation }: Assignment, userId: string): boolean {
-  return known !== undefined && known.assignments.of(userId).generation?.id === generation?.id;
-}
-
-/** Whether live inference gave nothing that ends the read: a rung below may answer. */
-function isLost(outcome: LiveOutcome | undefined): boolean {
-  return outcome?.kind !== 'erased' && predictedOf(outcome) === undefined;
 }

@@ -4,7 +4,7 @@
  */
 import type { ReadResult } from './answer.ts';
 import type { Assignments } from './certificate.ts';
-import { notFound, requestFeaturesRequired, type TandemError } from './errors.ts';
+import { notFound, requestFeaturesRequired } from './errors.ts';
 import type { ModelVersion } from './predictor.ts';
 import type { ReadOptions, RequestRead } from './read-options.ts';
 import { checkRequest, namesWithoutDefault, type RequestedRows, type RequestRow } from './request-features.ts';
@@ -53,9 +53,22 @@ export function isComplete(version: ModelVersion, { request }: Pick<ReadOptions,
   return version.request === undefined || request !== undefined || namesWithoutDefault(version).length === 0;
 }
 
-/** The error of a read that needs to send request features and does not. */
-export function incomplete(version: ModelVersion): TandemError {
-  return requestFeaturesRequired(version.predictor, namesWithoutDefault(version));
+/** Sets the error of users who cannot be answered without request features; returns whether it did. */
+export function refuseIncomplete(
+  version: ModelVersion,
+  options: ReadOptions,
+  userIds: readonly string[],
+  results: Results,
+): boolean {
+  if (isComplete(version, options)) return false;
+  const error = requestFeaturesRequired(version.predictor, namesWithoutDefault(version));
+  for (const userId of userIds) results.set(userId, error);
+  return true;
+}
+
+/** A read with request features demands an inference: no stored prediction was computed from what the call sends. */
+export function asDemand(options: ReadOptions): ReadOptions {
+  return options.request && !options.noCache ? { ...options, noCache: true } : options;
 }
 
 /** The results in the order of the call: the first row of a user is that of its first place. */

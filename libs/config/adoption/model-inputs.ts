@@ -4,6 +4,7 @@ import { inputMisfits, keyText } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/verification';
 import { pathText } from '../predictor/check-form.ts';
 import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
+import { canNameFeature } from '../predictor/feature-name.ts';
 import type { ResolvedInput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 
 /** The mapping; it holds only if nothing was added to `problems`. */
@@ -203,15 +204,6 @@ function nothingSaid(inputs: readonly DescribedTensor[]): NamedFault {
     problem: `the model has ${inputs.length} inputs (${list}), no feature column has the name of one, and the config does not say what fills them`,
     remedy: `name the columns as the inputs, or add inputs: { ${lines || '<tensor>: { type, columns: […] }'} }`,
   };
-}
-
-/** Postgres cuts a longer one off, without an error. */
-const MAX_BYTES = 63;
-const KEY = 'user_id';
-
-/** Whether a feature's column can have this name: it is not the key's, and stays as it is. */
-export function canNameFeature(name: string): boolean {
-  return name !== '' && name !== KEY && Buffer.byteLength(name) <= MAX_BYTES;
 }
 
 /** A name as SQL spells it after `as`, where every plain word is allowed; in quotes where it would be folded otherwise. */

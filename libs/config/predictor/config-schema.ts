@@ -7,19 +7,11 @@ import { TENSOR_TYPES } from '@tandem/wire/tensor-types';
 import { z } from 'zod';
 import { featureSqlFault } from '../feature-sql/feature-sql.ts';
 import { eventPatternProblem } from './event-patterns.ts';
+import { request, requestFeature } from './request-schema.ts';
 import { scheduleProblem } from './schedule.ts';
+import { CATEGORIES_FORM, category, categoryValues, form, refuse } from './schema-parts.ts';
 
 export const PREDICTOR_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
-
-/** Adds a problem with its remedy; check-form.ts turns it into the config's own terms. */
-function refuse(ctx: z.RefinementCtx, message: string, remedy: string): void {
-  ctx.addIssue({ code: 'custom', message, params: { remedy } });
-}
-
-/** A type error of zod's becomes `is 5, not <what>`, with the remedy `write <what>`. */
-function form(what: string) {
-  return { error: () => what };
-}
 
 const flag = z.boolean(form('true or false'));
 const name = z.string(form('a name in quotes')).min(1, form('a name that is not empty'));
@@ -51,59 +43,6 @@ const SHARE_OF_USERS = 'a number above 0, up to 1';
 const TEN_YEARS = 3650 * 86_400_000;
 
 const nullValue = z.union([z.number(), z.boolean(), z.string()], form("a number, 'nan', or a text for a text column"));
-
-const CATEGORIES_FORM = 'an array of texts, or { values, as, unknown? }';
-const MAX_CATEGORIES = 10_000;
-
-const categoryValues = z
-  .array(z.string(form('a text in quotes')), form('an array of texts'))
-  .max(MAX_CATEGORIES, form(`at most ${MAX_CATEGORIES} texts`))
-  .superRefine((values, ctx) => {
-    if (values.length === 0) refuse(ctx, 'is empty', "write the column's texts in the model's order");
-    const seen = new Set<string>();
-    const twice = values.find((text) => seen.size === seen.add(text).size);
-    if (twice !== undefined) refuse(ctx, `has ${JSON.stringify(twice)} twice`, 'write each text once');
-  });
-
-const category = z.strictObject(
-  {
-    values: categoryValues,
-    as: z.enum(['index', 'one-hot'], form("'index' or 'one-hot'")),
-    unknown: z
-      .union(
-        [z.number(), z.enum(['nan', 'zeros'])],
-        form("a number or 'nan' for as: 'index', 'zeros' for as: 'one-hot'"),
-      )
-      .optional(),
-  },
-  form('an object of settings'),
-);
-
-const MAX_EXAMPLES = 20;
-const REQUEST_VALUE = 'a number, true, false or a text';
-const REQUEST_TYPE = "one of 'number', 'integer', 'boolean', 'string'";
-const requestType = z.enum(['number', 'integer', 'boolean', 'string'], form(REQUEST_TYPE));
-const requestValue = z.union([z.number(), z.boolean(), z.string()], form(REQUEST_VALUE));
-const requestFeature = z.strictObject(
-  {
-    type: requestType,
-    min: z.number(form('a number')).optional(),
-    max: z.number(form('a number')).optional(),
-    categories: z.union([categoryValues, category], form(CATEGORIES_FORM)).optional(),
-    default: requestValue.optional(),
-    examples: z
-      .array(requestValue, form('an array of values'))
-      .min(1, form('at least one value'))
-      .max(MAX_EXAMPLES, form(`at most ${MAX_EXAMPLES} values`))
-      .optional(),
-  },
-  form('a type, or { type, min?, max?, categories?, default?, examples? }'),
-);
-const request = z.record(
-  z.string(),
-  z.union([requestType, requestFeature], form("a type such as 'number', or { type, default?, … }")),
-  form('an object with a type for each request feature'),
-);
 
 const WATCH_KEY = 'has neither key nor everyone, or both';
 
@@ -314,6 +253,4 @@ export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
 
 export type ParsedConfig = z.infer<typeof configSchema>;
 export type ParsedPredictor = ParsedConfig['predictors'][string];
-export type ParsedRequest = z.infer<typeof request>;
-export type ParsedRequestFeature = ParsedRequest[string];
 export type ParsedOutputs = ParsedPredictor['outputs'];

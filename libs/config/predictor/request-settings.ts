@@ -1,11 +1,11 @@
 /** Request features: the setting `request` of a predictor, what its values mean together, and what they become. */
 import type { Categories, FeatureKind, RequestColumn } from '@tandem/freshness/predictor';
 import { describeRequestColumn, MAX_REQUEST_TEXT, requestValueFault } from '@tandem/freshness/request-features';
-import { canNameFeature } from '../adoption/model-inputs.ts';
 import type { PartialPredictor } from './check-form.ts';
 import { shown } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
-import type { ParsedRequest, ParsedRequestFeature } from './config-schema.ts';
+import { canNameFeature } from './feature-name.ts';
+import type { ParsedRequest, ParsedRequestFeature } from './request-schema.ts';
 import { resolveCategories } from './resolve-categories.ts';
 
 type At = (...keys: (string | number)[]) => string;
@@ -18,6 +18,13 @@ export function resolveRequest(request: ParsedRequest): readonly RequestColumn[]
   return Object.entries(request).map(([name, said]) => resolveFeature(name, said));
 }
 
+/** The names of those without a default. */
+export function openRequest(request: ParsedRequest): readonly string[] {
+  return resolveRequest(request)
+    .filter((column) => column.default === undefined)
+    .map(({ name }) => name);
+}
+
 function resolveFeature(name: string, said: ParsedRequestFeature): RequestColumn {
   if (typeof said === 'string') return { name, kind: said };
   const { type: kind, min, max, categories, default: value, examples } = said;
@@ -27,18 +34,18 @@ function resolveFeature(name: string, said: ParsedRequestFeature): RequestColumn
     ...(categories === undefined ? {} : { categories: resolveCategories(categories) }),
     ...(min === undefined ? {} : { min }),
     ...(max === undefined ? {} : { max }),
-    ...(examples === undefined ? {} : { examples: examples.map(valueOf) }),
+    ...(examples === undefined ? {} : { examples: examples.map(asFeature) }),
   };
 }
 
 /** In a batch NaN is a null of a column that says so. */
 function defaultOf(kind: FeatureKind, value: Value): Pick<RequestColumn, 'default' | 'nullAs'> {
-  return kind === 'number' && value === 'nan' ? { default: null, nullAs: 'nan' } : { default: valueOf(value) };
+  return kind === 'number' && value === 'nan' ? { default: null, nullAs: 'nan' } : { default: asFeature(value) };
 }
 
 type Value = number | string | boolean;
 
-function valueOf(value: Value): number | string {
+function asFeature(value: Value): number | string {
   return typeof value === 'boolean' ? Number(value) : value;
 }
 
@@ -65,8 +72,8 @@ export function requestProblems({ request, freshness, batch }: PartialPredictor,
     return [{ path: at('request'), problem, remedy: 'send fewer, or compute some of them in the feature query' }];
   }
   return [
-    ...Object.entries(request).flatMap(([name, said]) => featureProblems(name, said as ParsedRequestFeature, at)),
-    ...policyProblems(request as ParsedRequest, { freshness, batch }, at),
+    ...Object.entries(request).flatMap(([name, said]) => featureProblems(name, said, at)),
+    ...policyProblems(request, { freshness, batch }, at),
   ];
 }
 
@@ -80,9 +87,9 @@ function policyProblems(
     const problem = 'has no effect with freshness.live: false, since only a live inference takes what a call sends';
     return [{ path: at('request'), problem, remedy: 'remove one of the two' }];
   }
-  const open = resolveRequest(request).filter((column) => column.default === undefined);
+  const open = openRequest(request);
   if (open.length === 0) return [];
-  const why = `since runs score with the defaults, and ${open.map(({ name }) => name).join(', ')} ${open.length > 1 ? 'have' : 'has'} none`;
+  const why = `since runs score with the defaults, and ${open.join(', ')} ${open.length > 1 ? 'have' : 'has'} none`;
   const problems: SettingProblem[] = [];
   if (batch?.schedule !== undefined) {
     problems.push({ path: at('batch', 'schedule'), problem: `cannot be kept, ${why}`, remedy: REMEDY });
@@ -100,8 +107,7 @@ function featureProblems(name: string, said: ParsedRequestFeature, at: At): Sett
   if (!canNameFeature(name)) {
     return [{ path, problem: 'is no name for a feature', remedy: 'write a name of 1 to 63 bytes that is not user_id' }];
   }
-  // Without a type there is another problem already.
-  if (typeof said === 'string' || said.type === undefined) return [];
+  if (typeof said === 'string') return [];
   const column = resolveFeature(name, said);
   const setting = settingFault(said);
   if (setting)

@@ -105,10 +105,20 @@ function fieldAt(bytes: Buffer, start: number): Field {
 // The features of a key range or of named users, for a chunk: a COPY in binary form, decoded as its rows come.
 
 /**
- * Reads the types first: they cannot change before the rows are read, since the transaction has what it reads locked.
+ * Reads the types first: they cannot change before the rows are read, since the transaction has what it reads locked. Request
+ * features have their defaults: a chunk has no call.
  * @param db inside a transaction
  */
 export async function readChunkRows(
+  db: pg.PoolClient,
+  version: ModelVersion,
+  part: ChunkPart,
+  timeoutMs: number,
+): Promise<FeatureBatch> {
+  return withRequestDefaults(version, await copyRows(db, version, part, timeoutMs));
+}
+
+async function copyRows(
   db: pg.PoolClient,
   version: ModelVersion,
   part: ChunkPart,
@@ -120,5 +130,5 @@ export async function readChunkRows(
   const rows = createFeatureRows(version, oids);
   const asText = query.columns.map(({ kind }, i) => formOf(kind, oids[i] ?? 0).asText);
   await copyOut(db, { text: chunkCopySql(version, part, asText), timeoutMs }, rows.take);
-  return withRequestDefaults(version, rows.finish());
+  return rows.finish();
 }

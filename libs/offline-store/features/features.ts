@@ -210,14 +210,13 @@ async function readPacked(
   const { rows, head, refused } = found;
   const [revision, history, readAt] = [Number(head[1]), head[2] ?? '', Number(head[3])];
   if (history !== known.history || revision !== known.revision) return 'other arms';
-  const unpacked = unpackRows(version, rows, oids, { history, readAt }, refused);
-  if (!unpacked) return 'other types';
-  const batch = withRequestDefaults(version, unpacked);
+  const batch = unpackRows(version, rows, oids, { history, readAt }, refused);
+  if (!batch) return 'other types';
   const whole = certificateOf([history, readAt, revision, null, null], known, {
     userIds,
     predictors: [version.predictor],
   });
-  return { batch, certificate: certifiedByRows(whole, version, rows, known) };
+  return { batch: withRequestDefaults(version, batch), certificate: certifiedByRows(whole, version, rows, known) };
 }
 
 type FeatureStatement = Omit<ReadStatement, 'rowMode' | 'types' | 'onRow'>;

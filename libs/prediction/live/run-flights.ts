@@ -195,9 +195,10 @@ function outcomeOfRow(
   certificate: Certificate,
 ): LiveOutcome {
   const { batch, row } = inputs;
+  const { readAt: computedAt } = batch;
   if (!outputs) return failureOf(scores, row);
   const contextVersion = batch.contextVersions[row] ?? 0;
-  return { kind: 'predicted', outputs, contextVersion, computedAt: batch.readAt, kept: false, certificate, inputs };
+  return { kind: 'predicted', outputs, contextVersion, computedAt, kept: false, certificate, inputs };
 }
 
 /** Splits off those whose readers have all given up: under overload a late one must not cost a statement. */

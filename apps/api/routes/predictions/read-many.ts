@@ -8,7 +8,6 @@ import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes, RequestFeatures, RequestRead } from '@tandem/freshness/read-options';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';
-import type { Metrics } from '@tandem/telemetry/metrics';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
   MAX_USERS,
@@ -41,12 +40,14 @@ export function readMany(dependencies: ReadDependencies) {
   const count = createPredictionCount(metrics);
 
   /** Counts the results, and returns whether live inference failed for an answered user. */
-  function countAll(name: string, results: readonly ReadResult[]): boolean {
+  function countAll(name: string, results: readonly ReadResult[], hasFeatures: boolean): boolean {
     let hasLiveFailure = false;
     for (const result of results) {
       if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
       else {
+        const { predictor, source, reason } = result;
         count(result);
+        if (hasFeatures) metrics.requestPredictions.inc({ predictor, source, reason });
         hasLiveFailure ||= result.liveFailure !== undefined;
       }
     }
@@ -92,15 +93,13 @@ export function readMany(dependencies: ReadDependencies) {
       const name = context.req.param('predictor') ?? '';
       if (context.req.header(MIN_CONTEXT) !== undefined) throw tokenOfOneUser();
       const demanded = readOptions(context.req, caller.liveQuota);
-      const { userIds: named = [], users } = await parseBody(context, BODY);
+      const { userIds: ids = [], users } = await parseBody(context, BODY);
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
-      const userIds = users ? users.map(({ userId }) => userId) : named;
+      const userIds = users?.map(({ userId }) => userId) ?? ids;
       const { valid, places, refused } = sort(predictor.keyType, userIds, users ? userAt : userIdAt);
-      const options = {
-        ...optionsFor(demanded, predictor.policy.freshness.maxAgeMs),
-        ...(users ? { request: requestOf(users, places) } : {}),
-      };
+      const plain = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
+      const options = users ? { ...plain, request: requestOf(users, places) } : plain;
       const times: ReadTimes = {};
       event.add(times);
       event.add({ predictor: name, users: userIds.length });
@@ -111,8 +110,7 @@ export function readMany(dependencies: ReadDependencies) {
       if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
       const inOrder = read.values();
       const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
-      const hasLiveFailure = countAll(name, results);
-      if (users) countRequests(results, metrics);
+      const hasLiveFailure = countAll(name, results, users !== undefined);
       event.add({
         refused: refused.size,
         get answers() {
@@ -175,14 +173,6 @@ function sort(keyType: KeyType, userIds: readonly string[], fieldAt: (place: num
 
 function requestOf(users: readonly { readonly features: RequestFeatures }[], places: readonly number[]): RequestRead {
   return { rows: places.map((place) => users[place]?.features ?? {}), at: (row) => `users[${places[row]}]` };
-}
-
-function countRequests(results: readonly ReadResult[], { requestPredictions }: Pick<Metrics, 'requestPredictions'>) {
-  for (const result of results) {
-    if (result instanceof TandemError) continue;
-    const { predictor, source, reason } = result;
-    requestPredictions.inc({ predictor, source, reason });
-  }
 }
 
 function answerOf(

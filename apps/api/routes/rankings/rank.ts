@@ -3,7 +3,7 @@
  * once, in the statement that certifies the answer; each candidate is a row of the model.
  */
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
-import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { isTandemError, isTransient, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Policy, Prediction } from '@tandem/freshness/predictor';
 import type { ReadTimes, RequestRead } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -69,9 +69,10 @@ export function rank(dependencies: ReadDependencies) {
         ...{ predictor, userId: asked.userId, ms: performance.now() - startedAt },
         result: first ?? (results[0] as ReadResult),
       });
-      if (!first) {
-        metrics.predictionErrors.inc({ predictor: name, code: (results[0] as TandemError).code });
-        throw results[0];
+      const error = failureOf(results);
+      if (error) {
+        metrics.predictionErrors.inc({ predictor: name, code: error.code });
+        throw error;
       }
       const ranking = rankingOf(asked, results, predictor.policy);
       count(first as Answer);
@@ -83,6 +84,12 @@ export function rank(dependencies: ReadDependencies) {
 
 function requestOf({ candidates }: Asked): RequestRead {
   return { rows: candidates.map(({ features }) => features), at: (row) => `candidates[${row}]`, isLiveOnly: true };
+}
+
+/** What the whole call fails of: no candidate has a prediction, or the model was not asked for some of them in time. */
+function failureOf(results: readonly ReadResult[]): TandemError | undefined {
+  const errors = results.filter((result) => result instanceof TandemError);
+  return errors.find(isTransient) ?? (errors.length === results.length ? errors[0] : undefined);
 }
 
 function repeatedId({ candidates }: Asked): TandemError | undefined {
