@@ -11,6 +11,8 @@ import { demand } from './demand.ts';
 import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
 import { measureSection } from './measure-section.ts';
+import { processes } from './processes.ts';
+import { profile } from './profile.ts';
 import { reads } from './reads.ts';
 import { refresh } from './refresh.ts';
 import { type Report, renderTable, type SectionResult, writeReport } from './report.ts';
@@ -21,7 +23,18 @@ import { takeover } from './takeover.ts';
 import { watched } from './watched.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched, refresh, demand];
+const sections: readonly Section[] = [
+  reads,
+  live,
+  batch,
+  takeover,
+  rollouts,
+  watched,
+  refresh,
+  demand,
+  processes,
+  profile,
+];
 const names = sections.map((one) => one.name).join(',');
 
 const HELP = `npm run bench -- [options]

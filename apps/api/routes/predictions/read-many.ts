@@ -87,7 +87,7 @@ export function readMany(dependencies: ReadDependencies) {
         ],
       },
     },
-    problems: ['unknown_predictor', 'request_features_required', 'unavailable'],
+    problems: ['unknown_predictor', 'request_features_required', 'unavailable', 'protocol_unknown'],
     async handle(context, event, caller) {
       const startedAt = performance.now();
       const name = context.req.param('predictor') ?? '';
@@ -107,7 +107,8 @@ export function readMany(dependencies: ReadDependencies) {
       const ms = performance.now() - startedAt;
       noteAll({ predictor, userIds: valid, results: read, ms, isDemand: users === undefined });
       const cause = read[0];
-      if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
+      if (isTandemError(cause, 'unavailable', 'protocol_unknown') && read.every((result) => result === cause))
+        throw cause;
       const inOrder = read.values();
       const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
       const hasLiveFailure = countAll(name, results, users !== undefined);

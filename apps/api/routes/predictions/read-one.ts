@@ -157,6 +157,7 @@ const route = createRoute({
       'output_unusable',
       'overloaded',
       'unavailable',
+      'protocol_unknown',
       'not_cached',
     ),
   },

@@ -47,7 +47,7 @@ export function rank(dependencies: ReadDependencies) {
     problems: [
       ...(['unknown_predictor', 'unknown_user', 'history_changed', 'context_not_reached', 'not_cached'] as const),
       ...(['features_failed', 'features_unusable', 'output_unusable', 'rate_limited'] as const),
-      ...(['no_prediction', 'live_timeout', 'live_failed', 'overloaded', 'unavailable'] as const),
+      ...(['no_prediction', 'live_timeout', 'live_failed', 'overloaded', 'unavailable', 'protocol_unknown'] as const),
     ],
     async handle(context, event, caller) {
       const startedAt = performance.now();
