@@ -50,12 +50,12 @@ export function rowsToScore({ batch }: CertifiedFeatures, flights: readonly Flig
   const firstRequest = batch.userIds.length;
   if (flights.every((flight) => flight.rows === undefined)) return { batch, rows, firstRequest, requests: [] };
   const rowOf = new Map(rows.map((row) => [batch.userIds[row], row]));
-  const isOpen = (flight: Flight) => !outcomes.ofRows.has(flight);
-  const plain = new Set(flights.filter((flight) => !flight.rows && isOpen(flight)).map(({ userId }) => userId));
+  const plain = new Set(flights.filter((flight) => !flight.rows).map(({ userId }) => userId));
+  for (const userId of outcomes.plain.keys()) plain.delete(userId);
   const requested: UserRequest[] = [];
   const requests = flights.flatMap((flight) => {
     const row = rowOf.get(flight.userId);
-    if (!flight.rows || row === undefined || !isOpen(flight)) return [];
+    if (!flight.rows || row === undefined || outcomes.ofRows.has(flight)) return [];
     const first = firstRequest + requested.length;
     for (const request of flight.rows) requested.push({ row, request });
     return [{ flight, first, count: flight.rows.length }];

@@ -64,18 +64,16 @@ export function rank(dependencies: ReadDependencies) {
       event.add({ predictor: name, candidates: asked.candidates.length });
       const userIds = asked.candidates.map(() => asked.userId);
       const results = await readPrediction(name, userIds, { ...options, request: requestOf(asked) }, times);
-      const [first] = results.filter((result) => !(result instanceof TandemError));
-      servedReads.note({
-        ...{ predictor, userId: asked.userId, ms: performance.now() - startedAt },
-        result: first ?? (results[0] as ReadResult),
-      });
       const error = failureOf(results);
+      const answers = results.filter((result) => !(result instanceof TandemError));
+      const result = error ?? (answers[0] as Answer);
+      servedReads.note({ predictor, userId: asked.userId, result, ms: performance.now() - startedAt });
       if (error) {
         metrics.predictionErrors.inc({ predictor: name, code: error.code });
         throw error;
       }
       const ranking = rankingOf(asked, results, predictor.policy);
-      count(first as Answer);
+      count(answers[0] as Answer);
       metrics.rankedCandidates.inc({ predictor: name }, results.length);
       return ranking;
     },
