@@ -212,6 +212,22 @@ describe('a read with request features', () => {
   });
 });
 
+it('a chunk of a run has the defaults, by range and by name', async () => {
+  const assignment = (await world.authority.certify([])).assignments(NAME)?.stable;
+  const version = await world.registry.modelVersion(assignment?.modelVersionId ?? '');
+  const range = await world.features.readRange(version, { from: '1', to: '4' });
+  const { batch: named } = await world.features.readNamed(version, ['2', '3']);
+  expect([range, named].map(({ columns }) => columns.map(({ name }) => name))).toEqual([
+    ['changes', 'amount'],
+    ['changes', 'amount'],
+  ]);
+  expect([range, named].map(({ values }) => [...(values[1] ?? [])])).toEqual([
+    [40, 40, 40],
+    [40, 40],
+  ]);
+  expect([range.faults.size, named.faults.size]).toEqual([0, 0]);
+});
+
 describe('a predictor without a default', () => {
   it('answers reads that send its features, and those alone; nothing is computed ahead of time', async () => {
     const { default: _default, ...required } = AMOUNT;
