@@ -2,6 +2,7 @@
  * POST /v1/predictions/{predictor}: predictions of up to 1,000 users, an answer or an error for each, in order. However
  * many they are, each store is asked once.
  */
+import { createPredictionCount, predictionView } from '@tandem/embedded/prediction-view';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -20,7 +21,6 @@ import type { Answered } from '@tandem/wire/schema';
 import { parseBody } from '../../http/body.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
-import { createPredictionCount, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 

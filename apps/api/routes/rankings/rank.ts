@@ -2,6 +2,7 @@
  * POST /v1/rankings/{predictor}: the candidates of the call, ranked by a prediction for one user. The user's features are read
  * once, in the statement that certifies the answer; each candidate is a row of the model.
  */
+import { createPredictionCount, predictionView } from '@tandem/embedded/prediction-view';
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, isTransient, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Policy, Prediction } from '@tandem/freshness/predictor';
@@ -21,7 +22,6 @@ import type { Read } from '@tandem/wire/schema';
 import { parseBody } from '../../http/body.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
-import { createPredictionCount, predictionView } from '../predictions/prediction-view.ts';
 import type { ReadDependencies } from '../predictions/read-one.ts';
 import { optionsFor, readOptions } from '../predictions/read-options.ts';
 
