@@ -60,12 +60,13 @@ export function createDemandInference(dependencies: DemandDependencies): DemandI
     if (!known || !predictor?.policy.freshness.live) return nothingDemanded();
     const groups = groupByArm(known.assignments, userIds);
     // What does not fit the versions guessed is judged again by those that are assigned.
+    const refused: Results = new Map();
     const { registry } = dependencies;
     const { request } = options;
     const requested = request
-      ? await requestedRows(registry, known.assignments, calledFor, request).catch(() => null)
+      ? await requestedRows(registry, known.assignments, calledFor, request, refused).catch(() => null)
       : NOTHING_REQUESTED;
-    if (!requested) return nothingDemanded();
+    if (!requested || refused.size > 0) return nothingDemanded();
     const demands = groups.map((group) =>
       demandOfArm(dependencies, { known, predictor, options, times, group, requested }, notice),
     );

@@ -3,9 +3,17 @@
  * per predictor, and an answer always says which rung it comes from.
  */
 import { type Answer, labelOf, originOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
-import { featuresFailed, featuresUnusable, notFound, outputUnusable, overLiveLimit, TandemError } from './errors.ts';
+import {
+  beyondLiveLimit,
+  featuresFailed,
+  featuresUnusable,
+  notFound,
+  outputUnusable,
+  overLiveLimit,
+  TandemError,
+} from './errors.ts';
 import { isFresh, isRuledOut, isServableAsStale } from './judge.ts';
-import { type LiveOutcome, NO_ROOM, OVER_QUOTA, type PredictedOutcome } from './live-predictor.ts';
+import { BEYOND_QUOTA, type LiveOutcome, NO_ROOM, OVER_QUOTA, type PredictedOutcome } from './live-predictor.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
@@ -119,6 +127,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
 /** The end of the ladder. */
 export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, userId: string): TandemError {
   if (outcome === OVER_QUOTA) return overLiveLimit();
+  if (outcome === BEYOND_QUOTA) return beyondLiveLimit();
   if (outcome === NO_ROOM) return OVERLOADED;
   if (outcome?.kind === 'failed' && reason === 'features_failed') return featuresFailed(userId, outcome.detail);
   if (outcome?.kind === 'failed' && reason === 'features_unusable') {

@@ -64,6 +64,13 @@ export const OVER_QUOTA: LiveOutcome = Object.freeze({
   detail: "the caller's limit of live inferences is used up",
 });
 
+/** One reader wants more live inferences at once than the caller's limit ever allows. */
+export const BEYOND_QUOTA: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'overloaded',
+  detail: "the call wants more live inferences of one user than the caller's limit allows at once",
+});
+
 /** Refused before anything was asked for: it would have come too late. */
 export const NO_ROOM: LiveOutcome = Object.freeze({
   kind: 'failed',
@@ -73,7 +80,7 @@ export const NO_ROOM: LiveOutcome = Object.freeze({
 
 /** Whether nothing was asked of any store, nor of the model. */
 export function isRefusal(outcome: LiveOutcome): boolean {
-  return outcome === NO_ROOM || outcome === OVER_QUOTA;
+  return outcome === NO_ROOM || outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
 }
 
 /** The prediction of a user, or the first of its rows if all of them were predicted; undefined: something failed. */
@@ -132,7 +139,7 @@ export interface LivePredictor {
 
 /**
  * Asks within a caller's limit. Readers beyond it get `OVER_QUOTA`; one that shares another's inference counts as well, and
- * one with request features counts once for each row.
+ * one with request features counts once for each row: all of its rows, or none.
  * @param quota undefined: no limit
  */
 export async function predictWithin(
@@ -148,12 +155,13 @@ export async function predictWithin(
   const allowed: LiveReader[] = [];
   const refused: [string, LiveOutcome][] = [];
   for (const reader of readers) {
-    if (rowsOf(reader) > left) refused.push([reader.userId, OVER_QUOTA]);
+    if (rowsOf(reader) > left) refused.push([reader.userId, rowsOf(reader) > quota.most ? BEYOND_QUOTA : OVER_QUOTA]);
     else {
       left -= rowsOf(reader);
       allowed.push(reader);
     }
   }
+  quota.giveBack(left);
   if (allowed.length === 0) return new Map(refused);
   return new Map([...(await live.predict({ ...request, readers: allowed })), ...refused]);
 }

@@ -8,8 +8,12 @@ export interface ContextToken {
 
 /** How many users the caller may have inferred. */
 export interface LiveQuota {
+  /** The most that it ever has at once. */
+  readonly most: number;
   /** Takes up to so many; gives how many there were. */
   take(wanted: number): number;
+  /** Gives back what was taken and is not used. */
+  giveBack(unused: number): void;
 }
 
 /** The request features of one prediction, as the call sends them. */

@@ -124,11 +124,13 @@ class Reader {
     const predictor = await registry.predictor(predictorName);
     if (!predictor) throw unknownPredictor(predictorName);
     const results: Results = demanded?.answers ?? new Map();
+    const { request } = options;
+    const requested = request
+      ? await requestedRows(registry, assignments, userIds, request, results)
+      : NOTHING_REQUESTED;
     const left = results.size === 0 ? distinct : distinct.filter((userId) => !results.has(userId));
     const { rollout } = assignments;
     const groups = groupByArm(assignments, left);
-    const { request } = options;
-    const requested = request ? await requestedRows(registry, assignments, userIds, request) : NOTHING_REQUESTED;
     const answering = groups.map((group) => {
       const inferred = demanded?.failuresAt(group.assignment, certificate.history);
       const read = { predictor, rollout, certificate, options, inferred, requested, times };

@@ -4,7 +4,7 @@
  */
 import type { ReadResult } from './answer.ts';
 import type { Assignments } from './certificate.ts';
-import { notFound, requestFeaturesRequired } from './errors.ts';
+import { isTandemError, notFound, requestFeaturesRequired, requestUnusable, TandemError } from './errors.ts';
 import type { ModelVersion } from './predictor.ts';
 import type { ReadOptions, RequestRead } from './read-options.ts';
 import { checkRequest, namesWithoutDefault, type RequestedRows, type RequestRow } from './request-features.ts';
@@ -19,14 +19,17 @@ interface Versions {
 export const NOTHING_REQUESTED: RequestedRows = new Map();
 
 /**
- * Checks the request features of a read. Rejects with `invalid_input` for the first value that does not fit.
+ * Checks the request features of a read. Rejects with `invalid_input` for the first value that does not fit. What only the
+ * version of a rollout's arm refuses is the error of that user alone: a caller may send what the stable version takes.
  * @param userIds of the call, in its order
+ * @param results where such an error is set
  */
 export async function requestedRows(
   registry: Versions,
   assignments: Assignments,
   userIds: readonly string[],
   { rows, at }: RequestRead,
+  results: Results,
 ): Promise<RequestedRows> {
   const ids = new Set(armsOf(assignments).map(({ modelVersionId }) => modelVersionId));
   const versions = new Map<string, ModelVersion>();
@@ -34,14 +37,35 @@ export async function requestedRows(
   const isKnown = (name: string) =>
     [...versions.values()].some(({ request = [] }) => request.some((column) => column.name === name));
   const requested = new Map<string, RequestRow[]>();
+  const stable = versions.get(assignments.stable.modelVersionId) as ModelVersion;
   userIds.forEach((userId, i) => {
     const version = versions.get(assignments.of(userId).modelVersionId) as ModelVersion;
-    const row = checkRequest(version, rows[i] ?? {}, isKnown, at(i));
+    const row = checkArm(version, stable, userId, (one) => checkRequest(one, rows[i] ?? {}, isKnown, at(i)));
+    if (row instanceof TandemError) {
+      results.set(userId, row);
+      return;
+    }
     const others = requested.get(userId);
     if (others) others.push(row);
     else requested.set(userId, [row]);
   });
   return requested;
+}
+
+/** Throws what the stable version refuses as well. */
+function checkArm(
+  version: ModelVersion,
+  stable: ModelVersion,
+  userId: string,
+  check: (version: ModelVersion) => RequestRow,
+): RequestRow | TandemError {
+  try {
+    return check(version);
+  } catch (error) {
+    if (version === stable || !isTandemError(error)) throw error;
+    check(stable);
+    return requestUnusable(userId, error);
+  }
 }
 
 function armsOf({ stable, rollout }: Assignments) {

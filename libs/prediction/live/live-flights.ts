@@ -51,6 +51,8 @@ export interface Flight {
   readonly userId: string;
   /** Of a reader with request features: its rows. */
   readonly rows?: readonly RequestRow[];
+  /** How many rows it takes of the room that others may have, until the scorer has it. */
+  roomTaken: number;
   /** Whether its feature statement was sent. */
   isSent: boolean;
   /** The latest deadline of its waiters, on the clock of `performance.now()`. */
@@ -129,7 +131,7 @@ export function createFlightTable(
       waiter.read.settle(waiter.index, NO_ROOM);
       return;
     }
-    const flight: Flight = { userId, isSent: false, deadline, waiters: [waiter], followers: undefined };
+    const flight: Flight = { userId, roomTaken: 1, isSent: false, deadline, waiters: [waiter], followers: undefined };
     flights.set(userId, flight);
     ask(flight);
   }
@@ -138,7 +140,8 @@ export function createFlightTable(
   function askAlone(waiter: Waiter, userId: string, rows: readonly RequestRow[]): void {
     const { deadline } = waiter.read;
     if (hasRoom(deadline, rows.length)) {
-      ask({ userId, rows, isSent: false, deadline, waiters: [waiter], followers: undefined });
+      const roomTaken = rows.length;
+      ask({ userId, rows, roomTaken, isSent: false, deadline, waiters: [waiter], followers: undefined });
     } else waiter.read.settle(waiter.index, NO_ROOM);
   }
 

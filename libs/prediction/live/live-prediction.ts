@@ -60,13 +60,17 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       weigh: rowsOf,
       patienceMs: PATIENCE_MS,
     });
+    const roomUntil = (deadline: number) =>
+      loadShedding.room(request.version, deadline - performance.now()) - unscored.rows;
     const hasRoom = (deadline: number, rows: number) => {
-      const room = loadShedding.room(request.version, deadline - performance.now()) - unscored.rows;
+      const room = roomUntil(deadline);
       // Alone a reader of many rows is let in with less: the scorer refuses the rows beyond, and learns from the others.
       return room >= rows || (room > 0 && unscored.rows === 0);
     };
     const table = createFlightTable((flight) => {
-      unscored.rows += rowsOf(flight);
+      // Rows without room take none from the readers of other models, who share it until the features have been read.
+      if (flight.rows) flight.roomTaken = Math.min(flight.rows.length, Math.max(1, roomUntil(flight.deadline)));
+      unscored.rows += flight.roomTaken;
       line.add(flight);
     }, hasRoom);
     return table;

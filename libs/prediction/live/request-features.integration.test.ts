@@ -10,6 +10,7 @@ import { PLAIN_READ, type ReadOptions, type RequestFeatures } from '@tandem/fres
 import { adopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TokenBucket } from '../keys/token-bucket.ts';
 import { createGate, createPredictionWorld, type PredictionWorld } from '../prediction-world.fixture.ts';
 
 const MODEL = echoModel('float32', 2);
@@ -202,13 +203,14 @@ describe('a read with request features', () => {
   });
 
   it('counts each row within the caller’s limit of inferences', async () => {
-    const liveQuota = { take: (wanted: number) => Math.min(2, wanted) };
+    const liveQuota = new TokenBucket(2, () => 0);
     const rows: Row[] = [
       ['13', { amount: 1 }],
       ['14', { amount: 2 }],
       ['14', { amount: 3 }],
     ];
     expect(short(await read(rows, { liveQuota }))).toEqual(['live requested 0,1', 'rate_limited', 'rate_limited']);
+    expect(liveQuota.take(9)).toBe(1);
   });
 });
 

@@ -6,7 +6,7 @@
 import { type Certificate, isErased } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
-import { type InferenceInputs, type LiveOutcome, type LiveRequest, rowsOf } from '@tandem/freshness/live-predictor';
+import type { InferenceInputs, LiveOutcome, LiveRequest } from '@tandem/freshness/live-predictor';
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import { within } from '@tandem/timing/within';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
@@ -36,8 +36,8 @@ interface FlightContext {
   readonly request: LiveRequest;
   readonly table: FlightTable;
   readonly suspects: Suspects;
-  /** Called with the number of rows that the scorer now has, or never will have. */
-  onHandedOver(rows: number): void;
+  /** Called with the room of flights that the scorer now has, or never will have. */
+  onHandedOver(roomTaken: number): void;
 }
 
 /**
@@ -76,14 +76,13 @@ async function send(
   onRead: (flights: readonly Flight[]) => void,
 ): Promise<Attempted<Flight>> {
   const { dependencies, request, table, onHandedOver } = context;
-  const deadline = Math.max(...flights.map((flight) => flight.deadline));
   const outcomes = new Outcomes();
   try {
     const certified = await readFeatures(dependencies, request, flights, outcomes);
     if (certified) onRead(flights);
-    const inferring = inferAndKeep(dependencies, request, certified && { certified, flights }, deadline, outcomes);
+    const inferring = inferAndKeep(context, certified && { certified, flights }, outcomes);
     // It has asked the scorer by now, or has nothing to ask.
-    onHandedOver(rowsOfAll(flights));
+    onHandedOver(roomTakenBy(flights));
     void inferring
       .then(() => {
         for (const flight of flights) table.complete(flight, outcomes.of(flight));
@@ -99,12 +98,16 @@ async function send(
 
 /** Completes flights that never reach the scorer. */
 function fail(flights: readonly Flight[], { table, onHandedOver }: FlightContext, failure: LiveOutcome): void {
-  onHandedOver(rowsOfAll(flights));
+  onHandedOver(roomTakenBy(flights));
   completeAll(flights, table, failure);
 }
 
-function rowsOfAll(flights: readonly Flight[]): number {
-  return flights.reduce((sum, flight) => sum + rowsOf(flight), 0);
+function roomTakenBy(flights: readonly Flight[]): number {
+  return flights.reduce((sum, { roomTaken }) => sum + roomTaken, 0);
+}
+
+function latestOf(flights: readonly Flight[]): number {
+  return Math.max(...flights.map(({ deadline }) => deadline));
 }
 
 function completeAll(flights: readonly Flight[], table: FlightTable, outcome: LiveOutcome): void {
@@ -135,55 +138,70 @@ async function readFeatures(
   return certified;
 }
 
-/** V2 to V4. */
+/**
+ * V2 to V4. The rows of each flight with request features are scored apart, within its own deadline: what one caller sends
+ * must not cost the others their answers. The scorer may run all of them together, and tries them apart if that fails.
+ */
 async function inferAndKeep(
-  dependencies: FlightDependencies,
-  request: LiveRequest,
+  { dependencies, request, table }: FlightContext,
   read: { readonly certified: CertifiedFeatures; readonly flights: readonly Flight[] } | null,
-  deadline: number,
   outcomes: Outcomes,
 ): Promise<void> {
   const asked = read && rowsToScore(read.certified, read.flights, outcomes);
-  if (!read || !asked || asked.rows.length === 0) return;
+  if (!read || !asked) return;
   const { certificate } = read.certified;
   const { batch } = asked;
-  const scores = await scoreIsolating(dependencies.scorer, {
-    version: request.version,
-    batch,
-    rows: asked.rows,
-    timeoutMs: Math.max(1, deadline - performance.now()),
-    priority: 'live',
+  const score = (rows: readonly number[], deadline: number) => {
+    const timeoutMs = Math.max(1, deadline - performance.now());
+    return scoreIsolating(dependencies.scorer, { version: request.version, batch, rows, timeoutMs, priority: 'live' });
+  };
+  const answering = asked.requests.map(async ({ flight, first, count }) => {
+    const rows = Array.from({ length: count }, (_, i) => first + i);
+    const outcome = await score(rows, flight.deadline).then((scores): LiveOutcome => {
+      const { outputs } = scores;
+      return {
+        kind: 'rows',
+        rows: rows.map((row) => outcomeOfRow(scores, outputs.get(row), { batch, row }, certificate)),
+      };
+    }, asFailure);
+    outcomes.set(flight, outcome);
+    // It waits for no other flight, nor for the overlay. To complete it again with the others does nothing.
+    table.complete(flight, outcome);
   });
-  const entries: OverlayEntry[] = [];
-  const scored: number[] = [];
-  const { outputs } = scores;
-  for (const [row, bytes] of outputs) {
-    if (row >= asked.firstRequest) continue;
-    scored.push(row);
+  if (asked.rows.length > 0) {
+    const deadline = latestOf(read.flights.filter(({ rows }) => rows === undefined));
+    const keeping = score(asked.rows, deadline).then((scores) =>
+      keepPlain(dependencies, request, { scores, batch, certificate, deadline }, outcomes),
+    );
+    await Promise.all([keeping, ...answering]);
+  } else await Promise.all(answering);
+}
+
+interface PlainScores {
+  readonly scores: IsolatedScores;
+  readonly batch: FeatureBatch;
+  readonly certificate: Certificate;
+  readonly deadline: number;
+}
+
+/** V4 for the rows of users' own features. */
+async function keepPlain(
+  dependencies: FlightDependencies,
+  request: LiveRequest,
+  { scores, batch, certificate, deadline }: PlainScores,
+  outcomes: Outcomes,
+): Promise<void> {
+  const scored = [...scores.outputs];
+  const entries = scored.map(([row, bytes]): OverlayEntry => {
     const entry = entryOf(request, batch, row, bytes);
-    entries.push(dependencies.refreshes ? { ...entry, refreshed: true } : entry);
-  }
-  for (const row of scores.faults.keys()) {
-    if (row < asked.firstRequest) outcomes.plain.set(batch.userIds[row] ?? '', failureOf(scores, row));
-  }
-  for (const { flight, first, count } of asked.requests) {
-    const rowOutcome = (_: unknown, i: number) =>
-      outcomeOfRow(scores, outputs.get(first + i), { batch, row: first + i }, certificate);
-    outcomes.set(flight, { kind: 'rows', rows: Array.from({ length: count }, rowOutcome) });
-  }
+    return dependencies.refreshes ? { ...entry, refreshed: true } : entry;
+  });
+  for (const row of scores.faults.keys()) outcomes.plain.set(batch.userIds[row] ?? '', failureOf(scores, row));
   const results = await keep(dependencies, entries, deadline);
-  entries.forEach(({ userId, outputs: bytes, contextVersion, computedAt }, i) => {
+  entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
     const kept = results[i] === 'kept';
-    const inputs = { batch, row: scored[i] as number };
-    outcomes.plain.set(userId, {
-      kind: 'predicted',
-      outputs: bytes,
-      contextVersion,
-      computedAt,
-      kept,
-      certificate,
-      inputs,
-    });
+    const inputs = { batch, row: scored[i]?.[0] as number };
+    outcomes.plain.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate, inputs });
   });
 }
 

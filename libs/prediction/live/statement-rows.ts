@@ -31,11 +31,25 @@ export class Outcomes {
 /** What of a statement's batch is scored: the rows of users, and behind all of them those of request features. */
 interface AskedRows {
   readonly batch: FeatureBatch;
+  /** Of users' own features. */
   readonly rows: readonly number[];
-  /** The number of the first row with request features. */
-  readonly firstRequest: number;
   /** The rows of each flight with request features. */
   readonly requests: readonly { readonly flight: Flight; readonly first: number; readonly count: number }[];
+}
+
+/** UTF-16 units of texts that the rows of one statement may have together: each row has those of its user. */
+const MAX_REPEATED_TEXT = 64 * 1_048_576;
+
+function textUnits({ values }: FeatureBatch, row: number): number {
+  return values.reduce((sum, column) => {
+    const value = column[row];
+    return typeof value === 'string' ? sum + value.length : sum;
+  }, 0);
+}
+
+function tooMuchText(rows: number): LiveOutcome {
+  const detail = `the texts of this user, once for each of ${rows} rows, are too long; shorten them in the feature query, or send fewer candidates`;
+  return unusableFeatures(detail, []);
 }
 
 /** The rows that can be inferred; the others' outcomes are set. */
@@ -48,22 +62,27 @@ export function rowsToScore({ batch }: CertifiedFeatures, flights: readonly Flig
     else rows.push(row);
   });
   const firstRequest = batch.userIds.length;
-  if (flights.every((flight) => flight.rows === undefined)) return { batch, rows, firstRequest, requests: [] };
+  if (flights.every((flight) => flight.rows === undefined)) return { batch, rows, requests: [] };
   const rowOf = new Map(rows.map((row) => [batch.userIds[row], row]));
   const plain = new Set(flights.filter((flight) => !flight.rows).map(({ userId }) => userId));
   for (const userId of outcomes.plain.keys()) plain.delete(userId);
   const requested: UserRequest[] = [];
+  let repeated = 0;
   const requests = flights.flatMap((flight) => {
     const row = rowOf.get(flight.userId);
     if (!flight.rows || row === undefined || outcomes.ofRows.has(flight)) return [];
+    repeated += textUnits(batch, row) * flight.rows.length;
+    if (repeated > MAX_REPEATED_TEXT) {
+      outcomes.ofRows.set(flight, tooMuchText(flight.rows.length));
+      return [];
+    }
     const first = firstRequest + requested.length;
     for (const request of flight.rows) requested.push({ row, request });
     return [{ flight, first, count: flight.rows.length }];
   });
   return {
     batch: withRequestRows(batch, requested),
-    rows: [...rows.filter((row) => plain.has(batch.userIds[row] ?? '')), ...requested.map((_, i) => firstRequest + i)],
-    firstRequest,
+    rows: rows.filter((row) => plain.has(batch.userIds[row] ?? '')),
     requests,
   };
 }

@@ -121,4 +121,17 @@ describe('the history of kept answers', () => {
     expect(history.reads).toHaveLength(1);
     expect(left).toEqual({ tooYoung: 0, withoutInputs: 1 });
   });
+
+  it('leaves out answers to calls with request features, and takes no default of one for a feature', () => {
+    const of = (one: KeptExplanation, request: 'sent' | 'default'): KeptExplanation => {
+      if (typeof one.inputs === 'string') return one;
+      const features = [...one.inputs.features, { name: 'amount', value: 40, event: null, request }];
+      return { ...one, inputs: { ...one.inputs, features } };
+    };
+    const { history, features, left } = log([
+      of(kept({ at: 5 * HOUR, version: 3, value: 4 }), 'default'),
+      of(kept({ at: 6 * HOUR, version: 3, value: 4 }), 'sent'),
+    ]);
+    expect([features, history.reads.length, left.withRequest]).toEqual([['orders'], 1, 1]);
+  });
 });
