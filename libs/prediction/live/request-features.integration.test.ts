@@ -11,6 +11,7 @@ import { adopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TokenBucket } from '../keys/token-bucket.ts';
+import type { ScoreRequest } from '../scoring/scoring.ts';
 import { createGate, createPredictionWorld, type PredictionWorld } from '../prediction-world.fixture.ts';
 
 const MODEL = echoModel('float32', 2);
@@ -26,6 +27,7 @@ let world: PredictionWorld;
 let statements: string[][];
 let stored: string[];
 let fails: boolean;
+let whileScoring: (request: ScoreRequest) => Promise<void>;
 let meanwhile: () => Promise<void>;
 
 beforeAll(async () => {
@@ -34,6 +36,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await adoptEcho();
   [statements, stored, fails, meanwhile] = [[], [], false, async () => {}];
+  whileScoring = async () => {};
 });
 afterAll(() => world?.close());
 
@@ -72,8 +75,11 @@ function createReader() {
         },
       },
       scorer: {
-        score: (request) =>
-          fails ? Promise.reject(new TandemError('live_failed', 'the model is away')) : inference.score(request),
+        async score(request) {
+          await whileScoring(request);
+          if (fails) throw new TandemError('live_failed', 'the model is away');
+          return inference.score(request);
+        },
       },
       overlay: {
         putEach(entries) {
@@ -157,6 +163,19 @@ describe('a read with request features', () => {
     ]);
     expect(statements).toEqual([['4', '5']]);
     expect(stored).toEqual(['4']);
+  });
+
+  it('whose own rows take long costs the readers of its statement no time', async () => {
+    const reader = createReader();
+    await read([['60', {}]], {}, reader);
+    const gate = createGate();
+    whileScoring = async ({ rows, batch }) => (rows.some((row) => batch.sent?.has(row)) ? gate.pass() : undefined);
+    const calling = read([['31', { amount: 666 }]], {}, reader);
+    const other = reader(NAME, ['31'], { ...PLAIN_READ, noCache: true });
+    await gate.arrived;
+    expect(short(await other)).toEqual(['live requested 0,40']);
+    gate.open();
+    expect(short(await calling)).toEqual(['live requested 0,666']);
   });
 
   it('that fails is answered from the stored prediction as stale alone, else by the error', async () => {

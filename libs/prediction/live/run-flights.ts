@@ -84,8 +84,8 @@ async function send(
     // It has asked the scorer by now, or has nothing to ask.
     onHandedOver(roomTakenBy(flights));
     void inferring
-      .then(() => {
-        for (const flight of flights) table.complete(flight, outcomes.of(flight));
+      .then((apart) => {
+        for (const flight of flights) if (!apart.has(flight)) table.complete(flight, outcomes.of(flight));
       })
       .catch((error: unknown) => completeAll(flights, table, asFailure(error)));
   } catch (error) {
@@ -138,43 +138,47 @@ async function readFeatures(
   return certified;
 }
 
+const NONE: ReadonlySet<Flight> = new Set();
+
 /**
  * V2 to V4. The rows of each flight with request features are scored apart, within its own deadline: what one caller sends
  * must not cost the others their answers. The scorer may run all of them together, and tries them apart if that fails.
+ * Returns these flights, each of which is completed as soon as its own rows are scored.
  */
 async function inferAndKeep(
   { dependencies, request, table }: FlightContext,
   read: { readonly certified: CertifiedFeatures; readonly flights: readonly Flight[] } | null,
   outcomes: Outcomes,
-): Promise<void> {
+): Promise<ReadonlySet<Flight>> {
   const asked = read && rowsToScore(read.certified, read.flights, outcomes);
-  if (!read || !asked) return;
+  if (!read || !asked) return NONE;
   const { certificate } = read.certified;
   const { batch } = asked;
   const score = (rows: readonly number[], deadline: number) => {
     const timeoutMs = Math.max(1, deadline - performance.now());
     return scoreIsolating(dependencies.scorer, { version: request.version, batch, rows, timeoutMs, priority: 'live' });
   };
-  const answering = asked.requests.map(async ({ flight, first, count }) => {
+  for (const { flight, first, count } of asked.requests) {
     const rows = Array.from({ length: count }, (_, i) => first + i);
-    const outcome = await score(rows, flight.deadline).then((scores): LiveOutcome => {
-      const { outputs } = scores;
-      return {
-        kind: 'rows',
-        rows: rows.map((row) => outcomeOfRow(scores, outputs.get(row), { batch, row }, certificate)),
-      };
-    }, asFailure);
-    outcomes.set(flight, outcome);
-    // It waits for no other flight, nor for the overlay. To complete it again with the others does nothing.
-    table.complete(flight, outcome);
-  });
+    void score(rows, flight.deadline)
+      .then((scores): LiveOutcome => {
+        const { outputs } = scores;
+        const outcomeOf = (row: number) => outcomeOfRow(scores, outputs.get(row), { batch, row }, certificate);
+        return { kind: 'rows', rows: rows.map(outcomeOf) };
+      })
+      .catch(asFailure)
+      .then((outcome) => table.complete(flight, outcome));
+  }
   if (asked.rows.length > 0) {
-    const deadline = latestOf(read.flights.filter(({ rows }) => rows === undefined));
-    const keeping = score(asked.rows, deadline).then((scores) =>
-      keepPlain(dependencies, request, { scores, batch, certificate, deadline }, outcomes),
-    );
-    await Promise.all([keeping, ...answering]);
-  } else await Promise.all(answering);
+    const plain = read.flights.filter(({ rows }) => rows === undefined);
+    const deadline = latestOf(plain);
+    await score(asked.rows, deadline)
+      .then((scores) => keepPlain(dependencies, request, { scores, batch, certificate, deadline }, outcomes))
+      .catch((error: unknown) => {
+        for (const flight of plain) outcomes.set(flight, asFailure(error));
+      });
+  }
+  return new Set(asked.requests.map(({ flight }) => flight));
 }
 
 interface PlainScores {

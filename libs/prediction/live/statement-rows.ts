@@ -71,11 +71,12 @@ export function rowsToScore({ batch }: CertifiedFeatures, flights: readonly Flig
   const requests = flights.flatMap((flight) => {
     const row = rowOf.get(flight.userId);
     if (!flight.rows || row === undefined || outcomes.ofRows.has(flight)) return [];
-    repeated += textUnits(batch, row) * flight.rows.length;
-    if (repeated > MAX_REPEATED_TEXT) {
+    const units = textUnits(batch, row) * flight.rows.length;
+    if (repeated + units > MAX_REPEATED_TEXT) {
       outcomes.ofRows.set(flight, tooMuchText(flight.rows.length));
       return [];
     }
+    repeated += units;
     const first = firstRequest + requested.length;
     for (const request of flight.rows) requested.push({ row, request });
     return [{ flight, first, count: flight.rows.length }];

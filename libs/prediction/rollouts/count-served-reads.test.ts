@@ -136,3 +136,11 @@ test.each<[string, object, Partial<Answer>, number | undefined]>([
   const scores = kept.sums[0]?.counts.scores ?? [];
   expect(scores.indexOf(1)).toBe(place ?? -1);
 });
+
+test('a read without request features that the version of an arm needs is an error of that arm', async () => {
+  const { kept, note, reads } = world();
+  note(error('request_features_required'), '2');
+  note(error('invalid_input'), '2');
+  await reads.close();
+  expect(kept.sums.map(({ arm, counts }) => [arm, counts.errors])).toEqual([['candidate', 1]]);
+});
