@@ -38,7 +38,9 @@ test.each<[RequestFeatures]>([[{ amount: 50 }], [{}]])(
   async (sent) => {
     const { requested, refused } = await check(sent, sent);
     expect(requested).toEqual(['1']);
-    expect([...refused]).toMatchObject([['2', { code: 'features_unusable', message: expect.stringContaining('amount') }]]);
+    expect([...refused]).toMatchObject([
+      ['2', { code: 'features_unusable', message: expect.stringContaining('amount') }],
+    ]);
   },
 );
 

@@ -11,8 +11,8 @@ import { adopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TokenBucket } from '../keys/token-bucket.ts';
-import type { ScoreRequest } from '../scoring/scoring.ts';
 import { createGate, createPredictionWorld, type PredictionWorld } from '../prediction-world.fixture.ts';
+import type { ScoreRequest } from '../scoring/scoring.ts';
 
 const MODEL = echoModel('float32', 2);
 const NAME = 'echo';

@@ -1,5 +1,5 @@
-import type { CertifiedFeatures } from '../scoring/feature-source.ts';
 import { expect, test } from 'vitest';
+import type { CertifiedFeatures } from '../scoring/feature-source.ts';
 import type { Flight } from './live-flights.ts';
 import { Outcomes, rowsToScore } from './statement-rows.ts';
 
