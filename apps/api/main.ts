@@ -138,10 +138,12 @@ async function serve(settings: Settings, member: Member | null): Promise<void> {
     parts,
   });
   const app = member === null ? dependencies.app : answerForAll(member, dependencies.app);
-  const servers = await listen(app, settings.http, connections, exposure).catch(async (error: unknown) => {
-    await dependencies.close();
-    throw error;
-  });
+  const servers = await listen(app, settings.http, { connections, settled: member?.flush }, exposure).catch(
+    async (error: unknown) => {
+      await dependencies.close();
+      throw error;
+    },
+  );
   endInOrder(servers, dependencies, { log, drainTime: exposure.isFronted ? FRONTED : DIRECT, member });
   tellStart(log, servers, settings.http, exposure);
   member?.started();
@@ -151,19 +153,20 @@ async function serve(settings: Settings, member: Member | null): Promise<void> {
 async function listen(
   app: AppDependencies,
   { host, port, metricsPort }: HttpSection,
-  connections: Connections,
+  { connections, settled }: { readonly connections: Connections; readonly settled: Member['flush'] | undefined },
   { isMetricsHost }: Exposure,
 ): Promise<RunningServer[]> {
   const { fetch, describe } = createApp(app);
   // Before anybody can be kept waiting by it.
   describe();
   const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
-  const servers = [await startServer({ fetch, direct: readOneDirectly(app), onFault, host, port, connections })];
+  const direct = readOneDirectly(app);
+  const servers = [await startServer({ fetch, direct, onFault, host, port, connections, settled })];
   if (metricsPort === null) return servers;
   try {
     const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
     const few = createConnections({ most: MOST_SCRAPING });
-    servers.push(await startServer({ fetch, onFault, host, port: metricsPort, connections: few }));
+    servers.push(await startServer({ fetch, onFault, host, port: metricsPort, connections: few, settled }));
     return servers;
   } catch (error) {
     await Promise.all(servers.map((server) => server.close(0)));
