@@ -23,10 +23,10 @@ function asked(enabled = true): { request: LiveRequest; live: LivePredictor; use
 }
 
 /** A limit that has so many, and is never filled again. */
-function quotaOf(most: number) {
+function quotaOf(left: number, most = 10) {
   return {
     most,
-    left: most,
+    left,
     take(wanted: number) {
       const taken = Math.min(wanted, this.left);
       this.left -= taken;

@@ -154,7 +154,7 @@ async function inferAndKeep(
   if (!read || !asked) return NONE;
   const { certificate } = read.certified;
   const { batch } = asked;
-  const score = (rows: readonly number[], deadline: number) => {
+  const score = async (rows: readonly number[], deadline: number) => {
     const timeoutMs = Math.max(1, deadline - performance.now());
     return scoreIsolating(dependencies.scorer, { version: request.version, batch, rows, timeoutMs, priority: 'live' });
   };

@@ -4,7 +4,7 @@ import { createSuspects } from './suspects.ts';
 
 const flightOf = (userId: string): Flight => ({
   userId,
-  isSent: true,
+  roomTaken: 1, isSent: true,
   deadline: 0,
   waiters: [],
   followers: undefined,
