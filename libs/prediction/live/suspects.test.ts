@@ -4,7 +4,8 @@ import { createSuspects } from './suspects.ts';
 
 const flightOf = (userId: string): Flight => ({
   userId,
-  roomTaken: 1, isSent: true,
+  roomTaken: 1,
+  isSent: true,
   deadline: 0,
   waiters: [],
   followers: undefined,
