@@ -40,6 +40,7 @@ import { rollBack } from './routes/predictors/rollback.ts';
 import { showPredictor } from './routes/predictors/show.ts';
 import { type ShowReportDependencies, showReport } from './routes/predictors/show-report.ts';
 import { listProcesses, type ProcessDependencies } from './routes/processes/list.ts';
+import { rank } from './routes/rankings/rank.ts';
 import { type CheckDependencies, listRolloutChecks } from './routes/rollouts/checks.ts';
 import { listRollouts } from './routes/rollouts/list.ts';
 import { moveRollout } from './routes/rollouts/move.ts';
@@ -112,6 +113,7 @@ export function createEndpoints(
   return [
     readOne(dependencies),
     readMany(dependencies),
+    rank(dependencies),
     ...sendEvents(dependencies),
     sendOutcomes(dependencies),
     ...userEndpoints(dependencies),

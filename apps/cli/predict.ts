@@ -1,12 +1,15 @@
 /** `tandem predict`: the answer for one user, or for many. */
-import type { Answered, NotModified, PredictOptions } from '@tandem/client/predictions';
-import type { Command } from 'commander';
+import type { Answered, ManyResult, NotModified, PredictOptions, UserWithFeatures } from '@tandem/client/predictions';
+import { type Command, InvalidArgumentError } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { CommandFailure, usageError } from './command-line/failure.ts';
 import { renderAnswer, renderManyAnswers } from './output/answer.ts';
 
+type Features = UserWithFeatures['features'];
+
 interface Options extends ApiOptions {
+  readonly feature?: Features;
   readonly cache: boolean;
   readonly onlyIfCached?: boolean;
   readonly maxAge?: number;
@@ -24,6 +27,11 @@ export function predictCommand(cli: Cli): Command {
   })
     .argument('<predictor>', 'as named in tandem.config.ts')
     .argument('<userId...>', 'up to 1,000')
+    .option(
+      '--feature <name=value>',
+      'a request feature: a number, true, false, or a text; may be given several times',
+      parseFeature,
+    )
     .option('--no-cache', 'infer now, whatever is stored')
     .option('--only-if-cached', 'only a stored answer')
     .option('--max-age <seconds>', 'nothing older', parseWhole(0))
@@ -32,7 +40,8 @@ export function predictCommand(cli: Cli): Command {
     .option('--if-none-match <etag>', 'nothing where the answer with this etag still stands; one user alone')
     .action(async (predictor: string, userIds: string[], options: Options) => {
       const [first, ...others] = userIds;
-      if (first !== undefined && others.length === 0) await predictOne(cli, predictor, first, options);
+      if (options.feature) await predictUsers(cli, predictor, userIds, options.feature, options);
+      else if (first !== undefined && others.length === 0) await predictOne(cli, predictor, first, options);
       else await predictMany(cli, predictor, userIds, options);
     });
 }
@@ -55,7 +64,26 @@ async function predictMany(cli: Cli, predictor: string, userIds: readonly string
   if (minContext !== undefined || ifNoneMatch !== undefined) {
     throw usageError('--min-context and --if-none-match are about one user', 'leave them out, or name one user');
   }
-  const results = await connect(cli, options).predictMany(predictor, userIds, demands);
+  presentMany(cli, options, await connect(cli, options).predictMany(predictor, userIds, demands));
+}
+
+/** The same request features for each user. */
+async function predictUsers(
+  cli: Cli,
+  predictor: string,
+  userIds: readonly string[],
+  features: Features,
+  options: Options,
+): Promise<void> {
+  const { minContext, ifNoneMatch, ...demands } = demandsOf(options);
+  if (minContext !== undefined || ifNoneMatch !== undefined) {
+    throw usageError('--min-context and --if-none-match are of reads without --feature', 'leave them out');
+  }
+  const users = userIds.map((userId) => ({ userId, features }));
+  presentMany(cli, options, await connect(cli, options).predictUsers(predictor, users, demands));
+}
+
+function presentMany(cli: Cli, options: Options, results: readonly ManyResult[]): void {
   present(
     cli,
     options,
@@ -63,6 +91,25 @@ async function predictMany(cli: Cli, predictor: string, userIds: readonly string
     () => renderManyAnswers(results, cli.paint),
   );
   if (results.some(({ answer }) => answer === null)) throw new CommandFailure('', { presented: true });
+}
+
+/** Of a text that looks like a number, the quotes say that it is none: `code="42"`. */
+function parseFeature(text: string, earlier: Features = {}): Features {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Write name=value, such as amount=12.5.');
+  const name = text.slice(0, at);
+  if (Object.hasOwn(earlier, name)) throw new InvalidArgumentError(`${name} is given twice.`);
+  return { ...earlier, [name]: parseValue(text.slice(at + 1)) };
+}
+
+function parseValue(text: string): Features[string] {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;
+  } catch {
+    // A text without quotes.
+  }
+  return text;
 }
 
 function demandsOf(options: Options): PredictOptions {

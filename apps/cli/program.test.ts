@@ -41,6 +41,9 @@ test.each([
   ['event send 42 --type a --data [1]', 'a JSON object is expected'],
   ['event send 42 --type a --data {"a":1e999}', 'a is not a finite number'],
   ['predict p 1 --max-age soon', 'a whole number from 0 on is expected'],
+  ['predict p 1 --feature amount', 'Write name=value, such as amount=12.5.'],
+  ['predict p 1 --feature a=1 --feature a=2', 'a is given twice.'],
+  ['predict p 1 --feature a=1 --min-context h.1', 'are of reads without --feature'],
   ['up --port 70000', 'a port from 1 to 65535 is expected'],
   ['up --api-processes 0', 'a whole number from 1 to 64 is expected'],
   ['up --api-processes all', 'a whole number from 1 to 64 is expected'],
@@ -122,4 +125,24 @@ test('Ctrl-C ends a command that waits, with the code that shells know', async (
   const ran = await run(`run list --url ${url}`, { signal: controller.signal });
   server.closeAllConnections();
   expect(ran).toEqual({ code: 130, out: '', err: '' });
+});
+
+test('request features are numbers, booleans or texts, as JSON says; a text needs no quotes', async () => {
+  const bodies: string[] = [];
+  server = createServer((request, response) => {
+    request.setEncoding('utf8').on('data', (part: string) => bodies.push(part));
+    request.on('end', () => response.setHeader('content-type', 'application/json').end('{"results":[]}'));
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server?.once('listening', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const features =
+    '--feature amount=12.5 --feature express=true --feature channel=app --feature code="42" --feature q=a=b';
+  expect((await run(`predict checkout 1 2 ${features} --url ${url}`)).code).toBe(0);
+  const sent = { amount: 12.5, express: true, channel: 'app', code: '42', q: 'a=b' };
+  expect(JSON.parse(bodies.join(''))).toEqual({
+    users: [
+      { userId: '1', features: sent },
+      { userId: '2', features: sent },
+    ],
+  });
 });

@@ -168,6 +168,20 @@ describe('a canary', () => {
     expect(rows[0].checks.map(({ name }: { name: string }) => name)).toContain('errorRate');
   });
 
+  it('of a version that needs request features has no generation to wait for', async () => {
+    const [request, columns] = [[{ name: 'amount', kind: 'number' as const }], ['recency', 'amount']];
+    await adoptCustomers(pool, { users: 50, chunkSize: 25, request, columns });
+    await adoptCustomers(pool, { users: 50, chunkSize: 25, model: linearModel({ weights: [0.4, -0.2] }) });
+    await pool.query(
+      'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 3)',
+    );
+    const { id } = await start({ ...PLAN, version: 3, steps: [50, 100] });
+    await prepare();
+    await serve(id, 0, { stable: 5_000, candidate: 5_000 }, {}, 'stale');
+    expect(await analyse()).toEqual([['promote', true]]);
+    expect(await stateOf(id)).toMatchObject({ state: 'promoted' });
+  });
+
   it('that fails more often than the stable version is taken back by itself, with the figures in the audit', async () => {
     const { id } = await start();
     await computeAll();

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { FreshnessPolicy, Policy } from '@tandem/freshness/predictor';
+import type { FreshnessPolicy, Policy, RequestColumn } from '@tandem/freshness/predictor';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
@@ -27,6 +27,7 @@ export interface Customers {
   readonly model?: Buffer;
   /** Those that the model takes. */
   readonly columns?: readonly string[];
+  readonly request?: readonly RequestColumn[];
   readonly name?: string;
   /** A condition of its feature query. */
   readonly where?: string;
@@ -69,6 +70,7 @@ export function predictorOf(customers: Customers): PredictorToAdopt {
         asOf: null,
         overlayForMs: 3_600_000,
       },
+      ...(customers.request === undefined ? {} : { request: customers.request }),
       inputs: [{ name: 'features', type: 'float32', columns }],
       outputs: [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }],
     },

@@ -3,6 +3,7 @@
 import { isErased } from '@tandem/freshness/certificate';
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { withTrialRequests } from '@tandem/inference/tensors/made-up-rows';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type Pool, pick } from './sample-users.ts';
 
@@ -29,7 +30,8 @@ export async function readLivingUsers(
     const isGone = (row: number) => isErased(certificate.user(batch.userIds[row] ?? '', version.predictor));
     const rows = scorableRows(batch).filter((row) => !isGone(row));
     const [fault = null] = [...batch.faults].filter(([row]) => !isGone(row)).map(([, why]) => why);
-    return { batch: pick(batch, rows), fault };
+    // As calls would have them inferred: with defaults alone a build would be measured on one value of each request feature.
+    return { batch: withTrialRequests(version, pick(batch, rows)), fault };
   };
   let all = await read(0);
   for (let from = USERS_OF_A_READ; from < userIds.length; from += USERS_OF_A_READ) all = join(all, await read(from));

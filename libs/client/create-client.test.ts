@@ -45,6 +45,23 @@ test('demands become the directives that HTTP has for them', () => {
   expect(readHeaders({})).toEqual({});
 });
 
+test('request features and candidates are sent as they are given', async () => {
+  const sent: unknown[] = [];
+  const url = await listen(async (request, response) => {
+    sent.push([request.url, await json(request)]);
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ results: [] }));
+  });
+  const client = createClient({ url });
+  const users = [{ userId: '42', features: { amount: 12.5, channel: 'app', express: true } }];
+  expect(await client.predictUsers('checkout', users)).toEqual([]);
+  const ranked = { userId: '42', candidates: [{ id: 'a', features: { price: 1 } }], limit: 1 };
+  await client.rank('offers', ranked);
+  expect(sent).toEqual([
+    ['/v1/predictions/checkout', { users }],
+    ['/v1/rankings/offers', ranked],
+  ]);
+});
+
 test('ids are escaped in paths', async () => {
   const paths: (string | undefined)[] = [];
   const url = await listen((request, response) => {

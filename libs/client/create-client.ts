@@ -18,6 +18,11 @@ import {
   type PredictOptions,
   predict,
   predictMany,
+  predictUsers,
+  type RankInput,
+  type RankOptions,
+  rank,
+  type UserWithFeatures,
 } from './predictions.ts';
 import { type RetryOptions, sleepFor } from './retry.ts';
 import { type RolloutCalls, rolloutCalls } from './rollouts.ts';
@@ -42,6 +47,7 @@ import type {
   ListPredictorsAnswer,
   ListProcessesAnswer,
   ListStableVersionsAnswer,
+  Ranking,
 } from './wire-types.ts';
 
 export interface ClientOptions {
@@ -82,6 +88,14 @@ export interface Client extends ModelCalls, BuildCalls {
     userIds: readonly string[],
     options?: PredictManyOptions,
   ): Promise<readonly ManyResult[]>;
+  /** Up to 1,000 users with the request features of this call: each is inferred for it. An answer or a problem for each, in order. */
+  predictUsers(
+    predictor: string,
+    users: readonly UserWithFeatures[],
+    options?: PredictManyOptions,
+  ): Promise<readonly ManyResult[]>;
+  /** Ranks up to 500 candidates for one user by a prediction. */
+  rank(predictor: string, input: RankInput, options?: RankOptions): Promise<Ranking>;
   /** Repeats itself while the service is away; ids make that harmless. */
   sendEvents(events: readonly EventInput[], options?: SendOptions): Promise<readonly EventResult[]>;
   /** Up to 1,000. Repeats itself as events do. */
@@ -126,6 +140,8 @@ export function createClient(options: ClientOptions): Client {
   return {
     predict: predictWith(transport),
     predictMany: (predictor, userIds, call) => predictMany(transport, predictor, userIds, call),
+    predictUsers: (predictor, users, call) => predictUsers(transport, predictor, users, call),
+    rank: (predictor, input, call) => rank(transport, predictor, input, call),
     sendEvents: (batch, call) => sendEvents(events, batch, call),
     sendOutcomes: (batch, call) => sendOutcomes(events, batch, call),
     runs: runCalls(transport, retry),

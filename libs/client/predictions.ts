@@ -1,7 +1,7 @@
 /** Reading predictions: HTTP's own terms for how fresh an answer must be. */
 import { answerOf, type Transport } from './transport.ts';
 import type { PredictionAnswer, Problem } from './wire.ts';
-import type { ReadPredictionsAnswer } from './wire-types.ts';
+import type { Rank, Ranking, ReadMany, ReadPredictionsAnswer } from './wire-types.ts';
 
 export interface CallOptions {
   /** Milliseconds until the call fails with an `UnreachableError`. */
@@ -77,10 +77,19 @@ export async function predictMany(
   userIds: readonly string[],
   options: PredictManyOptions = {},
 ): Promise<readonly ManyResult[]> {
+  return postMany(transport, predictor, { userIds }, options);
+}
+
+async function postMany(
+  transport: Transport,
+  predictor: string,
+  body: ReadMany,
+  options: PredictManyOptions,
+): Promise<readonly ManyResult[]> {
   const { results } = await answerOf<ReadPredictionsAnswer>(transport, {
     method: 'POST',
     path: `/v1/predictions/${encodeURIComponent(predictor)}`,
-    body: { userIds },
+    body,
     headers: readHeaders(options),
     timeoutMs: options.timeoutMs,
     signal: options.signal,
@@ -90,6 +99,44 @@ export async function predictMany(
       ? { userId: result.userId, answer: null, problem: result.error }
       : { userId: result.userId, answer: result, problem: null },
   );
+}
+
+/** A user with the request features of one call. */
+export interface UserWithFeatures {
+  readonly userId: string;
+  readonly features: Readonly<Record<string, number | string | boolean>>;
+}
+
+/** As `predictMany`, with request features: each user is inferred for this call. A user may come several times. */
+export async function predictUsers(
+  transport: Transport,
+  predictor: string,
+  users: readonly UserWithFeatures[],
+  options: PredictManyOptions = {},
+): Promise<readonly ManyResult[]> {
+  return postMany(transport, predictor, { users }, options);
+}
+
+/** What is ranked, and how. */
+export type RankInput = Rank;
+
+export type RankOptions = CallOptions & Pick<PredictOptions, 'minContext'>;
+
+/** Ranks candidates for one user by a prediction. */
+export async function rank(
+  transport: Transport,
+  predictor: string,
+  input: RankInput,
+  options: RankOptions = {},
+): Promise<Ranking> {
+  return answerOf<Ranking>(transport, {
+    method: 'POST',
+    path: `/v1/rankings/${encodeURIComponent(predictor)}`,
+    body: input,
+    headers: readHeaders(options),
+    timeoutMs: options.timeoutMs,
+    signal: options.signal,
+  });
 }
 
 /** The request headers that carry a caller's demands. */

@@ -227,7 +227,13 @@ export interface Prediction {
 }
 
 export interface ReadMany {
-  readonly userIds: readonly string[];
+  readonly userIds?: readonly string[];
+  /** Users with the request features of this call, which are inferred for it alone */
+  readonly users?: readonly {
+    readonly userId: string;
+    /** The request features that the predictor declares; one with a default may be left out */
+    readonly features: Readonly<Record<string, number | string | boolean>>;
+  }[];
 }
 
 export interface PredictionError {
@@ -362,7 +368,8 @@ export interface Explanation {
     readonly name: string;
     /** What a model is given */
     readonly value: number | string | null;
-    readonly from: 'row' | 'event';
+    /** The feature source or an event; of a request feature, the call or the declared default */
+    readonly from: 'row' | 'event' | 'request' | 'default';
     /** The feature source's, where an event's lies over it */
     readonly rowValue?: number | string | null;
     readonly event?: {
@@ -561,7 +568,8 @@ export interface KeptExplanation {
       readonly name: string;
       /** What the model is given */
       readonly value: number | string | null;
-      readonly from: 'row' | 'event';
+      /** The feature source or an event; of a request feature, the call or the declared default */
+      readonly from: 'row' | 'event' | 'request' | 'default';
       readonly event?: {
         readonly source: string;
         readonly id: string;
@@ -753,6 +761,8 @@ export interface ModelDetail {
     readonly asOf: string | null;
     readonly overlayForMs: number | null;
   };
+  /** The features that each call sends; empty: none */
+  readonly request: readonly { readonly name: string; readonly kind: string; readonly [name: string]: unknown }[];
   /** Whether each user is inferred alone */
   readonly rowByRow: boolean;
   /** What the file says of itself */
@@ -1043,6 +1053,8 @@ export interface Push {
     readonly nulls?: Readonly<Record<string, number | boolean | string>>;
     readonly categories?: Readonly<Record<string, unknown>>;
   };
+  /** Request features, as in a config; null: none */
+  readonly request?: Readonly<Record<string, unknown>> | null;
   /** As in a config; null: columns fill them by themselves */
   readonly inputs?: Readonly<
     Record<
@@ -1115,6 +1127,53 @@ export interface Push {
   readonly parent?: string;
   /** Its kind */
   readonly build?: string;
+}
+
+export interface Rank {
+  readonly userId: string;
+  readonly candidates: readonly {
+    /** Each once */
+    readonly id: string;
+    /** The request features that the predictor declares; one with a default may be left out */
+    readonly features: Readonly<Record<string, number | string | boolean>>;
+  }[];
+  /** The output to rank by, in descending order; left out: the decision's, or the only number */
+  readonly by?: string;
+  /** So many of the first; left out: all */
+  readonly limit?: number;
+  /** When the caller read the candidates' features; the answer repeats it */
+  readonly itemsAsOf?: string;
+}
+
+/** One label certifies all candidates: the features of the user were read once */
+export interface Ranking {
+  readonly predictor: string;
+  readonly userId: string;
+  readonly by: string;
+  /** In descending order; equal ones in the order of the call */
+  readonly ranked: readonly {
+    readonly id: string;
+    /** The value of the output `by`; a boolean counts as 0 or 1 */
+    readonly score: number;
+    readonly prediction: Readonly<Record<string, number | string | boolean | readonly (number | string | boolean)[]>>;
+  }[];
+  /** Candidates that the model gave no usable output for */
+  readonly refused: readonly { readonly id: string; readonly error: Problem }[];
+  readonly source: 'live';
+  readonly reason: 'requested';
+  readonly modelVersion: string;
+  readonly variant: string;
+  readonly computedAt: string;
+  /** The user's; null where the database did not answer */
+  readonly contextVersion: number | null;
+  /**
+   * The version of the last event that concerns this predictor. A prediction from an older version is not fresh.
+   * Null if `contextVersion` is null
+   */
+  readonly lastConcerningVersion: number | null;
+  readonly predictedFromContextVersion: number | null;
+  /** As the call said; null: it did not */
+  readonly itemsAsOf: string | null;
 }
 
 export interface CanaryPlan {

@@ -19,6 +19,12 @@ export interface PredictorConfig {
   readonly model: string;
   readonly features: FeaturesConfig;
   /**
+   * Features that each call sends, such as the amount of a payment: `{ amount: 'number' }`, or with bounds and a default
+   * `{ amount: { type: 'number', min: 0, default: 40 } }`. The model takes them behind the query's columns. Runs and reads that
+   * send none use the defaults; if one has no default, the predictor has no stored predictions (docs/request-features.md).
+   */
+  readonly request?: Readonly<Record<string, RequestType | RequestFeatureConfig>>;
+  /**
    * Which feature columns fill which input tensor. Left out, a model's single input takes all columns in the query's
    * order, and each of several inputs takes the column of its own name (in any case of letters).
    */
@@ -149,6 +155,21 @@ export interface CategoriesConfig {
    * user with such a text is not scored.
    */
   readonly unknown?: number | 'nan' | 'zeros';
+}
+
+export type RequestType = 'number' | 'integer' | 'boolean' | 'string';
+
+export interface RequestFeatureConfig {
+  readonly type: RequestType;
+  /** Bounds of a number, both inclusive. A call whose value is outside is refused. */
+  readonly min?: number;
+  readonly max?: number;
+  /** Of texts: as `features.categories`. */
+  readonly categories?: readonly string[] | CategoriesConfig;
+  /** The value of a call that sends none, and of runs; `'nan'` of a number is NaN. Left out: each call must send one. */
+  readonly default?: number | boolean | string;
+  /** At most 20 values that the model is tried with. */
+  readonly examples?: readonly (number | boolean | string)[];
 }
 
 export interface InputConfig {

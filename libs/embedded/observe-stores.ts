@@ -1,5 +1,6 @@
 /** Metrics of what a read waits for, measured around the ports from outside: neither side knows. */
 
+import type { LiveOutcome } from '@tandem/freshness/live-predictor';
 import type { OnlinePredictions } from '@tandem/freshness/stored-prediction';
 import type { AuthorityOptions } from '@tandem/offline-store/certificate/authority';
 import type { EventStore } from '@tandem/prediction/events/events';
@@ -52,6 +53,13 @@ export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 
   };
 }
 
+/** Of rows of request features, what the first that failed did; where none did, as of a user. */
+function nameOf(outcome: LiveOutcome): string {
+  const one =
+    outcome.kind === 'rows' ? (outcome.rows.find(({ kind }) => kind !== 'predicted') ?? outcome.rows[0]) : outcome;
+  return one?.kind === 'failed' ? one.reason : (one?.kind ?? 'predicted');
+}
+
 /** What becomes of live reads, and how long they wait for it: for `onAnswered` of the live predictor. */
 export function observeLive(
   metrics: Pick<Metrics, 'liveInference'>,
@@ -67,7 +75,7 @@ export function observeLive(
   };
   return ({ version }, outcomes, ms) => {
     for (const found of outcomes.values()) {
-      seriesOf(version.predictor, found.kind === 'failed' ? found.reason : found.kind).observe(ms / 1000);
+      seriesOf(version.predictor, nameOf(found)).observe(ms / 1000);
     }
   };
 }

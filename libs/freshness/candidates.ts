@@ -30,6 +30,11 @@ export async function guessOnline(
   return joined(await Promise.all(groups.map((group) => findOnline(online, group.assignment, group.userIds))));
 }
 
+/** Whether candidates were asked for of the generation that turned out to be assigned. */
+export function isGuessed(known: Assignments | undefined, { generation }: Assignment, userId: string): boolean {
+  return known !== undefined && known.of(userId).generation?.id === generation?.id;
+}
+
 /** All that was found; null where a part was not answered. */
 export function joined(parts: readonly (Candidates | null)[]): Candidates | null {
   const answered = parts.filter((part) => part !== null);

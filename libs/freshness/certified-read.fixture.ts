@@ -63,6 +63,7 @@ export function readOf(
       tombstones: null,
     },
     options: { ...PLAIN_READ, ...options },
+    requested: new Map(),
   };
 }
 

@@ -8,15 +8,15 @@
  * infers again only where the guess was wrong.
  */
 
-import type { ReadResult } from './answer.ts';
 import { type ArmGroup, groupByArm } from './candidates.ts';
 import type { Assignment, Assignments, Certificate } from './certificate.ts';
-import { fallBack, noPrediction } from './ladder.ts';
-import type { LivePredictor } from './live-predictor.ts';
-import { isRefusal, type LiveOutcome, predictWithin } from './live-predictor.ts';
+import { answersOf, failureRung, noPrediction } from './ladder.ts';
+import { isRefusal, type LiveOutcome, type LivePredictor, predictedOf, predictWithin } from './live-predictor.ts';
 import type { Predictor } from './predictor.ts';
 import { type ReadOptions, type ReadTimes, since } from './read-options.ts';
 import type { Registry } from './reader.ts';
+import type { RequestedRows } from './request-features.ts';
+import { isComplete, NOTHING_REQUESTED, type Results, requestedRows } from './requested-rows.ts';
 import { standingOf } from './settle.ts';
 import type { LastKnown } from './unverified-read.ts';
 
@@ -29,7 +29,10 @@ interface AskedDemand {
   /** What Postgres last said. */
   readonly known: LastKnown | undefined;
   readonly predictorName: string;
+  /** Distinct. */
   readonly userIds: readonly string[];
+  /** In the order of the call, each as often as it comes there. */
+  readonly calledFor: readonly string[];
   readonly options: ReadOptions;
   readonly times: ReadTimes;
 }
@@ -39,24 +42,41 @@ type Notice = (certificate: Certificate) => Assignments;
 
 interface Demanded {
   /** Of those whose inference came in time and is what Postgres assigns. */
-  readonly answers: Map<string, ReadResult>;
+  readonly answers: Results;
   /** What became of the others, where it was inferred for what turns out to be assigned: once is enough. */
   failuresAt(assignment: Assignment, history: string): ReadonlyMap<string, LiveOutcome> | undefined;
 }
 
 export type DemandInference = (demand: AskedDemand, notice: Notice) => Promise<Demanded>;
 
+/** A caller who names a context is told first whether that context exists. */
+export function isDemand({ noCache, onlyIfCached, minContext }: ReadOptions): boolean {
+  return noCache && !onlyIfCached && minContext === null;
+}
+
 export function createDemandInference(dependencies: DemandDependencies): DemandInference {
-  return async function demand({ known, predictorName, userIds, options, times }, notice) {
+  return async function demand({ known, predictorName, userIds, calledFor, options, times }, notice) {
     const predictor = known && (await dependencies.registry.predictor(predictorName));
-    if (!known || !predictor?.policy.freshness.live) return { answers: new Map(), failuresAt: () => undefined };
+    if (!known || !predictor?.policy.freshness.live) return nothingDemanded();
     const groups = groupByArm(known.assignments, userIds);
+    // What does not fit the versions guessed is judged again by those that are assigned.
+    const refused: Results = new Map();
+    const { registry } = dependencies;
+    const { request } = options;
+    const requested = request
+      ? await requestedRows(registry, known.assignments, calledFor, request, refused).catch(() => null)
+      : NOTHING_REQUESTED;
+    if (!requested || refused.size > 0) return nothingDemanded();
     const demands = groups.map((group) =>
-      demandOfArm(dependencies, { known, predictor, options, times, group }, notice),
+      demandOfArm(dependencies, { known, predictor, options, times, group, requested }, notice),
     );
     const [only] = demands;
     return only && demands.length === 1 ? only : together(await Promise.all(demands));
   };
+}
+
+function nothingDemanded(): Demanded {
+  return { answers: new Map(), failuresAt: () => undefined };
 }
 
 interface Demand {
@@ -65,43 +85,46 @@ interface Demand {
   readonly options: ReadOptions;
   readonly times: ReadTimes;
   readonly group: ArmGroup;
+  readonly requested: RequestedRows;
 }
 
 async function demandOfArm({ registry, live }: DemandDependencies, demand: Demand, notice: Notice): Promise<Demanded> {
-  const { known, predictor, options, times } = demand;
+  const { known, predictor, options, times, requested } = demand;
   const { assignment, userIds } = demand.group;
   const { history } = known;
-  const answers = new Map<string, ReadResult>();
+  const answers: Results = new Map();
   // Rarely is there one: a map for each read is not worth it.
   let failures: Map<string, LiveOutcome> | undefined;
   const version = await registry.modelVersion(assignment.modelVersionId);
-  const { liveTimeoutMs: timeoutMs, onLiveFailure } = predictor.policy.freshness;
-  const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true }));
+  if (!isComplete(version, options)) return nothingDemanded();
+  const { liveTimeoutMs: timeoutMs } = predictor.policy.freshness;
+  const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true, rows: requested.get(userId) }));
   const request = { version, assignment, history, timeoutMs, enabled: true, readers };
   const askedAt = performance.now();
   const outcomes = await predictWithin(live, request, options.liveQuota);
   times.liveMs = since(askedAt);
   for (const [userId, outcome] of outcomes) {
-    if (isRefusal(outcome) && onLiveFailure === 'error') {
+    if (isRefusal(outcome) && failureRung(demand) === 'error') {
       // Whatever else is found out would change nothing: to refuse must cost least where there is too much to do.
       answers.set(userId, noPrediction('overloaded', outcome, userId));
       continue;
     }
-    if (outcome.kind !== 'predicted') {
+    const predicted = predictedOf(outcome);
+    if (!predicted) {
       failures ??= new Map();
       failures.set(userId, outcome);
       continue;
     }
-    const { certificate } = outcome;
+    const { certificate } = predicted;
     const assignments = notice(certificate);
     const assigned = assignments.of(userId);
     // A predictor that was adopted again meanwhile is another object.
     const isAsGuessed = isAssigned(demand, assigned, certificate.history);
     if (!isAsGuessed || (await registry.predictor(predictor.name)) !== predictor) continue;
     const { rollout } = assignments;
-    const read = { predictor, version, assignment: assigned, rollout, certificate, options };
+    const read = { predictor, version, assignment: assigned, rollout, certificate, options, requested };
     const standing = standingOf(read, userId, []);
-    answers.set(userId, fallBack(read, standing, 'requested', outcome));
+    answers.set(userId, answersOf(read, standing, 'requested', outcome));
   }
   return { answers, failuresAt: (assigned, now) => (isAssigned(demand, assigned, now) ? failures : undefined) };
 }

@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'overloaded'
   | 'rate_limited'
   | 'features_failed'
+  | 'request_features_required'
   | 'live_timeout'
   | 'live_failed'
   | 'features_unusable'
@@ -179,6 +180,27 @@ export function outputUnusable(userId: string, why: string): TandemError {
   });
 }
 
+/** @param refusal what the version of the user's arm, unlike the stable one, refuses of what the call sends */
+export function requestUnusable(userId: string, refusal: TandemError): TandemError {
+  const reason = `the rollout's model version refuses what the stable one takes: ${refusal.message}`;
+  return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}`, {
+    remedy: 'send what both take, or end the rollout: tandem rollout abort',
+  });
+}
+
+/** @param names of the features that have no default */
+export function requestFeaturesRequired(predictor: string, names: readonly string[]): TandemError {
+  const some = names.slice(0, MAX_NAMES).join(', ');
+  return new TandemError(
+    'request_features_required',
+    `Predictor ${predictor} needs request features that have no default: ${some}.`,
+    {
+      field: 'users',
+      remedy: `send POST /v1/predictions/${predictor} with { "users": [{ "userId": …, "features": { … } }] }, or declare defaults in tandem.config.ts (request)`,
+    },
+  );
+}
+
 export function overLiveLimit(): TandemError {
   return new TandemError(
     'rate_limited',
@@ -187,6 +209,15 @@ export function overLiveLimit(): TandemError {
       retryAfter: 1,
       remedy: 'ask again after the time in Retry-After; --live-rate of tandem key create sets the limit',
     },
+  );
+}
+
+/** Without `retryAfter`: asked again, it ends the same. */
+export function beyondLiveLimit(): TandemError {
+  return new TandemError(
+    'rate_limited',
+    "The call wants more live inferences of one user than the key's limit allows in a second.",
+    { remedy: 'send fewer candidates or entries of one user, or raise the limit: --live-rate of tandem key create' },
   );
 }
 

@@ -3,6 +3,7 @@
  * that version is the label of whatever is computed from them, and what makes a label true.
  */
 import type { FeatureColumn, FeatureQuery } from './predictor.ts';
+import type { RequestFeatures } from './read-options.ts';
 
 /**
  * One column: numbers, integers and booleans as doubles (booleans 0 and 1), text as strings; null where SQL says null. Of
@@ -26,6 +27,10 @@ export interface FeatureBatch {
   readonly unusable: ReadonlyMap<number, readonly string[]>;
   /** By row, the values that events laid over the row's own. Of live reads alone; absent: not told. */
   readonly fromEvents?: ReadonlyMap<number, readonly LaidValue[]>;
+  /** The first request feature among the columns, where there are any. */
+  readonly requestFrom?: number;
+  /** By row, what its call sent. A row that is not in it has the declared defaults. */
+  readonly sent?: ReadonlyMap<number, RequestFeatures>;
 }
 
 /** A value of one column that an event laid over the feature source's. */

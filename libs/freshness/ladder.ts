@@ -3,11 +3,39 @@
  * per predictor, and an answer always says which rung it comes from.
  */
 import { type Answer, labelOf, originOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
-import { featuresFailed, featuresUnusable, notFound, outputUnusable, overLiveLimit, TandemError } from './errors.ts';
+import {
+  beyondLiveLimit,
+  featuresFailed,
+  featuresUnusable,
+  notFound,
+  outputUnusable,
+  overLiveLimit,
+  TandemError,
+} from './errors.ts';
 import { isFresh, isRuledOut, isServableAsStale } from './judge.ts';
-import { type LiveOutcome, NO_ROOM, OVER_QUOTA } from './live-predictor.ts';
+import { BEYOND_QUOTA, type LiveOutcome, NO_ROOM, OVER_QUOTA, type PredictedOutcome } from './live-predictor.ts';
 import { decodeOutputs } from './outputs.ts';
+import type { FreshnessPolicy } from './predictor.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
+
+/** The rung below live: none where the caller takes nothing but an inference of its own values. */
+export function failureRung({
+  predictor,
+  options,
+}: Pick<CertifiedRead, 'predictor' | 'options'>): FreshnessPolicy['onLiveFailure'] {
+  return options.request?.isLiveOnly ? 'error' : predictor.policy.freshness.onLiveFailure;
+}
+
+/** The answers of a user: one, or one for each row of request features. */
+export function answersOf(
+  read: CertifiedRead,
+  standing: Standing,
+  why: Reason,
+  outcome: LiveOutcome | undefined,
+): ReadResult | readonly ReadResult[] {
+  if (outcome?.kind !== 'rows') return fallBack(read, standing, why, outcome);
+  return outcome.rows.map((row) => fallBack(read, standing, why, row));
+}
 
 /** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */
 export function fallBack(
@@ -16,7 +44,7 @@ export function fallBack(
   why: Reason,
   outcome: LiveOutcome | undefined,
 ): ReadResult {
-  const { onLiveFailure } = read.predictor.policy.freshness;
+  const onLiveFailure = failureRung(read);
   if (outcome?.kind === 'predicted') return liveAnswer(read, standing, why, outcome);
   if (outcome?.kind === 'erased') return notFound(standing.userId);
   if (outcome?.kind === 'no_features') {
@@ -32,12 +60,7 @@ export function fallBack(
   return outcome?.kind === 'failed' ? { ...lower, liveFailure: outcome.detail } : lower;
 }
 
-function liveAnswer(
-  read: CertifiedRead,
-  standing: Standing,
-  why: Reason,
-  outcome: Extract<LiveOutcome, { kind: 'predicted' }>,
-): Answer {
+function liveAnswer(read: CertifiedRead, standing: Standing, why: Reason, outcome: PredictedOutcome): Answer {
   const { certificate, version } = read;
   const candidate = {
     computedAt: outcome.computedAt,
@@ -104,6 +127,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
 /** The end of the ladder. */
 export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, userId: string): TandemError {
   if (outcome === OVER_QUOTA) return overLiveLimit();
+  if (outcome === BEYOND_QUOTA) return beyondLiveLimit();
   if (outcome === NO_ROOM) return OVERLOADED;
   if (outcome?.kind === 'failed' && reason === 'features_failed') return featuresFailed(userId, outcome.detail);
   if (outcome?.kind === 'failed' && reason === 'features_unusable') {

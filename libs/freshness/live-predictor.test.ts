@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { type LiveOutcome, type LivePredictor, type LiveRequest, OVER_QUOTA, predictWithin } from './live-predictor.ts';
+import {
+  BEYOND_QUOTA,
+  type LiveOutcome,
+  type LivePredictor,
+  type LiveRequest,
+  OVER_QUOTA,
+  predictWithin,
+} from './live-predictor.ts';
 
 const INFERRED: LiveOutcome = { kind: 'no_features' };
 
@@ -15,6 +22,22 @@ function asked(enabled = true): { request: LiveRequest; live: LivePredictor; use
   return { request: { readers, enabled } as unknown as LiveRequest, live, users };
 }
 
+/** A limit that has so many, and is never filled again. */
+function quotaOf(left: number, most = 10) {
+  return {
+    most,
+    left,
+    take(wanted: number) {
+      const taken = Math.min(wanted, this.left);
+      this.left -= taken;
+      return taken;
+    },
+    giveBack(unused: number) {
+      this.left += unused;
+    },
+  };
+}
+
 test.each([
   [undefined, ['1', '2', '3']],
   [9, ['1', '2', '3']],
@@ -23,7 +46,7 @@ test.each([
   [0, []],
 ])('with room for %s, as many are inferred, and the others are told that there is none', async (room, inferred) => {
   const { request, live, users } = asked();
-  const quota = room === undefined ? undefined : { take: (wanted: number) => Math.min(wanted, room) };
+  const quota = room === undefined ? undefined : quotaOf(room);
   const outcomes = await predictWithin(live, request, quota);
   expect(users).toEqual(inferred);
   expect([...outcomes]).toEqual(
@@ -33,7 +56,25 @@ test.each([
 
 test('where nothing is inferred live, nothing is taken', async () => {
   const { request, live } = asked(false);
-  let taken = 0;
-  await predictWithin(live, request, { take: (wanted) => (taken += wanted) });
-  expect(taken).toBe(0);
+  const quota = quotaOf(9);
+  await predictWithin(live, request, quota);
+  expect(quota.left).toBe(9);
+});
+
+test('rows of one user are paid for together; what they cannot use is there for the next', async () => {
+  const { live, users } = asked();
+  const row = { sent: {}, values: [] };
+  const ask = (quota: ReturnType<typeof quotaOf>, ...rows: readonly number[]) => {
+    const readers = rows.map((count, i) => ({
+      ...{ userId: String(i), minVersion: 0, fresh: true },
+      rows: new Array(count).fill(row),
+    }));
+    return predictWithin(live, { readers, enabled: true } as unknown as LiveRequest, quota);
+  };
+  const quota = quotaOf(10);
+  expect([...(await ask(quota, 500)).values()]).toEqual([BEYOND_QUOTA]);
+  expect(quota.left).toBe(10);
+  expect([...(await ask(quota, 6)).values()]).toEqual([INFERRED]);
+  expect([...(await ask(quota, 6, 1)).values()]).toEqual([INFERRED, OVER_QUOTA]);
+  expect([quota.left, users]).toEqual([3, ['0', '1']]);
 });

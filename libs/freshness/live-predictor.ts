@@ -4,6 +4,7 @@ import type { Assignment, Certificate } from './certificate.ts';
 import type { FeatureBatch } from './features.ts';
 import type { ModelVersion } from './predictor.ts';
 import type { LiveQuota } from './read-options.ts';
+import type { RequestRow } from './request-features.ts';
 
 /**
  * Why a user's live inference failed; each is also a reason of an answer.
@@ -28,17 +29,22 @@ export interface InferenceInputs {
   readonly row: number;
 }
 
+export interface PredictedOutcome {
+  readonly kind: 'predicted';
+  readonly outputs: Buffer;
+  readonly contextVersion: number;
+  readonly computedAt: number;
+  readonly kept: boolean;
+  /** Of the statement that read the features: it speaks of this user. */
+  readonly certificate: Certificate;
+  readonly inputs: InferenceInputs;
+}
+
+/** What became of one user, or of one row of request features. */
 export type LiveOutcome =
-  | {
-      readonly kind: 'predicted';
-      readonly outputs: Buffer;
-      readonly contextVersion: number;
-      readonly computedAt: number;
-      readonly kept: boolean;
-      /** Of the statement that read the features: it speaks of this user. */
-      readonly certificate: Certificate;
-      readonly inputs: InferenceInputs;
-    }
+  | PredictedOutcome
+  /** Of a reader with request features: an outcome for each of its rows, in order, all of one statement. */
+  | { readonly kind: 'rows'; readonly rows: readonly LiveOutcome[] }
   | { readonly kind: 'no_features' }
   | { readonly kind: 'erased' }
   | {
@@ -58,6 +64,13 @@ export const OVER_QUOTA: LiveOutcome = Object.freeze({
   detail: "the caller's limit of live inferences is used up",
 });
 
+/** One reader wants more live inferences at once than the caller's limit ever allows. */
+export const BEYOND_QUOTA: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'overloaded',
+  detail: "the call wants more live inferences of one user than the caller's limit allows at once",
+});
+
 /** Refused before anything was asked for: it would have come too late. */
 export const NO_ROOM: LiveOutcome = Object.freeze({
   kind: 'failed',
@@ -67,7 +80,28 @@ export const NO_ROOM: LiveOutcome = Object.freeze({
 
 /** Whether nothing was asked of any store, nor of the model. */
 export function isRefusal(outcome: LiveOutcome): boolean {
-  return outcome === NO_ROOM || outcome === OVER_QUOTA;
+  return outcome === NO_ROOM || outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
+}
+
+/** The prediction of a user, or the first of its rows if all of them were predicted; undefined: something failed. */
+export function predictedOf(outcome: LiveOutcome | undefined): PredictedOutcome | undefined {
+  if (outcome?.kind !== 'rows') return outcome?.kind === 'predicted' ? outcome : undefined;
+  const [first, ...others] = outcome.rows.map((row) => (row.kind === 'predicted' ? row : undefined));
+  return others.every((row) => row !== undefined) ? first : undefined;
+}
+
+/** Whether live inference gave nothing that ends the read: a rung below may answer. */
+export function isLost(outcome: LiveOutcome | undefined): boolean {
+  return outcome?.kind !== 'erased' && predictedOf(outcome) === undefined;
+}
+
+/**
+ * Whether a user need not be inferred again. Rows that were predicted are of no use where others failed and an event has
+ * come since.
+ */
+export function isInferred(outcome: LiveOutcome | undefined, leastLabel: number): boolean {
+  if (outcome?.kind !== 'rows') return outcome !== undefined;
+  return outcome.rows.every((row) => row.kind !== 'predicted' || row.contextVersion >= leastLabel);
 }
 
 export interface LiveReader {
@@ -76,6 +110,16 @@ export interface LiveReader {
   readonly minVersion: number;
   /** `no-cache`: only a statement sent after this reader came will do. */
   readonly fresh: boolean;
+  /**
+   * The request features of this reader, a row for each prediction that it wants. Such a reader shares nothing with any other
+   * and its predictions are not stored. Absent: none.
+   */
+  readonly rows?: readonly RequestRow[] | undefined;
+}
+
+/** How many rows of the model a reader asks for. */
+export function rowsOf({ rows }: Pick<LiveReader, 'rows'>): number {
+  return rows?.length ?? 1;
 }
 
 export interface LiveRequest {
@@ -94,7 +138,8 @@ export interface LivePredictor {
 }
 
 /**
- * Asks within a caller's limit. Readers beyond it get `OVER_QUOTA`; one that shares another's inference counts as well.
+ * Asks within a caller's limit. Readers beyond it get `OVER_QUOTA`; one that shares another's inference counts as well, and
+ * one with request features counts once for each row: all of its rows, or none.
  * @param quota undefined: no limit
  */
 export async function predictWithin(
@@ -104,9 +149,19 @@ export async function predictWithin(
 ): Promise<ReadonlyMap<string, LiveOutcome>> {
   const { readers } = request;
   if (!quota || !request.enabled) return live.predict(request);
-  const allowed = quota.take(readers.length);
-  if (allowed >= readers.length) return live.predict(request);
-  const refused = readers.slice(allowed).map(({ userId }): [string, LiveOutcome] => [userId, OVER_QUOTA]);
-  if (allowed === 0) return new Map(refused);
-  return new Map([...(await live.predict({ ...request, readers: readers.slice(0, allowed) })), ...refused]);
+  const wanted = readers.reduce((sum, reader) => sum + rowsOf(reader), 0);
+  let left = quota.take(wanted);
+  if (left >= wanted) return live.predict(request);
+  const allowed: LiveReader[] = [];
+  const refused: [string, LiveOutcome][] = [];
+  for (const reader of readers) {
+    if (rowsOf(reader) > left) refused.push([reader.userId, rowsOf(reader) > quota.most ? BEYOND_QUOTA : OVER_QUOTA]);
+    else {
+      left -= rowsOf(reader);
+      allowed.push(reader);
+    }
+  }
+  quota.giveBack(left);
+  if (allowed.length === 0) return new Map(refused);
+  return new Map([...(await live.predict({ ...request, readers: allowed })), ...refused]);
 }

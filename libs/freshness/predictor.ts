@@ -28,6 +28,20 @@ export interface Categories {
   readonly unknownAs?: number | 'nan' | 'zeros';
 }
 
+/**
+ * A feature that each call sends: known only when the application asks. Values as in a batch of features: booleans are 0 and
+ * 1. It is no column of the feature query, and no event carries it.
+ */
+export interface RequestColumn extends FeatureColumn {
+  /** The value of a call that sends none; null with `nullAs: 'nan'`: NaN. Absent: each call must send one. */
+  readonly default?: number | string | null;
+  /** Bounds of a number, both inclusive. */
+  readonly min?: number;
+  readonly max?: number;
+  /** Values that admission tries the model with. They decide no answer, so they are no part of a version's identity. */
+  readonly examples?: readonly (number | string)[];
+}
+
 /** The feature source of a predictor: a query that gives one row a user. */
 export interface FeatureQuery {
   /** A select with a column `user_id` and the feature columns; no trailing semicolon, no parameters. */
@@ -82,6 +96,8 @@ export interface ModelDefinition {
   readonly artifactHash: string;
   readonly keyType: KeyType;
   readonly query: FeatureQuery;
+  /** In the model's order, behind the query's columns; absent: the predictor takes none. */
+  readonly request?: readonly RequestColumn[];
   readonly inputs: readonly ModelInput[];
   readonly outputs: readonly OutputField[];
   /** Each user is inferred alone: for a model whose rows depend on their batch mates, or that takes one row at a time. */
@@ -208,7 +224,7 @@ export type PredictionValue = number | string | boolean | readonly (number | str
 
 /** The identity of a model version: 32 hex digits over everything that decides an answer. */
 export function modelVersionId(definition: ModelDefinition): string {
-  const { predictor, artifactHash, keyType, query, inputs, outputs, rowByRow } = definition;
+  const { predictor, artifactHash, keyType, query, request, inputs, outputs, rowByRow } = definition;
   const decisive = [
     predictor,
     artifactHash,
@@ -217,6 +233,7 @@ export function modelVersionId(definition: ModelDefinition): string {
     inputs.map(({ name, type, columns, rank }) => [name, type, columns, ...said(rank)]),
     outputs.map((field) => [field.name, field.output, field.type, field.width, field.index]),
     ...said(rowByRow || undefined),
+    ...said(request?.map(decisiveRequestColumn)),
   ];
   return createHash('sha256').update(JSON.stringify(decisive)).digest('hex').slice(0, 32);
 }
@@ -224,6 +241,11 @@ export function modelVersionId(definition: ModelDefinition): string {
 function decisiveColumn({ name, kind, nullAs, categories }: FeatureColumn): readonly unknown[] {
   if (nullAs === undefined && categories === undefined) return [name, kind];
   return [name, kind, { nullAs }, categories && [categories.values, categories.encoding, categories.unknownAs ?? null]];
+}
+
+/** A field that is left out stays out of the JSON. */
+function decisiveRequestColumn({ default: value, min, max, ...column }: RequestColumn): readonly unknown[] {
+  return [decisiveColumn(column), { default: value, min, max }];
 }
 
 /** What a definition does not say leaves its identity as it was before there was a setting for it. */

@@ -8,8 +8,25 @@ export interface ContextToken {
 
 /** How many users the caller may have inferred. */
 export interface LiveQuota {
+  /** The most that it ever has at once. */
+  readonly most: number;
   /** Takes up to so many; gives how many there were. */
   take(wanted: number): number;
+  /** Gives back what was taken and is not used. */
+  giveBack(unused: number): void;
+}
+
+/** The request features of one prediction, as the call sends them. */
+export type RequestFeatures = Readonly<Record<string, number | string | boolean>>;
+
+/** The request features of a read. */
+export interface RequestRead {
+  /** One for each user of the read, in order. A user may come several times. */
+  readonly rows: readonly RequestFeatures[];
+  /** The place of a row in the call, for the field of a problem: `users[3]`. */
+  at(row: number): string;
+  /** Whether only the inference may answer: a stored prediction or a default cannot stand in. */
+  readonly isLiveOnly?: boolean;
 }
 
 /** What the caller demands of an answer, in HTTP's terms. Ages in seconds. */
@@ -22,6 +39,8 @@ export interface ReadOptions {
   readonly minContext: ContextToken | null;
   /** Left out: no limit of the caller's own. */
   readonly liveQuota?: LiveQuota;
+  /** The features that the call sends of its users. Such a read is inferred, as one with `noCache`. */
+  readonly request?: RequestRead;
 }
 
 export const PLAIN_READ: ReadOptions = Object.freeze({

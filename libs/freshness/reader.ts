@@ -6,23 +6,30 @@
  * store is asked once for all the users of a read; Redis once more for users whose prediction in memory did not do.
  */
 import type { ReadResult } from './answer.ts';
-import { type ArmGroup, findOnline, groupByArm, guessOnline, joined, NO_CANDIDATES } from './candidates.ts';
+import { type ArmGroup, findOnline, groupByArm, guessOnline, isGuessed, joined, NO_CANDIDATES } from './candidates.ts';
 import {
   type AssignedMoment,
-  type Assignment,
   type Assignments,
   type Authority,
   type Certificate,
   isErased,
   isOvertaken,
 } from './certificate.ts';
-import { createDemandInference, type DemandInference } from './demanded-inference.ts';
-import { notCached, notCertified, notFound, unknownPredictor } from './errors.ts';
-import { fallBack } from './ladder.ts';
-import { type LiveOutcome, type LivePredictor, predictWithin } from './live-predictor.ts';
+import { createDemandInference, type DemandInference, isDemand } from './demanded-inference.ts';
+import { notCached, notCertified, unknownPredictor } from './errors.ts';
+import { answersOf, failureRung } from './ladder.ts';
+import { isInferred, isLost, type LiveOutcome, type LivePredictor, predictWithin } from './live-predictor.ts';
 import { findRemembered, NO_MEMORY, type PredictionMemory, type Remembered } from './prediction-memory.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import { type ReadOptions, type ReadTimes, since } from './read-options.ts';
+import {
+  asDemand,
+  inOrder,
+  NOTHING_REQUESTED,
+  type Results,
+  refuseIncomplete,
+  requestedRows,
+} from './requested-rows.ts';
 import { type CertifiedRead, isLacking, leastLabel, type Standing, settle, standingOf, whyLive } from './settle.ts';
 import type { Candidates, OnlinePredictions, StoredPredictions } from './stored-prediction.ts';
 import { createUnverifiedReads, type LastKnown, type UnverifiedReads } from './unverified-read.ts';
@@ -60,7 +67,7 @@ export type PredictionReader = (
 
 export function createPredictionReader(dependencies: PredictionReaderDependencies): PredictionReader {
   const reader = new Reader(dependencies);
-  return (predictorName, userIds, options, times = {}) => reader.read(predictorName, userIds, options, times);
+  return (predictorName, userIds, options, times = {}) => reader.read(predictorName, userIds, asDemand(options), times);
 }
 
 /** What was asked for before Postgres had answered. */
@@ -69,8 +76,6 @@ interface Guess {
   readonly remembered: Remembered;
   readonly guessing: Candidates | Promise<Candidates | null>;
 }
-
-type Results = Map<string, ReadResult>;
 
 const NOTHING_REMEMBERED: Remembered = new Map();
 const NOTHING_INFERRED: ReadonlyMap<string, LiveOutcome> = new Map();
@@ -98,7 +103,7 @@ class Reader {
     const distinct = userIds.length === 1 ? userIds : [...new Set(userIds)];
     const known = this.#lastKnown.get(predictorName);
     const before = this.#newest;
-    const demand = { known, predictorName, userIds: distinct, options, times };
+    const demand = { known, predictorName, userIds: distinct, calledFor: userIds, options, times };
     const notice = (certificate: Certificate) => this.#notice(predictorName, certificate, before);
     const demanded = isDemand(options) ? await this.#demand(demand, notice) : undefined;
     if (demanded?.answers.size === distinct.length) return inOrder(userIds, demanded.answers);
@@ -119,11 +124,17 @@ class Reader {
     const predictor = await registry.predictor(predictorName);
     if (!predictor) throw unknownPredictor(predictorName);
     const results: Results = demanded?.answers ?? new Map();
+    const { request } = options;
+    const requested = request
+      ? await requestedRows(registry, assignments, userIds, request, results)
+      : NOTHING_REQUESTED;
     const left = results.size === 0 ? distinct : distinct.filter((userId) => !results.has(userId));
     const { rollout } = assignments;
-    const answering = groupByArm(assignments, left).map((group) => {
+    const groups = groupByArm(assignments, left);
+    const answering = groups.map((group) => {
       const inferred = demanded?.failuresAt(group.assignment, certificate.history);
-      return this.#answerArm({ predictor, rollout, certificate, options, inferred, times }, group, guess, results);
+      const read = { predictor, rollout, certificate, options, inferred, requested, times };
+      return this.#answerArm(read, group, guess, results);
     });
     await (answering.length === 1 ? answering[0] : Promise.all(answering));
     return inOrder(userIds, results);
@@ -173,6 +184,7 @@ class Reader {
     results: Results,
   ): Promise<void> {
     const version = await this.#stores.registry.modelVersion(assignment.modelVersionId);
+    if (refuseIncomplete(version, certified.options, userIds, results)) return;
     const read: CertifiedRead = { ...certified, version, assignment };
     const rest = guess.remembered.size === 0 ? userIds : this.#settleRemembered(read, userIds, guess, results);
     if (rest.length === 0) return;
@@ -192,7 +204,11 @@ class Reader {
     return userIds.filter((userId) => {
       const candidate = remembered.get(userId);
       if (!candidate) return true;
-      const standing = standingOf(read, userId, isGuessed(known, read.assignment, userId) ? [candidate] : []);
+      const standing = standingOf(
+        read,
+        userId,
+        isGuessed(known?.assignments, read.assignment, userId) ? [candidate] : [],
+      );
       if (isErased(standing.user)) this.#memory.forgetUser(userId);
       const result = settle(read, standing, this.#memory);
       if (!result || ('source' in result && result.source === 'stale')) return true;
@@ -204,7 +220,8 @@ class Reader {
   /** Finds the candidates of users whom memory did not answer. */
   async #findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, remembered, guessing }: Guess) {
     const { online } = this.#stores;
-    if (!rest.every((userId) => isGuessed(known, assignment, userId))) return findOnline(online, assignment, rest);
+    if (!rest.every((userId) => isGuessed(known?.assignments, assignment, userId)))
+      return findOnline(online, assignment, rest);
     const unfit = rest.filter((userId) => remembered.has(userId));
     if (unfit.length === 0) return guessing;
     return joined(await Promise.all([guessing, findOnline(online, assignment, unfit)]));
@@ -240,19 +257,21 @@ class Reader {
     if (read.times) read.times.liveMs = since(askedAt);
     for (const standing of await this.#withCandidates(read, standings, outcomes)) {
       const outcome = outcomes.get(standing.userId);
-      results.set(standing.userId, fallBack(read, standing, whyLive(read, standing), outcome));
+      results.set(standing.userId, answersOf(read, standing, whyLive(read, standing), outcome));
     }
   }
 
   async #infer(read: CertifiedRead, standings: readonly Standing[]): Promise<ReadonlyMap<string, LiveOutcome>> {
-    const { predictor, version, assignment, certificate, options, inferred = NOTHING_INFERRED } = read;
+    const { predictor, version, assignment, certificate, options, requested, inferred = NOTHING_INFERRED } = read;
     const { liveTimeoutMs, live: enabled } = predictor.policy.freshness;
-    const left = inferred.size === 0 ? standings : standings.filter(({ userId }) => !inferred.has(userId));
+    const isOpen = ({ userId, user }: Standing) => !isInferred(inferred.get(userId), leastLabel(user, options));
+    const left = inferred.size === 0 ? standings : standings.filter(isOpen);
     if (left.length === 0) return inferred;
     const readers = left.map(({ userId, user }) => ({
       userId,
       minVersion: leastLabel(user, options),
       fresh: options.noCache,
+      rows: requested.get(userId),
     }));
     const { history } = certificate;
     const request = { version, assignment, history, timeoutMs: liveTimeoutMs, enabled, readers };
@@ -266,8 +285,8 @@ class Reader {
     standings: readonly Standing[],
     outcomes: ReadonlyMap<string, LiveOutcome>,
   ): Promise<readonly Standing[]> {
-    const { assignment, options, predictor } = read;
-    const mayServe = options.noCache && predictor.policy.freshness.onLiveFailure === 'stale';
+    const { assignment, options } = read;
+    const mayServe = options.noCache && failureRung(read) === 'stale';
     const failed = mayServe ? standings.filter(({ userId }) => isLost(outcomes.get(userId))) : [];
     if (failed.length === 0) return standings;
     const userIds = failed.map(({ userId }) => userId);
@@ -277,23 +296,4 @@ class Reader {
       return candidates ? standingOf(read, standing.userId, candidates) : standing;
     });
   }
-}
-
-/** Whether candidates were asked for of the generation that turned out to be assigned. */
-function isGuessed(known: LastKnown | undefined, { generation }: Assignment, userId: string): boolean {
-  return known !== undefined && known.assignments.of(userId).generation?.id === generation?.id;
-}
-
-/** A caller who names a context is told first whether that context exists. */
-function isDemand({ noCache, onlyIfCached, minContext }: ReadOptions): boolean {
-  return noCache && !onlyIfCached && minContext === null;
-}
-
-function inOrder(userIds: readonly string[], results: ReadonlyMap<string, ReadResult>): ReadResult[] {
-  return userIds.map((userId) => results.get(userId) ?? notFound(userId));
-}
-
-/** Whether live inference gave nothing that ends the read: a rung below may answer. */
-function isLost(outcome: LiveOutcome | undefined): boolean {
-  return outcome?.kind !== 'predicted' && outcome?.kind !== 'erased';
 }

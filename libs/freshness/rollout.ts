@@ -40,6 +40,8 @@ export interface RolloutArm {
   readonly modelVersionId: string;
   readonly modelNumber: number;
   readonly generationId: string | null;
+  /** Whether no run can score users with its model version: it has request features without a default. */
+  readonly isLiveOnly?: boolean;
   readonly generationNumber: number | null;
   readonly firstBucket: number;
   readonly endBucket: number;

@@ -10,6 +10,7 @@ import type { LiveOutcome } from './live-predictor.ts';
 import { type PredictionMemory, remember } from './prediction-memory.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import type { ReadOptions, ReadTimes } from './read-options.ts';
+import type { RequestedRows } from './request-features.ts';
 
 /** What a read knows once Postgres has answered. */
 export interface CertifiedRead {
@@ -21,6 +22,8 @@ export interface CertifiedRead {
   readonly rollout: AssignedRollout | null;
   readonly certificate: Certificate;
   readonly options: ReadOptions;
+  /** By user, the request features of the call. */
+  readonly requested: RequestedRows;
   /** By user, the outcome of an inference that this read has had and that gave nothing. */
   readonly inferred?: ReadonlyMap<string, LiveOutcome> | undefined;
   /** Filled with where the time goes. */

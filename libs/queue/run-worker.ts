@@ -3,7 +3,7 @@
  * a job, and watches itself. It survives a Redis that is away, restarted or flushed; where it does not, it says so.
  */
 
-import { type ErrorCode, isTandemError, unreachable } from '@tandem/freshness/errors';
+import { type ErrorCode, isTandemError } from '@tandem/freshness/errors';
 import type { Log, LogFields } from '@tandem/telemetry/log';
 import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import { within } from '@tandem/timing/within';
@@ -224,7 +224,7 @@ async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolea
 
 /** The error to throw out of a job. One that no attempt can mend is wrapped so that BullMQ does not repeat it. */
 function retryOrFail(error: unknown): unknown {
-  if (!isTandemError(error) || mayPass(error.code)) return error;
+  if (!isTandemError(error) || MAY_PASS[error.code]) return error;
   return new UnrecoverableError(`${error.code}: ${error.message}`);
 }
 
@@ -232,44 +232,39 @@ function isGivenUp(error: unknown): boolean {
   return error instanceof UnrecoverableError;
 }
 
-/** Whether the same job may succeed later. */
-function mayPass(code: ErrorCode): boolean {
-  switch (code) {
-    case 'unavailable':
-    case 'protocol_unknown':
-    case 'overloaded':
-    case 'rate_limited':
-    case 'features_failed':
-    case 'live_timeout':
-    case 'live_failed':
-    case 'features_unusable':
-    case 'output_unusable':
-    case 'history_changed':
-    case 'run_conflict':
-    case 'model_refused':
-    case 'config_invalid':
-      return true;
-    case 'invalid_input':
-    case 'unknown_predictor':
-    case 'unknown_user':
-    case 'unknown_run':
-    case 'unknown_generation':
-    case 'outcome_conflict':
-    case 'rollout_conflict':
-    case 'never_stable':
-    case 'unknown_model_version':
-    case 'unknown_rollout':
-    case 'unknown_artifact':
-    case 'unknown_explanation':
-    case 'version_unverified':
-    case 'version_archived':
-    case 'version_in_use':
-    case 'event_conflict':
-    case 'context_not_reached':
-    case 'not_cached':
-    case 'no_prediction':
-      return false;
-    default:
-      return unreachable(code);
-  }
-}
+/** Whether the same job may succeed later, by the code of its error. */
+const MAY_PASS: Readonly<Record<ErrorCode, boolean>> = {
+  unavailable: true,
+  protocol_unknown: true,
+  overloaded: true,
+  rate_limited: true,
+  features_failed: true,
+  live_timeout: true,
+  live_failed: true,
+  features_unusable: true,
+  output_unusable: true,
+  history_changed: true,
+  run_conflict: true,
+  model_refused: true,
+  config_invalid: true,
+  invalid_input: false,
+  unknown_predictor: false,
+  unknown_user: false,
+  unknown_run: false,
+  unknown_generation: false,
+  outcome_conflict: false,
+  rollout_conflict: false,
+  never_stable: false,
+  unknown_model_version: false,
+  unknown_rollout: false,
+  unknown_artifact: false,
+  unknown_explanation: false,
+  version_unverified: false,
+  version_archived: false,
+  version_in_use: false,
+  event_conflict: false,
+  context_not_reached: false,
+  not_cached: false,
+  request_features_required: false,
+  no_prediction: false,
+};

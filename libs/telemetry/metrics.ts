@@ -58,6 +58,18 @@ function readMetrics(registry: Registry) {
       labelNames: ['predictor', 'code'] as const,
       registers,
     }),
+    requestPredictions: new Counter({
+      name: 'tandem_request_predictions_total',
+      help: 'Predictions served to calls with request features, by where they come from and why.',
+      labelNames: ['predictor', 'source', 'reason'] as const,
+      registers,
+    }),
+    rankedCandidates: new Counter({
+      name: 'tandem_ranked_candidates_total',
+      help: 'Candidates of rankings.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
     rememberedPredictions: new Gauge({
       name: 'tandem_held_predictions',
       help: 'Predictions held in the memory of this process.',

@@ -7,6 +7,10 @@ import { CANDIDATE_EXAMPLE, CandidateSchema, EVENT_VALUE_EXAMPLE, StoresSchema }
 
 export const scalar = z.union([z.number(), z.string()]).nullable();
 
+export const FeatureOriginSchema = z.enum(['row', 'event', 'request', 'default']).meta({
+  description: 'The feature source or an event; of a request feature, the call or the declared default',
+});
+
 export const ExplanationSchema = z
   .strictObject({
     userId: z.string(),
@@ -32,7 +36,7 @@ export const ExplanationSchema = z
       z.strictObject({
         name: z.string(),
         value: scalar.meta({ description: 'What a model is given' }),
-        from: z.enum(['row', 'event']),
+        from: FeatureOriginSchema,
         rowValue: scalar.optional().meta({ description: "The feature source's, where an event's lies over it" }),
         event: z
           .strictObject({

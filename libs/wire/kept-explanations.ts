@@ -1,6 +1,6 @@
 /** Answers that were kept with what they were made of, and what came of computing one again. */
 import { z } from 'zod';
-import { scalar } from './explanations.ts';
+import { FeatureOriginSchema, scalar } from './explanations.ts';
 import { nextOf, pageQuery } from './page.ts';
 import { PREDICTION_EXAMPLE, PredictionSchema } from './predictions.ts';
 import type { Answered } from './schema.ts';
@@ -8,7 +8,7 @@ import type { Answered } from './schema.ts';
 const FeatureSchema = z.strictObject({
   name: z.string(),
   value: scalar.meta({ description: 'What the model is given' }),
-  from: z.enum(['row', 'event']),
+  from: FeatureOriginSchema,
   event: z
     .strictObject({ source: z.string(), id: z.string(), time: z.iso.datetime(), acceptedAt: z.iso.datetime() })
     .optional(),

@@ -141,6 +141,9 @@ export const ModelDetailSchema = z
       asOf: z.string().nullable(),
       overlayForMs: z.int().nullable(),
     }),
+    request: z
+      .array(z.looseObject({ name: z.string(), kind: z.string() }))
+      .meta({ description: 'The features that each call sends; empty: none' }),
     rowByRow: z.boolean().meta({ description: 'Whether each user is inferred alone' }),
     metadata: z.union([MetadataSchema, z.null()]).meta({ description: 'What the file says of itself' }),
     parity: z.union([ParitySchema, z.null()]).meta({ description: 'The certificate of its trial' }),
@@ -161,6 +164,7 @@ export const MODEL_DETAIL_EXAMPLE = {
     asOf: 'loaded_at',
     overlayForMs: null,
   },
+  request: [],
   rowByRow: false,
   metadata: {
     inputs: [{ name: 'features', type: 'float32', shape: ['N', 3] }],

@@ -82,13 +82,45 @@ export const PredictionHeaders = z.object({
 
 export const MAX_USERS = 1_000;
 
+const MAX_FEATURES = 64;
+const FEATURE_FORM = 'a number, a text, true or false';
+
+/** Their names and types are the predictor's. */
+export const RequestFeaturesSchema = z
+  .record(
+    z.string(),
+    z.union([z.number(), z.string(), z.boolean()], FEATURE_FORM),
+    'an object with a value for each feature',
+  )
+  .refine((features) => Object.keys(features).length <= MAX_FEATURES, `at most ${MAX_FEATURES} features`)
+  .meta({
+    description: 'The request features that the predictor declares; one with a default may be left out',
+    example: { amount: 129.9, channel: 'app' },
+  });
+
+const userIdText = z.string('a user id is a text');
+
 export const ReadManySchema = z
   .strictObject({
     userIds: z
-      .array(z.string('a user id is a text'), 'an array of user ids')
+      .array(userIdText, 'an array of user ids')
       .min(1, 'at least one user id')
       .max(MAX_USERS, `at most ${MAX_USERS} user ids in one request`)
+      .optional()
       .meta({ example: ['42', '43', '043'] }),
+    users: z
+      .array(
+        z.strictObject({ userId: userIdText, features: RequestFeaturesSchema }),
+        'an array of { userId, features }',
+      )
+      .min(1, 'at least one user')
+      .max(MAX_USERS, `at most ${MAX_USERS} users in one request`)
+      .optional()
+      .meta({ description: 'Users with the request features of this call, which are inferred for it alone' }),
+  })
+  .refine(({ userIds, users }) => (userIds === undefined) !== (users === undefined), {
+    path: ['userIds'],
+    message: 'either userIds, or users with features',
   })
   .meta({ id: 'ReadMany' });
 

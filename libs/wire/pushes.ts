@@ -34,6 +34,11 @@ export const PushSchema = z
       .regex(ARTIFACT_HASH, 'the SHA-256 of a file that was uploaded, 64 hex digits in lower case')
       .meta({ description: 'The SHA-256 of a file that was uploaded' }),
     features: FeaturesSchema.optional(),
+    request: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .optional()
+      .meta({ description: 'Request features, as in a config; null: none', example: { amount: 'number' } }),
     inputs: z
       .record(z.string(), z.strictObject({ type: tensorType, columns: z.array(z.string()) }))
       .nullable()

@@ -84,6 +84,11 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'Feature query failed',
     "the feature query fails for the user, and nothing lower may answer; no repetition helps until the user's rows or the query change",
   ),
+  request_features_required: kind(
+    422,
+    'Request features required',
+    'the predictor has request features without a default, and the call sends none',
+  ),
   features_unusable: kind(
     422,
     'Features unusable',

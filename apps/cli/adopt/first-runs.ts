@@ -55,6 +55,7 @@ async function startRun(pool: Pool, { predictor }: AwaitedRun): Promise<string |
     });
     return run.id;
   } catch (error) {
+    if (isTandemError(error, 'request_features_required')) return null;
     if (!isTandemError(error, 'run_conflict')) throw error;
     return (await findAwaitedRuns(pool)).find((one) => one.predictor === predictor)?.runId ?? null;
   }

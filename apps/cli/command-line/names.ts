@@ -1,6 +1,7 @@
 /** Names as people spell them in two places: `TotalCharges`, `total_charges`, `totalcharges`. */
-import { canNameFeature } from '@tandem/config/adoption/model-inputs';
+
 import { nearestName } from '@tandem/config/predictor/config-problem';
+import { canNameFeature } from '@tandem/config/predictor/feature-name';
 
 /** Letters and digits alone, in lower case: what two spellings of a name have in common. */
 export function bareName(name: string): string {

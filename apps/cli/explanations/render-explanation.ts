@@ -90,7 +90,7 @@ function renderFeatures({ features, featureFault, featureProblem }: Explanation,
   return [...fault, ...renderTable(['  name', right('value'), 'from'], rows)];
 }
 
-function provenanceOf({ rowValue, event }: ExplainedFeature): string {
-  const origin = renderOrigin(event);
+function provenanceOf({ rowValue, event, from }: ExplainedFeature): string {
+  const origin = renderOrigin({ ...(event ? { event } : {}), from });
   return event === undefined || rowValue === undefined ? origin : `${origin} (the row says ${renderValue(rowValue)})`;
 }

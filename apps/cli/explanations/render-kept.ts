@@ -60,11 +60,7 @@ function renderInputs(inputs: NonNullable<KeptExplanation['inputs']>, paint: Pai
     ...(fault === null ? [] : [paint('bad', `  cannot be scored: ${printable(fault)}`)]),
     ...renderTable(
       ['  name', right('value'), 'from'],
-      features.map((feature) => [
-        `  ${printable(feature.name)}`,
-        renderValue(feature.value),
-        renderOrigin(feature.event),
-      ]),
+      features.map((feature) => [`  ${printable(feature.name)}`, renderValue(feature.value), renderOrigin(feature)]),
     ),
   ];
 }

@@ -2,6 +2,7 @@
 import type { PushInput } from '@tandem/client/wire';
 import { wordsOf } from '@tandem/config/adoption/pushed-version';
 import { loadConfig } from '@tandem/config/predictor/load-config';
+import { wordsOfRequest } from '@tandem/config/predictor/request-settings';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { formatDuration } from '@tandem/wire/durations';
 import { CommandFailure } from '../command-line/failure.ts';
@@ -23,7 +24,7 @@ export async function readPushedConfig(path: string, predictor: string): Promise
   return { model: found.model.bytes, push: pushOf(found) };
 }
 
-function pushOf({ features, inputs, outputs, rowByRow }: ResolvedPredictor): PushInput {
+function pushOf({ features, request, inputs, outputs, rowByRow }: ResolvedPredictor): PushInput {
   const { sql, asOf, overlayForMs, nulls, categories } = features;
   return {
     features: {
@@ -31,6 +32,7 @@ function pushOf({ features, inputs, outputs, rowByRow }: ResolvedPredictor): Pus
       overlayFor: overlayForMs === null ? null : formatDuration(overlayForMs),
       categories: Object.fromEntries(Object.entries(categories).map(([column, said]) => [column, wordsOf(said)])),
     },
+    request: request && Object.fromEntries(request.map((column) => [column.name, wordsOfRequest(column, wordsOf)])),
     inputs: inputs && Object.fromEntries(inputs.map(({ name, type, columns }) => [name, { type, columns }])),
     outputs: Object.fromEntries(
       outputs.map(({ name, from, type, index, width }) => [

@@ -39,7 +39,7 @@ export function renderModels(models: readonly ModelView[], paint: Paint, now: nu
 
 export function renderModel(model: ModelDetail, now: number): string[] {
   const { predictor, modelVersion, artifact, bytes, createdAt, origin, variants, labels, note, metadata } = model;
-  const { parent, build, features, rowByRow, parity, inputs, outputs } = model;
+  const { parent, build, features, request, rowByRow, parity, inputs, outputs } = model;
   const columns = features.columns.map(({ name }) => printable(name)).join(', ');
   return [
     `${predictor}, model version ${modelVersion}`,
@@ -65,6 +65,7 @@ export function renderModel(model: ModelDetail, now: number): string[] {
             .join(', '),
         ],
         ['features', `${features.columns.length}: ${columns}`],
+        ['request', request.map(({ name }) => printable(name)).join(', ')],
         ['as of', features.asOf ?? ''],
         ['inferred', rowByRow ? 'row by row' : 'in batches'],
         ['parity', parityText(parity)],

@@ -95,8 +95,8 @@ export function renderOutputs(prediction: PredictionAnswer['prediction']): strin
 }
 
 /** Returns where the value of a feature comes from. */
-export function renderOrigin(event: KeptFeature['event']): string {
-  if (event === undefined) return 'row';
+export function renderOrigin({ event, from }: Pick<KeptFeature, 'event' | 'from'>): string {
+  if (event === undefined) return from;
   return `event ${printable(event.id)} of ${printable(event.source)}, accepted ${moment(event.acceptedAt)} UTC`;
 }
 

@@ -15,9 +15,21 @@ afterEach(() => {
 const YEAR_MS = 365 * 86_400_000;
 const startedAt = '2026-11-24T02:00:00.120Z';
 
-/** The paths that were posted to, for a generation that the service calls expired or not. */
-async function postsFor(generationExpired: boolean, now: number): Promise<string[]> {
+interface Started {
+  /** The paths that were posted to. */
+  readonly posts: readonly string[];
+  readonly said: readonly string[];
+  readonly error: unknown;
+}
+
+async function postsFor(generationExpired: boolean, now: number): Promise<readonly string[]> {
+  return (await startFor(generationExpired, now)).posts;
+}
+
+/** @param refusal the service's answer to the start of a run */
+async function startFor(generationExpired: boolean, now: number, refusal?: object): Promise<Started> {
   const posts: string[] = [];
+  const said: string[] = [];
   const answers: Record<string, unknown> = {
     '/v1/predictors': { predictors: [{ name: 'p', generationExpired, freshness: { maxAgeSeconds: 129_600 } }] },
     '/v1/predictors/p/generations': { generations: [{ generation: '1', users: 3, inForce: true, startedAt }] },
@@ -25,6 +37,11 @@ async function postsFor(generationExpired: boolean, now: number): Promise<string
   server = createServer(({ method, url = '' }, response) => {
     if (method === 'POST') posts.push(url);
     const answer = answers[url];
+    if (method === 'POST' && refusal) {
+      response.writeHead(422, { 'content-type': 'application/problem+json' });
+      response.end(JSON.stringify(refusal));
+      return;
+    }
     response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' });
     response.end(JSON.stringify(answer ?? { type: 'urn:tandem:problem:no_such_path', title: 'no' }));
   }).listen(0, '127.0.0.1');
@@ -38,12 +55,18 @@ async function postsFor(generationExpired: boolean, now: number): Promise<string
     now: () => now,
   });
   const context = {
-    ...{ cli, say: () => undefined, keep: () => undefined, ended: new Promise<never>(() => undefined) },
+    ...{
+      cli,
+      say: (_: string, line: string) => void said.push(line),
+      keep: () => undefined,
+      ended: new Promise<never>(() => undefined),
+    },
     stateDir: {} as StateDir,
     supervision: { now: cli.now, sleep: async () => undefined },
   };
-  await runFirstBatches(context, { url, databaseUrl: 'postgres://nobody.invalid/none' }, ['p']).catch(() => undefined);
-  return posts;
+  const place = { url, databaseUrl: 'postgres://nobody.invalid/none' };
+  const error: unknown = await runFirstBatches(context, place, ['p']).catch((thrown: unknown) => thrown);
+  return { posts, said, error };
 }
 
 test('a clock of this machine that is wrong makes nothing expire', async () => {
@@ -52,4 +75,11 @@ test('a clock of this machine that is wrong makes nothing expire', async () => {
 
 test('what the service calls expired is scored again, whatever the clock of this machine shows', async () => {
   expect(await postsFor(true, Date.parse(startedAt) - YEAR_MS)).toEqual(['/v1/runs']);
+});
+
+test('a predictor that needs request features is not scored ahead, and the start goes on', async () => {
+  const refusal = { type: 'urn:tandem:problem:request_features_required', title: 'no', status: 422 };
+  const { said, error } = await startFor(true, Date.parse(startedAt), refusal);
+  expect(error).toBeUndefined();
+  expect(said.at(-1)).toContain('takes request features without a default');
 });

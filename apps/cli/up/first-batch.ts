@@ -54,7 +54,12 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   const why = inForce === undefined ? 'nothing is stored yet' : 'what is stored is older than maxAge';
   say('batch', `${view.name}: ${why}, scoring everybody`);
   const startedAt = cli.now();
-  const run = await followRun(cli, client, await startOrJoin(client, view), stepLabel('batch'));
+  const started = await startOrJoin(client, view);
+  if (started === null) {
+    say('batch', `${view.name}: takes request features without a default, so nothing is stored: each read is live`);
+    return;
+  }
+  const run = await followRun(cli, client, started, stepLabel('batch'));
   throwUnlessDone(run);
   say('batch', `${view.name}: ${resultOf(run)} in ${duration(cli.now() - startedAt)}`);
 }
@@ -64,12 +69,16 @@ function isServed({ modelVersion }: { readonly modelVersion: string }, view: Pre
   return modelVersion === view.modelVersion;
 }
 
-/** A run that a start before this one, or the schedule, has begun is as good as a new one. */
-async function startOrJoin(client: Client, view: PredictorView): Promise<Run> {
+/**
+ * A run that a start before this one, or the schedule, has begun is as good as a new one. Null where no run can score users:
+ * the model needs what only a call sends.
+ */
+async function startOrJoin(client: Client, view: PredictorView): Promise<Run | null> {
   const { name: predictor } = view;
   try {
     return await client.runs.start({ predictor, scope: 'all' });
   } catch (error) {
+    if (isProblem(error, 'request_features_required')) return null;
     if (!isProblem(error, 'run_conflict')) throw error;
     const { runs } = await client.runs.list({ predictor, limit: 100 });
     const underWay = runs.find((run) => run.scope === 'all' && !isFinished(run.state) && isServed(run, view));

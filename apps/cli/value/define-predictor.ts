@@ -6,6 +6,7 @@ import { configError } from '@tandem/config/predictor/config-problem';
 import { loadConfig } from '@tandem/config/predictor/load-config';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import type { OutputField } from '@tandem/freshness/predictor';
+import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { withOpenModel } from '@tandem/inference/admission/check-model';
 import type { FeatureRow } from '@tandem/prediction/value/value-history';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
@@ -44,7 +45,16 @@ export async function definePredictor(
   return withOpenModel(resolved.model, limits, async ({ signature }) => {
     const result = adoptable(resolved, columns, signature);
     if (!result.ok) throw configError(result.problems.map((problem) => ({ file, ...problem })));
+    refuseLiveOnly(resolved.name, namesWithoutDefault(result.definition));
     return { definition: result.definition, artifact: resolved.model.bytes };
+  });
+}
+
+/** No batch could score the users of such a predictor, so there is nothing to compare. */
+function refuseLiveOnly(predictor: string, names: readonly string[]): void {
+  if (names.length === 0) return;
+  throw new CommandFailure(`predictor ${predictor} has no stored predictions: ${names.join(', ')} has no default`, {
+    remedy: 'declare a default of each request feature in its config, and ask again',
   });
 }
 

@@ -55,7 +55,9 @@ function nothingKept(predictor: string): CommandFailure {
 }
 
 function noReads(predictor: string, { left }: LoggedHistory): CommandFailure {
-  const why = `${count(left.tooYoung)} are too young for --within, ${count(left.withoutInputs)} have no usable inputs`;
+  const counts = `${count(left.tooYoung)} are too young for --within, ${count(left.withoutInputs)} have no usable inputs`;
+  const why =
+    left.withRequest === 0 ? counts : `${counts}, ${count(left.withRequest)} are of calls with request features`;
   return new CommandFailure(`no kept answer of predictor ${predictor} can be judged: ${why}`, {
     remedy: 'wait, or name a shorter --within; explanations.keepFor must be longer than --within',
   });

@@ -3,6 +3,7 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { decodeOutputs } from '@tandem/freshness/outputs';
 import type { FeatureColumn, PredictionValue } from '@tandem/freshness/predictor';
+import { withRequestDefaults } from '@tandem/freshness/request-features';
 import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
 import type { ValueHistory } from '@tandem/prediction/value/value-history';
 import { withScorer } from '../check/with-scorer.ts';
@@ -37,7 +38,8 @@ export async function scoreContexts(
     let fault: string | null = null;
     for (let at = 0; at < contexts.length; at += AT_ONCE) {
       const part = contexts.slice(at, at + AT_ONCE);
-      const batch = batchOf(columns, part, (context, i) => history.contexts[context]?.[places[i] ?? -1] ?? null);
+      const read = batchOf(columns, part, (context, i) => history.contexts[context]?.[places[i] ?? -1] ?? null);
+      const batch = withRequestDefaults(version, read);
       const rows = part.map((_, row) => row).filter((row) => !batch.faults.has(row));
       const request = { version, batch, rows, timeoutMs: DEADLINE_MS, priority: 'batch' } as const;
       const { outputs, faults } = await scoreIsolating(scorer, request);

@@ -27,6 +27,7 @@ export function predictor({ features, ...other }: Overrides = {}): ResolvedPredi
     name: 'churn',
     model: { path: '/model.onnx', bytes: Buffer.from('model'), sha256: 'a'.repeat(64) },
     features: { sql: 'select …', asOf: null, overlayForMs: null, nulls: {}, categories: {}, ...features },
+    request: null,
     inputs: null,
     outputs: [{ name: 'score', from: 'score', type: 'float32', index: null, width: null }],
     policy: {

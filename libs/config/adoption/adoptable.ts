@@ -36,7 +36,9 @@ export function adoptable(
   if (roles) problems.push(...segmentProblems(predictor.name, predictor.policy.segments ?? [], roles.features));
   const outputs = mapOutputs(predictor, signature, problems);
   // The fit of features is judged only when it is known what they are; else one fault would show as two.
-  const inputs = features ? mapInputs(predictor, features, signature, problems) : [];
+  const request = predictor.request ?? [];
+  if (features) problems.push(...requestNameProblems(predictor, columns));
+  const inputs = features ? mapInputs(predictor, [...features, ...request], signature, problems) : [];
   if (!roles || !features || problems.length > 0) return { ok: false, problems };
   const { sql, asOf, overlayForMs } = predictor.features;
   const definition: ModelDefinition = {
@@ -44,11 +46,24 @@ export function adoptable(
     artifactHash: predictor.model.sha256,
     keyType: roles.keyType,
     query: { sql, columns: features, asOf, overlayForMs },
+    ...(predictor.request ? { request } : {}),
     inputs,
     outputs,
     ...(predictor.rowByRow ? { rowByRow: true } : {}),
   };
   return { ok: true, definition };
+}
+
+/** A request feature that has the name of a column of the query would hide it. */
+function requestNameProblems({ name, request }: ResolvedPredictor, columns: readonly QueryColumn[]): SettingProblem[] {
+  const taken = new Set(columns.map((column) => column.name));
+  return (request ?? [])
+    .filter((column) => taken.has(column.name))
+    .map((column) => ({
+      path: pathText(['predictors', name, 'request', column.name]),
+      problem: 'has the name of a column of the feature query',
+      remedy: 'give one of the two another name',
+    }));
 }
 
 /** What an event's data may carry for a predictor: feature name → kind; nothing where its query ends no overlay. */

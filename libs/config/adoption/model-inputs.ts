@@ -4,6 +4,7 @@ import { inputMisfits, keyText } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/verification';
 import { pathText } from '../predictor/check-form.ts';
 import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
+import { canNameFeature } from '../predictor/feature-name.ts';
 import type { ResolvedInput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 
 /** The mapping; it holds only if nothing was added to `problems`. */
@@ -78,7 +79,7 @@ function fill(
   path: string,
 ): ModelInput {
   for (const { setting, ...misfit } of inputMisfits(tensor, columns, predictor.rowByRow)) {
-    problems.push({ path: setting ? at(...setting) : path, ...misfit });
+    problems.push({ path: setting ? at(...settingOf(predictor, setting)) : path, ...misfit });
   }
   return {
     name: tensor.name,
@@ -87,6 +88,13 @@ function fill(
     columns: columns.map(({ name }) => name),
     ...(tensor.shape.length === 1 ? { rank: 1 } : {}),
   };
+}
+
+/** Where a request feature says what `features.nulls` and `features.categories` say of a column. */
+function settingOf({ request }: ResolvedPredictor, [first = '', second, name]: readonly string[]): string[] {
+  const isRequest = name !== undefined && request?.some((column) => column.name === name);
+  if (!isRequest || name === undefined) return [first, second, name].filter((key) => key !== undefined);
+  return ['request', name, second === 'nulls' ? 'default' : 'categories'];
 }
 
 function unknownInput({ signature, at }: Mapping, name: string): SettingProblem {
@@ -117,8 +125,9 @@ function unusedColumns({ features, predictor, at }: Mapping, inputs: readonly Mo
   return features
     .filter(({ name }) => !used.has(name))
     .map(({ name }) => ({
-      path: at('features', 'sql'),
-      problem: `column ${name} fills no input, so it would have no effect`,
+      ...(predictor.request?.some((column) => column.name === name)
+        ? { path: at('request', name), problem: 'fills no input, so it would have no effect' }
+        : { path: at('features', 'sql'), problem: `column ${name} fills no input, so it would have no effect` }),
       remedy: predictor.inputs
         ? `leave it out, or add it to an input's columns`
         : 'leave it out, or name it as the input that it is for',
@@ -195,15 +204,6 @@ function nothingSaid(inputs: readonly DescribedTensor[]): NamedFault {
     problem: `the model has ${inputs.length} inputs (${list}), no feature column has the name of one, and the config does not say what fills them`,
     remedy: `name the columns as the inputs, or add inputs: { ${lines || '<tensor>: { type, columns: […] }'} }`,
   };
-}
-
-/** Postgres cuts a longer one off, without an error. */
-const MAX_BYTES = 63;
-const KEY = 'user_id';
-
-/** Whether a feature's column can have this name: it is not the key's, and stays as it is. */
-export function canNameFeature(name: string): boolean {
-  return name !== '' && name !== KEY && Buffer.byteLength(name) <= MAX_BYTES;
 }
 
 /** A name as SQL spells it after `as`, where every plain word is allowed; in quotes where it would be folded otherwise. */

@@ -50,6 +50,7 @@ describe('what a push leaves out is as in the version that is served', () => {
     expect(pushed({})).toEqual({
       name: 'churn',
       model,
+      request: null,
       features: {
         sql: definition.query.sql,
         asOf: 'loaded_at',

@@ -9,6 +9,7 @@ import type { ModelMetadata } from '@tandem/prediction/models/verification';
 import { formatDuration } from '@tandem/wire/durations';
 import { checkForm } from '../predictor/check-form.ts';
 import type { SettingProblem } from '../predictor/config-problem.ts';
+import { wordsOfRequest } from '../predictor/request-settings.ts';
 import { type ModelFile, type ResolvedPredictor, resolvePredictor } from '../predictor/resolve-predictor.ts';
 import { settingConflicts } from '../predictor/setting-conflicts.ts';
 
@@ -25,6 +26,8 @@ export interface PushedSettings {
         readonly categories?: Readonly<Record<string, unknown>> | undefined;
       }
     | undefined;
+  /** Null: none. */
+  readonly request?: Readonly<Record<string, unknown>> | null | undefined;
   /** Null: as where a config does not say. */
   readonly inputs?: Readonly<Record<string, unknown>> | null | undefined;
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;
@@ -49,6 +52,7 @@ export function resolvePushed(served: ServedVersion, said: PushedSettings, model
   const predictor = {
     model: model.sha256,
     features: featuresOf(served.definition, said.features ?? {}),
+    ...present({ request: said.request === undefined ? requestOf(served.definition) : (said.request ?? undefined) }),
     ...present({ inputs: said.inputs === undefined ? inputsOf(served.definition) : (said.inputs ?? undefined) }),
     outputs: said.outputs ?? outputsOf(served),
     ...present({ rowByRow: said.rowByRow ?? served.definition.rowByRow }),
@@ -119,8 +123,13 @@ function filled<T extends Readonly<Record<string, unknown>>>(setting: T): T | un
   return Object.keys(setting).length === 0 ? undefined : setting;
 }
 
+function requestOf({ request }: ModelDefinition) {
+  return request && Object.fromEntries(request.map((column) => [column.name, wordsOfRequest(column, wordsOf)]));
+}
+
 /** Undefined where the columns fill them by themselves, as they will fill those of another model. */
-function inputsOf({ inputs, query: { columns } }: ModelDefinition) {
+function inputsOf({ inputs, query, request = [] }: ModelDefinition) {
+  const columns = [...query.columns, ...request];
   const [only, second] = inputs;
   const all = columns.map(({ name }) => name);
   const isWhole = only !== undefined && second === undefined && only.columns.join('\0') === all.join('\0');

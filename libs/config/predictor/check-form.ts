@@ -8,7 +8,7 @@ import { configSchema, type ParsedConfig, type ParsedPredictor, settingsAt } fro
 
 /** A predictor of which any setting may be missing. */
 export type PartialPredictor = {
-  readonly [K in keyof ParsedPredictor]?: K extends 'outputs' | 'inputs'
+  readonly [K in keyof ParsedPredictor]?: K extends 'outputs' | 'inputs' | 'request'
     ? ParsedPredictor[K]
     : Loose<ParsedPredictor[K]>;
 };
@@ -120,10 +120,11 @@ function restOf(root: unknown, issues: readonly z.core.$ZodIssue[]): Record<stri
   return rest;
 }
 
-/** Outputs and inputs are judged as wholes, the settings of the other sections each by itself. */
+/** These are judged as wholes, the settings of the other sections each by itself. */
+const WHOLES: readonly unknown[] = ['outputs', 'inputs', 'request'];
+
 function settingOf(path: readonly PropertyKey[]): string {
-  const whole = path[2] === 'outputs' || path[2] === 'inputs';
-  return JSON.stringify(path.slice(0, whole ? 3 : 4));
+  return JSON.stringify(path.slice(0, WHOLES.includes(path[2]) ? 3 : 4));
 }
 
 function rightParts(
@@ -135,7 +136,7 @@ function rightParts(
   const sections = Object.entries(predictor).filter(([section]) => right([...path, section]));
   return Object.fromEntries(
     sections.map(([section, settings]) => {
-      if (!isRecord(settings) || section === 'outputs' || section === 'inputs') return [section, settings];
+      if (!isRecord(settings) || WHOLES.includes(section)) return [section, settings];
       const kept = Object.entries(settings).filter(([setting]) => right([...path, section, setting]));
       return [section, Object.fromEntries(kept)];
     }),

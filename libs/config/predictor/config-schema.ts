@@ -7,19 +7,11 @@ import { TENSOR_TYPES } from '@tandem/wire/tensor-types';
 import { z } from 'zod';
 import { featureSqlFault } from '../feature-sql/feature-sql.ts';
 import { eventPatternProblem } from './event-patterns.ts';
+import { request, requestFeature } from './request-schema.ts';
 import { scheduleProblem } from './schedule.ts';
+import { CATEGORIES_FORM, category, categoryValues, form, refuse } from './schema-parts.ts';
 
 export const PREDICTOR_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
-
-/** Adds a problem with its remedy; check-form.ts turns it into the config's own terms. */
-function refuse(ctx: z.RefinementCtx, message: string, remedy: string): void {
-  ctx.addIssue({ code: 'custom', message, params: { remedy } });
-}
-
-/** A type error of zod's becomes `is 5, not <what>`, with the remedy `write <what>`. */
-function form(what: string) {
-  return { error: () => what };
-}
 
 const flag = z.boolean(form('true or false'));
 const name = z.string(form('a name in quotes')).min(1, form('a name that is not empty'));
@@ -51,33 +43,6 @@ const SHARE_OF_USERS = 'a number above 0, up to 1';
 const TEN_YEARS = 3650 * 86_400_000;
 
 const nullValue = z.union([z.number(), z.boolean(), z.string()], form("a number, 'nan', or a text for a text column"));
-
-const CATEGORIES_FORM = 'an array of texts, or { values, as, unknown? }';
-const MAX_CATEGORIES = 10_000;
-
-const categoryValues = z
-  .array(z.string(form('a text in quotes')), form('an array of texts'))
-  .max(MAX_CATEGORIES, form(`at most ${MAX_CATEGORIES} texts`))
-  .superRefine((values, ctx) => {
-    if (values.length === 0) refuse(ctx, 'is empty', "write the column's texts in the model's order");
-    const seen = new Set<string>();
-    const twice = values.find((text) => seen.size === seen.add(text).size);
-    if (twice !== undefined) refuse(ctx, `has ${JSON.stringify(twice)} twice`, 'write each text once');
-  });
-
-const category = z.strictObject(
-  {
-    values: categoryValues,
-    as: z.enum(['index', 'one-hot'], form("'index' or 'one-hot'")),
-    unknown: z
-      .union(
-        [z.number(), z.enum(['nan', 'zeros'])],
-        form("a number or 'nan' for as: 'index', 'zeros' for as: 'one-hot'"),
-      )
-      .optional(),
-  },
-  form('an object of settings'),
-);
 
 const WATCH_KEY = 'has neither key nor everyone, or both';
 
@@ -235,6 +200,7 @@ const predictor = z.strictObject(
   {
     model: name,
     features,
+    request: request.optional(),
     inputs: z.record(z.string(), input, form('an object of input tensors')).optional(),
     outputs: z.record(z.string(), z.union([tensorType, output], form(OUTPUT_FORM)), form('an object of output fields')),
     rowByRow: flag.optional(),
@@ -263,6 +229,8 @@ export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
     case 'features':
       if (path[3] === 'watch') return Object.keys(watch.shape);
       return Object.keys((path[3] === 'categories' ? category : features).shape);
+    case 'request':
+      return Object.keys(requestFeature.shape);
     case 'inputs':
       return Object.keys(input.shape);
     case 'outputs':

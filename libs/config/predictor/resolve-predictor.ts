@@ -10,6 +10,7 @@ import {
   type Policy,
   PUBLISH_DEFAULTS,
   type PublishPolicy,
+  type RequestColumn,
   type TensorType,
   type WatchPolicy,
 } from '@tandem/freshness/predictor';
@@ -18,6 +19,8 @@ import type { Budget } from '@tandem/prediction/runs/budget';
 import { parseDuration } from '@tandem/wire/durations';
 import type { SettingProblem } from './config-problem.ts';
 import type { ParsedPredictor } from './config-schema.ts';
+import { openRequest, resolveRequest } from './request-settings.ts';
+import { resolveCategories } from './resolve-categories.ts';
 
 export interface ResolvedInput {
   readonly name: string;
@@ -48,6 +51,8 @@ export interface ResolvedPredictor {
     /** Text column → how it becomes numbers. */
     readonly categories: Readonly<Record<string, Categories>>;
   };
+  /** Features that each call sends; null: none. */
+  readonly request: readonly RequestColumn[] | null;
   /** null: the model's single input takes all columns, each of several the column of its name. */
   readonly inputs: readonly ResolvedInput[] | null;
   readonly outputs: readonly ResolvedOutput[];
@@ -56,7 +61,7 @@ export interface ResolvedPredictor {
 }
 
 export function resolvePredictor(name: string, parsed: ParsedPredictor, model: ModelFile): ResolvedPredictor {
-  const { features, inputs, outputs } = parsed;
+  const { features, request, inputs, outputs } = parsed;
   return {
     name,
     model,
@@ -65,8 +70,11 @@ export function resolvePredictor(name: string, parsed: ParsedPredictor, model: M
       asOf: features.asOf ?? null,
       overlayForMs: milliseconds(features.overlayFor),
       nulls: features.nulls ?? {},
-      categories: resolveCategories(features.categories ?? {}),
+      categories: Object.fromEntries(
+        Object.entries(features.categories ?? {}).map(([column, said]) => [column, resolveCategories(said)]),
+      ),
     },
+    request: request ? resolveRequest(request) : null,
     inputs: inputs ? Object.entries(inputs).map(([tensor, input]) => ({ name: tensor, ...input })) : null,
     outputs: Object.entries(outputs).map(([field, output]) =>
       typeof output === 'string'
@@ -84,18 +92,6 @@ export function resolvePredictor(name: string, parsed: ParsedPredictor, model: M
   };
 }
 
-type ParsedCategories = NonNullable<ParsedPredictor['features']['categories']>;
-
-function resolveCategories(categories: ParsedCategories): Readonly<Record<string, Categories>> {
-  return Object.fromEntries(
-    Object.entries(categories).map(([column, said]): [string, Categories] => {
-      if (Array.isArray(said)) return [column, { values: said, encoding: 'index' }];
-      const { values, as: encoding, unknown } = said;
-      return [column, { values, encoding, ...(unknown === undefined ? {} : { unknownAs: unknown }) }];
-    }),
-  );
-}
-
 function resolvePolicy({
   freshness = {},
   batch = {},
@@ -103,10 +99,12 @@ function resolvePolicy({
   segments,
   publish,
   explanations,
+  request = {},
   features: { watch = [] },
 }: ParsedPredictor): Policy {
   const planTimeoutMs = milliseconds(batch.planTimeout);
-  const { refresh } = freshness;
+  // Re-scoring stores predictions, and there is none to store without the features of a call.
+  const refresh = openRequest(request).length === 0 ? freshness.refresh : false;
   return {
     freshness: {
       maxAgeMs: milliseconds(freshness.maxAge),

@@ -10,6 +10,7 @@ import type { SettingProblem } from './config-problem.ts';
 import { type ParsedOutputs, PREDICTOR_NAME } from './config-schema.ts';
 import { coveringPattern } from './event-patterns.ts';
 import { publicationProblems } from './publication-settings.ts';
+import { requestProblems } from './request-settings.ts';
 import { expiryProblems, scheduleProblems } from './schedule-settings.ts';
 
 export function settingConflicts(name: string, predictor: PartialPredictor): SettingProblem[] {
@@ -20,6 +21,7 @@ export function settingConflicts(name: string, predictor: PartialPredictor): Set
     ...inputProblems(predictor, at),
     ...overlayProblems(predictor, at),
     ...declarationProblems(predictor, at),
+    ...requestProblems(predictor, at),
     ...ladderProblems(predictor, at),
     ...refreshProblems(predictor, at),
     ...defaultConflicts(predictor, at),

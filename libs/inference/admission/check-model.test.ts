@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import type { RequestColumn } from '@tandem/freshness/predictor';
+import { withRequestDefaults } from '@tandem/freshness/request-features';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it } from 'vitest';
 import { batchOf, matrixPredictor, toyPredictor } from '../live/toy-predictor.fixture.ts';
@@ -98,6 +100,23 @@ describe('checkModel', { timeout: 60_000 }, () => {
           : 1_000;
     const sample = batchOf(version, [version.query.columns.map(() => worst)]);
     await expect(checkModel(version, bytes, { ...limits, sample })).rejects.toEqual(refused(text));
+  });
+
+  it('tries a model with the examples of request features, else with values that fit them', async () => {
+    const plain = matrixPredictor(models.tableModel(), 1);
+    const [column] = plain.version.query.columns;
+    const withRequest = (request: RequestColumn) => {
+      const version = { ...plain.version, query: { ...plain.version.query, columns: [] }, request: [request] };
+      const sample = withRequestDefaults(version, batchOf(version, [[], [], []]));
+      return checkModel(version, plain.bytes, { ...limits, sample });
+    };
+    // The table has places 0 to 9: a value that no declared bound or example allows is never tried.
+    const bounded = { name: column?.name ?? '', kind: 'integer', min: 0, max: 9 } as const;
+    expect((await withRequest(bounded)).parity.users.real).toBe(3);
+    expect((await withRequest({ ...bounded, max: 1_000, examples: [3, 8] })).parity).toMatchObject({
+      ...{ users: { real: 3, madeUp: 64 }, refused: { real: 0, madeUp: 0 } },
+    });
+    await expect(withRequest({ ...bounded, examples: [12] })).rejects.toEqual(refused('out of data bounds'));
   });
 
   it('names the field and the output that do not belong together', async () => {

@@ -50,9 +50,9 @@ function checkInput(definition: ModelDefinition, input: ModelInput, signature: S
   if (misfit) throw refuseMisfit(definition, `features`, misfit);
 }
 
-function columnsOf({ predictor, query }: ModelDefinition, input: ModelInput): readonly FeatureColumn[] {
+function columnsOf({ predictor, query, request = [] }: ModelDefinition, input: ModelInput): readonly FeatureColumn[] {
   return input.columns.map((name) => {
-    const column = query.columns.find((each) => each.name === name);
+    const column = [...query.columns, ...request].find((each) => each.name === name);
     if (column) return column;
     const text = `input ${input.name} is filled from a column ${name}, which the feature query does not have`;
     throw refuse(`predictors.${predictor}.features`, text, `The query has ${namesOf(query.columns)}.`);

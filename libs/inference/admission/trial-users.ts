@@ -2,7 +2,7 @@
 
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
-import { makeUpRows } from '../tensors/made-up-rows.ts';
+import { makeUpRows, withTrialRequests } from '../tensors/made-up-rows.ts';
 import type { TrialOptions } from './trial.ts';
 
 /** Real users that a trial takes at most, and made-up ones that it adds. */
@@ -14,9 +14,14 @@ type TrialUsers = Pick<TrialOptions, 'batch' | 'realUsers' | 'users' | 'bothWays
 /** @param bothWays the same users twice, in one order, without any that cannot be scored */
 export function gatherUsers(
   definition: ModelDefinition,
-  sample: FeatureBatch | undefined,
-  bothWays: { readonly live: FeatureBatch; readonly run: FeatureBatch } | undefined,
+  readSample: FeatureBatch | undefined,
+  readBothWays: { readonly live: FeatureBatch; readonly run: FeatureBatch } | undefined,
 ): TrialUsers {
+  const sample = readSample && withTrialRequests(definition, readSample);
+  const bothWays = readBothWays && {
+    live: withTrialRequests(definition, readBothWays.live),
+    run: withTrialRequests(definition, readBothWays.run),
+  };
   const madeUp = makeUpRows(definition, MADE_UP_USERS, sample ?? bothWays?.live);
   const sampled = sample && firstRows(sample, SAMPLE_USERS);
   const sampledIds = sampled?.userIds ?? [];

@@ -5,7 +5,7 @@
  */
 
 import type { FeatureBatch } from '@tandem/freshness/features';
-import type { FeatureColumn, ModelDefinition, TensorType } from '@tandem/freshness/predictor';
+import type { FeatureColumn, ModelDefinition, RequestColumn, TensorType } from '@tandem/freshness/predictor';
 
 type Value = number | string | null;
 
@@ -19,8 +19,9 @@ const UNKNOWN = 0.1;
 const REAL = 0.5;
 
 /** @param sample real users, whose values are mixed in, column by column */
-export function makeUpRows({ query, inputs }: ModelDefinition, count: number, sample?: FeatureBatch): FeatureBatch {
-  const { columns } = query;
+export function makeUpRows(definition: ModelDefinition, count: number, sample?: FeatureBatch): FeatureBatch {
+  const { query, request = [], inputs } = definition;
+  const columns = [...query.columns, ...request];
   const random = createRandom(SEED);
   const users = Array.from({ length: count }, (_, row) => row);
   return {
@@ -31,6 +32,8 @@ export function makeUpRows({ query, inputs }: ModelDefinition, count: number, sa
     columns,
     values: columns.map((column) => {
       const type = inputs.find((input) => input.columns.includes(column.name))?.type ?? 'float32';
+      const asked = request.find(({ name }) => name === column.name);
+      if (asked) return users.map(requestMaker(asked, type));
       const make = valueMaker(column, type, realValues(column, sample), random);
       return users.map(make);
     }),
@@ -85,6 +88,49 @@ function fit(value: number, { kind }: FeatureColumn, type: TensorType): number {
 function realValues({ name }: FeatureColumn, sample: FeatureBatch | undefined): Value[] {
   const at = sample?.columns.findIndex((column) => column.name === name) ?? -1;
   return Array.from(sample?.values[at] ?? []).filter((value) => value !== null);
+}
+
+/**
+ * Values that a call may send of a request feature: those that its declaration names as examples, and the default; without
+ * examples some that fit. Numbers of several magnitudes, within the bounds.
+ */
+function requestValues(column: RequestColumn, type: TensorType): readonly Value[] {
+  const { examples, categories, kind, min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = column;
+  const ofDefault = column.default === undefined ? [] : [column.default];
+  if (examples) return [...ofDefault, ...examples];
+  if (kind === 'string') return [...ofDefault, ...(categories?.values ?? ['', 'a', 'b'])];
+  const numbers = [...PLAIN, ...MAGNITUDES, min, max].filter(Number.isFinite);
+  const within = numbers.map((value) => Math.min(max, Math.max(min, fit(value, column, type))));
+  return [...ofDefault, ...new Set(within)];
+}
+
+/** By the row's number, which is also spread over the columns: each meets the values of the others. */
+function requestMaker(column: RequestColumn, type: TensorType): ValueMaker {
+  const values = requestValues(column, type);
+  const offset = hashOf(column.name);
+  return (row) => values[(row + (row >> 4) + offset) % values.length] ?? null;
+}
+
+/**
+ * Real users as calls with request features would have them inferred: each with values that depend on the user alone, so that
+ * the same user read twice has the same.
+ */
+export function withTrialRequests({ request, inputs }: ModelDefinition, batch: FeatureBatch): FeatureBatch {
+  const { requestFrom } = batch;
+  if (request === undefined || requestFrom === undefined) return batch;
+  const asked = request.map((column) => {
+    const type = inputs.find((input) => input.columns.includes(column.name))?.type ?? 'float32';
+    const make = requestMaker(column, type);
+    return batch.userIds.map((userId) => make(hashOf(userId)));
+  });
+  return { ...batch, values: [...batch.values.slice(0, requestFrom), ...asked] };
+}
+
+/** FNV-1a, 31 bits. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 1;
 }
 
 /** Mulberry32, by Tommy Ettinger: 32 bits of state, uniform in [0, 1). */

@@ -80,9 +80,10 @@ function inputsText(inputs: KeptInputs | NoInputs): string {
   return `${JSON.stringify(rest).slice(0, -1)},"features":[${features.map(featureText).join(',')}]}`;
 }
 
-function featureText({ name, value, event }: KeptFeature): string {
+function featureText({ name, value, event, request }: KeptFeature): string {
   const text = Object.is(value, -0) ? '-0' : JSON.stringify(value);
-  return `{"name":${JSON.stringify(name)},"value":${text},"event":${JSON.stringify(event)}}`;
+  const asked = request === undefined ? '' : `,"request":${JSON.stringify(request)}`;
+  return `{"name":${JSON.stringify(name)},"value":${text},"event":${JSON.stringify(event)}${asked}}`;
 }
 
 /** What is past its end is not shown, also before it is removed. */

@@ -6,6 +6,7 @@
  */
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { withRequestDefaults } from '@tandem/freshness/request-features';
 import type pg from 'pg';
 import { copyOut } from '../sql/copy.ts';
 import { execute } from '../sql/database.ts';
@@ -104,10 +105,20 @@ function fieldAt(bytes: Buffer, start: number): Field {
 // The features of a key range or of named users, for a chunk: a COPY in binary form, decoded as its rows come.
 
 /**
- * Reads the types first: they cannot change before the rows are read, since the transaction has what it reads locked.
+ * Reads the types first: they cannot change before the rows are read, since the transaction has what it reads locked. Request
+ * features have their defaults: a chunk has no call.
  * @param db inside a transaction
  */
 export async function readChunkRows(
+  db: pg.PoolClient,
+  version: ModelVersion,
+  part: ChunkPart,
+  timeoutMs: number,
+): Promise<FeatureBatch> {
+  return withRequestDefaults(version, await copyRows(db, version, part, timeoutMs));
+}
+
+async function copyRows(
   db: pg.PoolClient,
   version: ModelVersion,
   part: ChunkPart,

@@ -2,6 +2,7 @@
 import { type Certificate, isOvertaken, type UserState } from '@tandem/freshness/certificate';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { assertProtocol, PROTOCOL } from '@tandem/freshness/protocol';
+import { withRequestDefaults } from '@tandem/freshness/request-features';
 import {
   type CertifiedFeatures,
   type CertifiedUsers,
@@ -185,7 +186,8 @@ function usersRead(
 ): UsersRead {
   const row = JSON.parse(head[2] ?? '[]') as CertificateRow;
   const arms = armsOf(row, known);
-  const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, { onOverlay, refused });
+  const decoded = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, { onOverlay, refused });
+  const batch = withRequestDefaults(version, decoded);
   const asked = { userIds, predictors: userIds.map(() => version.predictor) };
   const whole = certificateOf(row, arms, asked);
   return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows, arms), arms };
@@ -216,7 +218,7 @@ async function readPacked(
     userIds,
     predictors: [version.predictor],
   });
-  return { batch, certificate: certifiedByRows(whole, version, rows, known) };
+  return { batch: withRequestDefaults(version, batch), certificate: certifiedByRows(whole, version, rows, known) };
 }
 
 type FeatureStatement = Omit<ReadStatement, 'rowMode' | 'types' | 'onRow'>;

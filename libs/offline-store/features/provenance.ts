@@ -11,7 +11,8 @@ interface FeatureProvenance {
   readonly name: string;
   /** What the model is given. */
   readonly value: number | string | null;
-  readonly from: 'row' | 'event';
+  /** `default`: of a request feature, which only a call sends. */
+  readonly from: 'row' | 'event' | 'default';
   /** What the row says, where an event's value lies over it. */
   readonly rowValue?: number | string | null;
   readonly event?: { readonly source: string; readonly id: string; readonly time: number; readonly accepted: number };
@@ -42,6 +43,7 @@ export async function findProvenance(
       : batch.columns.map(({ name }, i): FeatureProvenance => {
           const value = batch.values[i]?.[0] ?? null;
           const overlay = laid.get(i);
+          if (i >= (batch.requestFrom ?? batch.columns.length)) return { name, value, from: 'default' };
           if (!overlay) return { name, value, from: 'row' };
           const { source, id, time, accepted } = overlay.entry;
           return { name, value, from: 'event', rowValue: overlay.own.value, event: { source, id, time, accepted } };

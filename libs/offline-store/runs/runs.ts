@@ -1,12 +1,14 @@
 /** The life of a run apart from its chunks: it is asked for, cancelled, taken up again. */
-import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { requestFeaturesRequired, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { assertProtocol } from '@tandem/freshness/protocol';
+import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { STABLE } from '@tandem/freshness/rollout';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import type { NewRun } from '@tandem/prediction/runs/run-store';
 import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/runs';
 import { RELEASE } from '@tandem/telemetry/release';
 import type pg from 'pg';
+import { findModelVersion } from '../models/registry.ts';
 import { type Arm, findArm } from '../rollouts/arms.ts';
 import { listProcesses } from '../rollouts/processes.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
@@ -41,6 +43,7 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
     if (budget !== null && run.scope.kind !== 'all') throw budgetOfSome();
     if (budget !== null) await refuseOtherReleases(db);
     const arm = await requireArm(db, run);
+    await refuseIncomplete(db, arm);
     const known = await takeSlot(db, run, arm);
     if (known !== undefined) return { run: await requireRun(db, known), created: false };
     const ofVersion = { predictor: run.predictor, modelVersionId: arm.modelVersionId };
@@ -71,6 +74,13 @@ async function requireArm(db: Db, { predictor, variant }: NewRun): Promise<Arm> 
     field: 'variant',
     remedy: 'leave it out for the stable arm, or name one of the rollout that is under way',
   });
+}
+
+/** Without the features of a call nothing can be computed ahead of time, unless each has a default. */
+async function refuseIncomplete(db: Db, { modelVersionId }: Arm): Promise<void> {
+  const version = await findModelVersion(db, modelVersionId);
+  const names = namesWithoutDefault(version);
+  if (names.length > 0) throw requestFeaturesRequired(version.predictor, names);
 }
 
 /** Locks the predictor's row, where concurrent runs of it meet; throws `protocol_unknown` as a certificate does. */

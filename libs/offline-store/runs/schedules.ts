@@ -58,7 +58,9 @@ export async function findAwaitedRuns(db: Db): Promise<readonly AwaitedRun[]> {
       from tandem.predictors p
       join tandem.arms a on a.predictor = p.name and a.name = $1
       join tandem.model_versions v on v.id = a.model_version_id
-      where p.active and a.generation_id is null order by p.name`,
+      where p.active and a.generation_id is null and not exists (
+        select from jsonb_array_elements(to_jsonb(v.definition) -> 'request') r where r -> 'default' is null)
+      order by p.name`,
     values: [STABLE],
   });
 }

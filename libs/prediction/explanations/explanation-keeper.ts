@@ -169,6 +169,7 @@ async function readNow(source: InputSource, answers: readonly ServedAnswer[]) {
 // One user's inputs out of the features that were read of several.
 
 export function inputsOfRow({ batch, row }: InferenceInputs, read: KeptInputs['read']): KeptInputs {
+  const sent = batch.sent?.get(row) ?? {};
   const events = new Map(batch.fromEvents?.get(row)?.map(({ column, entry }) => [column, entry]));
   return {
     read,
@@ -178,7 +179,9 @@ export function inputsOfRow({ batch, row }: InferenceInputs, read: KeptInputs['r
     features: batch.columns.map(({ name }, i) => {
       const entry = events.get(i);
       const event = entry ? { source: entry.source, id: entry.id, time: entry.time, accepted: entry.accepted } : null;
-      return { name, value: batch.values[i]?.[row] ?? null, event };
+      const value = batch.values[i]?.[row] ?? null;
+      if (i < (batch.requestFrom ?? batch.columns.length)) return { name, value, event };
+      return { name, value, event, request: Object.hasOwn(sent, name) ? 'sent' : 'default' };
     }),
     fault: batch.faults.get(row) ?? null,
   };

@@ -36,6 +36,8 @@ export interface KeptFeature {
     readonly time: number;
     readonly accepted: number;
   } | null;
+  /** Of a request feature: whether the call sent it, or the declared default stands. Absent: it is of the feature source. */
+  readonly request?: 'sent' | 'default';
 }
 
 export interface KeptInputs {

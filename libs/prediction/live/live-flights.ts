@@ -4,11 +4,13 @@
  * - A reader that comes before the statement is sent joins the flight and takes its result, whatever its label.
  * - A reader that comes later follows the flight. It takes the result only if the label is at least its own version.
  * - A reader that demands a new inference joins only a flight whose statement is not sent yet.
+ * - A reader with request features has a flight of its own, which no other reader joins or follows.
  *
  * The code uses plain callbacks and one promise per read. With promises and a timer for each reader, sharing cost more than
  * a reader's part of the statement.
  */
 import { type LiveOutcome, type LiveReader, NO_ROOM } from '@tandem/freshness/live-predictor';
+import type { RequestRow } from '@tandem/freshness/request-features';
 import type { Timed } from './reader-deadlines.ts';
 
 /** The readers of one request. They are answered together. */
@@ -47,6 +49,10 @@ export class LiveRead implements Timed {
 
 export interface Flight {
   readonly userId: string;
+  /** Of a reader with request features: its rows. */
+  readonly rows?: readonly RequestRow[];
+  /** How many rows it takes of the room that others may have, until the scorer has it. */
+  roomTaken: number;
   /** Whether its feature statement was sent. */
   isSent: boolean;
   /** The latest deadline of its waiters, on the clock of `performance.now()`. */
@@ -84,12 +90,12 @@ export interface FlightTable {
 
 /**
  * @param ask puts a flight in the line for the next feature statement, which marks it as sent and completes it
- * @param hasRoom whether one more flight would complete by a deadline. If not, its reader is refused at once. Sharing a
+ * @param hasRoom whether so many more rows would be inferred by a deadline. If not, its reader is refused at once. Sharing a
  * flight costs nothing and is never refused.
  */
 export function createFlightTable(
   ask: (flight: Flight) => void,
-  hasRoom: (deadline: number) => boolean = () => true,
+  hasRoom: (deadline: number, rows: number) => boolean = () => true,
 ): FlightTable {
   /** The latest flight of each user. */
   const flights = new Map<string, Flight>();
@@ -97,7 +103,11 @@ export function createFlightTable(
   const completed = new Map<string, Completed>();
 
   function wait(waiter: Waiter, reader: LiveReader): void {
-    const { userId, fresh } = reader;
+    const { userId, fresh, rows } = reader;
+    if (rows) {
+      askAlone(waiter, userId, rows);
+      return;
+    }
     const shared = flights.get(userId);
     const last = shared || fresh ? undefined : completed.get(userId);
     if (last && last.until > performance.now() && isNewEnough(last.outcome, reader)) {
@@ -117,13 +127,22 @@ export function createFlightTable(
       last.deadline = Math.max(last.deadline, deadline);
       return;
     }
-    if (!hasRoom(deadline)) {
+    if (!hasRoom(deadline, 1)) {
       waiter.read.settle(waiter.index, NO_ROOM);
       return;
     }
-    const flight: Flight = { userId, isSent: false, deadline, waiters: [waiter], followers: undefined };
+    const flight: Flight = { userId, roomTaken: 1, isSent: false, deadline, waiters: [waiter], followers: undefined };
     flights.set(userId, flight);
     ask(flight);
+  }
+
+  /** Starts a flight that nobody can find. */
+  function askAlone(waiter: Waiter, userId: string, rows: readonly RequestRow[]): void {
+    const { deadline } = waiter.read;
+    if (hasRoom(deadline, rows.length)) {
+      const roomTaken = rows.length;
+      ask({ userId, rows, roomTaken, isSent: false, deadline, waiters: [waiter], followers: undefined });
+    } else waiter.read.settle(waiter.index, NO_ROOM);
   }
 
   function remember(userId: string, outcome: LiveOutcome): void {

@@ -243,6 +243,19 @@ describe('live inference', () => {
     expect(kept).toEqual([]);
   });
 
+  it('of more rows than there is room for takes no room from those who have more time', async () => {
+    const { gate, features } = gatedFeatures();
+    const loadShedding = { room: (_: unknown, timeoutMs: number) => (timeoutMs > 15_000 ? 100 : 20) };
+    const live = createLive({ features, loadShedding });
+    const rows = Array.from({ length: 500 }, () => ({ sent: {}, values: [] }));
+    const large = live.predict(await requestFor([{ userId: '37', fresh: true, rows }]));
+    await gate.arrived;
+    const small = live.predict(await requestFor([{ userId: '38' }], { timeoutMs: 20_000 }));
+    gate.open();
+    expect((await small).get('38')).toMatchObject({ kind: 'predicted' });
+    expect((await large).get('37')?.kind).toBe('rows');
+  });
+
   it('does nothing at all where it is switched off', async () => {
     const { statements, features } = gatedFeatures();
     const live = createLive({ features });

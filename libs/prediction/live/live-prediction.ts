@@ -2,7 +2,13 @@
  * Live predictions: features and version in one statement begun after the reader arrived, inference with a deadline,
  * then the answer is kept in the overlay for the next reader. Readers of one user share an inference (live-flights.ts).
  */
-import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
+import {
+  type LiveOutcome,
+  type LivePredictor,
+  type LiveRequest,
+  NO_ROOM,
+  rowsOf,
+} from '@tandem/freshness/live-predictor';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { StatementLine } from '@tandem/freshness/statement-line';
 import { type LoadShedding, UNBOUNDED } from '../scoring/scoring.ts';
@@ -23,7 +29,8 @@ export interface LivePredictorDependencies extends FlightDependencies {
   readonly maxStatements?: number;
 }
 
-const MAX_USERS_A_STATEMENT = 1_000;
+/** Users, each once for each of its rows of request features. */
+const MAX_ROWS_A_STATEMENT = 1_000;
 /** What the live reads of a moment wait for each other at most: the fuller a statement, the less it costs each of them. */
 const PATIENCE_MS = 1;
 
@@ -33,8 +40,8 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
   const tables = new WeakMap<ModelVersion, { readonly request: LiveRequest; readonly table: FlightTable }>();
   const deadlines = createReaderDeadlines();
   const refusals = createGatheredRefusals(dependencies.refusalPatienceMs);
-  /** Users whose flights exist and whose rows the scorer does not have yet. */
-  const unscored = { users: 0 };
+  /** Rows whose flights exist, and which the scorer does not have yet. */
+  const unscored = { rows: 0 };
 
   function tableOf(request: LiveRequest): FlightTable {
     const last = tables.get(request.version);
@@ -49,20 +56,28 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
     const line = new StatementLine<Flight>({
       send: (flights) => runFlights(flights, { dependencies, request, table, suspects, onHandedOver }),
       maxInFlight: maxStatements,
-      maxWeight: MAX_USERS_A_STATEMENT,
+      maxWeight: MAX_ROWS_A_STATEMENT,
+      weigh: rowsOf,
       patienceMs: PATIENCE_MS,
     });
-    const hasRoom = (deadline: number) =>
-      loadShedding.room(request.version, deadline - performance.now()) > unscored.users;
+    const roomUntil = (deadline: number) =>
+      loadShedding.room(request.version, deadline - performance.now()) - unscored.rows;
+    const hasRoom = (deadline: number, rows: number) => {
+      const room = roomUntil(deadline);
+      // Alone a reader of many rows is let in with less: the scorer refuses the rows beyond, and learns from the others.
+      return room >= rows || (room > 0 && unscored.rows === 0);
+    };
     const table = createFlightTable((flight) => {
-      unscored.users++;
+      // Rows without room take none from the readers of other models, who share it until the features have been read.
+      if (flight.rows) flight.roomTaken = Math.min(flight.rows.length, Math.max(1, roomUntil(flight.deadline)));
+      unscored.rows += flight.roomTaken;
       line.add(flight);
     }, hasRoom);
     return table;
   }
 
-  function onHandedOver(users: number): void {
-    unscored.users -= users;
+  function onHandedOver(rows: number): void {
+    unscored.rows -= rows;
   }
 
   return {

@@ -3,16 +3,24 @@
  * If the query fails for one user, the other users are read again without that user. Each smaller statement begins after
  * its readers arrived, so it certifies by itself.
  */
-import { isErased } from '@tandem/freshness/certificate';
+import { type Certificate, isErased } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
-import { type LiveOutcome, type LiveRequest, NO_FEATURES } from '@tandem/freshness/live-predictor';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { InferenceInputs, LiveOutcome, LiveRequest } from '@tandem/freshness/live-predictor';
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import { within } from '@tandem/timing/within';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
-import { type Attempted, type HalvingLimits, halveFailing, scoreIsolating } from '../scoring/isolate-poison.ts';
+import {
+  type Attempted,
+  type HalvingLimits,
+  halveFailing,
+  type IsolatedScores,
+  scoreIsolating,
+} from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
-import { asFailure, failureOf, queryFailed, unread, unusableFeatures } from './live-failures.ts';
+import { asFailure, failureOf, queryFailed, unread } from './live-failures.ts';
 import type { Flight, FlightTable } from './live-flights.ts';
+import { Outcomes, rowsToScore } from './statement-rows.ts';
 import type { Suspects } from './suspects.ts';
 
 export interface FlightDependencies extends AnswerStores {
@@ -28,12 +36,9 @@ interface FlightContext {
   readonly request: LiveRequest;
   readonly table: FlightTable;
   readonly suspects: Suspects;
-  /** Called with the number of users that the scorer now has, or never will have. */
-  onHandedOver(users: number): void;
+  /** Called with the room of flights that the scorer now has, or never will have. */
+  onHandedOver(roomTaken: number): void;
 }
-
-/** The outcome of each user of one statement. */
-type Outcomes = Map<string, LiveOutcome>;
 
 /**
  * What statements that fail may cost the readers of the others. Eight users that the query fails for are found among any
@@ -71,17 +76,16 @@ async function send(
   onRead: (flights: readonly Flight[]) => void,
 ): Promise<Attempted<Flight>> {
   const { dependencies, request, table, onHandedOver } = context;
-  const deadline = Math.max(...flights.map((flight) => flight.deadline));
-  const outcomes: Outcomes = new Map();
+  const outcomes = new Outcomes();
   try {
     const certified = await readFeatures(dependencies, request, flights, outcomes);
     if (certified) onRead(flights);
-    const inferring = inferAndKeep(dependencies, request, certified, deadline, outcomes);
+    const inferring = inferAndKeep(context, certified && { certified, flights }, outcomes);
     // It has asked the scorer by now, or has nothing to ask.
-    onHandedOver(flights.length);
+    onHandedOver(roomTakenBy(flights));
     void inferring
-      .then(() => {
-        for (const flight of flights) table.complete(flight, outcomes.get(flight.userId) ?? NO_FEATURES);
+      .then((apart) => {
+        for (const flight of flights) if (!apart.has(flight)) table.complete(flight, outcomes.of(flight));
       })
       .catch((error: unknown) => completeAll(flights, table, asFailure(error)));
   } catch (error) {
@@ -94,8 +98,16 @@ async function send(
 
 /** Completes flights that never reach the scorer. */
 function fail(flights: readonly Flight[], { table, onHandedOver }: FlightContext, failure: LiveOutcome): void {
-  onHandedOver(flights.length);
+  onHandedOver(roomTakenBy(flights));
   completeAll(flights, table, failure);
+}
+
+function roomTakenBy(flights: readonly Flight[]): number {
+  return flights.reduce((sum, { roomTaken }) => sum + roomTaken, 0);
+}
+
+function latestOf(flights: readonly Flight[]): number {
+  return Math.max(...flights.map(({ deadline }) => deadline));
 }
 
 function completeAll(flights: readonly Flight[], table: FlightTable, outcome: LiveOutcome): void {
@@ -121,77 +133,117 @@ async function readFeatures(
   }
   for (const userId of userIds) {
     if (isErased(certified.certificate.user(userId, request.version.predictor)))
-      outcomes.set(userId, { kind: 'erased' });
+      outcomes.users.set(userId, { kind: 'erased' });
   }
   return certified;
 }
 
-/** V2 to V4. */
+const NONE: ReadonlySet<Flight> = new Set();
+
+/**
+ * V2 to V4. The rows of each flight with request features are scored apart, within its own deadline: what one caller sends
+ * must not cost the others their answers. The scorer may run all of them together, and tries them apart if that fails.
+ * Returns these flights, each of which is completed as soon as its own rows are scored.
+ */
 async function inferAndKeep(
+  { dependencies, request, table }: FlightContext,
+  read: { readonly certified: CertifiedFeatures; readonly flights: readonly Flight[] } | null,
+  outcomes: Outcomes,
+): Promise<ReadonlySet<Flight>> {
+  const asked = read && rowsToScore(read.certified, read.flights, outcomes);
+  if (!read || !asked) return NONE;
+  const { certificate } = read.certified;
+  const { batch } = asked;
+  const score = async (rows: readonly number[], deadline: number) => {
+    const timeoutMs = Math.max(1, deadline - performance.now());
+    return scoreIsolating(dependencies.scorer, { version: request.version, batch, rows, timeoutMs, priority: 'live' });
+  };
+  for (const { flight, first, count } of asked.requests) {
+    const rows = Array.from({ length: count }, (_, i) => first + i);
+    void score(rows, flight.deadline)
+      .then((scores): LiveOutcome => {
+        const { outputs } = scores;
+        const outcomeOf = (row: number) => outcomeOfRow(scores, outputs.get(row), { batch, row }, certificate);
+        return { kind: 'rows', rows: rows.map(outcomeOf) };
+      })
+      .catch(asFailure)
+      .then((outcome) => table.complete(flight, outcome));
+  }
+  if (asked.rows.length > 0) {
+    const plain = read.flights.filter(({ rows }) => rows === undefined);
+    const deadline = latestOf(plain);
+    await score(asked.rows, deadline)
+      .then((scores) => keepPlain(dependencies, request, { scores, batch, certificate, deadline }, outcomes))
+      .catch((error: unknown) => {
+        for (const flight of plain) outcomes.set(flight, asFailure(error));
+      });
+  }
+  return new Set(asked.requests.map(({ flight }) => flight));
+}
+
+interface PlainScores {
+  readonly scores: IsolatedScores;
+  readonly batch: FeatureBatch;
+  readonly certificate: Certificate;
+  readonly deadline: number;
+}
+
+/** V4 for the rows of users' own features. */
+async function keepPlain(
   dependencies: FlightDependencies,
   request: LiveRequest,
-  certified: CertifiedFeatures | null,
-  deadline: number,
+  { scores, batch, certificate, deadline }: PlainScores,
   outcomes: Outcomes,
 ): Promise<void> {
-  const rows = certified ? rowsToScore(certified, outcomes) : [];
-  if (!certified || rows.length === 0) return;
-  const { certificate } = certified;
-  const scores = await scoreIsolating(dependencies.scorer, {
-    version: request.version,
-    batch: certified.batch,
-    rows,
-    timeoutMs: Math.max(1, deadline - performance.now()),
-    priority: 'live',
+  const scored = [...scores.outputs];
+  const entries = scored.map(([row, bytes]): OverlayEntry => {
+    const entry = entryOf(request, batch, row, bytes);
+    return dependencies.refreshes ? { ...entry, refreshed: true } : entry;
   });
-  const entries: OverlayEntry[] = [];
-  const { batch } = certified;
-  const scored: number[] = [];
-  for (const [row, bytes] of scores.outputs) {
-    scored.push(row);
-    const entry = entryOf(request, certified, row, bytes);
-    entries.push(dependencies.refreshes ? { ...entry, refreshed: true } : entry);
-  }
-  for (const row of scores.faults.keys()) {
-    outcomes.set(batch.userIds[row] ?? '', failureOf(scores, row));
-  }
+  for (const row of scores.faults.keys()) outcomes.plain.set(batch.userIds[row] ?? '', failureOf(scores, row));
   const results = await keep(dependencies, entries, deadline);
   entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
     const kept = results[i] === 'kept';
-    const inputs = { batch, row: scored[i] as number };
-    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate, inputs });
+    const inputs = { batch, row: scored[i]?.[0] as number };
+    outcomes.plain.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate, inputs });
   });
+}
+
+/** What became of a row of request features: its prediction is for this reader alone, and is not stored. */
+function outcomeOfRow(
+  scores: IsolatedScores,
+  outputs: Buffer | undefined,
+  inputs: InferenceInputs,
+  certificate: Certificate,
+): LiveOutcome {
+  const { batch, row } = inputs;
+  const { readAt: computedAt } = batch;
+  if (!outputs) return failureOf(scores, row);
+  const contextVersion = batch.contextVersions[row] ?? 0;
+  return { kind: 'predicted', outputs, contextVersion, computedAt, kept: false, certificate, inputs };
 }
 
 /** Splits off those whose readers have all given up: under overload a late one must not cost a statement. */
 function usersInTime(flights: readonly Flight[], outcomes: Outcomes): string[] {
   const now = performance.now();
   const inTime: string[] = [];
-  for (const { userId, deadline } of flights) {
-    if (deadline > now) inTime.push(userId);
-    else
-      outcomes.set(userId, {
-        kind: 'failed',
-        reason: 'live_timeout',
-        detail: 'no feature statement could be sent in time',
-      });
+  let isShared = false;
+  for (const flight of flights) {
+    isShared ||= flight.rows !== undefined;
+    if (flight.deadline > now) inTime.push(flight.userId);
+    else outcomes.set(flight, NOT_SENT);
   }
-  return inTime;
+  // Flights with request features may be of a user of whom there is another.
+  return isShared ? [...new Set(inTime)] : inTime;
 }
 
-/** The rows that can be inferred; the others' outcomes are set. */
-function rowsToScore({ batch }: CertifiedFeatures, outcomes: Outcomes): number[] {
-  const rows: number[] = [];
-  batch.userIds.forEach((userId, row) => {
-    const fault = batch.faults.get(row);
-    if (outcomes.get(userId)?.kind === 'erased') return;
-    if (fault !== undefined) outcomes.set(userId, unusableFeatures(fault, batch.unusable.get(row) ?? []));
-    else rows.push(row);
-  });
-  return rows;
-}
+const NOT_SENT: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'live_timeout',
+  detail: 'no feature statement could be sent in time',
+});
 
-function entryOf(request: LiveRequest, { batch }: CertifiedFeatures, row: number, outputs: Buffer): OverlayEntry {
+function entryOf(request: LiveRequest, batch: FeatureBatch, row: number, outputs: Buffer): OverlayEntry {
   return {
     predictor: request.version.predictor,
     userId: batch.userIds[row] ?? '',

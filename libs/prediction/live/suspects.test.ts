@@ -4,6 +4,7 @@ import { createSuspects } from './suspects.ts';
 
 const flightOf = (userId: string): Flight => ({
   userId,
+  roomTaken: 1,
   isSent: true,
   deadline: 0,
   waiters: [],

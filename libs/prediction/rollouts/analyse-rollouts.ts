@@ -162,10 +162,13 @@ function actOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, judgement:
   }
 }
 
-/** To go on to everybody, an arm must have what it answers from: else all of them would be inferred live. */
+/**
+ * To go on to everybody, an arm must have what it answers from: else all of them would be inferred live. An arm that only
+ * infers live never has a generation.
+ */
 function lacksGeneration({ plan, step, arms }: Rollout): boolean {
   const isLast = plan.kind === 'canary' && (plan.steps[step + 1] ?? 100) >= 100;
-  return isLast && arms.some(({ generationId }) => generationId === null);
+  return isLast && arms.some(({ generationId, isLiveOnly }) => generationId === null && !isLiveOnly);
 }
 
 function reasonOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, { verdict, why }: Judgement): string {

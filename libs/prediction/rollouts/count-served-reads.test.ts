@@ -154,3 +154,11 @@ test('what a process answers for want of a model version exposes users and is no
   ]);
   expect(kept.exposures.map(({ userId }) => userId)).toEqual(['2', '4', '1']);
 });
+
+test('a read without request features that the version of an arm needs is an error of that arm', async () => {
+  const { kept, note, reads } = world();
+  note(error('request_features_required'), '2');
+  note(error('invalid_input'), '2');
+  await reads.close();
+  expect(kept.sums.map(({ arm, counts }) => [arm, counts.errors])).toEqual([['candidate', 1]]);
+});

@@ -56,6 +56,7 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'live_failed',
   'features_unusable',
   'output_unusable',
+  'request_features_required',
   'overloaded',
   'unavailable',
 ]);

@@ -85,7 +85,7 @@ async function whyNotYet(dependencies: PrepareRolloutsDependencies, rollout: Rol
   // Nobody is served by a shadow: it is loaded where it runs, by itself.
   if (rollout.plan.kind === 'shadow') return [];
   const uncovered: string[] = [];
-  for (const arm of uncomputed(rollout)) uncovered.push(await whyUncovered(dependencies, rollout, arm));
+  for (const arm of uncomputed(rollout)) uncovered.push(...(await whyUncovered(dependencies, rollout, arm)));
   const needsAll = rollout.plan.coverage === 'required';
   const unserved = await dependencies.whyNotServed(rollout.arms.map(({ modelVersionId }) => modelVersionId));
   return needsAll ? [...uncovered, ...unserved] : unserved;
@@ -96,14 +96,15 @@ async function whyUncovered(
   dependencies: PrepareRolloutsDependencies,
   rollout: Rollout,
   arm: RolloutArm,
-): Promise<string> {
+): Promise<readonly string[]> {
   const runs = await dependencies.runs.list({ predictor: rollout.predictor, limit: RUNS });
   const newest = runs.find(
     (run) => run.scope === 'all' && run.modelVersionId === arm.modelVersionId && run.createdAt >= rollout.createdAt,
   );
   const run = newest ?? (await computeArm(dependencies, rollout, arm));
+  if (run === 'never') return [];
   const what = `model version ${arm.modelNumber} has no generation yet`;
-  return run ? `${what}, ${progressOf(run, arm.name)}` : what;
+  return [run ? `${what}, ${progressOf(run, arm.name)}` : what];
 }
 
 function progressOf(run: Run, arm: string): string {

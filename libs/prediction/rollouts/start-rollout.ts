@@ -34,18 +34,22 @@ export function uncomputed({ kind, arms }: Rollout): readonly RolloutArm[] {
   return kind === 'shadow' ? [] : arms.filter(({ generationId }) => generationId === null);
 }
 
-/** The run that was made; null where one is under way, or the rollout is over by now. */
+/**
+ * The run that was made; null where one is under way, or the rollout is over by now; `never` of a version whose request
+ * features lack defaults, which has nothing to compute ahead of time.
+ */
 export async function computeArm(
   { runs, hints }: Pick<StartRolloutDependencies, 'runs' | 'hints'>,
   { predictor }: Rollout,
   { name }: RolloutArm,
-): Promise<Run | null> {
+): Promise<Run | null | 'never'> {
   try {
     const run = { predictor, scope: { kind: 'all' }, reason: 'rollout', scheduleSlot: null, variant: name } as const;
     const created = await runs.create(run);
     await hints.plan(created.run.id);
     return created.run;
   } catch (error) {
+    if (isTandemError(error, 'request_features_required')) return 'never';
     if (isTandemError(error, 'run_conflict', 'invalid_input', 'unknown_predictor')) return null;
     throw error;
   }

@@ -94,5 +94,5 @@ function runOf({ predictor, variant, isOfChanged, budget }: Schedule, scheduleSl
   return { predictor, variant, scope: { kind }, reason: 'schedule', scheduleSlot, budget, isOfChanged };
 }
 
-/** Another run is under way; or the predictor, or the arm, is gone since. */
-const NOT_NOW = ['run_conflict', 'unknown_predictor', 'invalid_input'] as const;
+/** Another run is under way; or the predictor, or the arm, is gone since; or its version has no predictions to store. */
+const NOT_NOW = ['run_conflict', 'unknown_predictor', 'invalid_input', 'request_features_required'] as const;

@@ -8,6 +8,7 @@ import { isTandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { decodeOutputs } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { checkRequest, type UserRequest, withRequestRows } from '@tandem/freshness/request-features';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
 import {
   type Attempted,
@@ -109,19 +110,53 @@ async function compareAll(
   certified: CertifiedFeatures,
 ): Promise<PassResult[]> {
   const { version, answers, timeoutMs } = request;
-  const { batch } = certified;
-  const rowOf = new Map(batch.userIds.map((userId, row) => [userId, row]));
-  const unfit = answers.map((answer) => whyNot(certified, rowOf.get(answer.userId), answer));
-  const rows = answers.flatMap(({ userId }, i) => (unfit[i] ? [] : [rowOf.get(userId) ?? -1]));
+  const found = new Map(certified.batch.userIds.map((userId, row) => [userId, row]));
+  const { batch, rowOf, refused } = withSentFeatures(version, certified.batch, answers, found);
+  const unfit = answers.map(
+    (answer) => whyNot(certified, found.get(answer.userId), answer) ?? (refused.has(answer) ? REFUSED : undefined),
+  );
+  const rows = answers.flatMap((answer, i) => (unfit[i] ? [] : [rowOf(answer)]));
   const asked = { version, batch, rows, timeoutMs, priority: 'live' as const };
   const scores = rows.length === 0 ? undefined : await scoreIsolating(scorer, asked);
   const outputs = scores?.outputs;
   return answers.map((answer, i): PassResult => {
-    const row = rowOf.get(answer.userId) ?? -1;
+    const row = rowOf(answer);
     const bytes = outputs?.get(row);
     if (unfit[i] || !scores) return { outcome: unfit[i] ?? 'failed' };
     return bytes ? compare(request, answer, batch, row, bytes) : { outcome: whyNone(scores, row) };
   });
+}
+
+const REFUSED = 'features_unusable' as const;
+
+/**
+ * The batch with a row of its own for each answer whose call sent request features: the candidate is given the same, as its own
+ * version declares them. Those that it cannot take are refused.
+ */
+function withSentFeatures(
+  version: ModelVersion,
+  batch: FeatureBatch,
+  answers: readonly Answer[],
+  found: ReadonlyMap<string, number>,
+) {
+  const asked: UserRequest[] = [];
+  const rows = new Map<Answer, number>();
+  const refused = new Set<Answer>();
+  for (const answer of answers) {
+    const { inputs } = answer;
+    const sent = inputs?.batch.sent?.get(inputs.row);
+    const row = found.get(answer.userId);
+    if (sent === undefined || row === undefined) continue;
+    try {
+      // What the candidate does not declare, it does without.
+      asked.push({ row, request: checkRequest(version, sent, () => true, 'users') });
+      rows.set(answer, batch.userIds.length + asked.length - 1);
+    } catch {
+      refused.add(answer);
+    }
+  }
+  const rowOf = (answer: Answer) => rows.get(answer) ?? found.get(answer.userId) ?? -1;
+  return { batch: asked.length === 0 ? batch : withRequestRows(batch, asked), rowOf, refused };
 }
 
 /** Why there is nothing to compare an answer with, as far as the features tell. */

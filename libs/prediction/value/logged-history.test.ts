@@ -107,7 +107,7 @@ describe('the history of kept answers', () => {
     ]);
     const young = log(answers, { outcomes, now: new Date(60 * HOUR) });
     expect(young.history.reads).toHaveLength(1);
-    expect(young.left).toEqual({ tooYoung: 1, withoutInputs: 0 });
+    expect(young.left).toMatchObject({ tooYoung: 1, withoutInputs: 0 });
     const items = log(answers, { outcomes: [outcome(2 * HOUR, '7', 'click:42')], itemPrefix: 'click:' });
     expect(items.history.reads.map((read) => read.outcome)).toEqual(['42', '']);
   });
@@ -119,6 +119,19 @@ describe('the history of kept answers', () => {
     ];
     const { history, left } = log(answers);
     expect(history.reads).toHaveLength(1);
-    expect(left).toEqual({ tooYoung: 0, withoutInputs: 1 });
+    expect(left).toMatchObject({ tooYoung: 0, withoutInputs: 1 });
+  });
+
+  it('leaves out answers to calls with request features, and takes no default of one for a feature', () => {
+    const of = (one: KeptExplanation, request: 'sent' | 'default'): KeptExplanation => {
+      if (typeof one.inputs === 'string') return one;
+      const features = [...one.inputs.features, { name: 'amount', value: 40, event: null, request }];
+      return { ...one, inputs: { ...one.inputs, features } };
+    };
+    const { history, features, left } = log([
+      of(kept({ at: 5 * HOUR, version: 3, value: 4 }), 'default'),
+      of(kept({ at: 6 * HOUR, version: 3, value: 4 }), 'sent'),
+    ]);
+    expect([features, history.reads.length, left.withRequest]).toEqual([['orders'], 1, 1]);
   });
 });

@@ -33,16 +33,19 @@ export interface LoggedHistory {
   readonly history: ValueHistory;
   /** Names of the features, in the order of a context's row. */
   readonly features: readonly string[];
-  /** Answers that are too young to know their outcome; answers without usable inputs. */
-  readonly left: { readonly tooYoung: number; readonly withoutInputs: number };
+  /** Answers that are too young to know their outcome; without usable inputs; computed from values that the call sent. */
+  readonly left: { readonly tooYoung: number; readonly withoutInputs: number; readonly withRequest: number };
 }
 
 type WithInputs = KeptExplanation & { readonly inputs: KeptInputs };
 
 export function historyOfAnswers(parts: LoggedParts): LoggedHistory {
-  const usable = parts.kept.filter(hasInputs);
+  const withInputs = parts.kept.filter(hasInputs);
+  // No stored prediction could have answered a call that sends values.
+  const usable = withInputs.filter(({ inputs }) => inputs.features.every(({ request }) => request !== 'sent'));
   const [newest] = usable.toSorted((a, b) => b.number - a.number);
-  const features = newest?.inputs.features.map(({ name }) => name) ?? [];
+  const ofQuery = newest?.inputs.features.filter(({ request }) => request === undefined) ?? [];
+  const features = ofQuery.map(({ name }) => name);
   const outcomes = Map.groupBy(parts.outcomes, ({ userId }) => userId);
   const log = new AnswerLog(features, parts);
   for (const [userId, answers] of Map.groupBy(usable, ({ answer }) => answer.userId)) {
@@ -51,7 +54,11 @@ export function historyOfAnswers(parts: LoggedParts): LoggedHistory {
       outcomes.get(userId) ?? [],
     );
   }
-  const left = { tooYoung: log.tooYoung, withoutInputs: parts.kept.length - usable.length };
+  const left = {
+    tooYoung: log.tooYoung,
+    withoutInputs: parts.kept.length - withInputs.length,
+    withRequest: withInputs.length - usable.length,
+  };
   return { history: log.finish(), features, left };
 }
 

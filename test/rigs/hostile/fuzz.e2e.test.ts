@@ -19,7 +19,7 @@ const OUT_OF_REACH: ReadonlySet<string> = new Set([
   ...['sendOutcomes', 'resumeRun', 'startRollout', 'advanceRollout', 'holdRollout', 'resumeRollout', 'promoteRollout'],
   ...['rollBack', 'abortRollout', 'endRollout', 'overrideArm', 'endArmOverride', 'showShadowReport'],
   ...['approveGeneration', 'pushModel', 'moveModelLabel', 'archiveModel', 'uploadArtifact', 'showArtifact'],
-  ...['downloadArtifact', 'compareBuild', 'keepExplanation', 'showKeptExplanation', 'replayExplanation'],
+  ...['downloadArtifact', 'compareBuild', 'keepExplanation', 'showKeptExplanation', 'replayExplanation', 'rank'],
 ]);
 
 let folder: string;

@@ -16,8 +16,8 @@ export interface ExplainedFeature {
   readonly name: string;
   /** What a model is given. */
   readonly value: number | string | null;
-  /** `row`: the feature source; `event`: a value in the user's context lies over it. */
-  readonly from: 'row' | 'event';
+  /** `row`: the feature source; `event`: a value in the user's context lies over it; `default`: of a request feature. */
+  readonly from: 'row' | 'event' | 'default';
   /** What the feature source says, where an event's value lies over it. */
   readonly rowValue?: number | string | null;
   /** The event. Times in ms since 1970. */

@@ -33,7 +33,8 @@ export function keptView({ id, at, keepUntil, answer, inputs }: KeptExplanation)
   };
 }
 
-function featureView({ name, value, event }: KeptFeature) {
+function featureView({ name, value, event, request }: KeptFeature) {
+  if (request) return { name, value, from: request === 'sent' ? ('request' as const) : ('default' as const) };
   if (event === null) return { name, value, from: 'row' as const };
   const { source, id, time, accepted } = event;
   const moments = { time: new Date(time).toISOString(), acceptedAt: new Date(accepted).toISOString() };

@@ -61,7 +61,7 @@ function whyNot(version: ModelVersion, answer: ServedAnswer, inputs: KeptInputs 
   if (inputs === 'no_row') return 'the feature source had no row of the user when the inputs were read';
   if (inputs === 'not_read') return 'the feature source did not answer when the inputs were read';
   if (inputs.fault !== null) return `the user could not be scored: ${inputs.fault}`;
-  const names = version.query.columns.map(({ name }) => name);
+  const names = columnsOf(version).map(({ name }) => name);
   const isWhole =
     names.length === inputs.features.length && names.every((name, i) => inputs.features[i]?.name === name);
   return isWhole ? null : 'the kept inputs are not those of the model version';
@@ -86,9 +86,14 @@ async function infer(
   }
 }
 
+/** In the model's order. */
+function columnsOf({ query, request = [] }: ModelVersion) {
+  return [...query.columns, ...request];
+}
+
 /** As it was read: one user, no fault. */
 function batchOf(version: ModelVersion, userId: string, { history, readAt, contextVersion, features }: KeptInputs) {
-  const { columns } = version.query;
+  const columns = columnsOf(version);
   const values = features.map(({ value }) => [value]);
   const none = { faults: new Map(), unusable: new Map() };
   return {

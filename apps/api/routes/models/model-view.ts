@@ -52,10 +52,11 @@ export function modelView(model: ModelVersionRecord): ModelView {
 
 /** With everything that decides its answers, and what its trial showed. */
 export function modelDetail(model: ModelVersionRecord): ModelDetailView {
-  const { query, rowByRow = false, metadata, parity } = model;
+  const { query, request = [], rowByRow = false, metadata, parity } = model;
   return {
     ...modelView(model),
     features: { ...query, columns: query.columns.map((column) => ({ ...column })) },
+    request: request.map((column) => ({ ...column })),
     rowByRow,
     metadata,
     parity: parity && parityView(parity),

@@ -79,10 +79,10 @@ async function inJson(context: Context): Promise<Said> {
 
 /** The body as the use case takes it, without who pushes what of. */
 function pushOf(body: PushBody): Said {
-  const { artifact, features, inputs, outputs, rowByRow, note, metrics, label, parent, build } = body;
+  const { artifact, features, request, inputs, outputs, rowByRow, note, metrics, label, parent, build } = body;
   return {
     artifact,
-    settings: { features, inputs, outputs, rowByRow },
+    settings: { features, request, inputs, outputs, rowByRow },
     note,
     metrics,
     label,

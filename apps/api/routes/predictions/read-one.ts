@@ -34,7 +34,10 @@ import { optionsFor, readOptions } from './read-options.ts';
 export interface ReadDependencies {
   readonly readPrediction: PredictionReader;
   readonly registry: Pick<Registry, 'predictor'>;
-  readonly metrics: Pick<Metrics, 'predictions' | 'refreshHits' | 'predictionErrors'>;
+  readonly metrics: Pick<
+    Metrics,
+    'predictions' | 'refreshHits' | 'predictionErrors' | 'requestPredictions' | 'rankedCandidates'
+  >;
   readonly liveFailureLog: LiveFailureLog;
   /** Told of every answer. */
   readonly shadow: Pick<Shadow, 'notice'>;
@@ -151,6 +154,7 @@ const route = createRoute({
       'live_timeout',
       'live_failed',
       'features_unusable',
+      'request_features_required',
       'output_unusable',
       'overloaded',
       'unavailable',

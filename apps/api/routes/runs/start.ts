@@ -30,7 +30,7 @@ export function startRun({ runs, registry, ...rest }: RunDependencies) {
       example: { ...RUN_EXAMPLE, state: 'planned' },
       headers: locationHeader(`/v1/runs/${RUN_EXAMPLE.id}`),
     },
-    problems: ['unknown_predictor', 'run_conflict', 'unavailable'],
+    problems: ['unknown_predictor', 'run_conflict', 'request_features_required', 'unavailable'],
     async handle(context, event) {
       const body = await parseBody(context, BODY);
       const predictor = await registry.predictor(body.predictor);

@@ -153,7 +153,7 @@ const LIVE: readonly Site[] = [
   },
   {
     file: 'libs/prediction/live/run-flights.ts',
-    anchor: '  const scores = await scoreIsolating(dependencies.scorer, {\n',
+    anchor: '    const timeoutMs = Math.max(1, deadline - performance.now());\n',
     before: 'live.before_infer',
   },
   {

@@ -19,10 +19,10 @@ export const relabelledRescoring: Plant = {
     },
     {
       file: 'libs/prediction/live/run-flights.ts',
-      find: 'entries.push(dependencies.refreshes ? { ...entry, refreshed: true } : entry);',
+      find: 'return dependencies.refreshes ? { ...entry, refreshed: true } : entry;',
       replace: `const told = (${PLANTED}).plantedF1?.get(entry.userId) ?? 0;
     const contextVersion = Math.max(entry.contextVersion, told);
-    entries.push(dependencies.refreshes ? { ...entry, contextVersion, refreshed: true } : entry);`,
+    return dependencies.refreshes ? { ...entry, contextVersion, refreshed: true } : entry;`,
     },
   ],
 };

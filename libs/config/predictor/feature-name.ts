@@ -1,0 +1,10 @@
+/** What a feature may be called. */
+
+/** Postgres cuts a longer one off, without an error. */
+const MAX_BYTES = 63;
+const KEY = 'user_id';
+
+/** Whether a feature's column can have this name: it is not the key's, and stays as it is. */
+export function canNameFeature(name: string): boolean {
+  return name !== '' && name !== KEY && Buffer.byteLength(name) <= MAX_BYTES;
+}

@@ -1,0 +1,140 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { definitionOf, predictor, problemsIn } from '../adoption/adoptable.fixture.ts';
+import { resolvePushed } from '../adoption/pushed-version.ts';
+import { problemsOf } from './config-problem.ts';
+import { checkConfig } from './load-config.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tandem-config-'));
+  await writeFile(join(folder, 'model.onnx'), 'model');
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+function check(request: unknown, more: Record<string, unknown> = {}) {
+  const features = { sql: 'select customer_id as user_id, visits from customers' };
+  const churn = { model: 'model.onnx', features, outputs: { score: 'float32' }, request, ...more };
+  return checkConfig({ predictors: { churn } }, join(folder, 'tandem.config.ts'));
+}
+
+async function problemsWith(request: unknown, more: Record<string, unknown> = {}): Promise<string[]> {
+  const error: unknown = await check(request, more).catch((thrown: unknown) => thrown);
+  return problemsOf(error).map(({ path, problem, remedy }) => `${path}: ${problem} → ${remedy}`);
+}
+
+test('a declaration becomes columns in its order; values are as in a batch', async () => {
+  const { predictors } = await check({
+    amount: { type: 'number', min: 0, max: 100, default: 40, examples: [1, 2] },
+    channel: { type: 'string', categories: ['web', 'app'], default: 'web' },
+    express: { type: 'boolean', default: false },
+    basket: { type: 'number', default: 'nan' },
+    query: 'string',
+  });
+  expect(predictors[0]?.request).toEqual([
+    { name: 'amount', kind: 'number', min: 0, max: 100, default: 40, examples: [1, 2] },
+    { name: 'channel', kind: 'string', categories: { values: ['web', 'app'], encoding: 'index' }, default: 'web' },
+    { name: 'express', kind: 'boolean', default: 0 },
+    { name: 'basket', kind: 'number', default: null, nullAs: 'nan' },
+    { name: 'query', kind: 'string' },
+  ]);
+  // Nothing is stored without the features of a call.
+  expect(predictors[0]?.policy.freshness.refresh).toBeNull();
+  expect((await check({ amount: { type: 'number', default: 1 } })).predictors[0]?.policy.freshness).not.toHaveProperty(
+    'refresh',
+  );
+  expect((await check(undefined)).predictors[0]?.request).toBeNull();
+});
+
+test.each<[unknown, string]>([
+  [{}, ': is empty → remove it'],
+  [
+    { amount: 'decimal' },
+    ".amount: is \"decimal\", not one of 'number', 'integer', 'boolean', 'string' → write one of 'number', 'integer', 'boolean', 'string'",
+  ],
+  [{ user_id: 'number' }, '.user_id: is no name for a feature → write a name of 1 to 63 bytes that is not user_id'],
+  [{ amount: { type: 'number', mini: 0 } }, '.amount.mini: is no setting of Tandem → did you mean min?'],
+  [{ paid: { type: 'boolean', min: 0 } }, ".paid.min: has no effect on a boolean → remove it, or write type: 'number'"],
+  [
+    { amount: { type: 'number', min: 5, max: 1 } },
+    '.amount.max: is 1, and min is 5 → write a max that is not below min',
+  ],
+  [
+    { amount: { type: 'number', max: 1, default: 2 } },
+    '.amount.default: is 2, which is greater than 1 → write a finite number of at most 1',
+  ],
+  [
+    { amount: { type: 'number', min: 0, examples: [1, -1] } },
+    '.amount.examples[1]: is -1, which is less than 0 → write a finite number from 0',
+  ],
+  [
+    { items: { type: 'integer', default: 1.5 } },
+    '.items.default: is 1.5, which is not a whole number up to 2^53 → write a whole number up to 2^53',
+  ],
+  [{ paid: { type: 'boolean', default: 1 } }, '.paid.default: is 1, which is not true or false → write true or false'],
+  [
+    { amount: { type: 'number', categories: ['a'] } },
+    ".amount.categories: are texts, and the type is number → remove them, or write type: 'string'",
+  ],
+  [
+    { size: { type: 'string', categories: ['s', 'm'], default: 'l' } },
+    '.size.default: is "l", which is none of its categories → write one of "s", "m" of at most 1024 characters',
+  ],
+])('%j is refused by name', async (request, expected) => {
+  expect(await problemsWith(request)).toEqual([`predictors.churn.request${expected}`]);
+});
+
+test('settings that cannot be kept without defaults, or without live inference, are refused', async () => {
+  const request = { amount: 'number', query: 'string' };
+  const why = 'since runs score with the defaults, and amount, query have none';
+  const remedy = 'remove it, or add a default to each request feature';
+  expect(await problemsWith(request, { batch: { schedule: '0 2 * * *' } })).toEqual([
+    `predictors.churn.batch.schedule: cannot be kept, ${why} → ${remedy}`,
+  ]);
+  expect(await problemsWith(request, { freshness: { refresh: { within: '2s' } } })).toEqual([
+    `predictors.churn.freshness.refresh: has no effect, ${why} → ${remedy}`,
+  ]);
+  expect(await problemsWith(request, { freshness: { live: false } })).toEqual([
+    'predictors.churn.request: has no effect with freshness.live: false, since only a live inference takes what a call sends → remove one of the two',
+  ]);
+});
+
+test('the model takes them behind the query’s columns; a name of a column, or one that fills nothing, is refused', () => {
+  const spent = { name: 'spent', kind: 'number' } as const;
+  const [key, visits] = [
+    { name: 'user_id', type: 'bigint' },
+    { name: 'visits', type: 'int4' },
+  ];
+  const definition = definitionOf({ request: [spent] }, [key, visits]);
+  expect(definition.query.columns.map(({ name }) => name)).toEqual(['visits']);
+  expect(definition.inputs).toEqual([{ name: 'features', type: 'float32', columns: ['visits', 'spent'] }]);
+  expect(definition.request).toEqual([spent]);
+  expect(problemsIn({ request: [{ name: 'visits', kind: 'number' }] }, [key, visits])).toEqual([
+    'predictors.churn.request.visits: has the name of a column of the feature query → give one of the two another name',
+  ]);
+  const inputs = [{ name: 'features', type: 'float32', columns: ['visits', 'spent'] }] as const;
+  expect(problemsIn({ request: [spent, { name: 'idle', kind: 'number' }], inputs }, [key, visits])).toEqual([
+    "predictors.churn.request.idle: fills no input, so it would have no effect → leave it out, or add it to an input's columns",
+  ]);
+  expect(problemsIn({ request: [{ name: 'spent', kind: 'string' }] }, [key, visits])).toHaveLength(1);
+});
+
+test('a push keeps the declaration of the version served, or says another', () => {
+  const request = [{ name: 'spent', kind: 'number', min: 0, default: null, nullAs: 'nan' }] as const;
+  const described = [
+    { name: 'user_id', type: 'bigint' },
+    { name: 'visits', type: 'int4' },
+  ];
+  const definition = definitionOf({ request }, described);
+  const { policy } = predictor();
+  const model = { path: '/next.onnx', bytes: Buffer.from('next'), sha256: 'b'.repeat(64) };
+  const served = { definition, metadata: null, policy };
+  const kept = resolvePushed(served, {}, model);
+  expect(kept.ok && kept.predictor.request).toEqual(request);
+  const other = resolvePushed(served, { request: { amount: 'number' } }, model);
+  expect(other.ok && other.predictor.request).toEqual([{ name: 'amount', kind: 'number' }]);
+  const none = resolvePushed(served, { request: null }, model);
+  expect(none.ok && none.predictor.request).toBeNull();
+});

@@ -1,0 +1,157 @@
+/** Request features: the setting `request` of a predictor, what its values mean together, and what they become. */
+import type { Categories, FeatureKind, RequestColumn } from '@tandem/freshness/predictor';
+import { describeRequestColumn, MAX_REQUEST_TEXT, requestValueFault } from '@tandem/freshness/request-features';
+import type { PartialPredictor } from './check-form.ts';
+import { shown } from './check-form.ts';
+import type { SettingProblem } from './config-problem.ts';
+import { canNameFeature } from './feature-name.ts';
+import type { ParsedRequest, ParsedRequestFeature } from './request-schema.ts';
+import { resolveCategories } from './resolve-categories.ts';
+
+type At = (...keys: (string | number)[]) => string;
+type Fault = Omit<SettingProblem, 'path'>;
+
+const MAX_FEATURES = 64;
+
+/** The columns of the request features, in the order of their declaration. */
+export function resolveRequest(request: ParsedRequest): readonly RequestColumn[] {
+  return Object.entries(request).map(([name, said]) => resolveFeature(name, said));
+}
+
+/** The names of those without a default. */
+export function openRequest(request: ParsedRequest): readonly string[] {
+  return resolveRequest(request)
+    .filter((column) => column.default === undefined)
+    .map(({ name }) => name);
+}
+
+function resolveFeature(name: string, said: ParsedRequestFeature): RequestColumn {
+  if (typeof said === 'string') return { name, kind: said };
+  const { type: kind, min, max, categories, default: value, examples } = said;
+  return {
+    ...{ name, kind },
+    ...(value === undefined ? {} : defaultOf(kind, value)),
+    ...(categories === undefined ? {} : { categories: resolveCategories(categories) }),
+    ...(min === undefined ? {} : { min }),
+    ...(max === undefined ? {} : { max }),
+    ...(examples === undefined ? {} : { examples: examples.map(asFeature) }),
+  };
+}
+
+/** In a batch NaN is a null of a column that says so. */
+function defaultOf(kind: FeatureKind, value: Value): Pick<RequestColumn, 'default' | 'nullAs'> {
+  return kind === 'number' && value === 'nan' ? { default: null, nullAs: 'nan' } : { default: asFeature(value) };
+}
+
+type Value = number | string | boolean;
+
+function asFeature(value: Value): number | string {
+  return typeof value === 'boolean' ? Number(value) : value;
+}
+
+/** A request feature as a config says it. */
+export function wordsOfRequest(column: RequestColumn, wordsOf: (categories: Categories) => unknown): unknown {
+  const { kind, default: value, nullAs, min, max, categories, examples } = column;
+  const said = (one: number | string) => (kind === 'boolean' ? one === 1 : one);
+  return {
+    type: kind,
+    ...(min === undefined ? {} : { min }),
+    ...(max === undefined ? {} : { max }),
+    ...(categories === undefined ? {} : { categories: wordsOf(categories) }),
+    ...(value === undefined ? {} : { default: value === null ? nullAs : said(value) }),
+    ...(examples === undefined ? {} : { examples: examples.map(said) }),
+  };
+}
+
+export function requestProblems({ request, freshness, batch }: PartialPredictor, at: At): SettingProblem[] {
+  if (request === undefined) return [];
+  const names = Object.keys(request);
+  if (names.length === 0) return [{ path: at('request'), problem: 'is empty', remedy: 'remove it' }];
+  if (names.length > MAX_FEATURES) {
+    const problem = `declares ${names.length} features, and a call sends at most ${MAX_FEATURES}`;
+    return [{ path: at('request'), problem, remedy: 'send fewer, or compute some of them in the feature query' }];
+  }
+  return [
+    ...Object.entries(request).flatMap(([name, said]) => featureProblems(name, said, at)),
+    ...policyProblems(request, { freshness, batch }, at),
+  ];
+}
+
+/** What no call could use, or no run could do. */
+function policyProblems(
+  request: ParsedRequest,
+  { freshness, batch }: Pick<PartialPredictor, 'freshness' | 'batch'>,
+  at: At,
+): SettingProblem[] {
+  if (freshness?.live === false) {
+    const problem = 'has no effect with freshness.live: false, since only a live inference takes what a call sends';
+    return [{ path: at('request'), problem, remedy: 'remove one of the two' }];
+  }
+  const open = openRequest(request);
+  if (open.length === 0) return [];
+  const why = `since runs score with the defaults, and ${open.join(', ')} ${open.length > 1 ? 'have' : 'has'} none`;
+  const problems: SettingProblem[] = [];
+  if (batch?.schedule !== undefined) {
+    problems.push({ path: at('batch', 'schedule'), problem: `cannot be kept, ${why}`, remedy: REMEDY });
+  }
+  if (freshness?.refresh) {
+    problems.push({ path: at('freshness', 'refresh'), problem: `has no effect, ${why}`, remedy: REMEDY });
+  }
+  return problems;
+}
+
+const REMEDY = 'remove it, or add a default to each request feature';
+
+function featureProblems(name: string, said: ParsedRequestFeature, at: At): SettingProblem[] {
+  const path = at('request', name);
+  if (!canNameFeature(name)) {
+    return [{ path, problem: 'is no name for a feature', remedy: 'write a name of 1 to 63 bytes that is not user_id' }];
+  }
+  if (typeof said === 'string') return [];
+  const column = resolveFeature(name, said);
+  const setting = settingFault(said);
+  if (setting)
+    return [{ path: at('request', name, setting.setting), problem: setting.problem, remedy: setting.remedy }];
+  const values = [
+    ...(said.default === undefined || column.default === null ? [] : [[said.default, ['default']] as const]),
+    ...(said.examples ?? []).map((value, i) => [value, ['examples', i]] as const),
+  ];
+  return values.flatMap(([value, keys]) => {
+    const fault = valueFault(column, value);
+    return fault ? [{ path: at('request', name, ...keys), ...fault }] : [];
+  });
+}
+
+function valueFault(column: RequestColumn, value: Value): Fault | null {
+  const fault = requestValueFault(column, value);
+  if (fault === null) return null;
+  const remedy = `write ${describeRequestColumn(column)}${column.kind === 'string' ? ` of at most ${MAX_REQUEST_TEXT} characters` : ''}`;
+  return { problem: `is ${shown(value)}, which ${fault}`, remedy };
+}
+
+type Settings = Exclude<ParsedRequestFeature, string>;
+
+/** A setting that says nothing of a feature of this type. */
+function settingFault({ type, min, max, categories }: Settings): (Fault & { readonly setting: string }) | null {
+  const bound = min !== undefined ? 'min' : max !== undefined ? 'max' : null;
+  if (bound && (type === 'string' || type === 'boolean')) {
+    return { setting: bound, problem: `has no effect on a ${type}`, remedy: "remove it, or write type: 'number'" };
+  }
+  if (min !== undefined && max !== undefined && min > max) {
+    return { setting: 'max', problem: `is ${max}, and min is ${min}`, remedy: 'write a max that is not below min' };
+  }
+  if (categories === undefined) return null;
+  if (type !== 'string') {
+    return {
+      setting: 'categories',
+      problem: `are texts, and the type is ${type}`,
+      remedy: "remove them, or write type: 'string'",
+    };
+  }
+  if (Array.isArray(categories) || categories.unknown === undefined) return null;
+  const { as, unknown } = categories;
+  if ((as === 'one-hot') === (unknown === 'zeros')) return null;
+  const counts = as === 'one-hot' ? "'zeros'" : "a number or 'nan'";
+  const problem = `say unknown: ${shown(unknown)}, and with as: '${as}' an unknown text counts as ${counts}`;
+  return { setting: 'categories', problem, remedy: `write ${counts}` };
+}

@@ -1,0 +1,174 @@
+/**
+ * Request features: values that a call sends beside the features of the feature query, such as the amount of a payment. They
+ * are checked against the declaration of the model version that serves the user, and become further columns of a batch.
+ */
+import { TandemError } from './errors.ts';
+import type { FeatureBatch, FeatureValues } from './features.ts';
+import type { Categories, FeatureKind, ModelDefinition, RequestColumn } from './predictor.ts';
+import type { RequestFeatures } from './read-options.ts';
+
+/** The request features of one prediction, checked. */
+export interface RequestRow {
+  readonly sent: RequestFeatures;
+  /** In the order of the model version's request columns. */
+  readonly values: readonly (number | string | null)[];
+}
+
+/** The rows of a read by user. */
+export type RequestedRows = ReadonlyMap<string, readonly RequestRow[]>;
+
+type Requested = Pick<ModelDefinition, 'predictor' | 'request'>;
+
+/** A text may have this many UTF-16 units. */
+export const MAX_REQUEST_TEXT = 1_024;
+
+/** The names of the request features without a default: a version that has any scores nobody ahead of time. */
+export function namesWithoutDefault({ request = [] }: Requested): readonly string[] {
+  return request.filter((column) => column.default === undefined).map(({ name }) => name);
+}
+
+/**
+ * Checks what a call sends for one user. Throws `invalid_input`, whose field names place and feature.
+ * @param isKnown whether another arm of the predictor declares a name that this version does not
+ * @param field of the row: `users[3]`
+ */
+export function checkRequest(
+  { predictor, request = [] }: Requested,
+  sent: RequestFeatures,
+  isKnown: (name: string) => boolean,
+  field: string,
+): RequestRow {
+  for (const name of Object.keys(sent)) {
+    if (request.some((column) => column.name === name) || isKnown(name)) continue;
+    const names = request.map((column) => column.name);
+    throw refused(`${field}.features.${name.slice(0, 80)}`, `is no request feature of predictor ${predictor}`, {
+      remedy:
+        names.length === 0 ? 'leave it out: the predictor takes none' : `the request features are ${names.join(', ')}`,
+    });
+  }
+  const values = request.map((column) => {
+    const value = Object.hasOwn(sent, column.name) ? sent[column.name] : undefined;
+    const at = `${field}.features.${column.name}`;
+    if (value !== undefined) return checkValue(column, value, at);
+    if (column.default !== undefined) return column.default;
+    throw refused(at, 'is missing, and has no default', { remedy: `send ${describeRequestColumn(column)}` });
+  });
+  return { sent, values };
+}
+
+function checkValue(column: RequestColumn, value: RequestFeatures[string], at: string): number | string {
+  const fault = requestValueFault(column, value);
+  if (fault === null) return typeof value === 'boolean' ? Number(value) : value;
+  throw refused(at, fault, { remedy: `send ${describeRequestColumn(column)}` });
+}
+
+function refused(field: string, fault: string, { remedy }: { readonly remedy: string }): TandemError {
+  return new TandemError('invalid_input', `${field} ${fault}.`, { field, remedy });
+}
+
+/** Why a value is none of the column; null: it is. */
+export function requestValueFault({ kind, min, max, categories }: RequestColumn, value: unknown): string | null {
+  if (!isOfKind(kind, value)) return `is not ${KINDS[kind]}`;
+  if (typeof value === 'string') return textFault(value, categories);
+  if (min !== undefined && (value as number) < min) return `is less than ${min}`;
+  if (max !== undefined && (value as number) > max) return `is greater than ${max}`;
+  return null;
+}
+
+const KINDS: Readonly<Record<FeatureKind, string>> = {
+  number: 'a finite number',
+  integer: 'a whole number up to 2^53',
+  boolean: 'true or false',
+  string: 'a text',
+};
+
+function isOfKind(kind: FeatureKind, value: unknown): boolean {
+  switch (kind) {
+    case 'number':
+      return typeof value === 'number' && Number.isFinite(value);
+    case 'integer':
+      return Number.isSafeInteger(value);
+    case 'boolean':
+      return typeof value === 'boolean';
+    case 'string':
+      return typeof value === 'string';
+  }
+}
+
+function textFault(value: string, categories: Categories | undefined): string | null {
+  if (value.length > MAX_REQUEST_TEXT) return `is longer than ${MAX_REQUEST_TEXT} characters`;
+  if (!categories || categories.unknownAs !== undefined || categories.values.includes(value)) return null;
+  return 'is none of its categories';
+}
+
+/** What a call sends for a column: `a finite number from 0 to 100`, `one of "web", "app"`. */
+export function describeRequestColumn({ kind, min, max, categories }: RequestColumn): string {
+  if (categories) {
+    const some = categories.values.slice(0, 8).map((text) => JSON.stringify(text));
+    return `one of ${some.join(', ')}${some.length < categories.values.length ? ', …' : ''}`;
+  }
+  const from = min === undefined ? '' : ` from ${min}`;
+  const to = max === undefined ? '' : min === undefined ? ` of at most ${max}` : ` to ${max}`;
+  return `${KINDS[kind]}${from}${to}`;
+}
+
+/** The batch with the version's request features behind its columns, each at its default; null where it has none. */
+export function withRequestDefaults({ request }: Requested, batch: FeatureBatch): FeatureBatch {
+  if (request === undefined) return batch;
+  const users = batch.userIds.length;
+  const defaults = request.map(
+    ({ default: value = null }): FeatureValues =>
+      typeof value === 'number' ? new Float64Array(users).fill(value) : new Array(users).fill(value),
+  );
+  return {
+    ...batch,
+    columns: [...batch.columns, ...request],
+    values: [...batch.values, ...defaults],
+    requestFrom: batch.columns.length,
+  };
+}
+
+/** A row of request features, and the row of the batch whose user it is of. */
+export interface UserRequest {
+  readonly row: number;
+  readonly request: RequestRow;
+}
+
+/**
+ * The batch with a further row for each of the requests: the user's own features and label, and the values of the request.
+ * The rows of the batch keep their numbers; the first further row is that of the first request.
+ */
+export function withRequestRows(batch: FeatureBatch, requests: readonly UserRequest[]): FeatureBatch {
+  const { userIds, contextVersions, columns, values, requestFrom = columns.length } = batch;
+  const users = userIds.length;
+  const fromEvents = new Map(batch.fromEvents);
+  const sent = new Map(batch.sent);
+  requests.forEach(({ row, request }, i) => {
+    const laid = batch.fromEvents?.get(row);
+    if (laid) fromEvents.set(users + i, laid);
+    sent.set(users + i, request.sent);
+  });
+  return {
+    ...batch,
+    userIds: [...userIds, ...requests.map(({ row }) => userIds[row] as string)],
+    contextVersions: [...contextVersions, ...requests.map(({ row }) => contextVersions[row] as number)],
+    values: values.map((column, i) =>
+      further(
+        column,
+        requests.map(({ row, request }) => (i < requestFrom ? column[row] : request.values[i - requestFrom]) ?? null),
+      ),
+    ),
+    fromEvents,
+    sent,
+  };
+}
+
+function further(column: FeatureValues, values: readonly (number | string | null)[]): FeatureValues {
+  if (!(column instanceof Float64Array) || !values.every((value) => typeof value === 'number')) {
+    return [...column, ...values];
+  }
+  const whole = new Float64Array(column.length + values.length);
+  whole.set(column);
+  whole.set(values, column.length);
+  return whole;
+}

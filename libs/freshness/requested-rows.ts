@@ -1,0 +1,112 @@
+/**
+ * The request features of a read by user: checked against the model version of each user's arm, and answered in the order of
+ * the call. A user may come several times, with other values each time.
+ */
+import type { ReadResult } from './answer.ts';
+import type { Assignments } from './certificate.ts';
+import { isTandemError, notFound, requestFeaturesRequired, requestUnusable, TandemError } from './errors.ts';
+import type { ModelVersion } from './predictor.ts';
+import type { ReadOptions, RequestRead } from './read-options.ts';
+import { checkRequest, namesWithoutDefault, type RequestedRows, type RequestRow } from './request-features.ts';
+
+/** The results of a read by user: one, or one for each row of request features. */
+export type Results = Map<string, ReadResult | readonly ReadResult[]>;
+
+interface Versions {
+  modelVersion(id: string): Promise<ModelVersion>;
+}
+
+export const NOTHING_REQUESTED: RequestedRows = new Map();
+
+/**
+ * Checks the request features of a read. Rejects with `invalid_input` for the first value that does not fit. What only the
+ * version of a rollout's arm refuses is the error of that user alone: a caller may send what the stable version takes.
+ * @param userIds of the call, in its order
+ * @param results where such an error is set
+ */
+export async function requestedRows(
+  registry: Versions,
+  assignments: Assignments,
+  userIds: readonly string[],
+  { rows, at }: RequestRead,
+  results: Results,
+): Promise<RequestedRows> {
+  const ids = new Set(armsOf(assignments).map(({ modelVersionId }) => modelVersionId));
+  const versions = new Map<string, ModelVersion>();
+  for (const id of ids) versions.set(id, await registry.modelVersion(id));
+  const isKnown = (name: string) =>
+    [...versions.values()].some(({ request = [] }) => request.some((column) => column.name === name));
+  const requested = new Map<string, RequestRow[]>();
+  const stable = versions.get(assignments.stable.modelVersionId) as ModelVersion;
+  userIds.forEach((userId, i) => {
+    const version = versions.get(assignments.of(userId).modelVersionId) as ModelVersion;
+    const row = checkArm(version, stable, userId, (one) => checkRequest(one, rows[i] ?? {}, isKnown, at(i)));
+    if (row instanceof TandemError) {
+      results.set(userId, row);
+      return;
+    }
+    const others = requested.get(userId);
+    if (others) others.push(row);
+    else requested.set(userId, [row]);
+  });
+  return requested;
+}
+
+/** Throws what the stable version refuses as well. */
+function checkArm(
+  version: ModelVersion,
+  stable: ModelVersion,
+  userId: string,
+  check: (version: ModelVersion) => RequestRow,
+): RequestRow | TandemError {
+  try {
+    return check(version);
+  } catch (error) {
+    if (version === stable || !isTandemError(error)) throw error;
+    check(stable);
+    return requestUnusable(userId, error);
+  }
+}
+
+function armsOf({ stable, rollout }: Assignments) {
+  return rollout ? [stable, ...rollout.arms] : [stable];
+}
+
+/** Whether a read that sends no request features can be answered by this version: it has a default for each. */
+export function isComplete(version: ModelVersion, { request }: Pick<ReadOptions, 'request'>): boolean {
+  return version.request === undefined || request !== undefined || namesWithoutDefault(version).length === 0;
+}
+
+/** Sets the error of users who cannot be answered without request features; returns whether it did. */
+export function refuseIncomplete(
+  version: ModelVersion,
+  options: ReadOptions,
+  userIds: readonly string[],
+  results: Results,
+): boolean {
+  if (isComplete(version, options)) return false;
+  const error = requestFeaturesRequired(version.predictor, namesWithoutDefault(version));
+  for (const userId of userIds) results.set(userId, error);
+  return true;
+}
+
+/** A read with request features demands an inference: no stored prediction was computed from what the call sends. */
+export function asDemand(options: ReadOptions): ReadOptions {
+  return options.request && !options.noCache ? { ...options, noCache: true } : options;
+}
+
+/** The results in the order of the call: the first row of a user is that of its first place. */
+export function inOrder(userIds: readonly string[], results: Results): ReadResult[] {
+  const places = new Map<string, number>();
+  return userIds.map((userId) => {
+    const found = results.get(userId) ?? notFound(userId);
+    if (!isRows(found)) return found;
+    const place = places.get(userId) ?? 0;
+    places.set(userId, place + 1);
+    return found[place] ?? notFound(userId);
+  });
+}
+
+function isRows(results: ReadResult | readonly ReadResult[]): results is readonly ReadResult[] {
+  return Array.isArray(results);
+}

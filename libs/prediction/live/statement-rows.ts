@@ -1,0 +1,89 @@
+/**
+ * The rows of one feature statement and what becomes of them: a row for each user, shared by the readers of that user, and a
+ * further row for each request of a reader with request features, which is for that reader alone.
+ */
+import type { FeatureBatch } from '@tandem/freshness/features';
+import { type LiveOutcome, NO_FEATURES } from '@tandem/freshness/live-predictor';
+import { type UserRequest, withRequestRows } from '@tandem/freshness/request-features';
+import type { CertifiedFeatures } from '../scoring/feature-source.ts';
+import { unusableFeatures } from './live-failures.ts';
+import type { Flight } from './live-flights.ts';
+
+/** What becomes of the flights of one statement. Readers with request features get none of another flight's rows. */
+export class Outcomes {
+  /** Of users whom no flight scores: erased, or with features that no model can be given. */
+  readonly users = new Map<string, LiveOutcome>();
+  /** Of flights of users' own features, by user. */
+  readonly plain = new Map<string, LiveOutcome>();
+  readonly ofRows = new Map<Flight, LiveOutcome>();
+
+  set(flight: Flight, outcome: LiveOutcome): void {
+    if (flight.rows) this.ofRows.set(flight, outcome);
+    else this.plain.set(flight.userId, outcome);
+  }
+
+  of(flight: Flight): LiveOutcome {
+    const own = flight.rows ? this.ofRows.get(flight) : this.plain.get(flight.userId);
+    return own ?? this.users.get(flight.userId) ?? NO_FEATURES;
+  }
+}
+
+/** What of a statement's batch is scored: the rows of users, and behind all of them those of request features. */
+interface AskedRows {
+  readonly batch: FeatureBatch;
+  /** Of users' own features. */
+  readonly rows: readonly number[];
+  /** The rows of each flight with request features. */
+  readonly requests: readonly { readonly flight: Flight; readonly first: number; readonly count: number }[];
+}
+
+/** UTF-16 units of texts that the rows of one statement may have together: each row has those of its user. */
+const MAX_REPEATED_TEXT = 64 * 1_048_576;
+
+function textUnits({ values }: FeatureBatch, row: number): number {
+  return values.reduce((sum, column) => {
+    const value = column[row];
+    return typeof value === 'string' ? sum + value.length : sum;
+  }, 0);
+}
+
+function tooMuchText(rows: number): LiveOutcome {
+  const detail = `the texts of this user, once for each of ${rows} rows, are too long; shorten them in the feature query, or send fewer candidates`;
+  return unusableFeatures(detail, []);
+}
+
+/** The rows that can be inferred; the others' outcomes are set. */
+export function rowsToScore({ batch }: CertifiedFeatures, flights: readonly Flight[], outcomes: Outcomes): AskedRows {
+  const rows: number[] = [];
+  batch.userIds.forEach((userId, row) => {
+    const fault = batch.faults.get(row);
+    if (outcomes.users.has(userId)) return;
+    if (fault !== undefined) outcomes.users.set(userId, unusableFeatures(fault, batch.unusable.get(row) ?? []));
+    else rows.push(row);
+  });
+  const firstRequest = batch.userIds.length;
+  if (flights.every((flight) => flight.rows === undefined)) return { batch, rows, requests: [] };
+  const rowOf = new Map(rows.map((row) => [batch.userIds[row], row]));
+  const plain = new Set(flights.filter((flight) => !flight.rows).map(({ userId }) => userId));
+  for (const userId of outcomes.plain.keys()) plain.delete(userId);
+  const requested: UserRequest[] = [];
+  let repeated = 0;
+  const requests = flights.flatMap((flight) => {
+    const row = rowOf.get(flight.userId);
+    if (!flight.rows || row === undefined || outcomes.ofRows.has(flight)) return [];
+    const units = textUnits(batch, row) * flight.rows.length;
+    if (repeated + units > MAX_REPEATED_TEXT) {
+      outcomes.ofRows.set(flight, tooMuchText(flight.rows.length));
+      return [];
+    }
+    repeated += units;
+    const first = firstRequest + requested.length;
+    for (const request of flight.rows) requested.push({ row, request });
+    return [{ flight, first, count: flight.rows.length }];
+  });
+  return {
+    batch: withRequestRows(batch, requested),
+    rows: rows.filter((row) => plain.has(batch.userIds[row] ?? '')),
+    requests,
+  };
+}
