@@ -148,7 +148,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
     liveFailureLog: createLiveFailureLog(),
-    ...{ ...reading(settings, postgres, redis, scorer, memory, lastKnown), ...listeners },
+    ...{ ...reading(settings, postgres, redis, scorer, memory, lastKnown), ...listeners, infer: scorer.infer },
     findShadow: (rolloutId) => findShadow(pool, rolloutId),
     ...openWriting({ ...postgres, ...redis, metrics }),
     ...erasing(postgres, redis, memory),

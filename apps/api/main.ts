@@ -25,13 +25,14 @@ import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
 import { createApp, mount } from './app.ts';
-import { connectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
+import { connectionLimit, grpcConnectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
 import { type Exposure, findExposure } from './exposure.ts';
+import { createServeCall } from './open-inference/grpc.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { readOneDirectly } from './routes/predictions/read-one.ts';
-import { type RunningServer, startServer } from './server.ts';
+import { type RunningServer, startGrpc, startServer } from './server.ts';
 import { describeStartFailure } from './start-failure.ts';
 
 interface AnswerCacheSection {
@@ -79,7 +80,9 @@ async function start(): Promise<void> {
   watchEventLoop('api', settings.watchdogMs);
   const metrics = createMetrics({ app: 'api' });
   const exposure = await findExposure(settings);
-  const most = connectionLimit(settings.inference.processes);
+  const all = connectionLimit(settings.inference.processes);
+  const overGrpc = settings.http.grpcPort === null ? 0 : grpcConnectionLimit(all);
+  const most = all - overGrpc;
   const connections = createConnections({ most });
   const parts = [connections.part];
   const bounded = {
@@ -95,41 +98,62 @@ async function start(): Promise<void> {
     metrics,
     parts,
   });
-  const servers = await listen(dependencies, settings.http, connections, exposure).catch(async (error: unknown) => {
-    await dependencies.close();
-    throw error;
-  });
+  const servers = await listen(dependencies, settings.http, { connections, overGrpc }, exposure).catch(
+    async (error: unknown) => {
+      await dependencies.close();
+      throw error;
+    },
+  );
   endInOrder(servers, dependencies, { log, drainTime: exposure.isFronted ? FRONTED : DIRECT });
   tellStart(log, servers, settings.http, exposure);
 }
 
-/** The API, and the metrics where they have a port of their own. */
+interface Servers {
+  readonly api: RunningServer;
+  readonly metrics?: RunningServer;
+  readonly grpc?: RunningServer;
+}
+
+interface Places {
+  readonly connections: Connections;
+  /** Connections over gRPC. */
+  readonly overGrpc: number;
+}
+
+/** The API, and the metrics and gRPC where they have a port of their own. */
 async function listen(
   { app }: ApiDependencies,
-  { host, port, metricsPort }: HttpSection,
-  connections: Connections,
+  { host, port, metricsPort, grpcPort }: HttpSection,
+  { connections, overGrpc }: Places,
   { isMetricsHost }: Exposure,
-): Promise<RunningServer[]> {
+): Promise<Servers> {
   const { fetch, describe } = createApp(app);
   // Before anybody can be kept waiting by it.
   describe();
   const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
-  const servers = [await startServer({ fetch, direct: readOneDirectly(app), onFault, host, port, connections })];
-  if (metricsPort === null) return servers;
+  const api = await startServer({ fetch, direct: readOneDirectly(app), onFault, host, port, connections });
+  let servers: Servers = { api };
   try {
-    const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
-    const few = createConnections({ most: MOST_SCRAPING });
-    servers.push(await startServer({ fetch, onFault, host, port: metricsPort, connections: few }));
-    return servers;
+    if (metricsPort !== null) {
+      const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
+      const few = createConnections({ most: MOST_SCRAPING });
+      servers = {
+        ...servers,
+        metrics: await startServer({ fetch, onFault, host, port: metricsPort, connections: few }),
+      };
+    }
+    if (grpcPort === null) return servers;
+    const grpc = await startGrpc({ host, port: grpcPort, connections: overGrpc, serve: createServeCall(app) });
+    return { ...servers, grpc };
   } catch (error) {
-    await Promise.all(servers.map((server) => server.close(0)));
+    await Promise.all(Object.values<RunningServer>(servers).map((server) => server.close(0)));
     throw error;
   }
 }
 
 function tellStart(
   log: Log,
-  [api, metrics]: readonly RunningServer[],
+  { api, metrics, grpc }: Servers,
   { metricsPort }: HttpSection,
   { isLocal, keys, servesMetrics }: Exposure,
 ): void {
@@ -140,8 +164,9 @@ function tellStart(
     log.warn('keys.off', { why: 'API_KEYS=off: whoever reaches the API may do everything', remedy: 'unset API_KEYS' });
   }
   log.info('api.started', {
-    url: api?.url,
-    metrics: metrics?.url ?? (servesMetrics ? api?.url : null),
+    url: api.url,
+    metrics: metrics?.url ?? (servesMetrics ? api.url : null),
+    ...(grpc === undefined ? {} : { grpc: grpc.url }),
     keys: keys === null ? 'off' : 'required',
   });
 }
@@ -151,11 +176,8 @@ interface EndOptions {
   readonly drainTime: DrainTime;
 }
 
-function endInOrder(
-  servers: readonly RunningServer[],
-  dependencies: ApiDependencies,
-  { log, drainTime }: EndOptions,
-): void {
+function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drainTime }: EndOptions): void {
+  const servers = Object.values<RunningServer>(running);
   const { onSignal, onFault } = createEnding({
     log,
     async drain(cause) {

@@ -18,6 +18,7 @@ import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
+import type { Infer } from './infer-request.ts';
 import type { LoadArtifact } from './kept-files.ts';
 import { createModelLoader, type InferenceLog, type LoadOccasion } from './model-loader.ts';
 import { ModelLoads } from './model-loads.ts';
@@ -76,6 +77,8 @@ interface PoolStats {
 }
 
 export interface InferencePool extends Scorer, LoadShedding {
+  /** Runs tensors that a caller filled, in the line of live requests; gives the wanted outputs. Rejects as `score` does. */
+  readonly infer: Infer;
   /**
    * Loads these versions into each child, the first before the others, as far as there is room, and unloads those of
    * earlier calls. Each that is new is tried by runs on made-up users. No request waits long for it (model-loads.ts).
@@ -142,6 +145,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
 
   return {
     score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
+    infer: (request) => (closing ? Promise.reject(closed()) : batcher.infer(request)),
     room: (version, timeoutMs) => batcher.room(version, timeoutMs),
     load(versions) {
       const listed = new Set(versions.map(({ artifactHash }) => artifactHash));
@@ -259,6 +263,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
 
   return {
     score: (request: ScoreRequest) => poolOf(request.version).score(request),
+    infer: (request) => poolOf(request.version).infer(request),
     room: (version, timeoutMs) => poolOf(version).room(version, timeoutMs),
     async load(versions, tried = new Set()) {
       if (!isClosed) separate(versions.filter(({ id }) => tried.has(id)));
@@ -266,8 +271,9 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
         main.load(versions),
         ...[...apart].map(({ pool, ids }) => pool.load(versions.filter(({ id }) => ids.has(id)))),
       ]);
-      const others = ofTried.flat();
-      return loaded.map((one) => others.find((other) => isWorse(other, one)) ?? one);
+      // What a version's own pool could not load counts, though the main one has it.
+      const failed = new Map(ofTried.flat().flatMap((one) => (one.error === null ? [] : [[one.modelVersionId, one]])));
+      return loaded.map((one) => (one.error === null && failed.get(one.modelVersionId)) || one);
     },
     warmUp: (version) => main.warmUp(version),
     stats: () => [...apart].reduce((sum, { pool }) => added(sum, pool.stats()), main.stats()),
@@ -277,11 +283,6 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
       await Promise.all(leaving);
     },
   };
-}
-
-/** Whether a version's own pool has not loaded it, though the main one has. */
-function isWorse(other: LoadOutcome, one: LoadOutcome): boolean {
-  return other.modelVersionId === one.modelVersionId && other.error !== null && one.error === null;
 }
 
 /** Whether a child is free is asked of the main pool: tried versions may be resting without harm to the others. */

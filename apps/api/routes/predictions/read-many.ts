@@ -3,11 +3,8 @@
  * many they are, each store is asked once.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
-import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
-import type { Predictor } from '@tandem/freshness/predictor';
-import type { ReadTimes } from '@tandem/freshness/read-options';
-import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
-import { RequestError } from '@tandem/http-server/request-error';
+import { TandemError } from '@tandem/freshness/errors';
+import { userIdProblem } from '@tandem/freshness/user-id';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
   MAX_USERS,
@@ -20,37 +17,15 @@ import type { Answered } from '@tandem/wire/schema';
 import { parseBody } from '../../http/body.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
-import { createPredictionCount, predictionView } from './prediction-view.ts';
+import { createAnswerMany } from './answer-many.ts';
+import { predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
-import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
+import { MIN_CONTEXT, readOptions, tokenOfOneUser } from './read-options.ts';
 
 const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43', '043'] } };
 
 export function readMany(dependencies: ReadDependencies) {
-  const { readPrediction, registry, metrics, servedReads, readCounts, liveFailureLog } = dependencies;
-  const count = createPredictionCount(metrics);
-
-  /** Counts the results, and returns whether live inference failed for an answered user. */
-  function countAll(name: string, results: readonly ReadResult[]): boolean {
-    let hasLiveFailure = false;
-    for (const result of results) {
-      if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
-      else {
-        count(result);
-        hasLiveFailure ||= result.liveFailure !== undefined;
-      }
-    }
-    return hasLiveFailure;
-  }
-
-  function noteAll(predictor: Predictor, userIds: readonly string[], results: readonly ReadResult[], ms: number): void {
-    for (const [i, result] of results.entries()) {
-      const userId = userIds[i] ?? '';
-      servedReads.note({ predictor, userId, result, ms });
-      readCounts.note(userId, result);
-    }
-  }
-
+  const answerMany = createAnswerMany(dependencies);
   return jsonEndpoint({
     operationId: 'readPredictions',
     method: 'post',
@@ -79,34 +54,13 @@ export function readMany(dependencies: ReadDependencies) {
     problems: ['unknown_predictor', 'unavailable'],
     async handle(context, event, caller) {
       const startedAt = performance.now();
-      const name = context.req.param('predictor') ?? '';
+      const predictor = context.req.param('predictor') ?? '';
       if (context.req.header(MIN_CONTEXT) !== undefined) throw tokenOfOneUser();
       const demanded = readOptions(context.req, caller.liveQuota);
       const { userIds } = await parseBody(context, BODY);
-      const predictor = await registry.predictor(name);
-      if (!predictor) throw unknownPredictor(name);
-      const { valid, refused } = sort(predictor.keyType, userIds);
-      const options = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
-      const times: ReadTimes = {};
-      event.add(times);
-      event.add({ predictor: name, users: userIds.length });
-      const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
-      const ms = performance.now() - startedAt;
-      noteAll(predictor, valid, read, ms);
-      const cause = read[0];
-      if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
-      const inOrder = read.values();
-      const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
-      const hasLiveFailure = countAll(name, results);
-      event.add({
-        refused: refused.size,
-        get answers() {
-          return tally(results);
-        },
-      });
-      if (hasLiveFailure) liveFailureLog(event, results);
+      const { results, tell } = await answerMany({ predictor, userIds, demanded, fieldOf }, event);
       const body = JSON.stringify(answerOf(results, userIds));
-      tellOf(results, predictor, dependencies);
+      tell();
       return new Response(body, {
         headers: {
           'content-type': 'application/json',
@@ -119,51 +73,14 @@ export function readMany(dependencies: ReadDependencies) {
   });
 }
 
-/** Those that look on, when the reply is made. */
-function tellOf(
-  results: readonly ReadResult[],
-  predictor: Predictor,
-  { shadow, explanationKeeper }: Pick<ReadDependencies, 'shadow' | 'explanationKeeper'>,
-): void {
-  for (const result of results) {
-    if (result instanceof TandemError) continue;
-    shadow.notice(result);
-    explanationKeeper.notice(result, predictor);
-  }
-}
-
-/** How many of each kind: `batch fresh`, `stale live_timeout`, `error unknown_user`. Counted where the event is written. */
-function tally(results: readonly ReadResult[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const result of results) {
-    const kind = result instanceof TandemError ? `error ${result.code}` : `${result.source} ${result.reason}`;
-    counts[kind] = (counts[kind] ?? 0) + 1;
-  }
-  return counts;
-}
-
-/** The ids to read, in order, and by position those that are no ids. */
-function sort(keyType: KeyType, userIds: readonly string[]) {
-  const refused = new Map<number, TandemError>();
-  const valid = userIds.filter((userId, i) => {
-    const problem = userIdProblem(keyType, userId, `userIds[${i}]`);
-    if (problem) refused.set(i, problem);
-    return problem === undefined;
-  });
-  return { valid, refused };
+function fieldOf(i: number): string {
+  return `userIds[${i}]`;
 }
 
 function answerOf(results: readonly ReadResult[], userIds: readonly string[]): Answered<typeof PredictionsSchema> {
   const items = results.map((result, i) => {
     if (!(result instanceof TandemError)) return predictionView(result);
-    return { userId: userIds[i] ?? '', error: toProblem(result, undefined, `userIds[${i}]`).problem };
+    return { userId: userIds[i] ?? '', error: toProblem(result, undefined, fieldOf(i)).problem };
   });
   return { results: items };
-}
-
-function tokenOfOneUser(): RequestError {
-  return new RequestError('malformed_request', 'A context token is of one user; this path reads many.', {
-    field: 'Prediction-Min-Context',
-    remedy: 'read that user by GET, or leave the header out',
-  });
 }

@@ -1,0 +1,21 @@
+/** Refusals as the Open Inference Protocol has them: the error as a text, and beside it the stable type of the problem. */
+import { InferenceErrorSchema } from '@tandem/wire/open-inference';
+import type { ProblemView } from '@tandem/wire/problem';
+import { jsonResponse } from '../../http/body.ts';
+import type { RefusalForm } from '../../http/describe-problems.ts';
+
+/** Returns what is wrong, and how to fix it, in one text. */
+export function errorText({ detail, remedy }: Pick<ProblemView, 'detail' | 'remedy'>): string {
+  return remedy === undefined ? detail : `${detail} To fix it: ${remedy}.`;
+}
+
+function errorView(problem: ProblemView) {
+  return { error: errorText(problem), type: problem.type };
+}
+
+export const INFERENCE_ERRORS: RefusalForm = {
+  respond: ({ problem, headers }) => jsonResponse(errorView(problem), problem.status, headers),
+  type: 'application/json',
+  schema: InferenceErrorSchema,
+  view: errorView,
+};

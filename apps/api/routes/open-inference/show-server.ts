@@ -1,0 +1,23 @@
+/** GET /v2: what the service is, as the Open Inference Protocol has it. */
+import { BINARY_EXTENSION } from '@tandem/open-inference/http-message';
+import { RELEASE } from '@tandem/telemetry/release';
+import { InferenceServerSchema } from '@tandem/wire/open-inference';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { INFERENCE_ERRORS } from './refusals.ts';
+
+export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });
+
+export function showInferenceServer() {
+  return jsonEndpoint({
+    operationId: 'showInferenceServer',
+    method: 'get',
+    path: '/v2',
+    tag: 'inference',
+    summary: 'The server, its release and its extensions',
+    scope: 'public',
+    refusals: INFERENCE_ERRORS,
+    answer: { description: 'The server', schema: InferenceServerSchema, example: { ...SERVER, version: '0.2.0' } },
+    problems: [],
+    handle: () => SERVER,
+  });
+}

@@ -1,0 +1,117 @@
+/**
+ * Answers many users of a predictor at once, each with a prediction or an error, in the order asked. However many they are,
+ * each store is asked once. All that is counted, logged and noted of such a read is done here, whatever form its answer has.
+ */
+import type { ReadResult } from '@tandem/freshness/answer';
+import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import type { Predictor } from '@tandem/freshness/predictor';
+import type { ReadTimes } from '@tandem/freshness/read-options';
+import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
+import type { WideEvent } from '@tandem/telemetry/wide-event';
+import { createPredictionCount } from './prediction-view.ts';
+import type { ReadDependencies } from './read-one.ts';
+import { type DemandedOptions, optionsFor } from './read-options.ts';
+
+interface ManyUsers {
+  readonly predictor: string;
+  readonly userIds: readonly string[];
+  readonly demanded: DemandedOptions;
+  /** Returns where in the request a user id stands. */
+  fieldOf(i: number): string;
+}
+
+interface ManyAnswers {
+  readonly predictor: Predictor;
+  /** In the order of the user ids. */
+  readonly results: readonly ReadResult[];
+  /** Tells those that look on. To be called when the reply is made. */
+  tell(): void;
+}
+
+/** Rejects with `unknown_predictor`, or with `unavailable` where no user could be answered. */
+export type AnswerMany = (users: ManyUsers, event: WideEvent) => Promise<ManyAnswers>;
+
+export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
+  const { readPrediction, registry, metrics, servedReads, readCounts, liveFailureLog } = dependencies;
+  const count = createPredictionCount(metrics);
+
+  /** Counts the results, and returns whether live inference failed for an answered user. */
+  function countAll(name: string, results: readonly ReadResult[]): boolean {
+    let hasLiveFailure = false;
+    for (const result of results) {
+      if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
+      else {
+        count(result);
+        hasLiveFailure ||= result.liveFailure !== undefined;
+      }
+    }
+    return hasLiveFailure;
+  }
+
+  function noteAll(predictor: Predictor, userIds: readonly string[], results: readonly ReadResult[], ms: number): void {
+    for (const [i, result] of results.entries()) {
+      const userId = userIds[i] ?? '';
+      servedReads.note({ predictor, userId, result, ms });
+      readCounts.note(userId, result);
+    }
+  }
+
+  return async function answerMany({ predictor: name, userIds, demanded, fieldOf }, event) {
+    const startedAt = performance.now();
+    const predictor = await registry.predictor(name);
+    if (!predictor) throw unknownPredictor(name);
+    const { valid, refused } = sort(predictor.keyType, userIds, fieldOf);
+    const options = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
+    const times: ReadTimes = {};
+    event.add(times);
+    event.add({ predictor: name, users: userIds.length });
+    const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
+    noteAll(predictor, valid, read, performance.now() - startedAt);
+    const cause = read[0];
+    if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
+    const inOrder = read.values();
+    const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
+    const hasLiveFailure = countAll(name, results);
+    event.add({
+      refused: refused.size,
+      get answers() {
+        return tally(results);
+      },
+    });
+    if (hasLiveFailure) liveFailureLog(event, results);
+    return { predictor, results, tell: () => tellOf(results, predictor, dependencies) };
+  };
+}
+
+function tellOf(
+  results: readonly ReadResult[],
+  predictor: Predictor,
+  { shadow, explanationKeeper }: Pick<ReadDependencies, 'shadow' | 'explanationKeeper'>,
+): void {
+  for (const result of results) {
+    if (result instanceof TandemError) continue;
+    shadow.notice(result);
+    explanationKeeper.notice(result, predictor);
+  }
+}
+
+/** How many of each kind: `batch fresh`, `stale live_timeout`, `error unknown_user`. Counted where the event is written. */
+function tally(results: readonly ReadResult[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const result of results) {
+    const kind = result instanceof TandemError ? `error ${result.code}` : `${result.source} ${result.reason}`;
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** The ids to read, in order, and by position those that are no ids. */
+function sort(keyType: KeyType, userIds: readonly string[], fieldOf: ManyUsers['fieldOf']) {
+  const refused = new Map<number, TandemError>();
+  const valid = userIds.filter((userId, i) => {
+    const problem = userIdProblem(keyType, userId, fieldOf(i));
+    if (problem) refused.set(i, problem);
+    return problem === undefined;
+  });
+  return { valid, refused };
+}

@@ -1,0 +1,96 @@
+/** Rows that callers filled themselves: what comes back, and that nobody gets another's. */
+import * as models from '@tandem/testing/onnx-models';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import type { TensorData } from '../process/protocol.ts';
+import type { EncodedInput } from '../tensors/batch-tensors.ts';
+import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
+
+const FOR_EVER = 2 ** 62;
+const classifier = matrixPredictor(models.classifierModel(), 1, {
+  outputs: [{ name: 'score', output: 'probabilities', type: 'float32', width: null, index: 1 }],
+});
+const loop = matrixPredictor(models.loopModel(), 2);
+const halves = matrixPredictor(models.echoModel('float16', 2), 2, { type: 'float16' });
+const pool = poolOf([classifier, loop, halves], { processes: 1, killGraceMs: 50, maxLiveRows: 8 });
+afterAll(() => pool.close(0));
+vi.setConfig({ testTimeout: 60_000 });
+
+const TIME = { timeoutMs: 20_000, runTimeoutMs: 20_000 };
+const matrix = (data: TensorData, width: number, type: EncodedInput['type'] = 'float32'): EncodedInput[] => [
+  { name: 'features', type, width, data },
+];
+
+describe('infer', () => {
+  it('gives the outputs that are asked for, in their own types and shapes, mapped by the predictor or not', async () => {
+    const { version } = classifier;
+    const inputs = matrix(Float32Array.of(-50, 50, 50), 1);
+    const outputs = await pool.infer({ version, inputs, rows: 3, outputs: ['label', 'probabilities'], ...TIME });
+    expect(outputs).toEqual([
+      { name: 'label', type: 'int64', dims: [3], data: BigInt64Array.of(0n, 1n, 1n) },
+      { name: 'probabilities', type: 'float32', dims: [3, 2], data: Float32Array.of(1, 0, 0, 1, 0, 1) },
+    ]);
+  });
+
+  it('leaves halves as their bits', async () => {
+    const { version } = halves;
+    const bits = Uint16Array.of(0x3c00, 0x7e00, 0xfc00, 0x0001);
+    const [score] = await pool.infer({
+      version,
+      inputs: matrix(bits, 2, 'float16'),
+      rows: 2,
+      outputs: ['score'],
+      ...TIME,
+    });
+    expect(score).toEqual({ name: 'score', type: 'float16', dims: [2, 2], data: bits });
+  });
+
+  it('runs rows of several callers and live reads together, each with its own answer, in the order of its rows', async () => {
+    const { version } = loop;
+    const asked = Array.from({ length: 40 }, async (_, i) => {
+      const rows = 1 + (i % 11);
+      const values = Array.from({ length: rows }, (_, row) => i * 100 + row);
+      if (i % 2 === 0) {
+        return expect(
+          await scoresOf(
+            pool,
+            loop,
+            values.map((value) => [0, value]),
+          ),
+        ).toEqual(values);
+      }
+      const data = Float32Array.from(values.flatMap((value) => [0, value]));
+      const [score] = await pool.infer({ version, inputs: matrix(data, 2), rows, outputs: ['score'], ...TIME });
+      expect(score).toMatchObject({ dims: [rows, 1], data: Float32Array.from(values) });
+    });
+    await Promise.all(asked);
+  });
+
+  it('leaves its line when its caller has gone', async () => {
+    const { version } = loop;
+    await pool.warmUp(version);
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
+    const caller = new AbortController();
+    const inputs = matrix(Float32Array.of(0, 1), 2);
+    const gone = pool.infer({ version, inputs, rows: 1, outputs: ['score'], ...TIME, signal: caller.signal });
+    expect(pool.stats().waitingRows.live).toBe(1);
+    caller.abort();
+    await expect(gone).rejects.toMatchObject({ code: 'live_timeout', message: 'the caller cancelled the request' });
+    expect(pool.stats().waitingRows.live).toBe(0);
+    expect(await stuck).toMatchObject({ code: 'live_timeout' });
+  });
+
+  it('ends a run at its own limit, however long its caller would wait', async () => {
+    const { version } = loop;
+    const inputs = matrix(Float32Array.of(FOR_EVER, 1), 2);
+    const endless = pool.infer({
+      version,
+      inputs,
+      rows: 1,
+      outputs: ['score'],
+      timeoutMs: 600_000,
+      runTimeoutMs: 100,
+    });
+    await expect(endless).rejects.toThrow('no answer within 150 ms');
+  });
+});

@@ -1,0 +1,278 @@
+/**
+ * The protocol's service over gRPC, without TLS: a server that limits what a connection may cost, asks whether a call is let
+ * in before it reads the call's message, and drains without losing an answer.
+ */
+import { type AddressInfo, createServer, type Server as Listener, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  type handleUnaryCall,
+  loadPackageDefinition,
+  Metadata,
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  ServerListenerBuilder,
+  type ServerUnaryCall,
+  type ServiceClientConstructor,
+  type ServiceDefinition,
+  type StatusObject,
+  status,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { RequestError } from '@tandem/http-server/request-error';
+
+/** The protocol's file; integers of 64 bits come as objects, so that none loses digits. */
+const PROTOCOL = { file: join(import.meta.dirname, 'open_inference_grpc.proto'), service: 'GRPCInferenceService' };
+const DECODING = { keepCase: true, defaults: true };
+
+const RPCS = ['ServerLive', 'ServerReady', 'ModelReady', 'ServerMetadata', 'ModelMetadata', 'ModelInfer'] as const;
+export type RpcName = (typeof RPCS)[number];
+
+export interface GrpcCall {
+  /** The rpc's path. */
+  readonly url: string;
+  /** Returns metadata of the request, of which a name is in lower case. */
+  header(name: string): string | undefined;
+  /** Returns the milliseconds until the caller's deadline; Infinity: it has none. */
+  leftMs(): number;
+  /** Aborts when the call ends, by an answer or without one. */
+  signal(): AbortSignal;
+}
+
+export interface GrpcRefusal {
+  readonly code: Exclude<keyof typeof status, 'OK'>;
+  readonly text: string;
+  readonly trailers: Readonly<Record<string, string>>;
+}
+
+export type GrpcReply = { readonly response: object } | { readonly refusal: GrpcRefusal };
+
+/**
+ * Answers a call. Never rejects.
+ * @param message reads the call's message: to be called once, when the caller may be answered. Rejects with a RequestError
+ */
+export type ServeCall = (rpc: RpcName, call: GrpcCall, message: () => Promise<unknown>) => Promise<GrpcReply>;
+
+interface GrpcServerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Connections that are kept at most; further ones are closed at once. */
+  readonly connections: number;
+  /** Bytes of a request. */
+  readonly mostBytes: number;
+  readonly serve: ServeCall;
+}
+
+export interface GrpcServer {
+  readonly port: number;
+  /** Goes on to accept connections: for `leastMs`, and up to `mostMs` while somebody is connected. */
+  listenOn(time: { readonly leastMs: number; readonly mostMs: number }): Promise<void>;
+  /** Accepts nothing more and lets calls under way finish. Returns whether all did within the grace. */
+  close(graceMs: number): Promise<boolean>;
+}
+
+/** How long a call may take to send its message, in ms. */
+const MESSAGE_MS = 7_000;
+/** A connection without a call is closed after so many ms; clients connect again by themselves. */
+const IDLE_MS = 300_000;
+
+const LIMITS = Object.freeze({
+  'grpc.max_concurrent_streams': 256,
+  'grpc.max_connection_idle_ms': IDLE_MS,
+  // Of its headers and what waits to be sent, in MB; without it grpc-js sets no limit.
+  'grpc-node.max_session_memory': 32,
+  'grpc.enable_channelz': 0,
+});
+
+/** Rejects with Node's error where the server cannot listen on the address. */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const calls = new WeakMap<Metadata, CallUnderWay>();
+  const server = new Server({
+    ...LIMITS,
+    'grpc.max_receive_message_length': options.mostBytes,
+    interceptors: [letIn(options.serve, calls)],
+  });
+  server.addService(readService(), Object.fromEntries(RPCS.map((rpc) => [rpc, answering(calls)])));
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const open = new Set<Socket>();
+  const listener = createServer({ noDelay: true }, (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    injector.injectConnection(socket);
+  });
+  listener.maxConnections = options.connections;
+  await listen(listener, options);
+  return {
+    port: (listener.address() as AddressInfo).port,
+    async listenOn({ leastMs, mostMs }) {
+      await pause(leastMs);
+      if (open.size > 0) await pause(mostMs - leastMs);
+    },
+    close: (graceMs) => closeGently(server, listener, graceMs),
+  };
+}
+
+function readService(): ServiceDefinition {
+  const { inference } = loadPackageDefinition(loadSync(PROTOCOL.file, DECODING)) as unknown as {
+    inference: Record<string, ServiceClientConstructor>;
+  };
+  const { service } = inference[PROTOCOL.service] as ServiceClientConstructor;
+  const methods = Object.entries(service).map(([name, method]) => {
+    const { requestDeserialize } = method;
+    return [name, { ...method, requestDeserialize: (bytes: Buffer) => readOr(requestDeserialize, bytes) }] as const;
+  });
+  return Object.fromEntries(methods);
+}
+
+/** In the place of a message that cannot be read: grpc-js would answer it with an internal error. */
+const MALFORMED = Symbol('malformed');
+
+function readOr(deserialize: (bytes: Buffer) => unknown, bytes: Buffer): unknown {
+  try {
+    return deserialize(bytes);
+  } catch {
+    return MALFORMED;
+  }
+}
+
+/** A call from its metadata to its answer. */
+interface CallUnderWay {
+  readonly reply: Promise<GrpcReply>;
+  /** Its message has come, and its handler sends the reply. */
+  take(message: unknown): void;
+}
+
+/** Asks for each call whether it is let in; else it is refused before its message is read. */
+function letIn(serve: ServeCall, calls: WeakMap<Metadata, CallUnderWay>): ServerInterceptor {
+  return ({ path }, call) => {
+    const rpc = path.slice(path.lastIndexOf('/') + 1) as RpcName;
+    const arrival = Promise.withResolvers<unknown>();
+    // A call may end before anybody waits for its message.
+    arrival.promise.catch(() => {});
+    const ending = createEnding();
+    let isTaken = false;
+    let late: NodeJS.Timeout | undefined;
+
+    function begin(metadata: Metadata, next: (metadata: Metadata) => void): void {
+      const asked = { url: path, ...headersOf(metadata), leftMs: () => leftUntil(call.getDeadline()), ...ending.of };
+      const reply = Promise.withResolvers<GrpcReply>();
+      const take = (message: unknown) => {
+        isTaken = true;
+        clearTimeout(late);
+        if (message === MALFORMED) arrival.reject(malformed());
+        else arrival.resolve(message);
+      };
+      calls.set(metadata, { reply: reply.promise, take });
+      const read = () => {
+        late = setTimeout(() => arrival.reject(tooSlow()), MESSAGE_MS);
+        next(metadata);
+        return arrival.promise;
+      };
+      void serve(rpc, asked, read).then((found) => {
+        reply.resolve(found);
+        if (!isTaken && 'refusal' in found) call.sendStatus(statusOf(found.refusal));
+      });
+    }
+
+    function end(): void {
+      clearTimeout(late);
+      arrival.reject(brokenOff());
+      ending.end();
+    }
+
+    const listener = new ServerListenerBuilder().withOnReceiveMetadata(begin).withOnCancel(end).build();
+    return new ServerInterceptingCall(call, { start: (next) => next(listener) });
+  };
+}
+
+function answering(calls: WeakMap<Metadata, CallUnderWay>): handleUnaryCall<unknown, object> {
+  return ({ metadata, request }: ServerUnaryCall<unknown, object>, callback) => {
+    const call = calls.get(metadata);
+    if (!call) throw new Error('a call without its beginning');
+    call.take(request);
+    void call.reply.then((reply) => {
+      if ('response' in reply) callback(null, reply.response);
+      else callback(statusOf(reply.refusal));
+    });
+  };
+}
+
+/** The end of a call as a signal, which is made where somebody asks for it. */
+function createEnding() {
+  let controller: AbortController | undefined;
+  let isOver = false;
+  return {
+    of: {
+      signal(): AbortSignal {
+        controller ??= new AbortController();
+        if (isOver) controller.abort();
+        return controller.signal;
+      },
+    },
+    end(): void {
+      isOver = true;
+      controller?.abort();
+    },
+  };
+}
+
+function headersOf(metadata: Metadata): Pick<GrpcCall, 'header'> {
+  return {
+    header(name) {
+      const [value] = metadata.get(name);
+      return value?.toString();
+    },
+  };
+}
+
+function leftUntil(deadline: Date | number): number {
+  return Math.max(0, Number(deadline) - Date.now());
+}
+
+function statusOf({ code, text, trailers }: GrpcRefusal): StatusObject {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(trailers)) metadata.set(name, value);
+  return { code: status[code], details: text, metadata };
+}
+
+function listen(listener: Listener, { host, port }: GrpcServerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    listener.once('error', reject);
+    listener.listen(port, host, () => {
+      listener.off('error', reject);
+      // A connection could not be accepted, as without a free file descriptor.
+      listener.on('error', () => {});
+      resolve();
+    });
+  });
+}
+
+async function closeGently(server: Server, listener: Listener, graceMs: number): Promise<boolean> {
+  listener.close();
+  const finished = new Promise<boolean>((resolve) => server.tryShutdown(() => resolve(true)));
+  const patience = new AbortController();
+  const late = pause(graceMs, false, { signal: patience.signal }).catch(() => false);
+  const isInTime = await Promise.race([finished, late]);
+  patience.abort();
+  if (!isInTime) server.forceShutdown();
+  return isInTime;
+}
+
+function tooSlow(): RequestError {
+  const remedy = 'send it at once, after the metadata';
+  return new RequestError('request_timeout', `The message did not arrive within ${MESSAGE_MS / 1000} s.`, { remedy });
+}
+
+function malformed(): RequestError {
+  const remedy = 'send the message of open_inference_grpc.proto';
+  return new RequestError('malformed_request', 'The message is not of the form that the protocol gives it.', {
+    remedy,
+  });
+}
+
+function brokenOff(): RequestError {
+  return new RequestError('malformed_request', 'The call ended before its message had arrived.');
+}
