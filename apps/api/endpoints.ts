@@ -193,7 +193,7 @@ function modelEndpoints(dependencies: EndpointDependencies): readonly Endpoint[]
 function inferenceEndpoints(dependencies: EndpointDependencies): readonly Endpoint[] {
   const findOpenModel = createOpenModels(dependencies);
   return [
-    showInferenceServer(),
+    ...showInferenceServer(),
     ...showInferenceHealth(dependencies),
     ...showInferenceModel({ ...dependencies, findOpenModel }),
     ...inferOpenly({ findOpenModel }),

@@ -108,11 +108,7 @@ async function start(): Promise<void> {
   tellStart(log, servers, settings.http, exposure);
 }
 
-interface Servers {
-  readonly api: RunningServer;
-  readonly metrics?: RunningServer;
-  readonly grpc?: RunningServer;
-}
+type Servers = { readonly api: RunningServer } & { readonly [name in 'metrics' | 'grpc']?: RunningServer };
 
 interface Places {
   readonly connections: Connections;
@@ -146,9 +142,13 @@ async function listen(
     const grpc = await startGrpc({ host, port: grpcPort, connections: overGrpc, serve: createServeCall(app) });
     return { ...servers, grpc };
   } catch (error) {
-    await Promise.all(Object.values<RunningServer>(servers).map((server) => server.close(0)));
+    await Promise.all(allOf(servers).map((server) => server.close(0)));
     throw error;
   }
+}
+
+function allOf({ api, metrics, grpc }: Servers): readonly RunningServer[] {
+  return [api, metrics, grpc].filter((server) => server !== undefined);
 }
 
 function tellStart(
@@ -177,7 +177,7 @@ interface EndOptions {
 }
 
 function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drainTime }: EndOptions): void {
-  const servers = Object.values<RunningServer>(running);
+  const servers = allOf(running);
   const { onSignal, onFault } = createEnding({
     log,
     async drain(cause) {

@@ -46,7 +46,8 @@ export function readBinary(type: TensorType, bytes: Uint8Array, count: number, f
     const remedy = `send the ${count * size} bytes of ${count} values of ${size} bytes each`;
     throw refused(field, `has ${bytes.length} bytes`, remedy);
   }
-  const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // Not `slice`, which a Buffer answers with the same memory.
+  const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   const values = new CLASSES[type](buffer, byteOffset, count);
   if (type === 'bool') checkBooleans(values as Uint8Array, field);
   return values;

@@ -83,11 +83,9 @@ const requestOutput = z
 export const InferenceRequestSchema = z
   .object({
     id: z.string().max(1_024).optional().meta({ description: 'Given back in the answer' }),
-    parameters: parameters
-      .optional()
-      .meta({
-        description: '`timeout`: microseconds for the answer; `binary_data_output`: all outputs as binary data',
-      }),
+    parameters: parameters.optional().meta({
+      description: '`timeout`: microseconds for the answer; `binary_data_output`: all outputs as binary data',
+    }),
     inputs: z.array(requestInput).max(4_096),
     outputs: z.array(requestOutput).max(4_096).optional().meta({ description: 'Left out: all' }),
   })

@@ -2,22 +2,30 @@
 import { BINARY_EXTENSION } from '@tandem/open-inference/http-message';
 import { RELEASE } from '@tandem/telemetry/release';
 import { InferenceServerSchema } from '@tandem/wire/open-inference';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
 
 export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });
 
-export function showInferenceServer() {
-  return jsonEndpoint({
-    operationId: 'showInferenceServer',
-    method: 'get',
-    path: '/v2',
-    tag: 'inference',
-    summary: 'The server, its release and its extensions',
-    scope: 'public',
-    refusals: INFERENCE_ERRORS,
-    answer: { description: 'The server', schema: InferenceServerSchema, example: { ...SERVER, version: '0.2.0' } },
-    problems: [],
-    handle: () => SERVER,
-  });
+/** At both spellings of the path: the protocol's text has the first, its OpenAPI document the second. */
+export function showInferenceServer(): readonly Endpoint[] {
+  const paths = [
+    { path: '/v2', operationId: 'showInferenceServer' },
+    { path: '/v2/', operationId: 'showInferenceServerBelow' },
+  ];
+  return paths.map(({ path, operationId }) =>
+    jsonEndpoint({
+      operationId,
+      method: 'get',
+      path,
+      tag: 'inference',
+      summary: 'The server, its release and its extensions',
+      scope: 'public',
+      refusals: INFERENCE_ERRORS,
+      answer: { description: 'The server', schema: InferenceServerSchema, example: { ...SERVER, version: '0.2.0' } },
+      problems: [],
+      handle: () => SERVER,
+    }),
+  );
 }

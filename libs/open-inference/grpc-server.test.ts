@@ -1,0 +1,133 @@
+/** The server with a service that the test answers for. */
+import { connect } from 'node:net';
+import { status } from '@grpc/grpc-js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type GrpcClient, openGrpcClient } from './grpc-client.fixture.ts';
+import { type GrpcServer, type ServeCall, startGrpcServer } from './grpc-server.ts';
+
+let server: GrpcServer | undefined;
+let client: GrpcClient | undefined;
+
+async function open(serve: ServeCall, { mostBytes = 1_048_576, connections = 16 } = {}): Promise<GrpcClient> {
+  server = await startGrpcServer({ host: '127.0.0.1', port: 0, connections, mostBytes, serve });
+  client = openGrpcClient(server.port);
+  return client;
+}
+
+afterEach(async () => {
+  client?.close();
+  await server?.close(0);
+});
+
+const LIVE: ServeCall = async (_, __, message) => {
+  await message();
+  return { response: { live: true } };
+};
+
+describe('a gRPC server', () => {
+  it('refuses a call before it reads the message, with the code, the text and trailers', async () => {
+    const { call } = await open(async () => ({
+      refusal: { code: 'UNAUTHENTICATED', text: 'a key is needed: ü', trailers: { 'retry-after': '3' } },
+    }));
+    const error = await call('ModelInfer', { model_name: 'a' }).catch((refused: unknown) => refused);
+    expect(error).toMatchObject({ code: status.UNAUTHENTICATED, details: 'a key is needed: ü' });
+    expect((error as { metadata: { get(name: string): string[] } }).metadata.get('retry-after')).toEqual(['3']);
+  });
+
+  it('passes metadata, the path and the time that is left', async () => {
+    const asked = vi.fn();
+    const { call } = await open(async (rpc, { header, leftMs, url }, message) => {
+      asked(rpc, url, header('authorization'), header('nothing'));
+      expect(leftMs()).toBeGreaterThan(0);
+      expect(leftMs()).toBeLessThanOrEqual(60_000);
+      await message();
+      return { response: { live: true } };
+    });
+    expect(await call('ServerLive', {}, { authorization: 'Bearer x' })).toEqual({ live: true });
+    expect(asked).toHaveBeenCalledWith(
+      'ServerLive',
+      '/inference.GRPCInferenceService/ServerLive',
+      'Bearer x',
+      undefined,
+    );
+  });
+
+  it('refuses a message that is too large, and one that is no message of the protocol', async () => {
+    const codes: unknown[] = [];
+    const opened = await open(
+      async (_, __, message) => {
+        const error = await message().catch((refused: unknown) => refused);
+        codes.push((error as { code?: string }).code);
+        return { refusal: { code: 'INVALID_ARGUMENT', text: 'refused', trailers: {} } };
+      },
+      { mostBytes: 1_000 },
+    );
+    const large = opened.call('ModelInfer', { model_name: 'a'.repeat(2_000) });
+    await expect(large).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+    const malformed = new Promise((resolve) => {
+      const path = '/inference.GRPCInferenceService/ModelInfer';
+      const raw = (bytes: Buffer) => bytes;
+      opened.client.makeUnaryRequest(path, raw, raw, Buffer.from([0x0a, 0x7f, 1]), resolve);
+    });
+    expect(await malformed).toMatchObject({ code: status.INVALID_ARGUMENT });
+    expect(codes).toEqual(['malformed_request', 'malformed_request']);
+  });
+
+  it('aborts what a call asked for when its deadline passes', async () => {
+    const aborted = Promise.withResolvers<void>();
+    const { call } = await open(async (_, { signal }, message) => {
+      await message();
+      await new Promise<void>((resolve) => signal().addEventListener('abort', () => resolve()));
+      aborted.resolve();
+      return { response: {} };
+    });
+    await expect(call('ServerLive', {}, {}, 100)).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    await aborted.promise;
+  });
+
+  it('lets a call under way finish when it closes, and takes no other', async () => {
+    const [begun, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { call } = await open(async (_, __, message) => {
+      await message();
+      begun.resolve();
+      await released.promise;
+      return { response: { live: true } };
+    });
+    const answer = call('ServerLive', {});
+    await begun.promise;
+    const closing = server?.close(10_000);
+    released.resolve();
+    expect(await answer).toEqual({ live: true });
+    expect(await closing).toBe(true);
+    await expect(call('ServerLive', {}, {}, 2_000)).rejects.toMatchObject({ code: status.UNAVAILABLE });
+  });
+
+  it('ends a call that is not over within the grace', async () => {
+    const begun = Promise.withResolvers<void>();
+    const { call } = await open(async (_, __, message) => {
+      await message();
+      begun.resolve();
+      return new Promise(() => {});
+    });
+    const answer = call('ServerLive', {});
+    const failed = expect(answer).rejects.toMatchObject({ code: expect.any(Number) });
+    await begun.promise;
+    expect(await server?.close(50)).toBe(false);
+    await failed;
+  });
+
+  it('closes connections beyond its limit', async () => {
+    const { call } = await open(LIVE, { connections: 1 });
+    await call('ServerLive', {});
+    const other = connect(server?.port ?? 0, '127.0.0.1');
+    await new Promise((resolve) => other.once('close', resolve));
+    expect(await call('ServerLive', {})).toEqual({ live: true });
+  });
+
+  it('says that a port is in use', async () => {
+    await open(LIVE);
+    const port = server?.port ?? 0;
+    const options = { host: '127.0.0.1', port, connections: 1, mostBytes: 1, serve: LIVE };
+    await expect(startGrpcServer(options)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+});
