@@ -67,7 +67,7 @@ describe('a gRPC server', () => {
     const malformed = new Promise((resolve) => {
       const path = '/inference.GRPCInferenceService/ModelInfer';
       const raw = (bytes: Buffer) => bytes;
-      opened.client.makeUnaryRequest(path, raw, raw, Buffer.from([0x0a, 0x7f, 1]), resolve);
+      opened.client.makeUnaryRequest(path, raw, raw, Buffer.from([0x3a, 0x7f, 1]), resolve);
     });
     expect(await malformed).toMatchObject({ code: status.INVALID_ARGUMENT });
     expect(codes).toEqual(['malformed_request', 'malformed_request']);

@@ -33,7 +33,7 @@ export type RpcName = (typeof RPCS)[number];
 export interface GrpcCall {
   /** The rpc's path. */
   readonly url: string;
-  /** Returns metadata of the request, of which a name is in lower case. */
+  /** Returns metadata of the request by their name in lower case; as `host` the authority. */
   header(name: string): string | undefined;
   /** Returns the milliseconds until the caller's deadline; Infinity: it has none. */
   leftMs(): number;
@@ -111,7 +111,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       await pause(leastMs);
       if (open.size > 0) await pause(mostMs - leastMs);
     },
-    close: (graceMs) => closeGently(server, listener, graceMs),
+    close: (graceMs) => closeGently(server, listener, open, graceMs),
   };
 }
 
@@ -157,7 +157,8 @@ function letIn(serve: ServeCall, calls: WeakMap<Metadata, CallUnderWay>): Server
     let late: NodeJS.Timeout | undefined;
 
     function begin(metadata: Metadata, next: (metadata: Metadata) => void): void {
-      const asked = { url: path, ...headersOf(metadata), leftMs: () => leftUntil(call.getDeadline()), ...ending.of };
+      const header = (name: string) => (name === 'host' ? call.getHost() : headerIn(metadata, name));
+      const asked = { url: path, header, leftMs: () => leftUntil(call.getDeadline()), ...ending.of };
       const reply = Promise.withResolvers<GrpcReply>();
       const take = (message: unknown) => {
         isTaken = true;
@@ -219,13 +220,9 @@ function createEnding() {
   };
 }
 
-function headersOf(metadata: Metadata): Pick<GrpcCall, 'header'> {
-  return {
-    header(name) {
-      const [value] = metadata.get(name);
-      return value?.toString();
-    },
-  };
+function headerIn(metadata: Metadata, name: string): string | undefined {
+  const [value] = metadata.get(name);
+  return value?.toString();
 }
 
 function leftUntil(deadline: Date | number): number {
@@ -250,14 +247,22 @@ function listen(listener: Listener, { host, port }: GrpcServerOptions): Promise<
   });
 }
 
-async function closeGently(server: Server, listener: Listener, graceMs: number): Promise<boolean> {
-  listener.close();
-  const finished = new Promise<boolean>((resolve) => server.tryShutdown(() => resolve(true)));
+async function closeGently(
+  server: Server,
+  listener: Listener,
+  open: ReadonlySet<Socket>,
+  graceMs: number,
+): Promise<boolean> {
+  // Sends GOAWAY: a connection ends after its last call. What it calls back is too early: Node's own `close` of the server
+  // marks connections as closed that have calls under way.
+  server.tryShutdown(() => {});
+  const finished = new Promise<boolean>((resolve) => listener.close(() => resolve(true)));
   const patience = new AbortController();
   const late = pause(graceMs, false, { signal: patience.signal }).catch(() => false);
   const isInTime = await Promise.race([finished, late]);
   patience.abort();
-  if (!isInTime) server.forceShutdown();
+  // grpc-js's own forceShutdown knows connections only with channelz.
+  for (const socket of open) socket.destroy();
   return isInTime;
 }
 

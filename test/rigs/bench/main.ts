@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { batch } from './batch.ts';
 import { demand } from './demand.ts';
+import { grpc } from './grpc.ts';
 import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
 import { measureSection } from './measure-section.ts';
@@ -21,7 +22,7 @@ import { takeover } from './takeover.ts';
 import { watched } from './watched.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched, refresh, demand];
+const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched, refresh, demand, grpc];
 const names = sections.map((one) => one.name).join(',');
 
 const HELP = `npm run bench -- [options]
