@@ -80,15 +80,12 @@ async function start(): Promise<void> {
   watchEventLoop('api', settings.watchdogMs);
   const metrics = createMetrics({ app: 'api' });
   const exposure = await findExposure(settings);
-  const all = connectionLimit(settings.inference.processes);
-  const overGrpc = settings.http.grpcPort === null ? 0 : grpcConnectionLimit(all);
-  const most = all - overGrpc;
-  const connections = createConnections({ most });
-  const parts = [connections.part];
+  const places = shareConnections(settings.http, settings.inference.processes);
+  const parts = [places.connections.part];
   const bounded = {
     ...settings.inference,
-    queueLimit: liveQueueLimit(settings.inference.queueLimit, most),
-    refusalPatienceMs: refusalPatience(most),
+    queueLimit: liveQueueLimit(settings.inference.queueLimit, places.most),
+    refusalPatienceMs: refusalPatience(places.most),
   };
   const dependencies = await createDependencies({
     ...settings,
@@ -98,12 +95,10 @@ async function start(): Promise<void> {
     metrics,
     parts,
   });
-  const servers = await listen(dependencies, settings.http, { connections, overGrpc }, exposure).catch(
-    async (error: unknown) => {
-      await dependencies.close();
-      throw error;
-    },
-  );
+  const servers = await listen(dependencies, settings.http, places, exposure).catch(async (error: unknown) => {
+    await dependencies.close();
+    throw error;
+  });
   endInOrder(servers, dependencies, { log, drainTime: exposure.isFronted ? FRONTED : DIRECT });
   tellStart(log, servers, settings.http, exposure);
 }
@@ -111,9 +106,18 @@ async function start(): Promise<void> {
 type Servers = { readonly api: RunningServer } & { readonly [name in 'metrics' | 'grpc']?: RunningServer };
 
 interface Places {
+  /** Over HTTP, and how many they are at most. */
   readonly connections: Connections;
+  readonly most: number;
   /** Connections over gRPC. */
   readonly overGrpc: number;
+}
+
+function shareConnections({ grpcPort }: HttpSection, processes: number): Places {
+  const all = connectionLimit(processes);
+  const overGrpc = grpcPort === null ? 0 : grpcConnectionLimit(all);
+  const most = all - overGrpc;
+  return { connections: createConnections({ most }), most, overGrpc };
 }
 
 /** The API, and the metrics and gRPC where they have a port of their own. */

@@ -30,7 +30,7 @@ const DECODING = { keepCase: true, defaults: true };
 const RPCS = ['ServerLive', 'ServerReady', 'ModelReady', 'ServerMetadata', 'ModelMetadata', 'ModelInfer'] as const;
 export type RpcName = (typeof RPCS)[number];
 
-export interface GrpcCall {
+interface GrpcCall {
   /** The rpc's path. */
   readonly url: string;
   /** Returns metadata of the request by their name in lower case; as `host` the authority. */

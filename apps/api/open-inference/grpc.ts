@@ -6,11 +6,9 @@ import { createServing, type Endpoint, type ServeOptions } from '../http/endpoin
 import type { HttpProblem, ProblemCode } from '../http/problem.ts';
 import type { RouteScope } from '../keys/access.ts';
 import type { ReadyDependencies } from '../routes/health/ready.ts';
-import { errorText } from '../routes/open-inference/refusals.ts';
-import { isReady } from '../routes/open-inference/show-health.ts';
-import { SERVER } from '../routes/open-inference/show-server.ts';
 import type { Asked, FindOpenModel } from './open-model.ts';
 import { createOpenModels, type OpenInferenceDependencies } from './open-models.ts';
+import { errorText, isReady, SERVER } from './open-server.ts';
 
 interface ModelName {
   readonly name: string;

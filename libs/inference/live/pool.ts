@@ -157,14 +157,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       warm.add(artifactHash);
       await Promise.all(slots.map((slot) => slot.prepare(artifactHash)));
     },
-    stats: () => ({
-      processes: slots.length,
-      idle: slots.filter((slot) => slot.state() === 'idle').length,
-      waitingRows: batcher.waitingRows(),
-      restingModels: breaker.resting(),
-      models: heldBy(slots),
-      pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
-    }),
+    stats: () => ({ ...statsOf(slots), waitingRows: batcher.waitingRows(), restingModels: breaker.resting() }),
     close: (graceMs = 5_000) => {
       closing ??= shutDown(graceMs);
       return closing;
@@ -172,10 +165,15 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   };
 }
 
-function heldBy(slots: readonly Slot[]): PoolStats['models'] {
+function statsOf(slots: readonly Slot[]): Omit<PoolStats, 'waitingRows' | 'restingModels'> {
   return {
-    held: slots.reduce((sum, slot) => sum + slot.loaded().length, 0),
-    bytes: slots.reduce((sum, slot) => sum + slot.loadedBytes(), 0),
+    processes: slots.length,
+    idle: slots.filter((slot) => slot.state() === 'idle').length,
+    models: {
+      held: slots.reduce((sum, slot) => sum + slot.loaded().length, 0),
+      bytes: slots.reduce((sum, slot) => sum + slot.loadedBytes(), 0),
+    },
+    pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
   };
 }
 

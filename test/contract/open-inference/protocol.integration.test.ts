@@ -5,11 +5,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestApi } from '@tandem/api/api.fixture';
-import { createOpenApi } from '@tandem/api/open-inference/open-api.fixture';
 import { INFERENCE_REQUEST_EXAMPLE, InferenceRequestSchema } from '@tandem/wire/open-inference';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { TestApi } from '../../../apps/api/api.fixture.ts';
+import { createOpenApi } from '../../../apps/api/open-inference/open-api.fixture.ts';
 import { root } from '../../architecture/source-tree.ts';
 
 interface Operation {

@@ -6,11 +6,11 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { TestApi } from '@tandem/api/api.fixture';
-import { createServeCall } from '@tandem/api/open-inference/grpc';
-import { createOpenApi, ZOO } from '@tandem/api/open-inference/open-api.fixture';
-import { type RunningServer, startGrpc, startServer } from '@tandem/api/server';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { TestApi } from '../../../apps/api/api.fixture.ts';
+import { createServeCall } from '../../../apps/api/open-inference/grpc.ts';
+import { createOpenApi, ZOO } from '../../../apps/api/open-inference/open-api.fixture.ts';
+import { type RunningServer, startGrpc, startServer } from '../../../apps/api/server.ts';
 
 const run = promisify(execFile);
 const here = import.meta.dirname;

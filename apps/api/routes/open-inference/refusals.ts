@@ -3,11 +3,7 @@ import { InferenceErrorSchema } from '@tandem/wire/open-inference';
 import type { ProblemView } from '@tandem/wire/problem';
 import { jsonResponse } from '../../http/body.ts';
 import type { RefusalForm } from '../../http/describe-problems.ts';
-
-/** Returns what is wrong, and how to fix it, in one text. */
-export function errorText({ detail, remedy }: Pick<ProblemView, 'detail' | 'remedy'>): string {
-  return remedy === undefined ? detail : `${detail} To fix it: ${remedy}.`;
-}
+import { errorText } from '../../open-inference/open-server.ts';
 
 function errorView(problem: ProblemView) {
   return { error: errorText(problem), type: problem.type };

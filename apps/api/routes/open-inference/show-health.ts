@@ -3,6 +3,7 @@ import { InferenceLiveSchema, InferenceReadySchema } from '@tandem/wire/open-inf
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { isReady } from '../../open-inference/open-server.ts';
 import type { ReadyDependencies } from '../health/ready.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
 
@@ -32,8 +33,4 @@ export function showInferenceHealth({ readiness }: ReadyDependencies): readonly 
       },
     }),
   ];
-}
-
-export async function isReady({ readiness }: ReadyDependencies): Promise<boolean> {
-  return (await readiness.check()).status !== 'not_ready';
 }

@@ -15,9 +15,9 @@ import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { FindOpenModel } from '../../open-inference/open-model.ts';
+import { isReady } from '../../open-inference/open-server.ts';
 import type { ReadyDependencies } from '../health/ready.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
-import { isReady } from './show-health.ts';
 
 export interface OpenModelDependencies {
   readonly findOpenModel: FindOpenModel;

@@ -1,12 +1,9 @@
 /** GET /v2: what the service is, as the Open Inference Protocol has it. */
-import { BINARY_EXTENSION } from '@tandem/open-inference/http-message';
-import { RELEASE } from '@tandem/telemetry/release';
 import { InferenceServerSchema } from '@tandem/wire/open-inference';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { SERVER } from '../../open-inference/open-server.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
-
-export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });
 
 /** At both spellings of the path: the protocol's text has the first, its OpenAPI document the second. */
 export function showInferenceServer(): readonly Endpoint[] {
