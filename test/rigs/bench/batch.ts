@@ -109,7 +109,7 @@ async function measureRuns(bench: Bench): Promise<{ rounds: readonly Round[]; fi
 async function measureRound({ servers, options, parts }: Bench, tandem: Client, worker: Program): Promise<Round> {
   const { manyUsers } = options;
   const scriptUsers = Math.min(MOST_SCRIPTED, Math.ceil(manyUsers / 4));
-  const involved = [worker.pid, servers.pids.postgres, servers.pids.redis];
+  const involved = [worker.pid, ...Object.values(servers.pids)];
   const [cpuBefore, bytesBefore] = [cpuSecondsOf(involved), await redisBytes(servers)];
   const many = await runEveryone(servers, tandem, parts, MANY);
   const [cpu, bytes] = [cpuSecondsOf(involved) - cpuBefore, (await redisBytes(servers)) - bytesBefore];

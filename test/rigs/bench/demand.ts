@@ -85,7 +85,7 @@ async function measureExponent(bench: Bench, exponent: number, intervals: readon
     await runEveryone(servers, tandem, parts, PREDICTOR);
     await makeHistory(bench, draw);
     const rounds: Round[] = [];
-    const involved = [worker.pid, servers.pids.postgres, servers.pids.redis];
+    const involved = [worker.pid, ...Object.values(servers.pids)];
     for (const interval of intervals) {
       rounds.push(await measureRound(bench, { draw, api, tandem, involved, interval }));
       say(`exponent ${exponent}: ${JSON.stringify(rounds.at(-1))}`);

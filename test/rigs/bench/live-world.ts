@@ -33,7 +33,11 @@ export async function createLiveWorld(
   models: Readonly<Record<string, Buffer>>,
   { baseline = true }: { readonly baseline?: boolean } = {},
 ): Promise<LiveWorld> {
-  const env = { DATABASE_URL: at(main.env.DATABASE_URL, DATABASE), REDIS_URL: at(main.env.REDIS_URL, KEYSPACE) };
+  const env = {
+    DATABASE_URL: at(main.env.DATABASE_URL, DATABASE),
+    REDIS_URL: at(main.env.REDIS_URL, KEYSPACE),
+    QUEUE_REDIS_URL: at(main.env.QUEUE_REDIS_URL, KEYSPACE),
+  };
   await main.pool.query(`create database ${DATABASE}`);
   await migrate(env.DATABASE_URL);
   const pool = createPool({ url: env.DATABASE_URL, max: 2, applicationName: 'bench', statementTimeoutMs: 600_000 });
@@ -56,6 +60,7 @@ export async function createLiveWorld(
       await pool.end();
       await main.pool.query(`drop database ${DATABASE} with (force)`);
       await withRedis(env.REDIS_URL, (redis) => redis.flushdb());
+      await withRedis(env.QUEUE_REDIS_URL, (redis) => redis.flushdb());
     },
   };
 }

@@ -123,7 +123,7 @@ async function loadLive(
   let asked = 0;
   const head = `HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\n${demands ? 'Cache-Control: no-cache\r\n' : ''}\r\n`;
   const liveBefore = infers ? await liveAnswers(server.url) : 0;
-  const trees = [server.pid, servers.pids.postgres, servers.pids.redis];
+  const trees = [server.pid, ...Object.values(servers.pids)];
   const cpuBefore = cpuSecondsOf(trees);
   const result = await load({
     url: server.url,

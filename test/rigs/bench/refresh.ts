@@ -72,7 +72,7 @@ async function measureRound({ servers }: LiveWorld, options: RoundOptions): Prom
   const variables = { INFERENCE_PROCESSES: '1' };
   const api = await startApi(servers, variables);
   const worker = await startWorker(servers, { ...variables, WORKER_PORT: port, REFRESH_SHARE: `${options.share}` });
-  const pids = [api.pid, worker.pid, servers.pids.postgres, servers.pids.redis];
+  const pids = [api.pid, worker.pid, ...Object.values(servers.pids)];
   try {
     return await loadAndCount(servers.pool, { api, workerUrl: `http://127.0.0.1:${port}`, pids }, options);
   } finally {
