@@ -5,9 +5,10 @@ import { RequestError } from '@tandem/http-server/request-error';
 import { Hono } from 'hono';
 import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
 import { type Endpoint, honoPath, type ServeOptions, serveEndpoint } from './http/endpoint.ts';
-import { problemResponse, toProblem } from './http/problem.ts';
+import { type HttpProblem, problemResponse, toProblem } from './http/problem.ts';
 import { describeApi } from './openapi/openapi.ts';
 import { type DocumentedApi, docsPage } from './routes/docs/page.ts';
+import { INFERENCE_ERRORS } from './routes/open-inference/refusals.ts';
 
 export interface AppDependencies extends EndpointDependencies, ServeOptions {}
 
@@ -43,15 +44,20 @@ export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
     try {
       checkHost(req, options.isOurHost);
     } catch (error) {
-      return problemResponse(toProblem(error, req.path));
+      return refusalAt(req.path, toProblem(error, req.path));
     }
     return others.fetch(req.raw);
   });
   app.onError((error, context) => {
     options.log.error('request.failed', { path: context.req.path, error });
-    return problemResponse(toProblem(error));
+    return refusalAt(context.req.path, toProblem(error));
   });
   return app;
+}
+
+/** A refusal of what is no endpoint, in the form that endpoints of such paths have. */
+function refusalAt(path: string, problem: HttpProblem): Response {
+  return /^\/v2(\/|$)/.test(path) ? INFERENCE_ERRORS.respond(problem) : problemResponse(problem);
 }
 
 /** Answers for known paths with other methods, and for unknown paths; a router of its own keeps the first one lean. */
@@ -72,14 +78,15 @@ function otherMethods(endpoints: readonly Endpoint[]): Hono {
         remedy: `use ${allow}`,
         headers: { allow },
       });
-      return problemResponse(toProblem(error, new URL(req.url).pathname));
+      return refusalAt(req.path, toProblem(error, new URL(req.url).pathname));
     });
   }
   app.notFound(({ req }) => {
     const error = new RequestError('no_such_path', 'There is no such path.', {
-      remedy: 'look at its spelling, from /v1/ on; GET /docs lists every path, GET /openapi.json has them for programs',
+      remedy:
+        'look at its spelling, from /v1/ or /v2/ on; GET /docs lists every path, GET /openapi.json has them for programs',
     });
-    return problemResponse(toProblem(error, new URL(req.url).pathname));
+    return refusalAt(req.path, toProblem(error, new URL(req.url).pathname));
   });
   return app;
 }

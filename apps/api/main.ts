@@ -84,8 +84,8 @@ async function start(): Promise<void> {
   const parts = [places.connections.part];
   const bounded = {
     ...settings.inference,
-    queueLimit: liveQueueLimit(settings.inference.queueLimit, places.most),
-    refusalPatienceMs: refusalPatience(places.most),
+    queueLimit: liveQueueLimit(settings.inference.queueLimit, places.all),
+    refusalPatienceMs: refusalPatience(places.all),
   };
   const dependencies = await createDependencies({
     ...settings,
@@ -106,18 +106,17 @@ async function start(): Promise<void> {
 type Servers = { readonly api: RunningServer } & { readonly [name in 'metrics' | 'grpc']?: RunningServer };
 
 interface Places {
-  /** Over HTTP, and how many they are at most. */
+  /** Over both, at most. */
+  readonly all: number;
+  /** Over HTTP. */
   readonly connections: Connections;
-  readonly most: number;
-  /** Connections over gRPC. */
   readonly overGrpc: number;
 }
 
 function shareConnections({ grpcPort }: HttpSection, processes: number): Places {
   const all = connectionLimit(processes);
   const overGrpc = grpcPort === null ? 0 : grpcConnectionLimit(all);
-  const most = all - overGrpc;
-  return { connections: createConnections({ most }), most, overGrpc };
+  return { all, connections: createConnections({ most: all - overGrpc }), overGrpc };
 }
 
 /** The API, and the metrics and gRPC where they have a port of their own. */

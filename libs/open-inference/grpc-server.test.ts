@@ -73,16 +73,16 @@ describe('a gRPC server', () => {
     expect(codes).toEqual(['malformed_request', 'malformed_request']);
   });
 
-  it('aborts what a call asked for when its deadline passes', async () => {
-    const aborted = Promise.withResolvers<void>();
-    const { call } = await open(async (_, { signal }, message) => {
+  it('tells that the caller has gone when its deadline passes', async () => {
+    const gone = Promise.withResolvers<void>();
+    const { call } = await open(async (_, { onGone }, message) => {
       await message();
-      await new Promise<void>((resolve) => signal().addEventListener('abort', () => resolve()));
-      aborted.resolve();
+      await new Promise<void>((resolve) => onGone(resolve));
+      gone.resolve();
       return { response: {} };
     });
     await expect(call('ServerLive', {}, {}, 100)).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
-    await aborted.promise;
+    await gone.promise;
   });
 
   it('lets a call under way finish when it closes, and takes no other', async () => {

@@ -37,8 +37,8 @@ interface GrpcCall {
   header(name: string): string | undefined;
   /** Returns the milliseconds until the caller's deadline; Infinity: it has none. */
   leftMs(): number;
-  /** Aborts when the call ends, by an answer or without one. */
-  signal(): AbortSignal;
+  /** Tells when the caller has gone without an answer, or its deadline has passed. */
+  onGone(tell: () => void): void;
 }
 
 export interface GrpcRefusal {
@@ -152,13 +152,15 @@ function letIn(serve: ServeCall, calls: WeakMap<Metadata, CallUnderWay>): Server
     const arrival = Promise.withResolvers<unknown>();
     // A call may end before anybody waits for its message.
     arrival.promise.catch(() => {});
-    const ending = createEnding();
+    const listeners: (() => void)[] = [];
     let isTaken = false;
+    let isAnswered = false;
     let late: NodeJS.Timeout | undefined;
 
     function begin(metadata: Metadata, next: (metadata: Metadata) => void): void {
       const header = (name: string) => (name === 'host' ? call.getHost() : headerIn(metadata, name));
-      const asked = { url: path, header, leftMs: () => leftUntil(call.getDeadline()), ...ending.of };
+      const onGone = (tell: () => void) => void listeners.push(tell);
+      const asked = { url: path, header, leftMs: () => leftUntil(call.getDeadline()), onGone };
       const reply = Promise.withResolvers<GrpcReply>();
       const take = (message: unknown) => {
         isTaken = true;
@@ -173,15 +175,18 @@ function letIn(serve: ServeCall, calls: WeakMap<Metadata, CallUnderWay>): Server
         return arrival.promise;
       };
       void serve(rpc, asked, read).then((found) => {
+        isAnswered = true;
         reply.resolve(found);
         if (!isTaken && 'refusal' in found) call.sendStatus(statusOf(found.refusal));
       });
     }
 
+    /** At the end of each call, answered or not. */
     function end(): void {
       clearTimeout(late);
-      arrival.reject(brokenOff());
-      ending.end();
+      if (isAnswered) return;
+      if (!isTaken) arrival.reject(brokenOff());
+      for (const tell of listeners) tell();
     }
 
     const listener = new ServerListenerBuilder().withOnReceiveMetadata(begin).withOnCancel(end).build();
@@ -198,25 +203,6 @@ function answering(calls: WeakMap<Metadata, CallUnderWay>): handleUnaryCall<unkn
       if ('response' in reply) callback(null, reply.response);
       else callback(statusOf(reply.refusal));
     });
-  };
-}
-
-/** The end of a call as a signal, which is made where somebody asks for it. */
-function createEnding() {
-  let controller: AbortController | undefined;
-  let isOver = false;
-  return {
-    of: {
-      signal(): AbortSignal {
-        controller ??= new AbortController();
-        if (isOver) controller.abort();
-        return controller.signal;
-      },
-    },
-    end(): void {
-      isOver = true;
-      controller?.abort();
-    },
   };
 }
 

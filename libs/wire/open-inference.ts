@@ -125,5 +125,6 @@ export const InferenceErrorSchema = z
   .strictObject({
     error: z.string(),
     type: z.string().meta({ description: 'The stable type of the problem, as other paths have it' }),
+    field: z.string().optional().meta({ description: 'Where the fault lies' }),
   })
   .meta({ id: 'InferenceError' });

@@ -40,7 +40,7 @@ export function createServeCall(dependencies: OpenInferenceDependencies & ReadyD
   return async function serveCall(name, call, message) {
     const serve = servings.get(name) as ReturnType<typeof createServing<ServedReply>>;
     const { reply } = await serve(call, async (event, caller) => {
-      const asked = { head: call, caller, event, leftMs: () => call.leftMs(), signal: () => call.signal() };
+      const asked = { head: call, caller, event, leftMs: call.leftMs, onGone: call.onGone };
       return { status: 200, reply: { response: await rpcs[name].answer(await message(), asked) } };
     });
     return reply;

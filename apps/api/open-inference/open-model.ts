@@ -19,8 +19,8 @@ export interface Asked {
   readonly event: WideEvent;
   /** Returns the milliseconds until the transport's own deadline; Infinity: it has none. */
   leftMs(): number;
-  /** Aborts when the caller has gone; absent: the transport does not tell. */
-  signal?(): AbortSignal;
+  /** Tells when the caller has gone; absent: the transport does not know. */
+  onGone?(tell: () => void): void;
 }
 
 export interface OpenModel {

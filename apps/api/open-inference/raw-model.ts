@@ -54,7 +54,7 @@ export function createRawModels({ findServedVersion, infer }: RawModelDependenci
 async function inferRaw(
   served: ServedVersion,
   request: InferRequest,
-  { caller, event, leftMs, signal }: Asked,
+  { caller, event, leftMs, onGone }: Asked,
   infer: Infer,
 ): Promise<readonly WireTensor[]> {
   const { predictor, version } = served;
@@ -69,7 +69,7 @@ async function inferRaw(
   takeQuota(caller, rows);
   const work = { version, inputs, rows, outputs, timeoutMs, runTimeoutMs: liveTimeoutMs };
   try {
-    return await infer(signal === undefined ? work : { ...work, signal: signal() });
+    return await infer(onGone === undefined ? work : { ...work, onGone });
   } catch (error) {
     throw error instanceof ScoringCrash ? crashed(error) : error;
   }

@@ -87,15 +87,15 @@ export class Batcher implements Scorer, LoadShedding {
   }
 
   /** Runs tensors that a caller filled, beside those of `score`. Rejects as `score` does. */
-  infer({ inputs, rows, signal, ...request }: InferRequest): Promise<readonly WireTensor[]> {
+  infer({ inputs, rows, onGone, ...request }: InferRequest): Promise<readonly WireTensor[]> {
     const all = Array.from({ length: rows }, (_, row) => row);
-    return this.#submit({ ...request, rows: all, priority: 'live' }, () => inputs, signal);
+    return this.#submit({ ...request, rows: all, priority: 'live' }, () => inputs, onGone);
   }
 
   #submit(
     request: Omit<Work, 'inputs'>,
     encode: () => readonly EncodedInput[],
-    signal?: AbortSignal,
+    onGone?: InferRequest['onGone'],
   ): Promise<readonly WireTensor[]> {
     const { priority, version } = request;
     const { slices, maxWaitingRows, breaker } = this.#options;
@@ -111,7 +111,7 @@ export class Batcher implements Scorer, LoadShedding {
         if (outcome instanceof Error) reject(outcome);
         else resolve(outcome);
       });
-      signal?.addEventListener('abort', () => one.settle(cancelled()), { once: true });
+      onGone?.(() => one.settled || one.settle(cancelled()));
       const pace = paceOf(work);
       const most = priority === 'live' ? this.#liveRoom.runRows(version, pace) : slices.of(version);
       for (const part of cut(one, work, most)) {

@@ -16,8 +16,8 @@ export interface InferRequest {
   readonly timeoutMs: number;
   /** Milliseconds that one run may take: it bounds how long others wait for a child. */
   readonly runTimeoutMs: number;
-  /** Aborts when the caller has gone. */
-  readonly signal?: AbortSignal;
+  /** Tells when the caller has gone: then nothing more is run for it. */
+  onGone?(tell: () => void): void;
 }
 
 /** Runs the rows; gives the wanted outputs of all of them. */

@@ -133,8 +133,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
     ...{ maxLiveRows: options.maxLiveRows ?? LIVE_RUN_USERS, slices: createSliceRows(options.sliceRows) },
     maxWaitingRows: { live: options.maxQueue ?? LIVE_QUEUE_USERS, batch: options.maxBatchQueue ?? 100_000 },
     killGraceMs: options.killGraceMs ?? 1_000,
-    breaker,
-    now,
+    ...{ breaker, now },
   });
 
   async function shutDown(graceMs: number): Promise<void> {

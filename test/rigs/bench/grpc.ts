@@ -11,6 +11,7 @@ import { setTimeout } from 'node:timers/promises';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { createLiveWorld } from './live-world.ts';
+import { cpuSeconds } from './load.ts';
 import { modelOfCost } from './model-cost.ts';
 import { FEATURES } from './predictors.ts';
 import { cpuSecondsOf } from './process-usage.ts';
@@ -34,8 +35,10 @@ interface Target {
 
 interface GrpcLoad {
   readonly callsPerSecond: number;
-  /** µs a call of the server and its children. */
+  /** µs a call of the server and its inference child. */
   readonly allMicros: number;
+  /** Of the server alone. */
+  readonly serverMicros: number;
   readonly p99Ms: number;
 }
 
@@ -81,8 +84,9 @@ async function measureRounds(
     for (const target of targets) {
       const result = await loadTarget(target, seconds);
       if (round > 0) results.set(target.name, [...(results.get(target.name) ?? []), result]);
-      const { callsPerSecond, allMicros, p99Ms } = result;
-      const figures = `${Math.round(callsPerSecond)} calls/s   p99 ${p99Ms.toFixed(1)} ms   CPU: ${Math.round(allMicros)} µs`;
+      const { callsPerSecond, allMicros, serverMicros, p99Ms } = result;
+      const cpu = `CPU: ${Math.round(allMicros)} µs, of them ${Math.round(serverMicros)} the server`;
+      const figures = `${Math.round(callsPerSecond)} calls/s   p99 ${p99Ms.toFixed(1)} ms   ${cpu}`;
       say(`grpc ${round}: ${target.name.padEnd(16)} ${figures}`);
     }
   }
@@ -95,7 +99,7 @@ async function loadTarget({ name, server, port, body }: Target, seconds: number)
   let isOver = false;
   let failure: unknown;
   const begin = performance.now();
-  const cpuBefore = cpuSecondsOf([server.pid]);
+  const before = await cpuOf(server);
   const callers = Array.from({ length: CALLS }, async (_, i) => {
     while (!isOver && failure === undefined) {
       const startedAt = performance.now();
@@ -108,13 +112,23 @@ async function loadTarget({ name, server, port, body }: Target, seconds: number)
   await Promise.race([setTimeout(seconds * 1_000), Promise.all(callers)]);
   isOver = true;
   await Promise.all(callers);
-  const micros = ((cpuSecondsOf([server.pid]) - cpuBefore) * 1e6) / latencies.length;
+  const after = await cpuOf(server);
   const elapsed = (performance.now() - begin) / 1_000;
   for (const session of sessions) session.close();
   if (failure !== undefined) throw new Error(`${name}: a call failed: ${failure}`);
   latencies.sort((a, b) => a - b);
   const p99Ms = latencies[Math.floor(latencies.length * 0.99)] ?? Number.NaN;
-  return { callsPerSecond: latencies.length / elapsed, allMicros: micros, p99Ms };
+  const micros = (seconds: number) => (seconds * 1e6) / latencies.length;
+  return {
+    callsPerSecond: latencies.length / elapsed,
+    allMicros: micros(after.all - before.all),
+    serverMicros: micros(after.server - before.server),
+    p99Ms,
+  };
+}
+
+async function cpuOf({ pid }: BenchProcess): Promise<{ readonly all: number; readonly server: number }> {
+  return { all: cpuSecondsOf([pid]), server: await cpuSeconds(pid) };
 }
 
 /** Rejects where the status is not 0. */
@@ -166,6 +180,11 @@ function figures(results: ReadonlyMap<string, readonly GrpcLoad[]>): Figure[] {
       figureOf(`gRPC infer / echo, ${counted(rows)}, CPU`, 'ratio', ratios, { most: 1.5 }),
       ...[infer, echo].flatMap((name) => [
         figureOf(`gRPC ${name}, CPU`, 'µs', of(name, cpu)),
+        figureOf(
+          `gRPC ${name}, CPU of the server alone`,
+          'µs',
+          of(name, ({ serverMicros }) => serverMicros),
+        ),
         figureOf(
           `gRPC ${name}, p99`,
           'ms',

@@ -55,8 +55,8 @@ for as binary data behind the JSON, as the extension \`binary_tensor_data\` has 
       },
       problems: PROBLEMS,
       async handle(context, event, caller) {
-        const request = readHttpRequest(...(await bodyIn(context)));
         const model = await modelIn(context, dependencies);
+        const request = readHttpRequest(...(await bodyIn(context)));
         const asked = { head: context.req, caller, event, leftMs: () => Number.POSITIVE_INFINITY };
         return answerWith(renderHttpAnswer(await model.infer(request.request, asked), request));
       },

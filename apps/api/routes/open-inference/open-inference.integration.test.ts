@@ -151,7 +151,7 @@ describe('raw inference', () => {
     const input = { ...features([[10, 1]]), ...change };
     const response = await api.post(`/v2/models/${model}/infer`, { inputs: [input] });
     const found = await response.json();
-    expect(found).toEqual({ error: expect.stringMatching(error), type: `urn:tandem:problem:${code}` });
+    expect(found).toMatchObject({ error: expect.stringMatching(error), type: `urn:tandem:problem:${code}` });
     expect(response.status).toBe(status);
   });
 
@@ -247,7 +247,7 @@ describe('the hybrid view', () => {
   it('fails as a whole with the problem of the first user who has no prediction', async () => {
     const response = await api.post('/v2/models/repurchase.hybrid/infer', { inputs: users(['1', '999']) });
     expect(response.status).toBe(404);
-    expect(await response.json()).toEqual({
+    expect(await response.json()).toMatchObject({
       error: expect.stringContaining('user 999'),
       type: 'urn:tandem:problem:unknown_user',
     });

@@ -6,7 +6,8 @@ import type { RefusalForm } from '../../http/describe-problems.ts';
 import { errorText } from '../../open-inference/open-server.ts';
 
 function errorView(problem: ProblemView) {
-  return { error: errorText(problem), type: problem.type };
+  const { type, field } = problem;
+  return { error: errorText(problem), type, ...(field === undefined ? {} : { field }) };
 }
 
 export const INFERENCE_ERRORS: RefusalForm = {

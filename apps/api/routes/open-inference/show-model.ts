@@ -17,6 +17,7 @@ import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { FindOpenModel } from '../../open-inference/open-model.ts';
 import { isReady } from '../../open-inference/open-server.ts';
 import type { ReadyDependencies } from '../health/ready.ts';
+import { versionIn } from '../models/version-number.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
 
 export interface OpenModelDependencies {
@@ -29,9 +30,11 @@ export const MODEL_PATHS = [
   { path: '/v2/models/{model}/versions/{version}', id: 'ModelVersion', of: 'a version', params: InferenceVersionPath },
 ] as const;
 
-/** Returns the model that the path names. Rejects with `unknown_predictor` or `unknown_model_version`. */
-export function modelIn({ req }: Context, { findOpenModel }: OpenModelDependencies) {
-  return findOpenModel(req.param('model') ?? '', req.param('version'));
+/** Returns the model that the path names. Rejects with `invalid_input`, `unknown_predictor` or `unknown_model_version`. */
+export async function modelIn({ req }: Context, { findOpenModel }: OpenModelDependencies) {
+  const version = req.param('version');
+  if (version !== undefined) versionIn(version, 'version');
+  return findOpenModel(req.param('model') ?? '', version);
 }
 
 export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDependencies): readonly Endpoint[] {
@@ -44,7 +47,7 @@ export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDe
       params,
       summary: `The inputs and outputs of ${of}`,
       answer: { description: 'The model', schema: InferenceModelSchema, example: INFERENCE_MODEL_EXAMPLE },
-      problems: ['unknown_predictor', 'unknown_model_version', 'unavailable'],
+      problems: ['unknown_predictor', 'unknown_model_version', 'invalid_input', 'unavailable'],
       async handle(context) {
         return metadataView((await modelIn(context, dependencies)).metadata);
       },
@@ -60,7 +63,7 @@ export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDe
         schema: InferenceModelReadySchema,
         example: { name: 'repurchase', ready: true },
       },
-      problems: ['unknown_predictor', 'unknown_model_version', 'unavailable'],
+      problems: ['unknown_predictor', 'unknown_model_version', 'invalid_input', 'unavailable'],
       async handle(context) {
         const { metadata } = await modelIn(context, dependencies);
         const ready = await isReady(dependencies);

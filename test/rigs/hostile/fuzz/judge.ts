@@ -29,8 +29,9 @@ export function answerFaults(request: FuzzRequest, answer: Answer | undefined, d
     faults.push(`shows its insides: ${body.slice(0, 200)}`);
   if (request.method === 'OPTIONS' && status === 204) return faults;
   const type = (headers['content-type'] ?? '').replace(/;.*/, '');
-  const problem = type === 'application/problem+json' ? readProblem(body) : undefined;
-  if (problem && problem.status !== status && request.method !== 'HEAD')
+  // Paths of the Open Inference Protocol have problems in a form of their own, without the status.
+  const problem = type.endsWith('json') ? readProblem(body) : undefined;
+  if (type === 'application/problem+json' && problem?.status !== status && request.method !== 'HEAD')
     faults.push('the document says another status');
   const declared = askedOf(request, document)?.answers.get(status);
   if (!declared) {
@@ -73,7 +74,7 @@ function isDocumentation({ operationId }: Operation): boolean {
 
 function readProblem(body: string): { readonly type?: string; readonly status?: number } | undefined {
   try {
-    return JSON.parse(body) as { type?: string; status?: number };
+    return (JSON.parse(body) ?? undefined) as { type?: string; status?: number } | undefined;
   } catch {
     return undefined;
   }

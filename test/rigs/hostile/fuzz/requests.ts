@@ -139,6 +139,8 @@ function knownValues(name: string, path = ''): fc.Arbitrary<string> {
   switch (name) {
     case 'predictor':
       return fc.constant('count');
+    case 'model':
+      return fc.constantFrom('count', 'count.hybrid');
     case 'userId':
       return fc.integer({ min: 1, max: 25 }).map(String);
     case 'id':
@@ -202,6 +204,7 @@ const DOCUMENTED: Readonly<Record<string, fc.Arbitrary<string>>> = {
     'max-age=0, max-stale=9',
   ),
   'if-none-match': fc.constantFrom('*', 'W/"x"', '"a", W/"b"'),
+  'inference-header-content-length': fc.nat(200).map(String),
   'prediction-min-context': fc.constantFrom('{token}', '0000000000000000.1'),
 };
 
