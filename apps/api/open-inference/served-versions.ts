@@ -11,6 +11,7 @@ import { wantedBy } from '@tandem/inference/live/infer-request';
 import type { TensorMetadata } from '@tandem/open-inference/messages';
 import { columnWidth, isTensorType } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, isFixed } from '@tandem/prediction/models/verification';
+import { IdleCache } from '@tandem/timing/idle-cache';
 import type { ModelDependencies } from '../routes/models/model-view.ts';
 
 export interface ServedVersion {
@@ -47,6 +48,12 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
   let askAt = Number.NEGATIVE_INFINITY;
   /** By predictor and number, of the certificate that is known. */
   const found = new Map<string, Promise<ServedVersion>>();
+  /** By id: a version never changes. */
+  const described = new IdleCache(async (id) => {
+    const version = await registry.modelVersion(id);
+    const [record] = await models.list({ predictor: version.predictor, number: version.number });
+    return describe(version, record?.metadata?.outputs ?? []);
+  });
 
   function ask(): Promise<Certificate> {
     asking ??= authority
@@ -77,17 +84,7 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
     const arm = number === undefined ? stable : arms.find(({ modelNumber }) => String(modelNumber) === number);
     const numbers = [...new Set(arms.map(({ modelNumber }) => String(modelNumber)))];
     if (!arm) throw notServed(name, number ?? '', numbers);
-    const version = await registry.modelVersion(arm.modelVersionId);
-    const [record] = await models.list({ predictor: name, number: arm.modelNumber });
-    const outputs = outputsOf(version, record?.metadata?.outputs ?? []);
-    const mapped = wantedBy(version);
-    const names = outputs.map((output) => output.name);
-    return {
-      ...{ predictor, version, variant: arm.arm, numbers },
-      inputs: version.inputs.map((input) => inputOf(version, input)),
-      outputs,
-      outputNames: names.join('\n') === mapped.join('\n') ? mapped : names,
-    };
+    return { ...(await described.get(arm.modelVersionId)), predictor, variant: arm.arm, numbers };
   }
 
   return async function findServedVersion(predictor, number) {
@@ -99,6 +96,21 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
     found.set(key, finding);
     finding.catch(() => found.delete(key));
     return finding;
+  };
+}
+
+type Description = Omit<ServedVersion, 'predictor' | 'variant' | 'numbers'>;
+
+/** @param declared outputs of the model's file */
+function describe(version: ModelVersion, declared: readonly DescribedTensor[]): Description {
+  const outputs = outputsOf(version, declared);
+  const mapped = wantedBy(version);
+  const names = outputs.map((output) => output.name);
+  return {
+    version,
+    inputs: version.inputs.map((input) => inputOf(version, input)),
+    outputs,
+    outputNames: names.join('\n') === mapped.join('\n') ? mapped : names,
   };
 }
 

@@ -47,6 +47,14 @@ describe('what the server says of itself', () => {
   });
 });
 
+it('a path or a method that there is not is refused in the protocol’s form', async () => {
+  const unknown = await api.get('/v2/repository/index');
+  expect(await unknown.json()).toMatchObject({ error: expect.any(String), type: 'urn:tandem:problem:no_such_path' });
+  const method = await api.get('/v2/models/repurchase/infer');
+  expect([method.status, method.headers.get('allow')]).toEqual([405, 'OPTIONS, POST']);
+  expect(await method.json()).toMatchObject({ error: expect.stringContaining('GET is not allowed here') });
+});
+
 describe('a model’s metadata', () => {
   it('has inputs and outputs with their types and shapes, and the versions that answer', async () => {
     const metadata = await json('/v2/models/zoo/versions/1');

@@ -42,8 +42,8 @@ function tensorOfUsers(rows: number): fc.Arbitrary<object> {
 }
 
 function tensorOfFeatures(rows: number): fc.Arbitrary<object> {
-  const values = fc.array(fc.nat(1_000), { minLength: 2 * rows, maxLength: 2 * rows });
-  return values.map((data) => ({ name: 'features', datatype: 'FP32', shape: [rows, 2], data }));
+  const values = fc.array(fc.nat(1_000), { minLength: rows, maxLength: rows });
+  return values.map((data) => ({ name: 'features', datatype: 'FP32', shape: [rows, 1], data }));
 }
 
 /** What the schema allows. */

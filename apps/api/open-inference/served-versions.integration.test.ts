@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import { adopt } from '@tandem/offline-store/adopt';
+import { linearModel } from '@tandem/testing/onnx-models';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createTestApi, repurchase, type TestApi } from '../api.fixture.ts';
+import { createServedVersions } from './served-versions.ts';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await createTestApi();
+});
+afterAll(() => api?.close());
+
+/** Adopts the predictor with another model, which the stable arm serves then. */
+async function adoptOther(): Promise<void> {
+  const base = repurchase();
+  const artifact = linearModel({ weights: [0.2, 0.1] });
+  const artifactHash = createHash('sha256').update(artifact).digest('hex');
+  const predictor = { ...base, artifact, definition: { ...base.definition, artifactHash } };
+  await adopt(api.pool, { predictors: [predictor], actor: 'test' });
+}
+
+it('asks for arms once a second, and goes on with what it knows while Postgres does not answer', async () => {
+  let now = 0;
+  const find = createServedVersions({ ...api.dependencies.app, now: () => now });
+  const first = await find('repurchase', undefined);
+  expect(first).toMatchObject({ variant: 'stable', numbers: ['1'], version: { number: 1 } });
+  await adoptOther();
+  expect(await find('repurchase', undefined)).toBe(first);
+  now += 1_001;
+  expect(await find('repurchase', undefined)).toMatchObject({ numbers: ['2'], version: { number: 2 } });
+  await expect(find('repurchase', '1')).rejects.toMatchObject({ code: 'unknown_model_version' });
+  await expect(find('nobody', undefined)).rejects.toMatchObject({ code: 'unknown_predictor' });
+  api.postgres.cut();
+  now += 1_001;
+  expect(await find('repurchase', '2')).toMatchObject({ version: { number: 2 } });
+});
+
+it('knows outputs by the mapping alone where a version has no metadata of its file', async () => {
+  api.postgres.mend();
+  const find = createServedVersions(api.dependencies.app);
+  const { inputs, outputs } = await find('repurchase', undefined);
+  expect(inputs).toEqual([{ name: 'features', type: 'float32', shape: [-1, 2] }]);
+  expect(outputs).toEqual([{ name: 'score', type: 'float32', shape: [-1, -1] }]);
+});
