@@ -50,7 +50,7 @@ export interface GrpcRefusal {
 export type GrpcReply = { readonly response: object } | { readonly refusal: GrpcRefusal };
 
 /**
- * Answers a call. Never rejects.
+ * Answers a call.
  * @param message reads the call's message: to be called once, when the caller may be answered. Rejects with a RequestError
  */
 export type ServeCall = (rpc: RpcName, call: GrpcCall, message: () => Promise<unknown>) => Promise<GrpcReply>;
@@ -76,8 +76,11 @@ export interface GrpcServer {
 
 /** How long a call may take to send its message, in ms. */
 const MESSAGE_MS = 7_000;
-/** A connection without a call is closed after so many ms; clients connect again by themselves. */
-const IDLE_MS = 300_000;
+/**
+ * A connection without a call is closed after so many ms: clients connect again by themselves, and who only holds connections
+ * keeps others out for no longer.
+ */
+const IDLE_MS = 30_000;
 
 const LIMITS = Object.freeze({
   'grpc.max_concurrent_streams': 256,
@@ -138,6 +141,9 @@ function readOr(deserialize: (bytes: Buffer) => unknown, bytes: Buffer): unknown
   }
 }
 
+/** Where the service itself throws: the caller is told nothing of it. */
+const DEFECT: GrpcReply = { refusal: { code: 'INTERNAL', text: 'The service met an error.', trailers: {} } };
+
 /** A call from its metadata to its answer. */
 interface CallUnderWay {
   readonly reply: Promise<GrpcReply>;
@@ -155,11 +161,12 @@ function letIn(serve: ServeCall, calls: WeakMap<Metadata, CallUnderWay>): Server
     const listeners: (() => void)[] = [];
     let isTaken = false;
     let isAnswered = false;
+    let isGone = false;
     let late: NodeJS.Timeout | undefined;
 
     function begin(metadata: Metadata, next: (metadata: Metadata) => void): void {
       const header = (name: string) => (name === 'host' ? call.getHost() : headerIn(metadata, name));
-      const onGone = (tell: () => void) => void listeners.push(tell);
+      const onGone = (tell: () => void) => (isGone ? tell() : void listeners.push(tell));
       const asked = { url: path, header, leftMs: () => leftUntil(call.getDeadline()), onGone };
       const reply = Promise.withResolvers<GrpcReply>();
       const take = (message: unknown) => {
@@ -174,17 +181,19 @@ function letIn(serve: ServeCall, calls: WeakMap<Metadata, CallUnderWay>): Server
         next(metadata);
         return arrival.promise;
       };
-      void serve(rpc, asked, read).then((found) => {
+      const answer = (found: GrpcReply) => {
         isAnswered = true;
         reply.resolve(found);
         if (!isTaken && 'refusal' in found) call.sendStatus(statusOf(found.refusal));
-      });
+      };
+      serve(rpc, asked, read).then(answer, () => answer(DEFECT));
     }
 
     /** At the end of each call, answered or not. */
     function end(): void {
       clearTimeout(late);
       if (isAnswered) return;
+      isGone = true;
       if (!isTaken) arrival.reject(brokenOff());
       for (const tell of listeners) tell();
     }

@@ -2,7 +2,7 @@
  * A predictor's model as it is: tensors in, tensors out, in the same line and the same runs as live reads. Nothing of a user
  * is read or stored, and nothing is certified.
  */
-import { TandemError } from '@tandem/freshness/errors';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { WireTensor } from '@tandem/inference/process/protocol';
 import type { EncodedInput } from '@tandem/inference/tensors/batch-tensors';
@@ -71,7 +71,8 @@ async function inferRaw(
   try {
     return await infer(onGone === undefined ? work : { ...work, onGone });
   } catch (error) {
-    throw error instanceof ScoringCrash ? crashed(error) : error;
+    if (error instanceof ScoringCrash) throw crashed(error);
+    throw isTandemError(error, 'overloaded') ? overloaded(error) : error;
   }
 }
 
@@ -128,6 +129,18 @@ function takeQuota({ liveQuota }: Caller, rows: number): void {
     retryAfter: 1,
     remedy: 'ask again after the time in Retry-After, with fewer rows; --live-rate of tandem key create sets the limit',
   });
+}
+
+function overloaded(cause: TandemError): TandemError {
+  return new TandemError(
+    'overloaded',
+    'The model could not answer these rows in time, beside what waits for it already.',
+    {
+      retryAfter: cause.retryAfter ?? 1,
+      remedy: 'ask again after the time in Retry-After, with fewer rows, or with more time (the parameter timeout)',
+      cause,
+    },
+  );
 }
 
 function crashed(cause: ScoringCrash): TandemError {

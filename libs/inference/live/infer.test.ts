@@ -6,6 +6,8 @@ import type { EncodedInput } from '../tensors/batch-tensors.ts';
 import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const FOR_EVER = 2 ** 62;
+/** Turns of the loop model that take about a tenth of a second. */
+const A_WHILE = 130_000;
 const classifier = matrixPredictor(models.classifierModel(), 1, {
   outputs: [{ name: 'score', output: 'probabilities', type: 'float32', width: null, index: 1 }],
 });
@@ -81,6 +83,25 @@ describe('infer', () => {
     await expect(gone).rejects.toMatchObject({ code: 'live_timeout', message: 'the caller cancelled the request' });
     expect(pool.stats().waitingRows.live).toBe(0);
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
+  });
+
+  it('runs thousands of rows of a model that seems too slow for them, as it has only run single rows', async () => {
+    const { version } = loop;
+    // A tenth of a second for one row: thousands of them seem to take minutes.
+    await scoresOf(pool, loop, [[A_WHILE, 1]]);
+    const rows = 3_000;
+    expect(pool.room(version, 10_000)).toBeLessThan(rows);
+    const data = Float32Array.from({ length: 2 * rows }, (_, i) => (i % 2 === 0 ? 0 : i));
+    const inputs = matrix(data, 2);
+    const [score] = await pool.infer({
+      version,
+      inputs,
+      rows,
+      outputs: ['score'],
+      timeoutMs: 60_000,
+      runTimeoutMs: 1_000,
+    });
+    expect(score).toMatchObject({ dims: [rows, 1], data: data.filter((_, i) => i % 2 === 1) });
   });
 
   it('ends a run at its own limit, however long its caller would wait', async () => {
