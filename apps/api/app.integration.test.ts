@@ -88,7 +88,10 @@ describe('the application', () => {
       200,
       {
         status: 'ready',
-        parts: ['postgres', 'schema', 'redis', 'inference', 'database paths'].map((name) => ({ name, status: 'ok' })),
+        parts: ['postgres', 'protocol', 'schema', 'redis', 'inference', 'database paths'].map((name) => ({
+          name,
+          status: 'ok',
+        })),
       },
     ]);
   });

@@ -101,12 +101,22 @@ describe('the process', () => {
   });
 
   it('tells a bad environment in a line for each fault, without a stack, and exits with 1', async () => {
-    const started = start('./main.ts', { LOG_LEVEL: 'loud', PORT: 'http' });
+    const started = start('./main.ts', { LOG_LEVEL: 'loud', PORT: 'http', API_PROCESSES: '0' });
     expect(await started.ended).toBe(1);
     expect(started.said.out).toBe('');
     expect(started.said.err.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^tandem: API_PROCESSES is "0", not a whole number from 1 to 64; /),
       expect.stringMatching(/^tandem: PORT is "http", not a whole number/),
       expect.stringMatching(/^tandem: LOG_LEVEL is "loud", not one of debug, info, warn, error; /),
+    ]);
+  });
+
+  it('tells once what keeps each of several processes from starting, and ends with 1', async () => {
+    const started = start('./main.ts', { API_PROCESSES: '3', PORT: '0', HOST: '192.0.2.1', API_KEYS: 'off' });
+    expect(await started.ended).toBe(1);
+    expect(started.said.err.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^tandem: Cannot listen on 192\.0\.2\.1 port 0 /),
+      'tandem: API process 1 did not start (exit code 1)',
     ]);
   });
 });

@@ -5,9 +5,12 @@
  * could not start, met a fault, or hung.
  */
 
+import cluster from 'node:cluster';
+import { availableParallelism } from 'node:os';
 import { readEnvironment, type Section } from '@tandem/config/environment/environment';
 import {
   apiKeys,
+  apiProcesses,
   artifacts,
   database,
   type HttpSection,
@@ -24,12 +27,14 @@ import type { DrainTime } from '@tandem/http-server/server-drain';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
-import { createApp, mount } from './app.ts';
+import { type AppDependencies, createApp, mount } from './app.ts';
 import { connectionLimit, grpcConnectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
 import { type Exposure, findExposure } from './exposure.ts';
 import { createServeCall } from './open-inference/grpc.ts';
+import { answerForAll } from './processes/answer-for-all.ts';
+import { createMember, type Member } from './processes/member.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { readOneDirectly } from './routes/predictions/read-one.ts';
 import { type RunningServer, startGrpc, startServer } from './server.ts';
@@ -58,11 +63,14 @@ const DIRECT = Object.freeze({ leastMs: 0, mostMs: 1_000 });
 const FRONTED = Object.freeze({ leastMs: 3_000, mostMs: 3_000 });
 /** Longer than drain, grace and what closing takes; less than the 30 s after which orchestrators kill. */
 const LAST_RESORT_MS = 20_000;
+/** Of one of several processes that share the port: the others serve on. */
+const AT_ONCE = Object.freeze({ leastMs: 0, mostMs: 0 });
 /** Connections to the metrics' own port: whoever fills it takes no place from the API's callers. */
 const MOST_SCRAPING = 8;
 
-async function start(): Promise<void> {
-  const settings = readEnvironment(process.env, {
+const readSettings = () =>
+  readEnvironment(process.env, {
+    apiProcesses,
     database,
     redis,
     http,
@@ -76,9 +84,43 @@ async function start(): Promise<void> {
     uploads,
     runDeadlineMs,
   });
+type Settings = ReturnType<typeof readSettings>;
+
+async function start(): Promise<void> {
+  const settings = readSettings();
+  if (settings.apiProcesses === 1) return serve(settings, null);
+  if (cluster.isWorker) return serve(settings, joinProcesses());
+  await serveByProcesses(settings);
+}
+
+/** This process as one of several. A terminal's Ctrl-C reaches all of them: the primary alone decides when they end. */
+function joinProcesses(): Member {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR2']) process.on(signal, () => {});
+  return createMember(Number(process.env.API_PROCESS), {
+    send: (report) => void process.send?.(report),
+    onOrder: (listener) => void process.on('message', listener),
+  });
+}
+
+async function serveByProcesses({ apiProcesses: processes, logging, watchdogMs }: Settings): Promise<void> {
+  const log = createLog({ level: logging.level, name: 'api' });
+  watchEventLoop('api', watchdogMs);
+  const { createPrimary } = await import('./processes/primary.ts');
+  // They share the processors, also for their inference children.
+  const children = Math.max(1, Math.round((availableParallelism() - 1) / processes));
+  const primary = createPrimary({
+    ...{ processes, log, killAfterMs: LAST_RESORT_MS + 1_000, exit: (code) => process.exit(code) },
+    environment: process.env.INFERENCE_PROCESSES ? {} : { INFERENCE_PROCESSES: String(children) },
+  });
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, primary.onSignal);
+  process.on('SIGUSR2', () => void primary.restartAll());
+  await primary.start();
+}
+
+async function serve(settings: Settings, member: Member | null): Promise<void> {
   const log = createLog({ level: settings.logging.level, name: 'api' });
   watchEventLoop('api', settings.watchdogMs);
-  const metrics = createMetrics({ app: 'api' });
+  const metrics = createMetrics({ app: 'api', process: member?.number });
   const exposure = await findExposure(settings);
   const places = shareConnections(settings.http, settings.inference.processes);
   const parts = [places.connections.part];
@@ -95,12 +137,14 @@ async function start(): Promise<void> {
     metrics,
     parts,
   });
-  const servers = await listen(dependencies, settings.http, places, exposure).catch(async (error: unknown) => {
+  const app = member === null ? dependencies.app : answerForAll(member, dependencies.app);
+  const servers = await listen(app, settings.http, places, exposure).catch(async (error: unknown) => {
     await dependencies.close();
     throw error;
   });
-  endInOrder(servers, dependencies, { log, drainTime: exposure.isFronted ? FRONTED : DIRECT });
+  endInOrder(servers, dependencies, { log, drainTime: exposure.isFronted ? FRONTED : DIRECT, member });
   tellStart(log, servers, settings.http, exposure);
+  member?.started();
 }
 
 type Servers = { readonly api: RunningServer } & { readonly [name in 'metrics' | 'grpc']?: RunningServer };
@@ -121,7 +165,7 @@ function shareConnections({ grpcPort }: HttpSection, processes: number): Places 
 
 /** The API, and the metrics and gRPC where they have a port of their own. */
 async function listen(
-  { app }: ApiDependencies,
+  app: AppDependencies,
   { host, port, metricsPort, grpcPort }: HttpSection,
   { connections, overGrpc }: Places,
   { isMetricsHost }: Exposure,
@@ -177,15 +221,17 @@ function tellStart(
 interface EndOptions {
   readonly log: Log;
   readonly drainTime: DrainTime;
+  readonly member: Member | null;
 }
 
-function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drainTime }: EndOptions): void {
+function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drainTime, member }: EndOptions): void {
   const servers = allOf(running);
+  let time = drainTime;
   const { onSignal, onFault } = createEnding({
     log,
     async drain(cause) {
-      dependencies.app.readiness.drain();
-      if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(drainTime)));
+      if (time !== AT_ONCE) dependencies.app.readiness.drain();
+      if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(time)));
       // Not before: whoever watches a run comes back at once, and had better find another API.
       dependencies.app.runWatcher.close();
       const finished = await Promise.all(servers.map((server) => server.close(GRACE_MS)));
@@ -195,8 +241,11 @@ function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drai
     exit: (code) => process.exit(code),
     lastResortMs: LAST_RESORT_MS,
   });
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
+  member?.onLeave((cause, reason) => {
+    if (cause === 'restart') time = AT_ONCE;
+    onSignal(reason);
+  });
+  if (member === null) for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, onSignal);
   process.on('uncaughtException', onFault);
   process.on('unhandledRejection', onFault);
 }

@@ -42,6 +42,8 @@ test.each([
   ['event send 42 --type a --data {"a":1e999}', 'a is not a finite number'],
   ['predict p 1 --max-age soon', 'a whole number from 0 on is expected'],
   ['up --port 70000', 'a port from 1 to 65535 is expected'],
+  ['up --api-processes 0', 'a whole number from 1 to 64 is expected'],
+  ['up --api-processes all', 'a whole number from 1 to 64 is expected'],
   ['run start p --scope some', 'Allowed choices are all, stale'],
   ['run start p --scope all --users 1', 'cannot be used with option'],
   ['init --model m.onnx --table t', "required option '--key <column>' not specified"],

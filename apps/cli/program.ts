@@ -19,6 +19,7 @@ import { modelCommands } from './models/commands.ts';
 import { outcomeCommands } from './outcomes/commands.ts';
 import { predictCommand } from './predict.ts';
 import { processCommands } from './processes.ts';
+import { profileCommand } from './profile/commands.ts';
 import { rolloutCommands } from './rollouts/commands.ts';
 import { runCommands } from './runs/commands.ts';
 import { unwatchCommand, watchCommand } from './sources/commands.ts';
@@ -29,7 +30,7 @@ import { versionCommands } from './versions.ts';
 import { workerCommand } from './worker/commands.ts';
 
 /** Commands that have something to take down when they are interrupted; the others just end. */
-const ENDS_IN_ITS_OWN_ORDER = new Set(['up', 'worker']);
+const ENDS_IN_ITS_OWN_ORDER = new Set(['up', 'worker', 'profile']);
 
 /** In the order of the help. */
 const COMMANDS: readonly ((cli: Cli) => Command)[] = [
@@ -52,6 +53,7 @@ const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   generationCommands,
   modelCommands,
   buildCommands,
+  profileCommand,
   processCommands,
   userCommands,
   rolloutCommands,

@@ -9,6 +9,7 @@ import type {
 } from '@tandem/config/environment/environment-sections';
 import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { protocolUnknown } from '@tandem/freshness/protocol';
 import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import type { FinishedRun } from '@tandem/inference/live/slot';
@@ -32,6 +33,7 @@ import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { provePaths } from '@tandem/offline-store/sql/paths';
+import { checkProtocol } from '@tandem/offline-store/sql/protocol';
 import { createTurns } from '@tandem/offline-store/sql/turns';
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createErasures } from '@tandem/online-store/erasures';
@@ -60,6 +62,7 @@ import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
 import { createRefreshBudget, openRefresh } from './open-refresh.ts';
 import { createCheckFit } from './processors/check-fit.ts';
+import { createProtocolGate } from './protocol-gate.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
 import type { WorkerDependencies } from './worker.ts';
@@ -107,6 +110,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
     ...{ steps: pools.steps, onRound: rounds.onRound },
+    whyIdle: createProtocolGate(() => checkProtocol(pools.pool), log),
     metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu },
@@ -136,11 +140,17 @@ async function closeInOrder(...steps: readonly (() => unknown)[]): Promise<void>
 async function assertMigrated(pool: WorkerPools['pool']): Promise<void> {
   const schema = await schemaState(pool).catch(() => null);
   if (schema === null || schema.state === 'current' || schema.state === 'ahead') return;
+  if (schema.state === 'other_protocol' && schema.protocol !== null) throw protocolRefused(schema.protocol);
   const [message, remedy] =
     schema.state === 'contracted'
       ? [`A newer release dropped what this one uses (${schema.unknown[0]}).`, 'run the newer release']
       : [`The database's schema is ${schema.state}: it lacks ${schema.pending[0]}.`, 'run `tandem migrate`'];
   throw new TandemError('config_invalid', message, { field: 'DATABASE_URL', remedy });
+}
+
+function protocolRefused(protocol: number): TandemError {
+  const { message, remedy = '' } = protocolUnknown(protocol);
+  return new TandemError('config_invalid', message, { field: 'DATABASE_URL', remedy });
 }
 
 /** As for the schema: what will not do is refused, a database that is away is not. */
@@ -234,7 +244,7 @@ function createScorer(
   registry: Pick<StoredRegistry, 'loadArtifact'>,
   { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
 ) {
-  const { processes, memoryMb } = inference;
+  const { processes, memoryMb, threads } = inference;
   // More processes than processors less one hide waiting; they add no processor.
   const processors = Math.min(processes, Math.max(1, availableParallelism() - 1));
   const share = createRefreshBudget(workerProcess.refreshShare, processors, metrics);
@@ -252,6 +262,7 @@ function createScorer(
     niceSteps: NICE_STEPS,
     sliceRows: SLICE_ROWS,
     memoryLimitMb: memoryMb,
+    threads,
   });
   return { scorer, budget: share.budget, cpu: cpu.ofChunks };
 }

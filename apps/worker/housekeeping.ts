@@ -40,6 +40,8 @@ export interface HousekeepingDependencies {
   /** Looks at what waits; without it nobody does. */
   readonly observeBacklog?: () => Promise<void>;
   readonly log: Log;
+  /** Why no round may begin now; null, or left out, where one may. */
+  readonly whyIdle?: () => Promise<unknown>;
   /** Told of each round, for metrics. */
   readonly onRound?: (round: EndedRound) => void;
   readonly reconcileEveryMs?: number;
@@ -133,8 +135,9 @@ const NOTHING_DONE: RoundReport = Object.freeze({ done: {}, errors: [] });
 async function runRound(
   round: RoundName,
   work: () => Promise<RoundReport>,
-  { log, onRound }: Pick<HousekeepingDependencies, 'log' | 'onRound'>,
+  { log, onRound, whyIdle }: Pick<HousekeepingDependencies, 'log' | 'onRound' | 'whyIdle'>,
 ): Promise<void> {
+  if (whyIdle && (await whyIdle())) return;
   const event = startWideEvent('round.ended', { round }, { log });
   const { done, errors } = await work().catch((error: unknown) => ({ done: {}, errors: [describe(error)] }));
   const isIdle = Object.values(done).every((count) => count === 0);

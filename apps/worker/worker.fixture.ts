@@ -147,7 +147,7 @@ export function environmentOf(databaseUrl: string, redisUrl: string): WorkerEnvi
   return {
     database: { url: databaseUrl, featuresUrl: databaseUrl },
     redis: { url: redisUrl, queueUrl: redisUrl },
-    inference: { processes: 1, memoryMb: 512, queueLimit: 256, batchLimit: 256 },
+    inference: { processes: 1, memoryMb: 512, queueLimit: 256, batchLimit: 256, threads: 1 },
     worker: { chunkConcurrency: 2 },
     workerProcess: { host: '127.0.0.1', port: null, leaseMs: 30_000, rollbackCacheMb: 512, refreshShare: 0.25 },
   };

@@ -2,6 +2,7 @@
  * A worker: jobs from the queues, and the loops that keep the queues in line with Postgres. It knows neither the process
  * it runs in nor how its parts were made.
  */
+import type { TandemError } from '@tandem/freshness/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { Expiry } from '@tandem/prediction/runs/expire';
 import type { GenerationLoader } from '@tandem/prediction/runs/online-generations';
@@ -10,8 +11,9 @@ import type { RetainDependencies } from '@tandem/prediction/runs/retain';
 import { createRunChunk, type RunChunkDependencies } from '@tandem/prediction/runs/run-chunk';
 import type { GenerationStore, RunHints, RunStore } from '@tandem/prediction/runs/run-store';
 import type { ScheduleRunsDependencies } from '@tandem/prediction/runs/schedule-runs';
+import type { JobName } from '@tandem/queue/catalog';
 import type { Queue } from '@tandem/queue/enqueue';
-import { createQueueWorker, type Handlers } from '@tandem/queue/run-worker';
+import { createQueueWorker, type Handler, type Handlers } from '@tandem/queue/run-worker';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type EndedRound, type HousekeepingDependencies, startHousekeeping } from './housekeeping.ts';
@@ -38,6 +40,8 @@ export interface WorkerDependencies {
   readonly rewriting: HousekeepingDependencies['rewriting'];
   /** Looks at what waits, for metrics. */
   observeBacklog(): Promise<void>;
+  /** Why this worker may begin no work now; null where it may. */
+  whyIdle(): Promise<TandemError | null>;
   /** Told of each round of housekeeping. */
   onRound(round: EndedRound): void;
   readonly queue: Queue;
@@ -94,10 +98,22 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
 function createHandlers(dependencies: WorkerDependencies, stopping: AbortSignal): Handlers {
   const { runs, generations, loader, hints, losses, checkFit, chunks, log, metrics } = dependencies;
   const { lease } = chunks;
+  const allowed = <N extends JobName>(handler: Handler<N>): Handler<N> => unlessIdle(handler, dependencies);
   return {
-    'plan-run': createPlanRun({ runs, hints, lease, stopping, log, metrics }),
-    'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk({ ...chunks, stopping }), runs, log, metrics }),
-    'publish-run': createPublishRun({ runs, hints, loader, losses, lease, stopping, checkFit, log, metrics }),
-    'load-generation': createLoadGeneration({ generations, loader, checkFit }),
+    'plan-run': allowed(createPlanRun({ runs, hints, lease, stopping, log, metrics })),
+    'run-chunk': allowed(
+      createRunChunkProcessor({ runChunk: createRunChunk({ ...chunks, stopping }), runs, log, metrics }),
+    ),
+    'publish-run': allowed(createPublishRun({ runs, hints, loader, losses, lease, stopping, checkFit, log, metrics })),
+    'load-generation': allowed(createLoadGeneration({ generations, loader, checkFit })),
+  };
+}
+
+/** Leaves a job that may not begin now to its next attempt. */
+function unlessIdle<N extends JobName>(handler: Handler<N>, { whyIdle }: WorkerDependencies): Handler<N> {
+  return async (payload, job) => {
+    const why = await whyIdle();
+    if (why) throw why;
+    return handler(payload, job);
   };
 }

@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'features_unusable'
   | 'output_unusable'
   | 'unavailable'
+  | 'protocol_unknown'
   | 'config_invalid'
   | 'model_refused';
 
@@ -74,9 +75,9 @@ export function isTandemError(error: unknown, ...codes: ErrorCode[]): error is T
   return error instanceof TandemError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** Whether the error says nothing about what was asked: the same may succeed when the database or inference is back. */
+/** Whether the error says nothing about what was asked: the same may succeed when the database or inference is back, or elsewhere. */
 export function isTransient(error: unknown): boolean {
-  return isTandemError(error, 'unavailable', 'overloaded', 'live_timeout');
+  return isTandemError(error, 'unavailable', 'protocol_unknown', 'overloaded', 'live_timeout');
 }
 
 /** Returns what went wrong as a run's error and the log say it; a fault of the config comes with its place and remedy. */
@@ -97,7 +98,9 @@ export function unreachable(value: never): never {
 
 // Errors that several use cases answer with, each in one wording.
 
+/** An unknown protocol stays what it is. */
 export function notCertified(cause: unknown): TandemError {
+  if (isTandemError(cause, 'protocol_unknown')) return cause;
   return new TandemError('unavailable', 'The database did not certify this read in time.', {
     cause,
     retryAfter: 1,

@@ -3,7 +3,7 @@
  * fresh. Erased users are kept out by what this process has heard of tombstones; that it has heard of all of them it knows
  * by their count, which Redis was told before any erasure was acknowledged: by the same server, and the same count as
  * Postgres last said. A server that restarted, failed over, lost the count, or was told of an erasure that this process has
- * not heard of, vouches for nothing.
+ * not heard of, vouches for nothing. Nor does what is stored under a protocol that this release does not know.
  */
 
 import { type Answer, originOf, predictionOf, type ReadResult, wholeSeconds } from './answer.ts';
@@ -64,7 +64,7 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
     },
     async answer({ predictorName, known, cause, options, found }, userIds) {
       const refuse = () => userIds.map(() => cause);
-      if (!known || !found || isBeyondUnverified(options)) return refuse();
+      if (!known || !found || isBeyondUnverified(options) || cause.code === 'protocol_unknown') return refuse();
       // Behind what was found: whoever was erased before this read arrived is counted by now.
       const tombstones = whole(await online.toldOfErasures().catch(() => null));
       if (!tombstones) return refuse();

@@ -11,7 +11,9 @@ export interface LostRequest {
 
 export interface SteadyClient {
   answers(): number;
-  /** When nobody listens any more: what it lost. */
+  /** Ends it behind its next answer. */
+  stop(): void;
+  /** When nobody listens any more, or it was stopped: what it lost. */
   readonly ended: Promise<readonly LostRequest[]>;
 }
 
@@ -19,9 +21,10 @@ export interface SteadyClient {
 export function askOnAndOn(port: number, path = '/'): SteadyClient {
   const lost: LostRequest[] = [];
   let answers = 0;
+  let isStopped = false;
 
   async function live(): Promise<readonly LostRequest[]> {
-    while (await visit());
+    while (!isStopped && (await visit()));
     return lost;
   }
 
@@ -50,7 +53,7 @@ export function askOnAndOn(port: number, path = '/'): SteadyClient {
         if (!isWhole(text)) return;
         answers++;
         isWaiting = false;
-        if (/^connection: close\r$/im.test(text)) leave('told');
+        if (isStopped || /^connection: close\r$/im.test(text)) leave('told');
         else ask();
       });
       socket.once('end', () => leave('end'));
@@ -58,7 +61,10 @@ export function askOnAndOn(port: number, path = '/'): SteadyClient {
     });
   }
 
-  return { answers: () => answers, ended: live() };
+  const stop = () => {
+    isStopped = true;
+  };
+  return { answers: () => answers, stop, ended: live() };
 }
 
 function isWhole(text: string): boolean {

@@ -225,6 +225,7 @@ function isGivenUp(error: unknown): boolean {
 function mayPass(code: ErrorCode): boolean {
   switch (code) {
     case 'unavailable':
+    case 'protocol_unknown':
     case 'overloaded':
     case 'rate_limited':
     case 'features_failed':

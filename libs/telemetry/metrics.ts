@@ -14,13 +14,15 @@ export type Metrics = ReturnType<typeof createMetrics>;
 interface MetricsOptions {
   /** The program: the label `app` of every series. */
   readonly app: string;
+  /** The label `process` of every series, where several processes answer together. */
+  readonly process?: number | undefined;
   /** Whether process, heap and event-loop metrics are gathered; they keep a sampler running. Default true. */
   readonly processMetrics?: boolean;
 }
 
-export function createMetrics({ app, processMetrics = true }: MetricsOptions) {
+export function createMetrics({ app, process, processMetrics = true }: MetricsOptions) {
   const registry = new Registry();
-  registry.setDefaultLabels({ app });
+  registry.setDefaultLabels({ app, ...(process === undefined ? {} : { process: String(process) }) });
   if (processMetrics) collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 10 });
   return {
     ...readMetrics(registry),

@@ -20,6 +20,8 @@ export interface Api extends Program {
   readonly client: Client;
 }
 
+type Environment = Readonly<Record<string, string>>;
+
 export interface Deployment {
   /** The addresses of its stores, as its programs are given them. */
   readonly environment: Readonly<Record<'DATABASE_URL' | 'REDIS_URL', string>>;
@@ -32,8 +34,8 @@ export interface Deployment {
   readonly postgres: OwnPostgres | null;
   readonly wire: WireWatch;
   /** Resolves when it answers. */
-  startApi(options?: { port?: number; environment?: Readonly<Record<string, string>> }): Promise<Api>;
-  startWorker(environment?: Readonly<Record<string, string>>): Promise<Program>;
+  startApi(options?: { port?: number; environment?: Environment; checkout?: string }): Promise<Api>;
+  startWorker(environment?: Environment, checkout?: string): Promise<Program>;
   /** Starts a run of everyone, waits for its end, and until Redis holds its generation; gives the generation's number. */
   runEveryone(api: Api): Promise<string>;
   close(): Promise<void>;
@@ -59,23 +61,27 @@ export async function createDeployment(options: DeploymentOptions = {}): Promise
   const programs: Program[] = [];
   const wire = createWireWatch();
   const servers = { DATABASE_URL: database.url, REDIS_URL: redis.url };
-  const start = (name: ProgramName, environment: Readonly<Record<string, string>>) => {
+  const start = (name: ProgramName, environment: Environment, checkout?: string) => {
     const sizes = { INFERENCE_PROCESSES: '1', CHUNK_LEASE_MS: '1000' };
-    const program = startProgram(name, { ...servers, ...sizes, ...environment });
+    const program = startProgram(name, { ...servers, ...sizes, ...environment }, { checkout });
     programs.push(program);
     return program;
   };
 
-  async function startApi({ port, environment = {} }: Parameters<Deployment['startApi']>[0] = {}): Promise<Api> {
+  async function startApi({
+    port,
+    environment = {},
+    checkout,
+  }: Parameters<Deployment['startApi']>[0] = {}): Promise<Api> {
     // Any port but one that was asked for: one that was free a moment ago may be another test's by now.
-    const program = start('api', { PORT: String(port ?? 0), ...environment });
+    const program = start('api', { PORT: String(port ?? 0), ...environment }, checkout);
     const url = String((await program.logged('api.started')).url);
     await wire.learn(url);
     return { ...program, url, port: Number(new URL(url).port), client: clientOf(url, wire) };
   }
 
-  async function startWorker(environment: Readonly<Record<string, string>> = {}): Promise<Program> {
-    const program = start('worker', environment);
+  async function startWorker(environment: Environment = {}, checkout?: string): Promise<Program> {
+    const program = start('worker', environment, checkout);
     await program.logged('worker.started');
     return program;
   }

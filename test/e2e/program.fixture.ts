@@ -4,13 +4,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { readProcess } from '@tandem/local-servers/process-identity';
 import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { until } from './until.fixture.ts';
 
-const MAINS = { api: '../../apps/api/main.ts', worker: '../../apps/worker/main.ts' } as const;
+const MAINS = { api: 'apps/api/main.ts', worker: 'apps/worker/main.ts' } as const;
+const CHECKOUT = join(import.meta.dirname, '../..');
 
 export type ProgramName = keyof typeof MAINS;
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
@@ -43,14 +44,21 @@ export interface ProgramOptions {
   onLine?(line: string): void;
   /** Log lines that are kept at most, the latest. */
   readonly mostLines?: number;
+  /** The folder of another release's code; this one's where it is left out. */
+  readonly checkout?: string | undefined;
 }
 
 export function startProgram(
   name: ProgramName,
   environment: Readonly<Record<string, string>>,
-  { nodeArguments = [], onLine = () => {}, mostLines = Number.POSITIVE_INFINITY }: ProgramOptions = {},
+  {
+    nodeArguments = [],
+    onLine = () => {},
+    mostLines = Number.POSITIVE_INFINITY,
+    checkout = CHECKOUT,
+  }: ProgramOptions = {},
 ): Program {
-  const main = fileURLToPath(new URL(MAINS[name], import.meta.url));
+  const main = join(checkout, MAINS[name]);
   const child = spawn(process.execPath, [...nodeArguments, main], {
     env: { PATH: process.env.PATH, ...COMPILE_CACHE, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

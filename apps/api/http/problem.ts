@@ -108,6 +108,11 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'Overloaded',
     'no place in the queue of live inference, or the machine is too busy to try a model; see `Retry-After`',
   ),
+  protocol_unknown: kind(
+    503,
+    'Protocol unknown',
+    "the database's schema follows a freshness protocol that this release does not know; see `Retry-After`",
+  ),
   unavailable: kind(503, 'Unavailable', 'a store does not answer in time; see `Retry-After`'),
   not_cached: kind(504, 'Not cached', '`only-if-cached`, and no stored prediction will do'),
   internal_error: kind(STATUS.internal_error, 'Internal error', 'a defect of the service; its log names the request'),

@@ -11,6 +11,7 @@ export interface InferenceSettings {
   readonly memoryMb: number;
   readonly queueLimit: number;
   readonly batchLimit?: number;
+  readonly threads?: number;
 }
 
 /** @param opened what is to be closed at the end is added to it */
@@ -30,6 +31,7 @@ export function openInference(
       processes: inference.processes,
       memoryLimitMb: inference.memoryMb,
       maxQueue: inference.queueLimit,
+      threads: inference.threads,
       ...(inference.batchLimit === undefined ? {} : { maxLiveRows: inference.batchLimit }),
       ...options,
     }),

@@ -2,6 +2,7 @@
  * The connections of an API to Postgres, in pools by what must not wait for what: requests never wait for the process's own
  * signs of life and keys, nor for model files, explanations and shadows. Each opens connections as it needs them.
  */
+import { API_CONNECTIONS } from '@tandem/config/environment/environment-sections';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
 import { createPool } from '@tandem/offline-store/sql/database';
@@ -20,13 +21,11 @@ const MODEL_FEATURES = 2;
 /** Two at work, and as many that take the place of broken ones (authority.ts, which opens them). */
 const CERTIFICATES = 4;
 const FIXED = CERTIFICATES + VITAL.max + 2 * BACKGROUND.max + MODELS.max + MODEL_FEATURES;
-/** Where DATABASE_CONNECTIONS is not set. */
-const MOST = 24;
 
 export type ApiPools = ReturnType<typeof openPools>;
 
 /** @param most connections of all pools together; what the others leave is for requests and their feature statements */
-export function openPools(paths: DatabasePaths, most: number = MOST) {
+export function openPools(paths: DatabasePaths, most: number = API_CONNECTIONS) {
   const { url, directUrl = url } = paths;
   const throughPooler = leadsThroughPooler(url, paths);
   const open = (name: string, limits: object) =>

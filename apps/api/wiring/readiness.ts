@@ -3,6 +3,7 @@
  * within a time limit, and once for all who ask at the same moment.
  */
 import type { Authority } from '@tandem/freshness/certificate';
+import { isTandemError } from '@tandem/freshness/errors';
 import type { InferencePool } from '@tandem/inference/live/pool';
 import { type createPool, query } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
@@ -19,7 +20,7 @@ export interface Part {
   check(): Promise<void>;
 }
 
-interface Readiness {
+export interface Readiness {
   readonly status: 'ready' | 'degraded' | 'not_ready';
   readonly parts: readonly { readonly name: string; readonly status: 'ok' | 'failed' | 'draining' }[];
 }
@@ -97,7 +98,8 @@ export interface ReadinessPartsDependencies {
 export function createReadinessParts(dependencies: ReadinessPartsDependencies): readonly Part[] {
   const { pools, authority, connection } = dependencies;
   return [
-    { name: 'postgres', isEssential: true, check: async () => void (await authority.certify([])) },
+    { name: 'postgres', isEssential: true, check: () => certified(authority, (error) => !isOtherProtocol(error)) },
+    { name: 'protocol', isEssential: true, check: () => certified(authority, isOtherProtocol) },
     { name: 'schema', isEssential: true, check: () => checkSchema(pools.vital) },
     // Certificates go past it; events and live reads do not.
     ...(pools.throughPooler
@@ -108,6 +110,17 @@ export function createReadinessParts(dependencies: ReadinessPartsDependencies): 
     // Stored predictions are served without it.
     { name: 'inference', isEssential: false, check: createInferenceCheck(dependencies) },
   ];
+}
+
+/** Rejects where the database does not certify, for a reason that counts. */
+async function certified(authority: Authority, counts: (error: unknown) => boolean): Promise<void> {
+  await authority.certify([]).catch((error: unknown) => {
+    if (counts(error)) throw error;
+  });
+}
+
+function isOtherProtocol(error: unknown): boolean {
+  return isTandemError(error, 'protocol_unknown');
 }
 
 /**
@@ -133,8 +146,8 @@ export function createInferenceCheck({
 
 async function checkSchema(pool: Pool): Promise<void> {
   const { state, pending, unknown } = await schemaState(pool);
-  // A newer release migrates before it is rolled out: the older one serves on meanwhile.
-  if (state === 'current' || state === 'ahead') return;
+  // A newer release migrates before it is rolled out: the older one serves on meanwhile. The protocol is a part of its own.
+  if (state === 'current' || state === 'ahead' || state === 'other_protocol') return;
   if (state === 'contracted') throw new Error(`a newer release dropped what this one uses: ${unknown.join(', ')}`);
   throw new Error(`the schema is ${state}; not applied: ${pending.join(', ')}`);
 }

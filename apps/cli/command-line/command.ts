@@ -66,13 +66,18 @@ export interface CommandText {
   readonly example: string;
   /** What its help says below the options. */
   readonly detail?: string;
+  /** Whether `--json` may name a file. */
+  readonly jsonFile?: boolean;
 }
 
 /** Creates a command with `--json` and an example in its help. */
-export function createCommand({ name, description, example, detail }: CommandText): Command {
+export function createCommand({ name, description, example, detail, jsonFile = false }: CommandText): Command {
   return new Command(name)
     .description(description)
-    .option('--json', 'print one JSON document')
+    .option(
+      jsonFile ? '--json [file]' : '--json',
+      `print one JSON document${jsonFile ? ', or write it to a file' : ''}`,
+    )
     .addHelpText('after', `${detail === undefined ? '' : `\n${detail}\n`}\nExample: ${example}`);
 }
 

@@ -4,7 +4,14 @@
  */
 import { type Client, createClient } from '@tandem/client/create-client';
 import { readEnvironment } from '@tandem/config/environment/environment';
-import { apiKey, database, http, inference, redis } from '@tandem/config/environment/environment-sections';
+import {
+  apiKey,
+  type DatabaseSection,
+  database,
+  http,
+  inference,
+  redis,
+} from '@tandem/config/environment/environment-sections';
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
@@ -59,7 +66,7 @@ export function givenDatabaseUrl({ env }: Pick<Cli, 'env'>): string | undefined 
 }
 
 /** The addresses of API and worker; undefined where the environment names no database. */
-export function givenPaths({ env }: Pick<Cli, 'env'>): DatabasePaths | undefined {
+export function givenPaths({ env }: Pick<Cli, 'env'>): DatabaseSection | undefined {
   return env.DATABASE_URL || env.DATABASE_URL_FILE ? readEnvironment(env, { database }).database : undefined;
 }
 

@@ -1,6 +1,14 @@
 /** Examines everything that Tandem stands on. */
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { API_CONNECTIONS, apiProcesses } from '@tandem/config/environment/environment-sections';
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
-import { directPools, findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
+import {
+  type ConnectionRoom,
+  directPools,
+  findRoom,
+  roomProblem,
+} from '@tandem/offline-store/rollouts/connection-room';
+import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import type { Cli } from '../command-line/command.ts';
 import {
   type DatabaseUrls,
@@ -19,7 +27,7 @@ import { examineFeatureLogin } from './examine-feature-login.ts';
 import { examinePaths, examineServers } from './examine-paths.ts';
 import { examineSchema } from './examine-schema.ts';
 import { examinePostgres, examineRedis, unreached } from './examine-stores.ts';
-import { judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
+import { judgeApiProcesses, judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
 
 export async function examine(cli: Cli): Promise<Finding[]> {
   const apiUrl = givenApiUrl(cli) ?? findApiUrl(cli, undefined);
@@ -27,6 +35,7 @@ export async function examine(cli: Cli): Promise<Finding[]> {
   const parts = await Promise.all([
     judgeNode(process.version),
     judgeDisk(cli.cwd),
+    judgeApiProcesses(apiProcessesOf(cli)),
     judgePort(port, apiUrl),
     atAddress(
       'postgres',
@@ -79,12 +88,26 @@ async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   }
 }
 
+/** Before a start: what the API of these settings will open. Null where it has room, or opens its connections to a pooler. */
+function judgePlannedConnections(cli: Cli, { most, others }: ConnectionRoom): Finding | null {
+  const given = givenPaths(cli);
+  const connections = given?.connections ?? API_CONNECTIONS;
+  const processes = apiProcessesOf(cli);
+  if (processes * connections + others <= most || (given && leadsThroughPooler(given.url, given))) return null;
+  const text = `${processes} API processes (API_PROCESSES) may open ${processes * connections} connections, other programs hold ${others}, and max_connections leaves ${most}`;
+  return failed('fleet', text, 'lower API_PROCESSES or DATABASE_CONNECTIONS, or raise max_connections');
+}
+
+const apiProcessesOf = ({ env }: Cli) => readEnvironment(env, { apiProcesses }).apiProcesses;
+
 /** The live processes, beside what Postgres leaves them. A command goes past a pooler: so do the processes that it sees. */
 function examineFleet(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
   return withDatabases(urls, { applicationName: 'tandem-doctor' }, async ({ pool }) => {
     const room = await findRoom(pool, directPools(givenPaths(cli) ?? urls));
     const problem = roomProblem(room);
     if (problem) return [failed('fleet', problem.message, problem.remedy ?? '')];
+    const planned = judgePlannedConnections(cli, room);
+    if (planned) return [planned];
     return [ok('fleet', `${room.processes} live processes may open ${room.fleet} connections of ${room.most}`)];
   });
 }

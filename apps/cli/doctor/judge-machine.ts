@@ -1,5 +1,6 @@
 /** This machine: Node, disk, the API's port. */
 import { statfsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { isPortFree } from '@tandem/local-servers/ports';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { findPortHolder } from './port-holder.ts';
@@ -33,6 +34,13 @@ export function judgeDisk(folder: string, freeMb: number = freeMegabytes(folder)
 function freeMegabytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
   return Math.floor((bavail * bsize) / MB);
+}
+
+/** @param processes API processes that are to share the port */
+export function judgeApiProcesses(processes: number, cores: number = availableParallelism()): Finding {
+  const text = `${processes} API ${processes === 1 ? 'process' : 'processes'} on ${cores} ${cores === 1 ? 'core' : 'cores'}`;
+  if (processes <= cores) return ok('processes', text);
+  return warning('processes', `${text}: more processes than cores add memory, not reads`, 'lower API_PROCESSES');
 }
 
 /** @param port where the API is to listen */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { plain } from '../command-line/command.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
-import { judgeDisk, judgeNode } from './judge-machine.ts';
+import { judgeApiProcesses, judgeDisk, judgeNode } from './judge-machine.ts';
 import { judgePostgres, type PostgresFacts } from './postgres.ts';
 import { judgeRedis, parseInfo, type RedisFacts } from './redis.ts';
 
@@ -175,4 +175,10 @@ test('findings align, with their remedies below', () => {
     '               → free some space: Postgres stops when the disk is full',
   ]);
   expect(summarise(findings)).toBe('1 error');
+});
+
+test('more API processes than cores are worth a look', () => {
+  expect(judgeApiProcesses(4, 4)).toEqual({ subject: 'processes', level: 'ok', text: '4 API processes on 4 cores' });
+  expect(judgeApiProcesses(1, 1)).toMatchObject({ level: 'ok', text: '1 API process on 1 core' });
+  expect(judgeApiProcesses(5, 4)).toMatchObject({ level: 'warning', remedy: 'lower API_PROCESSES' });
 });

@@ -1,7 +1,15 @@
 /** `tandem up`: everything on this machine, from nothing to answering. */
-import { type Command, Option } from 'commander';
+import { MOST_API_PROCESSES } from '@tandem/config/environment/environment-sections';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Cli, createCommand, parsePort } from '../command-line/command.ts';
 import type { UpOptions } from './up-context.ts';
+
+/** @throws InvalidArgumentError which names the bounds */
+function parseProcesses(text: string): number {
+  const count = Number(text);
+  if (/^\d{1,4}$/.test(text) && count >= 1 && count <= MOST_API_PROCESSES) return count;
+  throw new InvalidArgumentError(`a whole number from 1 to ${MOST_API_PROCESSES} is expected.`);
+}
 
 export function upCommand(cli: Cli): Command {
   return createCommand({
@@ -25,6 +33,11 @@ export function upCommand(cli: Cli): Command {
     .option('--config <path>', 'the config to adopt (default: tandem.config.ts in this folder)')
     .option('--force', 'adopt the config although tandem check finds errors in it')
     .option('--port <port>', 'where the API listens (PORT; default 8080)', parsePort)
+    .option(
+      '--api-processes <count>',
+      'API processes that share the port, such as one for each core (API_PROCESSES; default 1)',
+      parseProcesses,
+    )
     .action(async (options: UpOptions) => {
       // Drivers and models take time to load, which the commands that only ask the API should not pay.
       const { runUp } = await import('./run-up.ts');

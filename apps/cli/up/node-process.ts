@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { lastLines, startServerProcess } from '@tandem/local-servers/server-process';
 import type { StateDir } from '@tandem/local-servers/state-dir';
-import type { Started } from './supervise.ts';
+import type { Started } from '@tandem/timing/supervise';
 
 interface NodeProgram {
   /** `api`, `worker`: names its record and its log. */

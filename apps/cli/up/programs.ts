@@ -2,11 +2,11 @@
 
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
+import { supervise } from '@tandem/timing/supervise';
 import { givenPaths } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { localPepperFile } from '../keys/open-keys.ts';
 import { startNodeProgram } from './node-process.ts';
-import { supervise } from './supervise.ts';
 import { orEnd, type UpContext } from './up-context.ts';
 
 interface ProgramSettings {
@@ -16,6 +16,8 @@ interface ProgramSettings {
   readonly redisUrl: string;
   readonly port: number;
   readonly url: string;
+  /** That share the port. */
+  readonly apiProcesses: number;
 }
 
 const FILES = {
@@ -44,6 +46,7 @@ export async function startPrograms(context: UpContext, settings: ProgramSetting
     FEATURES_DATABASE_URL_FILE: undefined,
     REDIS_URL_FILE: undefined,
     PORT: String(settings.port),
+    API_PROCESSES: String(settings.apiProcesses),
     ...pepperFile(context),
   };
   for (const name of ['api', 'worker'] as const) {
@@ -54,7 +57,8 @@ export async function startPrograms(context: UpContext, settings: ProgramSetting
       start: async () => startNodeProgram({ name, file: FILES[name], env, stateDir: context.stateDir }),
     });
     context.keep(program);
-    say(name, `process ${program.pid()}, log .tandem/logs/${name}.log`);
+    const shared = name === 'api' && settings.apiProcesses > 1 ? ` with ${settings.apiProcesses} API processes` : '';
+    say(name, `process ${program.pid()}${shared}, log .tandem/logs/${name}.log`);
   }
   const { signal, now } = cli;
   await orEnd(context, waitUntilReady({ url: settings.url, signal, now, sleep: sleepFor, withinMs: READY_WITHIN_MS }));

@@ -4,13 +4,14 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
 import { readEnvironment } from '@tandem/config/environment/environment';
-import { http } from '@tandem/config/environment/environment-sections';
+import { apiProcesses as environmentProcesses, http } from '@tandem/config/environment/environment-sections';
 import { findFreePort, isPortFree } from '@tandem/local-servers/ports';
 import { runCommand } from '@tandem/local-servers/run-command';
 import { announceRunning } from '@tandem/local-servers/running-file';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 import { pepperId } from '@tandem/prediction/keys/api-key';
+import type { Supervised } from '@tandem/timing/supervise';
 import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adopt/adopt-config.ts';
 import { type Cli, present } from '../command-line/command.ts';
 import { type DatabaseUrls, localUrl, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
@@ -24,7 +25,6 @@ import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 import { endLeftovers } from './node-process.ts';
 import { startPrograms } from './programs.ts';
 import { startServers } from './start-servers.ts';
-import type { Supervised } from './supervise.ts';
 import { createTakedown } from './takedown.ts';
 import { createSay, orEnd, type Say, type UpContext, type UpOptions } from './up-context.ts';
 
@@ -81,7 +81,8 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
     adoptStep(context, { url: stores.databaseUrl, featuresUrl: stores.featuresUrl }, options),
   );
   const predictors = adopted.predictors.map(({ predictor }) => predictor);
-  await startPrograms(context, { ...stores, port, url });
+  const { apiProcesses } = readEnvironment(cli.env, { apiProcesses: environmentProcesses });
+  await startPrograms(context, { ...stores, port, url, apiProcesses: options.apiProcesses ?? apiProcesses });
   announce(pepperId(pepperOfUp(cli, stateDir.path)));
   const asks = await orEnd(context, asksForKeys(url));
   const keys = asks ? 'required' : 'off';

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readProcess, waitUntil } from '@tandem/local-servers/process-identity';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
+import { type Supervised, supervise } from '@tandem/timing/supervise';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { endLeftovers, startNodeProgram } from './node-process.ts';
-import { type Supervised, supervise } from './supervise.ts';
 import { createTakedown } from './takedown.ts';
 
 let folder: string;
@@ -119,4 +119,15 @@ test('a second request while something is ending kills what is left, that one in
   void takedown.stopAll();
   takedown.killAll();
   expect(ended).toEqual(['api', 'postgres']);
+});
+
+test('a process that is renewed ends in good order, and another takes its place at once', async () => {
+  const supervised = await run('renewed', LIVE);
+  const first = supervised.pid();
+  expect(await waitUntil(() => log('renewed').includes('up'), 30_000)).toBe(true);
+  await supervised.renew();
+  expect(supervised.pid()).not.toBe(first);
+  expect([isAlive(first), isAlive(supervised.pid())]).toEqual([false, true]);
+  expect(lines).toEqual([]);
+  await supervised.stop();
 });

@@ -1,7 +1,7 @@
 /** What the steps of `tandem up` share, and the lines that report them: `postgres  running on 127.0.0.1:41234`. */
 import type { StateDir } from '@tandem/local-servers/state-dir';
+import type { Supervised, SupervisorParts } from '@tandem/timing/supervise';
 import { type Cli, type CommonOptions, plain } from '../command-line/command.ts';
-import type { Supervised, SupervisorParts } from './supervise.ts';
 
 export interface UpOptions extends CommonOptions {
   readonly example?: boolean;
@@ -9,6 +9,7 @@ export interface UpOptions extends CommonOptions {
   readonly servers?: boolean;
   readonly config?: string;
   readonly port?: number;
+  readonly apiProcesses?: number;
   /** Adopts a config that `check` finds errors in. */
   readonly force?: boolean;
 }

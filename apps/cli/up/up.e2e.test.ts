@@ -90,8 +90,9 @@ test('a kill -9 leaves nothing that the next start does not take over; a second 
   const served = async () => (await client.predict('repurchase', '44')).answer;
   await expect.poll(served).toMatchObject({ source: 'live', contextVersion: 1 });
 
-  const second = up('--example');
+  const second = up('--example', '--api-processes', '2');
   await second.waitFor(/Ctrl-C stops everything/);
+  expect(second.output()).toMatch(/^api +process \d+ with 2 API processes, log /m);
   expect(running(left)).toEqual([]);
   // What was acknowledged is still known, and what was computed still there.
   expect((await client.predict('repurchase', '44')).answer.contextVersion).toBe(1);

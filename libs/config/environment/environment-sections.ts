@@ -9,6 +9,8 @@ import {
 import { REDIS_SCHEMES, redisAddressProblem } from '@tandem/redis/redis-address';
 import type { Section } from './environment.ts';
 
+/** Connections that an API process opens at most, where `DATABASE_CONNECTIONS` is not set. */
+export const API_CONNECTIONS = 24;
 /** What an API takes with two connections for requests, and two for feature statements. */
 const LEAST_CONNECTIONS = 16;
 
@@ -84,6 +86,13 @@ export const http: Section<HttpSection> = (read) => {
   return { host, port, metricsPort, grpcPort };
 };
 
+/** Far more than a machine has cores for. */
+export const MOST_API_PROCESSES = 64;
+
+/** `API_PROCESSES` (1): API processes that share `PORT` and `METRICS_PORT`. */
+export const apiProcesses: Section<number> = (read) =>
+  read.whole('API_PROCESSES', { least: 1, most: MOST_API_PROCESSES, instead: 1 });
+
 export interface ApiKeysSection {
   /** `auto`: off where the API is published on loopback, required elsewhere. */
   readonly mode: 'auto' | 'off' | 'required';
@@ -116,11 +125,13 @@ export interface InferenceSection {
   readonly queueLimit: number;
   /** Users of one live run at most. More in a run is more throughput, and a longer run that each of them waits for. */
   readonly batchLimit: number;
+  /** Threads that ONNX Runtime uses for one run, in each child. */
+  readonly threads: number;
 }
 
 /**
  * `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512, at least 256),
- * `INFERENCE_QUEUE_LIMIT` (10,000 users), `INFERENCE_BATCH_LIMIT` (256 users; 1: each by itself).
+ * `INFERENCE_QUEUE_LIMIT` (10,000 users), `INFERENCE_BATCH_LIMIT` (256 users; 1: each by itself), `INFERENCE_THREADS` (1).
  */
 export const inference: Section<InferenceSection> = inferenceOf(1);
 
@@ -141,6 +152,7 @@ function inferenceOf(leastProcesses: number): Section<InferenceSection> {
     }),
     queueLimit: read.whole('INFERENCE_QUEUE_LIMIT', { least: 1, most: 1_000_000, instead: LIVE_QUEUE_USERS }),
     batchLimit: read.whole('INFERENCE_BATCH_LIMIT', { least: 1, most: 10_000, instead: LIVE_RUN_USERS }),
+    threads: read.whole('INFERENCE_THREADS', { least: 1, most: 256, instead: 1 }),
   });
 }
 

@@ -35,7 +35,7 @@ test('an app reads the sections it composes, with their defaults', () => {
     worker: { chunkConcurrency: 3 },
   });
   const sizes = readEnvironment({}, { inference }).inference;
-  expect(sizes).toMatchObject({ memoryMb: 512, queueLimit: 10_000, batchLimit: 256 });
+  expect(sizes).toMatchObject({ memoryMb: 512, queueLimit: 10_000, batchLimit: 256, threads: 1 });
   expect(sizes.processes).toBeGreaterThanOrEqual(1);
 });
 
@@ -59,7 +59,7 @@ test('every variable that is set arrives; set to nothing is not set', () => {
     database: { url: servers.DATABASE_URL, featuresUrl: env.FEATURES_DATABASE_URL },
     redis: { url: servers.REDIS_URL, queueUrl: env.QUEUE_REDIS_URL },
     http: { host: '0.0.0.0', port: 0, metricsPort: 9090, grpcPort: 8001 },
-    inference: { processes: 3, memoryMb: 1024, queueLimit: 10, batchLimit: 1 },
+    inference: { processes: 3, memoryMb: 1024, queueLimit: 10, batchLimit: 1, threads: 1 },
     worker: { chunkConcurrency: 4 },
     log: { level: 'warn' },
   });

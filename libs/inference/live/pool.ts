@@ -14,7 +14,7 @@ import {
 import type { LoadOutcome } from '@tandem/prediction/rollouts/loaded-versions';
 import type { LoadShedding, ScoreRequest, Scorer } from '@tandem/prediction/scoring/scoring';
 import { within } from '@tandem/timing/within';
-import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
+import { type ProcessEnd, type ProcessOptions, START_LIMIT } from '../process/inference-process.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
@@ -25,7 +25,7 @@ import { ModelLoads } from './model-loads.ts';
 import { createSliceRows } from './slice-rows.ts';
 import { type FinishedRun, Slot } from './slot.ts';
 
-export interface InferencePoolOptions {
+export interface InferencePoolOptions extends Pick<ProcessOptions, 'niceSteps' | 'threads'> {
   /** Checked again in the child. */
   readonly loadArtifact: LoadArtifact;
   readonly log: InferenceLog;
@@ -46,8 +46,6 @@ export interface InferencePoolOptions {
    * they have no work.
    */
   readonly preloadedProcesses?: number;
-  /** Steps of niceness of the children beyond this process's own: more where nobody waits for them. */
-  readonly niceSteps?: number;
   /** Resident memory of a child in MB, above which it is killed. `modelsBytes` of it are for loaded models. */
   readonly memoryLimitMb?: number;
   /** How long after the last deadline of a run its child is killed. */
@@ -101,9 +99,9 @@ const LOAD_LIMIT = cpuLimit(30_000, 120_000);
 /** Starts nothing: a child starts for a run, or for `warmUp`. */
 export function createInferencePool(options: InferencePoolOptions): InferencePool {
   const { loadArtifact, onLoad, log, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
-  const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
+  const process = childOptions(options);
+  const { memoryLimitMb } = process;
   const loader = createModelLoader({ loadArtifact, loadLimit, memoryLimitMb, onLoad, log, now });
-  const process = { memoryLimitMb, startLimit: options.startLimit ?? START_LIMIT, niceSteps: options.niceSteps };
   /** Asked for by `warmUp`. */
   const warm = new Set<string>();
   let closing: Promise<void> | null = null;
@@ -185,8 +183,9 @@ function findSlot(slots: readonly Slot[], hash: string): Slot | null {
   return null;
 }
 
-function checkedMemory(memoryLimitMb: number): number {
-  if (memoryLimitMb >= LEAST_INFERENCE_MEMORY_MB) return memoryLimitMb;
+function childOptions(options: InferencePoolOptions) {
+  const { memoryLimitMb = INFERENCE_MEMORY_MB, startLimit = START_LIMIT, niceSteps, threads } = options;
+  if (memoryLimitMb >= LEAST_INFERENCE_MEMORY_MB) return { memoryLimitMb, startLimit, niceSteps, threads };
   const text = `An inference process needs at least ${LEAST_INFERENCE_MEMORY_MB} MB of memory, not ${memoryLimitMb}.`;
   throw new TandemError('config_invalid', text, { field: 'INFERENCE_MEMORY_MB', remedy: 'raise it, or unset it' });
 }

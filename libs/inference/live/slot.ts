@@ -22,6 +22,8 @@ interface SlotOptions {
   readonly startLimit: TimeLimit;
   /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
   readonly niceSteps?: number | undefined;
+  /** Of a run; 1 where it is not said. */
+  readonly threads?: number | undefined;
   readonly loader: ModelLoader;
   /** The artifacts that a new child loads while it has no work, as far as there is room. */
   wanted(): Iterable<string>;
@@ -118,9 +120,9 @@ export class Slot {
   start(): void {
     if (this.#state !== 'cold' && this.#state !== 'waiting') return;
     this.#state = 'starting';
-    const { memoryLimitMb, startLimit, niceSteps, loader } = this.#options;
+    const { memoryLimitMb, startLimit, niceSteps, threads, loader } = this.#options;
     const boundData = this.#idleDeaths < BOUND_STARTS;
-    const started = startInferenceProcess({ memoryLimitMb, startLimit, boundData, niceSteps });
+    const started = startInferenceProcess({ memoryLimitMb, startLimit, boundData, niceSteps, threads });
     this.#models = new HeldModels(started, loader);
     const [first, ...others] = new Set([...this.#backlog, ...this.#options.wanted()]);
     this.#backlog = others;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ofPsTime, readCpuMs } from './time-limit.ts';
+import { ofPsTime, readCpuMs } from './process-usage.ts';
 
 it('reads what the process itself measures', async () => {
   const before = await readCpuMs(process.pid);

@@ -21,6 +21,8 @@ export interface ProcessOptions {
   readonly startLimit: TimeLimit;
   /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
   readonly niceSteps?: number | undefined;
+  /** Threads of a run; 1 where it is not said. */
+  readonly threads?: number | undefined;
   /** Whether it gives way to the others until `toForeground` is called. */
   readonly isInBackground?: boolean;
 }
@@ -203,11 +205,11 @@ function priorityOf({ pid }: ChildProcess, { niceSteps, isInBackground }: Proces
   return priority;
 }
 
-function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess {
+function spawnWorker({ memoryLimitMb, boundData, threads = 1 }: ProcessOptions): ChildProcess {
   const folder = mkdtempSync(join(tmpdir(), 'tandem-inference-'));
   const heapMb = Math.max(64, memoryLimitMb >> 2);
   const flags = ['--expose-gc', `--max-old-space-size=${heapMb}`];
-  const program = [process.execPath, ...flags, WORKER, `${process.pid}`, `${memoryLimitMb}`];
+  const program = [process.execPath, ...flags, WORKER, `${process.pid}`, `${memoryLimitMb}`, `${threads}`];
   const [file = '', ...args] = boundData ? bounded(program, memoryLimitMb) : program;
   const child = spawn(file, args, {
     cwd: folder,

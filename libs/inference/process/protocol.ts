@@ -67,7 +67,7 @@ export interface RunAnswer {
   readonly outputs: readonly WireTensor[];
   /** What the model took for it, in the child: without the way there and back. */
   readonly ms: number;
-  /** CPU of the thread that runs models, in ms: what is left of `ms` where others had the processor. */
+  /** CPU of the threads that run models, in ms: what is left of `ms` where others had the processor. */
   readonly cpuMs: number;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The program of an inference child. ONNX Runtime's `run` blocks its thread, for ever if the model wants so; here it
  * blocks nobody else, and whoever waits may kill the process. It holds no secrets, no files and no state but sessions.
- * Arguments: the parent's process id, the resident memory limit in MB.
+ * Arguments: the parent's process id, the resident memory limit in MB, the threads of a run.
  */
 import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
@@ -23,8 +23,10 @@ import type {
 import { createRowFeeder, joinRows } from './row-by-row.ts';
 import { signatureFault } from './signature-fault.ts';
 
+const THREADS = Number(process.argv[4] ?? 1);
+
 const OPTIONS: InferenceSession.SessionOptions = {
-  intraOpNumThreads: 1,
+  intraOpNumThreads: THREADS,
   interOpNumThreads: 1,
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
@@ -161,8 +163,9 @@ function describe(value: InferenceSession.ValueMetadata): SignatureTensor {
  */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** Node before 23.9 tells it of the whole process alone, in which little else happens. */
-const cpuUsage = typeof process.threadCpuUsage === 'function' ? process.threadCpuUsage : process.cpuUsage;
+/** Of all threads where a run has several; and Node before 23.9 tells it of the whole process alone, in which little else happens. */
+const cpuUsage =
+  THREADS === 1 && typeof process.threadCpuUsage === 'function' ? process.threadCpuUsage : process.cpuUsage;
 
 /** Runs all rows at once, or one after the other. Rejects where the model does, or where it gives more than `MAX_ANSWER_BYTES`. */
 async function runModel(

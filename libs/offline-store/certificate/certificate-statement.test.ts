@@ -8,7 +8,7 @@ const users = JSON.stringify([
 const asked = { userIds: ['7', '7', '8'], predictors: ['visits', 'constructor', 'visits'] };
 
 test('a user is touched for each predictor by its own events; of one that was not asked for the certificate does not tell', () => {
-  const certificate = certificateOf(['h', 1, 1, null, users], NO_ARMS, asked);
+  const certificate = certificateOf(['h', 1, 1, null, users, 1], NO_ARMS, asked);
   expect(certificate.user('7', 'constructor')).toEqual({ version: 3, touched: 0, deletedVersion: 0 });
   expect(certificate.user('7', 'visits').touched).toBe(2);
   expect(certificate.user('8', 'visits')).toEqual({ version: 0, touched: 0, deletedVersion: 0 });
@@ -17,6 +17,6 @@ test('a user is touched for each predictor by its own events; of one that was no
 
 test('while not all contexts tell what concerns a predictor, each event of a user does', () => {
   const arms = { ...NO_ARMS, pending: new Set(['visits']) };
-  const certificate = certificateOf(['h', 1, 1, null, users], arms, asked);
+  const certificate = certificateOf(['h', 1, 1, null, users, 1], arms, asked);
   expect([certificate.user('7', 'visits').touched, certificate.user('7', 'constructor').touched]).toEqual([3, 0]);
 });

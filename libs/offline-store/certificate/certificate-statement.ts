@@ -21,6 +21,7 @@ import {
   UNTOUCHED,
   type UserState,
 } from '@tandem/freshness/certificate';
+import { assertProtocol } from '@tandem/freshness/protocol';
 import { type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
 import { epochMs } from '../sql/database.ts';
 
@@ -169,9 +170,9 @@ interface CertificateParameters {
 }
 
 /**
- * One row: history, clock (ms), revision, arms (null where known), users (null where none has a context). A user is told by
- * its place among those asked for, with what concerns the one predictor that it is asked for: of the others a context may
- * have hundreds. current_history() fails on a standby: whoever gets an answer has asked the primary.
+ * One row: history, clock (ms), revision, arms (null where known), users (null where none has a context), protocol. A user is
+ * told by its place among those asked for, with what concerns the one predictor that it is asked for: of the others a context
+ * may have hundreds. current_history() fails on a standby: an answer is the primary's.
  * @param moreColumns of `s`, the settings, and `h.history`, after these
  */
 export function certificateSql({ asked, ...parameters }: CertificateParameters, moreColumns = ''): string {
@@ -180,7 +181,7 @@ export function certificateSql({ asked, ...parameters }: CertificateParameters, 
     case when h.history = ${history} and r.revision = ${revision} then null else coalesce(${ARMS_SQL}, '[]') end as arms,
     (select json_agg(json_build_array(a.place, c.version, c.deleted_version, ${touchedSql('a.predictor')}))::text
       from ${asked} with ordinality as a(user_id, predictor, place)
-      join tandem.user_contexts c on c.user_id = a.user_id collate "C") as users${moreColumns}
+      join tandem.user_contexts c on c.user_id = a.user_id collate "C") as users, s.protocol${moreColumns}
   from tandem.settings s, (select tandem.current_history() as history offset 0) h,
     lateral (select ${REVISION_SQL} as revision offset 0) r where s.one`;
 }
@@ -211,6 +212,7 @@ export type CertificateRow = readonly [
   revision: number,
   arms: string | null,
   users: string | null,
+  protocol: number,
 ];
 
 /** A row of AUTHORITY_SQL. */
@@ -218,16 +220,17 @@ export type AuthorityRow = readonly [...CertificateRow, unheard: string | null];
 
 type UserParts = [place: number, version: number, deletedVersion: number, touched: number];
 
-/** The arms as they stand after a row: parsed where it brought them, else those known. */
+/** The arms after a row: parsed where it brought them, else those known. Throws `protocol_unknown` before it uses the row. */
 export function armsOf(row: CertificateRow | AuthorityRow, known: KnownArms): KnownArms {
-  const [history, , revision, arms] = row;
+  const [history, , revision, arms, , protocol] = row;
+  assertProtocol(protocol);
   if (arms === null) return known;
   return { history, revision, ...assignmentsOf(arms) };
 }
 
 /** The tombstones that are known after a row: those heard of before, and what it tells; only the latter in another history. */
 export function tombstonesOf(row: AuthorityRow, heard: TombstoneMemory): TombstoneMemory {
-  const [history, , , , , unheard] = row;
+  const [history, , , , , , unheard] = row;
   const known = heard.inHistory(history);
   if (unheard === null) return known;
   const [count, found] = JSON.parse(unheard) as [number, NumberedTombstone[]];

@@ -21,6 +21,7 @@ interface Row {
   readonly revision: number;
   readonly arms: string | null;
   readonly users: string | null;
+  readonly protocol: number;
 }
 
 /** Milliseconds. */
@@ -39,7 +40,7 @@ export function createPlainAuthority(pool: pg.Pool): Authority {
         withinMs: WITHIN_MS,
       });
       if (!row) throw new Error('tandem.settings has lost its row');
-      const parts: CertificateRow = [row.history, row.now, row.revision, row.arms, row.users];
+      const parts: CertificateRow = [row.history, row.now, row.revision, row.arms, row.users, row.protocol];
       known = armsOf(parts, known);
       return certificateOf(parts, known, asked);
     },

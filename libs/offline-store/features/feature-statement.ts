@@ -33,7 +33,7 @@ export const TRAILING_COLUMNS = 2;
  */
 export function usersSql(version: UsersVersion): string {
   const { query, predictor } = version;
-  const head = 'json_build_array(h.history, h.now, h.revision, h.arms, h.users)::text';
+  const head = 'json_build_array(h.history, h.now, h.revision, h.arms, h.users, h.protocol)::text';
   const state = `, coalesce(c.deleted_version, 0), ${touchedSql(pg.escapeLiteral(predictor))}`;
   const asked = `unnest($2::text[], array_fill(${pg.escapeLiteral(predictor)}::text, array[cardinality($2::text[])]))`;
   return `${rowsSql(query, { state })} where ${isNamed(version)}
@@ -43,13 +43,13 @@ export function usersSql(version: UsersVersion): string {
 /**
  * The same for who knows the arms and certifies by the rows alone. All features are in one column (packed-rows.ts), what
  * nobody said of a user is null instead of 0, and the last row has revision, history and clock (ms) in its second to
- * fourth column. Postgres need not make ready for what is not asked for: a sixth of what 25 users cost.
+ * fourth column, and the protocol's number in its last. Postgres need not make ready for what is not asked for: a sixth of what 25 users cost.
  */
 export function packedUsersSql(version: UsersVersion): string {
   const { query, predictor } = version;
   const state = `, c.deleted_version, ${touchedSql(pg.escapeLiteral(predictor))}`;
   return `${rowsSql(query, { state, packed: true })} where ${isNamed(version)}
-  union all select null, ${REVISION_SQL}, tandem.current_history(), ${epochMs('statement_timestamp()')}, null, null, null
+  union all select null, ${REVISION_SQL}, tandem.current_history(), ${epochMs('statement_timestamp()')}, null, null, s.protocol
   from tandem.settings s`;
 }
 

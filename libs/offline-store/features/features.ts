@@ -1,6 +1,7 @@
 /** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
 import { type Certificate, isOvertaken, type UserState } from '@tandem/freshness/certificate';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { assertProtocol, PROTOCOL } from '@tandem/freshness/protocol';
 import {
   type CertifiedFeatures,
   type CertifiedUsers,
@@ -206,11 +207,12 @@ async function readPacked(
   });
   if (!found) return 'other types';
   const { rows, head, refused } = found;
+  assertProtocol(Number(head.at(-1)));
   const [revision, history, readAt] = [Number(head[1]), head[2] ?? '', Number(head[3])];
   if (history !== known.history || revision !== known.revision) return 'other arms';
   const batch = unpackRows(version, rows, oids, { history, readAt }, refused);
   if (!batch) return 'other types';
-  const whole = certificateOf([history, readAt, revision, null, null], known, {
+  const whole = certificateOf([history, readAt, revision, null, null, PROTOCOL], known, {
     userIds,
     predictors: [version.predictor],
   });

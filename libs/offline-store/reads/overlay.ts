@@ -4,6 +4,7 @@ import { WriteBehind } from '@tandem/timing/write-behind';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, query } from '../sql/database.ts';
+import { KNOWS_PROTOCOL } from '../sql/protocol.ts';
 
 export function createOverlayStore(pool: pg.Pool): OverlayStore {
   return { put: (entries) => putEntries(pool, entries) };
@@ -11,8 +12,8 @@ export function createOverlayStore(pool: pg.Pool): OverlayStore {
 
 /**
  * Keeps each entry by compare-and-set: within a history and floor none goes back to an older label, nor, of equal labels,
- * to an older time. Entries of another history than the database's own are not kept: their labels prove nothing here; nor
- * are those of a model version that it does not have.
+ * to an older time. Entries of another history or protocol than the database's own are not kept: their labels prove nothing
+ * here; nor are those of a model version that it does not have.
  *
  * One statement for all that have everything in common but the user, which is mostly all of them: with every value in
  * every row it cost twice as much.
@@ -76,7 +77,7 @@ const PUT = `
   select $1::text, e.user_id collate "C", $2::text, $3::bigint, $4::text, e.context_version, $5::text, $6::boolean,
     to_timestamp(e.computed_at / 1000), e.outputs
   from unnest($7::text[], $8::bigint[], $9::float8[], $10::bytea[]) as e(user_id, context_version, computed_at, outputs)
-  where $4::text = tandem.current_history()
+  where $4::text = tandem.current_history() and ${KNOWS_PROTOCOL}
     and exists (select from tandem.model_versions v where v.id = $2::text and v.predictor = $1::text)
   order by e.user_id collate "C"
   on conflict (predictor, user_id, model_version_id) do update set

@@ -28,7 +28,7 @@ export function directRoom(paths: DatabasePaths, pools: readonly pg.Pool[], besi
   return { connections: pools.reduce((total, pool) => total + most(pool), besides), direct };
 }
 
-interface ConnectionRoom {
+export interface ConnectionRoom {
   /** Connections that Postgres leaves to those without special rights. */
   readonly most: number;
   /** Open now, of other programs, and of a pooler. */

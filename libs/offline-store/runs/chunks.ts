@@ -6,6 +6,7 @@ import type { KeyRange } from '@tandem/prediction/scoring/feature-source';
 import { sql } from 'kysely';
 import type pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
+import { KNOWS_PROTOCOL, knowsProtocol } from '../sql/protocol.ts';
 import { changeRows, fetchFirst, fromNow, statements } from '../sql/statements.ts';
 import { restartRun } from './restart-run.ts';
 import { leaseOver, lockRun, MAX_CLAIMS, setRunState } from './run-rows.ts';
@@ -35,7 +36,7 @@ export async function startPublishing(db: Db, runId: string): Promise<number> {
         select count(*) as open from tandem.chunks where run_id = $1 and state in ('waiting', 'claimed')
       ), marked as (
         update tandem.runs set state = 'publishing'
-        where id = $1 and state = 'running' and (select open from counted) = 0
+        where id = $1 and state = 'running' and (select open from counted) = 0 and ${KNOWS_PROTOCOL}
       ) select open from counted`,
     values: [runId],
   });
@@ -74,7 +75,7 @@ export async function claimChunk(
         lost_leases = lost_leases + case c.state when 'claimed' then 1 else 0 end, lease_until = clock_timestamp() + $3 * interval '1 ms',
         worker = $5, claimed_at = clock_timestamp()
       from tandem.runs r
-      where c.run_id = $1 and c.no = $2 and r.id = c.run_id and r.state = 'running'
+      where c.run_id = $1 and c.no = $2 and r.id = c.run_id and r.state = 'running' and ${KNOWS_PROTOCOL}
         and (c.state = 'waiting'
           or (c.state = 'claimed' and ${LEASE_OVER} and c.lost_leases + 1 < $4))
       returning c.fence, c.attempts, c.user_ids as "userIds", c.from_key as "from", c.to_key as "to",
@@ -97,7 +98,7 @@ async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: n
         error = 'its worker died ' || $3 || ' times in a row' || coalesce('; before that: ' || c.error, '')
       from tandem.runs r
       where c.run_id = $1 and c.no = $2 and c.state = 'claimed' and ${LEASE_OVER}
-        and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' returning c.error, c.fence`,
+        and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' and ${KNOWS_PROTOCOL} returning c.error, c.fence`,
     values: [runId, no, maxClaims],
   });
   // Apart, since nearly every claim that comes to nothing found the chunk taken. A kill in between leaves the run without
@@ -116,7 +117,7 @@ async function failRunOfLast(db: Db, runId: string, no: number, error: string): 
   }
 }
 
-/** False where the fence is lost, or the run has ended. */
+/** False where the fence is lost, the run has ended, or the schema's protocol is not known any more. */
 export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChunk, leaseMs: number): Promise<boolean> {
   const claimed = statements
     .updateTable('tandem.chunks as c')
@@ -124,7 +125,8 @@ export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChu
     .set({ lease_until: fromNow(leaseMs) })
     .where(({ and }) => and({ 'c.run_id': runId, 'c.no': no, 'c.fence': fence, 'c.state': 'claimed' }))
     .whereRef('r.id', '=', 'c.run_id')
-    .where('r.state', '=', 'running');
+    .where('r.state', '=', 'running')
+    .where(knowsProtocol);
   return (await changeRows(pool, claimed)) > 0;
 }
 
@@ -144,6 +146,7 @@ export async function giveBackChunk(
       .updateTable('tandem.chunks')
       .set({ lease_until: null, lost_leases: 0, error: error.slice(0, 2_000), state: next })
       .where(({ and }) => and({ run_id: runId, no, fence, state: 'claimed' }))
+      .where(knowsProtocol)
       .returning('state')
       .$narrowType<{ state: 'waiting' | 'failed' }>();
     const state = (await fetchFirst(db, given))?.state;
@@ -158,7 +161,7 @@ export async function releaseChunk(pool: pg.Pool, { runId, no, fence }: ClaimedC
   await query(pool, {
     text: `update tandem.chunks c set state = 'waiting', lease_until = null, lost_leases = 0, attempts = attempts - 1
       from tandem.runs r where c.run_id = $1 and c.no = $2 and c.fence = $3 and c.state = 'claimed'
-        and r.id = c.run_id and r.state = 'running'`,
+        and r.id = c.run_id and r.state = 'running' and ${KNOWS_PROTOCOL}`,
     values: [runId, no, fence],
   });
 }

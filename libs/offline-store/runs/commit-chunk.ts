@@ -1,8 +1,9 @@
 /**
  * B6: what a chunk predicted and that it is done, in one transaction. The fence is checked first and its row stays
  * locked, so a worker that lost its lease writes nothing; the run and the histories are checked last, so that a run that has
- * ended gets no rows, and labels of another past none either; users erased since their features were read are left out.
+ * ended gets no rows, labels of another past none, and a schema of another protocol none; users erased since their features were read are left out.
  */
+import { assertProtocol } from '@tandem/freshness/protocol';
 import { overlayEntries } from '@tandem/prediction/runs/load-chunk';
 import type {
   ChunkResult,
@@ -133,11 +134,13 @@ async function handBack(db: Db, chunk: ClaimedChunk, handedBack?: HandedBack): P
 
 async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<void> {
   // Shared, so that chunks commit side by side; and last, so that a cancellation waits for no rows to be written.
-  const rows = await query<{ state: RunState; history: string }>(db, {
-    text: 'select state, tandem.current_history() as history from tandem.runs where id = $1 for share',
+  const rows = await query<{ state: RunState; history: string; protocol: number }>(db, {
+    text: `select state, tandem.current_history() as history, (select protocol from tandem.settings) as protocol
+      from tandem.runs where id = $1 for share`,
     values: [run.id],
   });
   const current = rows[0];
+  if (current) assertProtocol(current.protocol);
   if (current?.state !== 'running') throw new CommitRefused('run_ended');
   if (current.history !== run.history || current.history !== result.history) throw new CommitRefused('history_changed');
 }

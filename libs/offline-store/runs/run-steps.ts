@@ -2,6 +2,7 @@
 import type { ClaimedStep, DeadStep, RunStep } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
+import { KNOWS_PROTOCOL, knowsProtocol } from '../sql/protocol.ts';
 import { changeRows, fetchFirst, fromNow, statements } from '../sql/statements.ts';
 import { startPublishing } from './chunks.ts';
 import { freeStep, leaseOver, MAX_CLAIMS, setRunState } from './run-rows.ts';
@@ -30,7 +31,7 @@ export async function claimStep(
     text: `update tandem.runs set step_fence = step_fence + 1, step_attempts = step_attempts + 1, step = $2,
         step_lost_leases = step_lost_leases + case when step is null then 0 else 1 end,
         step_lease_until = clock_timestamp() + $4 * interval '1 ms'
-      where id = $1 and state = $3 and (step_lease_until is null or ${leaseOver('step_lease_until')})
+      where id = $1 and state = $3 and ${KNOWS_PROTOCOL} and (step_lease_until is null or ${leaseOver('step_lease_until')})
         and (step is null or step_lost_leases + 1 < $5)
       returning predictor, step_fence as fence, step_attempts as attempts, step_lost_leases > 0 as "takenOver",
         tandem.current_history() as history`,
@@ -55,7 +56,7 @@ function failDeadly(pool: pg.Pool, runId: string, step: RunStep, maxClaims: numb
     const [run] = await query<Omit<DeadStep, 'failed' | 'takenOver'> & { error: string | null }>(db, {
       text: `select predictor, step_fence as fence, step_attempts as attempts, step_error as error
         from tandem.runs where id = $1 and state = $2 and step = $3
-        and ${leaseOver('step_lease_until')} and step_lost_leases + 1 >= $4 for update`,
+        and ${leaseOver('step_lease_until')} and step_lost_leases + 1 >= $4 and ${KNOWS_PROTOCOL} for update`,
       values: [runId, STATES[step], step, maxClaims],
     });
     if (!run) return null;
@@ -67,20 +68,22 @@ function failDeadly(pool: pg.Pool, runId: string, step: RunStep, maxClaims: numb
   });
 }
 
-/** False where the fence is lost, or the run has ended. */
+/** False where the fence is lost, the run has ended, or the schema's protocol is not known any more. */
 export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedStep, leaseMs: number): Promise<boolean> {
   const claimed = statements
     .updateTable('tandem.runs')
     .set({ step_lease_until: fromNow(leaseMs) })
-    .where(({ and }) => and({ id: runId, step, step_fence: fence, state: STATES[step] }));
+    .where(({ and }) => and({ id: runId, step, step_fence: fence, state: STATES[step] }))
+    .where(knowsProtocol);
   return (await changeRows(pool, claimed)) > 0;
 }
 
-/** Locks the run's row until the transaction ends; false where the fence is lost. */
+/** Locks the run's row until the transaction ends; false where the fence is lost, or the schema's protocol is not known any more. */
 export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Promise<boolean> {
   const claimed = statements
     .selectFrom('tandem.runs')
-    .where(({ and }) => and({ id: runId, step, step_fence: fence, state: STATES[step] }));
+    .where(({ and }) => and({ id: runId, step, step_fence: fence, state: STATES[step] }))
+    .where(knowsProtocol);
   return (await fetchFirst(db, claimed.forUpdate())) !== undefined;
 }
 
@@ -88,7 +91,7 @@ export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Pro
 export async function releaseStep(pool: pg.Pool, { runId, step, fence }: ClaimedStep): Promise<void> {
   await query(pool, {
     text: `update tandem.runs set ${freeStep()}, step_attempts = step_attempts - 1
-      where id = $1 and step = $2 and step_fence = $3 and state = $4`,
+      where id = $1 and step = $2 and step_fence = $3 and state = $4 and ${KNOWS_PROTOCOL}`,
     values: [runId, step, fence, STATES[step]],
   });
 }

@@ -335,7 +335,7 @@ export interface Database {
   };
   'tandem.processes': {
     id: string;
-    kind: 'api' | 'worker';
+    kind: 'api' | 'worker' | 'embedded';
     host: string;
     pid: number;
     release: string;
@@ -421,6 +421,7 @@ export interface Database {
     event_horizon: Generated<object>;
     revision: Generated<number>;
     erasures: Generated<number>;
+    protocol: Generated<number>;
   };
   'tandem.shadow_counts': {
     rollout_id: string;

@@ -6,17 +6,21 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';
+import { PROTOCOL } from '@tandem/freshness/protocol';
 import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
 import { type MigrateOptions, type Migration, Migrator } from 'kysely/migration';
 import pg from 'pg';
 import { createPool, query, sqlState, withClient } from './database.ts';
 import { assertOwnSession } from './paths.ts';
+import { findProtocol } from './protocol.ts';
 import { explainRefusedMigration, explainRefusedReading, isRefusal } from './rights.ts';
 
 const FOLDER = new URL('../../../migrations/', import.meta.url);
 const TABLE = 'migrations';
 /** Records which files of `contractFolder` were applied; missing where none was. */
 export const CONTRACT_TABLE = 'contract_migrations';
+/** The migration since which the schema states the number of its protocol. */
+const STATES_PROTOCOL = '0065_protocol_number';
 const SCHEMA = 'tandem';
 /** Two 32-bit halves of an advisory lock's name that no one else is likely to use. */
 const LOCK = '1413567556, 1296648007';
@@ -30,14 +34,17 @@ const RETRY_FOR_MS = 1_800_000;
  * - `missing`: never migrated; `behind`: files not applied; `current`
  * - `ahead`: migrated by a newer release, beside which this one serves
  * - `contracted`: a newer release dropped what this one uses
+ * - `other_protocol`: its freshness protocol is not the one that this release knows
  */
 export interface SchemaState {
-  readonly state: 'missing' | 'behind' | 'ahead' | 'contracted' | 'current';
+  readonly state: 'missing' | 'behind' | 'ahead' | 'contracted' | 'other_protocol' | 'current';
   readonly applied: readonly string[];
   /** Files that the database lacks. */
   readonly pending: readonly string[];
   /** Applied names that this release does not know. */
   readonly unknown: readonly string[];
+  /** The number of the freshness protocol that it states; null where it states none. */
+  readonly protocol: number | null;
 }
 
 /**
@@ -82,10 +89,14 @@ export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<
   const unknown = applied.filter((name) => !names.includes(name));
   const known = (await listFiles(contractFolder(folder))).map(nameOf);
   const dropped = (await read(CONTRACT_TABLE)).filter((name) => !known.includes(name));
-  if (dropped.length > 0) return { state: 'contracted', applied, pending, unknown: dropped };
+  const protocol = applied.includes(STATES_PROTOCOL) ? await findProtocol(pool) : null;
+  if (dropped.length > 0) return { state: 'contracted', applied, pending, unknown: dropped, protocol };
+  if (protocol !== null && protocol !== PROTOCOL) {
+    return { state: 'other_protocol', applied, pending, unknown, protocol };
+  }
   const state =
     applied.length === 0 ? 'missing' : unknown.length > 0 ? 'ahead' : pending.length > 0 ? 'behind' : 'current';
-  return { state, applied, pending, unknown };
+  return { state, applied, pending, unknown, protocol };
 }
 
 async function readApplied(pool: pg.Pool, record: string): Promise<string[]> {

@@ -1,4 +1,5 @@
 /** The service's own settings: the one row of tandem.settings. */
+import { assertProtocol, PROTOCOL } from '@tandem/freshness/protocol';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Db } from './database.ts';
 import { currentHistory, fetchFirst, statements } from './statements.ts';
@@ -20,13 +21,15 @@ export async function findSettings(db: Db): Promise<Settings> {
 }
 
 /**
- * Locks the settings until the transaction ends. Whoever changes who is served what (adopts, publishes, rolls back, drops
+ * Locks the settings until the transaction ends; throws `protocol_unknown` where this release must not change them. Whoever changes who is served what (adopts, publishes, rolls back, drops
  * generations) does this first: they all raise the revision in this row, and would else meet there in different orders. An
  * erasure comes to it last, and goes by event-rules.ts.
  */
 export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null }> {
-  const settings = statements.selectFrom('tandem.settings').select('key_type as keyType').forUpdate();
-  return (await fetchFirst(db, settings)) ?? { keyType: null };
+  const settings = statements.selectFrom('tandem.settings').select(['key_type as keyType', 'protocol']).forUpdate();
+  const { keyType = null, protocol = PROTOCOL } = (await fetchFirst(db, settings)) ?? {};
+  assertProtocol(protocol);
+  return { keyType };
 }
 
 /** Waits until no other transaction holds `lockAssignments`; the next waits for ours. Erasures do not wait for one another. */

@@ -17,6 +17,7 @@ import { deleteKeptExplanations } from '../explanations/kept-explanations.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { deleteReadCounts } from '../reads/read-demand.ts';
 import { type Db, execute, query, transaction } from '../sql/database.ts';
+import { checkProtocol } from '../sql/protocol.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 
@@ -61,6 +62,7 @@ function lockContext(db: Db, userId: string) {
 
 /** The user before the count, which all erasures meet in: it is locked for as short as can be. */
 async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombstone; contextValues: number }> {
+  await checkProtocol(db);
   const contexts = statements.insertInto('tandem.user_contexts').values({ user_id: userId });
   const missing = contexts.onConflict((row) => row.doNothing());
   await changeRows(db, missing);
@@ -98,6 +100,7 @@ async function raiseTombstone(db: Db, userId: string): Promise<void> {
 }
 
 async function readmit(db: Db, userId: string): Promise<Readmission> {
+  await checkProtocol(db);
   const context = await lockContext(db, userId);
   const wasErased = context !== undefined && isErased(context);
   const [row] = await query<{ history: string; version: number }>(db, {

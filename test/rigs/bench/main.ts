@@ -12,6 +12,8 @@ import { grpc } from './grpc.ts';
 import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
 import { measureSection } from './measure-section.ts';
+import { processes } from './processes.ts';
+import { profile } from './profile.ts';
 import { reads } from './reads.ts';
 import { refresh } from './refresh.ts';
 import { type Report, renderTable, type SectionResult, writeReport } from './report.ts';
@@ -22,7 +24,19 @@ import { takeover } from './takeover.ts';
 import { watched } from './watched.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched, refresh, demand, grpc];
+const sections: readonly Section[] = [
+  reads,
+  live,
+  batch,
+  takeover,
+  rollouts,
+  watched,
+  refresh,
+  demand,
+  processes,
+  profile,
+  grpc,
+];
 const names = sections.map((one) => one.name).join(',');
 
 const HELP = `npm run bench -- [options]

@@ -110,7 +110,8 @@ export interface BenchProcess extends Program {
 /** The API, with further variables of its environment where its defaults are not what is measured. */
 export async function startApi(servers: BenchServers, variables: Variables = {}): Promise<BenchProcess> {
   const port = await findFreePort();
-  const isReady = (line: string) => line.includes('"api.started"');
+  const last = Number(variables.API_PROCESSES ?? 1) > 1 ? '"api.processes_started"' : '"api.started"';
+  const isReady = (line: string) => line.includes(last);
   const api = await start(servers, ['apps/api/main.ts'], { PORT: `${port}`, ...variables }, isReady);
   return { ...api, url: `http://127.0.0.1:${port}` };
 }

@@ -16,6 +16,7 @@ import type { HistoryScope } from './models/history-state.ts';
 import { layeredGeneration } from './models/layered-generation.ts';
 import type { LayerScope } from './models/layered-generation-state.ts';
 import { type MarkScope, marks } from './models/marks.ts';
+import { protocolChange } from './models/protocol-change.ts';
 import { type RefreshWindowScope, refreshWindow } from './models/refresh-window.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutScope } from './models/rollout-state.ts';
@@ -96,6 +97,15 @@ function steps(scope: RunStepScope): Check {
   return { name: 'run steps', scope: told(scope), explore: () => explore(runSteps(RUN_STEPS, scope)) };
 }
 
+function protocolChanges(most: number): Check {
+  const rules = { reads: 'with each certificate', writes: 'in its transaction' } as const;
+  return {
+    name: 'protocol change',
+    scope: `reads ${most}, claims ${most}`,
+    explore: () => explore(protocolChange(rules, most)),
+  };
+}
+
 function conditionalReads(reads: number): Check {
   const explored = () => explore(conditionalRead({ tag: 'all that decides an answer' }, reads));
   return { name: 'conditional read', scope: `reads ${reads}, events 2`, explore: explored };
@@ -161,6 +171,7 @@ export const SMALL: readonly Check[] = [
   runs({ ...ONE_RUN, users: 2, splits: 1, leaves: 2, faults: 1, failsOver: true }),
   steps({ runs: 2, workers: 2, faults: 3 }),
   conditionalReads(3),
+  protocolChanges(3),
   windows({ events: 2, workers: 2, ticks: 2, reads: 1, losses: 1 }),
 ];
 

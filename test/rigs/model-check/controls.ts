@@ -20,6 +20,7 @@ import type { HistoryRules, HistoryScope } from './models/history-state.ts';
 import { layeredGeneration } from './models/layered-generation.ts';
 import type { LayerRules, LayerScope } from './models/layered-generation-state.ts';
 import { type MarkRules, type MarkScope, marks } from './models/marks.ts';
+import { type ProtocolRules, protocolChange } from './models/protocol-change.ts';
 import { type RefreshWindowRules, refreshWindow } from './models/refresh-window.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
@@ -113,6 +114,11 @@ function rescored(id: string, breaks: string, broken: Partial<RefreshWindowRules
 const ONE_SPLIT = { chunks: 1, users: 2, splits: 1 };
 const ONE_EVENT = { events: ['http'], workers: 1, readers: [false] } as const;
 
+function ofProtocol(id: string, breaks: string, broken: Partial<ProtocolRules>): Control {
+  const rules: ProtocolRules = { reads: 'with each certificate', writes: 'in its transaction', ...broken };
+  return { id, breaks, explore: () => explore(protocolChange(rules, 2)) };
+}
+
 export const CONTROLS: readonly Control[] = [
   read('N1', 'a prediction is stamped when it is complete, and compared by time', BROKEN.N1),
   read('N2', "stamped at its read; an event's time is its transaction's begin", BROKEN.N2),
@@ -130,6 +136,8 @@ export const CONTROLS: readonly Control[] = [
     breaks: 'an ETag is of the prediction alone',
     explore: () => explore(conditionalRead({ tag: 'the prediction alone' }, 3)),
   },
+  ofProtocol('P1', 'the number of the protocol is read when a connection is made', { reads: 'when it connects' }),
+  ofProtocol('P2', 'the number of the protocol is read when a chunk is claimed', { writes: 'when it claims' }),
   lost('Q1', 'versions are compared without their history', { compares: 'version' }, { readers: 2 }),
   lost('Q2', 'the timeline cannot be read, and no start time takes its place', { names: 'neither' }, { readers: 2 }),
   erased('Q3', 'an erased user starts again at 0', { tombstone: 'dropped' }, { workers: ['all'], outages: 0 }),

@@ -29,7 +29,7 @@ const PROBLEMS: readonly ProblemCode[] = [
     'context_not_reached',
   ] as const),
   ...(['features_failed', 'features_unusable', 'output_unusable', 'rate_limited', 'no_prediction'] as const),
-  ...(['live_timeout', 'live_failed', 'overloaded', 'unavailable', 'not_cached'] as const),
+  ...(['live_timeout', 'live_failed', 'overloaded', 'unavailable', 'protocol_unknown', 'not_cached'] as const),
 ];
 
 export function inferOpenly(dependencies: OpenModelDependencies): readonly Endpoint[] {

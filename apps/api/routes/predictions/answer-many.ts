@@ -28,7 +28,7 @@ interface ManyAnswers {
   tell(): void;
 }
 
-/** Rejects with `unknown_predictor`, or with `unavailable` where no user could be answered. */
+/** Rejects with `unknown_predictor`, or with `unavailable` or `protocol_unknown` where no user could be answered. */
 export type AnswerMany = (users: ManyUsers, event: WideEvent) => Promise<ManyAnswers>;
 
 export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
@@ -68,7 +68,8 @@ export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
     const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
     noteAll(predictor, valid, read, performance.now() - startedAt);
     const cause = read[0];
-    if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
+    const ofAll = isTandemError(cause, 'unavailable', 'protocol_unknown') && read.every((result) => result === cause);
+    if (ofAll) throw cause;
     const inOrder = read.values();
     const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
     const hasLiveFailure = countAll(name, results);

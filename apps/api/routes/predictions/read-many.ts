@@ -51,7 +51,7 @@ export function readMany(dependencies: ReadDependencies) {
         ],
       },
     },
-    problems: ['unknown_predictor', 'unavailable'],
+    problems: ['unknown_predictor', 'unavailable', 'protocol_unknown'],
     async handle(context, event, caller) {
       const startedAt = performance.now();
       const predictor = context.req.param('predictor') ?? '';

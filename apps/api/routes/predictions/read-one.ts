@@ -153,6 +153,7 @@ const route = createRoute({
       'output_unusable',
       'overloaded',
       'unavailable',
+      'protocol_unknown',
       'not_cached',
     ),
   },

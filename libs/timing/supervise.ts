@@ -5,8 +5,11 @@ export interface Started {
   readonly pid: number;
   /** Resolves with the reason in words when it has ended. */
   readonly exited: Promise<string>;
-  /** Ends it in good order, by force where it does not follow. */
-  stop(): Promise<void>;
+  /**
+   * Ends it in good order, by force where it does not follow.
+   * @param isReplaced whether another process is to take its place
+   */
+  stop(isReplaced?: boolean): Promise<void>;
   /** Ends it, and what it started, at once. */
   kill(): void;
   /** What to show of its log when it cannot be kept running. */
@@ -17,6 +20,8 @@ export interface Supervised {
   readonly name: string;
   pid(): number;
   stop(): Promise<void>;
+  /** Ends the process in good order and starts another in its place; resolves when that one has started. */
+  renew(): Promise<void>;
   kill(): void;
   /** Resolves when it was given up, with the reason. */
   readonly givenUp: Promise<string>;
@@ -32,7 +37,7 @@ export interface SupervisorParts {
 
 /** Starts the process, and rejects where that fails; from then on it is watched. */
 export async function supervise(parts: SupervisorParts): Promise<Supervised> {
-  const state: State = { current: await parts.start(), stopping: false };
+  const state: State = { current: await parts.start(), stopping: false, renewed: null };
   const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<string>();
   const watching = watch(parts, state).then((reason) => {
     if (reason !== undefined) giveUp(reason);
@@ -48,6 +53,12 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
       // A start that was under way when the stop was asked for has put another process in its place.
       await state.current.stop();
     },
+    renew: async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      state.renewed = resolve;
+      await state.current.stop(true);
+      await Promise.race([promise, watching]);
+    },
     kill: () => {
       state.stopping = true;
       state.current.kill();
@@ -58,6 +69,8 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
 interface State {
   current: Started;
   stopping: boolean;
+  /** Called when another process has taken the place of one that was to leave; null: none is to. */
+  renewed: (() => void) | null;
 }
 
 /** Resolves when it is stopped, or with the reason why it was given up. */
@@ -69,19 +82,23 @@ async function watch(parts: SupervisorParts, state: State): Promise<string | und
     if (state.stopping) return undefined;
     // Whatever it started would otherwise stay behind without it.
     state.current.kill();
-    const decision = decideRestart(now() - startedAt, quickDeaths);
-    quickDeaths = decision.quickDeaths;
-    if (decision.pauseMs === null) {
-      return `${name} died ${quickDeaths} times in a row (${reason}):\n${state.current.lastOutput()}`;
+    if (state.renewed === null) {
+      const decision = decideRestart(now() - startedAt, quickDeaths);
+      quickDeaths = decision.quickDeaths;
+      if (decision.pauseMs === null) {
+        return `${name} died ${quickDeaths} times in a row (${reason}):\n${state.current.lastOutput()}`;
+      }
+      say(`${name} died (${reason}): starting it again`);
+      await sleep(decision.pauseMs);
+      if (state.stopping) return undefined;
     }
-    say(`${name} died (${reason}): starting it again`);
-    await sleep(decision.pauseMs);
-    if (state.stopping) return undefined;
     try {
       state.current = await parts.start();
     } catch (error) {
       return `${name} died (${reason}) and cannot be started again: ${error instanceof Error ? error.message : error}`;
     }
+    state.renewed?.();
+    state.renewed = null;
     if (state.stopping) state.current.kill();
   }
 }

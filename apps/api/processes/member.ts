@@ -1,0 +1,71 @@
+/** An API process as one of several on a port: what it is told by the primary, and what it asks the others. */
+import type { Order, Question, Report } from './messages.ts';
+
+/** The IPC channel to the primary: Node's `process`. */
+interface Channel {
+  send(report: Report): void;
+  onOrder(listener: (order: Order) => void): void;
+}
+
+export interface Member {
+  /** From 1 on. A process that replaces another has its number. */
+  readonly number: number;
+  /** Tells the primary that this process listens. */
+  started(): void;
+  /** Registers how this process answers a question of another process. */
+  answer(question: Question, work: () => Promise<unknown>): void;
+  /** Returns the answers of all other processes that listen; null for each that did not answer in time. */
+  gather(question: Question): Promise<readonly unknown[]>;
+  /** Registers what to do when the primary wants this process to end. */
+  onLeave(act: (cause: 'end' | 'restart', reason: string) => void): void;
+}
+
+/** A little longer than the primary waits for the others. */
+const ANSWERS_WITHIN_MS = 2_000;
+
+export function createMember(number: number, channel: Channel): Member {
+  const answers = new Map<Question, () => Promise<unknown>>();
+  const waiting = new Map<number, (answers: readonly unknown[]) => void>();
+  let leave: (cause: 'end' | 'restart', reason: string) => void = () => {};
+  let asked = 0;
+
+  async function answerTo(id: number, question: Question): Promise<void> {
+    const answer = await answers
+      .get(question)?.()
+      .catch(() => null);
+    channel.send({ kind: 'answer', id, answer: answer ?? null });
+  }
+
+  channel.onOrder((order) => {
+    switch (order.kind) {
+      case 'leave':
+        return leave(order.cause, order.reason);
+      case 'question':
+        return void answerTo(order.id, order.question);
+      case 'answers':
+        waiting.get(order.id)?.(order.answers);
+    }
+  });
+
+  return {
+    number,
+    started: () => channel.send({ kind: 'started' }),
+    answer: (question, work) => void answers.set(question, work),
+    async gather(question) {
+      const id = ++asked;
+      const { promise, resolve } = Promise.withResolvers<readonly unknown[]>();
+      const timer = setTimeout(() => resolve([null]), ANSWERS_WITHIN_MS);
+      waiting.set(id, resolve);
+      channel.send({ kind: 'gather', id, question });
+      try {
+        return await promise;
+      } finally {
+        clearTimeout(timer);
+        waiting.delete(id);
+      }
+    },
+    onLeave: (act) => {
+      leave = act;
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/** `tandem profile`: measures settings of live inference on real users, and recommends one for a latency target. */
+import { availableParallelism } from 'node:os';
+import { parseDuration } from '@tandem/wire/durations';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Cli, createCommand, parseWhole } from '../command-line/command.ts';
+
+export interface ProfileOptions {
+  /** Standard output, or a file. */
+  readonly json?: boolean | string;
+  readonly versions?: readonly number[];
+  readonly batches: readonly number[];
+  readonly processes: readonly number[];
+  readonly threads: readonly number[];
+  /** In ms. */
+  readonly p99?: number;
+  readonly pricePerCpuHour?: number;
+  readonly minutes: number;
+  readonly seconds: number;
+  readonly rows: number;
+  readonly exhaustive?: boolean;
+  readonly svg?: string;
+  readonly write?: string;
+}
+
+const BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+const MOST_THREADS = 4;
+const CORES = availableParallelism();
+
+export function profileCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'profile',
+    description: 'measure batch size, processes, threads, versions and builds on real users; recommend the best',
+    detail: `Reads users by the predictor's feature query (DATABASE_URL), and runs its model versions in processes of this command,
+under full load: serving processes are not asked, but they share the machine, so profile an idle machine of the kind that will
+serve. A search measures a part of all combinations; --exhaustive measures all, and tells what the search would have chosen.
+Recommends the highest throughput within --p99; without it, the highest. docs/sizing.md says what the figures leave out.
+--write changes three lines of an environment file (INFERENCE_BATCH_LIMIT, INFERENCE_PROCESSES, INFERENCE_THREADS), and no other.`,
+    example: 'tandem profile repurchase --p99 20ms --price-per-cpu-hour 0.04 --svg profile.svg --write .env',
+    jsonFile: true,
+  })
+    .argument('<predictor>')
+    .option('--versions <numbers>', 'model versions (default: those that serve, and their builds)', parseNumbers)
+    .option('--batches <sizes>', 'users of a run at most', parseNumbers, BATCHES)
+    .option('--processes <counts>', 'inference processes of one API process', parseNumbers, doublesUpTo(CORES))
+    .option('--threads <counts>', 'threads of a run', parseNumbers, doublesUpTo(Math.min(CORES, MOST_THREADS)))
+    .option('--p99 <duration>', 'the longest wanted p99 of inference, such as 20ms', parseLatency)
+    .option('--price-per-cpu-hour <price>', 'of one core, in any currency: adds the cost of a million', parsePrice)
+    .option('--minutes <count>', 'when it ends at the latest, with what was measured by then', parseWhole(1), 10)
+    .option('--seconds <count>', 'of load for each setting', parseWhole(1), 1)
+    .option('--rows <count>', 'users to measure with', parseWhole(1), 1_000)
+    .option('--exhaustive', 'measure every combination')
+    .option('--svg <file>', 'draw throughput against latency')
+    .option('--write <file>', 'write the recommended settings to this environment file')
+    .action(async (predictor: string, options: ProfileOptions) => {
+      const { runProfile } = await import('./run-profile.ts');
+      await runProfile(cli, predictor, options);
+    });
+}
+
+/** 1, 2, 4 and so on, and the most itself. */
+function doublesUpTo(most: number): readonly number[] {
+  const doubles = Array.from({ length: Math.floor(Math.log2(most)) + 1 }, (_, power) => 2 ** power);
+  return [...new Set([...doubles, most])];
+}
+
+const MOST_VALUES = 32;
+const MOST_VALUE = 10_000;
+
+/** Returns each once, ascending. */
+function parseNumbers(text: string): readonly number[] {
+  const values = text.split(',').map((part) => Number(/^ *(\d{1,5}) *$/.exec(part)?.[1] ?? Number.NaN));
+  if (values.length <= MOST_VALUES && values.every((value) => value >= 1 && value <= MOST_VALUE)) {
+    return [...new Set(values)].sort((a, b) => a - b);
+  }
+  throw new InvalidArgumentError(
+    `up to ${MOST_VALUES} whole numbers from 1 to ${MOST_VALUE} are expected, separated by commas, such as 1,8,64.`,
+  );
+}
+
+function parseLatency(text: string): number {
+  const ms = parseDuration(text.trim());
+  if (ms !== null && ms <= 60_000) return ms;
+  throw new InvalidArgumentError('a duration up to 60s is expected, such as 20ms.');
+}
+
+function parsePrice(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('a number above 0 is expected, such as 0.04.');
+}

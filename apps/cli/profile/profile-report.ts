@@ -1,0 +1,98 @@
+/** What a profile comes to: every measurement with its costs, what is in force, and what is recommended. */
+import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
+import {
+  chooseSetting,
+  costPerMillion,
+  type Grid,
+  type LatencyTarget,
+  type Measurement,
+  meetsTarget,
+  memoryPerThousand,
+  type Setting,
+} from '@tandem/prediction/profile/settings';
+
+interface ProfileParts {
+  readonly predictor: string;
+  readonly versions: readonly ModelVersionRecord[];
+  readonly cores: number;
+  readonly cpu: string;
+  /** Of the machine, before anything was measured: processes that run or wait for a processor. */
+  readonly loadBefore: number;
+  /** Real users that were measured with. */
+  readonly users: number;
+  readonly grid: Grid;
+  readonly current: Setting | undefined;
+  readonly target: LatencyTarget;
+  readonly pricePerCpuHour: number | null;
+  readonly measured: readonly Measurement[];
+  /** Whether the time was over before all was measured. */
+  readonly isCut: boolean;
+  readonly searched: readonly Measurement[] | null;
+}
+
+export interface ProfileFigures extends Setting {
+  /** `int8`, where the version is an optimised build. */
+  readonly build: string | null;
+  readonly predictionsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly cpuMsPerThousand: number;
+  readonly memoryMb: number;
+  /** Memory held for a thousand predictions. */
+  readonly memoryMbSecondsPerThousand: number;
+  /** Null without a price. */
+  readonly costPerMillion: number | null;
+  readonly meetsTarget: boolean;
+  readonly failed: number;
+}
+
+export interface ProfileReport {
+  readonly predictor: string;
+  readonly machine: { readonly cpu: string; readonly cores: number; readonly loadBefore: number };
+  readonly users: number;
+  readonly grid: Grid;
+  /** Settings in the grid. */
+  readonly combinations: number;
+  readonly targetP99Ms: number | null;
+  readonly pricePerCpuHour: number | null;
+  readonly isCut: boolean;
+  /** The highest throughput first. */
+  readonly measured: readonly ProfileFigures[];
+  /** What this environment has; null where it was not measured. */
+  readonly current: ProfileFigures | null;
+  readonly recommended: ProfileFigures | null;
+  /** Of an exhaustive profile: what the search would have measured and chosen. */
+  readonly search: { readonly measured: number; readonly choice: ProfileFigures | null } | null;
+}
+
+export function createProfileReport(parts: ProfileParts): ProfileReport {
+  const { predictor, versions, cores, cpu, loadBefore, users, grid, current, target, pricePerCpuHour } = parts;
+  const kinds = new Map(versions.map(({ number, build }) => [number, build?.kind ?? null]));
+  const figures = (one: Measurement): ProfileFigures => ({
+    ...one.setting,
+    build: kinds.get(one.setting.version) ?? null,
+    predictionsPerSecond: one.throughput,
+    ...{ p50Ms: one.p50Ms, p99Ms: one.p99Ms, cpuMsPerThousand: one.cpuMsPerThousand, memoryMb: one.memoryMb },
+    memoryMbSecondsPerThousand: memoryPerThousand(one),
+    costPerMillion: pricePerCpuHour === null ? null : costPerMillion(one, pricePerCpuHour),
+    ...{ meetsTarget: meetsTarget(one, target), failed: one.failed },
+  });
+  const chosen = (measured: readonly Measurement[]) => {
+    const choice = chooseSetting(measured, target);
+    return choice && figures(choice);
+  };
+  const measured = parts.measured.map(figures);
+  return {
+    ...{ predictor, machine: { cpu, cores, loadBefore }, users, grid, pricePerCpuHour, isCut: parts.isCut },
+    combinations: grid.version.length * grid.batch.length * grid.processes.length * grid.threads.length,
+    targetP99Ms: target,
+    measured: measured.toSorted((a, b) => b.predictionsPerSecond - a.predictionsPerSecond),
+    current: measured.find((one) => current !== undefined && isSame(one, current)) ?? null,
+    recommended: chosen(parts.measured),
+    search: parts.searched && { measured: parts.searched.length, choice: chosen(parts.searched) },
+  };
+}
+
+export function isSame(one: Setting, other: Setting): boolean {
+  return (['version', 'batch', 'processes', 'threads'] as const).every((name) => one[name] === other[name]);
+}

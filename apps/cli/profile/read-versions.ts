@@ -1,0 +1,78 @@
+/** The model versions that a profile compares, with their files and users. */
+import { readLivingUsers } from '@tandem/admission/read-living-users';
+import { usersOfHalf } from '@tandem/admission/user-halves';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { artifacts as artifactsSection } from '@tandem/config/environment/environment-sections';
+import type { ProfiledVersion } from '@tandem/inference/profile/measure-setting';
+import { createBucket } from '@tandem/offline-store/models/artifact-bucket';
+import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
+import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
+import type { Cli } from '../command-line/command.ts';
+import type { Databases } from '../command-line/environment.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+
+export interface VersionToProfile extends ProfiledVersion {
+  readonly record: ModelVersionRecord;
+}
+
+interface ReadOptions {
+  readonly predictor: string;
+  readonly versions?: readonly number[] | undefined;
+  /** Users at most. */
+  readonly rows: number;
+}
+
+/** @returns the version that serves first, where it is among them */
+export async function readVersions(
+  cli: Cli,
+  { pool, features }: Databases,
+  { predictor, versions, rows }: ReadOptions,
+): Promise<readonly VersionToProfile[]> {
+  const bucket = readEnvironment(cli.env, { artifactsSection }).artifactsSection;
+  const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
+  const chosen = chooseVersions(await listVersions(pool, predictor), predictor, versions);
+  const found: VersionToProfile[] = [];
+  for (const record of chosen) {
+    const userIds = await usersOfHalf(features, record, 'held out', rows);
+    const { batch, fault } = await readLivingUsers(features, record, userIds ?? []);
+    if (batch.userIds.length === 0) throw noUsers(record, userIds === null ? 'their ids were not read in time' : fault);
+    found.push({ record, version: record, batch, bytes: await artifacts.get(record.artifactHash) });
+  }
+  return found;
+}
+
+async function listVersions(pool: Databases['pool'], predictor: string): Promise<readonly ModelVersionRecord[]> {
+  const versions = await listModelVersions(pool, { predictor });
+  if (versions.length > 0) return versions;
+  const others = [...new Set((await listModelVersions(pool)).map((one) => one.predictor))];
+  throw new CommandFailure(`there is no model version of a predictor ${predictor} in this database`, {
+    remedy: others.length === 0 ? 'adopt a config first: tandem adopt' : `name one of ${others.join(', ')}`,
+  });
+}
+
+function chooseVersions(
+  all: readonly ModelVersionRecord[],
+  predictor: string,
+  said: readonly number[] | undefined,
+): readonly ModelVersionRecord[] {
+  const missing = said?.filter((number) => !all.some((one) => one.number === number)) ?? [];
+  if (missing.length > 0) {
+    const known = all.map(({ number }) => number).join(', ');
+    throw new CommandFailure(`${predictor} has no model version ${missing.join(', ')}`, {
+      remedy: `--versions takes ${known}`,
+    });
+  }
+  const living = all.filter(({ archivedAt }) => archivedAt === null);
+  const serving = living.filter(({ arms }) => arms.length > 0);
+  const roots = serving.length > 0 ? serving : living.slice(-1);
+  const isBuild = ({ build }: ModelVersionRecord) => roots.some(({ number }) => number === build?.parent);
+  const chosen = said ? all.filter(({ number }) => said.includes(number)) : [...roots, ...living.filter(isBuild)];
+  return [...new Set(chosen)].sort((a, b) => Number(isStable(b)) - Number(isStable(a)) || a.number - b.number);
+}
+
+const isStable = ({ arms }: ModelVersionRecord) => arms.includes('stable');
+
+function noUsers({ predictor, number }: ModelVersionRecord, why: string | null): CommandFailure {
+  const problem = `there is no user to profile version ${number} of ${predictor} with: ${why ?? 'its feature query gives none'}`;
+  return new CommandFailure(problem, { remedy: 'tandem check says what is wrong with the query' });
+}

@@ -1,0 +1,114 @@
+/** A profile for a terminal: the recommendation, then the settings that were measured. */
+import type { Measurement } from '@tandem/prediction/profile/settings';
+import { count, renderTable, right, wrap } from '../output/text.ts';
+import { isSame, type ProfileFigures, type ProfileReport } from './profile-report.ts';
+
+const WIDTH = 110;
+/** Lines of the table; --json has all. */
+const SHOWN = 20;
+/** Of load for each core, above which figures are of a machine that is shared. */
+const BUSY = 0.5;
+
+export function renderProfile(report: ProfileReport): string[] {
+  return [...conclusions(report).flatMap((line) => wrap(line, WIDTH)), '', ...table(report)];
+}
+
+/** A measurement in one line: `version 2, batch 64, 2 × 1 threads: 41,200/s, p99 3.1 ms`. */
+export function renderSetting({ setting, throughput, p99Ms }: Measurement): string {
+  const { version, batch, processes, threads } = setting;
+  return `version ${version}, batch ${batch}, processes ${processes}, threads ${threads}: ${rate(throughput)}/s, p99 ${milliseconds(p99Ms)}`;
+}
+
+/** The findings as sentences, the recommendation first. */
+export function conclusions(report: ProfileReport): string[] {
+  const { machine, users, measured, combinations, isCut, search } = report;
+  const { cpu, cores, loadBefore } = machine;
+  return [
+    ...recommendation(report),
+    ...comparison(report),
+    `Measured ${measured.length} of ${count(combinations)} combinations with ${count(users)} users, on ${count(cores)} cores (${cpu}).`,
+    ...(search?.choice && report.recommended
+      ? [searchSentence(search.measured, search.choice, report.recommended)]
+      : []),
+    ...(isCut ? ['The time was over before the end (--minutes): there may be better settings.'] : []),
+    ...(loadBefore > BUSY * cores
+      ? [`The machine was busy before (load ${loadBefore.toFixed(1)}): on an idle one all settings do better.`]
+      : []),
+    ...measured
+      .filter(({ failed }) => failed > 0)
+      .slice(0, 1)
+      .map(failedSentence),
+  ];
+}
+
+function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
+  if (recommended === null) return ['Nothing was measured in time: raise --minutes.'];
+  if (!recommended.meetsTarget) {
+    return [
+      `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. A smaller or optimised model, more cores, or a longer target.`,
+    ];
+  }
+  const within = targetP99Ms === null ? '' : ` within ${targetP99Ms} ms`;
+  return [`Recommended${within}: ${describe(recommended)}.`];
+}
+
+function describe(one: ProfileFigures): string {
+  const { processes, threads, costPerMillion } = one;
+  const of = `${processes} inference ${processes === 1 ? 'process' : 'processes'} with ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const cost = costPerMillion === null ? '' : `, ${figure(costPerMillion)} a million`;
+  return `version ${one.version}${one.build ? ` (${one.build})` : ''}, batches up to ${one.batch}, ${of}: ${rate(one.predictionsPerSecond)} predictions/s, p50 ${milliseconds(one.p50Ms)}, p99 ${milliseconds(one.p99Ms)}${cost}`;
+}
+
+function comparison({ predictor, current, recommended }: ProfileReport): string[] {
+  if (!current || !recommended) return [];
+  if (isSame(current, recommended)) return ['That is what this environment has.'];
+  const times = (recommended.predictionsPerSecond / current.predictionsPerSecond).toFixed(2);
+  const now = `This environment has ${rate(current.predictionsPerSecond)}/s, p99 ${milliseconds(current.p99Ms)}: the recommendation gives ${times} times as many.`;
+  if (current.version === recommended.version) return [now];
+  const start = `tandem rollout start ${predictor} ${recommended.version}`;
+  return [now, `Version ${recommended.version} does not serve everyone: ${start} moves users to it step by step.`];
+}
+
+function searchSentence(searched: number, choice: ProfileFigures, best: ProfileFigures): string {
+  const share = (100 * choice.predictionsPerSecond) / best.predictionsPerSecond;
+  return `The search would have measured ${searched} of them, and chosen ${share.toFixed(1)} % of the best throughput: ${describe(choice)}.`;
+}
+
+function failedSentence({ failed, version }: ProfileFigures): string {
+  return `Version ${version} gave no answer for some users (${count(failed)} of its requests): tandem check says for whom.`;
+}
+
+function table(report: ProfileReport): string[] {
+  const { measured, recommended, current, pricePerCpuHour } = report;
+  const isNamed = (one: ProfileFigures) =>
+    (recommended !== null && isSame(one, recommended)) || (current !== null && isSame(one, current));
+  const shown = measured.filter((one, i) => i < SHOWN || isNamed(one));
+  const columns = [
+    ...[right('version'), right('batch'), right('processes'), right('threads'), right('predictions/s')],
+    ...[right('p50 ms'), right('p99 ms'), right('CPU ms/1,000'), right('MB'), right('MB·s/1,000')],
+    ...(pricePerCpuHour === null ? [] : [right('cost/million')]),
+    '',
+  ];
+  const rows = shown.map((one) => [
+    `${one.version}${one.build ? ` ${one.build}` : ''}`,
+    ...[one.batch, one.processes, one.threads].map(String),
+    ...[rate(one.predictionsPerSecond), one.p50Ms.toFixed(2), one.p99Ms.toFixed(2)],
+    ...[figure(one.cpuMsPerThousand), one.memoryMb.toFixed(0), figure(one.memoryMbSecondsPerThousand)],
+    ...(one.costPerMillion === null ? [] : [figure(one.costPerMillion)]),
+    markOf(report, one),
+  ]);
+  const hidden = measured.length - shown.length;
+  return [...renderTable(columns, rows), ...(hidden > 0 ? [`and ${hidden} slower ones: --json has all`] : [])];
+}
+
+function markOf({ recommended, current }: ProfileReport, one: ProfileFigures): string {
+  return [
+    ...(recommended && isSame(one, recommended) ? [recommended.meetsTarget ? 'recommended' : 'nearest'] : []),
+    ...(current && isSame(one, current) ? ['now'] : []),
+  ].join(', ');
+}
+
+const rate = (value: number) => count(Math.round(value));
+const milliseconds = (ms: number) => `${ms < 10 ? ms.toFixed(2) : ms.toFixed(1)} ms`;
+/** Three digits that count. */
+const figure = (value: number) => (value >= 100 ? count(Math.round(value)) : String(Number(value.toPrecision(3))));

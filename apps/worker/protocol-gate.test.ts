@@ -1,0 +1,21 @@
+import { TandemError } from '@tandem/freshness/errors';
+import { protocolUnknown } from '@tandem/freshness/protocol';
+import { expect, test } from 'vitest';
+import { createProtocolGate } from './protocol-gate.ts';
+
+test('no work may begin while the protocol is not known, which the log says once', async () => {
+  const lines: unknown[] = [];
+  const note = (event: string, fields?: object) => void lines.push(fields ? [event, fields] : event);
+  let answer: () => Promise<void> = async () => {};
+  const whyIdle = createProtocolGate(() => answer(), { error: note, info: note });
+  expect(await whyIdle()).toBeNull();
+  answer = () => Promise.reject(protocolUnknown(2));
+  for (let round = 0; round < 3; round++) expect(await whyIdle()).toMatchObject({ code: 'protocol_unknown' });
+  // Work that cannot reach the database says so itself.
+  answer = () => Promise.reject(new TandemError('unavailable', 'away'));
+  expect(await whyIdle()).toBeNull();
+  answer = async () => {};
+  expect(await whyIdle()).toBeNull();
+  const problem = 'The database follows freshness protocol 2; this release knows protocol 1 only.';
+  expect(lines).toMatchObject([['protocol.unknown', { problem }], 'protocol.known']);
+});

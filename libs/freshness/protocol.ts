@@ -1,0 +1,23 @@
+/**
+ * The number of the freshness protocol. The schema states the number that it follows, and every certificate returns it.
+ * A process that does not know the number answers nothing, not even `unverified`: what labels, floors and the count of
+ * erasures mean under another number is not known to it, so it could serve a user who was erased.
+ */
+import { TandemError } from './errors.ts';
+
+/** The number that this release knows. It rises with the meaning of labels, certificates, overlay floors or erasure counts. */
+export const PROTOCOL = 1;
+
+/** Throws `protocol_unknown` unless the number of a certificate is the one that this release knows. */
+export function assertProtocol(found: number): void {
+  if (found !== PROTOCOL) throw protocolUnknown(found);
+}
+
+/** @param found the number that the schema states */
+export function protocolUnknown(found: number): TandemError {
+  return new TandemError(
+    'protocol_unknown',
+    `The database follows freshness protocol ${found}; this release knows protocol ${PROTOCOL} only.`,
+    { retryAfter: 30, remedy: 'run the release that migrated the database, or a newer one' },
+  );
+}

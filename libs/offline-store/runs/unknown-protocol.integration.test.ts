@@ -1,0 +1,66 @@
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import { query } from '../sql/database.ts';
+import { createRunsWorld } from './runs.fixture.ts';
+
+const { database, store, renew, ask, start, score, claim, work } = await createRunsWorld({ users: 150 });
+beforeEach(async () => {
+  await setProtocol(1);
+  await renew();
+});
+afterAll(() => database.drop());
+
+const setProtocol = (protocol: number) =>
+  query(database.pool, { text: 'update tandem.settings set protocol = $1', values: [protocol] });
+
+/** All that a worker writes of runs, without clocks. */
+async function written() {
+  const [row] = await query<{ runs: unknown; chunks: unknown; predictions: number }>(database.pool, {
+    text: `select (select json_agg(json_build_array(id, state, step, step_fence, step_attempts) order by id) from tandem.runs) as runs,
+      (select json_agg(json_build_array(no, state, fence, attempts) order by no) from tandem.chunks) as chunks,
+      (select count(*) from tandem.predictions) as predictions`,
+  });
+  return row;
+}
+
+test('a release that does not know the protocol claims no step and no chunk', async () => {
+  const [planned, running] = [await ask({ kind: 'users', userIds: ['1'] }), await start()];
+  await setProtocol(2);
+  const before = await written();
+  expect(await store.claimStep(planned.id, 'plan', 10_000)).toBeNull();
+  expect(await store.claimStep(running.id, 'publish', 10_000)).toBeNull();
+  expect(await store.claim(running.id, 0, 10_000)).toBeNull();
+  expect(await written()).toEqual(before);
+});
+
+test('a chunk that was claimed before the protocol changed is not committed, and its lease not renewed', async () => {
+  const run = await start();
+  const chunk = await claim(run.id, 0);
+  const result = await score(run, chunk);
+  await setProtocol(2);
+  const before = await written();
+  expect(await store.renew(chunk, 10_000)).toBe(false);
+  await expect(store.commit(run, chunk, result)).rejects.toMatchObject({
+    code: 'protocol_unknown',
+    message: 'The database follows freshness protocol 2; this release knows protocol 1 only.',
+  });
+  expect(await store.giveBack(chunk, 'test', 3)).toBe('fence_lost');
+  expect(await written()).toEqual(before);
+  await setProtocol(1);
+  expect(await store.commit(run, chunk, result)).toMatchObject({ committed: true });
+});
+
+test('a run whose chunks are done is not published under a protocol that is not known', async () => {
+  const run = await start();
+  for (let no = 0; no < run.chunkCount; no++) await work(run, no);
+  const claimed = await store.claimStep(run.id, 'publish', 10_000);
+  if (!claimed || 'failed' in claimed) throw new Error('the step was not claimed');
+  await setProtocol(2);
+  await expect(store.publish(claimed, new AbortController().signal, async () => true)).rejects.toMatchObject({
+    code: 'protocol_unknown',
+  });
+  expect(await store.renewStep(claimed, 10_000)).toBe(false);
+  await setProtocol(1);
+  await store.releaseStep(claimed);
+  expect(await publishNow(store, run.id)).toMatchObject({ state: 'done' });
+});

@@ -1,0 +1,113 @@
+/**
+ * Finds the best setting of a grid without measuring all of it.
+ *
+ * Along each axis the throughput within a latency target rises to one peak and falls: larger batches pay until the target or
+ * the cache ends them, processes until the cores do. So the search climbs: from one start for each version and number of
+ * threads it goes on from the best, one axis after the other, until no neighbour is better. The second best start is climbed
+ * from too where it is near, since a peak may hide behind another one.
+ */
+import { type Grid, isBetter, type LatencyTarget, type Measurement, type Setting } from './settings.ts';
+
+interface SearchOptions {
+  readonly grid: Grid;
+  readonly target: LatencyTarget;
+  /** Cores that the children may use: starts have no more threads in all. */
+  readonly cores: number;
+  /** Measured first, where it is in the grid: what is in force. */
+  readonly current?: Setting | undefined;
+  /** Null: no further setting is measured, since the time is over. */
+  measure(setting: Setting): Promise<Measurement | null>;
+}
+
+interface SearchResult {
+  /** In the order in which they were measured. */
+  readonly measured: readonly Measurement[];
+  /** Whether the time was over before the search was. */
+  readonly isCut: boolean;
+}
+
+type Axis = keyof Setting;
+
+/** A start is near the best one if its throughput is at least this share of that. */
+const NEAR = 0.7;
+/** Users of a run at the starts: batches of a few users show what a version costs, and are within most targets. */
+const START_BATCH = 16;
+
+class TimeOver extends Error {}
+
+export async function searchSettings(options: SearchOptions): Promise<SearchResult> {
+  const { grid, target, cores, current } = options;
+  const known = new Map<string, Measurement>();
+
+  async function measure(setting: Setting): Promise<Measurement> {
+    const key = JSON.stringify([setting.version, setting.batch, setting.processes, setting.threads]);
+    const found = known.get(key) ?? (await options.measure(setting));
+    if (found === null) throw new TimeOver();
+    known.set(key, found);
+    return found;
+  }
+
+  /** The neighbours at these distances on an axis; a process more for a thread less, too. */
+  function neighbours(setting: Setting, axis: Axis): readonly Setting[] {
+    return (axis === 'batch' ? [2, -2, 1, -1] : [1, -1]).flatMap((step) => {
+      const moved = move(grid, setting, axis, step);
+      if (moved === null) return [];
+      const exchanged = axis === 'threads' ? move(grid, moved, 'processes', -step) : null;
+      return exchanged === null ? [moved] : [moved, exchanged];
+    });
+  }
+
+  async function climb(from: Measurement): Promise<Measurement> {
+    let best = from;
+    for (let isBetterFound = true; isBetterFound; ) {
+      isBetterFound = false;
+      for (const axis of ['batch', 'processes', 'threads', 'version'] as const) {
+        for (const next of neighbours(best.setting, axis)) {
+          const found = await measure(next);
+          if (!isBetter(found, best, target)) continue;
+          best = found;
+          isBetterFound = true;
+          break;
+        }
+      }
+    }
+    return best;
+  }
+
+  try {
+    if (current !== undefined) await measure(current);
+    const starts: Measurement[] = [];
+    for (const setting of startsOf(grid, cores)) starts.push(await measure(setting));
+    starts.sort((a, b) => (isBetter(a, b, target) ? -1 : 1));
+    const [first, second] = starts;
+    if (first) await climb(first);
+    if (first && second && second.throughput >= NEAR * first.throughput) await climb(second);
+    return { measured: [...known.values()], isCut: false };
+  } catch (error) {
+    if (!(error instanceof TimeOver)) throw error;
+    return { measured: [...known.values()], isCut: true };
+  }
+}
+
+/** For each version and number of threads: as many processes as fill the cores, and a batch of a few users. */
+function startsOf({ version, batch, processes, threads }: Grid, cores: number): readonly Setting[] {
+  return version.flatMap((v) =>
+    threads.map((t) => ({
+      ...{ version: v, threads: t },
+      processes: nearest(processes, Math.max(1, Math.floor(cores / t))),
+      batch: nearest(batch, START_BATCH),
+    })),
+  );
+}
+
+function nearest(values: readonly number[], wanted: number): number {
+  const [first = wanted] = values.toSorted((a, b) => Math.abs(a - wanted) - Math.abs(b - wanted));
+  return first;
+}
+
+/** So many places on along an axis; null beyond its ends. */
+function move(grid: Grid, setting: Setting, axis: Axis, step: number): Setting | null {
+  const at = grid[axis].indexOf(setting[axis]);
+  const value = at < 0 ? undefined : grid[axis][at + step];
+  return value === undefined ? null : { ...setting, [axis]: value };
+}

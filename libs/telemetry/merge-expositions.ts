@@ -1,0 +1,29 @@
+/** Merges what several processes export into one document: the format wants all series of a metric together. */
+
+/** @param expositions in the Prometheus text format; their series differ by a label, such as `process` */
+export function mergeExpositions(expositions: readonly string[]): string {
+  /** By the metric's name: its HELP and TYPE lines, and its series. */
+  const families = new Map<string, { readonly head: string[]; readonly series: string[] }>();
+  for (const exposition of expositions) {
+    let family = familyOf(families, '');
+    for (const line of exposition.split('\n')) {
+      const name = /^# (?:HELP|TYPE) (\S+)/.exec(line)?.[1];
+      if (name === undefined) {
+        if (line !== '') family.series.push(line);
+        continue;
+      }
+      family = familyOf(families, name);
+      if (!family.head.includes(line)) family.head.push(line);
+    }
+  }
+  const lines = [...families.values()].flatMap(({ head, series }) => [...head, ...series]);
+  return `${lines.join('\n')}\n`;
+}
+
+function familyOf<T>(families: Map<string, { head: T[]; series: T[] }>, name: string) {
+  const known = families.get(name);
+  if (known) return known;
+  const family: { head: T[]; series: T[] } = { head: [], series: [] };
+  families.set(name, family);
+  return family;
+}

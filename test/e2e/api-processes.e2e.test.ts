@@ -1,0 +1,129 @@
+/** Several API processes share a port: a crash costs its own connections, a restart none, and each answers for all. */
+import { connect } from 'node:net';
+import { adopt } from '@tandem/offline-store/adopt';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { askOnAndOn } from '../../libs/http-server/steady-client.fixture.ts';
+import { COUNT, countPredictor, createCounts } from './counts.fixture.ts';
+import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { running } from './program.fixture.ts';
+import { until } from './until.fixture.ts';
+
+const PATH = `/v1/predictions/${COUNT}/1`;
+
+/** On a connection of its own. */
+const ALONE = { headers: { connection: 'close' } };
+
+let deployment: Deployment;
+let api: Api;
+
+beforeAll(async () => {
+  deployment = await createDeployment();
+  await createCounts(deployment.pool, 100);
+  await adopt(deployment.pool, {
+    actor: 'test',
+    predictors: [countPredictor({ freshness: { liveTimeoutMs: 20_000 } })],
+  });
+  api = await deployment.startApi({ environment: { API_PROCESSES: '2' } });
+  await api.logged('api.processes_started');
+});
+afterAll(() => deployment?.close());
+
+it('two processes are registered, and metrics and readiness of any of them tell of both', async () => {
+  expect(await registered()).toEqual([...api.children()].sort());
+  for (let i = 0; i < 4; i++) {
+    const text = await metrics();
+    expect(
+      [...text.matchAll(/^process_start_time_seconds\{app="api",process="(\d)"\}/gm)].map(([, n]) => n).sort(),
+    ).toEqual(['1', '2']);
+  }
+  const ready = await fetch(`${api.url}/readyz`, ALONE);
+  expect([ready.status, ((await ready.json()) as { status: string }).status]).toEqual([200, 'ready']);
+});
+
+it('connections are handed out in turn', async () => {
+  const clients = Array.from({ length: 8 }, () => askOnAndOn(api.port, PATH));
+  await until('each was answered', () => clients.every(({ answers }) => answers() > 5));
+  const text = await metrics();
+  const reads = [...text.matchAll(/^tandem_predictions_total\{.*process="(\d)"\} (\d+)/gm)];
+  expect(new Set(reads.map(([, number]) => number))).toEqual(new Set(['1', '2']));
+  for (const client of clients) client.stop();
+  expect((await Promise.all(clients.map(({ ended }) => ended))).flat()).toEqual([]);
+});
+
+it('a process that is killed is started again; the other one serves meanwhile, and no connection is left hanging', async () => {
+  const [killed = -1, other = -1] = api.children();
+  // It takes no connection any more, so that one is on its way to it; then no further one is sent.
+  process.kill(killed, 'SIGSTOP');
+  const answers = Array.from({ length: 6 }, () => askOnce(api.port));
+  await until(
+    'the others are answered',
+    async () => (await settled(answers)).filter((end) => end === 200).length === 5,
+  );
+  process.kill(killed, 'SIGKILL');
+  expect((await Promise.all(answers)).sort()).toEqual([200, 200, 200, 200, 200, 'closed']);
+  expect(await askOnce(api.port)).toBe(200);
+  await api.logged('api.process_ended', ({ how }) => String(how).includes('SIGKILL'));
+  await until('there are two again', () => api.children().length === 2 && !api.children().includes(killed));
+  expect(api.children()).toContain(other);
+  await until('both answer', async () => {
+    const text = await metrics();
+    return text.includes('process="1"') && text.includes('process="2"');
+  });
+});
+
+it('SIGUSR2 replaces one process after the other: no request is lost', async () => {
+  const before = api.children();
+  const clients = Array.from({ length: 12 }, () => askOnAndOn(api.port, PATH));
+  await until('each was answered', () => clients.every(({ answers }) => answers() > 5));
+  api.kill('SIGUSR2');
+  await api.logged('api.processes_restarted');
+  expect(running(before)).toEqual([]);
+  const answered = clients.map(({ answers }) => answers());
+  await until('each is answered again', () => clients.every(({ answers }, i) => answers() > (answered[i] ?? 0) + 5));
+  for (const client of clients) client.stop();
+  expect((await Promise.all(clients.map(({ ended }) => ended))).flat()).toEqual([]);
+  await until('the register knows the new ones', async () => {
+    return (await registered()).join() === [...api.children()].sort().join();
+  });
+});
+
+it('SIGTERM ends all of them, with 0', async () => {
+  const children = [...api.children()];
+  const clients = Array.from({ length: 8 }, () => askOnAndOn(api.port, PATH));
+  await until('each was answered', () => clients.every(({ answers }) => answers() > 5));
+  api.kill('SIGTERM');
+  expect(await api.ended).toBe(0);
+  expect((await Promise.all(clients.map(({ ended }) => ended))).flat()).toEqual([]);
+  expect(running(children)).toEqual([]);
+});
+
+const metrics = async () => (await fetch(`${api.url}/metrics`, ALONE)).text();
+
+/** Process ids. */
+async function registered(): Promise<readonly number[]> {
+  const { rows } = await deployment.pool.query<{ pid: number }>(
+    `select pid from tandem.processes where kind = 'api' and seen_at > clock_timestamp() - interval '15 s'`,
+  );
+  return rows.map(({ pid }) => pid).sort();
+}
+
+/** The status of one answer on a connection of its own, or that the connection was closed without one. */
+function askOnce(port: number): Promise<number | 'closed'> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    let answer = '';
+    socket.write(`GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    socket.on('data', (bytes) => {
+      answer += bytes.toString('latin1');
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? Number.NaN) || 'closed'));
+  });
+}
+
+/** The results so far. */
+async function settled<T>(all: readonly Promise<T>[]): Promise<readonly (T | null)[]> {
+  return Promise.all(
+    all.map((one) => Promise.race([one, new Promise<null>((resolve) => setImmediate(resolve, null))])),
+  );
+}

@@ -1,0 +1,37 @@
+/** The code of the previous release, out of this checkout's history. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+const CHECKOUT = join(import.meta.dirname, '../..');
+
+/** The last commit of release 0.1.0. It knows no number of the freshness protocol. */
+const COMMIT = 'bcebbc863ea2';
+
+/** Whether the history has it: a shallow clone, and a copy without history, do not. */
+export function hasPreviousRelease(): boolean {
+  try {
+    execFileSync('git', ['cat-file', '-e', `${COMMIT}^{commit}`], { cwd: CHECKOUT, stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Unpacks it into a folder, with this checkout's packages and its own workspaces; returns the folder. */
+export function unpackPreviousRelease(parent: string): string {
+  const folder = join(parent, 'previous-release');
+  mkdirSync(folder);
+  const archive = execFileSync('git', ['archive', COMMIT], { cwd: CHECKOUT, maxBuffer: 1 << 30 });
+  execFileSync('tar', ['-x', '-C', folder], { input: archive });
+  const packages = join(folder, 'node_modules');
+  mkdirSync(join(packages, '@tandem'), { recursive: true });
+  const shared = readdirSync(join(CHECKOUT, 'node_modules')).filter((name) => name !== '@tandem');
+  for (const name of shared) symlinkSync(join(CHECKOUT, 'node_modules', name), join(packages, name));
+  for (const parentOf of ['libs', 'apps']) {
+    for (const name of readdirSync(join(folder, parentOf))) {
+      symlinkSync(join(folder, parentOf, name), join(packages, '@tandem', name));
+    }
+  }
+  return folder;
+}

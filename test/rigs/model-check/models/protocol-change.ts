@@ -1,0 +1,76 @@
+/**
+ * A migration changes what labels mean, and raises the number of the protocol with it. A reader and a worker of the release
+ * before know the first number alone. The reader answers by certificates, the worker claims a chunk and commits labels.
+ *
+ * The change and the number commit together. So a statement sees both or neither, and the number must be read by the statement
+ * that decides: by the certificate itself, and in the transaction that writes. One that was read earlier may be of before.
+ */
+import { type Model, type Step, step } from '../checker/model.ts';
+
+export interface ProtocolRules {
+  readonly reads: 'with each certificate' | 'when it connects';
+  readonly writes: 'in its transaction' | 'when it claims';
+}
+
+export interface ProtocolState {
+  /** What labels in the database mean now. */
+  number: 1 | 2;
+  /** The number that the reader saw when it connected; null: it is not connected. */
+  connected: 1 | 2 | null;
+  /** The number under which the worker claimed its chunk; null: it has none. */
+  claimed: 1 | 2 | null;
+  reads: number;
+  claims: number;
+  broken: string | null;
+}
+
+/** The number that both programs know. */
+const KNOWN = 1;
+
+export function protocolChange(rules: ProtocolRules, most: number): Model<ProtocolState> {
+  return {
+    name: 'protocol change',
+    initial: { number: 1, connected: null, claimed: null, reads: 0, claims: 0, broken: null },
+    *steps(state) {
+      if (state.broken !== null) return;
+      if (state.number === 1) {
+        yield step(state, 'a migration changes what labels mean, and the number', (draft) => {
+          draft.number = 2;
+        });
+      }
+      yield* readerSteps(rules, state, most);
+      yield* workerSteps(rules, state, most);
+    },
+    violation: (state) => state.broken,
+  };
+}
+
+function* readerSteps({ reads }: ProtocolRules, state: ProtocolState, most: number): Generator<Step<ProtocolState>> {
+  const { number, connected } = state;
+  yield step(state, connected === null ? 'the reader connects' : 'the reader loses its connection', (draft) => {
+    draft.connected = connected === null ? number : null;
+  });
+  if (connected === null || state.reads >= most) return;
+  const isKnown = (reads === 'when it connects' ? connected : number) === KNOWN;
+  yield step(state, isKnown ? 'a certificate calls an answer fresh' : 'a read is refused', (draft) => {
+    draft.reads++;
+    if (isKnown && number !== KNOWN) draft.broken = `I4: an answer is called fresh by what labels meant before`;
+  });
+}
+
+function* workerSteps({ writes }: ProtocolRules, state: ProtocolState, most: number): Generator<Step<ProtocolState>> {
+  const { number, claimed } = state;
+  if (claimed === null) {
+    if (number !== KNOWN || state.claims >= most) return;
+    yield step(state, 'the worker claims a chunk', (draft) => {
+      draft.claims++;
+      draft.claimed = number;
+    });
+    return;
+  }
+  const commits = (writes === 'when it claims' ? claimed : number) === KNOWN;
+  yield step(state, commits ? 'the worker commits its labels' : 'the commit is refused', (draft) => {
+    draft.claimed = null;
+    if (commits && number !== KNOWN) draft.broken = 'I1: a label was committed that means what labels meant before';
+  });
+}
