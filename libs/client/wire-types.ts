@@ -857,6 +857,8 @@ export interface InferenceError {
   readonly error: string;
   /** The stable type of the problem, as other paths have it */
   readonly type: string;
+  /** Where the fault lies */
+  readonly field?: string;
 }
 
 export interface Outcome {
