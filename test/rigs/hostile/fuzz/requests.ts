@@ -140,7 +140,7 @@ function knownValues(name: string, path = ''): fc.Arbitrary<string> {
     case 'predictor':
       return fc.constant('count');
     case 'model':
-      return fc.constantFrom('count', 'count.hybrid');
+      return path.includes('{version}') ? fc.constant('count') : fc.constantFrom('count', 'count.hybrid');
     case 'userId':
       return fc.integer({ min: 1, max: 25 }).map(String);
     case 'id':

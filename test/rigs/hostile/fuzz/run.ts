@@ -51,16 +51,6 @@ export async function fuzz(service: HostileService, options: FuzzOptions): Promi
       for (const [i, request] of next) {
         sent++;
         const { text, answer, faults } = await tryOne(service, request, document, known);
-        if (/^(readPrediction|inferModel)/.test(request.operation.operationId))
-          console.log(
-            'DBG',
-            request.method,
-            request.target,
-            JSON.stringify(request.headers).slice(0, 100),
-            request.body?.slice(0, 200),
-            answer?.status,
-            answer?.body.slice(0, 150),
-          );
         const key = `${request.operation.operationId} ${answer?.status}`;
         answers.set(key, (answers.get(key) ?? 0) + 1);
         if (faults.length > 0) findings.push({ index: from + i, sent: text.slice(0, 2_000), faults });
