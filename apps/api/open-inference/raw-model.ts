@@ -19,7 +19,7 @@ import {
 import { LIVE_QUEUE_USERS } from '@tandem/prediction/models/model-limits';
 import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
 import type { Caller } from '../keys/access.ts';
-import { type Asked, type FindOpenModel, inputsInOrder, wantedOutputs } from './open-model.ts';
+import { type Asked, type FindOpenModel, inputsInOrder, type OpenModel, wantedOutputs } from './open-model.ts';
 import type { FindServedVersion, ServedVersion } from './served-versions.ts';
 
 interface RawModelDependencies {
@@ -33,21 +33,25 @@ const MOST_ROWS = LIVE_QUEUE_USERS;
 const MOST_MS = 30_000;
 
 export function createRawModels({ findServedVersion, infer }: RawModelDependencies): FindOpenModel {
+  const known = new WeakMap<ServedVersion, OpenModel>();
   return async function findRawModel(name, number) {
     const served = await findServedVersion(name, number);
-    const { numbers, inputs, outputs } = served;
-    return {
-      metadata: { name, versions: numbers, platform: ONNX_PLATFORM, inputs, outputs },
-      async infer(request, asked) {
-        asked.event.add({ predictor: name });
-        return {
-          model: name,
-          version: String(served.version.number),
-          parameters: { variant: served.variant, artifact: served.version.artifactHash },
-          outputs: await inferRaw(served, request, asked, infer),
-        };
-      },
-    };
+    const model = known.get(served) ?? rawModel(served, infer);
+    known.set(served, model);
+    return model;
+  };
+}
+
+function rawModel(served: ServedVersion, infer: Infer): OpenModel {
+  const { predictor, version, variant, numbers, inputs, outputs } = served;
+  const { name } = predictor;
+  const answered = {
+    ...{ model: name, version: String(version.number) },
+    parameters: { variant, artifact: version.artifactHash },
+  };
+  return {
+    metadata: { name, versions: numbers, platform: ONNX_PLATFORM, inputs, outputs },
+    infer: async (request, asked) => ({ ...answered, outputs: await inferRaw(served, request, asked, infer) }),
   };
 }
 
@@ -64,7 +68,7 @@ async function inferRaw(
   const inputs = tensors.map((tensor, i) => encode(tensor, served.inputs[i] as TensorMetadata, rows, request));
   const outputs = request.outputs === null ? served.outputNames : wantedOutputs(request.outputs, served.outputs);
   const timeoutMs = timeFor(request.parameters.timeout, leftMs(), liveTimeoutMs);
-  event.add({ rows });
+  event.add({ predictor: predictor.name, rows });
   if (rows === 0) return outputs.map((name) => emptyTensor(name, served.outputs));
   takeQuota(caller, rows);
   const work = { version, inputs, rows, outputs, timeoutMs, runTimeoutMs: liveTimeoutMs };

@@ -87,9 +87,21 @@ export class Batcher implements Scorer, LoadShedding {
   }
 
   /** Runs tensors that a caller filled, beside those of `score`. Rejects as `score` does. */
-  infer({ inputs, rows, onGone, ...request }: InferRequest): Promise<readonly WireTensor[]> {
-    const all = Array.from({ length: rows }, (_, row) => row);
-    return this.#submit({ ...request, rows: all, priority: 'live' }, () => inputs, onGone);
+  infer({
+    version,
+    inputs,
+    rows,
+    outputs,
+    timeoutMs,
+    runTimeoutMs,
+    onGone,
+  }: InferRequest): Promise<readonly WireTensor[]> {
+    const all = rows === 1 ? ONE_ROW : Array.from({ length: rows }, (_, row) => row);
+    return this.#submit(
+      { version, rows: all, outputs, timeoutMs, runTimeoutMs, priority: 'live' },
+      () => inputs,
+      onGone,
+    );
   }
 
   #submit(
@@ -263,6 +275,8 @@ export class Batcher implements Scorer, LoadShedding {
     this.pumpSoon();
   }
 }
+
+const ONE_ROW = Object.freeze([0]);
 
 function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });

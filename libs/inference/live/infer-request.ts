@@ -33,7 +33,7 @@ type Line = { infer(request: InferRequest): ReturnType<Infer> } & LoadShedding;
  */
 export async function inferInWaves(request: InferRequest, line: Line, now: () => number): ReturnType<Infer> {
   const { version, rows, timeoutMs } = request;
-  if (rows <= line.room(version, timeoutMs)) return line.infer(request);
+  if (rows === 1 || rows <= line.room(version, timeoutMs)) return line.infer(request);
   const deadline = now() + timeoutMs;
   const answers: (readonly WireTensor[])[] = [];
   for (let start = 0; start < rows; ) {

@@ -258,7 +258,7 @@ export function cut(request: Pending, { rows, version, inputs, outputs }: Work, 
   const parts: Part<Pending>[] = [];
   for (let start = 0; start < rows.length; start += most) {
     const count = Math.min(most, rows.length - start);
-    const cutOff = cutInputs(inputs, start, count);
+    const cutOff = count === rows.length ? inputs : cutInputs(inputs, start, count);
     const part = { request, version, start, rows: count, inputs: cutOff, outputs };
     parts.push({ ...part, costMs: 0, suspicions: 0, waiting: false });
   }

@@ -204,14 +204,13 @@ const DOCUMENTED: Readonly<Record<string, fc.Arbitrary<string>>> = {
     'max-age=0, max-stale=9',
   ),
   'if-none-match': fc.constantFrom('*', 'W/"x"', '"a", W/"b"'),
-  'inference-header-content-length': fc.nat(200).map(String),
   'prediction-min-context': fc.constantFrom('{token}', '0000000000000000.1'),
 };
 
 function headersOf(parameters: readonly Parameter[]): fc.Arbitrary<Headers> {
   const each = parameters
-    // The attributes of a binary event come with its body.
-    .filter((one) => one.in === 'header' && !one.name.startsWith('ce-'))
+    // The attributes of a binary event come with its body. No length of JSON is right by chance: it is among the odd ones.
+    .filter(({ in: place, name }) => place === 'header' && !/^(ce-|inference-)/.test(name))
     .map(({ name }) => {
       const known = DOCUMENTED[name] ?? fc.constant('x');
       const value = fc.oneof({ weight: 4, arbitrary: known }, { weight: 1, arbitrary: known.chain(nearly) });
@@ -229,6 +228,7 @@ function headersOf(parameters: readonly Parameter[]): fc.Arbitrary<Headers> {
 }
 
 const FURTHER: readonly (readonly [string, string])[] = [
+  ['inference-header-content-length', '20'],
   ['accept', 'application/xml'],
   ['accept', '*/*;q=0'],
   ['origin', 'https://evil.example'],
