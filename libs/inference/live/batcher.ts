@@ -87,21 +87,9 @@ export class Batcher implements Scorer, LoadShedding {
   }
 
   /** Runs tensors that a caller filled, beside those of `score`. Rejects as `score` does. */
-  infer({
-    version,
-    inputs,
-    rows,
-    outputs,
-    timeoutMs,
-    runTimeoutMs,
-    onGone,
-  }: InferRequest): Promise<readonly WireTensor[]> {
-    const all = rows === 1 ? ONE_ROW : Array.from({ length: rows }, (_, row) => row);
-    return this.#submit(
-      { version, rows: all, outputs, timeoutMs, runTimeoutMs, priority: 'live' },
-      () => inputs,
-      onGone,
-    );
+  infer(request: InferRequest): Promise<readonly WireTensor[]> {
+    const rows = request.rows === 1 ? ONE_ROW : Array.from({ length: request.rows }, (_, row) => row);
+    return this.#submit({ ...request, rows, priority: 'live' }, () => request.inputs, request.onGone);
   }
 
   #submit(
