@@ -131,7 +131,8 @@ function rowsOf(results: readonly ReadResult[], fields: readonly OutputField[], 
 /** A rollout may serve a user from a version with other fields than the stable one's. */
 function rowOf(answer: Answer, fields: readonly OutputField[]): Row {
   const odd = fields.find(
-    ({ name, width }) => [answer.prediction[name]].flat().length !== (width ?? 1) || !(name in answer.prediction),
+    ({ name, width }) =>
+      !Object.hasOwn(answer.prediction, name) || [answer.prediction[name]].flat().length !== (width ?? 1),
   );
   if (!odd) return { view: predictionView(answer) };
   const text = `The prediction of user ${answer.userId} has no field ${odd.name} of the model's form.`;
@@ -155,7 +156,7 @@ function valuesOf(row: Row, name: string, type: TensorType, width: number): read
     return new Array<number | string>(width).fill(type === 'string' ? '' : 0);
   }
   if (name === ERROR) return [''];
-  const told = PROVENANCE[name];
+  const told = Object.hasOwn(PROVENANCE, name) ? PROVENANCE[name] : undefined;
   const value: PredictionValue | undefined = told ? told[1](row.view) : row.view.prediction[name];
   return [value ?? 0].flat() as readonly (number | string | boolean)[];
 }
