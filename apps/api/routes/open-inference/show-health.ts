@@ -1,9 +1,8 @@
 /** GET /v2/health/live and /v2/health/ready: /livez and /readyz as the Open Inference Protocol has them. */
 import { InferenceLiveSchema, InferenceReadySchema } from '@tandem/wire/open-inference';
-import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import { isReady } from '../../open-inference/open-server.ts';
+import { assertReady } from '../../open-inference/open-server.ts';
 import type { ReadyDependencies } from '../health/ready.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
 
@@ -24,12 +23,12 @@ export function showInferenceHealth({ readiness }: ReadyDependencies): readonly 
       operationId: 'showInferenceReady',
       path: '/v2/health/ready',
       summary: 'Whether to send requests here',
-      description: '503 with `ready: false` where `/readyz` answers 503; that path names the part that fails.',
+      description: '503 where `/readyz` answers 503; that path names the part that fails.',
       answer: { description: 'It is ready', schema: InferenceReadySchema, example: { ready: true } },
       problems: ['unavailable'],
       async handle() {
-        const ready = await isReady({ readiness });
-        return jsonResponse({ ready }, ready ? 200 : 503);
+        await assertReady({ readiness });
+        return { ready: true };
       },
     }),
   ];

@@ -11,11 +11,10 @@ import {
   InferenceVersionPath,
 } from '@tandem/wire/open-inference';
 import type { Context } from 'hono';
-import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { FindOpenModel } from '../../open-inference/open-model.ts';
-import { isReady } from '../../open-inference/open-server.ts';
+import { assertReady } from '../../open-inference/open-server.ts';
 import type { ReadyDependencies } from '../health/ready.ts';
 import { versionIn } from '../models/version-number.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
@@ -66,8 +65,8 @@ export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDe
       problems: ['unknown_predictor', 'unknown_model_version', 'invalid_input', 'unavailable'],
       async handle(context) {
         const { metadata } = await modelIn(context, dependencies);
-        const ready = await isReady(dependencies);
-        return jsonResponse({ name: metadata.name, ready }, ready ? 200 : 503);
+        await assertReady(dependencies);
+        return { name: metadata.name, ready: true };
       },
     }),
   ]);

@@ -203,6 +203,7 @@ const DOCUMENTED: Readonly<Record<string, fc.Arbitrary<string>>> = {
     'max-stale=5',
     'max-age=0, max-stale=9',
   ),
+  'if-match': fc.constantFrom('*', 'x'),
   'if-none-match': fc.constantFrom('*', 'W/"x"', '"a", W/"b"'),
   'prediction-min-context': fc.constantFrom('{token}', '0000000000000000.1'),
 };
