@@ -34,13 +34,15 @@ export function answerFaults(request: FuzzRequest, answer: Answer | undefined, d
   if (type === 'application/problem+json' && problem?.status !== status && request.method !== 'HEAD')
     faults.push('the document says another status');
   const declared = askedOf(request, document)?.answers.get(status);
+  const isBefore =
+    request.method === 'HEAD' ? BEFORE_STATUSES.has(status) : BEFORE_ROUTES[problem?.type ?? ''] === status;
   if (!declared) {
-    const isBefore =
-      request.method === 'HEAD' ? BEFORE_STATUSES.has(status) : BEFORE_ROUTES[problem?.type ?? ''] === status;
     return isBefore
       ? faults
       : [...faults, `answered ${status}, which the document does not declare: ${body.slice(0, 200)}`];
   }
+  // What never reaches a path is refused in the form of most paths, also where the path has another.
+  if (isBefore && type === 'application/problem+json') return faults;
   return [...faults, ...contentFaults(request, answer, type, declared, document)];
 }
 
