@@ -8,8 +8,7 @@ import type {
   WorkerSection,
 } from '@tandem/config/environment/environment-sections';
 import { latestSlot } from '@tandem/config/predictor/schedule';
-import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import { protocolUnknown } from '@tandem/freshness/protocol';
+import { isTandemError } from '@tandem/freshness/errors';
 import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import type { FinishedRun } from '@tandem/inference/live/slot';
@@ -30,8 +29,8 @@ import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { findBacklog } from '@tandem/offline-store/runs/backlog';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
+import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
 import { createHistoryMarks } from '@tandem/offline-store/sql/history-marks';
-import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { provePaths } from '@tandem/offline-store/sql/paths';
 import { checkProtocol } from '@tandem/offline-store/sql/protocol';
 import { createTurns } from '@tandem/offline-store/sql/turns';
@@ -136,24 +135,7 @@ async function closeInOrder(...steps: readonly (() => unknown)[]): Promise<void>
   for (const step of steps) await step();
 }
 
-/** A database that is away now may be back when the first job comes; one that was never migrated will not mend itself. */
-async function assertMigrated(pool: WorkerPools['pool']): Promise<void> {
-  const schema = await schemaState(pool).catch(() => null);
-  if (schema === null || schema.state === 'current' || schema.state === 'ahead') return;
-  if (schema.state === 'other_protocol' && schema.protocol !== null) throw protocolRefused(schema.protocol);
-  const [message, remedy] =
-    schema.state === 'contracted'
-      ? [`A newer release dropped what this one uses (${schema.unknown[0]}).`, 'run the newer release']
-      : [`The database's schema is ${schema.state}: it lacks ${schema.pending[0]}.`, 'run `tandem migrate`'];
-  throw new TandemError('config_invalid', message, { field: 'DATABASE_URL', remedy });
-}
-
-function protocolRefused(protocol: number): TandemError {
-  const { message, remedy = '' } = protocolUnknown(protocol);
-  return new TandemError('config_invalid', message, { field: 'DATABASE_URL', remedy });
-}
-
-/** As for the schema: what will not do is refused, a database that is away is not. */
+/** What will not do is refused, a database that is away is not: it may be back when the first job comes. */
 async function openProvedPools(environment: WorkerEnvironment): Promise<WorkerPools> {
   const pools = openPools(environment);
   const { url, featuresUrl } = environment.database;

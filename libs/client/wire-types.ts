@@ -1092,7 +1092,7 @@ export interface ListStableVersionsAnswer {
 export interface Process {
   /** Another at each start */
   readonly id: string;
-  readonly kind: 'api' | 'worker';
+  readonly kind: 'api' | 'worker' | 'embedded';
   readonly host: string;
   readonly pid: number;
   readonly release: string;

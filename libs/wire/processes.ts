@@ -5,7 +5,7 @@ import type { Answered } from './schema.ts';
 const ProcessSchema = z
   .strictObject({
     id: z.uuid().meta({ description: 'Another at each start' }),
-    kind: z.enum(['api', 'worker']),
+    kind: z.enum(['api', 'worker', 'embedded']),
     host: z.string(),
     pid: z.int(),
     release: z.string(),

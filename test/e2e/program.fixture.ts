@@ -10,7 +10,11 @@ import { readProcess } from '@tandem/local-servers/process-identity';
 import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { until } from './until.fixture.ts';
 
-const MAINS = { api: 'apps/api/main.ts', worker: 'apps/worker/main.ts' } as const;
+const MAINS = {
+  api: 'apps/api/main.ts',
+  worker: 'apps/worker/main.ts',
+  embedded: 'test/rigs/faults/rig/embedded-main.ts',
+} as const;
 const CHECKOUT = join(import.meta.dirname, '../..');
 
 export type ProgramName = keyof typeof MAINS;

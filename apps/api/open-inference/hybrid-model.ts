@@ -2,6 +2,7 @@
  * A predictor as a model that takes user ids and gives certified predictions: what `POST /v1/predictions/{predictor}` answers,
  * as tensors. A field of the prediction is an output; where each prediction comes from is in the outputs `tandem.…`.
  */
+import { predictionView } from '@tandem/embedded/prediction-view';
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import type { OutputField, PredictionValue, TensorType } from '@tandem/freshness/predictor';
@@ -19,7 +20,6 @@ import type { PredictionView } from '@tandem/wire/predictions';
 import { MAX_USERS } from '@tandem/wire/predictions';
 import { problemType } from '../http/problem.ts';
 import type { AnswerMany } from '../routes/predictions/answer-many.ts';
-import { predictionView } from '../routes/predictions/prediction-view.ts';
 import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '../routes/predictions/read-options.ts';
 import { type Asked, HYBRID, inputsInOrder, type OpenModel, wantedOutputs } from './open-model.ts';
 import type { FindServedVersion } from './served-versions.ts';

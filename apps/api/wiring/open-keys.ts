@@ -1,4 +1,5 @@
 /** What judges requests by their keys: the ring, what keeps it, and the part of readiness that it is. */
+import type { Part } from '@tandem/embedded/prove-database';
 import { readKeySnapshot } from '@tandem/offline-store/api-keys';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { pepperId } from '@tandem/prediction/keys/api-key';
@@ -7,7 +8,6 @@ import type { Log } from '@tandem/telemetry/log';
 import { type Access, createKeyedAccess, openAccess } from '../keys/access.ts';
 import type { KeyMode } from '../keys/choose-mode.ts';
 import { keepKeys } from '../keys/keep-keys.ts';
-import type { Part } from './readiness.ts';
 
 type Pool = ReturnType<typeof createPool>;
 

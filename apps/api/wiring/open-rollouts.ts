@@ -1,25 +1,14 @@
 /** What the endpoints of rollouts ask: the store that moves them, looks at them, and the audit. */
 
-import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
-import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
 import { awaitVersions, readinessOf } from '@tandem/offline-store/rollouts/processes';
 import { createRolloutChecks, listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { type AuditPage, listAudit } from '@tandem/offline-store/sql/audit';
 import type { createPool } from '@tandem/offline-store/sql/database';
-import {
-  createServedReads,
-  type ServedReads,
-  type ServedReadsDependencies,
-} from '@tandem/prediction/rollouts/count-served-reads';
 import { mayServe } from '@tandem/prediction/rollouts/processes';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { GenerationStore } from '@tandem/prediction/runs/run-store';
-import type { Log } from '@tandem/telemetry/log';
-import type { Metrics } from '@tandem/telemetry/metrics';
-import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 
 export function openRollouts(pool: ReturnType<typeof createPool>) {
   return {
@@ -60,30 +49,4 @@ async function makeReady(db: Database, modelVersionId: string): Promise<void> {
   while (!mayServe(await readinessOf(db, [modelVersionId])).ok && performance.now() < until) {
     await setTimeout(ASK_EVERY_MS);
   }
-}
-
-// What is served during rollouts, counted and written down by this process.
-
-interface ServedReadsParts {
-  readonly pool: Parameters<typeof createArmCountStore>[0];
-  readonly metrics: Pick<Metrics, 'servedFlushes'>;
-  readonly log: Pick<Log, 'warn'>;
-  readonly assignments: ServedReadsDependencies['assignments'];
-  /** Milliseconds between two times that it is written down. */
-  readonly flushMs?: number;
-}
-
-export function openServedReads({ pool, metrics, log, assignments, flushMs }: ServedReadsParts): ServedReads {
-  return createServedReads({
-    counts: createArmCountStore(pool),
-    exposures: createExposureStore(pool),
-    assignments,
-    newId: randomUUID,
-    now: () => performance.now(),
-    ...(flushMs === undefined ? {} : { flushMs }),
-    onFlush(outcome, error) {
-      metrics.servedFlushes.inc({ outcome });
-      if (outcome === 'failed') log.warn('served_reads.not_kept', { error: serialiseRefusal(error) });
-    },
-  });
 }

@@ -1,5 +1,6 @@
+import type { Part } from '@tandem/embedded/prove-database';
 import { describe, expect, it, vi } from 'vitest';
-import { createReadiness, type Part } from './readiness.ts';
+import { createReadiness } from './readiness.ts';
 
 const ok: Part = { name: 'postgres', isEssential: true, check: async () => {} };
 const quiet = { onFailed() {}, onMended() {} };

@@ -2,6 +2,8 @@
  * Whether this process should be sent requests: what it depends on, part by part. Parts are checked together, each
  * within a time limit, and once for all who ask at the same moment.
  */
+import type { KeptModels } from '@tandem/embedded/keep-loaded';
+import type { Part } from '@tandem/embedded/prove-database';
 import type { Authority } from '@tandem/freshness/certificate';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { InferencePool } from '@tandem/inference/live/pool';
@@ -9,16 +11,6 @@ import { type createPool, query } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import type { OnlineConnection } from '@tandem/online-store/connection';
 import { within } from '@tandem/timing/within';
-import type { KeptModels } from './keep-loaded.ts';
-
-/** Something that the service depends on. */
-export interface Part {
-  readonly name: string;
-  /** Without it nothing can be answered; without the others, answers come slower. */
-  readonly isEssential: boolean;
-  /** Resolves where the part works; rejects otherwise. */
-  check(): Promise<void>;
-}
 
 export interface Readiness {
   readonly status: 'ready' | 'degraded' | 'not_ready';

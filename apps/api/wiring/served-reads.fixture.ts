@@ -1,16 +1,19 @@
 /** A process that serves a user after the other, and says how much of it is written down; until it is killed. */
 
+import { openCounts } from '@tandem/embedded/open-counts';
 import { answerOf } from '@tandem/freshness/answer.fixture';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { silentLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
-import { openServedReads } from './open-rollouts.ts';
 
 const [url = '', rolloutId = ''] = process.argv.slice(2);
 const pool = createPool({ url, max: 2, applicationName: 'served-reads-test' });
 const metrics = createMetrics({ app: 'test', processMetrics: false });
-const reads = openServedReads({ pool, metrics, log: silentLog, assignments: () => undefined, flushMs: 50 });
+const { servedReads: reads } = openCounts(
+  { pool, metrics, log: silentLog, assignments: () => undefined, flushMs: 50 },
+  [],
+);
 const rollout = { id: rolloutId, kind: 'ab', step: 0, overridden: false } as const;
 const predictor: Predictor = {
   name: 'repurchase',

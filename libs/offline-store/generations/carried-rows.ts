@@ -28,10 +28,11 @@ export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: Abor
     if (!(await lockBuilding(db, layers.id))) return;
     const carried = layers.before === null ? 0 : await carry(db, layers.id, layers.before);
     await query(db, {
-      text: `update tandem.generations set carried_users = carried_users + $2, users_left = (
-          select count(*) from ${partitionOf(layers.baseId)} b
-          where not exists (select from ${partitionOf(layers.id)} o where o.user_id = b.user_id))
-        where id = $1`,
+      // Users of the base are counted already: so the rows of this generation are looked up there, instead of the base's here.
+      text: `update tandem.generations g set carried_users = g.carried_users + $2, users_left = b.users - (
+          select count(*) from ${partitionOf(layers.id)} o cross join lateral (
+            select from ${partitionOf(layers.baseId)} where user_id = o.user_id offset 0) below)
+        from tandem.generations b where g.id = $1 and b.id = g.base_id`,
       values: [layers.id, carried],
       timeoutMs: TIMEOUT_MS,
     });

@@ -64,9 +64,9 @@ export async function joinGenerations(
   options: JoinOptions,
   take: (row: ComparedRow) => void,
 ): Promise<void> {
-  const { segments, byPages } = options;
+  const { segments, byPages, isOfSome, oneIn } = options;
   const row = emptyRow(segments.length);
-  const settings = byPages ? BY_INDEX : [`set local work_mem = '${WORK_MEM}'`];
+  const settings = byPages || (isOfSome && oneIn > 1) ? BY_INDEX : [`set local work_mem = '${WORK_MEM}'`];
   await copyWithin(pool, { ...options, text: joinSql(options), settings }, (bytes, field, index) => {
     const { start, end } = field;
     if (index === 0) {
@@ -89,12 +89,23 @@ function joinSql(options: JoinOptions): string {
   if (options.byPages) return pagesSql(options);
   const { before, now, isOfSome, version, segments, oneIn } = options;
   const columns = segments.map((column) => `, f.${quoteName(column)}::text`).join('');
-  const features =
+  const features = (userId: string) =>
     segments.length === 0
       ? ''
-      : `left join ${asRelation(version.query.sql)} on (f.user_id::text collate "C") = coalesce(n.user_id, o.user_id)`;
+      : `left join ${asRelation(version.query.sql)} on (f.user_id::text collate "C") = ${userId}`;
+  if (isOfSome) {
+    return `copy (select n.user_id, coalesce(o.outputs, b.outputs), n.outputs${columns} from ${someOf(now, oneIn)} n
+      ${rowOf(before.id, 'o')} ${rowOf(before.baseId, 'b')} ${features('n.user_id')}) to stdout (format binary)`;
+  }
   return `copy (select coalesce(n.user_id, o.user_id), o.outputs, n.outputs${columns}
-    from ${servedOf(before, oneIn)} o ${isOfSome ? 'right' : 'full'} join ${someOf(now, oneIn)} n on n.user_id = o.user_id ${features}) to stdout (format binary)`;
+    from ${servedOf(before, oneIn)} o full join ${someOf(now, oneIn)} n on n.user_id = o.user_id
+    ${features('coalesce(n.user_id, o.user_id)')}) to stdout (format binary)`;
+}
+
+/** Joins the row that a generation has of the user; none where there is no generation. */
+function rowOf(generationId: string | null, alias: string): string {
+  const id = generationId === null ? 'null' : pg.escapeLiteral(generationId);
+  return `left join tandem.predictions ${alias} on ${alias}.generation_id = ${id} and ${alias}.user_id = n.user_id`;
 }
 
 /** Users of both and new ones are of the new generation's pages, those who are gone of the other's. */

@@ -1,30 +1,41 @@
 /**
- * Chooses the users of a run with a budget: those whose stored prediction an event has outdated, the most read first; then the
- * others who were read most; then users who changed and have no prediction yet. The others stay on the generation of everyone
- * that is in force, the base of what the run makes. Expiry is not looked at: an expired prediction counts as one that is current.
+ * Chooses the users of a run with a budget: those whose stored prediction is outdated, the most read first; then the others who
+ * were read most; then users who changed and have no prediction yet. The others stay on the generation of everyone that is in
+ * force, the base of what the run makes. A prediction is outdated if an event came after it, or if it expires before about the
+ * next run.
  *
- * One statement inside Postgres cuts the first two into chunks, under numbers below 0. Each of them is then replaced by a
- * chunk of those of its users whom the feature query returns, so that memory stays flat. Everything is written under the fence
- * of the step.
+ * One statement inside Postgres writes the chunks of the first two kinds. It asks for a stored prediction, not for a feature row: a
+ * chunk leaves out users whom the feature query no longer returns. Memory stays flat, and everything is written under the fence of
+ * the step.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
 import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
-import { cancellable } from '../features/cancellable.ts';
-import { asRelation, KEY_SQL } from '../features/feature-statement.ts';
-import { type Db, query, transaction } from '../sql/database.ts';
+import { cancellable, cancellableRead } from '../features/cancellable.ts';
+import type { Pools } from '../features/feature-session.ts';
+import { PLANNED_AT } from '../generations/generation-rows.ts';
+import { type Db, query } from '../sql/database.ts';
 import { findCpuPerUser } from './budget-facts.ts';
 import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
-import { deleteEarlier, outdatedSql, staleSql, staleValues } from './stale-users.ts';
+import {
+  deleteEarlier,
+  IS_ERASED,
+  outdatedSql,
+  staleSql,
+  staleValues,
+  storedJoins,
+  writeNamed,
+} from './stale-users.ts';
 
 /** The generation of everyone below what a run makes. */
 export interface BaseGeneration {
   readonly id: string;
   readonly number: number;
   readonly users: number;
+  readonly startedAt: Date;
   /** Of the generation above it that is in force, whose rows may be carried over; 0 where there is none. */
   readonly usersAbove: number;
 }
@@ -33,6 +44,8 @@ export interface AffordedUsers {
   readonly base: BaseGeneration;
   /** Users that the budget pays for. */
   readonly most: number;
+  /** Rows computed before it expire before about the next run; null if the base has none. */
+  readonly expiring: Date | null;
 }
 
 /**
@@ -55,7 +68,7 @@ export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers
   if (!base || why !== null) return { why: `everyone was scored despite the budget: ${why}` };
   const cpuMsPerUser = 'share' in budget ? null : await findCpuPerUser(db, run.predictor);
   const most = usersWithin(budget, { users: base.users, cpuMsPerUser, msPerUser: 0 });
-  if (most !== null) return { base, most };
+  if (most !== null) return { base, most, expiring: base.expiring };
   throw new TandemError('invalid_input', `No run of ${run.predictor} has told its CPU time yet.`, {
     field: 'budget',
     remedy: 'let one run end, of everyone or with a budget of {"share": …}; then budgets in CPU minutes can be kept',
@@ -66,14 +79,21 @@ interface PossibleBase extends BaseGeneration {
   readonly isOld: boolean;
   /** Whether a watched source was changed in bulk since its run: all its rows are stale. */
   readonly isOutdated: boolean;
+  readonly expiring: AffordedUsers['expiring'];
 }
+
+/** SQL: the next run is taken to come as long after this one as this one comes after that of generation `g`. */
+const NEXT_RUN = `clock_timestamp() + (clock_timestamp() - ${PLANNED_AT})`;
 
 async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Run): Promise<PossibleBase | undefined> {
   const rows = await query<PossibleBase>(db, {
-    text: `select b.id, b.number, b.users, case when g.base_id is null then 0 else g.users end as "usersAbove",
-        b.started_at <= clock_timestamp() - interval '${BASE_DAYS} days' as "isOld", r.source_version < $3 as "isOutdated"
+    text: `select b.id, b.number, b.users, b.started_at as "startedAt", case when g.base_id is null then 0 else g.users end as "usersAbove",
+        b.started_at <= clock_timestamp() - interval '${BASE_DAYS} days' as "isOld", r.source_version < $3 as "isOutdated",
+        case when greatest(b.started_at, a.expires_from) < e.expiring then e.expiring end as expiring
       from tandem.arms a join tandem.generations g on g.id = a.generation_id
       join tandem.generations b on b.id = coalesce(g.base_id, g.id) join tandem.runs r on r.id = b.run_id
+      join tandem.predictors p on p.name = a.predictor
+      cross join lateral (select ${NEXT_RUN} - (p.policy -> 'freshness' ->> 'maxAgeMs')::float8 * interval '1 ms' as expiring) e
       where a.predictor = $1 and a.model_version_id = $2 and b.state = 'published'`,
     values: [predictor, modelVersionId, sourceVersion],
   });
@@ -89,40 +109,88 @@ function whyNoBase(base: PossibleBase | undefined): string | null {
   return `more than ${MOST_ABOVE * 100} % of the users have a row above generation ${number}, the last of everyone`;
 }
 
+/** Returns how many users were chosen, or null where the fence is lost. */
+export async function chooseUsers(
+  { pool, features }: Pools,
+  plan: Plan,
+  budget: AffordedUsers,
+  lost: AbortSignal,
+): Promise<number | null> {
+  if (!(await deleteEarlier(pool, plan.claimed))) return null;
+  const chosen = await chooseStored(pool, plan, budget, lost);
+  if (chosen === null || chosen.users >= budget.most) return chosen?.users ?? null;
+  const limits = { timeoutMs: plan.timeoutMs, signal: lost };
+  return cancellableRead(features, limits, (db) => chooseChanged(pool, db, plan, chosen, budget.most));
+}
+
+/** Users so far, and the number of the next chunk. */
+interface Chosen {
+  readonly users: number;
+  readonly chunks: number;
+}
+
+/** Longer than a transaction that raises a version takes to commit, by far. */
+const COMMIT_SECONDS = 10;
+/** SQL, from its `from` on, of counts of reads `d` and what is stored of their users, without erased users. */
+const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exists (
+  select from tandem.user_contexts c where c.user_id = d.user_id and ${IS_ERASED})`;
 /**
- * Writes the outdated users and those who were read, in their order, under numbers below 0. False where the fence is lost. The
- * order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
+ * SQL of users with a stored prediction, `ranked` by `n`: the outdated ones, then the others who were read. Of outdated users
+ * without counted reads those with the most events come first, since who changes often is read often. Contexts unchanged since the
+ * base was begun are not looked at. Postgres takes the parts of a `union all` in turn and stops when it has enough: the others who
+ * were read are joined only where the outdated ones leave room.
  *
- * Outdated are those with a stored prediction: an event may be of a user whom other predictors alone know. All users of a share
- * are scored, so its chunks are cut in the order of ids as text: those of a chunk lie together, and reading 5,500 of a million takes 57 ms
- * instead of 216. Those of CPU minutes keep the order of worth, since the last may be dropped.
+ * $1 to $5: `staleValues`; $6: when the base was begun; $7: the most users; $8: rows from before it expire, or null
  */
-export async function writeCandidates(pool: pg.Pool, plan: Plan, most: number, lost: AbortSignal): Promise<boolean> {
+const RANKED = `with changed as materialized (
+    select c.user_id, d.log_weight, c.version from (select c.user_id, c.version ${outdatedSql('null')}
+      and c.updated_at >= $6::timestamptz - interval '${COMMIT_SECONDS} s') c
+    left join tandem.read_demand d using (user_id)
+  ), outdated as (
+    select * from changed union all select d.user_id, d.log_weight, 0 ${READ_USERS}
+      and greatest(o.computed_at, g.computed_at, b.computed_at) < $8::timestamptz
+      and not exists (select from changed c where c.user_id = d.user_id)
+  ), ranked as (
+    select user_id, row_number() over () as n from (
+      (select user_id from outdated order by log_weight desc nulls last, version desc limit $7)
+      union all (select d.user_id ${READ_USERS} and coalesce(o.user_id, g.user_id, b.user_id) is not null
+        and not exists (select from outdated u where u.user_id = d.user_id) order by d.log_weight desc limit $7)
+      limit $7) taken
+  )`;
+
+/**
+ * Writes the users with a stored prediction as chunks: the outdated ones, then those who were read. Returns null where the fence
+ * is lost. The order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
+ *
+ * All users of a share are scored, so its chunks are cut in the order of ids as text: those of a chunk lie together, and reading
+ * 5,500 of a million takes 57 ms instead of 216. Those of CPU minutes keep the order of worth, since the last may be dropped.
+ */
+async function chooseStored(
+  pool: pg.Pool,
+  plan: Plan,
+  { base, most, expiring }: AffordedUsers,
+  lost: AbortSignal,
+): Promise<Chosen | null> {
   const { run, claimed, chunkSize, timeoutMs } = plan;
-  if (!(await deleteEarlier(pool, claimed))) return false;
+  const isShare = run.budget !== null && 'share' in run.budget;
   const stored = await staleValues(pool, plan);
   return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
-    // All users are joined and sorted: less memory would send them through files.
+    // Hashes of a million users: less memory would send them through files.
     await query(db, { text: `set local work_mem = '64MB'` });
-    await query(db, {
-      text: `insert into tandem.chunks (run_id, no, user_ids)
-        select $6, -1 - (n - 1) / $7::int, array_agg(user_id) from (
-          select user_id, row_number() over (order by (n - 1) / $9::int, user_id) as n from (
-            select user_id, row_number() over (order by o.user_id is null, d.log_weight desc nulls last, user_id) as n
-            from tandem.read_demand d full join (${outdatedSql('null')}) o using (user_id)
-            where not exists (select from tandem.user_contexts c where c.user_id = coalesce(d.user_id, o.user_id)
-              and c.deleted_version > 0 and c.version = c.deleted_version)
-            order by o.user_id is null, d.log_weight desc nulls last, user_id limit $8
-          ) chosen
-        ) ordered group by 2 order by 2 desc`,
-      values: [...stored, claimed.runId, chunkSize, most, run.budget && 'share' in run.budget ? most : chunkSize],
+    const chunks = await query<{ users: number }>(db, {
+      text: `${RANKED}
+        insert into tandem.chunks (run_id, no, user_ids)
+        select $9, (n - 1) / $10::int, array_agg(user_id) from (
+          select user_id, row_number() over (order by ${isShare ? '' : '(n - 1) / $10::int, '}user_id) as n from ranked
+        ) numbered group by 2 order by 2 returning cardinality(user_ids) as users`,
+      values: [...stored, base.startedAt, most, expiring, claimed.runId, chunkSize],
       timeoutMs,
     });
     // Last, since that takes a while, and the lease is renewed meanwhile.
     if (!(await lockStep(db, claimed))) throw new FenceLost();
-    return true;
+    return { users: chunks.reduce((sum, { users }) => sum + users, 0), chunks: chunks.length };
   }).catch((error: unknown) => {
-    if (error instanceof FenceLost) return false;
+    if (error instanceof FenceLost) return null;
     throw error;
   });
 }
@@ -130,72 +198,13 @@ export async function writeCandidates(pool: pg.Pool, plan: Plan, most: number, l
 /** Ends a transaction without a trace. */
 class FenceLost extends Error {}
 
-/**
- * Returns how many users were chosen, or null where the fence is lost.
- * @param db the transaction of the scan, on the login of feature statements
- */
-export async function chooseUsers(pool: pg.Pool, db: pg.PoolClient, plan: Plan, most: number): Promise<number | null> {
-  const candidates = await query<{ no: number }>(pool, {
-    text: 'select no from tandem.chunks where run_id = $1 and no < 0 order by no desc',
-    values: [plan.claimed.runId],
-  });
-  const chosen = { users: 0, chunks: 0 };
-  for (const { no } of candidates) {
-    if (!(await writeChosen(pool, plan, chosen, no, await findPresent(pool, db, plan, no)))) return null;
-  }
-  return chosen.users < most && !(await chooseChanged(pool, db, plan, chosen, most)) ? null : chosen.users;
-}
-
-/** Returns the users of a chunk whom the feature query returns. */
-async function findPresent(pool: pg.Pool, db: pg.PoolClient, { claimed, version, timeoutMs }: Plan, no: number) {
-  const [named] = await query<{ userIds: readonly string[] }>(pool, {
-    text: 'select user_ids as "userIds" from tandem.chunks where run_id = $1 and no = $2',
-    values: [claimed.runId, no],
-  });
-  const rows = await query<{ userId: string }>(db, {
-    text: `select f.user_id::text as "userId" from ${asRelation(version.query.sql)}
-      where f.user_id = any($1::${KEY_SQL[version.keyType]}[]) group by f.user_id`,
-    values: [textArray(named?.userIds ?? [])],
-    timeoutMs,
-  });
-  return rows.map(({ userId }) => userId);
-}
-
-/** Users so far, and the number of the next chunk. */
-interface Chosen {
-  users: number;
-  chunks: number;
-}
-
-/** Writes a chunk of these users, in place of one of candidates where that is said. False where the fence is lost. */
-function writeChosen(
-  pool: pg.Pool,
-  { claimed }: Plan,
-  chosen: Chosen,
-  instead: number | null,
-  userIds: readonly string[],
-): Promise<boolean> {
-  return transaction(pool, async (db) => {
-    if (!(await lockStep(db, claimed))) return false;
-    const { runId } = claimed;
-    await query(db, { text: 'delete from tandem.chunks where run_id = $1 and no = $2', values: [runId, instead] });
-    if (userIds.length === 0) return true;
-    await query(db, {
-      text: 'insert into tandem.chunks (run_id, no, user_ids) values ($1, $2, $3::text[])',
-      values: [runId, chosen.chunks, textArray(userIds)],
-    });
-    chosen.users += userIds.length;
-    chosen.chunks++;
-    return true;
-  });
-}
-
 /** Each comparison with the users chosen so far reads all of those, so it is made of many: they take 10 MB. */
 const COMPARED_USERS = 100_000;
 
 /**
- * Adds users who changed, in the order of ids, until there are as many as the budget pays for. Candidates whom the feature query
- * does not return leave room: outdated users who did not fit among the candidates take it, then users without a prediction.
+ * Adds users who changed, in the order of ids, until there are as many as the budget pays for. Returns how many there are then, or
+ * null where the fence is lost.
+ * @param db the transaction of the scan, on the login of feature statements
  */
 async function chooseChanged(
   pool: pg.Pool,
@@ -203,27 +212,29 @@ async function chooseChanged(
   plan: Plan,
   chosen: Chosen,
   most: number,
-): Promise<boolean> {
+): Promise<number | null> {
   const { claimed, chunkSize, timeoutMs } = plan;
   await query(db, {
     text: `declare changed_users no scroll cursor for ${staleSql(plan)}`,
     values: await staleValues(pool, plan),
   });
-  while (chosen.users < most) {
+  let { users, chunks } = chosen;
+  while (users < most) {
     const text = `fetch ${COMPARED_USERS} from changed_users`;
     const rows = await query<{ user_id: string }>(db, { text, timeoutMs });
     if (rows.length === 0) break;
     const others = await query<{ userId: string }>(pool, {
       text: `select user_id as "userId" from unnest($1::text[]) as u(user_id)
         except select unnest(user_ids) from tandem.chunks where run_id = $2 limit $3`,
-      values: [textArray(rows.map((row) => row.user_id)), claimed.runId, most - chosen.users],
+      values: [textArray(rows.map((row) => row.user_id)), claimed.runId, most - users],
       timeoutMs,
     });
     const userIds = others.map(({ userId }) => userId);
     for (let at = 0; at < userIds.length; at += chunkSize) {
-      if (!(await writeChosen(pool, plan, chosen, null, userIds.slice(at, at + chunkSize)))) return false;
+      if (!(await writeNamed(pool, claimed, chunks++, userIds.slice(at, at + chunkSize)))) return null;
     }
+    users += userIds.length;
   }
   await query(db, { text: 'close changed_users' });
-  return true;
+  return users;
 }

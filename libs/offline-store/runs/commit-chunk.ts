@@ -17,7 +17,7 @@ import type {
 import { eachUser, type ScoredUsers, scoredUsers } from '@tandem/prediction/runs/scored-users';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
-import { findErasedUsers } from '../certificate/erased-users.ts';
+import { FEW_ERASED, findErasedUsers } from '../certificate/erased-users.ts';
 import { putEntries } from '../reads/overlay.ts';
 import { copyIn } from '../sql/copy.ts';
 import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
@@ -30,9 +30,6 @@ const COMMIT_TIMEOUT_MS = 120_000;
 const COPY_TIMEOUT_MS = COMMIT_TIMEOUT_MS + 2_000;
 /** Failures kept of a run, by name; all are counted. */
 const MAX_FAILURES = 1_000;
-
-/** Up to so many erased users, all of them are looked at; a chunk's users by name cost Postgres 0.5 µs each. */
-const FEW_ERASED = 100;
 
 type Refusal = Extract<CommitOutcome, { committed: false }>;
 

@@ -75,13 +75,13 @@ describe('a run with a budget', () => {
     const base = (await workAll(await start()))?.generation;
     await read(5_000, ...to(300).reverse());
     const run = await planWith({ share: 0.2 });
-    expect(run).toMatchObject({ state: 'running', scope: 'all', usersExpected: 199, chunkCount: 2 });
-    expect(await namesOf(run)).toEqual(to(300).slice(-199));
+    expect(run).toMatchObject({ state: 'running', scope: 'all', usersExpected: 200, chunkCount: 2 });
+    expect(await namesOf(run)).toEqual(to(300).slice(-200));
     const { generation } = (await workAll(run)) ?? {};
     expect(generation).toMatchObject({
       number: 2,
-      users: 199,
-      usersLeft: 801,
+      users: 200,
+      usersLeft: 800,
       baseId: base?.id,
       baseNumber: 1,
       inForce: true,
@@ -90,7 +90,7 @@ describe('a run with a budget', () => {
     // What people are told of its age is that of its own run.
     expect(generation?.plannedAt).toBeCloseTo(run.startedAt?.getTime() ?? 0, -1);
     expect(generation?.plannedAt).toBeGreaterThan(base?.plannedAt ?? 0);
-    expect(await usersOf(generation?.id)).toEqual(to(300).slice(-199));
+    expect(await usersOf(generation?.id)).toEqual(to(300).slice(-200));
     expect(await namesOf(run)).toEqual([]);
   });
 
@@ -111,6 +111,39 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.001 })).toEqual([3]);
     expect(await chosenBy({ share: 0.003 })).toEqual([3, 4, 9]);
     expect(await chosenBy({ share: 0.004 })).toEqual([1, 3, 4, 9]);
+  });
+
+  test('takes those first who changed most often, of outdated users whose reads are not counted', async () => {
+    await workAll(await start());
+    await change(1, 2, 3);
+    await change(2);
+    expect(await chosenBy({ share: 0.001 })).toEqual([2]);
+  });
+
+  test('takes predictions that expire before about the next run for outdated', async () => {
+    await workAll(await start());
+    await read(1, 2, 3);
+    await change(9);
+    const makeOlder = (generation: number, interval: string) =>
+      query(pool, {
+        text: `with moved as (
+            update tandem.generations set started_at = started_at - $2::interval where number = $1 returning id, run_id
+          ), planned as (update tandem.runs set started_at = started_at - $2::interval where id = (select run_id from moved))
+          update tandem.predictions set computed_at = computed_at - $2::interval where generation_id = (select id from moved)`,
+        values: [generation, interval],
+      });
+    await makeOlder(1, '29 minutes');
+    expect(await chosenBy({ share: 0.001 })).toEqual([9]);
+    // They last an hour, and the next run is taken to come in half an hour.
+    await makeOlder(1, '2 minutes');
+    expect(await chosenBy({ share: 0.002 })).toEqual([1, 2]);
+    expect(await usersOf((await runWith({ share: 0.001 }))?.generation?.id)).toEqual([1]);
+    // The next run is now taken to come at once, and what was computed now lasts.
+    expect(await chosenBy({ share: 0.002 })).toEqual([1, 9]);
+    await makeOlder(1, '30 minutes');
+    expect(await chosenBy({ share: 0.002 })).toEqual([2, 3]);
+    await pool.query('update tandem.arms set expires_from = clock_timestamp()');
+    expect(await chosenBy({ share: 0.001 })).toEqual([9]);
   });
 
   test('cuts chunks of a share in the order of ids, those of CPU minutes in the order of worth', async () => {
@@ -141,6 +174,7 @@ describe('a run with a budget', () => {
   test('knows what is outdated wherever it is stored', async () => {
     await workAll(await start());
     await change(2, 3, 4);
+    await change(2, 3);
     expect(await usersOf((await runWith({ share: 0.002 }))?.generation?.id)).toEqual([2, 3]);
     // These are new in the generation above the base; the other one is still old there.
     expect(await chosenBy({ share: 0.5 })).toEqual([4]);
@@ -210,6 +244,15 @@ describe('a run with a budget', () => {
     expect(await store.find(run.id)).toMatchObject({ state: 'publishing', usersExpected: 100 });
     const { generation } = (await publishNow(store, run.id)) ?? {};
     expect(await usersOf(generation?.id)).toEqual(to(100));
+  });
+
+  test('looks at contexts of transactions that committed a while after the base was begun', async () => {
+    await workAll(await start());
+    await change(7);
+    await pool.query(
+      `update tandem.user_contexts c set updated_at = g.started_at - interval '9 s' from tandem.generations g`,
+    );
+    expect(await chosenBy({ share: 0.001 })).toEqual([7]);
   });
 
   test('leaves out whom an erasure has reached', async () => {

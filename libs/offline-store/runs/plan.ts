@@ -19,13 +19,7 @@ import { type Db, query, transaction } from '../sql/database.ts';
 import { keepHistory } from '../sql/history-marks.ts';
 import { createPartition } from '../sql/partition.ts';
 import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
-import {
-  type AffordedUsers,
-  type BaseGeneration,
-  chooseUsers,
-  findAffordedUsers,
-  writeCandidates,
-} from './choose-users.ts';
+import { type AffordedUsers, type BaseGeneration, chooseUsers, findAffordedUsers } from './choose-users.ts';
 import { findBoundaries } from './key-boundaries.ts';
 import { freeStep, isSecondAll, requireRun } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
@@ -122,12 +116,11 @@ async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'c
 async function scan({ pool, features }: Pools, plan: Plan, lost: AbortSignal): Promise<Cut | null> {
   const { run, timeoutMs, budget } = plan;
   try {
-    if (budget && !(await writeCandidates(pool, plan, budget.most, lost))) return null;
+    if (budget) {
+      const users = await chooseUsers({ pool, features }, plan, budget, lost);
+      return users === null ? null : { kind: 'chosen', users, base: budget.base };
+    }
     return await cancellableRead(features, { timeoutMs, signal: lost }, async (db) => {
-      if (budget) {
-        const users = await chooseUsers(pool, db, plan, budget.most);
-        return users === null ? null : { kind: 'chosen', users, base: budget.base };
-      }
       if (run.scope === 'all') return { ...(await scanAll(db, plan)), named: 0 };
       const named = await scanStale(pool, db, plan);
       if (named === null) return null;

@@ -118,18 +118,20 @@ async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promi
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
   // A partial run; or one with a budget, which found no user to score.
   if (run.generationId === null) return null;
-  const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
-  if (users === 0) return 'the feature query has no rows';
   // Chunks that a release before migration 0053 committed did not count the users whom they left out as erased: there may
   // be as many as were ever erased, since the plan expected them too.
-  const rows = await query<{ minCoverage: number; uncounted: number }>(db, {
+  const rows = await query<{ minCoverage: number; uncounted: number; isOfSome: boolean }>(db, {
     text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage",
         case when exists (select from tandem.chunks c where c.run_id = r.id and c.state = 'committed' and c.erased is null)
-          then (select count(*)::int from tandem.erasures) else 0 end as uncounted
+          then (select count(*)::int from tandem.erasures) else 0 end as uncounted,
+        exists (select from tandem.generations g where g.run_id = r.id and g.base_id is not null) as "isOfSome"
       from tandem.runs r join tandem.predictors p on p.name = r.predictor where r.id = $1`,
     values: [run.id],
   });
-  const { minCoverage = 0, uncounted = 0 } = rows[0] ?? {};
+  const { minCoverage = 0, uncounted = 0, isOfSome = false } = rows[0] ?? {};
+  const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
+  // Above a base: every chosen user has left the feature source or was erased, and the rows of the run before are still carried over.
+  if (users === 0) return isOfSome ? null : 'the feature query has no rows';
   if (run.usersScored >= Math.max(0, users - uncounted) * minCoverage) return null;
   return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor demands ${percent(minCoverage)}`;
 }

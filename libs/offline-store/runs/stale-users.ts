@@ -31,7 +31,7 @@ export async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): P
     if (rows.length === 0) break;
     users += rows.length;
     if (
-      !(await writeStale(
+      !(await writeNamed(
         pool,
         claimed,
         no,
@@ -53,8 +53,13 @@ export function deleteEarlier(pool: pg.Pool, claimed: ClaimedStep): Promise<bool
   });
 }
 
-/** Writes one chunk. Returns false where the fence is lost. */
-function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: readonly string[]): Promise<boolean> {
+/** Writes a chunk of these users. Returns false where the fence is lost. */
+export function writeNamed(
+  pool: pg.Pool,
+  claimed: ClaimedStep,
+  no: number,
+  userIds: readonly string[],
+): Promise<boolean> {
   return transaction(pool, async (db) => {
     if (!(await lockStep(db, claimed))) return false;
     const row = { run_id: claimed.runId, no, user_ids: [...userIds] };
@@ -68,26 +73,36 @@ function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: re
  * contexts tell what concerns the predictor, the last event does.
  */
 export function staleSql({ version }: Pick<Plan, 'version'>): string {
-  return `${outdatedSql('-1')}
+  return `select c.user_id ${outdatedSql('0')}
     and c.user_id in (select f.user_id::text collate "C" from ${asRelation(version.query.sql)})
     order by c.user_id`;
 }
 
+/** SQL: whether the user of context `c` is erased. */
+export const IS_ERASED = 'c.deleted_version > 0 and c.version = c.deleted_version';
+
 /**
- * SQL of users whose context is newer than what is stored of them, in no order, with or without a feature row.
+ * SQL that joins what is stored of a user: the overlay's entry `o`, the row `g` of the generation in force and `b` of its base.
+ * @param users a table or its alias with a column user_id
+ */
+export function storedJoins(users: string): string {
+  return `left join tandem.overlay o on o.predictor = $1 and o.user_id = ${users}.user_id
+      and o.model_version_id = $2 and o.overlay_floor = $3 and o.history = tandem.current_history()
+    left join tandem.predictions g on g.generation_id = $4 and g.user_id = ${users}.user_id
+    left join tandem.predictions b on b.generation_id = $5 and b.user_id = ${users}.user_id`;
+}
+
+/**
+ * SQL, from its `from` on, of contexts `c` newer than what is stored of the user, in no order, with or without a feature row. One comparison
+ * and no `touched ? $1`, whose share of the rows Postgres takes for a hundredth: it would look up each user by index.
  * @param absent the label that a user without a stored prediction has; `null`: such users are left out
  */
-export function outdatedSql(absent: '-1' | 'null'): string {
-  return `select c.user_id from tandem.user_contexts c
-    left join tandem.overlay o on o.predictor = $1 and o.user_id = c.user_id
-      and o.model_version_id = $2 and o.overlay_floor = $3 and o.history = tandem.current_history()
-    left join tandem.predictions g on g.generation_id = $4 and g.user_id = c.user_id
-    left join tandem.predictions b on b.generation_id = $5 and b.user_id = c.user_id
+export function outdatedSql(absent: '0' | 'null'): string {
+  return `from tandem.user_contexts c ${storedJoins('c')}
     cross join (select patterns_pending as is_pending from tandem.predictors where name = $1) p
-    where (c.touched ? $1 or p.is_pending and c.version > 0)
-      and case when p.is_pending then c.version else (c.touched ->> $1)::bigint end
+    where case when p.is_pending then c.version else (c.touched ->> $1)::bigint end
         > coalesce(greatest(o.context_version, coalesce(g.context_version, b.context_version)), ${absent})
-      and not (c.deleted_version > 0 and c.version = c.deleted_version)`;
+      and not (${IS_ERASED})`;
 }
 
 export async function staleValues(pool: pg.Pool, { run }: Pick<Plan, 'run'>): Promise<readonly unknown[]> {

@@ -56,6 +56,8 @@ export interface KeptVersions {
   readonly started: Promise<void>;
   /** Throws with the reason where a version that users are answered with is not loaded. */
   assertServed(): void;
+  /** Whether each child has loaded the version. */
+  isLoaded(modelVersionId: string): boolean;
   /** Those that users are answered with, in the order in which they are loaded. */
   served(): readonly string[];
   /** Tells the register that the process ends; what is being loaded is not waited for. */
@@ -97,6 +99,7 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
   return {
     started,
     served,
+    isLoaded: (id) => loads.isReady(id),
     assertServed() {
       if (wanted === null) throw new Error('which model versions are served is not known yet');
       for (const id of served()) loads.assertReady(id);
@@ -117,6 +120,7 @@ interface Loads {
   reports(): readonly LoadReport[];
   /** Resolves when all that is wanted has been tried. */
   tried(): Promise<void>;
+  isReady(id: string): boolean;
   assertReady(id: string): void;
 }
 
@@ -157,6 +161,7 @@ function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts,
     },
     reports: () => wanted.map(reportOf),
     tried: () => underWay ?? Promise.resolve(),
+    isReady: (id) => known.get(id)?.state === 'ready',
     assertReady(id) {
       const { state, error } = reportOf(id);
       if (state !== 'ready') throw new Error(`model version ${id} is not loaded: ${error ?? 'it is being loaded'}`);

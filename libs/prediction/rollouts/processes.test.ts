@@ -28,7 +28,8 @@ describe('a version may be given users', () => {
     });
   });
 
-  it('whatever a worker says: no read waits for it', () => {
-    expect(mayServe([ready, { ...failed, kind: 'worker' }])).toEqual({ ok: true });
+  it('whatever a worker or an application with an embedded reader says: no rollout waits for them', () => {
+    const others = (['worker', 'embedded'] as const).map((kind) => ({ ...failed, kind }));
+    expect(mayServe([ready, ...others])).toEqual({ ok: true });
   });
 });

@@ -1,9 +1,10 @@
 /**
  * The processes that serve, and which model versions they have loaded. A version is given users when every live API has it
- * ready; a worker loads it as well, and is listed, but nobody's answer waits for it.
+ * ready; workers and applications with an embedded reader load it as well, and are listed, but no rollout waits for them.
  */
 
-export type ProcessKind = 'api' | 'worker';
+/** `embedded`: an application that reads predictions in its own process. */
+export type ProcessKind = 'api' | 'worker' | 'embedded';
 
 /** `loading`: also of a process that has not heard of the version yet. */
 type LoadState = 'loading' | 'ready' | 'failed';

@@ -71,7 +71,7 @@ describe('a chunk whose query fails for one user', () => {
         return (features.readNamed ?? world.features.readNamed)(of, userIds, lost);
       },
     };
-    return { asked, work: readChunk(source, version, { part: EVERYBODY }, ALIVE, () => {}) };
+    return { asked, work: readChunk(source, version, { part: EVERYBODY, scope: 'all' }, ALIVE, () => {}) };
   }
 
   it('reads it in about twice the logarithm of its users', async () => {

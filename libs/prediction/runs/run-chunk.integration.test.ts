@@ -127,6 +127,21 @@ describe('a chunk of a run', () => {
     await world.pool.query('update counts set changes = 0 where user_id in (38, 39)');
   });
 
+  it('of a run with a budget leaves out a user who has no feature row any more', async () => {
+    const budgeted = (share: number) => world.run({ kind: 'all' }, {}, undefined, { share });
+    await world.run({ kind: 'all' });
+    await world.change('10');
+    await world.change('11');
+    await world.remove('11');
+    const both = await budgeted(0.05);
+    expect(both.outcome).toMatchObject({ state: 'done', generation: { users: 1 } });
+    expect(await world.runs.find(both.runId)).toMatchObject({ usersExpected: 1, usersScored: 1, usersFailed: 0 });
+    const none = await budgeted(0.025);
+    expect(none.outcome).toMatchObject({ state: 'done', generation: { users: 1 } });
+    expect(await storedOf(none.runId)).toEqual(['10']);
+    await world.pool.query('insert into counts (user_id, changes) values (11, 0)');
+  });
+
   it('whose model version cannot be loaded is given back, with a hint at its next claim, and says why', async () => {
     const runId = await world.plan();
     const modelVersion = () => Promise.reject(new Error('there is no model version'));

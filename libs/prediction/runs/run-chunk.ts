@@ -147,7 +147,7 @@ async function work(
   const { runs, registry, hints, loads, stopping } = dependencies;
   const end = { lost: held.lost, stopping, isEnough: splitsWhenSlow(dependencies, run) };
   const version = await registry.modelVersion(run.modelVersionId);
-  const { readMs, scoreMs, ...rest } = await scoreChunk(dependencies, version, chunk, end, onProgress);
+  const { readMs, scoreMs, ...rest } = await scoreChunk(dependencies, version, { run, chunk }, end, onProgress);
   const scored = performance.now();
   const result = { ...rest.result, cpuMs: cpu?.end() ?? null };
   const commit = await runs.commit(run, chunk, result);

@@ -13,7 +13,7 @@ import {
   scoreIsolating,
 } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
-import type { ChunkResult, ClaimedChunk, RunFailure } from './runs.ts';
+import type { ChunkResult, ClaimedChunk, Run, RunFailure } from './runs.ts';
 import { type ScoredUsers, scoredUsers } from './scored-users.ts';
 
 export interface ScoreChunkDependencies {
@@ -50,14 +50,18 @@ const MOST_PART_ROWS = 4_096;
 /** Chunks that one which is handed back becomes, at most. */
 const MOST_PIECES = 16;
 
+/** A chunk, and the scope of its run. */
+type ScopedChunk = Pick<ClaimedChunk, 'part'> & Pick<Run, 'scope'>;
+
 /** @param onProgress told after the features are read, and after each part of the scoring */
 export async function scoreChunk(
   { features, scorer }: ScoreChunkDependencies,
   version: ModelVersion,
-  chunk: ClaimedChunk,
+  { run: { scope }, chunk: { part } }: { readonly run: Pick<Run, 'scope'>; readonly chunk: Pick<ClaimedChunk, 'part'> },
   { lost, stopping, isEnough }: ChunkEnd,
   onProgress: () => void,
 ): Promise<ScoredChunk> {
+  const chunk = { part, scope };
   const started = performance.now();
   const ended = stopping ? AbortSignal.any([lost, stopping]) : lost;
   const { batch, rows, failures: unread } = await readChunk(features, version, chunk, ended, onProgress);
@@ -126,7 +130,7 @@ interface ChunkFeatures {
   readonly batch: FeatureBatch;
   /** Those that can be scored. */
   readonly rows: readonly number[];
-  /** Users without a row in the batch: the feature source has none, or the query fails for them. */
+  /** Users without a row in the batch: the query fails for them, or the feature source has none of a user whom somebody asked for. */
   readonly failures: readonly RunFailure[];
 }
 
@@ -138,28 +142,27 @@ const LIMITS: HalvingLimits = { budget: 128, brokenAfter: 16, failingMs: 120_000
 export async function readChunk(
   features: FeatureSource,
   version: ModelVersion,
-  { part }: Pick<ClaimedChunk, 'part'>,
+  { part, scope }: ScopedChunk,
   lost: AbortSignal,
   onProgress: () => void,
 ): Promise<ChunkFeatures> {
+  const named = (userIds: readonly string[]) => readNamed(features, version, { userIds, scope }, lost);
   try {
-    if ('userIds' in part) return await readNamed(features, version, part.userIds, lost);
+    if ('userIds' in part) return await named(part.userIds);
     const batch = await features.readRange(version, part.range, lost);
     return { batch, rows: scorableRows(batch), failures: [] };
   } catch (error) {
     if (!isOfSomeUser(error)) throw error;
     const userIds = 'userIds' in part ? part.userIds : await features.usersOf(version, part.range, lost);
     onProgress();
-    return readApart(features, version, userIds, lost, onProgress, error);
+    return readApart(named, userIds, onProgress, error);
   }
 }
 
 /** @param cause why they could not be read together */
 async function readApart(
-  features: FeatureSource,
-  version: ModelVersion,
+  readUsers: (userIds: readonly string[]) => Promise<ChunkFeatures>,
   userIds: readonly string[],
-  lost: AbortSignal,
   onPart: () => void,
   cause: Error,
 ): Promise<ChunkFeatures> {
@@ -171,7 +174,7 @@ async function readApart(
     {
       async attempt(part): Promise<Attempted<string>> {
         try {
-          read.push(await readNamed(features, version, part, lost));
+          read.push(await readUsers(part));
           return 'done';
         } catch (error) {
           if (isOfSomeUser(error)) return { failed: error.message };
@@ -189,7 +192,7 @@ async function readApart(
   );
   // The query fails for every user, as far as was tried: the attempt fails, and says why.
   if (read.length === 0 && !isProven) throw cause;
-  const [first = await readNamed(features, version, [], lost), ...others] = read;
+  const [first = await readUsers([]), ...others] = read;
   return { ...others.reduce(join, first), failures: [...failures, ...read.flatMap((one) => one.failures)] };
 }
 
@@ -205,18 +208,21 @@ function join(first: ChunkFeatures, second: ChunkFeatures): ChunkFeatures {
   };
 }
 
+/**
+ * A run of all users names those of its plan, or what was left of a range: a user who has no row any more is left out, as one
+ * whom a range never had. Other runs report the user as failed.
+ */
 async function readNamed(
   features: FeatureSource,
   version: ModelVersion,
-  userIds: readonly string[],
+  { userIds, scope }: { readonly userIds: readonly string[]; readonly scope: Run['scope'] },
   lost: AbortSignal,
 ): Promise<ChunkFeatures> {
   const { batch, erased } = await features.readNamed(version, userIds, lost);
   const found = new Set(batch.userIds);
   // An erased user is neither scored nor named: a run's report is no place for one.
-  const failures = userIds
-    .filter((userId) => !found.has(userId) && !erased.has(userId))
-    .map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
+  const absent = scope === 'all' ? [] : userIds.filter((userId) => !found.has(userId) && !erased.has(userId));
+  const failures = absent.map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
   const isErasedRow = (row: number) => erased.has(batch.userIds[row] ?? '');
   const rows = scorableRows(batch).filter((row) => !isErasedRow(row));
   const faults = new Map([...batch.faults].filter(([row]) => !isErasedRow(row)));

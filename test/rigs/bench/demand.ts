@@ -17,7 +17,7 @@ import { type BenchProcess, type BenchServers, startApi, startWorker } from './s
 
 const PREDICTOR = 'trees';
 /** Of the users: what should take a quarter of the CPU of a run of everyone, and what leaves nine of ten reads fresh. */
-const SHARES = [0.04, 0.15];
+const SHARES = [0.04, 0.13];
 /** The target is of this one. */
 const EXPONENT = 0.8;
 const STEEPER = 1;

@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { batch } from './batch.ts';
 import { demand } from './demand.ts';
+import { embedded } from './embedded.ts';
 import { grpc } from './grpc.ts';
 import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
@@ -35,6 +36,7 @@ const sections: readonly Section[] = [
   demand,
   processes,
   profile,
+  embedded,
   grpc,
 ];
 const names = sections.map((one) => one.name).join(',');

@@ -88,7 +88,7 @@ async function scoreAll({ parts, run, chunks }: Work, batches: readonly FeatureB
   for (const [i, chunk] of chunks.entries()) {
     const readBefore = async () => batches[i] ?? Promise.reject(new Error(`chunk ${i} was not read`));
     const ready = { scorer, features: { ...features, readRange: readBefore } };
-    results.push((await scoreChunk(ready, version, chunk, { lost: unlost }, () => {})).result);
+    results.push((await scoreChunk(ready, version, { run, chunk }, { lost: unlost }, () => {})).result);
   }
   return results;
 }

@@ -6,6 +6,7 @@
  *   --minutes N         faults in an order of chance until N minutes are over, each once before one comes again
  *   --seed S            repeats the choices of that seed
  *   --users-per-read N  users of one read at most, 60 where it is left out: more answers are judged in the same time
+ *   --embedded SHARE    of the readers that ask an application which reads in its own process, 0.5 where it is left out
  *   --watched           the load writes a watched application table only, and sends no event
  *   --pooler            each program reaches Postgres through a PgBouncer in transaction mode
  *   --managed           on a Postgres whose role owns its database alone, and may not read what names its history
@@ -41,6 +42,7 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     seed: { type: 'string' },
     'users-per-read': { type: 'string' },
+    embedded: { type: 'string', default: '0.5' },
     controls: { type: 'boolean', default: false },
     watched: { type: 'boolean', default: false },
     pooler: { type: 'boolean', default: false },
@@ -54,6 +56,7 @@ const { values } = parseArgs({
 });
 const seed = wholeNumber('seed', values.seed) ?? randomInt(2 ** 31);
 const minutes = wholeNumber('minutes', values.minutes);
+const embeddedShare = share('embedded', values.embedded);
 const usersPerRead = wholeNumber('users-per-read', values['users-per-read']);
 /** Each has a deployment of its own; `Needs` that are not among them are met by any. */
 const SESSIONS = ['ordinary', 'small disk', 'standby', 'cluster', 'sentinel'] as const;
@@ -66,6 +69,12 @@ function wholeNumber(name: string, text: string | undefined): number | undefined
   if (text === undefined) return undefined;
   if (/^\d{1,10}$/.test(text)) return Number(text);
   throw new Error(`--${name} takes a whole number, not ${JSON.stringify(text)}`);
+}
+
+function share(name: string, text: string): number {
+  const found = Number(text);
+  if (found >= 0 && found <= 1) return found;
+  throw new Error(`--${name} takes a number from 0 to 1, not ${JSON.stringify(text)}`);
 }
 
 async function doControls(folder: string): Promise<boolean> {
@@ -127,7 +136,7 @@ async function skipUnable(chosen: readonly NamedFault[], folder: string): Promis
 async function doSome(order: Pick<Parameters<typeof tryFaults>[0], 'folder' | 'plan' | 'needs'>): Promise<boolean> {
   const startedAt = performance.now();
   const rates = usersPerRead === undefined ? {} : { usersPerRead };
-  const form = { isWatched: values.watched, throughPooler: values.pooler, isManaged: values.managed };
+  const form = { isWatched: values.watched, throughPooler: values.pooler, isManaged: values.managed, embeddedShare };
   const result = await tryFaults({ seed, say, form, rates, ...order });
   if (values.record) record({ faultRuns: [faultRunOf(headOfRun(seed, startedAt), howItWasCalled(), result)] });
   say(reportOf(result.checker));
@@ -140,6 +149,7 @@ function howItWasCalled(): string {
     values.only && `--only ${values.only}`,
     minutes !== undefined && `--minutes ${minutes}`,
     usersPerRead !== undefined && `--users-per-read ${usersPerRead}`,
+    embeddedShare !== 0.5 && `--embedded ${embeddedShare}`,
     values.watched && '--watched',
     values.pooler && '--pooler',
     values.managed && '--managed',

@@ -1,9 +1,9 @@
 /** An explanation as the wire has it. */
+import { predictionView } from '@tandem/embedded/prediction-view';
 import { TandemError } from '@tandem/freshness/errors';
 import type { ExplanationView } from '@tandem/wire/explanations';
 import { cacheStatus } from '../../http/caching.ts';
 import { toProblem } from '../../http/problem.ts';
-import { predictionView } from '../predictions/prediction-view.ts';
 import { candidatesView } from '../users/candidate-view.ts';
 import type { ExplainedFeature, Explanation } from './explain.ts';
 

@@ -1,4 +1,5 @@
 /** A kept explanation, and what came of computing it again, as the wire has them. */
+import { predictionView } from '@tandem/embedded/prediction-view';
 import { TandemError } from '@tandem/freshness/errors';
 import {
   type ExplanationStore,
@@ -8,7 +9,6 @@ import {
 } from '@tandem/prediction/explanations/kept-explanation';
 import type { KeptExplanationView, ReplayView } from '@tandem/wire/kept-explanations';
 import { answerValueView } from '../models/model-view.ts';
-import { predictionView } from '../predictions/prediction-view.ts';
 import type { Replay } from './replay-kept.ts';
 
 export function keptView({ id, at, keepUntil, answer, inputs }: KeptExplanation): KeptExplanationView {

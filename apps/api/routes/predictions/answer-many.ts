@@ -2,13 +2,13 @@
  * Answers many users of a predictor at once, each with a prediction or an error, in the order asked. However many they are,
  * each store is asked once. All that is counted, logged and noted of such a read is done here, whatever form its answer has.
  */
+import { createPredictionCount } from '@tandem/embedded/prediction-view';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
-import { createPredictionCount } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { type DemandedOptions, optionsFor } from './read-options.ts';
 

@@ -1,30 +1,9 @@
-/** A prediction as the wire has it. */
-import type { Answer, AnswerFrame, Reason, Rendering, Source } from '@tandem/freshness/answer';
-import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
-import type { Metrics } from '@tandem/telemetry/metrics';
-import type { Count } from '@tandem/telemetry/series';
-import type { PredictionView } from '@tandem/wire/predictions';
+/** Renders a prediction as the wire has it. */
+import { predictionView } from '@tandem/embedded/prediction-view';
+import type { Answer, AnswerFrame, Rendering } from '@tandem/freshness/answer';
 import { weakETag } from '../../http/caching.ts';
 
-export function predictionView(answer: ServedAnswer): PredictionView {
-  return {
-    predictor: answer.predictor,
-    userId: answer.userId,
-    prediction: answer.prediction,
-    source: answer.source,
-    reason: answer.reason,
-    modelVersion: String(answer.modelNumber),
-    variant: answer.variant,
-    generation: answer.generationNumber === null ? null : String(answer.generationNumber),
-    computedAt: answer.computedAt === null ? null : new Date(answer.computedAt).toISOString(),
-    ageSeconds: answer.ageSeconds,
-    contextVersion: answer.contextVersion,
-    lastConcerningVersion: answer.lastConcerningVersion,
-    predictedFromContextVersion: answer.predictedFromContextVersion,
-  };
-}
-
-// Renders an answer: its entity tag and its JSON. The texts of a prediction in memory are kept beside it: until the user's
+// An answer has its entity tag and its JSON. The texts of a prediction in memory are kept beside it: until the user's
 // context or the assignment changes, only the age differs, and rendering costs some 4 µs of a read's 40.
 
 interface RenderedAnswer {
@@ -103,22 +82,4 @@ function answerETag(answer: Answer): string {
     answer.variant,
     answer.generationNumber,
   ]);
-}
-
-// Counts what is answered. Most answers are of the kind of the one before: its series need not be found again.
-
-type PredictionCount = (answer: Pick<Answer, 'predictor' | 'source' | 'reason' | 'refreshed'>) => void;
-
-export function createPredictionCount({
-  predictions,
-  refreshHits,
-}: Pick<Metrics, 'predictions' | 'refreshHits'>): PredictionCount {
-  let last: { predictor: string; source: Source; reason: Reason; series: Count } | undefined;
-  return ({ predictor, source, reason, refreshed }) => {
-    if (last?.predictor !== predictor || last.source !== source || last.reason !== reason) {
-      last = { predictor, source, reason, series: predictions.labels({ predictor, source, reason }) };
-    }
-    last.series.inc();
-    if (refreshed) refreshHits.inc({ predictor });
-  };
 }

@@ -2,6 +2,7 @@
  * POST /v1/predictions/{predictor}: predictions of up to 1,000 users, an answer or an error for each, in order. However
  * many they are, each store is asked once.
  */
+import { predictionView } from '@tandem/embedded/prediction-view';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -18,7 +19,6 @@ import { parseBody } from '../../http/body.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
 import { createAnswerMany } from './answer-many.ts';
-import { predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, readOptions, tokenOfOneUser } from './read-options.ts';
 

@@ -5,6 +5,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRoute } from '@hono/zod-openapi';
+import { createPredictionCount } from '@tandem/embedded/prediction-view';
 import type { Answer } from '@tandem/freshness/answer';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -27,7 +28,7 @@ import { createServing, type Endpoint, type ServeOptions } from '../../http/endp
 import { problemReply } from '../../http/problem.ts';
 import type { Caller } from '../../keys/access.ts';
 import type { LiveFailureLog } from './live-failure-log.ts';
-import { createPredictionCount, renderAnswer } from './prediction-view.ts';
+import { renderAnswer } from './prediction-view.ts';
 import { optionsFor, readOptions } from './read-options.ts';
 
 export interface ReadDependencies {

@@ -23,6 +23,9 @@ import { startTableWriter } from './table-writers.ts';
 export interface LoadOptions {
   readonly seed: number;
   readonly apis: readonly Api[];
+  /** Applications that read in their own process, which a share of the readers asks; none where it is left out. */
+  readonly embedded?: readonly Api[];
+  readonly embeddedShare?: number;
   /** The application's own connections, which no fault of the service's passes through. */
   readonly pool: Pool;
   readonly sink: HistorySink;
@@ -91,6 +94,8 @@ export interface Load {
 export async function startLoad(options: LoadOptions): Promise<Load> {
   const { seed, apis, pool, sink, leaks, predictor, users, changing = Math.max(1, Math.floor(users / 10)) } = options;
   const rates = { ...RATES, ...options.rates };
+  const { embedded = [], embeddedShare = 0 } = options;
+  const inProcess = embedded.length === 0 ? 0 : Math.round(rates.readers * embeddedShare);
   sink.write(await learnContract(apis[0]?.url ?? ''));
   let isStopping = false;
   const caller = createHttpCaller(leaks);
@@ -112,7 +117,8 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   const running = { runsPerSecond: rates.runsPerSecond, budgeted: rates.budgetedRuns };
   const inserting = { pool, transactionsPerSecond, mostUsers: eventsPerWrite };
   const done = Promise.all([
-    ...named('reader', rates.readers, (name) => startReader(parts, name, dice(), reading)),
+    ...named('reader', rates.readers - inProcess, (name) => startReader(parts, name, dice(), reading)),
+    ...named('embedded', inProcess, (name) => startReader({ ...parts, apis: embedded }, name, dice(), reading)),
     ...named('writer', rates.writers, (name) => startWriter(parts, name, dice(), writing)),
     ...named('sql', rates.sqlWriters, (name) => startSqlWriter(parts, name, dice(), inserting)),
     startRunStarter(parts, dice(), { ...running, mostUsers: 50 }),

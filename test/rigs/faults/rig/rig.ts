@@ -32,6 +32,8 @@ export interface DeploymentForm {
   readonly isWatched?: boolean;
   /** Each program's way to Postgres leads through a PgBouncer in transaction mode of its own, but for what needs a session. */
   readonly throughPooler?: boolean;
+  /** Of the readers, those that ask an application which reads in its own process; 0 where it is left out. */
+  readonly embeddedShare?: number;
   /** Postgres has the rights that a provider leaves: each of its restarts begins another history. */
   readonly isManaged?: boolean;
 }
@@ -44,6 +46,8 @@ export interface RigOptions extends DeploymentForm {
   readonly plants?: readonly string[];
   readonly apis?: number;
   readonly workers?: number;
+  /** Applications that read in their own process; none where it is left out. */
+  readonly embedded?: number;
   /** The predictor: test/e2e/counts.fixture.ts. */
   readonly counts: Counts;
   /** Of both APIs and workers, beyond the rig's own. */
@@ -75,6 +79,7 @@ export interface Rig {
   readonly disk: SmallDisk | null;
   readonly apis: readonly SupervisedProgram[];
   readonly workers: readonly SupervisedProgram[];
+  readonly embedded: readonly SupervisedProgram[];
   readonly programs: readonly SupervisedProgram[];
   /** The application's own connections, straight to Postgres; they come back by themselves after an outage. */
   readonly pool: Pool;
@@ -113,7 +118,7 @@ export async function createRig(options: RigOptions): Promise<Rig> {
 }
 
 async function build(options: RigOptions, opened: Closing[], close: () => Promise<void>): Promise<Rig> {
-  const { seed, folder, apis = 2, workers = 2 } = options;
+  const { seed, folder, apis = 2, workers = 2, embedded = 0 } = options;
   await makeFolder(folder);
   const stores = await startStores(options, opened);
   const login = options.isManaged ? await asManaged(stores.postgres.url) : stores.postgres.url;
@@ -124,6 +129,7 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
   const named = { ...stores, standby: pair?.servers[1] ?? null, login: () => inDatabase(login, database) };
   for (let no = 1; no <= apis; no++) programs.push(await startOne('api', no, options, named, opened));
   for (let no = 1; no <= workers; no++) programs.push(await startOne('worker', no, options, named, opened));
+  for (let no = 1; no <= embedded; no++) programs.push(await startOne('embedded', no, options, named, opened));
   await Promise.all(programs.map((program) => program.ready()));
   return {
     seed,
@@ -138,6 +144,7 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
     programs,
     apis: programs.filter(({ kind }) => kind === 'api'),
     workers: programs.filter(({ kind }) => kind === 'worker'),
+    embedded: programs.filter(({ kind }) => kind === 'embedded'),
     pool,
     proxies: (store, of = programs) => of.flatMap((program) => waysTo(store, program.proxies)),
     async hireWorkers(count) {
@@ -243,7 +250,7 @@ async function startOne(
   const proxies = await openWays(seed, `${kind} ${no}`, stores, (proxy) => opened.push(() => proxy.close()));
   const direct = () => severalServers(waysTo('postgres', proxies).map((way) => way.by(stores.login())));
   const pooler = throughPooler ? await startOwnPooler(join(folder, `${kind}-${no}-pooler`), direct(), opened) : null;
-  const port = kind === 'api' ? await findFreePort() : null;
+  const port = kind === 'worker' ? null : await findFreePort();
   const program = superviseProgram({
     kind,
     no,

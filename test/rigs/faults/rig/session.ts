@@ -19,6 +19,7 @@ import { SQL_SOURCE } from '../load/sql-writers.ts';
 import { type Load, type LoadRates, startLoad, TABLES_ALONE } from '../load/start-load.ts';
 import type { ReplicatedForm } from './replicated-redis.ts';
 import { createRig, type DeploymentForm, type Rig } from './rig.ts';
+import type { SupervisedProgram } from './supervised-program.ts';
 import { type FaultActs, type FaultHead, tellFault } from './tell-fault.ts';
 
 /** What a fault may need: a disk that can be filled, servers whose clocks can be moved, a standby at an address of its own. */
@@ -87,6 +88,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     needs,
     apis = 2,
     workers = 2,
+    embeddedShare = 0,
     isWatched = false,
     isManaged = false,
     throughPooler = false,
@@ -106,7 +108,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const servers = { ...disk, redis, hasStandby: needs === 'standby' };
   const form = { isWatched, isManaged, throughPooler };
   const counts = { users, batch: { ...batch, chunkSize: CHUNK_SIZE } };
-  const rig = await createRig({ ...form, ...servers, seed, folder, plants, apis, workers, counts, onLine });
+  const embedded = embeddedShare > 0 ? 1 : 0;
+  const rig = await createRig({ ...form, ...servers, seed, folder, plants, apis, workers, embedded, counts, onLine });
   let load: Load | undefined;
   let isClosed = false;
   sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);
@@ -135,9 +138,21 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 
   try {
     await runEveryone(rig);
-    const apis = rig.apis.map(({ name, url }): Api => ({ name, url: url ?? '' }));
+    const addressOf = ({ name, url }: SupervisedProgram): Api => ({ name, url: url ?? '' });
+    const [apis, embedded] = [rig.apis.map(addressOf), rig.embedded.map(addressOf)];
     const whom = changing === undefined ? {} : { changing };
-    const parts = { seed, apis, pool: rig.pool, sink, leaks, predictor: COUNT, users, ...whom };
+    const parts = {
+      seed,
+      apis,
+      embedded,
+      embeddedShare,
+      pool: rig.pool,
+      sink,
+      leaks,
+      predictor: COUNT,
+      users,
+      ...whom,
+    };
     load = await startLoad({ ...parts, ...(rates ? { rates } : {}) });
   } catch (error) {
     await close();

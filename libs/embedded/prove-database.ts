@@ -1,12 +1,20 @@
-/** What is proved of the addresses of Postgres when the API starts: each path to it, and the login of feature statements. */
+/** What is proved of the addresses of Postgres when a reading process starts: each path to it, and the login of feature statements. */
 
 import { isTandemError } from '@tandem/freshness/errors';
 import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';
 import { type DatabasePaths, provePaths } from '@tandem/offline-store/sql/paths';
-import type { ApiPools } from './open-pools.ts';
-import type { Part } from './readiness.ts';
+import type { ReadingPools } from './open-pools.ts';
 
-type ProvedPools = Pick<ApiPools, 'pool' | 'features' | 'vital'>;
+/** Something that a service depends on. */
+export interface Part {
+  readonly name: string;
+  /** Without it nothing can be answered; without the others, answers come slower. */
+  readonly isEssential: boolean;
+  /** Resolves where the part works; rejects otherwise. */
+  check(): Promise<void>;
+}
+
+type ProvedPools = Pick<ReadingPools, 'pool' | 'features' | 'vital'>;
 
 /**
  * Rejects with `config_invalid` where a path or the login will not do. A database that is away now is asked again by the

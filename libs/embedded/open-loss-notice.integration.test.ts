@@ -10,7 +10,7 @@ import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createLog } from '@tandem/telemetry/log';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { assignmentOf, type OwnRedis, startOwnRedis } from '../../../libs/online-store/redis.fixture.ts';
+import { assignmentOf, type OwnRedis, startOwnRedis } from '../online-store/redis.fixture.ts';
 import { openLossNotice } from './open-loss-notice.ts';
 
 const PATIENT = { timeout: 20_000 };

@@ -1,0 +1,51 @@
+/** What goes to the stores beside reads: events, what users did, erasures, generations of Redis. */
+
+import { observeEvents } from '@tandem/embedded/observe-stores';
+import type { OpenedOnline } from '@tandem/embedded/open-online';
+import type { KeyType } from '@tandem/freshness/user-id';
+import { createEventStore } from '@tandem/offline-store/events/events';
+import { createOutcomeStore } from '@tandem/offline-store/rollouts/outcomes';
+import { createErasures } from '@tandem/online-store/erasures';
+import { createGenerationLoader } from '@tandem/online-store/generation-loader';
+import { createHintStore } from '@tandem/online-store/overlay-store';
+import type { HintStore } from '@tandem/prediction/events/events';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { createRecordEvents } from '../routes/events/record-events.ts';
+
+/** How long an erasure waits for Redis to answer a batch of its deletes: a receipt is worth waiting for. */
+const ERASING_MS = 2_000;
+
+/** The stores of Redis that only an API has. */
+export function openOnlineWriting({ keys, open }: Pick<OpenedOnline, 'keys' | 'open'>) {
+  return {
+    hints: createHintStore(keys),
+    loader: createGenerationLoader(keys),
+    // Its deletes hold up no read.
+    erasures: createErasures(open(ERASING_MS)),
+  };
+}
+
+/** An acknowledgement waits no longer than this. An event that is repeated with its id has no effect. */
+const LIMIT = Object.freeze({ withinMs: 3_000 });
+
+interface WritingParts {
+  readonly pool: Parameters<typeof createEventStore>[0];
+  readonly hints: HintStore;
+  keyType(): Promise<KeyType | null>;
+  readonly metrics: Pick<Metrics, 'eventAccept' | 'eventHint' | 'hintsFailed'>;
+}
+
+export function openWriting({ pool, hints, keyType, metrics }: WritingParts) {
+  return {
+    recordEvents: createRecordEvents({
+      events: observeEvents(createEventStore(pool, LIMIT), metrics),
+      hints,
+      keyType,
+      onHint(seconds, outcome) {
+        metrics.eventHint.observe({ outcome }, seconds);
+        if (outcome === 'failed') metrics.hintsFailed.inc();
+      },
+    }),
+    outcomes: createOutcomeStore(pool, LIMIT),
+  };
+}

@@ -1,0 +1,51 @@
+/** What a reading process counts of its answers, and writes down every few seconds: who is read, and what rollouts serve. */
+import { randomUUID } from 'node:crypto';
+import { createReadCountStore } from '@tandem/offline-store/reads/read-demand';
+import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
+import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
+import { createReadCounts, type ReadCounts } from '@tandem/prediction/demand/count-reads';
+import {
+  createServedReads,
+  type ServedReads,
+  type ServedReadsDependencies,
+} from '@tandem/prediction/rollouts/count-served-reads';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+
+interface CountsParts {
+  readonly pool: Parameters<typeof createArmCountStore>[0];
+  readonly metrics: Pick<Metrics, 'servedFlushes'>;
+  readonly log: Pick<Log, 'warn'>;
+  readonly assignments: ServedReadsDependencies['assignments'];
+  /** Milliseconds between two times that it is written down. */
+  readonly flushMs?: number;
+}
+
+interface OpenedCounts {
+  readonly servedReads: ServedReads;
+  readonly readCounts: ReadCounts;
+}
+
+/** @param opened what is to be closed at the end is added to it */
+export function openCounts(
+  { pool, metrics, log, assignments, flushMs }: CountsParts,
+  opened: (() => unknown)[],
+): OpenedCounts {
+  const servedReads = createServedReads({
+    counts: createArmCountStore(pool),
+    exposures: createExposureStore(pool),
+    assignments,
+    newId: randomUUID,
+    now: () => performance.now(),
+    ...(flushMs === undefined ? {} : { flushMs }),
+    onFlush(outcome, error) {
+      metrics.servedFlushes.inc({ outcome });
+      if (outcome === 'failed') log.warn('served_reads.not_kept', { error: serialiseRefusal(error) });
+    },
+  });
+  opened.push(() => servedReads.close());
+  const readCounts = createReadCounts({ store: createReadCountStore(pool), random: Math.random });
+  opened.push(() => readCounts.close());
+  return { servedReads, readCounts };
+}

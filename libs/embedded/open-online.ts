@@ -1,0 +1,42 @@
+/** A reading process's connection to the online store, and what goes over it. */
+
+import { createMarkMemory } from '@tandem/online-store/mark-memory';
+import { createOnlineConnection } from '@tandem/online-store/online-connection';
+import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { createLibraryLog, type Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { observeOnline } from './observe-stores.ts';
+
+interface OnlineSettings {
+  /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
+  readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Of the keys. */
+  readonly prefix?: string;
+}
+
+export type OpenedOnline = ReturnType<typeof openOnline>;
+
+/** @param opened what is to be closed at the end is added to it */
+export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, opened: (() => unknown)[]) {
+  const libraries = createLibraryLog(log);
+  const open = (commandTimeoutMs?: number) => {
+    const limit = commandTimeoutMs === undefined ? {} : { commandTimeoutMs };
+    const connection = createOnlineConnection({ url: redis.url, log: libraries, ...limit });
+    opened.push(() => connection.close());
+    return { connection, ...(prefix === undefined ? {} : { prefix }) };
+  };
+  const keys = open(redis.commandTimeoutMs);
+  return {
+    /** The connection with the prefix of its keys. */
+    keys,
+    /** Another connection, with a limit of its own. */
+    open,
+    connection: keys.connection,
+    online: observeOnline(createOnlinePredictions({ ...keys, log: libraries }), metrics),
+    overlay: createOverlayStore(keys),
+    markMemory: createMarkMemory(keys),
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * Builds what any process that reads predictions is made of: an API, and an application that reads in its own process. What
+ * was opened is added to a list, to be closed in reverse.
+ */
+import type { LivePredictor } from '@tandem/freshness/live-predictor';
+import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
+import { createPredictionReader } from '@tandem/freshness/reader';
+import type { LastKnown } from '@tandem/freshness/unverified-read';
+import type { IsolatedPools } from '@tandem/inference/live/pool';
+import { createAuthority } from '@tandem/offline-store/certificate/authority';
+import { createFeatureSource } from '@tandem/offline-store/features/features';
+import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
+import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
+import { createRegistry } from '@tandem/offline-store/models/registry';
+import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
+import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
+import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
+import { openRegister } from '@tandem/offline-store/rollouts/processes';
+import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
+import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
+import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
+import type { ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
+import type { ProcessKind } from '@tandem/prediction/rollouts/processes';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { RELEASE } from '@tandem/telemetry/release';
+import { type KeptModels, keepModels } from './keep-loaded.ts';
+import { observeCertificates, observeLive, observeStatements } from './observe-stores.ts';
+import { NOT_LIVE, onlyLoaded } from './only-loaded.ts';
+import { openCounts } from './open-counts.ts';
+import { type InferenceSettings, openInference } from './open-inference.ts';
+import { openLossNotice } from './open-loss-notice.ts';
+import { type OpenedOnline, openOnline } from './open-online.ts';
+import type { ReadingPools } from './open-pools.ts';
+
+export interface ReadingSettings {
+  /** The program: its kind in the list of processes, and part of the names of its connections. */
+  readonly kind: Exclude<ProcessKind, 'worker'>;
+  /** `certifyWithinMs`: how long a read waits to be certified; the authority's own limit where it is not said. */
+  readonly database: DatabasePaths & { readonly certifyWithinMs?: number };
+  /** Which model versions it infers live with: any that is assigned, by loading it; those that it has loaded; or none. */
+  readonly live: 'any' | 'loaded' | 'none';
+  /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
+  readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
+  readonly inference: InferenceSettings & { readonly refusalPatienceMs?: number | undefined };
+  /** The bucket of model files; Postgres where it is not said. */
+  readonly artifacts?: BucketOptions | null;
+  /** Predictions kept in memory; none where it is not said. */
+  readonly answerCache?: { readonly megabytes: number };
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Of the online store's keys. */
+  readonly prefix?: string;
+}
+
+/** What was opened, to be closed in reverse. */
+export type Opened = (() => unknown)[];
+
+export type Reading = Awaited<ReturnType<typeof openReading>>;
+
+/** Closes in reverse. Safe to repeat. */
+export async function closeOpened(opened: Opened): Promise<void> {
+  for (const closeOne of opened.splice(0).reverse()) await closeOne();
+}
+
+/** Resolves when the first reads find ready what they need, or after 10 s. The caller closes the pools. */
+export async function openReading(settings: ReadingSettings, pools: ReadingPools, opened: Opened) {
+  const stored = openOnline(settings, opened);
+  const postgres = openPostgres(settings, pools, stored.markMemory, opened);
+  const redis = { ...stored, online: postgres.losses.onceSure(stored.online) };
+  const memory = createPredictionMemory({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
+  const lastKnown = new Map<string, LastKnown>();
+  const assignments = (predictor: string) => lastKnown.get(predictor)?.assignments;
+  const scorer = openInference(settings, postgres.registry, opened);
+  const counts = openCounts({ ...settings, pool: pools.pool, assignments }, opened);
+  const { kept, live } = await keepReady(settings, pools, { postgres, redis, scorer }, opened);
+  const offline = createStoredPredictions(pools.pool);
+  const { authority, registry } = postgres;
+  const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown };
+  const readPrediction = createPredictionReader(readers);
+  return { ...postgres, redis, memory, assignments, scorer, kept, offline, readPrediction, ...counts };
+}
+
+interface LiveParts {
+  readonly postgres: ReturnType<typeof openPostgres>;
+  readonly redis: OpenedOnline;
+  readonly scorer: IsolatedPools;
+}
+
+/** Registers the process, and has its children load what it may have to answer with. */
+async function keepReady(settings: ReadingSettings, pools: ReadingPools, parts: LiveParts, opened: Opened) {
+  const { kind, live, log } = settings;
+  const { postgres, scorer } = parts;
+  const entered = await openRegister(pools.vital, kind, RELEASE, pools.room);
+  const register = live === 'none' ? withoutModels(entered) : entered;
+  const kept = keepModels({ ...postgres, pool: pools.pool, register, scorer, log });
+  opened.push(() => kept.close());
+  await kept.begun;
+  return { kept, live: createLive(settings, parts, kept) };
+}
+
+/** Says that the process lives, and neither asks for model versions nor reports any. */
+function withoutModels(register: ProcessRegister): ProcessRegister {
+  return { ...register, beat: () => register.beat([]).then(() => []) };
+}
+
+function createLive(
+  settings: ReadingSettings,
+  { postgres, redis, scorer }: LiveParts,
+  kept: KeptModels,
+): LivePredictor {
+  const { live, metrics, inference } = settings;
+  if (live === 'none') return NOT_LIVE;
+  const predictor = createLivePredictor({
+    features: postgres.featureSource,
+    scorer,
+    loadShedding: scorer,
+    overlay: redis.overlay,
+    keepLater: postgres.keeper.keepLater,
+    onAnswered: observeLive(metrics),
+    refusalPatienceMs: inference.refusalPatienceMs,
+  });
+  return live === 'any' ? predictor : onlyLoaded(predictor, kept);
+}
+
+function openPostgres(
+  { kind, database, artifacts = null, metrics, log }: ReadingSettings,
+  { pool, features, directUrl }: ReadingPools,
+  memory: MarkMemory,
+  opened: Opened,
+) {
+  const featureSource = createFeatureSource(features);
+  const bucket = artifacts && createBucket(artifacts);
+  const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket));
+  const losses = openLossNotice(pool, memory, log);
+  opened.push(() => losses.stop());
+  const authority = createAuthority(directUrl, {
+    // What it was told before may be of a past that the database does not have any more.
+    onConnect: losses.look,
+    // Whoever asks for a certificate first, and for predictors behind it, knows what is adopted.
+    onRevision: (revision, history) => registry.noticeRevision(revision, history),
+    applicationName: `tandem-${kind}-authority`,
+    ...(database.certifyWithinMs === undefined ? {} : { timeoutMs: database.certifyWithinMs }),
+    onStatement: observeStatements(metrics),
+    onCertificate: observeCertificates(metrics, log),
+    onTombstonesFull: (erasures) => log.warn('tombstones.not_kept', { erasures }),
+  });
+  opened.push(() => authority.close());
+  const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), pool, metrics));
+  opened.push(() => keeper.close());
+  return { featureSource, keeper, authority, registry, losses };
+}

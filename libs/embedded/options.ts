@@ -1,0 +1,108 @@
+/** What an application says to read predictions in its own process, checked, with its defaults. */
+import { TandemError } from '@tandem/freshness/errors';
+import type { BucketOptions } from '@tandem/offline-store/models/artifact-bucket';
+import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
+import {
+  INFERENCE_MEMORY_MB,
+  LEAST_INFERENCE_MEMORY_MB,
+  LIVE_QUEUE_USERS,
+  LIVE_RUN_USERS,
+} from '@tandem/prediction/models/model-limits';
+import type { LogLevel } from '@tandem/telemetry/log';
+import { LEAST_CONNECTIONS } from './open-pools.ts';
+
+export interface TandemOptions {
+  /** A postgres:// URL; or the addresses that an API is given as `DATABASE_URL`, `FEATURES_DATABASE_URL`, `DATABASE_DIRECT_URL`. */
+  readonly database: string | DatabaseOptions;
+  /** A redis:// URL. */
+  readonly redis: string | RedisOptions;
+  /** `false`: no inference children; what is not stored as fresh goes on to the rungs below live inference. */
+  readonly live?: boolean;
+  readonly inference?: InferenceOptions;
+  /** For predictions that were read lately, in MB of 10^6 bytes (64); 0: none. */
+  readonly predictionMemory?: { readonly megabytes: number };
+  /** The bucket of model files; Postgres where it is left out. */
+  readonly artifacts?: BucketOptions;
+  /** Lines of JSON on standard error (`warn`). */
+  readonly logLevel?: LogLevel | 'silent';
+}
+
+interface DatabaseOptions extends DatabasePaths {
+  /** Connections of this process at most (12, at least 9). */
+  readonly connections?: number;
+}
+
+interface RedisOptions {
+  readonly url: string;
+  /** How long a read waits for Redis, in ms (50). */
+  readonly commandTimeoutMs?: number;
+}
+
+interface InferenceOptions {
+  /** Child processes that run models (1). */
+  readonly processes?: number;
+  /** Threads of each (1). */
+  readonly threads?: number;
+  /** Memory bound of each, in MiB (512, at least 256). */
+  readonly memoryMb?: number;
+  /** Users that may wait for a live answer (10,000). */
+  readonly queueLimit?: number;
+  /** Users of one live run at most (256). */
+  readonly batchLimit?: number;
+}
+
+const CONNECTIONS = 12;
+const MEMORY_MB = 64;
+
+export type CheckedOptions = ReturnType<typeof checkOptions>;
+
+/** Throws `config_invalid` that names the option. */
+export function checkOptions(options: TandemOptions) {
+  only('', options, ['database', 'redis', 'live', 'inference', 'predictionMemory', 'artifacts', 'logLevel']);
+  const database = typeof options.database === 'string' ? { url: options.database } : options.database;
+  const redis = typeof options.redis === 'string' ? { url: options.redis } : options.redis;
+  const { inference = {}, predictionMemory = { megabytes: MEMORY_MB }, live = true } = options;
+  only('database.', address('database', database), ['url', 'featuresUrl', 'directUrl', 'connections']);
+  only('redis.', address('redis', redis), ['url', 'commandTimeoutMs']);
+  only('inference.', inference, ['processes', 'threads', 'memoryMb', 'queueLimit', 'batchLimit']);
+  if (!live && options.inference) throw refused('inference', 'has no effect where live is false', 'leave one out');
+  return {
+    ...{ database, redis, live },
+    connections: whole('database.connections', database.connections, CONNECTIONS, LEAST_CONNECTIONS),
+    inference: {
+      processes: whole('inference.processes', inference.processes, 1),
+      threads: whole('inference.threads', inference.threads, 1),
+      memoryMb: whole('inference.memoryMb', inference.memoryMb, INFERENCE_MEMORY_MB, LEAST_INFERENCE_MEMORY_MB),
+      queueLimit: whole('inference.queueLimit', inference.queueLimit, LIVE_QUEUE_USERS),
+      batchLimit: whole('inference.batchLimit', inference.batchLimit, LIVE_RUN_USERS),
+    },
+    answerCache: { megabytes: whole('predictionMemory.megabytes', predictionMemory.megabytes, MEMORY_MB, 0) },
+    ...(options.artifacts === undefined ? {} : { artifacts: options.artifacts }),
+    logLevel: options.logLevel ?? ('warn' as const),
+  };
+}
+
+function only(place: string, found: object, names: readonly string[]): void {
+  const unknown = Object.keys(found).find((name) => !names.includes(name));
+  if (unknown !== undefined) throw refused(`${place}${unknown}`, 'is no option', `use ${names.join(', ')}`);
+}
+
+function address(name: string, found: { readonly url?: unknown } | undefined): object {
+  if (typeof found?.url === 'string' && URL.canParse(found.url)) return found;
+  throw refused(
+    name,
+    'is no URL',
+    `give ${name === 'redis' ? 'redis://host:6379' : 'postgres://user@host:5432/database'}`,
+  );
+}
+
+function whole(field: string, value: unknown, instead: number, least = 1): number {
+  if (value === undefined) return instead;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
+  throw refused(field, `is no whole number of at least ${least}`, `leave it out for ${instead}`);
+}
+
+/** Does not quote the value: an address holds a password. */
+function refused(field: string, what: string, remedy: string): TandemError {
+  return new TandemError('config_invalid', `The option ${field} ${what}.`, { field, remedy });
+}

@@ -1,0 +1,27 @@
+/** Whether the schema is one that a program of this release works with. */
+import { TandemError } from '@tandem/freshness/errors';
+import { protocolUnknown } from '@tandem/freshness/protocol';
+import type pg from 'pg';
+import { schemaState } from './migrate.ts';
+
+/**
+ * Rejects with `config_invalid` where the schema is missing, behind, of another protocol, or has lost what this release uses.
+ * A database that is away now may be back when it is first asked: it is not refused.
+ */
+export async function assertMigrated(pool: pg.Pool): Promise<void> {
+  const schema = await schemaState(pool).catch(() => null);
+  if (schema === null || schema.state === 'current' || schema.state === 'ahead') return;
+  const { state, protocol, unknown, pending } = schema;
+  if (state === 'other_protocol' && protocol !== null) {
+    const { message, remedy = '' } = protocolUnknown(protocol);
+    throw refused(message, remedy);
+  }
+  if (state === 'contracted') {
+    throw refused(`A newer release dropped what this one uses (${unknown[0]}).`, 'run the newer release');
+  }
+  throw refused(`The database's schema is ${state}: it lacks ${pending[0]}.`, 'run `tandem migrate`');
+}
+
+function refused(message: string, remedy: string): TandemError {
+  return new TandemError('config_invalid', message, { field: 'DATABASE_URL', remedy });
+}

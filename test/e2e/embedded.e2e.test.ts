@@ -1,0 +1,140 @@
+/** Predictions read in the test's own process, beside an API on the same stores. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createTandem, type Tandem, type TandemOptions } from '@tandem/embedded';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { adoptCounts, COUNT } from './counts.fixture.ts';
+import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { until } from './until.fixture.ts';
+
+let deployment: Deployment;
+let api: Api;
+beforeAll(async () => {
+  deployment = await createDeployment();
+  await adoptCounts(deployment.pool, { users: 20, freshness: { liveTimeoutMs: 20_000, default: { score: -1 } } });
+  api = await deployment.startApi();
+  await deployment.startWorker();
+  await deployment.runEveryone(api);
+});
+afterAll(() => deployment?.close());
+
+const opened: Tandem[] = [];
+afterEach(async () => {
+  for (const tandem of opened.splice(0)) await tandem.close();
+});
+
+async function open(options: Partial<TandemOptions> = {}): Promise<Tandem> {
+  const { DATABASE_URL: url, REDIS_URL: redis } = deployment.environment;
+  const tandem = await createTandem({ database: { url }, redis: { url: redis, commandTimeoutMs: 20_000 }, ...options });
+  opened.push(tandem);
+  return tandem;
+}
+
+/** Changes what the user's features say, and acknowledges it; gives the token. */
+async function change(userId: string): Promise<string> {
+  await deployment.pool.query('update counts set changes = changes + 1 where user_id = $1', [userId]);
+  const [result] = await api.client.sendEvents([{ subject: userId, type: 'changed' }]);
+  return result?.contextToken ?? '';
+}
+
+const withoutAge = ({ ageSeconds: _, ...rest }: { readonly ageSeconds: number | null }) => rest;
+
+it('answers as the API does: stored, live after an event, on demand, and with the same errors', async () => {
+  const tandem = await open();
+  const both = async (userId: string) => {
+    const [ours, theirs] = [await tandem.read(COUNT, userId), (await api.client.predict(COUNT, userId)).answer];
+    expect(withoutAge(ours)).toEqual(withoutAge(theirs));
+    return ours;
+  };
+  expect(await both('1')).toMatchObject({ source: 'batch', reason: 'fresh', prediction: { score: 0 } });
+  const minContext = await change('1');
+  const after = await tandem.read(COUNT, '1', { minContext });
+  expect(after).toMatchObject({ source: 'live', prediction: { score: 1 }, predictedFromContextVersion: 1 });
+  expect(await both('1')).toMatchObject({ source: 'live', reason: 'fresh' });
+  expect(await tandem.read(COUNT, '2', { noCache: true })).toMatchObject({ source: 'live', reason: 'requested' });
+  await change('3');
+  await expect(tandem.read(COUNT, '3', { onlyIfCached: true })).rejects.toMatchObject({ code: 'not_cached' });
+  await expect(tandem.read(COUNT, '999')).rejects.toMatchObject({ code: 'unknown_user' });
+  await expect(tandem.read('nothing', '1')).rejects.toMatchObject({ code: 'unknown_predictor' });
+  const many = await tandem.readMany(COUNT, ['4', '04', '5', '999']);
+  expect(many).toMatchObject([
+    { userId: '4', source: 'batch' },
+    { code: 'invalid_input', field: 'userIds[1]' },
+    { userId: '5', source: 'batch' },
+    { code: 'unknown_user' },
+  ]);
+});
+
+it('what is asked wrongly is refused with its place', async () => {
+  const tandem = await open({ live: false });
+  const asked = (demand: object) => tandem.read(COUNT, '1', demand);
+  await expect(asked({ maxAge: -1 })).rejects.toMatchObject({ code: 'invalid_input', field: 'maxAge' });
+  await expect(asked({ fresh: true })).rejects.toMatchObject({ code: 'invalid_input', field: 'fresh' });
+  await expect(asked({ minContext: 'x' })).rejects.toMatchObject({ code: 'invalid_input', field: 'minContext' });
+  await expect(asked({ noCache: true, onlyIfCached: true })).rejects.toMatchObject({ field: 'noCache' });
+  await expect(tandem.read(COUNT, '01')).rejects.toMatchObject({ code: 'invalid_input', field: 'userId' });
+  await expect(tandem.readMany(COUNT, Array(1_001).fill('1'))).rejects.toMatchObject({ field: 'userIds' });
+  const options = (more: object) => open(more as Partial<TandemOptions>);
+  await expect(options({ database: 'nowhere' })).rejects.toMatchObject({ code: 'config_invalid', field: 'database' });
+  await expect(options({ inference: { memoryMb: 1 } })).rejects.toMatchObject({ field: 'inference.memoryMb' });
+  await expect(options({ cache: 1 })).rejects.toMatchObject({ code: 'config_invalid', field: 'cache' });
+  await expect(options({ live: false, inference: {} })).rejects.toMatchObject({ field: 'inference' });
+  await tandem.close();
+  await expect(tandem.read(COUNT, '1')).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+it('without live inference a user with a newer context gets the rungs below it', async () => {
+  const tandem = await open({ live: false });
+  await change('6');
+  expect(await tandem.read(COUNT, '6')).toMatchObject({ source: 'stale', reason: 'context_newer' });
+  expect(await tandem.read(COUNT, '7')).toMatchObject({ source: 'batch', reason: 'fresh' });
+});
+
+it('is listed as a process, and its reads count as demand', async () => {
+  const tandem = await open();
+  const listed = () => api.client.processes();
+  await until('it is listed with its model', async () =>
+    (await listed()).some(
+      ({ kind, pid, models }) => kind === 'embedded' && pid === process.pid && models[0]?.state === 'ready',
+    ),
+  );
+  await tandem.read(COUNT, '17');
+  expect(await tandem.metrics()).toMatch(/tandem_predictions_total\{.*source="batch".*\} 1/);
+  await tandem.close();
+  expect((await listed()).some(({ kind }) => kind === 'embedded')).toBe(false);
+  const { rows } = await deployment.pool.query(`select 1 from tandem.read_demand where user_id = '17'`);
+  expect(rows).toHaveLength(1);
+});
+
+it('a reader that does not know the protocol of the schema answers nothing', async () => {
+  const tandem = await open();
+  await tandem.read(COUNT, '8');
+  await deployment.pool.query('update tandem.settings set protocol = 2');
+  try {
+    await expect(tandem.read(COUNT, '8')).rejects.toMatchObject({ code: 'protocol_unknown' });
+    await expect(tandem.readMany(COUNT, ['8', '9'])).rejects.toMatchObject({ code: 'protocol_unknown' });
+    await expect(open()).rejects.toMatchObject({ code: 'config_invalid' });
+  } finally {
+    await deployment.pool.query('update tandem.settings set protocol = 1');
+  }
+  expect(await tandem.read(COUNT, '8')).toMatchObject({ reason: 'fresh' });
+});
+
+it('the example of docs/embedded.md runs, and its process exits by itself after close', async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/embedded.md'), 'utf8');
+  const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(page) ?? [];
+  const code = example.replaceAll("'repurchase'", `'${COUNT}'`).replaceAll("'42'", "'10'").replaceAll("'43'", "'11'");
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', code], {
+    cwd: join(import.meta.dirname, '../..'),
+    env: { PATH: process.env.PATH, ...deployment.environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let out = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    out += text;
+  });
+  expect(await once(child, 'close')).toEqual([0, null]);
+  expect(out).toBe('batch 0\nbatch\nbatch\nunknown_user\n');
+});

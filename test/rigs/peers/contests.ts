@@ -1,0 +1,92 @@
+/** Which servers meet, on which model, with how many workers, and over how many connections. */
+import type { EnvironmentName } from './virtual-environments.ts';
+import { fastapiStored, feastStored, liveWays, tandemStored, type Way } from './ways.ts';
+import type { ModelName } from './world.ts';
+
+/** `stored`: predictions computed before; `trees`, `dense`: a model is run for each request. */
+export const KINDS = ['stored', 'trees', 'dense'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** Requests of one kind, to one server after the other, in rounds. */
+export interface Comparison {
+  readonly title: string;
+  readonly connections: number;
+  /** Of the users' popularity by Zipf's law; 0: all alike. */
+  readonly exponent: number;
+  /** Tandem's first: the others are compared with it. */
+  readonly ways: readonly [Way, ...Way[]];
+}
+
+/** Comparisons on servers that are started once for them. */
+export interface Contest {
+  readonly kind: Kind;
+  readonly workers: number;
+  readonly model: ModelName;
+  readonly comparisons: readonly Comparison[];
+}
+
+/** What Tandem is to reach against a peer: at one worker and 64 connections, in rate and in CPU a request. */
+export interface Goal {
+  readonly kinds: readonly Kind[];
+  readonly way: string;
+  readonly least: number;
+}
+
+export const GOALS: readonly Goal[] = [
+  { kinds: ['stored'], way: fastapiStored.name, least: 6 },
+  { kinds: ['trees', 'dense'], way: 'FastAPI + ONNX Runtime, features read from Postgres', least: 3 },
+  { kinds: ['trees', 'dense'], way: 'FastAPI + ONNX Runtime, features given', least: 3 },
+  { kinds: ['trees', 'dense'], way: 'MLServer, features given', least: 4 },
+];
+
+export const CONNECTIONS = 64;
+
+/** Its own processes take a tenth of a core while nothing is asked of it, which would slow the others down. */
+const RESTLESS: EnvironmentName = 'ray';
+
+/** The contests between Tandem and the chosen peers; none where Tandem would be alone. */
+export function contestsOf(kinds: readonly Kind[], peers: readonly EnvironmentName[], cores: number): Contest[] {
+  const workers = cores > 1 ? [1, cores] : [1];
+  const groups = [peers.filter((name) => name !== RESTLESS), peers.filter((name) => name === RESTLESS)];
+  return kinds
+    .flatMap((kind) => workers.flatMap((count) => groups.map((group) => contestOf(kind, count, group))))
+    .filter(({ comparisons }) => comparisons.length > 0);
+}
+
+function contestOf(kind: Kind, workers: number, peers: readonly EnvironmentName[]): Contest {
+  const isStored = kind === 'stored';
+  const comparisons = isStored ? storedComparisons(workers) : liveComparisons(kind, workers);
+  return {
+    kind,
+    workers,
+    model: isStored ? 'trees' : kind,
+    comparisons: comparisons.flatMap((one) => among(peers, one)),
+  };
+}
+
+function liveComparisons(model: ModelName, workers: number): Comparison[] {
+  const ways = liveWays(model);
+  const together = { title: `${CONNECTIONS} connections`, connections: CONNECTIONS, exponent: 0, ways };
+  const alone = { title: 'one connection', connections: 1, exponent: 0, ways };
+  // Alone first: what batching learns under load, such as BentoML's time to wait, would delay single requests.
+  return workers === 1 && model === 'trees' ? [alone, together] : [together];
+}
+
+function storedComparisons(workers: number): Comparison[] {
+  const uniform: Comparison = {
+    title: `${CONNECTIONS} connections, each user as likely as any other`,
+    ...{ connections: CONNECTIONS, exponent: 0, ways: [tandemStored, fastapiStored, feastStored] },
+  };
+  const skewed: Comparison = {
+    title: `${CONNECTIONS} connections, users by Zipf's law with exponent 1`,
+    ...{ connections: CONNECTIONS, exponent: 1, ways: [tandemStored, fastapiStored] },
+  };
+  return workers === 1 ? [uniform, skewed] : [uniform];
+}
+
+/** The comparison with these servers alone; none where Tandem would be alone. */
+export function among(peers: readonly Way['server'][], comparison: Comparison): Comparison[] {
+  const [tandem, ...others] = comparison.ways;
+  const chosen = others.filter(({ server }) => server !== 'tandem' && peers.includes(server));
+  return chosen.length === 0 ? [] : [{ ...comparison, ways: [tandem, ...chosen] }];
+}

@@ -1,0 +1,207 @@
+/**
+ * `npm run bench:peers`: Tandem beside other servers of predictions and models, on one machine, with one load generator. It
+ * installs pinned peers into virtual environments, measures rounds that alternate, and writes docs/peers.md.
+ *
+ * Exit code 0 also where a goal is missed (the table says so), 1 where a contest failed, 2 for a wrong command line or a
+ * machine that lacks what is needed.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { currentCommit, currentLoad, describeMachine } from '../bench/machine.ts';
+import { startServers } from '../bench/service.ts';
+import { contestsOf, KINDS, type Kind } from './contests.ts';
+import { type ContestResult, measureContest } from './measure.ts';
+import { PEERS, type Peer } from './peers.ts';
+import { type PeersReport, renderFigures, replaceFigures } from './report.ts';
+import {
+  checkPython,
+  ENVIRONMENTS,
+  type Environment,
+  type EnvironmentName,
+  pinnedVersions,
+  prepareEnvironment,
+} from './virtual-environments.ts';
+import { createWorld, type World } from './world.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+const FIGURES = join(root, '.tandem/peers.json');
+const DOCUMENT = join(root, 'docs/peers.md');
+/** Fewer have no interval of 95 % that is worth a document. */
+const ROUNDS_OF_A_DOCUMENT = 9;
+
+const HELP = `npm run bench:peers -- [options]
+  --only ${ENVIRONMENTS.join(',')}   peers to measure beside Tandem (default: all)
+  --kinds ${KINDS.join(',')}   what to measure (default: all)
+  --users 100000     users
+  --rounds 9         rounds of each measurement; figures are their medians
+  --seconds 2        of load in a round
+  --python python3   the Python that the virtual environments are made of
+  --skip-install     use the virtual environments as they are
+
+The figures go to .tandem/peers.json. docs/peers.md is written by a run of all peers and kinds with ${ROUNDS_OF_A_DOCUMENT} rounds or more. Linux only.
+`;
+
+interface CommandLine {
+  readonly only: readonly EnvironmentName[];
+  readonly kinds: readonly Kind[];
+  readonly users: number;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly python: string;
+  readonly skipInstall: boolean;
+}
+
+/** Throws with what is wrong. */
+function readCommandLine(args: string[]): CommandLine | 'help' {
+  const text = (value: string) => ({ type: 'string', default: value }) as const;
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...{ only: text(ENVIRONMENTS.join(',')), kinds: text(KINDS.join(',')), users: text('100000') },
+      ...{ rounds: text('9'), seconds: text('2'), python: text('python3') },
+      ...{ 'skip-install': { type: 'boolean', default: false }, help: { type: 'boolean' } },
+    },
+  });
+  if (values.help) return 'help';
+  const number = (name: 'users' | 'rounds' | 'seconds', least: number, most: number) => {
+    const value = Number(values[name]);
+    if (value >= least && value <= most && (name === 'seconds' || Number.isInteger(value))) return value;
+    throw new Error(`--${name} is ${values[name]}, not a number from ${least} to ${most}`);
+  };
+  const some = <T extends string>(name: 'only' | 'kinds', known: readonly T[]) =>
+    values[name].split(',').map((one) => {
+      const found = known.find((each) => each === one);
+      if (found !== undefined) return found;
+      throw new Error(`--${name} names ${one}; known are ${known.join(', ')}`);
+    });
+  return {
+    ...{ only: some('only', ENVIRONMENTS), kinds: some('kinds', KINDS), python: values.python },
+    ...{ users: number('users', 1_000, 1_000_000), rounds: number('rounds', 1, 99) },
+    ...{ seconds: number('seconds', 0.5, 600), skipInstall: values['skip-install'] },
+  };
+}
+
+const say = (line: string) => process.stderr.write(`peers: ${line}\n`);
+
+interface Chosen {
+  readonly python: string;
+  readonly peers: readonly (readonly [Peer, Environment])[];
+  readonly leftOut: readonly string[];
+}
+
+/** The peers that this machine can run. */
+async function choosePeers({ only, python, skipInstall }: CommandLine): Promise<Chosen> {
+  if (process.platform !== 'linux') throw new Error('CPU and memory are read from /proc, which only Linux has');
+  const version = await checkPython(python);
+  const peers: [Peer, Environment][] = [];
+  const leftOut: string[] = [];
+  const free = await availableMegabytes();
+  const folder = join(root, '.tandem/peers');
+  for (const peer of PEERS.filter(({ name }) => only.includes(name))) {
+    if (free >= peer.memoryMb)
+      peers.push([peer, await prepareEnvironment(peer.name, { folder, python, skipInstall, say })]);
+    else leftOut.push(`${peer.title}, which needs ${peer.memoryMb} MB of free memory, and there are ${free} MB`);
+  }
+  for (const line of leftOut) say(`leaving out ${line}`);
+  if (peers.length === 0)
+    throw new Error('there is no peer left to measure: free memory, or choose others with --only');
+  return { python: version, peers, leftOut };
+}
+
+async function availableMegabytes(): Promise<number> {
+  const kilobytes = /^MemAvailable:\s+(\d+) kB/m.exec(await readFile('/proc/meminfo', 'latin1'))?.[1];
+  return Math.floor(Number(kilobytes) / 1024);
+}
+
+async function measureAll(commandLine: CommandLine, world: World, { peers }: Chosen): Promise<ContestResult[]> {
+  const names = peers.map(([{ name }]) => name);
+  const contests = contestsOf(commandLine.kinds, names, availableParallelism());
+  if (contests.some(({ kind }) => kind === 'stored')) {
+    for (const [peer, environment] of peers) {
+      if (!peer.prepare) continue;
+      say(`storing the predictions for ${peer.title}`);
+      await peer.prepare(environment, world);
+    }
+  }
+  const results: ContestResult[] = [];
+  for (const contest of contests) results.push(await measureContest(world, contest, peers, { ...commandLine, say }));
+  return results;
+}
+
+/** The exit code. */
+async function measure(commandLine: CommandLine, chosen: Chosen): Promise<number> {
+  const loadAtStart = currentLoad();
+  say('starting Postgres and Redis');
+  const starting = startServers();
+  // More than once on one Ctrl-C, where npm passes on what the terminal sent already.
+  const leave = (code: number) => void starting.then((one) => one.stop()).finally(() => process.exit(code));
+  process.on('SIGINT', () => leave(130));
+  process.on('SIGTERM', () => leave(143));
+  process.on('SIGHUP', () => leave(129));
+  const servers = await starting;
+  try {
+    const machine = await describeMachine(servers, loadAtStart);
+    const world = await createWorld({ users: commandLine.users, say }, servers);
+    const contests = await measureAll(commandLine, world, chosen);
+    const versions: Record<string, string[]> = {};
+    for (const [{ title, name, packages }] of chosen.peers) versions[title] = await pinnedVersions(name, packages);
+    const { users, rounds, seconds } = commandLine;
+    return await write(commandLine, {
+      ...{ date: new Date().toISOString(), commit: currentCommit(root), machine, python: chosen.python },
+      ...{ options: { users, rounds, seconds }, versions, contests, leftOut: chosen.leftOut },
+    });
+  } finally {
+    await servers.stop();
+  }
+}
+
+/** The exit code. */
+async function write({ only, kinds, rounds }: CommandLine, report: PeersReport): Promise<number> {
+  await mkdir(dirname(FIGURES), { recursive: true });
+  await writeFile(FIGURES, `${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(`${renderFigures(report)}\n`);
+  say(`the figures are in ${FIGURES}`);
+  const areAll = ENVIRONMENTS.every((name) => only.includes(name)) && KINDS.every((kind) => kinds.includes(kind));
+  const hasFailed = report.contests.some(({ failures }) => failures.length > 0);
+  const isWhole = areAll && report.leftOut.length === 0 && !hasFailed;
+  if (isWhole && rounds >= ROUNDS_OF_A_DOCUMENT) {
+    await writeFile(DOCUMENT, replaceFigures(await readFile(DOCUMENT, 'utf8'), report));
+    say(`and in ${DOCUMENT}`);
+  } else say(`docs/peers.md is left as it is: it takes all peers and kinds, and ${ROUNDS_OF_A_DOCUMENT} rounds`);
+  return hasFailed ? 1 : 0;
+}
+
+/** The exit code. */
+async function main(args: string[]): Promise<number> {
+  try {
+    const prepared = await prepare(args);
+    if (prepared !== 'help') return await measure(...prepared);
+    process.stdout.write(HELP);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof Unfit)) process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
+    say(error instanceof Error ? error.message : String(error));
+    return error instanceof Unfit ? 2 : 1;
+  }
+}
+
+/** The command line is wrong, or the machine lacks what is needed. */
+class Unfit extends Error {}
+
+/** Rejects with `Unfit`. */
+async function prepare(args: string[]): Promise<'help' | [CommandLine, Chosen]> {
+  try {
+    const commandLine = readCommandLine(args);
+    if (commandLine === 'help') return 'help';
+    const { kinds, only } = commandLine;
+    if (contestsOf(kinds, only, 1).length === 0)
+      throw new Error(`nothing to measure: no peer of --only ${only} takes part in --kinds ${kinds}`);
+    return [commandLine, await choosePeers(commandLine)];
+  } catch (error) {
+    throw new Unfit(error instanceof Error ? error.message : String(error));
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,78 @@
+"""FastAPI with Redis and ONNX Runtime, as the documentation of each sets it up.
+
+`uvicorn[standard]` brings uvloop and httptools, `redis[hiredis]` the parser in C, asyncpg its pool of ten connections. The
+model runs where the handler runs: it is short, and a thread of its own would cost more.
+
+Environment: REDIS_URL, DATABASE_URL, TABLE, MODEL.
+"""
+
+import os
+from contextlib import asynccontextmanager
+
+import asyncpg
+import numpy
+import onnxruntime
+import redis.asyncio
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+
+FEATURES = [f"f{i}" for i in range(1, 13)]
+QUERY = f"select {', '.join(FEATURES)} from {os.environ['TABLE']} where user_id = $1"
+
+options = onnxruntime.SessionOptions()
+# One row a run: more threads only wait for each other.
+options.intra_op_num_threads = 1
+session = onnxruntime.InferenceSession(os.environ["MODEL"], options)
+stored = redis.asyncio.from_url(os.environ["REDIS_URL"], decode_responses=True)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI):
+    async with asyncpg.create_pool(os.environ["DATABASE_URL"]) as pool:
+        app.state.pool = pool
+        yield
+    await stored.aclose()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+class Prediction(BaseModel):
+    user_id: str
+    score: float
+
+
+class Features(BaseModel):
+    features: list[float]
+
+
+class Score(BaseModel):
+    score: float
+
+
+def infer(row) -> float:
+    return session.run(["score"], {"features": numpy.array([row], dtype=numpy.float32)})[0].item()
+
+
+@app.get("/stored/{user_id}")
+async def read_stored(user_id: str) -> Prediction:
+    """One HMGET; nothing says how old the prediction is."""
+    score, _ = await stored.hmget(f"peer:{user_id}", "score", "version")
+    if score is None:
+        raise HTTPException(404)
+    return Prediction(user_id=user_id, score=float(score))
+
+
+@app.get("/live/{user_id}")
+async def read_live(user_id: str) -> Prediction:
+    """The user's features from Postgres, by primary key, and the model."""
+    row = await app.state.pool.fetchrow(QUERY, int(user_id))
+    if row is None:
+        raise HTTPException(404)
+    return Prediction(user_id=user_id, score=infer(tuple(row)))
+
+
+@app.post("/infer")
+async def infer_given(given: Features) -> Score:
+    """The model alone."""
+    return Score(score=infer(given.features))
