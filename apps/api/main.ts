@@ -138,7 +138,8 @@ async function serve(settings: Settings, member: Member | null): Promise<void> {
     parts,
   });
   const app = member === null ? dependencies.app : answerForAll(member, dependencies.app);
-  const servers = await listen(app, settings.http, places, exposure).catch(async (error: unknown) => {
+  const settled = member?.flush;
+  const servers = await listen(app, settings.http, places, { ...exposure, settled }).catch(async (error: unknown) => {
     await dependencies.close();
     throw error;
   });
@@ -168,22 +169,21 @@ async function listen(
   app: AppDependencies,
   { host, port, metricsPort, grpcPort }: HttpSection,
   { connections, overGrpc }: Places,
-  { isMetricsHost }: Exposure,
+  { isMetricsHost, settled }: Exposure & { readonly settled: Member['flush'] | undefined },
 ): Promise<Servers> {
   const { fetch, describe } = createApp(app);
   // Before anybody can be kept waiting by it.
   describe();
   const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
-  const api = await startServer({ fetch, direct: readOneDirectly(app), onFault, host, port, connections });
+  const direct = readOneDirectly(app);
+  const api = await startServer({ fetch, direct, onFault, host, port, connections, settled });
   let servers: Servers = { api };
   try {
     if (metricsPort !== null) {
       const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
       const few = createConnections({ most: MOST_SCRAPING });
-      servers = {
-        ...servers,
-        metrics: await startServer({ fetch, onFault, host, port: metricsPort, connections: few }),
-      };
+      const metrics = await startServer({ fetch, onFault, host, port: metricsPort, connections: few, settled });
+      servers = { ...servers, metrics };
     }
     if (grpcPort === null) return servers;
     const grpc = await startGrpc({ host, port: grpcPort, connections: overGrpc, serve: createServeCall(app) });

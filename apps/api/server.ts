@@ -20,6 +20,8 @@ interface ServerOptions {
   readonly port: number;
   /** Default: as many as the process has files for. */
   readonly connections?: Connections;
+  /** Where another process accepts connections for this one: see createServerDrain. */
+  readonly settled?: (() => Promise<unknown>) | undefined;
 }
 
 export interface RunningServer extends HttpServer {
@@ -42,6 +44,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     host,
     port,
     connections,
+    settled: options.settled,
   }).catch((error: NodeJS.ErrnoException) => Promise.reject(describeListenError(error, host, port)));
   return { ...server, url: `http://${nameIn(host)}:${server.port}` };
 }

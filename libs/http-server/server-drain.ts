@@ -48,8 +48,12 @@ interface Idleness {
   bytesRead: number;
 }
 
-/** Of a server that does not listen yet. */
-export function createServerDrain(server: Server): ServerDrain {
+/**
+ * Of a server that does not listen yet.
+ * @param settled resolves when a connection that had come before is accepted, and a listener that was closed before is closed:
+ *   after a turn of the event loop, unless another process accepts connections for this one
+ */
+export function createServerDrain(server: Server, settled: () => Promise<unknown> = turn): ServerDrain {
   const open = new Map<Socket, Idleness>();
   let isLeaving = false;
   let accepted = 0;
@@ -75,13 +79,15 @@ export function createServerDrain(server: Server): ServerDrain {
   async function acceptWaiting(): Promise<void> {
     for (let turns = 0, before = -1; before !== accepted && turns < MOST_TURNS; turns++) {
       before = accepted;
-      await turn();
+      await settled();
     }
   }
 
-  function leave(): void {
+  async function leave(): Promise<void> {
     // HTTP's own would destroy whatever looks idle, and look at no time limit any more.
     Listener.prototype.close.call(server);
+    // A client that is sent away comes back at once: nobody may accept it then.
+    if (settled !== turn) await settled();
     isLeaving = true;
     for (const socket of open.keys()) {
       const last = lastResponse(socket);
@@ -105,7 +111,7 @@ export function createServerDrain(server: Server): ServerDrain {
       looking ??= setInterval(look, LOOK_MS);
       await acceptWaiting();
       const closed = new Promise((resolve) => server.once('close', resolve));
-      leave();
+      await leave();
       let isInTime = true;
       const patience = setTimeout(() => {
         isInTime = false;

@@ -44,6 +44,8 @@ interface HttpServerOptions extends RefusalOptions {
   readonly port: number;
   /** Limits how many connections the server keeps. */
   readonly connections: Connections;
+  /** Where another process accepts connections for this one: see createServerDrain. */
+  readonly settled?: (() => Promise<unknown>) | undefined;
 }
 
 export interface HttpServer extends Pick<ServerDrain, 'listenOn' | 'close'> {
@@ -65,7 +67,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (fault) refusals.request(fault, incoming, outgoing);
     else answer(incoming, outgoing);
   });
-  const drain = createServerDrain(server);
+  const drain = createServerDrain(server, options.settled);
   connections.keep(server);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const refuse = () => refusals.malformed(error, socket, LIMITS.maxHeaderSize);

@@ -16,6 +16,8 @@ export interface Member {
   answer(question: Question, work: () => Promise<unknown>): void;
   /** Returns the answers of all other processes that listen; null for each that did not answer in time. */
   gather(question: Question): Promise<readonly unknown[]>;
+  /** Resolves when connections that the primary sent before have come, and it has heard what this process told it before. */
+  flush(): Promise<unknown>;
   /** Registers what to do when the primary wants this process to end. */
   onLeave(act: (cause: 'end' | 'restart', reason: string) => void): void;
 }
@@ -36,6 +38,20 @@ export function createMember(number: number, channel: Channel): Member {
     channel.send({ kind: 'answer', id, answer: answer ?? null });
   }
 
+  async function ask(report: (id: number) => Report): Promise<readonly unknown[]> {
+    const id = ++asked;
+    const { promise, resolve } = Promise.withResolvers<readonly unknown[]>();
+    const timer = setTimeout(() => resolve([null]), ANSWERS_WITHIN_MS);
+    waiting.set(id, resolve);
+    channel.send(report(id));
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      waiting.delete(id);
+    }
+  }
+
   channel.onOrder((order) => {
     switch (order.kind) {
       case 'leave':
@@ -51,19 +67,8 @@ export function createMember(number: number, channel: Channel): Member {
     number,
     started: () => channel.send({ kind: 'started' }),
     answer: (question, work) => void answers.set(question, work),
-    async gather(question) {
-      const id = ++asked;
-      const { promise, resolve } = Promise.withResolvers<readonly unknown[]>();
-      const timer = setTimeout(() => resolve([null]), ANSWERS_WITHIN_MS);
-      waiting.set(id, resolve);
-      channel.send({ kind: 'gather', id, question });
-      try {
-        return await promise;
-      } finally {
-        clearTimeout(timer);
-        waiting.delete(id);
-      }
-    },
+    gather: (question) => ask((id) => ({ kind: 'gather', id, question })),
+    flush: () => ask((id) => ({ kind: 'flush', id })),
     onLeave: (act) => {
       leave = act;
     },

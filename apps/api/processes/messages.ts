@@ -16,4 +16,6 @@ export type Report =
   /** It listens on its ports. */
   | { readonly kind: 'started' }
   | { readonly kind: 'gather'; readonly id: number; readonly question: Question }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown };
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
+  /** Wants an empty `answers`: whatever the primary sent before has come then. */
+  | { readonly kind: 'flush'; readonly id: number };

@@ -35,6 +35,8 @@ export interface Primary {
   restartAll(): Promise<void>;
 }
 
+/** How long the last process serves on for the others to end, of the time that an orchestrator gives. */
+const OTHERS_FIRST_MS = 5_000;
 /** How long a process may take to answer another one's question. */
 const ANSWER_WITHIN_MS = 1_500;
 
@@ -48,7 +50,11 @@ export function createPrimary(options: PrimaryOptions): Primary {
 
   async function stopAll(): Promise<void> {
     isEnding = true;
-    await Promise.all(supervised.map((one) => one.stop()));
+    const [last, ...others] = supervised;
+    // The last one takes the connections that the others refuse.
+    const stopped = Promise.all(others.map((one) => one.stop()));
+    await Promise.race([stopped, sleep(OTHERS_FIRST_MS, undefined, { ref: false })]);
+    await Promise.all([stopped, last?.stop()]);
     killAll();
   }
 
@@ -146,6 +152,7 @@ function createFleet({ environment, killAfterMs }: PrimaryOptions): Fleet {
   }
 
   async function hear(worker: Worker, report: Report): Promise<void> {
+    if (report.kind === 'flush') tell(worker, { kind: 'answers', id: report.id, answers: [] });
     if (report.kind === 'answer') waiting.get(report.id)?.(report.answer);
     if (report.kind !== 'gather') return;
     const others = [...listening].filter((other) => other !== worker);
@@ -154,7 +161,8 @@ function createFleet({ environment, killAfterMs }: PrimaryOptions): Fleet {
   }
 
   function leave(worker: Worker, exited: Promise<string>, cause: 'end' | 'restart'): Promise<void> {
-    listening.delete(worker);
+    // One of all that end says that the port is not ready, until it is gone.
+    if (cause === 'restart') listening.delete(worker);
     const timer = setTimeout(() => worker.process.kill('SIGKILL'), killAfterMs);
     tell(worker, { kind: 'leave', cause, reason: cause });
     return exited.then(() => clearTimeout(timer));

@@ -1,7 +1,7 @@
 /** `tandem profile`: measures settings of live inference on real users, and recommends one for a latency target. */
 import { availableParallelism } from 'node:os';
 import { parseDuration } from '@tandem/wire/durations';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Cli, createCommand, parseWhole } from '../command-line/command.ts';
 
 export interface ProfileOptions {
@@ -40,9 +40,9 @@ Recommends the highest throughput within --p99; without it, the highest. docs/si
   })
     .argument('<predictor>')
     .option('--versions <numbers>', 'model versions (default: those that serve, and their builds)', parseNumbers)
-    .option('--batches <sizes>', 'users of a run at most', parseNumbers, BATCHES)
-    .option('--processes <counts>', 'inference processes of one API process', parseNumbers, doublesUpTo(CORES))
-    .option('--threads <counts>', 'threads of a run', parseNumbers, doublesUpTo(Math.min(CORES, MOST_THREADS)))
+    .addOption(listOption('--batches <sizes>', 'users of a run at most', BATCHES))
+    .addOption(listOption('--processes <counts>', 'inference processes of one API process', doublesUpTo(CORES)))
+    .addOption(listOption('--threads <counts>', 'threads of a run', doublesUpTo(Math.min(CORES, MOST_THREADS))))
     .option('--p99 <duration>', 'the longest wanted p99 of inference, such as 20ms', parseLatency)
     .option('--price-per-cpu-hour <price>', 'of one core, in any currency: adds the cost of a million', parsePrice)
     .option('--minutes <count>', 'when it ends at the latest, with what was measured by then', parseWhole(1), 10)
@@ -55,6 +55,10 @@ Recommends the highest throughput within --p99; without it, the highest. docs/si
       const { runProfile } = await import('./run-profile.ts');
       await runProfile(cli, predictor, options);
     });
+}
+
+function listOption(flags: string, description: string, values: readonly number[]): Option {
+  return new Option(flags, description).argParser(parseNumbers).default(values, values.join(','));
 }
 
 /** 1, 2, 4 and so on, and the most itself. */

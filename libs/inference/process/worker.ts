@@ -28,6 +28,8 @@ const THREADS = Number(process.argv[4] ?? 1);
 const OPTIONS: InferenceSession.SessionOptions = {
   intraOpNumThreads: THREADS,
   interOpNumThreads: 1,
+  // Threads that wait for each other would take the processors of other children.
+  ...(THREADS === 1 ? {} : { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
   // Else each session keeps what its largest run took, and a child of many models grows with every one that is used.

@@ -33,6 +33,9 @@ const NEAR = 0.7;
 /** Users of a run at the starts: batches of a few users show what a version costs, and are within most targets. */
 const START_BATCH = 16;
 
+/** What may take the other's place: threads of one process for processes, processes for larger batches. */
+const EXCHANGED: { readonly [K in Axis]?: Axis } = { threads: 'processes', processes: 'batch' };
+
 class TimeOver extends Error {}
 
 export async function searchSettings(options: SearchOptions): Promise<SearchResult> {
@@ -47,12 +50,13 @@ export async function searchSettings(options: SearchOptions): Promise<SearchResu
     return found;
   }
 
-  /** The neighbours at these distances on an axis; a process more for a thread less, too. */
+  /** The neighbours at these distances on an axis, and those with more of one setting for less of another. */
   function neighbours(setting: Setting, axis: Axis): readonly Setting[] {
     return (axis === 'batch' ? [2, -2, 1, -1] : [1, -1]).flatMap((step) => {
       const moved = move(grid, setting, axis, step);
       if (moved === null) return [];
-      const exchanged = axis === 'threads' ? move(grid, moved, 'processes', -step) : null;
+      const other = EXCHANGED[axis];
+      const exchanged = other === undefined ? null : move(grid, moved, other, -step);
       return exchanged === null ? [moved] : [moved, exchanged];
     });
   }
