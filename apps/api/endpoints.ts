@@ -28,7 +28,7 @@ import type { ModelDependencies } from './routes/models/model-view.ts';
 import { moveModelLabel } from './routes/models/move-label.ts';
 import { type PushDependencies, pushModel } from './routes/models/push.ts';
 import { showModel } from './routes/models/show.ts';
-import { inferOpenly } from './routes/open-inference/infer.ts';
+import { inferTensors } from './routes/open-inference/infer.ts';
 import { showInferenceHealth } from './routes/open-inference/show-health.ts';
 import { showInferenceModel } from './routes/open-inference/show-model.ts';
 import { showInferenceServer } from './routes/open-inference/show-server.ts';
@@ -196,6 +196,6 @@ function inferenceEndpoints(dependencies: EndpointDependencies): readonly Endpoi
     ...showInferenceServer(),
     ...showInferenceHealth(dependencies),
     ...showInferenceModel({ ...dependencies, findOpenModel }),
-    ...inferOpenly({ findOpenModel }),
+    ...inferTensors({ findOpenModel }),
   ];
 }

@@ -4,6 +4,7 @@ import { getRequestListener, RequestError as UnreadableRequest } from '@hono/nod
 import { type Connections, createConnections } from '@tandem/http-server/connections';
 import { RequestError } from '@tandem/http-server/request-error';
 import { type HttpServer, startHttpServer } from '@tandem/http-server/server';
+import { MOST_ANSWER_BYTES } from '@tandem/inference/live/infer-request';
 import { startGrpcServer } from '@tandem/open-inference/grpc-server';
 import { connectionLimit } from './connection-limit.ts';
 import { MAX_BODY_BYTES } from './http/body.ts';
@@ -74,14 +75,16 @@ function describeListenError(error: NodeJS.ErrnoException, host: string, port: n
   });
 }
 
-type GrpcOptions = Omit<Parameters<typeof startGrpcServer>[0], 'mostBytes'>;
+type GrpcOptions = Omit<Parameters<typeof startGrpcServer>[0], 'mostBytes' | 'mostAnswerBytes'>;
 
 /** Serves the Open Inference Protocol over gRPC. Rejects where the server cannot listen on the address. */
 export async function startGrpc(options: GrpcOptions): Promise<RunningServer> {
   const { host, port } = options;
-  const server = await startGrpcServer({ ...options, mostBytes: MAX_BODY_BYTES }).catch(
-    (error: NodeJS.ErrnoException) => Promise.reject(describeListenError(error, host, port, 'GRPC_PORT')),
-  );
+  const server = await startGrpcServer({
+    ...options,
+    mostBytes: MAX_BODY_BYTES,
+    mostAnswerBytes: MOST_ANSWER_BYTES,
+  }).catch((error: NodeJS.ErrnoException) => Promise.reject(describeListenError(error, host, port, 'GRPC_PORT')));
   return { ...server, url: `${nameIn(host)}:${server.port}` };
 }
 

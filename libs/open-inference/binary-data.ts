@@ -24,7 +24,7 @@ const CLASSES: Readonly<Record<Exclude<TensorType, 'string'>, NumbersClass>> = {
   int16: Int16Array,
   int32: Int32Array,
   int64: BigInt64Array,
-  // Its bits.
+  // The bits of each half.
   float16: Uint16Array,
   float32: Float32Array,
   float64: Float64Array,

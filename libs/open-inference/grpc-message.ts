@@ -12,8 +12,11 @@ import {
   type InferAnswer,
   type InferRequest,
   type ModelMetadata,
+  otherCount,
   type Parameter,
+  type Parameters,
   refused,
+  refuseForeign,
   type TensorMetadata,
   typeOf,
 } from './messages.ts';
@@ -36,7 +39,7 @@ interface Contents {
   readonly bytes_contents?: readonly Uint8Array[];
 }
 
-/** One of its fields is there. */
+/** A value: exactly one of the fields is present. */
 interface InferParameter {
   readonly bool_param?: boolean;
   readonly int64_param?: Long;
@@ -51,6 +54,7 @@ interface GrpcTensor {
   readonly name: string;
   readonly datatype: string;
   readonly shape: readonly Long[];
+  readonly parameters: ParameterMap;
   readonly contents?: Contents | null;
 }
 
@@ -61,23 +65,34 @@ export interface GrpcInferRequest {
   readonly id: string;
   readonly parameters: ParameterMap;
   readonly inputs: readonly GrpcTensor[];
-  readonly outputs: readonly { readonly name: string }[];
+  readonly outputs: readonly { readonly name: string; readonly parameters: ParameterMap }[];
   readonly raw_input_contents: readonly Uint8Array[];
 }
 
 /** Reads a request. Throws `invalid_input`. */
 export function readGrpcRequest(message: GrpcInferRequest): InferRequest {
-  const { id, parameters, inputs, outputs, raw_input_contents: raw } = message;
+  const { id, inputs, outputs, raw_input_contents: raw } = message;
+  const parameters = parametersIn(message.parameters, 'parameters');
+  outputs.forEach((output, i) => {
+    parametersIn(output.parameters, `outputs[${i}].parameters`);
+  });
   if (raw.length > 0 && raw.length !== inputs.length) {
     const remedy = 'send raw contents for every input, in their order, or for none';
     throw refused('raw_input_contents', `has ${raw.length} entries for ${inputs.length} inputs`, remedy);
   }
   return {
     id: id === '' ? undefined : id,
-    parameters: Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, parameterIn(value)])),
+    parameters,
     inputs: inputs.map((tensor, i) => readTensor(tensor, `inputs[${i}]`, raw[i])),
     outputs: outputs.length === 0 ? null : outputs.map(({ name }) => name),
   };
+}
+
+/** Throws `invalid_input` for those that are not supported. */
+function parametersIn(map: ParameterMap, field: string): Parameters {
+  const parameters = Object.fromEntries(Object.entries(map).map(([name, value]) => [name, parameterIn(value)]));
+  refuseForeign(parameters, field);
+  return parameters;
 }
 
 function parameterIn(parameter: InferParameter): Parameter {
@@ -88,6 +103,7 @@ function parameterIn(parameter: InferParameter): Parameter {
 
 function readTensor(tensor: GrpcTensor, field: string, raw: Uint8Array | undefined): WireTensor {
   const { name, datatype, contents } = tensor;
+  parametersIn(tensor.parameters, `${field}.parameters`);
   const type = typeOf(datatype, field);
   const dims = tensor.shape.map((size) => Number(bigIntOf(size)));
   const count = elementsOf(dims, field);
@@ -103,6 +119,7 @@ function readContents(type: TensorType, contents: Contents, count: number, field
   const name = CONTENTS[type];
   const values = contents[name] ?? [];
   const where = `${field}.${name}`;
+  if (values.length !== count) throw otherCount(where, values.length, count);
   if (name === 'bytes_contents') {
     const texts = (values as readonly Uint8Array[]).map((bytes, i) => decodeText(bytes, `${where}[${i}]`));
     return readJsonData(type, texts, count, where);

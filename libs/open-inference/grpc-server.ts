@@ -2,30 +2,26 @@
  * The protocol's service over gRPC, without TLS: a server that limits what a connection may cost, asks whether a call is let
  * in before it reads the call's message, and drains without losing an answer.
  */
+import type { ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, createServer, type Server as Listener, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   type handleUnaryCall,
-  loadPackageDefinition,
   Metadata,
   Server,
   ServerCredentials,
   ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
   type ServerInterceptor,
   ServerListenerBuilder,
   type ServerUnaryCall,
-  type ServiceClientConstructor,
-  type ServiceDefinition,
   type StatusObject,
   status,
 } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
-
-/** The protocol's file; integers of 64 bits come as objects, so that none loses digits. */
-const PROTOCOL = { file: join(import.meta.dirname, 'open_inference_grpc.proto'), service: 'GRPCInferenceService' };
-const DECODING = { keepCase: true, defaults: true };
+import { type ConnectionCall, createGrpcConnections, type GrpcConnections } from './grpc-connections.ts';
+import { readService, UnreadMessage } from './read-service.ts';
 
 const RPCS = ['ServerLive', 'ServerReady', 'ModelReady', 'ServerMetadata', 'ModelMetadata', 'ModelInfer'] as const;
 export type RpcName = (typeof RPCS)[number];
@@ -59,16 +55,18 @@ interface GrpcServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Connections that are kept at most; further ones are closed at once. */
+  /** Connections that are kept at most. */
   readonly connections: number;
   /** Bytes of a request. */
   readonly mostBytes: number;
+  /** Bytes of the outputs of an answer. */
+  readonly mostAnswerBytes: number;
   readonly serve: ServeCall;
 }
 
 export interface GrpcServer {
   readonly port: number;
-  /** Goes on to accept connections: for `leastMs`, and up to `mostMs` while somebody is connected. */
+  /** Accepts connections for `leastMs` more, and up to `mostMs` while there are connections. */
   listenOn(time: { readonly leastMs: number; readonly mostMs: number }): Promise<void>;
   /** Accepts nothing more and lets calls under way finish. Returns whether all did within the grace. */
   close(graceMs: number): Promise<boolean>;
@@ -76,14 +74,18 @@ export interface GrpcServer {
 
 /** How long a call may take to send its message, in ms. */
 const MESSAGE_MS = 7_000;
-/**
- * A connection without a call is closed after so many ms: clients connect again by themselves, and who only holds connections
- * keeps others out for no longer.
- */
+/** A connection without a call is asked to close after so many ms; clients connect again by themselves. */
 const IDLE_MS = 30_000;
+/** How long an answer may be on its way, and how long after it was asked to close a connection may stay, in ms. */
+const TAKING_MS = 8_000;
+const LOOK_MS = 500;
+/** Messages that may be on their way together. */
+const MOST_ARRIVING = 256;
+/** Of an answer beside its outputs, and for typed integers, which may take more bytes than raw ones. */
+const HEAD_BYTES = 1_048_576;
 
 const LIMITS = Object.freeze({
-  'grpc.max_concurrent_streams': 256,
+  'grpc.max_concurrent_streams': 64,
   'grpc.max_connection_idle_ms': IDLE_MS,
   // Of its headers and what waits to be sent, in MB; without it grpc-js sets no limit.
   'grpc-node.max_session_memory': 32,
@@ -93,52 +95,34 @@ const LIMITS = Object.freeze({
 /** Rejects with Node's error where the server cannot listen on the address. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const calls = new WeakMap<Metadata, CallUnderWay>();
+  const connections = createGrpcConnections({
+    most: options.connections,
+    idleMs: IDLE_MS + TAKING_MS,
+    takingMs: TAKING_MS,
+  });
   const server = new Server({
     ...LIMITS,
     'grpc.max_receive_message_length': options.mostBytes,
-    interceptors: [letIn(options.serve, calls)],
+    'grpc.max_send_message_length': options.mostAnswerBytes + HEAD_BYTES,
+    interceptors: [letIn(options.serve, calls, connections)],
   });
   server.addService(readService(), Object.fromEntries(RPCS.map((rpc) => [rpc, answering(calls)])));
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const open = new Set<Socket>();
+  const { open } = connections;
   const listener = createServer({ noDelay: true }, (socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-    injector.injectConnection(socket);
+    if (connections.take(socket)) injector.injectConnection(socket);
   });
-  listener.maxConnections = options.connections;
   await listen(listener, options);
+  const looking = setInterval(connections.look, LOOK_MS).unref();
+  listener.once('close', () => clearInterval(looking));
   return {
     port: (listener.address() as AddressInfo).port,
     async listenOn({ leastMs, mostMs }) {
       await pause(leastMs);
       if (open.size > 0) await pause(mostMs - leastMs);
     },
-    close: (graceMs) => closeGently(server, listener, open, graceMs),
+    close: (graceMs) => closeGently(server, listener, () => open.keys(), graceMs),
   };
-}
-
-function readService(): ServiceDefinition {
-  const { inference } = loadPackageDefinition(loadSync(PROTOCOL.file, DECODING)) as unknown as {
-    inference: Record<string, ServiceClientConstructor>;
-  };
-  const { service } = inference[PROTOCOL.service] as ServiceClientConstructor;
-  const methods = Object.entries(service).map(([name, method]) => {
-    const { requestDeserialize } = method;
-    return [name, { ...method, requestDeserialize: (bytes: Buffer) => readOr(requestDeserialize, bytes) }] as const;
-  });
-  return Object.fromEntries(methods);
-}
-
-/** In the place of a message that cannot be read: grpc-js would answer it with an internal error. */
-const MALFORMED = Symbol('malformed');
-
-function readOr(deserialize: (bytes: Buffer) => unknown, bytes: Buffer): unknown {
-  try {
-    return deserialize(bytes);
-  } catch {
-    return MALFORMED;
-  }
 }
 
 /** Where the service itself throws: the caller is told nothing of it. */
@@ -151,13 +135,20 @@ interface CallUnderWay {
   take(message: unknown): void;
 }
 
-/** Asks for each call whether it is let in; else it is refused before its message is read. */
-function letIn(serve: ServeCall, calls: WeakMap<Metadata, CallUnderWay>): ServerInterceptor {
+/** Asks for each call whether it is let in; else it is answered before its message is read. */
+function letIn(
+  serve: ServeCall,
+  calls: WeakMap<Metadata, CallUnderWay>,
+  connections: GrpcConnections,
+): ServerInterceptor {
+  /** Messages on their way. */
+  let arriving = 0;
   return ({ path }, call) => {
     const rpc = path.slice(path.lastIndexOf('/') + 1) as RpcName;
     const arrival = Promise.withResolvers<unknown>();
-    // A call may end before anybody waits for its message.
+    // A call may end before its message is waited for.
     arrival.promise.catch(() => {});
+    const onConnection = callOf(call, connections);
     const listeners: (() => void)[] = [];
     let isTaken = false;
     let isAnswered = false;
@@ -172,19 +163,29 @@ function letIn(serve: ServeCall, calls: WeakMap<Metadata, CallUnderWay>): Server
       const take = (message: unknown) => {
         isTaken = true;
         clearTimeout(late);
-        if (message === MALFORMED) arrival.reject(malformed());
+        if (message instanceof UnreadMessage) arrival.reject(message.error);
         else arrival.resolve(message);
       };
       calls.set(metadata, { reply: reply.promise, take });
       const read = () => {
+        if (arriving >= MOST_ARRIVING) return Promise.reject(tooMany());
+        arriving++;
+        const arrived = () => arriving--;
+        arrival.promise.then(arrived, arrived);
         late = setTimeout(() => arrival.reject(tooSlow()), MESSAGE_MS);
         next(metadata);
         return arrival.promise;
       };
       const answer = (found: GrpcReply) => {
         isAnswered = true;
+        clearTimeout(late);
         reply.resolve(found);
-        if (!isTaken && 'refusal' in found) call.sendStatus(statusOf(found.refusal));
+        onConnection.answered();
+        if (isTaken) return;
+        if ('refusal' in found) call.sendStatus(statusOf(found.refusal));
+        // An rpc that is answered whatever its message says.
+        else
+          call.sendMessage(found.response, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: null }));
       };
       serve(rpc, asked, read).then(answer, () => answer(DEFECT));
     }
@@ -201,6 +202,17 @@ function letIn(serve: ServeCall, calls: WeakMap<Metadata, CallUnderWay>): Server
     const listener = new ServerListenerBuilder().withOnReceiveMetadata(begin).withOnCancel(end).build();
     return new ServerInterceptingCall(call, { start: (next) => next(listener) });
   };
+}
+
+/**
+ * A call ends for the interceptor when its answer is on its way. When it has arrived, only the stream tells, which grpc-js
+ * keeps to itself.
+ */
+function callOf(call: ServerInterceptingCallInterface, connections: GrpcConnections): ConnectionCall {
+  const found = connections.begin(call.getPeer());
+  const { stream } = call as unknown as { readonly stream: ServerHttp2Stream };
+  stream.once('close', found.over);
+  return found;
 }
 
 function answering(calls: WeakMap<Metadata, CallUnderWay>): handleUnaryCall<unknown, object> {
@@ -245,7 +257,7 @@ function listen(listener: Listener, { host, port }: GrpcServerOptions): Promise<
 async function closeGently(
   server: Server,
   listener: Listener,
-  open: ReadonlySet<Socket>,
+  open: () => Iterable<Socket>,
   graceMs: number,
 ): Promise<boolean> {
   // Sends GOAWAY: a connection ends after its last call. What it calls back is too early: Node's own `close` of the server
@@ -257,7 +269,7 @@ async function closeGently(
   const isInTime = await Promise.race([finished, late]);
   patience.abort();
   // grpc-js's own forceShutdown knows connections only with channelz.
-  for (const socket of open) socket.destroy();
+  for (const socket of open()) socket.destroy();
   return isInTime;
 }
 
@@ -266,10 +278,10 @@ function tooSlow(): RequestError {
   return new RequestError('request_timeout', `The message did not arrive within ${MESSAGE_MS / 1000} s.`, { remedy });
 }
 
-function malformed(): RequestError {
-  const remedy = 'send the message of open_inference_grpc.proto';
-  return new RequestError('malformed_request', 'The message is not of the form that the protocol gives it.', {
-    remedy,
+function tooMany(): TandemError {
+  return new TandemError('overloaded', 'Too many messages are on their way.', {
+    retryAfter: 1,
+    remedy: 'ask again after the time in Retry-After',
   });
 }
 

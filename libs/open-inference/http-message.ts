@@ -5,7 +5,7 @@
  */
 import type { WireTensor } from '@tandem/inference/process/protocol';
 import { readBinary, writeBinary } from './binary-data.ts';
-import { jsonDataOf, readJsonData } from './json-data.ts';
+import { flatten, jsonDataOf, readJsonData } from './json-data.ts';
 import {
   datatypeOf,
   elementsOf,
@@ -14,6 +14,7 @@ import {
   type ModelMetadata,
   type Parameters,
   refused,
+  refuseForeign,
   type TensorMetadata,
   typeOf,
 } from './messages.ts';
@@ -48,19 +49,17 @@ interface HttpRequest {
   isBinary(output: string): boolean;
 }
 
-/** Parameters of Triton's extensions that would change what a request means. */
-const NOT_SUPPORTED = ['shared_memory_region', 'classification'] as const;
-
 /**
  * Reads a request. Throws `invalid_input`.
  * @param binary what follows the JSON in the body
  */
 export function readHttpRequest(json: JsonRequest, binary: Uint8Array): HttpRequest {
   const { id, parameters = {}, outputs } = json;
+  refuseForeign(parameters, 'parameters');
   let at = 0;
   const inputs = json.inputs.map((tensor, i) => {
     const field = `inputs[${i}]`;
-    refuseForeign(tensor, field);
+    refuseForeign(tensor.parameters ?? {}, `${field}.parameters`);
     const size = tensor.parameters?.binary_data_size;
     if (size === undefined) return readTensor(tensor, field);
     const end = at + binarySize(size, tensor, field);
@@ -71,13 +70,13 @@ export function readHttpRequest(json: JsonRequest, binary: Uint8Array): HttpRequ
   });
   if (at < binary.length) throw unclaimedBytes(binary.length - at);
   outputs?.forEach((output, i) => {
-    refuseForeign(output, `outputs[${i}]`);
+    refuseForeign(output.parameters ?? {}, `outputs[${i}].parameters`);
   });
   const byDefault = parameters.binary_data_output === true;
-  const said = new Map(outputs?.map((output) => [output.name, output.parameters?.binary_data]));
+  const binaryBy = new Map(outputs?.map((output) => [output.name, output.parameters?.binary_data]));
   return {
     request: { id, parameters, inputs, outputs: outputs?.length ? outputs.map(({ name }) => name) : null },
-    isBinary: (output) => (said.get(output) ?? byDefault) === true,
+    isBinary: (output) => (binaryBy.get(output) ?? byDefault) === true,
   };
 }
 
@@ -85,8 +84,14 @@ function readTensor({ name, datatype, shape, data }: JsonTensor, field: string, 
   const type = typeOf(datatype, field);
   const count = elementsOf(shape, field);
   if (bytes) return { name, type, dims: shape, data: readBinary(type, bytes, count, `${field}.data`) };
-  if (data) return { name, type, dims: shape, data: readJsonData(type, data, count, `${field}.data`) };
-  throw refused(`${field}.data`, 'is not there', 'send an array, or binary data with the parameter binary_data_size');
+  if (data)
+    return {
+      name,
+      type,
+      dims: shape,
+      data: readJsonData(type, flatten(data, shape, `${field}.data`), count, `${field}.data`),
+    };
+  throw refused(`${field}.data`, 'is missing', 'send an array, or binary data with the parameter binary_data_size');
 }
 
 function binarySize(size: unknown, { data }: JsonTensor, field: string): number {
@@ -96,11 +101,6 @@ function binarySize(size: unknown, { data }: JsonTensor, field: string): number 
   }
   if (data === undefined) return size;
   throw refused(where, 'is given beside data', 'send the values once, as data or as binary data');
-}
-
-function refuseForeign({ parameters = {} }: JsonOutput, field: string): void {
-  const name = NOT_SUPPORTED.find((one) => parameters[one] !== undefined);
-  if (name !== undefined) throw refused(`${field}.parameters.${name}`, 'is not supported', 'leave it out');
 }
 
 function missingBytes(field: string, wanted: number, there: number): Error {

@@ -8,19 +8,36 @@ import { allocate } from './binary-data.ts';
 import { datatypeOf, otherCount, refused, shown } from './messages.ts';
 
 /**
+ * Returns nested values as a flat array; a flat one as it is. Throws `invalid_input` where the nesting is not that of the shape.
+ * @param field of the data
+ */
+export function flatten(data: readonly unknown[], shape: readonly number[], field: string): readonly unknown[] {
+  return data.some(Array.isArray) ? unnest(data, shape, field) : data;
+}
+
+function unnest(data: readonly unknown[], [size, ...inner]: readonly number[], field: string): readonly unknown[] {
+  if (data.length !== size) throw refused(field, `has ${data.length} entries`, `send ${size ?? 0}, as the shape says`);
+  if (inner.length === 0) return data;
+  return data.flatMap((entry, i) => {
+    const at = `${field}[${i}]`;
+    if (Array.isArray(entry)) return unnest(entry, inner, at);
+    throw refused(at, `is ${shown(entry)}`, 'send an array, as the shape says, or all values in one flat array');
+  });
+}
+
+/**
  * Reads values in the order in which they stand. A number that would wrap, round to infinity or lose digits is refused.
  * Throws `invalid_input`.
  * @param field of the data
  */
 export function readJsonData(type: TensorType, data: readonly unknown[], count: number, field: string): TensorData {
-  const flat = data.some(Array.isArray) ? (data.flat(Number.POSITIVE_INFINITY) as unknown[]) : data;
-  if (flat.length !== count) throw otherCount(field, flat.length, count);
-  if (type === 'string') return flat.map((value, i) => textIn(value, `${field}[${i}]`));
+  if (data.length !== count) throw otherCount(field, data.length, count);
+  if (type === 'string') return data.map((value, i) => textIn(value, `${field}[${i}]`));
   const read = READERS[type];
   const out = allocate(type, count) as { [at: number]: number | bigint } & TensorData;
   for (let i = 0; i < count; i++) {
-    const value = read(flat[i]);
-    if (value === undefined) throw unfit(type, flat[i], `${field}[${i}]`);
+    const value = read(data[i]);
+    if (value === undefined) throw unfit(type, data[i], `${field}[${i}]`);
     out[i] = value;
   }
   return out;

@@ -21,7 +21,7 @@ export interface TensorMetadata {
 
 export interface ModelMetadata {
   readonly name: string;
-  /** Those that a request may name; none of a model without versions. */
+  /** The versions that a request may name; empty for a model without versions. */
   readonly versions: readonly string[];
   readonly platform: string;
   readonly inputs: readonly TensorMetadata[];
@@ -78,8 +78,8 @@ export function typeOf(datatype: string, field: string): TensorType {
   throw refused(`${field}.datatype`, `is ${shown(datatype)}`, `use one of ${[...TYPES.keys()].join(', ')}`);
 }
 
-/** No request may have more: it has at most 1 MiB. */
-const MOST_ELEMENTS = 8_388_608;
+/** A request of 1 MiB cannot have more. */
+const MOST_ELEMENTS = 1_048_576;
 
 /** Returns how many values a shape holds. Throws `invalid_input`. @param field of the tensor */
 export function elementsOf(shape: readonly number[], field: string): number {
@@ -94,12 +94,21 @@ export function elementsOf(shape: readonly number[], field: string): number {
   throw refused(`${field}.shape`, `holds more than ${MOST_ELEMENTS} values`, 'send it in several requests');
 }
 
-/** The error of data that are not as many values as their shape holds. */
+/** Returns the error for a wrong number of values. */
 export function otherCount(field: string, found: number, expected: number): TandemError {
   return refused(field, `has ${found} values`, `send the ${expected} that the shape holds`);
 }
 
-/** The error of a part of a request. @param problem goes after the field: `is 3` */
+/** Parameters of Triton's extensions that would change what a request means. */
+const NOT_SUPPORTED = ['shared_memory_region', 'classification', 'sequence_id', 'sequence_start', 'sequence_end'];
+
+/** Throws `invalid_input` for parameters that ask for what is not supported. @param field of what has them */
+export function refuseForeign(parameters: Parameters, field: string): void {
+  const name = NOT_SUPPORTED.find((one) => Object.hasOwn(parameters, one) && parameters[one]);
+  if (name !== undefined) throw refused(`${field}.${name}`, 'is not supported', 'leave it out');
+}
+
+/** Returns the error for a part of a request. @param problem goes after the field: `is 3` */
 export function refused(field: string, problem: string, remedy: string): TandemError {
   return new TandemError('invalid_input', `${field} ${problem}.`, { field, remedy });
 }

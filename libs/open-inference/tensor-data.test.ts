@@ -4,7 +4,7 @@ import type { TensorData } from '@tandem/inference/process/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readBinary, writeBinary } from './binary-data.ts';
-import { jsonDataOf, readJsonData } from './json-data.ts';
+import { flatten, jsonDataOf, readJsonData } from './json-data.ts';
 
 /** Values of each type that both forms carry. */
 const VALUES: readonly [TensorType, fc.Arbitrary<TensorData>][] = [
@@ -38,7 +38,8 @@ describe.each(VALUES)('values of %s', (type, values) => {
       const json = JSON.parse(jsonDataOf({ name: 'a', type, dims: [data.length], data })) as unknown[];
       expect(readJsonData(type, json, data.length, 'data')).toEqual(data);
       const nested = json.map((value) => [[value]]);
-      expect(readJsonData(type, nested, data.length, 'data')).toEqual(data);
+      const flat = flatten(nested, [data.length, 1, 1], 'data');
+      expect(readJsonData(type, flat, data.length, 'data')).toEqual(data);
     });
     fc.assert(property);
   });
@@ -55,6 +56,20 @@ describe('bytes that are refused', () => {
     ['a text that is no UTF-8', 'string', [1, 0, 0, 0, 255], 1, 'data[0] is not UTF-8.'],
   ])('%s', (_, type, bytes, count, text) => {
     expect(() => readBinary(type, Uint8Array.from(bytes), count, 'data')).toThrow(text);
+  });
+});
+
+describe('nested JSON that is not nested as the shape', () => {
+  it.each<[string, unknown[], number[], string]>([
+    ['rows of other lengths', [[1], [2, 3, 4]], [2, 2], 'data[0] has 1 entries.'],
+    ['values beside arrays', [1, [2]], [2, 1], 'data[0] is 1.'],
+    ['too few rows', [[1, 2]], [2, 2], 'data has 1 entries.'],
+  ])('%s', (_, data, shape, text) => {
+    expect(() => flatten(data, shape, 'data')).toThrow(text);
+  });
+
+  it('goes no deeper than the shape', () => {
+    expect(() => readJsonData('string', flatten([['a'], ['b']], [2], 'data'), 2, 'data')).toThrow('data[0] is ["a"]');
   });
 });
 

@@ -138,6 +138,12 @@ export function echoModel(type: string, width: number): Buffer {
   return model(graph(nodes, [], [value('features', element, ['N', width])], [value('score', element, ['N', width])]));
 }
 
+/** Mixes rows: `score` [N,N] is each row times each row of the run. */
+export function gramModel(): Buffer {
+  const nodes = [node('Transpose', ['features'], ['turned']), node('MatMul', ['features', 'turned'], ['score'])];
+  return model(graph(nodes, [], [value('features', FLOAT, ['N', 1])], [value('score', FLOAT, ['N', 'M'])]));
+}
+
 /** Gives each input back as an output `<name>_out` of the same type and shape. */
 export function copyingModel(inputs: readonly { name: string; type: string; shape: readonly Dim[] }[]): Buffer {
   const nodes = inputs.map(({ name }) => node('Identity', [name], [`${name}_out`]));

@@ -169,13 +169,28 @@ describe('ModelInfer', () => {
       'too few values',
       { inputs: [{ ...features, contents: { fp32_contents: [1] } }] },
       status.INVALID_ARGUMENT,
-      /has 4 bytes/,
+      /has 1 values/,
     ],
     [
       'raw and typed contents',
       { inputs: [{ ...features, contents: { fp32_contents: ROWS } }], raw_input_contents: [Buffer.alloc(16)] },
       status.INVALID_ARGUMENT,
       /beside raw contents/,
+    ],
+    [
+      'classification',
+      {
+        inputs: [{ ...features, contents: { fp32_contents: ROWS } }],
+        outputs: [{ name: 'score', parameters: { classification: { int64_param: 3 } } }],
+      },
+      status.INVALID_ARGUMENT,
+      /outputs\[0\]\.parameters\.classification is not supported/,
+    ],
+    [
+      'a sequence',
+      { parameters: { sequence_id: { int64_param: 7 } } },
+      status.INVALID_ARGUMENT,
+      /parameters\.sequence_id is not supported/,
     ],
     [
       'raw contents for some inputs',
@@ -251,9 +266,16 @@ describe('keys', () => {
     const refused = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
     expect(refused[0]).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
     expect(refused[0].metadata.get('retry-after')).toEqual(['1']);
-    const few = await keyed.key({ livePerSecond: 1 });
+    const few = await keyed.key({ livePerSecond: 0.001 });
     const many = client.call('ModelInfer', asked, bearer(few.key));
-    await expect(many).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+    await expect(many).rejects.toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+      details: expect.stringContaining('send at most 1 rows in a request'),
+    });
+    // What was refused has taken nothing.
+    const one = { ...features, shape: [1, 2], contents: { fp32_contents: [10, 1] } };
+    const single = client.call('ModelInfer', { ...asked, inputs: [one] }, bearer(few.key));
+    expect(await single).toMatchObject({ model_version: '1' });
   });
 
   it('are counted and logged as over HTTP', async () => {

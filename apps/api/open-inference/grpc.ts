@@ -41,7 +41,10 @@ export function createServeCall(dependencies: OpenInferenceDependencies & ReadyD
     const serve = servings.get(name) as ReturnType<typeof createServing<ServedReply>>;
     const { reply } = await serve(call, async (event, caller) => {
       const asked = { head: call, caller, event, leftMs: call.leftMs, onGone: call.onGone };
-      return { status: 200, reply: { response: await rpcs[name].answer(await message(), asked) } };
+      const { scope, answer } = rpcs[name];
+      // Public ones have empty messages: whoever has no key cannot make the server keep one.
+      const sent = scope === 'public' ? {} : await message();
+      return { status: 200, reply: { response: await answer(sent, asked) } };
     });
     return reply;
   };
@@ -99,7 +102,7 @@ const CODES: Readonly<Record<number, GrpcRefusal['code']>> = {
   503: 'UNAVAILABLE',
 };
 
-/** Those of which HTTP's status says less. */
+/** The codes of problems for which the HTTP status is less precise. */
 const CODES_BY_PROBLEM: Partial<Record<ProblemCode, GrpcRefusal['code']>> = {
   live_timeout: 'DEADLINE_EXCEEDED',
   not_cached: 'FAILED_PRECONDITION',

@@ -5,7 +5,7 @@ import { RELEASE } from '@tandem/telemetry/release';
 import type { ProblemView } from '@tandem/wire/problem';
 import type { ReadyDependencies } from '../routes/health/ready.ts';
 
-/** Its metadata over HTTP, which alone has the extension. */
+/** The server's metadata over HTTP; over gRPC there is no binary extension. */
 export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });
 
 export async function isReady({ readiness }: ReadyDependencies): Promise<boolean> {

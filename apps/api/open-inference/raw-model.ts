@@ -71,12 +71,15 @@ async function inferRaw(
   event.add({ predictor: predictor.name, rows });
   if (rows === 0) return outputs.map((name) => emptyTensor(name, served.outputs));
   takeQuota(caller, rows);
-  const work = { version, inputs, rows, outputs, timeoutMs, runTimeoutMs: liveTimeoutMs };
+  const isAlone = !outputs.every((name) => served.triedOutputs.has(name));
+  const work = { version, inputs, rows, outputs, timeoutMs, runTimeoutMs: liveTimeoutMs, isAlone };
   try {
     return await infer(onGone === undefined ? work : { ...work, onGone });
   } catch (error) {
     if (error instanceof ScoringCrash) throw crashed(error);
-    throw isTandemError(error, 'overloaded') ? overloaded(error) : error;
+    if (!isTandemError(error, 'overloaded')) throw error;
+    caller.liveQuota?.giveBack(rows);
+    throw overloaded(error);
   }
 }
 
@@ -126,13 +129,24 @@ function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: 
   return stated === Number.POSITIVE_INFINITY ? liveTimeoutMs : Math.min(stated, MOST_MS);
 }
 
-/** Throws `rate_limited`. */
+/** Takes all rows or none. Throws `rate_limited`. */
 function takeQuota({ liveQuota }: Caller, rows: number): void {
-  if (liveQuota === undefined || liveQuota.take(rows) === rows) return;
-  throw new TandemError('rate_limited', "The key's limit of live inferences is used up.", {
-    retryAfter: 1,
-    remedy: 'ask again after the time in Retry-After, with fewer rows; --live-rate of tandem key create sets the limit',
-  });
+  if (liveQuota === undefined) return;
+  const taken = liveQuota.take(rows);
+  if (taken === rows) return;
+  liveQuota.giveBack(taken);
+  const { most, perSecond } = liveQuota;
+  throw new TandemError(
+    'rate_limited',
+    `The key may have ${perSecond} rows inferred a second; these ${rows} are more.`,
+    {
+      retryAfter: 1,
+      remedy:
+        rows > most
+          ? `send at most ${Math.floor(most)} rows in a request; --live-rate of tandem key create sets the limit`
+          : 'ask again after the time in Retry-After, or with fewer rows; --live-rate of tandem key create sets the limit',
+    },
+  );
 }
 
 function overloaded(cause: TandemError): TandemError {

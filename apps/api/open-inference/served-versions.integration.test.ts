@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { adopt } from '@tandem/offline-store/adopt';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -34,6 +35,28 @@ it('asks for arms once a second, and goes on with what it knows while Postgres d
   api.postgres.cut();
   now += 1_001;
   expect(await find('repurchase', '2')).toMatchObject({ version: { number: 2 } });
+});
+
+it('waits for Postgres once while it does not answer, and knows new arms after it does again', async () => {
+  let now = 0;
+  const answers: (() => Promise<Certificate>)[] = [];
+  const { authority } = api.dependencies.app;
+  const certify = (...asked: Parameters<Authority['certify']>) =>
+    (answers.shift() ?? (() => authority.certify(...asked)))();
+  api.postgres.mend();
+  const find = createServedVersions({ ...api.dependencies.app, authority: { certify }, now: () => now });
+  const first = await find('repurchase', undefined);
+  const away = Promise.withResolvers<Certificate>();
+  answers.push(
+    () => Promise.reject(new Error('away')),
+    () => away.promise,
+  );
+  now += 1_001;
+  expect(await find('repurchase', undefined)).toBe(first);
+  now += 1_001;
+  expect(await find('repurchase', undefined)).toBe(first);
+  expect(answers).toEqual([]);
+  away.reject(new Error('still away'));
 });
 
 it('knows outputs by the mapping alone where a version has no metadata of its file', async () => {

@@ -24,8 +24,10 @@ export interface ServedVersion {
   /** In the order in which the model is given them. */
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
-  /** The names of all outputs; the array of `wantedBy` where they are the same, so that requests and reads run together. */
+  /** The names of all outputs: the array of `wantedBy`, so that requests and reads run together. */
   readonly outputNames: readonly string[];
+  /** Names of the outputs of which admission has found that each row's values are its own, whoever is in the run. */
+  readonly triedOutputs: ReadonlySet<string>;
 }
 
 interface ServedVersionDependencies {
@@ -46,6 +48,8 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
   let known: Certificate | undefined;
   let asking: Promise<Certificate> | undefined;
   let askAt = Number.NEGATIVE_INFINITY;
+  /** Whether Postgres did not answer the last time. */
+  let isAway = false;
   /** By predictor and number, of the certificate that is known. */
   const found = new Map<string, Promise<ServedVersion>>();
   /** By id: a version never changes. */
@@ -61,7 +65,12 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
       .then((certificate) => {
         if (certificate.revision !== known?.revision || certificate.history !== known.history) found.clear();
         known = certificate;
+        isAway = false;
         return certificate;
+      })
+      .catch((error: unknown) => {
+        isAway = true;
+        throw error;
       })
       .finally(() => {
         asking = undefined;
@@ -70,10 +79,13 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
     return asking;
   }
 
+  /** Once Postgres has not answered, no request waits for it. */
   async function assigned(): Promise<Certificate> {
     const before = known;
     if (before === undefined) return ask();
-    return now() < askAt ? before : ask().catch(() => before);
+    if (now() < askAt) return before;
+    const asked = ask().catch(() => before);
+    return isAway ? before : asked;
   }
 
   async function find(name: string, number: string | undefined, certificate: Certificate): Promise<ServedVersion> {
@@ -104,13 +116,12 @@ type Description = Omit<ServedVersion, 'predictor' | 'variant' | 'numbers'>;
 /** @param declared outputs of the model's file */
 function describe(version: ModelVersion, declared: readonly DescribedTensor[]): Description {
   const outputs = outputsOf(version, declared);
-  const mapped = wantedBy(version);
-  const names = outputs.map((output) => output.name);
   return {
     version,
     inputs: version.inputs.map((input) => inputOf(version, input)),
     outputs,
-    outputNames: names.join('\n') === mapped.join('\n') ? mapped : names,
+    outputNames: wantedBy(version),
+    triedOutputs: new Set(outputs.filter((output) => isTried(version, output)).map(({ name }) => name)),
   };
 }
 
@@ -124,23 +135,21 @@ function widthOf(column: Parameters<typeof columnWidth>[0] | undefined): number 
   return column === undefined ? 1 : columnWidth(column);
 }
 
-/**
- * Returns the outputs that have a row for each row of the inputs: those that predictions are taken from, and those that the
- * model's file declares so.
- */
+/** Returns the outputs that predictions are taken from: the others may mix rows, which admission does not look at. */
 function outputsOf(version: ModelVersion, declared: readonly DescribedTensor[]): TensorMetadata[] {
-  const mapped = wantedBy(version).map((name): TensorMetadata => {
+  return wantedBy(version).map((name): TensorMetadata => {
     const tensor = declared.find((one) => one.name === name);
     const field = version.outputs.find(({ output }) => output === name) as OutputField;
     return tensor ? described(tensor, field.type) : { name, type: field.type, shape: [-1, -1] };
   });
-  const others = declared.flatMap((tensor) => {
-    const { name, type, shape } = tensor;
-    const isListed = mapped.some((one) => one.name === name);
-    const hasRows = shape.length > 0 && (!isFixed(shape[0]) || (version.rowByRow === true && shape[0] === 1));
-    return !isListed && hasRows && isTensorType(type) ? [described(tensor, type)] : [];
-  });
-  return [...mapped, ...others];
+}
+
+/** Returns whether every column of an output is part of a prediction, so that admission has compared all of them. */
+function isTried({ outputs }: ModelVersion, { name, shape }: TensorMetadata): boolean {
+  const columns = outputs.flatMap(({ output, index, width }) =>
+    output === name ? Array.from({ length: width ?? 1 }, (_, i) => index + i) : [],
+  );
+  return new Set(columns).size === shape.slice(1).reduce((product, size) => product * size, 1);
 }
 
 function described({ name, type, shape }: DescribedTensor, otherwise: OutputField['type']): TensorMetadata {

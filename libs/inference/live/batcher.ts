@@ -130,6 +130,11 @@ export class Batcher implements Scorer, LoadShedding {
     return this.#liveRoom.room(version, timeoutMs);
   }
 
+  /** Returns how many rows may be run together for a reader who has so many ms in all, of which so many are left. */
+  runRows(version: ModelVersion, timeoutMs: number, leftMs: number): number {
+    return this.#liveRoom.runRows(version, timeoutMs, leftMs);
+  }
+
   /** Starts runs at the end of this turn of the event loop; to be called when a slot may be free. */
   pumpSoon(): void {
     // What comes together is run together from the first run on, and a live reader who asks again on getting an answer
@@ -235,17 +240,19 @@ export class Batcher implements Scorer, LoadShedding {
 
   #prepare(parts: readonly Part<Pending>[]): PreparedRun {
     const { killGraceMs, now } = this.#options;
-    const lastDeadline = Math.max(...parts.map(({ request }) => request.deadline));
     const priority = parts[0]?.request.priority ?? 'batch';
     const graceMs = priority === 'live' ? killGraceMs : 0;
-    const runLimit = Math.max(...parts.map(({ request }) => request.runTimeoutMs)) + graceMs;
+    // Each by itself: a request that would wait for long must not let the run of another one go on.
+    const limits = parts.map(({ request: { runTimeoutMs, deadline } }) =>
+      Math.min(runTimeoutMs + graceMs, Math.max(0, deadline - now()) + killGraceMs),
+    );
     const inputs = parts.map((part) => part.inputs);
     return {
       feeds: joinInputs(inputs, rowsOf(parts)),
       fetches: parts[0]?.outputs ?? [],
       rowByRow: parts[0]?.version.rowByRow ?? false,
       priority,
-      limit: limitOf(parts[0], Math.min(runLimit, Math.max(0, lastDeadline - now()) + killGraceMs)),
+      limit: limitOf(parts[0], Math.max(...limits)),
     };
   }
 

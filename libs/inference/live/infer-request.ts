@@ -2,7 +2,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { LoadShedding } from '@tandem/prediction/scoring/scoring';
-import type { WireTensor } from '../process/protocol.ts';
+import type { TensorData, WireTensor } from '../process/protocol.ts';
 import { cutInputs, type EncodedInput, joinOutputs } from '../tensors/batch-tensors.ts';
 
 /** Rows that a caller filled, for a live answer. */
@@ -17,6 +17,8 @@ export interface InferRequest {
   readonly timeoutMs: number;
   /** Milliseconds that one run may take: it bounds how long others wait for a child. */
   readonly runTimeoutMs: number;
+  /** Whether rows of other requests must not be in its runs. */
+  readonly isAlone?: boolean;
   /** Tells when the caller has gone: then nothing more is run for it. */
   onGone?(tell: () => void): void;
 }
@@ -24,27 +26,50 @@ export interface InferRequest {
 /** Runs the rows; gives the wanted outputs of all of them. */
 export type Infer = (request: InferRequest) => Promise<readonly WireTensor[]>;
 
-/** Runs requests, and knows how many more rows of a version could be answered within a time, in ms. */
-type Line = { infer(request: InferRequest): ReturnType<Infer> } & LoadShedding;
+/** Most bytes of the outputs of one request. */
+export const MOST_ANSWER_BYTES = 16 * 1_048_576;
+
+/** Runs requests, and knows how many rows fit into its next run. */
+interface Line extends LoadShedding {
+  infer(request: InferRequest): ReturnType<Infer>;
+  runRows(version: ModelVersion, timeoutMs: number, leftMs: number): number;
+}
 
 /**
- * Runs a request that is larger than there is room for in waves, each as large as there is room for then. What a run costs is
- * learned from runs: a model that has only been asked for single rows seems too slow for thousands, until it has run some.
+ * Runs a request of many rows one run at a time, so that a live read waits behind one of its runs at most. Whether the request
+ * is taken at all depends on the time of one run, not on how long its caller would wait. Rejects with `overloaded`, and with
+ * `output_unusable` where the outputs are too large.
  */
-export async function inferInWaves(request: InferRequest, line: Line, now: () => number): ReturnType<Infer> {
-  const { version, rows, timeoutMs } = request;
-  if (rows === 1 || rows <= line.room(version, timeoutMs)) return line.infer(request);
+export async function inferInRuns(request: InferRequest, line: Line, now: () => number): ReturnType<Infer> {
+  const { version, rows, timeoutMs, runTimeoutMs } = request;
+  const pace = Math.min(timeoutMs, runTimeoutMs);
+  const room = line.room(version, pace);
+  if (room < 1) throw new TandemError('overloaded', 'too many users wait for the model', { retryAfter: 1 });
   const deadline = now() + timeoutMs;
   const answers: (readonly WireTensor[])[] = [];
+  let bytes = 0;
   for (let start = 0; start < rows; ) {
     const leftMs = deadline - now();
-    const count = Math.min(rows - start, Math.max(1, line.room(version, leftMs)));
-    answers.push(
-      await line.infer({ ...request, inputs: cutInputs(request.inputs, start, count), rows: count, timeoutMs: leftMs }),
-    );
+    const most = Math.min(line.runRows(version, pace, leftMs), start === 0 ? room : rows);
+    const count = Math.min(rows - start, most);
+    const inputs = count === rows ? request.inputs : cutInputs(request.inputs, start, count);
+    const outputs = await line.infer({ ...request, inputs, rows: count, timeoutMs: leftMs });
+    bytes += outputs.reduce((sum, { data }) => sum + bytesOf(data), 0);
+    if (bytes > MOST_ANSWER_BYTES) throw tooLarge();
+    answers.push(outputs);
     start += count;
   }
   return joinOutputs(answers);
+}
+
+/** A text counts its length in UTF-16 code units, and its length's 4 bytes. */
+function bytesOf(data: TensorData): number {
+  return 'buffer' in data ? data.byteLength : data.reduce((sum, text) => sum + text.length + 4, 0);
+}
+
+function tooLarge(): TandemError {
+  const text = `The outputs of these rows take more than ${MOST_ANSWER_BYTES / 1_048_576} MiB.`;
+  return new TandemError('output_unusable', text, { remedy: 'send fewer rows, or ask for fewer outputs' });
 }
 
 const wanted = new WeakMap<ModelVersion, readonly string[]>();

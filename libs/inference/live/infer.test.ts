@@ -13,7 +13,9 @@ const classifier = matrixPredictor(models.classifierModel(), 1, {
 });
 const loop = matrixPredictor(models.loopModel(), 2);
 const halves = matrixPredictor(models.echoModel('float16', 2), 2, { type: 'float16' });
-const pool = poolOf([classifier, loop, halves], { processes: 1, killGraceMs: 50, maxLiveRows: 8 });
+const gram = matrixPredictor(models.gramModel(), 1);
+const wide = matrixPredictor(models.echoModel('float32', 16_384), 16_384);
+const pool = poolOf([classifier, loop, halves, gram, wide], { processes: 1, killGraceMs: 50, maxLiveRows: 8 });
 afterAll(() => pool.close(0));
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -65,6 +67,60 @@ describe('infer', () => {
       expect(score).toMatchObject({ dims: [rows, 1], data: Float32Array.from(values) });
     });
     await Promise.all(asked);
+  });
+
+  it('runs no rows of others with those that must be alone, as where an output may mix rows', async () => {
+    const { version } = gram;
+    const ask = (value: number) =>
+      pool.infer({
+        ...{ version, inputs: matrix(Float32Array.of(value), 1), rows: 1, outputs: ['score'] },
+        ...{ ...TIME, isAlone: true },
+      });
+    const answers = await Promise.all([ask(2), ask(3), ask(5)]);
+    expect(answers.map(([score]) => score)).toMatchObject(
+      [4, 9, 25].map((n) => ({ dims: [1, 1], data: Float32Array.of(n) })),
+    );
+  });
+
+  it('has one run of a request in the line at a time, so that live reads find room', async () => {
+    const { version } = loop;
+    await pool.warmUp(version);
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
+    const rows = 3_000;
+    const data = Float32Array.from({ length: 2 * rows }, (_, i) => (i % 2 === 0 ? 0 : i));
+    const many = pool.infer({ version, inputs: matrix(data, 2), rows, outputs: ['score'], ...TIME });
+    expect(pool.stats().waitingRows.live).toBeLessThanOrEqual(8);
+    expect(await stuck).toMatchObject({ code: 'live_timeout' });
+    expect(await many).toMatchObject([{ dims: [rows, 1], data: data.filter((_, i) => i % 2 === 1) }]);
+  });
+
+  it('ends a run that hangs because of a live read, though a request in it would wait for long', async () => {
+    const { version } = loop;
+    await pool.warmUp(version);
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 250 }).catch((error: unknown) => error);
+    const inputs = matrix(Float32Array.of(0, 7), 2);
+    const time = { timeoutMs: 30_000, runTimeoutMs: 250 };
+    const good = pool.infer({ version, inputs, rows: 1, outputs: ['score'], ...time });
+    expect(await good).toMatchObject([{ data: Float32Array.of(7) }]);
+    expect(await stuck).toMatchObject({ code: 'live_timeout' });
+  });
+
+  it('gives up where the outputs of a request take more than 16 MiB', async () => {
+    const { version } = wide;
+    const ask = (rows: number) =>
+      pool.infer({
+        version,
+        inputs: matrix(new Float32Array(16_384 * rows), 16_384),
+        rows,
+        outputs: ['score'],
+        ...TIME,
+      });
+    expect(await ask(256)).toMatchObject([{ dims: [256, 16_384] }]);
+    await expect(ask(257)).rejects.toMatchObject({
+      code: 'output_unusable',
+      message: expect.stringContaining('more than 16 MiB'),
+    });
   });
 
   it('leaves its line when its caller has gone', async () => {

@@ -18,7 +18,7 @@ import { type ProcessEnd, type ProcessOptions, START_LIMIT } from '../process/in
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
-import { type Infer, inferInWaves } from './infer-request.ts';
+import { type Infer, inferInRuns } from './infer-request.ts';
 import type { LoadArtifact } from './kept-files.ts';
 import { createModelLoader, type InferenceLog, type LoadOccasion } from './model-loader.ts';
 import { ModelLoads } from './model-loads.ts';
@@ -142,7 +142,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
 
   return {
     score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
-    infer: (request) => (closing ? Promise.reject(closed()) : inferInWaves(request, batcher, now)),
+    infer: (request) => (closing ? Promise.reject(closed()) : inferInRuns(request, batcher, now)),
     room: (version, timeoutMs) => batcher.room(version, timeoutMs),
     load(versions) {
       const listed = new Set(versions.map(({ artifactHash }) => artifactHash));

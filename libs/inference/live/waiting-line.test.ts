@@ -13,6 +13,7 @@ const part = (request: string, version = a, rows = 1, outputs = ['score']): Part
   costMs: 0,
   inputs: [],
   outputs,
+  isAlone: false,
   suspicions: 0,
   waiting: false,
 });

@@ -20,6 +20,8 @@ export interface Part<R> {
   readonly inputs: readonly EncodedInput[];
   /** Names of the outputs that are wanted, in order. */
   readonly outputs: readonly string[];
+  /** Whether no other part may be in its run. */
+  readonly isAlone: boolean;
   /** What it is likely to cost of a child's time, in ms; set before it waits. */
   costMs: number;
   /** How often it was run and may have been the one that failed. */
@@ -118,6 +120,7 @@ function together<R>(parts: readonly Part<R>[], maxRows: number): Part<R>[] {
 }
 
 function fitTogether<R>(one: Part<R>, other: Part<R>): boolean {
+  if (one.isAlone || other.isAlone) return false;
   return one.version.id === other.version.id && areSame(one.outputs, other.outputs);
 }
 
@@ -130,6 +133,8 @@ export interface Work extends Pick<ScoreRequest, 'version' | 'rows' | 'priority'
   readonly inputs: readonly EncodedInput[];
   /** Names of the outputs that are wanted, in order. */
   readonly outputs: readonly string[];
+  /** Whether rows of other requests must not be in its runs. */
+  readonly isAlone?: boolean;
 }
 
 /** Returns how much time the length of the runs of a request follows from, in ms. */
@@ -254,12 +259,16 @@ export function refusalOf(
 }
 
 /** A request in parts of so many rows at most. */
-export function cut(request: Pending, { rows, version, inputs, outputs }: Work, most: number): Part<Pending>[] {
+export function cut(
+  request: Pending,
+  { rows, version, inputs, outputs, isAlone = false }: Work,
+  most: number,
+): Part<Pending>[] {
   const parts: Part<Pending>[] = [];
   for (let start = 0; start < rows.length; start += most) {
     const count = Math.min(most, rows.length - start);
     const cutOff = count === rows.length ? inputs : cutInputs(inputs, start, count);
-    const part = { request, version, start, rows: count, inputs: cutOff, outputs };
+    const part = { request, version, start, rows: count, inputs: cutOff, outputs, isAlone };
     parts.push({ ...part, costMs: 0, suspicions: 0, waiting: false });
   }
   return parts;

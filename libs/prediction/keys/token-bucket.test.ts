@@ -15,6 +15,15 @@ test('a second’s worth at once, then as fast as the rate', () => {
   expect(bucket.take(100)).toBe(10);
 });
 
+test('has again what is given back, and never more than a second’s worth', () => {
+  const bucket = new TokenBucket(10, () => 0);
+  expect(bucket.take(500)).toBe(10);
+  bucket.giveBack(10);
+  expect(bucket.take(4)).toBe(4);
+  bucket.giveBack(99);
+  expect(bucket.take(99)).toBe(10);
+});
+
 test('less than one a second still lets one through', () => {
   let now = 0;
   const bucket = new TokenBucket(0.5, () => now);

@@ -8,27 +8,33 @@ export type Clock = () => number;
 
 export class TokenBucket {
   readonly perSecond: number;
-  readonly #capacity: number;
+  /** One second's worth. */
+  readonly most: number;
   readonly #clock: Clock;
   #tokens: number;
   #at: number;
 
   constructor(perSecond: number, clock: Clock = () => performance.now()) {
     this.perSecond = perSecond;
-    this.#capacity = Math.max(1, perSecond);
+    this.most = Math.max(1, perSecond);
     this.#clock = clock;
-    this.#tokens = this.#capacity;
+    this.#tokens = this.most;
     this.#at = clock();
   }
 
   /** Takes so many whole ones, or what there is; gives how many. */
   take(wanted: number): number {
     const now = this.#clock();
-    this.#tokens = Math.min(this.#capacity, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);
+    this.#tokens = Math.min(this.most, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);
     this.#at = now;
     const taken = Math.min(wanted, Math.floor(this.#tokens));
     this.#tokens -= taken;
     return taken;
+  }
+
+  /** Gives back what was taken and is not used. */
+  giveBack(unused: number): void {
+    this.#tokens = Math.min(this.most, this.#tokens + unused);
   }
 
   /** Until the next one is there, as of the last take; 0 where one is. */

@@ -11,7 +11,7 @@ const response = {
   raw_output_contents: [Buffer.alloc(4 * rows)],
 };
 const { port } = await startGrpcServer({
-  ...{ host: '127.0.0.1', port: 0, connections: 256, mostBytes: 1_048_576 },
+  ...{ host: '127.0.0.1', port: 0, connections: 256, mostBytes: 1_048_576, mostAnswerBytes: 1_048_576 },
   async serve(_rpc, _call, message) {
     await message();
     return { response };

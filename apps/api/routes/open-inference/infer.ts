@@ -19,7 +19,7 @@ import { MODEL_PATHS, modelIn, type OpenModelDependencies } from './show-model.t
 
 const BODY = { schema: InferenceRequestSchema, example: INFERENCE_REQUEST_EXAMPLE };
 
-/** Those of a read of users, too. */
+/** Problems of both views: a hybrid model answers with those of a read. */
 const PROBLEMS: readonly ProblemCode[] = [
   ...([
     'unknown_predictor',
@@ -32,7 +32,7 @@ const PROBLEMS: readonly ProblemCode[] = [
   ...(['live_timeout', 'live_failed', 'overloaded', 'unavailable', 'protocol_unknown', 'not_cached'] as const),
 ];
 
-export function inferOpenly(dependencies: OpenModelDependencies): readonly Endpoint[] {
+export function inferTensors(dependencies: OpenModelDependencies): readonly Endpoint[] {
   return MODEL_PATHS.map(({ path, id, of, params }) =>
     jsonEndpoint({
       operationId: `infer${id}`,
@@ -57,7 +57,9 @@ for as binary data behind the JSON, as the extension \`binary_tensor_data\` has 
       async handle(context, event, caller) {
         const model = await modelIn(context, dependencies);
         const request = readHttpRequest(...(await bodyIn(context)));
-        const asked = { head: context.req, caller, event, leftMs: () => Number.POSITIVE_INFINITY };
+        const { signal } = context.req.raw;
+        const onGone = (tell: () => void) => (signal.aborted ? tell() : signal.addEventListener('abort', tell));
+        const asked = { head: context.req, caller, event, leftMs: () => Number.POSITIVE_INFINITY, onGone };
         return answerWith(renderHttpAnswer(await model.infer(request.request, asked), request));
       },
     }),
@@ -77,8 +79,8 @@ async function bodyIn({ req }: Context): Promise<Parameters<typeof readHttpReque
 function jsonLengthIn(header: string | undefined, length: number): number {
   if (header === undefined) return length;
   if (/^\d{1,9}$/.test(header) && Number(header) <= length) return Number(header);
-  const said = JSON.stringify(header.slice(0, 40));
-  throw new RequestError('malformed_request', `${JSON_LENGTH_HEADER} is ${said}, and the body has ${length} bytes.`, {
+  const given = JSON.stringify(header.slice(0, 40));
+  throw new RequestError('malformed_request', `${JSON_LENGTH_HEADER} is ${given}, and the body has ${length} bytes.`, {
     field: JSON_LENGTH_HEADER,
     remedy: 'give the number of bytes of the JSON, with which the body begins',
   });

@@ -154,7 +154,15 @@ describe('raw inference', () => {
     ['a text for a number', 'repurchase', { data: ['1', 2] }, 422, 'invalid_input', /data\[0\] is "1"/],
     ['a number beyond a float', 'repurchase', { data: [1e39, 2] }, 422, 'invalid_input', /data\[0\] is 1e\+39/],
     ['a negative size', 'repurchase', { shape: [-1, 2] }, 422, 'invalid_input', /has the size -1/],
-    ['no data', 'repurchase', { data: undefined }, 422, 'invalid_input', /inputs\[0\]\.data is not there/],
+    ['no data', 'repurchase', { data: undefined }, 422, 'invalid_input', /inputs\[0\]\.data is missing/],
+    [
+      'rows of other lengths',
+      'repurchase',
+      { shape: [2, 2], data: [[1], [2, 3, 4]] },
+      422,
+      'invalid_input',
+      /data\[0\] has 1 entries/,
+    ],
   ])('refuses %s', async (_, model, change, status, code, error) => {
     const input = { ...features([[10, 1]]), ...change };
     const response = await api.post(`/v2/models/${model}/infer`, { inputs: [input] });
@@ -178,6 +186,7 @@ describe('raw inference', () => {
       /announces 8 bytes/,
     ],
     ['shared memory', { inputs: [{ ...features([]), parameters: { shared_memory_region: 'a' } }] }, /is not supported/],
+    ['a sequence', { inputs: [features([[1, 1]])], parameters: { sequence_id: 7 } }, /sequence_id is not supported/],
     ['no inputs', { outputs: [] }, /^inputs/],
   ])('refuses %s', async (_, body, error) => {
     const response = await api.post('/v2/models/repurchase/infer', body);
@@ -224,7 +233,7 @@ describe('the hybrid view', () => {
 
   it('gives certified predictions in the order of the users, with their provenance', async () => {
     const { byName, parameters } = await infer('repurchase.hybrid', { inputs: users(['3', '1']) });
-    expect(parameters).toEqual({ predictor: 'repurchase' });
+    expect(parameters).toEqual({ predictor: 'repurchase', batch: 0, live: 2, stale: 0, default: 0, unverified: 0 });
     expect(byName.score?.shape).toEqual([2]);
     const [third, first] = numbersOf(byName.score);
     expect(third).toBeCloseTo(scoreOf(30, 3), 5);
@@ -259,6 +268,12 @@ describe('the hybrid view', () => {
       error: expect.stringContaining('user 999'),
       type: 'urn:tandem:problem:unknown_user',
     });
+  });
+
+  it('refuses a time limit of the request', async () => {
+    const body = { inputs: users(['1']), parameters: { timeout: 1_000 } };
+    const response = await api.post('/v2/models/repurchase.hybrid/infer', body);
+    expect(await response.json()).toMatchObject({ error: expect.stringContaining('freshness.liveTimeout') });
   });
 
   it('tells problems user by user where the output tandem.error is asked for', async () => {

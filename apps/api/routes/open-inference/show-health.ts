@@ -14,7 +14,7 @@ export function showInferenceHealth({ readiness }: ReadyDependencies): readonly 
       operationId: 'showInferenceLive',
       path: '/v2/health/live',
       summary: 'Whether the process answers',
-      answer: { description: 'It does', schema: InferenceLiveSchema, example: { live: true } },
+      answer: { description: 'The process answers', schema: InferenceLiveSchema, example: { live: true } },
       problems: [],
       handle: () => ({ live: true }),
     }),
@@ -24,7 +24,7 @@ export function showInferenceHealth({ readiness }: ReadyDependencies): readonly 
       path: '/v2/health/ready',
       summary: 'Whether to send requests here',
       description: '503 where `/readyz` answers 503; that path names the part that fails.',
-      answer: { description: 'It is ready', schema: InferenceReadySchema, example: { ready: true } },
+      answer: { description: 'The service is ready', schema: InferenceReadySchema, example: { ready: true } },
       problems: ['unavailable'],
       async handle() {
         await assertReady({ readiness });

@@ -58,7 +58,7 @@ export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDe
       params,
       summary: `Whether ${of} answers`,
       answer: {
-        description: 'It does',
+        description: 'The model is ready',
         schema: InferenceModelReadySchema,
         example: { name: 'repurchase', ready: true },
       },

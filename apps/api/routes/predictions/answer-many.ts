@@ -24,8 +24,11 @@ interface ManyAnswers {
   readonly predictor: Predictor;
   /** In the order of the user ids. */
   readonly results: readonly ReadResult[];
-  /** Tells those that look on. To be called when the reply is made. */
-  tell(): void;
+  /**
+   * Counts and notes the reads, and tells those that look on. To be called when the reply is made.
+   * @param shown what the caller is given of each user, where that is not the result; undefined: nothing
+   */
+  tell(shown?: readonly (ReadResult | undefined)[]): void;
 }
 
 /** Rejects with `unknown_predictor`, or with `unavailable` or `protocol_unknown` where no user could be answered. */
@@ -35,25 +38,14 @@ export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
   const { readPrediction, registry, metrics, servedReads, readCounts, liveFailureLog } = dependencies;
   const count = createPredictionCount(metrics);
 
-  /** Counts the results, and returns whether live inference failed for an answered user. */
-  function countAll(name: string, results: readonly ReadResult[]): boolean {
-    let hasLiveFailure = false;
-    for (const result of results) {
-      if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
-      else {
-        count(result);
-        hasLiveFailure ||= result.liveFailure !== undefined;
-      }
-    }
-    return hasLiveFailure;
+  function noteOne(predictor: Predictor, userId: string, result: ReadResult, ms: number): void {
+    servedReads.note({ predictor, userId, result, ms });
+    readCounts.note(userId, result);
   }
 
-  function noteAll(predictor: Predictor, userIds: readonly string[], results: readonly ReadResult[], ms: number): void {
-    for (const [i, result] of results.entries()) {
-      const userId = userIds[i] ?? '';
-      servedReads.note({ predictor, userId, result, ms });
-      readCounts.note(userId, result);
-    }
+  function countOne(name: string, result: ReadResult): void {
+    if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
+    else count(result);
   }
 
   return async function answerMany({ predictor: name, userIds, demanded, fieldOf }, event) {
@@ -66,31 +58,45 @@ export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
     event.add(times);
     event.add({ predictor: name, users: userIds.length });
     const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
-    noteAll(predictor, valid, read, performance.now() - startedAt);
-    const cause = read[0];
-    const ofAll = isTandemError(cause, 'unavailable', 'protocol_unknown') && read.every((result) => result === cause);
-    if (ofAll) throw cause;
+    const ms = performance.now() - startedAt;
     const inOrder = read.values();
     const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
-    const hasLiveFailure = countAll(name, results);
+
+    const tell: ManyAnswers['tell'] = (shown = results) => {
+      for (const [i, result] of shown.entries()) {
+        if (result === undefined) continue;
+        countOne(name, result);
+        if (!refused.has(i)) noteOne(predictor, userIds[i] ?? '', result, ms);
+      }
+      tellOf(shown, predictor, dependencies);
+    };
+
+    const cause = read[0];
+    const ofAll = isTandemError(cause, 'unavailable', 'protocol_unknown') && read.every((result) => result === cause);
+    if (ofAll) {
+      for (const userId of valid) noteOne(predictor, userId, cause, ms);
+      throw cause;
+    }
     event.add({
       refused: refused.size,
       get answers() {
         return tally(results);
       },
     });
-    if (hasLiveFailure) liveFailureLog(event, results);
-    return { predictor, results, tell: () => tellOf(results, predictor, dependencies) };
+    if (results.some((result) => !(result instanceof TandemError) && result.liveFailure !== undefined)) {
+      liveFailureLog(event, results);
+    }
+    return { predictor, results, tell };
   };
 }
 
 function tellOf(
-  results: readonly ReadResult[],
+  results: readonly (ReadResult | undefined)[],
   predictor: Predictor,
   { shadow, explanationKeeper }: Pick<ReadDependencies, 'shadow' | 'explanationKeeper'>,
 ): void {
   for (const result of results) {
-    if (result instanceof TandemError) continue;
+    if (result === undefined || result instanceof TandemError) continue;
     shadow.notice(result);
     explanationKeeper.notice(result, predictor);
   }
