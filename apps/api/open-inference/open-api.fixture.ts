@@ -37,8 +37,11 @@ function zoo(freshness: Parameters<typeof repurchase>[0] = {}): PredictorToAdopt
   const columns = ZOO.flatMap(({ name, type, width }) =>
     Array.from({ length: width ?? 1 }, (_, i) => columnOf(`${name}_${i}`, type)),
   );
+  // No field is taken from it, so admission does not look at it.
+  const unmapped = { name: 'pairs', type: 'float32', shape: ['N', 'N'] };
+  const outputs = [...tensors.map((tensor) => ({ ...tensor, name: `${tensor.name}_out` })), unmapped];
   const metadata: ModelMetadata = {
-    ...{ inputs: tensors, outputs: tensors.map((tensor) => ({ ...tensor, name: `${tensor.name}_out` })) },
+    ...{ inputs: tensors, outputs },
     ...{ opset: { 'ai.onnx': 17 }, irVersion: 8, producer: 'tandem', bytes: artifact.length },
   };
   return {
