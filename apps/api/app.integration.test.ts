@@ -65,7 +65,7 @@ describe('the application', () => {
   });
 
   it('answers unknown paths with 404 and other methods with 405, as problems', async () => {
-    for (const path of ['/', '/v1', '/v2/x', '/v1/predictions/repurchase/1/2', '/v1/%00', '//v1/runs', '/v1%2Fruns']) {
+    for (const path of ['/', '/v1', '/v3/x', '/v1/predictions/repurchase/1/2', '/v1/%00', '//v1/runs', '/v1%2Fruns']) {
       const response = await api.get(path);
       expect([path, response.status, response.headers.get('content-type')]).toEqual([
         path,

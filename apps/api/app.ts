@@ -5,7 +5,7 @@ import { RequestError } from '@tandem/http-server/request-error';
 import { Hono } from 'hono';
 import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
 import { type Endpoint, honoPath, type ServeOptions, serveEndpoint } from './http/endpoint.ts';
-import { problemResponse, toProblem } from './http/problem.ts';
+import { type HttpProblem, problemResponse, toProblem } from './http/problem.ts';
 import { describeApi } from './openapi/openapi.ts';
 import { type DocumentedApi, docsPage } from './routes/docs/page.ts';
 
@@ -38,24 +38,34 @@ export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
   for (const endpoint of endpoints) {
     app.on(endpoint.route.method.toUpperCase(), honoPath(endpoint), serveEndpoint(endpoint, options));
   }
-  const others = otherMethods(endpoints);
+  const refuse = refusalsBeside(endpoints);
+  const others = otherMethods(endpoints, refuse);
   app.notFound(({ req }) => {
     try {
       checkHost(req, options.isOurHost);
     } catch (error) {
-      return problemResponse(toProblem(error, req.path));
+      return refuse(req.path, toProblem(error, req.path));
     }
     return others.fetch(req.raw);
   });
   app.onError((error, context) => {
     options.log.error('request.failed', { path: context.req.path, error });
-    return problemResponse(toProblem(error));
+    return refuse(context.req.path, toProblem(error));
   });
   return app;
 }
 
+type Refuse = (path: string, problem: HttpProblem) => Response;
+
+/** Refuses what is no endpoint in the form that endpoints of such paths have, where some of them are served. */
+function refusalsBeside(endpoints: readonly Endpoint[]): Refuse {
+  const inference = endpoints.find(({ route }) => route.path === '/v2')?.refusals;
+  return (path, problem) =>
+    inference && /^\/v2(\/|$)/.test(path) ? inference.respond(problem) : problemResponse(problem);
+}
+
 /** Answers for known paths with other methods, and for unknown paths; a router of its own keeps the first one lean. */
-function otherMethods(endpoints: readonly Endpoint[]): Hono {
+function otherMethods(endpoints: readonly Endpoint[], refuse: Refuse): Hono {
   const allowed = new Map<string, string[]>();
   for (const endpoint of endpoints) {
     const method = endpoint.route.method.toUpperCase();
@@ -72,14 +82,15 @@ function otherMethods(endpoints: readonly Endpoint[]): Hono {
         remedy: `use ${allow}`,
         headers: { allow },
       });
-      return problemResponse(toProblem(error, new URL(req.url).pathname));
+      return refuse(req.path, toProblem(error, new URL(req.url).pathname));
     });
   }
   app.notFound(({ req }) => {
     const error = new RequestError('no_such_path', 'There is no such path.', {
-      remedy: 'look at its spelling, from /v1/ on; GET /docs lists every path, GET /openapi.json has them for programs',
+      remedy:
+        'look at its spelling, from /v1/ or /v2/ on; GET /docs lists every path, GET /openapi.json has them for programs',
     });
-    return problemResponse(toProblem(error, new URL(req.url).pathname));
+    return refuse(req.path, toProblem(error, new URL(req.url).pathname));
   });
   return app;
 }

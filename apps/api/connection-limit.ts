@@ -25,6 +25,11 @@ export function connectionLimit(children = 1, limits = readLimits()): number {
   return Math.min(MOST, Math.max(LEAST, Number(files) - OTHER_FILES - (children + OTHER_CHILDREN) * FILES_A_CHILD));
 }
 
+/** Connections over gRPC, where it is served, of all that there may be: each carries many calls. */
+export function grpcConnectionLimit(connections: number): number {
+  return Math.max(1, Math.min(FEW, connections >> 2));
+}
+
 /**
  * Users that may wait for a live answer. Where connections are few, those who wait must leave some to whoever can be
  * answered at once, and to probes.

@@ -110,7 +110,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
     liveFailureLog: createLiveFailureLog(),
-    ...{ readPrediction, registry, authority, online, offline, ...listeners },
+    ...{ readPrediction, registry, authority, online, offline, ...listeners, infer: scorer.infer },
     findShadow: (rolloutId) => findShadow(pool, rolloutId),
     ...openWriting({ pool, keyType, hints: writing.hints, metrics }),
     ...erasing(pool, writing, memory),

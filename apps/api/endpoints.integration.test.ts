@@ -25,6 +25,7 @@ interface PathPart {
 /** By the name of the path parameter. */
 const PATH_PARTS: Readonly<Record<string, PathPart>> = {
   predictor: { good: 'repurchase', bad: 'nothing', status: 404, code: /^unknown_predictor$/ },
+  model: { good: 'repurchase', bad: 'nothing', status: 404, code: /^unknown_predictor$/ },
   userId: { good: '1', bad: '042', status: 422, code: /^invalid_input$/ },
   id: { good: UNKNOWN_ID, bad: 'x', status: 404, code: /^unknown_(run|rollout|explanation)$/ },
   generation: { good: '1', bad: '1e3', status: 404, code: /^unknown_generation$/ },
@@ -32,6 +33,9 @@ const PATH_PARTS: Readonly<Record<string, PathPart>> = {
   label: { good: 'next', bad: 'a b', status: 422, code: /^invalid_input$/ },
   sha256: { good: '0'.repeat(64), bad: 'model.onnx', status: 422, code: /^invalid_input$/ },
 };
+
+/** Where a refusal may call the part by another name. */
+const NAMED_AS: Readonly<Record<string, RegExp>> = { id: /^(id|runId)$/, model: /^predictor$/ };
 
 function partOf(name: string): PathPart {
   return PATH_PARTS[name] ?? expect.unreachable(`no malformed value of the path parameter ${name} is listed`);
@@ -108,7 +112,7 @@ describe('every endpoint', () => {
           {
             status,
             code: expect.stringMatching(code),
-            field: expect.stringMatching(name === 'id' ? /^(id|runId)$/ : name),
+            field: expect.stringMatching(NAMED_AS[name] ?? name),
           },
         ]);
         walked++;

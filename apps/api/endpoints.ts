@@ -3,6 +3,7 @@ import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanat
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Endpoint } from './http/endpoint.ts';
+import { createOpenModels, type OpenInferenceDependencies } from './open-inference/open-models.ts';
 import type { ArtifactDependencies } from './routes/artifacts/artifact-dependencies.ts';
 import { downloadArtifact } from './routes/artifacts/download.ts';
 import { showArtifact } from './routes/artifacts/show.ts';
@@ -27,6 +28,10 @@ import type { ModelDependencies } from './routes/models/model-view.ts';
 import { moveModelLabel } from './routes/models/move-label.ts';
 import { type PushDependencies, pushModel } from './routes/models/push.ts';
 import { showModel } from './routes/models/show.ts';
+import { inferTensors } from './routes/open-inference/infer.ts';
+import { showInferenceHealth } from './routes/open-inference/show-health.ts';
+import { showInferenceModel } from './routes/open-inference/show-model.ts';
+import { showInferenceServer } from './routes/open-inference/show-server.ts';
 import { showOpenApi } from './routes/openapi/show.ts';
 import { type OutcomeDependencies, sendOutcomes } from './routes/outcomes/send.ts';
 import { readMany } from './routes/predictions/read-many.ts';
@@ -88,6 +93,7 @@ export interface EndpointDependencies
     CheckDependencies,
     AuditDependencies,
     ShadowReportDependencies,
+    OpenInferenceDependencies,
     ReadyDependencies,
     MetricsDependencies {
   readonly registry: PredictorRegistry;
@@ -137,6 +143,7 @@ export function createEndpoints(
     listProcesses(dependencies),
     showShadowReport(dependencies),
     listAuditRows(dependencies),
+    ...inferenceEndpoints(dependencies),
     showLive(),
     showReady(dependencies),
     ...(dependencies.servesMetrics ? [showMetrics(dependencies)] : []),
@@ -182,5 +189,15 @@ function modelEndpoints(dependencies: EndpointDependencies): readonly Endpoint[]
     showArtifact(dependencies),
     downloadArtifact(dependencies),
     compareBuild(dependencies),
+  ];
+}
+
+function inferenceEndpoints(dependencies: EndpointDependencies): readonly Endpoint[] {
+  const findOpenModel = createOpenModels(dependencies);
+  return [
+    ...showInferenceServer(),
+    ...showInferenceHealth(dependencies),
+    ...showInferenceModel({ ...dependencies, findOpenModel }),
+    ...inferTensors({ findOpenModel }),
   ];
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { findFreePort } from '@tandem/local-servers/ports';
+import { openGrpcClient } from '@tandem/open-inference/grpc-client.fixture';
 import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -80,6 +81,23 @@ describe('the process', () => {
     expect(await started.ended).toBe(1);
     expect(answer).toContain('urn:tandem:problem:unknown_predictor');
     expect(eventsOf(started).at(-1)).toMatchObject({ event: 'api.stopped', reason: 'fault', inTime: true });
+  });
+
+  it('serves gRPC on its own port, names it where it is taken, and ends it with the others', async () => {
+    const first = start('./main.ts', { PORT: '0', GRPC_PORT: '0' });
+    await expect.poll(() => first.said.out, { timeout: 120_000 }).toContain('"api.started"');
+    const started = eventsOf(first).find(({ event }) => event === 'api.started') as { grpc?: string } | undefined;
+    const [host, port = ''] = started?.grpc?.split(':') ?? [];
+    expect(host).toBe('127.0.0.1');
+    const client = openGrpcClient(Number(port));
+    expect(await client.call('ServerLive', {})).toEqual({ live: true });
+    const second = start('./main.ts', { PORT: '0', GRPC_PORT: port });
+    expect(await second.ended).toBe(1);
+    expect(second.said.err).toContain(`Port ${port} of 127.0.0.1 is in use; set GRPC_PORT to another one`);
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toBe(0);
+    await expect(client.call('ServerLive', {}, {}, 2_000)).rejects.toMatchObject({ details: expect.any(String) });
+    client.close();
   });
 
   it('tells a bad environment in a line for each fault, without a stack, and exits with 1', async () => {

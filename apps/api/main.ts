@@ -28,15 +28,16 @@ import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
 import { type AppDependencies, createApp, mount } from './app.ts';
-import { connectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
+import { connectionLimit, grpcConnectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
 import { type Exposure, findExposure } from './exposure.ts';
+import { createServeCall } from './open-inference/grpc.ts';
 import { answerForAll } from './processes/answer-for-all.ts';
 import { createMember, type Member } from './processes/member.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { readOneDirectly } from './routes/predictions/read-one.ts';
-import { type RunningServer, startServer } from './server.ts';
+import { type RunningServer, startGrpc, startServer } from './server.ts';
 import { describeStartFailure } from './start-failure.ts';
 
 interface AnswerCacheSection {
@@ -122,13 +123,12 @@ async function serve(settings: Settings, member: Member | null): Promise<void> {
   watchEventLoop('api', settings.watchdogMs);
   const metrics = createMetrics({ app: 'api', process: member?.number });
   const exposure = await findExposure(settings);
-  const most = connectionLimit(settings.inference.processes);
-  const connections = createConnections({ most });
-  const parts = [connections.part];
+  const places = shareConnections(settings.http, settings.inference.processes);
+  const parts = [places.connections.part];
   const bounded = {
     ...settings.inference,
-    queueLimit: liveQueueLimit(settings.inference.queueLimit, most),
-    refusalPatienceMs: refusalPatience(most),
+    queueLimit: liveQueueLimit(settings.inference.queueLimit, places.all),
+    refusalPatienceMs: refusalPatience(places.all),
   };
   const dependencies = await createDependencies({
     ...settings,
@@ -139,45 +139,69 @@ async function serve(settings: Settings, member: Member | null): Promise<void> {
     parts,
   });
   const app = member === null ? dependencies.app : answerForAll(member, dependencies.app);
-  const servers = await listen(app, settings.http, { connections, settled: member?.flush }, exposure).catch(
-    async (error: unknown) => {
-      await dependencies.close();
-      throw error;
-    },
-  );
+  const settled = member?.flush;
+  const servers = await listen(app, settings.http, places, { ...exposure, settled }).catch(async (error: unknown) => {
+    await dependencies.close();
+    throw error;
+  });
   endInOrder(servers, dependencies, { log, drainTime: exposure.isFronted ? FRONTED : DIRECT, member });
   tellStart(log, servers, settings.http, exposure);
   member?.started();
 }
 
-/** The API, and the metrics where they have a port of their own. */
+type Servers = { readonly api: RunningServer } & { readonly [name in 'metrics' | 'grpc']?: RunningServer };
+
+interface Places {
+  /** Over both, at most. */
+  readonly all: number;
+  /** Over HTTP. */
+  readonly connections: Connections;
+  readonly overGrpc: number;
+}
+
+function shareConnections({ grpcPort }: HttpSection, processes: number): Places {
+  const all = connectionLimit(processes);
+  const overGrpc = grpcPort === null ? 0 : grpcConnectionLimit(all);
+  return { all, connections: createConnections({ most: all - overGrpc }), overGrpc };
+}
+
+/** The API, and the metrics and gRPC where they have a port of their own. */
 async function listen(
   app: AppDependencies,
-  { host, port, metricsPort }: HttpSection,
-  { connections, settled }: { readonly connections: Connections; readonly settled: Member['flush'] | undefined },
-  { isMetricsHost }: Exposure,
-): Promise<RunningServer[]> {
+  { host, port, metricsPort, grpcPort }: HttpSection,
+  { connections, overGrpc }: Places,
+  { isMetricsHost, settled }: Exposure & { readonly settled: Member['flush'] | undefined },
+): Promise<Servers> {
   const { fetch, describe } = createApp(app);
   // Before anybody can be kept waiting by it.
   describe();
   const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
   const direct = readOneDirectly(app);
-  const servers = [await startServer({ fetch, direct, onFault, host, port, connections, settled })];
-  if (metricsPort === null) return servers;
+  const api = await startServer({ fetch, direct, onFault, host, port, connections, settled });
+  let servers: Servers = { api };
   try {
-    const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
-    const few = createConnections({ most: MOST_SCRAPING });
-    servers.push(await startServer({ fetch, onFault, host, port: metricsPort, connections: few, settled }));
-    return servers;
+    if (metricsPort !== null) {
+      const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
+      const few = createConnections({ most: MOST_SCRAPING });
+      const metrics = await startServer({ fetch, onFault, host, port: metricsPort, connections: few, settled });
+      servers = { ...servers, metrics };
+    }
+    if (grpcPort === null) return servers;
+    const grpc = await startGrpc({ host, port: grpcPort, connections: overGrpc, serve: createServeCall(app) });
+    return { ...servers, grpc };
   } catch (error) {
-    await Promise.all(servers.map((server) => server.close(0)));
+    await Promise.all(allOf(servers).map((server) => server.close(0)));
     throw error;
   }
 }
 
+function allOf({ api, metrics, grpc }: Servers): readonly RunningServer[] {
+  return [api, metrics, grpc].filter((server) => server !== undefined);
+}
+
 function tellStart(
   log: Log,
-  [api, metrics]: readonly RunningServer[],
+  { api, metrics, grpc }: Servers,
   { metricsPort }: HttpSection,
   { isLocal, keys, servesMetrics }: Exposure,
 ): void {
@@ -188,8 +212,9 @@ function tellStart(
     log.warn('keys.off', { why: 'API_KEYS=off: whoever reaches the API may do everything', remedy: 'unset API_KEYS' });
   }
   log.info('api.started', {
-    url: api?.url,
-    metrics: metrics?.url ?? (servesMetrics ? api?.url : null),
+    url: api.url,
+    metrics: metrics?.url ?? (servesMetrics ? api.url : null),
+    ...(grpc === undefined ? {} : { grpc: grpc.url }),
     keys: keys === null ? 'off' : 'required',
   });
 }
@@ -200,11 +225,8 @@ interface EndOptions {
   readonly member: Member | null;
 }
 
-function endInOrder(
-  servers: readonly RunningServer[],
-  dependencies: ApiDependencies,
-  { log, drainTime, member }: EndOptions,
-): void {
+function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drainTime, member }: EndOptions): void {
+  const servers = allOf(running);
   let time = drainTime;
   const { onSignal, onFault } = createEnding({
     log,

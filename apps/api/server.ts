@@ -4,7 +4,10 @@ import { getRequestListener, RequestError as UnreadableRequest } from '@hono/nod
 import { type Connections, createConnections } from '@tandem/http-server/connections';
 import { RequestError } from '@tandem/http-server/request-error';
 import { type HttpServer, startHttpServer } from '@tandem/http-server/server';
+import { MOST_ANSWER_BYTES } from '@tandem/inference/live/infer-request';
+import { startGrpcServer } from '@tandem/open-inference/grpc-server';
 import { connectionLimit } from './connection-limit.ts';
+import { MAX_BODY_BYTES } from './http/body.ts';
 import { problemReply, problemResponse, toProblem } from './http/problem.ts';
 
 interface ServerOptions {
@@ -44,7 +47,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     connections,
     settled: options.settled,
   }).catch((error: NodeJS.ErrnoException) => Promise.reject(describeListenError(error, host, port)));
-  return { ...server, url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}` };
+  return { ...server, url: `http://${nameIn(host)}:${server.port}` };
 }
 
 /** Refuses a Host or a path from which Hono's adapter makes no Request. */
@@ -60,13 +63,32 @@ function refuseUnreadable(error: unknown): Response {
   );
 }
 
-function describeListenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+/** @param setting the variable that sets the port */
+function describeListenError(error: NodeJS.ErrnoException, host: string, port: number, setting = 'PORT'): Error {
   if (error.code === 'EADDRINUSE') {
-    return new Error(`Port ${port} of ${host} is in use; set PORT to another one, or stop what listens there.`, {
+    return new Error(`Port ${port} of ${host} is in use; set ${setting} to another one, or stop what listens there.`, {
       cause: error,
     });
   }
-  return new Error(`Cannot listen on ${host} port ${port} (${error.code ?? error.message}); set HOST and PORT.`, {
+  return new Error(`Cannot listen on ${host} port ${port} (${error.code ?? error.message}); set HOST and ${setting}.`, {
     cause: error,
   });
+}
+
+type GrpcOptions = Omit<Parameters<typeof startGrpcServer>[0], 'mostBytes' | 'mostAnswerBytes'>;
+
+/** Serves the Open Inference Protocol over gRPC. Rejects where the server cannot listen on the address. */
+export async function startGrpc(options: GrpcOptions): Promise<RunningServer> {
+  const { host, port } = options;
+  const server = await startGrpcServer({
+    ...options,
+    mostBytes: MAX_BODY_BYTES,
+    mostAnswerBytes: MOST_ANSWER_BYTES,
+  }).catch((error: NodeJS.ErrnoException) => Promise.reject(describeListenError(error, host, port, 'GRPC_PORT')));
+  return { ...server, url: `${nameIn(host)}:${server.port}` };
+}
+
+/** An address as URLs write it. */
+function nameIn(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }

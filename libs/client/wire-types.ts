@@ -787,6 +787,90 @@ export interface ArchiveChange {
   readonly archived: boolean;
 }
 
+export interface InferenceServer {
+  readonly name: string;
+  readonly version: string;
+  readonly extensions: readonly string[];
+}
+
+export interface InferenceLive {
+  readonly live: boolean;
+}
+
+export interface InferenceReady {
+  readonly ready: boolean;
+}
+
+export interface InferenceModelReady {
+  readonly name: string;
+  readonly ready: boolean;
+}
+
+export interface InferenceTensor {
+  readonly name: string;
+  readonly datatype: string;
+  /** -1: any size */
+  readonly shape: readonly number[];
+}
+
+export interface InferenceModel {
+  readonly name: string;
+  /** Those that a path may name; a hybrid model has none */
+  readonly versions?: readonly string[];
+  readonly platform: string;
+  readonly inputs: readonly InferenceTensor[];
+  readonly outputs: readonly InferenceTensor[];
+}
+
+export interface InferenceInput {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly datatype: string;
+  readonly parameters?: Readonly<Record<string, string | number | boolean>>;
+  /** The values, row by row, flat or nested */
+  readonly data?: readonly unknown[];
+}
+
+export interface InferenceRequestedOutput {
+  readonly name: string;
+  readonly parameters?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface InferenceRequest {
+  /** Given back in the answer */
+  readonly id?: string;
+  /** `timeout`: microseconds for the answer; `binary_data_output`: all outputs as binary data */
+  readonly parameters?: Readonly<Record<string, string | number | boolean>>;
+  readonly inputs: readonly InferenceInput[];
+  /** Left out: all */
+  readonly outputs?: readonly InferenceRequestedOutput[];
+}
+
+export interface InferenceOutput {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly datatype: string;
+  readonly parameters?: Readonly<Record<string, string | number | boolean>>;
+  /** The values, row by row, flat or nested */
+  readonly data?: readonly unknown[];
+}
+
+export interface InferenceAnswer {
+  readonly model_name: string;
+  readonly model_version?: string;
+  readonly id?: string;
+  readonly parameters: Readonly<Record<string, string | number | boolean>>;
+  readonly outputs: readonly InferenceOutput[];
+}
+
+export interface InferenceError {
+  readonly error: string;
+  /** The stable type of the problem, as other paths have it */
+  readonly type: string;
+  /** Where the fault lies */
+  readonly field?: string;
+}
+
 export interface Outcome {
   /** With `source`, names the outcome for ever: a retry sends the same */
   readonly id: string;

@@ -138,6 +138,20 @@ export function echoModel(type: string, width: number): Buffer {
   return model(graph(nodes, [], [value('features', element, ['N', width])], [value('score', element, ['N', width])]));
 }
 
+/** Mixes rows: `score` [N,N] is each row times each row of the run. */
+export function gramModel(): Buffer {
+  const nodes = [node('Transpose', ['features'], ['turned']), node('MatMul', ['features', 'turned'], ['score'])];
+  return model(graph(nodes, [], [value('features', FLOAT, ['N', 1])], [value('score', FLOAT, ['N', 'M'])]));
+}
+
+/** Gives each input back as an output `<name>_out` of the same type and shape. */
+export function copyingModel(inputs: readonly { name: string; type: string; shape: readonly Dim[] }[]): Buffer {
+  const nodes = inputs.map(({ name }) => node('Identity', [name], [`${name}_out`]));
+  const values = (suffix: string) =>
+    inputs.map(({ name, type, shape }) => value(`${name}${suffix}`, ELEMENT[type] ?? FLOAT, shape));
+  return model(graph(nodes, [], values(''), values('_out')));
+}
+
 /** A classifier as skl2onnx exports it by default: its probabilities are a sequence of maps. */
 export function zipMapModel(): Buffer {
   const map = message(5, [field(1, INT64), message(2, [message(1, [field(1, FLOAT)])])]);

@@ -24,6 +24,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/online-store': ['libs/timing', 'libs/redis', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   'libs/offline-store': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry', 'libs/experiment'],
   'libs/inference': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
+  'libs/open-inference': ['libs/freshness', 'libs/prediction', 'libs/http-server', 'libs/inference'],
   'libs/queue': ['libs/timing', 'libs/redis', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   // A reading process: the assembly of an API, and of applications that read in their own process.
   'libs/embedded': [
@@ -57,6 +58,8 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
   kysely: ['libs/offline-store'],
   aws4fetch: ['libs/offline-store'],
   'onnxruntime-node': ['libs/inference'],
+  '@grpc/grpc-js': ['libs/open-inference'],
+  '@grpc/proto-loader': ['libs/open-inference'],
   // Forms: of what goes over the wire, of the config, of the queue's jobs.
   zod: ['libs/wire', 'libs/config', 'libs/queue'],
   hono: ['apps/api'],

@@ -34,7 +34,7 @@ export async function parseBody<S extends Schema>(context: Context, form: BodyFo
 }
 
 /** Throws a TandemError `invalid_input` that names the first field that is wrong. */
-function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, value: unknown): Read<S> {
+export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, value: unknown): Read<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];

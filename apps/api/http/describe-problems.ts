@@ -1,36 +1,60 @@
 /** The problems of an endpoint, as its OpenAPI description lists them. */
-import { ProblemSchema } from '@tandem/wire/problem';
-import { PROBLEM_KINDS, type ProblemCode, problemType } from './problem.ts';
+import { ProblemSchema, type ProblemView } from '@tandem/wire/problem';
+import type { Schema } from '@tandem/wire/schema';
+import { type HttpProblem, PROBLEM_KINDS, type ProblemCode, problemResponse, problemType } from './problem.ts';
 
 /** Of every endpoint. */
 const ANYWHERE: readonly ProblemCode[] = ['malformed_request', 'forbidden', 'not_acceptable', 'internal_error'];
 
+/** The form in which an endpoint refuses. */
+export interface RefusalForm {
+  respond(problem: HttpProblem): Response;
+  /** The media type, and the schema, of the body. */
+  readonly type: string;
+  readonly schema: Schema;
+  /** The body that carries the problem. */
+  view(problem: ProblemView): unknown;
+}
+
+const PROBLEM_DOCUMENTS: RefusalForm = {
+  respond: problemResponse,
+  type: 'application/problem+json',
+  schema: ProblemSchema,
+  view: (problem) => problem,
+};
+
 /** Responses by status, each with an example a code. */
 export function problems(...codes: readonly ProblemCode[]) {
-  return problemsByStatus([...ANYWHERE, ...codes]);
+  return refusalsIn(PROBLEM_DOCUMENTS, ...codes);
+}
+
+/** The same in another form. */
+export function refusalsIn(form: RefusalForm = PROBLEM_DOCUMENTS, ...codes: readonly ProblemCode[]) {
+  return problemsByStatus([...ANYWHERE, ...codes], form);
 }
 
 /** Of every endpoint that asks for a key, where these statuses mean nothing else. */
-export function keyProblems() {
-  return problemsByStatus(['unauthorized', 'forbidden', 'missing_scope', 'rate_limited']);
+export function keyProblems(form: RefusalForm = PROBLEM_DOCUMENTS) {
+  return problemsByStatus(['unauthorized', 'forbidden', 'missing_scope', 'rate_limited'], form);
 }
 
-function problemsByStatus(codes: readonly ProblemCode[]) {
+function problemsByStatus(codes: readonly ProblemCode[], form: RefusalForm) {
   const byStatus = new Map<number, ProblemCode[]>();
   for (const code of codes) {
     const { status } = PROBLEM_KINDS[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
-  return Object.fromEntries([...byStatus].map(([status, some]) => [status, problemsOfStatus(some)]));
+  return Object.fromEntries([...byStatus].map(([status, some]) => [status, problemsOfStatus(some, form)]));
 }
 
-function problemsOfStatus(codes: readonly ProblemCode[]) {
+function problemsOfStatus(codes: readonly ProblemCode[], { type, schema, view }: RefusalForm) {
   const examples = codes.map((code) => {
     const { status, title, when } = PROBLEM_KINDS[code];
-    return [code, { summary: when, value: { type: problemType(code), title, status, detail: `${title}: ${when}.` } }];
+    const problem = { type: problemType(code), title, status, detail: `${title}: ${when}.` };
+    return [code, { summary: when, value: view(problem) }];
   });
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEM_KINDS[code].when}`).join('; '),
-    content: { 'application/problem+json': { schema: ProblemSchema, examples: Object.fromEntries(examples) } },
+    content: { [type]: { schema, examples: Object.fromEntries(examples) } },
   };
 }

@@ -10,6 +10,7 @@ import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import type { Context, Handler } from 'hono';
 import type { Access, Caller, RouteScope } from '../keys/access.ts';
 import { accepts } from './body.ts';
+import type { RefusalForm } from './describe-problems.ts';
 import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 import { isOneOfMany, type RefusalLog } from './refusal-log.ts';
 
@@ -22,6 +23,8 @@ export interface Endpoint {
   readonly produces: string;
   /** The query parameters it knows; any other is refused. */
   readonly query?: readonly string[];
+  /** The form of its refusals; absent: problem documents. */
+  readonly refusals?: RefusalForm;
   /** Answers, or throws a TandemError or RequestError. Facts added to the event are logged with the request. */
   handle(context: Context, event: WideEvent, caller: Caller): Response | Promise<Response>;
 }
@@ -47,7 +50,7 @@ export interface ServeOptions {
 }
 
 export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handler {
-  const serve = createServing(endpoint, options, problemResponse);
+  const serve = createServing(endpoint, options, endpoint.refusals?.respond ?? problemResponse);
   return (context) => serve(context.req, (event, caller) => endpoint.handle(context, event, caller));
 }
 

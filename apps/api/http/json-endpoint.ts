@@ -2,7 +2,7 @@
 import { createRoute, type RouteConfig } from '@hono/zod-openapi';
 import type { Answered, FieldsSchema, Schema } from '@tandem/wire/schema';
 import { type BodyForm, jsonResponse } from './body.ts';
-import { problems } from './describe-problems.ts';
+import { refusalsIn } from './describe-problems.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { ProblemCode } from './problem.ts';
 
@@ -11,7 +11,7 @@ const JSON_TYPE = 'application/json';
 /** Problems of every endpoint that takes a body. */
 const BODY_PROBLEMS: readonly ProblemCode[] = ['body_too_large', 'unsupported_media_type', 'invalid_input'];
 
-interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint, 'scope'> {
+interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint, 'scope' | 'refusals'> {
   /** Names the endpoint in the document, in logs and in metrics. */
   readonly operationId: string;
   readonly method: RouteConfig['method'];
@@ -62,12 +62,13 @@ export function withHeaders<A>(body: A, headers: Readonly<Record<string, string>
 
 /** Returns an endpoint that answers with JSON, and its OpenAPI description. */
 export function jsonEndpoint<S extends Schema, B extends Schema>(endpoint: JsonEndpoint<S, B>): Endpoint {
-  const { scope, query, answer, handle } = endpoint;
+  const { scope, query, answer, handle, refusals } = endpoint;
   const { status = 200 } = answer;
   return {
     route: describe(endpoint),
     scope,
     produces: JSON_TYPE,
+    ...(refusals === undefined ? {} : { refusals }),
     ...(query === undefined ? {} : { query: Object.keys(query.shape) }),
     async handle(...request) {
       const handled = await handle(...request);
@@ -79,7 +80,7 @@ export function jsonEndpoint<S extends Schema, B extends Schema>(endpoint: JsonE
 }
 
 function describe<S extends Schema, B extends Schema>(endpoint: JsonEndpoint<S, B>): Endpoint['route'] {
-  const { operationId, method, path, tag, summary, description, params, query, headers, body } = endpoint;
+  const { operationId, method, path, tag, summary, description, params, query, headers, body, refusals } = endpoint;
   const { status = 200, schema, example, ...answer } = endpoint.answer;
   const taken = body && { required: body.optional !== true, content: jsonContent(body.schema, body.example) };
   return createRoute({
@@ -91,7 +92,7 @@ function describe<S extends Schema, B extends Schema>(endpoint: JsonEndpoint<S, 
     ...given({ description, request: given({ params, query, headers, body: taken }) }),
     responses: {
       [status]: { ...answer, content: jsonContent(schema, example) },
-      ...problems(...(body ? BODY_PROBLEMS : []), ...endpoint.problems),
+      ...refusalsIn(refusals, ...(body ? BODY_PROBLEMS : []), ...endpoint.problems),
     },
   });
 }

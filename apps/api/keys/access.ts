@@ -4,11 +4,11 @@
  */
 
 import { TandemError } from '@tandem/freshness/errors';
-import type { LiveQuota } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { RequestError } from '@tandem/http-server/request-error';
 import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { KeyRing } from '@tandem/prediction/keys/key-ring';
+import type { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
 /** What a route asks for; `public`: of nobody anything. There is no third: a route without one does not compile. */
@@ -19,7 +19,7 @@ export interface Caller {
   /** As audit rows name who acts: `key:ci`; `api` where keys are off. */
   readonly actor: string;
   /** Undefined: nobody's limit. */
-  readonly liveQuota: LiveQuota | undefined;
+  readonly liveQuota: TokenBucket | undefined;
   /** Whether the caller would still be let in: for answers that take longer than a request. */
   hasAccess(): boolean;
 }

@@ -11,15 +11,14 @@ export function describeSecurity(registry: OpenAPIHono['openAPIRegistry'], endpo
     bearerFormat: 'tandem_(live|test)_<id>_<secret>_<checksum>',
     description: 'An API key, made by `npx tandem key create`. Not asked for where the service is on loopback alone.',
   });
-  const answers = keyProblems();
-  for (const { route, scope } of endpoints) {
+  for (const { route, scope, refusals } of endpoints) {
     if (scope === 'public') registry.registerPath({ ...route, security: [] });
     else {
       registry.registerPath({
         ...route,
         description: [route.description, `Scope: \`${scope}\`.`].filter(Boolean).join(' '),
         security: [{ [name]: [scope] }],
-        responses: { ...route.responses, ...answers },
+        responses: { ...route.responses, ...keyProblems(refusals) },
       });
     }
   }

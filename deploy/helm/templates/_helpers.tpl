@@ -78,7 +78,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if has $name (list "INFERENCE_PROCESSES" "INFERENCE_MEMORY_MB") }}
 {{- fail (printf "env.%s: set inference.processes and inference.memoryMb of api and worker" $name) }}
 {{- end }}
-{{- if has $name (list "HOST" "PORT" "METRICS_PORT" "WORKER_HOST" "WORKER_PORT" "PUBLISHED_ON") }}
+{{- if has $name (list "HOST" "PORT" "METRICS_PORT" "GRPC_PORT" "WORKER_HOST" "WORKER_PORT" "PUBLISHED_ON") }}
 {{- fail (printf "env.%s: the chart sets it, since probes and Services rely on it" $name) }}
 {{- end }}
 {{- /* Helm reads whole numbers of a file as floats, and would write 1000000 as 1e+06. */}}

@@ -66,9 +66,11 @@ export interface HttpSection {
   readonly port: number;
   /** Where metrics have a port of their own; null: with the API, as long as that is on loopback. */
   readonly metricsPort: number | null;
+  /** Where the Open Inference Protocol is served over gRPC; null: it is not. */
+  readonly grpcPort: number | null;
 }
 
-/** `HOST` (127.0.0.1), `PORT` (8080), `METRICS_PORT` (none). */
+/** `HOST` (127.0.0.1), `PORT` (8080), `METRICS_PORT` (none), `GRPC_PORT` (none). */
 export const http: Section<HttpSection> = (read) => {
   const host = read.host('HOST', LOOPBACK);
   const port = read.whole('PORT', { least: 0, most: 65_535, instead: 8080 });
@@ -76,7 +78,12 @@ export const http: Section<HttpSection> = (read) => {
   if (metricsPort !== null && metricsPort === port && port !== 0) {
     read.refuse('METRICS_PORT', `is ${metricsPort}, the same as PORT`, 'choose another port, or unset it');
   }
-  return { host, port, metricsPort };
+  const grpcPort = read.optionalWhole('GRPC_PORT', { least: 0, most: 65_535 });
+  if (grpcPort !== null && grpcPort !== 0 && (grpcPort === port || grpcPort === metricsPort)) {
+    const other = grpcPort === port ? 'PORT' : 'METRICS_PORT';
+    read.refuse('GRPC_PORT', `is ${grpcPort}, the same as ${other}`, 'choose another port, or unset it');
+  }
+  return { host, port, metricsPort, grpcPort };
 };
 
 /** Far more than a machine has cores for. */

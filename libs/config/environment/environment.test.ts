@@ -30,7 +30,7 @@ test('an app reads the sections it composes, with their defaults', () => {
   expect(readEnvironment(servers, { database, redis, http, log, worker })).toEqual({
     database: { url: servers.DATABASE_URL, featuresUrl: servers.DATABASE_URL },
     redis: { url: servers.REDIS_URL, queueUrl: servers.REDIS_URL },
-    http: { host: '127.0.0.1', port: 8080, metricsPort: null },
+    http: { host: '127.0.0.1', port: 8080, metricsPort: null, grpcPort: null },
     log: { level: 'info' },
     worker: { chunkConcurrency: 3 },
   });
@@ -47,6 +47,7 @@ test('every variable that is set arrives; set to nothing is not set', () => {
     HOST: '0.0.0.0',
     PORT: '0',
     METRICS_PORT: '9090',
+    GRPC_PORT: '8001',
     INFERENCE_PROCESSES: '3',
     INFERENCE_MEMORY_MB: '1024',
     INFERENCE_QUEUE_LIMIT: '10',
@@ -57,7 +58,7 @@ test('every variable that is set arrives; set to nothing is not set', () => {
   expect(readEnvironment(env, all)).toEqual({
     database: { url: servers.DATABASE_URL, featuresUrl: env.FEATURES_DATABASE_URL },
     redis: { url: servers.REDIS_URL, queueUrl: env.QUEUE_REDIS_URL },
-    http: { host: '0.0.0.0', port: 0, metricsPort: 9090 },
+    http: { host: '0.0.0.0', port: 0, metricsPort: 9090, grpcPort: 8001 },
     inference: { processes: 3, memoryMb: 1024, queueLimit: 10, batchLimit: 1, threads: 1 },
     worker: { chunkConcurrency: 4 },
     log: { level: 'warn' },
@@ -127,6 +128,7 @@ test.each<[string, Variables, string]>([
     'DATABASE_URL_FILE: names /nowhere/url, which cannot be read (ENOENT)',
   ],
   ['a misspelt variable', { DATABASE_URL: '', DATABSE_URL: 'x' }, 'DATABSE_URL is set: was it meant?'],
+  ['one port for gRPC and HTTP', { GRPC_PORT: '8080' }, 'GRPC_PORT: is 8080, the same as PORT → choose another port'],
   ['one port twice', { METRICS_PORT: '8080' }, 'METRICS_PORT: is 8080, the same as PORT → choose another port'],
 ])('%s is refused, and no secret is shown', (_, env, message) => {
   const problems = problemsIn({ ...servers, ...env });

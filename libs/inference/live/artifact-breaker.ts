@@ -5,8 +5,10 @@
  *
  * A batch has no breaker: there poison users are found one by one, within a budget of their own (isolate-poison.ts).
  */
-import { TandemError } from '@tandem/freshness/errors';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { ProcessEnded } from '../process/inference-process.ts';
 import type { InferenceLog } from './model-loader.ts';
+import type { Part, Pending } from './waiting-requests.ts';
 
 interface BreakerOptions {
   /** Milliseconds that only ever rise. */
@@ -129,4 +131,29 @@ function resting(predictor: string, why: string, leftMs: number): TandemError {
     `the model of ${predictor} is given a rest, since it keeps ending its process (${why}); it is tried again in ${seconds} s`,
     { retryAfter: seconds, remedy: 'roll back to a version that works, or mend the model and adopt it' },
   );
+}
+
+export type Permit = Exclude<ReturnType<ArtifactBreaker['permit']>, TandemError>;
+
+/** A batch's, which no breaker watches. */
+export const FREE: Permit = Object.freeze({ isProbe: false });
+
+/** Tells how a live run ended; gives the error for all who wait for its model, where that is given a rest. */
+export function tellBreaker(
+  breaker: ArtifactBreaker,
+  part: Part<Pending> | undefined,
+  end: unknown,
+  ranMs: number,
+): TandemError | undefined {
+  if (part?.request.priority !== 'live') return undefined;
+  // Killed by somebody else, a model cannot be blamed for how long it was at work.
+  if (end instanceof ProcessEnded) return breaker.died(part.version, mayBeForeign(end) ? 0 : ranMs, end.how);
+  if (end === 'lived' || isTandemError(end, 'live_failed')) breaker.lived(part.version);
+  else breaker.undecided(part.version);
+  return undefined;
+}
+
+/** Somebody may have killed the child (an operator, the kernel for want of memory): the rows deserve a second try. */
+export function mayBeForeign(error: unknown): boolean {
+  return error instanceof ProcessEnded && error.why === 'killed';
 }

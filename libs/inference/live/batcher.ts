@@ -15,10 +15,11 @@ import {
   type Scorer,
   ScoringCrash,
 } from '@tandem/prediction/scoring/scoring';
-import { ProcessEnded } from '../process/inference-process.ts';
+import type { WireTensor } from '../process/protocol.ts';
 import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
-import { encodeInputs, joinInputs } from '../tensors/batch-tensors.ts';
-import type { ArtifactBreaker } from './artifact-breaker.ts';
+import { type EncodedInput, encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
+import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } from './artifact-breaker.ts';
+import { cancelled, type InferRequest, wantedBy } from './infer-request.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
 import type { SliceRows } from './slice-rows.ts';
 import type { PreparedRun, SlotAnswer } from './slot.ts';
@@ -29,11 +30,14 @@ import {
   deliver,
   expire,
   late,
+  type Outcome,
   type Part,
   type Pending,
+  paceOf,
   refusalOf,
   rowsOf,
   type WaitingLine,
+  type Work,
 } from './waiting-requests.ts';
 
 interface BatcherOptions {
@@ -74,23 +78,44 @@ export class Batcher implements Scorer, LoadShedding {
     this.#liveRoom = roomOf(options, this.#lines.live);
   }
 
-  score(request: ScoreRequest): Promise<ScoreResult> {
-    const { rows, priority, version, batch, timeoutMs } = request;
+  async score({ batch, ...request }: ScoreRequest): Promise<ScoreResult> {
+    const { rows, version } = request;
+    if (rows.length === 0) return { tensors: {} };
+    const encode = () => encodeInputs(version.inputs, batch, rows);
+    const tensors = await this.#submit({ ...request, outputs: wantedBy(version) }, encode);
+    return { tensors: readOutputs(tensors, rows.length) };
+  }
+
+  /** Runs tensors that a caller filled, beside those of `score`. Rejects as `score` does. */
+  infer(request: InferRequest): Promise<readonly WireTensor[]> {
+    const rows = request.rows === 1 ? ONE_ROW : Array.from({ length: request.rows }, (_, row) => row);
+    return this.#submit({ ...request, rows, priority: 'live' }, () => request.inputs, request.onGone);
+  }
+
+  #submit(
+    request: Omit<Work, 'inputs'>,
+    encode: () => readonly EncodedInput[],
+    onGone?: InferRequest['onGone'],
+  ): Promise<readonly WireTensor[]> {
+    const { priority, version } = request;
     const { slices, maxWaitingRows, breaker } = this.#options;
-    if (rows.length === 0) return Promise.resolve({ tensors: {} });
     const line = this.#lines[priority];
     const refused = refusalOf(request, line.rows(), maxWaitingRows[priority], this.#liveRoom);
     if (refused) return Promise.reject(refused);
-    const { promise, resolve, reject } = Promise.withResolvers<ScoreResult>();
+    const { promise, resolve, reject } = Promise.withResolvers<readonly WireTensor[]>();
     try {
-      const whole = encodeInputs(version.inputs, batch, rows);
+      const work = { ...request, inputs: encode() };
       const permit = priority === 'live' ? breaker.permit(version) : FREE;
       if (permit instanceof TandemError) throw permit;
-      const settle = (outcome: ScoreResult | Error) => (outcome instanceof Error ? reject(outcome) : resolve(outcome));
-      const one = this.#enqueue(request, permit, settle);
-      const most = priority === 'live' ? this.#liveRoom.runRows(version, timeoutMs) : slices.of(version);
-      for (const part of cut(one, request, whole, most)) {
-        part.costMs = priority === 'live' ? this.#liveRoom.costMs(version, part.rows, timeoutMs) : 0;
+      const one = this.#enqueue(work, permit, (outcome) => {
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
+      });
+      onGone?.(() => one.settled || one.settle(cancelled()));
+      const pace = paceOf(work);
+      const most = priority === 'live' ? this.#liveRoom.runRows(version, pace) : slices.of(version);
+      for (const part of cut(one, work, most)) {
+        part.costMs = priority === 'live' ? this.#liveRoom.costMs(version, part.rows, pace) : 0;
         one.parts.push(part);
         line.add(part);
       }
@@ -103,6 +128,11 @@ export class Batcher implements Scorer, LoadShedding {
 
   room(version: ModelVersion, timeoutMs: number): number {
     return this.#liveRoom.room(version, timeoutMs);
+  }
+
+  /** Returns how many rows may be run together for a reader who has so many ms in all, of which so many are left. */
+  runRows(version: ModelVersion, timeoutMs: number, leftMs: number): number {
+    return this.#liveRoom.runRows(version, timeoutMs, leftMs);
   }
 
   /** Starts runs at the end of this turn of the event loop; to be called when a slot may be free. */
@@ -134,7 +164,7 @@ export class Batcher implements Scorer, LoadShedding {
     for (const request of [...this.#pending]) if (isMeant(request)) request.settle(error);
   }
 
-  #enqueue(asked: ScoreRequest, { isProbe }: Permit, done: (outcome: ScoreResult | Error) => void): Pending {
+  #enqueue(asked: Work, { isProbe }: Permit, done: (outcome: Outcome) => void): Pending {
     const request = createPending(asked, this.#options.now(), (outcome) => {
       for (const part of request.parts) this.#lines[asked.priority].remove(part);
       this.#leave(request);
@@ -210,15 +240,19 @@ export class Batcher implements Scorer, LoadShedding {
 
   #prepare(parts: readonly Part<Pending>[]): PreparedRun {
     const { killGraceMs, now } = this.#options;
-    const lastDeadline = Math.max(...parts.map(({ request }) => request.deadline));
-    const runLimit = Math.max(...parts.map(({ request }) => request.runTimeoutMs));
+    const priority = parts[0]?.request.priority ?? 'batch';
+    const graceMs = priority === 'live' ? killGraceMs : 0;
+    // Each by itself: a request that would wait for long must not let the run of another one go on.
+    const limits = parts.map(({ request: { runTimeoutMs, deadline } }) =>
+      Math.min(runTimeoutMs + graceMs, Math.max(0, deadline - now()) + killGraceMs),
+    );
     const inputs = parts.map((part) => part.inputs);
     return {
       feeds: joinInputs(inputs, rowsOf(parts)),
-      fetches: [...new Set(parts[0]?.version.outputs.map((field) => field.output))],
+      fetches: parts[0]?.outputs ?? [],
       rowByRow: parts[0]?.version.rowByRow ?? false,
-      priority: parts[0]?.request.priority ?? 'batch',
-      limit: limitOf(parts[0], Math.min(runLimit, Math.max(0, lastDeadline - now()) + killGraceMs)),
+      priority,
+      limit: limitOf(parts[0], Math.max(...limits)),
     };
   }
 
@@ -237,6 +271,8 @@ export class Batcher implements Scorer, LoadShedding {
   }
 }
 
+const ONE_ROW = Object.freeze([0]);
+
 function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
   return createLiveRoom({ slots, maxRunRows: maxLiveRows, maxWaitingRows: maxWaitingRows.live, waiting, now });
@@ -247,37 +283,12 @@ function limitOf(part: Part<Pending> | undefined, ms: number): TimeLimit {
   return part?.request.priority === 'batch' ? cpuLimit(ms) : wallLimit(ms);
 }
 
-type Permit = Exclude<ReturnType<ArtifactBreaker['permit']>, TandemError>;
-
-/** A batch's, which no breaker watches. */
-const FREE: Permit = Object.freeze({ isProbe: false });
-
-/** Tells how a live run ended; gives the error for all who wait for its model, where that is given a rest. */
-function tellBreaker(
-  breaker: ArtifactBreaker,
-  part: Part<Pending> | undefined,
-  end: unknown,
-  ranMs: number,
-): TandemError | undefined {
-  if (part?.request.priority !== 'live') return undefined;
-  // Killed by somebody else, a model cannot be blamed for how long it was at work.
-  if (end instanceof ProcessEnded) return breaker.died(part.version, mayBeForeign(end) ? 0 : ranMs, end.how);
-  if (end === 'lived' || isTandemError(end, 'live_failed')) breaker.lived(part.version);
-  else breaker.undecided(part.version);
-  return undefined;
-}
-
 function isWaitingFor({ priority, running, parts }: Pending, part: Part<Pending> | undefined): boolean {
   return priority === 'live' && running === 0 && parts[0]?.version.artifactHash === part?.version.artifactHash;
 }
 
-/** Somebody may have killed the child (an operator, the kernel for want of memory): the rows deserve a second try. */
-function mayBeForeign(error: unknown): boolean {
-  return error instanceof ProcessEnded && error.why === 'killed';
-}
-
 function runRows(room: LiveRoom, { request, version }: Part<Pending>, now: number): number {
-  return room.runRows(version, request.timeoutMs, request.deadline - now);
+  return room.runRows(version, paceOf(request), request.deadline - now);
 }
 
 /** To run it would cost as much as an answer does, and be none. */

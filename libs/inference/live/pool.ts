@@ -18,6 +18,7 @@ import { type ProcessEnd, type ProcessOptions, START_LIMIT } from '../process/in
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
+import { type Infer, inferInRuns } from './infer-request.ts';
 import type { LoadArtifact } from './kept-files.ts';
 import { createModelLoader, type InferenceLog, type LoadOccasion } from './model-loader.ts';
 import { ModelLoads } from './model-loads.ts';
@@ -74,6 +75,8 @@ interface PoolStats {
 }
 
 export interface InferencePool extends Scorer, LoadShedding {
+  /** Runs tensors that a caller filled, in the line of live requests; gives the wanted outputs. Rejects as `score` does. */
+  readonly infer: Infer;
   /**
    * Loads these versions into each child, the first before the others, as far as there is room, and unloads those of
    * earlier calls. Each that is new is tried by runs on made-up users. No request waits long for it (model-loads.ts).
@@ -128,8 +131,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
     ...{ maxLiveRows: options.maxLiveRows ?? LIVE_RUN_USERS, slices: createSliceRows(options.sliceRows) },
     maxWaitingRows: { live: options.maxQueue ?? LIVE_QUEUE_USERS, batch: options.maxBatchQueue ?? 100_000 },
     killGraceMs: options.killGraceMs ?? 1_000,
-    breaker,
-    now,
+    ...{ breaker, now },
   });
 
   async function shutDown(graceMs: number): Promise<void> {
@@ -140,6 +142,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
 
   return {
     score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
+    infer: (request) => (closing ? Promise.reject(closed()) : inferInRuns(request, batcher, now)),
     room: (version, timeoutMs) => batcher.room(version, timeoutMs),
     load(versions) {
       const listed = new Set(versions.map(({ artifactHash }) => artifactHash));
@@ -151,14 +154,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       warm.add(artifactHash);
       await Promise.all(slots.map((slot) => slot.prepare(artifactHash)));
     },
-    stats: () => ({
-      processes: slots.length,
-      idle: slots.filter((slot) => slot.state() === 'idle').length,
-      waitingRows: batcher.waitingRows(),
-      restingModels: breaker.resting(),
-      models: heldBy(slots),
-      pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
-    }),
+    stats: () => ({ ...statsOf(slots), waitingRows: batcher.waitingRows(), restingModels: breaker.resting() }),
     close: (graceMs = 5_000) => {
       closing ??= shutDown(graceMs);
       return closing;
@@ -166,10 +162,15 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   };
 }
 
-function heldBy(slots: readonly Slot[]): PoolStats['models'] {
+function statsOf(slots: readonly Slot[]): Omit<PoolStats, 'waitingRows' | 'restingModels'> {
   return {
-    held: slots.reduce((sum, slot) => sum + slot.loaded().length, 0),
-    bytes: slots.reduce((sum, slot) => sum + slot.loadedBytes(), 0),
+    processes: slots.length,
+    idle: slots.filter((slot) => slot.state() === 'idle').length,
+    models: {
+      held: slots.reduce((sum, slot) => sum + slot.loaded().length, 0),
+      bytes: slots.reduce((sum, slot) => sum + slot.loadedBytes(), 0),
+    },
+    pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
   };
 }
 
@@ -258,6 +259,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
 
   return {
     score: (request: ScoreRequest) => poolOf(request.version).score(request),
+    infer: (request) => poolOf(request.version).infer(request),
     room: (version, timeoutMs) => poolOf(version).room(version, timeoutMs),
     async load(versions, tried = new Set()) {
       if (!isClosed) separate(versions.filter(({ id }) => tried.has(id)));
@@ -265,8 +267,9 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
         main.load(versions),
         ...[...apart].map(({ pool, ids }) => pool.load(versions.filter(({ id }) => ids.has(id)))),
       ]);
-      const others = ofTried.flat();
-      return loaded.map((one) => others.find((other) => isWorse(other, one)) ?? one);
+      // What a version's own pool could not load counts, though the main one has it.
+      const failed = new Map(ofTried.flat().flatMap((one) => (one.error === null ? [] : [[one.modelVersionId, one]])));
+      return loaded.map((one) => (one.error === null && failed.get(one.modelVersionId)) || one);
     },
     warmUp: (version) => main.warmUp(version),
     stats: () => [...apart].reduce((sum, { pool }) => added(sum, pool.stats()), main.stats()),
@@ -276,11 +279,6 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
       await Promise.all(leaving);
     },
   };
-}
-
-/** Whether a version's own pool has not loaded it, though the main one has. */
-function isWorse(other: LoadOutcome, one: LoadOutcome): boolean {
-  return other.modelVersionId === one.modelVersionId && other.error !== null && one.error === null;
 }
 
 /** Whether a child is free is asked of the main pool: tried versions may be resting without harm to the others. */

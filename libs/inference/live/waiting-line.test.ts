@@ -5,19 +5,28 @@ import { createWaitingLine, type Part } from './waiting-requests.ts';
 
 const a = matrixPredictor(linearModel({ weights: [1] }), 1).version;
 const b = matrixPredictor(linearModel({ weights: [2] }), 1).version;
-const part = (request: string, version = a, rows = 1): Part<string> => ({
+const part = (request: string, version = a, rows = 1, outputs = ['score']): Part<string> => ({
   request,
   version,
   start: 0,
   rows,
   costMs: 0,
   inputs: [],
+  outputs,
+  isAlone: false,
   suspicions: 0,
   waiting: false,
 });
 const names = (parts: readonly Part<string>[]) => parts.map(({ request }) => request);
 
 describe('a waiting line', () => {
+  it('keeps apart what wants other outputs of the same version', () => {
+    const line = createWaitingLine<string>();
+    for (const each of [part('1'), part('2', a, 1, ['score', 'label']), part('3', a, 1, ['score'])]) line.add(each);
+    expect(names(line.take(256))).toEqual(['1', '3']);
+    expect(names(line.take(256))).toEqual(['2']);
+  });
+
   it('gives what waits for the version of the first, in order, and keeps the rest', () => {
     const line = createWaitingLine<string>();
     for (const each of [part('1'), part('2', b), part('3'), part('4', b)]) line.add(each);

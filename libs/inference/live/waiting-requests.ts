@@ -4,11 +4,10 @@
  */
 
 import { TandemError } from '@tandem/freshness/errors';
-import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import { RowsRefused, type ScoreRequest, type ScoreResult } from '@tandem/prediction/scoring/scoring';
+import { RowsRefused, type ScoreRequest } from '@tandem/prediction/scoring/scoring';
 import type { WireTensor } from '../process/protocol.ts';
-import { cutInputs, cutOutputs, type EncodedInput, joinOutputs, readOutputs } from '../tensors/batch-tensors.ts';
+import { checkRows, cutInputs, cutOutputs, type EncodedInput, joinOutputs } from '../tensors/batch-tensors.ts';
 import type { LiveRoom } from './live-room.ts';
 
 /** Rows of one request that are run together; a request of many rows has several. */
@@ -19,6 +18,10 @@ export interface Part<R> {
   readonly start: number;
   readonly rows: number;
   readonly inputs: readonly EncodedInput[];
+  /** Names of the outputs that are wanted, in order. */
+  readonly outputs: readonly string[];
+  /** Whether no other part may be in its run. */
+  readonly isAlone: boolean;
   /** What it is likely to cost of a child's time, in ms; set before it waits. */
   costMs: number;
   /** How often it was run and may have been the one that failed. */
@@ -38,7 +41,7 @@ export interface WaitingLine<R> {
   remove(part: Part<R>): void;
   /** The part that the next run begins with. */
   first(): Part<R> | undefined;
-  /** The next run: parts of one version with `maxRows` rows together at most. Empty when nobody waits. */
+  /** The next run: parts of one version that want the same outputs, with `maxRows` rows together at most. Empty when nobody waits. */
   take(maxRows: number): Part<R>[];
 }
 
@@ -107,7 +110,7 @@ function together<R>(parts: readonly Part<R>[], maxRows: number): Part<R>[] {
   for (const part of parts) {
     if (!part.waiting) continue;
     const first = taken[0] ?? part;
-    if (part === first || (part.version.id === first.version.id && rows + part.rows <= maxRows)) {
+    if (part === first || (rows + part.rows <= maxRows && fitTogether(part, first))) {
       taken.push(part);
       rows += part.rows;
     }
@@ -115,6 +118,32 @@ function together<R>(parts: readonly Part<R>[], maxRows: number): Part<R>[] {
   }
   return taken;
 }
+
+function fitTogether<R>(one: Part<R>, other: Part<R>): boolean {
+  if (one.isAlone || other.isAlone) return false;
+  return one.version.id === other.version.id && areSame(one.outputs, other.outputs);
+}
+
+function areSame(one: readonly string[], other: readonly string[]): boolean {
+  return one === other || (one.length === other.length && one.every((name, i) => name === other[i]));
+}
+
+/** What the batcher runs: encoded rows of one model version. */
+export interface Work extends Pick<ScoreRequest, 'version' | 'rows' | 'priority' | 'timeoutMs' | 'runTimeoutMs'> {
+  readonly inputs: readonly EncodedInput[];
+  /** Names of the outputs that are wanted, in order. */
+  readonly outputs: readonly string[];
+  /** Whether rows of other requests must not be in its runs. */
+  readonly isAlone?: boolean;
+}
+
+/** Returns how much time the length of the runs of a request follows from, in ms. */
+export function paceOf({ timeoutMs, runTimeoutMs = timeoutMs }: Pick<Work, 'timeoutMs' | 'runTimeoutMs'>): number {
+  return Math.min(timeoutMs, runTimeoutMs);
+}
+
+/** The wanted outputs of all rows of a request, in order, or why there are none. */
+export type Outcome = readonly WireTensor[] | Error;
 
 /** A request on its way through the batcher: settled once, by an answer, a failure or its deadline. */
 export interface Pending {
@@ -126,14 +155,14 @@ export interface Pending {
   readonly runTimeoutMs: number;
   /** In the order of its rows. */
   readonly parts: Part<Pending>[];
-  readonly results: Map<Part<Pending>, OutputTensors>;
+  readonly results: Map<Part<Pending>, readonly WireTensor[]>;
   settled: boolean;
   /** Its index among the pending requests. */
   index: number;
   /** Parts being run. */
   running: number;
   /** The first call counts. */
-  settle(outcome: ScoreResult | Error): void;
+  settle(outcome: Outcome): void;
   /**
    * Gives a batch its whole time again, and lets it wait, after a run that failed because of another request. Else a
    * row of one chunk that never ends would be named as the failure of another chunk's users. A live reader leaves at
@@ -151,9 +180,9 @@ export function createPending(
     priority,
     timeoutMs,
     runTimeoutMs = Number.POSITIVE_INFINITY,
-  }: Pick<ScoreRequest, 'priority' | 'timeoutMs' | 'runTimeoutMs'>,
+  }: Pick<Work, 'priority' | 'timeoutMs' | 'runTimeoutMs'>,
   now: number,
-  done: (outcome: ScoreResult | Error) => void,
+  done: (outcome: Outcome) => void,
 ): Pending {
   // A live reader leaves at the deadline. A batch stays while it runs: how its run ends tells whether a row is poison.
   const timer = setTimeout(
@@ -217,7 +246,7 @@ function overloaded(waiting: number, refused: readonly number[], room: number): 
  * @param most rows that may wait
  */
 export function refusalOf(
-  { rows, priority, version, timeoutMs }: ScoreRequest,
+  { rows, priority, version, timeoutMs }: Omit<Work, 'inputs'>,
   waiting: number,
   most: number,
   liveRoom: LiveRoom,
@@ -232,29 +261,29 @@ export function refusalOf(
 /** A request in parts of so many rows at most. */
 export function cut(
   request: Pending,
-  { rows, version }: ScoreRequest,
-  whole: readonly EncodedInput[],
+  { rows, version, inputs, outputs, isAlone = false }: Work,
   most: number,
 ): Part<Pending>[] {
   const parts: Part<Pending>[] = [];
   for (let start = 0; start < rows.length; start += most) {
     const count = Math.min(most, rows.length - start);
-    const inputs = cutInputs(whole, start, count);
-    parts.push({ request, version, start, rows: count, inputs, costMs: 0, suspicions: 0, waiting: false });
+    const cutOff = count === rows.length ? inputs : cutInputs(inputs, start, count);
+    const part = { request, version, start, rows: count, inputs: cutOff, outputs, isAlone };
+    parts.push({ ...part, costMs: 0, suspicions: 0, waiting: false });
   }
   return parts;
 }
 
 /** Gives each part its rows; a request whose parts are all there is answered. */
 export function deliver(parts: readonly Part<Pending>[], outputs: readonly WireTensor[]): void {
-  const tensors = readOutputs(outputs, rowsOf(parts));
+  checkRows(outputs, rowsOf(parts));
   let start = 0;
   for (const part of parts) {
     const { request } = part;
-    request.results.set(part, cutOutputs(tensors, start, part.rows));
+    request.results.set(part, cutOutputs(outputs, start, part.rows));
     start += part.rows;
     if (request.results.size === request.parts.length) {
-      request.settle({ tensors: joinOutputs(request.parts.map((each) => request.results.get(each) ?? {})) });
+      request.settle(joinOutputs(request.parts.map((each) => request.results.get(each) ?? [])));
     }
   }
 }

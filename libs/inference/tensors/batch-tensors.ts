@@ -110,50 +110,59 @@ function refusal(batch: FeatureBatch, { column, values }: FilledColumn, row: num
 // Output tensors of a run, back to the requests whose rows were in it. The first dimension is the users: a model that
 // gives another number of rows than it was given has no answer for anybody, since nobody knows whose rows they are.
 
-/**
- * Output tensors by name, [N], [N,1], [N,k] or deeper as N rows of their width; float16 as numbers. Throws
- * `live_failed` where the rows are not those asked for.
- */
+/** Throws `live_failed` if a tensor does not have a row for each user of the run. */
+export function checkRows(outputs: readonly WireTensor[], users: number): void {
+  for (const { name, dims } of outputs) {
+    const [rows] = dims;
+    if (rows === users) continue;
+    const text =
+      rows === undefined
+        ? `the model gave one value of output ${name}, of no row, for ${counted(users)}`
+        : `the model gave ${rows} rows of output ${name} for ${counted(users)}`;
+    throw new TandemError('live_failed', text);
+  }
+}
+
+/** Output tensors by name, [N], [N,1], [N,k] or deeper as N rows of their width; float16 as numbers. Throws as `checkRows`. */
 export function readOutputs(outputs: readonly WireTensor[], users: number): OutputTensors {
-  return Object.fromEntries(outputs.map((tensor) => [tensor.name, readOutput(tensor, users)]));
+  checkRows(outputs, users);
+  return Object.fromEntries(
+    outputs.map(({ name, type, dims, data }): [string, OutputTensor] => [
+      name,
+      { data: type === 'float16' ? decodeHalves(data as Uint16Array) : data, width: widthOf(dims) },
+    ]),
+  );
 }
 
 /** Rows `start` to `start + count` of the tensors. */
-export function cutOutputs(tensors: OutputTensors, start: number, count: number): OutputTensors {
-  const parts = Object.entries(tensors).map(([name, { data, width }]): [string, OutputTensor] => [
-    name,
-    { data: cut(data as TensorData, start * width, (start + count) * width), width },
-  ]);
-  return Object.fromEntries(parts);
+export function cutOutputs(outputs: readonly WireTensor[], start: number, count: number): readonly WireTensor[] {
+  if (outputs.every(({ dims }) => dims[0] === count)) return outputs;
+  return outputs.map((tensor) => {
+    const width = widthOf(tensor.dims);
+    const data = cut(tensor.data, start * width, (start + count) * width);
+    return { ...tensor, dims: [count, ...tensor.dims.slice(1)], data };
+  });
 }
 
 /** The tensors of a request that was cut into several runs, in order. */
-export function joinOutputs(several: readonly OutputTensors[]): OutputTensors {
+export function joinOutputs(several: readonly (readonly WireTensor[])[]): readonly WireTensor[] {
   const [first] = several;
-  if (first === undefined || several.length === 1) return first ?? {};
-  const whole = Object.entries(first).map(([name, { width }]): [string, OutputTensor] => {
-    const parts = several.map((tensors) => tensors[name]);
-    if (parts.some((part) => part?.width !== width)) {
-      throw new TandemError('live_failed', `the model gave output ${name} in different widths for rows of one request`);
+  if (first === undefined || several.length === 1) return first ?? [];
+  return first.map((tensor, i) => {
+    const parts = several.flatMap((tensors) => tensors[i] ?? []);
+    const rowShape = tensor.dims.slice(1);
+    if (parts.some(({ dims }) => dims.slice(1).join() !== rowShape.join())) {
+      const text = `the model gave output ${tensor.name} in different widths for rows of one request`;
+      throw new TandemError('live_failed', text);
     }
-    return [name, { data: joinData(parts.map((part) => part?.data as TensorData)), width }];
+    const rows = parts.reduce((sum, { dims }) => sum + (dims[0] ?? 0), 0);
+    return { ...tensor, dims: [rows, ...rowShape], data: joinData(parts.map(({ data }) => data)) };
   });
-  return Object.fromEntries(whole);
 }
 
-function readOutput({ name, type, dims, data }: WireTensor, users: number): OutputTensor {
-  const [rows, ...rest] = dims;
-  if (rows === undefined) {
-    throw new TandemError(
-      'live_failed',
-      `the model gave one value of output ${name}, of no row, for ${counted(users)}`,
-    );
-  }
-  if (rows !== users) {
-    throw new TandemError('live_failed', `the model gave ${rows} rows of output ${name} for ${counted(users)}`);
-  }
-  const width = rest.reduce((product, size) => product * size, 1);
-  return { data: type === 'float16' ? decodeHalves(data as Uint16Array) : data, width };
+/** Values a row. */
+function widthOf(dims: readonly number[]): number {
+  return dims.slice(1).reduce((product, size) => product * size, 1);
 }
 
 function counted(users: number): string {

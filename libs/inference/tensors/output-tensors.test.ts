@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { WireTensor } from '../process/protocol.ts';
 import { cutOutputs, joinOutputs, readOutputs } from './batch-tensors.ts';
 
 const tensor = (dims: number[], data: Float32Array) => [{ name: 'score', type: 'float32' as const, dims, data }];
@@ -30,9 +31,15 @@ describe('readOutputs', () => {
   });
 });
 
-it('cutOutputs and joinOutputs keep each row with its values', () => {
-  const whole = { a: { data: Float32Array.of(1, 2, 3, 4, 5, 6), width: 2 }, b: { data: ['x', 'y', 'z'], width: 1 } };
+it('cutOutputs and joinOutputs keep each row with its values, and the shape of a row', () => {
+  const whole: WireTensor[] = [
+    { name: 'a', type: 'float32', dims: [3, 1, 2], data: Float32Array.of(1, 2, 3, 4, 5, 6) },
+    { name: 'b', type: 'string', dims: [3], data: ['x', 'y', 'z'] },
+  ];
   const parts = [cutOutputs(whole, 0, 1), cutOutputs(whole, 1, 2)];
-  expect(parts[1]).toEqual({ a: { data: Float32Array.of(3, 4, 5, 6), width: 2 }, b: { data: ['y', 'z'], width: 1 } });
+  expect(parts[1]).toEqual([
+    { name: 'a', type: 'float32', dims: [2, 1, 2], data: Float32Array.of(3, 4, 5, 6) },
+    { name: 'b', type: 'string', dims: [2], data: ['y', 'z'] },
+  ]);
   expect(joinOutputs(parts)).toEqual(whole);
 });

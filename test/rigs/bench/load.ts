@@ -116,7 +116,7 @@ function lengthOf(text: string): number {
 }
 
 /** CPU seconds that a process has used so far, in user and system mode, all threads. */
-async function cpuSeconds(pid: number): Promise<number> {
+export async function cpuSeconds(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
   // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

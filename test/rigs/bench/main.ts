@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { batch } from './batch.ts';
 import { demand } from './demand.ts';
 import { embedded } from './embedded.ts';
+import { grpc } from './grpc.ts';
 import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
 import { measureSection } from './measure-section.ts';
@@ -36,6 +37,7 @@ const sections: readonly Section[] = [
   processes,
   profile,
   embedded,
+  grpc,
 ];
 const names = sections.map((one) => one.name).join(',');
 

@@ -7,8 +7,8 @@ import { fetchDocument } from './fuzz/document.ts';
 import { type FuzzReport, fuzz } from './fuzz/run.ts';
 import { type HostileService, startService } from './service.ts';
 
-const SEED = 20_261_130;
-const REQUESTS = 900;
+const SEED = 20_261_202;
+const REQUESTS = 1_500;
 
 /**
  * What chance does not bring about in so few requests: rollouts are moved from one state alone, and one is under way here; a

@@ -18,7 +18,7 @@ export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefin
 }
 
 /** With what only a predictor's policy turns into an age. */
-interface DemandedOptions extends ReadOptions {
+export interface DemandedOptions extends ReadOptions {
   readonly minFresh?: number | null;
 }
 
@@ -42,5 +42,13 @@ function demandedOptions(request: RequestHead): DemandedOptions {
   throw new RequestError('malformed_request', 'Prediction-Min-Context is not a context token.', {
     field: 'Prediction-Min-Context',
     remedy: "send the contextToken of an event's acknowledgement",
+  });
+}
+
+/** The error of a read of many users that demands a context. */
+export function tokenOfOneUser(): RequestError {
+  return new RequestError('malformed_request', 'A context token is of one user; this request reads many.', {
+    field: 'Prediction-Min-Context',
+    remedy: 'read that user by GET, or leave the header out',
   });
 }

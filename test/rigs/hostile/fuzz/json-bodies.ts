@@ -6,6 +6,10 @@ import { nearly, oddTexts } from './texts.ts';
 
 /** Values that mean something to the service, by the name of what they are given for. */
 const MEANT: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  inputs: fc
+    .integer({ min: 0, max: 4 })
+    .chain((rows) => fc.oneof(tensorOfUsers(rows), tensorOfFeatures(rows)).map((one) => [one])),
+  outputs: fc.subarray(['score', 'tandem.error'], { maxLength: 1 }).map((names) => names.map((name) => ({ name }))),
   predictor: fc.constant('count'),
   subject: fc.integer({ min: 1, max: 20 }).map(String),
   userIds: fc.array(fc.integer({ min: 1, max: 25 }).map(String), { minLength: 1, maxLength: 12 }),
@@ -44,6 +48,16 @@ const MEANT: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     { requiredKeys: [] },
   ),
 };
+
+function tensorOfUsers(rows: number): fc.Arbitrary<object> {
+  const users = fc.array(fc.integer({ min: 1, max: 25 }).map(String), { minLength: rows, maxLength: rows });
+  return users.map((data) => ({ name: 'user_id', datatype: 'BYTES', shape: [rows], data }));
+}
+
+function tensorOfFeatures(rows: number): fc.Arbitrary<object> {
+  const values = fc.array(fc.nat(1_000), { minLength: rows, maxLength: rows });
+  return values.map((data) => ({ name: 'features', datatype: 'FP32', shape: [rows, 1], data }));
+}
 
 /** What the schema allows. */
 export function valid(schema: Schema, definitions: Definitions, name = ''): fc.Arbitrary<unknown> {

@@ -29,17 +29,20 @@ export function answerFaults(request: FuzzRequest, answer: Answer | undefined, d
     faults.push(`shows its insides: ${body.slice(0, 200)}`);
   if (request.method === 'OPTIONS' && status === 204) return faults;
   const type = (headers['content-type'] ?? '').replace(/;.*/, '');
-  const problem = type === 'application/problem+json' ? readProblem(body) : undefined;
-  if (problem && problem.status !== status && request.method !== 'HEAD')
+  // Paths of the Open Inference Protocol have problems in a form of their own, without the status.
+  const problem = type.endsWith('json') ? readProblem(body) : undefined;
+  if (type === 'application/problem+json' && problem?.status !== status && request.method !== 'HEAD')
     faults.push('the document says another status');
   const declared = askedOf(request, document)?.answers.get(status);
+  const isBefore =
+    request.method === 'HEAD' ? BEFORE_STATUSES.has(status) : BEFORE_ROUTES[problem?.type ?? ''] === status;
   if (!declared) {
-    const isBefore =
-      request.method === 'HEAD' ? BEFORE_STATUSES.has(status) : BEFORE_ROUTES[problem?.type ?? ''] === status;
     return isBefore
       ? faults
       : [...faults, `answered ${status}, which the document does not declare: ${body.slice(0, 200)}`];
   }
+  // What never reaches a path is refused in the form of most paths, also where the path has another.
+  if (isBefore && type === 'application/problem+json') return faults;
   return [...faults, ...contentFaults(request, answer, type, declared, document)];
 }
 
@@ -73,7 +76,7 @@ function isDocumentation({ operationId }: Operation): boolean {
 
 function readProblem(body: string): { readonly type?: string; readonly status?: number } | undefined {
   try {
-    return JSON.parse(body) as { type?: string; status?: number };
+    return (JSON.parse(body) ?? undefined) as { type?: string; status?: number } | undefined;
   } catch {
     return undefined;
   }

@@ -139,6 +139,8 @@ function knownValues(name: string, path = ''): fc.Arbitrary<string> {
   switch (name) {
     case 'predictor':
       return fc.constant('count');
+    case 'model':
+      return path.includes('{version}') ? fc.constant('count') : fc.constantFrom('count', 'count.hybrid');
     case 'userId':
       return fc.integer({ min: 1, max: 25 }).map(String);
     case 'id':
@@ -201,14 +203,15 @@ const DOCUMENTED: Readonly<Record<string, fc.Arbitrary<string>>> = {
     'max-stale=5',
     'max-age=0, max-stale=9',
   ),
+  'if-match': fc.constantFrom('*', 'x'),
   'if-none-match': fc.constantFrom('*', 'W/"x"', '"a", W/"b"'),
   'prediction-min-context': fc.constantFrom('{token}', '0000000000000000.1'),
 };
 
 function headersOf(parameters: readonly Parameter[]): fc.Arbitrary<Headers> {
   const each = parameters
-    // The attributes of a binary event come with its body.
-    .filter((one) => one.in === 'header' && !one.name.startsWith('ce-'))
+    // The attributes of a binary event come with its body. No length of JSON is right by chance: it is among the odd ones.
+    .filter(({ in: place, name }) => place === 'header' && !/^(ce-|inference-)/.test(name))
     .map(({ name }) => {
       const known = DOCUMENTED[name] ?? fc.constant('x');
       const value = fc.oneof({ weight: 4, arbitrary: known }, { weight: 1, arbitrary: known.chain(nearly) });
@@ -226,6 +229,7 @@ function headersOf(parameters: readonly Parameter[]): fc.Arbitrary<Headers> {
 }
 
 const FURTHER: readonly (readonly [string, string])[] = [
+  ['inference-header-content-length', '20'],
   ['accept', 'application/xml'],
   ['accept', '*/*;q=0'],
   ['origin', 'https://evil.example'],

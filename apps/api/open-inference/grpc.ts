@@ -1,0 +1,125 @@
+/** The Open Inference Protocol over gRPC: the same models, keys, limits, metrics and log as over HTTP. */
+import { isTandemError } from '@tandem/freshness/errors';
+import { type GrpcInferRequest, grpcAnswer, grpcMetadata, readGrpcRequest } from '@tandem/open-inference/grpc-message';
+import type { GrpcRefusal, GrpcReply, RpcName, ServeCall } from '@tandem/open-inference/grpc-server';
+import { createServing, type Endpoint, type ServeOptions } from '../http/endpoint.ts';
+import type { HttpProblem, ProblemCode } from '../http/problem.ts';
+import type { RouteScope } from '../keys/access.ts';
+import type { ReadyDependencies } from '../routes/health/ready.ts';
+import type { Asked, FindOpenModel } from './open-model.ts';
+import { createOpenModels, type OpenInferenceDependencies } from './open-models.ts';
+import { errorText, isReady, SERVER } from './open-server.ts';
+
+interface ModelName {
+  readonly name: string;
+  /** Empty: the server chooses. */
+  readonly version: string;
+}
+
+/** An rpc: what a key must have for it, and how its message is answered. */
+interface Rpc {
+  readonly scope: RouteScope;
+  answer(message: unknown, asked: Asked): object | Promise<object>;
+}
+
+type Rpcs = Readonly<Record<RpcName, Rpc>>;
+
+interface ServedReply {
+  /** Of the same answer over HTTP. */
+  readonly status: number;
+  readonly reply: GrpcReply;
+}
+
+export function createServeCall(dependencies: OpenInferenceDependencies & ReadyDependencies & ServeOptions): ServeCall {
+  const rpcs = rpcsOf(createOpenModels(dependencies), dependencies);
+  // No page of a browser can speak gRPC, so that the authority that is named says nothing.
+  const options = { ...dependencies, isOurHost: () => true };
+  const servings = new Map(
+    Object.entries(rpcs).map(([name, { scope }]) => [name, createServing(endpointOf(name, scope), options, refuse)]),
+  );
+  return async function serveCall(name, call, message) {
+    const serve = servings.get(name) as ReturnType<typeof createServing<ServedReply>>;
+    const { reply } = await serve(call, async (event, caller) => {
+      const asked = { head: call, caller, event, leftMs: call.leftMs, onGone: call.onGone };
+      const { scope, answer } = rpcs[name];
+      // Public ones have empty messages: whoever has no key cannot make the server keep one.
+      const sent = scope === 'public' ? {} : await message();
+      return { status: 200, reply: { response: await answer(sent, asked) } };
+    });
+    return reply;
+  };
+}
+
+function endpointOf(name: string, scope: RouteScope): Pick<Endpoint, 'route' | 'scope' | 'produces'> {
+  const route = { operationId: `grpc${name}`, method: 'post', path: `/${name}`, responses: {} } as const;
+  return { route, scope, produces: 'application/grpc' };
+}
+
+function rpcsOf(findOpenModel: FindOpenModel, dependencies: ReadyDependencies): Rpcs {
+  const find = ({ name, version }: ModelName) => findOpenModel(name, version === '' ? undefined : version);
+  return {
+    ServerLive: { scope: 'public', answer: () => ({ live: true }) },
+    ServerReady: { scope: 'public', answer: async () => ({ ready: await isReady(dependencies) }) },
+    ServerMetadata: { scope: 'public', answer: () => ({ ...SERVER, extensions: [] }) },
+    ModelReady: {
+      scope: 'predictions:read',
+      async answer(message) {
+        const isFound = await find(message as ModelName).then(() => true, falseIfUnknown);
+        return { ready: isFound && (await isReady(dependencies)) };
+      },
+    },
+    ModelMetadata: {
+      scope: 'predictions:read',
+      answer: async (message) => grpcMetadata((await find(message as ModelName)).metadata),
+    },
+    ModelInfer: {
+      scope: 'predictions:read',
+      async answer(message, asked) {
+        const asking = message as GrpcInferRequest;
+        const request = readGrpcRequest(asking);
+        const model = await find({ name: asking.model_name, version: asking.model_version });
+        return grpcAnswer(await model.infer(request, asked), asking);
+      },
+    },
+  };
+}
+
+function falseIfUnknown(error: unknown): false {
+  if (isTandemError(error, 'unknown_predictor', 'unknown_model_version')) return false;
+  throw error;
+}
+
+const CODES: Readonly<Record<number, GrpcRefusal['code']>> = {
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  408: 'DEADLINE_EXCEEDED',
+  409: 'ABORTED',
+  412: 'FAILED_PRECONDITION',
+  413: 'RESOURCE_EXHAUSTED',
+  429: 'RESOURCE_EXHAUSTED',
+  500: 'INTERNAL',
+  503: 'UNAVAILABLE',
+};
+
+/** The codes of problems for which the HTTP status is less precise. */
+const CODES_BY_PROBLEM: Partial<Record<ProblemCode, GrpcRefusal['code']>> = {
+  live_timeout: 'DEADLINE_EXCEEDED',
+  not_cached: 'FAILED_PRECONDITION',
+  features_failed: 'FAILED_PRECONDITION',
+  features_unusable: 'FAILED_PRECONDITION',
+  output_unusable: 'FAILED_PRECONDITION',
+};
+
+/** Clients take 8 KiB of metadata, in which a character may take nine bytes. */
+const MOST_TEXT = 700;
+
+function refuse({ code, problem, headers }: HttpProblem): ServedReply {
+  const { 'retry-after': retryAfter } = headers;
+  const refusal: GrpcRefusal = {
+    code: CODES_BY_PROBLEM[code] ?? CODES[problem.status] ?? 'INVALID_ARGUMENT',
+    text: errorText(problem).slice(0, MOST_TEXT).toWellFormed(),
+    trailers: { 'problem-type': problem.type, ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }) },
+  };
+  return { status: problem.status, reply: { refusal } };
+}

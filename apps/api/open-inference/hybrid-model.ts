@@ -1,0 +1,208 @@
+/**
+ * A predictor as a model that takes user ids and gives certified predictions: what `POST /v1/predictions/{predictor}` answers,
+ * as tensors. A field of the prediction is an output; where each prediction comes from is in the outputs `tandem.…`.
+ */
+import { predictionView } from '@tandem/embedded/prediction-view';
+import type { ReadResult } from '@tandem/freshness/answer';
+import { TandemError } from '@tandem/freshness/errors';
+import type { OutputField, PredictionValue, TensorType } from '@tandem/freshness/predictor';
+import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
+import { allocate } from '@tandem/open-inference/binary-data';
+import {
+  datatypeOf,
+  type InferRequest,
+  ONNX_PLATFORM,
+  refused,
+  shown,
+  type TensorMetadata,
+} from '@tandem/open-inference/messages';
+import { holdsNumber } from '@tandem/prediction/models/input-fit';
+import type { PredictionView } from '@tandem/wire/predictions';
+import { MAX_USERS } from '@tandem/wire/predictions';
+import { problemType } from '../http/problem.ts';
+import type { AnswerMany } from '../routes/predictions/answer-many.ts';
+import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '../routes/predictions/read-options.ts';
+import { type Asked, HYBRID, inputsInOrder, type OpenModel, wantedOutputs } from './open-model.ts';
+import type { FindServedVersion } from './served-versions.ts';
+
+interface HybridModelDependencies {
+  readonly findServedVersion: FindServedVersion;
+  readonly answerMany: AnswerMany;
+}
+
+const USER_ID: TensorMetadata = Object.freeze({ name: 'user_id', type: 'string', shape: [-1] });
+
+/** How an answer tells where it comes from; -1 and the empty text where there is nothing to tell. */
+const PROVENANCE = new Map<string, readonly [TensorType, (view: PredictionView) => number | string]>(
+  Object.entries({
+    'tandem.source': ['string', ({ source }) => source],
+    'tandem.reason': ['string', ({ reason }) => reason],
+    'tandem.model_version': ['string', ({ modelVersion }) => modelVersion],
+    'tandem.variant': ['string', ({ variant }) => variant],
+    'tandem.generation': ['string', ({ generation }) => generation ?? ''],
+    'tandem.computed_at': ['string', ({ computedAt }) => computedAt ?? ''],
+    'tandem.age_seconds': ['int64', ({ ageSeconds }) => ageSeconds ?? -1],
+    'tandem.context_version': ['int64', ({ contextVersion }) => contextVersion ?? -1],
+    'tandem.last_concerning_version': ['int64', ({ lastConcerningVersion }) => lastConcerningVersion ?? -1],
+    'tandem.predicted_from_context_version': [
+      'int64',
+      ({ predictedFromContextVersion }) => predictedFromContextVersion ?? -1,
+    ],
+  }),
+);
+
+/** The type of a user's problem; empty: none. A caller that asks for it gets an answer for the other users. */
+const ERROR = 'tandem.error';
+const ERROR_TENSOR: TensorMetadata = Object.freeze({ name: ERROR, type: 'string', shape: [-1] });
+
+export function createHybridModels({ findServedVersion, answerMany }: HybridModelDependencies) {
+  return async function findHybridModel(predictor: string): Promise<OpenModel> {
+    const { version } = await findServedVersion(predictor, undefined);
+    const fields = version.outputs.map(fieldTensor).filter(({ name }) => !PROVENANCE.has(name) && name !== ERROR);
+    const byDefault = [...fields, ...PROVENANCE_TENSORS];
+    const outputs = [...byDefault, ERROR_TENSOR];
+    const name = `${predictor}${HYBRID}`;
+    return {
+      metadata: { name, versions: [], platform: ONNX_PLATFORM, inputs: [USER_ID], outputs },
+      async infer(request, asked) {
+        const wanted =
+          request.outputs === null ? byDefault.map((one) => one.name) : wantedOutputs(request.outputs, outputs);
+        let isGone = false;
+        asked.onGone?.(() => {
+          isGone = true;
+        });
+        const { results, tell } = await readAll(predictor, request, asked, answerMany);
+        const shown = results.map((result) => fitting(result, version.outputs));
+        const failed = wanted.includes(ERROR) ? undefined : shown.find((one) => one instanceof TandemError);
+        if (failed) {
+          // Nobody is given the other predictions.
+          tell(shown.map((one) => (one === failed ? one : undefined)));
+          throw failed;
+        }
+        const rows = shown.map(rowOf);
+        const tensors = wanted.map((one) =>
+          tensorOf(outputs.find((output) => output.name === one) ?? ERROR_TENSOR, rows),
+        );
+        if (!isGone) tell(shown);
+        return { model: name, version: undefined, parameters: { predictor, ...sourcesOf(rows) }, outputs: tensors };
+      },
+    };
+  };
+}
+
+const PROVENANCE_TENSORS = [...PROVENANCE].map(([name, [type]]): TensorMetadata => ({ name, type, shape: [-1] }));
+
+/** Halves are kept as float32. */
+function fieldTensor({ name, type, width }: OutputField): TensorMetadata {
+  return { name, type: type === 'float16' ? 'float32' : type, shape: width === null ? [-1] : [-1, width] };
+}
+
+async function readAll(
+  predictor: string,
+  request: InferRequest,
+  { head, caller, event }: Asked,
+  answerMany: AnswerMany,
+): ReturnType<AnswerMany> {
+  const userIds = userIdsIn(request);
+  if (request.parameters.timeout) {
+    const remedy = 'leave it out: freshness.liveTimeout of the predictor limits a read';
+    throw refused('parameters.timeout', 'is not supported by a hybrid model', remedy);
+  }
+  if (head.header(MIN_CONTEXT) !== undefined && userIds.length > 1) throw tokenOfOneUser();
+  const demanded = readOptions(head, caller.liveQuota);
+  return answerMany({ predictor, userIds, demanded, fieldOf }, event);
+}
+
+function fieldOf(i: number): string {
+  return `inputs[0].data[${i}]`;
+}
+
+function userIdsIn({ inputs }: InferRequest): readonly string[] {
+  const [tensor] = inputsInOrder(inputs, [USER_ID]);
+  if (tensor === undefined) return [];
+  const { type, dims, data } = tensor;
+  if (type !== 'string' && type !== 'int64') {
+    throw refused('inputs[0].datatype', `is ${datatypeOf(type)}`, 'send user ids as BYTES, or whole numbers as INT64');
+  }
+  if (dims.length === 0 || dims.slice(1).some((size) => size !== 1)) {
+    throw refused('inputs[0].shape', `is ${shown(dims)}`, 'give one user id a row: [users] or [users, 1]');
+  }
+  if (data.length > MAX_USERS) throw refused('inputs[0]', `has ${data.length} users`, `send at most ${MAX_USERS}`);
+  return Array.from(data as readonly string[], String);
+}
+
+/** What a row of the tensors is taken from. */
+type Row = { readonly view: PredictionView } | { readonly error: TandemError };
+
+function rowOf(result: ReadResult): Row {
+  return result instanceof TandemError ? { error: result } : { view: predictionView(result) };
+}
+
+/** Returns how many predictions are from which source, for callers that do not ask for the outputs `tandem.…`. */
+function sourcesOf(rows: readonly Row[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = { batch: 0, live: 0, stale: 0, default: 0, unverified: 0 };
+  for (const row of rows) {
+    if ('error' in row) continue;
+    const { source, reason } = row.view;
+    counts[source] = (counts[source] ?? 0) + 1;
+    if (reason === 'unverified') counts.unverified = (counts.unverified ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** Returns the result, or an error where a version with other fields than the stable one's gave the prediction. */
+function fitting(result: ReadResult, fields: readonly OutputField[]): ReadResult {
+  if (result instanceof TandemError) return result;
+  const { prediction, userId, modelNumber } = result;
+  const odd = fields.find(({ name, width, type }) => {
+    const values = Object.hasOwn(prediction, name) ? [prediction[name]].flat() : [];
+    return values.length !== (width ?? 1) || values.some((value) => !isOfType(value, type));
+  });
+  if (!odd) return result;
+  const text = `The prediction of user ${userId} has no field ${odd.name} of the model's form.`;
+  return new TandemError('output_unusable', `${text} Model version ${modelNumber} gives other fields.`, {
+    remedy: 'read it by GET /v1/predictions/{predictor}/{userId} until the rollout, or the next batch, has ended',
+  });
+}
+
+/** An integer that a JSON number cannot carry is a text. */
+function isOfType(value: unknown, type: TensorType): boolean {
+  if (type === 'string') return typeof value === 'string';
+  if (type === 'bool') return typeof value === 'boolean';
+  if (typeof value === 'string' && (type === 'int64' || type === 'uint64')) return isWideInteger(value, type);
+  return typeof value === 'number' && holdsNumber(type, value);
+}
+
+function isWideInteger(text: string, type: 'int64' | 'uint64'): boolean {
+  if (!/^-?\d{1,20}$/.test(text)) return false;
+  const integer = BigInt(text);
+  return integer === (type === 'int64' ? BigInt.asIntN(64, integer) : BigInt.asUintN(64, integer));
+}
+
+function tensorOf({ name, type, shape }: TensorMetadata, rows: readonly Row[]): WireTensor {
+  const width = shape[1] ?? 1;
+  const values = rows.flatMap((row) => valuesOf(row, name, type, width));
+  return { name, type, dims: [rows.length, ...shape.slice(1)], data: dataOf(type, values) };
+}
+
+/** An error's values are zeros and empty texts. */
+function valuesOf(row: Row, name: string, type: TensorType, width: number): readonly (number | string | boolean)[] {
+  if ('error' in row) {
+    if (name === ERROR) return [problemType(row.error.code)];
+    return new Array<number | string>(width).fill(type === 'string' ? '' : 0);
+  }
+  if (name === ERROR) return [''];
+  const provenance = PROVENANCE.get(name);
+  const value: PredictionValue | undefined = provenance ? provenance[1](row.view) : row.view.prediction[name];
+  return [value ?? 0].flat() as readonly (number | string | boolean)[];
+}
+
+function dataOf(type: TensorType, values: readonly (number | string | boolean)[]): TensorData {
+  if (type === 'string') return values.map(String);
+  const isWide = type === 'int64' || type === 'uint64';
+  // An integer that a JSON number cannot carry is a text.
+  const numbers = values.map((value) => (isWide ? BigInt(value) : Number(value)));
+  const data = allocate(type, values.length) as { set(values: readonly (number | bigint)[]): void } & TensorData;
+  data.set(numbers);
+  return data;
+}

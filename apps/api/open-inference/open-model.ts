@@ -1,0 +1,62 @@
+/** What both views of a predictor are to the protocol: a model with inputs and outputs, asked over HTTP or gRPC. */
+import type { RequestHead } from '@tandem/http-server/foreign-request';
+import type { WireTensor } from '@tandem/inference/process/protocol';
+import {
+  type InferAnswer,
+  type InferRequest,
+  type ModelMetadata,
+  refused,
+  shown,
+  type TensorMetadata,
+} from '@tandem/open-inference/messages';
+import type { WideEvent } from '@tandem/telemetry/wide-event';
+import type { Caller } from '../keys/access.ts';
+
+/** Who asks, and until when. */
+export interface Asked {
+  readonly head: RequestHead;
+  readonly caller: Caller;
+  readonly event: WideEvent;
+  /** Returns the milliseconds until the transport's own deadline; Infinity: it has none. */
+  leftMs(): number;
+  /** Tells when the caller has gone; absent: the transport does not know. */
+  onGone?(tell: () => void): void;
+}
+
+export interface OpenModel {
+  readonly metadata: ModelMetadata;
+  infer(request: InferRequest, asked: Asked): Promise<InferAnswer>;
+}
+
+/** Rejects with `unknown_predictor` or `unknown_model_version`. @param version its number; undefined: the server chooses */
+export type FindOpenModel = (name: string, version: string | undefined) => Promise<OpenModel>;
+
+/** The view of a predictor that takes user ids. */
+export const HYBRID = '.hybrid';
+
+/** Returns the inputs in the order of the model's. Throws `invalid_input` where they are others. */
+export function inputsInOrder(given: readonly WireTensor[], taken: readonly TensorMetadata[]): readonly WireTensor[] {
+  const names = taken.map(({ name }) => name);
+  for (const [i, { name }] of given.entries()) {
+    const field = `inputs[${i}].name`;
+    if (!names.includes(name)) throw refused(field, `is ${shown(name)}`, `the model takes ${names.join(', ')}`);
+    if (given.findIndex((one) => one.name === name) < i)
+      throw refused(field, `is ${shown(name)} again`, 'send it once');
+  }
+  return taken.map(({ name }) => {
+    const tensor = given.find((one) => one.name === name);
+    if (tensor) return tensor;
+    throw refused('inputs', `has no ${shown(name)}`, `the model takes ${names.join(', ')}: send each`);
+  });
+}
+
+/** Returns the names of the wanted outputs. Throws `invalid_input` for one that the model does not have. */
+export function wantedOutputs(wanted: readonly string[], given: readonly TensorMetadata[]): readonly string[] {
+  for (const [i, name] of wanted.entries()) {
+    const field = `outputs[${i}].name`;
+    const names = given.map((output) => output.name);
+    if (!names.includes(name)) throw refused(field, `is ${shown(name)}`, `the model gives ${names.join(', ')}`);
+    if (wanted.indexOf(name) < i) throw refused(field, `is ${shown(name)} again`, 'ask for it once');
+  }
+  return wanted;
+}

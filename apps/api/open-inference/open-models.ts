@@ -1,0 +1,32 @@
+/** Both views of each predictor as models of the Open Inference Protocol. */
+import type { Authority } from '@tandem/freshness/certificate';
+import { TandemError } from '@tandem/freshness/errors';
+import type { Infer } from '@tandem/inference/live/infer-request';
+import type { ModelDependencies } from '../routes/models/model-view.ts';
+import { createAnswerMany } from '../routes/predictions/answer-many.ts';
+import type { ReadDependencies } from '../routes/predictions/read-one.ts';
+import { createHybridModels } from './hybrid-model.ts';
+import { type FindOpenModel, HYBRID } from './open-model.ts';
+import { createRawModels } from './raw-model.ts';
+import { createServedVersions } from './served-versions.ts';
+
+export interface OpenInferenceDependencies extends ReadDependencies {
+  readonly registry: ModelDependencies['registry'];
+  readonly authority: Authority;
+  readonly models: ModelDependencies['models'];
+  readonly infer: Infer;
+}
+
+export function createOpenModels(dependencies: OpenInferenceDependencies): FindOpenModel {
+  const findServedVersion = createServedVersions(dependencies);
+  const findRaw = createRawModels({ findServedVersion, infer: dependencies.infer });
+  const findHybrid = createHybridModels({ findServedVersion, answerMany: createAnswerMany(dependencies) });
+  return async function findOpenModel(name, version) {
+    if (!name.endsWith(HYBRID)) return findRaw(name, version);
+    if (version === undefined) return findHybrid(name.slice(0, -HYBRID.length));
+    throw new TandemError('unknown_model_version', 'A hybrid model has no versions: each user is served from an arm.', {
+      field: 'version',
+      remedy: 'name no version; the output tensor tandem.model_version says which answered',
+    });
+  };
+}

@@ -1,0 +1,27 @@
+/** What both transports say of the server, and how they word a refusal. */
+import { TandemError } from '@tandem/freshness/errors';
+import { BINARY_EXTENSION } from '@tandem/open-inference/http-message';
+import { RELEASE } from '@tandem/telemetry/release';
+import type { ProblemView } from '@tandem/wire/problem';
+import type { ReadyDependencies } from '../routes/health/ready.ts';
+
+/** The server's metadata over HTTP; over gRPC there is no binary extension. */
+export const SERVER = Object.freeze({ name: 'tandem', version: RELEASE, extensions: [BINARY_EXTENSION] });
+
+export async function isReady({ readiness }: ReadyDependencies): Promise<boolean> {
+  return (await readiness.check()).status !== 'not_ready';
+}
+
+/** Throws `unavailable` where requests had better go elsewhere. */
+export async function assertReady(dependencies: ReadyDependencies): Promise<void> {
+  if (await isReady(dependencies)) return;
+  throw new TandemError('unavailable', 'The service is not ready.', {
+    retryAfter: 1,
+    remedy: 'ask another one, or ask again; GET /readyz names the part that fails',
+  });
+}
+
+/** Returns what is wrong, and how to fix it, in one text. */
+export function errorText({ detail, remedy }: Pick<ProblemView, 'detail' | 'remedy'>): string {
+  return remedy === undefined ? detail : `${detail} To fix it: ${remedy}.`;
+}

@@ -1,0 +1,169 @@
+/**
+ * A predictor's model as it is: tensors in, tensors out, in the same line and the same runs as live reads. Nothing of a user
+ * is read or stored, and nothing is certified.
+ */
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { Infer } from '@tandem/inference/live/infer-request';
+import type { WireTensor } from '@tandem/inference/process/protocol';
+import type { EncodedInput } from '@tandem/inference/tensors/batch-tensors';
+import { allocate } from '@tandem/open-inference/binary-data';
+import {
+  datatypeOf,
+  type InferRequest,
+  ONNX_PLATFORM,
+  type Parameter,
+  refused,
+  shown,
+  type TensorMetadata,
+} from '@tandem/open-inference/messages';
+import { LIVE_QUEUE_USERS } from '@tandem/prediction/models/model-limits';
+import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
+import type { Caller } from '../keys/access.ts';
+import { type Asked, type FindOpenModel, inputsInOrder, type OpenModel, wantedOutputs } from './open-model.ts';
+import type { FindServedVersion, ServedVersion } from './served-versions.ts';
+
+interface RawModelDependencies {
+  readonly findServedVersion: FindServedVersion;
+  readonly infer: Infer;
+}
+
+/** As many as may wait for live inference where nothing else is set. */
+const MOST_ROWS = LIVE_QUEUE_USERS;
+/** The longest `liveTimeout` that a config may set, too. */
+const MOST_MS = 30_000;
+
+export function createRawModels({ findServedVersion, infer }: RawModelDependencies): FindOpenModel {
+  const known = new WeakMap<ServedVersion, OpenModel>();
+  return async function findRawModel(name, number) {
+    const served = await findServedVersion(name, number);
+    const model = known.get(served) ?? rawModel(served, infer);
+    known.set(served, model);
+    return model;
+  };
+}
+
+function rawModel(served: ServedVersion, infer: Infer): OpenModel {
+  const { predictor, version, variant, numbers, inputs, outputs } = served;
+  const { name } = predictor;
+  const answered = {
+    ...{ model: name, version: String(version.number) },
+    parameters: { variant, artifact: version.artifactHash },
+  };
+  return {
+    metadata: { name, versions: numbers, platform: ONNX_PLATFORM, inputs, outputs },
+    infer: async (request, asked) => ({ ...answered, outputs: await inferRaw(served, request, asked, infer) }),
+  };
+}
+
+async function inferRaw(
+  served: ServedVersion,
+  request: InferRequest,
+  { caller, event, leftMs, onGone }: Asked,
+  infer: Infer,
+): Promise<readonly WireTensor[]> {
+  const { predictor, version } = served;
+  const { liveTimeoutMs } = predictor.policy.freshness;
+  const tensors = inputsInOrder(request.inputs, served.inputs);
+  const rows = rowsOf(tensors, request);
+  const inputs = tensors.map((tensor, i) => encode(tensor, served.inputs[i] as TensorMetadata, rows, request));
+  const outputs = request.outputs === null ? served.outputNames : wantedOutputs(request.outputs, served.outputs);
+  const timeoutMs = timeFor(request.parameters.timeout, leftMs(), liveTimeoutMs);
+  event.add({ predictor: predictor.name, rows });
+  if (rows === 0) return outputs.map((name) => emptyTensor(name, served.outputs));
+  takeQuota(caller, rows);
+  const isAlone = !outputs.every((name) => served.triedOutputs.has(name));
+  const work = { version, inputs, rows, outputs, timeoutMs, runTimeoutMs: liveTimeoutMs, isAlone };
+  try {
+    return await infer(onGone === undefined ? work : { ...work, onGone });
+  } catch (error) {
+    if (error instanceof ScoringCrash) throw crashed(error);
+    if (!isTandemError(error, 'overloaded')) throw error;
+    caller.liveQuota?.giveBack(rows);
+    throw overloaded(error);
+  }
+}
+
+/** Throws `invalid_input` where the inputs do not agree. */
+function rowsOf(tensors: readonly WireTensor[], { inputs }: InferRequest): number {
+  const [rows, ...others] = tensors.map(({ dims }) => dims[0]);
+  const odd = tensors.find((_, i) => i > 0 && others[i - 1] !== rows) ?? (rows === undefined ? tensors[0] : undefined);
+  if (odd) {
+    const field = `inputs[${inputs.indexOf(odd)}].shape`;
+    throw refused(field, `is ${shown(odd.dims)}`, 'give every input the same number of rows, as its first size');
+  }
+  if (rows !== undefined && rows <= MOST_ROWS) return rows;
+  throw refused('inputs', `have ${rows ?? 0} rows`, `send at most ${MOST_ROWS} in a request`);
+}
+
+function encode(tensor: WireTensor, taken: TensorMetadata, rows: number, { inputs }: InferRequest): EncodedInput {
+  const field = `inputs[${inputs.indexOf(tensor)}]`;
+  if (tensor.type !== taken.type) {
+    const remedy = `the model takes ${datatypeOf(taken.type)}`;
+    throw refused(`${field}.datatype`, `is ${datatypeOf(tensor.type)}`, remedy);
+  }
+  const { name, type, data } = tensor;
+  const width = taken.shape[1] ?? 1;
+  if (tensor.dims.slice(1).reduce((product, size) => product * size, 1) !== width) {
+    throw refused(`${field}.shape`, `is ${shown(tensor.dims)}`, `the model takes ${shown([rows, width])}`);
+  }
+  return taken.shape.length === 1 ? { name, type, width, rank: 1, data } : { name, type, width, data };
+}
+
+function emptyTensor(name: string, outputs: readonly TensorMetadata[]): WireTensor {
+  const { type, shape } = outputs.find((output) => output.name === name) as TensorMetadata;
+  const dims = [0, ...shape.slice(1).map((size) => Math.max(0, size))];
+  return { name, type, dims, data: type === 'string' ? [] : allocate(type, 0) };
+}
+
+/**
+ * Returns the milliseconds that an answer may take: what the caller states, and without that the predictor's limit of a live
+ * read. Throws `invalid_input`.
+ * @param timeout in microseconds, as Triton has it; 0: not stated
+ * @param leftMs until the deadline of the transport; Infinity: it has none
+ */
+function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: number): number {
+  if (timeout !== undefined && (typeof timeout !== 'number' || timeout < 0)) {
+    throw refused('parameters.timeout', `is ${shown(timeout)}`, 'give a number of microseconds');
+  }
+  const stated = Math.min(timeout ? timeout / 1_000 : Number.POSITIVE_INFINITY, leftMs);
+  return stated === Number.POSITIVE_INFINITY ? liveTimeoutMs : Math.min(stated, MOST_MS);
+}
+
+/** Takes all rows or none. Throws `rate_limited`. */
+function takeQuota({ liveQuota }: Caller, rows: number): void {
+  if (liveQuota === undefined) return;
+  const taken = liveQuota.take(rows);
+  if (taken === rows) return;
+  liveQuota.giveBack(taken);
+  const { most, perSecond } = liveQuota;
+  throw new TandemError(
+    'rate_limited',
+    `The key may have ${perSecond} rows inferred a second; these ${rows} are more.`,
+    {
+      retryAfter: 1,
+      remedy:
+        rows > most
+          ? `send at most ${Math.floor(most)} rows in a request; --live-rate of tandem key create sets the limit`
+          : 'ask again after the time in Retry-After, or with fewer rows; --live-rate of tandem key create sets the limit',
+    },
+  );
+}
+
+function overloaded(cause: TandemError): TandemError {
+  return new TandemError(
+    'overloaded',
+    'The model could not answer these rows in time, beside what waits for it already.',
+    {
+      retryAfter: cause.retryAfter ?? 1,
+      remedy: 'ask again after the time in Retry-After, with fewer rows, or with more time (the parameter timeout)',
+      cause,
+    },
+  );
+}
+
+function crashed(cause: ScoringCrash): TandemError {
+  return new TandemError('live_failed', `The model ended its process on these rows: ${cause.message}.`, {
+    remedy: 'look at the values of the inputs; the same rows end it again',
+    cause,
+  });
+}

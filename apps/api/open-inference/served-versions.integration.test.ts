@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import type { Authority, Certificate } from '@tandem/freshness/certificate';
+import { adopt } from '@tandem/offline-store/adopt';
+import { linearModel } from '@tandem/testing/onnx-models';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createTestApi, repurchase, type TestApi } from '../api.fixture.ts';
+import { createServedVersions } from './served-versions.ts';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await createTestApi();
+});
+afterAll(() => api?.close());
+
+/** Adopts the predictor with another model, which the stable arm serves then. */
+async function adoptOther(): Promise<void> {
+  const base = repurchase();
+  const artifact = linearModel({ weights: [0.2, 0.1] });
+  const artifactHash = createHash('sha256').update(artifact).digest('hex');
+  const predictor = { ...base, artifact, definition: { ...base.definition, artifactHash } };
+  await adopt(api.pool, { predictors: [predictor], actor: 'test' });
+}
+
+it('asks for arms once a second, and goes on with what it knows while Postgres does not answer', async () => {
+  let now = 0;
+  const find = createServedVersions({ ...api.dependencies.app, now: () => now });
+  const first = await find('repurchase', undefined);
+  expect(first).toMatchObject({ variant: 'stable', numbers: ['1'], version: { number: 1 } });
+  await adoptOther();
+  expect(await find('repurchase', undefined)).toBe(first);
+  now += 1_001;
+  expect(await find('repurchase', undefined)).toMatchObject({ numbers: ['2'], version: { number: 2 } });
+  await expect(find('repurchase', '1')).rejects.toMatchObject({ code: 'unknown_model_version' });
+  await expect(find('nobody', undefined)).rejects.toMatchObject({ code: 'unknown_predictor' });
+  api.postgres.cut();
+  now += 1_001;
+  expect(await find('repurchase', '2')).toMatchObject({ version: { number: 2 } });
+});
+
+it('waits for Postgres once while it does not answer, and knows new arms after it does again', async () => {
+  let now = 0;
+  const answers: (() => Promise<Certificate>)[] = [];
+  const { authority } = api.dependencies.app;
+  const certify = (...asked: Parameters<Authority['certify']>) =>
+    (answers.shift() ?? (() => authority.certify(...asked)))();
+  api.postgres.mend();
+  const find = createServedVersions({ ...api.dependencies.app, authority: { certify }, now: () => now });
+  const first = await find('repurchase', undefined);
+  const away = Promise.withResolvers<Certificate>();
+  answers.push(
+    () => Promise.reject(new Error('away')),
+    () => away.promise,
+  );
+  now += 1_001;
+  expect(await find('repurchase', undefined)).toBe(first);
+  now += 1_001;
+  expect(await find('repurchase', undefined)).toBe(first);
+  expect(answers).toEqual([]);
+  away.reject(new Error('still away'));
+});
+
+it('knows outputs by the mapping alone where a version has no metadata of its file', async () => {
+  api.postgres.mend();
+  const find = createServedVersions(api.dependencies.app);
+  const { inputs, outputs, triedOutputs } = await find('repurchase', undefined);
+  expect(inputs).toEqual([{ name: 'features', type: 'float32', shape: [-1, 2] }]);
+  expect(outputs).toEqual([{ name: 'score', type: 'float32', shape: [-1, -1] }]);
+  // Of how many columns the trial has seen one is not known.
+  expect(triedOutputs.size).toBe(0);
+});

@@ -1,0 +1,172 @@
+/**
+ * The model versions that raw inference may run: those of a predictor's arms. They are asked of Postgres at most once a
+ * second, and are known from then on while Postgres does not answer: raw inference says nothing of a user, so nothing has to
+ * be certified.
+ */
+import type { Authority, Certificate } from '@tandem/freshness/certificate';
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import type { ModelInput, ModelVersion, OutputField, Predictor } from '@tandem/freshness/predictor';
+import type { Registry } from '@tandem/freshness/reader';
+import { wantedBy } from '@tandem/inference/live/infer-request';
+import type { TensorMetadata } from '@tandem/open-inference/messages';
+import { columnWidth, isTensorType } from '@tandem/prediction/models/input-fit';
+import { type DescribedTensor, isFixed } from '@tandem/prediction/models/verification';
+import { IdleCache } from '@tandem/timing/idle-cache';
+import type { ModelDependencies } from '../routes/models/model-view.ts';
+
+export interface ServedVersion {
+  readonly predictor: Predictor;
+  readonly version: ModelVersion;
+  /** The arm that serves it. */
+  readonly variant: string;
+  /** Numbers of the versions that a request may name, the stable one first. */
+  readonly numbers: readonly string[];
+  /** In the order in which the model is given them. */
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+  /** The names of all outputs: the array of `wantedBy`, so that requests and reads run together. */
+  readonly outputNames: readonly string[];
+  /** Names of the outputs of which admission has found that each row's values are its own, whoever is in the run. */
+  readonly triedOutputs: ReadonlySet<string>;
+}
+
+interface ServedVersionDependencies {
+  readonly authority: Pick<Authority, 'certify'>;
+  readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
+  readonly models: Pick<ModelDependencies['models'], 'list'>;
+  readonly now?: () => number;
+}
+
+/** Finds the version of that number, or the stable one. Rejects with `unknown_predictor` or `unknown_model_version`. */
+export type FindServedVersion = (predictor: string, number: string | undefined) => Promise<ServedVersion>;
+
+/** How long what Postgres said of arms counts, in ms. */
+const KNOWN_MS = 1_000;
+
+export function createServedVersions(dependencies: ServedVersionDependencies): FindServedVersion {
+  const { authority, registry, models, now = () => performance.now() } = dependencies;
+  let known: Certificate | undefined;
+  let asking: Promise<Certificate> | undefined;
+  let askAt = Number.NEGATIVE_INFINITY;
+  /** Whether Postgres did not answer the last time. */
+  let isAway = false;
+  /** By predictor and number, of the certificate that is known. */
+  const found = new Map<string, Promise<ServedVersion>>();
+  /** By id: a version never changes. */
+  const described = new IdleCache(async (id) => {
+    const version = await registry.modelVersion(id);
+    const [record] = await models.list({ predictor: version.predictor, number: version.number });
+    return describe(version, record?.metadata?.outputs ?? []);
+  });
+
+  function ask(): Promise<Certificate> {
+    asking ??= authority
+      .certify([])
+      .then((certificate) => {
+        if (certificate.revision !== known?.revision || certificate.history !== known.history) found.clear();
+        known = certificate;
+        isAway = false;
+        return certificate;
+      })
+      .catch((error: unknown) => {
+        isAway = true;
+        throw error;
+      })
+      .finally(() => {
+        asking = undefined;
+        askAt = now() + KNOWN_MS;
+      });
+    return asking;
+  }
+
+  /** Once Postgres has not answered, no request waits for it. */
+  async function assigned(): Promise<Certificate> {
+    const before = known;
+    if (before === undefined) return ask();
+    if (now() < askAt) return before;
+    const asked = ask().catch(() => before);
+    return isAway ? before : asked;
+  }
+
+  async function find(name: string, number: string | undefined, certificate: Certificate): Promise<ServedVersion> {
+    const [predictor, assignments] = [await registry.predictor(name), certificate.assignments(name)];
+    if (!predictor || !assignments) throw unknownPredictor(name);
+    const { stable, rollout } = assignments;
+    const arms = [stable, ...(rollout?.arms ?? [])];
+    const arm = number === undefined ? stable : arms.find(({ modelNumber }) => String(modelNumber) === number);
+    const numbers = [...new Set(arms.map(({ modelNumber }) => String(modelNumber)))];
+    if (!arm) throw notServed(name, number ?? '', numbers);
+    return { ...(await described.get(arm.modelVersionId)), predictor, variant: arm.arm, numbers };
+  }
+
+  return async function findServedVersion(predictor, number) {
+    const certificate = await assigned();
+    const key = `${predictor}\n${number ?? ''}`;
+    const before = found.get(key);
+    if (before) return before;
+    const finding = find(predictor, number, certificate);
+    found.set(key, finding);
+    finding.catch(() => found.delete(key));
+    return finding;
+  };
+}
+
+type Description = Omit<ServedVersion, 'predictor' | 'variant' | 'numbers'>;
+
+/** @param declared outputs of the model's file */
+function describe(version: ModelVersion, declared: readonly DescribedTensor[]): Description {
+  const outputs = outputsOf(version, declared);
+  return {
+    version,
+    inputs: version.inputs.map((input) => inputOf(version, input)),
+    outputs,
+    outputNames: wantedBy(version),
+    triedOutputs: new Set(outputs.filter((output) => isTried(version, output)).map(({ name }) => name)),
+  };
+}
+
+function inputOf({ query, request = [] }: ModelVersion, { name, type, columns, rank }: ModelInput): TensorMetadata {
+  if (rank === 1) return { name, type, shape: [-1] };
+  const known = [...query.columns, ...request];
+  const widths = columns.map((column) => known.find((one) => one.name === column)).map(widthOf);
+  return { name, type, shape: [-1, widths.reduce((sum, width) => sum + width, 0)] };
+}
+
+function widthOf(column: Parameters<typeof columnWidth>[0] | undefined): number {
+  return column === undefined ? 1 : columnWidth(column);
+}
+
+/** Returns the outputs that predictions are taken from: the others may mix rows, which admission does not look at. */
+function outputsOf(version: ModelVersion, declared: readonly DescribedTensor[]): TensorMetadata[] {
+  return wantedBy(version).map((name): TensorMetadata => {
+    const tensor = declared.find((one) => one.name === name);
+    const field = version.outputs.find(({ output }) => output === name) as OutputField;
+    return tensor ? described(tensor, field.type) : { name, type: field.type, shape: [-1, -1] };
+  });
+}
+
+/** Returns whether every column of an output is part of a prediction, so that admission has compared all of them. */
+function isTried({ outputs }: ModelVersion, { name, shape }: TensorMetadata): boolean {
+  const columns = outputs.flatMap(({ output, index, width }) =>
+    output === name ? Array.from({ length: width ?? 1 }, (_, i) => index + i) : [],
+  );
+  return new Set(columns).size === shape.slice(1).reduce((product, size) => product * size, 1);
+}
+
+function described({ name, type, shape }: DescribedTensor, otherwise: OutputField['type']): TensorMetadata {
+  const [, ...row] = shape;
+  return {
+    name,
+    type: isTensorType(type) ? type : otherwise,
+    // A shape of no dimensions is one that the file does not declare.
+    shape: shape.length === 0 ? [-1, -1] : [-1, ...row.map((size) => (isFixed(size) ? size : -1))],
+  };
+}
+
+function notServed(predictor: string, number: string, numbers: readonly string[]): TandemError {
+  const text = `Predictor ${predictor} does not serve model version ${JSON.stringify(number.slice(0, 80))}.`;
+  return new TandemError('unknown_model_version', text, {
+    field: 'version',
+    remedy: `use ${numbers.join(' or ')}, or name no version for the stable one; others answer once an arm of a rollout has them`,
+  });
+}

@@ -1,0 +1,99 @@
+/** POST /v2/models/{model}/infer, with or without /versions/{version}: inference of tensors, or predictions of users. */
+import { RequestError } from '@tandem/http-server/request-error';
+import { JSON_LENGTH_HEADER, readHttpRequest, renderHttpAnswer } from '@tandem/open-inference/http-message';
+import {
+  INFERENCE_ANSWER_EXAMPLE,
+  INFERENCE_REQUEST_EXAMPLE,
+  InferenceAnswerSchema,
+  InferenceHeaders,
+  InferenceRequestSchema,
+} from '@tandem/wire/open-inference';
+import type { Context } from 'hono';
+import { checkForm, readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import type { ProblemCode } from '../../http/problem.ts';
+import { readJson } from '../../json/read-json.ts';
+import { INFERENCE_ERRORS } from './refusals.ts';
+import { MODEL_PATHS, modelIn, type OpenModelDependencies } from './show-model.ts';
+
+const BODY = { schema: InferenceRequestSchema, example: INFERENCE_REQUEST_EXAMPLE };
+
+/** Problems of both views: a hybrid model answers with those of a read. */
+const PROBLEMS: readonly ProblemCode[] = [
+  ...([
+    'unknown_predictor',
+    'unknown_model_version',
+    'unknown_user',
+    'history_changed',
+    'context_not_reached',
+  ] as const),
+  ...(['features_failed', 'features_unusable', 'output_unusable', 'rate_limited', 'no_prediction'] as const),
+  ...(['live_timeout', 'live_failed', 'overloaded', 'unavailable', 'protocol_unknown', 'not_cached'] as const),
+];
+
+export function inferTensors(dependencies: OpenModelDependencies): readonly Endpoint[] {
+  return MODEL_PATHS.map(({ path, id, of, params }) =>
+    jsonEndpoint({
+      operationId: `infer${id}`,
+      method: 'post',
+      path: `${path}/infer`,
+      tag: 'inference',
+      summary: `Inference by ${of}`,
+      description: `\`{predictor}\` takes the model's tensors, and gives its own; rows of several callers run together.
+\`{predictor}.hybrid\` takes \`user_id\`, and gives certified predictions with their provenance. Tensors may be sent and asked
+for as binary data behind the JSON, as the extension \`binary_tensor_data\` has it.`,
+      scope: 'predictions:read',
+      params,
+      headers: InferenceHeaders,
+      body: BODY,
+      refusals: INFERENCE_ERRORS,
+      answer: {
+        description: 'The outputs; with binary data, `application/octet-stream`',
+        schema: InferenceAnswerSchema,
+        example: INFERENCE_ANSWER_EXAMPLE,
+      },
+      problems: PROBLEMS,
+      async handle(context, event, caller) {
+        const model = await modelIn(context, dependencies);
+        const request = readHttpRequest(...(await bodyIn(context)));
+        const { signal } = context.req.raw;
+        const onGone = (tell: () => void) => (signal.aborted ? tell() : signal.addEventListener('abort', tell));
+        const asked = { head: context.req, caller, event, leftMs: () => Number.POSITIVE_INFINITY, onGone };
+        return answerWith(renderHttpAnswer(await model.infer(request.request, asked), request));
+      },
+    }),
+  );
+}
+
+/** The JSON, its form checked, and what follows it. Clients of the protocol name no media type, or that of any bytes. */
+async function bodyIn({ req }: Context): Promise<Parameters<typeof readHttpRequest>> {
+  refuseContentEncoding(req.header('content-encoding'));
+  const type = req.header('content-type');
+  if (type !== undefined) requireMediaType(type, ['application/json', 'application/octet-stream']);
+  const bytes = await readBody(req.raw, req.header('content-length'));
+  const end = jsonLengthIn(req.header(JSON_LENGTH_HEADER), bytes.length);
+  return [checkForm(BODY, readJson(bytes.subarray(0, end))), bytes.subarray(end)];
+}
+
+function jsonLengthIn(header: string | undefined, length: number): number {
+  if (header === undefined) return length;
+  if (/^\d{1,9}$/.test(header) && Number(header) <= length) return Number(header);
+  const given = JSON.stringify(header.slice(0, 40));
+  throw new RequestError('malformed_request', `${JSON_LENGTH_HEADER} is ${given}, and the body has ${length} bytes.`, {
+    field: JSON_LENGTH_HEADER,
+    remedy: 'give the number of bytes of the JSON, with which the body begins',
+  });
+}
+
+function answerWith({ body, jsonLength }: ReturnType<typeof renderHttpAnswer>): Response {
+  const isBinary = jsonLength !== undefined;
+  return new Response(body, {
+    headers: {
+      'content-type': isBinary ? 'application/octet-stream' : 'application/json',
+      ...(isBinary ? { [JSON_LENGTH_HEADER]: String(jsonLength) } : {}),
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    },
+  });
+}

@@ -1,0 +1,35 @@
+/** GET /v2/health/live and /v2/health/ready: /livez and /readyz as the Open Inference Protocol has them. */
+import { InferenceLiveSchema, InferenceReadySchema } from '@tandem/wire/open-inference';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { assertReady } from '../../open-inference/open-server.ts';
+import type { ReadyDependencies } from '../health/ready.ts';
+import { INFERENCE_ERRORS } from './refusals.ts';
+
+export function showInferenceHealth({ readiness }: ReadyDependencies): readonly Endpoint[] {
+  const common = { method: 'get', tag: 'inference', scope: 'public', refusals: INFERENCE_ERRORS } as const;
+  return [
+    jsonEndpoint({
+      ...common,
+      operationId: 'showInferenceLive',
+      path: '/v2/health/live',
+      summary: 'Whether the process answers',
+      answer: { description: 'The process answers', schema: InferenceLiveSchema, example: { live: true } },
+      problems: [],
+      handle: () => ({ live: true }),
+    }),
+    jsonEndpoint({
+      ...common,
+      operationId: 'showInferenceReady',
+      path: '/v2/health/ready',
+      summary: 'Whether to send requests here',
+      description: '503 where `/readyz` answers 503; that path names the part that fails.',
+      answer: { description: 'The service is ready', schema: InferenceReadySchema, example: { ready: true } },
+      problems: ['unavailable'],
+      async handle() {
+        await assertReady({ readiness });
+        return { ready: true };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,73 @@
+/**
+ * GET /v2/models/{model} and /v2/models/{model}/ready, with or without /versions/{version}: a model's inputs and outputs, and
+ * whether it answers.
+ */
+import { metadataView } from '@tandem/open-inference/http-message';
+import {
+  INFERENCE_MODEL_EXAMPLE,
+  InferenceModelPath,
+  InferenceModelReadySchema,
+  InferenceModelSchema,
+  InferenceVersionPath,
+} from '@tandem/wire/open-inference';
+import type { Context } from 'hono';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import type { FindOpenModel } from '../../open-inference/open-model.ts';
+import { assertReady } from '../../open-inference/open-server.ts';
+import type { ReadyDependencies } from '../health/ready.ts';
+import { versionIn } from '../models/version-number.ts';
+import { INFERENCE_ERRORS } from './refusals.ts';
+
+export interface OpenModelDependencies {
+  readonly findOpenModel: FindOpenModel;
+}
+
+/** The two paths of whatever is asked of a model, with what differs between them. */
+export const MODEL_PATHS = [
+  { path: '/v2/models/{model}', id: 'Model', of: 'the model', params: InferenceModelPath },
+  { path: '/v2/models/{model}/versions/{version}', id: 'ModelVersion', of: 'a version', params: InferenceVersionPath },
+] as const;
+
+/** Returns the model that the path names. Rejects with `invalid_input`, `unknown_predictor` or `unknown_model_version`. */
+export async function modelIn({ req }: Context, { findOpenModel }: OpenModelDependencies) {
+  const version = req.param('version');
+  if (version !== undefined) versionIn(version, 'version');
+  return findOpenModel(req.param('model') ?? '', version);
+}
+
+export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDependencies): readonly Endpoint[] {
+  const common = { method: 'get', tag: 'inference', scope: 'predictions:read', refusals: INFERENCE_ERRORS } as const;
+  return MODEL_PATHS.flatMap(({ path, id, of, params }) => [
+    jsonEndpoint({
+      ...common,
+      operationId: `showInference${id}`,
+      path,
+      params,
+      summary: `The inputs and outputs of ${of}`,
+      answer: { description: 'The model', schema: InferenceModelSchema, example: INFERENCE_MODEL_EXAMPLE },
+      problems: ['unknown_predictor', 'unknown_model_version', 'invalid_input', 'unavailable'],
+      async handle(context) {
+        return metadataView((await modelIn(context, dependencies)).metadata);
+      },
+    }),
+    jsonEndpoint({
+      ...common,
+      operationId: `showInference${id}Ready`,
+      path: `${path}/ready`,
+      params,
+      summary: `Whether ${of} answers`,
+      answer: {
+        description: 'The model is ready',
+        schema: InferenceModelReadySchema,
+        example: { name: 'repurchase', ready: true },
+      },
+      problems: ['unknown_predictor', 'unknown_model_version', 'invalid_input', 'unavailable'],
+      async handle(context) {
+        const { metadata } = await modelIn(context, dependencies);
+        await assertReady(dependencies);
+        return { name: metadata.name, ready: true };
+      },
+    }),
+  ]);
+}

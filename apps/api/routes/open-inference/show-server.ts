@@ -1,0 +1,28 @@
+/** GET /v2: what the service is, as the Open Inference Protocol has it. */
+import { InferenceServerSchema } from '@tandem/wire/open-inference';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { jsonEndpoint } from '../../http/json-endpoint.ts';
+import { SERVER } from '../../open-inference/open-server.ts';
+import { INFERENCE_ERRORS } from './refusals.ts';
+
+/** At both spellings of the path: the protocol's text has the first, its OpenAPI document the second. */
+export function showInferenceServer(): readonly Endpoint[] {
+  const paths = [
+    { path: '/v2', operationId: 'showInferenceServer' },
+    { path: '/v2/', operationId: 'showInferenceServerBelow' },
+  ];
+  return paths.map(({ path, operationId }) =>
+    jsonEndpoint({
+      operationId,
+      method: 'get',
+      path,
+      tag: 'inference',
+      summary: 'The server, its release and its extensions',
+      scope: 'public',
+      refusals: INFERENCE_ERRORS,
+      answer: { description: 'The server', schema: InferenceServerSchema, example: { ...SERVER, version: '0.2.0' } },
+      problems: [],
+      handle: () => SERVER,
+    }),
+  );
+}

@@ -1,0 +1,100 @@
+/**
+ * Values of a tensor as bytes: little-endian, row-major, without padding; a text as an unsigned 32-bit length and UTF-8. The
+ * form of gRPC's raw contents and of the binary extension over HTTP.
+ */
+import type { TensorType } from '@tandem/freshness/predictor';
+import type { TensorData } from '@tandem/inference/process/protocol';
+import { otherCount, refused } from './messages.ts';
+
+type Numbers = Exclude<TensorData, readonly string[]>;
+
+interface NumbersClass {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): Numbers;
+  new (length: number): Numbers;
+}
+
+const CLASSES: Readonly<Record<Exclude<TensorType, 'string'>, NumbersClass>> = {
+  bool: Uint8Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  // The bits of each half.
+  float16: Uint16Array,
+  float32: Float32Array,
+  float64: Float64Array,
+};
+
+/** Returns room for so many values. */
+export function allocate(type: Exclude<TensorType, 'string'>, count: number): Numbers {
+  return new CLASSES[type](count);
+}
+
+/**
+ * Reads values from bytes. Numbers share the bytes' memory where these are aligned. Throws `invalid_input`.
+ * @param field of the data
+ */
+export function readBinary(type: TensorType, bytes: Uint8Array, count: number, field: string): TensorData {
+  if (type === 'string') return readTexts(bytes, count, field);
+  const { BYTES_PER_ELEMENT: size } = CLASSES[type];
+  if (bytes.length !== count * size) {
+    const remedy = `send the ${count * size} bytes of ${count} values of ${size} bytes each`;
+    throw refused(field, `has ${bytes.length} bytes`, remedy);
+  }
+  // Not `slice`, which a Buffer answers with the same memory.
+  const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
+  const values = new CLASSES[type](buffer, byteOffset, count);
+  if (type === 'bool') checkBooleans(values as Uint8Array, field);
+  return values;
+}
+
+/** Returns the bytes of values. Those of numbers share their memory. */
+export function writeBinary(data: TensorData): Buffer {
+  if ('buffer' in data) return Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+  const parts = data.flatMap((text) => {
+    const bytes = Buffer.from(text, 'utf8');
+    const length = Buffer.allocUnsafe(4);
+    length.writeUInt32LE(bytes.length);
+    return [length, bytes];
+  });
+  return Buffer.concat(parts);
+}
+
+function readTexts(bytes: Uint8Array, count: number, field: string): string[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const texts: string[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    const start = at + 4;
+    const end = start <= bytes.length ? start + view.getUint32(at, true) : start;
+    if (end > bytes.length) {
+      const remedy = 'send each text as its length in 4 bytes, little-endian, and that many bytes';
+      throw refused(field, `ends within text ${texts.length}`, remedy);
+    }
+    texts.push(decodeText(bytes.subarray(start, end), `${field}[${texts.length}]`));
+    at = end;
+  }
+  if (texts.length !== count) throw otherCount(field, texts.length, count);
+  return texts;
+}
+
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Throws `invalid_input` for bytes that are no UTF-8. */
+export function decodeText(bytes: Uint8Array, field: string): string {
+  try {
+    return UTF_8.decode(bytes);
+  } catch {
+    throw refused(field, 'is not UTF-8', 'encode texts in UTF-8; models take no other bytes');
+  }
+}
+
+function checkBooleans(values: Uint8Array, field: string): void {
+  const at = values.findIndex((value) => value > 1);
+  if (at >= 0) throw refused(`${field}[${at}]`, `is ${values[at]}`, 'send 0 or 1');
+}

@@ -1,0 +1,82 @@
+/**
+ * Counts what a `ModelInferRequest` is made of before it is decoded: the decoder makes an object of each entry, and 1 MiB holds
+ * half a million of empty ones.
+ */
+import { refused } from './messages.ts';
+
+/** Inputs, outputs, parameters and raw contents together. */
+const MOST_ENTRIES = 4_096;
+/** Entries within those: texts, integers of 64 bits, parameters, sizes. */
+const MOST_VALUES = 65_536;
+
+/** A message by the numbers of its fields that have messages or packed integers of 64 bits in them. */
+interface Form {
+  readonly [field: number]: Form | 'packed';
+}
+
+const PARAMETER: Form = {};
+const CONTENTS: Form = { 3: 'packed', 5: 'packed' };
+const TENSOR: Form = { 3: 'packed', 4: PARAMETER, 5: CONTENTS };
+const OUTPUT: Form = { 2: PARAMETER };
+const REQUEST: Form = { 4: PARAMETER, 5: TENSOR, 6: OUTPUT };
+
+/** Throws `invalid_input` for a message of too many entries, and a RangeError for one that cannot be read. */
+export function countEntries(message: Uint8Array): void {
+  const entries = countIn(message, 0, message.length, REQUEST);
+  if (entries.outer > MOST_ENTRIES) {
+    const remedy = 'send the values of each input as one entry of raw_input_contents';
+    throw refused('The message', `has more than ${MOST_ENTRIES} inputs, outputs, parameters and contents`, remedy);
+  }
+  if (entries.inner > MOST_VALUES) {
+    throw refused('The message', `has more than ${MOST_VALUES} typed values and parameters`, 'send raw_input_contents');
+  }
+}
+
+interface Entries {
+  outer: number;
+  inner: number;
+}
+
+function countIn(bytes: Uint8Array, start: number, end: number, form: Form): Entries {
+  const entries = { outer: 0, inner: 0 };
+  for (let at = start; at < end; ) {
+    const [tag, afterTag] = varintAt(bytes, at);
+    const [size, from] = (tag & 7) === 2 ? varintAt(bytes, afterTag) : [sizeOf(bytes, tag & 7, afterTag), afterTag];
+    at = from + size;
+    if (at > end) throw new RangeError('a field ends beyond its message');
+    entries.outer++;
+    const inner = form[tag >>> 3];
+    if ((tag & 7) !== 2 || inner === undefined) continue;
+    if (inner === 'packed') entries.inner += integersIn(bytes, from, at);
+    else {
+      const found = countIn(bytes, from, at, inner);
+      entries.inner += found.outer + found.inner;
+    }
+  }
+  return entries;
+}
+
+/** Of a field that has no length of its own: an integer, 8 bytes, 4 bytes, or the mark of a group. */
+function sizeOf(bytes: Uint8Array, wireType: number, at: number): number {
+  if (wireType === 0) return varintAt(bytes, at)[1] - at;
+  return wireType === 1 ? 8 : wireType === 5 ? 4 : 0;
+}
+
+/** The last byte of each is below 128. */
+function integersIn(bytes: Uint8Array, start: number, end: number): number {
+  let integers = 0;
+  for (let at = start; at < end; at++) if ((bytes[at] ?? 0) < 128) integers++;
+  return integers;
+}
+
+/** Returns the integer's lower 32 bits and where it ends. */
+function varintAt(bytes: Uint8Array, start: number): [value: number, end: number] {
+  let value = 0;
+  for (let at = start; at < start + 10; at++) {
+    const byte = bytes[at];
+    if (byte === undefined) break;
+    if (at < start + 5) value |= (byte & 127) << (7 * (at - start));
+    if (byte < 128) return [value >>> 0, at + 1];
+  }
+  throw new RangeError('an integer has no end');
+}

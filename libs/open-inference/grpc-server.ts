@@ -1,0 +1,290 @@
+/**
+ * The protocol's service over gRPC, without TLS: a server that limits what a connection may cost, asks whether a call is let
+ * in before it reads the call's message, and drains without losing an answer.
+ */
+import type { ServerHttp2Stream } from 'node:http2';
+import { type AddressInfo, createServer, type Server as Listener, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  type handleUnaryCall,
+  Metadata,
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  type ServerInterceptor,
+  ServerListenerBuilder,
+  type ServerUnaryCall,
+  type StatusObject,
+  status,
+} from '@grpc/grpc-js';
+import { TandemError } from '@tandem/freshness/errors';
+import { RequestError } from '@tandem/http-server/request-error';
+import { type ConnectionCall, createGrpcConnections, type GrpcConnections } from './grpc-connections.ts';
+import { readService, UnreadMessage } from './read-service.ts';
+
+const RPCS = ['ServerLive', 'ServerReady', 'ModelReady', 'ServerMetadata', 'ModelMetadata', 'ModelInfer'] as const;
+export type RpcName = (typeof RPCS)[number];
+
+interface GrpcCall {
+  /** The rpc's path. */
+  readonly url: string;
+  /** Returns metadata of the request by their name in lower case; as `host` the authority. */
+  header(name: string): string | undefined;
+  /** Returns the milliseconds until the caller's deadline; Infinity: it has none. */
+  leftMs(): number;
+  /** Tells when the caller has gone without an answer, or its deadline has passed. */
+  onGone(tell: () => void): void;
+}
+
+export interface GrpcRefusal {
+  readonly code: Exclude<keyof typeof status, 'OK'>;
+  readonly text: string;
+  readonly trailers: Readonly<Record<string, string>>;
+}
+
+export type GrpcReply = { readonly response: object } | { readonly refusal: GrpcRefusal };
+
+/**
+ * Answers a call.
+ * @param message reads the call's message: to be called once, when the caller may be answered. Rejects with a RequestError
+ */
+export type ServeCall = (rpc: RpcName, call: GrpcCall, message: () => Promise<unknown>) => Promise<GrpcReply>;
+
+interface GrpcServerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Connections that are kept at most. */
+  readonly connections: number;
+  /** Bytes of a request. */
+  readonly mostBytes: number;
+  /** Bytes of the outputs of an answer. */
+  readonly mostAnswerBytes: number;
+  readonly serve: ServeCall;
+}
+
+export interface GrpcServer {
+  readonly port: number;
+  /** Accepts connections for `leastMs` more, and up to `mostMs` while there are connections. */
+  listenOn(time: { readonly leastMs: number; readonly mostMs: number }): Promise<void>;
+  /** Accepts nothing more and lets calls under way finish. Returns whether all did within the grace. */
+  close(graceMs: number): Promise<boolean>;
+}
+
+/** How long a call may take to send its message, in ms. */
+const MESSAGE_MS = 7_000;
+/** A connection without a call is asked to close after so many ms; clients connect again by themselves. */
+const IDLE_MS = 30_000;
+/** How long an answer may be on its way, and how long after it was asked to close a connection may stay, in ms. */
+const TAKING_MS = 8_000;
+const LOOK_MS = 500;
+/** Messages that may be on their way together. */
+const MOST_ARRIVING = 256;
+/** Of an answer beside its outputs, and for typed integers, which may take more bytes than raw ones. */
+const HEAD_BYTES = 1_048_576;
+
+const LIMITS = Object.freeze({
+  'grpc.max_concurrent_streams': 64,
+  'grpc.max_connection_idle_ms': IDLE_MS,
+  // Of its headers and what waits to be sent, in MB; without it grpc-js sets no limit.
+  'grpc-node.max_session_memory': 32,
+  'grpc.enable_channelz': 0,
+});
+
+/** Rejects with Node's error where the server cannot listen on the address. */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const calls = new WeakMap<Metadata, CallUnderWay>();
+  const connections = createGrpcConnections({
+    most: options.connections,
+    idleMs: IDLE_MS + TAKING_MS,
+    takingMs: TAKING_MS,
+  });
+  const server = new Server({
+    ...LIMITS,
+    'grpc.max_receive_message_length': options.mostBytes,
+    'grpc.max_send_message_length': options.mostAnswerBytes + HEAD_BYTES,
+    interceptors: [letIn(options.serve, calls, connections)],
+  });
+  server.addService(readService(), Object.fromEntries(RPCS.map((rpc) => [rpc, answering(calls)])));
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const { open } = connections;
+  const listener = createServer({ noDelay: true }, (socket) => {
+    if (connections.take(socket)) injector.injectConnection(socket);
+  });
+  await listen(listener, options);
+  const looking = setInterval(connections.look, LOOK_MS).unref();
+  listener.once('close', () => clearInterval(looking));
+  return {
+    port: (listener.address() as AddressInfo).port,
+    async listenOn({ leastMs, mostMs }) {
+      await pause(leastMs);
+      if (open.size > 0) await pause(mostMs - leastMs);
+    },
+    close: (graceMs) => closeGently(server, listener, () => open.keys(), graceMs),
+  };
+}
+
+/** Where the service itself throws: the caller is told nothing of it. */
+const DEFECT: GrpcReply = { refusal: { code: 'INTERNAL', text: 'The service met an error.', trailers: {} } };
+
+/** A call from its metadata to its answer. */
+interface CallUnderWay {
+  readonly reply: Promise<GrpcReply>;
+  /** Its message has come, and its handler sends the reply. */
+  take(message: unknown): void;
+}
+
+/** Asks for each call whether it is let in; else it is answered before its message is read. */
+function letIn(
+  serve: ServeCall,
+  calls: WeakMap<Metadata, CallUnderWay>,
+  connections: GrpcConnections,
+): ServerInterceptor {
+  /** Messages on their way. */
+  let arriving = 0;
+  return ({ path }, call) => {
+    const rpc = path.slice(path.lastIndexOf('/') + 1) as RpcName;
+    const arrival = Promise.withResolvers<unknown>();
+    // A call may end before its message is waited for.
+    arrival.promise.catch(() => {});
+    const onConnection = callOf(call, connections);
+    const listeners: (() => void)[] = [];
+    let isTaken = false;
+    let isAnswered = false;
+    let isGone = false;
+    let late: NodeJS.Timeout | undefined;
+
+    function begin(metadata: Metadata, next: (metadata: Metadata) => void): void {
+      const header = (name: string) => (name === 'host' ? call.getHost() : headerIn(metadata, name));
+      const onGone = (tell: () => void) => (isGone ? tell() : void listeners.push(tell));
+      const asked = { url: path, header, leftMs: () => leftUntil(call.getDeadline()), onGone };
+      const reply = Promise.withResolvers<GrpcReply>();
+      const take = (message: unknown) => {
+        isTaken = true;
+        clearTimeout(late);
+        if (message instanceof UnreadMessage) arrival.reject(message.error);
+        else arrival.resolve(message);
+      };
+      calls.set(metadata, { reply: reply.promise, take });
+      const read = () => {
+        if (arriving >= MOST_ARRIVING) return Promise.reject(tooMany());
+        arriving++;
+        const arrived = () => arriving--;
+        arrival.promise.then(arrived, arrived);
+        late = setTimeout(() => arrival.reject(tooSlow()), MESSAGE_MS);
+        next(metadata);
+        return arrival.promise;
+      };
+      const answer = (found: GrpcReply) => {
+        isAnswered = true;
+        clearTimeout(late);
+        reply.resolve(found);
+        onConnection.answered();
+        if (isTaken) return;
+        if ('refusal' in found) call.sendStatus(statusOf(found.refusal));
+        // An rpc that is answered whatever its message says.
+        else
+          call.sendMessage(found.response, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: null }));
+      };
+      serve(rpc, asked, read).then(answer, () => answer(DEFECT));
+    }
+
+    /** At the end of each call, answered or not. */
+    function end(): void {
+      clearTimeout(late);
+      if (isAnswered) return;
+      isGone = true;
+      if (!isTaken) arrival.reject(brokenOff());
+      for (const tell of listeners) tell();
+    }
+
+    const listener = new ServerListenerBuilder().withOnReceiveMetadata(begin).withOnCancel(end).build();
+    return new ServerInterceptingCall(call, { start: (next) => next(listener) });
+  };
+}
+
+/**
+ * A call ends for the interceptor when its answer is on its way. When it has arrived, only the stream tells, which grpc-js
+ * keeps to itself.
+ */
+function callOf(call: ServerInterceptingCallInterface, connections: GrpcConnections): ConnectionCall {
+  const found = connections.begin(call.getPeer());
+  const { stream } = call as unknown as { readonly stream: ServerHttp2Stream };
+  stream.once('close', found.over);
+  return found;
+}
+
+function answering(calls: WeakMap<Metadata, CallUnderWay>): handleUnaryCall<unknown, object> {
+  return ({ metadata, request }: ServerUnaryCall<unknown, object>, callback) => {
+    const call = calls.get(metadata);
+    if (!call) throw new Error('a call without its beginning');
+    call.take(request);
+    void call.reply.then((reply) => {
+      if ('response' in reply) callback(null, reply.response);
+      else callback(statusOf(reply.refusal));
+    });
+  };
+}
+
+function headerIn(metadata: Metadata, name: string): string | undefined {
+  const [value] = metadata.get(name);
+  return value?.toString();
+}
+
+function leftUntil(deadline: Date | number): number {
+  return Math.max(0, Number(deadline) - Date.now());
+}
+
+function statusOf({ code, text, trailers }: GrpcRefusal): StatusObject {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(trailers)) metadata.set(name, value);
+  return { code: status[code], details: text, metadata };
+}
+
+function listen(listener: Listener, { host, port }: GrpcServerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    listener.once('error', reject);
+    listener.listen(port, host, () => {
+      listener.off('error', reject);
+      // A connection could not be accepted, as without a free file descriptor.
+      listener.on('error', () => {});
+      resolve();
+    });
+  });
+}
+
+async function closeGently(
+  server: Server,
+  listener: Listener,
+  open: () => Iterable<Socket>,
+  graceMs: number,
+): Promise<boolean> {
+  // Sends GOAWAY: a connection ends after its last call. What it calls back is too early: Node's own `close` of the server
+  // marks connections as closed that have calls under way.
+  server.tryShutdown(() => {});
+  const finished = new Promise<boolean>((resolve) => listener.close(() => resolve(true)));
+  const patience = new AbortController();
+  const late = pause(graceMs, false, { signal: patience.signal }).catch(() => false);
+  const isInTime = await Promise.race([finished, late]);
+  patience.abort();
+  // grpc-js's own forceShutdown knows connections only with channelz.
+  for (const socket of open()) socket.destroy();
+  return isInTime;
+}
+
+function tooSlow(): RequestError {
+  const remedy = 'send it at once, after the metadata';
+  return new RequestError('request_timeout', `The message did not arrive within ${MESSAGE_MS / 1000} s.`, { remedy });
+}
+
+function tooMany(): TandemError {
+  return new TandemError('overloaded', 'Too many messages are on their way.', {
+    retryAfter: 1,
+    remedy: 'ask again after the time in Retry-After',
+  });
+}
+
+function brokenOff(): RequestError {
+  return new RequestError('malformed_request', 'The call ended before its message had arrived.');
+}

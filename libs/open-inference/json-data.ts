@@ -1,0 +1,111 @@
+/** Values of a tensor as a JSON array, flat or nested; halves as numbers, booleans as such, texts as such. */
+import { TandemError } from '@tandem/freshness/errors';
+import type { TensorType } from '@tandem/freshness/predictor';
+import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
+import { fromHalfBits, toHalfBits } from '@tandem/inference/tensors/half-precision';
+import { TENSOR_RANGES } from '@tandem/prediction/models/input-fit';
+import { allocate } from './binary-data.ts';
+import { datatypeOf, otherCount, refused, shown } from './messages.ts';
+
+/**
+ * Returns nested values as a flat array; a flat one as it is. Throws `invalid_input` where the nesting is not that of the shape.
+ * @param field of the data
+ */
+export function flatten(data: readonly unknown[], shape: readonly number[], field: string): readonly unknown[] {
+  return data.some(Array.isArray) ? unnest(data, shape, field) : data;
+}
+
+function unnest(data: readonly unknown[], [size, ...inner]: readonly number[], field: string): readonly unknown[] {
+  if (data.length !== size) throw refused(field, `has ${data.length} entries`, `send ${size ?? 0}, as the shape says`);
+  if (inner.length === 0) return data;
+  return data.flatMap((entry, i) => {
+    const at = `${field}[${i}]`;
+    if (Array.isArray(entry)) return unnest(entry, inner, at);
+    throw refused(at, `is ${shown(entry)}`, 'send an array, as the shape says, or all values in one flat array');
+  });
+}
+
+/**
+ * Reads values in the order in which they stand. A number that would wrap, round to infinity or lose digits is refused.
+ * Throws `invalid_input`.
+ * @param field of the data
+ */
+export function readJsonData(type: TensorType, data: readonly unknown[], count: number, field: string): TensorData {
+  if (data.length !== count) throw otherCount(field, data.length, count);
+  if (type === 'string') return data.map((value, i) => textIn(value, `${field}[${i}]`));
+  const read = READERS[type];
+  const out = allocate(type, count) as { [at: number]: number | bigint } & TensorData;
+  for (let i = 0; i < count; i++) {
+    const value = read(data[i]);
+    if (value === undefined) throw unfit(type, data[i], `${field}[${i}]`);
+    out[i] = value;
+  }
+  return out;
+}
+
+type Reader = (value: unknown) => number | bigint | undefined;
+
+const numberOf =
+  (type: Exclude<TensorType, 'string'>): Reader =>
+  (value) => {
+    const { low, high, whole } = TENSOR_RANGES[type];
+    const fits = typeof value === 'number' && value > low && value < high && (!whole || Number.isInteger(value));
+    return fits ? value : undefined;
+  };
+
+const bigIntOf = (type: 'int64' | 'uint64'): Reader => {
+  const read = numberOf(type);
+  return (value) => {
+    const number = read(value);
+    return number === undefined ? undefined : BigInt(number);
+  };
+};
+
+const READERS: Readonly<Record<Exclude<TensorType, 'string'>, Reader>> = {
+  bool: (value) => (typeof value === 'boolean' ? Number(value) : undefined),
+  uint8: numberOf('uint8'),
+  uint16: numberOf('uint16'),
+  uint32: numberOf('uint32'),
+  uint64: bigIntOf('uint64'),
+  int8: numberOf('int8'),
+  int16: numberOf('int16'),
+  int32: numberOf('int32'),
+  int64: bigIntOf('int64'),
+  float16: (value) => {
+    const number = numberOf('float16')(value);
+    return number === undefined ? undefined : toHalfBits(Number(number));
+  },
+  float32: numberOf('float32'),
+  float64: numberOf('float64'),
+};
+
+function textIn(value: unknown, field: string): string {
+  if (typeof value === 'string') return value;
+  throw unfit('string', value, field);
+}
+
+function unfit(type: TensorType, value: unknown, field: string): TandemError {
+  const isLarge = (type === 'int64' || type === 'uint64') && typeof value === 'number' && Number.isInteger(value);
+  const remedy = isLarge
+    ? 'send the tensor as binary data: a JSON number of more than 2^53 loses digits'
+    : type === 'string'
+      ? 'send a text'
+      : type === 'bool'
+        ? 'send true or false'
+        : `send a number that ${datatypeOf(type)} holds`;
+  return refused(field, `is ${shown(value)}, which a tensor of ${datatypeOf(type)} cannot hold`, remedy);
+}
+
+/** Returns the values as the text of a flat JSON array. Throws `output_unusable` for NaN and infinities, which JSON lacks. */
+export function jsonDataOf({ name, type, data }: WireTensor): string {
+  if (type === 'string') return JSON.stringify(data);
+  if (type === 'bool') return `[${Array.from(data as Uint8Array, (value) => value === 1).join()}]`;
+  if (type === 'int64' || type === 'uint64') return `[${(data as BigInt64Array).join()}]`;
+  const numbers = type === 'float16' ? Array.from(data as Uint16Array, fromHalfBits) : (data as Float32Array);
+  const at = numbers.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return `[${numbers.join()}]`;
+  throw new TandemError('output_unusable', `The output ${name} has ${numbers[at]} at ${at}, which JSON cannot carry.`, {
+    field: name,
+    remedy: 'ask for the output as binary data, with its parameter binary_data: true',
+  });
+}

@@ -1,0 +1,119 @@
+/**
+ * What the Open Inference Protocol v2 says, whichever transport carries it. Tensors are those that inference children take
+ * and give: float16 as bits, bool as bytes 0 and 1.
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import type { TensorType } from '@tandem/freshness/predictor';
+import type { WireTensor } from '@tandem/inference/process/protocol';
+
+/** A value of `parameters`. */
+export type Parameter = string | number | boolean;
+
+export type Parameters = Readonly<Record<string, Parameter>>;
+
+/** An input or output as a model declares it. */
+export interface TensorMetadata {
+  readonly name: string;
+  readonly type: TensorType;
+  /** -1: any size. */
+  readonly shape: readonly number[];
+}
+
+export interface ModelMetadata {
+  readonly name: string;
+  /** The versions that a request may name; empty for a model without versions. */
+  readonly versions: readonly string[];
+  readonly platform: string;
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+}
+
+export interface InferRequest {
+  /** Given back in the answer. */
+  readonly id: string | undefined;
+  readonly parameters: Parameters;
+  readonly inputs: readonly WireTensor[];
+  /** Names of the wanted outputs; null: all. */
+  readonly outputs: readonly string[] | null;
+}
+
+export interface InferAnswer {
+  readonly model: string;
+  /** Undefined of a model without versions. */
+  readonly version: string | undefined;
+  readonly parameters: Parameters;
+  readonly outputs: readonly WireTensor[];
+}
+
+/** The platform of every model here, by the protocol's list of names. */
+export const ONNX_PLATFORM = 'onnx_onnxv1';
+
+const DATATYPES: Readonly<Record<TensorType, string>> = {
+  bool: 'BOOL',
+  uint8: 'UINT8',
+  uint16: 'UINT16',
+  uint32: 'UINT32',
+  uint64: 'UINT64',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  float16: 'FP16',
+  float32: 'FP32',
+  float64: 'FP64',
+  string: 'BYTES',
+};
+
+const TYPES = new Map(Object.entries(DATATYPES).map(([type, datatype]) => [datatype, type as TensorType]));
+
+/** Returns the protocol's name of an element type. */
+export function datatypeOf(type: TensorType): string {
+  return DATATYPES[type];
+}
+
+/** Returns the element type of a protocol's name. Throws `invalid_input`. @param field of the tensor */
+export function typeOf(datatype: string, field: string): TensorType {
+  const type = TYPES.get(datatype);
+  if (type !== undefined) return type;
+  throw refused(`${field}.datatype`, `is ${shown(datatype)}`, `use one of ${[...TYPES.keys()].join(', ')}`);
+}
+
+/** A request of 1 MiB cannot have more. */
+const MOST_ELEMENTS = 1_048_576;
+
+/** Returns how many values a shape holds. Throws `invalid_input`. @param field of the tensor */
+export function elementsOf(shape: readonly number[], field: string): number {
+  let elements = 1;
+  for (const size of shape) {
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw refused(`${field}.shape`, `has the size ${size}`, 'give whole numbers, the number of rows first');
+    }
+    elements *= size;
+  }
+  if (elements <= MOST_ELEMENTS) return elements;
+  throw refused(`${field}.shape`, `holds more than ${MOST_ELEMENTS} values`, 'send it in several requests');
+}
+
+/** Returns the error for a wrong number of values. */
+export function otherCount(field: string, found: number, expected: number): TandemError {
+  return refused(field, `has ${found} values`, `send the ${expected} that the shape holds`);
+}
+
+/** Parameters of Triton's extensions that would change what a request means. */
+const NOT_SUPPORTED = ['shared_memory_region', 'classification', 'sequence_id', 'sequence_start', 'sequence_end'];
+
+/** Throws `invalid_input` for parameters that ask for what is not supported. @param field of what has them */
+export function refuseForeign(parameters: Parameters, field: string): void {
+  const name = NOT_SUPPORTED.find((one) => Object.hasOwn(parameters, one) && parameters[one]);
+  if (name !== undefined) throw refused(`${field}.${name}`, 'is not supported', 'leave it out');
+}
+
+/** Returns the error for a part of a request. @param problem goes after the field: `is 3` */
+export function refused(field: string, problem: string, remedy: string): TandemError {
+  return new TandemError('invalid_input', `${field} ${problem}.`, { field, remedy });
+}
+
+/** Returns a value from outside as a message shows it. */
+export function shown(value: unknown): string {
+  return (JSON.stringify(value) ?? String(value)).slice(0, 80);
+}

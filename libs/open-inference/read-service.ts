@@ -1,0 +1,51 @@
+/** The protocol's service out of its own file, and its messages out of bytes. */
+import { join } from 'node:path';
+import { loadPackageDefinition, type ServiceClientConstructor, type ServiceDefinition } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { isTandemError } from '@tandem/freshness/errors';
+import { RequestError } from '@tandem/http-server/request-error';
+import { countEntries } from './count-entries.ts';
+
+/** The protocol's file; integers of 64 bits come as objects, so that none loses digits. */
+const PROTOCOL = { file: join(import.meta.dirname, 'open_inference_grpc.proto'), service: 'GRPCInferenceService' };
+const DECODING = { keepCase: true, defaults: true };
+
+export function readService(): ServiceDefinition {
+  const { inference } = loadPackageDefinition(loadSync(PROTOCOL.file, DECODING)) as unknown as {
+    inference: Record<string, ServiceClientConstructor>;
+  };
+  const { service } = inference[PROTOCOL.service] as ServiceClientConstructor;
+  const methods = Object.entries(service).map(([name, method]) => {
+    const { requestDeserialize } = method;
+    const check = name === 'ModelInfer' ? countEntries : () => {};
+    const read = (bytes: Buffer) => {
+      check(bytes);
+      return requestDeserialize(bytes);
+    };
+    return [name, { ...method, requestDeserialize: (bytes: Buffer) => readOr(read, bytes) }] as const;
+  });
+  return Object.fromEntries(methods);
+}
+
+/** In the place of a message that is not read: grpc-js would answer it with an internal error. */
+export class UnreadMessage {
+  readonly error: Error;
+  constructor(error: Error) {
+    this.error = error;
+  }
+}
+
+function readOr(deserialize: (bytes: Buffer) => unknown, bytes: Buffer): unknown {
+  try {
+    return deserialize(bytes);
+  } catch (error) {
+    return new UnreadMessage(isTandemError(error) ? error : malformed());
+  }
+}
+
+function malformed(): RequestError {
+  const remedy = 'send the message of open_inference_grpc.proto';
+  return new RequestError('malformed_request', 'The message is not of the form that the protocol gives it.', {
+    remedy,
+  });
+}
