@@ -122,7 +122,7 @@ export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
       if (isToBeHeld === isHeld()) return;
       for (const worker of workers) {
         if (isToBeHeld) void worker.pause(true);
-        else worker.resume();
+        else void worker.resume();
       }
     },
     async close(drainMs) {

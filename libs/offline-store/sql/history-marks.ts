@@ -77,8 +77,9 @@ async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
   const [row] = await query<{ past: string; seq: number | null; mark: string | null; isLost: boolean }>(db, {
     text: `select p.past, m.seq, m.mark, exists (
         select from rows from (unnest($1::text[]), unnest($2::bigint[]), unnest($3::uuid[])) as known (past, seq, mark)
-        where ${KNOWS_PROTOCOL} and known.past = p.past and known.seq >= coalesce((select min(seq) from tandem.history_marks), 0)
-          and not exists (select from tandem.history_marks k where k.seq = known.seq and k.mark = known.mark)) as "isLost"
+        where known.past = p.past and known.seq >= coalesce((select min(seq) from tandem.history_marks), 0)
+          and not exists (select from tandem.history_marks k where k.seq = known.seq and k.mark = known.mark)
+          and ${KNOWS_PROTOCOL}) as "isLost"
       from (select tandem.current_history() as past offset 0) p
       left join lateral (select seq, mark from tandem.history_marks order by seq desc limit 1) m on true`,
     values: [known.map(({ past }) => past), known.map(({ seq }) => seq), known.map(({ mark }) => mark)],
