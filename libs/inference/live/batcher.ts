@@ -130,10 +130,7 @@ export class Batcher implements Scorer, LoadShedding {
     return this.#liveRoom.room(version, timeoutMs);
   }
 
-  /** Returns how many rows may be run together for a reader who has so many ms in all, of which so many are left. */
-  runRows(version: ModelVersion, timeoutMs: number, leftMs: number): number {
-    return this.#liveRoom.runRows(version, timeoutMs, leftMs);
-  }
+  runRows: LiveRoom['runRows'] = (...asked) => this.#liveRoom.runRows(...asked);
 
   /** Starts runs at the end of this turn of the event loop; to be called when a slot may be free. */
   pumpSoon(): void {
@@ -243,8 +240,8 @@ export class Batcher implements Scorer, LoadShedding {
     const priority = parts[0]?.request.priority ?? 'batch';
     const graceMs = priority === 'live' ? killGraceMs : 0;
     // Each by itself: a request that would wait for long must not let the run of another one go on.
-    const limits = parts.map(({ request: { runTimeoutMs, deadline } }) =>
-      Math.min(runTimeoutMs + graceMs, Math.max(0, deadline - now()) + killGraceMs),
+    const limits = parts.map(({ request: r }) =>
+      Math.min(r.runTimeoutMs + graceMs, Math.max(0, r.deadline - now()) + killGraceMs),
     );
     const inputs = parts.map((part) => part.inputs);
     return {
