@@ -61,6 +61,7 @@ interface Body {
 /** Well-formed bodies, where the body is looked at before the path. */
 const BODIES: Readonly<Record<string, unknown>> = {
   readPredictions: { userIds: ['1'] },
+  rank: { userId: '1', candidates: [{ id: 'a', features: {} }] },
   startRollout: { kind: 'canary', version: '1', steps: [5, 100] },
   overrideArm: { variant: 'candidate' },
   moveModelLabel: { version: '1' },

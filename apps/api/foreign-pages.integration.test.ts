@@ -30,8 +30,10 @@ function send(method: string, path: string, headers: Readonly<Record<string, str
           text += part;
         });
         answer.on('end', () => {
-          const isProblem = answer.headers['content-type'] === 'application/problem+json';
-          resolve({ status: answer.statusCode, type: isProblem ? JSON.parse(text).type : undefined });
+          const isError =
+            (answer.statusCode ?? 0) >= 400 &&
+            /^application\/(problem\+)?json$/.test(answer.headers['content-type'] ?? '');
+          resolve({ status: answer.statusCode, type: isError ? JSON.parse(text).type : undefined });
         });
       },
     );

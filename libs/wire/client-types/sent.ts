@@ -2,5 +2,5 @@
 export const SENT: readonly string[] = [
   ...['ReadMany', 'Event', 'Outcome', 'Outcomes', 'StartRun', 'Rollback', 'RolloutPlan', 'MoveRollout'],
   ...['PromoteRollout', 'ArmOverride', 'Push', 'LabelMove', 'ArchiveChange', 'BuildComparisonRequest'],
-  'InferenceRequest',
+  ...['InferenceRequest', 'Rank'],
 ];

@@ -7,7 +7,7 @@ import { fetchDocument } from './fuzz/document.ts';
 import { type FuzzReport, fuzz } from './fuzz/run.ts';
 import { type HostileService, startService } from './service.ts';
 
-const SEED = 20_261_202;
+const SEED = 20_261_203;
 const REQUESTS = 1_500;
 
 /**

@@ -68,7 +68,7 @@ export function readMany(dependencies: ReadDependencies) {
       return new Response(body, {
         headers: {
           'content-type': 'application/json',
-          'cache-control': 'private, no-cache',
+          'cache-control': users ? 'no-store' : 'private, no-cache',
           'server-timing': `read;dur=${(performance.now() - startedAt).toFixed(2)}`,
           'x-content-type-options': 'nosniff',
         },
