@@ -25,14 +25,15 @@ describe('a server that comes and goes', () => {
 
   /**
    * What becomes of a read, and whether that took no time, up to the command timeout, or longer. The clocks are others
-   * of this process, begun with the read: where the machine is busy they are as late as its own.
+   * of this process, begun with the read: where the machine is busy they are as late as its own. A read's clock begins when
+   * the command is written, which on a busy machine was 100 ms later: so the last one has ten times the command timeout.
    */
   async function follow(read: () => Promise<unknown>) {
     const outcome = read().then(
       () => 'answered',
       (error: { code?: string }) => error.code ?? 'unknown error',
     );
-    const [soon, late] = [pause(25, true), pause(100, true)];
+    const [soon, late] = [pause(25, true), pause(500, true)];
     const ended = outcome.then(() => false);
     const [isSlow, isLate] = await Promise.all([Promise.race([ended, soon]), Promise.race([ended, late])]);
     return { outcome: await outcome, took: isLate ? 'longer' : isSlow ? 'the timeout' : 'no time' };
