@@ -48,6 +48,24 @@ describe('request features', () => {
     }
   });
 
+  it('are refused where the model’s input cannot hold them, and not answered from the defaults', () => {
+    const inputs = [
+      { name: 'small', type: 'int8' as const, columns: ['items'] },
+      { name: 'floats', type: 'float32' as const, columns: ['amount'] },
+    ];
+    const request: RequestColumn[] = [
+      { name: 'amount', kind: 'number' },
+      { name: 'items', kind: 'integer' },
+    ];
+    const sent = (items: number, amount: number) =>
+      checkRequest({ predictor: 'checkout', request, inputs }, { items, amount }, () => false, 'users[0]').values;
+    expect(sent(127, 0.1)).toEqual([0.1, 127]);
+    expect(() => sent(128, 1)).toThrow(
+      "users[0].features.items is a number that the model's input small of type int8 cannot hold.",
+    );
+    expect(() => sent(1, 1e39)).toThrow('users[0].features.amount is a number that');
+  });
+
   it('that have no default must be sent', () => {
     const request: RequestColumn[] = [{ name: 'query', kind: 'string' }];
     expect(() => check({}, request)).toThrow('users[3].features.query is missing, and has no default.');

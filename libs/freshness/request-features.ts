@@ -4,8 +4,9 @@
  */
 import { TandemError } from './errors.ts';
 import type { FeatureBatch, FeatureValues } from './features.ts';
-import type { Categories, FeatureKind, ModelDefinition, RequestColumn } from './predictor.ts';
+import type { Categories, FeatureKind, ModelDefinition, ModelInput, RequestColumn } from './predictor.ts';
 import type { RequestFeatures } from './read-options.ts';
+import { holdsNumber } from './tensor-ranges.ts';
 
 /** The request features of one prediction, checked. */
 export interface RequestRow {
@@ -17,7 +18,7 @@ export interface RequestRow {
 /** The rows of a read by user. */
 export type RequestedRows = ReadonlyMap<string, readonly RequestRow[]>;
 
-type Requested = Pick<ModelDefinition, 'predictor' | 'request'>;
+type Requested = Pick<ModelDefinition, 'predictor' | 'request'> & Partial<Pick<ModelDefinition, 'inputs'>>;
 
 /** A text may have this many UTF-16 units. */
 export const MAX_REQUEST_TEXT = 1_024;
@@ -33,7 +34,7 @@ export function namesWithoutDefault({ request = [] }: Requested): readonly strin
  * @param field of the row: `users[3]`
  */
 export function checkRequest(
-  { predictor, request = [] }: Requested,
+  { predictor, request = [], inputs = [] }: Requested,
   sent: RequestFeatures,
   isKnown: (name: string) => boolean,
   field: string,
@@ -49,21 +50,37 @@ export function checkRequest(
   const values = request.map((column) => {
     const value = Object.hasOwn(sent, column.name) ? sent[column.name] : undefined;
     const at = `${field}.features.${column.name}`;
-    if (value !== undefined) return checkValue(column, value, at);
+    if (value !== undefined) {
+      const input = inputs.find(({ columns }) => columns.includes(column.name));
+      return checkValue(column, input, value, at);
+    }
     if (column.default !== undefined) return column.default;
     throw refused(at, 'is missing, and has no default', { remedy: `send ${describeRequestColumn(column)}` });
   });
   return { sent, values };
 }
 
-function checkValue(column: RequestColumn, value: RequestFeatures[string], at: string): number | string {
-  const fault = requestValueFault(column, value);
+function checkValue(
+  column: RequestColumn,
+  input: ModelInput | undefined,
+  value: RequestFeatures[string],
+  at: string,
+): number | string {
+  const unheld = input ? inputFault(input, value) : null;
+  const fault = requestValueFault(column, value) ?? unheld;
   if (fault === null) return typeof value === 'boolean' ? Number(value) : value;
+  if (fault === unheld) throw refused(at, fault, { remedy: `send a number that ${input?.type} holds` });
   throw refused(at, fault, { remedy: `send ${describeRequestColumn(column)}` });
 }
 
 function refused(field: string, fault: string, { remedy }: { readonly remedy: string }): TandemError {
   return new TandemError('invalid_input', `${field} ${fault}.`, { field, remedy });
+}
+
+/** Returns why the model's input cannot hold a value that its column takes; null if it can. */
+export function inputFault({ name, type }: ModelInput, value: RequestFeatures[string]): string | null {
+  if (typeof value !== 'number' || type === 'string' || holdsNumber(type, value)) return null;
+  return `is a number that the model's input ${name} of type ${type} cannot hold`;
 }
 
 /** Why a value is none of the column; null: it is. */

@@ -1,9 +1,9 @@
 /** Values of a tensor as a JSON array, flat or nested; halves as numbers, booleans as such, texts as such. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
+import { TENSOR_RANGES } from '@tandem/freshness/tensor-ranges';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
 import { fromHalfBits, toHalfBits } from '@tandem/inference/tensors/half-precision';
-import { TENSOR_RANGES } from '@tandem/prediction/models/input-fit';
 import { allocate } from './binary-data.ts';
 import { datatypeOf, otherCount, refused, shown } from './messages.ts';
 

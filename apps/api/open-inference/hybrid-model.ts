@@ -6,6 +6,7 @@ import { predictionView } from '@tandem/embedded/prediction-view';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import type { OutputField, PredictionValue, TensorType } from '@tandem/freshness/predictor';
+import { holdsNumber } from '@tandem/freshness/tensor-ranges';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
 import { allocate } from '@tandem/open-inference/binary-data';
 import {
@@ -16,7 +17,6 @@ import {
   shown,
   type TensorMetadata,
 } from '@tandem/open-inference/messages';
-import { holdsNumber } from '@tandem/prediction/models/input-fit';
 import type { PredictionView } from '@tandem/wire/predictions';
 import { MAX_USERS } from '@tandem/wire/predictions';
 import { problemType } from '../http/problem.ts';

@@ -1,6 +1,7 @@
 /** Decides which feature columns fill which input tensor of a model, and refuses what does not fit. */
 import type { FeatureColumn, ModelInput, TensorType } from '@tandem/freshness/predictor';
-import { inputMisfits, keyText } from '@tandem/prediction/models/input-fit';
+import { inputFault } from '@tandem/freshness/request-features';
+import { inputMisfits, isTensorType, keyText } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/verification';
 import { pathText } from '../predictor/check-form.ts';
 import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
@@ -81,13 +82,29 @@ function fill(
   for (const { setting, ...misfit } of inputMisfits(tensor, columns, predictor.rowByRow)) {
     problems.push({ path: setting ? at(...settingOf(predictor, setting)) : path, ...misfit });
   }
-  return {
+  const input: ModelInput = {
     name: tensor.name,
     // Of another type nothing fits.
     type: tensor.type as TensorType,
     columns: columns.map(({ name }) => name),
     ...(tensor.shape.length === 1 ? { rank: 1 } : {}),
   };
+  if (isTensorType(tensor.type)) {
+    for (const { path, problem } of unheldDefaults(predictor, input)) {
+      problems.push({ path: at(...path), problem, remedy: `choose a default that ${tensor.type} holds` });
+    }
+  }
+  return input;
+}
+
+/** Finds the defaults of request features that the model's input cannot hold: each run would fail for every user. */
+function unheldDefaults({ request }: ResolvedPredictor, input: ModelInput) {
+  return (request ?? []).flatMap((column) => {
+    const value = column.default;
+    if (!input.columns.includes(column.name) || typeof value !== 'number') return [];
+    const problem = inputFault(input, value);
+    return problem === null ? [] : [{ path: ['request', column.name, 'default'], problem }];
+  });
 }
 
 /** Where a request feature says what `features.nulls` and `features.categories` say of a column. */

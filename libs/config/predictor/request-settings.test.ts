@@ -119,6 +119,9 @@ test('the model takes them behind the query’s columns; a name of a column, or 
     "predictors.churn.request.idle: fills no input, so it would have no effect → leave it out, or add it to an input's columns",
   ]);
   expect(problemsIn({ request: [{ name: 'spent', kind: 'string' }] }, [key, visits])).toHaveLength(1);
+  expect(problemsIn({ request: [{ ...spent, default: 1e39 }] }, [key, visits])).toEqual([
+    "predictors.churn.request.spent.default: is a number that the model's input features of type float32 cannot hold → choose a default that float32 holds",
+  ]);
 });
 
 test('a push keeps the declaration of the version served, or says another', () => {

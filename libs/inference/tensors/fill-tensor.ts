@@ -4,13 +4,8 @@
  */
 import type { FeatureValues } from '@tandem/freshness/features';
 import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
-import {
-  columnWidth,
-  holdsNumber,
-  TENSOR_RANGES,
-  type TensorRange,
-  unknownNumber,
-} from '@tandem/prediction/models/input-fit';
+import { holdsNumber, TENSOR_RANGES, type TensorRange } from '@tandem/freshness/tensor-ranges';
+import { columnWidth, unknownNumber } from '@tandem/prediction/models/input-fit';
 import type { TensorData } from '../process/protocol.ts';
 import { toHalfBits } from './half-precision.ts';
 
