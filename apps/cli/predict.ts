@@ -67,7 +67,7 @@ async function predictMany(cli: Cli, predictor: string, userIds: readonly string
   presentMany(cli, options, await connect(cli, options).predictMany(predictor, userIds, demands));
 }
 
-/** The same request features for each user. */
+/** Reads the users, each with the same request features. */
 async function predictUsers(
   cli: Cli,
   predictor: string,
@@ -77,7 +77,7 @@ async function predictUsers(
 ): Promise<void> {
   const { minContext, ifNoneMatch, ...demands } = demandsOf(options);
   if (minContext !== undefined || ifNoneMatch !== undefined) {
-    throw usageError('--min-context and --if-none-match are of reads without --feature', 'leave them out');
+    throw usageError('--min-context and --if-none-match cannot be used with --feature', 'leave them out');
   }
   const users = userIds.map((userId) => ({ userId, features }));
   presentMany(cli, options, await connect(cli, options).predictUsers(predictor, users, demands));
@@ -93,7 +93,7 @@ function presentMany(cli: Cli, options: Options, results: readonly ManyResult[])
   if (results.some(({ answer }) => answer === null)) throw new CommandFailure('', { presented: true });
 }
 
-/** Of a text that looks like a number, the quotes say that it is none: `code="42"`. */
+/** Parses `name=value`. Quotes make a text of what looks like a number: `code="42"`. */
 function parseFeature(text: string, earlier: Features = {}): Features {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('Write name=value, such as amount=12.5.');

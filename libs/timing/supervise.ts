@@ -21,8 +21,8 @@ export interface Supervised {
   pid(): number;
   stop(): Promise<void>;
   /**
-   * Starts another process, then ends this one in good order; resolves when it has ended. Rejects where the other one does
-   * not start: this one goes on then.
+   * Starts another process, then ends this one in good order; resolves when it has ended. Rejects if the other one does not
+   * start: this one then keeps running.
    */
   renew(): Promise<void>;
   kill(): void;
@@ -32,7 +32,7 @@ export interface Supervised {
 
 export interface SupervisorParts {
   readonly name: string;
-  /** @param isAgain whether the one before it died: another death counts, so that it need not reject then */
+  /** @param isAgain whether the process before died. It need not reject then: its end counts as another death */
   readonly start: (isAgain: boolean) => Promise<Started>;
   readonly say: (line: string) => void;
   readonly now: () => number;
@@ -61,7 +61,7 @@ export async function supervise(parts: SupervisorParts): Promise<Supervised> {
     renew: async () => {
       await state.starting;
       const replaced = replace(parts, state);
-      state.starting = replaced.catch(() => {});
+      state.starting = replaced.catch(noop);
       await replaced;
       await state.leaving;
     },

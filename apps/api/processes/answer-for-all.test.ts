@@ -3,7 +3,7 @@ import { readyTogether } from './answer-for-all.ts';
 
 const part = (name: string, status: 'ok' | 'failed' | 'draining') => ({ name, status });
 
-it('is not ready where no process is, or where they end; and degraded where one is not ready', () => {
+it('is not ready if no process is, or if they drain, and degraded if one process is not ready', () => {
   const ready = { status: 'ready' as const, parts: [part('postgres', 'ok'), part('redis', 'ok')] };
   const slow = { status: 'degraded' as const, parts: [part('postgres', 'ok'), part('redis', 'failed')] };
   const full = { status: 'not_ready' as const, parts: [part('connections', 'failed')] };

@@ -1,6 +1,6 @@
 /**
  * Metrics and readiness of a port that several processes share. A request reaches any one of them, so each answers for all:
- * with the series of every process, and `degraded` where some of them are not ready, since the others serve on.
+ * with the series of every process, and `degraded` where some of them are not ready, since the others keep serving.
  */
 import { mergeExpositions } from '@tandem/telemetry/merge-expositions';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -12,7 +12,7 @@ interface Answering {
   readonly readiness: ReadinessChecker;
 }
 
-/** Returns the same with the answers of all processes. */
+/** Returns the app with metrics and readiness that cover all processes. */
 export function answerForAll<A extends Answering>(member: Member, app: A): A {
   const { metrics, readiness } = app;
   member.answer('exposition', metrics.exposition);
@@ -44,8 +44,8 @@ const SILENT: Readiness = Object.freeze({
 const WORST_PART = ['draining', 'failed', 'ok'] as const;
 
 /**
- * Not ready where no process is, or where one drains: the primary ends them all then. The parts are the worst of each.
- * Exported for its test.
+ * Combines the readiness of all processes: `not_ready` if none is ready, or if one drains, since the primary then ends them
+ * all. Each part has its worst status. Exported for its test.
  */
 export function readyTogether(all: readonly Readiness[]): Readiness {
   const parts = new Map<string, Readiness['parts'][number]['status']>();

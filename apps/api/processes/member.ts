@@ -1,17 +1,18 @@
-/** An API process as one of several on a port: what it is told by the primary, and what it asks the others. */
+/** One of several API processes on a port: it follows orders of the primary, and asks questions of the other processes. */
 import type { Order, Question, Report } from './messages.ts';
 
 /** The IPC channel to the primary: Node's `process`. */
 interface Channel {
-  /** Does nothing where the primary has ended. */
+  /** Sends a report; does nothing if the primary has ended. */
   send(report: Report): void;
   onOrder(listener: (order: Order) => void): void;
   /** Ends this process at once. */
   exit(): void;
 }
 
+/** The side of the channel that the rest of an API process uses. */
 export interface Member {
-  /** From 1 on. A process that replaces another has its number. */
+  /** From 1 on. A replacement has the number of the process that it replaces. */
   readonly number: number;
   /** Tells the primary that this process listens. */
   started(): void;
@@ -19,7 +20,7 @@ export interface Member {
   answer(question: Question, work: () => Promise<unknown>): void;
   /** Returns the answers of all other processes that listen; null for each that did not answer in time. */
   gather(question: Question): Promise<readonly unknown[]>;
-  /** Resolves when connections that the primary sent before have come, and it has heard what this process told it before. */
+  /** Resolves when all connections that the primary sent before have arrived, and it has received all earlier reports. */
   flush(): Promise<unknown>;
   /** Registers what to do when the primary wants this process to end. */
   onLeave(act: (cause: 'end' | 'restart', reason: string) => void): void;
@@ -31,7 +32,7 @@ const ANSWERS_WITHIN_MS = 2_000;
 export function createMember(number: number, channel: Channel): Member {
   const answers = new Map<Question, () => Promise<unknown>>();
   const waiting = new Map<number, (answers: readonly unknown[]) => void>();
-  // Nothing is served yet.
+  // Until the app registers its own: nothing is served yet.
   let leave: (cause: 'end' | 'restart', reason: string) => void = () => channel.exit();
   let asked = 0;
 

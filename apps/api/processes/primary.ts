@@ -1,10 +1,10 @@
 /**
  * The primary of several API processes on one port. It accepts connections and hands them out in turn (Node's `cluster`,
- * round robin), starts a process again that ended, and ends all in order. It answers no request itself.
+ * round robin), restarts a process that ended, and ends all in order. It answers no request itself.
  *
  * Why not SO_REUSEPORT: a process that leaves resets the connections that wait in its own queue, few connections are spread
  * badly, and a second service on the port would go unnoticed. Here a process gets its next connection when it has taken the
- * last one, so that one that hangs gets one; a connection that a draining process refuses goes to another.
+ * last one, so that a process that hangs gets no second one; a connection that a draining process refuses goes to another.
  */
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,27 +18,27 @@ interface PrimaryOptions {
   /** Variables of each process beside those of the primary; `API_PROCESS` is added. */
   readonly environment: Readonly<Record<string, string>>;
   readonly log: Log;
-  /** Milliseconds after which a process that was told to leave is killed. */
+  /** Milliseconds after which a process that was asked to leave is killed. */
   readonly killAfterMs: number;
   exit(code: number): void;
 }
 
 export interface Primary {
   /**
-   * Starts the processes: the first alone, so that a fault that all would meet is told once. Rejects where one cannot start;
-   * the others are ended then.
+   * Starts the processes, the first alone, so that a fault common to all is reported once. Rejects if one cannot start, after
+   * ending the others.
    */
   start(): Promise<void>;
   /** Ends all processes in order, then this one. A second signal ends them at once. */
   onSignal(signal: string): void;
   /**
-   * Restarts the processes one after the other, each when the one that takes its place listens. Where that does not start,
-   * the others stay as they are.
+   * Restarts the processes one after the other: each ends once its replacement listens. If a replacement does not start, the
+   * remaining processes keep running.
    */
   restartAll(): Promise<void>;
 }
 
-/** How long the last process serves on for the others to end, of the time that an orchestrator gives. */
+/** How long the last process keeps serving while the others end, within the grace period of an orchestrator. */
 const OTHERS_FIRST_MS = 5_000;
 /** How long a process may take to answer another one's question. */
 const ANSWER_WITHIN_MS = 1_500;
@@ -130,14 +130,14 @@ function killAll(): void {
 }
 
 interface Fleet {
-  /** Resolves when the process listens. One that ends before rejects, or where it `isAgain` started resolves as ended. */
+  /** Resolves when the process listens. If it ends before, a first start rejects, and a restart (`isAgain`) resolves. */
   start(number: number, isAgain: boolean): Promise<Started>;
-  /** Whether a process that was told to leave ended with another code than 0. */
+  /** Whether a process that was asked to leave ended with another code than 0. */
   hasFailed(): boolean;
 }
 
 function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
-  /** Those that listen, by their number: one that drains and the one that took its place are one for metrics. */
+  /** Processes that listen, by number: metrics count a draining process and its replacement as one. */
   const listening = new Map<number, Worker>();
   const waiting = new Map<number, (answer: unknown) => void>();
   let asked = 0;
@@ -185,7 +185,7 @@ function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
           if (isLeaving && code !== 0) hasFailed = true;
           resolve(signal ? `ended by ${signal}` : `exit code ${code}`);
         });
-        // Also of a message that could not be sent, since the process was just killed: `exit` follows then.
+        // Also emitted if a message cannot be sent to a process that was just killed: `exit` follows then.
         worker.on('error', (error) => {
           log.warn('api.process_error', { process: number, error });
           if (worker.process.pid === undefined) resolve(error.message);
@@ -213,7 +213,7 @@ function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
   };
 }
 
-/** A process that ended before it listened has said why on standard error. */
+/** The error of a process that ended before it listened; its standard error says why. */
 export class ProcessNotStarted extends Error {
   constructor(number: number, how: string) {
     super(`API process ${number} did not start (${how}); its log above says why`);
@@ -221,9 +221,9 @@ export class ProcessNotStarted extends Error {
 }
 
 /**
- * Closes the connection that was on its way to a process that is killed. Node waits for the process to acknowledge it, and
- * would keep it open without an end: its client would wait for an answer as long as it has patience. A connection that the
- * process had taken is closed here already, and to close it again does nothing.
+ * Closes the connection that was being handed to a process that is killed. Node waits for the process to acknowledge it, and
+ * would keep it open forever: its client would wait until its own timeout. A connection that the process had taken is closed
+ * in the primary already, and closing it again does nothing.
  */
 function closeUndelivered({ process }: Worker): void {
   /** By the message's number, until the process says that it has taken or refused it. */

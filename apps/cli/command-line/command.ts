@@ -138,7 +138,7 @@ export function given<T extends object>(settings: T): { [K in keyof T]?: Exclude
   };
 }
 
-/** A whole number from `least` on, to `most` at most. */
+/** Returns a parser of whole numbers from `least` to `most`. */
 export function parseWhole(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text);

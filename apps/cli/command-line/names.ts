@@ -1,5 +1,4 @@
 /** Names as people spell them in two places: `TotalCharges`, `total_charges`, `totalcharges`. */
-
 import { nearestName } from '@tandem/config/predictor/config-problem';
 import { canNameFeature } from '@tandem/config/predictor/feature-name';
 

@@ -88,7 +88,7 @@ async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   }
 }
 
-/** Before a start: what the API of these settings will open. Null where it has room, or opens its connections to a pooler. */
+/** Judges the connections that an API with these settings would open. Returns null if they fit, or lead through a pooler. */
 function judgePlannedConnections(cli: Cli, { most, others }: ConnectionRoom): Finding | null {
   const given = givenPaths(cli);
   const connections = given?.connections ?? API_CONNECTIONS;

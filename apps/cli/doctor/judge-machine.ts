@@ -36,7 +36,7 @@ function freeMegabytes(folder: string): number {
   return Math.floor((bavail * bsize) / MB);
 }
 
-/** @param processes API processes that are to share the port */
+/** Judges whether so many API processes on one port suit the cores of this machine. */
 export function judgeApiProcesses(processes: number, cores: number = availableParallelism()): Finding {
   const text = `${processes} API ${processes === 1 ? 'process' : 'processes'} on ${cores} ${cores === 1 ? 'core' : 'cores'}`;
   if (processes <= cores) return ok('processes', text);

@@ -177,7 +177,7 @@ test('findings align, with their remedies below', () => {
   expect(summarise(findings)).toBe('1 error');
 });
 
-test('more API processes than cores are worth a look', () => {
+test('warns of more API processes than cores', () => {
   expect(judgeApiProcesses(4, 4)).toEqual({ subject: 'processes', level: 'ok', text: '4 API processes on 4 cores' });
   expect(judgeApiProcesses(1, 1)).toMatchObject({ level: 'ok', text: '1 API process on 1 core' });
   expect(judgeApiProcesses(5, 4)).toMatchObject({ level: 'warning', remedy: 'lower API_PROCESSES' });

@@ -31,8 +31,9 @@ export function profileCommand(cli: Cli): Command {
     name: 'profile',
     description: 'measure batch size, processes, threads, versions and builds on real users; recommend the best',
     detail: `Reads users by the predictor's feature query (DATABASE_URL), and runs its model versions in processes of this command,
-under full load: serving processes are not asked, but they share the machine, so profile an idle machine of the kind that will
-serve. A search measures a part of all combinations; --exhaustive measures all, and tells what the search would have chosen.
+under full load: it sends nothing to serving processes, but shares the machine with them, so profile an idle machine of the kind
+that will serve. A search measures a part of all combinations; --exhaustive measures all, and reports what the search would have
+chosen.
 Recommends the highest throughput within --p99; without it, the highest. docs/sizing.md says what the figures leave out.
 --write changes three lines of an environment file (INFERENCE_BATCH_LIMIT, INFERENCE_PROCESSES, INFERENCE_THREADS), and no other.`,
     example: 'tandem profile repurchase --p99 20ms --price-per-cpu-hour 0.04 --svg profile.svg --write .env',
@@ -52,8 +53,12 @@ Recommends the highest throughput within --p99; without it, the highest. docs/si
       listOption('--threads <counts>', 'threads of a run', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
     )
     .option('--p99 <duration>', 'the longest wanted p99 of inference, such as 20ms', parseLatency)
-    .option('--price-per-cpu-hour <price>', 'of one core, in any currency: adds the cost of a million', parsePrice)
-    .option('--minutes <count>', 'when it ends at the latest, with what was measured by then', parseWhole(1, 1_440), 10)
+    .option(
+      '--price-per-cpu-hour <price>',
+      'of one core, in any currency: adds the cost of a million predictions',
+      parsePrice,
+    )
+    .option('--minutes <count>', 'when it ends at the latest, with the results so far', parseWhole(1, 1_440), 10)
     .option('--seconds <count>', 'of load for each setting', parseWhole(1, 60), 1)
     .option('--rows <count>', 'users to measure with', parseWhole(1, 100_000), 1_000)
     .option('--exhaustive', 'measure every combination')
@@ -69,7 +74,7 @@ function listOption(flags: string, description: string, values: readonly number[
   return new Option(flags, description).argParser(parseNumbers(most)).default(values, values.join(','));
 }
 
-/** 1, 2, 4 and so on, and the most itself. */
+/** Returns 1, 2, 4 and so on, and `most` itself. */
 function doublesUpTo(most: number): readonly number[] {
   const doubles = Array.from({ length: Math.floor(Math.log2(most)) + 1 }, (_, power) => 2 ** power);
   return [...new Set([...doubles, most])];
@@ -77,7 +82,7 @@ function doublesUpTo(most: number): readonly number[] {
 
 const MOST_VALUES = 32;
 const MOST_VERSION = 99_999;
-// As an environment may have them: INFERENCE_BATCH_LIMIT, and INFERENCE_PROCESSES and INFERENCE_THREADS.
+// The bounds of INFERENCE_BATCH_LIMIT, and of INFERENCE_PROCESSES and INFERENCE_THREADS.
 const MOST_BATCH = 10_000;
 const MOST_COUNT = 256;
 

@@ -17,10 +17,10 @@ import { nameSetting, renderSetting } from './render-profile.ts';
 interface Measuring {
   readonly grid: Grid;
   readonly target: LatencyTarget;
-  /** What this environment has. */
+  /** The setting of this environment. */
   readonly current: Setting | undefined;
   readonly memoryMb: number;
-  /** Of load for each setting. */
+  /** Duration of the load for each setting. */
   readonly seconds: number;
   /** On the clock of `performance.now`. */
   readonly deadline: number;
@@ -36,11 +36,11 @@ export interface NotMeasured {
 interface Results {
   readonly measured: readonly Measurement[];
   readonly notMeasured: readonly NotMeasured[];
-  /** Those that were measured again; the choice is one of them. Empty where the time was over before. */
+  /** Settings that were measured again, among them the choice. Empty if the time was over before. */
   readonly confirmed: readonly Measurement[];
   /** Whether the time was over before the end. */
   readonly isCut: boolean;
-  /** What the search would have measured of a grid that was measured whole; null where it was not. */
+  /** The settings of a whole grid that the search would have measured; null if no whole grid was measured. */
   readonly searched: readonly Measurement[] | null;
 }
 
@@ -48,10 +48,10 @@ interface Results {
 const CONFIRMED = 3;
 const TIMES_LONGER = 3;
 
-/** Settings of a version that fail before any other of it was measured; the rest are not tried then. */
+/** How many settings of a version may fail before one of it is measured; then the rest of it is skipped. */
 const MOST_FAILED = 2;
 
-/** Rejects with the signal's reason when it is interrupted, and with why nothing could be measured. */
+/** Measures settings until the deadline. Rejects with the signal's reason if interrupted, and if no setting can be measured. */
 export async function measureAll(
   cli: Cli,
   versions: readonly VersionToProfile[],
@@ -118,7 +118,7 @@ export async function measureAll(
   return { measured: [...known.values()], notMeasured, confirmed, isCut, searched };
 }
 
-/** For a search: no other setting is worse. */
+/** Returns a measurement that a search ranks below every other. */
 function noMeasurement(setting: Setting): Measurement {
   const never = Number.POSITIVE_INFINITY;
   const figures = { p50Ms: never, p99Ms: never, cpuMsPerThousand: never, memoryMb: never };

@@ -9,7 +9,7 @@ const HEIGHT = 600;
 const FRAME = { x: 90, y: 150, w: 860, h: 370 };
 const INK = '#1f2933';
 const FAINT = '#d9dee4';
-/** One for each version; later ones share the last. */
+/** Colours of the versions; later versions share the last. */
 const COLOURS = ['#3b6fb6', '#e07b39', '#3a8a5f', '#8a5fa8', '#6b7280'];
 const MARKS_MS = [-2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power));
 const RULES = 5;
@@ -44,7 +44,7 @@ interface Scale {
   readonly marks: readonly number[];
 }
 
-/** A scale of powers of ten. */
+/** Returns a logarithmic scale. */
 function latencies(values: readonly number[]): Scale {
   const logs = values.map((value) => Math.log10(Math.max(value, 0.01)));
   const [from, to] = [Math.min(0, ...logs) - 0.1, Math.max(0.5, ...logs) + 0.1];
@@ -75,7 +75,7 @@ function target(x: number, ms: number): string {
   return line + svgText(x - 6, FRAME.y + 14, `p99 ${ms} ms`, { anchor: 'end', size: 12 });
 }
 
-/** Named: what is recommended, and what is in force. */
+/** Draws a setting; only the recommended and the current one have a label. */
 function point({ recommended, current, grid }: ProfileReport, one: ProfileFigures, x: number, y: number): string {
   const colour = colourOf(grid.version, one.version);
   const dot = `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="4" fill="${colour}" opacity="0.75"/>`;

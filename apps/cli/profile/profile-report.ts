@@ -1,4 +1,4 @@
-/** What a profile comes to: every measurement with its costs, what is in force, and what is recommended. */
+/** The result of a profile: every measurement with its costs, the current setting, and the recommended one. */
 import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import {
   chooseSetting,
@@ -18,9 +18,9 @@ interface ProfileParts {
   readonly versions: readonly ModelVersionRecord[];
   readonly cores: number;
   readonly cpu: string;
-  /** Of the machine, before anything was measured: processes that run or wait for a processor. */
+  /** The load average of the machine before the first measurement. */
   readonly loadBefore: number;
-  /** Real users that were measured with. */
+  /** Real users whose features the measurements use. */
   readonly users: number;
   readonly grid: Grid;
   readonly current: Setting | undefined;
@@ -28,7 +28,7 @@ interface ProfileParts {
   readonly pricePerCpuHour: number | null;
   readonly measured: readonly Measurement[];
   readonly notMeasured: readonly NotMeasured[];
-  /** Those that were measured again. */
+  /** Settings that were measured again. */
   readonly confirmed: readonly Measurement[];
   /** Whether the time was over before all was measured. */
   readonly isCut: boolean;
@@ -66,9 +66,9 @@ export interface ProfileReport {
   /** The highest throughput first. */
   readonly measured: readonly ProfileFigures[];
   readonly notMeasured: readonly NotMeasured[];
-  /** The version that serves users outside rollouts; null where it is not among those profiled. */
+  /** The version that serves users outside rollouts; null if it was not profiled. */
   readonly stable: number | null;
-  /** What this environment has; null where it was not measured. */
+  /** The setting of this environment; null if it was not measured. */
   readonly current: ProfileFigures | null;
   readonly recommended: ProfileFigures | null;
   /** Of an exhaustive profile: what the search would have measured and chosen. */

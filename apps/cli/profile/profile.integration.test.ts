@@ -47,7 +47,7 @@ test('measures, recommends, draws, and writes what it recommends', async () => {
   );
 });
 
-test('an exhaustive profile tells what the search would have chosen', async () => {
+test('an exhaustive profile reports what the search would have chosen', async () => {
   const { code, out } = await place.tandem(`profile churn ${SMALL} --exhaustive --json`);
   const report = JSON.parse(out) as ProfileReport;
   expect(code).toBe(0);
@@ -56,7 +56,7 @@ test('an exhaustive profile tells what the search would have chosen', async () =
   expect(report.users).toBeGreaterThan(100);
 });
 
-test('a target that nothing meets is told with what was measured, and nothing is written', async () => {
+test('reports that no setting meets the target, with what was measured, and writes nothing', async () => {
   const { code, out, err } = await place.tandem(
     `profile churn --batches 256 --processes 1 --threads 1 --p99 1ms --write no.env`,
   );
@@ -85,7 +85,7 @@ test.each([
   expect(err).toContain(remedy);
 });
 
-test('a setting whose process is killed is told, and another one recommended', async () => {
+test('reports a setting whose process is killed, and recommends another one', async () => {
   const env = { DATABASE_URL: place.databaseUrl, INFERENCE_PROCESSES: '1', INFERENCE_BATCH_LIMIT: '16' };
   const cli = startCli(['profile', 'churn', ...SMALL.split(' '), '--json', 'killed.json'], { cwd: place.folder, env });
   await vi.waitUntil(() => childrenOf(cli.pid).length > 0, { timeout: 60_000, interval: 5 });
@@ -109,7 +109,7 @@ test('Ctrl-C ends it, and its processes with it', async () => {
   await vi.waitUntil(() => children.every((pid) => !isAlive(pid)), { timeout: 20_000, interval: 50 });
 });
 
-/** Those whose parent it is. */
+/** Returns the ids of its child processes. */
 function childrenOf(parent: number): readonly number[] {
   return readdirSync('/proc').flatMap((name) =>
     /^\d+$/.test(name) && parentOf(name) === parent ? [Number(name)] : [],

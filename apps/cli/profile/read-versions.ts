@@ -22,7 +22,7 @@ interface ReadOptions {
   readonly rows: number;
 }
 
-/** @returns the version that serves first, where it is among them */
+/** Reads the requested versions, by default those that serve and their builds; the stable one comes first. */
 export async function readVersions(
   cli: Cli,
   { pool, features }: Databases,
@@ -53,9 +53,9 @@ async function listVersions(pool: Databases['pool'], predictor: string): Promise
 function chooseVersions(
   all: readonly ModelVersionRecord[],
   predictor: string,
-  said: readonly number[] | undefined,
+  requested: readonly number[] | undefined,
 ): readonly ModelVersionRecord[] {
-  const missing = said?.filter((number) => !all.some((one) => one.number === number)) ?? [];
+  const missing = requested?.filter((number) => !all.some((one) => one.number === number)) ?? [];
   if (missing.length > 0) {
     const known = all.map(({ number }) => number).join(', ');
     throw new CommandFailure(`${predictor} has no model version ${missing.join(', ')}`, {
@@ -66,7 +66,9 @@ function chooseVersions(
   const serving = living.filter(({ arms }) => arms.length > 0);
   const roots = serving.length > 0 ? serving : living.slice(-1);
   const isBuild = ({ build }: ModelVersionRecord) => roots.some(({ number }) => number === build?.parent);
-  const chosen = said ? all.filter(({ number }) => said.includes(number)) : [...roots, ...living.filter(isBuild)];
+  const chosen = requested
+    ? all.filter(({ number }) => requested.includes(number))
+    : [...roots, ...living.filter(isBuild)];
   return [...new Set(chosen)].sort((a, b) => Number(isStable(b)) - Number(isStable(a)) || a.number - b.number);
 }
 

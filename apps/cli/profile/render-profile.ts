@@ -6,9 +6,9 @@ import { isSame, type ProfileFigures, type ProfileReport } from './profile-repor
 const WIDTH = 110;
 /** Lines of the table; --json has all. */
 const SHOWN = 20;
-/** Of load for each core, above which figures are of a machine that is shared. */
+/** The load of each core from which on the machine counts as busy. */
 const BUSY = 0.5;
-/** Settings that could not be measured, of which the reason is told. */
+/** How many settings that could not be measured are listed with the reason. */
 const MOST_NAMED = 3;
 
 export function renderProfile(report: ProfileReport): string[] {
@@ -59,7 +59,8 @@ export function conclusions(report: ProfileReport): string[] {
 
 function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
   if (recommended === null) return ['Nothing was measured in time: raise --minutes.'];
-  if (!recommended.meetsTarget && targetP99Ms === null) return ['With each setting inference processes ended.'];
+  if (!recommended.meetsTarget && targetP99Ms === null)
+    return ['Inference processes ended by themselves with each setting.'];
   if (!recommended.meetsTarget) {
     return [
       `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. A smaller or optimised model, more cores, or a longer target.`,
@@ -78,7 +79,7 @@ function describe(one: ProfileFigures): string {
 
 function comparison({ predictor, current, recommended }: ProfileReport): string[] {
   if (!current || !recommended) return [];
-  if (isSame(current, recommended)) return ['That is what this environment has.'];
+  if (isSame(current, recommended)) return ['This environment has this setting already.'];
   const times = (recommended.predictionsPerSecond / current.predictionsPerSecond).toFixed(2);
   const now = `This environment has ${rate(current.predictionsPerSecond)}/s, p99 ${milliseconds(current.p99Ms)}: the recommendation gives ${times} times as many.`;
   if (current.version === recommended.version) return [now];
@@ -131,5 +132,5 @@ function markOf({ recommended, current }: ProfileReport, one: ProfileFigures): s
 
 const rate = (value: number) => count(Math.round(value));
 const milliseconds = (ms: number) => `${ms < 10 ? ms.toFixed(2) : ms.toFixed(1)} ms`;
-/** Three digits that count. */
+/** Rounds to three significant digits. */
 const figure = (value: number) => (value >= 100 ? count(Math.round(value)) : String(Number(value.toPrecision(3))));

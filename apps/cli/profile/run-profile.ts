@@ -38,7 +38,7 @@ export async function runProfile(cli: Cli, predictor: string, options: ProfileOp
   await tell(cli, options, report);
 }
 
-/** A file that cannot be written is told before minutes of measuring. */
+/** Throws before minutes of measuring if a file of the options cannot be written. */
 async function assertFiles({ cwd }: Cli, { write, svg, json }: ProfileOptions): Promise<void> {
   if (write !== undefined) await readSettingsFile(resolve(cwd, write));
   for (const [option, file] of Object.entries({ '--write': write, '--svg': svg, '--json': json })) {
@@ -50,7 +50,7 @@ function gridOf(versions: readonly VersionToProfile[], { batches, processes, thr
   return { version: versions.map(({ record }) => record.number), batch: batches, processes, threads };
 }
 
-/** Returns the settings of this environment, of the version that serves. */
+/** Returns the settings of this environment, for the version that serves. */
 function inForce(cli: Cli, [first]: readonly VersionToProfile[]): { current: Setting | undefined; memoryMb: number } {
   const { inference } = readEnvironment(cli.env, { inference: inferenceSection });
   const { processes, batchLimit: batch, threads, memoryMb } = inference;
@@ -62,7 +62,7 @@ async function tell(cli: Cli, options: ProfileOptions, report: ProfileReport): P
   const { json, svg, write } = options;
   const said: string[] = [];
   const failures: CommandFailure[] = [];
-  // What was measured is printed whatever fails here.
+  // The report is printed even if a file cannot be written.
   const attempt = async (work: () => Promise<readonly string[]>) => {
     try {
       said.push(...(await work()));

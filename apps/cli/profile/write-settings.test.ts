@@ -80,7 +80,7 @@ it('replaces the file as a whole: its mode stays, a link stays one, and nothing 
   expect((await readdir(folder)).sort()).toEqual(['.env', 'link.env']);
 });
 
-it('tells beforehand of a file that cannot be written', async () => {
+it('finds beforehand that a file cannot be written', async () => {
   await assertWritable(join(folder, 'new', 'folder', 'p.svg'), '--svg');
   await expect(assertWritable(folder, '--svg')).rejects.toThrow(`${folder} cannot be written (EISDIR)`);
   await writeFile(file, '');

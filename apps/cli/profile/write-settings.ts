@@ -1,4 +1,4 @@
-/** Writes recommended settings into an environment file: three lines, whatever else it holds stays as it is. */
+/** Writes recommended settings into an environment file: changes three lines, and keeps all others. */
 import { access, chmod, constants, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CommandFailure } from '../command-line/failure.ts';
@@ -29,9 +29,9 @@ export async function readSettingsFile(file: string): Promise<string> {
 }
 
 /**
- * Writes what is recommended, for as many API processes as the file says. Throws where nothing is recommended, no setting
+ * Writes the recommended settings, for as many API processes as the file states. Throws if nothing is recommended, no setting
  * meets the target, or the version does not serve.
- * @param apiProcesses where the file does not say
+ * @param apiProcesses their number if the file does not state it
  */
 export async function writeSettings(file: string, report: ProfileReport, apiProcesses: number): Promise<Written> {
   const { batch, processes, threads } = writable(file, report);
@@ -78,7 +78,7 @@ function writable(file: string, { predictor, recommended, stable, targetP99Ms }:
 
 /** Writes beside the file and renames, so that it is never half written: it may hold secrets that are nowhere else. */
 async function replaceFile(name: string, text: string): Promise<void> {
-  // A link stays one.
+  // The target of a link is replaced, not the link.
   const file = await realpath(name).catch(() => name);
   const beside = `${file}.${process.pid}.tmp`;
   try {
@@ -97,7 +97,7 @@ async function replaceFile(name: string, text: string): Promise<void> {
   }
 }
 
-/** @param option which named it */
+/** Creates the failure for a file that `option` named. */
 export function cannotWrite(file: string, error: unknown, option: string): CommandFailure {
   const { code } = error as NodeJS.ErrnoException;
   return new CommandFailure(`${file} cannot be written (${code})`, { remedy: `name another file with ${option}` });

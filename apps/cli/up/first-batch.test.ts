@@ -77,7 +77,7 @@ test('what the service calls expired is scored again, whatever the clock of this
   expect(await postsFor(true, Date.parse(startedAt) - YEAR_MS)).toEqual(['/v1/runs']);
 });
 
-test('a predictor that needs request features is not scored ahead, and the start goes on', async () => {
+test('a predictor that needs request features is not scored ahead, and the start continues', async () => {
   const refusal = { type: 'urn:tandem:problem:request_features_required', title: 'no', status: 422 };
   const { said, error } = await startFor(true, Date.parse(startedAt), refusal);
   expect(error).toBeUndefined();

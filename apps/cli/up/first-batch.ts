@@ -70,8 +70,8 @@ function isServed({ modelVersion }: { readonly modelVersion: string }, view: Pre
 }
 
 /**
- * A run that a start before this one, or the schedule, has begun is as good as a new one. Null where no run can score users:
- * the model needs what only a call sends.
+ * A run that a start before this one, or the schedule, has begun is as good as a new one. Returns null if no run can score
+ * users, since the model needs features that only a call sends.
  */
 async function startOrJoin(client: Client, view: PredictorView): Promise<Run | null> {
   const { name: predictor } = view;

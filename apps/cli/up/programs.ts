@@ -16,7 +16,7 @@ interface ProgramSettings {
   readonly redisUrl: string;
   readonly port: number;
   readonly url: string;
-  /** That share the port. */
+  /** API processes that share the port. */
   readonly apiProcesses: number;
 }
 

@@ -121,7 +121,7 @@ test('a second request while something is ending kills what is left, that one in
   expect(ended).toEqual(['api', 'postgres']);
 });
 
-test('a process that is renewed ends in good order when the one that takes its place has started', async () => {
+test('a renewed process ends in good order once its replacement has started', async () => {
   const supervised = await run('renewed', LIVE);
   const first = supervised.pid();
   expect(await waitUntil(() => log('renewed').includes('up'), 30_000)).toBe(true);
@@ -132,7 +132,7 @@ test('a process that is renewed ends in good order when the one that takes its p
   await supervised.stop();
 });
 
-test('a process goes on where the one that is to take its place does not start', async () => {
+test('a process keeps running if its replacement does not start', async () => {
   const file = join(folder, 'kept.mjs');
   writeFileSync(file, LIVE);
   const wereAlive: boolean[] = [];

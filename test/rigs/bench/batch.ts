@@ -26,7 +26,7 @@ import { measureStages, type StageCosts } from './stages.ts';
 /** Predictors over everybody, and over a tenth of them. */
 export const MANY = 'many';
 const TENTH = 'tenth';
-/** Over a tenth, and at most so many: whose stages are timed. */
+/** The predictor whose stages are timed: over a tenth of the users, `MOST_STAGED` at most. */
 const STAGED = 'staged';
 const MOST_STAGED = 300_000;
 

@@ -64,7 +64,7 @@ async function measure(seconds: number, lanes: number, one: () => Promise<unknow
   };
 }
 
-/** Path → what is done, and how often at once. */
+/** The operation of each path, and how many of it are under way at once. */
 const measurements: Readonly<Record<string, readonly [lanes: number, one: () => Promise<unknown>]>> = {
   '/reads': [READS_UNDER_WAY, () => tandem.read('bench', anyUser())],
   '/live': [1, () => tandem.read('bench', anyUser(), { noCache: true })],

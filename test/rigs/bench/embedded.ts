@@ -18,7 +18,7 @@ import { figureOf, type Section } from './section.ts';
 import { type BenchProcess, type BenchServers, startApi, startListener } from './service.ts';
 
 const CONNECTIONS = 64;
-/** By then nearly all of the users are in memory that a round asks for. */
+/** Lengths of a round after which nearly all users of a round are in memory. */
 const SKEWED_WARM_UP = 6;
 
 interface Target {
@@ -130,7 +130,7 @@ function figures(results: ReadonlyMap<string, readonly EmbeddedResult[]>) {
       'ratio',
       pairs('skewed, HTTP', 'skewed, embedded', 'cpuMicros', ratio),
     ),
-    // With the features in the read, which Postgres gives here, this is to be at most 0.3 ms.
+    // Without the statement that reads features from Postgres, the goal is 0.3 ms at most.
     figureOf(
       'embedded live − bare session.run',
       'ms',

@@ -2,8 +2,8 @@
  * Raw inference over gRPC, 64 calls at once over four connections, against an empty echo: the same server with the same
  * messages, which infers nothing (baseline-grpc.ts). One row a call, and a hundred.
  *
- * Rounds alternate between the targets, and a ratio is of one round. What is compared is CPU a call: of the server with its
- * inference child, and of the server alone. The client sends bytes that were made before, over plain HTTP/2.
+ * Rounds alternate between the targets, and a ratio is of one round. The comparison is of CPU a call: of the server with
+ * its inference child, and of the server alone. The client sends bytes that were made before, over plain HTTP/2.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { join } from 'node:path';
@@ -21,9 +21,9 @@ import { type BenchProcess, type BenchServers, startApi, startListener } from '.
 const CALLS = 64;
 const CONNECTIONS = 4;
 const ROWS = [1, 100];
-/** Of one row: of a hundred the model's own work is more than the echo's. */
+/** The goal for one row: with a hundred, the model's own work outweighs the echo. */
 const GOAL = { most: 1.5 };
-/** Users are needed for the predictor alone. */
+/** Users for the predictor, which no call reads. */
 const USERS = 1_000;
 const PROTOCOL = join(import.meta.dirname, '../../../libs/open-inference/open_inference_grpc.proto');
 const PATH = '/inference.GRPCInferenceService/ModelInfer';
@@ -133,7 +133,7 @@ async function cpuOf({ pid }: BenchProcess): Promise<{ readonly all: number; rea
   return { all: cpuSecondsOf([pid]), server: await cpuSeconds(pid) };
 }
 
-/** Rejects where the status is not 0. */
+/** Sends one call; rejects if its status is not 0. */
 function call(session: ClientHttp2Session, body: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const stream = session.request({
@@ -155,7 +155,7 @@ function call(session: ClientHttp2Session, body: Buffer): Promise<void> {
   });
 }
 
-/** A request of so many rows as it goes over the connection: no compression, the length, the message. */
+/** Encodes a request of so many rows for the connection: no compression, the length, the message. */
 function requestOf(rows: number): Buffer {
   const service = loadSync(PROTOCOL, { keepCase: true })['inference.GRPCInferenceService'];
   const { ModelInfer } = service as unknown as Record<string, MethodDefinition<object, object>>;

@@ -20,7 +20,7 @@ import { refresh } from './refresh.ts';
 import { type Report, renderTable, type SectionResult, writeReport } from './report.ts';
 import { rollouts } from './rollouts.ts';
 import type { BenchOptions, Section } from './section.ts';
-import { startServers } from './service.ts';
+import { startServersUntilSignal } from './service.ts';
 import { takeover } from './takeover.ts';
 import { watched } from './watched.ts';
 
@@ -91,13 +91,7 @@ const say = (line: string) => process.stderr.write(`bench: ${line}\n`);
 async function main({ chosen, options, json }: CommandLine): Promise<number> {
   const loadAtStart = currentLoad();
   say('starting Postgres and Redis');
-  const starting = startServers();
-  // More than once on one Ctrl-C, where npm passes on what the terminal sent already.
-  const leave = (code: number) => void starting.then((one) => one.stop()).finally(() => process.exit(code));
-  process.on('SIGINT', () => leave(130));
-  process.on('SIGTERM', () => leave(143));
-  process.on('SIGHUP', () => leave(129));
-  const servers = await starting;
+  const servers = await startServersUntilSignal();
   try {
     const machine = await describeMachine(servers, loadAtStart);
     const results: SectionResult[] = [];

@@ -12,7 +12,7 @@ import { scoreEveryone } from './reads.ts';
 import { type BenchOptions, type Figure, figureOf, type Section } from './section.ts';
 import { type BenchProcess, type BenchServers, startApi } from './service.ts';
 
-/** For each API process, so that in each as many reads of a moment share a statement. */
+/** Connections for each API process, so that in each as many concurrent reads share a statement. */
 const CONNECTIONS = 64;
 /** Lengths of a round that each process is warmed up for: its code is compiled while it serves. */
 const WARM_UP = 3;

@@ -59,7 +59,7 @@ export async function startServers(): Promise<BenchServers> {
     const serverDir = join(tmpdir(), 'tandem-test-redis');
     const redis = await startRedis({ dataDir: join(folder, 'redis'), serverDir, log });
     undo.push(() => redis.stop());
-    await keepNothing(redis.url);
+    await disableAppendOnlyFile(redis.url);
     const queue = await startRedis({ dataDir: join(folder, 'queue'), serverDir, log });
     undo.push(() => queue.stop());
     await migrate(postgres.url);
@@ -80,10 +80,21 @@ export async function startServers(): Promise<BenchServers> {
   }
 }
 
-/** Turns the append-only file off: rewriting it took 5 % of the CPU of a run of 10,000,000 users. */
-async function keepNothing(url: string): Promise<void> {
+/** Makes Redis keep nothing on disk: rewriting the file took 5 % of the CPU of a run of 10,000,000 users. */
+async function disableAppendOnlyFile(url: string): Promise<void> {
   const redis = new Redis(url);
   await redis.config('SET', 'appendonly', 'no').finally(() => redis.disconnect());
+}
+
+/** Starts the servers of a program; SIGINT, SIGTERM and SIGHUP stop them and end it, also while they start. */
+export function startServersUntilSignal(): Promise<BenchServers> {
+  const starting = startServers();
+  // More than once on one Ctrl-C, where npm passes on what the terminal sent already.
+  const leave = (code: number) => void starting.then((one) => one.stop()).finally(() => process.exit(code));
+  process.on('SIGINT', () => leave(130));
+  process.on('SIGTERM', () => leave(143));
+  process.on('SIGHUP', () => leave(129));
+  return starting;
 }
 
 /** The last first; a step that fails does not keep the others from being taken. */

@@ -11,7 +11,7 @@ export type Kind = (typeof KINDS)[number];
 export interface Comparison {
   readonly title: string;
   readonly connections: number;
-  /** Of the users' popularity by Zipf's law; 0: all alike. */
+  /** Exponent of the users' popularity by Zipf's law; 0: all alike. */
   readonly exponent: number;
   /** Tandem's first: the others are compared with it. */
   readonly ways: readonly [Way, ...Way[]];
@@ -25,7 +25,7 @@ export interface Contest {
   readonly comparisons: readonly Comparison[];
 }
 
-/** What Tandem is to reach against a peer: at one worker and 64 connections, in rate and in CPU a request. */
+/** The least ratio against a peer, in rate and in CPU a request, with one worker and 64 connections. */
 export interface Goal {
   readonly kinds: readonly Kind[];
   readonly way: string;
@@ -41,10 +41,10 @@ export const GOALS: readonly Goal[] = [
 
 export const CONNECTIONS = 64;
 
-/** Its own processes take a tenth of a core while nothing is asked of it, which would slow the others down. */
+/** The peer whose own processes take a tenth of a core while idle, which would slow the others down. */
 const RESTLESS: EnvironmentName = 'ray';
 
-/** The contests between Tandem and the chosen peers; none where Tandem would be alone. */
+/** Returns the contests between Tandem and the chosen peers, without those where Tandem would be alone. */
 export function contestsOf(kinds: readonly Kind[], peers: readonly EnvironmentName[], cores: number): Contest[] {
   const workers = cores > 1 ? [1, cores] : [1];
   const groups = [peers.filter((name) => name !== RESTLESS), peers.filter((name) => name === RESTLESS)];
@@ -84,7 +84,7 @@ function storedComparisons(workers: number): Comparison[] {
   return workers === 1 ? [uniform, skewed] : [uniform];
 }
 
-/** The comparison with these servers alone; none where Tandem would be alone. */
+/** Returns the comparison with these servers alone, or none if Tandem would be alone. */
 export function among(peers: readonly Way['server'][], comparison: Comparison): Comparison[] {
   const [tandem, ...others] = comparison.ways;
   const chosen = others.filter(({ server }) => server !== 'tandem' && peers.includes(server));

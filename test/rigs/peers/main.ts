@@ -3,14 +3,14 @@
  * installs pinned peers into virtual environments, measures rounds that alternate, and writes docs/peers.md.
  *
  * Exit code 0 also where a goal is missed (the table says so), 1 where a contest failed, 2 for a wrong command line or a
- * machine that lacks what is needed.
+ * machine that cannot run the comparison.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { currentCommit, currentLoad, describeMachine } from '../bench/machine.ts';
-import { startServers } from '../bench/service.ts';
+import { startServersUntilSignal } from '../bench/service.ts';
 import { contestsOf, KINDS, type Kind } from './contests.ts';
 import { type ContestResult, measureContest } from './measure.ts';
 import { PEERS, type Peer } from './peers.ts';
@@ -28,7 +28,7 @@ import { createWorld, type World } from './world.ts';
 const root = resolve(import.meta.dirname, '../../..');
 const FIGURES = join(root, '.tandem/peers.json');
 const DOCUMENT = join(root, 'docs/peers.md');
-/** Fewer have no interval of 95 % that is worth a document. */
+/** With fewer rounds, intervals of 95 % are too wide for the document. */
 const ROUNDS_OF_A_DOCUMENT = 9;
 
 const HELP = `npm run bench:peers -- [options]
@@ -53,7 +53,7 @@ interface CommandLine {
   readonly skipInstall: boolean;
 }
 
-/** Throws with what is wrong. */
+/** Parses the command line. Throws if an option is wrong. */
 function readCommandLine(args: string[]): CommandLine | 'help' {
   const text = (value: string) => ({ type: 'string', default: value }) as const;
   const { values } = parseArgs({
@@ -91,7 +91,7 @@ interface Chosen {
   readonly leftOut: readonly string[];
 }
 
-/** The peers that this machine can run. */
+/** Installs the peers that this machine can run. */
 async function choosePeers({ only, python, skipInstall }: CommandLine): Promise<Chosen> {
   if (process.platform !== 'linux') throw new Error('CPU and memory are read from /proc, which only Linux has');
   const version = await checkPython(python);
@@ -130,17 +130,11 @@ async function measureAll(commandLine: CommandLine, world: World, { peers }: Cho
   return results;
 }
 
-/** The exit code. */
+/** Measures and writes the report. Returns the exit code. */
 async function measure(commandLine: CommandLine, chosen: Chosen): Promise<number> {
   const loadAtStart = currentLoad();
   say('starting Postgres and Redis');
-  const starting = startServers();
-  // More than once on one Ctrl-C, where npm passes on what the terminal sent already.
-  const leave = (code: number) => void starting.then((one) => one.stop()).finally(() => process.exit(code));
-  process.on('SIGINT', () => leave(130));
-  process.on('SIGTERM', () => leave(143));
-  process.on('SIGHUP', () => leave(129));
-  const servers = await starting;
+  const servers = await startServersUntilSignal();
   try {
     const machine = await describeMachine(servers, loadAtStart);
     const world = await createWorld({ users: commandLine.users, say }, servers);
@@ -157,7 +151,7 @@ async function measure(commandLine: CommandLine, chosen: Chosen): Promise<number
   }
 }
 
-/** The exit code. */
+/** Prints the figures and writes them to their files. Returns the exit code. */
 async function write({ only, kinds, rounds }: CommandLine, report: PeersReport): Promise<number> {
   await mkdir(dirname(FIGURES), { recursive: true });
   await writeFile(FIGURES, `${JSON.stringify(report, null, 2)}\n`);
@@ -173,7 +167,7 @@ async function write({ only, kinds, rounds }: CommandLine, report: PeersReport):
   return hasFailed ? 1 : 0;
 }
 
-/** The exit code. */
+/** Returns the exit code. */
 async function main(args: string[]): Promise<number> {
   try {
     const prepared = await prepare(args);
@@ -187,10 +181,10 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-/** The command line is wrong, or the machine lacks what is needed. */
+/** An error of the command line, or of a machine that cannot run the comparison. */
 class Unfit extends Error {}
 
-/** Rejects with `Unfit`. */
+/** Reads the command line and prepares the peers. Rejects with `Unfit`. */
 async function prepare(args: string[]): Promise<'help' | [CommandLine, Chosen]> {
   try {
     const commandLine = readCommandLine(args);

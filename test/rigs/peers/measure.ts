@@ -1,4 +1,4 @@
-/** One contest: its servers are started, asked the same, and measured in rounds that alternate between them. */
+/** One contest: its servers are started, checked for the same answers, and measured in rounds that alternate between them. */
 import { readFileSync } from 'node:fs';
 import { load } from '../bench/load.ts';
 import { createUserPicker } from '../bench/pick-users.ts';
@@ -11,7 +11,7 @@ import type { Environment } from './virtual-environments.ts';
 import type { Way } from './ways.ts';
 import type { User, World } from './world.ts';
 
-/** Of one round. */
+/** The figures of one round. */
 export interface Measured {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
@@ -53,12 +53,12 @@ export interface MeasureOptions {
 type Servers = ReadonlyMap<Way['server'], RunningServer>;
 
 const CHECKED_USERS = 20;
-/** In lengths of a round, for each worker: its code is compiled while it serves. */
+/** Lengths of a round that each worker is warmed up for: its code is compiled while it serves. */
 const WARM_UP = 3;
-/** Where other work takes the processors for a quarter of a second, Postgres does not certify a read in time. */
+/** Share of answers that may fail: if other work takes the processors for 250 ms, Postgres does not certify a read in time. */
 const MOST_FAILED = 0.01;
 
-/** A peer that does not start, or a comparison that breaks off, does not keep the others from being measured. */
+/** Measures a contest. If a peer does not start, or a comparison fails, the others are still measured. */
 export async function measureContest(
   world: World,
   contest: Contest,
@@ -106,7 +106,8 @@ async function compare(
   const { title, connections, ways } = comparison;
   await checkAnswers(world, ways, servers);
   const measured = ways.map(({ name }) => ({ name, rounds: [] as Measured[] }));
-  // Round 0 warms up: compilers, pools, and for skewed users Tandem's memory. The order turns round each time, so that no server always follows the same one.
+  // Round 0 warms up: compilers, pools, and for skewed users Tandem's memory. The order is reversed each time, so that no
+  // server always follows the same one.
   for (let round = 0; round <= rounds; round++) {
     const order = ways.map((way, i) => ({ way, to: measured[i] }));
     for (const { way, to } of round % 2 ? order.reverse() : order) {
@@ -143,7 +144,7 @@ async function measureWay(
   };
 }
 
-/** All servers must give the same score for the same user, or they would not do the same work. */
+/** Checks that all servers give the same score for the same user, since they would not do the same work otherwise. */
 async function checkAnswers({ users }: World, ways: Comparison['ways'], servers: Servers): Promise<void> {
   const step = Math.max(1, Math.floor(users.length / CHECKED_USERS));
   const checked = users.filter((_, i) => i % step === 0);
@@ -176,7 +177,7 @@ function serverOf(servers: Servers, { server }: Way): RunningServer {
   return found;
 }
 
-/** The proportional set size: a page that several processes use is shared out among them. */
+/** Returns the proportional set size of a process tree: a page that several processes use is divided among them. */
 function memoryMegabytes(root: number): number {
   let kilobytes = 0;
   for (const pid of treeOf([root])) {

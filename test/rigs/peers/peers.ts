@@ -29,12 +29,12 @@ export interface Peer {
   readonly packages: readonly string[];
   /** Free memory that it needs to run, in MB. */
   readonly memoryMb: number;
-  /** Gives it the stored predictions; once, before its first start. */
+  /** Writes the stored predictions to its store; called once, before its first start. */
   prepare?(environment: Environment, world: World): Promise<void>;
   start(environment: Environment, options: StartOptions): Promise<RunningServer>;
 }
 
-/** One API process a worker, on one port, each with one inference child. */
+/** Starts one API process a worker, on one port, each with one inference child. */
 export function startTandem({ world, workers }: StartOptions): Promise<RunningServer> {
   return startApi(world.servers, { API_PROCESSES: `${workers}`, INFERENCE_PROCESSES: '1' });
 }
@@ -94,14 +94,15 @@ const bentoml: Peer = {
   title: 'BentoML',
   packages: ['bentoml', 'onnxruntime'],
   memoryMb: 1_500,
-  async start({ bin }, { world, workers, model }) {
+  async start({ bin }, options) {
+    const { world } = options;
     const port = await findFreePort();
     return launchPeer(world, 'bentoml', port, {
       command: join(bin, 'bentoml'),
       args: ['serve', 'service:Scores', ...at(port)],
       folder: join(programs, 'bentoml'),
       variables: {
-        ...{ MODEL: world.modelFile(model), WORKERS: `${workers}` },
+        ...modelVariables(options),
         ...{ BENTOML_HOME: join(world.folder, 'bentoml'), BENTOML_DO_NOT_TRACK: 'True' },
       },
       readyPath: '/readyz',
@@ -114,12 +115,14 @@ const ray: Peer = {
   title: 'Ray Serve',
   packages: ['ray', 'onnxruntime'],
   memoryMb: 3_000,
-  async start({ python }, { world, workers, model }) {
+  async start({ python }, options) {
+    const { world } = options;
     const port = await findFreePort();
     return launchPeer(world, 'ray', port, {
       ...{ command: python, args: ['app.py'], folder: join(programs, 'ray') },
       variables: {
-        ...{ MODEL: world.modelFile(model), WORKERS: `${workers}`, PORT: `${port}` },
+        ...modelVariables(options),
+        PORT: `${port}`,
         // Its sockets have paths of at most 107 bytes.
         ...{ RAY_FOLDER: join(world.folder, 'r'), RAY_USAGE_STATS_ENABLED: '0', RAY_SERVE_THROUGHPUT_OPTIMIZED: '1' },
       },
@@ -167,6 +170,11 @@ function feastFolder({ folder }: World): string {
   return join(folder, 'feast');
 }
 
+/** Returns the variables of a program that serves the model in so many workers. */
+function modelVariables({ world, workers, model }: StartOptions): Variables {
+  return { MODEL: world.modelFile(model), WORKERS: `${workers}` };
+}
+
 function at(port: number): string[] {
   return ['--host', '127.0.0.1', '--port', `${port}`];
 }
@@ -186,7 +194,7 @@ function launchPeer(
   });
 }
 
-/** Python's files of byte code would lie among the sources, tokens and settings in the home folder; telemetry would leave the machine. */
+/** Returns an environment that keeps Python's byte code out of the sources, and settings out of the home folder; no telemetry. */
 function environmentOf({ folder }: World, variables: Variables = {}): Record<string, string> {
   const own = { PATH: process.env.PATH ?? '', HOME: folder, LANG: 'C.UTF-8' };
   return { ...own, PYTHONDONTWRITEBYTECODE: '1', FEAST_USAGE: 'False', ...variables };

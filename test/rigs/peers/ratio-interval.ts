@@ -5,7 +5,7 @@ export interface Interval {
   readonly median: number;
   readonly low: number;
   readonly high: number;
-  /** The probability that such an interval covers the median. Below 0.95: there are too few values for more. */
+  /** The probability that such an interval covers the median. Below 0.95 if there are too few values for more. */
   readonly confidence: number;
 }
 
@@ -21,7 +21,10 @@ export function medianInterval(values: readonly number[]): Interval {
   return { median: median(sorted), low, high, confidence };
 }
 
-/** That the median lies between the value of this rank and the one as far from the other end: 1 − 2 P(B(n, ½) < rank). */
+/**
+ * Returns the probability that the median lies between the value of this rank and the one as far from the other end:
+ * 1 − 2 P(B(n, ½) < rank).
+ */
 function coverage(count: number, rank: number): number {
   let [term, below] = [0.5 ** count, 0];
   for (let k = 0; k < rank; k++) {

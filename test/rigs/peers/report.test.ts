@@ -43,7 +43,7 @@ it('calls a goal reached if the whole interval is above it, missed if it is belo
   expect(goalsOf(reportOf('FastAPI + Redis', 5_000, 150))[0]).toContain('undecided');
 });
 
-it('shows where Tandem loses like where it wins', () => {
+it('shows where Tandem loses as well as where it wins', () => {
   const text = renderFigures(reportOf('FastAPI + Redis', 60_000, 15));
   expect(text).toMatch(/\| FastAPI \+ Redis +\| +60,000 \|.*\| +0\.5 × .*\| +0\.5 × /);
 });
@@ -60,7 +60,7 @@ it('names the machine, the versions, the memory, and what was not measured', () 
     expect(text).toContain(said);
 });
 
-it('replaces what stands between the markers of docs/peers.md, and nothing else', () => {
+it('replaces the text between the markers of docs/peers.md, and nothing else', () => {
   const document = readFileSync(join(import.meta.dirname, '../../../docs/peers.md'), 'utf8');
   const once = replaceFigures(document, reportOf('FastAPI + Redis', 4_000, 210));
   const twice = replaceFigures(once, reportOf('FastAPI + Redis', 5_000, 210));

@@ -1,4 +1,4 @@
-/** What was measured, as JSON for programs and as the tables of docs/peers.md. */
+/** The report of a run: its type, which is written as JSON, and its tables in docs/peers.md. */
 import type { Machine } from '../bench/machine.ts';
 import { median } from '../bench/section.ts';
 import { CONNECTIONS, GOALS, type Goal, type Kind } from './contests.ts';
@@ -11,7 +11,7 @@ export interface PeersReport {
   readonly machine: Machine;
   readonly python: string;
   readonly options: { readonly users: number; readonly rounds: number; readonly seconds: number };
-  /** By title, packages with their versions. */
+  /** Packages with their versions, by the title of the peer. */
   readonly versions: Readonly<Record<string, readonly string[]>>;
   readonly contests: readonly ContestResult[];
   /** Peers that were not measured, and why. */
@@ -118,17 +118,17 @@ function renderWays(ways: readonly WayResult[]): string {
   return table(heads, rows);
 }
 
-/** How many times the rate of the other Tandem has. */
+/** Returns Tandem's rate divided by the other's. */
 function rateRatio(tandem: WayResult, other: WayResult): Interval {
   return ratioOf(tandem, other, (one) => one.requestsPerSecond);
 }
 
-/** How many times the CPU of Tandem the other takes for a request. */
+/** Returns the other's CPU a request divided by Tandem's. */
 function cpuRatio(tandem: WayResult, other: WayResult): Interval {
   return ratioOf(other, tandem, (one) => one.cpuMicros);
 }
 
-/** Of the two in the same round. */
+/** Returns the interval of the ratios of two figures in the same round. */
 function ratioOf(above: WayResult, below: WayResult, give: (one: Measured) => number): Interval {
   return medianInterval(above.rounds.map((one, i) => give(one) / give(below.rounds[i] as Measured)));
 }
@@ -137,7 +137,7 @@ function renderRatio({ median: middle, low, high }: Interval): string {
   return `${format(middle)} × (${format(low)} to ${format(high)})`;
 }
 
-/** A Markdown table, its columns as wide as their widest cells; all but the first are aligned right. */
+/** Returns a Markdown table, its columns as wide as their widest cells; all but the first are aligned right. */
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = heads.map((head, i) => Math.max(3, head.length, ...rows.map((cells) => cells[i]?.length ?? 0)));
   const line = (cells: readonly string[]) =>
@@ -146,7 +146,7 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[]): 
   return [line(heads), line(rule), ...rows.map(line)].join('\n');
 }
 
-/** Three digits that count. */
+/** Rounds to three significant digits. */
 function format(value: number): string {
   if (!Number.isFinite(value)) return '?';
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;

@@ -1,8 +1,9 @@
-/** A peer as a process: started with its own environment, asked until it answers, ended with all its descendants. */
+/** A peer as a process: started with its own environment, polled until it answers, ended with all its descendants. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { lastLines } from '@tandem/local-servers/server-process';
 import { treeOf } from '../bench/process-usage.ts';
 import type { Variables } from '../bench/service.ts';
 
@@ -22,7 +23,7 @@ export interface Launch {
   /** The whole environment. */
   readonly variables: Variables;
   readonly url: string;
-  /** What answers 200 as soon as the server can be used; a path. */
+  /** The path that answers 200 as soon as the server is ready. */
   readonly readyPath: string;
   /** Where its output goes. */
   readonly logFile: string;
@@ -39,7 +40,7 @@ process.once('exit', () => {
   for (const { pid } of living) if (pid !== undefined) for (const one of treeOf([pid])) killIfAlive(one);
 });
 
-/** Resolves when it answers. Rejects, with nothing left running, where it ends or stays silent. */
+/** Starts a server, and resolves when it is ready. If it ends or does not answer, rejects with nothing left running. */
 export async function launch(options: Launch): Promise<RunningServer> {
   const { command, args, folder, variables, url, logFile } = options;
   const child = spawn(command, args, {
@@ -66,20 +67,23 @@ export async function launch(options: Launch): Promise<RunningServer> {
 
 async function becomeReady(child: ChildProcess, { command, url, readyPath, logFile }: Launch): Promise<void> {
   for (const until = performance.now() + READY_WITHIN_MS; performance.now() < until; await pause(LOOK_EVERY_MS)) {
-    if (hasEnded(child)) throw new Error(`${command} ended before it answered; its last lines:\n${lastLines(logFile)}`);
+    if (hasEnded(child))
+      throw new Error(`${command} ended before it answered; its last lines:\n${lastLinesOf(logFile)}`);
     const response = await fetch(url + readyPath, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
     await response?.body?.cancel();
     if (response?.ok) return;
   }
   const seconds = READY_WITHIN_MS / 1000;
-  throw new Error(`${command} did not answer ${readyPath} within ${seconds} s; its last lines:\n${lastLines(logFile)}`);
+  throw new Error(
+    `${command} did not answer ${readyPath} within ${seconds} s; its last lines:\n${lastLinesOf(logFile)}`,
+  );
 }
 
-function lastLines(file: string): string {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LINES_SHOWN).join('\n');
+function lastLinesOf(file: string): string {
+  return lastLines(readFileSync(file, 'utf8').trimEnd(), LINES_SHOWN);
 }
 
-/** Asks the root to end, then kills whatever of its tree is left. */
+/** Asks the root to end, then kills the rest of its tree. */
 async function endTree(child: ChildProcess): Promise<void> {
   if (child.pid === undefined) return;
   const tree = treeOf([child.pid]);

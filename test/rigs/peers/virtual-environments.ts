@@ -29,12 +29,12 @@ export interface PrepareOptions {
   readonly folder: string;
   /** A program, or its path. */
   readonly python: string;
-  /** Whether to take an environment as it is. */
+  /** Whether to use an environment as it is. */
   readonly skipInstall: boolean;
   say(line: string): void;
 }
 
-/** Makes the environment where it is missing or outdated. Throws with what is wrong and how to fix it. */
+/** Creates the environment if it is missing or outdated. Throws with what is wrong and how to fix it. */
 export async function prepareEnvironment(name: EnvironmentName, options: PrepareOptions): Promise<Environment> {
   const { folder, python, skipInstall, say } = options;
   const path = join(folder, name);
@@ -67,7 +67,7 @@ async function install({ name, python }: Environment, requirements: string): Pro
   });
 }
 
-/** The version, such as `3.11.7`. Throws where there is no Python that the pinned packages run on. */
+/** Returns the version, such as `3.11.7`. Throws if there is no Python that the pinned packages run on. */
 export async function checkPython(python: string): Promise<string> {
   const hint = 'install Python 3.11 with its venv module, or name another with --python';
   const script = 'import sys, venv, ensurepip; print("%d.%d.%d" % sys.version_info[:3])';
@@ -86,7 +86,7 @@ export async function checkPython(python: string): Promise<string> {
   );
 }
 
-/** The versions of some of a peer's packages, as its requirements pin them: `fastapi 0.163.2`. */
+/** Returns the versions of some of a peer's packages, as its requirements pin them: `fastapi 0.163.2`. */
 export async function pinnedVersions(name: EnvironmentName, packages: readonly string[]): Promise<string[]> {
   const text = await readFile(join(import.meta.dirname, 'requirements', `${name}.txt`), 'utf8');
   return packages.map((one) => {

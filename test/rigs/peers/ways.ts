@@ -1,4 +1,4 @@
-/** How each server is asked for a user's score, and where its answer has it. */
+/** The request for a user's score to each server, and where its answer has the score. */
 import type { EnvironmentName } from './virtual-environments.ts';
 import type { ModelName, User } from './world.ts';
 
@@ -8,7 +8,7 @@ export interface Way {
   readonly server: EnvironmentName | 'tandem';
   /** A whole HTTP request. */
   request(user: User): string;
-  /** Throws where the answer has none, or is not of the kind that is measured. */
+  /** Throws if the answer is not of the kind that is measured. */
   readScore(answer: unknown): number;
 }
 
@@ -51,7 +51,7 @@ export const feastStored: Way = {
   },
 };
 
-/** Features are read from Postgres after the request came, by Tandem and by the second of the two ways of FastAPI. */
+/** Returns the ways of live inference. Tandem and the first way of FastAPI read features from Postgres for each request. */
 export function liveWays(model: ModelName): [Way, ...Way[]] {
   return [
     {

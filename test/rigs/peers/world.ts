@@ -1,4 +1,4 @@
-/** What all servers are asked about: the same users with the same features, two models, and the predictions that Tandem stored. */
+/** The data that all servers share: the same users with the same features, two models, and the predictions that Tandem stored. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from '@tandem/client/create-client';
@@ -7,7 +7,7 @@ import { scoreEveryone } from '../bench/reads.ts';
 import { boostedTrees } from '../bench/run-everyone.ts';
 import { adoptPredictor, type BenchServers, FEATURES, startApi } from '../bench/service.ts';
 
-/** `trees`: 200 boosted trees, as of a model over a table. `dense`: three layers that take about 1 ms for a row. */
+/** `trees`: 200 boosted trees, as for tabular data. `dense`: three layers that take about 1 ms for a row. */
 export type ModelName = 'trees' | 'dense';
 
 export interface User {
