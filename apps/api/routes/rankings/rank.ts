@@ -84,7 +84,7 @@ function requestOf({ candidates }: Asked): RequestRead {
   return { rows: candidates.map(({ features }) => features), at: (row) => `candidates[${row}]`, isLiveOnly: true };
 }
 
-/** What the whole call fails of: no candidate has a prediction, or the model was not asked for some of them in time. */
+/** Returns the error of the whole call: no candidate has a prediction, or the model was not asked for some of them in time. */
 function failureOf(results: readonly ReadResult[]): TandemError | undefined {
   const errors = results.filter((result) => result instanceof TandemError);
   return errors.find(isTransient) ?? (errors.length === results.length ? errors[0] : undefined);
@@ -100,7 +100,7 @@ function repeatedId({ candidates }: Asked): TandemError | undefined {
   });
 }
 
-/** Throws `invalid_input` where the output to rank by is none, or not said. */
+/** Throws `invalid_input` if `by` is missing and needed, or names no output with one number. */
 function rankingOf(asked: Asked, results: readonly ReadResult[], { decision }: Policy): RankingView {
   const ranked: RankingView['ranked'][number][] = [];
   const refused: RankingView['refused'][number][] = [];
@@ -129,7 +129,7 @@ function outputToRankBy(prediction: Prediction, said: string | undefined): strin
     by === undefined ? 'is missing, and the prediction has several numbers' : 'is no output with one number';
   throw new TandemError(
     'invalid_input',
-    `by ${outputs.length === 0 ? 'cannot be kept: no output has one number' : fault}.`,
+    `by ${outputs.length === 0 ? 'cannot be used: no output has one number' : fault}.`,
     {
       field: 'by',
       remedy:
