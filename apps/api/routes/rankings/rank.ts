@@ -125,17 +125,13 @@ function outputToRankBy(prediction: Prediction, said: string | undefined): strin
   const outputs = Object.keys(prediction).filter((name) => ['number', 'boolean'].includes(typeof prediction[name]));
   const by = said ?? (outputs.length === 1 ? outputs[0] : undefined);
   if (by !== undefined && outputs.includes(by)) return by;
+  if (outputs.length === 0)
+    throw refusedBy('cannot be used: no output has one number', 'rank by a predictor that gives a number');
   const fault =
     by === undefined ? 'is missing, and the prediction has several numbers' : 'is no output with one number';
-  throw new TandemError(
-    'invalid_input',
-    `by ${outputs.length === 0 ? 'cannot be used: no output has one number' : fault}.`,
-    {
-      field: 'by',
-      remedy:
-        outputs.length === 0
-          ? 'rank by a predictor that gives a number'
-          : `name one of ${outputs.slice(0, 8).join(', ')}`,
-    },
-  );
+  throw refusedBy(fault, `name one of ${outputs.slice(0, 8).join(', ')}`);
+}
+
+function refusedBy(fault: string, remedy: string): TandemError {
+  return new TandemError('invalid_input', `by ${fault}.`, { field: 'by', remedy });
 }
