@@ -57,7 +57,7 @@ export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
 
 type Refuse = (path: string, problem: HttpProblem) => Response;
 
-/** Refuses what is no endpoint in the form that endpoints of such paths have, where some of them are served. */
+/** Returns the form of refusals beside the endpoints: under /v2 the Open Inference Protocol's, if that is served. */
 function refusalsBeside(endpoints: readonly Endpoint[]): Refuse {
   const inference = endpoints.find(({ route }) => route.path === '/v2')?.refusals;
   return (path, problem) =>

@@ -1,6 +1,6 @@
 /**
- * For the tests of request features: beside `repurchase` a predictor `checkout` over the same customers, whose model gives its
- * inputs back: `orders` of the customer, `amount` and `channel` of the call.
+ * Builds an API with a second predictor, `checkout`, for the tests of request features. Its model returns its inputs: `orders`
+ * of the customer, `amount` and `channel` of the call.
  */
 import { createHash } from 'node:crypto';
 import type { FreshnessPolicy, Policy, RequestColumn } from '@tandem/freshness/predictor';

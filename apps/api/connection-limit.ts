@@ -25,7 +25,7 @@ export function connectionLimit(children = 1, limits = readLimits()): number {
   return Math.min(MOST, Math.max(LEAST, Number(files) - OTHER_FILES - (children + OTHER_CHILDREN) * FILES_A_CHILD));
 }
 
-/** Connections over gRPC, where it is served, of all that there may be: each carries many calls. */
+/** Returns how many of the process's connections gRPC gets: few, because each carries many calls. */
 export function grpcConnectionLimit(connections: number): number {
   return Math.max(1, Math.min(FEW, connections >> 2));
 }

@@ -96,6 +96,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const writing = openOnlineWriting(reading.redis);
   const keys = await openKeys(settings.keys ?? null, pools.vital, log, settings.keysEveryMs);
   opened.push(() => keys.close());
+  const checked = [...pools.proved, ...parts, ...keys.parts];
   const listeners = { servedReads, readCounts, ...openListeners(settings, pools, reading, opened) };
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return {
@@ -119,13 +120,11 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     ...openModels(settings, pools, registry),
     ...openExplanations(settings, { pool, features, registry }, opened),
     ...openRuns({ pool, features, losses }, queue),
-    readiness: openReadiness(log, { pools, authority, connection, scorer, kept }, [
-      ...[...pools.proved, ...parts, ...keys.parts],
-    ]),
+    readiness: openReadiness(log, { pools, authority, connection, scorer, kept }, checked),
   };
 }
 
-/** Told of what is answered, beside the counts. */
+/** Opens the listeners that are notified of each answer. */
 function openListeners(
   settings: ApiSettings,
   pools: ApiPools,

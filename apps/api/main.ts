@@ -63,7 +63,7 @@ const DIRECT = Object.freeze({ leastMs: 0, mostMs: 1_000 });
 const FRONTED = Object.freeze({ leastMs: 3_000, mostMs: 3_000 });
 /** Longer than drain, grace and what closing takes; less than the 30 s after which orchestrators kill. */
 const LAST_RESORT_MS = 20_000;
-/** Of one of several processes that share the port: the others serve on. */
+/** The drain of one of several processes: the others keep serving the port. */
 const AT_ONCE = Object.freeze({ leastMs: 0, mostMs: 0 });
 /** Connections to the metrics' own port: whoever fills it takes no place from the API's callers. */
 const MOST_SCRAPING = 8;
@@ -93,7 +93,7 @@ async function start(): Promise<void> {
   await serveByProcesses(settings);
 }
 
-/** This process as one of several. A terminal's Ctrl-C reaches all of them: the primary alone decides when they end. */
+/** Joins the primary as one of several processes. It alone decides when they end: a terminal's Ctrl-C reaches all of them. */
 function joinProcesses(): Member {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR2']) process.on(signal, () => {});
   return createMember(Number(process.env.API_PROCESS), {
@@ -107,7 +107,7 @@ async function serveByProcesses({ apiProcesses: processes, logging, watchdogMs }
   const log = createLog({ level: logging.level, name: 'api' });
   watchEventLoop('api', watchdogMs);
   const { createPrimary } = await import('./processes/primary.ts');
-  // They share the processors, also for their inference children.
+  // The processes share the processors, so their inference children do too.
   const children = Math.max(1, Math.round((availableParallelism() - 1) / processes));
   const primary = createPrimary({
     ...{ processes, log, killAfterMs: LAST_RESORT_MS + 1_000, exit: (code) => process.exit(code) },
@@ -152,7 +152,7 @@ async function serve(settings: Settings, member: Member | null): Promise<void> {
 type Servers = { readonly api: RunningServer } & { readonly [name in 'metrics' | 'grpc']?: RunningServer };
 
 interface Places {
-  /** Over both, at most. */
+  /** Maximum over HTTP and gRPC together. */
   readonly all: number;
   /** Over HTTP. */
   readonly connections: Connections;
@@ -165,7 +165,7 @@ function shareConnections({ grpcPort }: HttpSection, processes: number): Places 
   return { all, connections: createConnections({ most: all - overGrpc }), overGrpc };
 }
 
-/** The API, and the metrics and gRPC where they have a port of their own. */
+/** Starts the API, and the metrics and gRPC if they have a port of their own. */
 async function listen(
   app: AppDependencies,
   { host, port, metricsPort, grpcPort }: HttpSection,
@@ -231,7 +231,7 @@ function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drai
   const { onSignal, onFault } = createEnding({
     log,
     async drain(cause) {
-      // Of several, one that ends by itself leaves the port to the others.
+      // One of several processes that ends by itself leaves the port to the others.
       const isPortServed = member !== null && (cause === 'fault' || time === AT_ONCE);
       if (!isPortServed) dependencies.app.readiness.drain();
       if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(time)));
@@ -250,7 +250,7 @@ function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drai
   });
   if (member === null) {
     for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, onSignal);
-    // Node's default would end it, undrained.
+    // Node's default action ends the process without draining it.
     const why = 'SIGUSR2 restarts processes one after the other, and this is the only one';
     process.on('SIGUSR2', () => log.warn('api.not_restarted', { why, remedy: 'set API_PROCESSES to 2 or more' }));
   }

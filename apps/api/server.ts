@@ -88,7 +88,7 @@ export async function startGrpc(options: GrpcOptions): Promise<RunningServer> {
   return { ...server, url: `${nameIn(host)}:${server.port}` };
 }
 
-/** An address as URLs write it. */
+/** Returns a host as URLs write it. */
 function nameIn(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }

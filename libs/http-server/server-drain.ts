@@ -49,8 +49,8 @@ interface Idleness {
 }
 
 /**
- * Of a server that does not listen yet.
- * @param settled resolves when a connection that had come before is accepted, and a listener that was closed before is closed:
+ * Creates the drain of a server that does not listen yet.
+ * @param settled resolves when connections that came before are accepted, and a listener that was closed before accepts none:
  *   after a turn of the event loop, unless another process accepts connections for this one
  */
 export function createServerDrain(server: Server, settled: () => Promise<unknown> = turn): ServerDrain {
@@ -86,7 +86,7 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
   async function leave(): Promise<void> {
     // HTTP's own would destroy whatever looks idle, and look at no time limit any more.
     Listener.prototype.close.call(server);
-    // A client that is sent away comes back at once: nobody may accept it then.
+    // A client that is sent away connects again at once: the listener must not accept it then.
     if (settled !== turn) await settled();
     isLeaving = true;
     for (const socket of open.keys()) {

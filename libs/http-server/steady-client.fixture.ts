@@ -11,9 +11,9 @@ export interface LostRequest {
 
 export interface SteadyClient {
   answers(): number;
-  /** Ends it behind its next answer. */
+  /** Ends the client after its next answer. */
   stop(): void;
-  /** When nobody listens any more, or it was stopped: what it lost. */
+  /** Resolves to the lost requests when the server listens no longer, or the client was stopped. */
   readonly ended: Promise<readonly LostRequest[]>;
 }
 

@@ -30,7 +30,7 @@ const CLASSES: Readonly<Record<Exclude<TensorType, 'string'>, NumbersClass>> = {
   float64: Float64Array,
 };
 
-/** Returns room for so many values. */
+/** Returns an array of `count` zeros. */
 export function allocate(type: Exclude<TensorType, 'string'>, count: number): Numbers {
   return new CLASSES[type](count);
 }

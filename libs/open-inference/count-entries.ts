@@ -1,6 +1,6 @@
 /**
- * Counts what a `ModelInferRequest` is made of before it is decoded: the decoder makes an object of each entry, and 1 MiB holds
- * half a million of empty ones.
+ * Counts the entries of a `ModelInferRequest` before it is decoded: the decoder makes an object of each, and 1 MiB holds half
+ * a million of empty ones.
  */
 import { refused } from './messages.ts';
 
@@ -56,13 +56,13 @@ function countIn(bytes: Uint8Array, start: number, end: number, form: Form): Ent
   return entries;
 }
 
-/** Of a field that has no length of its own: an integer, 8 bytes, 4 bytes, or the mark of a group. */
+/** Returns the bytes of a field without a length: an integer, 8 bytes, 4 bytes, or the mark of a group. */
 function sizeOf(bytes: Uint8Array, wireType: number, at: number): number {
   if (wireType === 0) return varintAt(bytes, at)[1] - at;
   return wireType === 1 ? 8 : wireType === 5 ? 4 : 0;
 }
 
-/** The last byte of each is below 128. */
+/** Counts integers by their last bytes, which are below 128. */
 function integersIn(bytes: Uint8Array, start: number, end: number): number {
   let integers = 0;
   for (let at = start; at < end; at++) if ((bytes[at] ?? 0) < 128) integers++;

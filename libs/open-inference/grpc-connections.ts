@@ -1,18 +1,18 @@
 /**
  * Limits how many connections the gRPC port keeps. When all places are taken, a newcomer replaces the connection that has been
- * longest without a call; if each has a call that waits for its answer, the newcomer is closed. A connection is destroyed that
- * stays open beyond its idle time, or does not take an answer in time: its client may leave all other signs unanswered.
+ * longest without a call; if each has a call that waits for its answer, the newcomer is closed. A connection that stays open
+ * beyond its idle time, or does not take an answer in time, is destroyed: its client may ignore every request to close.
  */
 import type { Socket } from 'node:net';
 
 export interface GrpcConnections {
-  /** Of those that are open. */
+  /** The open connections. */
   readonly open: ReadonlyMap<Socket, unknown>;
-  /** Returns whether it found a place; else it is closed. */
+  /** Keeps a connection if there is a place, else closes it. Returns whether it is kept. */
   take(socket: Socket): boolean;
-  /** @param peer address and port of the client */
+  /** Begins a call. @param peer address and port of the client */
   begin(peer: string): ConnectionCall;
-  /** To be called every now and then. */
+  /** Destroys the connections that are late; to be called every now and then. */
   look(): void;
 }
 

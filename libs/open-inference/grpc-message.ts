@@ -1,6 +1,6 @@
 /**
- * Requests and answers over gRPC, as objects of the protocol's messages. An answer has raw contents where the request has
- * them; halves are always raw, since there is no other form of them.
+ * Requests and answers over gRPC, as objects of the protocol's messages. An answer has raw contents if the request has them;
+ * float16 is always raw, since typed contents have no field for it.
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
@@ -88,7 +88,7 @@ export function readGrpcRequest(message: GrpcInferRequest): InferRequest {
   };
 }
 
-/** Throws `invalid_input` for those that are not supported. */
+/** Reads parameters. Throws `invalid_input` for those that are not supported. */
 function parametersIn(map: ParameterMap, field: string): Parameters {
   const parameters = Object.fromEntries(Object.entries(map).map(([name, value]) => [name, parameterIn(value)]));
   refuseForeign(parameters, field);

@@ -87,12 +87,12 @@ const HEAD_BYTES = 1_048_576;
 const LIMITS = Object.freeze({
   'grpc.max_concurrent_streams': 64,
   'grpc.max_connection_idle_ms': IDLE_MS,
-  // Of its headers and what waits to be sent, in MB; without it grpc-js sets no limit.
+  // Headers and unsent data of a connection, in MB; without it grpc-js sets no limit.
   'grpc-node.max_session_memory': 32,
   'grpc.enable_channelz': 0,
 });
 
-/** Rejects with Node's error where the server cannot listen on the address. */
+/** Starts the server. Rejects with Node's error if it cannot listen on the address. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const calls = new WeakMap<Metadata, CallUnderWay>();
   const connections = createGrpcConnections({
@@ -125,7 +125,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   };
 }
 
-/** Where the service itself throws: the caller is told nothing of it. */
+/** The reply if the service itself throws; it carries nothing of the error. */
 const DEFECT: GrpcReply = { refusal: { code: 'INTERNAL', text: 'The service met an error.', trailers: {} } };
 
 /** A call from its metadata to its answer. */
@@ -135,7 +135,7 @@ interface CallUnderWay {
   take(message: unknown): void;
 }
 
-/** Asks for each call whether it is let in; else it is answered before its message is read. */
+/** Returns an interceptor that passes each call to `serve`, which may answer it before its message is read. */
 function letIn(
   serve: ServeCall,
   calls: WeakMap<Metadata, CallUnderWay>,
@@ -183,7 +183,7 @@ function letIn(
         onConnection.answered();
         if (isTaken) return;
         if ('refusal' in found) call.sendStatus(statusOf(found.refusal));
-        // An rpc that is answered whatever its message says.
+        // The answer does not depend on the message.
         else
           call.sendMessage(found.response, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: null }));
       };
@@ -195,7 +195,7 @@ function letIn(
       clearTimeout(late);
       if (isAnswered) return;
       isGone = true;
-      if (!isTaken) arrival.reject(brokenOff());
+      if (!isTaken) arrival.reject(truncated());
       for (const tell of listeners) tell();
     }
 
@@ -205,8 +205,8 @@ function letIn(
 }
 
 /**
- * A call ends for the interceptor when its answer is on its way. When it has arrived, only the stream tells, which grpc-js
- * keeps to itself.
+ * Begins a call of its connection, which is over when the stream closes. The interceptor is told only when the answer is sent,
+ * so this takes the stream from a private field of grpc-js.
  */
 function callOf(call: ServerInterceptingCallInterface, connections: GrpcConnections): ConnectionCall {
   const found = connections.begin(call.getPeer());
@@ -247,7 +247,7 @@ function listen(listener: Listener, { host, port }: GrpcServerOptions): Promise<
     listener.once('error', reject);
     listener.listen(port, host, () => {
       listener.off('error', reject);
-      // A connection could not be accepted, as without a free file descriptor.
+      // Accepting a connection may fail, for example without a free file descriptor.
       listener.on('error', () => {});
       resolve();
     });
@@ -260,7 +260,7 @@ async function closeGently(
   open: () => Iterable<Socket>,
   graceMs: number,
 ): Promise<boolean> {
-  // Sends GOAWAY: a connection ends after its last call. What it calls back is too early: Node's own `close` of the server
+  // Sends GOAWAY: a connection ends after its last call. Its callback comes too early: Node's own `close` of the server
   // marks connections as closed that have calls under way.
   server.tryShutdown(() => {});
   const finished = new Promise<boolean>((resolve) => listener.close(() => resolve(true)));
@@ -285,6 +285,6 @@ function tooMany(): TandemError {
   });
 }
 
-function brokenOff(): RequestError {
+function truncated(): RequestError {
   return new RequestError('malformed_request', 'The call ended before its message had arrived.');
 }

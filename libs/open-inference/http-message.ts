@@ -83,15 +83,10 @@ export function readHttpRequest(json: JsonRequest, binary: Uint8Array): HttpRequ
 function readTensor({ name, datatype, shape, data }: JsonTensor, field: string, bytes?: Uint8Array): WireTensor {
   const type = typeOf(datatype, field);
   const count = elementsOf(shape, field);
-  if (bytes) return { name, type, dims: shape, data: readBinary(type, bytes, count, `${field}.data`) };
-  if (data)
-    return {
-      name,
-      type,
-      dims: shape,
-      data: readJsonData(type, flatten(data, shape, `${field}.data`), count, `${field}.data`),
-    };
-  throw refused(`${field}.data`, 'is missing', 'send an array, or binary data with the parameter binary_data_size');
+  const where = `${field}.data`;
+  if (bytes) return { name, type, dims: shape, data: readBinary(type, bytes, count, where) };
+  if (data) return { name, type, dims: shape, data: readJsonData(type, flatten(data, shape, where), count, where) };
+  throw refused(where, 'is missing', 'send an array, or binary data with the parameter binary_data_size');
 }
 
 function binarySize(size: unknown, { data }: JsonTensor, field: string): number {

@@ -1,4 +1,4 @@
-/** Values of a tensor as a JSON array, flat or nested; halves as numbers, booleans as such, texts as such. */
+/** Values of a tensor as a JSON array, flat or nested; float16 as numbers. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
 import { TENSOR_RANGES } from '@tandem/freshness/tensor-ranges';

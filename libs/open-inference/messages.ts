@@ -1,6 +1,6 @@
 /**
- * What the Open Inference Protocol v2 says, whichever transport carries it. Tensors are those that inference children take
- * and give: float16 as bits, bool as bytes 0 and 1.
+ * Messages of the Open Inference Protocol v2, for any transport. Tensors are those that inference children take and give:
+ * float16 as bits, bool as bytes 0 and 1.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type { TensorType } from '@tandem/freshness/predictor';
@@ -102,7 +102,7 @@ export function otherCount(field: string, found: number, expected: number): Tand
 /** Parameters of Triton's extensions that would change what a request means. */
 const NOT_SUPPORTED = ['shared_memory_region', 'classification', 'sequence_id', 'sequence_start', 'sequence_end'];
 
-/** Throws `invalid_input` for parameters that ask for what is not supported. @param field of what has them */
+/** Throws `invalid_input` for parameters of unsupported extensions. @param field of the parameters */
 export function refuseForeign(parameters: Parameters, field: string): void {
   const name = NOT_SUPPORTED.find((one) => Object.hasOwn(parameters, one) && parameters[one]);
   if (name !== undefined) throw refused(`${field}.${name}`, 'is not supported', 'leave it out');

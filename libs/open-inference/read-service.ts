@@ -1,4 +1,4 @@
-/** The protocol's service out of its own file, and its messages out of bytes. */
+/** Reads the protocol's service from its proto file, and its messages from bytes. */
 import { join } from 'node:path';
 import { loadPackageDefinition, type ServiceClientConstructor, type ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
@@ -27,7 +27,7 @@ export function readService(): ServiceDefinition {
   return Object.fromEntries(methods);
 }
 
-/** In the place of a message that is not read: grpc-js would answer it with an internal error. */
+/** A stand-in for a message that cannot be read: grpc-js itself would answer with an internal error. */
 export class UnreadMessage {
   readonly error: Error;
   constructor(error: Error) {

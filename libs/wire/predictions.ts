@@ -85,7 +85,7 @@ export const MAX_USERS = 1_000;
 const MAX_FEATURES = 64;
 const FEATURE_FORM = 'a number, a text, true or false';
 
-/** Their names and types are the predictor's. */
+/** Values of request features, by name; the predictor declares names and types. */
 export const RequestFeaturesSchema = z
   .record(
     z.string(),

@@ -28,7 +28,7 @@ export function problems(...codes: readonly ProblemCode[]) {
   return refusalsIn(PROBLEM_DOCUMENTS, ...codes);
 }
 
-/** The same in another form. */
+/** Returns the same responses in another form. */
 export function refusalsIn(form: RefusalForm = PROBLEM_DOCUMENTS, ...codes: readonly ProblemCode[]) {
   return problemsByStatus([...ANYWHERE, ...codes], form);
 }

@@ -99,10 +99,10 @@ describe('ModelInfer', () => {
     expect(answer.outputs).toHaveLength(CONTENTS.length);
   });
 
-  it('answers typed contents with typed contents, of every element type that has them', async () => {
+  it('answers typed contents with typed contents, and takes float16 as raw contents only', async () => {
     const halves = { ...inputOf('float16', 'FP16') };
     const typed = CONTENTS.filter(([, , contents]) => contents !== null);
-    // Halves have raw contents alone, and raw contents are for all inputs or none: an API without the input is asked.
+    // FP16 has raw contents only, and a request has raw contents for all inputs or for none.
     const mixed = grpc.call('ModelInfer', { model_name: 'zoo', inputs: [halves] });
     await expect(mixed).rejects.toMatchObject({ details: expect.stringContaining('send raw_input_contents') });
     const answer = await grpc.call('ModelInfer', {
@@ -272,7 +272,7 @@ describe('keys', () => {
       code: status.RESOURCE_EXHAUSTED,
       details: expect.stringContaining('send at most 1 rows in a request'),
     });
-    // What was refused has taken nothing.
+    // The refused request used up none of the limit.
     const one = { ...features, shape: [1, 2], contents: { fp32_contents: [10, 1] } };
     const single = client.call('ModelInfer', { ...asked, inputs: [one] }, bearer(few.key));
     expect(await single).toMatchObject({ model_version: '1' });

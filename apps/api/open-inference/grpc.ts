@@ -16,7 +16,7 @@ interface ModelName {
   readonly version: string;
 }
 
-/** An rpc: what a key must have for it, and how its message is answered. */
+/** An rpc: the scope that its key needs, and how its message is answered. */
 interface Rpc {
   readonly scope: RouteScope;
   answer(message: unknown, asked: Asked): object | Promise<object>;
@@ -25,14 +25,14 @@ interface Rpc {
 type Rpcs = Readonly<Record<RpcName, Rpc>>;
 
 interface ServedReply {
-  /** Of the same answer over HTTP. */
+  /** The status of the same answer over HTTP. */
   readonly status: number;
   readonly reply: GrpcReply;
 }
 
 export function createServeCall(dependencies: OpenInferenceDependencies & ReadyDependencies & ServeOptions): ServeCall {
   const rpcs = rpcsOf(createOpenModels(dependencies), dependencies);
-  // No page of a browser can speak gRPC, so that the authority that is named says nothing.
+  // No browser page can speak gRPC, so the authority needs no check.
   const options = { ...dependencies, isOurHost: () => true };
   const servings = new Map(
     Object.entries(rpcs).map(([name, { scope }]) => [name, createServing(endpointOf(name, scope), options, refuse)]),
@@ -42,7 +42,7 @@ export function createServeCall(dependencies: OpenInferenceDependencies & ReadyD
     const { reply } = await serve(call, async (event, caller) => {
       const asked = { head: call, caller, event, leftMs: call.leftMs, onGone: call.onGone };
       const { scope, answer } = rpcs[name];
-      // Public ones have empty messages: whoever has no key cannot make the server keep one.
+      // Public rpcs have empty messages, which are not read: a client without a key cannot make the server keep one.
       const sent = scope === 'public' ? {} : await message();
       return { status: 200, reply: { response: await answer(sent, asked) } };
     });
@@ -102,7 +102,7 @@ const CODES: Readonly<Record<number, GrpcRefusal['code']>> = {
   503: 'UNAVAILABLE',
 };
 
-/** The codes of problems for which the HTTP status is less precise. */
+/** Codes of the problems whose HTTP status is not precise enough. */
 const CODES_BY_PROBLEM: Partial<Record<ProblemCode, GrpcRefusal['code']>> = {
   live_timeout: 'DEADLINE_EXCEEDED',
   not_cached: 'FAILED_PRECONDITION',

@@ -32,7 +32,7 @@ interface HybridModelDependencies {
 
 const USER_ID: TensorMetadata = Object.freeze({ name: 'user_id', type: 'string', shape: [-1] });
 
-/** How an answer tells where it comes from; -1 and the empty text where there is nothing to tell. */
+/** Outputs that tell where a prediction comes from; -1 and the empty text stand for null. */
 const PROVENANCE = new Map<string, readonly [TensorType, (view: PredictionView) => number | string]>(
   Object.entries({
     'tandem.source': ['string', ({ source }) => source],
@@ -51,7 +51,7 @@ const PROVENANCE = new Map<string, readonly [TensorType, (view: PredictionView) 
   }),
 );
 
-/** The type of a user's problem; empty: none. A caller that asks for it gets an answer for the other users. */
+/** The output with the type of a user's problem, or the empty text. A caller that asks for it gets the other users' answers. */
 const ERROR = 'tandem.error';
 const ERROR_TENSOR: TensorMetadata = Object.freeze({ name: ERROR, type: 'string', shape: [-1] });
 
@@ -72,18 +72,18 @@ export function createHybridModels({ findServedVersion, answerMany }: HybridMode
           isGone = true;
         });
         const { results, tell } = await readAll(predictor, request, asked, answerMany);
-        const shown = results.map((result) => fitting(result, version.outputs));
-        const failed = wanted.includes(ERROR) ? undefined : shown.find((one) => one instanceof TandemError);
+        const fitted = results.map((result) => fitting(result, version.outputs));
+        const failed = wanted.includes(ERROR) ? undefined : fitted.find((one) => one instanceof TandemError);
         if (failed) {
-          // Nobody is given the other predictions.
-          tell(shown.map((one) => (one === failed ? one : undefined)));
+          // The caller gets none of the other predictions.
+          tell(fitted.map((one) => (one === failed ? one : undefined)));
           throw failed;
         }
-        const rows = shown.map(rowOf);
+        const rows = fitted.map(rowOf);
         const tensors = wanted.map((one) =>
           tensorOf(outputs.find((output) => output.name === one) ?? ERROR_TENSOR, rows),
         );
-        if (!isGone) tell(shown);
+        if (!isGone) tell(fitted);
         return { model: name, version: undefined, parameters: { predictor, ...sourcesOf(rows) }, outputs: tensors };
       },
     };
@@ -92,7 +92,7 @@ export function createHybridModels({ findServedVersion, answerMany }: HybridMode
 
 const PROVENANCE_TENSORS = [...PROVENANCE].map(([name, [type]]): TensorMetadata => ({ name, type, shape: [-1] }));
 
-/** Halves are kept as float32. */
+/** Returns the output of a field; predictions keep float16 as float32. */
 function fieldTensor({ name, type, width }: OutputField): TensorMetadata {
   return { name, type: type === 'float16' ? 'float32' : type, shape: width === null ? [-1] : [-1, width] };
 }
@@ -131,7 +131,7 @@ function userIdsIn({ inputs }: InferRequest): readonly string[] {
   return Array.from(data as readonly string[], String);
 }
 
-/** What a row of the tensors is taken from. */
+/** The prediction, or the error, that a row of the tensors shows. */
 type Row = { readonly view: PredictionView } | { readonly error: TandemError };
 
 function rowOf(result: ReadResult): Row {
@@ -165,7 +165,7 @@ function fitting(result: ReadResult, fields: readonly OutputField[]): ReadResult
   });
 }
 
-/** An integer that a JSON number cannot carry is a text. */
+/** Returns whether a value has the type; an integer that a JSON number cannot carry is a text. */
 function isOfType(value: unknown, type: TensorType): boolean {
   if (type === 'string') return typeof value === 'string';
   if (type === 'bool') return typeof value === 'boolean';
@@ -185,7 +185,7 @@ function tensorOf({ name, type, shape }: TensorMetadata, rows: readonly Row[]): 
   return { name, type, dims: [rows.length, ...shape.slice(1)], data: dataOf(type, values) };
 }
 
-/** An error's values are zeros and empty texts. */
+/** Returns a row's values of one output; those of an error are zeros and empty texts. */
 function valuesOf(row: Row, name: string, type: TensorType, width: number): readonly (number | string | boolean)[] {
   if ('error' in row) {
     if (name === ERROR) return [problemType(row.error.code)];
@@ -200,7 +200,6 @@ function valuesOf(row: Row, name: string, type: TensorType, width: number): read
 function dataOf(type: TensorType, values: readonly (number | string | boolean)[]): TensorData {
   if (type === 'string') return values.map(String);
   const isWide = type === 'int64' || type === 'uint64';
-  // An integer that a JSON number cannot carry is a text.
   const numbers = values.map((value) => (isWide ? BigInt(value) : Number(value)));
   const data = allocate(type, values.length) as { set(values: readonly (number | bigint)[]): void } & TensorData;
   data.set(numbers);

@@ -1,4 +1,4 @@
-/** What both views of a predictor are to the protocol: a model with inputs and outputs, asked over HTTP or gRPC. */
+/** A view of a predictor as a model of the protocol, with inputs and outputs, for HTTP and gRPC alike. */
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import type { WireTensor } from '@tandem/inference/process/protocol';
 import {
@@ -12,7 +12,7 @@ import {
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { Caller } from '../keys/access.ts';
 
-/** Who asks, and until when. */
+/** A request's caller, headers and deadline. */
 export interface Asked {
   readonly head: RequestHead;
   readonly caller: Caller;
@@ -34,7 +34,7 @@ export type FindOpenModel = (name: string, version: string | undefined) => Promi
 /** The view of a predictor that takes user ids. */
 export const HYBRID = '.hybrid';
 
-/** Returns the inputs in the order of the model's. Throws `invalid_input` where they are others. */
+/** Returns the inputs in the model's order. Throws `invalid_input` for an unknown, repeated or missing one. */
 export function inputsInOrder(given: readonly WireTensor[], taken: readonly TensorMetadata[]): readonly WireTensor[] {
   const names = taken.map(({ name }) => name);
   for (const [i, { name }] of given.entries()) {

@@ -1,4 +1,4 @@
-/** What both transports say of the server, and how they word a refusal. */
+/** The server's metadata, its readiness and the text of its errors, for both transports. */
 import { TandemError } from '@tandem/freshness/errors';
 import { BINARY_EXTENSION } from '@tandem/open-inference/http-message';
 import { RELEASE } from '@tandem/telemetry/release';
@@ -12,7 +12,7 @@ export async function isReady({ readiness }: ReadyDependencies): Promise<boolean
   return (await readiness.check()).status !== 'not_ready';
 }
 
-/** Throws `unavailable` where requests had better go elsewhere. */
+/** Throws `unavailable` if the server is not ready. */
 export async function assertReady(dependencies: ReadyDependencies): Promise<void> {
   if (await isReady(dependencies)) return;
   throw new TandemError('unavailable', 'The service is not ready.', {
@@ -21,7 +21,7 @@ export async function assertReady(dependencies: ReadyDependencies): Promise<void
   });
 }
 
-/** Returns what is wrong, and how to fix it, in one text. */
+/** Returns a problem's detail and remedy as one text. */
 export function errorText({ detail, remedy }: Pick<ProblemView, 'detail' | 'remedy'>): string {
   return remedy === undefined ? detail : `${detail} To fix it: ${remedy}.`;
 }

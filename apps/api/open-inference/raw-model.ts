@@ -1,6 +1,6 @@
 /**
- * A predictor's model as it is: tensors in, tensors out, in the same line and the same runs as live reads. Nothing of a user
- * is read or stored, and nothing is certified.
+ * Serves a predictor's model itself: tensors in, tensors out, in the same queue and the same runs as live reads. Nothing of a
+ * user is read or stored, and nothing is certified.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Infer } from '@tandem/inference/live/infer-request';
@@ -27,9 +27,9 @@ interface RawModelDependencies {
   readonly infer: Infer;
 }
 
-/** As many as may wait for live inference where nothing else is set. */
+/** The default limit of the queue of live inference. */
 const MOST_ROWS = LIVE_QUEUE_USERS;
-/** The longest `liveTimeout` that a config may set, too. */
+/** The longest `liveTimeout` that a config may set. */
 const MOST_MS = 30_000;
 
 export function createRawModels({ findServedVersion, infer }: RawModelDependencies): FindOpenModel {
@@ -83,7 +83,7 @@ async function inferRaw(
   }
 }
 
-/** Throws `invalid_input` where the inputs do not agree. */
+/** Returns the number of rows. Throws `invalid_input` if it differs between inputs, or is too large. */
 function rowsOf(tensors: readonly WireTensor[], { inputs }: InferRequest): number {
   const [rows, ...others] = tensors.map(({ dims }) => dims[0]);
   const odd = tensors.find((_, i) => i > 0 && others[i - 1] !== rows) ?? (rows === undefined ? tensors[0] : undefined);
@@ -116,8 +116,8 @@ function emptyTensor(name: string, outputs: readonly TensorMetadata[]): WireTens
 }
 
 /**
- * Returns the milliseconds that an answer may take: what the caller states, and without that the predictor's limit of a live
- * read. Throws `invalid_input`.
+ * Returns the milliseconds that an answer may take: the caller's limit, else the predictor's limit of a live read. Throws
+ * `invalid_input`.
  * @param timeout in microseconds, as Triton has it; 0: not stated
  * @param leftMs until the deadline of the transport; Infinity: it has none
  */

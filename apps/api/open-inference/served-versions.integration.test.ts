@@ -21,7 +21,7 @@ async function adoptOther(): Promise<void> {
   await adopt(api.pool, { predictors: [predictor], actor: 'test' });
 }
 
-it('asks for arms once a second, and goes on with what it knows while Postgres does not answer', async () => {
+it('asks for arms once a second, and uses the last known ones while Postgres does not answer', async () => {
   let now = 0;
   const find = createServedVersions({ ...api.dependencies.app, now: () => now });
   const first = await find('repurchase', undefined);
@@ -37,7 +37,7 @@ it('asks for arms once a second, and goes on with what it knows while Postgres d
   expect(await find('repurchase', '2')).toMatchObject({ version: { number: 2 } });
 });
 
-it('waits for Postgres once while it does not answer, and knows new arms after it does again', async () => {
+it('waits for Postgres once while it does not answer', async () => {
   let now = 0;
   const answers: (() => Promise<Certificate>)[] = [];
   const { authority } = api.dependencies.app;
@@ -65,6 +65,6 @@ it('knows outputs by the mapping alone where a version has no metadata of its fi
   const { inputs, outputs, triedOutputs } = await find('repurchase', undefined);
   expect(inputs).toEqual([{ name: 'features', type: 'float32', shape: [-1, 2] }]);
   expect(outputs).toEqual([{ name: 'score', type: 'float32', shape: [-1, -1] }]);
-  // Of how many columns the trial has seen one is not known.
+  // Without the file's metadata it is unknown whether the trial has seen every column.
   expect(triedOutputs.size).toBe(0);
 });

@@ -1,7 +1,7 @@
 /**
- * The model versions that raw inference may run: those of a predictor's arms. They are asked of Postgres at most once a
- * second, and are known from then on while Postgres does not answer: raw inference says nothing of a user, so nothing has to
- * be certified.
+ * The model versions that raw inference may run: those of a predictor's arms. Postgres is asked for them at most once a
+ * second. While it does not answer, the last known ones serve: raw inference reveals nothing of a user, so nothing has to be
+ * certified.
  */
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
@@ -26,7 +26,7 @@ export interface ServedVersion {
   readonly outputs: readonly TensorMetadata[];
   /** The names of all outputs: the array of `wantedBy`, so that requests and reads run together. */
   readonly outputNames: readonly string[];
-  /** Names of the outputs of which admission has found that each row's values are its own, whoever is in the run. */
+  /** Names of the outputs whose values admission found to be independent of the other rows of a run. */
   readonly triedOutputs: ReadonlySet<string>;
 }
 
@@ -40,7 +40,7 @@ interface ServedVersionDependencies {
 /** Finds the version of that number, or the stable one. Rejects with `unknown_predictor` or `unknown_model_version`. */
 export type FindServedVersion = (predictor: string, number: string | undefined) => Promise<ServedVersion>;
 
-/** How long what Postgres said of arms counts, in ms. */
+/** How long known arms are used before Postgres is asked again, in ms. */
 const KNOWN_MS = 1_000;
 
 export function createServedVersions(dependencies: ServedVersionDependencies): FindServedVersion {
@@ -50,7 +50,7 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
   let askAt = Number.NEGATIVE_INFINITY;
   /** Whether Postgres did not answer the last time. */
   let isAway = false;
-  /** By predictor and number, of the certificate that is known. */
+  /** By predictor and number, under the known certificate. */
   const found = new Map<string, Promise<ServedVersion>>();
   /** By id: a version never changes. */
   const described = new IdleCache(async (id) => {
@@ -79,7 +79,7 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
     return asking;
   }
 
-  /** Once Postgres has not answered, no request waits for it. */
+  /** Returns the certificate to use. Once Postgres has not answered, no request waits for it. */
   async function assigned(): Promise<Certificate> {
     const before = known;
     if (before === undefined) return ask();
@@ -136,7 +136,7 @@ function widthOf(column: Parameters<typeof columnWidth>[0] | undefined): number 
   return column === undefined ? 1 : columnWidth(column);
 }
 
-/** Returns the outputs that predictions are taken from: the others may mix rows, which admission does not look at. */
+/** Returns the outputs that predictions are taken from. Admission does not check the others, which may mix rows. */
 function outputsOf(version: ModelVersion, declared: readonly DescribedTensor[]): TensorMetadata[] {
   return wantedBy(version).map((name): TensorMetadata => {
     const tensor = declared.find((one) => one.name === name);
@@ -158,7 +158,7 @@ function described({ name, type, shape }: DescribedTensor, otherwise: OutputFiel
   return {
     name,
     type: isTensorType(type) ? type : otherwise,
-    // A shape of no dimensions is one that the file does not declare.
+    // A shape without dimensions: the file declares none.
     shape: shape.length === 0 ? [-1, -1] : [-1, ...row.map((size) => (isFixed(size) ? size : -1))],
   };
 }

@@ -11,7 +11,7 @@ const BACKGROUND = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeou
 /** A trial's reads and a file on its way have more time. One trial or comparison at a time. */
 const MODELS = Object.freeze({ max: 3, statementTimeoutMs: 30_000, lockTimeoutMs: 5_000 });
 const MODEL_FEATURES = 2;
-/** Of the pools that only an API has. */
+/** Connections of the pools that only an API has. */
 const BESIDE_READS = 2 * BACKGROUND.max + MODELS.max + MODEL_FEATURES;
 
 export type ApiPools = ReturnType<typeof openPools>;

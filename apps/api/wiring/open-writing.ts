@@ -1,4 +1,4 @@
-/** What goes to the stores beside reads: events, what users did, erasures, generations of Redis. */
+/** Opens what writes to the stores: events, outcomes, erasures, generations in Redis. */
 
 import { observeEvents } from '@tandem/embedded/observe-stores';
 import type { OpenedOnline } from '@tandem/embedded/open-online';
@@ -15,7 +15,7 @@ import { createRecordEvents } from '../routes/events/record-events.ts';
 /** How long an erasure waits for Redis to answer a batch of its deletes: a receipt is worth waiting for. */
 const ERASING_MS = 2_000;
 
-/** The stores of Redis that only an API has. */
+/** Opens the stores of Redis that only an API has. */
 export function openOnlineWriting({ keys, open }: Pick<OpenedOnline, 'keys' | 'open'>) {
   return {
     hints: createHintStore(keys),

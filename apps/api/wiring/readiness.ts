@@ -104,7 +104,7 @@ export function createReadinessParts(dependencies: ReadinessPartsDependencies): 
   ];
 }
 
-/** Rejects where the database does not certify, for a reason that counts. */
+/** Rejects with the database's error if it does not certify and the error counts. */
 async function certified(authority: Authority, counts: (error: unknown) => boolean): Promise<void> {
   await authority.certify([]).catch((error: unknown) => {
     if (counts(error)) throw error;

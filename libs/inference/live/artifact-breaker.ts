@@ -138,7 +138,7 @@ export type Permit = Exclude<ReturnType<ArtifactBreaker['permit']>, TandemError>
 /** A batch's, which no breaker watches. */
 export const FREE: Permit = Object.freeze({ isProbe: false });
 
-/** Tells how a live run ended; gives the error for all who wait for its model, where that is given a rest. */
+/** Tells the breaker how a live run ended. Returns the error of all requests that wait for the model if it backs off. */
 export function tellBreaker(
   breaker: ArtifactBreaker,
   part: Part<Pending> | undefined,

@@ -1,9 +1,10 @@
-/** What a live run is asked for: by a caller with tensors of its own, or for the fields of predictions. */
+/** Live inference of tensors that a caller filled, and the outputs that predictions are taken from. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { LoadShedding } from '@tandem/prediction/scoring/scoring';
 import type { TensorData, WireTensor } from '../process/protocol.ts';
 import { cutInputs, type EncodedInput, joinOutputs } from '../tensors/batch-tensors.ts';
+import { paceOf } from './waiting-requests.ts';
 
 /** Rows that a caller filled, for a live answer. */
 export interface InferRequest {
@@ -29,7 +30,7 @@ export type Infer = (request: InferRequest) => Promise<readonly WireTensor[]>;
 /** Most bytes of the outputs of one request. */
 export const MOST_ANSWER_BYTES = 16 * 1_048_576;
 
-/** Runs requests, and knows how many rows fit into its next run. */
+/** A queue that runs requests, and knows how many rows fit into its next run. */
 interface Line extends LoadShedding {
   infer(request: InferRequest): ReturnType<Infer>;
   runRows(version: ModelVersion, timeoutMs: number, leftMs: number): number;
@@ -41,8 +42,8 @@ interface Line extends LoadShedding {
  * `output_unusable` where the outputs are too large.
  */
 export async function inferInRuns(request: InferRequest, line: Line, now: () => number): ReturnType<Infer> {
-  const { version, rows, timeoutMs, runTimeoutMs } = request;
-  const pace = Math.min(timeoutMs, runTimeoutMs);
+  const { version, rows, timeoutMs } = request;
+  const pace = paceOf(request);
   const room = line.room(version, pace);
   if (room < 1) throw new TandemError('overloaded', 'too many users wait for the model', { retryAfter: 1 });
   const deadline = now() + timeoutMs;
@@ -62,7 +63,7 @@ export async function inferInRuns(request: InferRequest, line: Line, now: () => 
   return joinOutputs(answers);
 }
 
-/** A text counts its length in UTF-16 code units, and its length's 4 bytes. */
+/** Returns the bytes of values. A text counts its UTF-16 code units, and 4 bytes for its length. */
 function bytesOf(data: TensorData): number {
   return 'buffer' in data ? data.byteLength : data.reduce((sum, text) => sum + text.length + 4, 0);
 }

@@ -1,4 +1,4 @@
-/** Rows that callers filled themselves: what comes back, and that nobody gets another's. */
+/** Inference of rows that callers filled: each gets the outputs of its own rows, and of no others. */
 import * as models from '@tandem/testing/onnx-models';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { TensorData } from '../process/protocol.ts';
@@ -19,7 +19,7 @@ const pool = poolOf([classifier, loop, halves, gram, wide], {
   processes: 1,
   killGraceMs: 50,
   maxLiveRows: 8,
-  // Tests of runs that never end lose more than a model may before it is given a rest.
+  // Tests of runs that never end lose more than a model may before it backs off.
   maxLostMs: Number.POSITIVE_INFINITY,
 });
 afterAll(() => pool.close(0));
@@ -75,7 +75,7 @@ describe('infer', () => {
     await Promise.all(asked);
   });
 
-  it('runs no rows of others with those that must be alone, as where an output may mix rows', async () => {
+  it('runs a request that must be alone without rows of others, as if an output may mix rows', async () => {
     const { version } = gram;
     const ask = (value: number) =>
       pool.infer({

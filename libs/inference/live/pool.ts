@@ -75,7 +75,7 @@ interface PoolStats {
 }
 
 export interface InferencePool extends Scorer, LoadShedding {
-  /** Runs tensors that a caller filled, in the line of live requests; gives the wanted outputs. Rejects as `score` does. */
+  /** Runs tensors that a caller filled, in the queue of live requests; returns the wanted outputs. Rejects as `score` does. */
   readonly infer: Infer;
   /**
    * Loads these versions into each child, the first before the others, as far as there is room, and unloads those of
@@ -267,7 +267,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
         main.load(versions),
         ...[...apart].map(({ pool, ids }) => pool.load(versions.filter(({ id }) => ids.has(id)))),
       ]);
-      // What a version's own pool could not load counts, though the main one has it.
+      // A load that failed in a version's own pool counts, even if the main pool has the version.
       const failed = new Map(ofTried.flat().flatMap((one) => (one.error === null ? [] : [[one.modelVersionId, one]])));
       return loaded.map((one) => (one.error === null && failed.get(one.modelVersionId)) || one);
     },

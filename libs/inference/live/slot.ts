@@ -22,7 +22,7 @@ interface SlotOptions {
   readonly startLimit: TimeLimit;
   /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
   readonly niceSteps?: number | undefined;
-  /** Of a run; 1 where it is not said. */
+  /** Threads of a run; default: 1. */
   readonly threads?: number | undefined;
   readonly loader: ModelLoader;
   /** The artifacts that a new child loads while it has no work, as far as there is room. */

@@ -20,7 +20,7 @@ const part = (request: string, version = a, rows = 1, outputs = ['score']): Part
 const names = (parts: readonly Part<string>[]) => parts.map(({ request }) => request);
 
 describe('a waiting line', () => {
-  it('keeps apart what wants other outputs of the same version', () => {
+  it('keeps apart requests for different outputs of the same version', () => {
     const line = createWaitingLine<string>();
     for (const each of [part('1'), part('2', a, 1, ['score', 'label']), part('3', a, 1, ['score'])]) line.add(each);
     expect(names(line.take(256))).toEqual(['1', '3']);

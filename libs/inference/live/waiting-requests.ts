@@ -41,7 +41,7 @@ export interface WaitingLine<R> {
   remove(part: Part<R>): void;
   /** The part that the next run begins with. */
   first(): Part<R> | undefined;
-  /** The next run: parts of one version that want the same outputs, with `maxRows` rows together at most. Empty when nobody waits. */
+  /** Removes the next run: parts of one version and the same outputs, of at most `maxRows` rows. Empty if none waits. */
   take(maxRows: number): Part<R>[];
 }
 
@@ -128,7 +128,7 @@ function areSame(one: readonly string[], other: readonly string[]): boolean {
   return one === other || (one.length === other.length && one.every((name, i) => name === other[i]));
 }
 
-/** What the batcher runs: encoded rows of one model version. */
+/** Encoded rows of one model version, as the batcher runs them. */
 export interface Work extends Pick<ScoreRequest, 'version' | 'rows' | 'priority' | 'timeoutMs' | 'runTimeoutMs'> {
   readonly inputs: readonly EncodedInput[];
   /** Names of the outputs that are wanted, in order. */
@@ -137,7 +137,7 @@ export interface Work extends Pick<ScoreRequest, 'version' | 'rows' | 'priority'
   readonly isAlone?: boolean;
 }
 
-/** Returns how much time the length of the runs of a request follows from, in ms. */
+/** Returns the time that decides how long the runs of a request are, in ms. */
 export function paceOf({ timeoutMs, runTimeoutMs = timeoutMs }: Pick<Work, 'timeoutMs' | 'runTimeoutMs'>): number {
   return Math.min(timeoutMs, runTimeoutMs);
 }

@@ -21,7 +21,7 @@ export interface ProcessOptions {
   readonly startLimit: TimeLimit;
   /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
   readonly niceSteps?: number | undefined;
-  /** Threads of a run; 1 where it is not said. */
+  /** Threads of a run; default: 1. */
   readonly threads?: number | undefined;
   /** Whether it gives way to the others until `toForeground` is called. */
   readonly isInBackground?: boolean;

@@ -28,7 +28,7 @@ const THREADS = Number(process.argv[4] ?? 1);
 const OPTIONS: InferenceSession.SessionOptions = {
   intraOpNumThreads: THREADS,
   interOpNumThreads: 1,
-  // Threads that wait for each other would take the processors of other children.
+  // Spinning threads would take the processors of other children.
   ...(THREADS === 1 ? {} : { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
@@ -165,7 +165,7 @@ function describe(value: InferenceSession.ValueMetadata): SignatureTensor {
  */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** Of all threads where a run has several; and Node before 23.9 tells it of the whole process alone, in which little else happens. */
+/** Of the whole process if a run has several threads, or Node is older than 23.9; little else happens in it. */
 const cpuUsage =
   THREADS === 1 && typeof process.threadCpuUsage === 'function' ? process.threadCpuUsage : process.cpuUsage;
 

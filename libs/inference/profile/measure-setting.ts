@@ -27,17 +27,17 @@ interface MeasureOptions {
   readonly signal: AbortSignal;
 }
 
-/** Of each child, so that the longest latencies are more than one run's chance. */
+/** Runs of each child, so that the 99th percentile does not depend on one run. */
 const LEAST_RUNS = 20;
 const MOST_TIMES_LOAD = 5;
-/** Of load before it counts: the batcher learns what runs cost, and children grow to their size. */
+/** Load before the measurement: the batcher learns what runs cost, and children grow to their size. */
 const WARM_UP_MS = 300;
-/** Users that are asked for before others; one answer is enough. */
+/** Users that are tried before the load; one answer is enough. */
 const FIRST_USERS = 10;
-/** No request is refused for want of time. */
+/** The timeout of each request: long enough that none is refused. */
 const PATIENCE_MS = 60_000;
 
-/** Rejects where no child can load the model, where the model gives no answer in time, or with the signal's reason. */
+/** Measures a setting. Rejects if no child can load the model, if it gives no answer in time, or with the signal's reason. */
 export async function measureSetting(
   setting: Setting,
   { version, bytes, batch }: ProfiledVersion,
@@ -101,7 +101,7 @@ async function measureLoad(
   };
 }
 
-/** Rejects with why the model answers none of the first users. */
+/** Rejects with the last error if the model answers none of the first users. */
 async function assertAnswers(score: (row: number) => Promise<unknown>, users: number): Promise<void> {
   let why: unknown;
   for (let row = 0; row < Math.min(users, FIRST_USERS); row++) {
@@ -122,7 +122,7 @@ interface Clients {
   stop(): void;
 }
 
-/** Starts so many clients: each asks for one user and waits for the answer. */
+/** Starts `waiting` clients: each asks for one user and waits for the answer. */
 function startClients(
   { users, waiting }: { readonly users: number; readonly waiting: number },
   score: (row: number) => Promise<unknown>,
@@ -141,7 +141,7 @@ function startClients(
       if (isOver) return;
       if (!isAnswered) {
         failed++;
-        // What is refused before it is sent would leave the event loop no turn.
+        // Requests that are refused at once would block the event loop.
         await turn();
       } else latencies?.push(performance.now() - startedAt);
     }
@@ -160,7 +160,7 @@ function startClients(
   };
 }
 
-/** Returns CPU from now on, and memory at the end, of the children; CPU of this process too. */
+/** Returns a function that reads CPU used since now, by the children and this process, and the children's memory. */
 async function watchUsage(pool: InferencePool): Promise<() => Promise<{ cpuMs: number; memoryMb: number }>> {
   const childrenCpu = () =>
     Promise.all(pool.stats().pids.map(async (pid) => [pid, (await readCpuMs(pid)) ?? 0] as const));
@@ -168,7 +168,7 @@ async function watchUsage(pool: InferencePool): Promise<() => Promise<{ cpuMs: n
   const before = new Map(await childrenCpu());
   return async () => {
     const { user, system } = process.cpuUsage(own);
-    // One that took the place of another began at 0.
+    // A child that replaced another began at 0.
     const spent = (await childrenCpu()).map(([pid, ms]) => ms - (before.get(pid) ?? 0));
     const cpuMs = sum(spent) + (user + system) / 1_000;
     return { cpuMs, memoryMb: sum(await Promise.all(pool.stats().pids.map(readResidentMb))) };

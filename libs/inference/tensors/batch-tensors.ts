@@ -123,7 +123,7 @@ export function checkRows(outputs: readonly WireTensor[], users: number): void {
   }
 }
 
-/** Output tensors by name, [N], [N,1], [N,k] or deeper as N rows of their width; float16 as numbers. Throws as `checkRows`. */
+/** Returns tensors by name, [N], [N,1], [N,k] or deeper as N rows of their width; float16 as numbers. Throws as `checkRows`. */
 export function readOutputs(outputs: readonly WireTensor[], users: number): OutputTensors {
   checkRows(outputs, users);
   return Object.fromEntries(
@@ -160,7 +160,7 @@ export function joinOutputs(several: readonly (readonly WireTensor[])[]): readon
   });
 }
 
-/** Values a row. */
+/** Returns the number of values in a row. */
 function widthOf(dims: readonly number[]): number {
   return dims.slice(1).reduce((product, size) => product * size, 1);
 }

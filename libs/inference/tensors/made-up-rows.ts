@@ -31,7 +31,7 @@ export function makeUpRows(definition: ModelDefinition, count: number, sample?: 
     contextVersions: users.map(() => 0),
     columns,
     values: columns.map((column) => {
-      const type = inputs.find((input) => input.columns.includes(column.name))?.type ?? 'float32';
+      const type = typeOf(column, inputs);
       const asked = request.find(({ name }) => name === column.name);
       if (asked) return users.map(requestMaker(asked, type));
       const make = valueMaker(column, type, realValues(column, sample), random);
@@ -85,14 +85,19 @@ function fit(value: number, { kind }: FeatureColumn, type: TensorType): number {
   return type === 'int8' || type === 'uint8' ? whole % 128 : whole;
 }
 
+/** Returns the element type of the input that a column fills. */
+function typeOf({ name }: FeatureColumn, inputs: ModelDefinition['inputs']): TensorType {
+  return inputs.find(({ columns }) => columns.includes(name))?.type ?? 'float32';
+}
+
 function realValues({ name }: FeatureColumn, sample: FeatureBatch | undefined): Value[] {
   const at = sample?.columns.findIndex((column) => column.name === name) ?? -1;
   return Array.from(sample?.values[at] ?? []).filter((value) => value !== null);
 }
 
 /**
- * Values that a call may send of a request feature: those that its declaration names as examples, and the default; without
- * examples some that fit. Numbers of several magnitudes, within the bounds.
+ * Returns values that a call may send of a request feature: the default and the declared examples; without examples, the
+ * categories, or numbers of several magnitudes within the bounds.
  */
 function requestValues(column: RequestColumn, type: TensorType): readonly Value[] {
   const { examples, categories, kind, min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = column;
@@ -104,7 +109,7 @@ function requestValues(column: RequestColumn, type: TensorType): readonly Value[
   return [...ofDefault, ...new Set(within)];
 }
 
-/** By the row's number, which is also spread over the columns: each meets the values of the others. */
+/** Returns a maker that picks by row and by column name, so that values of a column meet different values of the others. */
 function requestMaker(column: RequestColumn, type: TensorType): ValueMaker {
   const values = requestValues(column, type);
   const offset = hashOf(column.name);
@@ -112,21 +117,21 @@ function requestMaker(column: RequestColumn, type: TensorType): ValueMaker {
 }
 
 /**
- * Real users as calls with request features would have them inferred: each with values that depend on the user alone, so that
- * the same user read twice has the same.
+ * Returns real users with values of the request features. The values depend on the user alone, so that a user who is read
+ * twice has the same ones.
  */
 export function withTrialRequests({ request, inputs }: ModelDefinition, batch: FeatureBatch): FeatureBatch {
   const { requestFrom } = batch;
   if (request === undefined || requestFrom === undefined) return batch;
   const asked = request.map((column) => {
-    const type = inputs.find((input) => input.columns.includes(column.name))?.type ?? 'float32';
+    const type = typeOf(column, inputs);
     const make = requestMaker(column, type);
     return batch.userIds.map((userId) => make(hashOf(userId)));
   });
   return { ...batch, values: [...batch.values.slice(0, requestFrom), ...asked] };
 }
 
-/** FNV-1a, 31 bits. */
+/** Returns the upper 31 bits of a text's FNV-1a hash. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);

@@ -1,4 +1,4 @@
-/** `npm run test:clients`: clients that are not ours, in a virtual environment of Python. Linux; needs python3 with venv and pip. */
+/** `npm run test:clients`: third-party clients in a virtual environment of Python. Needs Linux and python3 with venv and pip. */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

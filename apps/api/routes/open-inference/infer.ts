@@ -66,7 +66,7 @@ for as binary data behind the JSON, as the extension \`binary_tensor_data\` has 
   );
 }
 
-/** The JSON, its form checked, and what follows it. Clients of the protocol name no media type, or that of any bytes. */
+/** Returns the checked JSON and the bytes behind it. Clients of the protocol send no media type, or application/octet-stream. */
 async function bodyIn({ req }: Context): Promise<Parameters<typeof readHttpRequest>> {
   refuseContentEncoding(req.header('content-encoding'));
   const type = req.header('content-type');

@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
-// biome-ignore lint/suspicious/noExplicitAny: what an answer has is what is tested
+// biome-ignore lint/suspicious/noExplicitAny: the tests check what the answers hold
 const json = async (path: string): Promise<any> => (await api.get(path)).json();
 
 interface Output {
@@ -47,7 +47,7 @@ describe('what the server says of itself', () => {
   });
 });
 
-it('a path or a method that there is not is refused in the protocol’s form', async () => {
+it('refuses an unknown path or method in the protocol’s form', async () => {
   const unknown = await api.get('/v2/repository/index');
   expect(await unknown.json()).toMatchObject({ error: expect.any(String), type: 'urn:tandem:problem:no_such_path' });
   const method = await api.get('/v2/models/repurchase/infer');
@@ -108,7 +108,7 @@ describe('raw inference', () => {
     }
   });
 
-  it('gives the outputs that are asked for alone, in that order', async () => {
+  it('gives the requested outputs only, in the requested order', async () => {
     const { outputs } = await infer('zoo', {
       inputs: zooInputs(1),
       outputs: [{ name: 'count_out' }, { name: 'bool_out' }],
@@ -174,14 +174,10 @@ describe('raw inference', () => {
   it.each([
     ['a missing input', { inputs: [] }, /inputs has no "features"/],
     ['an input twice', { inputs: [features([[1, 1]]), features([[1, 1]])] }, /inputs\[1\]\.name is "features" again/],
-    [
-      'an output that there is not',
-      { inputs: [features([[1, 1]])], outputs: [{ name: 'x' }] },
-      /the model gives score/,
-    ],
+    ['an unknown output', { inputs: [features([[1, 1]])], outputs: [{ name: 'x' }] }, /the model gives score/],
     ['a timeout in words', { inputs: [features([[1, 1]])], parameters: { timeout: 'soon' } }, /parameters\.timeout/],
     [
-      'bytes that are not there',
+      'missing bytes',
       { inputs: [{ ...features([]), data: undefined, parameters: { binary_data_size: 8 } }] },
       /announces 8 bytes/,
     ],

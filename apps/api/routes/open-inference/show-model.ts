@@ -23,7 +23,7 @@ export interface OpenModelDependencies {
   readonly findOpenModel: FindOpenModel;
 }
 
-/** The two paths of whatever is asked of a model, with what differs between them. */
+/** The two paths of each endpoint of a model, with the texts that differ between them. */
 export const MODEL_PATHS = [
   { path: '/v2/models/{model}', id: 'Model', of: 'the model', params: InferenceModelPath },
   { path: '/v2/models/{model}/versions/{version}', id: 'ModelVersion', of: 'a version', params: InferenceVersionPath },

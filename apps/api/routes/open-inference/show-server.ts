@@ -1,11 +1,11 @@
-/** GET /v2: what the service is, as the Open Inference Protocol has it. */
+/** GET /v2: the server's name, release and extensions, as the Open Inference Protocol has them. */
 import { InferenceServerSchema } from '@tandem/wire/open-inference';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { SERVER } from '../../open-inference/open-server.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
 
-/** At both spellings of the path: the protocol's text has the first, its OpenAPI document the second. */
+/** Returns an endpoint for each spelling of the path: the protocol's text has the first, its OpenAPI document the second. */
 export function showInferenceServer(): readonly Endpoint[] {
   const paths = [
     { path: '/v2', operationId: 'showInferenceServer' },

@@ -1,6 +1,6 @@
 /**
  * Answers many users of a predictor at once, each with a prediction or an error, in the order asked. However many they are,
- * each store is asked once. All that is counted, logged and noted of such a read is done here, whatever form its answer has.
+ * each store is asked once. Such reads are counted, logged and noted here, whatever form the answer has.
  */
 import { createPredictionCount } from '@tandem/embedded/prediction-view';
 import type { ReadResult } from '@tandem/freshness/answer';
@@ -34,8 +34,8 @@ interface ManyAnswers {
   /** In the order of the user ids. */
   readonly results: readonly ReadResult[];
   /**
-   * Counts and notes the reads, and tells those that look on. To be called when the reply is made.
-   * @param shown what the caller is given of each user, where that is not the result; undefined: nothing
+   * Counts and notes the reads, and notifies shadow and explanation keeper. To be called when the reply is made.
+   * @param shown the result that the caller gets for each user, if it differs; undefined: none
    */
   tell(shown?: readonly (ReadResult | undefined)[]): void;
 }
@@ -43,7 +43,7 @@ interface ManyAnswers {
 /** Rejects with `unknown_predictor`, or with `unavailable` or `protocol_unknown` where no user could be answered. */
 export type AnswerMany = (users: ManyUsers, event: WideEvent) => Promise<ManyAnswers>;
 
-/** What is noted of each user of a read. */
+/** The facts of a read that are noted of each user. */
 interface NotedRead {
   readonly predictor: Predictor;
   readonly ms: number;
@@ -135,7 +135,7 @@ function tally(results: readonly ReadResult[]): Record<string, number> {
   return counts;
 }
 
-/** The ids to read, in order, with their places in the call, and by place those that are no ids. */
+/** Returns the ids to read, in order, with their places in the call, and by place the errors of malformed ids. */
 function sort(keyType: KeyType, userIds: readonly string[], fieldOf: ManyUsers['fieldOf']) {
   const refused = new Map<number, TandemError>();
   const places: number[] = [];

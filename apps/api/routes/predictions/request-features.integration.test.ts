@@ -105,7 +105,7 @@ it('a predictor with a feature without a default answers 422 to reads that send 
   const { default: _default, ...required } = amount as (typeof CHECKOUT_REQUEST)[number];
   await adoptCheckout(api, { request: [required, ...others] });
   const expected = { status: 422, type: 'urn:tandem:problem:request_features_required' };
-  // A read learns what is adopted now from its certificate.
+  // The first read learns of the adopted version from its certificate.
   await api.get(`${path}/1`);
   const response = await api.get(`${path}/1`);
   expect(response.status).toBe(422);

@@ -1,4 +1,4 @@
-/** What a call with request features leaves behind: a kept explanation, which can be replayed and is erased with its user. */
+/** Kept explanations of calls with request features: they can be replayed, and are erased with their user. */
 import type { KeptExplanation, KeptPage, Replay } from '@tandem/client/explanations';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { TestApi } from '../../api.fixture.ts';
@@ -23,7 +23,7 @@ async function keptOf(userId: string, count = 1): Promise<KeptExplanation> {
 
 const replay = async (id: string) => (await (await api.post(`/v1/explanations/${id}/replay`)).json()) as Replay;
 
-it('keeps what was sent and which defaults stood, replays it, and erases it', async () => {
+it('keeps the sent values and the used defaults, replays them, and erases them', async () => {
   const body = { users: [{ userId: '3', features: { amount: 12.5 } }] };
   expect((await api.post('/v1/predictions/checkout', body)).status).toBe(200);
   const explanation = await keptOf('3');
@@ -41,7 +41,7 @@ it('keeps what was sent and which defaults stood, replays it, and erases it', as
   expect(await kept('3')).toEqual([]);
 });
 
-it('says of a read without features, and of an explanation of now, that the defaults stood', async () => {
+it('marks the defaults of a read without features, and of a current explanation', async () => {
   expect((await api.get('/v1/predictions/checkout/4')).status).toBe(200);
   const features = (await keptOf('4')).inputs?.features;
   expect(features?.map(({ name, from }) => [name, from])).toEqual([

@@ -6,7 +6,7 @@ const path = '/v1/rankings/checkout';
 let api: TestApi;
 
 beforeAll(async () => {
-  // The room of live inference is not what is tested.
+  // Enough time that no load shedding interferes.
   api = await createCheckoutApi({ freshness: { liveTimeoutMs: 20_000 } });
 });
 afterAll(() => api?.close());

@@ -84,7 +84,7 @@ function requestOf({ candidates }: Asked): RequestRead {
   return { rows: candidates.map(({ features }) => features), at: (row) => `candidates[${row}]`, isLiveOnly: true };
 }
 
-/** What the whole call fails of: no candidate has a prediction, or the model was not asked for some of them in time. */
+/** Returns the error of the whole call: no candidate has a prediction, or the model was not asked for some of them in time. */
 function failureOf(results: readonly ReadResult[]): TandemError | undefined {
   const errors = results.filter((result) => result instanceof TandemError);
   return errors.find(isTransient) ?? (errors.length === results.length ? errors[0] : undefined);
@@ -100,7 +100,7 @@ function repeatedId({ candidates }: Asked): TandemError | undefined {
   });
 }
 
-/** Throws `invalid_input` where the output to rank by is none, or not said. */
+/** Throws `invalid_input` if `by` is missing and needed, or names no output with one number. */
 function rankingOf(asked: Asked, results: readonly ReadResult[], { decision }: Policy): RankingView {
   const ranked: RankingView['ranked'][number][] = [];
   const refused: RankingView['refused'][number][] = [];
@@ -125,17 +125,13 @@ function outputToRankBy(prediction: Prediction, said: string | undefined): strin
   const outputs = Object.keys(prediction).filter((name) => ['number', 'boolean'].includes(typeof prediction[name]));
   const by = said ?? (outputs.length === 1 ? outputs[0] : undefined);
   if (by !== undefined && outputs.includes(by)) return by;
+  if (outputs.length === 0)
+    throw refusedBy('cannot be used: no output has one number', 'rank by a predictor that gives a number');
   const fault =
     by === undefined ? 'is missing, and the prediction has several numbers' : 'is no output with one number';
-  throw new TandemError(
-    'invalid_input',
-    `by ${outputs.length === 0 ? 'cannot be kept: no output has one number' : fault}.`,
-    {
-      field: 'by',
-      remedy:
-        outputs.length === 0
-          ? 'rank by a predictor that gives a number'
-          : `name one of ${outputs.slice(0, 8).join(', ')}`,
-    },
-  );
+  throw refusedBy(fault, `name one of ${outputs.slice(0, 8).join(', ')}`);
+}
+
+function refusedBy(fault: string, remedy: string): TandemError {
+  return new TandemError('invalid_input', `by ${fault}.`, { field: 'by', remedy });
 }

@@ -41,7 +41,7 @@ export function answerFaults(request: FuzzRequest, answer: Answer | undefined, d
       ? faults
       : [...faults, `answered ${status}, which the document does not declare: ${body.slice(0, 200)}`];
   }
-  // What never reaches a path is refused in the form of most paths, also where the path has another.
+  // A request that never reaches its path is refused with a problem document, even if the path has another form.
   if (isBefore && type === 'application/problem+json') return faults;
   return [...faults, ...contentFaults(request, answer, type, declared, document)];
 }
