@@ -90,7 +90,7 @@ function fill(
   };
 }
 
-/** Where a request feature says what `features.nulls` and `features.categories` say of a column. */
+/** Returns the setting of a request feature in place of `features.nulls` and `features.categories`, which are for columns. */
 function settingOf({ request }: ResolvedPredictor, [first = '', second, name]: readonly string[]): string[] {
   const isRequest = name !== undefined && request?.some((column) => column.name === name);
   if (!isRequest || name === undefined) return [first, second, name].filter((key) => key !== undefined);
