@@ -135,7 +135,7 @@ async function closeInOrder(...steps: readonly (() => unknown)[]): Promise<void>
   for (const step of steps) await step();
 }
 
-/** What will not do is refused, a database that is away is not: it may be back when the first job comes. */
+/** Opens the pools. Refuses invalid settings, but not a database that is away: it may be back when the first job comes. */
 async function openProvedPools(environment: WorkerEnvironment): Promise<WorkerPools> {
   const pools = openPools(environment);
   const { url, featuresUrl } = environment.database;

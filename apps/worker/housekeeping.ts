@@ -40,7 +40,7 @@ export interface HousekeepingDependencies {
   /** Looks at what waits; without it nobody does. */
   readonly observeBacklog?: () => Promise<void>;
   readonly log: Log;
-  /** Why no round may begin now; null, or left out, where one may. */
+  /** Returns why no round may begin now; null if one may. Absent: rounds always may. */
   readonly whyIdle?: () => Promise<unknown>;
   /** Told of each round, for metrics. */
   readonly onRound?: (round: EndedRound) => void;

@@ -3,7 +3,7 @@ import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import type { Log } from '@tandem/telemetry/log';
 
 /**
- * Asked before each job and each round. Logs a change once, however often it is asked.
+ * Returns a check for before each job and each round. It logs each change once, however often it is asked.
  * @param check rejects with `protocol_unknown`; any other error is left to the work itself, which meets it too
  */
 export function createProtocolGate(

@@ -41,7 +41,7 @@ export interface WorkerDependencies {
   readonly rewriting: HousekeepingDependencies['rewriting'];
   /** Looks at what waits, for metrics. */
   observeBacklog(): Promise<void>;
-  /** Why this worker may begin no work now; null where it may. */
+  /** Returns why this worker may begin no work now; null if it may. */
   whyIdle(): Promise<TandemError | null>;
   /** Told of each round of housekeeping. */
   onRound(round: EndedRound): void;
@@ -67,7 +67,7 @@ interface RunningWorker {
   stop(drainMs: number): Promise<boolean>;
 }
 
-/** Between two looks whether this worker may take jobs. */
+/** Milliseconds between two checks whether this worker may take jobs. */
 const HOLD_EVERY_MS = 1_000;
 
 export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions): RunningWorker {
@@ -88,7 +88,7 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
     onDead,
   });
   const housekeeping = startHousekeeping(dependencies);
-  // Jobs that this release may not do are left to workers that may.
+  // Jobs that this release may not run are left to other workers.
   const holding = repeat(HOLD_EVERY_MS, async () => jobs.hold((await dependencies.whyIdle()) !== null));
   log.info('worker.started', { chunkConcurrency });
   return {
@@ -115,7 +115,7 @@ function createHandlers(dependencies: WorkerDependencies, stopping: AbortSignal)
   };
 }
 
-/** Leaves a job that may not begin now to its next attempt. */
+/** Wraps a handler so that a job that may not begin now is left to its next attempt. */
 function unlessIdle<N extends JobName>(handler: Handler<N>, { whyIdle }: WorkerDependencies): Handler<N> {
   return async (payload, job) => {
     const why = await whyIdle();

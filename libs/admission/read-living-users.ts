@@ -30,7 +30,7 @@ export async function readLivingUsers(
     const isGone = (row: number) => isErased(certificate.user(batch.userIds[row] ?? '', version.predictor));
     const rows = scorableRows(batch).filter((row) => !isGone(row));
     const [fault = null] = [...batch.faults].filter(([row]) => !isGone(row)).map(([, why]) => why);
-    // As calls would have them inferred: with defaults alone a build would be measured on one value of each request feature.
+    // With trial values as calls send them: with defaults alone a build would be measured on one value of each request feature.
     return { batch: withTrialRequests(version, pick(batch, rows)), fault };
   };
   let all = await read(0);

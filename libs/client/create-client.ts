@@ -88,7 +88,7 @@ export interface Client extends ModelCalls, BuildCalls {
     userIds: readonly string[],
     options?: PredictManyOptions,
   ): Promise<readonly ManyResult[]>;
-  /** Up to 1,000 users with the request features of this call: each is inferred for it. An answer or a problem for each, in order. */
+  /** Infers up to 1,000 users with the request features of this call. Returns an answer or a problem for each, in order. */
   predictUsers(
     predictor: string,
     users: readonly UserWithFeatures[],

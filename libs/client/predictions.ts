@@ -107,7 +107,7 @@ export interface UserWithFeatures {
   readonly features: Readonly<Record<string, number | string | boolean>>;
 }
 
-/** As `predictMany`, with request features: each user is inferred for this call. A user may come several times. */
+/** Infers each user with the request features of this call. A user may come several times. */
 export async function predictUsers(
   transport: Transport,
   predictor: string,
@@ -117,7 +117,7 @@ export async function predictUsers(
   return postMany(transport, predictor, { users }, options);
 }
 
-/** What is ranked, and how. */
+/** The candidates of a ranking, and how to rank them. */
 export type RankInput = Rank;
 
 export type RankOptions = CallOptions & Pick<PredictOptions, 'minContext'>;

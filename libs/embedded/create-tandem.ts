@@ -1,9 +1,9 @@
 /**
  * `@tandem/embedded`: certified predictions in an application's own process, without a hop to the API. The same reader on the
- * same stores; models run in child processes, as in an API. To import it does nothing.
+ * same stores; models run in child processes, as in an API. Importing it does nothing.
  */
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
-import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { isTandemError, notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadOptions } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -39,12 +39,12 @@ export interface Tandem {
   close(): Promise<void>;
 }
 
-/** As many as one POST of the API. */
+/** The limit of one POST to the API. */
 const MOST_USERS = 1_000;
 
 /**
- * Resolves when the first reads find ready what they need, or after 10 s: an application may start before its stores. Rejects
- * with `config_invalid` where an option, an address or the schema will not do.
+ * Opens an embedded reader. Resolves when all that the first reads need is ready, or after 10 s: an application may start
+ * before its stores. Rejects with `config_invalid` if an option, an address or the schema is invalid.
  */
 export async function createTandem(options: TandemOptions): Promise<Tandem> {
   const checked = checkOptions(options);
@@ -55,7 +55,7 @@ export async function createTandem(options: TandemOptions): Promise<Tandem> {
     const reading = await open(checked, { log, metrics }, opened);
     return new EmbeddedTandem(reading, metrics, opened);
   } catch (error) {
-    // What made the start fail says more than a failure to close.
+    // The error of the start says more than one of closing.
     await closeOpened(opened).catch(() => {});
     throw withOptionNames(error);
   }
@@ -80,17 +80,21 @@ function withOptionNames(error: unknown): unknown {
   });
 }
 
-async function open(options: CheckedOptions, told: { log: Log; metrics: Metrics }, opened: Opened): Promise<Reading> {
+async function open(
+  options: CheckedOptions,
+  telemetry: { log: Log; metrics: Metrics },
+  opened: Opened,
+): Promise<Reading> {
   const { connections, live, ...settings } = options;
   const pools = openReadingPools(settings.database, { kind: 'embedded', most: connections });
   opened.push(() => pools.close());
   await proveDatabase(settings.database, pools);
   await assertMigrated(pools.vital);
-  const reading = { ...settings, ...told, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;
+  const reading = { ...settings, ...telemetry, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;
   return openReading(reading, pools, opened);
 }
 
-/** On standard error: standard output is the application's. */
+/** Opens the log on standard error: standard output is the application's. */
 function openLog(level: CheckedOptions['logLevel']): Log {
   if (level === 'silent') return silentLog;
   return createLog({ name: 'embedded', level, destination: { write: (line) => void process.stderr.write(line) } });
@@ -119,8 +123,7 @@ class EmbeddedTandem implements Tandem {
       if (refused) throw refused;
       return [userId];
     });
-    if (result === undefined || result instanceof TandemError)
-      throw result ?? new TandemError('unknown_user', 'There is no such user.');
+    if (result === undefined || result instanceof TandemError) throw result ?? notFound(userId);
     return predictionView(result);
   }
 
@@ -154,11 +157,11 @@ class EmbeddedTandem implements Tandem {
     return this.#closing;
   }
 
-  /** @param sort gives the ids to read; throws where none may be read */
+  /** @param usable returns the ids to read; throws if none may be read */
   async #readUsers(
     name: string,
     options: ReadOptions,
-    sort: (predictor: Predictor) => readonly string[],
+    usable: (predictor: Predictor) => readonly string[],
   ): Promise<readonly ReadResult[]> {
     if (this.#closing) throw new TandemError('unavailable', 'This reader was closed.', { remedy: 'create another' });
     this.#underWay++;
@@ -166,7 +169,7 @@ class EmbeddedTandem implements Tandem {
       const startedAt = performance.now();
       const predictor = await this.#reading.registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
-      const userIds = sort(predictor);
+      const userIds = usable(predictor);
       const results = userIds.length === 0 ? [] : await this.#reading.readPrediction(name, userIds, options);
       this.#note(predictor, userIds, results, performance.now() - startedAt);
       return results;

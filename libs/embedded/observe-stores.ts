@@ -53,7 +53,7 @@ export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 
   };
 }
 
-/** Of rows of request features, what the first that failed did; where none did, as of a user. */
+/** Names an outcome for metrics. Rows of request features count as one: by the first that failed, if any did. */
 function nameOf(outcome: LiveOutcome): string {
   const one =
     outcome.kind === 'rows' ? (outcome.rows.find(({ kind }) => kind !== 'predicted') ?? outcome.rows[0]) : outcome;

@@ -2,17 +2,17 @@
 import type { LiveOutcome, LivePredictor } from '@tandem/freshness/live-predictor';
 import type { KeptVersions } from '@tandem/prediction/rollouts/loaded-versions';
 
-/** To load a model takes longer than a read waits; the answer is that of the rungs below live inference. */
+/** The outcome where a model is still to be loaded, which takes longer than a read waits: the rungs below answer. */
 const NOT_LOADED: LiveOutcome = Object.freeze({
   kind: 'failed',
   reason: 'overloaded',
   detail: 'this process has not loaded the model version yet',
 });
 
-/** Infers nothing. */
+/** A predictor that infers nothing. */
 export const NOT_LIVE: LivePredictor = Object.freeze({ predict: async () => new Map() });
 
-/** Asks for nothing where the model version is not loaded. */
+/** Limits live inference to loaded versions; a read of any other is `overloaded`. */
 export function onlyLoaded(live: LivePredictor, { isLoaded }: Pick<KeptVersions, 'isLoaded'>): LivePredictor {
   return {
     predict(request) {

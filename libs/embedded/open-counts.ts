@@ -1,4 +1,4 @@
-/** What a reading process counts of its answers, and writes down every few seconds: who is read, and what rollouts serve. */
+/** The counts of a reading process, flushed every few seconds: which users are read, and what rollouts serve. */
 import { randomUUID } from 'node:crypto';
 import { createReadCountStore } from '@tandem/offline-store/reads/read-demand';
 import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';

@@ -1,4 +1,4 @@
-/** A reading process's connection to the online store, and what goes over it. */
+/** A reading process's connection to the online store, and the parts that use it. */
 
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';

@@ -1,6 +1,6 @@
 /**
- * The connections of a reading process to Postgres, in pools by what must not wait for what: reads never wait for the
- * process's own signs of life. Each opens connections as it needs them.
+ * The connections of a reading process to Postgres, in separate pools so that reads never wait for the process's heartbeat.
+ * Each pool opens connections as it needs them.
  */
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
@@ -14,7 +14,7 @@ const REQUESTS = Object.freeze({ statementTimeoutMs: 5_000, lockTimeoutMs: 2_000
 const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_000, lockTimeoutMs: 1_000 });
 /** Two at work, and as many that take the place of broken ones (authority.ts, which opens them). */
 const CERTIFICATES = 4;
-/** Connections whose number does not depend on how many there may be. */
+/** Connections of fixed number, whatever the limit. */
 const FIXED = CERTIFICATES + VITAL.max;
 /** With two connections for reads, and two for feature statements. */
 export const LEAST_CONNECTIONS = FIXED + 4;
@@ -29,7 +29,7 @@ interface ReadingPoolsOptions {
   readonly most: number;
 }
 
-/** Opens pools of one program, through whatever stands between it and Postgres. */
+/** Returns functions that open pools of one program, directly or through a pooler. */
 export function poolOpener(paths: DatabasePaths, kind: string) {
   const { url } = paths;
   const throughPooler = leadsThroughPooler(url, paths);
@@ -56,7 +56,7 @@ export function openReadingPools(paths: DatabasePaths, { kind, most }: ReadingPo
   return { ...pools, directUrl, throughPooler, ...roomOf(paths, Object.values(pools)) };
 }
 
-/** What Postgres needs room for, and how the pools end. */
+/** Returns the connections that Postgres needs room for, and how to close the pools. */
 export function roomOf(paths: DatabasePaths, pools: readonly PoolOf[]) {
   return {
     room: directRoom(paths, pools, CERTIFICATES),

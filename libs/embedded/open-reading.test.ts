@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { closeOpened, type Opened } from './open-reading.ts';
 
-test('all that was opened is closed in reverse, also where one of it cannot be closed, which is said', async () => {
+test('closes all that was opened in reverse, and rejects afterwards if one of them failed to close', async () => {
   const closed: string[] = [];
   const failing = (name: string) => () => {
     closed.push(name);

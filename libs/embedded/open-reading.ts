@@ -1,6 +1,6 @@
 /**
- * Builds what any process that reads predictions is made of: an API, and an application that reads in its own process. What
- * was opened is added to a list, to be closed in reverse.
+ * Builds the parts of any process that reads predictions: an API, or an application with an embedded reader. Each opened part
+ * is added to a list, to be closed in reverse.
  */
 import type { LivePredictor } from '@tandem/freshness/live-predictor';
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
@@ -36,20 +36,20 @@ import type { ReadingPools } from './open-pools.ts';
 export interface ReadingSettings {
   /** The program: its kind in the list of processes, and part of the names of its connections. */
   readonly kind: Exclude<ProcessKind, 'worker'>;
-  /** `certifyWithinMs`: how long a read waits to be certified; the authority's own limit where it is not said. */
+  /** `certifyWithinMs`: how long a read waits to be certified; the authority's own limit if absent. */
   readonly database: DatabasePaths & { readonly certifyWithinMs?: number };
-  /** Which model versions it infers live with: any that is assigned, by loading it; those that it has loaded; or none. */
+  /** The model versions that it infers live with: any assigned one, by loading it; only loaded ones; or none. */
   readonly live: 'any' | 'loaded' | 'none';
   /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
   readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
   readonly inference: InferenceSettings & { readonly refusalPatienceMs?: number | undefined };
-  /** The bucket of model files; Postgres where it is not said. */
+  /** The bucket of model files; Postgres if absent. */
   readonly artifacts?: BucketOptions | null;
-  /** Predictions kept in memory; none where it is not said. */
+  /** Predictions kept in memory; none if absent. */
   readonly answerCache?: { readonly megabytes: number };
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Of the online store's keys. */
+  /** The prefix of the online store's keys. */
   readonly prefix?: string;
 }
 
@@ -58,7 +58,7 @@ export type Opened = (() => unknown)[];
 
 export type Reading = Awaited<ReturnType<typeof openReading>>;
 
-/** Closes in reverse, all of them, and then rejects with the first error. Safe to repeat. */
+/** Closes all parts in reverse, and then rejects with the first error. Safe to repeat. */
 export async function closeOpened(opened: Opened): Promise<void> {
   const errors: unknown[] = [];
   for (const closeOne of opened.splice(0).reverse()) {
@@ -71,7 +71,7 @@ export async function closeOpened(opened: Opened): Promise<void> {
   if (errors.length > 0) throw errors[0];
 }
 
-/** Resolves when the first reads find ready what they need, or after 10 s. The caller closes the pools. */
+/** Opens the parts. Resolves when all that the first reads need is ready, or after 10 s. The caller closes the pools. */
 export async function openReading(settings: ReadingSettings, pools: ReadingPools, opened: Opened) {
   const stored = openOnline(settings, opened);
   const postgres = openPostgres(settings, pools, stored.markMemory, opened);
@@ -96,7 +96,7 @@ interface LiveParts {
   readonly scorer: IsolatedPools;
 }
 
-/** Registers the process, and has its children load what it may have to answer with. */
+/** Registers the process, and has its children load the models that it may have to answer with. */
 async function keepReady(settings: ReadingSettings, pools: ReadingPools, parts: LiveParts, opened: Opened) {
   const { kind, live, log } = settings;
   const { postgres, scorer } = parts;
@@ -108,7 +108,7 @@ async function keepReady(settings: ReadingSettings, pools: ReadingPools, parts: 
   return { kept, live: createLive(settings, parts, kept) };
 }
 
-/** Says that the process lives, and neither asks for model versions nor reports any. */
+/** Returns a register that only sends heartbeats: it neither asks for model versions nor reports any. */
 function withoutModels(register: ProcessRegister): ProcessRegister {
   return { ...register, beat: () => register.beat([]).then(() => []) };
 }

@@ -1,4 +1,4 @@
-/** What an application says to read predictions in its own process, checked, with its defaults. */
+/** The options of an embedded reader: checks them and fills in the defaults. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { BucketOptions } from '@tandem/offline-store/models/artifact-bucket';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
@@ -16,10 +16,10 @@ export interface TandemOptions {
   readonly database: string | DatabaseOptions;
   /** A redis:// URL. */
   readonly redis: string | RedisOptions;
-  /** `false`: no inference children; what is not stored as fresh goes on to the rungs below live inference. */
+  /** `false`: no inference children; the rungs below live inference answer users without a fresh stored prediction. */
   readonly live?: boolean;
   readonly inference?: InferenceOptions;
-  /** For predictions that were read lately, in MB of 10^6 bytes (64); 0: none. */
+  /** Memory for recently read predictions, in MB of 10^6 bytes (64); 0: none. */
   readonly predictionMemory?: { readonly megabytes: number };
   /** The bucket of model files; Postgres where it is left out. */
   readonly artifacts?: BucketOptions;
@@ -56,7 +56,7 @@ const MEMORY_MB = 64;
 
 export type CheckedOptions = ReturnType<typeof checkOptions>;
 
-/** Throws `config_invalid` that names the option. */
+/** Checks the options. Throws `config_invalid`, naming the option. */
 export function checkOptions(options: TandemOptions) {
   if (!isObject(options)) throw refused('database', 'is missing', 'call createTandem({ database, redis })');
   only('', options, ['database', 'redis', 'live', 'inference', 'predictionMemory', 'artifacts', 'logLevel']);
@@ -118,7 +118,7 @@ function whole(field: string, value: unknown, instead: number, least = 1): numbe
   throw refused(field, `is not a whole number of at least ${least}`, `leave it out for ${instead}`);
 }
 
-/** Does not quote the value: an address holds a password. */
+/** Returns an error that does not quote the value: an address holds a password. */
 function refused(field: string, what: string, remedy: string): TandemError {
   return new TandemError('config_invalid', `The option ${field} ${what}.`, { field, remedy });
 }

@@ -1,4 +1,4 @@
-/** A prediction as the wire has it, and the count of predictions by where they come from. */
+/** A prediction in the format of the wire, and the count of predictions by source and reason. */
 import type { Answer, Reason, Source } from '@tandem/freshness/answer';
 import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';

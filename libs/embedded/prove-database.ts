@@ -1,4 +1,4 @@
-/** What is proved of the addresses of Postgres when a reading process starts: each path to it, and the login of feature statements. */
+/** The proofs at the start of a reading process: each path to Postgres, and the login of feature statements. */
 
 import { isTandemError } from '@tandem/freshness/errors';
 import { assertFeatureLogin } from '@tandem/offline-store/features/feature-login';

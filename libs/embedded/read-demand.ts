@@ -1,19 +1,19 @@
-/** What a caller demands of a read in its own process, in the terms of HTTP's Cache-Control, and as the reader takes it. */
+/** The demands of a caller on an embedded read, in the terms of HTTP's Cache-Control, and as options of the reader. */
 import { TandemError } from '@tandem/freshness/errors';
 import { PLAIN_READ, type ReadOptions } from '@tandem/freshness/read-options';
 import { parseContextToken } from '@tandem/prediction/events/events';
 
-/** All of it may be left out. Ages in seconds. */
+/** Demands on a read; each may be left out. Ages in seconds. */
 export interface ReadDemand {
   /** Infers now, whatever is stored. */
   readonly noCache?: boolean;
   /** Never infers; the error is `not_cached` where that would be needed. */
   readonly onlyIfCached?: boolean;
-  /** Takes no stored prediction that is older. */
+  /** Accepts no older stored prediction. */
   readonly maxAge?: number;
-  /** Takes a stored prediction that stopped being fresh so long ago; `Infinity`: however long ago. */
+  /** Accepts a stored prediction that stopped being fresh up to so long ago; `Infinity`: any. */
   readonly maxStale?: number;
-  /** The `contextToken` of an event's acknowledgement: takes only a prediction computed from that context or a newer one. */
+  /** The `contextToken` of an event's acknowledgement: accepts only a prediction computed from that context or a newer one. */
   readonly minContext?: string;
 }
 
@@ -21,7 +21,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof ReadDemand>([
   ...(['noCache', 'onlyIfCached', 'maxAge', 'maxStale', 'minContext'] as const),
 ]);
 
-/** Throws `invalid_input` that names the option. */
+/** Returns the demands as options of the reader. Throws `invalid_input`, naming the option. */
 export function readOptionsOf(demand: ReadDemand | undefined): ReadOptions {
   if (demand === undefined) return PLAIN_READ;
   const unknown = Object.keys(demand).find((name) => !NAMES.has(name));
@@ -48,7 +48,7 @@ function flag(name: string, value: unknown = false): boolean {
 function seconds(name: string, value: unknown, isUnbounded: boolean): number | null {
   if (value === undefined) return null;
   if (typeof value === 'number' && value >= 0 && (isUnbounded || Number.isFinite(value))) return value;
-  throw invalid(name, 'is no number of seconds', 'give a number that is 0 or more');
+  throw invalid(name, 'is not a number of seconds', 'give a number that is 0 or more');
 }
 
 function tokenOf(token: unknown) {

@@ -31,7 +31,7 @@ interface AskedDemand {
   readonly predictorName: string;
   /** Distinct. */
   readonly userIds: readonly string[];
-  /** In the order of the call, each as often as it comes there. */
+  /** The users in the order of the call, with repeats. */
   readonly calledFor: readonly string[];
   readonly options: ReadOptions;
   readonly times: ReadTimes;
@@ -59,7 +59,7 @@ export function createDemandInference(dependencies: DemandDependencies): DemandI
     const predictor = known && (await dependencies.registry.predictor(predictorName));
     if (!known || !predictor?.policy.freshness.live) return nothingDemanded();
     const groups = groupByArm(known.assignments, userIds);
-    // What does not fit the versions guessed is judged again by those that are assigned.
+    // Request features that the guessed versions refuse are checked again against the assigned versions.
     const refused: Results = new Map();
     const { registry } = dependencies;
     const { request } = options;

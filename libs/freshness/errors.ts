@@ -99,7 +99,7 @@ export function unreachable(value: never): never {
 
 // Errors that several use cases answer with, each in one wording.
 
-/** An unknown protocol stays what it is. */
+/** Returns the error of a read without a certificate; an unknown protocol keeps its own error. */
 export function notCertified(cause: unknown): TandemError {
   if (isTandemError(cause, 'protocol_unknown')) return cause;
   return new TandemError('unavailable', 'The database did not certify this read in time.', {
@@ -180,11 +180,11 @@ export function outputUnusable(userId: string, why: string): TandemError {
   });
 }
 
-/** @param refusal what the version of the user's arm, unlike the stable one, refuses of what the call sends */
+/** @param refusal by the version of the user's arm, of request features that the stable version accepts */
 export function requestUnusable(userId: string, refusal: TandemError): TandemError {
-  const reason = `the rollout's model version refuses what the stable one takes: ${refusal.message}`;
+  const reason = `the rollout's model version refuses request features that the stable version accepts: ${refusal.message}`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}`, {
-    remedy: 'send what both take, or end the rollout: tandem rollout abort',
+    remedy: 'send values that both versions accept, or end the rollout: tandem rollout abort',
   });
 }
 
@@ -212,7 +212,7 @@ export function overLiveLimit(): TandemError {
   );
 }
 
-/** Without `retryAfter`: asked again, it ends the same. */
+/** Returns an error without `retryAfter`: a retry would fail in the same way. */
 export function beyondLiveLimit(): TandemError {
   return new TandemError(
     'rate_limited',

@@ -18,7 +18,7 @@ import { decodeOutputs } from './outputs.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
 
-/** The rung below live: none where the caller takes nothing but an inference of its own values. */
+/** Returns the rung below live inference: the error where the caller accepts only an inference of its own values. */
 export function failureRung({
   predictor,
   options,
@@ -26,7 +26,7 @@ export function failureRung({
   return options.request?.isLiveOnly ? 'error' : predictor.policy.freshness.onLiveFailure;
 }
 
-/** The answers of a user: one, or one for each row of request features. */
+/** Returns the answers of a user: one, or one for each row of request features. */
 export function answersOf(
   read: CertifiedRead,
   standing: Standing,

@@ -22,7 +22,7 @@ function asked(enabled = true): { request: LiveRequest; live: LivePredictor; use
   return { request: { readers, enabled } as unknown as LiveRequest, live, users };
 }
 
-/** A limit that has so many, and is never filled again. */
+/** A limit of so many inferences that is never refilled. */
 function quotaOf(left: number, most = 10) {
   return {
     most,
@@ -61,7 +61,7 @@ test('where nothing is inferred live, nothing is taken', async () => {
   expect(quota.left).toBe(9);
 });
 
-test('rows of one user are paid for together; what they cannot use is there for the next', async () => {
+test('rows of one user count together against the limit; units that they cannot use stay for the next user', async () => {
   const { live, users } = asked();
   const row = { sent: {}, values: [] };
   const ask = (quota: ReturnType<typeof quotaOf>, ...rows: readonly number[]) => {

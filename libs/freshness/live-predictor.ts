@@ -83,7 +83,7 @@ export function isRefusal(outcome: LiveOutcome): boolean {
   return outcome === NO_ROOM || outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
 }
 
-/** The prediction of a user, or the first of its rows if all of them were predicted; undefined: something failed. */
+/** Returns the prediction of a user, or the first of its rows if all of them were predicted; undefined: something failed. */
 export function predictedOf(outcome: LiveOutcome | undefined): PredictedOutcome | undefined {
   if (outcome?.kind !== 'rows') return outcome?.kind === 'predicted' ? outcome : undefined;
   const [first, ...others] = outcome.rows.map((row) => (row.kind === 'predicted' ? row : undefined));
@@ -96,7 +96,7 @@ export function isLost(outcome: LiveOutcome | undefined): boolean {
 }
 
 /**
- * Whether a user need not be inferred again. Rows that were predicted are of no use where others failed and an event has
+ * Returns whether a user need not be inferred again. Predicted rows are of no use where other rows failed and an event has
  * come since.
  */
 export function isInferred(outcome: LiveOutcome | undefined, leastLabel: number): boolean {
@@ -117,7 +117,7 @@ export interface LiveReader {
   readonly rows?: readonly RequestRow[] | undefined;
 }
 
-/** How many rows of the model a reader asks for. */
+/** Returns how many rows of the model a reader asks for. */
 export function rowsOf({ rows }: Pick<LiveReader, 'rows'>): number {
   return rows?.length ?? 1;
 }

@@ -1,7 +1,7 @@
 /**
  * The number of the freshness protocol. The schema states the number that it follows, and every certificate returns it.
- * A process that does not know the number answers nothing, not even `unverified`: what labels, floors and the count of
- * erasures mean under another number is not known to it, so it could serve a user who was erased.
+ * A process that does not know the number answers nothing, not even `unverified`: labels, floors and the count of erasures
+ * may mean something else under another number, so it could serve a user who was erased.
  */
 import { TandemError } from './errors.ts';
 

@@ -8,11 +8,11 @@ export interface ContextToken {
 
 /** How many users the caller may have inferred. */
 export interface LiveQuota {
-  /** The most that it ever has at once. */
+  /** The most inferences that it ever allows at once. */
   readonly most: number;
   /** Takes up to so many; gives how many there were. */
   take(wanted: number): number;
-  /** Gives back what was taken and is not used. */
+  /** Returns inferences that were taken and are not used. */
   giveBack(unused: number): void;
 }
 
@@ -39,7 +39,7 @@ export interface ReadOptions {
   readonly minContext: ContextToken | null;
   /** Left out: no limit of the caller's own. */
   readonly liveQuota?: LiveQuota;
-  /** The features that the call sends of its users. Such a read is inferred, as one with `noCache`. */
+  /** The request features that the call sends. Such a read is inferred, like one with `noCache`. */
   readonly request?: RequestRead;
 }
 

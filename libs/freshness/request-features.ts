@@ -23,8 +23,8 @@ type Requested = Pick<ModelDefinition, 'predictor' | 'request'> & Partial<Pick<M
 /** A text may have this many UTF-16 units. */
 export const MAX_REQUEST_TEXT = 1_024;
 
-/** The names of the request features without a default: a version that has any scores nobody ahead of time. */
-export function namesWithoutDefault({ request = [] }: Requested): readonly string[] {
+/** Returns the names of the request features without a default. No run can score users with a version that has any. */
+export function namesWithoutDefault({ request = [] }: Pick<Requested, 'request'>): readonly string[] {
   return request.filter((column) => column.default === undefined).map(({ name }) => name);
 }
 
@@ -83,7 +83,7 @@ export function inputFault({ name, type }: ModelInput, value: RequestFeatures[st
   return `is a number that the model's input ${name} of type ${type} cannot hold`;
 }
 
-/** Why a value is none of the column; null: it is. */
+/** Returns why the column does not accept a value; null: it does. */
 export function requestValueFault({ kind, min, max, categories }: RequestColumn, value: unknown): string | null {
   if (!isOfKind(kind, value)) return `is not ${KINDS[kind]}`;
   if (typeof value === 'string') return textFault(value, categories);
@@ -118,7 +118,7 @@ function textFault(value: string, categories: Categories | undefined): string | 
   return 'is none of its categories';
 }
 
-/** What a call sends for a column: `a finite number from 0 to 100`, `one of "web", "app"`. */
+/** Describes what a call sends for a column: `a finite number from 0 to 100`, `one of "web", "app"`. */
 export function describeRequestColumn({ kind, min, max, categories }: RequestColumn): string {
   if (categories) {
     const some = categories.values.slice(0, 8).map((text) => JSON.stringify(text));
@@ -129,7 +129,7 @@ export function describeRequestColumn({ kind, min, max, categories }: RequestCol
   return `${KINDS[kind]}${from}${to}`;
 }
 
-/** The batch with the version's request features behind its columns, each at its default; null where it has none. */
+/** Returns the batch with the version's request features behind its columns, each at its default; null where it has none. */
 export function withRequestDefaults({ request }: Requested, batch: FeatureBatch): FeatureBatch {
   if (request === undefined) return batch;
   const users = batch.userIds.length;
@@ -145,14 +145,14 @@ export function withRequestDefaults({ request }: Requested, batch: FeatureBatch)
   };
 }
 
-/** A row of request features, and the row of the batch whose user it is of. */
+/** A row of request features, and the number of its user's row in the batch. */
 export interface UserRequest {
   readonly row: number;
   readonly request: RequestRow;
 }
 
 /**
- * The batch with a further row for each of the requests: the user's own features and label, and the values of the request.
+ * Returns the batch with a further row for each request: the user's own features and label, and the values of the request.
  * The rows of the batch keep their numbers; the first further row is that of the first request.
  */
 export function withRequestRows(batch: FeatureBatch, requests: readonly UserRequest[]): FeatureBatch {

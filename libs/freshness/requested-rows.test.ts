@@ -13,7 +13,7 @@ const VERSIONS = new Map([
   ['m2', versionOf([AMOUNT])],
   ['m3', versionOf([REQUIRED])],
 ]);
-/** User 2 is the candidate's, which takes less than the stable version. */
+/** User 2 is in the candidate's arm, whose version accepts fewer values than the stable one. */
 const ASSIGNMENTS: Assignments = {
   ...everybodyIn(ASSIGNMENT),
   rollout: {

@@ -52,7 +52,7 @@ export async function requestedRows(
   return requested;
 }
 
-/** Throws what the stable version refuses as well. */
+/** Checks against the version of the user's arm. Throws what the stable version refuses as well. */
 function checkArm(
   version: ModelVersion,
   stable: ModelVersion,
@@ -72,7 +72,7 @@ function armsOf({ stable, rollout }: Assignments) {
   return rollout ? [stable, ...rollout.arms] : [stable];
 }
 
-/** Whether a read that sends no request features can be answered by this version: it has a default for each. */
+/** Returns whether this version can answer the read: the call sends request features, or each has a default. */
 export function isComplete(version: ModelVersion, { request }: Pick<ReadOptions, 'request'>): boolean {
   return version.request === undefined || request !== undefined || namesWithoutDefault(version).length === 0;
 }
@@ -90,12 +90,12 @@ export function refuseIncomplete(
   return true;
 }
 
-/** A read with request features demands an inference: no stored prediction was computed from what the call sends. */
+/** Turns a read with request features into a demand: no stored prediction was computed from what the call sends. */
 export function asDemand(options: ReadOptions): ReadOptions {
   return options.request && !options.noCache ? { ...options, noCache: true } : options;
 }
 
-/** The results in the order of the call: the first row of a user is that of its first place. */
+/** Returns the results in the order of the call: the first row of a user is that of its first place. */
 export function inOrder(userIds: readonly string[], results: Results): ReadResult[] {
   const places = new Map<string, number>();
   return userIds.map((userId) => {

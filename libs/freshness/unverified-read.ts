@@ -64,7 +64,7 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
     },
     async answer({ predictorName, known, cause, options, found }, userIds) {
       const refuse = () => userIds.map(() => cause);
-      // What was learned under the protocol of before vouches for nothing, also where Postgres is away from now on.
+      // What was learned under an earlier protocol vouches for nothing, even if Postgres becomes unreachable later.
       if (cause.code === 'protocol_unknown') heard = null;
       if (!known || !found || isBeyondUnverified(options) || heard === null) return refuse();
       // Behind what was found: whoever was erased before this read arrived is counted by now.

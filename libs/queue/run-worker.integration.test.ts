@@ -191,7 +191,7 @@ describe('queues', () => {
     await command('FLUSHALL');
   });
 
-  it('takes no job while it is held, is not called dead for it, and goes on afterwards', async () => {
+  it('takes no job while it is held, is not reported dead, and resumes afterwards', async () => {
     const dead: string[] = [];
     const seen: string[] = [];
     const worker = work(

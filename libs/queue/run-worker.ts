@@ -53,7 +53,7 @@ interface QueueWorkerOptions {
 export interface QueueWorker {
   /** Jobs under way in this process. */
   running(): number;
-  /** Takes no jobs until this is said again with false; those under way go on. */
+  /** Stops taking jobs, until called with false; jobs under way end as usual. */
   hold(isHeld: boolean): void;
   /** Takes no more jobs and waits for those under way; false where they did not end in time. */
   close(drainMs: number): Promise<boolean>;
@@ -182,7 +182,7 @@ function watch(
   const { queue, concurrency, log, onDead, idleMs, isHeld } = options;
   let isDead = false;
   const look = async () => {
-    // Of a worker that is held, jobs that wait prove nothing.
+    // Waiting jobs say nothing about a worker that is held.
     const counts = isHeld() ? null : await queue.counts().catch(() => null);
     for (const jobClass of jobClasses) {
       const waiting = counts?.[jobClass].waiting ?? null;

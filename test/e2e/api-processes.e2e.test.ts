@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('two processes are registered, and metrics and readiness of any of them tell of both', async () => {
+it('two processes are registered, and metrics and readiness of each cover both', async () => {
   expect(await registered()).toEqual([...api.children()].sort());
   for (let i = 0; i < 4; i++) {
     const text = await metrics();
@@ -55,7 +55,7 @@ it('connections are handed out in turn', async () => {
 
 it('a process that is killed is started again; the other one serves meanwhile, and no connection is left hanging', async () => {
   const [killed = -1, other = -1] = api.children();
-  // It takes no connection any more, so that one is on its way to it; then no further one is sent.
+  // It accepts no connection any more: one waits for it, and then no further one is sent there.
   process.kill(killed, 'SIGSTOP');
   const answers = Array.from({ length: 6 }, () => askOnce(api.port));
   await until(
@@ -119,7 +119,7 @@ it('SIGTERM ends all of them, with 0', async () => {
   expect(running(children)).toEqual([]);
 });
 
-it('SIGUSR2 with settings that no process starts with keeps the processes that serve', async () => {
+it('SIGUSR2 with invalid settings keeps the processes that serve', async () => {
   const file = join(deployment.folder, 'database-url');
   writeFileSync(file, deployment.environment.DATABASE_URL);
   const environment = { API_PROCESSES: '2', DATABASE_URL: '', DATABASE_URL_FILE: file };

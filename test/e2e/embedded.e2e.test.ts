@@ -32,7 +32,7 @@ async function open(options: Partial<TandemOptions> = {}): Promise<Tandem> {
   return tandem;
 }
 
-/** Changes what the user's features say, and acknowledges it; gives the token. */
+/** Changes the user's features and sends an event of it; returns the token. */
 async function change(userId: string): Promise<string> {
   await deployment.pool.query('update counts set changes = changes + 1 where user_id = $1', [userId]);
   const [result] = await api.client.sendEvents([{ subject: userId, type: 'changed' }]);
@@ -67,7 +67,7 @@ it('answers as the API does: stored, live after an event, on demand, and with th
   ]);
 });
 
-it('what is asked wrongly is refused with its place', async () => {
+it('an invalid demand or option is refused by name', async () => {
   const tandem = await open({ live: false });
   const asked = (demand: object) => tandem.read(COUNT, '1', demand);
   await expect(asked({ maxAge: -1 })).rejects.toMatchObject({ code: 'invalid_input', field: 'maxAge' });

@@ -28,9 +28,9 @@ export function unpackPreviousRelease(parent: string): string {
   mkdirSync(join(packages, '@tandem'), { recursive: true });
   const shared = readdirSync(join(CHECKOUT, 'node_modules')).filter((name) => name !== '@tandem');
   for (const name of shared) symlinkSync(join(CHECKOUT, 'node_modules', name), join(packages, name));
-  for (const parentOf of ['libs', 'apps']) {
-    for (const name of readdirSync(join(folder, parentOf))) {
-      symlinkSync(join(folder, parentOf, name), join(packages, '@tandem', name));
+  for (const workspaces of ['libs', 'apps']) {
+    for (const name of readdirSync(join(folder, workspaces))) {
+      symlinkSync(join(folder, workspaces, name), join(packages, '@tandem', name));
     }
   }
   return folder;

@@ -28,7 +28,7 @@ describe.skipIf(!hasPreviousRelease())('beside the previous release', () => {
   });
   afterAll(() => deployment?.close());
 
-  /** A change of the user, acknowledged; gives its context version. */
+  /** Changes the user and sends an event of it; returns its context version. */
   async function change(userId: string): Promise<number> {
     await deployment.pool.query('update counts set changes = changes + 1 where user_id = $1', [userId]);
     const [result] = await api.client.sendEvents([{ type: 'count.changed', subject: userId }]);

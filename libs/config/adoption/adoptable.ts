@@ -54,7 +54,7 @@ export function adoptable(
   return { ok: true, definition };
 }
 
-/** A request feature that has the name of a column of the query would hide it. */
+/** Returns a problem for each request feature with the name of a column of the query, which it would hide. */
 function requestNameProblems({ name, request }: ResolvedPredictor, columns: readonly QueryColumn[]): SettingProblem[] {
   const taken = new Set(columns.map((column) => column.name));
   return (request ?? [])

@@ -107,7 +107,7 @@ function unheldDefaults({ request }: ResolvedPredictor, input: ModelInput) {
   });
 }
 
-/** Where a request feature says what `features.nulls` and `features.categories` say of a column. */
+/** Returns the setting of a request feature in place of `features.nulls` and `features.categories`, which are for columns. */
 function settingOf({ request }: ResolvedPredictor, [first = '', second, name]: readonly string[]): string[] {
   const isRequest = name !== undefined && request?.some((column) => column.name === name);
   if (!isRequest || name === undefined) return [first, second, name].filter((key) => key !== undefined);

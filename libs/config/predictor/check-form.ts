@@ -120,7 +120,7 @@ function restOf(root: unknown, issues: readonly z.core.$ZodIssue[]): Record<stri
   return rest;
 }
 
-/** These are judged as wholes, the settings of the other sections each by itself. */
+/** Sections that are judged as wholes; in the others each setting is judged by itself. */
 const WHOLES: readonly unknown[] = ['outputs', 'inputs', 'request'];
 
 function settingOf(path: readonly PropertyKey[]): string {

@@ -1,4 +1,4 @@
-/** What a feature may be called. */
+/** Names that a feature may have. */
 
 /** Postgres cuts a longer one off, without an error. */
 const MAX_BYTES = 63;

@@ -1,6 +1,11 @@
-/** Request features: the setting `request` of a predictor, what its values mean together, and what they become. */
+/** The setting `request` of a predictor: how its values fit together, and the columns that they become. */
 import type { Categories, FeatureKind, RequestColumn } from '@tandem/freshness/predictor';
-import { describeRequestColumn, MAX_REQUEST_TEXT, requestValueFault } from '@tandem/freshness/request-features';
+import {
+  describeRequestColumn,
+  MAX_REQUEST_TEXT,
+  namesWithoutDefault,
+  requestValueFault,
+} from '@tandem/freshness/request-features';
 import type { PartialPredictor } from './check-form.ts';
 import { shown } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
@@ -13,16 +18,14 @@ type Fault = Omit<SettingProblem, 'path'>;
 
 const MAX_FEATURES = 64;
 
-/** The columns of the request features, in the order of their declaration. */
+/** Returns the columns of the request features, in the order of their declaration. */
 export function resolveRequest(request: ParsedRequest): readonly RequestColumn[] {
   return Object.entries(request).map(([name, said]) => resolveFeature(name, said));
 }
 
-/** The names of those without a default. */
-export function openRequest(request: ParsedRequest): readonly string[] {
-  return resolveRequest(request)
-    .filter((column) => column.default === undefined)
-    .map(({ name }) => name);
+/** Returns the names of the request features without a default. */
+export function requiredNames(request: ParsedRequest): readonly string[] {
+  return namesWithoutDefault({ request: resolveRequest(request) });
 }
 
 function resolveFeature(name: string, said: ParsedRequestFeature): RequestColumn {
@@ -38,7 +41,7 @@ function resolveFeature(name: string, said: ParsedRequestFeature): RequestColumn
   };
 }
 
-/** In a batch NaN is a null of a column that says so. */
+/** Returns the default as a batch has it, where NaN is a null of a column with `nullAs`. */
 function defaultOf(kind: FeatureKind, value: Value): Pick<RequestColumn, 'default' | 'nullAs'> {
   return kind === 'number' && value === 'nan' ? { default: null, nullAs: 'nan' } : { default: asFeature(value) };
 }
@@ -49,7 +52,7 @@ function asFeature(value: Value): number | string {
   return typeof value === 'boolean' ? Number(value) : value;
 }
 
-/** A request feature as a config says it. */
+/** Returns a request feature in the form of a config. */
 export function wordsOfRequest(column: RequestColumn, wordsOf: (categories: Categories) => unknown): unknown {
   const { kind, default: value, nullAs, min, max, categories, examples } = column;
   const said = (one: number | string) => (kind === 'boolean' ? one === 1 : one);
@@ -69,7 +72,7 @@ export function requestProblems({ request, freshness, batch }: PartialPredictor,
   if (names.length === 0) return [{ path: at('request'), problem: 'is empty', remedy: 'remove it' }];
   if (names.length > MAX_FEATURES) {
     const problem = `declares ${names.length} features, and a call sends at most ${MAX_FEATURES}`;
-    return [{ path: at('request'), problem, remedy: 'send fewer, or compute some of them in the feature query' }];
+    return [{ path: at('request'), problem, remedy: 'declare fewer, or compute some of them in the feature query' }];
   }
   return [
     ...Object.entries(request).flatMap(([name, said]) => featureProblems(name, said, at)),
@@ -77,7 +80,7 @@ export function requestProblems({ request, freshness, batch }: PartialPredictor,
   ];
 }
 
-/** What no call could use, or no run could do. */
+/** Returns policies that contradict the request features: no call could use them, or no run could be made. */
 function policyProblems(
   request: ParsedRequest,
   { freshness, batch }: Pick<PartialPredictor, 'freshness' | 'batch'>,
@@ -87,9 +90,9 @@ function policyProblems(
     const problem = 'has no effect with freshness.live: false, since only a live inference takes what a call sends';
     return [{ path: at('request'), problem, remedy: 'remove one of the two' }];
   }
-  const open = openRequest(request);
-  if (open.length === 0) return [];
-  const why = `since runs score with the defaults, and ${open.join(', ')} ${open.length > 1 ? 'have' : 'has'} none`;
+  const required = requiredNames(request);
+  if (required.length === 0) return [];
+  const why = `since runs score with the defaults, and ${required.join(', ')} ${required.length > 1 ? 'have' : 'has'} none`;
   const problems: SettingProblem[] = [];
   if (batch?.schedule !== undefined) {
     problems.push({ path: at('batch', 'schedule'), problem: `cannot be kept, ${why}`, remedy: REMEDY });
@@ -105,7 +108,9 @@ const REMEDY = 'remove it, or add a default to each request feature';
 function featureProblems(name: string, said: ParsedRequestFeature, at: At): SettingProblem[] {
   const path = at('request', name);
   if (!canNameFeature(name)) {
-    return [{ path, problem: 'is no name for a feature', remedy: 'write a name of 1 to 63 bytes that is not user_id' }];
+    return [
+      { path, problem: 'is not a valid feature name', remedy: 'write a name of 1 to 63 bytes that is not user_id' },
+    ];
   }
   if (typeof said === 'string') return [];
   const column = resolveFeature(name, said);
@@ -131,7 +136,7 @@ function valueFault(column: RequestColumn, value: Value): Fault | null {
 
 type Settings = Exclude<ParsedRequestFeature, string>;
 
-/** A setting that says nothing of a feature of this type. */
+/** Returns the fault of a setting that does not fit the type of the feature, or another setting. */
 function settingFault({ type, min, max, categories }: Settings): (Fault & { readonly setting: string }) | null {
   const bound = min !== undefined ? 'min' : max !== undefined ? 'max' : null;
   if (bound && (type === 'string' || type === 'boolean')) {

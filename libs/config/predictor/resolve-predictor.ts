@@ -19,7 +19,7 @@ import type { Budget } from '@tandem/prediction/runs/budget';
 import { parseDuration } from '@tandem/wire/durations';
 import type { SettingProblem } from './config-problem.ts';
 import type { ParsedPredictor } from './config-schema.ts';
-import { openRequest, resolveRequest } from './request-settings.ts';
+import { requiredNames, resolveRequest } from './request-settings.ts';
 import { resolveCategories } from './resolve-categories.ts';
 
 export interface ResolvedInput {
@@ -103,8 +103,8 @@ function resolvePolicy({
   features: { watch = [] },
 }: ParsedPredictor): Policy {
   const planTimeoutMs = milliseconds(batch.planTimeout);
-  // Re-scoring stores predictions, and there is none to store without the features of a call.
-  const refresh = openRequest(request).length === 0 ? freshness.refresh : false;
+  // Re-scoring stores predictions, and without a call there are no values to compute one from.
+  const refresh = requiredNames(request).length === 0 ? freshness.refresh : false;
   return {
     freshness: {
       maxAgeMs: milliseconds(freshness.maxAge),

@@ -172,7 +172,7 @@ interface CertificateParameters {
 /**
  * One row: history, clock (ms), revision, arms (null where known), users (null where none has a context), protocol. A user is
  * told by its place among those asked for, with what concerns the one predictor that it is asked for: of the others a context
- * may have hundreds. current_history() fails on a standby: an answer is the primary's.
+ * may have hundreds. current_history() fails on a standby: each answer comes from the primary.
  * @param moreColumns of `s`, the settings, and `h.history`, after these
  */
 export function certificateSql({ asked, ...parameters }: CertificateParameters, moreColumns = ''): string {
@@ -220,7 +220,7 @@ export type AuthorityRow = readonly [...CertificateRow, unheard: string | null];
 
 type UserParts = [place: number, version: number, deletedVersion: number, touched: number];
 
-/** The arms after a row: parsed where it brought them, else those known. Throws `protocol_unknown` before it uses the row. */
+/** Returns the arms after a row: parsed if it has them, else the known ones. Throws `protocol_unknown` before it uses the row. */
 export function armsOf(row: CertificateRow | AuthorityRow, known: KnownArms): KnownArms {
   const [history, , revision, arms, , protocol] = row;
   assertProtocol(protocol);

@@ -1,13 +1,16 @@
-/** Which users are erased at the moment: their last event was the erasure. */
+/** Finds users who are erased at the moment: their last event was the erasure. */
 
 import { type Db, query } from '../sql/database.ts';
 import { textArray } from './certificate-statement.ts';
 
-/** Up to so many erased users, all of them are looked at; the users of a chunk by name cost Postgres 0.5 µs each. */
+/** SQL: whether the user of context `c` is erased. */
+export const IS_ERASED = 'c.deleted_version > 0 and c.version = c.deleted_version';
+
+/** Up to so many erased users, all of them are read; looking up the users of a chunk costs Postgres 0.5 µs each. */
 export const FEW_ERASED = 100;
 
 /**
- * Returns those of the users who are erased, and perhaps others.
+ * Returns the erased ones of these users; the set may hold other erased users too.
  * @param timeoutMs of the statement; left out, that of the connection
  */
 export async function findErasedUsers(
@@ -17,14 +20,14 @@ export async function findErasedUsers(
 ): Promise<ReadonlySet<string>> {
   const limits = timeoutMs === undefined ? {} : { timeoutMs };
   const few = await query<{ userId: string }>(db, {
-    text: `select user_id as "userId" from tandem.user_contexts where deleted_version > 0 and version = deleted_version limit $1`,
+    text: `select user_id as "userId" from tandem.user_contexts c where ${IS_ERASED} limit $1`,
     values: [FEW_ERASED + 1],
     ...limits,
   });
   if (few.length <= FEW_ERASED) return new Set(few.map(({ userId }) => userId));
   const rows = await query<{ userId: string }>(db, {
-    text: `select user_id as "userId" from tandem.user_contexts
-      where deleted_version > 0 and version = deleted_version and user_id = any($1::text[])`,
+    text: `select user_id as "userId" from tandem.user_contexts c
+      where ${IS_ERASED} and user_id = any($1::text[])`,
     values: [textArray(userIds)],
     ...limits,
   });

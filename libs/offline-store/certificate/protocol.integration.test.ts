@@ -43,7 +43,7 @@ test('no statement certifies under a protocol that this release does not know, f
   }
 });
 
-test('a schema of an earlier protocol is to be migrated, and one of a later needs a newer release', async () => {
+test('a schema of an earlier protocol must be migrated; one of a later protocol needs a newer release', async () => {
   const { pool, drop } = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const refusal = { code: 'config_invalid', field: 'DATABASE_URL' };
   const newer = 'run the release that migrated the database, or a newer one';

@@ -41,9 +41,10 @@ export function usersSql(version: UsersVersion): string {
 }
 
 /**
- * Returns the same statement for a caller that knows the arms and certifies by the rows alone. All features are in one column (packed-rows.ts), what
- * nobody said of a user is null instead of 0, and the last row has revision, history and clock (ms) in its second to
- * fourth column, and the protocol's number in its last. Postgres need not make ready for what is not asked for: a sixth of what 25 users cost.
+ * Returns the same statement for a caller that knows the arms and certifies by the rows alone. All features are in one column
+ * (packed-rows.ts), an absent state of a user is null instead of 0, and the last row has revision, history and clock (ms) in its
+ * second to fourth column, and the protocol's number in its last. Postgres need not prepare for what is not asked for: a sixth of
+ * what 25 users cost.
  */
 export function packedUsersSql(version: UsersVersion): string {
   const { query, predictor } = version;

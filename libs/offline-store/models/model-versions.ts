@@ -66,6 +66,10 @@ export interface VersionQuery {
   readonly number?: number;
 }
 
+/** SQL: whether no run can score users with model version `v`: it has request features without a default. */
+export const IS_LIVE_ONLY = `exists (
+  select from jsonb_array_elements(to_jsonb(v.definition) -> 'request') q where q -> 'default' is null)`;
+
 interface Row extends Omit<ModelVersionRecord, keyof ModelDefinition | 'build'> {
   readonly definition: ModelDefinition;
   readonly parent: number | null;

@@ -2,6 +2,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
 import type { ActiveRollout } from '@tandem/prediction/rollouts/rollout-store';
+import { IS_LIVE_ONLY } from '../models/model-versions.ts';
 import { type Db, query } from '../sql/database.ts';
 import { fetchFirst, statements } from '../sql/statements.ts';
 
@@ -15,8 +16,8 @@ const selectWith = (more: string) => `
     r.reason, r.created_by as "createdBy", r.created_at as "createdAt", r.ended_at as "endedAt",
     coalesce(r.last_arms, (select jsonb_agg(jsonb_build_object('name', a.name, 'modelVersionId', a.model_version_id, 'modelNumber', v.number,
         'generationId', a.generation_id, 'generationNumber', g.number, 'firstBucket', a.first_bucket,
-        'endBucket', a.end_bucket, 'isLiveOnly', exists (
-          select from jsonb_array_elements(to_jsonb(v.definition) -> 'request') q where q -> 'default' is null)) order by a.first_bucket, a.name)
+        'endBucket', a.end_bucket, 'isLiveOnly', ${IS_LIVE_ONLY})
+        order by a.first_bucket, a.name)
       from tandem.arms a
       join tandem.model_versions v on v.id = a.model_version_id
       left join tandem.generations g on g.id = a.generation_id

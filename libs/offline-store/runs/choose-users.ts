@@ -1,7 +1,7 @@
 /**
  * Chooses the users of a run with a budget: those whose stored prediction is outdated, the most read first; then the others who
  * were read most; then users who changed and have no prediction yet. The others stay on the generation of everyone that is in
- * force, the base of what the run makes. A prediction is outdated if an event came after it, or if it expires before about the
+ * force, the base of what the run makes. A prediction is outdated if an event came after it, or if it expires before the estimated
  * next run.
  *
  * One statement inside Postgres writes the chunks of the first two kinds. It asks for a stored prediction, not for a feature row: a
@@ -13,6 +13,7 @@ import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
 import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
+import { IS_ERASED } from '../certificate/erased-users.ts';
 import { cancellable, cancellableRead } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
 import { PLANNED_AT } from '../generations/generation-rows.ts';
@@ -20,15 +21,7 @@ import { type Db, query } from '../sql/database.ts';
 import { findCpuPerUser } from './budget-facts.ts';
 import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
-import {
-  deleteEarlier,
-  IS_ERASED,
-  outdatedSql,
-  staleSql,
-  staleValues,
-  storedJoins,
-  writeNamed,
-} from './stale-users.ts';
+import { deleteEarlier, outdatedSql, staleSql, staleValues, storedJoins, writeNamed } from './stale-users.ts';
 
 /** The generation of everyone below what a run makes. */
 export interface BaseGeneration {
@@ -44,7 +37,7 @@ export interface AffordedUsers {
   readonly base: BaseGeneration;
   /** Users that the budget pays for. */
   readonly most: number;
-  /** Rows computed before it expire before about the next run; null if the base has none. */
+  /** Rows computed before it expire before the estimated next run; null if the base has none. */
   readonly expiring: Date | null;
 }
 
@@ -82,7 +75,7 @@ interface PossibleBase extends BaseGeneration {
   readonly expiring: AffordedUsers['expiring'];
 }
 
-/** SQL: the next run is taken to come as long after this one as this one comes after that of generation `g`. */
+/** SQL: the estimated time of the next run, as long after this one as this one comes after that of generation `g`. */
 const NEXT_RUN = `clock_timestamp() + (clock_timestamp() - ${PLANNED_AT})`;
 
 async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Run): Promise<PossibleBase | undefined> {
@@ -136,7 +129,7 @@ const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exis
   select from tandem.user_contexts c where c.user_id = d.user_id and ${IS_ERASED})`;
 /**
  * SQL of users with a stored prediction, `ranked` by `n`: the outdated ones, then the others who were read. Of outdated users
- * without counted reads those with the most events come first, since who changes often is read often. Contexts unchanged since the
+ * without counted reads those with the most events come first, since users who change often are read often. Contexts unchanged since the
  * base was begun are not looked at. Postgres takes the parts of a `union all` in turn and stops when it has enough: the others who
  * were read are joined only where the outdated ones leave room.
  *

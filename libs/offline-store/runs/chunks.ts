@@ -117,7 +117,7 @@ async function failRunOfLast(db: Db, runId: string, no: number, error: string): 
   }
 }
 
-/** False where the fence is lost, the run has ended, or the schema's protocol is not known any more. */
+/** False where the fence is lost, the run has ended, or the schema's protocol is unknown. */
 export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChunk, leaseMs: number): Promise<boolean> {
   const claimed = statements
     .updateTable('tandem.chunks as c')

@@ -1,7 +1,8 @@
 /**
  * B6: what a chunk predicted and that it is done, in one transaction. The fence is checked first and its row stays
  * locked, so a worker that lost its lease writes nothing; the run and the histories are checked last, so that a run that has
- * ended gets no rows, labels of another past none, and a schema of another protocol none; users erased since their features were read are left out.
+ * ended gets no rows, nor do labels of another past, nor a schema of another protocol. Users erased since their features were
+ * read are left out.
  */
 import { assertProtocol } from '@tandem/freshness/protocol';
 import { overlayEntries } from '@tandem/prediction/runs/load-chunk';

@@ -114,14 +114,14 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.004 })).toEqual([1, 3, 4, 9]);
   });
 
-  test('takes those first who changed most often, of outdated users whose reads are not counted', async () => {
+  test('takes outdated users without counted reads in the order of how often they changed', async () => {
     await workAll(await start());
     await change(1, 2, 3);
     await change(2);
     expect(await chosenBy({ share: 0.001 })).toEqual([2]);
   });
 
-  test('takes predictions that expire before about the next run for outdated', async () => {
+  test('counts predictions that expire before the estimated next run as outdated', async () => {
     await workAll(await start());
     await read(1, 2, 3);
     await change(9);
@@ -135,11 +135,11 @@ describe('a run with a budget', () => {
       });
     await makeOlder(1, '29 minutes');
     expect(await chosenBy({ share: 0.001 })).toEqual([9]);
-    // They last an hour, and the next run is taken to come in half an hour.
+    // They last an hour, and the next run is expected in half an hour.
     await makeOlder(1, '2 minutes');
     expect(await chosenBy({ share: 0.002 })).toEqual([1, 2]);
     expect(await usersOf((await runWith({ share: 0.001 }))?.generation?.id)).toEqual([1]);
-    // The next run is now taken to come at once, and what was computed now lasts.
+    // The next run is now expected at once, and predictions computed now do not expire before it.
     expect(await chosenBy({ share: 0.002 })).toEqual([1, 9]);
     await makeOlder(1, '30 minutes');
     expect(await chosenBy({ share: 0.002 })).toEqual([2, 3]);

@@ -130,7 +130,7 @@ async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promi
   });
   const { minCoverage = 0, uncounted = 0, isOfSome = false } = rows[0] ?? {};
   const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
-  // Above a base: every chosen user has left the feature source or was erased, and the rows of the run before are still carried over.
+  // With a base: all chosen users left the feature source or were erased; rows of the run before are still carried over.
   if (users === 0) return isOfSome ? null : 'the feature query has no rows';
   if (run.usersScored >= Math.max(0, users - uncounted) * minCoverage) return null;
   return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor demands ${percent(minCoverage)}`;

@@ -68,7 +68,7 @@ function failDeadly(pool: pg.Pool, runId: string, step: RunStep, maxClaims: numb
   });
 }
 
-/** False where the fence is lost, the run has ended, or the schema's protocol is not known any more. */
+/** False where the fence is lost, the run has ended, or the schema's protocol is unknown. */
 export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedStep, leaseMs: number): Promise<boolean> {
   const claimed = statements
     .updateTable('tandem.runs')
@@ -78,7 +78,7 @@ export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedSt
   return (await changeRows(pool, claimed)) > 0;
 }
 
-/** Locks the run's row until the transaction ends; false where the fence is lost, or the schema's protocol is not known any more. */
+/** Locks the run's row until the transaction ends; false where the fence is lost, or the schema's protocol is unknown. */
 export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Promise<boolean> {
   const claimed = statements
     .selectFrom('tandem.runs')

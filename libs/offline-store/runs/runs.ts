@@ -76,7 +76,7 @@ async function requireArm(db: Db, { predictor, variant }: NewRun): Promise<Arm> 
   });
 }
 
-/** Without the features of a call nothing can be computed ahead of time, unless each has a default. */
+/** Refuses an arm whose request features lack a default: without a call there are no values to score with. */
 async function refuseIncomplete(db: Db, { modelVersionId }: Arm): Promise<void> {
   const version = await findModelVersion(db, modelVersionId);
   const names = namesWithoutDefault(version);
@@ -126,7 +126,7 @@ function budgetOfSome(): TandemError {
 
 /**
  * Earlier releases know no bases: they would infer live for each user whom such a run leaves out. All releases with an
- * embedded reader know them.
+ * embedded reader do.
  */
 async function refuseOtherReleases(db: Db): Promise<void> {
   const other = (await listProcesses(db)).find(({ kind, release }) => kind !== 'embedded' && release !== RELEASE);

@@ -3,6 +3,7 @@
 import { STABLE } from '@tandem/freshness/rollout';
 import type { Schedule, ScheduleStore } from '@tandem/prediction/runs/schedule-runs';
 import type pg from 'pg';
+import { IS_LIVE_ONLY } from '../models/model-versions.ts';
 import { type Db, query } from '../sql/database.ts';
 
 export function createScheduleStore(pool: pg.Pool): ScheduleStore {
@@ -58,8 +59,7 @@ export async function findAwaitedRuns(db: Db): Promise<readonly AwaitedRun[]> {
       from tandem.predictors p
       join tandem.arms a on a.predictor = p.name and a.name = $1
       join tandem.model_versions v on v.id = a.model_version_id
-      where p.active and a.generation_id is null and not exists (
-        select from jsonb_array_elements(to_jsonb(v.definition) -> 'request') r where r -> 'default' is null)
+      where p.active and a.generation_id is null and not ${IS_LIVE_ONLY}
       order by p.name`,
     values: [STABLE],
   });

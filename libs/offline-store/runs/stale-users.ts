@@ -4,6 +4,7 @@
  */
 import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
+import { IS_ERASED } from '../certificate/erased-users.ts';
 import { asRelation } from '../features/feature-statement.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
@@ -78,9 +79,6 @@ export function staleSql({ version }: Pick<Plan, 'version'>): string {
     order by c.user_id`;
 }
 
-/** SQL: whether the user of context `c` is erased. */
-export const IS_ERASED = 'c.deleted_version > 0 and c.version = c.deleted_version';
-
 /**
  * SQL that joins what is stored of a user: the overlay's entry `o`, the row `g` of the generation in force and `b` of its base.
  * @param users a table or its alias with a column user_id
@@ -93,8 +91,9 @@ export function storedJoins(users: string): string {
 }
 
 /**
- * SQL, from its `from` on, of contexts `c` newer than what is stored of the user, in no order, with or without a feature row. One comparison
- * and no `touched ? $1`, whose share of the rows Postgres takes for a hundredth: it would look up each user by index.
+ * SQL, from its `from` on, of contexts `c` newer than what is stored of the user, in no order, with or without a feature row. One
+ * comparison and no `touched ? $1`, which Postgres expects to hold for a hundredth of the rows: it would look up each user by
+ * index.
  * @param absent the label that a user without a stored prediction has; `null`: such users are left out
  */
 export function outdatedSql(absent: '0' | 'null'): string {

@@ -82,10 +82,10 @@ test('no run is made, cancelled or resumed under a protocol that is not known', 
 
 test.each([
   ['a commit', 'update tandem.chunks set state = state where run_id = $1'],
-  ['a run that is made', `select from tandem.predictors where $1::text is not null for no key update`],
-  ['a run that is cancelled', 'select from tandem.runs where id = $1 for update'],
-  ['another history', 'select from tandem.history_rotation where $1::text is not null for update'],
-])('the number is raised only when %s has ended that may have read it', async (_, text) => {
+  ['the start of a run', `select from tandem.predictors where $1::text is not null for no key update`],
+  ['the cancellation of a run', 'select from tandem.runs where id = $1 for update'],
+  ['a rotation of the history', 'select from tandem.history_rotation where $1::text is not null for update'],
+])('the number is raised only after the end of %s that may have read it', async (_, text) => {
   const run = await start();
   await withClient(database.pool, async (client) => {
     await client.query('begin');

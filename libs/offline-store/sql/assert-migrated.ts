@@ -1,4 +1,4 @@
-/** Whether the schema is one that a program of this release works with. */
+/** Refuses schemas that a program of this release cannot work with. */
 import { TandemError } from '@tandem/freshness/errors';
 import { protocolUnknown } from '@tandem/freshness/protocol';
 import type pg from 'pg';
@@ -6,7 +6,7 @@ import { schemaState } from './migrate.ts';
 
 /**
  * Rejects with `config_invalid` where the schema is missing, behind, of another protocol, or has lost what this release uses.
- * A database that is away now may be back when it is first asked: it is not refused.
+ * A database that does not answer is not refused: it may be back at the first query.
  */
 export async function assertMigrated(pool: pg.Pool): Promise<void> {
   const schema = await schemaState(pool).catch(() => null);

@@ -71,7 +71,7 @@ export async function leaveMark(pool: pg.Pool): Promise<void> {
 
 /**
  * One statement, so that the newest mark and those that it found are of one past. Under a protocol that this release does not
- * know no mark counts as lost: the processes that know it look, too.
+ * know no mark counts as lost: the processes that know it look too.
  */
 async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
   const [row] = await query<{ past: string; seq: number | null; mark: string | null; isLost: boolean }>(db, {

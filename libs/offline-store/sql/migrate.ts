@@ -92,7 +92,7 @@ export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<
   const protocol = applied.includes(STATES_PROTOCOL) ? await findProtocol(pool) : null;
   if (dropped.length > 0) return { state: 'contracted', applied, pending, unknown: dropped, protocol };
   if (protocol !== null && protocol !== PROTOCOL) {
-    // A lower number is that of a migration which was not applied yet.
+    // A pending migration raises a lower number.
     const state = protocol < PROTOCOL && pending.length > 0 ? 'behind' : 'other_protocol';
     return { state, applied, pending, unknown, protocol };
   }

@@ -19,7 +19,8 @@ export async function findSettings(db: Db): Promise<Settings> {
   return settings;
 }
 
-function settingsLost(): Error {
+/** Returns the error of a database whose settings have no row. */
+export function settingsLost(): Error {
   return new Error('tandem.settings has lost its row; restore it with: insert into tandem.settings default values');
 }
 

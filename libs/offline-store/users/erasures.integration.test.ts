@@ -320,7 +320,7 @@ describe('the sweeps after an erasure', () => {
 describe('while a migration raises the number of the protocol', () => {
   afterEach(() => database.pool.query('update tandem.settings set protocol = 1'));
 
-  it.each(['setTombstone', 'readmit'] as const)('%s that has begun before it writes nothing', async (write) => {
+  it.each(['setTombstone', 'readmit'] as const)('%s that began before the change writes nothing', async (write) => {
     await send('1', 'a');
     const begun = await transaction(database.pool, async (db) => {
       await db.query('update tandem.settings set protocol = 2');

@@ -15,7 +15,7 @@ test('a second’s worth at once, then as fast as the rate', () => {
   expect(bucket.take(100)).toBe(10);
 });
 
-test('has again what is given back, and never more than a second’s worth', () => {
+test('has returned tokens again, and never more than a second’s worth', () => {
   const bucket = new TokenBucket(10, () => 0);
   expect(bucket.take(500)).toBe(10);
   bucket.giveBack(10);

@@ -32,7 +32,7 @@ export class TokenBucket {
     return taken;
   }
 
-  /** Gives back what was taken and is not used. */
+  /** Returns tokens that were taken and are not used. */
   giveBack(unused: number): void {
     this.#tokens = Math.min(this.most, this.#tokens + unused);
   }

@@ -136,7 +136,7 @@ export function createFlightTable(
     ask(flight);
   }
 
-  /** Starts a flight that nobody can find. */
+  /** Starts a flight that no other reader joins or follows. */
   function askAlone(waiter: Waiter, userId: string, rows: readonly RequestRow[]): void {
     const { deadline } = waiter.read;
     if (hasRoom(deadline, rows.length)) {

@@ -243,7 +243,7 @@ describe('live inference', () => {
     expect(kept).toEqual([]);
   });
 
-  it('of more rows than there is room for takes no room from those who have more time', async () => {
+  it('of more rows than there is room for takes no room from readers with more time', async () => {
     const { gate, features } = gatedFeatures();
     const loadShedding = { room: (_: unknown, timeoutMs: number) => (timeoutMs > 15_000 ? 100 : 20) };
     const live = createLive({ features, loadShedding });

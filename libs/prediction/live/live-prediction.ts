@@ -29,7 +29,7 @@ export interface LivePredictorDependencies extends FlightDependencies {
   readonly maxStatements?: number;
 }
 
-/** Users, each once for each of its rows of request features. */
+/** One row for each user, or one for each row of a reader with request features. */
 const MAX_ROWS_A_STATEMENT = 1_000;
 /** What the live reads of a moment wait for each other at most: the fuller a statement, the less it costs each of them. */
 const PATIENCE_MS = 1;
@@ -64,7 +64,8 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       loadShedding.room(request.version, deadline - performance.now()) - unscored.rows;
     const hasRoom = (deadline: number, rows: number) => {
       const room = roomUntil(deadline);
-      // Alone a reader of many rows is let in with less: the scorer refuses the rows beyond, and learns from the others.
+      // While nothing else waits, a reader of many rows is admitted with less: the scorer refuses the
+      // rows beyond, and learns from the others.
       return room >= rows || (room > 0 && unscored.rows === 0);
     };
     const table = createFlightTable((flight) => {

@@ -17,7 +17,7 @@ import { ScoringCrash } from '../scoring/scoring.ts';
 import { createLivePredictor } from './live-prediction.ts';
 
 const USERS = 300;
-/** The feature query fails for this user, and gives no owner to this one. */
+/** The feature query fails for the first user, and returns no owner for the second. */
 const [FAILING, UNUSABLE] = ['13', '17'];
 const DEFAULT_TOKEN = 7;
 const CALLERS = 24;
@@ -161,7 +161,7 @@ async function callLive(
   return { asked, predicted, foreign };
 }
 
-/** As a run scores a chunk: cut into slices, which live rows overtake. */
+/** Scores rows like a chunk of a run: in slices, which live rows overtake. */
 async function callChunk(
   { inference, place }: World,
   version: ModelVersion,

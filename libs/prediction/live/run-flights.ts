@@ -209,7 +209,7 @@ async function keepPlain(
   });
 }
 
-/** What became of a row of request features: its prediction is for this reader alone, and is not stored. */
+/** Returns what became of a row of request features: its prediction is for this reader alone, and is not stored. */
 function outcomeOfRow(
   scores: IsolatedScores,
   outputs: Buffer | undefined,
@@ -227,14 +227,14 @@ function outcomeOfRow(
 function usersInTime(flights: readonly Flight[], outcomes: Outcomes): string[] {
   const now = performance.now();
   const inTime: string[] = [];
-  let isShared = false;
+  let mayRepeat = false;
   for (const flight of flights) {
-    isShared ||= flight.rows !== undefined;
+    mayRepeat ||= flight.rows !== undefined;
     if (flight.deadline > now) inTime.push(flight.userId);
     else outcomes.set(flight, NOT_SENT);
   }
-  // Flights with request features may be of a user of whom there is another.
-  return isShared ? [...new Set(inTime)] : inTime;
+  // A flight with request features may have the user of another flight.
+  return mayRepeat ? [...new Set(inTime)] : inTime;
 }
 
 const NOT_SENT: LiveOutcome = Object.freeze({

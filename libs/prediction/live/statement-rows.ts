@@ -9,11 +9,11 @@ import type { CertifiedFeatures } from '../scoring/feature-source.ts';
 import { unusableFeatures } from './live-failures.ts';
 import type { Flight } from './live-flights.ts';
 
-/** What becomes of the flights of one statement. Readers with request features get none of another flight's rows. */
+/** The outcomes of the flights of one statement. Readers with request features get none of another flight's rows. */
 export class Outcomes {
-  /** Of users whom no flight scores: erased, or with features that no model can be given. */
+  /** Users whom no flight scores: erased, or with unusable features. */
   readonly users = new Map<string, LiveOutcome>();
-  /** Of flights of users' own features, by user. */
+  /** Flights of users' own features, by user. */
   readonly plain = new Map<string, LiveOutcome>();
   readonly ofRows = new Map<Flight, LiveOutcome>();
 
@@ -28,7 +28,7 @@ export class Outcomes {
   }
 }
 
-/** What of a statement's batch is scored: the rows of users, and behind all of them those of request features. */
+/** The rows of a statement's batch that are scored: those of users, and behind all of them those of request features. */
 interface AskedRows {
   readonly batch: FeatureBatch;
   /** Of users' own features. */
@@ -37,7 +37,7 @@ interface AskedRows {
   readonly requests: readonly { readonly flight: Flight; readonly first: number; readonly count: number }[];
 }
 
-/** UTF-16 units of texts that the rows of one statement may have together: each row has those of its user. */
+/** UTF-16 units of text that the requested rows of one statement may have together: each repeats those of its user. */
 const MAX_REPEATED_TEXT = 64 * 1_048_576;
 
 function textUnits({ values }: FeatureBatch, row: number): number {

@@ -108,7 +108,7 @@ function expectWithin10Percent(choice: Measurement | null, best: Measurement | n
   } else expect(choice.p99Ms).toBeLessThanOrEqual(1.1 * best.p99Ms);
 }
 
-it('chooses among what was measured when the time is over', async () => {
+it('chooses among the measured settings when the time is over', async () => {
   let left = 5;
   const { measured, isCut } = await searchSettings({
     ...{ grid: GRID, target: 20, cores: 4 },
@@ -118,7 +118,7 @@ it('chooses among what was measured when the time is over', async () => {
   expect(chooseSetting(measured, 20)).not.toBeNull();
 });
 
-it('measures what is in force first', async () => {
+it('measures the setting in force first', async () => {
   const current: Setting = { version: 2, batch: 256, processes: 1, threads: 1 };
   const { measured } = await searchSettings({
     ...{ grid: GRID, target: null, cores: 4, current },

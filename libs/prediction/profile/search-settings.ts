@@ -2,9 +2,9 @@
  * Finds the best setting of a grid without measuring all of it.
  *
  * Along each axis the throughput within a latency target rises to one peak and falls: larger batches pay until the target or
- * the cache ends them, processes until the cores do. So the search climbs: from one start for each version and number of
- * threads it goes on from the best, one axis after the other, until no neighbour is better. The second best start is climbed
- * from too where it is near, since a peak may hide behind another one.
+ * the cache ends them, processes until the cores do. So the search climbs: it measures one start for each version and number of
+ * threads, and climbs from the best, one axis after the other, until no neighbour is better. It also climbs from the second best
+ * start if that is near, since a peak may hide behind another one.
  */
 import { type Grid, isBetter, type LatencyTarget, type Measurement, type Setting } from './settings.ts';
 
@@ -13,9 +13,9 @@ interface SearchOptions {
   readonly target: LatencyTarget;
   /** Cores that the children may use: starts have no more threads in all. */
   readonly cores: number;
-  /** What is in force: measured first, for comparison. */
+  /** The setting in force: measured first, for comparison. */
   readonly current?: Setting | undefined;
-  /** Null: no further setting is measured, since the time is over. */
+  /** Returns null when the time is over: no further setting is measured. */
   measure(setting: Setting): Promise<Measurement | null>;
 }
 
@@ -33,7 +33,7 @@ const NEAR = 0.7;
 /** Users of a run at the starts: batches of a few users show what a version costs, and are within most targets. */
 const START_BATCH = 16;
 
-/** What may take the other's place: threads of one process for processes, processes for larger batches. */
+/** Settings that can replace each other: threads of one process and processes, processes and larger batches. */
 const EXCHANGED: { readonly [K in Axis]?: Axis } = { threads: 'processes', processes: 'batch' };
 
 class TimeOver extends Error {}
@@ -50,7 +50,7 @@ export async function searchSettings(options: SearchOptions): Promise<SearchResu
     return found;
   }
 
-  /** The neighbours at these distances on an axis, and those with more of one setting for less of another. */
+  /** Returns the neighbours on an axis, and those with more of one setting for less of another. */
   function neighbours(setting: Setting, axis: Axis): readonly Setting[] {
     return (axis === 'batch' ? [2, -2, 1, -1] : [1, -1]).flatMap((step) => {
       const moved = move(grid, setting, axis, step);
@@ -93,7 +93,7 @@ export async function searchSettings(options: SearchOptions): Promise<SearchResu
   }
 }
 
-/** For each version and number of threads: as many processes as fill the cores, and a batch of a few users. */
+/** Returns a start for each version and number of threads: as many processes as fill the cores, and a batch of a few users. */
 function startsOf({ version, batch, processes, threads }: Grid, cores: number): readonly Setting[] {
   return version.flatMap((v) =>
     threads.map((t) => ({
@@ -109,7 +109,7 @@ function nearest(values: readonly number[], wanted: number): number {
   return first;
 }
 
-/** So many places on along an axis; null beyond its ends. */
+/** Returns the setting so many steps away on an axis; null beyond its ends. */
 function move(grid: Grid, setting: Setting, axis: Axis, step: number): Setting | null {
   const at = grid[axis].indexOf(setting[axis]);
   const value = at < 0 ? undefined : grid[axis][at + step];

@@ -1,4 +1,4 @@
-/** Settings of live inference, what was measured of them, and which one is best for a latency target. */
+/** Settings of live inference, their measurements, and the choice for a latency target. */
 
 export interface Setting {
   /** Number of the model version. */
@@ -27,11 +27,11 @@ export interface Measurement {
   readonly memoryMb: number;
   /** Requests that the model gave no answer to. */
   readonly failed: number;
-  /** Children that ended by themselves: such a setting is never chosen where another one is. */
+  /** Children that ended by themselves: such a setting is chosen only if no other was measured. */
   readonly lost: number;
 }
 
-/** The longest p99 in ms that is wanted; null: any. */
+/** The longest acceptable p99 in ms; null: any. */
 export type LatencyTarget = number | null;
 
 export function meetsTarget({ p99Ms, lost }: Measurement, target: LatencyTarget): boolean {
@@ -42,8 +42,8 @@ export function meetsTarget({ p99Ms, lost }: Measurement, target: LatencyTarget)
 const SAME = 0.03;
 
 /**
- * Returns the measurement of the highest throughput within the target; of equal ones that with the least memory, then the
- * shortest p99. Where none is within it, the one with the shortest p99; null where there is none at all.
+ * Returns the measurement of the highest throughput within the target; of equal ones that with the fewest threads in all, then
+ * the shortest p99. Where none is within it, the one with the shortest p99; null where there is none at all.
  */
 export function chooseSetting(measured: readonly Measurement[], target: LatencyTarget): Measurement | null {
   const within = measured.filter((one) => meetsTarget(one, target));
@@ -53,7 +53,7 @@ export function chooseSetting(measured: readonly Measurement[], target: LatencyT
   return equal.toSorted((a, b) => costOf(a) - costOf(b) || a.p99Ms - b.p99Ms)[0] ?? null;
 }
 
-/** Memory grows with processes, whatever noise a look at it has. */
+/** Returns the threads of all processes: they stand for memory and CPU, whose measurements are noisy. */
 function costOf({ setting: { processes, threads } }: Measurement): number {
   return processes * threads;
 }
@@ -65,18 +65,18 @@ export function isBetter(one: Measurement, other: Measurement, target: LatencyTa
   return isWithin ? one.throughput > other.throughput : one.p99Ms < other.p99Ms;
 }
 
-/** Returns what a million predictions cost, of CPU alone. @param pricePerCpuHour in any currency */
+/** Returns the cost of a million predictions, for CPU alone. @param pricePerCpuHour in any currency */
 export function costPerMillion({ cpuMsPerThousand }: Measurement, pricePerCpuHour: number): number {
   const cpuHours = (cpuMsPerThousand * 1_000) / 3_600_000;
   return cpuHours * pricePerCpuHour;
 }
 
-/** Memory held for a thousand predictions, in MB seconds. */
+/** Returns the memory held for a thousand predictions, in MB seconds. */
 export function memoryPerThousand({ memoryMb, throughput }: Measurement): number {
   return (memoryMb * 1_000) / throughput;
 }
 
-/** Every combination; versions vary slowest. */
+/** Returns every combination; versions vary slowest. */
 export function allSettings({ version, batch, processes, threads }: Grid): readonly Setting[] {
   return version.flatMap((v) =>
     threads.flatMap((t) =>

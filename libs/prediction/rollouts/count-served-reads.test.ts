@@ -142,7 +142,7 @@ test.each<[string, object, Partial<Answer>, number | undefined]>([
   expect(scores.indexOf(1)).toBe(place ?? -1);
 });
 
-test('what a process answers for want of a model version exposes users and is not counted against the arm', async () => {
+test('answers of a process that lacks the model version expose users and do not count against the arm', async () => {
   const { kept, note, reads } = world({ loaded: ASSIGNMENT.modelVersionId });
   for (const source of ['stale', 'default', 'batch'] as const) note(answer({ source, variant: 'candidate' }), '2');
   note(error('overloaded'), '4');

@@ -16,7 +16,7 @@ export interface ServedReadsDependencies {
   readonly exposures: ExposureStore;
   /** As Postgres last said: whose arm it was that a read failed in. */
   assignments(predictor: string): Assignments | undefined;
-  /** Whether this process may infer live with the version; any version where it is not said. */
+  /** Whether this process may infer live with the version; absent: with any. */
   readonly mayInfer?: ((modelVersionId: string) => boolean) | undefined;
   /** A uuid. */
   readonly newId: () => string;
@@ -99,7 +99,7 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     log.note(rollout, { arm, userId, source, contextVersion: answer?.contextVersion ?? 0 });
   }
 
-  /** Where this process lacks the version, what it answered instead of live says nothing of the arm. */
+  /** Returns whether this process lacks the version: what it answers instead of live then says nothing about the arm. */
   function isOfProcess(source: ServedSource, { predictor, userId }: ReadOfUser): boolean {
     if (source === 'batch' || source === 'live') return false;
     const modelVersionId = assignments(predictor.name)?.of(userId).modelVersionId;

@@ -35,8 +35,8 @@ export function uncomputed({ kind, arms }: Rollout): readonly RolloutArm[] {
 }
 
 /**
- * The run that was made; null where one is under way, or the rollout is over by now; `never` of a version whose request
- * features lack defaults, which has nothing to compute ahead of time.
+ * Starts a run of the arm and returns it; null if one is under way, or the rollout is over by now; `never` for a version whose
+ * request features lack defaults, which no run can score.
  */
 export async function computeArm(
   { runs, hints }: Pick<StartRolloutDependencies, 'runs' | 'hints'>,

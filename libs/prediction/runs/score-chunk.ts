@@ -130,7 +130,7 @@ interface ChunkFeatures {
   readonly batch: FeatureBatch;
   /** Those that can be scored. */
   readonly rows: readonly number[];
-  /** Users without a row in the batch: the query fails for them, or the feature source has none of a user whom somebody asked for. */
+  /** Users without a row in the batch: the query fails for them, or the run names them and the feature source has none. */
   readonly failures: readonly RunFailure[];
 }
 
@@ -209,8 +209,8 @@ function join(first: ChunkFeatures, second: ChunkFeatures): ChunkFeatures {
 }
 
 /**
- * A run of all users names those of its plan, or what was left of a range: a user who has no row any more is left out, as one
- * whom a range never had. Other runs report the user as failed.
+ * Reads the features of named users. A run of all users leaves out users without a row, as a range does; other runs report them
+ * as failed.
  */
 async function readNamed(
   features: FeatureSource,

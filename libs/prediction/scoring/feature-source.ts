@@ -20,7 +20,7 @@ export interface CertifiedFeatures {
 /** What is read of named users for a chunk. */
 export interface NamedFeatures {
   readonly batch: FeatureBatch;
-  /** Users who are erased, with or without a row. A later statement than that of the batch tells. */
+  /** Users who are erased, with or without a row, according to a later statement than that of the batch. */
   readonly erased: ReadonlySet<string>;
 }
 

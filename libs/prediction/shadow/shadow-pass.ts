@@ -130,8 +130,8 @@ async function compareAll(
 const REFUSED = 'features_unusable' as const;
 
 /**
- * The batch with a row of its own for each answer whose call sent request features: the candidate is given the same, as its own
- * version declares them. Those that it cannot take are refused.
+ * Returns the batch with a further row for each answer whose call sent request features: the candidate gets the same values, as
+ * its own version declares them. Answers with values that it does not accept are refused.
  */
 function withSentFeatures(
   version: ModelVersion,
@@ -148,7 +148,7 @@ function withSentFeatures(
     const row = found.get(answer.userId);
     if (sent === undefined || row === undefined) continue;
     try {
-      // What the candidate does not declare, it does without.
+      // The candidate ignores request features that it does not declare.
       asked.push({ row, request: checkRequest(version, sent, () => true, 'users') });
       rows.set(answer, batch.userIds.length + asked.length - 1);
     } catch {

@@ -1,4 +1,4 @@
-/** A candidate is given what the call sent, as the candidate's own version declares it. */
+/** Shadow passes of calls with request features. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { Answer } from '@tandem/freshness/answer';
 import type { ModelVersion, RequestColumn } from '@tandem/freshness/predictor';
@@ -63,7 +63,7 @@ async function pass(answers: readonly Answer[], request: readonly RequestColumn[
   return results;
 }
 
-it('so that both answer for the same values', async () => {
+it('a candidate is given what the call sent, so that both answer for the same values', async () => {
   const answers = await answersOf([
     ['1', { amount: 5 }],
     ['2', { amount: 6 }],
@@ -77,7 +77,7 @@ it('so that both answer for the same values', async () => {
   ]);
 });
 
-it('and has no answer where it needs what was not sent, or does not take it', async () => {
+it('a candidate has no answer if it needs a value that was not sent, or does not accept one', async () => {
   const answers = await answersOf([
     ['4', { amount: 5 }],
     ['5', { amount: 500 }],

@@ -6,7 +6,7 @@
  *   --minutes N         faults in an order of chance until N minutes are over, each once before one comes again
  *   --seed S            repeats the choices of that seed
  *   --users-per-read N  users of one read at most, 60 where it is left out: more answers are judged in the same time
- *   --embedded SHARE    of the readers that ask an application which reads in its own process, 0.5 where it is left out
+ *   --embedded SHARE    of the readers that ask the application with an embedded reader, 0.5 by default
  *   --watched           the load writes a watched application table only, and sends no event
  *   --pooler            each program reaches Postgres through a PgBouncer in transaction mode
  *   --managed           on a Postgres whose role owns its database alone, and may not read what names its history

@@ -23,7 +23,7 @@ import { startTableWriter } from './table-writers.ts';
 export interface LoadOptions {
   readonly seed: number;
   readonly apis: readonly Api[];
-  /** Applications that read in their own process, which a share of the readers asks; none where it is left out. */
+  /** Applications with an embedded reader, which a share of the readers asks; none by default. */
   readonly embedded?: readonly Api[];
   readonly embeddedShare?: number;
   /** The application's own connections, which no fault of the service's passes through. */

@@ -1,6 +1,6 @@
 /**
- * An application with an embedded reader: it answers reads on the paths of the API, by reading in its own process. So the
- * load asks it as it asks an API, and the checker judges its answers by the same rules.
+ * An application with an embedded reader that answers on the API's paths: the load asks it like an API, and the checker judges
+ * its answers by the same rules.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';

@@ -32,7 +32,7 @@ export interface DeploymentForm {
   readonly isWatched?: boolean;
   /** Each program's way to Postgres leads through a PgBouncer in transaction mode of its own, but for what needs a session. */
   readonly throughPooler?: boolean;
-  /** Of the readers, those that ask an application which reads in its own process; 0 where it is left out. */
+  /** The share of the readers that ask an application with an embedded reader; 0 by default. */
   readonly embeddedShare?: number;
   /** Postgres has the rights that a provider leaves: each of its restarts begins another history. */
   readonly isManaged?: boolean;
@@ -46,7 +46,7 @@ export interface RigOptions extends DeploymentForm {
   readonly plants?: readonly string[];
   readonly apis?: number;
   readonly workers?: number;
-  /** Applications that read in their own process; none where it is left out. */
+  /** Applications with an embedded reader; none by default. */
   readonly embedded?: number;
   /** The predictor: test/e2e/counts.fixture.ts. */
   readonly counts: Counts;

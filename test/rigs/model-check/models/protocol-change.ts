@@ -3,7 +3,7 @@
  * before know the first number alone. The reader answers by certificates, the worker claims a chunk and commits labels.
  *
  * The change and the number commit together. So a statement sees both or neither, and the number must be read by the statement
- * that decides: by the certificate itself, and in the transaction that writes. One that was read earlier may be of before. A
+ * that decides: by the certificate itself, and in the transaction that writes. A number read earlier may be outdated. A
  * transaction that has read the number commits later, so the migration takes a lock that waits for such transactions.
  */
 import { type Model, type Step, step } from '../checker/model.ts';
