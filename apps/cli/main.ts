@@ -64,6 +64,7 @@ function endWithNpm(): void {
 endWithNpm();
 
 const cli = createCli({
+  stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,

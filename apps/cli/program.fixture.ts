@@ -1,4 +1,5 @@
 /** Runs one invocation of the command line within the test's process, and gives what it said. */
+import { Readable } from 'node:stream';
 import { type Cli, createCli } from './command-line/command.ts';
 import { runProgram } from './program.ts';
 
@@ -12,6 +13,7 @@ export interface Ran {
 export async function run(args: string | readonly string[], parts: Partial<Cli> = {}): Promise<Ran> {
   const said = { out: [] as string[], err: [] as string[] };
   const cli = createCli({
+    stdin: Readable.from([]),
     stdout: { write: (text) => said.out.push(text) },
     stderr: { write: (text) => said.err.push(text) },
     env: {},

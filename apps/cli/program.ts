@@ -20,6 +20,7 @@ import { outcomeCommands } from './outcomes/commands.ts';
 import { predictCommand } from './predict.ts';
 import { processCommands } from './processes.ts';
 import { profileCommand } from './profile/commands.ts';
+import { rankCommand } from './rank.ts';
 import { rolloutCommands } from './rollouts/commands.ts';
 import { runCommands } from './runs/commands.ts';
 import { unwatchCommand, watchCommand } from './sources/commands.ts';
@@ -45,6 +46,7 @@ const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   watchCommand,
   unwatchCommand,
   predictCommand,
+  rankCommand,
   explainCommand,
   replayCommand,
   eventCommands,

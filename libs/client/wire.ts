@@ -50,6 +50,7 @@ export type {
   Predictor as PredictorView,
   Problem,
   Process as ProcessView,
+  Ranking,
   Readmission,
   Replay,
   RollBackAnswer as Rollback,

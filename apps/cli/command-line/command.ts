@@ -13,7 +13,13 @@ export interface Output {
   readonly columns?: number;
 }
 
+/** Standard input: bytes until its end. */
+export interface Input extends AsyncIterable<Uint8Array> {
+  readonly isTTY?: boolean;
+}
+
 export interface Cli {
+  readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<NodeJS.ProcessEnv>;

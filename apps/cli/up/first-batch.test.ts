@@ -1,6 +1,7 @@
 /** Whether `tandem up` scores all users again, as a service on a real socket answers. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import type { StateDir } from '@tandem/local-servers/state-dir';
 import { afterEach, expect, test } from 'vitest';
 import { createCli } from '../command-line/command.ts';
@@ -50,7 +51,7 @@ async function startFor(generationExpired: boolean, now: number, refusal?: objec
   const quiet = { write: () => true };
   const signal = new AbortController().signal;
   const cli = createCli({
-    ...{ stdout: quiet, stderr: quiet, env: {}, cwd: '/', signal, ask: undefined },
+    ...{ stdin: Readable.from([]), stdout: quiet, stderr: quiet, env: {}, cwd: '/', signal, ask: undefined },
     whenForced: () => () => undefined,
     now: () => now,
   });

@@ -1,0 +1,104 @@
+/** `tandem rank`: candidates in the order of a prediction for one user. */
+import { createReadStream } from 'node:fs';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { RankInput } from '@tandem/client/predictions';
+import type { Ranking } from '@tandem/client/wire';
+import { MAX_CANDIDATES } from '@tandem/wire/rankings';
+import type { Command } from 'commander';
+import {
+  type ApiOptions,
+  type Cli,
+  createApiCommand,
+  given,
+  type Paint,
+  parseWhole,
+  present,
+} from './command-line/command.ts';
+import { connect } from './command-line/environment.ts';
+import { CommandFailure, usageError } from './command-line/failure.ts';
+import { answerFields, renderValue } from './output/answer.ts';
+import { printable, renderFields, renderTable, right } from './output/text.ts';
+
+interface Options extends ApiOptions {
+  readonly candidates?: string;
+  readonly by?: string;
+  readonly limit?: number;
+  readonly itemsAsOf?: string;
+  readonly minContext?: string;
+}
+
+export function rankCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'rank',
+    description: 'rank candidates for one user, by a prediction for each',
+    detail: `Candidates are a JSON array of { "id": "sku-7", "features": { "price": 19.9 } }, or one such object a line.
+Ends with 0: all ranked; 1: a candidate refused, or no ranking; 2: wrong usage.`,
+    example: 'tandem rank offers 42 --candidates offers.ndjson --by score --limit 10',
+  })
+    .argument('<predictor>', 'as named in tandem.config.ts')
+    .argument('<userId>')
+    .option('--candidates <file>', `up to ${MAX_CANDIDATES}, with request features (default: standard input)`)
+    .option('--by <output>', "the output to rank by, highest first (default: the decision's, or the only number)")
+    .option('--limit <count>', 'only so many of the first', parseWhole(1, MAX_CANDIDATES))
+    .option('--items-as-of <moment>', 'when the features of the candidates were read, ISO 8601; the answer repeats it')
+    .option('--min-context <token>', "only from this context on (an event's contextToken)")
+    .action(async (predictor: string, userId: string, options: Options) => {
+      const { by, limit, itemsAsOf, minContext } = options;
+      const input = {
+        ...{ userId, candidates: await readCandidates(cli, options.candidates) },
+        ...given({ by, limit, itemsAsOf }),
+      };
+      const demands = { signal: cli.signal, ...given({ minContext }) };
+      const ranking = await connect(cli, options).rank(predictor, input, demands);
+      present(cli, options, ranking, () => renderRanking(ranking, cli.paint));
+      if (ranking.refused.length > 0) throw new CommandFailure('', { presented: true });
+    });
+}
+
+/** Reads a JSON array, or one JSON value a line; the service checks each. Rejects with a CommandFailure that names the place. */
+async function readCandidates({ stdin, cwd }: Cli, file: string | undefined): Promise<RankInput['candidates']> {
+  if (file === undefined && stdin.isTTY) {
+    throw usageError('there are no candidates', 'name a file with --candidates, or pipe them in');
+  }
+  const place = file ?? 'standard input';
+  const said = await text(file === undefined ? stdin : createReadStream(resolve(cwd, file))).catch((error: Error) => {
+    throw new CommandFailure(`${place} cannot be read: ${error.message}`, { cause: error });
+  });
+  const whole = said.replace(/^\uFEFF/, '');
+  if (whole.trimStart().startsWith('[')) return parse(whole, place) as RankInput['candidates'];
+  const lines = whole.split('\n').map((line, i) => ({ line, place: `${place}, line ${i + 1}` }));
+  const candidates = lines.filter(({ line }) => line.trim() !== '').map((one) => parse(one.line, one.place));
+  return candidates as RankInput['candidates'][number][];
+}
+
+function parse(json: string, place: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw new CommandFailure(`${place}: it is not JSON (${error instanceof Error ? error.message : error})`, {
+      remedy: 'write a JSON array of { "id": …, "features": { … } }, or one such object a line',
+      cause: error,
+    });
+  }
+}
+
+function renderRanking(ranking: Ranking, paint: Paint): string[] {
+  const { by, ranked, refused, itemsAsOf } = ranking;
+  const names = [by, ...Object.keys(ranked[0]?.prediction ?? {}).filter((name) => name !== by)];
+  const rows = ranked.map(({ id, prediction }, i) => [
+    ...[String(i + 1), printable(id)],
+    ...names.map((name) => renderValue(prediction[name])),
+  ]);
+  // One label certifies all candidates.
+  const certified = answerFields({ ...ranking, prediction: {}, generation: null, ageSeconds: 0 }, paint);
+  return [
+    ...renderTable([right('rank'), 'id', ...names.map((name) => right(printable(name)))], rows),
+    ...refused.map(({ id, error }) => `${printable(id)}  ${paint('bad', printable(error.detail))}`),
+    '',
+    ...renderFields([
+      ...certified,
+      ...(itemsAsOf === null ? [] : [['items', `as of ${printable(itemsAsOf)}`] as const]),
+    ]),
+  ];
+}
