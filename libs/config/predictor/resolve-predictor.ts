@@ -19,7 +19,7 @@ import type { Budget } from '@tandem/prediction/runs/budget';
 import { parseDuration } from '@tandem/wire/durations';
 import type { SettingProblem } from './config-problem.ts';
 import type { ParsedPredictor } from './config-schema.ts';
-import { requiredNames, resolveRequest } from './request-settings.ts';
+import { resolveRequest } from './request-settings.ts';
 import { resolveCategories } from './resolve-categories.ts';
 
 export interface ResolvedInput {
@@ -99,12 +99,9 @@ function resolvePolicy({
   segments,
   publish,
   explanations,
-  request = {},
   features: { watch = [] },
 }: ParsedPredictor): Policy {
   const planTimeoutMs = milliseconds(batch.planTimeout);
-  // Re-scoring stores predictions, and without a call there are no values to compute one from.
-  const refresh = requiredNames(request).length === 0 ? freshness.refresh : false;
   return {
     freshness: {
       maxAgeMs: milliseconds(freshness.maxAge),
@@ -116,7 +113,7 @@ function resolvePolicy({
       default: (freshness.default as Policy['freshness']['default'] | undefined) ?? null,
       events: freshness.events ?? ['*'],
       // Said only where the config says it: a policy that an earlier release adopted stays as it is.
-      ...(refresh === undefined ? {} : { refresh: resolveRefresh(refresh) }),
+      ...(freshness.refresh === undefined ? {} : { refresh: resolveRefresh(freshness.refresh) }),
     },
     batch: {
       ...resolveSchedule(batch.schedule),

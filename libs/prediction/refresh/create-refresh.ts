@@ -106,11 +106,13 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
   /** The predictors that are re-scored, as Postgres has them now; none where it does not answer. */
   async function refreshed(users: readonly StaleUser[]): Promise<readonly Predictor[]> {
     try {
-      const { revision, history } = await authority.certify([]);
-      registry.noticeRevision(revision, history);
+      const certificate = await authority.certify([]);
+      registry.noticeRevision(certificate.revision, certificate.history);
       const windows = new Map<Predictor, number>();
       for (const predictor of await registry.predictors()) {
-        const windowMs = refreshWindowMs(predictor.policy);
+        const stable = certificate.assignments(predictor.name)?.stable;
+        const version = stable && (await registry.modelVersion(stable.modelVersionId));
+        const windowMs = refreshWindowMs(predictor.policy, version);
         if (windowMs !== null) windows.set(predictor, windowMs);
       }
       shortestMs = windows.size === 0 ? USUAL_WINDOW_MS : Math.min(...windows.values());

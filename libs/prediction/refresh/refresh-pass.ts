@@ -5,13 +5,14 @@
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
-import type { Policy, Predictor } from '@tandem/freshness/predictor';
+import type { ModelVersion, Policy, Predictor } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
+import { namesWithoutDefault } from '@tandem/freshness/request-features';
 
 /**
  * What became of a user: `inferred`; `taken_out`, since the stored prediction is fresh: a read or another worker came first,
- * or no event concerned the predictor; `waiting` for a window that is taken; `erased`; `failed`.
+ * or no event concerned the predictor; or since none can be stored; `waiting` for a window that is taken; `erased`; `failed`.
  */
 export type RefreshOutcome = 'inferred' | 'taken_out' | 'waiting' | 'erased' | 'failed';
 
@@ -39,10 +40,17 @@ const WITHIN_MS = 2_000;
 /** No caller waits for a pass; a model or query that hangs must not delay the passes after it for long. */
 const PASS_MS = 5_000;
 
-/** The window of a predictor in ms; null where it is not re-scored, or no event or inference could make it worth it. */
-export function refreshWindowMs({ freshness }: Pick<Policy, 'freshness'>): number | null {
+/**
+ * The window of a predictor in ms; null where it is not re-scored, or no event or inference could make it worth it.
+ * @param version of the stable arm; a version that needs request features has nothing to store
+ */
+export function refreshWindowMs(
+  { freshness }: Pick<Policy, 'freshness'>,
+  version: Pick<ModelVersion, 'request'> | undefined,
+): number | null {
   const { live, events, refresh } = freshness;
   if (!live || events.length === 0 || refresh === null) return null;
+  if (version && namesWithoutDefault(version).length > 0) return null;
   return refresh?.withinMs ?? WITHIN_MS;
 }
 
@@ -53,7 +61,7 @@ export async function refreshUsers(
   userIds: readonly string[],
 ): Promise<ReadonlyMap<string, RefreshedUser>> {
   const outcomes = new Map<string, RefreshedUser>();
-  const rescoring = inWindows(live, windows, refreshWindowMs(policy) ?? WITHIN_MS, outcomes);
+  const rescoring = inWindows(live, windows, policy.freshness.refresh?.withinMs ?? WITHIN_MS, outcomes);
   const read = createPredictionReader({ ...stores, live: rescoring });
   const results = await read(name, userIds, PLAIN_READ).catch(() => []);
   for (const [i, userId] of userIds.entries()) {
@@ -66,8 +74,9 @@ export async function refreshUsers(
   return outcomes;
 }
 
-/** An unknown user is erased, or was never scored. */
+/** An unknown user is erased, or was never scored. Of a rollout's arm that needs request features nothing is stored. */
 function errorOutcome({ code }: TandemError): RefreshOutcome {
+  if (code === 'request_features_required') return 'taken_out';
   return code === 'unknown_user' ? 'erased' : 'failed';
 }
 

@@ -159,6 +159,21 @@ describe('re-scoring', () => {
     }
   });
 
+  it('leaves alone a predictor whose stable version needs request features, until a complete version is stable', async () => {
+    const request = [{ name: 'amount', kind: 'number' }] as const;
+    const needing = { modelVersion: async (id: string) => ({ ...(await world.registry.modelVersion(id)), request }) };
+    const counted = async (registry: RefreshDependencies['registry']) => {
+      const worker = createWorker({ registry });
+      await world.change('1');
+      await worker.relay();
+      worker.skip(2_000);
+      await worker.settled();
+      return worker.counted;
+    };
+    expect(await counted({ ...world.registry, ...needing })).toEqual({});
+    expect(await counted(world.registry)).toEqual({ inferred: 1, stored: 1 });
+  });
+
   it('infers a user once in a window, whatever comes and whoever is told', async () => {
     await world.adoptWith({ refresh: { withinMs: 600_000 } });
     const [one, other] = [createWorker(), createWorker()];

@@ -17,7 +17,7 @@ export function listPredictors({ registry, authority }: PredictorDependencies) {
       const certificate = await authority.certify([]);
       // Behind the certificate, which tells the registry of adoptions.
       const all = await registry.predictors();
-      return { predictors: all.map((one) => predictorView(one, certificate)) };
+      return { predictors: await Promise.all(all.map((one) => predictorView(registry, one, certificate))) };
     },
   });
 }

@@ -17,8 +17,13 @@ export interface PredictorDependencies {
   readonly authority: Authority;
 }
 
-export function predictorView(predictor: Predictor, certificate: Certificate): PredictorView {
+export async function predictorView(
+  registry: Pick<Registry, 'modelVersion'>,
+  predictor: Predictor,
+  certificate: Certificate,
+): Promise<PredictorView> {
   const assignment = certificate.assignments(predictor.name)?.stable;
+  const version = assignment && (await registry.modelVersion(assignment.modelVersionId));
   const { maxAgeMs, live, liveTimeoutMs, onLiveFailure, unverified, ...freshness } = predictor.policy.freshness;
   const { schedule, changedSchedule = null, budget = null, chunkSize, minCoverage } = predictor.policy.batch;
   const generation = assignment?.generation?.number;
@@ -40,7 +45,7 @@ export function predictorView(predictor: Predictor, certificate: Certificate): P
       unverified,
       default: freshness.default,
       events: freshness.events,
-      refreshWithinMs: refreshWindowMs(predictor.policy),
+      refreshWithinMs: refreshWindowMs(predictor.policy, version),
     },
     batch: { schedule, changedSchedule, budget, chunkSize, minCoverage },
   };

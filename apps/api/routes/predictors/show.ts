@@ -22,7 +22,7 @@ export function showPredictor({ registry, authority }: PredictorDependencies) {
       // Behind the certificate, which tells the registry of adoptions.
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
-      return predictorView(predictor, certificate);
+      return predictorView(registry, predictor, certificate);
     },
   });
 }
