@@ -48,7 +48,6 @@ type PushedVersion =
 
 export function resolvePushed(served: ServedVersion, said: PushedSettings, model: ModelFile): PushedVersion {
   const name = served.definition.predictor;
-  const { decision, freshness } = served.policy;
   const predictor = {
     model: model.sha256,
     features: featuresOf(served.definition, said.features ?? {}),
@@ -56,9 +55,7 @@ export function resolvePushed(served: ServedVersion, said: PushedSettings, model
     ...present({ inputs: said.inputs === undefined ? inputsOf(served.definition) : (said.inputs ?? undefined) }),
     outputs: said.outputs ?? outputsOf(served),
     ...present({ rowByRow: said.rowByRow ?? served.definition.rowByRow }),
-    // These speak of outputs, and must fit those that there will be.
-    ...(freshness.default === null ? {} : { freshness: { default: freshness.default } }),
-    ...present({ decision }),
+    ...settingsOf(served.policy),
   };
   const form = checkForm({ predictors: { [name]: predictor } });
   const parsed = form.ok ? form.config.predictors[name] : undefined;
@@ -66,6 +63,28 @@ export function resolvePushed(served: ServedVersion, said: PushedSettings, model
   const conflicts = settingConflicts(name, parsed ?? (form.ok ? {} : (form.rest[name] ?? {})));
   if (!parsed || conflicts.length > 0) return { ok: false, problems: [...problems, ...conflicts] };
   return { ok: true, predictor: { ...resolvePredictor(name, parsed, model), policy: served.policy } };
+}
+
+/** Returns the settings of a policy that a model version can contradict, in the form of a config. */
+function settingsOf({ freshness, batch, publish, decision }: Policy) {
+  const { live, default: served, refresh } = freshness;
+  const { schedule, changedSchedule } = batch;
+  const { maxPsi, maxMeanDelta } = publish ?? {};
+  return present({
+    freshness: filled(
+      present({
+        live: live ? undefined : false,
+        default: served ?? undefined,
+        refresh: refresh ? { within: formatDuration(refresh.withinMs) } : undefined,
+      }),
+    ),
+    batch:
+      schedule === null
+        ? undefined
+        : { schedule: changedSchedule === undefined ? schedule : { everyone: schedule, changed: changedSchedule } },
+    publish: filled(present({ maxPsi: maxPsi ?? undefined, maxMeanDelta: maxMeanDelta ?? undefined })),
+    decision,
+  });
 }
 
 /** Without what was said of columns by the version that is served, and that another query does not have any more. */

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Policy, RequestColumn, TensorType } from '@tandem/freshness/predictor';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { definitionOf, predictor, problemsIn } from '../adoption/adoptable.fixture.ts';
 import { resolvePushed } from '../adoption/pushed-version.ts';
@@ -40,11 +41,6 @@ test('a declaration becomes columns in its order; values are as in a batch', asy
     { name: 'basket', kind: 'number', default: null, nullAs: 'nan' },
     { name: 'query', kind: 'string' },
   ]);
-  // Nothing is stored without the features of a call.
-  expect(predictors[0]?.policy.freshness.refresh).toBeNull();
-  expect((await check({ amount: { type: 'number', default: 1 } })).predictors[0]?.policy.freshness).not.toHaveProperty(
-    'refresh',
-  );
   expect((await check(undefined)).predictors[0]?.request).toBeNull();
 });
 
@@ -118,10 +114,95 @@ test('the model takes them behind the query’s columns; a name of a column, or 
   expect(problemsIn({ request: [spent, { name: 'idle', kind: 'number' }], inputs }, [key, visits])).toEqual([
     "predictors.churn.request.idle: fills no input, so it would have no effect → leave it out, or add it to an input's columns",
   ]);
-  expect(problemsIn({ request: [{ name: 'spent', kind: 'string' }] }, [key, visits])).toHaveLength(1);
   expect(problemsIn({ request: [{ ...spent, default: 1e39 }] }, [key, visits])).toEqual([
     "predictors.churn.request.spent.default: is a number that the model's input features of type float32 cannot hold → choose a default that float32 holds",
   ]);
+});
+
+const CATEGORIES = { values: ['web', 'app'], encoding: 'index' } as const;
+
+test.each<[Omit<RequestColumn, 'name'>, TensorType, string]>([
+  [
+    { kind: 'number' },
+    'int64',
+    ": request feature x is of type number, and the model's input is … → write type: 'integer'",
+  ],
+  [
+    { kind: 'number' },
+    'bool',
+    ": request feature x is of type number, and the model's input is … → write type: 'boolean'",
+  ],
+  [
+    { kind: 'integer' },
+    'bool',
+    ": request feature x is of type integer, and the model's input is … → write type: 'boolean'",
+  ],
+  [
+    { kind: 'number' },
+    'string',
+    ": request feature x is of type number, and the model's input is … → write type: 'string'",
+  ],
+  [
+    { kind: 'string' },
+    'float32',
+    ": request feature x is of type string, and the model's input is … → add categories: [ …its texts in order ], as the model was trained, or write type: 'number'",
+  ],
+  [
+    { kind: 'string', categories: CATEGORIES },
+    'string',
+    ".categories: request feature x is of type string with categories, which make it a number, and the model's input is … → remove it",
+  ],
+  [{ kind: 'number', default: null, nullAs: 'nan' }, 'float32', ''],
+  [
+    { kind: 'integer', default: null, nullAs: 'nan' },
+    'int64',
+    ".default: counts as NaN, which the model's input … cannot hold → write a number; only inputs of floats take NaN",
+  ],
+  [
+    { kind: 'string', categories: { ...CATEGORIES, unknownAs: 'nan' } },
+    'int8',
+    ".categories: counts a text of no category as NaN, which the model's input … cannot hold → write a number; only inputs of floats take NaN",
+  ],
+])('%j into an input of %s is told in words of the config, not of SQL', (column, type, expected) => {
+  const [key, visits] = [
+    { name: 'user_id', type: 'bigint' },
+    { name: 'visits', type: 'int4' },
+  ];
+  const model = {
+    inputs: [
+      { name: 'visits', type: 'int64', shape: ['n', 1] },
+      { name: 'x', type, shape: ['n', 1] },
+    ],
+    outputs: [{ name: 'score', type: 'float32', shape: ['n', 1] }],
+  };
+  const problems = problemsIn({ request: [{ name: 'x', ...column }] }, [key, visits], model);
+  const short = problems.map((text) => text.replace(`x ${type} [n, 1]`, '…'));
+  expect(short).toEqual(expected === '' ? [] : [`predictors.churn.request.x${expected}`]);
+});
+
+test('inputs that lack a request feature of their name are told of it, and not of a column', () => {
+  const [key, visits] = [
+    { name: 'user_id', type: 'bigint' },
+    { name: 'visits', type: 'int4' },
+  ];
+  const model = {
+    inputs: [
+      { name: 'visits', type: 'float32', shape: ['n', 1] },
+      { name: 'amount', type: 'float32', shape: ['n', 1] },
+    ],
+    outputs: [{ name: 'score', type: 'float32', shape: ['n', 1] }],
+  };
+  const near = problemsIn({ request: [{ name: 'amuont', kind: 'number' }] }, [key, visits], model);
+  expect(near[0]).toMatch(
+    /^predictors\.churn\.request\.amuont: .* takes the request feature of its name, and there is none \(there is amuont\) → name it amount; or/,
+  );
+  const far = problemsIn({ request: [{ name: 'x', kind: 'number' }] }, [key, visits], model);
+  expect(far[0]).toContain('→ select a column as amount, or declare it in request; or say what fills it');
+  const declared = [{ name: 'amount', type: 'float32', columns: ['cost'] }] as const;
+  const inputs = [{ name: 'visits', type: 'float32', columns: ['visits'] } as const, ...declared];
+  expect(problemsIn({ request: [{ name: 'amount', kind: 'number' }], inputs }, [key, visits], model)[0]).toContain(
+    'there is no column or request feature cost; there are visits, amount',
+  );
 });
 
 test('a push keeps the declaration of the version served, or says another', () => {
@@ -140,4 +221,32 @@ test('a push keeps the declaration of the version served, or says another', () =
   expect(other.ok && other.predictor.request).toEqual([{ name: 'amount', kind: 'number' }]);
   const none = resolvePushed(served, { request: null }, model);
   expect(none.ok && none.predictor.request).toBeNull();
+});
+
+test('a push is judged with the policy that it will be served under', () => {
+  const described = [
+    { name: 'user_id', type: 'bigint' },
+    { name: 'visits', type: 'int4' },
+  ];
+  const definition = definitionOf({ request: [{ name: 'spent', kind: 'number', default: 1 }] }, described);
+  const model = { path: '/next.onnx', bytes: Buffer.from('next'), sha256: 'b'.repeat(64) };
+  const { freshness, batch } = predictor().policy;
+  const problemsUnder = (policy: Partial<Policy>, request: Record<string, unknown>) => {
+    const served = { definition, metadata: null, policy: { freshness, batch, ...policy } };
+    const pushed = resolvePushed(served, { request }, model);
+    return pushed.ok ? [] : pushed.problems.map(({ path, problem }) => `${path}: ${problem}`);
+  };
+  const scheduled = { batch: { ...batch, schedule: '0 2 * * *', changedSchedule: '*/5 * * * *' } };
+  const refreshed = { freshness: { ...freshness, refresh: { withinMs: 2_000 } } };
+  const [amount, complete] = [{ amount: 'number' }, { amount: { type: 'number', default: 1 } }];
+  expect(problemsUnder(scheduled, amount)).toEqual([
+    'predictors.churn.batch.schedule: cannot be kept, since runs score with the defaults, and amount has none',
+  ]);
+  expect(problemsUnder(refreshed, amount)).toEqual([
+    'predictors.churn.freshness.refresh: has no effect, since runs score with the defaults, and amount has none',
+  ]);
+  expect(problemsUnder({ freshness: { ...freshness, live: false } }, complete)).toEqual([
+    expect.stringMatching(/^predictors\.churn\.request: has no effect with freshness\.live: false/),
+  ]);
+  expect(problemsUnder({ ...scheduled, ...refreshed }, complete)).toEqual([]);
 });

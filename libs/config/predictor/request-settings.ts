@@ -23,11 +23,6 @@ export function resolveRequest(request: ParsedRequest): readonly RequestColumn[]
   return Object.entries(request).map(([name, said]) => resolveFeature(name, said));
 }
 
-/** Returns the names of the request features without a default. */
-export function requiredNames(request: ParsedRequest): readonly string[] {
-  return namesWithoutDefault({ request: resolveRequest(request) });
-}
-
 function resolveFeature(name: string, said: ParsedRequestFeature): RequestColumn {
   if (typeof said === 'string') return { name, kind: said };
   const { type: kind, min, max, categories, default: value, examples } = said;
@@ -90,7 +85,7 @@ function policyProblems(
     const problem = 'has no effect with freshness.live: false, since only a live inference takes what a call sends';
     return [{ path: at('request'), problem, remedy: 'remove one of the two' }];
   }
-  const required = requiredNames(request);
+  const required = namesWithoutDefault({ request: resolveRequest(request) });
   if (required.length === 0) return [];
   const why = `since runs score with the defaults, and ${required.join(', ')} ${required.length > 1 ? 'have' : 'has'} none`;
   const problems: SettingProblem[] = [];
