@@ -42,7 +42,7 @@ function mapUndeclared(mapping: Mapping): readonly ModelInput[] {
   const [input, second] = signature.inputs;
   const path = at('features', 'sql');
   if (input && !second) return [fill(mapping, input, features, path)];
-  const { matches, faults } = columnsByName(signature.inputs, features);
+  const { matches, faults } = columnsByName(signature.inputs, features, mapping.predictor.request ?? []);
   problems.push(...faults.map(({ setting, ...fault }) => ({ path: at(...setting), ...fault })));
   return matches.map(({ tensor, column }) => fill(mapping, tensor, [column], path));
 }
@@ -79,8 +79,9 @@ function fill(
   columns: readonly FeatureColumn[],
   path: string,
 ): ModelInput {
-  for (const { setting, ...misfit } of inputMisfits(tensor, columns, predictor.rowByRow)) {
-    problems.push({ path: setting ? at(...settingOf(predictor, setting)) : path, ...misfit });
+  const { rowByRow, request } = predictor;
+  for (const { setting, ...misfit } of inputMisfits(tensor, columns, rowByRow, request ?? [])) {
+    problems.push({ path: setting ? at(...setting) : path, ...misfit });
   }
   const input: ModelInput = {
     name: tensor.name,
@@ -107,13 +108,6 @@ function unheldDefaults({ request }: ResolvedPredictor, input: ModelInput) {
   });
 }
 
-/** Returns the setting of a request feature in place of `features.nulls` and `features.categories`, which are for columns. */
-function settingOf({ request }: ResolvedPredictor, [first = '', second, name]: readonly string[]): string[] {
-  const isRequest = name !== undefined && request?.some((column) => column.name === name);
-  if (!isRequest || name === undefined) return [first, second, name].filter((key) => key !== undefined);
-  return ['request', name, second === 'nulls' ? 'default' : 'categories'];
-}
-
 function unknownInput({ signature, at }: Mapping, name: string): SettingProblem {
   const known = signature.inputs.map((tensor) => tensor.name);
   const meant = nearestName(name, known);
@@ -122,13 +116,19 @@ function unknownInput({ signature, at }: Mapping, name: string): SettingProblem 
 }
 
 /** The columns that an input names; of those that the query does not have, a problem. */
-function declaredColumns({ features, problems, at }: Mapping, input: ResolvedInput): readonly FeatureColumn[] {
+function declaredColumns(
+  { features, predictor, problems, at }: Mapping,
+  input: ResolvedInput,
+): readonly FeatureColumn[] {
   const names = features.map(({ name }) => name);
   return input.columns.flatMap((wanted) => {
     const column = features.find(({ name }) => name === wanted);
     if (column) return [column];
     const meant = nearestName(wanted, names);
-    const problem = `the query has no feature column ${wanted}; it has ${names.join(', ')}`;
+    const [none, some] = predictor.request
+      ? (['there is no column or request feature', 'there are'] as const)
+      : (['the query has no feature column', 'it has'] as const);
+    const problem = `${none} ${wanted}; ${some} ${names.join(', ')}`;
     const remedy = meant ? `did you mean ${meant}?` : 'name one of these';
     problems.push({ path: at('inputs', input.name, 'columns'), problem, remedy });
     return [];
@@ -172,7 +172,11 @@ interface NamedColumns {
   readonly faults: readonly NamedFault[];
 }
 
-function columnsByName(inputs: readonly DescribedTensor[], features: readonly FeatureColumn[]): NamedColumns {
+function columnsByName(
+  inputs: readonly DescribedTensor[],
+  features: readonly FeatureColumn[],
+  request: readonly FeatureColumn[],
+): NamedColumns {
   const matches = inputs.flatMap((tensor) => {
     const column = columnOf(tensor, inputs, features);
     return column ? [{ tensor, column }] : [];
@@ -181,7 +185,7 @@ function columnsByName(inputs: readonly DescribedTensor[], features: readonly Fe
   const taken = new Set(matches.map(({ column }) => column));
   const free = features.filter((column) => !taken.has(column)).map(({ name }) => name);
   const missing = inputs.filter((tensor) => !matches.some((match) => match.tensor === tensor));
-  return { matches, faults: missing.map((tensor) => missingColumn(tensor, free)) };
+  return { matches, faults: missing.map((tensor) => missingColumn(tensor, free, request)) };
 }
 
 /** The column of exactly this name, else the only one that differs in case alone and is not another input's own. */
@@ -198,14 +202,23 @@ function columnOf(
   return rivals.length === 1 && !second ? only : undefined;
 }
 
-function missingColumn(tensor: DescribedTensor, free: readonly string[]): NamedFault {
+function missingColumn(
+  tensor: DescribedTensor,
+  free: readonly string[],
+  request: readonly FeatureColumn[],
+): NamedFault {
   const { name } = tensor;
   // What no column could ever fill (a sequence, an image, a switch of the training) is told for what it is.
   const [shape] = inputMisfits(tensor, [{ name, kind: tensor.type === 'string' ? 'string' : 'boolean' }], true);
   if (shape && (tensor.type === null || tensor.shape.length > 2)) return { setting: ['model'], ...shape };
   const meant = nearestName(name, free);
   const fill = `inputs: { ${keyText(name)}: { type: '${tensor.type}', columns: […] }, … } for all inputs`;
-  const rename = `${meant ? `name it with as: ${aliasSql(meant)}` : 'select a column'} as ${aliasSql(name)}; or `;
+  if (meant && request.some((column) => column.name === meant)) {
+    const problem = `the model's input ${describeTensor(tensor)} takes the request feature of its name, and there is none (there is ${meant})`;
+    return { setting: ['request', meant], problem, remedy: `name it ${keyText(name)}; or say what fills it: ${fill}` };
+  }
+  const declare = request.length > 0 ? ', or declare it in request' : '';
+  const rename = `${meant ? `name it with as: ${aliasSql(meant)}` : 'select a column'} as ${aliasSql(name)}${declare}; or `;
   return {
     setting: ['features', 'sql'],
     problem: `the model's input ${describeTensor(tensor)} takes the column of its name, and the query has none${meant ? ` (it has ${meant})` : ''}`,

@@ -46,7 +46,7 @@ function checkInput(definition: ModelDefinition, input: ModelInput, signature: S
     const text = `the model takes ${describeTensor(taken)}, but the definition fills ${input.name} as [users${input.rank === 1 ? '' : ', values'}]`;
     throw refuse(path, text, 'Adopt the config again, with this model.');
   }
-  const [misfit] = inputMisfits(taken, columnsOf(definition, input), definition.rowByRow ?? false);
+  const [misfit] = inputMisfits(taken, columnsOf(definition, input), definition.rowByRow ?? false, definition.request);
   if (misfit) throw refuseMisfit(definition, `features`, misfit);
 }
 

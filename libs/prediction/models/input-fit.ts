@@ -26,8 +26,14 @@ function rowWidth(columns: readonly FeatureColumn[]): number {
 /**
  * Everything that keeps the columns from filling the tensor, in order; empty where they fit. An open size fits: what it
  * is, a trial run must show.
+ * @param request the columns that calls send: they are changed in the config, the others in the feature query
  */
-export function inputMisfits(tensor: DescribedTensor, columns: readonly FeatureColumn[], rowByRow: boolean): Misfit[] {
+export function inputMisfits(
+  tensor: DescribedTensor,
+  columns: readonly FeatureColumn[],
+  rowByRow: boolean,
+  request: readonly FeatureColumn[] = [],
+): Misfit[] {
   const { type } = tensor;
   if (!isTensorType(type)) return [foreignInput(tensor)];
   if (tensor.shape.length > 2) return [deeperInput(tensor)];
@@ -35,8 +41,10 @@ export function inputMisfits(tensor: DescribedTensor, columns: readonly FeatureC
   if (isWithoutUsers(tensor, width)) return [withoutUsers(tensor)];
   return [
     ...shapeMisfits(tensor, width, rowByRow),
-    ...widthMisfits(tensor, columns, width),
-    ...columns.flatMap((column) => columnMisfits(tensor, type, column)),
+    ...widthMisfits(tensor, columns, width, request),
+    ...columns.flatMap((column) =>
+      columnMisfits(tensor, type, column, request.includes(column) ? requestPlace(column) : queryPlace(column)),
+    ),
   ];
 }
 
@@ -97,7 +105,12 @@ function dynamicFirst({ name }: DescribedTensor): string {
   return `the first dimension is open: dynamic_axes={'${name}': {0: 'N'}} for torch.onnx.export, None in a TensorSpec for tf2onnx`;
 }
 
-function widthMisfits(tensor: DescribedTensor, columns: readonly FeatureColumn[], width: number): Misfit[] {
+function widthMisfits(
+  tensor: DescribedTensor,
+  columns: readonly FeatureColumn[],
+  width: number,
+  request: readonly FeatureColumn[],
+): Misfit[] {
   const taken = tensor.shape[1];
   if (!isFixed(taken) || taken === width) return [];
   const wide = columns.filter((column) => columnWidth(column) > 1);
@@ -108,49 +121,99 @@ function widthMisfits(tensor: DescribedTensor, columns: readonly FeatureColumn[]
   return [
     {
       problem: `the model takes ${taken} values a user in ${describeTensor(tensor)}, and ${counted} (${given})`,
-      remedy: "select exactly the model's features, in its order",
+      remedy: `select ${request.length > 0 ? 'and declare ' : ''}exactly the model's features, in its order`,
     },
   ];
 }
 
-function columnMisfits(tensor: DescribedTensor, type: TensorType, column: FeatureColumn): Misfit[] {
-  const kind = kindMisfit(tensor, type, column);
-  return kind ? [kind] : [...nullMisfits(tensor, type, column), ...categoryMisfits(tensor, type, column)];
+/** Where a column is declared, and how it is changed. */
+interface Place {
+  /** The column, with its kind. */
+  readonly described: string;
+  /** The setting of the whole column; absent: the mapping of the input. */
+  readonly setting?: readonly string[];
+  readonly categories: readonly string[];
+  readonly nulls: readonly string[];
+  readonly nullText: string;
+  /** How it becomes a column of another kind. */
+  readonly remedies: Readonly<Record<'number' | 'text' | 'whole' | 'boolean', string>>;
+}
+
+function queryPlace({ name, kind, nullAs = '' }: FeatureColumn): Place {
+  const list = `features.categories: { ${keyText(name)}: [ …its texts in order ] }`;
+  return {
+    described: `column ${name} is of kind ${kind}`,
+    categories: ['features', 'categories', name],
+    nulls: ['features', 'nulls', name],
+    nullText: `counts a null as ${nullAs === 'nan' ? 'NaN' : nullAs}`,
+    remedies: {
+      number: `say how it becomes a number, as the model was trained: ${list}, or turn ${name} into a number in the query`,
+      text: `cast it: ${name}::text as ${name}`,
+      whole: `cast it: ${name}::bigint as ${name}`,
+      boolean: `turn it into a boolean: (${name} <> 0) as ${name}`,
+    },
+  };
+}
+
+function requestPlace({ name, kind }: FeatureColumn): Place {
+  return {
+    described: `request feature ${name} is of type ${kind}`,
+    setting: ['request', name],
+    categories: ['request', name, 'categories'],
+    nulls: ['request', name, 'default'],
+    nullText: 'counts as NaN',
+    remedies: {
+      number: "add categories: [ …its texts in order ], as the model was trained, or write type: 'number'",
+      text: "write type: 'string'",
+      whole: "write type: 'integer'",
+      boolean: "write type: 'boolean'",
+    },
+  };
+}
+
+function columnMisfits(tensor: DescribedTensor, type: TensorType, column: FeatureColumn, place: Place): Misfit[] {
+  const kind = kindMisfit(tensor, type, column, place);
+  return kind ? [kind] : [...nullMisfits(tensor, type, column, place), ...categoryMisfits(tensor, type, column, place)];
 }
 
 /** What a column of each kind may fill, and how to turn it into what it may not. */
-function kindMisfit(tensor: DescribedTensor, type: TensorType, column: FeatureColumn): Misfit | null {
-  const { name, kind, categories } = column;
-  const misfit = (remedy: string, setting?: readonly string[]): Misfit => ({
-    problem: `column ${name} is of kind ${kind}${categories ? ' with categories, which make it a number' : ''}, and the model's input is ${describeTensor(tensor)}`,
+function kindMisfit(
+  tensor: DescribedTensor,
+  type: TensorType,
+  { kind, categories }: FeatureColumn,
+  { described, setting: whole, categories: list, remedies }: Place,
+): Misfit | null {
+  const misfit = (remedy: string, setting = whole): Misfit => ({
+    problem: `${described}${categories ? ' with categories, which make it a number' : ''}, and the model's input is ${describeTensor(tensor)}`,
     remedy,
     ...(setting ? { setting } : {}),
   });
-  if (kind === 'string' && type !== 'string') {
-    const turn = `say how it becomes a number, as the model was trained: features.categories: { ${keyText(name)}: [ …its texts in order ] }, or turn ${name} into a number in the query`;
-    return categories ? null : misfit(turn);
-  }
-  if (kind === 'string') return categories ? misfit('remove it', ['features', 'categories', name]) : null;
-  if (type === 'string') return misfit(`cast it: ${name}::text as ${name}`);
-  if (kind === 'number' && !holdsNumber(type, 0.5)) {
-    return misfit(
-      type === 'bool' ? `turn it into a boolean: (${name} <> 0) as ${name}` : `cast it: ${name}::bigint as ${name}`,
-    );
-  }
-  if (kind === 'integer' && type === 'bool') return misfit(`turn it into a boolean: (${name} <> 0) as ${name}`);
+  if (kind === 'string' && type !== 'string') return categories ? null : misfit(remedies.number);
+  if (kind === 'string') return categories ? misfit('remove it', list) : null;
+  if (type === 'string') return misfit(remedies.text);
+  if (kind === 'number' && !holdsNumber(type, 0.5)) return misfit(remedies[type === 'bool' ? 'boolean' : 'whole']);
+  if (kind === 'integer' && type === 'bool') return misfit(remedies.boolean);
   return null;
 }
 
-function nullMisfits(tensor: DescribedTensor, type: TensorType, { name, kind, nullAs }: FeatureColumn): Misfit[] {
+function nullMisfits(
+  tensor: DescribedTensor,
+  type: TensorType,
+  { kind, nullAs }: FeatureColumn,
+  { nulls, nullText }: Place,
+): Misfit[] {
   if (nullAs === undefined || kind === 'string') return [];
   const value = nullAs === 'nan' ? Number.NaN : Number(nullAs);
-  if (holdsNumber(type, value)) return [];
-  return [unheld(tensor, shownNumber(nullAs), ['features', 'nulls', name])];
+  return holdsNumber(type, value) ? [] : [unheld(tensor, nullText, nulls)];
 }
 
-function categoryMisfits(tensor: DescribedTensor, type: TensorType, { name, categories }: FeatureColumn): Misfit[] {
+function categoryMisfits(
+  tensor: DescribedTensor,
+  type: TensorType,
+  { categories }: FeatureColumn,
+  { categories: setting }: Place,
+): Misfit[] {
   if (!categories) return [];
-  const setting = ['features', 'categories', name];
   const largest = categories.encoding === 'index' ? categories.values.length - 1 : 1;
   const unknown = unknownNumber(categories);
   return [
@@ -175,10 +238,6 @@ function unheld(tensor: DescribedTensor, what: string, setting: readonly string[
 export function unknownNumber({ unknownAs }: Categories): number | undefined {
   if (unknownAs === undefined) return undefined;
   return unknownAs === 'zeros' ? 0 : unknownAs === 'nan' ? Number.NaN : unknownAs;
-}
-
-function shownNumber(nullAs: number | string): string {
-  return `counts a null as ${nullAs === 'nan' ? 'NaN' : nullAs}`;
 }
 
 function shownUnknown(unknown: number): string {
