@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { ReportProgress } from '@tandem/admission/report-progress';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { linearModel, rootModel, textModel } from '@tandem/testing/onnx-models';
+import { echoModel, linearModel, rootModel, textModel } from '@tandem/testing/onnx-models';
 import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
@@ -194,3 +194,22 @@ async function userOutsideOfSample(): Promise<number> {
     await pool.end();
   }
 }
+
+test('a predictor whose calls must send features is adoptable; the sample has values that a call could send', async () => {
+  await place.write('m.onnx', echoModel('float32', 2));
+  await place.sql(`create table customers (customer_id integer primary key, age real);
+    insert into customers select n, 30 from generate_series(1, 20) n`);
+  const churn = {
+    model: './m.onnx',
+    features: { sql: 'select customer_id as user_id, age from customers' },
+    request: { amount: { type: 'number', examples: [12.5] } },
+    outputs: {
+      age: { from: 'score', type: 'float32', index: 0 },
+      amount: { from: 'score', type: 'float32', index: 1 },
+    },
+  };
+  await place.write('tandem.config.ts', `export default ${JSON.stringify({ predictors: { churn } })};`);
+  const { code, report } = await check();
+  expect({ code, failed: report.findings.filter(({ level }) => level === 'error') }).toEqual({ code: 0, failed: [] });
+  expect(report.samples).toMatchObject([{ prediction: { age: 30, amount: 12.5 } }]);
+});

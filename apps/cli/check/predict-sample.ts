@@ -6,9 +6,12 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool, SlowUsers } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/freshness/outputs';
 import type { Prediction } from '@tandem/freshness/predictor';
-import { findProvenance, type UserProvenance } from '@tandem/offline-store/features/provenance';
+import { namesWithoutDefault } from '@tandem/freshness/request-features';
+import { withTrialRequests } from '@tandem/inference/tensors/made-up-rows';
+import { findProvenance } from '@tandem/offline-store/features/provenance';
 import { explainFailure } from '../command-line/failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
 import { count, duration } from '../output/text.ts';
@@ -56,12 +59,15 @@ export async function predictSample(
         finding: failed(subject, `user ${userId} cannot be scored: ${user.fault}`, 'mend the query for such rows'),
       };
     }
+    // Runs score with the defaults of request features; where there are none, each call sends values.
+    const isComplete = namesWithoutDefault(version).length === 0;
+    const batch = isComplete ? user.batch : withTrialRequests(version, user.batch);
     return {
       predictor: predictor.name,
       userId,
-      features: user.features,
+      features: batch.columns.map(({ name }, i) => ({ name, value: batch.values[i]?.[0] ?? null })),
       featuresMs,
-      ...(await infer(predictor, user, { memoryLimitMb, withinMs: liveTimeoutMs - featuresMs })),
+      ...(await infer(predictor, batch, { memoryLimitMb, withinMs: liveTimeoutMs - featuresMs })),
     };
   } catch (error) {
     if (isTooSlow(error)) {
@@ -101,7 +107,7 @@ function remedyFor(why: string): string {
 
 function infer(
   predictor: CheckedPredictor,
-  { batch }: UserProvenance,
+  batch: FeatureBatch,
   { memoryLimitMb, withinMs }: { readonly memoryLimitMb: number; readonly withinMs: number },
 ) {
   return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
