@@ -131,6 +131,7 @@ export class Batcher implements Scorer, LoadShedding {
   }
 
   runRows: LiveRoom['runRows'] = (...asked) => this.#liveRoom.runRows(...asked);
+  warmedUp: LiveRoom['warmedUp'] = (...runs) => this.#liveRoom.warmedUp(...runs);
 
   /** Starts runs at the end of this turn of the event loop; to be called when a slot may be free. */
   pumpSoon(): void {

@@ -35,8 +35,17 @@ export interface LiveRoom {
   isTooLate(version: ModelVersion, rows: number, timeoutMs: number, leftMs: number): boolean;
   /** What so many rows cost of a child's time, in ms, where as many are run together as may be. */
   costMs(version: ModelVersion, rows: number, timeoutMs: number): number;
+  /** Learns what a row costs from the runs that a model was warmed up with. */
+  warmedUp(version: ModelVersion, runs: WarmUpRuns): void;
   /** @param live whether it tells of this version's live runs */
   begin(version: ModelVersion, rows: number, live: boolean): RunUnderWay;
+}
+
+/** What two runs before the first reader took: one of a single row, and a larger one. */
+export interface WarmUpRuns {
+  readonly oneMs: number;
+  readonly rows: number;
+  readonly ms: number;
 }
 
 /** Of a reader's time, what one run may take: whoever comes while it runs can still have one of its own after it. */
@@ -103,6 +112,7 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
       const together = Math.max(rows, runRows(version, timeoutMs));
       return ((costs.get(version) ?? UNKNOWN).ms(together) * rows) / together;
     },
+    warmedUp: (version, runs) => costOf(version).warmedUp(runs),
     begin(version, rows, live) {
       const started = now();
       const betweenMs = started - (freed.pop() ?? started);
@@ -135,14 +145,16 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
  * these the batcher knows how many rows may be run together, and how many may wait, so that all of them come in time.
  *
  * A line through the latest runs by least squares, older ones counting ever less. Between runs of one size there is no
- * line to be drawn: then a run's time is taken to be its rows' alone, which is true of the slowest to mend, and wrong
- * on the safe side of the others.
+ * line to be drawn: then a row costs what it cost before, by runs of several sizes or by the warm-up, else a run would never
+ * be large enough for a ranking after many reads of one user. Without either, a run's time is taken to be its rows' alone,
+ * which is true of the slowest to mend, and wrong on the safe side of the others.
  */
 interface RunCost {
   /** Milliseconds that a run of so many rows is likely to take. */
   ms(rows: number): number;
   /** Rows of the largest run that is likely to end in that time, and is not far beyond what was ever run; 0: none. */
   rowsWithin(ms: number): number;
+  warmedUp(runs: WarmUpRuns): void;
   /** @param ms from when the run was handed over until its answer was there */
   observe(rows: number, ms: number): void;
 }
@@ -151,7 +163,7 @@ interface RunCost {
 const MEMORY = 0.95;
 /** Rows of the first run of a version of which nothing is known yet. */
 const FIRST_ROWS = 16;
-/** A run may be so many times as large as the largest of late: the line says little of what lies far beyond. */
+/** A run may be so many times as large as the largest so far: the line says little of what lies far beyond. */
 const REACH = 2;
 /**
  * A run that takes this many times as long as was expected was held up by something else: no more is believed of it.
@@ -168,12 +180,14 @@ export function createRunCost(): RunCost {
   const sums = { runs: 0, rows: 0, squares: 0, ms: 0, products: 0 };
   let largest = FIRST_ROWS / REACH;
   let [fixed, slope] = [0, 0];
+  /** What a row costs by the latest runs of several sizes. */
+  let steepness = Number.POSITIVE_INFINITY;
 
   function fit(): void {
     const [rows, ms] = [sums.rows / sums.runs, sums.ms / sums.runs];
     const spread = sums.squares / sums.runs - rows ** 2;
     const perRow = ms / rows;
-    const steepness = spread > LEAST_SPREAD * rows ** 2 ? (sums.products / sums.runs - rows * ms) / spread : perRow;
+    if (spread > LEAST_SPREAD * rows ** 2) steepness = (sums.products / sums.runs - rows * ms) / spread;
     slope = Math.min(perRow, Math.max(0, steepness));
     fixed = ms - slope * rows;
   }
@@ -182,7 +196,7 @@ export function createRunCost(): RunCost {
   return {
     ms: expected,
     rowsWithin(ms) {
-      const reach = Math.ceil(largest * REACH);
+      const reach = sums.runs === 0 ? FIRST_ROWS : Math.ceil(largest * REACH);
       if (fixed > ms) return 0;
       return slope === 0 ? reach : Math.min(reach, Math.floor((ms - fixed) / slope + ROUNDING));
     },
@@ -193,8 +207,13 @@ export function createRunCost(): RunCost {
       sums.squares = sums.squares * MEMORY + rows ** 2;
       sums.ms = sums.ms * MEMORY + ms;
       sums.products = sums.products * MEMORY + rows * ms;
-      largest = Math.max(rows, largest * MEMORY, FIRST_ROWS / REACH);
+      largest = Math.max(rows, largest);
       fit();
+    },
+    warmedUp({ oneMs, rows, ms }) {
+      if (sums.runs > 0) return;
+      steepness = (ms - oneMs) / (rows - 1);
+      largest = Math.max(rows, largest);
     },
   };
 }

@@ -23,6 +23,7 @@ import { cpuLimit } from '../process/time-limit.ts';
 import { encodeInputs, joinInputs } from '../tensors/batch-tensors.ts';
 import { makeUpRows } from '../tensors/made-up-rows.ts';
 import { HeldModels } from './held-models.ts';
+import type { WarmUpRuns } from './live-room.ts';
 import type { LoadOccasion, ModelLoader } from './model-loader.ts';
 import type { Slot } from './slot.ts';
 
@@ -30,6 +31,7 @@ interface ModelLoadsOptions {
   readonly slots: readonly Slot[];
   readonly loader: ModelLoader;
   readonly process: Omit<ProcessOptions, 'boundData' | 'isInBackground'>;
+  onWarmedUp(version: ModelVersion, runs: WarmUpRuns): void;
 }
 
 /** A file up to this size is loaded within some 25 ms of CPU time, for which a read may wait. */
@@ -207,7 +209,8 @@ export class ModelLoads {
       throw error;
     }
     try {
-      await warmUpRuns(child, version);
+      const runs = await warmUpRuns(child, version);
+      if (runs) this.#options.onWarmedUp(version, runs);
       this.#proven.add(artifactHash);
     } catch (error) {
       this.#options.loader.noteFailure(artifactHash, error);
@@ -231,19 +234,26 @@ const RUN_LIMIT = cpuLimit(10_000);
 
 /**
  * Runs the loaded model on made-up users. One whom it refuses, as it may a real one, says nothing against it.
- * Rejects with ProcessEnded where the process does not survive, `overloaded` where the machine gave it too little CPU.
+ * Returns what the last single row and the largest run took; null if the model refused one of them. Rejects with
+ * ProcessEnded where the process does not survive, `overloaded` where the machine gave it too little CPU.
  */
-async function warmUpRuns(process: InferenceProcess, version: ModelVersion): Promise<void> {
+async function warmUpRuns(process: InferenceProcess, version: ModelVersion): Promise<WarmUpRuns | null> {
   const { artifactHash, inputs, outputs, rowByRow = false } = version;
   const batch = makeUpRows(version, Math.max(...SIZES));
   const fetches = [...new Set(outputs.map(({ output }) => output))];
+  const tookMs = new Map<number, number>();
   for (const size of SIZES) {
+    const startedAt = performance.now();
     const rows = Array.from({ length: size }, (_, row) => row);
     try {
       const feeds = joinInputs([encodeInputs(inputs, batch, rows)], size);
       await process.run({ session: artifactHash, feeds, fetches, rowByRow }, RUN_LIMIT);
+      tookMs.set(size, performance.now() - startedAt);
     } catch (error) {
       if (!isTandemError(error, 'live_failed', 'features_unusable')) throw error;
     }
   }
+  const [oneMs, rows] = [tookMs.get(1), Math.max(...SIZES)];
+  const ms = tookMs.get(rows);
+  return oneMs === undefined || ms === undefined ? null : { oneMs, rows, ms };
 }

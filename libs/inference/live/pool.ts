@@ -117,7 +117,11 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       log,
     });
   const slots = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, newSlot);
-  const models = new ModelLoads({ slots: slots.slice(0, options.preloadedProcesses), loader, process });
+  const models = new ModelLoads({
+    slots: slots.slice(0, options.preloadedProcesses),
+    ...{ loader, process },
+    onWarmedUp: (version, runs) => batcher.warmedUp(version, runs),
+  });
 
   const breaker = createArtifactBreaker({
     now,

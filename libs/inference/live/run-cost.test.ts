@@ -22,7 +22,7 @@ it('takes all for the cost of rows while the runs were of one size', () => {
   expect([cost.ms(1), cost.ms(8), cost.rowsWithin(12)]).toEqual([5, 40, 2]);
 });
 
-it('knows nothing before the first run, and dares twice the largest run of late after it', () => {
+it('knows nothing before the first run, and dares twice the largest run after it', () => {
   const cost = createRunCost();
   expect([cost.ms(100), cost.rowsWithin(1)]).toEqual([0, 16]);
   cost.observe(16, 1);
@@ -38,4 +38,25 @@ it('is little impressed by one run that something else held up, and follows a mo
   expect(cost.ms(1)).toBeLessThan(7);
   for (let i = 0; i < 60; i++) cost.observe(1, 50);
   expect(cost.ms(1)).toBeGreaterThan(45);
+});
+
+it('keeps what a row costs while runs are of one size, from runs of several sizes or from the warm-up', () => {
+  const learned = createRunCost();
+  for (const rows of [1, 64, 256]) learned.observe(rows, 1 + rows / 100);
+  const warmedUp = createRunCost();
+  warmedUp.warmedUp({ oneMs: 1.01, rows: 128, ms: 2.28 });
+  expect([warmedUp.ms(128), warmedUp.rowsWithin(1_000)]).toEqual([0, 16]);
+  for (const cost of [learned, warmedUp]) {
+    for (let i = 0; i < 5_000; i++) cost.observe(1, 10);
+    expect(cost.ms(1)).toBeCloseTo(10, 1);
+    expect(cost.ms(201)).toBeCloseTo(12, 1);
+    expect(cost.rowsWithin(12)).toBeGreaterThan(190);
+  }
+});
+
+it('does not take a row to cost more than runs show, whatever the warm-up took', () => {
+  const cost = createRunCost();
+  cost.warmedUp({ oneMs: 1, rows: 64, ms: 6_400 });
+  cost.observe(1, 2);
+  expect(cost.ms(10)).toBe(20);
 });
