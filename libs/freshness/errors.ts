@@ -115,12 +115,12 @@ export function notFound(userId: string): TandemError {
   });
 }
 
-export function notCached(userId: string): TandemError {
-  return new TandemError(
-    'not_cached',
-    `There is no fresh stored prediction of user ${userId}, and only-if-cached forbids to infer one.`,
-    { remedy: 'leave out Cache-Control: only-if-cached, or add max-stale' },
-  );
+/** @param hasRequest whether the call sends request features: no stored prediction was computed from them */
+export function notCached(userId: string, hasRequest: boolean): TandemError {
+  const remedy = `leave out Cache-Control: only-if-cached${hasRequest ? '' : ', or add max-stale'}`;
+  const which = hasRequest ? 'stored prediction from the values of the call' : 'fresh stored prediction';
+  const text = `There is no ${which} of user ${userId}, and only-if-cached forbids to infer one.`;
+  return new TandemError('not_cached', text, { remedy });
 }
 
 /**

@@ -143,7 +143,7 @@ function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError 
   return new TandemError(code, `No fresh prediction, and nothing below it may be served (${reason}).`, {
     retryAfter: 1,
     remedy:
-      'try again after the time in Retry-After; freshness.onLiveFailure and freshness.default say what may be served instead',
+      'try again after the time in Retry-After; freshness.liveTimeout is the time that the model has; freshness.onLiveFailure and freshness.default say what may be served instead, except of a ranking',
     detail: outcome?.kind === 'failed' ? outcome.detail : undefined,
   });
 }

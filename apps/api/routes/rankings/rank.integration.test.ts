@@ -86,6 +86,8 @@ describe('POST /v1/rankings/{predictor}', () => {
 
   it('is 504 under only-if-cached: nothing stored can rank', async () => {
     const body = { userId: '3', by: 'amount', candidates: CANDIDATES };
-    expect((await api.post(path, body, { 'cache-control': 'only-if-cached' })).status).toBe(504);
+    const response = await api.post(path, body, { 'cache-control': 'only-if-cached' });
+    expect(response.status).toBe(504);
+    expect(await response.json()).toMatchObject({ remedy: 'leave out Cache-Control: only-if-cached' });
   });
 });
