@@ -19,7 +19,7 @@ interface FeatureProvenance {
 }
 
 export interface UserProvenance extends Pick<UsersRead, 'batch' | 'certificate'> {
-  /** Empty where the user has no row. */
+  /** Empty where the user has no row. Without the request features that have no default: only a call gives their values. */
   readonly features: readonly FeatureProvenance[];
   /** Why the user cannot be scored. */
   readonly fault: string | null;
@@ -40,13 +40,16 @@ export async function findProvenance(
   const features =
     batch.userIds.length === 0
       ? []
-      : batch.columns.map(({ name }, i): FeatureProvenance => {
+      : batch.columns.flatMap((column, i): FeatureProvenance[] => {
+          const { name } = column;
           const value = batch.values[i]?.[0] ?? null;
           const overlay = laid.get(i);
-          if (i >= (batch.requestFrom ?? batch.columns.length)) return { name, value, from: 'default' };
-          if (!overlay) return { name, value, from: 'row' };
+          if (i >= (batch.requestFrom ?? batch.columns.length)) {
+            return 'default' in column ? [{ name, value, from: 'default' }] : [];
+          }
+          if (!overlay) return [{ name, value, from: 'row' }];
           const { source, id, time, accepted } = overlay.entry;
-          return { name, value, from: 'event', rowValue: overlay.own.value, event: { source, id, time, accepted } };
+          return [{ name, value, from: 'event', rowValue: overlay.own.value, event: { source, id, time, accepted } }];
         });
   const scorable = scorableRows(batch).length > 0 || batch.userIds.length === 0;
   return { batch, certificate, features, fault: scorable ? null : (batch.faults.get(0) ?? null) };

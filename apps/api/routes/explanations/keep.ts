@@ -49,7 +49,8 @@ export function keepExplanation({ registry, readPrediction, explanationKeeper, e
         'live_timeout',
         'live_failed',
       ] as const),
-      ...(['features_unusable', 'output_unusable', 'rate_limited', 'overloaded', 'unavailable'] as const),
+      ...(['features_unusable', 'output_unusable', 'request_features_required', 'rate_limited'] as const),
+      ...(['overloaded', 'unavailable', 'protocol_unknown'] as const),
     ],
     async handle({ req }, event, { liveQuota }) {
       const [name, userId] = [req.param('predictor') ?? '', req.param('userId') ?? ''];

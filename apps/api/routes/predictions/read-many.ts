@@ -51,7 +51,7 @@ export function readMany(dependencies: ReadDependencies) {
         ],
       },
     },
-    problems: ['unknown_predictor', 'request_features_required', 'unavailable', 'protocol_unknown'],
+    problems: ['unknown_predictor', 'unavailable', 'protocol_unknown'],
     async handle(context, event, caller) {
       const startedAt = performance.now();
       const predictor = context.req.param('predictor') ?? '';

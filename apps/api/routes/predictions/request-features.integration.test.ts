@@ -113,7 +113,9 @@ it('a predictor with a feature without a default answers 422 to reads that send 
   const many = await api.post(path, { userIds: ['1'] });
   expect(await many.json()).toMatchObject({ results: [{ error: expected }] });
   const explained = await api.get('/v1/users/1/explanations/checkout');
-  expect(await explained.json()).toMatchObject({ answer: null, answerProblem: expected });
+  // The feature without a default has no value outside a call.
+  const features = [{ name: 'orders' }, { name: 'channel', value: 'web', from: 'default' }];
+  expect(await explained.json()).toMatchObject({ answer: null, answerProblem: expected, features });
   const run = await api.post('/v1/runs', { predictor: 'checkout', scope: 'all' });
   expect(await run.json()).toMatchObject(expected);
   expect(await resultsOf([user('1', { amount: 3 })])).toMatchObject([{ prediction: { orders: 1, amount: 3 } }]);
