@@ -249,7 +249,8 @@ class Reader {
 
   async #answerLive(read: CertifiedRead, standings: readonly Standing[], results: Results): Promise<void> {
     if (read.options.onlyIfCached) {
-      for (const standing of standings) results.set(standing.userId, notCached(standing.userId, read.options.request !== undefined));
+      for (const standing of standings)
+        results.set(standing.userId, notCached(standing.userId, read.options.request !== undefined));
       return;
     }
     const askedAt = performance.now();

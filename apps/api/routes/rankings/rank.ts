@@ -112,7 +112,7 @@ function rankingOf(asked: Asked, by: string, results: readonly ReadResult[]): Ra
   results.forEach((result, i) => {
     const id = asked.candidates[i]?.id ?? '';
     if (isTandemError(result)) refused.push({ id, error: toProblem(result, undefined, `candidates[${i}]`).problem });
-    else ranked.push({ id, score: Number(result.prediction[by]), prediction: predictionView(result).prediction });
+    else ranked.push({ id, score: Number(result.prediction[by]), prediction: result.prediction });
   });
   ranked.sort((one, other) => other.score - one.score);
   const { predictor, userId, modelVersion, variant, computedAt, ...certified } = predictionView(first);
