@@ -3,7 +3,7 @@
  * detail for the log. Edges translate codes: apps/api/http/problem.ts into HTTP problems, the worker into retry or fail.
  */
 import type { UserState } from './certificate.ts';
-import type { ContextToken } from './read-options.ts';
+import type { ContextToken, ReadOptions } from './read-options.ts';
 
 /** What went wrong, as callers may act on it. Each code is documented once, in apps/api/http/problem.ts. */
 export type ErrorCode =
@@ -115,10 +115,10 @@ export function notFound(userId: string): TandemError {
   });
 }
 
-/** @param hasRequest whether the call sends request features: no stored prediction was computed from them */
-export function notCached(userId: string, hasRequest: boolean): TandemError {
-  const remedy = `leave out Cache-Control: only-if-cached${hasRequest ? '' : ', or add max-stale'}`;
-  const which = hasRequest ? 'stored prediction from the values of the call' : 'fresh stored prediction';
+/** @param options of the read; no stored prediction was computed from the request features of a call */
+export function notCached(userId: string, { request }: Pick<ReadOptions, 'request'>): TandemError {
+  const remedy = `leave out Cache-Control: only-if-cached${request ? '' : ', or add max-stale'}`;
+  const which = request ? 'stored prediction from the values of the call' : 'fresh stored prediction';
   const text = `There is no ${which} of user ${userId}, and only-if-cached forbids to infer one.`;
   return new TandemError('not_cached', text, { remedy });
 }

@@ -249,8 +249,7 @@ class Reader {
 
   async #answerLive(read: CertifiedRead, standings: readonly Standing[], results: Results): Promise<void> {
     if (read.options.onlyIfCached) {
-      for (const standing of standings)
-        results.set(standing.userId, notCached(standing.userId, read.options.request !== undefined));
+      for (const standing of standings) results.set(standing.userId, notCached(standing.userId, read.options));
       return;
     }
     const askedAt = performance.now();

@@ -117,12 +117,8 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       log,
     });
   const slots = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, newSlot);
-  const models = new ModelLoads({
-    slots: slots.slice(0, options.preloadedProcesses),
-    ...{ loader, process },
-    onWarmedUp: (version, runs) => batcher.warmedUp(version, runs),
-  });
-
+  const onWarmedUp: Batcher['warmedUp'] = (...runs) => batcher.warmedUp(...runs);
+  const models = new ModelLoads({ slots: slots.slice(0, options.preloadedProcesses), loader, process, onWarmedUp });
   const breaker = createArtifactBreaker({
     now,
     log,

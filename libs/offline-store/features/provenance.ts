@@ -18,7 +18,7 @@ interface FeatureProvenance {
   readonly event?: { readonly source: string; readonly id: string; readonly time: number; readonly accepted: number };
 }
 
-export interface UserProvenance extends Pick<UsersRead, 'batch' | 'certificate'> {
+interface UserProvenance extends Pick<UsersRead, 'batch' | 'certificate'> {
   /** Empty where the user has no row. Without the request features that have no default: only a call gives their values. */
   readonly features: readonly FeatureProvenance[];
   /** Why the user cannot be scored. */
