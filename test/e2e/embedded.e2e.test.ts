@@ -4,8 +4,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTandem, type Tandem, type TandemOptions } from '@tandem/embedded';
+import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { adoptCounts, COUNT } from './counts.fixture.ts';
+import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
 
@@ -13,12 +15,36 @@ let deployment: Deployment;
 let api: Api;
 beforeAll(async () => {
   deployment = await createDeployment();
-  await adoptCounts(deployment.pool, { users: 20, freshness: { liveTimeoutMs: 20_000, default: { score: -1 } } });
+  await createCounts(deployment.pool, 20);
+  const freshness = { liveTimeoutMs: 20_000, default: { score: -1 } };
+  await adopt(deployment.pool, { actor: 'test', predictors: [countPredictor({ freshness }), checkout()] });
   api = await deployment.startApi();
   await deployment.startWorker();
   await deployment.runEveryone(api);
 });
 afterAll(() => deployment?.close());
+
+/** A predictor whose outputs are its inputs: the count of a user's changes, and two request features. */
+function checkout(): PredictorToAdopt {
+  const model = echoModel('float32', 3);
+  const freshness = { liveTimeoutMs: 20_000 };
+  const plain = loadedPredictor({ name: 'checkout', model, columns: ['changes'], freshness, batch: {} });
+  const outputs = ['changes', 'amount', 'channel'].map((name, index) => ({
+    ...{ name, output: 'score', type: 'float32' as const, width: null, index },
+  }));
+  return {
+    ...plain,
+    definition: {
+      ...plain.definition,
+      request: [
+        { name: 'amount', kind: 'number', min: 0, max: 1_000 },
+        { name: 'channel', kind: 'string', categories: { values: ['web', 'app'], encoding: 'index' }, default: 'web' },
+      ],
+      inputs: [{ name: 'features', type: 'float32', columns: ['changes', 'amount', 'channel'] }],
+      outputs,
+    },
+  };
+}
 
 const opened: Tandem[] = [];
 afterEach(async () => {
@@ -67,6 +93,54 @@ it('answers as the API does: stored, live after an event, on demand, and with th
   ]);
 });
 
+it('infers with request features, certified, typed and bounded as by the API, and stores nothing', async () => {
+  const tandem = await open();
+  const sent = { amount: 12.5, channel: 'app' };
+  expect(await tandem.read('checkout', '15', { features: sent })).toMatchObject({
+    ...{ source: 'live', reason: 'requested', prediction: { changes: 0, amount: 12.5, channel: 1 } },
+    predictedFromContextVersion: 0,
+  });
+  const minContext = await change('15');
+  const after = await tandem.read('checkout', '15', { minContext, features: { amount: 1 } });
+  expect(after).toMatchObject({ prediction: { changes: 1, amount: 1, channel: 0 }, predictedFromContextVersion: 1 });
+  const users = [
+    { userId: '15', features: { amount: 3 } },
+    { userId: '015', features: { amount: 4 } },
+    { userId: '15', features: { amount: 5 } },
+    { userId: '999', features: { amount: 6 } },
+  ];
+  expect(await tandem.readMany('checkout', users)).toMatchObject([
+    { prediction: { changes: 1, amount: 3 } },
+    { code: 'invalid_input', field: 'users[1].userId' },
+    { prediction: { changes: 1, amount: 5 } },
+    { code: 'unknown_user' },
+  ]);
+  const { rows } = await deployment.pool.query(`select 1 from tandem.overlay where predictor = 'checkout'`);
+  expect(rows).toHaveLength(0);
+  expect(await tandem.metrics()).toMatch(/tandem_request_predictions_total\{.*predictor="checkout".*\} 4/);
+  await expect(tandem.read('checkout', '15')).rejects.toMatchObject({ code: 'request_features_required' });
+  await expect(tandem.read('checkout', '15', { features: sent, onlyIfCached: true })).rejects.toMatchObject({
+    code: 'not_cached',
+  });
+});
+
+it.each<[unknown, string]>([
+  [{ amount: 1_001 }, 'demand.features.amount'],
+  [{ amount: Number.NaN }, 'demand.features.amount'],
+  [{ amount: '1' }, 'demand.features.amount'],
+  [{}, 'demand.features.amount'],
+  [{ amount: 1, channel: 'phone' }, 'demand.features.channel'],
+  [{ amount: 1, tenant: 'x' }, 'demand.features.tenant'],
+  [[1], 'features'],
+])('refuses the request features %j at %s', async (features, field) => {
+  const tandem = await open();
+  const read = tandem.read('checkout', '15', { features: features as Record<string, number> });
+  await expect(read).rejects.toMatchObject({ code: 'invalid_input', field, remedy: expect.any(String) });
+  if (field === 'features') return;
+  const many = tandem.readMany('checkout', [{ userId: '15', features: features as Record<string, number> }]);
+  await expect(many).rejects.toMatchObject({ code: 'invalid_input', field: field.replace('demand', 'users[0]') });
+});
+
 it('an invalid demand or option is refused by name', async () => {
   const tandem = await open({ live: false });
   const asked = (demand: object) => tandem.read(COUNT, '1', demand);
@@ -75,7 +149,12 @@ it('an invalid demand or option is refused by name', async () => {
   await expect(asked({ minContext: 'x' })).rejects.toMatchObject({ code: 'invalid_input', field: 'minContext' });
   await expect(asked({ noCache: true, onlyIfCached: true })).rejects.toMatchObject({ field: 'noCache' });
   await expect(tandem.read(COUNT, '01')).rejects.toMatchObject({ code: 'invalid_input', field: 'userId' });
-  await expect(tandem.readMany(COUNT, Array(1_001).fill('1'))).rejects.toMatchObject({ field: 'userIds' });
+  await expect(tandem.readMany(COUNT, ['1'], { minContext: 'x' } as object)).rejects.toMatchObject({
+    field: 'minContext',
+  });
+  const mixed = [{ userId: '1', features: {} }, '2'] as unknown as string[];
+  await expect(tandem.readMany(COUNT, mixed)).rejects.toMatchObject({ code: 'invalid_input', field: 'users[1]' });
+  await expect(tandem.readMany(COUNT, Array(1_001).fill('1'))).rejects.toMatchObject({ field: 'users' });
   const options = (more: object) => open(more as Partial<TandemOptions>);
   await expect(options({ database: 'nowhere' })).rejects.toMatchObject({ code: 'config_invalid', field: 'database' });
   await expect(options({ inference: { memoryMb: 1 } })).rejects.toMatchObject({ field: 'inference.memoryMb' });
@@ -128,10 +207,11 @@ it('a reader that does not know the protocol of the schema answers nothing', asy
   expect(await tandem.read(COUNT, '8')).toMatchObject({ reason: 'fresh' });
 });
 
-it('the example of docs/embedded.md runs, and its process exits by itself after close', async () => {
+it('the examples of docs/embedded.md run, and its process exits by itself after close', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/embedded.md'), 'utf8');
-  const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(page) ?? [];
-  const code = example.replaceAll("'repurchase'", `'${COUNT}'`).replaceAll("'42'", "'10'").replaceAll("'43'", "'11'");
+  const [example = '', withFeatures = ''] = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+  const joined = example.replace('await tandem.close();', () => `${withFeatures}await tandem.close();`);
+  const code = joined.replaceAll("'repurchase'", `'${COUNT}'`).replaceAll("'42'", "'10'").replaceAll("'43'", "'11'");
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', code], {
     cwd: join(import.meta.dirname, '../..'),
     env: { PATH: process.env.PATH, ...deployment.environment },
