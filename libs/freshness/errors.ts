@@ -180,11 +180,11 @@ export function outputUnusable(userId: string, why: string): TandemError {
   });
 }
 
-/** @param refusal by the version of the user's arm, of request features that the stable version accepts */
+/** @param refusal by the version of the user's arm, of a call that the stable version accepts */
 export function requestUnusable(userId: string, refusal: TandemError): TandemError {
-  const reason = `the rollout's model version refuses request features that the stable version accepts: ${refusal.message}`;
+  const reason = `the rollout's model version refuses a call that the stable version accepts: ${refusal.message}`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}`, {
-    remedy: 'send values that both versions accept, or end the rollout: tandem rollout abort',
+    remedy: 'send a call that both versions accept, or end the rollout: tandem rollout abort',
   });
 }
 

@@ -1,4 +1,5 @@
 /** What a caller demands of an answer, in HTTP's own terms. */
+import type { ModelVersion } from './predictor.ts';
 
 /** A context that an event's acknowledgement named. */
 export interface ContextToken {
@@ -25,6 +26,8 @@ export interface RequestRead {
   readonly rows: readonly RequestFeatures[];
   /** The place of a row in the call, for the field of a problem: `users[3]`. */
   at(row: number): string;
+  /** Throws `invalid_input` if a model version cannot answer the call, whatever its rows hold. */
+  checkVersion?(version: ModelVersion): void;
   /** Whether only the inference may answer: a stored prediction or a default cannot stand in. */
   readonly isLiveOnly?: boolean;
 }

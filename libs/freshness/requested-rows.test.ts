@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Assignments, everybodyIn } from './certificate.ts';
 import { ASSIGNMENT, readOf } from './certified-read.fixture.ts';
+import { TandemError } from './errors.ts';
 import type { ModelVersion, RequestColumn } from './predictor.ts';
 import type { RequestFeatures } from './read-options.ts';
 import { type Results, requestedRows } from './requested-rows.ts';
@@ -25,10 +26,10 @@ const ASSIGNMENTS: Assignments = {
   of: (userId) => (userId === '2' ? CANDIDATE : ASSIGNMENT),
 };
 
-async function check(...rows: readonly RequestFeatures[]) {
+async function check(rows: readonly RequestFeatures[], checkVersion = (_version: ModelVersion) => {}) {
   const registry = { modelVersion: async (id: string) => VERSIONS.get(id) as ModelVersion };
   const refused: Results = new Map();
-  const read = { rows, at: (row: number) => `users[${row}]` };
+  const read = { rows, at: (row: number) => `users[${row}]`, checkVersion };
   const requested = await requestedRows(registry, ASSIGNMENTS, ['1', '2'], read, refused);
   return { requested: [...requested.keys()], refused };
 }
@@ -36,7 +37,7 @@ async function check(...rows: readonly RequestFeatures[]) {
 test.each<[RequestFeatures]>([[{ amount: 50 }], [{}]])(
   'what only the version of a rollout refuses, as %j, is the error of its own user',
   async (sent) => {
-    const { requested, refused } = await check(sent, sent);
+    const { requested, refused } = await check([sent, sent]);
     expect(requested).toEqual(['1']);
     expect([...refused]).toMatchObject([
       ['2', { code: 'features_unusable', message: expect.stringContaining('amount') }],
@@ -45,8 +46,21 @@ test.each<[RequestFeatures]>([[{ amount: 50 }], [{}]])(
 );
 
 test('what the stable version refuses is refused with the whole call', async () => {
-  await expect(check({ amount: 5 }, { amount: 101 })).rejects.toMatchObject({
+  await expect(check([{ amount: 5 }, { amount: 101 }])).rejects.toMatchObject({
     ...{ code: 'invalid_input', field: 'users[1].features.amount' },
   });
-  expect((await check({ amount: 5 }, { amount: 6 })).requested).toEqual(['1', '2']);
+  expect((await check([{ amount: 5 }, { amount: 6 }])).requested).toEqual(['1', '2']);
+});
+
+test('a version that cannot answer the call is refused in the same way', async () => {
+  const refuse = (...ids: string[]) =>
+    check([{}, { amount: 6 }], (version) => {
+      if (ids.some((id) => VERSIONS.get(id) === version)) throw new TandemError('invalid_input', 'by is no output.');
+    });
+  await expect(refuse('m2', 'm3')).rejects.toMatchObject({ code: 'invalid_input' });
+  const { requested, refused } = await refuse('m3');
+  expect(requested).toEqual(['1']);
+  expect([...refused]).toMatchObject([
+    ['2', { code: 'features_unusable', message: expect.stringContaining('by is no output') }],
+  ]);
 });

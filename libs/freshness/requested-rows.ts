@@ -19,7 +19,7 @@ interface Versions {
 export const NOTHING_REQUESTED: RequestedRows = new Map();
 
 /**
- * Checks the request features of a read. Rejects with `invalid_input` for the first value that does not fit. What only the
+ * Checks the request features of a read. Rejects with `invalid_input` for the first fault. What only the
  * version of a rollout's arm refuses is the error of that user alone: a caller may send what the stable version takes.
  * @param userIds of the call, in its order
  * @param results where such an error is set
@@ -28,7 +28,7 @@ export async function requestedRows(
   registry: Versions,
   assignments: Assignments,
   userIds: readonly string[],
-  { rows, at }: RequestRead,
+  { rows, at, checkVersion }: RequestRead,
   results: Results,
 ): Promise<RequestedRows> {
   const ids = new Set(armsOf(assignments).map(({ modelVersionId }) => modelVersionId));
@@ -40,12 +40,15 @@ export async function requestedRows(
   const stable = versions.get(assignments.stable.modelVersionId) as ModelVersion;
   userIds.forEach((userId, i) => {
     const version = versions.get(assignments.of(userId).modelVersionId) as ModelVersion;
-    const row = checkArm(version, stable, userId, (one) => checkRequest(one, rows[i] ?? {}, isKnown, at(i)));
+    const others = requested.get(userId);
+    const row = checkArm(version, stable, userId, (one) => {
+      if (!others) checkVersion?.(one);
+      return checkRequest(one, rows[i] ?? {}, isKnown, at(i));
+    });
     if (row instanceof TandemError) {
       results.set(userId, row);
       return;
     }
-    const others = requested.get(userId);
     if (others) others.push(row);
     else requested.set(userId, [row]);
   });

@@ -77,6 +77,15 @@ describe('a limit of live inferences', () => {
     ]);
   });
 
+  it('is not used up by a ranking that is refused for what it ranks by', async () => {
+    const { key } = await api.key({ livePerSecond: ONE });
+    const asked = { userId: '1', by: 'profit', candidates: [{ id: 'a', features: {} }] };
+    const refused = await api.post('/v1/rankings/repurchase', asked, bearer(key));
+    expect([refused.status, await refused.json()]).toMatchObject([422, { field: 'by' }]);
+    const ranked = await api.post('/v1/rankings/repurchase', { ...asked, by: 'score' }, bearer(key));
+    expect(ranked.status).toBe(200);
+  });
+
   it('is 429 only where nothing may be served instead', async () => {
     const { key } = await strict.key({ livePerSecond: ONE });
     expect((await strict.get(`${READ}/1`, bearer(key))).status).toBe(200);

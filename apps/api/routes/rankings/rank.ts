@@ -5,7 +5,7 @@
 import { createPredictionCount, predictionView } from '@tandem/embedded/prediction-view';
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, isTransient, TandemError, unknownPredictor } from '@tandem/freshness/errors';
-import type { Policy, Prediction } from '@tandem/freshness/predictor';
+import type { ModelVersion, OutputField } from '@tandem/freshness/predictor';
 import type { ReadTimes, RequestRead } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { PredictorPath } from '@tandem/wire/parameters';
@@ -63,7 +63,12 @@ export function rank(dependencies: ReadDependencies) {
       event.add(times);
       event.add({ predictor: name, candidates: asked.candidates.length });
       const userIds = asked.candidates.map(() => asked.userId);
-      const results = await readPrediction(name, userIds, { ...options, request: requestOf(asked) }, times);
+      let by = '';
+      const checkVersion = ({ outputs }: ModelVersion) => {
+        by = outputToRankBy(outputs, asked.by ?? predictor.policy.decision?.output);
+      };
+      const request = { ...requestOf(asked), checkVersion };
+      const results = await readPrediction(name, userIds, { ...options, request }, times);
       const error = failureOf(results);
       const answers = results.filter((result) => !(result instanceof TandemError));
       const result = error ?? (answers[0] as Answer);
@@ -72,7 +77,7 @@ export function rank(dependencies: ReadDependencies) {
         metrics.predictionErrors.inc({ predictor: name, code: error.code });
         throw error;
       }
-      const ranking = rankingOf(asked, results, predictor.policy);
+      const ranking = rankingOf(asked, by, results);
       count(answers[0] as Answer);
       metrics.rankedCandidates.inc({ predictor: name }, results.length);
       return ranking;
@@ -100,12 +105,10 @@ function repeatedId({ candidates }: Asked): TandemError | undefined {
   });
 }
 
-/** Throws `invalid_input` if `by` is missing and needed, or names no output with one number. */
-function rankingOf(asked: Asked, results: readonly ReadResult[], { decision }: Policy): RankingView {
+function rankingOf(asked: Asked, by: string, results: readonly ReadResult[]): RankingView {
   const ranked: RankingView['ranked'][number][] = [];
   const refused: RankingView['refused'][number][] = [];
   const first = results.find((result): result is Answer => !(result instanceof TandemError)) as Answer;
-  const by = outputToRankBy(first.prediction, asked.by ?? decision?.output);
   results.forEach((result, i) => {
     const id = asked.candidates[i]?.id ?? '';
     if (isTandemError(result)) refused.push({ id, error: toProblem(result, undefined, `candidates[${i}]`).problem });
@@ -121,8 +124,9 @@ function rankingOf(asked: Asked, results: readonly ReadResult[], { decision }: P
   };
 }
 
-function outputToRankBy(prediction: Prediction, said: string | undefined): string {
-  const outputs = Object.keys(prediction).filter((name) => ['number', 'boolean'].includes(typeof prediction[name]));
+/** Returns the output to rank by. Throws `invalid_input` if `said` is missing and needed, or names no output with one number. */
+function outputToRankBy(fields: readonly OutputField[], said: string | undefined): string {
+  const outputs = fields.filter(({ type, width }) => width === null && type !== 'string').map(({ name }) => name);
   const by = said ?? (outputs.length === 1 ? outputs[0] : undefined);
   if (by !== undefined && outputs.includes(by)) return by;
   if (outputs.length === 0)
