@@ -4,20 +4,30 @@
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import type { Predictor } from '@tandem/freshness/predictor';
 import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLog, type Log, silentLog } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
-import type { PredictionView } from '@tandem/wire/predictions';
+import { MAX_USERS, type PredictionView } from '@tandem/wire/predictions';
+import { RANK_EXAMPLE, RankSchema } from '@tandem/wire/rankings';
+import type { Sent } from '@tandem/wire/schema';
+import { checkForm } from './check-form.ts';
+import { createInferRows, type GivenRow, type InferRows, type Inferred } from './infer-rows.ts';
+import { createKnownAssignments } from './known-assignments.ts';
 import { openReadingPools } from './open-pools.ts';
 import { closeOpened, type Opened, openReading, type Reading } from './open-reading.ts';
 import { type CheckedOptions, checkOptions, type TandemOptions } from './options.ts';
 import { predictionView } from './prediction-view.ts';
 import { proveDatabase } from './prove-database.ts';
+import { createRankCandidates, type RankCandidates, type Ranking } from './rank-candidates.ts';
 import {
+  assertFeatures,
   type ManyDemand,
   manyOptionsOf,
+  type RankDemand,
   type ReadDemand,
+  rankOptionsOf,
   readOptionsOf,
   requestOfOne,
   type UserWithFeatures,
@@ -27,8 +37,13 @@ import { type AskedUsers, createReadUsers, type ReadUsers } from './read-users.t
 
 export { isTandemError, TandemError } from '@tandem/freshness/errors';
 export type { PredictionView as Prediction } from '@tandem/wire/predictions';
+export type { GivenRow, Inferred } from './infer-rows.ts';
 export type { TandemOptions } from './options.ts';
-export type { ManyDemand, ReadDemand, UserWithFeatures } from './read-demand.ts';
+export type { Ranking } from './rank-candidates.ts';
+export type { ManyDemand, RankDemand, ReadDemand, UserWithFeatures } from './read-demand.ts';
+
+/** A ranking as `POST /v1/rankings/{predictor}` takes it: user, candidates, and what to rank by. */
+export type AskedRanking = Sent<typeof RankSchema>;
 
 export interface Tandem {
   /** Answers as `GET /v1/predictions/{predictor}/{userId}` does. Rejects with a `TandemError`, whose `code` is that of the problem. */
@@ -42,14 +57,18 @@ export interface Tandem {
     users: readonly string[] | readonly UserWithFeatures[],
     demand?: ManyDemand,
   ): Promise<readonly (PredictionView | TandemError)[]>;
+  /** Ranks up to 500 candidates for one user, as `POST /v1/rankings/{predictor}` does: one label certifies all of them. */
+  rank(predictor: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking>;
+  /**
+   * Runs the predictor's model, of the stable arm, on up to 1,000 rows of features that the caller gives. Reads nothing of a user
+   * and stores nothing: an answer is not certified, and as old as the values.
+   */
+  infer(predictor: string, rows: readonly GivenRow[]): Promise<Inferred>;
   /** This process's metrics in the Prometheus text format. */
   metrics(): Promise<string>;
   /** Ends reads under way, then connections and children. Nothing keeps the process alive after it. Safe to repeat. */
   close(): Promise<void>;
 }
-
-/** The limit of one POST to the API. */
-const MOST_USERS = 1_000;
 
 /**
  * Opens an embedded reader. Resolves when all that the first reads need is ready, or after 10 s: an application may start
@@ -114,6 +133,8 @@ class EmbeddedTandem implements Tandem {
   readonly #metrics: Metrics;
   readonly #opened: Opened;
   readonly #readUsers: ReadUsers;
+  readonly #rankCandidates: RankCandidates;
+  readonly #inferRows: InferRows;
   #underWay = 0;
   #ended: PromiseWithResolvers<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -123,6 +144,9 @@ class EmbeddedTandem implements Tandem {
     this.#metrics = metrics;
     this.#opened = opened;
     this.#readUsers = createReadUsers({ ...reading, metrics });
+    this.#rankCandidates = createRankCandidates({ ...reading, metrics });
+    const { mayInfer = () => true } = reading;
+    this.#inferRows = createInferRows({ ...reading, mayInfer, knownAssignments: createKnownAssignments(reading) });
   }
 
   async read(name: string, userId: string, demand?: ReadDemand): Promise<PredictionView> {
@@ -134,9 +158,21 @@ class EmbeddedTandem implements Tandem {
 
   async readMany(name: string, users: readonly string[] | readonly UserWithFeatures[], demand?: ManyDemand) {
     const options = manyOptionsOf(demand);
-    if (users.length > MOST_USERS) throw tooMany(users.length);
+    if (users.length > MAX_USERS) throw tooMany('users', users.length);
     const results = await this.#read(name, { ...usersOf(users), options });
     return results.map((result) => (result instanceof TandemError ? result : predictionView(result)));
+  }
+
+  async rank(name: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking> {
+    const options = rankOptionsOf(demand);
+    const checked = checkForm({ schema: RankSchema, example: RANK_EXAMPLE }, asked);
+    return this.#during(name, (predictor) => this.#rankCandidates(predictor, checked, options));
+  }
+
+  async infer(name: string, rows: readonly GivenRow[]): Promise<Inferred> {
+    if (rows.length > MAX_USERS) throw tooMany('rows', rows.length);
+    for (const [i, row] of rows.entries()) assertFeatures(row?.features, `rows[${i}].features`);
+    return this.#during(name, (predictor) => this.#inferRows(predictor, rows));
   }
 
   metrics(): Promise<string> {
@@ -148,15 +184,22 @@ class EmbeddedTandem implements Tandem {
     return this.#closing;
   }
 
-  async #read(name: string, asked: Omit<AskedUsers, 'predictor'>): Promise<readonly ReadResult[]> {
+  #read(name: string, asked: Omit<AskedUsers, 'predictor'>): Promise<readonly ReadResult[]> {
+    return this.#during(name, async (predictor) => {
+      const { results, note } = await this.#readUsers({ ...asked, predictor });
+      note();
+      return results;
+    });
+  }
+
+  /** Does work that `close` waits for. */
+  async #during<T>(name: string, work: (predictor: Predictor) => Promise<T>): Promise<T> {
     if (this.#closing) throw new TandemError('unavailable', 'This reader was closed.', { remedy: 'create another' });
     this.#underWay++;
     try {
       const predictor = await this.#reading.registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
-      const { results, note } = await this.#readUsers({ ...asked, predictor });
-      note();
-      return results;
+      return await work(predictor);
     } finally {
       if (--this.#underWay === 0) this.#ended?.resolve();
     }
@@ -169,9 +212,9 @@ class EmbeddedTandem implements Tandem {
   }
 }
 
-function tooMany(users: number): TandemError {
-  return new TandemError('invalid_input', `readMany takes at most ${MOST_USERS} users, and was given ${users}.`, {
-    field: 'users',
+function tooMany(field: string, found: number): TandemError {
+  return new TandemError('invalid_input', `A call takes at most ${MAX_USERS} ${field}, and has ${found}.`, {
+    field,
     remedy: 'split the list',
   });
 }

@@ -5,11 +5,15 @@ import { parseContextToken } from '@tandem/prediction/events/events';
 import type { FeaturesOfUsers } from './read-users.ts';
 
 /** Demands on a read of one user; each may be left out. Ages in seconds. */
-export interface ReadDemand extends ManyDemand {
-  /** The `contextToken` of an event's acknowledgement: accepts only a prediction computed from that context or a newer one. */
-  readonly minContext?: string;
+export interface ReadDemand extends RankDemand {
   /** Values of the predictor's request features: the user is inferred for this call, and nothing is stored. */
   readonly features?: RequestFeatures;
+}
+
+/** Demands on a ranking. */
+export interface RankDemand extends ManyDemand {
+  /** The `contextToken` of an event's acknowledgement: accepts only a prediction computed from that context or a newer one. */
+  readonly minContext?: string;
 }
 
 /** Demands on a read of several users. */
@@ -31,7 +35,8 @@ export interface UserWithFeatures {
 }
 
 const OF_MANY = ['noCache', 'onlyIfCached', 'maxAge', 'maxStale'] as const satisfies readonly (keyof ManyDemand)[];
-const OF_ONE = [...OF_MANY, 'minContext', 'features'] as const satisfies readonly (keyof ReadDemand)[];
+const OF_RANKING = [...OF_MANY, 'minContext'] as const satisfies readonly (keyof RankDemand)[];
+const OF_ONE = [...OF_RANKING, 'features'] as const satisfies readonly (keyof ReadDemand)[];
 
 /** Returns the demands on a read of one user as options of the reader. Throws `invalid_input`, naming the option. */
 export function readOptionsOf(demand: ReadDemand | undefined): ReadOptions {
@@ -41,6 +46,11 @@ export function readOptionsOf(demand: ReadDemand | undefined): ReadOptions {
 /** Returns the demands on a read of several users as options of the reader. Throws `invalid_input`, naming the option. */
 export function manyOptionsOf(demand: ManyDemand | undefined): ReadOptions {
   return demand === undefined ? PLAIN_READ : optionsOf(demand, OF_MANY);
+}
+
+/** Returns the demands on a ranking as options of the reader. Throws `invalid_input`, naming the option. */
+export function rankOptionsOf(demand: RankDemand | undefined): ReadOptions {
+  return demand === undefined ? PLAIN_READ : optionsOf(demand, OF_RANKING);
 }
 
 function optionsOf(demand: ReadDemand, names: readonly string[]): ReadOptions {
@@ -94,8 +104,14 @@ function hasFeatures(users: readonly string[] | readonly UserWithFeatures[]): us
 
 /** The caller may change its object while the read is under way. */
 function copyOf(features: RequestFeatures, field: string): RequestFeatures {
-  if (typeof features === 'object' && features !== null && !Array.isArray(features)) return { ...features };
-  throw invalid(field, 'is not an object', 'give a value for each request feature, by name');
+  assertFeatures(features, field);
+  return { ...features };
+}
+
+/** Throws `invalid_input` if the features of a row are not an object. */
+export function assertFeatures(features: unknown, field: string): void {
+  if (typeof features === 'object' && features !== null && !Array.isArray(features)) return;
+  throw invalid(field, 'is not an object', 'give a value for each feature, by name');
 }
 
 function flag(name: string, value: unknown = false): boolean {

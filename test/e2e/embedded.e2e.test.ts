@@ -36,6 +36,11 @@ function checkout(): PredictorToAdopt {
     ...plain,
     definition: {
       ...plain.definition,
+      query: {
+        ...plain.definition.query,
+        sql: 'select user_id, changes from counts',
+        columns: [{ name: 'changes', kind: 'integer' }],
+      },
       request: [
         { name: 'amount', kind: 'number', min: 0, max: 1_000 },
         { name: 'channel', kind: 'string', categories: { values: ['web', 'app'], encoding: 'index' }, default: 'web' },
@@ -124,21 +129,73 @@ it('infers with request features, certified, typed and bounded as by the API, an
   });
 });
 
-it.each<[unknown, string]>([
-  [{ amount: 1_001 }, 'demand.features.amount'],
-  [{ amount: Number.NaN }, 'demand.features.amount'],
-  [{ amount: '1' }, 'demand.features.amount'],
-  [{}, 'demand.features.amount'],
-  [{ amount: 1, channel: 'phone' }, 'demand.features.channel'],
-  [{ amount: 1, tenant: 'x' }, 'demand.features.tenant'],
-  [[1], 'features'],
-])('refuses the request features %j at %s', async (features, field) => {
+it('ranks candidates as the API does, under one label', async () => {
   const tandem = await open();
-  const read = tandem.read('checkout', '15', { features: features as Record<string, number> });
-  await expect(read).rejects.toMatchObject({ code: 'invalid_input', field, remedy: expect.any(String) });
-  if (field === 'features') return;
-  const many = tandem.readMany('checkout', [{ userId: '15', features: features as Record<string, number> }]);
-  await expect(many).rejects.toMatchObject({ code: 'invalid_input', field: field.replace('demand', 'users[0]') });
+  const candidate = (id: string, amount: number) => ({ id, features: { amount } });
+  const asked = {
+    userId: '16',
+    by: 'amount',
+    limit: 2,
+    candidates: [candidate('a', 1), candidate('b', 9), candidate('c', 5)],
+  };
+  const ranking = await tandem.rank('checkout', asked, { minContext: await change('16') });
+  const { ranked } = ranking;
+  expect(ranked.map(({ id, score }) => [id, score])).toEqual([
+    ['b', 9],
+    ['c', 5],
+  ]);
+  const theirs = await api.client.rank('checkout', asked);
+  expect({ ...ranking, computedAt: '' }).toEqual({ ...theirs, computedAt: '' });
+  await expect(tandem.rank('checkout', { ...asked, candidates: [] })).rejects.toMatchObject({ field: 'candidates' });
+  await expect(tandem.rank('checkout', { ...asked, by: 'profit' })).rejects.toMatchObject({ field: 'by' });
+  await expect(tandem.rank('checkout', asked, { onlyIfCached: true })).rejects.toMatchObject({ code: 'not_cached' });
+});
+
+it('runs the model on features that the caller gives, and reads nothing of a user', async () => {
+  const tandem = await open();
+  const row = (features: Record<string, number | string>) => ({ features });
+  expect(await tandem.infer('checkout', [row({ changes: 7, amount: 2, channel: 'app' })])).toEqual({
+    ...{ predictor: 'checkout', modelVersion: '1', variant: 'stable' },
+    predictions: [{ changes: 7, amount: 2, channel: 1 }],
+  });
+  expect((await tandem.infer(COUNT, [row({ load: 0, changes: 1 }), row({ load: 0, changes: 2 })])).predictions).toEqual(
+    [{ score: 1 }, { score: 2 }],
+  );
+  const unusable = await tandem.infer(COUNT, [{ features: { load: 0, changes: null } }, row({ load: 0, changes: 3 })]);
+  expect(unusable.predictions).toMatchObject([{ code: 'features_unusable' }, { score: 3 }]);
+  const refused = (features: unknown) => tandem.infer(COUNT, [{ features: features as Record<string, number> }]);
+  await expect(refused({ changes: 1 })).rejects.toMatchObject({ field: 'rows[0].features.load' });
+  await expect(refused({ load: 0, changes: 1.5 })).rejects.toMatchObject({ field: 'rows[0].features.changes' });
+  await expect(refused({ load: 0, changes: 1, age: 1 })).rejects.toMatchObject({ field: 'rows[0].features.age' });
+  await expect(refused(undefined)).rejects.toMatchObject({ code: 'invalid_input', field: 'rows[0].features' });
+  await expect(tandem.infer(COUNT, Array(1_001).fill(row({})))).rejects.toMatchObject({ field: 'rows' });
+  await expect(tandem.infer('nothing', [])).rejects.toMatchObject({ code: 'unknown_predictor' });
+  const idle = await open({ live: false });
+  await expect(idle.infer(COUNT, [row({ load: 0, changes: 1 })])).rejects.toMatchObject({ code: 'overloaded' });
+});
+
+it('refuses request features that the predictor does not take, and names the value', async () => {
+  const tandem = await open();
+  const refused: readonly (readonly [Record<string, unknown>, string])[] = [
+    [{ amount: 1_001 }, 'amount'],
+    [{ amount: Number.NaN }, 'amount'],
+    [{ amount: '1' }, 'amount'],
+    [{}, 'amount'],
+    [{ amount: 1, channel: 'phone' }, 'channel'],
+    [{ amount: 1, tenant: 'x' }, 'tenant'],
+  ];
+  for (const [given, name] of refused) {
+    const features = given as Record<string, number>;
+    const expected = { code: 'invalid_input', remedy: expect.any(String) };
+    await expect(tandem.read('checkout', '15', { features })).rejects.toMatchObject({
+      ...{ ...expected, field: `demand.features.${name}` },
+    });
+    await expect(tandem.readMany('checkout', [{ userId: '15', features }])).rejects.toMatchObject({
+      ...{ ...expected, field: `users[0].features.${name}` },
+    });
+  }
+  const noObject = { features: [1] as unknown as Record<string, number> };
+  await expect(tandem.read('checkout', '15', noObject)).rejects.toMatchObject({ field: 'features' });
 });
 
 it('an invalid demand or option is refused by name', async () => {
@@ -211,7 +268,8 @@ it('the examples of docs/embedded.md run, and its process exits by itself after 
   const page = readFileSync(join(import.meta.dirname, '../../docs/embedded.md'), 'utf8');
   const [example = '', withFeatures = ''] = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
   const joined = example.replace('await tandem.close();', () => `${withFeatures}await tandem.close();`);
-  const code = joined.replaceAll("'repurchase'", `'${COUNT}'`).replaceAll("'42'", "'10'").replaceAll("'43'", "'11'");
+  const names = { repurchase: COUNT, 42: '10', 43: '11', risk: 'amount', orders: 'changes' };
+  const code = joined.replace(/\b(repurchase|42|43|risk|orders)\b/g, (name) => names[name as keyof typeof names]);
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', code], {
     cwd: join(import.meta.dirname, '../..'),
     env: { PATH: process.env.PATH, ...deployment.environment },
@@ -222,5 +280,6 @@ it('the examples of docs/embedded.md run, and its process exits by itself after 
     out += text;
   });
   expect(await once(child, 'close')).toEqual([0, null]);
-  expect(out).toBe('batch 0\nbatch\nbatch\nunknown_user\n');
+  const given = 'requested 129.89999389648438\noffer-1 offer-0\n{ changes: 3, amount: 12.5, channel: 0 }\n';
+  expect(out).toBe(`batch 0\nbatch\nbatch\nunknown_user\n${given}`);
 });
