@@ -111,7 +111,7 @@ function errorOf(outcome: LiveOutcome, which: string): TandemError {
         detail,
       });
     default:
-      return new TandemError('live_failed', `${which}: the model failed of these values.`, {
+      return new TandemError('live_failed', `${which}: the model failed on these values.`, {
         remedy: 'look at the values; the same values fail again',
         detail,
       });

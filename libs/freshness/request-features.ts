@@ -68,7 +68,7 @@ export function valuesOf(
 ): (number | string | null)[] {
   for (const name of Object.keys(features)) {
     if (columns.some((column) => column.name === name)) continue;
-    throw refused(`${field}.features.${name.slice(0, 80)}`, `is no feature of predictor ${predictor}`, {
+    throw refused(`${field}.features.${name.slice(0, 80)}`, `is not a feature of predictor ${predictor}`, {
       remedy: `the features are ${columns.map((column) => column.name).join(', ')}`,
     });
   }

@@ -280,6 +280,6 @@ it('the examples of docs/embedded.md run, and its process exits by itself after 
     out += text;
   });
   expect(await once(child, 'close')).toEqual([0, null]);
-  const given = 'requested 129.89999389648438\noffer-1 offer-0\n{ changes: 3, amount: 12.5, channel: 0 }\n';
+  const given = 'requested 129.9\noffer-1 offer-0\n{ changes: 3, amount: 12.5, channel: 0 }\n';
   expect(out).toBe(`batch 0\nbatch\nbatch\nunknown_user\n${given}`);
 });

@@ -50,13 +50,6 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
     return describe(version, record?.metadata?.outputs ?? []);
   });
 
-  async function assigned(): Promise<Certificate> {
-    const certificate = await knownAssignments();
-    if (certificate.revision !== known?.revision || certificate.history !== known.history) found.clear();
-    known = certificate;
-    return certificate;
-  }
-
   async function find(name: string, number: string | undefined, certificate: Certificate): Promise<ServedVersion> {
     const [predictor, assignments] = [await registry.predictor(name), certificate.assignments(name)];
     if (!predictor || !assignments) throw unknownPredictor(name);
@@ -69,7 +62,9 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
   }
 
   return async function findServedVersion(predictor, number) {
-    const certificate = await assigned();
+    const certificate = await knownAssignments();
+    if (certificate.revision !== known?.revision || certificate.history !== known.history) found.clear();
+    known = certificate;
     const key = `${predictor}\n${number ?? ''}`;
     const before = found.get(key);
     if (before) return before;
