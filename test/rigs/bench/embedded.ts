@@ -21,6 +21,8 @@ import { type BenchProcess, type BenchServers, startApi, startListener } from '.
 const CONNECTIONS = 64;
 /** Lengths of a round after which nearly all users of a round are in memory. */
 const SKEWED_WARM_UP = 6;
+/** Lengths of a round after which the code of an inference, one at a time, has been compiled. */
+const INFERENCE_WARM_UP = 3;
 
 interface Target {
   readonly name: string;
@@ -83,10 +85,10 @@ async function startTargets(servers: BenchServers, users: number, keep: Keep): P
     inProcess('embedded', uniform, 'reads'),
     overHttp('skewed, HTTP', remembering, users, 1),
     inProcess('skewed, embedded', skewed, 'reads', SKEWED_WARM_UP),
-    inProcess('embedded live', uniform, 'live'),
-    inProcess('certified, features given', uniform, 'given'),
-    inProcess('infer, features given', uniform, 'infer'),
-    inProcess('bare session.run', uniform, 'bare'),
+    inProcess('embedded live', uniform, 'live', INFERENCE_WARM_UP),
+    inProcess('certified, features given', uniform, 'given', INFERENCE_WARM_UP),
+    inProcess('infer, features given', uniform, 'infer', INFERENCE_WARM_UP),
+    inProcess('bare session.run', uniform, 'bare', INFERENCE_WARM_UP),
   ];
 }
 

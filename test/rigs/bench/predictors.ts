@@ -1,6 +1,7 @@
 /** Predictors for the benchmarks: 12 features between 0 and 1 of users with ids of 8 digits, and a model over them. */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import type { ModelMetadata } from '@tandem/prediction/models/verification';
 import { linearModel } from '@tandem/testing/onnx-models';
 import type { BenchServers } from './service.ts';
 
@@ -90,5 +91,20 @@ function definitionOf(predictor: AdoptedUsers): PredictorToAdopt {
     inputs: [{ name: 'features', type: 'float32' as const, columns: isGiven ? GIVEN : FEATURES }],
     outputs: [{ name: 'score', output: 'score', type: 'float32' as const, width: null, index: 0 }],
   };
-  return { name, artifact, definition, policy: { freshness, batch: { schedule: null, chunkSize, minCoverage: 1 } } };
+  const policy = { freshness, batch: { schedule: null, chunkSize, minCoverage: 1 } };
+  return { name, artifact, definition, policy, verification: { metadata: metadataOf(artifact), parity: NO_PARITY } };
+}
+
+const NO_PARITY = {
+  ...{ users: { real: 0, madeUp: 1 }, refused: { real: 0, madeUp: 0, why: null }, readBothWays: 0 },
+  ...{ batchSizes: [1], comparisons: 1, tolerance: 0, largestDifference: null },
+};
+
+/** What an admission would have found: raw inference batches rows only if it knows that no output mixes them. */
+function metadataOf(artifact: Uint8Array): ModelMetadata {
+  return {
+    inputs: [{ name: 'features', type: 'float32', shape: ['N', FEATURES.length] }],
+    outputs: [{ name: 'score', type: 'float32', shape: ['N', 1] }],
+    ...{ opset: { 'ai.onnx': 17 }, irVersion: 8, producer: 'bench', bytes: artifact.length },
+  };
 }
