@@ -2,45 +2,73 @@
  * `@tandem/embedded`: certified predictions in an application's own process, without a hop to the API. The same reader on the
  * same stores; models run in child processes, as in an API. Importing it does nothing.
  */
-import type { Answer, ReadResult } from '@tandem/freshness/answer';
+import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
-import type { ReadOptions } from '@tandem/freshness/read-options';
-import { userIdProblem } from '@tandem/freshness/user-id';
 import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLog, type Log, silentLog } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
-import type { PredictionView } from '@tandem/wire/predictions';
+import { MAX_USERS, type PredictionView } from '@tandem/wire/predictions';
+import { RANK_EXAMPLE, RankSchema } from '@tandem/wire/rankings';
+import type { Sent } from '@tandem/wire/schema';
+import { checkForm } from './check-form.ts';
+import { createInferRows, type GivenRow, type InferRows, type Inferred } from './infer-rows.ts';
+import { createKnownAssignments } from './known-assignments.ts';
 import { openReadingPools } from './open-pools.ts';
 import { closeOpened, type Opened, openReading, type Reading } from './open-reading.ts';
 import { type CheckedOptions, checkOptions, type TandemOptions } from './options.ts';
-import { createPredictionCount, predictionView } from './prediction-view.ts';
+import { predictionView } from './prediction-view.ts';
 import { proveDatabase } from './prove-database.ts';
-import { type ReadDemand, readOptionsOf } from './read-demand.ts';
+import { createRankCandidates, type RankCandidates, type Ranking } from './rank-candidates.ts';
+import {
+  assertFeatures,
+  type ManyDemand,
+  manyOptionsOf,
+  type RankDemand,
+  type ReadDemand,
+  rankOptionsOf,
+  readOptionsOf,
+  requestOfOne,
+  type UserWithFeatures,
+  usersOf,
+} from './read-demand.ts';
+import { type AskedUsers, createReadUsers, type ReadUsers } from './read-users.ts';
 
 export { isTandemError, TandemError } from '@tandem/freshness/errors';
 export type { PredictionView as Prediction } from '@tandem/wire/predictions';
+export type { GivenRow, Inferred } from './infer-rows.ts';
 export type { TandemOptions } from './options.ts';
-export type { ReadDemand } from './read-demand.ts';
+export type { Ranking } from './rank-candidates.ts';
+export type { ManyDemand, RankDemand, ReadDemand, UserWithFeatures } from './read-demand.ts';
+
+/** A ranking as `POST /v1/rankings/{predictor}` takes it: user, candidates, and what to rank by. */
+export type AskedRanking = Sent<typeof RankSchema>;
 
 export interface Tandem {
   /** Answers as `GET /v1/predictions/{predictor}/{userId}` does. Rejects with a `TandemError`, whose `code` is that of the problem. */
   read(predictor: string, userId: string, demand?: ReadDemand): Promise<PredictionView>;
-  /** Reads up to 1,000 users: for each, in order, a prediction or the error in its place. Each store is asked once. */
+  /**
+   * Reads up to 1,000 users: for each, in order, a prediction or the error in its place. Each store is asked once. Users with
+   * request features are inferred for this call, as by `POST /v1/predictions/{predictor}` with `users`.
+   */
   readMany(
     predictor: string,
-    userIds: readonly string[],
-    demand?: Omit<ReadDemand, 'minContext'>,
+    users: readonly string[] | readonly UserWithFeatures[],
+    demand?: ManyDemand,
   ): Promise<readonly (PredictionView | TandemError)[]>;
+  /** Ranks up to 500 candidates for one user, as `POST /v1/rankings/{predictor}` does: one label certifies all of them. */
+  rank(predictor: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking>;
+  /**
+   * Runs the predictor's model, of the stable arm, on up to 1,000 rows of features that the caller gives. Reads nothing of a user
+   * and stores nothing: an answer is not certified, and as old as the values.
+   */
+  infer(predictor: string, rows: readonly GivenRow[]): Promise<Inferred>;
   /** This process's metrics in the Prometheus text format. */
   metrics(): Promise<string>;
   /** Ends reads under way, then connections and children. Nothing keeps the process alive after it. Safe to repeat. */
   close(): Promise<void>;
 }
-
-/** The limit of one POST to the API. */
-const MOST_USERS = 1_000;
 
 /**
  * Opens an embedded reader. Resolves when all that the first reads need is ready, or after 10 s: an application may start
@@ -104,7 +132,9 @@ class EmbeddedTandem implements Tandem {
   readonly #reading: Reading;
   readonly #metrics: Metrics;
   readonly #opened: Opened;
-  readonly #count: ReturnType<typeof createPredictionCount>;
+  readonly #readUsers: ReadUsers;
+  readonly #rankCandidates: RankCandidates;
+  readonly #inferRows: InferRows;
   #underWay = 0;
   #ended: PromiseWithResolvers<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -113,39 +143,36 @@ class EmbeddedTandem implements Tandem {
     this.#reading = reading;
     this.#metrics = metrics;
     this.#opened = opened;
-    this.#count = createPredictionCount(metrics);
+    this.#readUsers = createReadUsers({ ...reading, metrics });
+    this.#rankCandidates = createRankCandidates({ ...reading, metrics });
+    const { mayInfer = () => true } = reading;
+    this.#inferRows = createInferRows({ ...reading, mayInfer, knownAssignments: createKnownAssignments(reading) });
   }
 
-  async read(predictor: string, userId: string, demand?: ReadDemand): Promise<PredictionView> {
-    const options = readOptionsOf(demand);
-    const [result] = await this.#readUsers(predictor, options, ({ keyType }) => {
-      const refused = userIdProblem(keyType, userId, 'userId');
-      if (refused) throw refused;
-      return [userId];
-    });
+  async read(name: string, userId: string, demand?: ReadDemand): Promise<PredictionView> {
+    const [options, request] = [readOptionsOf(demand), requestOfOne(demand)];
+    const [result] = await this.#read(name, { userIds: [userId], fieldOf: () => 'userId', options, request });
     if (result === undefined || result instanceof TandemError) throw result ?? notFound(userId);
     return predictionView(result);
   }
 
-  async readMany(predictor: string, userIds: readonly string[], demand?: Omit<ReadDemand, 'minContext'>) {
-    const options = readOptionsOf(demand);
-    if (options.minContext) throw tokenOfOneUser();
-    if (userIds.length > MOST_USERS) throw tooMany(userIds.length);
-    const refused = new Map<number, TandemError>();
-    const results = await this.#readUsers(predictor, options, ({ keyType }) =>
-      userIds.filter((userId, i) => {
-        const problem = userIdProblem(keyType, userId, `userIds[${i}]`);
-        if (problem) refused.set(i, problem);
-        return problem === undefined;
-      }),
-    );
-    const [cause] = results;
-    if (isTandemError(cause, 'unavailable', 'protocol_unknown') && results.every((one) => one === cause)) throw cause;
-    const inOrder = results.values();
-    return userIds.map((_, i) => {
-      const result = refused.get(i) ?? (inOrder.next().value as ReadResult);
-      return result instanceof TandemError ? result : predictionView(result);
-    });
+  async readMany(name: string, users: readonly string[] | readonly UserWithFeatures[], demand?: ManyDemand) {
+    const options = manyOptionsOf(demand);
+    if (users.length > MAX_USERS) throw tooMany('users', users.length);
+    const results = await this.#read(name, { ...usersOf(users), options });
+    return results.map((result) => (result instanceof TandemError ? result : predictionView(result)));
+  }
+
+  async rank(name: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking> {
+    const options = rankOptionsOf(demand);
+    const checked = checkForm({ schema: RankSchema, example: RANK_EXAMPLE }, asked);
+    return this.#during(name, (predictor) => this.#rankCandidates(predictor, checked, options));
+  }
+
+  async infer(name: string, rows: readonly GivenRow[]): Promise<Inferred> {
+    if (rows.length > MAX_USERS) throw tooMany('rows', rows.length);
+    for (const [i, row] of rows.entries()) assertFeatures(row?.features, `rows[${i}].features`);
+    return this.#during(name, (predictor) => this.#inferRows(predictor, rows));
   }
 
   metrics(): Promise<string> {
@@ -157,37 +184,24 @@ class EmbeddedTandem implements Tandem {
     return this.#closing;
   }
 
-  /** @param usable returns the ids to read; throws if none may be read */
-  async #readUsers(
-    name: string,
-    options: ReadOptions,
-    usable: (predictor: Predictor) => readonly string[],
-  ): Promise<readonly ReadResult[]> {
+  #read(name: string, asked: Omit<AskedUsers, 'predictor'>): Promise<readonly ReadResult[]> {
+    return this.#during(name, async (predictor) => {
+      const { results, note } = await this.#readUsers({ ...asked, predictor });
+      note();
+      return results;
+    });
+  }
+
+  /** Does work that `close` waits for. */
+  async #during<T>(name: string, work: (predictor: Predictor) => Promise<T>): Promise<T> {
     if (this.#closing) throw new TandemError('unavailable', 'This reader was closed.', { remedy: 'create another' });
     this.#underWay++;
     try {
-      const startedAt = performance.now();
       const predictor = await this.#reading.registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
-      const userIds = usable(predictor);
-      const results = userIds.length === 0 ? [] : await this.#reading.readPrediction(name, userIds, options);
-      this.#note(predictor, userIds, results, performance.now() - startedAt);
-      return results;
+      return await work(predictor);
     } finally {
       if (--this.#underWay === 0) this.#ended?.resolve();
-    }
-  }
-
-  /** Counts the reads as an API does: as demand, in rollouts, and in metrics. */
-  #note(predictor: Predictor, userIds: readonly string[], results: readonly ReadResult[], ms: number): void {
-    const { servedReads, readCounts } = this.#reading;
-    for (const [i, result] of results.entries()) {
-      const userId = userIds[i] ?? '';
-      servedReads.note({ predictor, userId, result, ms });
-      readCounts.note(userId, result);
-      if (result instanceof TandemError) {
-        this.#metrics.predictionErrors.inc({ predictor: predictor.name, code: result.code });
-      } else this.#count(result satisfies Answer);
     }
   }
 
@@ -198,16 +212,9 @@ class EmbeddedTandem implements Tandem {
   }
 }
 
-function tokenOfOneUser(): TandemError {
-  return new TandemError('invalid_input', 'A context token is of one user; readMany reads several.', {
-    field: 'minContext',
-    remedy: 'read that user by read, or leave minContext out',
-  });
-}
-
-function tooMany(users: number): TandemError {
-  return new TandemError('invalid_input', `readMany takes at most ${MOST_USERS} users, and was given ${users}.`, {
-    field: 'userIds',
+function tooMany(field: string, found: number): TandemError {
+  return new TandemError('invalid_input', `A call takes at most ${MAX_USERS} ${field}, and has ${found}.`, {
+    field,
     remedy: 'split the list',
   });
 }

@@ -81,13 +81,14 @@ export async function openReading(settings: ReadingSettings, pools: ReadingPools
   const assignments = (predictor: string) => lastKnown.get(predictor)?.assignments;
   const scorer = openInference(settings, postgres.registry, opened);
   const { kept, live } = await keepReady(settings, pools, { postgres, redis, scorer }, opened);
-  const counted = { ...settings, pool: pools.pool, assignments, mayInfer: mayInfer(settings.live, kept) };
+  const may = mayInfer(settings.live, kept);
+  const counted = { ...settings, pool: pools.pool, assignments, mayInfer: may };
   const counts = openCounts(counted, opened);
   const offline = createStoredPredictions(pools.pool);
   const { authority, registry } = postgres;
   const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown };
   const readPrediction = createPredictionReader(readers);
-  return { ...postgres, redis, memory, assignments, scorer, kept, offline, readPrediction, ...counts };
+  return { ...postgres, redis, memory, assignments, scorer, kept, mayInfer: may, offline, readPrediction, ...counts };
 }
 
 interface LiveParts {

@@ -1,10 +1,23 @@
 /** The demands of a caller on an embedded read, in the terms of HTTP's Cache-Control, and as options of the reader. */
 import { TandemError } from '@tandem/freshness/errors';
-import { PLAIN_READ, type ReadOptions } from '@tandem/freshness/read-options';
+import { PLAIN_READ, type ReadOptions, type RequestFeatures } from '@tandem/freshness/read-options';
 import { parseContextToken } from '@tandem/prediction/events/events';
+import type { FeaturesOfUsers } from './read-users.ts';
 
-/** Demands on a read; each may be left out. Ages in seconds. */
-export interface ReadDemand {
+/** Demands on a read of one user; each may be left out. Ages in seconds. */
+export interface ReadDemand extends RankDemand {
+  /** Values of the predictor's request features: the user is inferred for this call, and nothing is stored. */
+  readonly features?: RequestFeatures;
+}
+
+/** Demands on a ranking. */
+export interface RankDemand extends ManyDemand {
+  /** The `contextToken` of an event's acknowledgement: accepts only a prediction computed from that context or a newer one. */
+  readonly minContext?: string;
+}
+
+/** Demands on a read of several users. */
+export interface ManyDemand {
   /** Infers now, whatever is stored. */
   readonly noCache?: boolean;
   /** Never infers; the error is `not_cached` where that would be needed. */
@@ -13,19 +26,36 @@ export interface ReadDemand {
   readonly maxAge?: number;
   /** Accepts a stored prediction that stopped being fresh up to so long ago; `Infinity`: any. */
   readonly maxStale?: number;
-  /** The `contextToken` of an event's acknowledgement: accepts only a prediction computed from that context or a newer one. */
-  readonly minContext?: string;
 }
 
-const NAMES: ReadonlySet<string> = new Set<keyof ReadDemand>([
-  ...(['noCache', 'onlyIfCached', 'maxAge', 'maxStale', 'minContext'] as const),
-]);
+/** A user with the values of the predictor's request features. */
+export interface UserWithFeatures {
+  readonly userId: string;
+  readonly features: RequestFeatures;
+}
 
-/** Returns the demands as options of the reader. Throws `invalid_input`, naming the option. */
+const OF_MANY = ['noCache', 'onlyIfCached', 'maxAge', 'maxStale'] as const satisfies readonly (keyof ManyDemand)[];
+const OF_RANKING = [...OF_MANY, 'minContext'] as const satisfies readonly (keyof RankDemand)[];
+const OF_ONE = [...OF_RANKING, 'features'] as const satisfies readonly (keyof ReadDemand)[];
+
+/** Returns the demands on a read of one user as options of the reader. Throws `invalid_input`, naming the option. */
 export function readOptionsOf(demand: ReadDemand | undefined): ReadOptions {
-  if (demand === undefined) return PLAIN_READ;
-  const unknown = Object.keys(demand).find((name) => !NAMES.has(name));
-  if (unknown !== undefined) throw invalid(unknown, 'is not an option of a read', `use ${[...NAMES].join(', ')}`);
+  return demand === undefined ? PLAIN_READ : optionsOf(demand, OF_ONE);
+}
+
+/** Returns the demands on a read of several users as options of the reader. Throws `invalid_input`, naming the option. */
+export function manyOptionsOf(demand: ManyDemand | undefined): ReadOptions {
+  return demand === undefined ? PLAIN_READ : optionsOf(demand, OF_MANY);
+}
+
+/** Returns the demands on a ranking as options of the reader. Throws `invalid_input`, naming the option. */
+export function rankOptionsOf(demand: RankDemand | undefined): ReadOptions {
+  return demand === undefined ? PLAIN_READ : optionsOf(demand, OF_RANKING);
+}
+
+function optionsOf(demand: ReadDemand, names: readonly string[]): ReadOptions {
+  const unknown = Object.keys(demand).find((name) => !names.includes(name));
+  if (unknown !== undefined) throw invalid(unknown, 'is not an option of this read', `use ${names.join(', ')}`);
   const { minContext } = demand;
   const options = {
     noCache: flag('noCache', demand.noCache),
@@ -38,6 +68,50 @@ export function readOptionsOf(demand: ReadDemand | undefined): ReadOptions {
     throw invalid('noCache', 'contradicts onlyIfCached', 'leave out one of the two');
   }
   return options;
+}
+
+const ONE_USER = 'demand';
+
+/** Returns the request features of a read of one user; undefined: it has none. Throws `invalid_input`. */
+export function requestOfOne(demand: ReadDemand | undefined): FeaturesOfUsers | undefined {
+  const features = demand?.features;
+  return features && { features: [copyOf(features, 'features')], entryOf: () => ONE_USER };
+}
+
+interface AskedMany {
+  readonly userIds: readonly string[];
+  fieldOf(i: number): string;
+  readonly request?: FeaturesOfUsers;
+}
+
+/** Returns the users of a call, which are all ids, or all with features. Throws `invalid_input`. */
+export function usersOf(users: readonly string[] | readonly UserWithFeatures[]): AskedMany {
+  if (!hasFeatures(users)) return { userIds: users, fieldOf: (i) => `userIds[${i}]` };
+  const entryOf = (i: number) => `users[${i}]`;
+  const features = users.map((user, i) => {
+    if (typeof user !== 'object' || user === null) throw invalid(entryOf(i), 'has no features', 'give each user some');
+    const unknown = Object.keys(user).find((name) => name !== 'userId' && name !== 'features');
+    if (unknown !== undefined) throw invalid(`${entryOf(i)}.${unknown}`, 'is not known', 'leave it out');
+    return copyOf(user.features, `${entryOf(i)}.features`);
+  });
+  const userIds = users.map(({ userId }) => userId);
+  return { userIds, fieldOf: (i) => `${entryOf(i)}.userId`, request: { features, entryOf } };
+}
+
+function hasFeatures(users: readonly string[] | readonly UserWithFeatures[]): users is readonly UserWithFeatures[] {
+  return typeof users[0] === 'object';
+}
+
+/** The caller may change its object while the read is under way. */
+function copyOf(features: RequestFeatures, field: string): RequestFeatures {
+  assertFeatures(features, field);
+  return { ...features };
+}
+
+/** Throws `invalid_input` if the features of a row are not an object. */
+export function assertFeatures(features: unknown, field: string): void {
+  if (typeof features === 'object' && features !== null && !Array.isArray(features)) return;
+  throw invalid(field, 'is not an object', 'give a value for each feature, by name');
 }
 
 function flag(name: string, value: unknown = false): boolean {

@@ -47,17 +47,51 @@ export function checkRequest(
         names.length === 0 ? 'leave it out: the predictor takes none' : `the request features are ${names.join(', ')}`,
     });
   }
-  const values = request.map((column) => {
-    const value = Object.hasOwn(sent, column.name) ? sent[column.name] : undefined;
-    const at = `${field}.features.${column.name}`;
-    if (value !== undefined) {
-      const input = inputs.find(({ columns }) => columns.includes(column.name));
-      return checkValue(column, input, value, at);
-    }
-    if (column.default !== undefined) return column.default;
-    throw refused(at, 'is missing, and has no default', { remedy: `send ${describeRequestColumn(column)}` });
+  return { sent, values: request.map((column) => givenValue(column, inputs, sent, field)) };
+}
+
+/** The columns that a call may fill; so many of the first take null, as SQL does. */
+interface GivenColumns {
+  readonly columns: readonly RequestColumn[];
+  readonly nullable: number;
+}
+
+/**
+ * Returns a value for each column of a row. Throws `invalid_input`, whose field names place and feature.
+ * @param field of the row: `rows[3]`
+ */
+export function valuesOf(
+  { predictor, inputs = [] }: Requested,
+  features: Readonly<Record<string, number | string | boolean | null>>,
+  { columns, nullable }: GivenColumns,
+  field: string,
+): (number | string | null)[] {
+  for (const name of Object.keys(features)) {
+    if (columns.some((column) => column.name === name)) continue;
+    throw refused(`${field}.features.${name.slice(0, 80)}`, `is not a feature of predictor ${predictor}`, {
+      remedy: `the features are ${columns.map((column) => column.name).join(', ')}`,
+    });
+  }
+  return columns.map((column, i) => {
+    const isNull = i < nullable && Object.hasOwn(features, column.name) && features[column.name] === null;
+    return isNull ? null : givenValue(column, inputs, features as RequestFeatures, field);
   });
-  return { sent, values };
+}
+
+function givenValue(
+  column: RequestColumn,
+  inputs: readonly ModelInput[],
+  sent: RequestFeatures,
+  field: string,
+): number | string | null {
+  const value = Object.hasOwn(sent, column.name) ? sent[column.name] : undefined;
+  const at = `${field}.features.${column.name}`;
+  if (value !== undefined) {
+    const input = inputs.find(({ columns }) => columns.includes(column.name));
+    return checkValue(column, input, value, at);
+  }
+  if (column.default !== undefined) return column.default;
+  throw refused(at, 'is missing, and has no default', { remedy: `send ${describeRequestColumn(column)}` });
 }
 
 function checkValue(

@@ -4,8 +4,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTandem, type Tandem, type TandemOptions } from '@tandem/embedded';
+import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { adoptCounts, COUNT } from './counts.fixture.ts';
+import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
 
@@ -13,12 +15,41 @@ let deployment: Deployment;
 let api: Api;
 beforeAll(async () => {
   deployment = await createDeployment();
-  await adoptCounts(deployment.pool, { users: 20, freshness: { liveTimeoutMs: 20_000, default: { score: -1 } } });
+  await createCounts(deployment.pool, 20);
+  const freshness = { liveTimeoutMs: 20_000, default: { score: -1 } };
+  await adopt(deployment.pool, { actor: 'test', predictors: [countPredictor({ freshness }), checkout()] });
   api = await deployment.startApi();
   await deployment.startWorker();
   await deployment.runEveryone(api);
 });
 afterAll(() => deployment?.close());
+
+/** A predictor whose outputs are its inputs: the count of a user's changes, and two request features. */
+function checkout(): PredictorToAdopt {
+  const model = echoModel('float32', 3);
+  const freshness = { liveTimeoutMs: 20_000 };
+  const plain = loadedPredictor({ name: 'checkout', model, columns: ['changes'], freshness, batch: {} });
+  const outputs = ['changes', 'amount', 'channel'].map((name, index) => ({
+    ...{ name, output: 'score', type: 'float32' as const, width: null, index },
+  }));
+  return {
+    ...plain,
+    definition: {
+      ...plain.definition,
+      query: {
+        ...plain.definition.query,
+        sql: 'select user_id, changes from counts',
+        columns: [{ name: 'changes', kind: 'integer' }],
+      },
+      request: [
+        { name: 'amount', kind: 'number', min: 0, max: 1_000 },
+        { name: 'channel', kind: 'string', categories: { values: ['web', 'app'], encoding: 'index' }, default: 'web' },
+      ],
+      inputs: [{ name: 'features', type: 'float32', columns: ['changes', 'amount', 'channel'] }],
+      outputs,
+    },
+  };
+}
 
 const opened: Tandem[] = [];
 afterEach(async () => {
@@ -67,6 +98,106 @@ it('answers as the API does: stored, live after an event, on demand, and with th
   ]);
 });
 
+it('infers with request features, certified, typed and bounded as by the API, and stores nothing', async () => {
+  const tandem = await open();
+  const sent = { amount: 12.5, channel: 'app' };
+  expect(await tandem.read('checkout', '15', { features: sent })).toMatchObject({
+    ...{ source: 'live', reason: 'requested', prediction: { changes: 0, amount: 12.5, channel: 1 } },
+    predictedFromContextVersion: 0,
+  });
+  const minContext = await change('15');
+  const after = await tandem.read('checkout', '15', { minContext, features: { amount: 1 } });
+  expect(after).toMatchObject({ prediction: { changes: 1, amount: 1, channel: 0 }, predictedFromContextVersion: 1 });
+  const users = [
+    { userId: '15', features: { amount: 3 } },
+    { userId: '015', features: { amount: 4 } },
+    { userId: '15', features: { amount: 5 } },
+    { userId: '999', features: { amount: 6 } },
+  ];
+  expect(await tandem.readMany('checkout', users)).toMatchObject([
+    { prediction: { changes: 1, amount: 3 } },
+    { code: 'invalid_input', field: 'users[1].userId' },
+    { prediction: { changes: 1, amount: 5 } },
+    { code: 'unknown_user' },
+  ]);
+  const { rows } = await deployment.pool.query(`select 1 from tandem.overlay where predictor = 'checkout'`);
+  expect(rows).toHaveLength(0);
+  expect(await tandem.metrics()).toMatch(/tandem_request_predictions_total\{.*predictor="checkout".*\} 4/);
+  await expect(tandem.read('checkout', '15')).rejects.toMatchObject({ code: 'request_features_required' });
+  await expect(tandem.read('checkout', '15', { features: sent, onlyIfCached: true })).rejects.toMatchObject({
+    code: 'not_cached',
+  });
+});
+
+it('ranks candidates as the API does, under one label', async () => {
+  const tandem = await open();
+  const candidate = (id: string, amount: number) => ({ id, features: { amount } });
+  const asked = {
+    userId: '16',
+    by: 'amount',
+    limit: 2,
+    candidates: [candidate('a', 1), candidate('b', 9), candidate('c', 5)],
+  };
+  const ranking = await tandem.rank('checkout', asked, { minContext: await change('16') });
+  const { ranked } = ranking;
+  expect(ranked.map(({ id, score }) => [id, score])).toEqual([
+    ['b', 9],
+    ['c', 5],
+  ]);
+  const theirs = await api.client.rank('checkout', asked);
+  expect({ ...ranking, computedAt: '' }).toEqual({ ...theirs, computedAt: '' });
+  await expect(tandem.rank('checkout', { ...asked, candidates: [] })).rejects.toMatchObject({ field: 'candidates' });
+  await expect(tandem.rank('checkout', { ...asked, by: 'profit' })).rejects.toMatchObject({ field: 'by' });
+  await expect(tandem.rank('checkout', asked, { onlyIfCached: true })).rejects.toMatchObject({ code: 'not_cached' });
+});
+
+it('runs the model on features that the caller gives, and reads nothing of a user', async () => {
+  const tandem = await open();
+  const row = (features: Record<string, number | string>) => ({ features });
+  expect(await tandem.infer('checkout', [row({ changes: 7, amount: 2, channel: 'app' })])).toEqual({
+    ...{ predictor: 'checkout', modelVersion: '1', variant: 'stable' },
+    predictions: [{ changes: 7, amount: 2, channel: 1 }],
+  });
+  expect((await tandem.infer(COUNT, [row({ load: 0, changes: 1 }), row({ load: 0, changes: 2 })])).predictions).toEqual(
+    [{ score: 1 }, { score: 2 }],
+  );
+  const unusable = await tandem.infer(COUNT, [{ features: { load: 0, changes: null } }, row({ load: 0, changes: 3 })]);
+  expect(unusable.predictions).toMatchObject([{ code: 'features_unusable' }, { score: 3 }]);
+  const refused = (features: unknown) => tandem.infer(COUNT, [{ features: features as Record<string, number> }]);
+  await expect(refused({ changes: 1 })).rejects.toMatchObject({ field: 'rows[0].features.load' });
+  await expect(refused({ load: 0, changes: 1.5 })).rejects.toMatchObject({ field: 'rows[0].features.changes' });
+  await expect(refused({ load: 0, changes: 1, age: 1 })).rejects.toMatchObject({ field: 'rows[0].features.age' });
+  await expect(refused(undefined)).rejects.toMatchObject({ code: 'invalid_input', field: 'rows[0].features' });
+  await expect(tandem.infer(COUNT, Array(1_001).fill(row({})))).rejects.toMatchObject({ field: 'rows' });
+  await expect(tandem.infer('nothing', [])).rejects.toMatchObject({ code: 'unknown_predictor' });
+  const idle = await open({ live: false });
+  await expect(idle.infer(COUNT, [row({ load: 0, changes: 1 })])).rejects.toMatchObject({ code: 'overloaded' });
+});
+
+it('refuses request features that the predictor does not take, and names the value', async () => {
+  const tandem = await open();
+  const refused: readonly (readonly [Record<string, unknown>, string])[] = [
+    [{ amount: 1_001 }, 'amount'],
+    [{ amount: Number.NaN }, 'amount'],
+    [{ amount: '1' }, 'amount'],
+    [{}, 'amount'],
+    [{ amount: 1, channel: 'phone' }, 'channel'],
+    [{ amount: 1, tenant: 'x' }, 'tenant'],
+  ];
+  for (const [given, name] of refused) {
+    const features = given as Record<string, number>;
+    const expected = { code: 'invalid_input', remedy: expect.any(String) };
+    await expect(tandem.read('checkout', '15', { features })).rejects.toMatchObject({
+      ...{ ...expected, field: `demand.features.${name}` },
+    });
+    await expect(tandem.readMany('checkout', [{ userId: '15', features }])).rejects.toMatchObject({
+      ...{ ...expected, field: `users[0].features.${name}` },
+    });
+  }
+  const noObject = { features: [1] as unknown as Record<string, number> };
+  await expect(tandem.read('checkout', '15', noObject)).rejects.toMatchObject({ field: 'features' });
+});
+
 it('an invalid demand or option is refused by name', async () => {
   const tandem = await open({ live: false });
   const asked = (demand: object) => tandem.read(COUNT, '1', demand);
@@ -75,7 +206,12 @@ it('an invalid demand or option is refused by name', async () => {
   await expect(asked({ minContext: 'x' })).rejects.toMatchObject({ code: 'invalid_input', field: 'minContext' });
   await expect(asked({ noCache: true, onlyIfCached: true })).rejects.toMatchObject({ field: 'noCache' });
   await expect(tandem.read(COUNT, '01')).rejects.toMatchObject({ code: 'invalid_input', field: 'userId' });
-  await expect(tandem.readMany(COUNT, Array(1_001).fill('1'))).rejects.toMatchObject({ field: 'userIds' });
+  await expect(tandem.readMany(COUNT, ['1'], { minContext: 'x' } as object)).rejects.toMatchObject({
+    field: 'minContext',
+  });
+  const mixed = [{ userId: '1', features: {} }, '2'] as unknown as string[];
+  await expect(tandem.readMany(COUNT, mixed)).rejects.toMatchObject({ code: 'invalid_input', field: 'users[1]' });
+  await expect(tandem.readMany(COUNT, Array(1_001).fill('1'))).rejects.toMatchObject({ field: 'users' });
   const options = (more: object) => open(more as Partial<TandemOptions>);
   await expect(options({ database: 'nowhere' })).rejects.toMatchObject({ code: 'config_invalid', field: 'database' });
   await expect(options({ inference: { memoryMb: 1 } })).rejects.toMatchObject({ field: 'inference.memoryMb' });
@@ -128,10 +264,12 @@ it('a reader that does not know the protocol of the schema answers nothing', asy
   expect(await tandem.read(COUNT, '8')).toMatchObject({ reason: 'fresh' });
 });
 
-it('the example of docs/embedded.md runs, and its process exits by itself after close', async () => {
+it('the examples of docs/embedded.md run, and its process exits by itself after close', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/embedded.md'), 'utf8');
-  const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(page) ?? [];
-  const code = example.replaceAll("'repurchase'", `'${COUNT}'`).replaceAll("'42'", "'10'").replaceAll("'43'", "'11'");
+  const [example = '', withFeatures = ''] = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+  const joined = example.replace('await tandem.close();', () => `${withFeatures}await tandem.close();`);
+  const names = { repurchase: COUNT, 42: '10', 43: '11', risk: 'amount', orders: 'changes' };
+  const code = joined.replace(/\b(repurchase|42|43|risk|orders)\b/g, (name) => names[name as keyof typeof names]);
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', code], {
     cwd: join(import.meta.dirname, '../..'),
     env: { PATH: process.env.PATH, ...deployment.environment },
@@ -142,5 +280,6 @@ it('the example of docs/embedded.md runs, and its process exits by itself after 
     out += text;
   });
   expect(await once(child, 'close')).toEqual([0, null]);
-  expect(out).toBe('batch 0\nbatch\nbatch\nunknown_user\n');
+  const given = 'requested 129.9\noffer-1 offer-0\n{ changes: 3, amount: 12.5, channel: 0 }\n';
+  expect(out).toBe(`batch 0\nbatch\nbatch\nunknown_user\n${given}`);
 });

@@ -1,7 +1,7 @@
 /** A JSON body of a known form: read, checked, and where it is refused, the field and the remedy named. */
-import { TandemError } from '@tandem/freshness/errors';
+import { type BodyForm, checkForm } from '@tandem/embedded/check-form';
 import { RequestError } from '@tandem/http-server/request-error';
-import type { Read, Schema, Sent } from '@tandem/wire/schema';
+import type { Read, Schema } from '@tandem/wire/schema';
 import type { Context } from 'hono';
 import { readJson } from '../json/read-json.ts';
 
@@ -15,15 +15,6 @@ export async function jsonBody<T extends string>(
   return { type, value: readJson(await readBody(req.raw, req.header('content-length'))) };
 }
 
-/** A body that an endpoint takes. */
-export interface BodyForm<S extends Schema> {
-  readonly schema: S;
-  /** A body that is right: it is shown to whoever sends one that is not. */
-  readonly example: Sent<S>;
-  /** An absent body counts as `{}`. */
-  readonly optional?: boolean;
-}
-
 /** A body of our own form. */
 export async function parseBody<S extends Schema>(context: Context, form: BodyForm<S>): Promise<Read<S>> {
   const { optional = false } = form;
@@ -31,34 +22,6 @@ export async function parseBody<S extends Schema>(context: Context, form: BodyFo
     optional && !context.req.header('content-type') && (context.req.header('content-length') ?? '0') === '0';
   const value = isAbsent ? {} : (await jsonBody(context, ['application/json'])).value;
   return checkForm(form, value);
-}
-
-/** Throws a TandemError `invalid_input` that names the first field that is wrong. */
-export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, value: unknown): Read<S> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const known = 'shape' in schema ? ` with ${Object.keys(schema.shape as object).join(', ')}` : '';
-  if (issue?.code === 'unrecognized_keys') {
-    const field = pathOf([...issue.path, issue.keys[0] ?? '']);
-    throw new TandemError('invalid_input', `The field ${field} is not known.`, {
-      field,
-      remedy:
-        issue.path.length === 0 && known !== '' ? `leave it out; those known are${known.slice(5)}` : 'leave it out',
-    });
-  }
-  const field = pathOf(issue?.path ?? []);
-  throw new TandemError('invalid_input', `${field === '' ? 'The body' : field}: ${issue?.message ?? 'wrong form'}.`, {
-    ...(field === '' ? {} : { field }),
-    remedy: `send a JSON object${known}, such as ${JSON.stringify(example)}`,
-  });
-}
-
-function pathOf(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, part) => {
-    if (typeof part === 'number') return `${text}[${part}]`;
-    return text === '' ? String(part).slice(0, 80) : `${text}.${String(part).slice(0, 80)}`;
-  }, '');
 }
 
 // A request's body as bytes, counted while they come: what a header promises is not believed.

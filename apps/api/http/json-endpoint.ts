@@ -1,7 +1,9 @@
 /** Declares an endpoint that answers with JSON. One description serves the router, the OpenAPI document and the reader. */
+
 import { createRoute, type RouteConfig } from '@hono/zod-openapi';
+import type { BodyForm } from '@tandem/embedded/check-form';
 import type { Answered, FieldsSchema, Schema } from '@tandem/wire/schema';
-import { type BodyForm, jsonResponse } from './body.ts';
+import { jsonResponse } from './body.ts';
 import { refusalsIn } from './describe-problems.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { ProblemCode } from './problem.ts';

@@ -1,8 +1,5 @@
-/**
- * The model versions that raw inference may run: those of a predictor's arms. Postgres is asked for them at most once a
- * second. While it does not answer, the last known ones serve: raw inference reveals nothing of a user, so nothing has to be
- * certified.
- */
+/** The model versions that raw inference may run: those of a predictor's arms. */
+import { createKnownAssignments } from '@tandem/embedded/known-assignments';
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { ModelInput, ModelVersion, OutputField, Predictor } from '@tandem/freshness/predictor';
@@ -40,16 +37,10 @@ interface ServedVersionDependencies {
 /** Finds the version of that number, or the stable one. Rejects with `unknown_predictor` or `unknown_model_version`. */
 export type FindServedVersion = (predictor: string, number: string | undefined) => Promise<ServedVersion>;
 
-/** How long known arms are used before Postgres is asked again, in ms. */
-const KNOWN_MS = 1_000;
-
 export function createServedVersions(dependencies: ServedVersionDependencies): FindServedVersion {
-  const { authority, registry, models, now = () => performance.now() } = dependencies;
+  const { registry, models } = dependencies;
+  const knownAssignments = createKnownAssignments(dependencies);
   let known: Certificate | undefined;
-  let asking: Promise<Certificate> | undefined;
-  let askAt = Number.NEGATIVE_INFINITY;
-  /** Whether Postgres did not answer the last time. */
-  let isAway = false;
   /** By predictor and number, under the known certificate. */
   const found = new Map<string, Promise<ServedVersion>>();
   /** By id: a version never changes. */
@@ -58,35 +49,6 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
     const [record] = await models.list({ predictor: version.predictor, number: version.number });
     return describe(version, record?.metadata?.outputs ?? []);
   });
-
-  function ask(): Promise<Certificate> {
-    asking ??= authority
-      .certify([])
-      .then((certificate) => {
-        if (certificate.revision !== known?.revision || certificate.history !== known.history) found.clear();
-        known = certificate;
-        isAway = false;
-        return certificate;
-      })
-      .catch((error: unknown) => {
-        isAway = true;
-        throw error;
-      })
-      .finally(() => {
-        asking = undefined;
-        askAt = now() + KNOWN_MS;
-      });
-    return asking;
-  }
-
-  /** Returns the certificate to use. Once Postgres has not answered, no request waits for it. */
-  async function assigned(): Promise<Certificate> {
-    const before = known;
-    if (before === undefined) return ask();
-    if (now() < askAt) return before;
-    const asked = ask().catch(() => before);
-    return isAway ? before : asked;
-  }
 
   async function find(name: string, number: string | undefined, certificate: Certificate): Promise<ServedVersion> {
     const [predictor, assignments] = [await registry.predictor(name), certificate.assignments(name)];
@@ -100,7 +62,9 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
   }
 
   return async function findServedVersion(predictor, number) {
-    const certificate = await assigned();
+    const certificate = await knownAssignments();
+    if (certificate.revision !== known?.revision || certificate.history !== known.history) found.clear();
+    known = certificate;
     const key = `${predictor}\n${number ?? ''}`;
     const before = found.get(key);
     if (before) return before;

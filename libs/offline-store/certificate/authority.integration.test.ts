@@ -53,6 +53,20 @@ test('a change of an arm is in the next certificate, and a predictor that is gon
   await authority.close();
 });
 
+test('while the arms are as known, a certificate does not wait for a change of them', async () => {
+  const authority = createAuthority(database.pool, PATIENT);
+  await authority.certify([]);
+  const client = await database.pool.connect();
+  try {
+    await client.query('begin; lock table tandem.arms in access exclusive mode');
+    expect((await authority.certify(['7'], 'visits')).user('7', 'visits')).toMatchObject({ version: 1 });
+  } finally {
+    await client.query('rollback');
+    client.release();
+  }
+  await authority.close();
+});
+
 test('an answer that comes behind one of a later revision takes nothing back', async () => {
   const pool = createPool({ url: database.url, max: 4, applicationName: 'authority-late' });
   const held = Promise.withResolvers<void>();
@@ -63,7 +77,7 @@ test('an answer that comes behind one of a later revision takes nothing back', a
     const send = client.query.bind(client) as (...sent: unknown[]) => unknown;
     const query = (...sent: [{ name?: string }, ...unknown[]]) => {
       const answer = send(...sent) as Promise<unknown>;
-      if (!holdNext || sent[0].name !== 'tandem-certificate') return answer;
+      if (!holdNext || sent[0].name !== 'tandem-certificate-known-arms') return answer;
       holdNext = false;
       arrived.resolve(answer);
       return Promise.all([answer, held.promise]).then(([result]) => result);

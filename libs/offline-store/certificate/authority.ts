@@ -12,20 +12,11 @@ import {
   type TombstoneMemory,
 } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
-import { within } from '@tandem/timing/within';
 import type pg from 'pg';
-import { createPool, isConnectionFailure, lifetimeMs, tooLate, translated } from '../sql/database.ts';
-import {
-  type AskedUsers,
-  AUTHORITY_SQL,
-  type AuthorityRow,
-  armsOf,
-  certificateOf,
-  type KnownArms,
-  NO_ARMS,
-  textArray,
-  tombstonesOf,
-} from './certificate-statement.ts';
+import { createPool, tooLate, translated } from '../sql/database.ts';
+import { AUTHORITY_SQL, type AuthorityRow, KNOWN_ARMS_SQL, tellsArms, tombstonesOf } from './authority-statement.ts';
+import { type AskedUsers, armsOf, certificateOf, type KnownArms, NO_ARMS, textArray } from './certificate-statement.ts';
+import { Lanes } from './lanes.ts';
 
 export interface AuthorityOptions {
   /** Milliseconds after which a question is rejected. */
@@ -52,6 +43,7 @@ const MAX_USERS = 5_000;
 const PATIENCE_MS = 1;
 
 const STATEMENT = { name: 'tandem-certificate', text: AUTHORITY_SQL };
+const KNOWN_ARMS_STATEMENT = { name: 'tandem-certificate-known-arms', text: KNOWN_ARMS_SQL };
 
 /** What its statements have told, both of one history. */
 interface Known {
@@ -89,9 +81,8 @@ export function createAuthority(
       // What this statement is told is known, whatever another learns meanwhile: a null answer refers to it.
       const told = known;
       const startedAt = performance.now();
-      const answered = certificateRow(lanes, timeoutMs, [
-        ...[textArray(asked.userIds), ...knownOf(told), textArray(asked.predictors)],
-      ]);
+      const values: Values = [textArray(asked.userIds), ...knownOf(told), textArray(asked.predictors)];
+      const answered = certificateRow(lanes, timeoutMs, values);
       const row = await answered.catch((error: unknown) => {
         onStatement?.((performance.now() - startedAt) / 1000, 'failed');
         throw error;
@@ -141,159 +132,33 @@ function joined(questions: readonly AskedUsers[]): AskedUsers {
 }
 
 /** The parameters after the users: what is known already. */
-function knownOf({ arms, tombstones }: Known): readonly unknown[] {
+function knownOf({ arms, tombstones }: Known): [history: string, revision: number, erasures: number | null] {
   return [arms.history, arms.revision, tombstones.isFull ? null : tombstones.count];
 }
 
-async function certificateRow(lanes: Lanes, timeoutMs: number, values: unknown[]): Promise<AuthorityRow> {
+/** Where the arms turn out to have changed, asks again with them: one more statement for the reads of that moment. */
+async function certificateRow(lanes: Lanes, timeoutMs: number, values: Values): Promise<AuthorityRow> {
+  const knowsArms = values[1] !== NO_ARMS.history;
   try {
-    const { rows } = await lanes.run(timeoutMs, (client) =>
-      client.query<[...AuthorityRow]>({ ...STATEMENT, values, rowMode: 'array' } as pg.QueryArrayConfig),
-    );
-    if (!rows[0]) throw new Error('tandem.settings has lost its row');
-    return rows[0];
+    return await lanes.run(timeoutMs, async (client) => {
+      const row = knowsArms && (await rowOf(client, KNOWN_ARMS_STATEMENT, values));
+      return row && tellsArms(row) ? row : rowOf(client, STATEMENT, values);
+    });
   } catch (error) {
     throw translated(error);
   }
 }
 
+type Values = [userIds: string, history: string, revision: number, erasures: number | null, predictors: string];
+
+async function rowOf(client: pg.PoolClient, statement: typeof STATEMENT, values: Values): Promise<AuthorityRow> {
+  const query = { ...statement, values, rowMode: 'array' } as pg.QueryArrayConfig;
+  const { rows } = await client.query<[...AuthorityRow]>(query);
+  if (!rows[0]) throw new Error('tandem.settings has lost its row');
+  return rows[0];
+}
+
 async function prepareLane(client: pg.PoolClient): Promise<void> {
   // The plan must not depend on how small the table was when it was made: a scan of all contexts is never right.
   await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
-}
-
-// A few connections kept out of a pool for one kind of statement with a strict time limit. Each carries one statement at
-// a time; one that does not answer in time is closed, statement and all, so that a stopped server holds nothing of ours.
-// A connection that broke while it was idle, as by a restart of the server, costs its next statement no failure.
-
-interface LanesOptions {
-  readonly count: number;
-  /** Runs once on each connection. */
-  prepare(client: pg.PoolClient): Promise<void>;
-}
-
-/** Waits for work as long as the caller of a lane may. */
-type InTime = <T>(work: Promise<T>) => Promise<T>;
-
-class Lanes {
-  readonly #pool: pg.Pool;
-  readonly #options: LanesOptions;
-  readonly #idle: pg.PoolClient[] = [];
-  readonly #waiting: PromiseWithResolvers<pg.PoolClient>[] = [];
-  readonly #busy = new Set<Promise<unknown>>();
-  readonly #endsAt = new WeakMap<pg.PoolClient, number>();
-  #opening = 0;
-  #isClosed = false;
-
-  constructor(pool: pg.Pool, options: LanesOptions) {
-    this.#pool = pool;
-    this.#options = options;
-  }
-
-  /**
-   * Runs a statement on a free connection, opening one where there is none. At most `count` callers at once. Where a
-   * connection that was used before turns out to be broken the statement is sent again, once, on a new one: so it must
-   * change nothing. Rejects after `timeoutMs`, also while it is still connecting.
-   */
-  run<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const running = this.#attempt(timeoutMs, statement);
-    const settled: Promise<unknown> = running.then(
-      () => this.#busy.delete(settled),
-      () => this.#busy.delete(settled),
-    );
-    this.#busy.add(settled);
-    return running;
-  }
-
-  /** Gives the connections up; whoever is under way ends first. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#releaseIdle();
-    await Promise.all(this.#busy);
-  }
-
-  async #attempt<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const deadline = performance.now() + timeoutMs;
-    const late = () => new Error(`Query read timeout: no answer in ${timeoutMs} ms`);
-    const inTime: InTime = (work) => within(deadline - performance.now(), work, late);
-    const send = async (client: pg.PoolClient): Promise<T> => {
-      try {
-        const result = await inTime(statement(client));
-        this.#keep(client);
-        return result;
-      } catch (error) {
-        client.release(true);
-        throw error;
-      }
-    };
-    const kept = this.#idle.pop();
-    if (!kept) return send(await this.#take(inTime));
-    return send(kept).catch(async (error: unknown) => {
-      if (performance.now() >= deadline || !isConnectionFailure(error)) throw error;
-      // What broke one connection most likely broke the others.
-      this.#releaseIdle();
-      return send(await this.#take(inTime));
-    });
-  }
-
-  /** Connections that are still being opened when their asker gave up serve the next: never more than `count` at once. */
-  async #take(inTime: InTime): Promise<pg.PoolClient> {
-    const free = this.#idle.pop();
-    if (free) return free;
-    const mine = Promise.withResolvers<pg.PoolClient>();
-    this.#waiting.push(mine);
-    if (this.#opening < this.#options.count) void this.#open();
-    try {
-      return await inTime(mine.promise);
-    } catch (error) {
-      const at = this.#waiting.indexOf(mine);
-      if (at >= 0) this.#waiting.splice(at, 1);
-      else
-        mine.promise.then(
-          (client) => this.#keep(client),
-          () => {},
-        );
-      throw error;
-    }
-  }
-
-  async #open(): Promise<void> {
-    this.#opening++;
-    try {
-      const client = await this.#pool.connect();
-      await this.#options.prepare(client).catch((error: unknown) => {
-        client.release(true);
-        throw error;
-      });
-      this.#endsAt.set(client, performance.now() + lifetimeMs());
-      this.#keep(client);
-    } catch (error) {
-      this.#waiting.shift()?.reject(error);
-    } finally {
-      this.#opening--;
-    }
-  }
-
-  #keep(client: pg.PoolClient): void {
-    const next = this.#waiting.shift();
-    if (next) next.resolve(client);
-    else if (this.#isClosed) client.release(true);
-    else {
-      this.#idle.push(client);
-      this.#replaceOld();
-    }
-  }
-
-  /** One that has lived for long ends when its successor is there: no statement waits for that. */
-  #replaceOld(): void {
-    const now = performance.now();
-    const old = this.#idle.findIndex((client) => (this.#endsAt.get(client) ?? 0) < now);
-    // What prepare sets stays with the connection, so it never goes back to the pool's other users.
-    if (this.#idle.length > this.#options.count) this.#idle.splice(Math.max(0, old), 1)[0]?.release(true);
-    if (old >= 0 && this.#opening === 0) void this.#open();
-  }
-
-  #releaseIdle(): void {
-    for (const client of this.#idle.splice(0)) client.release(true);
-  }
 }

@@ -15,8 +15,6 @@ import {
   type Certificate,
   everybodyIn,
   type GenerationLayer,
-  type NumberedTombstone,
-  type TombstoneMemory,
   type Tombstones,
   UNTOUCHED,
   type UserState,
@@ -167,7 +165,12 @@ interface CertificateParameters {
   readonly asked: string;
   readonly history: number;
   readonly revision: number;
+  /** `false`: arms that differ from the known ones are `UNTOLD`. */
+  readonly tellsArms?: boolean;
 }
+
+/** Stands for arms that differ from the known ones, in a row of a statement that does not tell them. */
+export const UNTOLD = '';
 
 /**
  * One row: history, clock (ms), revision, arms (null where known), users (null where none has a context), protocol. A user is
@@ -175,35 +178,20 @@ interface CertificateParameters {
  * may have hundreds. current_history() fails on a standby: each answer comes from the primary.
  * @param moreColumns of `s`, the settings, and `h.history`, after these
  */
-export function certificateSql({ asked, ...parameters }: CertificateParameters, moreColumns = ''): string {
+export function certificateSql(
+  { asked, tellsArms = true, ...parameters }: CertificateParameters,
+  moreColumns = '',
+): string {
+  const arms = tellsArms ? `coalesce(${ARMS_SQL}, '[]')` : `'${UNTOLD}'`;
   const [history, revision] = [`$${parameters.history}::text`, `$${parameters.revision}::bigint`];
   return `select h.history, ${epochMs('statement_timestamp()')} as now, r.revision::float8 as revision,
-    case when h.history = ${history} and r.revision = ${revision} then null else coalesce(${ARMS_SQL}, '[]') end as arms,
+    case when h.history = ${history} and r.revision = ${revision} then null else ${arms} end as arms,
     (select json_agg(json_build_array(a.place, c.version, c.deleted_version, ${touchedSql('a.predictor')}))::text
       from ${asked} with ordinality as a(user_id, predictor, place)
       join tandem.user_contexts c on c.user_id = a.user_id collate "C") as users, s.protocol${moreColumns}
   from tandem.settings s, (select tandem.current_history() as history offset 0) h,
     lateral (select ${REVISION_SQL} as revision offset 0) r where s.one`;
 }
-
-/** Tombstones told by one statement at most: whoever has heard of none yet must not make the reads of a moment wait. */
-const TOMBSTONES_A_STATEMENT = 1_000;
-
-/**
- * The authority's certificate, with a column more: what the asker has not heard of erasures, null where that is nothing.
- * @param $1 user ids; known history $2 and revision $3; $5 of each user id the predictor
- * @param $4 erasures that it has heard of in the history $2; null: it wants to hear of none
- */
-export const AUTHORITY_SQL = certificateSql(
-  { asked: 'unnest($1::text[], $5::text[])', history: 2, revision: 3 },
-  `,
-    case when $4::bigint is null or (h.history = $2::text and s.erasures <= $4::bigint) then null else (
-      select json_build_array(s.erasures, coalesce(
-        json_agg(json_build_array(number, user_id, deleted_version) order by number), '[]'))::text
-      from (select number, user_id, deleted_version from tandem.erasures
-        where number > case when h.history = $2::text then $4::bigint else 0 end
-        order by number limit ${TOMBSTONES_A_STATEMENT}) unheard) end as unheard`,
-);
 
 /** A row of certificateSql, its columns in order. */
 export type CertificateRow = readonly [
@@ -215,28 +203,17 @@ export type CertificateRow = readonly [
   protocol: number,
 ];
 
-/** A row of AUTHORITY_SQL. */
-export type AuthorityRow = readonly [...CertificateRow, unheard: string | null];
+/** A row that may have more columns. */
+type RowStart = readonly [...CertificateRow, ...more: unknown[]];
 
 type UserParts = [place: number, version: number, deletedVersion: number, touched: number];
 
 /** Returns the arms after a row: parsed if it has them, else the known ones. Throws `protocol_unknown` before it uses the row. */
-export function armsOf(row: CertificateRow | AuthorityRow, known: KnownArms): KnownArms {
+export function armsOf(row: RowStart, known: KnownArms): KnownArms {
   const [history, , revision, arms, , protocol] = row;
   assertProtocol(protocol);
   if (arms === null) return known;
   return { history, revision, ...assignmentsOf(arms) };
-}
-
-/** The tombstones that are known after a row: those heard of before, and what it tells; only the latter in another history. */
-export function tombstonesOf(row: AuthorityRow, heard: TombstoneMemory): TombstoneMemory {
-  const [history, , , , , , unheard] = row;
-  const known = heard.inHistory(history);
-  if (unheard === null) return known;
-  const [count, found] = JSON.parse(unheard) as [number, NumberedTombstone[]];
-  const last = found[found.length - 1]?.[0] ?? 0;
-  known.learn(found, found.length < TOMBSTONES_A_STATEMENT ? count : last);
-  return known;
 }
 
 /** Of whom a certificate tells, and at the same places for which predictor. */
@@ -250,7 +227,7 @@ export interface AskedUsers {
  * @param asked as the statement was. Of any other user the certificate would say `untouched`; of another predictor it throws
  */
 export function certificateOf(
-  row: CertificateRow | AuthorityRow,
+  row: RowStart,
   arms: KnownArms,
   asked: AskedUsers,
   tombstones: Tombstones | null = null,

@@ -1,7 +1,8 @@
 /**
  * An application that reads predictions in its own process (docs/embedded.md), and measures itself: `GET /reads?seconds=5`
- * reads with 64 reads under way, `GET /live?seconds=5` infers one user after the other, `GET /bare?seconds=5` asks a child
- * that runs the model and does nothing else (embedded-bare-child.ts). Answers with an `EmbeddedResult`. Prints its port.
+ * reads with 64 reads under way, `GET /live?seconds=5` infers one user after the other, `GET /given?seconds=5` one after the
+ * other with request features, `GET /infer?seconds=5` runs the model on features and certifies nothing, `GET /bare?seconds=5` asks
+ * a child that runs the model and does nothing else (embedded-bare-child.ts). Answers with an `EmbeddedResult`. Prints its port.
  * Usage: node embedded-program.ts <users> <exponent> <megabytes of predictions in memory> <model.onnx>
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -11,7 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createTandem } from '@tandem/embedded';
 import { createUserPicker } from './pick-users.ts';
-import { FEATURES, FIRST_USER } from './predictors.ts';
+import { FEATURES, FIRST_USER, GIVEN } from './predictors.ts';
 
 export interface EmbeddedResult {
   readonly perSecond: number;
@@ -31,6 +32,8 @@ const tandem = await createTandem({
 });
 const pick = createUserPicker(users, exponent);
 const anyUser = () => String(FIRST_USER + pick());
+
+const valuesOf = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, Math.random()]));
 
 let child: ChildProcess | undefined;
 
@@ -68,6 +71,8 @@ async function measure(seconds: number, lanes: number, one: () => Promise<unknow
 const measurements: Readonly<Record<string, readonly [lanes: number, one: () => Promise<unknown>]>> = {
   '/reads': [READS_UNDER_WAY, () => tandem.read('bench', anyUser())],
   '/live': [1, () => tandem.read('bench', anyUser(), { noCache: true })],
+  '/given': [1, () => tandem.read('given', anyUser(), { features: valuesOf(GIVEN) })],
+  '/infer': [1, () => tandem.infer('bench', [{ features: valuesOf(FEATURES) }])],
   '/bare': [1, runBare],
 };
 

@@ -1,10 +1,13 @@
 /** Predictors for the benchmarks: 12 features between 0 and 1 of users with ids of 8 digits, and a model over them. */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import type { ModelMetadata } from '@tandem/prediction/models/verification';
 import { linearModel } from '@tandem/testing/onnx-models';
 import type { BenchServers } from './service.ts';
 
 export const FEATURES: readonly string[] = Array.from({ length: 12 }, (_, i) => `f${i + 1}`);
+/** The request features of a predictor whose calls give all features. */
+export const GIVEN: readonly string[] = FEATURES.map((name) => `given_${name}`);
 /** Ids go from here up to `FIRST_USER + users - 1`. */
 export const FIRST_USER = 10_000_000;
 /** What a predictor has whose config names none. */
@@ -18,6 +21,8 @@ export interface AdoptedUsers {
   readonly users: number;
   readonly chunkSize?: number;
   readonly liveTimeoutMs?: number;
+  /** Whether calls give the model all its features, as the request features `GIVEN`. */
+  readonly isGiven?: boolean;
 }
 
 /** Adopting names all of a service's predictors: those adopted on the same servers before are adopted again. */
@@ -62,7 +67,7 @@ async function makeUsers({ pool }: BenchServers, table: string, users: number): 
 }
 
 function definitionOf(predictor: AdoptedUsers): PredictorToAdopt {
-  const { name, artifact, chunkSize = CHUNK_SIZE, liveTimeoutMs = 1_000 } = predictor;
+  const { name, artifact, chunkSize = CHUNK_SIZE, liveTimeoutMs = 1_000, isGiven = false } = predictor;
   const freshness = {
     maxAgeMs: null,
     live: true,
@@ -82,8 +87,24 @@ function definitionOf(predictor: AdoptedUsers): PredictorToAdopt {
       asOf: null,
       overlayForMs: null,
     },
-    inputs: [{ name: 'features', type: 'float32' as const, columns: FEATURES }],
+    ...(isGiven ? { request: GIVEN.map((given) => ({ name: given, kind: 'number' as const })) } : {}),
+    inputs: [{ name: 'features', type: 'float32' as const, columns: isGiven ? GIVEN : FEATURES }],
     outputs: [{ name: 'score', output: 'score', type: 'float32' as const, width: null, index: 0 }],
   };
-  return { name, artifact, definition, policy: { freshness, batch: { schedule: null, chunkSize, minCoverage: 1 } } };
+  const policy = { freshness, batch: { schedule: null, chunkSize, minCoverage: 1 } };
+  return { name, artifact, definition, policy, verification: { metadata: metadataOf(artifact), parity: NO_PARITY } };
+}
+
+const NO_PARITY = {
+  ...{ users: { real: 0, madeUp: 1 }, refused: { real: 0, madeUp: 0, why: null }, readBothWays: 0 },
+  ...{ batchSizes: [1], comparisons: 1, tolerance: 0, largestDifference: null },
+};
+
+/** What an admission would have found: raw inference batches rows only if it knows that no output mixes them. */
+function metadataOf(artifact: Uint8Array): ModelMetadata {
+  return {
+    inputs: [{ name: 'features', type: 'float32', shape: ['N', FEATURES.length] }],
+    outputs: [{ name: 'score', type: 'float32', shape: ['N', 1] }],
+    ...{ opset: { 'ai.onnx': 17 }, irVersion: 8, producer: 'bench', bytes: artifact.length },
+  };
 }

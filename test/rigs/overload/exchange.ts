@@ -15,7 +15,7 @@ export interface Connection {
   /** Whether the server may still answer on it. */
   isOpen(): boolean;
   /** One at a time. `done` is called once: null where the connection ended before the answer was whole. */
-  ask(request: string, done: (answer: Exchange | null) => void): void;
+  ask(request: string | Buffer, done: (answer: Exchange | null) => void): void;
   end(): void;
 }
 

@@ -29,6 +29,16 @@ it('compares Tandem with the chosen peers alone, and leaves out what has none', 
   ]);
 });
 
+it('compares peers that are given features with Tandem that is given them too', () => {
+  const found = contestsOf(['trees'], ['fastapi', 'mlserver'], 1).flatMap(({ comparisons }) => comparisons);
+  expect(found.map(({ title, ways }) => [title, ways.map(({ name }) => name.includes('given'))])).toEqual([
+    ['one connection, features read', [false, false]],
+    ['one connection, features given', [true, true, true]],
+    ['64 connections, features read', [false, false]],
+    ['64 connections, features given', [true, true, true]],
+  ]);
+});
+
 it('has a comparison for each goal', () => {
   const all = contestsOf(KINDS, ENVIRONMENTS, 2);
   for (const { kinds, way } of GOALS) {

@@ -1,6 +1,6 @@
 /** Which servers meet, on which model, with how many workers, and over how many connections. */
 import type { EnvironmentName } from './virtual-environments.ts';
-import { fastapiStored, feastStored, liveWays, tandemStored, type Way } from './ways.ts';
+import { fastapiStored, feastStored, givenWays, readingWays, tandemStored, type Way } from './ways.ts';
 import type { ModelName } from './world.ts';
 
 /** `stored`: predictions computed before; `trees`, `dense`: a model is run for each request. */
@@ -65,11 +65,13 @@ function contestOf(kind: Kind, workers: number, peers: readonly EnvironmentName[
 }
 
 function liveComparisons(model: ModelName, workers: number): Comparison[] {
-  const ways = liveWays(model);
-  const together = { title: `${CONNECTIONS} connections`, connections: CONNECTIONS, exponent: 0, ways };
-  const alone = { title: 'one connection', connections: 1, exponent: 0, ways };
+  const of = (title: string, connections: number): Comparison[] => [
+    { title: `${title}, features read`, connections, exponent: 0, ways: readingWays(model) },
+    { title: `${title}, features given`, connections, exponent: 0, ways: givenWays(model) },
+  ];
+  const together = of(`${CONNECTIONS} connections`, CONNECTIONS);
   // Alone first: what batching learns under load, such as BentoML's time to wait, would delay single requests.
-  return workers === 1 && model === 'trees' ? [alone, together] : [together];
+  return workers === 1 && model === 'trees' ? [...of('one connection', 1), ...together] : together;
 }
 
 function storedComparisons(workers: number): Comparison[] {

@@ -7,7 +7,7 @@ export interface Way {
   readonly name: string;
   readonly server: EnvironmentName | 'tandem';
   /** A whole HTTP request. */
-  request(user: User): string;
+  request(user: User): string | Buffer;
   /** Throws if the answer is not of the kind that is measured. */
   readScore(answer: unknown): number;
 }
@@ -51,8 +51,8 @@ export const feastStored: Way = {
   },
 };
 
-/** Returns the ways of live inference. Tandem and the first way of FastAPI read features from Postgres for each request. */
-export function liveWays(model: ModelName): [Way, ...Way[]] {
+/** Returns the ways of live inference that read the user's features from Postgres for each request. */
+export function readingWays(model: ModelName): [Way, ...Way[]] {
   return [
     {
       name: 'Tandem',
@@ -65,6 +65,18 @@ export function liveWays(model: ModelName): [Way, ...Way[]] {
       server: 'fastapi',
       request: ({ id }) => get(`/live/${id}`),
       readScore: (answer) => (answer as { score: number }).score,
+    },
+  ];
+}
+
+/** Returns the ways of live inference on features in the request. Tandem's are binary data of the Open Inference Protocol. */
+export function givenWays(model: ModelName): [Way, ...Way[]] {
+  return [
+    {
+      name: 'Tandem, features given',
+      server: 'tandem',
+      request: ({ featureBytes }) => Buffer.concat([tandemHead(model), featureBytes]),
+      readScore: (answer) => (answer as { outputs: { data: number[] }[] }).outputs[0]?.data[0] ?? Number.NaN,
     },
     {
       name: 'FastAPI + ONNX Runtime, features given',
@@ -95,6 +107,27 @@ export function liveWays(model: ModelName): [Way, ...Way[]] {
       readScore: (answer) => (answer as { score: number }).score,
     },
   ];
+}
+
+const HEADS = new Map<ModelName, Buffer>();
+
+/** Returns all of a request but the 12 features, which follow as float32. */
+function tandemHead(model: ModelName): Buffer {
+  const known = HEADS.get(model);
+  if (known) return known;
+  const bytes = 12 * Float32Array.BYTES_PER_ELEMENT;
+  const features = { name: 'features', shape: [1, 12], datatype: 'FP32', parameters: { binary_data_size: bytes } };
+  const json = JSON.stringify({ inputs: [features] });
+  const head = Buffer.from(
+    [
+      `POST /v2/models/${model}/infer HTTP/1.1`,
+      ...['Host: 127.0.0.1', 'Content-Type: application/octet-stream'],
+      ...[`Inference-Header-Content-Length: ${json.length}`, `Content-Length: ${json.length + bytes}`],
+      ...['', json],
+    ].join('\r\n'),
+  );
+  HEADS.set(model, head);
+  return head;
 }
 
 function scoreOf({ prediction, source, reason }: TandemAnswer, expected: string): number {

@@ -14,6 +14,8 @@ export interface User {
   readonly id: string;
   /** A JSON array of 12 numbers. */
   readonly features: string;
+  /** The same as float32. */
+  readonly featureBytes: Buffer;
 }
 
 export interface World {
@@ -58,7 +60,7 @@ async function readUsers({ pool }: BenchServers): Promise<User[]> {
     `select user_id::text as id, json_build_array(${FEATURES.join(', ')})::text as features
      from trees_features order by user_id`,
   );
-  return rows;
+  return rows.map((row) => ({ ...row, featureBytes: Buffer.from(Float32Array.from(JSON.parse(row.features)).buffer) }));
 }
 
 async function writePredictions(servers: BenchServers, users: readonly User[], file: string): Promise<void> {

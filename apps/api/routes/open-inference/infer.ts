@@ -1,4 +1,5 @@
 /** POST /v2/models/{model}/infer, with or without /versions/{version}: inference of tensors, or predictions of users. */
+import { checkForm } from '@tandem/embedded/check-form';
 import { RequestError } from '@tandem/http-server/request-error';
 import { JSON_LENGTH_HEADER, readHttpRequest, renderHttpAnswer } from '@tandem/open-inference/http-message';
 import {
@@ -9,7 +10,7 @@ import {
   InferenceRequestSchema,
 } from '@tandem/wire/open-inference';
 import type { Context } from 'hono';
-import { checkForm, readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
+import { readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { ProblemCode } from '../../http/problem.ts';

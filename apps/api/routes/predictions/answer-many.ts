@@ -1,13 +1,12 @@
 /**
- * Answers many users of a predictor at once, each with a prediction or an error, in the order asked. However many they are,
- * each store is asked once. Such reads are counted, logged and noted here, whatever form the answer has.
+ * Answers many users of a predictor at once, each with a prediction or an error, in the order asked, and logs the call: what
+ * the reads of an application do (`@tandem/embedded/read-users`), with a caller's headers, shadow and explanations.
  */
-import { createPredictionCount } from '@tandem/embedded/prediction-view';
+import { createReadUsers, type FeaturesOfUsers } from '@tandem/embedded/read-users';
 import type { ReadResult } from '@tandem/freshness/answer';
-import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
-import type { ReadTimes, RequestFeatures, RequestRead } from '@tandem/freshness/read-options';
-import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
+import type { ReadTimes } from '@tandem/freshness/read-options';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { ReadDependencies } from './read-one.ts';
 import { type DemandedOptions, optionsFor } from './read-options.ts';
@@ -21,16 +20,7 @@ interface ManyUsers {
   readonly request?: FeaturesOfUsers | undefined;
 }
 
-/** The request features of a call. */
-interface FeaturesOfUsers {
-  /** In the order of the user ids. */
-  readonly features: readonly RequestFeatures[];
-  /** Returns where in the request the entry of a user stands. */
-  entryOf(i: number): string;
-}
-
 interface ManyAnswers {
-  readonly predictor: Predictor;
   /** In the order of the user ids. */
   readonly results: readonly ReadResult[];
   /**
@@ -43,65 +33,19 @@ interface ManyAnswers {
 /** Rejects with `unknown_predictor`, or with `unavailable` or `protocol_unknown` where no user could be answered. */
 export type AnswerMany = (users: ManyUsers, event: WideEvent) => Promise<ManyAnswers>;
 
-/** The facts of a read that are noted of each user. */
-interface NotedRead {
-  readonly predictor: Predictor;
-  readonly ms: number;
-  /** Whether a stored prediction could have answered: only then do the reads count as demand for one. */
-  readonly isDemand: boolean;
-}
-
 export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
-  const { readPrediction, registry, metrics, servedReads, readCounts, liveFailureLog } = dependencies;
-  const count = createPredictionCount(metrics);
-
-  function noteOne({ predictor, ms, isDemand }: NotedRead, userId: string, result: ReadResult): void {
-    servedReads.note({ predictor, userId, result, ms });
-    if (isDemand) readCounts.note(userId, result);
-  }
-
-  function countOne(name: string, result: ReadResult, hasFeatures: boolean): void {
-    if (result instanceof TandemError) {
-      metrics.predictionErrors.inc({ predictor: name, code: result.code });
-      return;
-    }
-    const { predictor, source, reason } = result;
-    count(result);
-    if (hasFeatures) metrics.requestPredictions.inc({ predictor, source, reason });
-  }
-
+  const { registry, liveFailureLog } = dependencies;
+  const readUsers = createReadUsers(dependencies);
   return async function answerMany({ predictor: name, userIds, demanded, fieldOf, request }, event) {
-    const startedAt = performance.now();
     const predictor = await registry.predictor(name);
     if (!predictor) throw unknownPredictor(name);
-    const { valid, places, refused } = sort(predictor.keyType, userIds, fieldOf);
-    const plain = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
-    const options = request ? { ...plain, request: requestOf(request, places) } : plain;
+    const options = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
     const times: ReadTimes = {};
     event.add(times);
     event.add({ predictor: name, users: userIds.length });
-    const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
-    const noted = { predictor, ms: performance.now() - startedAt, isDemand: request === undefined };
-    const inOrder = read.values();
-    const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
-
-    const tell: ManyAnswers['tell'] = (shown = results) => {
-      for (const [i, result] of shown.entries()) {
-        if (result === undefined) continue;
-        countOne(name, result, request !== undefined);
-        if (!refused.has(i)) noteOne(noted, userIds[i] ?? '', result);
-      }
-      tellOf(shown, predictor, dependencies);
-    };
-
-    const cause = read[0];
-    const ofAll = isTandemError(cause, 'unavailable', 'protocol_unknown') && read.every((result) => result === cause);
-    if (ofAll) {
-      for (const userId of valid) noteOne(noted, userId, cause);
-      throw cause;
-    }
+    const { results, refused, note } = await readUsers({ predictor, userIds, options, fieldOf, request }, times);
     event.add({
-      refused: refused.size,
+      refused,
       get answers() {
         return tally(results);
       },
@@ -109,11 +53,17 @@ export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
     if (results.some((result) => !(result instanceof TandemError) && result.liveFailure !== undefined)) {
       liveFailureLog(event, results);
     }
-    return { predictor, results, tell };
+    return {
+      results,
+      tell(shown = results) {
+        note(shown);
+        notify(shown, predictor, dependencies);
+      },
+    };
   };
 }
 
-function tellOf(
+function notify(
   results: readonly (ReadResult | undefined)[],
   predictor: Predictor,
   { shadow, explanationKeeper }: Pick<ReadDependencies, 'shadow' | 'explanationKeeper'>,
@@ -133,21 +83,4 @@ function tally(results: readonly ReadResult[]): Record<string, number> {
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
   return counts;
-}
-
-/** Returns the ids to read, in order, with their places in the call, and by place the errors of malformed ids. */
-function sort(keyType: KeyType, userIds: readonly string[], fieldOf: ManyUsers['fieldOf']) {
-  const refused = new Map<number, TandemError>();
-  const places: number[] = [];
-  const valid = userIds.filter((userId, i) => {
-    const problem = userIdProblem(keyType, userId, fieldOf(i));
-    if (problem) refused.set(i, problem);
-    else places.push(i);
-    return problem === undefined;
-  });
-  return { valid, places, refused };
-}
-
-function requestOf({ features, entryOf }: FeaturesOfUsers, places: readonly number[]): RequestRead {
-  return { rows: places.map((place) => features[place] ?? {}), at: (row) => entryOf(places[row] ?? 0) };
 }

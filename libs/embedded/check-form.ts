@@ -1,0 +1,40 @@
+/** Checks a value against the form that the wire declares; what is refused is named by field and remedy. */
+import { TandemError } from '@tandem/freshness/errors';
+import type { Read, Schema, Sent } from '@tandem/wire/schema';
+
+/** A body that an endpoint takes, or an argument of the same form. */
+export interface BodyForm<S extends Schema> {
+  readonly schema: S;
+  /** A body that is right: it is shown to whoever sends one that is not. */
+  readonly example: Sent<S>;
+  /** An absent body counts as `{}`. */
+  readonly optional?: boolean;
+}
+
+/** Throws a TandemError `invalid_input` that names the first field that is wrong. */
+export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, value: unknown): Read<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const known = 'shape' in schema ? ` with ${Object.keys(schema.shape as object).join(', ')}` : '';
+  if (issue?.code === 'unrecognized_keys') {
+    const field = pathOf([...issue.path, issue.keys[0] ?? '']);
+    throw new TandemError('invalid_input', `The field ${field} is not known.`, {
+      field,
+      remedy:
+        issue.path.length === 0 && known !== '' ? `leave it out; those known are${known.slice(5)}` : 'leave it out',
+    });
+  }
+  const field = pathOf(issue?.path ?? []);
+  throw new TandemError('invalid_input', `${field === '' ? 'The body' : field}: ${issue?.message ?? 'wrong form'}.`, {
+    ...(field === '' ? {} : { field }),
+    remedy: `send a JSON object${known}, such as ${JSON.stringify(example)}`,
+  });
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    return text === '' ? String(part).slice(0, 80) : `${text}.${String(part).slice(0, 80)}`;
+  }, '');
+}

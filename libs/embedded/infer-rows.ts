@@ -1,0 +1,119 @@
+/**
+ * Runs a predictor's model on features that the caller gives. Nothing of a user is read or stored, so nothing is certified: an
+ * answer is as old as the caller's values.
+ */
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { LiveOutcome } from '@tandem/freshness/live-predictor';
+import { decodeOutputs } from '@tandem/freshness/outputs';
+import type { ModelVersion, Prediction, Predictor } from '@tandem/freshness/predictor';
+import type { Registry } from '@tandem/freshness/reader';
+import { valuesOf } from '@tandem/freshness/request-features';
+import { asFailure, failureOf } from '@tandem/prediction/live/live-failures';
+import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
+import type { Scorer } from '@tandem/prediction/scoring/scoring';
+import type { KnownAssignments } from './known-assignments.ts';
+
+/** The features of one row, by the names of the query's columns and the request features. */
+export interface GivenRow {
+  /** A column of the query may be null, as in SQL. A request feature with a default may be left out. */
+  readonly features: Readonly<Record<string, number | string | boolean | null>>;
+}
+
+export interface Inferred {
+  readonly predictor: string;
+  readonly modelVersion: string;
+  /** The arm that serves the version: `stable`. */
+  readonly variant: string;
+  /** In the order of the rows; the error of a row that the model gives no usable output for. */
+  readonly predictions: readonly (Prediction | TandemError)[];
+}
+
+interface InferDependencies {
+  readonly knownAssignments: KnownAssignments;
+  readonly registry: Pick<Registry, 'modelVersion'>;
+  readonly scorer: Scorer;
+  /** Whether this process infers with a model version. */
+  mayInfer(modelVersionId: string): boolean;
+}
+
+/** Rejects with `invalid_input`, `overloaded`, `live_timeout` or `live_failed` for the whole call. */
+export type InferRows = (predictor: Predictor, rows: readonly GivenRow[]) => Promise<Inferred>;
+
+export function createInferRows({ knownAssignments, registry, scorer, mayInfer }: InferDependencies): InferRows {
+  return async function inferRows({ name, policy }, rows) {
+    const stable = (await knownAssignments()).assignments(name)?.stable;
+    if (!stable) throw unknownPredictor(name);
+    const version = await registry.modelVersion(stable.modelVersionId);
+    const batch = batchOf(version, rows);
+    if (!mayInfer(version.id)) throw notLoaded(version);
+    const request = { version, batch, rows: [...rows.keys()], timeoutMs: policy.freshness.liveTimeoutMs };
+    const scores = await scoreIsolating(scorer, { ...request, priority: 'live' }).catch((error: unknown) => {
+      throw errorOf(asFailure(error), 'The model');
+    });
+    const { outputs } = scores;
+    const predictions = rows.map((_, row) => {
+      const bytes = outputs.get(row);
+      return bytes ? decodeOutputs(version.outputs, bytes) : errorOf(failureOf(scores, row), `rows[${row}]`);
+    });
+    return { predictor: name, modelVersion: String(version.number), variant: stable.arm, predictions };
+  };
+}
+
+/** Throws `invalid_input` for the first value that does not fit. */
+function batchOf(version: ModelVersion, rows: readonly GivenRow[]): FeatureBatch {
+  const { query, request = [] } = version;
+  const columns = [...query.columns, ...request];
+  const values = rows.map((row, i) =>
+    valuesOf(version, row.features, { columns, nullable: query.columns.length }, `rows[${i}]`),
+  );
+  return {
+    ...{ history: '', readAt: 0, faults: new Map(), unusable: new Map() },
+    userIds: rows.map(() => ''),
+    contextVersions: rows.map(() => 0),
+    columns,
+    values: columns.map((_, column) => values.map((row) => row[column] ?? null)),
+    requestFrom: query.columns.length,
+  };
+}
+
+function notLoaded({ predictor, number }: ModelVersion): TandemError {
+  const text = `This process has not loaded version ${number} of the model of predictor ${predictor}.`;
+  return new TandemError('overloaded', text, {
+    retryAfter: 1,
+    remedy: 'try again after a second; with live: false, or too little inference.memoryMb, it never loads a model',
+  });
+}
+
+function errorOf(outcome: LiveOutcome, which: string): TandemError {
+  if (outcome.kind !== 'failed') return new TandemError('live_failed', `${which} has no prediction.`);
+  const { reason, detail, features = [] } = outcome;
+  switch (reason) {
+    case 'features_unusable':
+      return new TandemError(
+        reason,
+        `${which}: the model does not take the features ${features.join(', ')} as they are.`,
+        {
+          remedy:
+            'send other values; features.nulls and features.categories of the config say what null and unknown texts count as',
+          detail,
+        },
+      );
+    case 'output_unusable':
+      return new TandemError(reason, `${which}: ${detail}.`, {
+        remedy: 'send other values, or push a model that gives a finite number for them',
+      });
+    case 'live_timeout':
+    case 'overloaded':
+      return new TandemError(reason, `${which} could not answer in time.`, {
+        retryAfter: 1,
+        remedy: 'try again after a second, or with fewer rows',
+        detail,
+      });
+    default:
+      return new TandemError('live_failed', `${which}: the model failed on these values.`, {
+        remedy: 'look at the values; the same values fail again',
+        detail,
+      });
+  }
+}

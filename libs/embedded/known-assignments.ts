@@ -1,0 +1,55 @@
+/**
+ * What Postgres assigns, for inference that reads nothing of a user and so needs no certificate: asked for at most once a
+ * second. While Postgres does not answer, the last known assignments serve.
+ */
+import type { Authority, Certificate } from '@tandem/freshness/certificate';
+
+interface KnownAssignmentsDependencies {
+  readonly authority: Pick<Authority, 'certify'>;
+  readonly now?: () => number;
+}
+
+/** Returns the certificate to use. Rejects with `unavailable` if Postgres has never answered. */
+export type KnownAssignments = () => Promise<Certificate>;
+
+/** How long known assignments are used before Postgres is asked again, in ms. */
+const KNOWN_MS = 1_000;
+
+export function createKnownAssignments({
+  authority,
+  now = () => performance.now(),
+}: KnownAssignmentsDependencies): KnownAssignments {
+  let known: Certificate | undefined;
+  let asking: Promise<Certificate> | undefined;
+  let askAt = Number.NEGATIVE_INFINITY;
+  /** Whether Postgres did not answer the last time. */
+  let isAway = false;
+
+  function ask(): Promise<Certificate> {
+    asking ??= authority
+      .certify([])
+      .then((certificate) => {
+        known = certificate;
+        isAway = false;
+        return certificate;
+      })
+      .catch((error: unknown) => {
+        isAway = true;
+        throw error;
+      })
+      .finally(() => {
+        asking = undefined;
+        askAt = now() + KNOWN_MS;
+      });
+    return asking;
+  }
+
+  return async function knownAssignments() {
+    const before = known;
+    if (before === undefined) return ask();
+    if (now() < askAt) return before;
+    const asked = ask().catch(() => before);
+    // Once Postgres has not answered, no request waits for it.
+    return isAway ? before : asked;
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * Ranks the candidates of a call by a prediction for one user, for an API or an application. The user's features are read once,
+ * in the statement that certifies the answer; each candidate is a row of the model.
+ */
+import type { Answer, ReadResult } from '@tandem/freshness/answer';
+import { isTransient, TandemError } from '@tandem/freshness/errors';
+import type { ModelVersion, OutputField, Predictor } from '@tandem/freshness/predictor';
+import type { ReadOptions, ReadTimes, RequestRead } from '@tandem/freshness/read-options';
+import { userIdProblem } from '@tandem/freshness/user-id';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import type { RankingView, RankSchema } from '@tandem/wire/rankings';
+import type { Read } from '@tandem/wire/schema';
+import { createPredictionCount, predictionView } from './prediction-view.ts';
+import type { ReadUsersDependencies } from './read-users.ts';
+
+interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' | 'servedReads'> {
+  readonly metrics: ReadUsersDependencies['metrics'] & Pick<Metrics, 'rankedCandidates'>;
+}
+
+type Asked = Read<typeof RankSchema>;
+
+/** A ranking as the wire has it, but for the errors of refused candidates. */
+export interface Ranking extends Omit<RankingView, 'refused'> {
+  /** Candidates that the model gave no usable output for. */
+  readonly refused: readonly RefusedCandidate[];
+}
+
+interface RefusedCandidate {
+  readonly id: string;
+  /** Where the candidate stands in the call. */
+  readonly at: string;
+  readonly error: TandemError;
+}
+
+/** Rejects with the error of the whole call; counts it, as it counts the ranking. */
+export type RankCandidates = (
+  predictor: Predictor,
+  asked: Asked,
+  options: ReadOptions,
+  times?: ReadTimes,
+) => Promise<Ranking>;
+
+export function createRankCandidates({ readPrediction, metrics, servedReads }: RankDependencies): RankCandidates {
+  const count = createPredictionCount(metrics);
+  return async function rankCandidates(predictor, asked, options, times) {
+    const startedAt = performance.now();
+    const { name, keyType, policy } = predictor;
+    const malformed = userIdProblem(keyType, asked.userId, 'userId') ?? repeatedId(asked);
+    if (malformed) throw malformed;
+    let by = '';
+    const checkVersion = ({ outputs }: ModelVersion) => {
+      by = outputToRankBy(outputs, asked.by ?? policy.decision?.output);
+    };
+    const userIds = asked.candidates.map(() => asked.userId);
+    const request = { ...requestOf(asked), checkVersion };
+    const results = await readPrediction(name, userIds, { ...options, request }, times);
+    const error = failureOf(results);
+    const answers = results.filter((result) => !(result instanceof TandemError));
+    const result = error ?? (answers[0] as Answer);
+    servedReads.note({ predictor, userId: asked.userId, result, ms: performance.now() - startedAt });
+    if (error) {
+      metrics.predictionErrors.inc({ predictor: name, code: error.code });
+      throw error;
+    }
+    count(answers[0] as Answer);
+    metrics.rankedCandidates.inc({ predictor: name }, results.length);
+    return rankingOf(asked, by, results);
+  };
+}
+
+function requestOf({ candidates }: Asked): RequestRead {
+  return { rows: candidates.map(({ features }) => features), at: placeOf, isLiveOnly: true };
+}
+
+function placeOf(candidate: number): string {
+  return `candidates[${candidate}]`;
+}
+
+/** Returns the error of the whole call: no candidate has a prediction, or the model was not asked for some of them in time. */
+function failureOf(results: readonly ReadResult[]): TandemError | undefined {
+  const errors = results.filter((result) => result instanceof TandemError);
+  return errors.find(isTransient) ?? (errors.length === results.length ? errors[0] : undefined);
+}
+
+function repeatedId({ candidates }: Asked): TandemError | undefined {
+  const seen = new Set<string>();
+  const place = candidates.findIndex(({ id }) => seen.size === seen.add(id).size);
+  if (place < 0) return undefined;
+  return new TandemError('invalid_input', `${placeOf(place)}.id is the id of an earlier candidate.`, {
+    field: `${placeOf(place)}.id`,
+    remedy: 'give each candidate an id of its own',
+  });
+}
+
+function rankingOf(asked: Asked, by: string, results: readonly ReadResult[]): Ranking {
+  const ranked: RankingView['ranked'][number][] = [];
+  const refused: RefusedCandidate[] = [];
+  const first = results.find((result): result is Answer => !(result instanceof TandemError)) as Answer;
+  results.forEach((result, i) => {
+    const id = asked.candidates[i]?.id ?? '';
+    if (result instanceof TandemError) refused.push({ id, at: placeOf(i), error: result });
+    else ranked.push({ id, score: Number(result.prediction[by]), prediction: result.prediction });
+  });
+  ranked.sort((one, other) => other.score - one.score);
+  const { predictor, userId, modelVersion, variant, computedAt, ...certified } = predictionView(first);
+  const { contextVersion, lastConcerningVersion, predictedFromContextVersion } = certified;
+  return {
+    ...{ predictor, userId, by, ranked: ranked.slice(0, asked.limit), refused },
+    ...{ source: 'live', reason: 'requested', modelVersion, variant, computedAt: computedAt ?? '' },
+    ...{ contextVersion, lastConcerningVersion, predictedFromContextVersion, itemsAsOf: asked.itemsAsOf ?? null },
+  };
+}
+
+/** Returns the output to rank by. Throws `invalid_input` if `said` is missing and needed, or names no output with one number. */
+function outputToRankBy(fields: readonly OutputField[], said: string | undefined): string {
+  const outputs = fields.filter(({ type, width }) => width === null && type !== 'string').map(({ name }) => name);
+  const by = said ?? (outputs.length === 1 ? outputs[0] : undefined);
+  if (by !== undefined && outputs.includes(by)) return by;
+  if (outputs.length === 0)
+    throw refusedBy('cannot be used: no output has one number', 'rank by a predictor that gives a number');
+  const fault =
+    by === undefined ? 'is missing, and the prediction has several numbers' : 'is no output with one number';
+  throw refusedBy(fault, `name one of ${outputs.slice(0, 8).join(', ')}`);
+}
+
+function refusedBy(fault: string, remedy: string): TandemError {
+  return new TandemError('invalid_input', `by ${fault}.`, { field: 'by', remedy });
+}

@@ -1,0 +1,120 @@
+/**
+ * Reads many users of a predictor for an API or an application: each gets a prediction or an error, in the order of the call.
+ * However many they are, each store is asked once. The reads are counted here, as demand, in rollouts and in metrics.
+ */
+import type { ReadResult } from '@tandem/freshness/answer';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { Predictor } from '@tandem/freshness/predictor';
+import type { ReadOptions, ReadTimes, RequestFeatures, RequestRead } from '@tandem/freshness/read-options';
+import type { PredictionReader } from '@tandem/freshness/reader';
+import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
+import type { ReadCounts } from '@tandem/prediction/demand/count-reads';
+import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { createPredictionCount } from './prediction-view.ts';
+
+export interface ReadUsersDependencies {
+  readonly readPrediction: PredictionReader;
+  readonly metrics: Pick<Metrics, 'predictions' | 'refreshHits' | 'predictionErrors' | 'requestPredictions'>;
+  readonly servedReads: Pick<ServedReads, 'note'>;
+  readonly readCounts: Pick<ReadCounts, 'note'>;
+}
+
+export interface AskedUsers {
+  readonly predictor: Predictor;
+  readonly userIds: readonly string[];
+  readonly options: ReadOptions;
+  /** Returns where in the call a user id stands. */
+  fieldOf(i: number): string;
+  readonly request?: FeaturesOfUsers | undefined;
+}
+
+/** The request features of a call. */
+export interface FeaturesOfUsers {
+  /** In the order of the user ids. */
+  readonly features: readonly RequestFeatures[];
+  /** Returns where in the call the entry of a user stands. */
+  entryOf(i: number): string;
+}
+
+interface UsersRead {
+  /** In the order of the user ids. */
+  readonly results: readonly ReadResult[];
+  /** Of these, the number of users whose id is malformed. */
+  readonly refused: number;
+  /**
+   * Counts the reads. To be called when the reply is made.
+   * @param shown the result that the caller gets for each user, if it differs; undefined: none
+   */
+  note(shown?: readonly (ReadResult | undefined)[]): void;
+}
+
+/** Rejects with `unavailable` or `protocol_unknown`, counted, if no user could be answered. */
+export type ReadUsers = (asked: AskedUsers, times?: ReadTimes) => Promise<UsersRead>;
+
+export function createReadUsers(dependencies: ReadUsersDependencies): ReadUsers {
+  const { readPrediction, metrics, servedReads, readCounts } = dependencies;
+  const countPrediction = createPredictionCount(metrics);
+
+  function count(name: string, result: ReadResult, hasFeatures: boolean): void {
+    if (result instanceof TandemError) {
+      metrics.predictionErrors.inc({ predictor: name, code: result.code });
+      return;
+    }
+    const { predictor, source, reason } = result;
+    countPrediction(result);
+    if (hasFeatures) metrics.requestPredictions.inc({ predictor, source, reason });
+  }
+
+  return async function readUsers({ predictor, userIds, options: plain, fieldOf, request }, times) {
+    const startedAt = performance.now();
+    const { name } = predictor;
+    const { valid, places, refused } = sort(predictor.keyType, userIds, fieldOf);
+    const options = request ? { ...plain, request: requestOf(request, places) } : plain;
+    const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
+    const ms = performance.now() - startedAt;
+    const inOrder = read.values();
+    const results =
+      refused.size === 0 ? read : userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
+
+    function note(shown: readonly (ReadResult | undefined)[] = results): void {
+      for (const [i, result] of shown.entries()) {
+        if (result === undefined) continue;
+        count(name, result, request !== undefined);
+        if (refused.has(i)) continue;
+        const userId = userIds[i] ?? '';
+        servedReads.note({ predictor, userId, result, ms });
+        // No stored prediction answers a call with features: it is no demand for one.
+        if (!request) readCounts.note(userId, result);
+      }
+    }
+
+    const [cause] = read;
+    if (isTandemError(cause, 'unavailable', 'protocol_unknown') && read.every((result) => result === cause)) {
+      note(results.map((result) => (result === cause ? result : undefined)));
+      throw cause;
+    }
+    return { results, refused: refused.size, note };
+  };
+}
+
+const NONE_REFUSED: ReadonlyMap<number, TandemError> = new Map();
+
+/** Returns the ids to read, in order, with their places in the call, and by place the errors of malformed ids. */
+function sort(keyType: KeyType, userIds: readonly string[], fieldOf: AskedUsers['fieldOf']) {
+  let refused: Map<number, TandemError> | undefined;
+  const places: number[] = [];
+  for (const [i, userId] of userIds.entries()) {
+    const problem = userIdProblem(keyType, userId, fieldOf(i));
+    if (problem) {
+      refused ??= new Map();
+      refused.set(i, problem);
+    } else places.push(i);
+  }
+  if (!refused) return { valid: userIds, places, refused: NONE_REFUSED };
+  return { valid: places.map((place) => userIds[place] ?? ''), places, refused };
+}
+
+function requestOf({ features, entryOf }: FeaturesOfUsers, places: readonly number[]): RequestRead {
+  return { rows: places.map((place) => features[place] ?? {}), at: (row) => entryOf(places[row] ?? 0) };
+}

@@ -1,0 +1,51 @@
+/** The SQL of the authority's certificates: that of any certificate, and what the asker has not heard of erasures. */
+import type { NumberedTombstone, TombstoneMemory } from '@tandem/freshness/certificate';
+import { type CertificateRow, certificateSql, UNTOLD } from './certificate-statement.ts';
+
+/** Tombstones told by one statement at most: whoever has heard of none yet must not make the reads of a moment wait. */
+const TOMBSTONES_A_STATEMENT = 1_000;
+
+/**
+ * The authority's certificate, with a column more: what the asker has not heard of erasures, null where that is nothing.
+ * @param $1 user ids; known history $2 and revision $3; $5 of each user id the predictor
+ * @param $4 erasures that it has heard of in the history $2; null: it wants to hear of none
+ */
+function authoritySql(tellsArms: boolean): string {
+  return certificateSql(
+    { asked: 'unnest($1::text[], $5::text[])', history: 2, revision: 3, tellsArms },
+    `,
+    case when $4::bigint is null or (h.history = $2::text and s.erasures <= $4::bigint) then null else (
+      select json_build_array(s.erasures, coalesce(
+        json_agg(json_build_array(number, user_id, deleted_version) order by number), '[]'))::text
+      from (select number, user_id, deleted_version from tandem.erasures
+        where number > case when h.history = $2::text then $4::bigint else 0 end
+        order by number limit ${TOMBSTONES_A_STATEMENT}) unheard) end as unheard`,
+  );
+}
+
+export const AUTHORITY_SQL = authoritySql(true);
+
+/**
+ * The same for an asker that knows the arms. Postgres prepares each execution for all that a statement might tell: arms that
+ * are known took 0.25 ms of the 0.55 ms of a statement, and its locks on their tables waited for changes of them.
+ */
+export const KNOWN_ARMS_SQL = authoritySql(false);
+
+/** Returns whether the row has the arms, or the asker knows them. Any other row certifies nothing. */
+export function tellsArms([, , , arms]: AuthorityRow): boolean {
+  return arms !== UNTOLD;
+}
+
+/** A row of AUTHORITY_SQL. */
+export type AuthorityRow = readonly [...CertificateRow, unheard: string | null];
+
+/** The tombstones that are known after a row: those heard of before, and what it tells; only the latter in another history. */
+export function tombstonesOf(row: AuthorityRow, heard: TombstoneMemory): TombstoneMemory {
+  const [history, , , , , , unheard] = row;
+  const known = heard.inHistory(history);
+  if (unheard === null) return known;
+  const [count, found] = JSON.parse(unheard) as [number, NumberedTombstone[]];
+  const last = found[found.length - 1]?.[0] ?? 0;
+  known.learn(found, found.length < TOMBSTONES_A_STATEMENT ? count : last);
+  return known;
+}

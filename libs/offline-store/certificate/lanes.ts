@@ -1,0 +1,140 @@
+/**
+ * A few connections kept out of a pool for one kind of statement with a strict time limit. Each carries one statement at
+ * a time; one that does not answer in time is closed, statement and all, so that a stopped server holds nothing of ours.
+ * A connection that broke while it was idle, as by a restart of the server, costs its next statement no failure.
+ */
+import { within } from '@tandem/timing/within';
+import type pg from 'pg';
+import { isConnectionFailure, lifetimeMs } from '../sql/database.ts';
+
+interface LanesOptions {
+  readonly count: number;
+  /** Runs once on each connection. */
+  prepare(client: pg.PoolClient): Promise<void>;
+}
+
+/** Waits for work as long as the caller of a lane may. */
+type InTime = <T>(work: Promise<T>) => Promise<T>;
+
+export class Lanes {
+  readonly #pool: pg.Pool;
+  readonly #options: LanesOptions;
+  readonly #idle: pg.PoolClient[] = [];
+  readonly #waiting: PromiseWithResolvers<pg.PoolClient>[] = [];
+  readonly #busy = new Set<Promise<unknown>>();
+  readonly #endsAt = new WeakMap<pg.PoolClient, number>();
+  #opening = 0;
+  #isClosed = false;
+
+  constructor(pool: pg.Pool, options: LanesOptions) {
+    this.#pool = pool;
+    this.#options = options;
+  }
+
+  /**
+   * Runs a statement on a free connection, opening one where there is none. At most `count` callers at once. Where a
+   * connection that was used before turns out to be broken the statement is sent again, once, on a new one: so it must
+   * change nothing. Rejects after `timeoutMs`, also while it is still connecting.
+   */
+  run<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const running = this.#attempt(timeoutMs, statement);
+    const settled: Promise<unknown> = running.then(
+      () => this.#busy.delete(settled),
+      () => this.#busy.delete(settled),
+    );
+    this.#busy.add(settled);
+    return running;
+  }
+
+  /** Gives the connections up; whoever is under way ends first. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#releaseIdle();
+    await Promise.all(this.#busy);
+  }
+
+  async #attempt<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + timeoutMs;
+    const late = () => new Error(`Query read timeout: no answer in ${timeoutMs} ms`);
+    const inTime: InTime = (work) => within(deadline - performance.now(), work, late);
+    const send = async (client: pg.PoolClient): Promise<T> => {
+      try {
+        const result = await inTime(statement(client));
+        this.#keep(client);
+        return result;
+      } catch (error) {
+        client.release(true);
+        throw error;
+      }
+    };
+    const kept = this.#idle.pop();
+    if (!kept) return send(await this.#take(inTime));
+    return send(kept).catch(async (error: unknown) => {
+      if (performance.now() >= deadline || !isConnectionFailure(error)) throw error;
+      // What broke one connection most likely broke the others.
+      this.#releaseIdle();
+      return send(await this.#take(inTime));
+    });
+  }
+
+  /** Connections that are still being opened when their asker gave up serve the next: never more than `count` at once. */
+  async #take(inTime: InTime): Promise<pg.PoolClient> {
+    const free = this.#idle.pop();
+    if (free) return free;
+    const mine = Promise.withResolvers<pg.PoolClient>();
+    this.#waiting.push(mine);
+    if (this.#opening < this.#options.count) void this.#open();
+    try {
+      return await inTime(mine.promise);
+    } catch (error) {
+      const at = this.#waiting.indexOf(mine);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      else
+        mine.promise.then(
+          (client) => this.#keep(client),
+          () => {},
+        );
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    this.#opening++;
+    try {
+      const client = await this.#pool.connect();
+      await this.#options.prepare(client).catch((error: unknown) => {
+        client.release(true);
+        throw error;
+      });
+      this.#endsAt.set(client, performance.now() + lifetimeMs());
+      this.#keep(client);
+    } catch (error) {
+      this.#waiting.shift()?.reject(error);
+    } finally {
+      this.#opening--;
+    }
+  }
+
+  #keep(client: pg.PoolClient): void {
+    const next = this.#waiting.shift();
+    if (next) next.resolve(client);
+    else if (this.#isClosed) client.release(true);
+    else {
+      this.#idle.push(client);
+      this.#replaceOld();
+    }
+  }
+
+  /** One that has lived for long ends when its successor is there: no statement waits for that. */
+  #replaceOld(): void {
+    const now = performance.now();
+    const old = this.#idle.findIndex((client) => (this.#endsAt.get(client) ?? 0) < now);
+    // What prepare sets stays with the connection, so it never goes back to the pool's other users.
+    if (this.#idle.length > this.#options.count) this.#idle.splice(Math.max(0, old), 1)[0]?.release(true);
+    if (old >= 0 && this.#opening === 0) void this.#open();
+  }
+
+  #releaseIdle(): void {
+    for (const client of this.#idle.splice(0)) client.release(true);
+  }
+}
