@@ -249,13 +249,26 @@ describe('keys', () => {
 
   const asked = { model_name: 'repurchase', inputs: [{ ...features, contents: { fp32_contents: ROWS } }] };
 
-  it('are asked for, with the scope of a read', async () => {
+  it('are asked for, with the scope of the model', async () => {
     await expect(client.call('ModelInfer', asked)).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
     const writer = await keyed.key({ scopes: ['events:write'] });
     const denied = client.call('ModelInfer', asked, bearer(writer.key));
     await expect(denied).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
     const reader = await keyed.key();
-    expect(await client.call('ModelInfer', asked, bearer(reader.key))).toMatchObject({ model_version: '1' });
+    const lacking = client.call('ModelInfer', asked, bearer(reader.key));
+    await expect(lacking).rejects.toMatchObject({
+      code: status.PERMISSION_DENIED,
+      details: expect.stringContaining('tandem key create --scopes models:infer'),
+    });
+    const user = { name: 'user_id', datatype: 'INT64', shape: [1], contents: { int64_contents: [3] } };
+    const ofUser = { model_name: 'repurchase.hybrid', inputs: [user] };
+    expect(await client.call('ModelInfer', ofUser, bearer(reader.key))).toMatchObject({ outputs: expect.any(Array) });
+    const inferrer = await keyed.key({ scopes: ['models:infer'] });
+    expect(await client.call('ModelInfer', asked, bearer(inferrer.key))).toMatchObject({ model_version: '1' });
+    expect(await client.call('ModelReady', { name: 'repurchase' }, bearer(inferrer.key))).toEqual({ ready: true });
+    await expect(client.call('ModelInfer', ofUser, bearer(inferrer.key))).rejects.toMatchObject({
+      code: status.PERMISSION_DENIED,
+    });
     expect(await client.call('ServerLive', {})).toEqual({ live: true });
   });
 
@@ -266,7 +279,7 @@ describe('keys', () => {
     const refused = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
     expect(refused[0]).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
     expect(refused[0].metadata.get('retry-after')).toEqual(['1']);
-    const few = await keyed.key({ livePerSecond: 0.001 });
+    const few = await keyed.key({ scopes: ['models:infer'], livePerSecond: 0.001 });
     const many = client.call('ModelInfer', asked, bearer(few.key));
     await expect(many).rejects.toMatchObject({
       code: status.RESOURCE_EXHAUSTED,
