@@ -219,7 +219,7 @@ describe('a gRPC server', () => {
 function beginCall(
   session: ClientHttp2Session,
   rpc = 'ModelInfer',
-  bytes = Buffer.of(0, 0, 0, 1, 0, 0),
+  bytes: Buffer = Buffer.of(0, 0, 0, 1, 0, 0),
   metadata = {},
 ): ClientHttp2Stream {
   const stream = session.request({

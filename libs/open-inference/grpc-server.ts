@@ -155,6 +155,7 @@ function letIn(
     const onConnection = callOf(call, connections);
     takeOneMessage(call);
     const listeners: (() => void)[] = [];
+    let hasMessage = false;
     let isTaken = false;
     let isAnswered = false;
     let isGone = false;
@@ -204,7 +205,15 @@ function letIn(
       for (const tell of listeners) tell();
     }
 
-    const listener = new ServerListenerBuilder().withOnReceiveMetadata(begin).withOnCancel(end).build();
+    const listener = new ServerListenerBuilder()
+      .withOnReceiveMetadata(begin)
+      .withOnReceiveMessage((message, next) => {
+        hasMessage = true;
+        next(message);
+      })
+      .withOnReceiveHalfClose((next) => (hasMessage ? next() : arrival.reject(truncated())))
+      .withOnCancel(end)
+      .build();
     return new ServerInterceptingCall(call, { start: (next) => next(listener) });
   };
 }

@@ -4,37 +4,43 @@
  * are cancelled, requests that are refused, users whose features fail, and inference processes that are killed. The model gives
  * its inputs back: the owner, the model version and a token of the row. A row of another caller shows by itself.
  */
-import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
-import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
-import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
-import { createPool } from '@tandem/offline-store/sql/database';
 import { type GrpcClient, openGrpcClient } from '@tandem/open-inference/grpc-client.fixture';
 import { JSON_LENGTH_HEADER } from '@tandem/open-inference/http-message';
+import { cloneDatabase } from '@tandem/testing/databases';
 import { type MixedCall, mixCallers, randomOf, type SeenRows } from '@tandem/testing/mix-callers';
-import { echoModel } from '@tandem/testing/onnx-models';
+import { inject } from 'vitest';
+import { adoptEchoes, ECHO, FAILING, TOKEN_OF_USERS, UNUSABLE, USERS } from './echo-versions.fixture.ts';
 import { endPrograms, killChild, startProgram } from './program.fixture.ts';
+import { makeFolder, ownRedis } from './servers.fixture.ts';
 import { until } from './until.fixture.ts';
 
-const NAME = 'echo';
-const MODEL = echoModel('float64', 3);
-const USERS = 200;
-/** The feature query fails for the first user, and returns no owner for the second. */
-const [FAILING, UNUSABLE, UNKNOWN] = [13, 17, 9_999];
-const TOKEN_OF_USERS = 7;
+const UNKNOWN = 9_999;
 const CALLERS = 16;
 
 interface Options {
   readonly rows: number;
   readonly seed: number;
-  readonly databaseUrl: string;
-  readonly redisUrl: string;
 }
 
-export async function mixInference({ rows, seed, databaseUrl, redisUrl }: Options): ReturnType<typeof mixCallers> {
-  await prepare(databaseUrl);
-  const environment = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, INFERENCE_PROCESSES: '2' };
-  const api = startProgram('api', { ...environment, PORT: '0', GRPC_PORT: '0' });
+/** Mixes rows on servers of its own. */
+export async function mixInference(options: Options): ReturnType<typeof mixCallers> {
+  const folder = await makeFolder();
+  const redis = await ownRedis(folder);
+  const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  try {
+    await adoptEchoes(database.url);
+    return await mixOn({ DATABASE_URL: database.url, REDIS_URL: redis.url }, options);
+  } finally {
+    await database.drop();
+    await redis.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function mixOn(servers: Readonly<Record<string, string>>, { rows, seed }: Options) {
+  const api = startProgram('api', { ...servers, INFERENCE_PROCESSES: '2', PORT: '0', GRPC_PORT: '0' });
   const clients: GrpcClient[] = [];
   try {
     const { url, grpc } = await api.logged('api.started');
@@ -54,54 +60,6 @@ export async function mixInference({ rows, seed, databaseUrl, redisUrl }: Option
     for (const client of clients) client.close();
     await endPrograms([api]);
   }
-}
-
-/** Two versions of one file: half of the users have the second. */
-async function prepare(databaseUrl: string): Promise<void> {
-  const pool = createPool({ url: databaseUrl, max: 1, applicationName: 'mixed' });
-  try {
-    await pool.query(`create table owners as select n::bigint as user_id from generate_series(1, ${USERS}) n;
-      alter table owners add primary key (user_id)`);
-    for (const number of [1, 2]) await adopt(pool, { predictors: [echoPredictor(number)], actor: 'test' });
-    const rollouts = createRolloutStore(pool);
-    const analysis = {
-      ...{ automatic: false, dryRun: true, intervalMs: 60_000, minStepMs: 0, minUsers: 100, alpha: 0.05 },
-      guardrails: { errorRate: null, slowShare: null, slowMs: 100, liveShare: null, psi: null },
-      outcomes: [],
-    };
-    const arms = [{ name: 'other', version: 1, weight: 50 }];
-    const plan = { kind: 'ab', arms, coverage: 'live', analysis } as const;
-    const { id } = await rollouts.create({ predictor: NAME, plan, actor: 'test' });
-    await rollouts.begin(id, { actor: 'test', reason: 'a test' });
-  } finally {
-    await pool.end();
-  }
-}
-
-/** @param number which the version will have: the feature query shows it */
-function echoPredictor(number: number): PredictorToAdopt {
-  const freshness = { maxAgeMs: null, live: true, liveTimeoutMs: 10_000, onLiveFailure: 'error' as const };
-  return {
-    name: NAME,
-    artifact: MODEL,
-    policy: {
-      freshness: { ...freshness, unverified: false, default: null, events: [] },
-      batch: { schedule: null, chunkSize: 1_000, minCoverage: 1 },
-    },
-    definition: {
-      predictor: NAME,
-      artifactHash: createHash('sha256').update(MODEL).digest('hex'),
-      keyType: 'int8',
-      query: {
-        sql: `select user_id, case user_id when ${FAILING} then 1 / (user_id - ${FAILING}) when ${UNUSABLE} then null
-          else user_id end::float8 as owner, ${number}::float8 as model, ${TOKEN_OF_USERS}::float8 as token from owners`,
-        columns: ['owner', 'model', 'token'].map((name) => ({ name, kind: 'number' as const })),
-        ...{ asOf: null, overlayForMs: null },
-      },
-      inputs: [{ name: 'features', type: 'float64', columns: ['owner', 'model', 'token'] }],
-      outputs: [{ name: 'echo', output: 'score', type: 'float64', width: 3, index: 0 }],
-    },
-  };
 }
 
 interface Callers {
@@ -183,7 +141,7 @@ async function sendOverGrpc({ clients, random }: Callers, kind: string, { versio
   const isTyped = kind === 'grpc typed';
   const input = { name: 'features', datatype: 'FP64', shape };
   const request = {
-    ...{ model_name: NAME, model_version: version },
+    ...{ model_name: ECHO, model_version: version },
     inputs: [isTyped ? { ...input, contents: { fp64_contents: [...sent] } } : input],
     raw_input_contents: isTyped ? [] : [bytesOf(sent)],
   };
@@ -208,7 +166,7 @@ async function sendOverHttp(
     inputs: [isBinary ? { ...input, parameters: { binary_data_size: bytes.length } } : { ...input, data: [...sent] }],
   });
   const named = version === '' ? '' : `/versions/${version}`;
-  const response = await post(`${url}/v2/models/${NAME}${named}/infer`, waits.signal, {
+  const response = await post(`${url}/v2/models/${ECHO}${named}/infer`, waits.signal, {
     body: isBinary ? Buffer.concat([Buffer.from(json), bytes]) : json,
     headers: isBinary ? { [JSON_LENGTH_HEADER]: String(Buffer.byteLength(json)) } : {},
   });
@@ -231,14 +189,14 @@ async function callUsers(callers: Callers, kind: string, waits: Waits): Promise<
   const answer = await answerOf(async (): Promise<UserRows> => {
     if (kind === 'grpc users') {
       const contents = { bytes_contents: userIds.map((userId) => Buffer.from(userId)) };
-      const request = { model_name: `${NAME}.hybrid`, inputs: [{ ...input, contents }], outputs: wanted };
+      const request = { model_name: `${ECHO}.hybrid`, inputs: [{ ...input, contents }], outputs: wanted };
       const client = clients[random(clients.length)] as GrpcClient;
       const { outputs } = await client.call('ModelInfer', request, headers, waits.timeoutMs, waits.signal);
       const textsOf = (i: number): string[] => outputs[i].contents.bytes_contents.map(String);
       return { echo: outputs[0].contents.fp64_contents, versions: textsOf(1), errors: textsOf(2) };
     }
     const body = JSON.stringify({ inputs: [{ ...input, data: userIds }], outputs: wanted });
-    const response = await post(`${url}/v2/models/${NAME}.hybrid/infer`, waits.signal, { body, headers });
+    const response = await post(`${url}/v2/models/${ECHO}.hybrid/infer`, waits.signal, { body, headers });
     const { outputs } = (await response.json()) as { outputs: { data: never[] }[] };
     const [echo = [], versions = [], errors = []] = outputs.map(({ data }) => data);
     return { echo, versions, errors };
@@ -280,13 +238,17 @@ async function answerOf<T>(ask: () => Promise<T>): Promise<{ is?: T; unexpected:
     return { is: await ask(), unexpected: [] };
   } catch (error) {
     const { code, name } = error as { readonly code?: unknown; readonly name?: string };
-    return { unexpected: name === 'AbortError' || EXPECTED.has(code) ? [] : [`a call failed: ${error}`] };
+    return {
+      unexpected:
+        name === 'AbortError' || EXPECTED.has(code) ? [] : [`a call failed: ${error}, ${(error as Error).cause}`],
+    };
   }
 }
 
 /** Rejects with the status as `code` where it is not 200. */
 async function post(url: string, signal: AbortSignal, { body, headers }: Pick<RequestInit, 'body' | 'headers'>) {
-  const response = await fetch(url, { method: 'POST', body: body ?? null, signal, headers: headers ?? {} });
+  const sent = { 'content-type': 'application/octet-stream', ...headers };
+  const response = await fetch(url, { method: 'POST', body: body ?? null, signal, headers: sent });
   if (response.status === 200) return response;
   throw Object.assign(new Error(`${response.status}: ${await response.text()}`), { code: response.status });
 }

@@ -123,7 +123,7 @@ function emptyTensor(name: string, outputs: readonly TensorMetadata[]): WireTens
  * @param leftMs until the deadline of the transport; Infinity: it has none
  */
 function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: number): number {
-  if (timeout !== undefined && (typeof timeout !== 'number' || timeout < 0)) {
+  if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout >= 0))) {
     throw refused('parameters.timeout', `is ${shown(timeout)}`, 'give a number of microseconds');
   }
   const stated = Math.min(timeout ? timeout / 1_000 : Number.POSITIVE_INFINITY, leftMs);

@@ -44,6 +44,19 @@ it('asks for arms once a second, and uses the last known ones while Postgres doe
   expect(await find('repurchase', '2')).toMatchObject({ version: { number: 2 } });
 });
 
+it('has the policy that the registry has now, though it had an older one when the version was found', async () => {
+  api.postgres.mend();
+  const { registry } = api.dependencies.app;
+  const newest = await registry.predictor('repurchase');
+  if (!newest) throw new Error('the predictor is not known');
+  const answers = [{ ...newest }];
+  const predictor = async (name: string) => answers.pop() ?? registry.predictor(name);
+  const modelVersion = (id: string) => registry.modelVersion(id);
+  const find = createServedVersions({ ...api.dependencies.app, registry: { predictor, modelVersion } });
+  expect((await find('repurchase', undefined)).predictor).not.toBe(newest);
+  expect((await find('repurchase', undefined)).predictor).toBe(await registry.predictor('repurchase'));
+});
+
 it('waits for Postgres once while it does not answer', async () => {
   let now = 0;
   const answers: (() => Promise<Certificate>)[] = [];

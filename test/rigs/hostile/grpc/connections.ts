@@ -11,7 +11,7 @@ function frame(
   type: number,
   flags: number,
   stream: number,
-  payload = Buffer.alloc(0),
+  payload: Buffer = Buffer.alloc(0),
   length = payload.length,
 ): Buffer {
   const head = Buffer.alloc(9);
