@@ -78,7 +78,8 @@ describe('a gRPC server', () => {
   it('tells that the caller has gone when its deadline passes', async () => {
     const gone = Promise.withResolvers<void>();
     const { call } = await open(async (_, { onGone }, message) => {
-      await message();
+      // On a busy machine the deadline passes before the message has come.
+      await message().catch(() => {});
       await new Promise<void>((resolve) => onGone(resolve));
       gone.resolve();
       return { response: {} };
