@@ -147,7 +147,8 @@ describe('memory', () => {
     const answers = await Promise.all(calls);
     clearInterval(looking);
     for (const one of sessions) one.destroy();
-    const codesOf = (isHalf: boolean) => new Set(answers.filter((_, i) => (i % 2 === 1) === isHalf).map(({ code }) => code));
+    const codesOf = (isHalf: boolean) =>
+      new Set(answers.filter((_, i) => (i % 2 === 1) === isHalf).map(({ code }) => code));
     expect(['INVALID_ARGUMENT', 'UNAVAILABLE']).toEqual(expect.arrayContaining([...codesOf(false)]));
     // A stream is reset where its connection has too much memory, and ends with its connection.
     expect(['DEADLINE_EXCEEDED', 'UNAVAILABLE', undefined]).toEqual(expect.arrayContaining([...codesOf(true)]));
