@@ -101,7 +101,7 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
   const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true, rows: requested.get(userId) }));
   const request = { version, assignment, history, timeoutMs, enabled: true, readers };
   const askedAt = performance.now();
-  const outcomes = await predictWithin(live, request, options.liveQuota);
+  const outcomes = await predictWithin(live, request, options);
   times.liveMs = since(askedAt);
   for (const [userId, outcome] of outcomes) {
     if (isRefusal(outcome) && failureRung(demand) === 'error') {

@@ -7,6 +7,7 @@ import {
   OVER_QUOTA,
   predictWithin,
 } from './live-predictor.ts';
+import type { LiveQuota, ReadOptions } from './read-options.ts';
 
 const INFERRED: LiveOutcome = { kind: 'no_features' };
 
@@ -38,6 +39,10 @@ function quotaOf(left: number, most = 10) {
   };
 }
 
+function limitedBy(liveQuota: LiveQuota | undefined): Pick<ReadOptions, 'liveQuota'> {
+  return liveQuota === undefined ? {} : { liveQuota };
+}
+
 test.each([
   [undefined, ['1', '2', '3']],
   [9, ['1', '2', '3']],
@@ -47,7 +52,7 @@ test.each([
 ])('with room for %s, as many are inferred, and the others are told that there is none', async (room, inferred) => {
   const { request, live, users } = asked();
   const quota = room === undefined ? undefined : quotaOf(room);
-  const outcomes = await predictWithin(live, request, quota);
+  const outcomes = await predictWithin(live, request, limitedBy(quota));
   expect(users).toEqual(inferred);
   expect([...outcomes]).toEqual(
     ['1', '2', '3'].map((userId) => [userId, inferred.includes(userId) ? INFERRED : OVER_QUOTA]),
@@ -57,7 +62,7 @@ test.each([
 test('where nothing is inferred live, nothing is taken', async () => {
   const { request, live } = asked(false);
   const quota = quotaOf(9);
-  await predictWithin(live, request, quota);
+  await predictWithin(live, request, limitedBy(quota));
   expect(quota.left).toBe(9);
 });
 
@@ -69,7 +74,7 @@ test('rows of one user count together against the limit; units that they cannot 
       ...{ userId: String(i), minVersion: 0, fresh: true },
       rows: new Array(count).fill(row),
     }));
-    return predictWithin(live, { readers, enabled: true } as unknown as LiveRequest, quota);
+    return predictWithin(live, { readers, enabled: true } as unknown as LiveRequest, limitedBy(quota));
   };
   const quota = quotaOf(10);
   expect([...(await ask(quota, 500)).values()]).toEqual([BEYOND_QUOTA]);
@@ -77,4 +82,25 @@ test('rows of one user count together against the limit; units that they cannot 
   expect([...(await ask(quota, 6)).values()]).toEqual([INFERRED]);
   expect([...(await ask(quota, 6, 1)).values()]).toEqual([INFERRED, OVER_QUOTA]);
   expect([quota.left, users]).toEqual([3, ['0', '1']]);
+});
+
+test.each([
+  [60_000, 250],
+  [Number.POSITIVE_INFINITY, 250],
+  [100, 90],
+  [0, 0],
+])('with %s ms until the deadline of the caller, live inference of 250 ms has %s ms', async (leftMs, expected) => {
+  const asked = Promise.withResolvers<LiveRequest>();
+  const live: LivePredictor = {
+    async predict(request) {
+      asked.resolve(request);
+      return new Map();
+    },
+  };
+  const onGone = (tell: () => void) => tell();
+  const patience = { leftMs: () => leftMs, onGone };
+  await predictWithin(live, { readers: [], enabled: true, timeoutMs: 250 } as unknown as LiveRequest, { patience });
+  const request = await asked.promise;
+  expect(request.timeoutMs).toBe(expected);
+  await new Promise<void>((resolve) => request.onGone?.(resolve));
 });

@@ -3,7 +3,7 @@
 import type { Assignment, Certificate } from './certificate.ts';
 import type { FeatureBatch } from './features.ts';
 import type { ModelVersion } from './predictor.ts';
-import type { LiveQuota } from './read-options.ts';
+import type { CallerPatience, ReadOptions } from './read-options.ts';
 import type { RequestRow } from './request-features.ts';
 
 /**
@@ -130,6 +130,8 @@ export interface LiveRequest {
   /** Whether the predictor infers live at all. */
   readonly enabled: boolean;
   readonly readers: readonly LiveReader[];
+  /** Calls back once the caller has gone: its readers wait no longer. */
+  readonly onGone?: CallerPatience['onGone'];
 }
 
 export interface LivePredictor {
@@ -137,16 +139,24 @@ export interface LivePredictor {
   predict(request: LiveRequest): Promise<ReadonlyMap<string, LiveOutcome>>;
 }
 
+/** The share of the caller's time that live inference may take. In the rest the answer is made, from a rung below if need be. */
+const LIVE_SHARE = 0.9;
+
+function withPatience(request: LiveRequest, patience: CallerPatience): LiveRequest {
+  const timeoutMs = Math.min(request.timeoutMs, Math.floor(LIVE_SHARE * patience.leftMs()));
+  return { ...request, timeoutMs, onGone: (tell) => patience.onGone(tell) };
+}
+
 /**
- * Asks within a caller's limit. Readers beyond it get `OVER_QUOTA`; one that shares another's inference counts as well, and
+ * Asks within a caller's limits: its own deadline and its quota. Readers beyond it get `OVER_QUOTA`; one that shares another's inference counts as well, and
  * one with request features counts once for each row: all of its rows, or none.
- * @param quota undefined: no limit
  */
 export async function predictWithin(
   live: LivePredictor,
-  request: LiveRequest,
-  quota: LiveQuota | undefined,
+  asked: LiveRequest,
+  { liveQuota: quota, patience }: Pick<ReadOptions, 'liveQuota' | 'patience'>,
 ): Promise<ReadonlyMap<string, LiveOutcome>> {
+  const request = patience ? withPatience(asked, patience) : asked;
   const { readers } = request;
   if (!quota || !request.enabled) return live.predict(request);
   const wanted = readers.reduce((sum, reader) => sum + rowsOf(reader), 0);

@@ -32,6 +32,14 @@ export interface RequestRead {
   readonly isLiveOnly?: boolean;
 }
 
+/** How long a caller waits for its answer, where its transport says so. */
+export interface CallerPatience {
+  /** Returns the milliseconds until the caller's own deadline; Infinity: it has none. */
+  leftMs(): number;
+  /** Calls back once the caller has gone; at once if it has gone already. */
+  onGone(tell: () => void): void;
+}
+
 /** What the caller demands of an answer, in HTTP's terms. Ages in seconds. */
 export interface ReadOptions {
   readonly noCache: boolean;
@@ -42,6 +50,8 @@ export interface ReadOptions {
   readonly minContext: ContextToken | null;
   /** Left out: no limit of the caller's own. */
   readonly liveQuota?: LiveQuota;
+  /** Left out: the predictor's `liveTimeout` alone limits the read. */
+  readonly patience?: CallerPatience;
   /** The request features that the call sends. Such a read is inferred, like one with `noCache`. */
   readonly request?: RequestRead;
 }

@@ -275,7 +275,7 @@ class Reader {
     }));
     const { history } = certificate;
     const request = { version, assignment, history, timeoutMs: liveTimeoutMs, enabled, readers };
-    const outcomes = await predictWithin(this.#stores.live, request, options.liveQuota);
+    const outcomes = await predictWithin(this.#stores.live, request, options);
     return inferred.size === 0 ? outcomes : new Map([...inferred, ...outcomes]);
   }
 

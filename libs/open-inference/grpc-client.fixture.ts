@@ -16,8 +16,14 @@ const FILE = join(import.meta.dirname, 'open_inference_grpc.proto');
 type Message = any;
 
 export interface GrpcClient {
-  /** Calls an rpc; rejects with a ServiceError. */
-  call(rpc: string, message: object, metadata?: Readonly<Record<string, string>>, timeoutMs?: number): Promise<Message>;
+  /** Calls an rpc; rejects with a ServiceError. @param signal cancels the call */
+  call(
+    rpc: string,
+    message: object,
+    metadata?: Readonly<Record<string, string>>,
+    timeoutMs?: number,
+    signal?: AbortSignal,
+  ): Promise<Message>;
   readonly client: Client;
   close(): void;
 }
@@ -30,13 +36,14 @@ export function openGrpcClient(port: number, file = FILE): GrpcClient {
   const client = new inference.GRPCInferenceService(`127.0.0.1:${port}`, credentials.createInsecure());
   return {
     client,
-    call(rpc, message, headers = {}, timeoutMs = 60_000) {
+    call(rpc, message, headers = {}, timeoutMs = 60_000, signal) {
       const metadata = new Metadata();
       for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
       return new Promise((resolve, reject) => {
         const method = client[rpc] as Message;
         const done = (error: ServiceError | null, answer: Message) => (error ? reject(error) : resolve(answer));
-        method.call(client, message, metadata, { deadline: Date.now() + timeoutMs }, done);
+        const started = method.call(client, message, metadata, { deadline: Date.now() + timeoutMs }, done);
+        signal?.addEventListener('abort', () => started.cancel());
       });
     },
     close: () => client.close(),

@@ -69,9 +69,13 @@ export interface GrpcInferRequest {
   readonly raw_input_contents: readonly Uint8Array[];
 }
 
+/** Characters of a request's id, which comes back in the answer; as over HTTP. */
+const MOST_ID = 1_024;
+
 /** Reads a request. Throws `invalid_input`. */
 export function readGrpcRequest(message: GrpcInferRequest): InferRequest {
   const { id, inputs, outputs, raw_input_contents: raw } = message;
+  if (id.length > MOST_ID) throw refused('id', `has ${id.length} characters`, `send at most ${MOST_ID}`);
   const parameters = parametersIn(message.parameters, 'parameters');
   outputs.forEach((output, i) => {
     parametersIn(output.parameters, `outputs[${i}].parameters`);

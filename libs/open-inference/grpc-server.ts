@@ -2,11 +2,11 @@
  * The protocol's service over gRPC, without TLS: a server that limits what a connection may cost, asks whether a call is let
  * in before it reads the call's message, and drains without losing an answer.
  */
-import type { ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, createServer, type Server as Listener, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   type handleUnaryCall,
+  logVerbosity,
   Metadata,
   Server,
   ServerCredentials,
@@ -16,11 +16,13 @@ import {
   ServerListenerBuilder,
   type ServerUnaryCall,
   type StatusObject,
+  setLogVerbosity,
   status,
 } from '@grpc/grpc-js';
 import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import { type ConnectionCall, createGrpcConnections, type GrpcConnections } from './grpc-connections.ts';
+import { onStreamClosed, takeOneMessage } from './private-call.ts';
 import { readService, UnreadMessage } from './read-service.ts';
 
 const RPCS = ['ServerLive', 'ServerReady', 'ModelReady', 'ServerMetadata', 'ModelMetadata', 'ModelInfer'] as const;
@@ -94,6 +96,8 @@ const LIMITS = Object.freeze({
 
 /** Starts the server. Rejects with Node's error if it cannot listen on the address. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  // grpc-js writes metadata that it cannot take to stderr, with their values: a mistyped key, for example.
+  setLogVerbosity(logVerbosity.NONE);
   const calls = new WeakMap<Metadata, CallUnderWay>();
   const connections = createGrpcConnections({
     most: options.connections,
@@ -149,7 +153,9 @@ function letIn(
     // A call may end before its message is waited for.
     arrival.promise.catch(() => {});
     const onConnection = callOf(call, connections);
+    takeOneMessage(call);
     const listeners: (() => void)[] = [];
+    let hasMessage = false;
     let isTaken = false;
     let isAnswered = false;
     let isGone = false;
@@ -199,19 +205,23 @@ function letIn(
       for (const tell of listeners) tell();
     }
 
-    const listener = new ServerListenerBuilder().withOnReceiveMetadata(begin).withOnCancel(end).build();
+    const listener = new ServerListenerBuilder()
+      .withOnReceiveMetadata(begin)
+      .withOnReceiveMessage((message, next) => {
+        hasMessage = true;
+        next(message);
+      })
+      .withOnReceiveHalfClose((next) => (hasMessage ? next() : arrival.reject(truncated())))
+      .withOnCancel(end)
+      .build();
     return new ServerInterceptingCall(call, { start: (next) => next(listener) });
   };
 }
 
-/**
- * Begins a call of its connection, which is over when the stream closes. The interceptor is told only when the answer is sent,
- * so this takes the stream from a private field of grpc-js.
- */
+/** Begins a call of its connection, which is over when the stream closes. */
 function callOf(call: ServerInterceptingCallInterface, connections: GrpcConnections): ConnectionCall {
   const found = connections.begin(call.getPeer());
-  const { stream } = call as unknown as { readonly stream: ServerHttp2Stream };
-  stream.once('close', found.over);
+  onStreamClosed(call, found.over);
   return found;
 }
 

@@ -11,8 +11,11 @@ import type { KeyRing } from '@tandem/prediction/keys/key-ring';
 import type { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
-/** What a route asks for; `public`: of nobody anything. There is no third: a route without one does not compile. */
-export type RouteScope = Scope | 'public';
+/**
+ * What a route asks for: a scope; one of several, of which its handler demands the one that the request needs; or `public`: of
+ * nobody anything. There is no other: a route without one does not compile.
+ */
+export type RouteScope = Scope | readonly Scope[] | 'public';
 
 /** Who asks. */
 export interface Caller {
@@ -20,6 +23,8 @@ export interface Caller {
   readonly actor: string;
   /** Undefined: nobody's limit. */
   readonly liveQuota: TokenBucket | undefined;
+  /** Throws a RequestError `missing_scope`: for a route of several scopes. */
+  demand(scope: Scope): void;
   /** Whether the caller would still be let in: for answers that take longer than a request. */
   hasAccess(): boolean;
 }
@@ -30,7 +35,12 @@ export interface Caller {
  */
 export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;
 
-const ANYBODY: Caller = Object.freeze({ actor: 'api', liveQuota: undefined, hasAccess: () => true });
+const ANYBODY: Caller = Object.freeze({
+  actor: 'api',
+  liveQuota: undefined,
+  demand: () => {},
+  hasAccess: () => true,
+});
 
 /** Keys are off. */
 export const openAccess: Access = () => ANYBODY;
@@ -48,15 +58,20 @@ export function createKeyedAccess(ring: KeyRing): Access {
     event.add({ keyId: found.id });
     // Before the scope: what it lacks, a key may not ask for as often as it likes either.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
-    if (!found.scopes.has(scope)) throw missingScope(scope);
-    return { actor: `key:${found.name}`, liveQuota: found.liveQuota, hasAccess: () => hasAccess(ring, text, scope) };
+    const { name, scopes, liveQuota } = found;
+    const demand = (...wanted: Scope[]) => {
+      if (!wanted.some((one) => scopes.has(one))) throw missingScope(wanted);
+    };
+    const wanted = [scope].flat() as Scope[];
+    demand(...wanted);
+    return { actor: `key:${name}`, liveQuota, demand, hasAccess: () => hasAccess(ring, text, wanted) };
   };
 }
 
-function hasAccess(ring: KeyRing, text: string, scope: Scope): boolean {
+function hasAccess(ring: KeyRing, text: string, wanted: readonly Scope[]): boolean {
   if (!ring.isBelieved()) return false;
   const found = ring.find(text);
-  return !('why' in found) && found.scopes.has(scope);
+  return !('why' in found) && wanted.some((scope) => found.scopes.has(scope));
 }
 
 /** The scheme's case is free (RFC 9110); what is no bearer token is told from a wrong one by nobody. */
@@ -75,11 +90,12 @@ function unauthorized(): RequestError {
   });
 }
 
-function missingScope(scope: Scope): RequestError {
-  return new RequestError('missing_scope', `The key lacks the scope ${scope}.`, {
+/** @param wanted of which one would do */
+function missingScope(wanted: readonly Scope[]): RequestError {
+  return new RequestError('missing_scope', `The key lacks the scope ${wanted.join(' or ')}.`, {
     field: 'Authorization',
-    remedy: `use a key with it: tandem key create --scopes ${scope}`,
-    headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
+    remedy: `use a key with it: tandem key create --scopes ${wanted[0]}`,
+    headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${wanted.join(' ')}"` },
   });
 }
 

@@ -44,7 +44,7 @@ async function operations() {
 }
 
 describe('routes', () => {
-  it('are all served that are described, each public by name or with one scope', async () => {
+  it('are all served that are described, each public by name or with its scopes', async () => {
     const found = await operations();
     expect(new Set(found.map(({ name }) => name))).toEqual(
       // /metrics is there for this test alone: main.ts keeps it off this port where keys are required.
@@ -53,7 +53,7 @@ describe('routes', () => {
     const open = found.filter(({ security }) => security?.length === 0).map(({ name }) => name);
     expect(open.sort()).toEqual([...PUBLIC, 'get /metrics'].sort());
     const needed = found.flatMap(({ security = [] }) => security.flatMap(({ apiKey = [] }) => apiKey));
-    expect(needed).toHaveLength(found.length - open.length);
+    expect(found.filter(({ security }) => security === undefined)).toEqual([]);
     expect(new Set(needed)).toEqual(new Set(SCOPES));
   });
 
@@ -65,19 +65,44 @@ describe('routes', () => {
         expect([name, [401, 403].includes((await ask()).status)]).toEqual([name, false]);
         continue;
       }
-      const [{ apiKey: [scope = ''] = [] } = {}] = security;
+      const scopes = security.flatMap(({ apiKey = [] }) => apiKey);
       expect([name, (await ask()).status]).toEqual([name, 401]);
-      const other = scope === 'predictions:read' ? writer : reader;
+      const other = scopes.includes('predictions:read') ? writer : reader;
       const refused = await ask(bearer(other.key));
       expect([name, refused.status]).toEqual([name, 403]);
       const { type, detail, error } = (await refused.json()) as Record<string, string>;
       expect(type).toBe('urn:tandem:problem:missing_scope');
       // The Open Inference Protocol has `error` in the place of a problem's `detail`.
-      expect(detail ?? error).toContain(`The key lacks the scope ${scope}.`);
-      expect(refused.headers.get('www-authenticate')).toBe(`Bearer error="insufficient_scope", scope="${scope}"`);
+      expect(detail ?? error).toContain(`The key lacks the scope ${scopes.join(' or ')}.`);
+      const challenge = `Bearer error="insufficient_scope", scope="${scopes.join(' ')}"`;
+      expect(refused.headers.get('www-authenticate')).toBe(challenge);
       for (const status of ['401', '403', '429'])
         expect([name, Object.keys(responses)]).toEqual([name, expect.arrayContaining([status])]);
     }
+  });
+
+  it('of models demand `models:infer` for tensors and `predictions:read` for users', async () => {
+    const [reader, inferrer] = [await api.key(), await api.key({ scopes: ['models:infer'] })];
+    const input = { name: 'features', datatype: 'FP32', shape: [1, 2], data: [10, 1] };
+    const user = { name: 'user_id', datatype: 'BYTES', shape: [1], data: ['3'] };
+    const statuses = async ({ key }: { readonly key: string }) => {
+      const ask = async (path: string, inputs: object[] | null) =>
+        (inputs ? await api.post(path, { inputs }, bearer(key)) : await api.get(path, bearer(key))).status;
+      return {
+        metadata: await ask('/v2/models/repurchase', null),
+        tensors: await ask('/v2/models/repurchase/infer', [input]),
+        version: await ask('/v2/models/repurchase/versions/1/infer', [input]),
+        users: await ask('/v2/models/repurchase.hybrid/infer', [user]),
+        read: await ask(READ, null),
+      };
+    };
+    expect(await statuses(reader)).toEqual({ metadata: 200, tensors: 403, version: 403, users: 200, read: 200 });
+    expect(await statuses(inferrer)).toEqual({ metadata: 200, tensors: 200, version: 200, users: 403, read: 403 });
+    const refused = await api.post('/v2/models/repurchase/infer', { inputs: [input] }, bearer(reader.key));
+    expect(await refused.json()).toMatchObject({
+      type: 'urn:tandem:problem:missing_scope',
+      error: expect.stringContaining('tandem key create --scopes models:infer'),
+    });
   });
 
   it('answer a key that has their scope', async () => {

@@ -6,7 +6,7 @@ import { createServing, type Endpoint, type ServeOptions } from '../http/endpoin
 import type { HttpProblem, ProblemCode } from '../http/problem.ts';
 import type { RouteScope } from '../keys/access.ts';
 import type { ReadyDependencies } from '../routes/health/ready.ts';
-import type { Asked, FindOpenModel } from './open-model.ts';
+import { type Asked, type FindOpenModel, MODEL_SCOPES } from './open-model.ts';
 import { createOpenModels, type OpenInferenceDependencies } from './open-models.ts';
 import { errorText, isReady, SERVER } from './open-server.ts';
 
@@ -16,7 +16,7 @@ interface ModelName {
   readonly version: string;
 }
 
-/** An rpc: the scope that its key needs, and how its message is answered. */
+/** An rpc: the scopes of which its key needs one, and how its message is answered. */
 interface Rpc {
   readonly scope: RouteScope;
   answer(message: unknown, asked: Asked): object | Promise<object>;
@@ -62,22 +62,23 @@ function rpcsOf(findOpenModel: FindOpenModel, dependencies: ReadyDependencies): 
     ServerReady: { scope: 'public', answer: async () => ({ ready: await isReady(dependencies) }) },
     ServerMetadata: { scope: 'public', answer: () => ({ ...SERVER, extensions: [] }) },
     ModelReady: {
-      scope: 'predictions:read',
+      scope: MODEL_SCOPES,
       async answer(message) {
         const isFound = await find(message as ModelName).then(() => true, falseIfUnknown);
         return { ready: isFound && (await isReady(dependencies)) };
       },
     },
     ModelMetadata: {
-      scope: 'predictions:read',
+      scope: MODEL_SCOPES,
       answer: async (message) => grpcMetadata((await find(message as ModelName)).metadata),
     },
     ModelInfer: {
-      scope: 'predictions:read',
+      scope: MODEL_SCOPES,
       async answer(message, asked) {
         const asking = message as GrpcInferRequest;
-        const request = readGrpcRequest(asking);
         const model = await find({ name: asking.model_name, version: asking.model_version });
+        asked.caller.demand(model.scope);
+        const request = readGrpcRequest(asking);
         return grpcAnswer(await model.infer(request, asked), asking);
       },
     },

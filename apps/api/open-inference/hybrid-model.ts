@@ -64,11 +64,12 @@ export function createHybridModels({ findServedVersion, answerMany }: HybridMode
     const name = `${predictor}${HYBRID}`;
     return {
       metadata: { name, versions: [], platform: ONNX_PLATFORM, inputs: [USER_ID], outputs },
+      scope: 'predictions:read',
       async infer(request, asked) {
         const wanted =
           request.outputs === null ? byDefault.map((one) => one.name) : wantedOutputs(request.outputs, outputs);
         let isGone = false;
-        asked.onGone?.(() => {
+        asked.onGone(() => {
           isGone = true;
         });
         const { results, tell } = await readAll(predictor, request, asked, answerMany);
@@ -100,16 +101,17 @@ function fieldTensor({ name, type, width }: OutputField): TensorMetadata {
 async function readAll(
   predictor: string,
   request: InferRequest,
-  { head, caller, event }: Asked,
+  asked: Asked,
   answerMany: AnswerMany,
 ): ReturnType<AnswerMany> {
+  const { head, caller, event } = asked;
   const userIds = userIdsIn(request);
   if (request.parameters.timeout) {
     const remedy = 'leave it out: freshness.liveTimeout of the predictor limits a read';
     throw refused('parameters.timeout', 'is not supported by a hybrid model', remedy);
   }
   if (head.header(MIN_CONTEXT) !== undefined && userIds.length > 1) throw tokenOfOneUser();
-  const demanded = readOptions(head, caller.liveQuota);
+  const demanded = { ...readOptions(head, caller.liveQuota), patience: asked };
   return answerMany({ predictor, userIds, demanded, fieldOf }, event);
 }
 

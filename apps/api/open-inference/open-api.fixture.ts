@@ -1,6 +1,7 @@
 /**
- * For the tests of the Open Inference Protocol: an API with two predictors. `repurchase` is that of api.fixture.ts, `zoo` has
- * an input and an output of every element type: each output is its input, which a user's features fill from the orders.
+ * For the tests of the Open Inference Protocol: an API with three predictors. `repurchase` is that of api.fixture.ts, `zoo` has
+ * an input and an output of every element type: each output is its input, which a user's features fill from the orders. `typed`
+ * is the same without float16, for which gRPC has no typed contents.
  */
 import { createHash } from 'node:crypto';
 import type { FeatureColumn, TensorType } from '@tandem/freshness/predictor';
@@ -19,22 +20,27 @@ export const ZOO: readonly { readonly name: string; readonly type: TensorType; r
 
 type Settings = Parameters<typeof createTestApi>[3];
 
-/** @param freshness of both predictors */
+/** @param freshness of the predictors */
 export function createOpenApi(
   freshness: Parameters<typeof repurchase>[0] = {},
   settings: Settings = {},
 ): Promise<TestApi> {
-  const predictors = [repurchase(freshness), zoo(freshness)];
+  const typed = ZOO.filter(({ type }) => type !== 'float16');
+  const predictors = [repurchase(freshness), copying('zoo', ZOO, freshness), copying('typed', typed, freshness)];
   return createTestApi(freshness, undefined, undefined, settings, {
     prepare: (pool) => adopt(pool, { predictors, actor: 'test' }),
   });
 }
 
-function zoo(freshness: Parameters<typeof repurchase>[0] = {}): PredictorToAdopt {
+function copying(
+  predictor: string,
+  parts: typeof ZOO,
+  freshness: Parameters<typeof repurchase>[0] = {},
+): PredictorToAdopt {
   const base = repurchase({ ...freshness, default: null });
-  const tensors = ZOO.map(({ name, type, width }) => ({ name, type, shape: width === null ? ['N'] : ['N', width] }));
+  const tensors = parts.map(({ name, type, width }) => ({ name, type, shape: width === null ? ['N'] : ['N', width] }));
   const artifact = copyingModel(tensors);
-  const columns = ZOO.flatMap(({ name, type, width }) =>
+  const columns = parts.flatMap(({ name, type, width }) =>
     Array.from({ length: width ?? 1 }, (_, i) => columnOf(`${name}_${i}`, type)),
   );
   // No field is taken from it, so admission does not look at it.
@@ -46,24 +52,24 @@ function zoo(freshness: Parameters<typeof repurchase>[0] = {}): PredictorToAdopt
   };
   return {
     ...base,
-    name: 'zoo',
+    name: predictor,
     artifact,
     verification: { metadata, parity: NO_PARITY },
     definition: {
       ...base.definition,
-      predictor: 'zoo',
+      predictor,
       artifactHash: createHash('sha256').update(artifact).digest('hex'),
       query: {
         ...base.definition.query,
         sql: `select user_id, ${columns.map(({ sql }) => sql).join(', ')}, loaded_at from customers`,
         columns: columns.map(({ column }) => column),
       },
-      inputs: ZOO.map(({ name, type, width }) => ({
+      inputs: parts.map(({ name, type, width }) => ({
         ...{ name, type },
         columns: Array.from({ length: width ?? 1 }, (_, i) => `${name}_${i}`),
         ...(width === null ? { rank: 1 as const } : {}),
       })),
-      outputs: ZOO.map(({ name, type, width }) => ({
+      outputs: parts.map(({ name, type, width }) => ({
         ...{ name: `${name}_out`, output: `${name}_out`, type, index: 0 },
         width: width === null || width === 1 ? null : width,
       })),

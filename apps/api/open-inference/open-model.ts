@@ -1,4 +1,5 @@
 /** A view of a predictor as a model of the protocol, with inputs and outputs, for HTTP and gRPC alike. */
+import type { CallerPatience } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import type { WireTensor } from '@tandem/inference/process/protocol';
 import {
@@ -9,24 +10,26 @@ import {
   shown,
   type TensorMetadata,
 } from '@tandem/open-inference/messages';
+import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { Caller } from '../keys/access.ts';
 
-/** A request's caller, headers and deadline. */
-export interface Asked {
+/** A request's caller and headers; its deadline is the transport's own. */
+export interface Asked extends CallerPatience {
   readonly head: RequestHead;
   readonly caller: Caller;
   readonly event: WideEvent;
-  /** Returns the milliseconds until the transport's own deadline; Infinity: it has none. */
-  leftMs(): number;
-  /** Tells when the caller has gone; absent: the transport does not know. */
-  onGone?(tell: () => void): void;
 }
 
 export interface OpenModel {
   readonly metadata: ModelMetadata;
+  /** What a key needs to infer with it. */
+  readonly scope: Scope;
   infer(request: InferRequest, asked: Asked): Promise<InferAnswer>;
 }
+
+/** The scopes of models, of which one lets a key see what there is. */
+export const MODEL_SCOPES: readonly Scope[] = Object.freeze(['predictions:read', 'models:infer']);
 
 /** Rejects with `unknown_predictor` or `unknown_model_version`. @param version its number; undefined: the server chooses */
 export type FindOpenModel = (name: string, version: string | undefined) => Promise<OpenModel>;

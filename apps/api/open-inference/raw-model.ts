@@ -51,6 +51,7 @@ function rawModel(served: ServedVersion, infer: Infer): OpenModel {
   };
   return {
     metadata: { name, versions: numbers, platform: ONNX_PLATFORM, inputs, outputs },
+    scope: 'models:infer',
     infer: async (request, asked) => ({ ...answered, outputs: await inferRaw(served, request, asked, infer) }),
   };
 }
@@ -74,7 +75,7 @@ async function inferRaw(
   const isAlone = !outputs.every((name) => served.triedOutputs.has(name));
   const work = { version, inputs, rows, outputs, timeoutMs, runTimeoutMs: liveTimeoutMs, isAlone };
   try {
-    return await infer(onGone === undefined ? work : { ...work, onGone });
+    return await infer({ ...work, onGone });
   } catch (error) {
     if (error instanceof ScoringCrash) throw crashed(error);
     if (!isTandemError(error, 'overloaded')) throw error;
@@ -122,7 +123,7 @@ function emptyTensor(name: string, outputs: readonly TensorMetadata[]): WireTens
  * @param leftMs until the deadline of the transport; Infinity: it has none
  */
 function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: number): number {
-  if (timeout !== undefined && (typeof timeout !== 'number' || timeout < 0)) {
+  if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout >= 0))) {
     throw refused('parameters.timeout', `is ${shown(timeout)}`, 'give a number of microseconds');
   }
   const stated = Math.min(timeout ? timeout / 1_000 : Number.POSITIVE_INFINITY, leftMs);

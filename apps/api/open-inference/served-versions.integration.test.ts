@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { adopt } from '@tandem/offline-store/adopt';
+import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestApi, repurchase, type TestApi } from '../api.fixture.ts';
@@ -12,10 +13,16 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
+const ANALYSIS = {
+  ...{ automatic: false, dryRun: false, intervalMs: 60_000, minStepMs: 0, minUsers: 100, alpha: 0.05 },
+  guardrails: { errorRate: null, slowShare: null, slowMs: 100, liveShare: null, psi: null },
+  outcomes: [],
+};
+
 /** Adopts the predictor with another model, which the stable arm serves then. */
-async function adoptOther(): Promise<void> {
+async function adoptOther(weights = [0.2, 0.1]): Promise<void> {
   const base = repurchase();
-  const artifact = linearModel({ weights: [0.2, 0.1] });
+  const artifact = linearModel({ weights });
   const artifactHash = createHash('sha256').update(artifact).digest('hex');
   const predictor = { ...base, artifact, definition: { ...base.definition, artifactHash } };
   await adopt(api.pool, { predictors: [predictor], actor: 'test' });
@@ -35,6 +42,19 @@ it('asks for arms once a second, and uses the last known ones while Postgres doe
   api.postgres.cut();
   now += 1_001;
   expect(await find('repurchase', '2')).toMatchObject({ version: { number: 2 } });
+});
+
+it('has the policy that the registry has now, though it had an older one when the version was found', async () => {
+  api.postgres.mend();
+  const { registry } = api.dependencies.app;
+  const newest = await registry.predictor('repurchase');
+  if (!newest) throw new Error('the predictor is not known');
+  const answers = [{ ...newest }];
+  const predictor = async (name: string) => answers.pop() ?? registry.predictor(name);
+  const modelVersion = (id: string) => registry.modelVersion(id);
+  const find = createServedVersions({ ...api.dependencies.app, registry: { predictor, modelVersion } });
+  expect((await find('repurchase', undefined)).predictor).not.toBe(newest);
+  expect((await find('repurchase', undefined)).predictor).toBe(await registry.predictor('repurchase'));
 });
 
 it('waits for Postgres once while it does not answer', async () => {
@@ -57,6 +77,32 @@ it('waits for Postgres once while it does not answer', async () => {
   expect(await find('repurchase', undefined)).toBe(first);
   expect(answers).toEqual([]);
   away.reject(new Error('still away'));
+});
+
+it('learns of versions and arms that came while Postgres did not answer', async () => {
+  let now = 0;
+  const find = createServedVersions({ ...api.dependencies.app, now: () => now });
+  const { numbers } = await find('repurchase', undefined);
+  api.postgres.cut();
+  now += 1_001;
+  expect(await find('repurchase', undefined)).toMatchObject({ numbers });
+  // Changed by another way to Postgres, which is not cut.
+  await adoptOther([0.3, 0.3]);
+  const arms = [{ name: 'second', version: 2, weight: 30 }];
+  const plan = { kind: 'ab', arms, coverage: 'live', analysis: ANALYSIS } as const;
+  const rollouts = createRolloutStore(api.pool);
+  const { id } = await rollouts.create({ predictor: 'repurchase', plan, actor: 'test' });
+  await rollouts.begin(id, { actor: 'test', reason: 'a test' });
+  now += 1_001;
+  expect(await find('repurchase', undefined)).toMatchObject({ numbers });
+  api.postgres.mend();
+  const known = async (number: string) => {
+    now += 1_001;
+    const found = await find('repurchase', number).catch(() => undefined);
+    return [found?.version.number, found?.variant, found?.numbers];
+  };
+  await expect.poll(() => known('3')).toEqual([3, 'stable', ['3', '2']]);
+  expect(await known('2')).toEqual([2, 'second', ['3', '2']]);
 });
 
 it('knows outputs by the mapping alone where a version has no metadata of its file', async () => {

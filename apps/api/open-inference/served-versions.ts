@@ -66,8 +66,9 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
     if (certificate.revision !== known?.revision || certificate.history !== known.history) found.clear();
     known = certificate;
     const key = `${predictor}\n${number ?? ''}`;
-    const before = found.get(key);
-    if (before) return before;
+    const before = await found.get(key);
+    // The registry may have given an older policy, where it could not load the newest in time.
+    if (before && before.predictor === (await registry.predictor(predictor))) return before;
     const finding = find(predictor, number, certificate);
     found.set(key, finding);
     finding.catch(() => found.delete(key));

@@ -14,10 +14,12 @@ export function describeSecurity(registry: OpenAPIHono['openAPIRegistry'], endpo
   for (const { route, scope, refusals } of endpoints) {
     if (scope === 'public') registry.registerPath({ ...route, security: [] });
     else {
+      const scopes = [scope].flat();
+      const names = scopes.map((one) => `\`${one}\``).join(' or ');
       registry.registerPath({
         ...route,
-        description: [route.description, `Scope: \`${scope}\`.`].filter(Boolean).join(' '),
-        security: [{ [name]: [scope] }],
+        description: [route.description, `Scope: ${names}.`].filter(Boolean).join(' '),
+        security: scopes.map((one) => ({ [name]: [one] })),
         responses: { ...route.responses, ...keyProblems(refusals) },
       });
     }

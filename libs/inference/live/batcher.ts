@@ -111,7 +111,6 @@ export class Batcher implements Scorer, LoadShedding {
         if (outcome instanceof Error) reject(outcome);
         else resolve(outcome);
       });
-      onGone?.(() => one.settled || one.settle(cancelled()));
       const pace = paceOf(work);
       const most = priority === 'live' ? this.#liveRoom.runRows(version, pace) : slices.of(version);
       for (const part of cut(one, work, most)) {
@@ -119,6 +118,8 @@ export class Batcher implements Scorer, LoadShedding {
         one.parts.push(part);
         line.add(part);
       }
+      // After its parts wait, so that they leave with a caller who has gone already.
+      onGone?.(() => one.settled || one.settle(cancelled()));
     } catch (error) {
       reject(error);
     }

@@ -147,6 +147,19 @@ describe('infer', () => {
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
   });
 
+  it('lets nothing wait for a caller who has gone before its rows came, and serves on', async () => {
+    const { version } = loop;
+    await pool.warmUp(version);
+    const inputs = matrix(Float32Array.of(0, 1), 2);
+    const ask = (onGone: (tell: () => void) => void) =>
+      pool.infer({ version, inputs, rows: 1, outputs: ['score'], ...TIME, onGone });
+    const gone = ask((tell) => tell());
+    // What waits here for good would be looked at for ever once its time is over, and nothing else would run.
+    expect(pool.stats().waitingRows.live).toBe(0);
+    await expect(gone).rejects.toMatchObject({ code: 'live_timeout', message: 'the caller cancelled the request' });
+    expect(await ask(() => {})).toMatchObject([{ data: Float32Array.of(1) }]);
+  });
+
   it('runs thousands of rows of a model that seems too slow for them, as it has only run single rows', async () => {
     const { version } = loop;
     const other = poolOf([loop], { processes: 1 });

@@ -21,6 +21,7 @@ export const SCOPES = Object.freeze([
   'runs:write',
   'models:read',
   'models:write',
+  'models:infer',
   'rollouts:admin',
 ] as const);
 

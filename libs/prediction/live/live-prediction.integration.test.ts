@@ -196,6 +196,23 @@ describe('a deadline', () => {
     expect(statements).toEqual([['23'], ['25']]);
   });
 
+  it('is over when the caller has gone: its users cost no statement, but for those that others wait for', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    const live = createLive({ features, maxStatements: 1 });
+    const first = live.predict(await requestFor([{ userId: '26' }]));
+    await gate.arrived;
+    const gone = Promise.withResolvers<void>();
+    const onGone = (tell: () => void) => void gone.promise.then(tell);
+    const leaving = live.predict(await requestFor([{ userId: '27' }, { userId: '28' }], { onGone }));
+    const staying = live.predict(await requestFor([{ userId: '28' }]));
+    gone.resolve();
+    expect([...(await leaving).values()]).toMatchObject([{ reason: 'live_timeout' }, { reason: 'live_timeout' }]);
+    gate.open();
+    await first;
+    expect((await staying).get('28')).toMatchObject({ kind: 'predicted' });
+    expect(statements).toEqual([['26'], ['28']]);
+  });
+
   it('is not spent on Redis: an answer that is there is given, kept or not', async () => {
     const never = { putEach: () => new Promise<never>(() => undefined) };
     const live = createLive({ overlay: never });

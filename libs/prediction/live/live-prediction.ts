@@ -97,6 +97,7 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
           else tell();
         });
         deadlines.add(read, request.timeoutMs);
+        request.onGone?.(() => read.end());
         tableOf(request).join(read);
       });
     },

@@ -11,6 +11,7 @@ import { decodeOutputs } from '@tandem/freshness/outputs';
 import type { ModelDefinition, ModelVersion } from '@tandem/freshness/predictor';
 import { checkRequest } from '@tandem/freshness/request-features';
 import { createInferencePool } from '@tandem/inference/live/pool';
+import { mixCallers, randomOf, type SeenRows } from '@tandem/testing/mix-callers';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { createPredictionWorld, PREDICTOR } from '../prediction-world.fixture.ts';
 import { ScoringCrash } from '../scoring/scoring.ts';
@@ -23,17 +24,13 @@ const DEFAULT_TOKEN = 7;
 const CALLERS = 24;
 const MODEL = echoModel('float64', 3);
 
-interface Mixed {
-  /** Rows asked for, and of them those that were predicted. */
-  readonly asked: number;
-  readonly predicted: number;
-  /** Rows that are not their caller's, in words. */
-  readonly foreign: readonly string[];
-  readonly kills: number;
-  readonly byKind: Readonly<Record<string, number>>;
-}
-
-export async function mixRows({ rows, seed }: { readonly rows: number; readonly seed: number }): Promise<Mixed> {
+export async function mixRows({
+  rows,
+  seed,
+}: {
+  readonly rows: number;
+  readonly seed: number;
+}): ReturnType<typeof mixCallers> {
   const world = await createPredictionWorld({ users: USERS });
   const inference = createInferencePool({ loadArtifact: async () => MODEL, log: () => {}, processes: 2 });
   try {
@@ -78,29 +75,21 @@ interface World {
   readonly versions: readonly [ModelVersion, ModelVersion];
 }
 
-async function callAll(world: World, rows: number, random: (below: number) => number): Promise<Mixed> {
-  const tally = { asked: 0, predicted: 0, kills: 0, foreign: [] as string[], byKind: {} as Record<string, number> };
-  let token = 1_000;
-  const callers = Array.from({ length: CALLERS }, async () => {
-    while (tally.asked < rows && tally.foreign.length === 0) {
+function callAll(world: World, rows: number, random: (below: number) => number): ReturnType<typeof mixCallers> {
+  const kill = () => killChild(world.inference);
+  return mixCallers({
+    ...{ rows, callers: CALLERS, random, kill },
+    async call(nextToken) {
       const version = world.versions[random(2)] as ModelVersion;
       const timeoutMs = [2, 40, 10_000, 10_000, 10_000][random(5)] as number;
       const kind = ['shared', 'sent', 'sent', 'many', 'chunk'][random(5)] as string;
-      const isDue = tally.kills === 0 && tally.asked > rows / 2;
-      if (isDue || random(400) === 0) tally.kills += killChild(world.inference);
-      const nextToken = () => ++token;
       const seen =
         kind === 'chunk'
           ? await callChunk(world, version, random, nextToken)
           : await callLive(world, version, timeoutMs, readersOf(kind, version, random, nextToken));
-      tally.asked += seen.asked;
-      tally.predicted += seen.predicted;
-      tally.byKind[kind] = (tally.byKind[kind] ?? 0) + seen.predicted;
-      tally.foreign.push(...seen.foreign);
-    }
+      return { kind, ...seen };
+    },
   });
-  await Promise.all(callers);
-  return tally;
 }
 
 function readersOf(
@@ -122,25 +111,19 @@ function readersOf(
   );
 }
 
-interface Seen {
-  readonly asked: number;
-  readonly predicted: number;
-  readonly foreign: readonly string[];
-}
-
 async function callLive(
   { live, place }: World,
   version: ModelVersion,
   timeoutMs: number,
   readers: LiveReader[],
-): Promise<Seen> {
+): Promise<SeenRows> {
   const outcomes = await live.predict({ ...place, version, timeoutMs, readers });
-  let [asked, predicted] = [0, 0];
+  let [asked, answered] = [0, 0];
   const foreign: string[] = [];
   const check = (outcome: LiveOutcome | undefined, userId: string, token: number) => {
     asked++;
     if (outcome?.kind !== 'predicted') return;
-    predicted++;
+    answered++;
     const echo = decodeOutputs(version.outputs, outcome.outputs).echo as readonly number[];
     const expected = [Number(userId), version.number, token];
     if (`${echo}` !== `${expected}` || userId === FAILING || userId === UNUSABLE)
@@ -159,7 +142,7 @@ async function callLive(
       }
     }
   }
-  return { asked, predicted, foreign };
+  return { asked, answered, foreign };
 }
 
 /** Scores rows like a chunk of a run: in slices, which live rows overtake. */
@@ -168,7 +151,7 @@ async function callChunk(
   version: ModelVersion,
   random: (below: number) => number,
   token: () => number,
-): Promise<Seen> {
+): Promise<SeenRows> {
   const users = 1 + random(2_000);
   const owners = Array.from({ length: users }, () => random(USERS));
   const tokens = owners.map(token);
@@ -188,10 +171,10 @@ async function callChunk(
       const expected = [owners[row], version.number, tokens[row]];
       return `${echo}` === `${expected}` ? [] : [`row ${row} of a chunk: ${expected} got ${echo}`];
     });
-    return { asked: users, predicted: users, foreign };
+    return { asked: users, answered: users, foreign };
   } catch (error) {
     // Its process was killed, or there was no room.
-    if (error instanceof ScoringCrash || isTandemError(error)) return { asked: users, predicted: 0, foreign: [] };
+    if (error instanceof ScoringCrash || isTandemError(error)) return { asked: users, answered: 0, foreign: [] };
     throw error;
   }
 }
@@ -206,15 +189,4 @@ function killChild(inference: ReturnType<typeof createInferencePool>): number {
     // It ended by itself meanwhile.
     return 0;
   }
-}
-
-/** Mulberry32: whole numbers from 0 to less than `below`. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
 }

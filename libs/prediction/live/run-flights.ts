@@ -223,14 +223,14 @@ function outcomeOfRow(
   return { kind: 'predicted', outputs, contextVersion, computedAt, kept: false, certificate, inputs };
 }
 
-/** Splits off those whose readers have all given up: under overload a late one must not cost a statement. */
+/** Splits off those whose readers have all given up or gone: such a reader must not cost a statement. */
 function usersInTime(flights: readonly Flight[], outcomes: Outcomes): string[] {
   const now = performance.now();
   const inTime: string[] = [];
   let mayRepeat = false;
   for (const flight of flights) {
     mayRepeat ||= flight.rows !== undefined;
-    if (flight.deadline > now) inTime.push(flight.userId);
+    if (flight.deadline > now && flight.waiters.some(({ read }) => !read.isOver)) inTime.push(flight.userId);
     else outcomes.set(flight, NOT_SENT);
   }
   // A flight with request features may have the user of another flight.

@@ -13,6 +13,7 @@ import { until } from '../../e2e/until.fixture.ts';
 export interface HostileService {
   readonly url: string;
   readonly port: number;
+  readonly grpcPort: number;
   readonly pool: Pool;
   readonly api: Program;
   /** Of the run that scored everybody. */
@@ -52,9 +53,10 @@ export async function startService(stores: Stores, keyType: HostileKey): Promise
       analyze counts`);
     await adopt(pool, { actor: 'hostile', predictors: [keyedBy(keyType)] });
     const environment = { DATABASE_URL: stores.databaseUrl, REDIS_URL: stores.redisUrl, INFERENCE_PROCESSES: '1' };
-    const api = startProgram('api', { ...environment, PORT: '0' });
+    const api = startProgram('api', { ...environment, PORT: '0', GRPC_PORT: '0' });
     programs.push(api);
-    const url = String((await api.logged('api.started')).url);
+    const started = await api.logged('api.started');
+    const url = String(started.url);
     const runId = await scoreTwice(url, environment, programs);
     const contextToken = await sendFirstEvent(url, firstUser(keyType));
     const first = `${url}/v1/predictions/${COUNT}/${encodeURIComponent(firstUser(keyType))}`;
@@ -62,6 +64,7 @@ export async function startService(stores: Stores, keyType: HostileKey): Promise
     return {
       url,
       port: Number(new URL(url).port),
+      grpcPort: Number(String(started.grpc).split(':').at(-1)),
       pool,
       api,
       runId,

@@ -15,6 +15,7 @@ import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { ProblemCode } from '../../http/problem.ts';
 import { readJson } from '../../json/read-json.ts';
+import { MODEL_SCOPES } from '../../open-inference/open-model.ts';
 import { INFERENCE_ERRORS } from './refusals.ts';
 import { MODEL_PATHS, modelIn, type OpenModelDependencies } from './show-model.ts';
 
@@ -43,8 +44,9 @@ export function inferTensors(dependencies: OpenModelDependencies): readonly Endp
       summary: `Inference by ${of}`,
       description: `\`{predictor}\` takes the model's tensors, and gives its own; rows of several callers run together.
 \`{predictor}.hybrid\` takes \`user_id\`, and gives certified predictions with their provenance. Tensors may be sent and asked
-for as binary data behind the JSON, as the extension \`binary_tensor_data\` has it.`,
-      scope: 'predictions:read',
+for as binary data behind the JSON, as the extension \`binary_tensor_data\` has it. \`{predictor}\` needs the scope
+\`models:infer\`, \`{predictor}.hybrid\` the scope \`predictions:read\`.`,
+      scope: MODEL_SCOPES,
       params,
       headers: InferenceHeaders,
       body: BODY,
@@ -57,6 +59,7 @@ for as binary data behind the JSON, as the extension \`binary_tensor_data\` has 
       problems: PROBLEMS,
       async handle(context, event, caller) {
         const model = await modelIn(context, dependencies);
+        caller.demand(model.scope);
         const request = readHttpRequest(...(await bodyIn(context)));
         const { signal } = context.req.raw;
         const onGone = (tell: () => void) => (signal.aborted ? tell() : signal.addEventListener('abort', tell));

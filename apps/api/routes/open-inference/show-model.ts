@@ -13,7 +13,7 @@ import {
 import type { Context } from 'hono';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
-import type { FindOpenModel } from '../../open-inference/open-model.ts';
+import { type FindOpenModel, MODEL_SCOPES } from '../../open-inference/open-model.ts';
 import { assertReady } from '../../open-inference/open-server.ts';
 import type { ReadyDependencies } from '../health/ready.ts';
 import { versionIn } from '../models/version-number.ts';
@@ -37,7 +37,7 @@ export async function modelIn({ req }: Context, { findOpenModel }: OpenModelDepe
 }
 
 export function showInferenceModel(dependencies: OpenModelDependencies & ReadyDependencies): readonly Endpoint[] {
-  const common = { method: 'get', tag: 'inference', scope: 'predictions:read', refusals: INFERENCE_ERRORS } as const;
+  const common = { method: 'get', tag: 'inference', scope: MODEL_SCOPES, refusals: INFERENCE_ERRORS } as const;
   return MODEL_PATHS.flatMap(({ path, id, of, params }) => [
     jsonEndpoint({
       ...common,
