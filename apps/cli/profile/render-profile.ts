@@ -1,6 +1,6 @@
 /** A profile for a terminal: the recommendation, then the settings that were measured. */
 import type { Measurement, Setting } from '@tandem/prediction/profile/settings';
-import { count, renderTable, right, wrap } from '../output/text.ts';
+import { count, counted, renderTable, right, wrap } from '../output/text.ts';
 import { isSame, type ProfileFigures, type ProfileReport } from './profile-report.ts';
 
 const WIDTH = 110;
@@ -17,7 +17,7 @@ export function renderProfile(report: ProfileReport): string[] {
 
 /** A measurement in one line: `version 2, batch 64, processes 2, threads 1: 41,200/s, p99 3.1 ms`. */
 export function renderSetting({ setting, throughput, p99Ms, lost }: Measurement): string {
-  const note = lost > 0 ? `, ${count(lost)} processes ended` : '';
+  const note = lost > 0 ? `, ${counted(lost, 'process', 'processes')} ended` : '';
   return `${nameSetting(setting)}: ${rate(throughput)}/s, p99 ${milliseconds(p99Ms)}${note}`;
 }
 
@@ -32,7 +32,7 @@ export function conclusions(report: ProfileReport): string[] {
   return [
     ...recommendation(report),
     ...comparison(report),
-    `Measured ${measured.length} of ${count(combinations)} combinations with ${count(users)} users, on ${count(cores)} cores (${cpu}).`,
+    `Measured ${measured.length} of ${count(combinations)} combinations with ${counted(users, 'user')}, on ${counted(cores, 'core')} (${cpu}).`,
     ...(search?.choice && report.recommended
       ? [searchSentence(search.measured, search.choice, report.recommended)]
       : []),
@@ -72,7 +72,7 @@ function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
 
 function describe(one: ProfileFigures): string {
   const { processes, threads, costPerMillion } = one;
-  const of = `${processes} inference ${processes === 1 ? 'process' : 'processes'} with ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const of = `${counted(processes, 'inference process', 'inference processes')} with ${counted(threads, 'thread')}`;
   const cost = costPerMillion === null ? '' : `, ${figure(costPerMillion)} a million`;
   return `version ${one.version}${one.build ? ` (${one.build})` : ''}, batches up to ${one.batch}, ${of}: ${rate(one.predictionsPerSecond)} predictions/s, p50 ${milliseconds(one.p50Ms)}, p99 ${milliseconds(one.p99Ms)}${cost}`;
 }
