@@ -4,6 +4,7 @@ import {
   chooseSetting,
   costPerMillion,
   type Grid,
+  isSameSetting,
   type LatencyTarget,
   type Measurement,
   meetsTarget,
@@ -99,12 +100,8 @@ export function createProfileReport(parts: ProfileParts): ProfileReport {
     notMeasured: parts.notMeasured,
     stable: versions.find(isStable)?.number ?? null,
     measured: measured.toSorted((a, b) => b.predictionsPerSecond - a.predictionsPerSecond),
-    current: measured.find((one) => current !== undefined && isSame(one, current)) ?? null,
+    current: measured.find((one) => current !== undefined && isSameSetting(one, current)) ?? null,
     recommended: chosen(parts.confirmed.length > 0 ? parts.confirmed : parts.measured),
     search: parts.searched && { measured: parts.searched.length, choice: chosen(parts.searched) },
   };
-}
-
-export function isSame(one: Setting, other: Setting): boolean {
-  return (['version', 'batch', 'processes', 'threads'] as const).every((name) => one[name] === other[name]);
 }

@@ -1,7 +1,7 @@
 /** A profile for a terminal: the recommendation, then the settings that were measured. */
-import type { Measurement, Setting } from '@tandem/prediction/profile/settings';
+import { isSameSetting, type Measurement, type Setting } from '@tandem/prediction/profile/settings';
 import { count, counted, renderTable, right, wrap } from '../output/text.ts';
-import { isSame, type ProfileFigures, type ProfileReport } from './profile-report.ts';
+import type { ProfileFigures, ProfileReport } from './profile-report.ts';
 
 const WIDTH = 110;
 /** Lines of the table; --json has all. */
@@ -52,7 +52,9 @@ export function conclusions(report: ProfileReport): string[] {
       .slice(0, MOST_NAMED)
       .map(({ setting, why }) => `Not measured: ${nameSetting(setting)}: ${why.replace(/\.$/, '')}.`),
     ...(notMeasured.length > MOST_NAMED
-      ? [`Nor were ${count(notMeasured.length - MOST_NAMED)} others: --json has all.`]
+      ? [
+          `${counted(notMeasured.length - MOST_NAMED, 'other setting was', 'other settings were')} not measured: --json has all.`,
+        ]
       : []),
   ];
 }
@@ -79,7 +81,7 @@ function describe(one: ProfileFigures): string {
 
 function comparison({ predictor, current, recommended }: ProfileReport): string[] {
   if (!current || !recommended) return [];
-  if (isSame(current, recommended)) return ['This environment has this setting already.'];
+  if (isSameSetting(current, recommended)) return ['This environment has this setting already.'];
   const times = (recommended.predictionsPerSecond / current.predictionsPerSecond).toFixed(2);
   const now = `This environment has ${rate(current.predictionsPerSecond)}/s, p99 ${milliseconds(current.p99Ms)}: the recommendation gives ${times} times as many.`;
   if (current.version === recommended.version) return [now];
@@ -103,7 +105,7 @@ function failedSentence({ failed, version }: ProfileFigures): string {
 function table(report: ProfileReport): string[] {
   const { measured, recommended, current, pricePerCpuHour } = report;
   const isNamed = (one: ProfileFigures) =>
-    (recommended !== null && isSame(one, recommended)) || (current !== null && isSame(one, current));
+    (recommended !== null && isSameSetting(one, recommended)) || (current !== null && isSameSetting(one, current));
   const shown = measured.filter((one, i) => i < SHOWN || isNamed(one));
   const columns = [
     ...[right('version'), right('batch'), right('processes'), right('threads'), right('predictions/s')],
@@ -120,13 +122,16 @@ function table(report: ProfileReport): string[] {
     markOf(report, one),
   ]);
   const hidden = measured.length - shown.length;
-  return [...renderTable(columns, rows), ...(hidden > 0 ? [`and ${hidden} slower ones: --json has all`] : [])];
+  return [
+    ...renderTable(columns, rows),
+    ...(hidden > 0 ? [`and ${counted(hidden, 'slower one')}: --json has all`] : []),
+  ];
 }
 
 function markOf({ recommended, current }: ProfileReport, one: ProfileFigures): string {
   return [
-    ...(recommended && isSame(one, recommended) ? [recommended.meetsTarget ? 'recommended' : 'nearest'] : []),
-    ...(current && isSame(one, current) ? ['now'] : []),
+    ...(recommended && isSameSetting(one, recommended) ? [recommended.meetsTarget ? 'recommended' : 'nearest'] : []),
+    ...(current && isSameSetting(one, current) ? ['now'] : []),
   ].join(', ');
 }
 
