@@ -65,7 +65,7 @@ function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
     return ['Inference processes ended by themselves with each setting.'];
   if (!recommended.meetsTarget) {
     return [
-      `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. A smaller or optimised model, more cores, or a longer target.`,
+      `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. Use a smaller or optimised model, more cores, or a longer target.`,
     ];
   }
   const within = targetP99Ms === null ? '' : ` within ${targetP99Ms} ms`;
@@ -83,10 +83,12 @@ function comparison({ predictor, current, recommended }: ProfileReport): string[
   if (!current || !recommended) return [];
   if (isSameSetting(current, recommended)) return ['This environment has this setting already.'];
   const times = (recommended.predictionsPerSecond / current.predictionsPerSecond).toFixed(2);
-  const now = `This environment has ${rate(current.predictionsPerSecond)}/s, p99 ${milliseconds(current.p99Ms)}: the recommendation gives ${times} times as many.`;
-  if (current.version === recommended.version) return [now];
+  const now = `This environment has ${rate(current.predictionsPerSecond)}/s, p99 ${milliseconds(current.p99Ms)}`;
+  if (!recommended.meetsTarget) return [`${now}.`];
+  const compared = `${now}: the recommendation gives ${times} times as many.`;
+  if (current.version === recommended.version) return [compared];
   const start = `tandem rollout start ${predictor} ${recommended.version}`;
-  return [now, `Version ${recommended.version} does not serve everyone: ${start} moves users to it step by step.`];
+  return [compared, `Version ${recommended.version} does not serve everyone: ${start} moves users to it step by step.`];
 }
 
 function searchSentence(searched: number, choice: ProfileFigures, best: ProfileFigures): string {

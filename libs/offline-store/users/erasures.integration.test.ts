@@ -336,7 +336,7 @@ describe('while a migration raises the number of the protocol', () => {
   });
 
   it('a sweep that began before the change deletes nothing more', async () => {
-    await send('1', 'a');
+    await send('1', 'a', { orders: 7 });
     const { tombstone } = await store().setTombstone('1');
     const events = () => count(`from tandem.events where data is not null`);
     const before = await events();
