@@ -109,8 +109,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const samples = [rounds.sample, refresh.sample];
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
-    ...{ steps: pools.steps, onRound: rounds.onRound },
-    whyIdle: protocol.whyIdle,
+    ...{ steps: pools.steps, onRound: rounds.onRound, whyIdle: protocol.whyIdle },
     metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu },

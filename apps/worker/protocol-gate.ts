@@ -2,7 +2,7 @@
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import type { Log } from '@tandem/telemetry/log';
 
-export interface ProtocolGate {
+interface ProtocolGate {
   /** Asks before each job and each round. Returns why none may begin now; null if it may. Logs each change once. */
   whyIdle(): Promise<TandemError | null>;
   /** Throws `protocol_unknown` if that was the last answer: stops what is under way at its next step, without a query. */
