@@ -34,10 +34,22 @@ const TONES: Readonly<Record<LoadedModel['state'], Tone>> = { ready: 'good', loa
 
 export function renderProcesses(processes: readonly ProcessView[], paint: Paint, now: number): string[] {
   if (processes.length === 0) return ['no process is alive; start one: tandem up'];
-  const titles = ['process', 'host', 'pid', 'release', 'started', 'predictor', 'version', 'state', 'since', 'why'];
+  const titles = [
+    'process',
+    'host',
+    'pid',
+    'release',
+    'protocol',
+    'started',
+    'predictor',
+    'version',
+    'state',
+    'since',
+    'why',
+  ];
   const rows = processes.flatMap((one) => {
-    const { kind, host, pid, release, startedAt, models } = one;
-    const who = [kind, printable(host), String(pid), printable(release), ago(startedAt, now)];
+    const { kind, host, pid, release, protocol, startedAt, models } = one;
+    const who = [kind, printable(host), String(pid), printable(release), String(protocol ?? ''), ago(startedAt, now)];
     if (models.length === 0) return [[...who, '', '', 'nothing to load', '', '']];
     return models.map(({ predictor, modelVersion, state, error, since }) => [
       ...who,

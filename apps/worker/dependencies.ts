@@ -90,7 +90,8 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const log = countWarnings(ownLog, metrics);
   const pools = await openProvedPools(environment);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
-  const online = createOnline(environment.redis.url, log);
+  const protocol = createProtocolGate(() => checkProtocol(pools.pool), log);
+  const online = createOnline(environment.redis.url, log, protocol.assertKnown);
   const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
   const { scorer, budget, cpu } = createScorer(environment, offline.registry, { log, metrics });
   const kept = await keepModels(pools, offline.registry, scorer, log);
@@ -108,8 +109,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const samples = [rounds.sample, refresh.sample];
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
-    ...{ steps: pools.steps, onRound: rounds.onRound },
-    whyIdle: createProtocolGate(() => checkProtocol(pools.pool), log),
+    ...{ steps: pools.steps, onRound: rounds.onRound, whyIdle: protocol.whyIdle },
     metrics: sampledMetrics(metrics, { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu },
@@ -172,13 +172,15 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
   };
 }
 
-function createOnline(url: string, log: Log) {
+/** @param assertKnown stops loads and sweeps that began before the number of the protocol changed */
+function createOnline(url: string, log: Log, assertKnown: () => void) {
   const libraryLog = createLibraryLog(log);
   const connection = createOnlineConnection({
     url,
     log: libraryLog,
     commandTimeoutMs: BULK_TIMEOUT_MS,
     socketTimeoutMs: BULK_SILENCE_MS,
+    assertAllowed: assertKnown,
   });
   return {
     loader: createGenerationLoader({ connection }),

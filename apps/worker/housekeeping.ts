@@ -82,6 +82,7 @@ export interface EndedRound extends RoundReport {
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
   const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, observeBacklog, log } =
     dependencies;
+  const { whyIdle } = dependencies;
   const { reconcileEveryMs = 3_000, relayEveryMs = 500, scheduleEveryMs = 5_000 } = dependencies;
   const { rollEveryMs = 1_000, retainEveryMs = 60_000, expireEveryMs = 60_000 } = dependencies;
   const { sweepEveryMs = 600_000, rewriteEveryMs = 1_000, observeEveryMs = 10_000 } = dependencies;
@@ -106,7 +107,7 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
     each('expiry', expireEveryMs, async () => {
       const { signal } = stopping;
       const pause = (ms: number) => setTimeout(ms, undefined, { signal }).catch(() => undefined);
-      const { errors, ...done } = await expire(expiring, { pause, stopping: signal });
+      const { errors, ...done } = await expire(expiring, { pause, stopping: signal, ...(whyIdle ? { whyIdle } : {}) });
       return { done, errors };
     }),
     each('lost_keys', sweepEveryMs, async () => {

@@ -7,15 +7,19 @@ test('no work may begin while the protocol is not known, which the log says once
   const lines: unknown[] = [];
   const note = (event: string, fields?: object) => void lines.push(fields ? [event, fields] : event);
   let answer: () => Promise<void> = async () => {};
-  const whyIdle = createProtocolGate(() => answer(), { error: note, info: note });
+  const { whyIdle, assertKnown } = createProtocolGate(() => answer(), { error: note, info: note });
   expect(await whyIdle()).toBeNull();
+  assertKnown();
   answer = () => Promise.reject(protocolUnknown(2));
   for (let round = 0; round < 3; round++) expect(await whyIdle()).toMatchObject({ code: 'protocol_unknown' });
   // Work that cannot reach the database says so itself.
   answer = () => Promise.reject(new TandemError('unavailable', 'away'));
   expect(await whyIdle()).toBeNull();
+  // It has not heard of another number.
+  expect(assertKnown).toThrow(expect.objectContaining({ code: 'protocol_unknown' }));
   answer = async () => {};
   expect(await whyIdle()).toBeNull();
+  assertKnown();
   const problem = 'The database follows freshness protocol 2; this release knows protocol 1 only.';
   expect(lines).toMatchObject([['protocol.unknown', { problem }], 'protocol.known']);
 });

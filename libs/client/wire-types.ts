@@ -1106,6 +1106,8 @@ export interface Process {
   readonly host: string;
   readonly pid: number;
   readonly release: string;
+  /** The number of the freshness protocol that it knows; null for a release that does not report it */
+  readonly protocol: number | null;
   readonly startedAt: string;
   /** When it was heard of last, on the clock of Postgres */
   readonly seenAt: string;

@@ -25,6 +25,8 @@ export interface OnlineConnectionOptions {
   /** Silence after which a connection that owes a reply is given up; 1 s. */
   readonly socketTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
+  /** Called before commands are sent; throws if this process must not send any now. */
+  readonly assertAllowed?: () => void;
   /** 0 to 1, for the jitter between attempts to connect. */
   readonly random?: () => number;
 }
@@ -94,7 +96,7 @@ interface ServerSettings extends Omit<OnlineConnectionOptions, 'url'> {
 
 /** Connects in the background; never throws, never ends the process by an unhandled error. */
 export function connectServer(address: ServerOptions, options: ServerSettings): ServerConnection {
-  const { log } = options;
+  const { log, assertAllowed } = options;
   const redis = connect(address, options);
   const server = followServerId(redis, options);
   const circuit = createCircuit({
@@ -119,6 +121,7 @@ export function connectServer(address: ServerOptions, options: ServerSettings): 
     },
     async send(commands) {
       if (!isOpen()) throw unavailable('it is not connected, or hangs');
+      assertAllowed?.();
       if (commands.length === 0) return [];
       writeTogether(redis, commands);
       try {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { protocolUnknown } from '@tandem/freshness/protocol';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { checkBuckets } from './bucket-fit.ts';
-import type { OnlineConnection, ServerConnection } from './connection.ts';
+import { createServerConnection, type OnlineConnection, type ServerConnection } from './connection.ts';
 import { createGenerationLoader } from './generation-loader.ts';
 import { createGenerationSweeper } from './generation-sweeper.ts';
 import { createKeys } from './keys.ts';
@@ -16,6 +17,7 @@ const rows = Array.from({ length: USERS }, (_, i) => ({
   computedAt: STARTED_AT + i,
   outputs: Buffer.from(String(i)),
 }));
+const log = () => {};
 const pages = [rows.slice(0, 1_000), rows.slice(1_000, 2_500), rows.slice(2_500)];
 
 describe('loading generations', () => {
@@ -53,6 +55,28 @@ describe('loading generations', () => {
     expect(await loader().loadGeneration(generation, pages)).toEqual({ loaded: USERS, skipped: 0, complete: true });
     expect(await loader().isLoaded(generation)).toBe(true);
     expect(await usersFound()).toBe(USERS);
+  });
+
+  it('stops between two writes once its process may send nothing, and so does a sweep', async () => {
+    let isAllowed = true;
+    const assertAllowed = () => {
+      if (!isAllowed) throw protocolUnknown(2);
+    };
+    const stopped = createServerConnection({ url: inject('redisUrl'), commandTimeoutMs: 5_000, log, assertAllowed });
+    await stopped.whenReady(5_000);
+    function* stopping() {
+      yield pages[0] ?? [];
+      isAllowed = false;
+      yield pages[1] ?? [];
+    }
+    const refused = { code: 'protocol_unknown' };
+    const load = createGenerationLoader({ connection: stopped, prefix }).loadGeneration(generation, stopping());
+    await expect(load).rejects.toMatchObject(refused);
+    expect(await usersFound()).toBe(1_000);
+    const sweep = createGenerationSweeper({ connection: stopped, prefix }).sweep(async () => []);
+    await expect(sweep).rejects.toMatchObject(refused);
+    expect(await usersFound()).toBe(1_000);
+    stopped.close();
   });
 
   it('changes nothing when rows are loaded twice, in another order, by two loaders at once', async () => {

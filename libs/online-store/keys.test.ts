@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bucketOf, createKeys, fieldOf, hashOf, userKeyOf } from './keys.ts';
+import { bucketOf, createKeys, fieldOf, hashOf, prefixOf, userKeyOf } from './keys.ts';
 
 describe('hashOf', () => {
   it.each([
@@ -82,4 +82,12 @@ describe('createKeys', () => {
     expect(keys.generationOf(keys.hint(userKeyOf('1')))).toBeNull();
     expect(keys.generationOf('bull:queue:1')).toBeNull();
   });
+});
+
+it('keys of another protocol number are others, and the scan of one number finds no generation of another', () => {
+  const [first, second] = [createKeys(prefixOf(1)), createKeys(prefixOf(2))];
+  expect([first.bucket('g', 3), second.bucket('g', 3)]).toEqual(['tandem:g:g:3', 'tandem:p2:g:g:3']);
+  expect([first.erasures(), second.erasures()]).toEqual(['tandem:{erasures}', 'tandem:p2:{erasures}']);
+  expect(first.generationOf(second.bucket('g', 3))).toBeNull();
+  expect([first.generationPattern, second.generationPattern]).toEqual(['tandem:[gm]:*', 'tandem:p2:[gm]:*']);
 });

@@ -17,12 +17,19 @@
  * under a hash tag that lies on it: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>},
  * tandem:{<tag>}:erasures. So each goes with what its server loses.
  *
+ * A number of the freshness protocol above 1 is part of each key (`tandem:p2:g:…`): what a process of a release before still
+ * writes while the number changes is not found by the next one.
+ *
  * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, and so do those of the count,
  * so that a script may touch them together.
  */
 import { hash } from 'node:crypto';
+import { PROTOCOL } from '@tandem/freshness/protocol';
 
-const DEFAULT_PREFIX = 'tandem';
+/** Returns the first part of all keys of a release that knows this number. Exported for its test. */
+export function prefixOf(protocol: number): string {
+  return protocol === 1 ? 'tandem' : `tandem:p${protocol}`;
+}
 
 /** Base64url digits of a digested id: 102 bits of SHA-256. */
 const DIGEST_LENGTH = 17;
@@ -74,7 +81,7 @@ export function bucketOf(userHash: number, buckets: number): number {
 }
 
 /** @param prefix first part of every key; tells apart services that share a Redis */
-export function createKeys(prefix: string = DEFAULT_PREFIX) {
+export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
   const generations = `${prefix}:g:`;
   const markers = `${prefix}:m:`;
   return {

@@ -27,13 +27,13 @@ export function modelMetrics(registry: Registry) {
     }),
     modelRests: new Counter({
       name: 'tandem_model_rests_total',
-      help: 'Times that a model was given a rest from live reads, since it kept ending its process.',
+      help: 'Times that live inference of a model was paused because it kept ending its process.',
       labelNames: ['predictor'] as const,
       registers,
     }),
     modelsResting: new Gauge({
       name: 'tandem_models_resting',
-      help: 'Models that are given a rest from live reads; above 0, their users are not answered live.',
+      help: 'Models whose live inference is paused; above 0, their users are not answered live.',
       registers,
     }),
   };

@@ -9,6 +9,9 @@ const ProcessSchema = z
     host: z.string(),
     pid: z.int(),
     release: z.string(),
+    protocol: z.int().nullable().meta({
+      description: 'The number of the freshness protocol that it knows; null for a release that does not report it',
+    }),
     startedAt: z.iso.datetime(),
     seenAt: z.iso.datetime().meta({ description: 'When it was heard of last, on the clock of Postgres' }),
     models: z
@@ -33,6 +36,7 @@ export const PROCESS_EXAMPLE = {
   host: 'api-1',
   pid: 4711,
   release: '0.1.0',
+  protocol: 1,
   startedAt: '2026-11-23T18:02:11.091Z',
   seenAt: '2026-11-24T10:30:01.344Z',
   models: [

@@ -52,3 +52,15 @@ it('workers are scaled by a metric that the API exports, one worker for each of 
   const { properties } = JSON.parse(read('deploy/helm/values.schema.json'));
   expect(properties.worker.properties.keda.properties.minReplicas.minimum).toBe(0);
 });
+
+it('API processes of a pod are a value of the chart, with the bounds of the environment, and multiply its memory', () => {
+  const { properties } = JSON.parse(read('deploy/helm/values.schema.json'));
+  const { minimum, maximum } = properties.api.properties.processes;
+  const processesOf = (count: number) =>
+    readEnvironment({ API_PROCESSES: String(count) }, { apiProcesses: sections.apiProcesses }).apiProcesses;
+  expect([minimum, maximum].map(processesOf)).toEqual([minimum, maximum]);
+  for (const count of [minimum - 1, maximum + 1]) expect(() => processesOf(count)).toThrow('API_PROCESSES');
+  const helpers = read('deploy/helm/templates/_helpers.tpl');
+  expect(helpers).toContain('fail "env.API_PROCESSES: set api.processes"');
+  expect(helpers).toMatch(/"limits" .*mul \$services /);
+});

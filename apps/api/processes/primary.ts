@@ -10,8 +10,8 @@ import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@tandem/telemetry/log';
 import { type Started, type Supervised, supervise } from '@tandem/timing/supervise';
-import { within } from '@tandem/timing/within';
 import type { Order, Report } from './messages.ts';
+import { createQuestions, type Questions } from './questions.ts';
 
 interface PrimaryOptions {
   readonly processes: number;
@@ -40,8 +40,6 @@ export interface Primary {
 
 /** How long the last process keeps serving while the others end, within the grace period of an orchestrator. */
 const OTHERS_FIRST_MS = 5_000;
-/** How long a process may take to answer another one's question. */
-const ANSWER_WITHIN_MS = 1_500;
 
 export function createPrimary(options: PrimaryOptions): Primary {
   const { processes, log, exit } = options;
@@ -138,31 +136,18 @@ interface Fleet {
 
 function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
   /** Processes that listen, by number: metrics count a draining process and its replacement as one. */
-  const listening = new Map<number, Worker>();
-  const waiting = new Map<number, (answer: unknown) => void>();
-  let asked = 0;
+  const listening = new Map<number, { readonly worker: Worker; readonly questions: Questions }>();
   let hasFailed = false;
 
   function tell(worker: Worker, order: Order): void {
     if (worker.isConnected()) worker.send(order, () => {});
   }
 
-  async function ask(worker: Worker, question: Extract<Order, { kind: 'question' }>['question']): Promise<unknown> {
-    const id = ++asked;
-    const { promise, resolve } = Promise.withResolvers<unknown>();
-    waiting.set(id, resolve);
-    tell(worker, { kind: 'question', id, question });
-    const answer = await within(ANSWER_WITHIN_MS, promise, () => new Error('no answer')).catch(() => null);
-    waiting.delete(id);
-    return answer;
-  }
-
   async function hear(worker: Worker, number: number, report: Report): Promise<void> {
     if (report.kind === 'flush') tell(worker, { kind: 'answers', id: report.id, answers: [] });
-    if (report.kind === 'answer') waiting.get(report.id)?.(report.answer);
     if (report.kind !== 'gather') return;
     const others = [...listening].filter(([other]) => other !== number);
-    const answers = await Promise.all(others.map(([, other]) => ask(other, report.question)));
+    const answers = await Promise.all(others.map(([, { questions }]) => questions.ask(report.question)));
     tell(worker, { kind: 'answers', id: report.id, answers });
   }
 
@@ -177,11 +162,12 @@ function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
     async start(number, isAgain) {
       const worker = cluster.fork({ ...environment, API_PROCESS: String(number) });
       closeUndelivered(worker);
+      const questions = createQuestions((id, question) => tell(worker, { kind: 'question', id, question }));
       const { promise: started, resolve: tellStarted } = Promise.withResolvers<null>();
       let isLeaving = false;
       const exited = new Promise<string>((resolve) => {
         worker.once('exit', (code, signal) => {
-          if (listening.get(number) === worker) listening.delete(number);
+          if (listening.get(number)?.worker === worker) listening.delete(number);
           if (isLeaving && code !== 0) hasFailed = true;
           resolve(signal ? `ended by ${signal}` : `exit code ${code}`);
         });
@@ -193,9 +179,10 @@ function createFleet({ environment, killAfterMs, log }: PrimaryOptions): Fleet {
       });
       worker.on('message', (report: Report) => {
         if (report.kind === 'started') {
-          listening.set(number, worker);
+          listening.set(number, { worker, questions });
           tellStarted(null);
-        } else void hear(worker, number, report);
+        } else if (report.kind === 'answer') questions.receive(report.id, report.answer);
+        else void hear(worker, number, report);
       });
       const ended = await Promise.race([started, exited]);
       if (!isAgain && ended !== null) throw new ProcessNotStarted(number, ended);

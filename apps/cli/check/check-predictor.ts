@@ -22,7 +22,7 @@ import { query } from '@tandem/offline-store/sql/database';
 import { isOfSomeUser } from '@tandem/prediction/scoring/feature-source';
 import type { Databases } from '../command-line/environment.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { count, duration } from '../output/text.ts';
+import { count, counted, duration } from '../output/text.ts';
 import { describeSources } from '../sources/describe-sources.ts';
 import { watchRequests } from '../sources/watch-table.ts';
 import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
@@ -48,7 +48,7 @@ export async function checkPredictor(
   const findings = [
     ok(
       'query',
-      `${columns.length === 1 ? '1 feature' : `${count(columns.length)} features`}, user ids of type ${KEY_SQL[definition.keyType]}${asOf === null ? '' : `, as of ${asOf}`}`,
+      `${counted(columns.length, 'feature')}, user ids of type ${KEY_SQL[definition.keyType]}${asOf === null ? '' : `, as of ${asOf}`}`,
     ),
     ...predictor.padded.map(paddedFinding),
     ...describeModel(predictor, memoryLimitMb),

@@ -5,7 +5,7 @@ import type { ReportProgress } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
 import { CommandFailure } from '../command-line/failure.ts';
 import { type Finding, failed, ok } from '../output/finding.ts';
-import { count } from '../output/text.ts';
+import { count, counted } from '../output/text.ts';
 import { compareGolden, type Difference, type GoldenComparison } from './compare-golden.ts';
 import { readGolden } from './read-golden.ts';
 
@@ -81,9 +81,7 @@ function missingLines({ unknown, unscorable }: GoldenComparison): string[] {
   ];
 }
 
-function usersText(users: number): string {
-  return `${count(users)} ${users === 1 ? 'user' : 'users'}`;
-}
+const usersText = (users: number) => counted(users, 'user');
 
 function listed(userIds: readonly string[]): string {
   return `${userIds.slice(0, SHOWN).join(', ')}${userIds.length > SHOWN ? ', …' : ''}`;

@@ -14,7 +14,7 @@ import { withTrialRequests } from '@tandem/inference/tensors/made-up-rows';
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import { explainFailure } from '../command-line/failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
-import { count, duration } from '../output/text.ts';
+import { counted, duration } from '../output/text.ts';
 import { versionOf, withScorer } from './with-scorer.ts';
 
 export interface Sample {
@@ -95,7 +95,7 @@ function whyNobody(subject: string, predictor: CheckedPredictor): Finding {
   if (slow !== null) return noUserInTime(predictor, subject, slow);
   if (read === 0) return warning(subject, 'the feature query gives no user', 'see that its tables hold rows');
   const { userId = '', why = '' } = fault ?? {};
-  const text = `none of ${count(read)} ${read === 1 ? 'user' : 'users'} looked at can be scored; user ${userId}: ${why}`;
+  const text = `none of ${counted(read, 'user')} looked at can be scored; user ${userId}: ${why}`;
   return failed(subject, text, remedyFor(why));
 }
 

@@ -4,6 +4,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { CommandFailure } from '../command-line/failure.ts';
+import { counted } from '../output/text.ts';
 
 /** Splits one line as RFC 4180 says. Returns undefined if a quotation mark is not closed. */
 export function splitCsv(line: string): string[] | undefined {
@@ -178,7 +179,7 @@ function checkWidths(rows: readonly CsvRow[], { length }: readonly string[], fil
   throw csvFailure(
     file,
     odd.line,
-    `${odd.cells.length} ${odd.cells.length === 1 ? 'value' : 'values'}, and the head has ${length}`,
+    `${counted(odd.cells.length, 'value')}, and the head has ${length}`,
     'write as many values as the head has names; quote a value that holds a comma',
   );
 }

@@ -3,6 +3,7 @@ import { isTandemError } from '@tandem/freshness/errors';
 import { protocolUnknown } from '@tandem/freshness/protocol';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { counted } from '../output/text.ts';
 
 type Pool = Parameters<typeof schemaState>[0];
 
@@ -19,7 +20,7 @@ async function judgeSchema(pool: Pool): Promise<Finding> {
   const { state, applied, pending, unknown, protocol } = await schemaState(pool);
   switch (state) {
     case 'current':
-      return ok('schema', `up to date, ${applied.length} migrations, freshness protocol ${protocol}`);
+      return ok('schema', `up to date, ${counted(applied.length, 'migration')}, freshness protocol ${protocol}`);
     case 'other_protocol': {
       const { message, remedy = '' } = protocolUnknown(protocol ?? 0);
       return failed('schema', message, remedy);

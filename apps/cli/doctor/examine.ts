@@ -2,12 +2,7 @@
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { API_CONNECTIONS, apiProcesses } from '@tandem/config/environment/environment-sections';
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
-import {
-  type ConnectionRoom,
-  directPools,
-  findRoom,
-  roomProblem,
-} from '@tandem/offline-store/rollouts/connection-room';
+import { directPools } from '@tandem/offline-store/rollouts/connection-room';
 import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import type { Cli } from '../command-line/command.ts';
 import {
@@ -20,10 +15,11 @@ import {
   withDatabases,
 } from '../command-line/environment.ts';
 import { knownPepperId, withKeys } from '../keys/open-keys.ts';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { count } from '../output/text.ts';
+import { type Finding, warning } from '../output/finding.ts';
+import { counted } from '../output/text.ts';
 import { listSources } from '../sources/list-sources.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
+import { examineFleet } from './examine-fleet.ts';
 import { examinePaths, examineServers } from './examine-paths.ts';
 import { examineSchema } from './examine-schema.ts';
 import { examinePostgres, examineRedis, unreached } from './examine-stores.ts';
@@ -48,10 +44,12 @@ export async function examine(cli: Cli): Promise<Finding[]> {
           ...(await examineServers(paths)),
           ...(await examineFeatureLogin(urls)),
         ];
-        // What does not answer, or lacks rights, is told once.
-        if (found.some(({ level }) => level === 'error')) return found;
-        const isMigrated = found.some(({ subject, level }) => subject === 'schema' && level === 'ok');
-        const migrated = isMigrated ? [...(await examineKeys(cli)), ...(await examineFleet(cli, urls))] : [];
+        const schema = found.find(({ subject }) => subject === 'schema')?.level;
+        // Missing rights, or a server that does not answer, are reported once.
+        if (found.some(({ subject, level }) => level === 'error' && subject !== 'schema')) return found;
+        // A newer release's: which processes run which release is then the question.
+        if (schema === 'error') return [...found, ...(await examineLive(cli, urls))];
+        const migrated = schema === 'ok' ? [...(await examineKeys(cli)), ...(await examineLive(cli, urls))] : [];
         return [...found, ...(await examineSources(urls)), ...migrated];
       },
     ),
@@ -88,28 +86,20 @@ async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   }
 }
 
-/** Judges the connections that an API with these settings would open. Returns null if they fit, or lead through a pooler. */
-function judgePlannedConnections(cli: Cli, { most, others }: ConnectionRoom): Finding | null {
-  const given = givenPaths(cli);
-  const connections = given?.connections ?? API_CONNECTIONS;
-  const processes = apiProcessesOf(cli);
-  if (processes * connections + others <= most || (given && leadsThroughPooler(given.url, given))) return null;
-  const text = `${processes} API processes (API_PROCESSES) may open ${processes * connections} connections, other programs hold ${others}, and max_connections leaves ${most}`;
-  return failed('fleet', text, 'lower API_PROCESSES or DATABASE_CONNECTIONS, or raise max_connections');
-}
-
 const apiProcessesOf = ({ env }: Cli) => readEnvironment(env, { apiProcesses }).apiProcesses;
 
-/** The live processes, beside what Postgres leaves them. A command goes past a pooler: so do the processes that it sees. */
-function examineFleet(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
-  return withDatabases(urls, { applicationName: 'tandem-doctor' }, async ({ pool }) => {
-    const room = await findRoom(pool, directPools(givenPaths(cli) ?? urls));
-    const problem = roomProblem(room);
-    if (problem) return [failed('fleet', problem.message, problem.remedy ?? '')];
-    const planned = judgePlannedConnections(cli, room);
-    if (planned) return [planned];
-    return [ok('fleet', `${room.processes} live processes may open ${room.fleet} connections of ${room.most}`)];
-  });
+/** A command goes past a pooler: so do the processes that it counts. */
+async function examineLive(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
+  const given = givenPaths(cli);
+  const isPooled = given !== undefined && leadsThroughPooler(given.url, given);
+  const connections = isPooled ? null : (given?.connections ?? API_CONNECTIONS);
+  try {
+    return await withDatabases(urls, { applicationName: 'tandem-doctor' }, ({ pool }) =>
+      examineFleet(pool, directPools(given ?? urls), { processes: apiProcessesOf(cli), connections }),
+    );
+  } catch (error) {
+    return [unreached('fleet', '', error)];
+  }
 }
 
 /** Most that are named. */
@@ -129,7 +119,7 @@ async function examineKeys(cli: Cli): Promise<Finding[]> {
 function ofAnotherPepper(keys: readonly ApiKey[], own: string): Finding {
   const ids = keys.slice(0, NAMED).map(({ id }) => id);
   const which = `${ids.join(', ')}${keys.length > NAMED ? ', …' : ''}`;
-  const many = keys.length === 1 ? '1 key is' : `${count(keys.length)} keys are`;
+  const many = counted(keys.length, 'key is', 'keys are');
   return warning(
     'keys',
     `${many} stored under another pepper than ${own} (${which}): an API refuses keys of another pepper than its own`,

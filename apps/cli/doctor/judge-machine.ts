@@ -3,6 +3,7 @@ import { statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { isPortFree } from '@tandem/local-servers/ports';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { counted } from '../output/text.ts';
 import { findPortHolder } from './port-holder.ts';
 
 /** The first whose types are stripped without a flag. */
@@ -38,7 +39,7 @@ function freeMegabytes(folder: string): number {
 
 /** Judges whether so many API processes on one port suit the cores of this machine. */
 export function judgeApiProcesses(processes: number, cores: number = availableParallelism()): Finding {
-  const text = `${processes} API ${processes === 1 ? 'process' : 'processes'} on ${cores} ${cores === 1 ? 'core' : 'cores'}`;
+  const text = `${counted(processes, 'API process', 'API processes')} on ${counted(cores, 'core')}`;
   if (processes <= cores) return ok('processes', text);
   return warning('processes', `${text}: more processes than cores add memory, not reads`, 'lower API_PROCESSES');
 }

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { withPool } from '../command-line/environment.ts';
 import { createProgressReporter } from '../output/progress.ts';
-import { count, printable, renderFields, shellWord } from '../output/text.ts';
+import { count, counted, printable, renderFields, shellWord } from '../output/text.ts';
 import type { LoadReport } from './load-csv.ts';
 
 interface Options extends CommonOptions {
@@ -52,7 +52,7 @@ function render({ table, outcome, rows, key, columns }: LoadReport): string[] {
     return [printable(name), [type, ...notes].join(', ')] as const;
   });
   return [
-    `table ${printable(table)} (${OUTCOMES[outcome]}): ${count(rows)} ${rows === 1 ? 'row' : 'rows'}`,
+    `table ${printable(table)} (${OUTCOMES[outcome]}): ${counted(rows, 'row')}`,
     ...renderFields(fields, '  '),
     '',
     'Next:',

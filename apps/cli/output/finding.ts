@@ -1,6 +1,6 @@
 /** What an examination found: fine, or worth a look, or in the way; each with its remedy. */
 import type { Paint, Tone } from '../command-line/command.ts';
-import { printable } from './text.ts';
+import { counted, printable } from './text.ts';
 
 type Level = 'ok' | 'warning' | 'error';
 
@@ -49,8 +49,7 @@ export function summarise(findings: readonly Finding[]): string {
   const of = (level: Level) => findings.filter((finding) => finding.level === level).length;
   const [errors, warnings] = [of('error'), of('warning')];
   if (errors + warnings === 0) return 'everything is in order';
-  const plural = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`;
-  return [errors > 0 ? plural(errors, 'error') : '', warnings > 0 ? plural(warnings, 'warning') : '']
+  return [errors > 0 ? counted(errors, 'error') : '', warnings > 0 ? counted(warnings, 'warning') : '']
     .filter((part) => part !== '')
     .join(', ');
 }

@@ -6,6 +6,11 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
+/** `1 core`, `2,357 cores`. @param many the plural, unless it ends in an s alone */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
 /** `0.8 s`, `42 s`, `3 min 20 s`, `8 h 50 min`, `2 d 4 h`. */
 export function duration(ms: number): string {
   const seconds = ms / 1000;

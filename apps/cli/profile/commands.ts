@@ -102,7 +102,7 @@ function parseNumbers(most: number): (text: string) => readonly number[] {
 function parseLatency(text: string): number {
   const ms = parseDuration(text.trim());
   if (ms !== null && ms <= 60_000) return ms;
-  throw new InvalidArgumentError('a duration up to 60s is expected, such as 20ms.');
+  throw new InvalidArgumentError('a duration from 1ms to 60s is expected, such as 20ms.');
 }
 
 function parsePrice(text: string): number {

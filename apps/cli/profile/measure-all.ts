@@ -9,6 +9,7 @@ import {
   type LatencyTarget,
   type Measurement,
   type Setting,
+  settingKey,
 } from '@tandem/prediction/profile/settings';
 import type { Cli } from '../command-line/command.ts';
 import type { VersionToProfile } from './read-versions.ts';
@@ -75,15 +76,15 @@ export async function measureAll(
     const again = times > 1 ? ' (again)' : '';
     try {
       const found = await measureSetting(setting, version, limits);
-      known.set(keyOf(setting), found);
+      known.set(settingKey(setting), found);
       cli.stderr.write(`${String(++count).padStart(3)}  ${renderSetting(found)}${again}\n`);
       return found;
     } catch (error) {
       cli.signal.throwIfAborted();
       if (performance.now() > deadline) return null;
       const why = error instanceof Error ? error.message : String(error);
-      known.delete(keyOf(setting));
-      failed.set(keyOf(setting), { setting, why, error });
+      known.delete(settingKey(setting));
+      failed.set(settingKey(setting), { setting, why, error });
       cli.stderr.write(`${String(++count).padStart(3)}  ${nameSetting(setting)}: not measured${again}: ${why}\n`);
       return noMeasurement(setting);
     }
@@ -93,10 +94,10 @@ export async function measureAll(
     const confirmed = new Map<string, Measurement>();
     for (let i = 0; i < CONFIRMED; i++) {
       const choice = chooseSetting([...known.values()], target);
-      if (choice === null || confirmed.has(keyOf(choice.setting))) break;
+      if (choice === null || confirmed.has(settingKey(choice.setting))) break;
       const found = await measure(choice.setting, TIMES_LONGER);
       if (found === null) break;
-      if (known.has(keyOf(found.setting))) confirmed.set(keyOf(found.setting), found);
+      if (known.has(settingKey(found.setting))) confirmed.set(settingKey(found.setting), found);
     }
     return [...confirmed.values()];
   }
@@ -106,13 +107,13 @@ export async function measureAll(
   let isCut = false;
   if (isExhaustive) {
     for (const setting of current ? [current, ...allSettings(grid)] : allSettings(grid)) {
-      isCut ||= !known.has(keyOf(setting)) && (await measure(setting)) === null;
+      isCut ||= !known.has(settingKey(setting)) && (await measure(setting)) === null;
     }
   } else ({ isCut } = await search(measure));
   const confirmed = await confirm();
   const [firstFailed] = failed.values();
   if (known.size === 0 && firstFailed) throw firstFailed.error;
-  const recall = async (setting: Setting) => known.get(keyOf(setting)) ?? (isCut ? null : noMeasurement(setting));
+  const recall = async (setting: Setting) => known.get(settingKey(setting)) ?? (isCut ? null : noMeasurement(setting));
   const searched = isExhaustive ? (await search(recall)).measured.filter((one) => one.throughput > 0) : null;
   const notMeasured = [...failed.values()].map(({ setting, why }) => ({ setting, why }));
   return { measured: [...known.values()], notMeasured, confirmed, isCut, searched };
@@ -124,5 +125,3 @@ function noMeasurement(setting: Setting): Measurement {
   const figures = { p50Ms: never, p99Ms: never, cpuMsPerThousand: never, memoryMb: never };
   return { setting, throughput: 0, ...figures, failed: 0, lost: never };
 }
-
-const keyOf = ({ version, batch, processes, threads }: Setting) => `${version} ${batch} ${processes} ${threads}`;

@@ -1,12 +1,13 @@
 /** Draws a profile as one SVG: throughput against p99, a point for each setting that was measured. */
 import { fixed, niceCeiling, svgText } from '@tandem/experiment/value/svg';
-import { wrap } from '../output/text.ts';
-import { isSame, type ProfileFigures, type ProfileReport } from './profile-report.ts';
+import { isSameSetting } from '@tandem/prediction/profile/settings';
+import { count, counted, wrap } from '../output/text.ts';
+import type { ProfileFigures, ProfileReport } from './profile-report.ts';
 import { conclusions } from './render-profile.ts';
 
 const WIDTH = 1_000;
 const HEIGHT = 600;
-const FRAME = { x: 90, y: 150, w: 860, h: 370 };
+const FRAME = { x: 90, y: 160, w: 860, h: 360 };
 const INK = '#1f2933';
 const FAINT = '#d9dee4';
 /** Colours of the versions; later versions share the last. */
@@ -15,10 +16,11 @@ const MARKS_MS = [-2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((n) =>
 const RULES = 5;
 
 export function drawProfile(report: ProfileReport): string {
-  const { predictor, measured, targetP99Ms } = report;
+  const { predictor, measured, targetP99Ms, grid } = report;
   const [headline = ''] = conclusions(report);
   const x = latencies([...measured.map(({ p99Ms }) => p99Ms), ...(targetP99Ms === null ? [] : [targetP99Ms])]);
   const y = throughputs(measured);
+  const place = (one: ProfileFigures): Place => ({ x: x.at(one.p99Ms), y: y.at(one.predictionsPerSecond) });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="13" fill="${INK}">`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
@@ -29,14 +31,21 @@ export function drawProfile(report: ProfileReport): string {
     ...wrap(headline, 140).map((line, i) => svgText(30, 62 + 18 * i, line)),
     ...legend(report),
     ...y.marks.map((mark) => rule(mark, y.at)),
-    ...x.marks.map((mark) => svgText(x.at(mark), FRAME.y + FRAME.h + 20, `${mark}`, { anchor: 'middle' })),
+    ...x.marks.map((mark) => svgText(x.at(mark), FRAME.y + FRAME.h + 20, count(mark), { anchor: 'middle' })),
     svgText(FRAME.x + FRAME.w / 2, FRAME.y + FRAME.h + 44, 'p99, ms (left is faster)', { anchor: 'middle' }),
     svgText(30, FRAME.y - 14, 'predictions a second', { weight: 600 }),
     ...(targetP99Ms === null ? [] : [target(x.at(targetP99Ms), targetP99Ms)]),
-    ...measured.map((one) => point(report, one, x.at(one.p99Ms), y.at(one.predictionsPerSecond))),
+    ...measured.map((one) => point(place(one), colourOf(grid.version, one.version))),
+    // Last, so that no point covers them.
+    ...named(report, place),
     '</svg>',
     '',
   ].join('\n');
+}
+
+interface Place {
+  readonly x: number;
+  readonly y: number;
 }
 
 interface Scale {
@@ -44,13 +53,20 @@ interface Scale {
   readonly marks: readonly number[];
 }
 
+/** How many powers of ten an axis may span before only these powers have a mark. */
+const CROWDED = 3;
+
 /** Returns a logarithmic scale. */
 function latencies(values: readonly number[]): Scale {
-  const logs = values.map((value) => Math.log10(Math.max(value, 0.01)));
-  const [from, to] = [Math.min(0, ...logs) - 0.1, Math.max(0.5, ...logs) + 0.1];
+  const logs = (values.length > 0 ? values : [1]).map((value) => Math.log10(Math.max(value, 0.01)));
+  // At least a power of ten, so that there are marks.
+  const [least, most] = [Math.min(...logs), Math.max(...logs)];
+  const margin = Math.max(0.15, (1 - (most - least)) / 2);
+  const [from, to] = [least - margin, most + margin];
+  const marks = to - from > CROWDED ? MARKS_MS.filter((mark) => Math.log10(mark) % 1 === 0) : MARKS_MS;
   return {
     at: (value) => FRAME.x + ((Math.log10(Math.max(value, 0.01)) - from) / (to - from)) * FRAME.w,
-    marks: MARKS_MS.filter((mark) => Math.log10(mark) >= from && Math.log10(mark) <= to),
+    marks: marks.filter((mark) => Math.log10(mark) >= from && Math.log10(mark) <= to),
   };
 }
 
@@ -67,41 +83,61 @@ function throughputs(measured: readonly ProfileFigures[]): Scale {
 function rule(mark: number, at: (value: number) => number): string {
   const y = fixed(at(mark));
   const line = `<line x1="${FRAME.x}" x2="${FRAME.x + FRAME.w}" y1="${y}" y2="${y}" stroke="${FAINT}"/>`;
-  return line + svgText(FRAME.x - 8, at(mark) + 4, mark.toLocaleString('en-US'), { anchor: 'end', size: 12 });
+  return line + svgText(FRAME.x - 8, at(mark) + 4, count(mark), { anchor: 'end', size: 12 });
 }
 
 function target(x: number, ms: number): string {
   const line = `<line x1="${fixed(x)}" x2="${fixed(x)}" y1="${FRAME.y}" y2="${FRAME.y + FRAME.h}" stroke="${INK}" stroke-dasharray="4 4"/>`;
-  return line + svgText(x - 6, FRAME.y + 14, `p99 ${ms} ms`, { anchor: 'end', size: 12 });
+  const isLeft = x < FRAME.x + FRAME.w / 2;
+  const style = { anchor: isLeft ? 'start' : 'end', size: 12 } as const;
+  return line + svgText(x + (isLeft ? 6 : -6), FRAME.y + 14, `target ${count(ms)} ms`, style);
 }
 
-/** Draws a setting; only the recommended and the current one have a label. */
-function point({ recommended, current, grid }: ProfileReport, one: ProfileFigures, x: number, y: number): string {
-  const colour = colourOf(grid.version, one.version);
-  const dot = `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="4" fill="${colour}" opacity="0.75"/>`;
-  const isRecommended = recommended !== null && isSame(one, recommended);
-  const isCurrent = current !== null && isSame(one, current);
-  if (!isRecommended && !isCurrent) return dot;
-  const ring = `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="9" fill="none" stroke="${INK}" stroke-width="${isRecommended ? 2.5 : 1}"/>`;
-  const name = isRecommended ? 'recommended' : 'now';
-  const label = `${name}: batch ${one.batch}, ${one.processes} × ${one.threads}`;
-  const isRight = x > FRAME.x + FRAME.w / 2;
-  return (
-    dot +
-    ring +
-    svgText(x + (isRight ? -13 : 13), y + (isRecommended ? -8 : 18), label, {
-      anchor: isRight ? 'end' : 'start',
-      weight: 600,
-    })
-  );
+function point({ x, y }: Place, colour: string): string {
+  return `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="4" fill="${colour}" opacity="0.75"/>`;
 }
 
+/** Room that a label needs, about. */
+const LABEL = { w: 100, h: 22 };
+
+/** Marks the recommended setting and the current one, and describes both above the frame. */
+function named({ recommended, current }: ProfileReport, place: (one: ProfileFigures) => Place): string[] {
+  const isSame = recommended !== null && current !== null && isSameSetting(recommended, current);
+  const name = recommended?.meetsTarget ? 'recommended' : 'nearest';
+  const all = [
+    ...(recommended ? [{ one: recommended, name: isSame ? `${name}, now` : name, width: 2.5 }] : []),
+    ...(current && !isSame ? [{ one: current, name: 'now', width: 1 }] : []),
+  ];
+  const [first] = all;
+  return all.flatMap(({ one, name, width }, i) => {
+    const { x, y } = place(one);
+    const other = i > 0 && first ? place(first.one) : { x: -WIDTH, y };
+    const isCrowded = Math.abs(x - other.x) < LABEL.w && Math.abs(y - other.y) < 2 * LABEL.h;
+    const isBelow = isCrowded ? y > other.y && y < FRAME.y + FRAME.h - 2 * LABEL.h : y < FRAME.y + LABEL.h;
+    const up = isCrowded && !isBelow ? 2 * LABEL.h - 8 : 14;
+    const at = Math.min(Math.max(x, FRAME.x + LABEL.w / 2), FRAME.x + FRAME.w - LABEL.w / 2);
+    const processes = counted(one.processes, 'process', 'processes');
+    const text = `${name}: batch ${one.batch}, ${processes}, ${counted(one.threads, 'thread')} each`;
+    return [
+      `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="9" fill="none" stroke="${INK}" stroke-width="${width}"/>`,
+      svgText(at, isBelow ? y + 25 : y - up, name, { anchor: 'middle', weight: 600 }),
+      `<circle cx="${LEGEND_X + 360 * i}" cy="${FRAME.y - 41}" r="6" fill="none" stroke="${INK}" stroke-width="${width}"/>`,
+      svgText(LEGEND_X + 12 + 360 * i, FRAME.y - 36, text),
+    ];
+  });
+}
+
+const LEGEND_X = FRAME.x + 150;
+
+/** Returns an entry for each colour. */
 function legend({ grid, measured }: ProfileReport): string[] {
-  return grid.version.map((version, i) => {
-    const build = measured.find((one) => one.version === version)?.build;
-    const x = FRAME.x + 150 + i * 150;
-    const dot = `<circle cx="${x}" cy="${FRAME.y - 19}" r="5" fill="${colourOf(grid.version, version)}"/>`;
-    return dot + svgText(x + 11, FRAME.y - 14, `version ${version}${build ? ` (${build})` : ''}`);
+  return COLOURS.slice(0, grid.version.length).map((colour, i) => {
+    const versions = i < COLOURS.length - 1 ? grid.version.slice(i, i + 1) : grid.version.slice(i);
+    const build = versions.length === 1 && measured.find((one) => one.version === versions[0])?.build;
+    const few = versions.length > 3 ? `${versions.slice(0, 2).join(', ')}, …` : versions.join(', ');
+    const name = versions.length === 1 ? `version ${few}${build ? ` (${build})` : ''}` : `versions ${few}`;
+    const x = LEGEND_X + i * 145;
+    return `<circle cx="${x}" cy="${FRAME.y - 19}" r="5" fill="${colour}"/>${svgText(x + 12, FRAME.y - 14, name)}`;
   });
 }
 

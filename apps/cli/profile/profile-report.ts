@@ -4,6 +4,7 @@ import {
   chooseSetting,
   costPerMillion,
   type Grid,
+  isSameSetting,
   type LatencyTarget,
   type Measurement,
   meetsTarget,
@@ -92,19 +93,21 @@ export function createProfileReport(parts: ProfileParts): ProfileReport {
     return choice && figures(choice);
   };
   const measured = parts.measured.map(figures);
+  // The current setting is measured even if the grid does not have it.
+  const besideGrid = current !== undefined && !isInGrid(current, grid) ? 1 : 0;
   return {
     ...{ predictor, machine: { cpu, cores, loadBefore }, users, grid, pricePerCpuHour, isCut: parts.isCut },
-    combinations: grid.version.length * grid.batch.length * grid.processes.length * grid.threads.length,
+    combinations: grid.version.length * grid.batch.length * grid.processes.length * grid.threads.length + besideGrid,
     targetP99Ms: target,
     notMeasured: parts.notMeasured,
     stable: versions.find(isStable)?.number ?? null,
     measured: measured.toSorted((a, b) => b.predictionsPerSecond - a.predictionsPerSecond),
-    current: measured.find((one) => current !== undefined && isSame(one, current)) ?? null,
+    current: measured.find((one) => current !== undefined && isSameSetting(one, current)) ?? null,
     recommended: chosen(parts.confirmed.length > 0 ? parts.confirmed : parts.measured),
     search: parts.searched && { measured: parts.searched.length, choice: chosen(parts.searched) },
   };
 }
 
-export function isSame(one: Setting, other: Setting): boolean {
-  return (['version', 'batch', 'processes', 'threads'] as const).every((name) => one[name] === other[name]);
+function isInGrid(setting: Setting, grid: Grid): boolean {
+  return (['version', 'batch', 'processes', 'threads'] as const).every((name) => grid[name].includes(setting[name]));
 }

@@ -1,7 +1,7 @@
 /** A profile for a terminal: the recommendation, then the settings that were measured. */
-import type { Measurement, Setting } from '@tandem/prediction/profile/settings';
-import { count, renderTable, right, wrap } from '../output/text.ts';
-import { isSame, type ProfileFigures, type ProfileReport } from './profile-report.ts';
+import { isSameSetting, type Measurement, type Setting } from '@tandem/prediction/profile/settings';
+import { count, counted, renderTable, right, wrap } from '../output/text.ts';
+import type { ProfileFigures, ProfileReport } from './profile-report.ts';
 
 const WIDTH = 110;
 /** Lines of the table; --json has all. */
@@ -17,7 +17,7 @@ export function renderProfile(report: ProfileReport): string[] {
 
 /** A measurement in one line: `version 2, batch 64, processes 2, threads 1: 41,200/s, p99 3.1 ms`. */
 export function renderSetting({ setting, throughput, p99Ms, lost }: Measurement): string {
-  const note = lost > 0 ? `, ${count(lost)} processes ended` : '';
+  const note = lost > 0 ? `, ${counted(lost, 'process', 'processes')} ended` : '';
   return `${nameSetting(setting)}: ${rate(throughput)}/s, p99 ${milliseconds(p99Ms)}${note}`;
 }
 
@@ -32,7 +32,7 @@ export function conclusions(report: ProfileReport): string[] {
   return [
     ...recommendation(report),
     ...comparison(report),
-    `Measured ${measured.length} of ${count(combinations)} combinations with ${count(users)} users, on ${count(cores)} cores (${cpu}).`,
+    `Measured ${measured.length} of ${count(combinations)} combinations with ${counted(users, 'user')}, on ${counted(cores, 'core')} (${cpu}).`,
     ...(search?.choice && report.recommended
       ? [searchSentence(search.measured, search.choice, report.recommended)]
       : []),
@@ -52,7 +52,9 @@ export function conclusions(report: ProfileReport): string[] {
       .slice(0, MOST_NAMED)
       .map(({ setting, why }) => `Not measured: ${nameSetting(setting)}: ${why.replace(/\.$/, '')}.`),
     ...(notMeasured.length > MOST_NAMED
-      ? [`Nor were ${count(notMeasured.length - MOST_NAMED)} others: --json has all.`]
+      ? [
+          `${counted(notMeasured.length - MOST_NAMED, 'other setting was', 'other settings were')} not measured: --json has all.`,
+        ]
       : []),
   ];
 }
@@ -63,7 +65,7 @@ function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
     return ['Inference processes ended by themselves with each setting.'];
   if (!recommended.meetsTarget) {
     return [
-      `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. A smaller or optimised model, more cores, or a longer target.`,
+      `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. Use a smaller or optimised model, more cores, or a longer target.`,
     ];
   }
   const within = targetP99Ms === null ? '' : ` within ${targetP99Ms} ms`;
@@ -72,19 +74,21 @@ function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
 
 function describe(one: ProfileFigures): string {
   const { processes, threads, costPerMillion } = one;
-  const of = `${processes} inference ${processes === 1 ? 'process' : 'processes'} with ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const of = `${counted(processes, 'inference process', 'inference processes')} with ${counted(threads, 'thread')}`;
   const cost = costPerMillion === null ? '' : `, ${figure(costPerMillion)} a million`;
   return `version ${one.version}${one.build ? ` (${one.build})` : ''}, batches up to ${one.batch}, ${of}: ${rate(one.predictionsPerSecond)} predictions/s, p50 ${milliseconds(one.p50Ms)}, p99 ${milliseconds(one.p99Ms)}${cost}`;
 }
 
 function comparison({ predictor, current, recommended }: ProfileReport): string[] {
   if (!current || !recommended) return [];
-  if (isSame(current, recommended)) return ['This environment has this setting already.'];
+  if (isSameSetting(current, recommended)) return ['This environment has this setting already.'];
   const times = (recommended.predictionsPerSecond / current.predictionsPerSecond).toFixed(2);
-  const now = `This environment has ${rate(current.predictionsPerSecond)}/s, p99 ${milliseconds(current.p99Ms)}: the recommendation gives ${times} times as many.`;
-  if (current.version === recommended.version) return [now];
+  const now = `This environment has ${rate(current.predictionsPerSecond)}/s, p99 ${milliseconds(current.p99Ms)}`;
+  if (!recommended.meetsTarget) return [`${now}.`];
+  const compared = `${now}: the recommendation gives ${times} times as many.`;
+  if (current.version === recommended.version) return [compared];
   const start = `tandem rollout start ${predictor} ${recommended.version}`;
-  return [now, `Version ${recommended.version} does not serve everyone: ${start} moves users to it step by step.`];
+  return [compared, `Version ${recommended.version} does not serve everyone: ${start} moves users to it step by step.`];
 }
 
 function searchSentence(searched: number, choice: ProfileFigures, best: ProfileFigures): string {
@@ -103,7 +107,7 @@ function failedSentence({ failed, version }: ProfileFigures): string {
 function table(report: ProfileReport): string[] {
   const { measured, recommended, current, pricePerCpuHour } = report;
   const isNamed = (one: ProfileFigures) =>
-    (recommended !== null && isSame(one, recommended)) || (current !== null && isSame(one, current));
+    (recommended !== null && isSameSetting(one, recommended)) || (current !== null && isSameSetting(one, current));
   const shown = measured.filter((one, i) => i < SHOWN || isNamed(one));
   const columns = [
     ...[right('version'), right('batch'), right('processes'), right('threads'), right('predictions/s')],
@@ -120,13 +124,16 @@ function table(report: ProfileReport): string[] {
     markOf(report, one),
   ]);
   const hidden = measured.length - shown.length;
-  return [...renderTable(columns, rows), ...(hidden > 0 ? [`and ${hidden} slower ones: --json has all`] : [])];
+  return [
+    ...renderTable(columns, rows),
+    ...(hidden > 0 ? [`and ${counted(hidden, 'slower one')}: --json has all`] : []),
+  ];
 }
 
 function markOf({ recommended, current }: ProfileReport, one: ProfileFigures): string {
   return [
-    ...(recommended && isSame(one, recommended) ? [recommended.meetsTarget ? 'recommended' : 'nearest'] : []),
-    ...(current && isSame(one, current) ? ['now'] : []),
+    ...(recommended && isSameSetting(one, recommended) ? [recommended.meetsTarget ? 'recommended' : 'nearest'] : []),
+    ...(current && isSameSetting(one, current) ? ['now'] : []),
   ].join(', ');
 }
 

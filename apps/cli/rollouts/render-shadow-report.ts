@@ -2,7 +2,7 @@
  * What a shadow found, for people: the users and their segments, the differences as bars, and what the candidate takes.
  */
 import type { ShadowComparisons, ShadowReport } from '@tandem/client/wire';
-import { ago, count, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
+import { ago, count, counted, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 /** Characters of the longest bar. */
 const BAR_WIDTH = 40;
@@ -28,7 +28,7 @@ function headOf(report: ShadowReport, now: number): [string, string][] {
   return [
     ['predictor', printable(predictor)],
     ['candidate', `model version ${modelVersion}, beside ${percent(share)} of the users, ${state}`],
-    ['told', `${ago(updatedAt, now)} by ${count(processes)} ${processes === 1 ? 'process' : 'processes'}`],
+    ['told', `${ago(updatedAt, now)} by ${counted(processes, 'process', 'processes')}`],
     ['decision', decision ? `${printable(decision.output)} ≥ ${decision.threshold}` : 'none declared'],
     ...(servedAgeSeconds === null
       ? []

@@ -73,7 +73,10 @@ function createWorkers(parts: AutoscaleParts) {
       isBlind = false;
       return parts.scale(now(), needed);
     } catch (error) {
-      if (!isBlind) say(`the work that waits cannot be seen (${String(error)}): ${running().length} workers stay`);
+      if (!isBlind)
+        say(
+          `the work that waits cannot be seen (${String(error)}): the number of workers stays at ${running().length}`,
+        );
       isBlind = true;
       return running().length;
     }

@@ -78,6 +78,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if has $name (list "INFERENCE_PROCESSES" "INFERENCE_MEMORY_MB") }}
 {{- fail (printf "env.%s: set inference.processes and inference.memoryMb of api and worker" $name) }}
 {{- end }}
+{{- if eq $name "API_PROCESSES" }}
+{{- fail "env.API_PROCESSES: set api.processes" }}
+{{- end }}
 {{- if has $name (list "HOST" "PORT" "METRICS_PORT" "GRPC_PORT" "WORKER_HOST" "WORKER_PORT" "PUBLISHED_ON") }}
 {{- fail (printf "env.%s: the chart sets it, since probes and Services rely on it" $name) }}
 {{- end }}
@@ -96,9 +99,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "tandem.resources" -}}
 {{- $one := int64 .inference.memoryMb }}
 {{- $processes := int64 .inference.processes }}
+{{- /* Each API process has inference processes of its own; several have a primary beside them. */}}
+{{- $services := int64 (.processes | default 1) }}
+{{- $primary := ternary 100 0 (gt $services 1) }}
 {{- $memory := dict
-  "requests" (dict "memory" (printf "%dMi" (add 400 (mul $processes $one))))
-  "limits" (dict "memory" (printf "%dMi" (add 400 (mul (add $processes 2) $one)))) }}
+  "requests" (dict "memory" (printf "%dMi" (add $primary (mul $services (add 400 (mul $processes $one))))))
+  "limits" (dict "memory" (printf "%dMi" (add $primary (mul $services (add 400 (mul (add $processes 2) $one)))))) }}
 {{- toYaml (mergeOverwrite $memory (deepCopy .resources)) }}
 {{- end }}
 

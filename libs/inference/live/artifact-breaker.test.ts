@@ -20,25 +20,25 @@ beforeEach(() => {
   });
 });
 
-/** A crash at once; whether the model rests now. */
+/** Crashes at once; returns whether the model is paused now. */
 const crash = () => breaker.died(bad, 0, 'signal SIGSEGV') !== undefined;
 const isPermitted = (asked = bad) => !(breaker.permit(asked) instanceof TandemError);
 
-function crashUntilRest(): number {
+function crashUntilPaused(): number {
   for (let crashes = 1; crashes <= 100; crashes++) if (crash()) return crashes;
-  throw new Error('it never rests');
+  throw new Error('it is never paused');
 }
 
 describe('the breaker of an artifact', () => {
-  it('gives a model that keeps crashing a rest, and says so, and to nobody else', () => {
-    expect(crashUntilRest()).toBe(14);
+  it('pauses a model that keeps crashing, logs it, and pauses no other', () => {
+    expect(crashUntilPaused()).toBe(14);
     const refusal = breaker.permit(bad);
     expect(refusal).toMatchObject({ code: 'unavailable', retryAfter: 1, remedy: expect.stringContaining('roll back') });
     expect(String(refusal)).toContain(
-      'the model of churn is given a rest, since it keeps ending its process (signal SIGSEGV)',
+      'the model of churn is paused because it keeps ending its process (signal SIGSEGV)',
     );
     expect(isPermitted(good)).toBe(true);
-    expect([breaker.resting(), told]).toEqual([1, ['inference.model_rests 1000', 'churn']]);
+    expect([breaker.paused(), told]).toEqual([1, ['inference.model_rests 1000', 'churn']]);
   });
 
   it('counts the time that was lost: two runs that never end are enough', () => {
@@ -51,11 +51,11 @@ describe('the breaker of an artifact', () => {
       clock += 4_000;
       expect(crash()).toBe(false);
     }
-    expect([isPermitted(), breaker.resting()]).toEqual([true, 0]);
+    expect([isPermitted(), breaker.paused()]).toEqual([true, 0]);
   });
 
-  it('lets one request through when the rest is over, and the others when that one lived', () => {
-    crashUntilRest();
+  it('lets one request through after the pause, and the others once that one was answered', () => {
+    crashUntilPaused();
     clock += 999;
     expect(isPermitted()).toBe(false);
     clock += 1;
@@ -66,10 +66,10 @@ describe('the breaker of an artifact', () => {
     expect(told.at(-1)).toBe('inference.model_works_again');
   });
 
-  it('rests twice as long after each probe that fails, a minute at most', () => {
-    crashUntilRest();
-    const rests = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
-    for (const ms of rests) {
+  it('pauses twice as long after each probe that fails, a minute at most', () => {
+    crashUntilPaused();
+    const pauses = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
+    for (const ms of pauses) {
       clock += ms - 1;
       expect(isPermitted()).toBe(false);
       clock += 1;
@@ -79,7 +79,7 @@ describe('the breaker of an artifact', () => {
   });
 
   it('tries the next request where the probe decided nothing', () => {
-    crashUntilRest();
+    crashUntilPaused();
     clock += 1_000;
     expect(isPermitted()).toBe(true);
     breaker.undecided(bad);
@@ -87,13 +87,13 @@ describe('the breaker of an artifact', () => {
   });
 
   it('forgets after a calm time what a model did', () => {
-    crashUntilRest();
+    crashUntilPaused();
     clock += 1_000;
     breaker.permit(bad);
     breaker.lived(bad);
     clock += 20_001;
     breaker.lived(bad);
-    crashUntilRest();
+    crashUntilPaused();
     expect(told.filter((text) => text.startsWith('inference.model_rests'))).toEqual([
       'inference.model_rests 1000',
       'inference.model_rests 1000',

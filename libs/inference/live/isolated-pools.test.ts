@@ -69,7 +69,7 @@ describe('a version that a rollout tries', () => {
     const { served, lost } = await readMeanwhile(hangs, 1_000);
     expect(lost).toEqual([]);
     expect(served).toBeGreaterThan(10);
-    // After its second child it rests, and is refused at once.
+    // After its second child it is paused, and refused at once.
     expect((await hangs).slice(0, 2)).toEqual(['live_timeout', 'live_timeout']);
     expect(await hangs).toContain('unavailable');
     expect(pools.stats().restingModels).toBe(1);

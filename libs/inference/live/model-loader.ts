@@ -35,7 +35,7 @@ export interface ModelLoader {
   fits(needed: Needed & { readonly held: number }): boolean;
   /** What the model took when it was loaded; undefined: it never was. */
   sizeOf(hash: string): Needed | undefined;
-  /** A loaded model took its process with it: it rests, as one that cannot be loaded. */
+  /** Records a loaded model that ended its process: it is paused, as a model that cannot be loaded is. */
   noteFailure(hash: string, cause: unknown): void;
   /** What went wrong with it last, until it is loaded; undefined: nothing. */
   failureOf(hash: string): string | undefined;

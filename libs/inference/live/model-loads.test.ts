@@ -124,7 +124,7 @@ describe('a model that cannot be loaded', () => {
     expect([one, third]).toEqual(loaded(first, second));
     expect(other?.error).toMatch(/memory|allocat/i);
     expect(pool.stats().pids).toEqual([before]);
-    // It rests: nothing is started for it, and the reason is still told.
+    // It is paused: nothing is started for it, and the reason is still told.
     const { pids } = pool.stats();
     expect(await pool.load([first.version, tooLarge.version, second.version])).toEqual([one, other, third]);
     expect(pool.stats().pids).toEqual(pids);

@@ -172,7 +172,7 @@ export class ModelLoads {
     }
   }
 
-  /** Null where one of these, which rests now, took the child with it. */
+  /** Returns null if one of these ended the child; that one is paused now. */
   async #raiseOnce(
     versions: readonly ModelVersion[],
     when: LoadOccasion,

@@ -257,7 +257,7 @@ describe('an inference pool', () => {
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 500 });
     await expect(stuck).rejects.toMatchObject({ code: 'live_timeout' });
     await vi.waitFor(() => expect(rests).toEqual(['toy']), PATIENCE);
-    const text = /^the model of toy is given a rest, .* \(no answer within \d+ ms\); it is tried again in 1 s$/;
+    const text = /^the model of toy is paused .* \(no answer within \d+ ms\); it is tried again in 1 s$/;
     const refused = { code: 'unavailable', retryAfter: 1, message: expect.stringMatching(text) };
     await expect(scoresOf(pool, loop, [[1, 1]])).rejects.toMatchObject(refused);
     expect(pool.stats().restingModels).toBe(1);
@@ -268,7 +268,7 @@ describe('an inference pool', () => {
     expect(pool.stats().restingModels).toBe(0);
   });
 
-  it('lets nobody wait for a model that is given a rest meanwhile', async () => {
+  it('rejects requests that wait for a model when it is paused', async () => {
     open({ processes: 1, killGraceMs: 10, maxLostMs: 200 });
     await pool.warmUp(loop.version);
     const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 500 }).catch((error: unknown) => error);
@@ -277,7 +277,7 @@ describe('an inference pool', () => {
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
   });
 
-  it('lets batches go on where a model is given a rest: they find the poison by themselves', async () => {
+  it('runs batches of a model that is paused: they isolate poison users themselves', async () => {
     open({ processes: 1, killGraceMs: 10, maxLostMs: 200 });
     await pool.warmUp(loop.version);
     await scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 500 }).catch(() => {});

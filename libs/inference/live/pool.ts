@@ -35,9 +35,9 @@ export interface InferencePoolOptions extends Pick<ProcessOptions, 'niceSteps' |
   onLoad?(when: LoadOccasion, unloaded: number): void;
   /** A child ended and is replaced; for a counter. */
   onRestart?(why: ProcessEnd): void;
-  /** A model that keeps ending its process is given a rest (artifact-breaker.ts); for a counter. */
+  /** Called when a model that keeps ending its process is paused (artifact-breaker.ts); for a counter. */
   onRest?(predictor: string): void;
-  /** Milliseconds that a model may take from others by ending its process before it is given a rest. */
+  /** Milliseconds that a model may take from others by ending its process before it is paused. */
   readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
@@ -66,7 +66,7 @@ interface PoolStats {
   readonly processes: number;
   readonly idle: number;
   readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;
-  /** Models that are given a rest. */
+  /** Models that are paused. */
   readonly restingModels: number;
   /** Models that the children have loaded, each counted once a child, and the memory that they take. */
   readonly models: { readonly held: number; readonly bytes: number };
@@ -80,7 +80,7 @@ export interface InferencePool extends Scorer, LoadShedding {
   /**
    * Loads these versions into each child, the first before the others, as far as there is room, and unloads those of
    * earlier calls. Each that is new is tried by runs on made-up users. No request waits long for it (model-loads.ts).
-   * To ask again costs little where nothing has changed, and retries what failed and has rested: 1 s, up to a minute.
+   * To ask again costs little where nothing has changed, and retries what failed after its pause: 1 s, up to a minute.
    */
   load(versions: readonly ModelVersion[]): Promise<readonly LoadOutcome[]>;
   /**
@@ -154,7 +154,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       warm.add(artifactHash);
       await Promise.all(slots.map((slot) => slot.prepare(artifactHash)));
     },
-    stats: () => ({ ...statsOf(slots), waitingRows: batcher.waitingRows(), restingModels: breaker.resting() }),
+    stats: () => ({ ...statsOf(slots), waitingRows: batcher.waitingRows(), restingModels: breaker.paused() }),
     close: (graceMs = 5_000) => {
       closing ??= shutDown(graceMs);
       return closing;

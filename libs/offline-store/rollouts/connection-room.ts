@@ -36,6 +36,8 @@ export interface ConnectionRoom {
   /** Live processes, and what they may open. */
   readonly processes: number;
   readonly fleet: number;
+  /** What those of the live processes may open that are not APIs. */
+  readonly besideApis: number;
 }
 
 /** @param direct as `directPools` returns it */
@@ -44,8 +46,9 @@ export async function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> 
     text: `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true)::int, 0) as most,
       (select count(*) from pg_stat_activity where datid is not null and usesysid is not null
-        and not (datname = current_database() and application_name ~ $1)) as others, p.processes, p.fleet
-      from (select count(*) as processes, coalesce(sum(coalesce(connections, ${UNTOLD})), 0) as fleet
+        and not (datname = current_database() and application_name ~ $1)) as others, p.*
+      from (select count(*) as processes, coalesce(sum(coalesce(connections, ${UNTOLD})), 0) as fleet,
+          coalesce(sum(coalesce(connections, ${UNTOLD})) filter (where kind <> 'api'), 0) as "besideApis"
         from tandem.processes where seen_at > clock_timestamp() - ${COUNTS_FOR}) p`,
     values: [direct.source],
   });
@@ -55,7 +58,7 @@ export async function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> 
 
 export function roomProblem({ most, others, processes, fleet }: ConnectionRoom): TandemError | null {
   if (fleet + others <= most) return null;
-  const message = `Postgres has no room for this fleet: ${processes} live processes may open ${fleet} connections, other programs hold ${others}, and max_connections leaves ${most}.`;
+  const message = `Postgres has no room for this fleet: ${processes} live ${processes === 1 ? 'process' : 'processes'} may open ${fleet} connections, other programs hold ${others}, and max_connections leaves ${most}.`;
   const remedy = `lower DATABASE_CONNECTIONS of API and worker, raise max_connections, or put a pooler between: docs/operations.md, "Connections to Postgres"`;
   return new TandemError('config_invalid', message, { field: 'DATABASE_CONNECTIONS', remedy });
 }

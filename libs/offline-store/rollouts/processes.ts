@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTandemError } from '@tandem/freshness/errors';
+import { PROTOCOL } from '@tandem/freshness/protocol';
 import type { ProcessRegister, WantedVersion } from '@tandem/prediction/rollouts/loaded-versions';
 import type {
   LiveProcess,
@@ -81,7 +82,10 @@ const ROOM_LOOK_MS = 500;
 function enter(pool: pg.Pool, self: ProcessIdentity, { connections, direct }: RoomOptions): Promise<void> {
   return transaction(pool, async (db) => {
     await query(db, { text: `select pg_advisory_xact_lock(hashtext('tandem.processes'))` });
-    await changeRows(db, statements.insertInto('tandem.processes').values({ ...self, connections }));
+    await changeRows(
+      db,
+      statements.insertInto('tandem.processes').values({ ...self, connections, protocol: PROTOCOL }),
+    );
     const problem = roomProblem(await findRoom(db, direct));
     if (problem) throw problem;
   });
@@ -93,7 +97,7 @@ function enter(pool: pg.Pool, self: ProcessIdentity, { connections, direct }: Ro
  */
 const BEAT_SQL = `
   with beat as (
-    insert into tandem.processes (id, kind, host, pid, release, connections) values ($1, $2, $3, $4, $5, $8)
+    insert into tandem.processes (id, kind, host, pid, release, connections, protocol) values ($1, $2, $3, $4, $5, $8, ${PROTOCOL})
     on conflict (id) do update set seen_at = clock_timestamp()
   ), forgotten as (
     delete from tandem.processes where id in (
@@ -162,7 +166,7 @@ interface ProcessRow extends Omit<LiveProcess, 'versions'> {
 /** The live processes, the one that has lived for longest first. */
 export async function listProcesses(db: Db): Promise<readonly LiveProcess[]> {
   const rows = await query<ProcessRow>(db, {
-    text: `select p.id, p.kind, p.host, p.pid, p.release, p.started_at as "startedAt", p.seen_at as "seenAt",
+    text: `select p.id, p.kind, p.host, p.pid, p.release, p.protocol, p.started_at as "startedAt", p.seen_at as "seenAt",
         coalesce((select json_agg(json_build_object('modelVersionId', v.id, 'predictor', v.predictor,
             'modelNumber', v.number, 'state', l.state, 'error', l.error, 'at', l.at) order by v.predictor, v.number)
           from tandem.loaded_versions l join tandem.model_versions v on v.id = l.model_version_id

@@ -342,6 +342,7 @@ export interface Database {
     started_at: Generated<Date>;
     seen_at: Generated<Date>;
     connections: number | null;
+    protocol: number | null;
   };
   'tandem.read_demand': {
     user_id: string;

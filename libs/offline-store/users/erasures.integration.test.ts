@@ -334,4 +334,14 @@ describe('while a migration raises the number of the protocol', () => {
     expect(await count('from tandem.erasures')).toBe(0);
     expect(await count(`from tandem.user_contexts where deleted_version > 0`)).toBe(0);
   });
+
+  it('a sweep that began before the change deletes nothing more', async () => {
+    await send('1', 'a', { orders: 7 });
+    const { tombstone } = await store().setTombstone('1');
+    const events = () => count(`from tandem.events where data is not null`);
+    const before = await events();
+    await database.pool.query('update tandem.settings set protocol = 2');
+    await expect(store().deleteRows([tombstone.number])).rejects.toMatchObject({ code: 'protocol_unknown' });
+    expect([before, await events()]).toEqual([1, 1]);
+  });
 });

@@ -32,15 +32,20 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
     setTombstone: (userId) => transaction(pool, (db) => setTombstone(db, userId)),
     readmit: (userId) => transaction(pool, (db) => readmit(db, userId)),
     async deleteRows(numbers) {
+      // Labels decide what goes: each table only while this release knows what they mean.
+      const remove = async (deleteFrom: (pool: pg.Pool, numbers: readonly number[]) => Promise<number>) => {
+        await checkProtocol(pool);
+        return deleteFrom(pool, numbers);
+      };
       return {
-        events: (await clearEvents(pool, 'events', numbers)) + (await clearEvents(pool, 'events_before', numbers)),
-        overlayEntries: await deleteOverlay(pool, numbers),
-        runFailures: await deleteFailures(pool, numbers),
-        outcomes: await clearOutcomes(pool, numbers),
-        exposures: (await deleteOverrides(pool, numbers)) + (await deleteExposures(pool, numbers)),
-        keptExplanations: await deleteKeptExplanations(pool, numbers),
-        readCounts: await deleteReadCounts(pool, numbers),
-        predictions: await deletePredictionsOf(pool, numbers),
+        events: (await remove(clearEvents)) + (await remove(clearEventsBefore)),
+        overlayEntries: await remove(deleteOverlay),
+        runFailures: await remove(deleteFailures),
+        outcomes: await remove(clearOutcomes),
+        exposures: (await remove(deleteOverrides)) + (await remove(deleteExposures)),
+        keptExplanations: await remove(deleteKeptExplanations),
+        readCounts: await remove(deleteReadCounts),
+        predictions: await remove(deletePredictionsOf),
       };
     },
     locations: () => findLocations(pool),
@@ -122,9 +127,13 @@ async function readmit(db: Db, userId: string): Promise<Readmission> {
 /**
  * By the versions that the events produced: a clock may have been set back. Their ids stay for as long as all do, so that a
  * late duplicate is known as one; an event whose id has gone is from before all that a tombstone is swept for.
- * @param table `events_before`: the log of before migrations/0051_events_by_day.sql
  */
-async function clearEvents(db: Db, table: 'events' | 'events_before', numbers: readonly number[]): Promise<number> {
+const clearEvents = (db: Db, numbers: readonly number[]) => clearLog(db, 'events', numbers);
+
+/** Clears the log of before migrations/0051_events_by_day.sql. */
+const clearEventsBefore = (db: Db, numbers: readonly number[]) => clearLog(db, 'events_before', numbers);
+
+function clearLog(db: Db, table: 'events' | 'events_before', numbers: readonly number[]): Promise<number> {
   return change(db, numbers, {
     text: `update tandem.${table} e set data = null from tandem.erasures t
       where t.number = any($1::bigint[]) and e.user_id collate "C" = t.user_id and e.data is not null

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import recorded from './recorded-profile.fixture.json' with { type: 'json' };
 import { searchSettings } from './search-settings.ts';
-import { allSettings, chooseSetting, type Grid, type Measurement, type Setting } from './settings.ts';
+import { allSettings, chooseSetting, type Grid, type Measurement, type Setting, settingKey } from './settings.ts';
 
 const GRID: Grid = {
   version: [1, 2],
@@ -88,11 +88,10 @@ const RECORDED: readonly Measurement[] = recorded.rows.map((row) => {
 it.each([null, 10, 20, 50, 100])(
   'recorded, p99 %s ms: the choice is within 10 %% of the grid’s, for half of its measurements',
   async (target) => {
-    const keyOf = ({ version, batch, processes, threads }: Setting) => [version, batch, processes, threads].join();
-    const known = new Map(RECORDED.map((one) => [keyOf(one.setting), one]));
+    const known = new Map(RECORDED.map((one) => [settingKey(one.setting), one]));
     const { measured, isCut } = await searchSettings({
       ...{ grid: recorded.grid, target, cores: recorded.cores },
-      measure: async (setting) => known.get(keyOf(setting)) ?? null,
+      measure: async (setting) => known.get(settingKey(setting)) ?? null,
     });
     expect(isCut).toBe(false);
     expect(measured.length).toBeLessThan(0.5 * RECORDED.length);

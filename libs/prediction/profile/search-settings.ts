@@ -6,7 +6,7 @@
  * threads, and climbs from the best, one axis after the other, until no neighbour is better. It also climbs from the second best
  * start if that is near, since a peak may hide behind another one.
  */
-import { type Grid, isBetter, type LatencyTarget, type Measurement, type Setting } from './settings.ts';
+import { type Grid, isBetter, type LatencyTarget, type Measurement, type Setting, settingKey } from './settings.ts';
 
 interface SearchOptions {
   readonly grid: Grid;
@@ -43,7 +43,7 @@ export async function searchSettings(options: SearchOptions): Promise<SearchResu
   const known = new Map<string, Measurement>();
 
   async function measure(setting: Setting): Promise<Measurement> {
-    const key = JSON.stringify([setting.version, setting.batch, setting.processes, setting.threads]);
+    const key = settingKey(setting);
     const found = known.get(key) ?? (await options.measure(setting));
     if (found === null) throw new TimeOver();
     known.set(key, found);

@@ -11,6 +11,15 @@ export interface Setting {
   readonly threads: number;
 }
 
+/** Returns a text that is the same for equal settings only. */
+export function settingKey({ version, batch, processes, threads }: Setting): string {
+  return `${version} ${batch} ${processes} ${threads}`;
+}
+
+export function isSameSetting(one: Setting, other: Setting): boolean {
+  return settingKey(one) === settingKey(other);
+}
+
 /** The values that a profile tries of each setting, ascending. */
 export type Grid = { readonly [K in keyof Setting]: readonly number[] };
 

@@ -39,7 +39,7 @@ interface KeepLoadedParts {
   modelVersion(id: string): Promise<ModelVersion>;
   /**
    * Loads these versions, and no others, into each inference child, and warms them up; resolves when all have been tried.
-   * To ask again costs little where nothing has changed; one that failed is tried again when it has rested.
+   * To ask again costs little where nothing has changed; one that failed is tried again after its pause.
    * @param tried ids of the versions of rollouts
    */
   load(versions: readonly ModelVersion[], tried: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
@@ -115,7 +115,7 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
 }
 
 interface Loads {
-  /** These, and no others; each time it is said, those that failed are tried again when they have rested. */
+  /** These, and no others; each time it is said, those that failed are tried again after their pause. */
   want(versions: readonly WantedVersion[]): void;
   reports(): readonly LoadReport[];
   /** Resolves when all that is wanted has been tried. */

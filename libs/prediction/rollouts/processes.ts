@@ -40,6 +40,8 @@ export interface VersionReadiness extends LoadReport {
 
 /** A live process with what it has loaded, or tried to. */
 export interface LiveProcess extends ProcessIdentity {
+  /** The number of the freshness protocol that it knows; null for a release that does not report it. */
+  readonly protocol: number | null;
   readonly startedAt: Date;
   readonly seenAt: Date;
   readonly versions: readonly (LoadReport & {

@@ -75,4 +75,12 @@ describe('expiry', () => {
     expect(rowsExpired).toBeLessThan(100);
     expect(errors).toEqual([]);
   });
+
+  it('begins no further batch once it may not, and reports no failure', async () => {
+    const taken: string[] = [];
+    const whyIdle = async () => (taken.length >= 4 ? new Error('another protocol') : null);
+    const endless = ['a', 'b'].map((name) => table(name, Number.POSITIVE_INFINITY, taken));
+    expect((await expire(endless, { pause, whyIdle })).errors).toEqual([]);
+    expect(taken.length).toBeLessThanOrEqual(5);
+  });
 });

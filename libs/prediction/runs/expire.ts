@@ -20,6 +20,8 @@ interface ExpireOptions {
   pause(ms: number): Promise<void>;
   /** Ends the round after the batches under way. */
   readonly stopping?: AbortSignal;
+  /** Returns why no further batch may begin; null if one may. */
+  whyIdle?(): Promise<unknown>;
   /** Milliseconds of a round: what is left then is reported, and goes with the next. */
   readonly roundMs?: number;
 }
@@ -38,24 +40,25 @@ const PAUSE_RATIO = 0.5;
 
 export async function expire(
   expiries: readonly Expiry[],
-  { pause, stopping = new AbortController().signal, roundMs = ROUND_MS }: ExpireOptions,
+  { pause, stopping = new AbortController().signal, whyIdle, roundMs = ROUND_MS }: ExpireOptions,
 ): Promise<ExpiryReport> {
   const { step, errors } = createStepper();
   const deadline = performance.now() + roundMs;
   const waiting = [...expiries];
   let rowsExpired = 0;
-  const isOver = () => stopping.aborted || performance.now() >= deadline;
+  let isStopped = false;
   async function runLane(): Promise<void> {
     for (let one = waiting.shift(); one; one = waiting.shift()) {
       const began = performance.now();
       const { rows, isDone } = await step(one.name, one.expireSome, { rows: 0, isDone: true });
       rowsExpired += rows;
       if (!isDone) waiting.push(one);
-      if (isOver()) return;
+      isStopped ||= stopping.aborted || Boolean(await whyIdle?.());
+      if (isStopped || performance.now() >= deadline) return;
       if (!isDone) await pause((performance.now() - began) * PAUSE_RATIO);
     }
   }
   await Promise.all(Array.from({ length: LANES }, runLane));
-  const late = stopping.aborted ? [] : waiting.map(({ name }) => `${name}: not caught up after ${roundMs / 1000} s`);
+  const late = isStopped ? [] : waiting.map(({ name }) => `${name}: not caught up after ${roundMs / 1000} s`);
   return { rowsExpired, errors: [...errors, ...late] };
 }

@@ -13,7 +13,7 @@ import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
  * - not computed: `repeated`, the same served answer was compared before; `coalesced`, a later answer of the same user took
  *   its place; `over_rate`, `over_cpu` and `over_line`, beyond what a shadow may take
  * - the candidate gave nothing: `features_unusable`, `failed` (it crashed, refused, or gave no finite number), `timed_out`,
- *   `overloaded`, `unavailable` (Postgres does not answer, or the model is given a rest)
+ *   `overloaded`, `unavailable` (Postgres does not answer, or the model is paused)
  */
 const SHADOW_OUTCOMES = Object.freeze([
   'compared',

@@ -1,4 +1,5 @@
 import type { ProcessView } from '@tandem/client/wire';
+import { PROTOCOL } from '@tandem/freshness/protocol';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createTestApi, type TestApi } from '../../api.fixture.ts';
 
@@ -25,6 +26,7 @@ describe('GET /v1/processes', () => {
         host: expect.stringMatching(/./),
         pid: process.pid,
         release: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+        protocol: PROTOCOL,
         startedAt: expect.stringMatching(/^\d{4}-.*Z$/),
         seenAt: expect.stringMatching(/^\d{4}-.*Z$/),
         models: [

@@ -1,10 +1,12 @@
 /**
  * A migration changes what labels mean, and raises the number of the protocol with it. A reader and a worker of the release
- * before know the first number alone. The reader answers by certificates, the worker claims a chunk and commits labels.
+ * before know the first number alone. The reader answers by certificates, the worker claims a chunk and commits labels, and
+ * loads committed rows into Redis. A reader of the next release takes them from there.
  *
  * The change and the number commit together. So a statement sees both or neither, and the number must be read by the statement
  * that decides: by the certificate itself, and in the transaction that writes. A number read earlier may be outdated. A
- * transaction that has read the number commits later, so the migration takes a lock that waits for such transactions.
+ * transaction that has read the number commits later, so the migration takes a lock that waits for such transactions. No lock
+ * waits for a load, which writes to Redis: what it writes late must lie where the next release does not look.
  */
 import { type Model, type Step, step } from '../checker/model.ts';
 
@@ -12,6 +14,7 @@ export interface ProtocolRules {
   readonly reads: 'with each certificate' | 'when it connects';
   readonly writes: 'in its transaction' | 'when it claims';
   readonly raises: 'once writers have ended' | 'beside writers';
+  readonly keys: 'name the number' | 'are the same';
 }
 
 export interface ProtocolState {
@@ -23,6 +26,10 @@ export interface ProtocolState {
   claimed: 1 | 2 | null;
   /** Whether the worker's transaction has found the number known, and is not committed yet. */
   checked: boolean;
+  /** Whether the worker has rows for Redis, of the first number. */
+  loading: boolean;
+  /** Whether Redis holds such rows under keys that the next release reads. */
+  isMixed: boolean;
   reads: number;
   claims: number;
   broken: string | null;
@@ -31,10 +38,12 @@ export interface ProtocolState {
 /** The number that both programs know. */
 const KNOWN = 1;
 
+const NOTHING_YET = { loading: false, isMixed: false, reads: 0, claims: 0, broken: null };
+
 export function protocolChange(rules: ProtocolRules, most: number): Model<ProtocolState> {
   return {
     name: 'protocol change',
-    initial: { number: 1, connected: null, claimed: null, checked: false, reads: 0, claims: 0, broken: null },
+    initial: { number: 1, connected: null, claimed: null, checked: false, ...NOTHING_YET },
     *steps(state) {
       if (state.broken !== null) return;
       if (state.number === 1 && !(rules.raises === 'once writers have ended' && state.checked)) {
@@ -44,6 +53,7 @@ export function protocolChange(rules: ProtocolRules, most: number): Model<Protoc
       }
       yield* readerSteps(rules, state, most);
       yield* workerSteps(rules, state, most);
+      yield* loadSteps(rules, state, most);
     },
     violation: (state) => state.broken,
   };
@@ -84,5 +94,25 @@ function* workerSteps({ writes }: ProtocolRules, state: ProtocolState, most: num
     draft.claimed = null;
     draft.checked = false;
     if (number !== KNOWN) draft.broken = 'I1: a label was committed that means what labels meant before';
+  });
+}
+
+function* loadSteps({ keys }: ProtocolRules, state: ProtocolState, most: number): Generator<Step<ProtocolState>> {
+  const { number, loading, isMixed } = state;
+  if (!loading && number === KNOWN && state.claims < most) {
+    yield step(state, 'the worker reads committed rows for Redis', (draft) => {
+      draft.claims++;
+      draft.loading = true;
+    });
+  }
+  if (loading) {
+    yield step(state, 'the worker loads them into Redis', (draft) => {
+      draft.loading = false;
+      if (keys === 'are the same') draft.isMixed = true;
+    });
+  }
+  if (number === KNOWN || !isMixed) return;
+  yield step(state, 'a reader of the next release takes a row from Redis', (draft) => {
+    draft.broken = 'I4: an answer is called fresh by what labels meant before';
   });
 }

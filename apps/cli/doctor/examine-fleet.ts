@@ -1,0 +1,76 @@
+/** The live processes: which releases they run, and whether Postgres has room for their connections. */
+import { isTandemError } from '@tandem/freshness/errors';
+import { type ConnectionRoom, findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
+import { listProcesses } from '@tandem/offline-store/rollouts/processes';
+import { findProtocol } from '@tandem/offline-store/sql/protocol';
+import type { LiveProcess, ProcessKind } from '@tandem/prediction/rollouts/processes';
+import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { counted } from '../output/text.ts';
+
+type Pool = Parameters<typeof findRoom>[0];
+
+/** The API that the settings describe. */
+interface PlannedApi {
+  readonly processes: number;
+  /** Direct connections to Postgres of one process; null: its pools use a pooler. */
+  readonly connections: number | null;
+}
+
+/** @param direct as `directPools` returns it */
+export async function examineFleet(pool: Pool, direct: RegExp, planned: PlannedApi): Promise<Finding[]> {
+  const [room, processes, protocol] = await Promise.all([
+    findRoom(pool, direct),
+    listProcesses(pool),
+    findProtocol(pool),
+  ]);
+  return [judgeRoom(room, planned), ...judgeProcesses(processes, protocol)];
+}
+
+/** Judges the connections that the live processes may open, and those that they and the planned API may open. */
+export function judgeRoom(room: ConnectionRoom, { processes, connections }: PlannedApi): Finding {
+  const problem = roomProblem(room);
+  if (isTandemError(problem)) return failed('fleet', problem.message, problem.remedy ?? '');
+  const { most, others, fleet, besideApis } = room;
+  const apis = processes * (connections ?? 0);
+  if (connections === null || apis + besideApis + others <= most) {
+    return ok(
+      'fleet',
+      `${counted(room.processes, 'live process', 'live processes')} may open ${fleet} connections of ${most}`,
+    );
+  }
+  const text = `${counted(processes, 'API process', 'API processes')} (API_PROCESSES) may open ${apis} connections, workers and embedded readers ${besideApis}, other programs hold ${others}, and max_connections leaves ${most}`;
+  return failed('fleet', text, 'lower API_PROCESSES or DATABASE_CONNECTIONS, or raise max_connections');
+}
+
+const NAMES: Readonly<Record<ProcessKind, readonly [one: string, many: string]>> = {
+  api: ['API process', 'API processes'],
+  worker: ['worker', 'workers'],
+  embedded: ['application with an embedded reader', 'applications with an embedded reader'],
+};
+
+/** What a process does whose release does not know the number. */
+const IDLE: Readonly<Record<ProcessKind, string>> = {
+  api: 'answers no read',
+  worker: 'takes no work',
+  embedded: 'answers no read',
+};
+
+/** Most that are named. */
+const NAMED = 3;
+
+/** Returns a finding for each kind, release and protocol number. @param protocol the number that the schema states */
+export function judgeProcesses(processes: readonly LiveProcess[], protocol: number): Finding[] {
+  const groups = Map.groupBy(processes, ({ kind, release, protocol }) => `${kind} ${release} ${protocol}`);
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (!first) return [];
+    const { kind, release } = first;
+    const knows = first.protocol === null ? 'freshness protocol not reported' : `freshness protocol ${first.protocol}`;
+    const names = group.slice(0, NAMED).map(({ host, pid }) => `process ${pid} on ${host}`);
+    const text = `${counted(group.length, ...NAMES[kind])} of release ${release}, ${knows} (${names.join(', ')}${group.length > NAMED ? ', …' : ''})`;
+    // Releases that report no number know number 1 at most.
+    if ((first.protocol ?? 1) === protocol) return [ok(kind, text)];
+    const remedy = 'replace it with the release that migrated the database, or with a newer one';
+    return [warning(kind, `${text}: the database follows protocol ${protocol}, so it ${IDLE[kind]}`, remedy)];
+  });
+}
