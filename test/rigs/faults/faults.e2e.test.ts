@@ -1,6 +1,6 @@
 /**
  * The short selection: the load meets every kind of answer, some faults of the catalogue are done to it, and the checker
- * finds nothing, in the stores neither; and one planted mistake, for which it does.
+ * finds nothing, in the stores neither. faults.long.test.ts tries a planted mistake, which the checker has to find.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,9 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { until } from '../../e2e/until.fixture.ts';
 import { findFaults } from './catalogue/faults.ts';
 import type { Checker } from './checker/checker.ts';
-import { findControls } from './plant/controls/catalogue.ts';
 import { openSession } from './rig/session.ts';
-import { tryControl } from './try-controls.ts';
 
 const SEED = 20;
 /** Of each kind of outcome, that the load must have met. */
@@ -81,10 +79,3 @@ function shortOf({ events, reads, assignments }: Checker): readonly string[] {
   ] as const;
   return least.filter(([, seen, enough]) => seen < enough).map(([what]) => what);
 }
-
-it('catches a mistake that is planted: predictions stamped when they are completed', async () => {
-  const [control] = findControls(['N1']);
-  if (control === undefined) throw new Error('the control is gone');
-  const options = { seed: SEED, folder, withinMs: 60_000, soundMs: 0, apis: 1, workers: 1, say: () => {} };
-  expect(await tryControl(control, options)).toMatchObject({ caughtBy: 'stale called fresh' });
-});
