@@ -47,8 +47,11 @@ it('two processes are registered, and metrics and readiness of each cover both',
       [...text.matchAll(/^process_start_time_seconds\{app="api",process="(\d)"\}/gm)].map(([, n]) => n).sort(),
     ).toEqual(['1', '2']);
   }
-  const ready = await fetch(`${api.url}/readyz`, ALONE);
-  expect([ready.status, ((await ready.json()) as { status: string }).status]).toEqual([200, 'ready']);
+  // A part that answers late on a busy machine makes it `degraded` for a moment.
+  await until('both are ready', async () => {
+    const ready = await fetch(`${api.url}/readyz`, ALONE);
+    return ready.status === 200 && ((await ready.json()) as { status: string }).status === 'ready';
+  });
 });
 
 it('connections are handed out in turn', async () => {

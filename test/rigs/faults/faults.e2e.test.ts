@@ -18,7 +18,7 @@ const SOURCES = ['batch fresh', 'live fresh', 'live context_newer', 'live reques
 /** Enough to meet every kind of answer within seconds; the whole machine is not needed for that. */
 const TRAFFIC = {
   readers: 4,
-  readsPerSecond: 10,
+  readsPerSecond: 5,
   usersPerRead: 20,
   writers: 2,
   writesPerSecond: 5,
