@@ -35,7 +35,7 @@ export function copy<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(copy) as T;
   // A spread clones the object's hidden class, which is cheaper than adding one name after the other.
-  const made: Record<string, unknown> = { ...value };
+  const made = { ...value } as Record<string, unknown>;
   for (const name in made) {
     const inner = made[name];
     if (typeof inner === 'object' && inner !== null) made[name] = copy(inner);
