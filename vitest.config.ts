@@ -17,10 +17,10 @@ const expectation = { poll: { timeout: 20_000 } };
 const never = ['**/node_modules/**', '**/.tandem/**'];
 
 /**
- * One pool runs the files of all projects. A file of processes waits more than it computes, so there is one file more under
- * way than there are processors.
+ * One pool runs the files of all projects. A file of processes takes about half a processor, and waits for the rest of its
+ * time, so there are two files more under way than there are processors.
  */
-const maxWorkers = availableParallelism() + 1;
+const maxWorkers = availableParallelism() + 2;
 /** Of projects whose files stub nothing: the files of a worker share what they import. */
 const isolate = false;
 const services = { globalSetup: './test/services.ts', pool: 'forks' } as const;

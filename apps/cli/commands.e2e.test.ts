@@ -1,6 +1,6 @@
 /**
- * The commands and the client against the real service, which `tandem up` runs on the example. A command of each noun is
- * a process of its own; the others run in this one.
+ * The commands and the client against the real service, which `tandem up` runs on the example. One command of each way to
+ * end, to print and to be followed is a process of its own; the others run in this one.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -174,7 +174,7 @@ test('a rollback is confirmed by name, and one to nowhere is refused before anyb
 });
 
 test('a rollback is in force on the next read', async () => {
-  expect((await spawned('generation', 'rollback', 'repurchase', '--yes')).out).toContain(
+  expect((await tandem('generation', 'rollback', 'repurchase', '--yes')).out).toContain(
     'generation 1 (model version 1)',
   );
   expect((await client.predict('repurchase', '45')).answer.generation).toBe('1');
@@ -186,7 +186,7 @@ test('a rollback is in force on the next read', async () => {
 test('an erasure is asked about, gives a receipt, and ends with a readmission', async () => {
   const refused = await run('user erase 48', { env: { TANDEM_URL: url }, ask: async () => 'n' });
   expect(refused).toMatchObject({ code: 1, err: 'tandem: nothing was changed\n' });
-  const { code, out } = await spawned('user', 'erase', '48', '--yes');
+  const { code, out } = await tandem('user', 'erase', '48', '--yes');
   expect(code).toBe(0);
   expect(out).toMatch(/^erased +user 48 at 20\d\d-.*, context version 1$/m);
   expect(out).toMatch(/^redis +\d predictions, 0 live answers$/m);
@@ -222,7 +222,7 @@ test('explain tells the answer, what was there to choose from, and each feature'
 });
 
 test('explain of a user whom nobody knows ends with 1 and a line that says so', async () => {
-  const { code, out, err } = await spawned('explain', 'repurchase', '999999');
+  const { code, out, err } = await tandem('explain', 'repurchase', '999999');
   expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/^tandem: .*no feature row for user 999999/) });
   expect(out).toContain('the feature source has no row of this user');
 });
@@ -253,7 +253,7 @@ test('a model of 14 columns is pushed beside the one of 12 that is served, shown
   await writeFile(join(folder, 'wider.onnx'), linearModel({ weights }));
   await writeFile(join(folder, 'wider.sql'), sql);
   const push = ['model', 'push', 'repurchase', 'wider.onnx', '--features', 'wider.sql', '--metric', 'auc=0.82'];
-  const pushed = await spawned(...push, '--note', 'two more columns');
+  const pushed = await tandem(...push, '--note', 'two more columns');
   expect(pushed).toMatchObject({ code: 0, out: expect.stringMatching(/^repurchase: model version 2 is kept/) });
   expect(pushed.err).toContain('uploaded; the service tries it');
   expect(await json(...push)).toMatchObject({ modelVersion: '2', note: 'two more columns', metrics: { auc: 0.82 } });
@@ -286,7 +286,7 @@ test('an archived version leaves the list, and no rollout starts with it until i
   expect(archived).toMatchObject({ code: 0, out: 'repurchase: model version 2 is archived\n' });
   expect(await listed()).toEqual(['1']);
   expect(await listed('--archived')).toEqual(['2', '1']);
-  const rollout = await spawned('rollout', 'start', 'repurchase', '2', '--shadow');
+  const rollout = await tandem('rollout', 'start', 'repurchase', '2', '--shadow');
   expect(rollout.code).toBe(1);
   expect(rollout.err).toMatch(/Model version 2 of repurchase is archived.*\n.*tandem model unarchive repurchase 2/);
   const served = await tandem('model', 'archive', 'repurchase', '1');

@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { PUBLISH_DEFAULTS } from '@tandem/freshness/predictor';
 import { startRedis } from '@tandem/local-servers/redis';
 import { adopt } from '@tandem/offline-store/adopt';
@@ -37,6 +38,8 @@ export interface Asleep {
   readonly comparisons: number;
   readonly chunks: number;
 }
+
+const LOOK_MS = 20;
 
 export type SlowWorld = Awaited<ReturnType<typeof createSlowWorld>>;
 
@@ -79,7 +82,8 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
     await queue.enqueue('plan-run', { runId: run.id });
     return run.id;
   }
-  const until = (condition: () => unknown, timeout = 120_000) => vi.waitUntil(condition, { timeout, interval: 20 });
+  const until = (condition: () => unknown, timeout = 120_000) =>
+    vi.waitUntil(condition, { timeout, interval: LOOK_MS });
 
   return {
     store,
@@ -149,6 +153,7 @@ export async function runSideBySide({ ask, ended, quick, asleep, store }: SlowWo
       most.plans = Math.max(most.plans, now.plans);
       most.comparisons = Math.max(most.comparisons, now.comparisons);
       most.chunks = Math.max(most.chunks, now.chunks);
+      await pause(LOOK_MS);
     }
   })();
   const running = (async () => {

@@ -12,7 +12,7 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { adoptCustomers, CUSTOMERS, startWorkerProcess, type WorkerProcess } from './worker.fixture.ts';
 
-const CHUNKS = 50;
+const CHUNKS = 30;
 const CHUNK_SIZE = 40;
 const USERS = CHUNKS * CHUNK_SIZE;
 

@@ -17,8 +17,12 @@ export interface SteadyClient {
   readonly ended: Promise<readonly LostRequest[]>;
 }
 
-/** Begins at once. @param path of something that answers with a Content-Length or in chunks */
-export function askOnAndOn(port: number, path = '/'): SteadyClient {
+/**
+ * Begins at once.
+ * @param path of something that answers with a Content-Length or in chunks
+ * @param restMs between an answer and the next request; 0 takes all the CPU that the server leaves
+ */
+export function askOnAndOn(port: number, path = '/', restMs = 0): SteadyClient {
   const lost: LostRequest[] = [];
   let answers = 0;
   let isStopped = false;
@@ -37,6 +41,10 @@ export function askOnAndOn(port: number, path = '/'): SteadyClient {
         [text, isWaiting] = ['', true];
         socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
       };
+      // An immediate comes after what has arrived: a server that ended an idle connection is not asked on it.
+      const askUnlessEnded = () => {
+        if (!socket.destroyed) ask();
+      };
       const leave = (why: string) => {
         if (isWaiting) lost.push({ port: own, why });
         isWaiting = false;
@@ -54,7 +62,8 @@ export function askOnAndOn(port: number, path = '/'): SteadyClient {
         answers++;
         isWaiting = false;
         if (isStopped || /^connection: close\r$/im.test(text)) leave('told');
-        else ask();
+        else if (restMs === 0) ask();
+        else setTimeout(() => setImmediate(askUnlessEnded), restMs);
       });
       socket.once('end', () => leave('end'));
       socket.once('error', (error: NodeJS.ErrnoException) => leave(error.code ?? error.message));

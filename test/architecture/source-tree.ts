@@ -12,14 +12,17 @@ export interface SourceFunction {
   readonly lines: number;
 }
 
-export interface SourceFile {
+export interface SourceText {
   /** Relative to the project's root, with forward slashes. */
   readonly path: string;
+  readonly isTest: boolean;
+  readonly code: string;
+}
+
+export interface SourceFile extends SourceText {
   /** `libs/prediction`, `apps/api`, `test`, … */
   readonly workspace: string;
   readonly lines: number;
-  readonly isTest: boolean;
-  readonly code: string;
   /** Specifiers as written; type imports too. */
   readonly imports: readonly string[];
   /** Of `imports`, those that exist at run time. */
@@ -33,8 +36,13 @@ export interface SourceFile {
 
 const skipped = new Set(['node_modules', '.git', '.tandem', '.turbo', 'data', '.venv']);
 
+/** Reads the files, and parses none: that takes seconds. */
+export function readSourceTexts(): SourceText[] {
+  return ['apps', 'libs', 'test', 'scripts'].flatMap((folder) => walk(join(root, folder)).map(readText));
+}
+
 export function readSourceTree(): SourceFile[] {
-  return ['apps', 'libs', 'test', 'scripts'].flatMap((folder) => walk(join(root, folder)).map(readSource));
+  return readSourceTexts().map(readSource);
 }
 
 /** Every folder of the project's own, relative to its root. */
@@ -55,10 +63,15 @@ function walk(folder: string): string[] {
   });
 }
 
-function readSource(file: string): SourceFile {
-  const code = readFileSync(file, 'utf8');
+function readText(file: string): SourceText {
   const path = relative(root, file).replaceAll('\\', '/');
-  const parsed = parseSync(file, code);
+  const isTest = /\.(test|fixture)\.ts$/.test(path) || path.startsWith('test/');
+  return { path, isTest, code: readFileSync(file, 'utf8') };
+}
+
+function readSource(text: SourceText): SourceFile {
+  const { path, code } = text;
+  const parsed = parseSync(join(root, path), code);
   const [top = '', second = ''] = path.split('/');
   const found = parsed.module.staticImports.map((one) => ({
     specifier: one.moduleRequest.value,
@@ -71,11 +84,9 @@ function readSource(file: string): SourceFile {
   );
   const all = [...found, ...reexported];
   return {
-    path,
+    ...text,
     workspace: top === 'apps' || top === 'libs' ? `${top}/${second}` : top,
-    code,
     lines: code.split('\n').length - 1,
-    isTest: /\.(test|fixture)\.ts$/.test(path) || top === 'test',
     imports: all.map((one) => one.specifier),
     valueImports: all.filter((one) => !one.isType).map((one) => one.specifier),
     functions: readFunctions(parsed.program, code),

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { readSourceTree, root } from '../architecture/source-tree.ts';
+import { readSourceTexts, root } from '../architecture/source-tree.ts';
 
 /** A part of the environment is read by `read.<kind>('<NAME>'`, or by a helper of the section that is given the name. */
 const READ = /\bread\.\w+\('([A-Z][A-Z_]+)'|\bgiven\(read, '([A-Z][A-Z_]+)'/g;
@@ -13,7 +13,7 @@ it('lists every variable that is read, and no other', () => {
   const page = readFileSync(join(root, 'docs/configuration.md'), 'utf8');
   const rows = [...page.matchAll(/^\| (`[^|]+) \|/gm)].map(([, cell = '']) => cell);
   const listed = rows.flatMap((cell) => [...cell.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name = '']) => name));
-  const product = readSourceTree().filter((file) => !file.isTest && /^(apps|libs)\//.test(file.path));
+  const product = readSourceTexts().filter((file) => !file.isTest && /^(apps|libs)\//.test(file.path));
   const read = product.flatMap(({ code }) => [...code.matchAll(READ)].map(([, one, other]) => one ?? other ?? ''));
   expect(new Set(listed)).toEqual(new Set([...read, ...CREDENTIALS]));
 });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { describe, expect, it } from 'vitest';
-import { readSourceTree, root } from '../architecture/source-tree.ts';
+import { readSourceTexts, root } from '../architecture/source-tree.ts';
 import { type Rule, readRules, selectorsOf, wordsOf } from './alert-rules.ts';
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -12,7 +12,7 @@ const [failures, catalogue, alerts] = ['docs/failures.md', 'docs/metrics.md', 'd
   string,
   string,
 ];
-const product = readSourceTree().filter((file) => !file.isTest && /^(apps|libs)\//.test(file.path));
+const product = readSourceTexts().filter((file) => !file.isTest && /^(apps|libs)\//.test(file.path));
 const code = product.map((file) => file.code).join('\n');
 
 /** Name → type, as a process exposes them. */

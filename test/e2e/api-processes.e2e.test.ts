@@ -13,11 +13,16 @@ import { until } from './until.fixture.ts';
 
 const PATH = `/v1/predictions/${COUNT}/1`;
 
+/** Between requests of a client: processes start several times as fast beside such clients as beside those that never rest. */
+const REST_MS = 20;
+
 /** On a connection of its own. */
 const ALONE = { headers: { connection: 'close' } };
 
 let deployment: Deployment;
 let api: Api;
+/** What the processes connect to; read at each start. */
+let databaseUrlFile: string;
 
 beforeAll(async () => {
   deployment = await createDeployment();
@@ -26,7 +31,10 @@ beforeAll(async () => {
     actor: 'test',
     predictors: [countPredictor({ freshness: { liveTimeoutMs: 20_000 } })],
   });
-  api = await deployment.startApi({ environment: { API_PROCESSES: '2' } });
+  databaseUrlFile = join(deployment.folder, 'database-url');
+  writeFileSync(databaseUrlFile, deployment.environment.DATABASE_URL);
+  const environment = { API_PROCESSES: '2', DATABASE_URL: '', DATABASE_URL_FILE: databaseUrlFile };
+  api = await deployment.startApi({ environment });
   await api.logged('api.processes_started');
 });
 afterAll(() => deployment?.close());
@@ -39,12 +47,15 @@ it('two processes are registered, and metrics and readiness of each cover both',
       [...text.matchAll(/^process_start_time_seconds\{app="api",process="(\d)"\}/gm)].map(([, n]) => n).sort(),
     ).toEqual(['1', '2']);
   }
-  const ready = await fetch(`${api.url}/readyz`, ALONE);
-  expect([ready.status, ((await ready.json()) as { status: string }).status]).toEqual([200, 'ready']);
+  // A part that answers late on a busy machine makes it `degraded` for a moment.
+  await until('both are ready', async () => {
+    const ready = await fetch(`${api.url}/readyz`, ALONE);
+    return ready.status === 200 && ((await ready.json()) as { status: string }).status === 'ready';
+  });
 });
 
 it('connections are handed out in turn', async () => {
-  const clients = Array.from({ length: 8 }, () => askOnAndOn(api.port, PATH));
+  const clients = Array.from({ length: 8 }, () => askOnAndOn(api.port, PATH, REST_MS));
   await until('each was answered', () => clients.every(({ answers }) => answers() > 5));
   const text = await metrics();
   const reads = [...text.matchAll(/^tandem_predictions_total\{.*process="(\d)"\} (\d+)/gm)];
@@ -93,9 +104,23 @@ it('the primary outlives a process that was killed before a connection was sent 
   });
 });
 
-it('SIGUSR2 replaces one process after the other: no request is lost', async () => {
+it('SIGUSR2 with invalid settings keeps the processes that serve', async () => {
+  const before = [...api.children()];
+  writeFileSync(databaseUrlFile, 'nowhere');
+  api.kill('SIGUSR2');
+  const { process, error } = await api.logged('api.process_not_replaced');
+  expect([process, JSON.stringify(error)]).toEqual([
+    'process 1',
+    expect.stringContaining('API process 1 did not start (exit code 1); its log above says why'),
+  ]);
+  expect(api.children()).toEqual(before);
+  expect(await askOnce(api.port)).toBe(200);
+  writeFileSync(databaseUrlFile, deployment.environment.DATABASE_URL);
+});
+
+it('SIGUSR2 with valid settings replaces one process after the other: no request is lost', async () => {
   const before = api.children();
-  const clients = Array.from({ length: 12 }, () => askOnAndOn(api.port, PATH));
+  const clients = Array.from({ length: 12 }, () => askOnAndOn(api.port, PATH, REST_MS));
   await until('each was answered', () => clients.every(({ answers }) => answers() > 5));
   api.kill('SIGUSR2');
   await api.logged('api.processes_restarted');
@@ -111,36 +136,12 @@ it('SIGUSR2 replaces one process after the other: no request is lost', async () 
 
 it('SIGTERM ends all of them, with 0', async () => {
   const children = [...api.children()];
-  const clients = Array.from({ length: 8 }, () => askOnAndOn(api.port, PATH));
+  const clients = Array.from({ length: 8 }, () => askOnAndOn(api.port, PATH, REST_MS));
   await until('each was answered', () => clients.every(({ answers }) => answers() > 5));
   api.kill('SIGTERM');
   expect(await api.ended).toBe(0);
   expect((await Promise.all(clients.map(({ ended }) => ended))).flat()).toEqual([]);
   expect(running(children)).toEqual([]);
-});
-
-it('SIGUSR2 with invalid settings keeps the processes that serve', async () => {
-  const file = join(deployment.folder, 'database-url');
-  writeFileSync(file, deployment.environment.DATABASE_URL);
-  const environment = { API_PROCESSES: '2', DATABASE_URL: '', DATABASE_URL_FILE: file };
-  const other = await deployment.startApi({ environment });
-  await other.logged('api.processes_started');
-  const before = [...other.children()];
-  writeFileSync(file, 'nowhere');
-  other.kill('SIGUSR2');
-  const { process, error } = await other.logged('api.process_not_replaced');
-  expect([process, JSON.stringify(error)]).toEqual([
-    'process 1',
-    expect.stringContaining('API process 1 did not start (exit code 1); its log above says why'),
-  ]);
-  expect(other.children()).toEqual(before);
-  expect(await askOnce(other.port)).toBe(200);
-  writeFileSync(file, deployment.environment.DATABASE_URL);
-  other.kill('SIGUSR2');
-  await other.logged('api.processes_restarted');
-  expect(running(before)).toEqual([]);
-  other.kill('SIGTERM');
-  expect(await other.ended).toBe(0);
 });
 
 const metrics = async () => (await fetch(`${api.url}/metrics`, ALONE)).text();

@@ -53,6 +53,8 @@ interface Demand {
 
 const NO_DEMAND: Demand = { version: 0, score: 0 };
 const STALE_REASONS = ['context_newer', 'unverified', 'live_failed', 'live_timeout', 'overloaded'];
+/** Between the acts of an actor, so that the processes under test have the CPU. */
+const REST_MS = 5;
 /** An API that is gone is asked again after that many milliseconds. */
 const GONE_PAUSE_MS = 20;
 /** Further ones would tell nothing new. */
@@ -154,7 +156,10 @@ export function startAudience(options: AudienceOptions): Audience {
   }
 
   const repeat = async (act: () => Promise<void>) => {
-    while (!stopping) await act();
+    while (!stopping) {
+      await act();
+      await pause(REST_MS);
+    }
   };
   const actors = [
     ...Array.from({ length: readers }, () => repeat(read)),

@@ -1,8 +1,8 @@
-/** A live read after minutes without one finds its connections as warm as the first one after a start. */
+/** The first read that runs the model after a start, or after minutes without one, is as quick as those after it. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { COUNT } from './counts.fixture.ts';
 import type { Deployment } from './deployment.fixture.ts';
-import { createSlowAtFirst, expectFirstReadsInTime } from './slow-at-first.fixture.ts';
+import { createSlowAtFirst, expectFirstReadsInTime, setFirstTime } from './slow-at-first.fixture.ts';
 import { until } from './until.fixture.ts';
 
 let deployment: Deployment;
@@ -24,4 +24,16 @@ it('a live read after a quiet minute is in time', async () => {
   await until('the minute is over', () => Date.now() > quietUntil, QUIET_MS * 2);
   const { answer } = await client.predict(COUNT, '3', { noCache: true });
   expect(answer).toMatchObject({ source: 'live', reason: 'requested' });
+});
+
+it('a query that never comes to an end keeps no API from starting, and the log says so', async () => {
+  await setFirstTime(deployment.pool, 3_600_000);
+  const api = await deployment.startApi();
+  await expect.poll(async () => (await fetch(`${api.url}/readyz`)).text()).toContain('"status":"ready"');
+  const { modelVersionId, error } = await api.logged('reads.not_warmed');
+  expect({ modelVersionId, error }).toEqual({
+    modelVersionId: expect.stringMatching(/./),
+    error: expect.objectContaining({ code: 'unavailable' }),
+  });
+  expect((await api.client.predict(COUNT, '3')).answer).toMatchObject({ reason: 'fresh' });
 });

@@ -2,6 +2,7 @@
  * A rollout on two APIs: nobody is served from a version that one of them cannot load, and from the moment that an abort is
  * acknowledged nobody is served from it by either, in the midst of its run.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { floats, node } from '@tandem/testing/onnx-writer';
 import { scoreModel } from '@tandem/testing/score-model';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -10,9 +11,11 @@ import { type Api, createDeployment, type Deployment } from './deployment.fixtur
 import type { Program } from './program.fixture.ts';
 import { until } from './until.fixture.ts';
 
-const USERS = 5_000;
+const USERS = 2_000;
 const READ_AT_ONCE = 50;
 const READS = 30;
+/** Between the reads of a reader, so that the processes under test have the CPU. */
+const REST_MS = 10;
 /** The answer says by itself that it is of version 2: the count and a half. */
 const VERSION_2 = scoreModel(1, [node('Add', ['features', 'half'], ['score'])], [floats('half', [1], [0.5])]);
 
@@ -120,7 +123,10 @@ function startReader(api: Api) {
     if (isLate) seen.after++;
   }
   const reading = (async () => {
-    while (!isStopping) await read();
+    while (!isStopping) {
+      await read();
+      await pause(REST_MS);
+    }
   })();
   // What broke it is told by stop.
   reading.catch(() => {});

@@ -2,32 +2,41 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { checkModel } from '@tandem/inference/admission/check-model';
-import { batchOf, poolOf, scoresOf } from '@tandem/inference/live/toy-predictor.fixture';
+import type { InferencePool } from '@tandem/inference/live/pool';
+import { batchOf, poolOf, scoresOf, type ToyPredictor } from '@tandem/inference/live/toy-predictor.fixture';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { columnCountOf, type Golden, modelNames, readGolden, shopModel } from '../shop-models.fixture.ts';
 
 let golden: Golden;
+let models: ReadonlyMap<string, ToyPredictor>;
+let pool: InferencePool;
 beforeAll(async () => {
   golden = await readGolden();
+  models = new Map(
+    await Promise.all(modelNames.map(async (name) => [name, await shopModel(name, golden.names)] as const)),
+  );
+  pool = poolOf([...models.values()], { processes: 1 });
 });
+afterAll(() => pool.close());
+
+function modelOf(name: string): ToyPredictor {
+  const model = models.get(name);
+  if (model === undefined) throw new Error(`there is no model ${name}`);
+  return model;
+}
 
 const featuresFor = (name: string) => golden.rows.map(({ features }) => features.slice(0, columnCountOf(name)));
 
 describe.each(modelNames)('%s', { timeout: 60_000 }, (name) => {
-  let pool: ReturnType<typeof poolOf> | undefined;
-  afterAll(() => pool?.close());
-
   it('gives the golden answers', async () => {
-    const model = await shopModel(name, golden.names);
-    pool = poolOf([model], { processes: 1 });
-    const scores = await scoresOf(pool, model, featuresFor(name));
+    const scores = await scoresOf(pool, modelOf(name), featuresFor(name));
     const expected = golden.rows.map((row) => row.scores[name] ?? Number.NaN);
     expect(scores).toHaveLength(50);
     for (const [row, score] of scores.entries()) expect(score).toBeCloseTo(expected[row] ?? Number.NaN, 5);
   });
 
   it('answers real customers the same alone and together', async () => {
-    const { version, bytes } = await shopModel(name, golden.names);
+    const { version, bytes } = modelOf(name);
     const checked = await checkModel(version, bytes, { sample: batchOf(version, featuresFor(name)) });
     expect(checked.parity).toMatchObject({ refused: { real: 0 } });
     expect(checked.parity.users.real).toBeGreaterThanOrEqual(32);
@@ -35,7 +44,7 @@ describe.each(modelNames)('%s', { timeout: 60_000 }, (name) => {
 
   it('is the file that the metrics are of, and is small', async () => {
     const { models } = JSON.parse(await readFile(new URL('./metrics.json', import.meta.url), 'utf8'));
-    const { bytes } = await shopModel(name, golden.names);
+    const { bytes } = modelOf(name);
     expect(createHash('sha256').update(bytes).digest('hex')).toBe(models[name].sha256);
     expect(bytes.length).toBeLessThan(20_000);
   });

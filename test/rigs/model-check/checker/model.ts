@@ -34,13 +34,18 @@ export function step<S>(state: S, does: string, change: (draft: S) => void): Ste
 export function copy<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(copy) as T;
-  const made: Record<string, unknown> = {};
-  for (const name in value) made[name] = copy(value[name]);
+  // A spread clones the object's hidden class, which is cheaper than adding one name after the other.
+  const made = { ...value } as Record<string, unknown>;
+  for (const name in made) {
+    const inner = made[name];
+    if (typeof inner === 'object' && inner !== null) made[name] = copy(inner);
+  }
   return made as T;
 }
 
 /** Sorts what is interchangeable; by any order, as long as it is always the same. */
 export function sorted<T>(items: readonly T[]): T[] {
+  if (items.length < 2) return [...items];
   return items
     .map((item) => ({ item, key: JSON.stringify(item) }))
     .sort((a, b) => (a.key < b.key ? -1 : 1))

@@ -1,4 +1,4 @@
-/** The corpus and requests of the fuzz, sent to every port besides the API's own: no request ends a process. */
+/** The corpus and requests of the fuzz, sent to every port besides the API's own: no request ends a process. requests.e2e.test.ts sends them to the API's port in `npm test`. */
 import { rm } from 'node:fs/promises';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
