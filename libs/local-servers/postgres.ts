@@ -11,7 +11,6 @@ import { explainFolderError, LocalServerError } from './local-server-error.ts';
 import { choosePort, portTaken, rememberPort } from './ports.ts';
 import { choosePostgresAccount, type PostgresAccount } from './postgres-account.ts';
 import { DATABASE, ensureCluster, place, SUPERUSER } from './postgres-cluster.ts';
-import { machineMemoryMb, sharedBuffersMb } from './postgres-memory.ts';
 import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.ts';
 import { type EndStep, endProcess, type ProcessIdentity, readProcess, waitUntil } from './process-identity.ts';
 import { readOrCreateSecret } from './secret-file.ts';
@@ -108,7 +107,6 @@ function spawnPostmaster(plan: Plan, port: number): ServerProcess {
     // A socket's path may be 107 bytes long: a deep folder would not fit.
     unix_socket_directories: '',
     max_connections: '300',
-    shared_buffers: `${sharedBuffersMb(machineMemoryMb())}MB`,
     fsync: 'on',
     synchronous_commit: 'on',
     full_page_writes: 'on',

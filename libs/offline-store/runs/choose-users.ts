@@ -202,8 +202,8 @@ async function writeRanked(db: Db, plan: Plan, values: readonly unknown[]): Prom
   return { users: chunks.reduce((sum, { users }) => sum + users, 0), chunks: chunks.length };
 }
 
-/** Of users that the sample should have with a context changed since: their number then differs by some 3 %. */
-const SAMPLED_USERS = 1_000;
+/** Of users that the sample should have with a context changed since: their number then differs by some 5 %. */
+const SAMPLED_USERS = 500;
 /** A larger sample would cost more than it spares. */
 const MOST_SAMPLED = 1 / 20;
 /** More users than the budget pays for, since some of them are not outdated, and the sample is one. */
