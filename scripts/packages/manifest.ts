@@ -4,7 +4,7 @@ import { type PackageJson, type PackagePlan, readPackageJson, VERSION } from './
 import { runtimePackages } from './runtime-packages.ts';
 import { versionOf } from './workspaces.ts';
 
-export interface ManifestParts {
+interface ManifestParts {
   /** Libraries that the program imports. */
   readonly libraries: ReadonlySet<string>;
   readonly usesModels: boolean;
