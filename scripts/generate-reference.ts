@@ -1,9 +1,9 @@
-/** Writes docs/reference from code: `npm run generate`. */
+/** Writes docs/reference and the pictures of the concepts: `npm run generate`. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { referencePages } from './reference/reference-pages.ts';
+import { generatedFiles } from './reference/reference-pages.ts';
 
-for (const { path, text } of referencePages()) {
+for (const { path, text } of generatedFiles()) {
   const file = join(import.meta.dirname, '..', path);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);

@@ -33,6 +33,13 @@ it.each(blocks.filter(({ language }) => language === 'json').map((block) => [pla
   },
 );
 
+it.each(blocks.filter(({ language }) => language === 'ini').map((block) => [placeOf(block), block] as const))(
+  '%s has sections, settings and comments alone',
+  (_, { code }) => {
+    expect(code.split('\n').filter((line) => !/^($|#|\[\w+\]$|\w+=)/.test(line))).toEqual([]);
+  },
+);
+
 describe('commands in the docs', () => {
   const tandem = commands.flatMap(({ place, words }) => {
     const args = tandemArguments(words);

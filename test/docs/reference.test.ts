@@ -1,10 +1,10 @@
-/** The pages of docs/reference say what the code says: `npm run generate` writes them anew. */
+/** Generated pages and pictures are what the code says: `npm run generate` writes them again. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { referencePages } from '../../scripts/reference/reference-pages.ts';
+import { generatedFiles } from '../../scripts/reference/reference-pages.ts';
 import { root } from '../architecture/source-tree.ts';
 
-it.each(referencePages())('$path is what `npm run generate` writes', ({ path, text }) => {
+it.each(generatedFiles())('$path is what `npm run generate` writes', ({ path, text }) => {
   expect(readFileSync(join(root, path), 'utf8')).toBe(text);
 });
