@@ -1,8 +1,10 @@
 /** docs/reference/cli.md: every command with its arguments and options, from the program that parses them. */
-import type { Command, Option } from 'commander';
 import { createCli } from '../../apps/cli/command-line/command.ts';
 import { createProgram } from '../../apps/cli/program.ts';
 import { renderTable } from './markdown-table.ts';
+
+type Command = ReturnType<typeof createProgram>;
+type Option = Command['options'][number];
 
 export function renderCli(): string {
   const program = createReferenceProgram();
