@@ -51,7 +51,7 @@ function sectionOf(command: Command): string {
   return [
     `## ${name}`,
     `\`${name} ${command.usage()}\``,
-    `Purpose: ${command.description()}.`,
+    `${command.description().replace(/^./, (letter) => letter.toUpperCase())}.`,
     renderTable(['option', 'meaning'], options.map((option) => [`\`${option.flags}\``, meaningOf(option)])),
     ...said,
   ].join('\n\n');
