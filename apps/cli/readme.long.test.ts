@@ -1,4 +1,4 @@
-/** What a visitor copies out of README.md: the example with its requests and its application, and the walk of one's own model. */
+/** What a visitor copies out of README.md: the example with its requests and its application, and the commands that serve the visitor's own model. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
