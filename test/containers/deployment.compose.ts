@@ -1,5 +1,5 @@
 /**
- * What docker-compose.yml promises, on a real engine: one command starts everything, the README's lines work, workers are
+ * What docker-compose.yml and docs/containers.md promise, on a real engine: one command starts everything, the README's lines work, workers are
  * scaled, a replica may be killed, data outlive the containers, and nothing that is secret is said.
  */
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
