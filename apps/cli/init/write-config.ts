@@ -25,7 +25,7 @@ const INNER = '        ';
 
 export function writeConfig(parts: ConfigParts): string {
   const lines = [
-    "import { defineConfig } from '@tandem/config/define-config';",
+    "import { defineConfig } from 'tandem';",
     '',
     'export default defineConfig({',
     '  predictors: {',

@@ -15,7 +15,7 @@ const stepsFor = (
     asksForKeys,
     hasOwnPepper,
     toTry: { predictor: 'churn', userId, eventType },
-    example: false,
+    hasStory: false,
     databaseUrl: 'postgres://me:secret@127.0.0.1:5432/tandem',
     paint,
   });
@@ -76,7 +76,7 @@ test('where no user is known there is no request to try, and the local database 
     asksForKeys: false,
     hasOwnPepper: false,
     toTry: null,
-    example: false,
+    hasStory: false,
     databaseUrl: null,
     paint,
   });

@@ -11,7 +11,8 @@ interface NextSteps {
   readonly hasOwnPepper: boolean;
   /** null: no user is known yet. */
   readonly toTry: ToTry | null;
-  readonly example: boolean;
+  /** Whether the example runs from the repository, which has a program that tells its story. */
+  readonly hasStory: boolean;
   /** Of the Postgres that runs because of us, with its password; null where the environment named one. */
   readonly databaseUrl: string | null;
   readonly paint: Paint;
@@ -24,12 +25,12 @@ const MAKE_KEY = 'export TANDEM_API_KEY=$(npx tandem key create --name me --scop
 const SEND_KEY = ' -H "Authorization: Bearer $TANDEM_API_KEY"';
 
 export function renderNextSteps(next: NextSteps): string[] {
-  const { url, asksForKeys, hasOwnPepper, toTry, example, databaseUrl, paint } = next;
+  const { url, asksForKeys, hasOwnPepper, toTry, hasStory, databaseUrl, paint } = next;
   const where = hasOwnPepper ? '; set API_KEY_PEPPER there as it is here first' : '';
   const steps: Step[] = [
     ...(asksForKeys ? [[`an API key, which the lines below send${where}`, MAKE_KEY] as const] : []),
     ...(toTry ? requests({ url, header: asksForKeys ? SEND_KEY : '' }, toTry) : []),
-    ...(example ? [['the whole story', 'npm run shop'] as const] : []),
+    ...(hasStory ? [['the whole story', 'npm run shop'] as const] : []),
     ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),
     ['documentation', `${url}/docs`],
   ];

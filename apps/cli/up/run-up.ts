@@ -94,7 +94,7 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
       asksForKeys: asks,
       hasOwnPepper: Boolean(cli.env.API_KEY_PEPPER || cli.env.API_KEY_PEPPER_FILE),
       toTry: options.example ? EXAMPLE_TO_TRY : adopted.toTry,
-      example: options.example === true,
+      hasStory: options.example === true && import.meta.filename.endsWith('.ts'),
       databaseUrl: stores.local.databaseUrl,
       paint: cli.paint,
     }),

@@ -1,7 +1,7 @@
 /**
  * The process that a config is imported in: a file that never returns, or that ends its process, costs this one alone.
- * Node runs TypeScript by itself; what is added here is that a config far from this installation still finds
- * `@tandem/config/define-config`, and that whatever goes wrong says where. Sends one Imported, by 'advanced' IPC.
+ * Node runs TypeScript by itself; what is added here is that a config far from this installation still finds `tandem`, and
+ * that whatever goes wrong says where. Sends one Imported, by 'advanced' IPC.
  */
 import { flushCompileCache, registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -13,6 +13,8 @@ export type Imported =
 
 /** As Node ends a program whose top level awaits what never comes; it would print a warning of its own, of this file. */
 const EXIT_UNSETTLED = 13;
+
+const DEFINE_CONFIG = new URL('../define-config.ts', import.meta.url).href;
 
 const [file = ''] = process.argv.slice(2);
 process.once('beforeExit', () => process.exit(EXIT_UNSETTLED));
@@ -44,14 +46,15 @@ async function importFile(path: string): Promise<Imported> {
   }
 }
 
-/** Resolves this package's name to this package, also for a file that has no `node_modules` above it. */
+/**
+ * Resolves `tandem` to this installation, also for a file that has no `node_modules` above it. Configs of the repository, and
+ * those from before there was a package, import `@tandem/config/define-config`.
+ */
 async function importOutside(url: string): Promise<Record<string, unknown>> {
   registerHooks({
     resolve(specifier, context, nextResolve) {
-      const own = /^@tandem\/config\/([a-z-]+)$/.exec(specifier)?.[1];
-      return own
-        ? nextResolve(new URL(`../${own}.ts`, import.meta.url).href, context)
-        : nextResolve(specifier, context);
+      const isOwn = specifier === 'tandem' || specifier === '@tandem/config/define-config';
+      return nextResolve(isOwn ? DEFINE_CONFIG : specifier, context);
     },
   });
   return await import(url);

@@ -57,7 +57,7 @@ const DEADLINE_MS = 15_000;
 /** How import-main ends where the file awaits, at its top level, what nothing can bring any more. */
 const EXIT_UNSETTLED = 13;
 
-const EXAMPLE = `import { defineConfig } from '@tandem/config/define-config';
+const EXAMPLE = `import { defineConfig } from 'tandem';
 
 export default defineConfig({
   predictors: {

@@ -1,0 +1,99 @@
+#!/usr/bin/env node
+/**
+ * The `tandem` command of the npm package; the build copies it to bin/tandem.mjs. It uses only what Node 20 has.
+ *
+ * Node 22.18 and newer import TypeScript (`tandem.config.ts`), and run the program in this process. For an older one this
+ * fetches the Node that the release is tested with, once, into the user's cache, and hands over to it.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import module from 'node:module';
+import { homedir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PROGRAM = fileURLToPath(new URL('../dist/apps/cli/main.js', import.meta.url));
+const LOOK_EVERY_MS = 500;
+const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tandem');
+
+function runsHere() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  return major > 23 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18);
+}
+
+function fail(problem, remedy) {
+  process.stderr.write(`tandem: ${problem}\n  fix: ${remedy}\n`);
+  process.exit(1);
+}
+
+/** Returns the program of a new enough Node, from the user's cache or the registry. */
+function provideNode() {
+  const { tandem } = JSON.parse(fs.readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const name = `node-${process.platform}-${process.arch}`;
+  const home = join(cache, `node-${tandem.node}`);
+  const program = join(home, 'bin/node');
+  if (fs.existsSync(program)) return program;
+  const old = `Tandem needs Node 22.18 or newer, and this is ${process.versions.node}`;
+  const remedy = `install Node ${tandem.node.split('.')[0]} and put it first on the PATH`;
+  if (process.platform !== 'linux') fail(old, remedy);
+  process.stderr.write(`tandem: ${old}: fetching Node ${tandem.node} into ${home} (once, 120 MB)\n`);
+  try {
+    fs.mkdirSync(cache, { recursive: true });
+    const partial = fs.mkdtempSync(`${home}.`);
+    install(`${name}@${tandem.node}`, partial);
+    keep(join(partial, 'node_modules', name, 'bin'), home);
+    fs.rmSync(partial, { recursive: true, force: true });
+  } catch (error) {
+    fail(`Node ${tandem.node} cannot be fetched: ${error.message}`, remedy);
+  }
+  return program;
+}
+
+function install(spec, folder) {
+  const caller = process.env.npm_execpath ?? '';
+  const [npm, ...before] = /^np[mx]-cli\.c?js$/.test(basename(caller))
+    ? [process.execPath, join(caller, '../npm-cli.js')]
+    : ['npm'];
+  const flags = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+  const args = [...before, 'install', '--prefix', folder, ...flags, spec];
+  const { status, error } = spawnSync(npm, args, { cwd: folder, stdio: ['ignore', 2, 2] });
+  if (status !== 0) throw error ?? new Error(`npm install ${spec} ended with code ${status}`);
+}
+
+/** In place at once and whole: another start may be doing the same. The package's headers (67 MB) are not kept. */
+function keep(bin, home) {
+  const whole = fs.mkdtempSync(`${home}.`);
+  fs.renameSync(bin, join(whole, 'bin'));
+  try {
+    fs.renameSync(whole, home);
+  } catch (error) {
+    fs.rmSync(whole, { recursive: true, force: true });
+    if (!fs.existsSync(join(home, 'bin/node'))) throw error;
+  }
+}
+
+function handOver(node) {
+  const child = spawn(node, [PROGRAM, ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  const parent = process.ppid;
+  // npx runs a command by way of a shell, which ends by a signal without a word to the command.
+  if (process.env.npm_lifecycle_script) {
+    setInterval(() => process.ppid === parent || child.kill('SIGTERM'), LOOK_EVERY_MS).unref();
+  }
+  child.on('error', (error) => fail(`${node} cannot be run: ${error.message}`, 'install Node 24'));
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? 1;
+    if (signal === null) return;
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
+
+// Compiled code is kept for the next start; the processes that this one starts use it too.
+process.env.NODE_COMPILE_CACHE ??= join(cache, 'compile-cache');
+if (runsHere()) {
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
+  await import(new URL('../dist/apps/cli/main.js', import.meta.url).href);
+} else {
+  handOver(provideNode());
+}

@@ -1,0 +1,62 @@
+/**
+ * `npm run packages`: builds the packages that are published into .tandem/packages, a folder each, ready for `npm publish`.
+ *
+ * Each holds the repository's modules as plain ESM, file by file in the same tree, so that a child process, a worker thread
+ * or a migration is found relative to the file that needs it, here and there alike. The libs are part of the packages that use
+ * them and have no packages of their own.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { collectModules, copyData, tree } from './collect.ts';
+import { manifestOf } from './manifest.ts';
+import { output, PACKAGES, type PackagePlan, root } from './plans.ts';
+import { buildRuntimePackages } from './runtime-packages.ts';
+
+/** Compiles the product, without tests, to JavaScript and declarations. */
+function compile(): void {
+  mkdirSync(output, { recursive: true });
+  const config = {
+    extends: '../../tsconfig.json',
+    compilerOptions: {
+      noEmit: false,
+      declaration: true,
+      rewriteRelativeImportExtensions: true,
+      rootDir: root,
+      outDir: tree,
+    },
+    include: ['../../apps', '../../libs'],
+    exclude: ['**/node_modules', '**/*.test.ts', '**/*.fixture.ts', '**/*.contract.ts'].map((one) => `../../${one}`),
+  };
+  const file = join(output, 'tsconfig.json');
+  writeFileSync(file, JSON.stringify(config));
+  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', file], { stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+function build(plan: PackagePlan): void {
+  const folder = join(output, plan.folder);
+  const dist = join(folder, 'dist');
+  const entries = Object.values(plan.exports);
+  const program = collectModules([...entries, ...plan.programs], '.js', dist);
+  const declared = collectModules(entries, '.d.ts', dist);
+  for (const pattern of plan.data) copyData(pattern, dist);
+  const usesModels = program.replaced.size > 0;
+  if (usesModels) copyFileSync(join(import.meta.dirname, 'onnxruntime.js'), join(dist, 'onnxruntime.js'));
+  const untold = [...declared.libraries].filter((name) => !program.libraries.has(name));
+  if (untold.length > 0) throw new Error(`${plan.name} declares types of ${untold.join(', ')}, which it does not use`);
+  const manifest = manifestOf(plan, { libraries: program.libraries, usesModels });
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
+  cpSync(join(root, plan.workspace, 'README.md'), join(folder, 'README.md'));
+  if (plan.bin === undefined) return;
+  const bin = join(folder, 'bin/tandem.mjs');
+  mkdirSync(join(folder, 'bin'));
+  copyFileSync(join(root, plan.bin), bin);
+  chmodSync(bin, 0o755);
+}
+
+rmSync(output, { recursive: true, force: true });
+compile();
+for (const plan of PACKAGES) build(plan);
+buildRuntimePackages();
+process.stdout.write(`built ${PACKAGES.map(({ name }) => name).join(', ')} and ONNX Runtime's packages in ${output}\n`);

@@ -1,0 +1,54 @@
+/** Writes the package.json of a package. */
+import { join } from 'node:path';
+import { type PackageJson, type PackagePlan, readPackageJson, VERSION } from './plans.ts';
+import { runtimePackages } from './runtime-packages.ts';
+import { versionOf } from './workspaces.ts';
+
+interface ManifestParts {
+  /** Libraries that the program imports. */
+  readonly libraries: ReadonlySet<string>;
+  readonly usesModels: boolean;
+}
+
+export function manifestOf(plan: PackagePlan, { libraries, usesModels }: ManifestParts): Record<string, unknown> {
+  const { description } = readPackageJson(plan.workspace);
+  const dependencies = Object.fromEntries([...libraries].sort().map((name) => [name, versionOf(name)]));
+  const optional = { ...(usesModels && runtimePackages()), ...(plan.bin && localServers()) };
+  return {
+    name: plan.name,
+    version: VERSION,
+    description,
+    license: 'MIT',
+    type: 'module',
+    engines: { node: plan.node },
+    ...(plan.bin && { bin: { tandem: 'bin/tandem.mjs' }, tandem: { node: pinnedNode() } }),
+    exports: { ...exportsOf(plan), './package.json': './package.json' },
+    files: ['dist', ...(plan.bin ? ['bin'] : [])],
+    ...(plan.sideEffects === false && { sideEffects: false }),
+    ...(libraries.size > 0 && { dependencies }),
+    ...(Object.keys(optional).length > 0 && { optionalDependencies: optional }),
+    publishConfig: { access: 'public' },
+  };
+}
+
+function exportsOf(plan: PackagePlan): Record<string, unknown> {
+  const file = (source: string, ending: string) => `./${join('dist', source).replace(/\.ts$/, ending)}`;
+  return Object.fromEntries(
+    Object.entries(plan.exports).map(([subpath, source]) => [
+      subpath,
+      { types: file(source, '.d.ts'), default: file(source, '.js') },
+    ]),
+  );
+}
+
+/** The Postgres for laptops: npm installs that of its platform, and goes on where there is none. */
+function localServers(): NonNullable<PackageJson['optionalDependencies']> {
+  return readPackageJson('libs/local-servers').optionalDependencies ?? {};
+}
+
+/** The version with which the repository tests; bin/tandem.mjs fetches it where Node is too old. */
+function pinnedNode(): string {
+  const [version, ...others] = new Set(Object.values(readPackageJson('.').optionalDependencies ?? {}));
+  if (version === undefined || others.length > 0) throw new Error('package.json must pin one version of Node');
+  return version;
+}

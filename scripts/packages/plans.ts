@@ -1,0 +1,88 @@
+/** The packages that are published, and what each is made of. Paths are relative to the repository. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const root = join(import.meta.dirname, '../..');
+/** Where the build writes: `tree` (everything as JavaScript), and a folder for each package. */
+export const output = join(root, '.tandem/packages');
+
+export interface PackageJson {
+  readonly name: string;
+  readonly version: string;
+  readonly description?: string;
+  readonly exports?: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+export interface PackagePlan {
+  readonly name: string;
+  /** Its folder below `output`. */
+  readonly folder: string;
+  /** The workspace whose description and README.md it has. */
+  readonly workspace: string;
+  /** Subpath to TypeScript file: what others import, with declarations. */
+  readonly exports: Readonly<Record<string, string>>;
+  /** Files that run as programs, beyond those that a reachable file names with `new URL(…, import.meta.url)`. */
+  readonly programs: readonly string[];
+  /** Files and folders that are read under a name which is computed. */
+  readonly data: readonly string[];
+  /** The oldest Node on which it works. */
+  readonly node: string;
+  readonly bin?: string;
+  readonly sideEffects?: boolean;
+}
+
+const CLIENT = 'libs/client';
+/** Read by Redis scripts and by both processes that read predictions. */
+const LUA = 'libs/online-store/*.lua';
+
+export const PACKAGES: readonly PackagePlan[] = [
+  {
+    name: 'tandem',
+    folder: 'tandem',
+    workspace: 'apps/cli',
+    exports: { '.': 'libs/config/define-config.ts' },
+    programs: ['apps/cli/main.ts'],
+    data: [
+      LUA,
+      'libs/open-inference/*.proto',
+      'apps/shop/model/repurchase.onnx',
+      'apps/shop/data/LICENSE.lifetimes.txt',
+    ],
+    // bin/tandem.mjs runs there; it fetches a newer Node for the program itself.
+    node: '>=20',
+    bin: 'apps/cli/launcher.mjs',
+  },
+  {
+    name: '@tandem/client',
+    folder: 'client',
+    workspace: CLIENT,
+    exports: exportsOf(CLIENT),
+    programs: [],
+    data: [],
+    node: '>=20',
+    sideEffects: false,
+  },
+  {
+    name: '@tandem/embedded',
+    folder: 'embedded',
+    workspace: 'libs/embedded',
+    exports: { '.': 'libs/embedded/create-tandem.ts' },
+    programs: [],
+    data: [LUA],
+    node: '>=22.12',
+  },
+];
+
+export function readPackageJson(folder: string): PackageJson {
+  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+}
+
+/** The one place of the version: every package and every workspace has it. */
+export const VERSION = readPackageJson('.').version;
+
+function exportsOf(workspace: string): Record<string, string> {
+  const found = Object.entries(readPackageJson(workspace).exports ?? {});
+  return Object.fromEntries(found.map(([subpath, file]) => [subpath, join(workspace, file)]));
+}

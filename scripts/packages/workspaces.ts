@@ -1,0 +1,37 @@
+/** The repository's workspaces: the files that their names stand for, and the versions of the libraries they use. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type PackageJson, readPackageJson, root } from './plans.ts';
+
+interface Workspace {
+  /** `libs/freshness`. */
+  readonly folder: string;
+  readonly manifest: PackageJson;
+}
+
+const workspaces: readonly Workspace[] = ['apps', 'libs'].flatMap((top) =>
+  readdirSync(join(root, top)).map((name) => {
+    const folder = `${top}/${name}`;
+    return { folder, manifest: readPackageJson(folder) };
+  }),
+);
+
+/** Returns the TypeScript file of `@tandem/freshness/judge`; null if no workspace has that name. */
+export function findWorkspaceFile(specifier: string): string | null {
+  const found = workspaces.find(({ manifest: { name } }) => specifier === name || specifier.startsWith(`${name}/`));
+  if (found === undefined) return null;
+  const subpath = `.${specifier.slice(found.manifest.name.length)}`;
+  const exported = found.manifest.exports ?? {};
+  const file = exported[subpath] ?? exported['./*']?.replace('*', subpath.slice(2));
+  if (file === undefined) throw new Error(`${found.folder}/package.json exports no ${subpath}, which ${specifier} needs`);
+  return join(found.folder, file);
+}
+
+/** Returns the one version of a library that the workspaces name. */
+export function versionOf(library: string): string {
+  const named = workspaces.flatMap(({ manifest }) => manifest.dependencies?.[library] ?? []);
+  const [version, ...others] = new Set(named);
+  if (version === undefined) throw new Error(`no workspace has ${library} among its dependencies`);
+  if (others.length > 0) throw new Error(`the workspaces name several versions of ${library}: ${named.join(', ')}`);
+  return version;
+}

@@ -1,0 +1,30 @@
+/** Programs that only this rig needs, from npm, kept under .tandem/ for the next time. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { runCommand } from '@tandem/local-servers/run-command';
+
+export const root = resolve(import.meta.dirname, '../../..');
+
+const TOOLS = { verdaccio: '6.10.4', publint: '0.3.25', '@arethetypeswrong/cli': '0.18.5' };
+const home = join(root, '.tandem/package-tools');
+
+/** Returns the path of a tool's program, which Node runs. */
+export async function provideTool(name: keyof typeof TOOLS, program: string): Promise<string> {
+  const marker = join(home, 'installed');
+  const wanted = JSON.stringify(TOOLS);
+  if (!existsSync(marker) || readFileSync(marker, 'utf8') !== wanted) {
+    mkdirSync(home, { recursive: true });
+    const specs = Object.entries(TOOLS).map(([tool, version]) => `${tool}@${version}`);
+    const flags = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+    await mustRun('npm', ['install', '--prefix', home, ...flags, ...specs], { cwd: home });
+    writeFileSync(marker, wanted);
+  }
+  return join(home, 'node_modules', name, program);
+}
+
+/** Returns what it printed. Rejects, with everything it said, unless it ends with 0. */
+export async function mustRun(...[program, args, options]: Parameters<typeof runCommand>): Promise<string> {
+  const { code, stdout, stderr } = await runCommand(program, args, options);
+  if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}:\n${stdout}\n${stderr}`);
+  return stdout;
+}
