@@ -74,6 +74,7 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
 /** What others than the project's own files import: the client, and what a config file imports. */
 const ENTRY_POINTS = [
   'libs/client/',
+  'libs/client/index.ts',
   'libs/embedded/create-tandem.ts',
   'libs/config/define-config.ts',
   'apps/shop/tandem.config.ts',
