@@ -51,20 +51,24 @@ function box(x: number, y: number, width: number, height: number, fill: string):
   return `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="4" fill="${fill}"/>`;
 }
 
+/** Where moments are, from left to right. */
+const at = { start: 170, event: 430, rescored: 560, other: 760, end: 950 };
+
+function drawVersions({ event, ink }: Theme): string[] {
+  const versions = [
+    { from: at.start, to: at.event, version: 3 },
+    { from: at.event, to: at.other, version: 4 },
+    { from: at.other, to: at.end, version: 5 },
+  ];
+  return versions.flatMap(({ from, to, version }) => [
+    `<line x1="${from}" x2="${to}" y1="84" y2="84" stroke="${event}" stroke-width="3"/>`,
+    text(from + 10, 74, `version ${version}`, ink, { weight: 600 }),
+  ]);
+}
+
 /** A user's context version over time, and the label of the stored prediction below it. */
 function drawFreshness(theme: Theme): string {
   const { ink, faint, fresh, stale, event, onFill } = theme;
-  const at = { start: 170, event: 430, rescored: 560, other: 760, end: 950 };
-  const versions = [
-    ...[
-      { from: at.start, to: at.event, version: 3 },
-      { from: at.event, to: at.other, version: 4 },
-      { from: at.other, to: at.end, version: 5 },
-    ].flatMap(({ from, to, version }) => [
-      `<line x1="${from}" x2="${to}" y1="84" y2="84" stroke="${event}" stroke-width="3"/>`,
-      text(from + 10, 74, `version ${version}`, ink, { weight: 600 }),
-    ]),
-  ];
   const marks = [
     text(at.event, 30, 'order.placed', event, { anchor: 'middle', weight: 600 }),
     text(at.other, 30, 'page.viewed: does not concern', faint, { anchor: 'middle' }),
@@ -84,7 +88,7 @@ function drawFreshness(theme: Theme): string {
   return svg(960, 210, 'Context versions of a user, and the label of the stored prediction', [
     text(0, 90, 'context', ink, { weight: 600 }),
     text(0, 152, 'stored prediction', ink, { weight: 600 }),
-    ...versions,
+    ...drawVersions(theme),
     ...marks,
     ...labels,
   ]);

@@ -53,7 +53,7 @@ function sectionOf({ method, path, operation }: Described): string {
 }
 
 /** Scopes of which a request needs one. */
-export function scopesOf({ security = [] }: Operation): readonly string[] {
+function scopesOf({ security = [] }: Operation): readonly string[] {
   return security.flatMap((scheme) => Object.values(scheme).flat());
 }
 

@@ -1,8 +1,10 @@
 /** docs/reference/cli.md: every command with its arguments and options, from the program that parses them. */
-import type { Command, Option } from 'commander';
 import { createCli } from '../../apps/cli/command-line/command.ts';
 import { createProgram } from '../../apps/cli/program.ts';
 import { renderTable } from './markdown-table.ts';
+
+type Command = ReturnType<typeof createProgram>;
+type Option = Command['options'][number];
 
 export function renderCli(): string {
   const program = createReferenceProgram();
@@ -49,7 +51,7 @@ function sectionOf(command: Command): string {
   return [
     `## ${name}`,
     `\`${name} ${command.usage()}\``,
-    `Purpose: ${command.description()}.`,
+    `${command.description().replace(/^./, (letter) => letter.toUpperCase())}.`,
     renderTable(['option', 'meaning'], options.map((option) => [`\`${option.flags}\``, meaningOf(option)])),
     ...said,
   ].join('\n\n');

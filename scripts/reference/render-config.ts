@@ -4,6 +4,14 @@ import { renderTable } from './markdown-table.ts';
 
 const SOURCE = new URL('../../libs/config/define-config.ts', import.meta.url);
 
+/** A doc comment, up to its own end. */
+const DOC = String.raw`\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n`;
+const INTERFACE = new RegExp(String.raw`(?:${DOC})?export interface (\w+) \{\n([\s\S]*?)\n\}`, 'g');
+const SETTING = new RegExp(
+  String.raw`(?: {2}${DOC})? {2}readonly (\w+)(\??): ([\s\S]*?);(?=\n {2}(?:\/\*\*|readonly)|$)`,
+  'g',
+);
+
 interface Setting {
   readonly name: string;
   readonly type: string;
@@ -13,12 +21,13 @@ interface Setting {
 
 export function renderConfig(): string {
   const code = readFileSync(SOURCE, 'utf8');
-  const interfaces = [...code.matchAll(/(?:\/\*\*\n?([\s\S]*?)\*\/\n)?export interface (\w+) \{\n([\s\S]*?)\n\}/g)];
+  const interfaces = [...code.matchAll(INTERFACE)];
+  const names = new Set(interfaces.map(({ 2: name = '' }) => name));
   return interfaces
     .map(([, doc = '', name = '', body = '']) => {
       const rows = settingsOf(body).map((one) => [
         `\`${one.name}\`${one.isOptional ? '' : ' (required)'}`,
-        linked(one.type),
+        linked(one.type, names),
         one.text,
       ]);
       return [`## ${name}`, ...(doc ? [textOf(doc)] : []), renderTable(['setting', 'type', 'meaning'], rows)].join('\n\n');
@@ -27,8 +36,7 @@ export function renderConfig(): string {
 }
 
 function settingsOf(body: string): Setting[] {
-  const found = body.matchAll(/(?: {2}\/\*\*([\s\S]*?)\*\/\n)? {2}readonly (\w+)(\??): ([\s\S]*?);(?=\n {2}(?:\/\*\*|readonly)|$)/g);
-  return [...found].map(([, doc = '', name = '', optional, type = '']) => ({
+  return [...body.matchAll(SETTING)].map(([, doc = '', name = '', optional, type = '']) => ({
     name,
     type: type.replaceAll(/\s+/g, ' '),
     isOptional: optional === '?',
@@ -46,7 +54,7 @@ function textOf(doc: string): string {
 }
 
 /** A type as code; the name of another section's type links there. */
-function linked(type: string): string {
-  const section = /\b(\w+Config)\b/.exec(type)?.[1];
+function linked(type: string, names: ReadonlySet<string>): string {
+  const section = type.match(/\w+Config\b/g)?.find((name) => names.has(name));
   return section === undefined ? `\`${type}\`` : `\`${type}\` ([${section}](#${section.toLowerCase()}))`;
 }

@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const folder = join(root, '.tandem/docs-blocks');
 const PREDICTOR =
   /^(model|features|request|inputs|outputs|rowByRow|freshness|batch|decision|segments|publish|explanations): /;
-const blocks = documentedBlocks().filter(({ mark }) => mark?.kind !== 'not run');
+const blocks = documentedBlocks().filter(({ mark }) => mark === null);
 const typescript = blocks.filter(({ language }) => language === 'ts');
 const python = blocks.filter(({ language }) => language === 'py');
 

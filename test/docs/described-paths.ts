@@ -1,7 +1,7 @@
 /** The paths of the API, for comparison with requests in the docs. */
 import { describeService } from '../../scripts/reference/describe-service.ts';
 
-export interface DescribedPath {
+interface DescribedPath {
   readonly method: string;
   readonly pattern: RegExp;
 }
