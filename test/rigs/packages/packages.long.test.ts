@@ -24,6 +24,15 @@ let registry: Registry;
 let database: TestDatabase;
 const newcomers: Newcomer[] = [];
 
+/** The line of docs/install.md that begins so, with the port of this test. */
+function documented(beginning: string, port = 8080): string {
+  const page = readFileSync(join(root, 'docs/install.md'), 'utf8');
+  const blocks = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+  const line = blocks.flatMap((code) => code.split('\n')).find((one) => one.startsWith(beginning));
+  if (line === undefined) throw new Error(`docs/install.md has no command ${beginning}`);
+  return line.replace(':8080', `:${port}`);
+}
+
 function arrive(node: string, env: Record<string, string> = {}): Newcomer {
   const newcomer = createNewcomer({ registry: registry.url, node, env });
   newcomers.push(newcomer);
@@ -86,15 +95,14 @@ describe('three commands in an empty folder', () => {
   test('init, up and curl give a certified prediction of the reader’s own model', async () => {
     const begin = performance.now();
     const seconds = () => ((performance.now() - begin) / 1000).toFixed(1);
-    const init = 'init --model ./churn.onnx --table customers --key customer_id';
-    await newcomer.run('npx', '--yes', 'tandem', ...init.split(' '));
+    await newcomer.run('sh', '-c', documented('npx tandem init'));
     const written = seconds();
-    up = newcomer.start('npx', '--yes', 'tandem', 'up', '--port', String(port));
+    up = newcomer.start('sh', '-c', `exec ${documented('npx tandem up')} --port ${port}`);
     await expect.poll(() => up.output(), { timeout: 120_000 }).toMatch(/Ctrl-C stops everything/);
     const ready = seconds();
-    const answer = JSON.parse(await newcomer.run('curl', '-s', `http://127.0.0.1:${port}/v1/predictions/churn/12`));
+    const answer = JSON.parse(await newcomer.run('sh', '-c', documented('curl ', port)));
     expect(answer).toMatchObject({ source: 'batch', reason: 'fresh', generation: '1' });
-    expect(answer.prediction.score).toBeCloseTo(linearScore(WEIGHTS, 0.1, [5, 1.2]), 5);
+    expect(answer.prediction.score).toBeCloseTo(linearScore(WEIGHTS, 0.1, [0, 4.2]), 5);
     const size = await newcomer.sizeOf(newcomer.npxFolder());
     process.stdout.write(`init ${written} s, up ready ${ready} s, first read ${seconds()} s; tandem takes ${size} MB\n`);
   });
@@ -134,7 +142,8 @@ describe('without a server', () => {
   test('up --example starts a Postgres of its own, as a user without rights', async () => {
     const newcomer = arrive(process.execPath);
     const port = await findFreePort();
-    const up = newcomer.start('npx', '--yes', 'tandem', 'up', '--example', '--port', String(port));
+    await newcomer.run('sh', '-c', documented('npm install tandem'));
+    const up = newcomer.start('npx', 'tandem', 'up', '--example', '--port', String(port));
     await expect.poll(() => up.output(), { timeout: 120_000 }).toMatch(/Ctrl-C stops everything/);
     expect(up.output()).not.toContain('npm run');
     const answer = await newcomer.run('curl', '-s', `http://127.0.0.1:${port}/v1/predictions/repurchase/42`);
@@ -161,8 +170,7 @@ test('Node 20 runs the command by fetching a newer Node once', async () => {
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   newcomer.write('churn.onnx', linearModel({ weights: WEIGHTS, bias: 0.1 }));
   // `init` writes TypeScript, and `check` imports it.
-  const init = 'init --model ./churn.onnx --table customers --key customer_id';
-  await newcomer.run('npx', '--yes', 'tandem', ...init.split(' '));
+  await newcomer.run('sh', '-c', documented('npx tandem init'));
   expect(await newcomer.run('npx', '--yes', 'tandem', 'check')).toContain('everything is in order');
   process.stdout.write(`on Node 20, the second command takes ${seconds} s\n`);
 });
