@@ -65,7 +65,11 @@ test('the example: its requests find a stored and a live answer, its application
   expect(answers[0]).toMatch(/^HTTP\/1\.1 200 .*"source":"batch","reason":"fresh"/s);
   expect(answers[1]).toMatch(/^HTTP\/1\.1 202 .*"status":"accepted"/s);
   expect(answers[2]).toMatch(/^HTTP\/1\.1 200 .*"source":"(live|stale)"/s);
-  const printed = await run(process.execPath, ['--input-type=module-typescript', '-e', await blockOf('ts', '# Tandem')]);
+  const printed = await run(process.execPath, [
+    '--input-type=module-typescript',
+    '-e',
+    await blockOf('ts', '# Tandem'),
+  ]);
   expect(printed).toMatch(/^0\.\d+ (live|stale) \w+\n$/);
 });
 

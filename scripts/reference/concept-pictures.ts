@@ -13,8 +13,24 @@ interface Theme {
 
 /** The colours of GitHub's two themes. */
 const THEMES: readonly Theme[] = [
-  { name: 'light', ink: '#1f2328', faint: '#8c959f', fresh: '#0969da', stale: '#bc4c00', event: '#8250df', onFill: '#ffffff' },
-  { name: 'dark', ink: '#e6edf3', faint: '#768390', fresh: '#58a6ff', stale: '#f0883e', event: '#d2a8ff', onFill: '#0d1117' },
+  {
+    name: 'light',
+    ink: '#1f2328',
+    faint: '#8c959f',
+    fresh: '#0969da',
+    stale: '#bc4c00',
+    event: '#8250df',
+    onFill: '#ffffff',
+  },
+  {
+    name: 'dark',
+    ink: '#e6edf3',
+    faint: '#768390',
+    fresh: '#58a6ff',
+    stale: '#f0883e',
+    event: '#d2a8ff',
+    onFill: '#0d1117',
+  },
 ];
 
 interface Picture {
@@ -73,7 +89,8 @@ function drawFreshness(theme: Theme): string {
     text(at.event, 30, 'order.placed', event, { anchor: 'middle', weight: 600 }),
     text(at.other, 30, 'page.viewed: does not concern', faint, { anchor: 'middle' }),
     ...[at.event, at.other].map(
-      (x) => `<line x1="${x}" x2="${x}" y1="38" y2="176" stroke="${x === at.event ? event : faint}" stroke-dasharray="4 4"/>`,
+      (x) =>
+        `<line x1="${x}" x2="${x}" y1="38" y2="176" stroke="${x === at.event ? event : faint}" stroke-dasharray="4 4"/>`,
     ),
   ];
   const labels = [

@@ -35,7 +35,7 @@ export function describeService(): ApiDocument {
 /** Stands for every dependency, and for each part of one: calling or reading it gives the same again. */
 function unused(): EndpointDependencies {
   const anything: unknown = new Proxy(() => {}, {
-    get: (_, key) => (key === Symbol.iterator || key === 'then' ? undefined : anything),
+    get: (_, key) => (typeof key === 'symbol' || key === 'then' ? undefined : anything),
     apply: () => anything,
   });
   return anything as EndpointDependencies;

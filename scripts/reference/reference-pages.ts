@@ -16,9 +16,17 @@ interface GeneratedFile {
 
 export function generatedFiles(): readonly GeneratedFile[] {
   return [
-    page('api', 'API', `[/docs](http://127.0.0.1:8080/docs) shows the same with schemas and examples, and \`/openapi.json\` has it for programs.\n\n${renderApi(describeService())}`),
+    page(
+      'api',
+      'API',
+      `[/docs](http://127.0.0.1:8080/docs) shows the same with schemas and examples, and \`/openapi.json\` has it for programs.\n\n${renderApi(describeService())}`,
+    ),
     page('cli', 'Commands', `Run them as \`npx tandem …\`. Each takes \`--help\`.\n\n${renderCli()}`),
-    page('config', 'tandem.config.ts', `The file exports \`defineConfig({ predictors: { … } })\` from \`@tandem/config/define-config\`.\n\n${renderConfig()}`),
+    page(
+      'config',
+      'tandem.config.ts',
+      `The file exports \`defineConfig({ predictors: { … } })\` from \`@tandem/config/define-config\`.\n\n${renderConfig()}`,
+    ),
     page('errors', 'Errors', renderErrors()),
     ...conceptPictures(),
   ];

@@ -14,7 +14,9 @@ export function renderApi(document: ApiDocument): string {
   );
   const parts = document.tags.map(({ name, description }) => {
     const own = operations.filter(({ operation }) => operation.tags[0] === name);
-    return [`## ${name}`, ...(description ? [`${description}.`] : []), tableOf(own), ...own.map(sectionOf)].join('\n\n');
+    return [`## ${name}`, ...(description ? [`${description}.`] : []), tableOf(own), ...own.map(sectionOf)].join(
+      '\n\n',
+    );
   });
   return parts.join('\n\n');
 }
@@ -43,11 +45,17 @@ function sectionOf({ method, path, operation }: Described): string {
       ? [
           renderTable(
             ['parameter', 'in', 'meaning'],
-            parameters.map((one) => [`\`${one.name}\`${one.required ? '' : ' (optional)'}`, one.in, one.description ?? '']),
+            parameters.map((one) => [
+              `\`${one.name}\`${one.required ? '' : ' (optional)'}`,
+              one.in,
+              one.description ?? '',
+            ]),
           ),
         ]
       : []),
-    ...(problems.length > 0 ? [`Problems: ${problems.map((code) => `[\`${code}\`](errors.md#${code})`).join(', ')}.`] : []),
+    ...(problems.length > 0
+      ? [`Problems: ${problems.map((code) => `[\`${code}\`](errors.md#${code})`).join(', ')}.`]
+      : []),
   ];
   return lines.join('\n\n');
 }
@@ -59,7 +67,15 @@ function scopesOf({ security = [] }: Operation): readonly string[] {
 
 /** Codes of the problems that the operation may answer with, without those of every operation. */
 function problemsOf({ responses }: Operation): readonly string[] {
-  const everywhere = new Set(['malformed_request', 'forbidden', 'not_acceptable', 'internal_error', 'unauthorized', 'missing_scope', 'rate_limited']);
+  const everywhere = new Set([
+    'malformed_request',
+    'forbidden',
+    'not_acceptable',
+    'internal_error',
+    'unauthorized',
+    'missing_scope',
+    'rate_limited',
+  ]);
   const codes = Object.entries(responses)
     .filter(([status]) => Number(status) >= 400)
     .flatMap(([, { content = {} }]) => Object.values(content).flatMap(({ examples = {} }) => Object.keys(examples)));

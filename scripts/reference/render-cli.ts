@@ -52,7 +52,10 @@ function sectionOf(command: Command): string {
     `## ${name}`,
     `\`${name} ${command.usage()}\``,
     `${command.description().replace(/^./, (letter) => letter.toUpperCase())}.`,
-    renderTable(['option', 'meaning'], options.map((option) => [`\`${option.flags}\``, meaningOf(option)])),
+    renderTable(
+      ['option', 'meaning'],
+      options.map((option) => [`\`${option.flags}\``, meaningOf(option)]),
+    ),
     ...said,
   ].join('\n\n');
 }
@@ -68,9 +71,10 @@ function meaningOf({ description, defaultValue, mandatory, argChoices }: Option)
 
 /** What the help says below the options: a paragraph or more, and an example. */
 function helpAfter(command: Command): string[] {
-  let text = '';
-  command.configureOutput({ writeOut: (more) => void (text += more) });
+  const said: string[] = [];
+  command.configureOutput({ writeOut: (more) => void said.push(more) });
   command.outputHelp();
+  const text = said.join('');
   const after = text.slice(text.indexOf('\n', text.lastIndexOf('  -h, --help')) + 1).trim();
   const at = after.lastIndexOf('Example: ');
   const detail = at < 0 ? after : after.slice(0, at).trim();

@@ -30,7 +30,9 @@ export function renderConfig(): string {
         linked(one.type, names),
         one.text,
       ]);
-      return [`## ${name}`, ...(doc ? [textOf(doc)] : []), renderTable(['setting', 'type', 'meaning'], rows)].join('\n\n');
+      return [`## ${name}`, ...(doc ? [textOf(doc)] : []), renderTable(['setting', 'type', 'meaning'], rows)].join(
+        '\n\n',
+      );
     })
     .join('\n\n');
 }

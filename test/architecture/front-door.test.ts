@@ -47,7 +47,9 @@ describe('the pages around it', () => {
 
   it('names scripts that package.json has, in pages, workflows and templates', () => {
     const folder = join(root, '.github');
-    const github = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(yml|md)$/.test(name));
+    const github = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /\.(yml|md)$/.test(name),
+    );
     const texts = [...PAGES.map(read), ...github.map((name) => read(join('.github', name)))].join('\n');
     const suites = matches(texts, /suite: \[([^\]]+)\]/g).flatMap((list) => list.split(', '));
     const named = matches(texts, /npm run ([\w:]+)/g).concat(suites);

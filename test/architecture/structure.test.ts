@@ -83,7 +83,7 @@ const ENTRY_POINTS = [
 
 /** Apps import libs. The project's own scripts import both: they write what is generated from them. */
 function isAllowed(workspace: string, target: string): boolean {
-  if (workspace === 'scripts') return /^(apps|libs)\//.test(target);
+  if (workspace === 'scripts') return /^(apps|libs|scripts)\//.test(target);
   return workspace.startsWith('apps/') || workspace === 'libs/testing'
     ? target.startsWith('libs/') && !isOwnClient(workspace, target)
     : (mayImport[workspace] ?? []).includes(workspaceOf(target));

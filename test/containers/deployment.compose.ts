@@ -202,7 +202,9 @@ describe('what is refused', () => {
 
 /** The lines that begin with `curl` in the README's section about the example, for this project's port. */
 async function readCurlLines(): Promise<string[]> {
-  const [, text = ''] = (await readFile(join(root, 'README.md'), 'utf8')).split(/^## (?:Try it|Serve your own model)$/m);
+  const [, text = ''] = (await readFile(join(root, 'README.md'), 'utf8')).split(
+    /^## (?:Try it|Serve your own model)$/m,
+  );
   const blocks = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map((block) => block[1] ?? '');
   const lines = blocks.flatMap((block) => block.replaceAll('\\\n', ' ').split('\n'));
   return lines

@@ -1,13 +1,13 @@
 /** What needs no server of the blocks in the docs: JSON parses, commands and paths exist, and marks have a reason. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Command, CommanderError } from 'commander';
+import { describe, expect, it } from 'vitest';
 import { createCli } from '../../apps/cli/command-line/command.ts';
 import { createProgram } from '../../apps/cli/program.ts';
-import { CommanderError, type Command } from 'commander';
-import { describe, expect, it } from 'vitest';
 import { root } from '../architecture/source-tree.ts';
-import { documentedBlocks, placeOf } from './documented-blocks.ts';
 import { describedPaths } from './described-paths.ts';
+import { documentedBlocks, placeOf } from './documented-blocks.ts';
 import { commandsIn, curlRequest, tandemArguments } from './shell-commands.ts';
 
 /** Blocks that no test runs. A new one that could run should run: raise this number only for a block that cannot. */
@@ -48,13 +48,15 @@ describe('commands in the docs', () => {
 
   it('are commands of tandem, with options that it has', () => {
     expect(tandem.length).toBeGreaterThan(60);
-    expect(tandem.flatMap(({ place, args }) => refusalOf(args).map((why) => `${place}: ${args.join(' ')}: ${why}`))).toEqual(
-      [],
-    );
+    expect(
+      tandem.flatMap(({ place, args }) => refusalOf(args).map((why) => `${place}: ${args.join(' ')}: ${why}`)),
+    ).toEqual([]);
   });
 
   it('are scripts of package.json', () => {
-    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
     const named = commands.filter(({ words }) => words[0] === 'npm' && words[1] === 'run');
     expect(named.filter(({ words }) => !(words[2] && words[2] in scripts)).map(({ place }) => place)).toEqual([]);
   });
@@ -69,7 +71,9 @@ it('curl asks for paths that the API has', () => {
   const isThere = ({ method, path }: { method: string; path: string }) =>
     paths.some((one) => one.method === method && one.pattern.test(path));
   expect(asked.length).toBeGreaterThan(10);
-  expect(asked.filter((one) => !isThere(one)).map(({ place, method, path }) => `${place}: ${method} ${path}`)).toEqual([]);
+  expect(asked.filter((one) => !isThere(one)).map(({ place, method, path }) => `${place}: ${method} ${path}`)).toEqual(
+    [],
+  );
 });
 
 describe('marks', () => {

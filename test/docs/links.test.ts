@@ -37,7 +37,11 @@ describe('pages that code names', () => {
   ].filter(({ path }) => !path.startsWith('test/docs/'));
   const NAMED = /(?<![\w./-])docs\/[\w/-]+\.md(?:#([\w-]+)|, "([^"]+)")?/g;
   const named = files.flatMap(({ path, code }) =>
-    [...code.matchAll(NAMED)].map(([text, anchor, title]) => ({ path, text, anchor: anchor ?? (title && anchorOf(title)) })),
+    [...code.matchAll(NAMED)].map(([text, anchor, title]) => ({
+      path,
+      text,
+      anchor: anchor ?? (title && anchorOf(title)),
+    })),
   );
 
   it('exist, and have the heading that is named', () => {

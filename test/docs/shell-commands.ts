@@ -26,7 +26,10 @@ export function commandsIn(code: string): string[][] {
     words.push(word.text);
   }
   end();
-  return commands.map(withoutRedirections).map(withoutAssignments).filter(({ length }) => length > 0);
+  return commands
+    .map(withoutRedirections)
+    .map(withoutAssignments)
+    .filter(({ length }) => length > 0);
 }
 
 interface Word {
@@ -36,7 +39,8 @@ interface Word {
   readonly length: number;
 }
 
-const PIECE = /^(?:'([^']*)'|"((?:[^"\\]|\\[\s\S])*)"|(\$\((?:[^()]|\([^()]*\))*\))|(<[a-z][^<>\n]*>)|\\(.)|([^\s;&|'"\\]))/;
+const PIECE =
+  /^(?:'([^']*)'|"((?:[^"\\]|\\[\s\S])*)"|(\$\((?:[^()]|\([^()]*\))*\))|(<[a-z][^<>\n]*>)|\\(.)|([^\s;&|'"\\]))/;
 
 function readWord(code: string): Word {
   let text = '';
