@@ -11,7 +11,7 @@ import { documentedBlocks, placeOf } from './documented-blocks.ts';
 import { commandsIn, curlRequest, tandemArguments } from './shell-commands.ts';
 
 /** Blocks that no test runs. A new one that could run should run: raise this number only for a block that cannot. */
-const MOST_NOT_RUN = 60;
+const MOST_NOT_RUN = 31;
 
 const blocks = documentedBlocks();
 const shell = blocks.filter(({ language }) => language === 'sh');

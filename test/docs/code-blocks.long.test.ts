@@ -31,7 +31,7 @@ it(`compiles ${typescript.length} blocks of TypeScript`, async () => {
     JSON.stringify({
       extends: '../../tsconfig.json',
       compilerOptions: { lib: ['es2024', 'dom'], noUnusedLocals: false },
-      include: ['*.ts'],
+      include: ['*.ts', '../../libs/**/*.d.ts'],
       exclude: [],
     }),
   );
