@@ -42,7 +42,10 @@ afterAll(async () => {
 async function documentedProgram(url: string): Promise<string> {
   const docs = await readFile(join(root, 'docs/client.md'), 'utf8');
   const [, program = ''] = /^```py\n(.*?)^```$/ms.exec(docs) ?? [];
-  return program.replaceAll('http://127.0.0.1:8080', url).replaceAll('"churn"', '"repurchase"').replaceAll('"risk"', '"amount"');
+  return program
+    .replaceAll('http://127.0.0.1:8080', url)
+    .replaceAll('"churn"', '"repurchase"')
+    .replaceAll('"risk"', '"amount"');
 }
 
 it('is generated without a warning, and reads, ranks and sends events', async () => {
