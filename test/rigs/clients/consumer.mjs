@@ -37,7 +37,7 @@ check('a shared request', results[0].value.etag, null);
 
 // A session sees its own events.
 const session = tandem.session();
-const before = (await tandem.user('4')).contextVersion;
+const [{ contextVersion: before }] = await session.sendEvents([{ subject: '4', type: 'order.placed' }]);
 for (let version = before + 1; version <= before + 3; version += 1) {
   const id = crypto.randomUUID();
   const [result] = await session.sendEvents([{ id, subject: '4', type: 'order.placed', data: { orders: version } }]);
