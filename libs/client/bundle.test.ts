@@ -26,12 +26,24 @@ test('it runs where only the globals of browsers and workers are', async () => {
   const sent: (RequestInit | undefined)[] = [];
   const fetch: typeof globalThis.fetch = async (input, init) => {
     sent.push(init);
-    const userIds: string[] = init?.body ? JSON.parse(String(init.body)).userIds : [String(input).split('/').at(-1) ?? ''];
+    const userIds: string[] = init?.body
+      ? JSON.parse(String(init.body)).userIds
+      : [String(input).split('/').at(-1) ?? ''];
     const results = userIds.map((userId) => ({ userId, prediction: { score: 1 }, ageSeconds: 0 }));
     return Response.json(userIds.length > 1 ? { results } : results[0]);
   };
-  const { setTimeout, clearTimeout, AbortController, DOMException, URLSearchParams, TextEncoder, TextDecoder } = globalThis;
-  const globals = { fetch, setTimeout, clearTimeout, AbortController, DOMException, URLSearchParams, TextEncoder, TextDecoder };
+  const { setTimeout, clearTimeout, AbortController, DOMException, URLSearchParams, TextEncoder, TextDecoder } =
+    globalThis;
+  const globals = {
+    fetch,
+    setTimeout,
+    clearTimeout,
+    AbortController,
+    DOMException,
+    URLSearchParams,
+    TextEncoder,
+    TextDecoder,
+  };
   const context = createContext({ ...globals, crypto, structuredClone });
   const { createClient } = runInContext(`${code}\ntandem;`, context) as typeof ClientPackage;
   const client = createClient({ url: '/api/tandem' });

@@ -155,7 +155,9 @@ test('a request that no caller waits for is aborted, and one whose callers left 
 });
 
 test('an answer of another user reaches no caller', async () => {
-  const url = await listen((_, response) => sendJson(response, { results: [resultOf('churn', '2'), resultOf('churn', '1')] }));
+  const url = await listen((_, response) =>
+    sendJson(response, { results: [resultOf('churn', '2'), resultOf('churn', '1')] }),
+  );
   const client = createClient({ url });
   const results = await Promise.allSettled(['1', '2', '3'].map((id) => client.predict('churn', id)));
   expect(results.map((one) => one.status === 'rejected' && one.reason.name)).toEqual(Array(3).fill('UnreachableError'));
@@ -164,7 +166,9 @@ test('an answer of another user reaches no caller', async () => {
 test('a refusal of the whole request is the error of each caller', async () => {
   const url = await listen((_, response) => sendProblem(response, 404, 'unknown_predictor'));
   const results = await Promise.allSettled(['1', '2'].map((id) => createClient({ url }).predict('churn', id)));
-  expect(results.map((one) => one.status === 'rejected' && one.reason.code)).toEqual(Array(2).fill('unknown_predictor'));
+  expect(results.map((one) => one.status === 'rejected' && one.reason.code)).toEqual(
+    Array(2).fill('unknown_predictor'),
+  );
 });
 
 test('whatever the reads of a turn are, each has the result that it has alone', async () => {

@@ -3,7 +3,7 @@
  * many users. Each caller has a result, an error and an abort of its own, whatever the others have.
  */
 import { ProblemError, UnreachableError } from './client-errors.ts';
-import { type Answered, type PredictManyOptions, predict, predictMany } from './predictions.ts';
+import { type Answered, type ManyResult, type PredictManyOptions, predict, predictMany } from './predictions.ts';
 import type { Transport } from './transport.ts';
 
 export type ReadOne = (predictor: string, userId: string, options: PredictManyOptions) => Promise<Answered>;
@@ -68,7 +68,13 @@ function afterThisTurn(act: () => void): void {
 function wait(waiters: Waiter[], userId: string, signal: AbortSignal | undefined): Promise<Answered> {
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
-    const waiter: Waiter = { userId, resolve: settle(resolve), reject: settle(reject), leave: () => {}, hasLeft: false };
+    const waiter: Waiter = {
+      userId,
+      resolve: settle(resolve),
+      reject: settle(reject),
+      leave: () => {},
+      hasLeft: false,
+    };
     const abort = () => {
       waiter.hasLeft = true;
       reject(signal?.reason);
@@ -100,7 +106,7 @@ function readGroup(transport: Transport, { predictor, options, waiters }: Group)
     const ids = part.map(([userId]) => userId);
     readUsers(transport, predictor, ids, { ...options, signal }).then(
       (results) => {
-        for (const [i, [userId, same]] of part.entries()) settleUser(same, userId, results[i]);
+        for (const [i, result] of results.entries()) settleUser(part[i]?.[1] ?? [], result);
       },
       (error) => {
         for (const { reject } of part.flatMap(([, same]) => same)) reject(error);
@@ -127,22 +133,26 @@ async function readUsers(
   predictor: string,
   ids: readonly string[],
   options: PredictManyOptions,
-): Promise<readonly (Answered | ProblemError)[]> {
+): Promise<readonly (Answered | Error)[]> {
   const [only, ...others] = ids;
-  if (only !== undefined && others.length === 0) return [(await predict(transport, predictor, only, options)) as Answered];
+  if (only !== undefined && others.length === 0)
+    return [(await predict(transport, predictor, only, options)) as Answered];
   const results = await predictMany(transport, predictor, ids, options);
-  return results.map(({ answer, problem }) =>
-    answer === null
-      ? new ProblemError(problem)
-      : { answer, notModified: false, etag: null, cacheStatus: null, age: answer.ageSeconds, serverTiming: null },
-  );
+  return ids.map((userId, i) => answeredOf(userId, results[i]));
 }
 
-/** Gives each caller of a user an object of its own. Refuses the answer of another user, whatever a proxy did. */
-function settleUser(waiters: readonly Waiter[], userId: string, result: Answered | ProblemError | undefined): void {
+/** Refuses the result of another user, whatever a proxy did. */
+function answeredOf(userId: string, result: ManyResult | undefined): Answered | Error {
+  if (result?.userId !== userId) return new UnreachableError('the service', false, `no result of user ${userId} came`);
+  const { answer, problem } = result;
+  if (answer === null) return new ProblemError(problem);
+  return { answer, notModified: false, etag: null, cacheStatus: null, age: answer.ageSeconds, serverTiming: null };
+}
+
+/** Gives each caller of a user an object of its own. */
+function settleUser(waiters: readonly Waiter[], result: Answered | Error): void {
   for (const [i, { resolve, reject }] of waiters.entries()) {
-    if (result instanceof ProblemError) reject(result);
-    else if (result?.answer.userId === userId) resolve(i === 0 ? result : structuredClone(result));
-    else reject(new UnreachableError('the service', false, `the answer has no result of user ${userId}`));
+    if (result instanceof Error) reject(result);
+    else resolve(i === 0 ? result : structuredClone(result));
   }
 }

@@ -145,7 +145,11 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
   /** @param to a generation's number; default: the last one that the stable arm served before the current generation */
   rollback(predictor: PredictorName<P>, to?: number, options?: RollbackOptions): Promise<Rollback>;
   /** @param generation its number; left out: the newest that was compared */
-  generationReport(predictor: PredictorName<P>, generation?: number, options?: CallOptions): Promise<GenerationReportView>;
+  generationReport(
+    predictor: PredictorName<P>,
+    generation?: number,
+    options?: CallOptions,
+  ): Promise<GenerationReportView>;
   /** Publishes a generation that was held back. */
   approveGeneration(predictor: PredictorName<P>, generation: number, options?: CallOptions): Promise<GenerationView>;
   user(userId: string, options?: CallOptions): Promise<UserView>;
@@ -168,7 +172,11 @@ export function createClient<P extends PredictorsLike<P> = AnyPredictors>(option
   const patience = { budget: createRetryBudget(now), random, now, sleep };
   const transport = openTransport(options, { ...patience, retryForMs: retryReadsForMs });
   const parts = { options, transport, retry: { ...patience, retryForMs }, newId };
-  const client: Client<P> = { ...applicationCalls(parts), session: (tokens) => createSession(client, tokens), ...operatorCalls(parts) };
+  const client: Client<P> = {
+    ...applicationCalls(parts),
+    session: (tokens) => createSession(client, tokens),
+    ...operatorCalls(parts),
+  };
   return client;
 }
 
@@ -258,7 +266,10 @@ function generationCalls(transport: Transport): GenerationCalls {
   };
 }
 
-function headersOf({ apiKey, headers = {} }: ClientOptions): Readonly<Record<string, string>> {
+function headersOf({
+  apiKey,
+  headers = {},
+}: Pick<ClientOptions, 'apiKey' | 'headers'>): Readonly<Record<string, string>> {
   return apiKey === undefined ? headers : { ...headers, authorization: `Bearer ${apiKey}` };
 }
 

@@ -1,5 +1,12 @@
 /** The package's own entry point, `@tandem/client`. */
-export { type AnyCode, isProblem, type Problem, type ProblemCode, ProblemError, UnreachableError } from './client-errors.ts';
+export {
+  type AnyCode,
+  isProblem,
+  type Problem,
+  type ProblemCode,
+  ProblemError,
+  UnreachableError,
+} from './client-errors.ts';
 export { type Client, type ClientOptions, createClient } from './create-client.ts';
 export type { SendOptions } from './events.ts';
 export type {

@@ -138,7 +138,11 @@ export async function rank(
   });
 }
 
-function limitsOf({ timeoutMs, retryForMs, signal }: RepeatedCallOptions): Pick<Call, 'timeoutMs' | 'retryForMs' | 'signal'> {
+function limitsOf({
+  timeoutMs,
+  retryForMs,
+  signal,
+}: RepeatedCallOptions): Pick<Call, 'timeoutMs' | 'retryForMs' | 'signal'> {
   return { timeoutMs, retryForMs, signal };
 }
 

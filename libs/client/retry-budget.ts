@@ -13,29 +13,31 @@ export interface RetryBudget {
   take(withinMs: number): number | undefined;
 }
 
-const CAPACITY = 100;
-const TOKENS_PER_CALL = 0.1;
-const TOKENS_PER_MS = 0.01;
+/** In tenths of a token, which add up exactly. */
+const RETRY = 10;
+const CALL = 1;
+const MILLISECOND = 0.1;
+const CAPACITY = 100 * RETRY;
 
 /** Creates a full budget. */
 export function createRetryBudget(now: () => number): RetryBudget {
-  let tokens = CAPACITY;
+  let tenths = CAPACITY;
   let refilledAt = now();
   const add = (count: number) => {
-    tokens = Math.min(CAPACITY, tokens + count);
+    tenths = Math.min(CAPACITY, tenths + count);
   };
   const refill = () => {
     const at = now();
-    add(Math.max(0, at - refilledAt) * TOKENS_PER_MS);
+    add(Math.max(0, at - refilledAt) * MILLISECOND);
     refilledAt = at;
   };
   return {
-    earn: () => add(TOKENS_PER_CALL),
+    earn: () => add(CALL),
     take: (withinMs) => {
       refill();
-      const wait = tokens >= 1 ? 0 : (1 - tokens) / TOKENS_PER_MS;
+      const wait = tenths >= RETRY ? 0 : (RETRY - tenths) / MILLISECOND;
       if (wait > withinMs) return undefined;
-      tokens -= 1;
+      tenths -= RETRY;
       return wait;
     },
   };

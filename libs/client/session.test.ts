@@ -52,11 +52,7 @@ test('users without events share a request; those with a token have their own', 
   const session = createClient({ url }).session();
   await session.sendEvents([event('1')]);
   await Promise.all(['1', '2', '3'].map((id) => session.predict('churn', id)));
-  expect(demanded.sort()).toEqual([
-    'predictions 1 aaaaaaaaaaaaaaaa.1',
-    'predictions 2 none',
-    'predictions 3 none',
-  ]);
+  expect(demanded.sort()).toEqual(['predictions 1 aaaaaaaaaaaaaaaa.1', 'predictions 2 none', 'predictions 3 none']);
 });
 
 test('a caller’s own token counts where it is newer', async () => {

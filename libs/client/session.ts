@@ -10,7 +10,8 @@ import type { EventInput, EventResult } from './wire.ts';
 /** Tokens by user id: plain data, to keep between the requests of an application's user. */
 export type ContextTokens = Readonly<Record<string, string>>;
 
-export interface Session<P extends PredictorsLike<P> = AnyPredictors> extends Pick<Client<P>, 'predict' | 'rank' | 'sendEvents'> {
+export interface Session<P extends PredictorsLike<P> = AnyPredictors>
+  extends Pick<Client<P>, 'predict' | 'rank' | 'sendEvents'> {
   /** Adds a token that came by another way; a token from before the one that the session has changes nothing. */
   remember(userId: string, contextToken: string): void;
   /** Drops the token of a user, such as after the problem `history_changed`: the database lost the event. */

@@ -32,7 +32,9 @@ test('Retry-After may be a date', async () => {
   const url = await listen((_, response) =>
     sendProblem(response, 503, 'unavailable', { 'retry-after': new Date(Date.now() + 60_000).toUTCString() }),
   );
-  const error = await createClient({ url }).predictors().catch((reason: unknown) => reason);
+  const error = await createClient({ url })
+    .predictors()
+    .catch((reason: unknown) => reason);
   expect(error).toMatchObject({ retryAfter: expect.closeTo(60, -1) });
 });
 
@@ -71,7 +73,8 @@ test('an outage sees hardly more requests than the application makes calls', asy
   for (let i = 0; i < calls; i += 50) {
     await Promise.allSettled(Array.from({ length: 50 }, () => client.predictMany('p', ['1'])));
   }
-  expect(attempts).toBeLessThanOrEqual(1.1 * calls + 100);
+  // The burst, and what refills in the 2 s of a read.
+  expect(attempts).toBeLessThanOrEqual(1.1 * calls + 100 + 20);
   expect(attempts).toBeGreaterThan(calls);
 });
 

@@ -1,8 +1,8 @@
 /** The types of a config's predictors, for `createClient<Predictors>()`. */
 import type { ParsedConfig, ParsedPredictor } from '@tandem/config/predictor/config-schema';
 import { resolveRequest } from '@tandem/config/predictor/request-settings';
-import { describeRequestColumn } from '@tandem/freshness/request-features';
 import type { RequestColumn, TensorType } from '@tandem/freshness/predictor';
+import { describeRequestColumn } from '@tandem/freshness/request-features';
 import { keyText, quote } from '@tandem/prediction/models/input-fit';
 
 /** Returns a TypeScript file that exports `Predictors`, the same for the same config. */

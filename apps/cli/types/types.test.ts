@@ -161,7 +161,10 @@ test('--check fails where the file is out of date, and writes nothing', async ()
 });
 
 test('a config that is refused names its settings', async () => {
-  writeFileSync(join(folder, 'wrong.ts'), CONFIG.replace("outputs: { score: 'float32' }", "outputs: { score: 'float' }"));
+  writeFileSync(
+    join(folder, 'wrong.ts'),
+    CONFIG.replace("outputs: { score: 'float32' }", "outputs: { score: 'float' }"),
+  );
   const { code, err } = await run('types --config wrong.ts', { cwd: folder });
   expect(code).toBe(1);
   expect(err).toContain('predictors.churn.outputs.score');

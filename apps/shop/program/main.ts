@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { createClient } from '@tandem/client/create-client';
+import { type Client, createClient } from '@tandem/client/create-client';
 import { Pool } from 'pg';
 import { defaultPeriod, type ReplayOptions, replayHistory } from '../replay/replay-history.ts';
 import { reportReplay } from '../replay/report.ts';
@@ -109,12 +109,7 @@ function positive(name: string, text: string): number {
   throw new Error(`--${name} ${text} is not a number above 0`);
 }
 
-async function replay(
-  db: Pool,
-  tandem: ReturnType<typeof createClient>,
-  options: ReplayOptions,
-  picture: string,
-): Promise<void> {
+async function replay(db: Pool, tandem: Client, options: ReplayOptions, picture: string): Promise<void> {
   const isTerminal = process.stderr.isTTY === true;
   const onDay = (day: string, done: number, all: number) => {
     if (isTerminal) process.stderr.write(`\r${day}   day ${done + 1} of ${all} `);

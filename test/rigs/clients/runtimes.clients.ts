@@ -62,7 +62,7 @@ afterAll(async () => {
 
 const PACKAGE = { name: '@tandem/client', version: '0.0.0', type: 'module', exports: { '.': './index.js' } };
 
-it.each(RUNTIMES)('the client’s consumer runs on $name', async ({ name, specifier, program, args }, { skip }) => {
+it.for(RUNTIMES)('the client’s consumer runs on $name', async ({ name, specifier, program, args }, { skip }) => {
   const home = join(root, '.tandem/clients', name.toLowerCase().replace(' ', '-'));
   await mkdir(home, { recursive: true });
   const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-save', '--loglevel=error'];
