@@ -76,6 +76,8 @@ const ENTRY_POINTS = [
   'libs/client/',
   'libs/embedded/create-tandem.ts',
   'libs/config/define-config.ts',
+  // Its types are part of the declarations of @tandem/embedded.
+  'libs/telemetry/series.ts',
   'apps/shop/tandem.config.ts',
   'apps/feed/tandem.config.ts',
 ];
