@@ -35,7 +35,8 @@ function compile(): ReadonlySet<string> {
   writeFileSync(file, JSON.stringify(config));
   const { stdout } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', file], { cwd: root, encoding: 'utf8' });
   const problems = [...stdout.matchAll(/^(\S+)\(\d+,\d+\): error (TS\d+)/gm)];
-  if (problems.some(([, , code]) => code !== NO_DECLARATION)) throw new Error(`the packages do not compile:\n${stdout}`);
+  if (problems.some(([, , code]) => code !== NO_DECLARATION))
+    throw new Error(`the packages do not compile:\n${stdout}`);
   return new Set(problems.map(([, path = '']) => path.replace(/\.ts$/, '.d.ts')));
 }
 
