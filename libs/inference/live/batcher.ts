@@ -1,10 +1,9 @@
 /**
- * Dynamic batching, outside the children: requests become parts of bounded size, parts that wait together become one
- * run, and its rows go back to whom they belong. Live parts go first; since no run is larger than a slice, a live
- * request waits for one slice of a batch at most. Where a run of several requests fails, each is tried by itself before
- * any of them is told so: a poison user is nobody else's failure.
+ * Dynamic batching, outside the children: requests become parts of bounded size, and parts that wait together become one run. Live
+ * parts go first, and no run is larger than a slice, so a live request waits for one slice of a batch at most. If a run of several
+ * requests fails, each of them runs again alone: a poison row fails its own request only.
  *
- * No statement line: versions wait together for the same slots, live ones first, and a row may leave before it is sent.
+ * This is no statement line: versions wait together for the same slots, and a row may leave before it is sent.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
