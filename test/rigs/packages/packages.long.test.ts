@@ -1,6 +1,6 @@
 /**
  * The published packages, as a reader meets them: a registry has them, and a user without a clone or rights of root has Node,
- * a Postgres with a table, and an ONNX file. Prints the seconds and megabytes that docs/install.md states.
+ * a Postgres with a table, and an ONNX file. Prints the seconds and megabytes that it takes.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
