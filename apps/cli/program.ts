@@ -24,6 +24,7 @@ import { rankCommand } from './rank.ts';
 import { rolloutCommands } from './rollouts/commands.ts';
 import { runCommands } from './runs/commands.ts';
 import { unwatchCommand, watchCommand } from './sources/commands.ts';
+import { typesCommand } from './types/commands.ts';
 import { upCommand } from './up/commands.ts';
 import { userCommands } from './users.ts';
 import { valueCommand } from './value/commands.ts';
@@ -42,6 +43,7 @@ const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   migrateCommand,
   adoptCommand,
   checkCommand,
+  typesCommand,
   doctorCommand,
   watchCommand,
   unwatchCommand,

@@ -1,4 +1,4 @@
-/** The README's walk: servers of one's own, a CSV file, `load`, `init`, `check`, `up`, and one's own users are served. */
+/** The walk of README.md, docs/quick-start.md and docs/models.md: own servers, a CSV file, `load`, `init`, `check`, `up`. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -35,7 +35,8 @@ export function buildCalls(transport: Transport, patience: RetryOptions): BuildC
     },
     compareBuild: async (predictor, version, body = {}, { timeoutMs = COMPARISON_MS, signal } = {}) => {
       const path = `/v1/models/${encodeURIComponent(predictor)}/versions/${encodeURIComponent(version)}/comparison`;
-      return retry(patience, signal, () => answerOf(transport, { method: 'POST', path, body, timeoutMs, signal }));
+      const { retryForMs } = patience;
+      return answerOf(transport, { method: 'POST', isRepeatable: true, path, body, timeoutMs, retryForMs, signal });
     },
   };
 }

@@ -1,8 +1,13 @@
-/** What a call of the client can fail with: the service refused it, or the service was not reached. */
+/** The errors of the client: the service refused a call, or gave no answer. */
 
+import type { ProblemCode } from './problem-codes.ts';
 import type { Problem } from './wire.ts';
 
+export type { ProblemCode } from './problem-codes.ts';
 export type { Problem } from './wire.ts';
+
+/** A code of this release, or one that a later release or a proxy added. */
+export type AnyCode = ProblemCode | (string & Record<never, never>);
 
 /** A problem document of the service, or of a proxy in front of it, which may lack `detail`. */
 export type AnyProblem = Omit<Problem, 'detail'> & Partial<Pick<Problem, 'detail'>>;
@@ -30,8 +35,8 @@ export class ProblemError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** The last part of `type`: `unknown_user`. */
-  get code(): string {
+  /** The last part of `type`: `unknown_user`. Programs react to it. */
+  get code(): AnyCode {
     return this.type.slice(
       Math.max(this.type.lastIndexOf('/'), this.type.lastIndexOf('#'), this.type.lastIndexOf(':')) + 1,
     );
@@ -51,6 +56,7 @@ export class UnreachableError extends Error {
   }
 }
 
-export function isProblem(error: unknown, ...codes: string[]): error is ProblemError {
+/** Returns whether the service refused a call, with one of the codes if any are named. */
+export function isProblem(error: unknown, ...codes: AnyCode[]): error is ProblemError {
   return error instanceof ProblemError && (codes.length === 0 || codes.includes(error.code));
 }

@@ -1,10 +1,11 @@
 /**
- * The client for applications: typed calls over fetch, each with a deadline, errors as `ProblemError` (the service said
- * no) or `UnreachableError` (it said nothing). Uses what every browser and Node has, and no package.
+ * The client for applications: typed calls over fetch, each with a deadline, errors as `ProblemError` (the service refused
+ * the call) or `UnreachableError` (no answer). Imports no package and nothing of a runtime.
  */
 
 import type { AuditPage, AuditQuery } from './audit.ts';
 import { type BuildCalls, buildCalls } from './builds.ts';
+import { canShareRequest, createCoalescedReads } from './coalesce-reads.ts';
 import { type EventParts, type SendOptions, sendEvents } from './events.ts';
 import { type ExplanationCalls, explanationCalls } from './explanations.ts';
 import { type ModelCalls, modelCalls } from './models.ts';
@@ -19,14 +20,24 @@ import {
   predict,
   predictMany,
   predictUsers,
-  type RankInput,
   type RankOptions,
   rank,
-  type UserWithFeatures,
 } from './predictions.ts';
+import type {
+  AnyPredictors,
+  PredictionOf,
+  PredictorName,
+  PredictorsLike,
+  RankInput,
+  RankingOf,
+  RequestPredictorName,
+  UserWithFeatures,
+} from './predictor-types.ts';
 import { type RetryOptions, sleepFor } from './retry.ts';
+import { createRetryBudget } from './retry-budget.ts';
 import { type RolloutCalls, rolloutCalls } from './rollouts.ts';
 import { type RunCalls, runCalls } from './runs.ts';
+import { type ContextTokens, createSession, type Session } from './session.ts';
 import { answerOf, createTransport, pagePath, type Transport } from './transport.ts';
 import type {
   ErasureReceipt,
@@ -47,19 +58,22 @@ import type {
   ListPredictorsAnswer,
   ListProcessesAnswer,
   ListStableVersionsAnswer,
-  Ranking,
 } from './wire-types.ts';
 
 export interface ClientOptions {
-  /** Where the service listens: `http://127.0.0.1:8080`. */
+  /** Where the service listens: `http://127.0.0.1:8080`; in a browser also a path of the page's own origin. */
   readonly url: string;
-  /** Milliseconds for one attempt of a call. */
+  /** Milliseconds for one attempt of a call. Default 5,000. */
   readonly timeoutMs?: number;
-  /** Milliseconds during which what is safe to repeat is repeated. */
+  /** Milliseconds in which events, outcomes and pushes are sent again. Default 30,000. */
   readonly retryForMs?: number;
+  /** Milliseconds in which reads are sent again. Default 2,000; 0: one attempt. */
+  readonly retryReadsForMs?: number;
+  /** Whether single reads of one turn of the event loop may share a request. Default true. */
+  readonly coalesce?: boolean;
   /** The `source` of events that name none: the application's name. */
   readonly source?: string;
-  /** An API key: needed where the service is not on loopback alone. */
+  /** An API key; required unless the service listens on loopback alone. Never send one to a browser. */
   readonly apiKey?: string;
   /** Sent with every call. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -75,34 +89,49 @@ export interface RollbackOptions extends CallOptions {
   readonly force?: boolean;
 }
 
-export interface Client extends ModelCalls, BuildCalls {
-  predict(
-    predictor: string,
+/** @typeParam P the predictors that `tandem types` writes; any names and outputs if left out */
+export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends ModelCalls, BuildCalls {
+  /**
+   * Reads one user. Reads of one turn of the event loop with the same predictor and demands share a request; one with
+   * `minContext` or `ifNoneMatch` has its own.
+   */
+  predict<N extends PredictorName<P>>(
+    predictor: N,
     userId: string,
     options: PredictOptions & { ifNoneMatch: string },
-  ): Promise<Answered | NotModified>;
-  predict(predictor: string, userId: string, options?: Omit<PredictOptions, 'ifNoneMatch'>): Promise<Answered>;
-  /** Up to 1,000 users in one call; an answer or a problem for each, in order. */
-  predictMany(
-    predictor: string,
+  ): Promise<Answered<PredictionOf<P, N>> | NotModified>;
+  predict<N extends PredictorName<P>>(
+    predictor: N,
+    userId: string,
+    options?: Omit<PredictOptions, 'ifNoneMatch'>,
+  ): Promise<Answered<PredictionOf<P, N>>>;
+  /** Reads up to 1,000 users in one call; an answer or a problem for each, in order. */
+  predictMany<N extends PredictorName<P>>(
+    predictor: N,
     userIds: readonly string[],
     options?: PredictManyOptions,
-  ): Promise<readonly ManyResult[]>;
+  ): Promise<readonly ManyResult<PredictionOf<P, N>>[]>;
   /** Infers up to 1,000 users with the request features of this call. Returns an answer or a problem for each, in order. */
-  predictUsers(
-    predictor: string,
-    users: readonly UserWithFeatures[],
+  predictUsers<N extends RequestPredictorName<P>>(
+    predictor: N,
+    users: readonly UserWithFeatures<NonNullable<P[N]['request']>>[],
     options?: PredictManyOptions,
-  ): Promise<readonly ManyResult[]>;
+  ): Promise<readonly ManyResult<PredictionOf<P, N>>[]>;
   /** Ranks up to 500 candidates for one user by a prediction. */
-  rank(predictor: string, input: RankInput, options?: RankOptions): Promise<Ranking>;
-  /** Repeats itself while the service is away; ids make that harmless. */
+  rank<N extends RequestPredictorName<P>>(
+    predictor: N,
+    input: RankInput<P[N]>,
+    options?: RankOptions,
+  ): Promise<RankingOf<N, P[N]['outputs']>>;
+  /** Sends events, again and again while the service is away; ids make that harmless. */
   sendEvents(events: readonly EventInput[], options?: SendOptions): Promise<readonly EventResult[]>;
-  /** Up to 1,000. Repeats itself as events do. */
+  /** Sends up to 1,000 outcomes, again as events are. */
   sendOutcomes(outcomes: readonly OutcomeInput[], options?: SendOptions): Promise<readonly OutcomeResult[]>;
+  /** Starts a session, whose reads see its own events. @param tokens of an earlier session of the same user */
+  session(tokens?: ContextTokens): Session<P>;
   readonly runs: RunCalls;
   readonly rollouts: RolloutCalls;
-  /** Answers that were kept; `explanation` tells of the one that would be given now. */
+  /** Answers that were kept; `explanation` explains the one that a read would give now. */
   readonly explanations: ExplanationCalls;
   /** Changes of pointers and keys, newest first. */
   audit(query?: AuditQuery, options?: CallOptions): Promise<AuditPage>;
@@ -110,57 +139,112 @@ export interface Client extends ModelCalls, BuildCalls {
   /** The live processes, and which model versions each has loaded. */
   processes(options?: CallOptions): Promise<readonly ProcessView[]>;
   /** Newest first. */
-  generations(predictor: string, options?: CallOptions): Promise<readonly GenerationView[]>;
+  generations(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly GenerationView[]>;
   /** The model versions that were stable, the newest period first. */
-  stableVersions(predictor: string, options?: CallOptions): Promise<readonly StableVersionView[]>;
+  stableVersions(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly StableVersionView[]>;
   /** @param to a generation's number; default: the last one that the stable arm served before the current generation */
-  rollback(predictor: string, to?: number, options?: RollbackOptions): Promise<Rollback>;
+  rollback(predictor: PredictorName<P>, to?: number, options?: RollbackOptions): Promise<Rollback>;
   /** @param generation its number; left out: the newest that was compared */
-  generationReport(predictor: string, generation?: number, options?: CallOptions): Promise<GenerationReportView>;
+  generationReport(predictor: PredictorName<P>, generation?: number, options?: CallOptions): Promise<GenerationReportView>;
   /** Publishes a generation that was held back. */
-  approveGeneration(predictor: string, generation: number, options?: CallOptions): Promise<GenerationView>;
+  approveGeneration(predictor: PredictorName<P>, generation: number, options?: CallOptions): Promise<GenerationView>;
   user(userId: string, options?: CallOptions): Promise<UserView>;
   /** Erases a user from every store; to repeat it does no harm. A 503 says that the receipt is still missing. */
   eraseUser(userId: string, options?: CallOptions): Promise<ErasureReceipt>;
   /** Ends an erasure; what was erased stays so. */
   readmitUser(userId: string, options?: CallOptions): Promise<Readmission>;
-  explanation(predictor: string, userId: string, options?: CallOptions): Promise<Explanation>;
+  explanation(predictor: PredictorName<P>, userId: string, options?: CallOptions): Promise<Explanation>;
 }
 
 const TIMEOUT_MS = 5_000;
 const RETRY_FOR_MS = 30_000;
+/** Long enough for a Retry-After of 1 s, which the service answers with when it is busy. */
+const RETRY_READS_FOR_MS = 2_000;
 
-export function createClient(options: ClientOptions): Client {
-  const { url, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS, source = 'tandem-client' } = options;
+/** Creates a client. It holds no connection of its own, and nothing to close. */
+export function createClient<P extends PredictorsLike<P> = AnyPredictors>(options: ClientOptions): Client<P> {
   const { random = Math.random, now = Date.now, sleep = sleepFor, newId = () => crypto.randomUUID() } = options;
-  const transport = createTransport({ url, fetch, timeoutMs, headers: headersOf(options) });
-  const retry: RetryOptions = { retryForMs: options.retryForMs ?? RETRY_FOR_MS, random, now, sleep };
-  const events: EventParts = { transport, retry, source, newId };
+  const { retryForMs = RETRY_FOR_MS, retryReadsForMs = RETRY_READS_FOR_MS } = options;
+  const patience = { budget: createRetryBudget(now), random, now, sleep };
+  const transport = openTransport(options, { ...patience, retryForMs: retryReadsForMs });
+  const parts = { options, transport, retry: { ...patience, retryForMs }, newId };
+  const client: Client<P> = { ...applicationCalls(parts), session: (tokens) => createSession(client, tokens), ...operatorCalls(parts) };
+  return client;
+}
+
+function openTransport({ url, timeoutMs = TIMEOUT_MS, ...options }: ClientOptions, retry: RetryOptions): Transport {
+  const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+  return createTransport({ url, fetch, timeoutMs, headers: headersOf(options), retry });
+}
+interface ClientParts {
+  readonly options: ClientOptions;
+  readonly transport: Transport;
+  readonly retry: RetryOptions;
+  readonly newId: () => string;
+}
+
+/** Returns the calls of an application. Untyped inside: the types of predictors and overloads are those of `Client`. */
+function applicationCalls<P extends PredictorsLike<P>>({ options, transport, retry, newId }: ClientParts) {
+  const { coalesce = true, source = 'tandem-client' } = options;
+  const events: EventParts = { transport, retryForMs: retry.retryForMs, source, newId };
+  const readTogether = createCoalescedReads(transport);
+  const calls = {
+    predict: (predictor: string, userId: string, call: PredictOptions = {}) =>
+      coalesce && call.minContext === undefined && call.ifNoneMatch === undefined && canShareRequest(userId)
+        ? readTogether(predictor, userId, call)
+        : predict(transport, predictor, userId, call),
+    predictMany: (predictor: string, userIds: readonly string[], call?: PredictManyOptions) =>
+      predictMany(transport, predictor, userIds, call),
+    predictUsers: (predictor: string, users: readonly UserWithFeatures[], call?: PredictManyOptions) =>
+      predictUsers(transport, predictor, users, call),
+    rank: (predictor: string, input: RankInput, call?: RankOptions) => rank(transport, predictor, input, call),
+  };
+  return {
+    ...(calls as unknown as Pick<Client<P>, keyof typeof calls>),
+    sendEvents: (batch: readonly EventInput[], call?: SendOptions) => sendEvents(events, batch, call),
+    sendOutcomes: (batch: readonly OutcomeInput[], call?: SendOptions) => sendOutcomes(events, batch, call),
+  };
+}
+
+type OperatorCalls = Omit<Client, keyof ReturnType<typeof applicationCalls> | 'session'>;
+
+/** Returns the calls of operators. */
+function operatorCalls({ transport, retry }: ClientParts): OperatorCalls {
   const get = <T>(path: string, call: CallOptions = {}) => answerOf<T>(transport, { path, ...call });
   return {
-    predict: predictWith(transport),
-    predictMany: (predictor, userIds, call) => predictMany(transport, predictor, userIds, call),
-    predictUsers: (predictor, users, call) => predictUsers(transport, predictor, users, call),
-    rank: (predictor, input, call) => rank(transport, predictor, input, call),
-    sendEvents: (batch, call) => sendEvents(events, batch, call),
-    sendOutcomes: (batch, call) => sendOutcomes(events, batch, call),
     runs: runCalls(transport, retry),
     rollouts: rolloutCalls(transport),
     explanations: explanationCalls(transport),
+    ...modelCalls(transport, retry.retryForMs),
+    ...buildCalls(transport, retry),
+    ...generationCalls(transport),
     audit: (query = {}, call) => get(pagePath('/v1/audit', { ...query }), call),
     predictors: async (call) => (await get<ListPredictorsAnswer>('/v1/predictors', call)).predictors,
-    ...modelCalls(transport, retry),
-    ...buildCalls(transport, retry),
     processes: async (call) => (await get<ListProcessesAnswer>('/v1/processes', call)).processes,
+    user: (userId, call) => get(userPath(userId), call),
+    eraseUser: (userId, call) =>
+      answerOf(transport, { method: 'DELETE', isRepeatable: true, path: userPath(userId), ...call }),
+    readmitUser: (userId, call) =>
+      answerOf(transport, { method: 'POST', path: `${userPath(userId)}/readmit`, ...call }),
+    explanation: (predictor, userId, call) =>
+      get(`${userPath(userId)}/explanations/${encodeURIComponent(predictor)}`, call),
+  };
+}
+
+type GenerationCalls = Pick<
+  Client,
+  'generations' | 'stableVersions' | 'rollback' | 'generationReport' | 'approveGeneration'
+>;
+
+function generationCalls(transport: Transport): GenerationCalls {
+  const get = <T>(path: string, call: CallOptions = {}) => answerOf<T>(transport, { path, ...call });
+  return {
     generations: async (predictor, call) =>
       (await get<ListGenerationsAnswer>(`${predictorPath(predictor)}/generations`, call)).generations,
-    stableVersions: async (predictor, call) =>
-      (
-        await get<ListStableVersionsAnswer>(
-          pagePath(`${predictorPath(predictor)}/stable-versions`, { limit: 100 }),
-          call,
-        )
-      ).versions,
+    stableVersions: async (predictor, call) => {
+      const path = pagePath(`${predictorPath(predictor)}/stable-versions`, { limit: 100 });
+      return (await get<ListStableVersionsAnswer>(path, call)).versions;
+    },
     rollback: (predictor, to, { force, ...call } = {}) => {
       const body = { ...(to === undefined ? {} : { to: String(to) }), ...(force ? { force } : {}) };
       return answerOf(transport, { method: 'POST', path: `${predictorPath(predictor)}/rollback`, body, ...call });
@@ -171,23 +255,11 @@ export function createClient(options: ClientOptions): Client {
       const path = `${predictorPath(predictor)}/generations/${generation}/approve`;
       return answerOf(transport, { method: 'POST', path, ...call });
     },
-    user: (userId, call) => get(userPath(userId), call),
-    eraseUser: (userId, call) => answerOf(transport, { method: 'DELETE', path: userPath(userId), ...call }),
-    readmitUser: (userId, call) =>
-      answerOf(transport, { method: 'POST', path: `${userPath(userId)}/readmit`, ...call }),
-    explanation: (predictor, userId, call) =>
-      get(`${userPath(userId)}/explanations/${encodeURIComponent(predictor)}`, call),
   };
 }
 
 function headersOf({ apiKey, headers = {} }: ClientOptions): Readonly<Record<string, string>> {
   return apiKey === undefined ? headers : { ...headers, authorization: `Bearer ${apiKey}` };
-}
-
-/** Without an etag in the request there is no 304 in the answer: the overloads say so to the compiler. */
-function predictWith(transport: Transport): Client['predict'] {
-  return ((predictor: string, userId: string, options?: PredictOptions) =>
-    predict(transport, predictor, userId, options)) as Client['predict'];
 }
 
 const userPath = (userId: string) => `/v1/users/${encodeURIComponent(userId)}`;

@@ -1,17 +1,14 @@
-/** Sending events so that a lost answer does no harm: each has its id before the first attempt, and keeps it. */
-import type { CallOptions } from './predictions.ts';
-import { type RetryOptions, retry } from './retry.ts';
+/** Sends events so that a lost answer is harmless: each has its id before the first attempt, and keeps it. */
+import type { RepeatedCallOptions } from './predictions.ts';
 import type { Transport } from './transport.ts';
 import type { EventInput, EventResult } from './wire.ts';
 
-export interface SendOptions extends CallOptions {
-  /** Milliseconds during which a failed attempt is followed by another with the same ids; 0: one attempt. */
-  readonly retryForMs?: number;
-}
+export type SendOptions = RepeatedCallOptions;
 
 export interface EventParts {
   readonly transport: Transport;
-  readonly retry: RetryOptions;
+  /** For calls that name no time of their own. */
+  readonly retryForMs: number;
   /** The `source` of events that name none. */
   readonly source: string;
   readonly newId: () => string;
@@ -30,17 +27,14 @@ export async function sendEvents(
   return postRetried(parts, { path: '/v1/events', body, contentType: 'application/cloudevents-batch+json' }, options);
 }
 
-/** Sends a body in which everything has its id, until there is an answer; the results in it. */
-export function postRetried<T>(
-  { transport, retry: patience }: EventParts,
+/** Sends a body in which everything has its id, until there is an answer; returns the results in it. */
+export async function postRetried<T>(
+  { transport, ...parts }: EventParts,
   request: { readonly path: string; readonly body: unknown; readonly contentType?: string },
-  { retryForMs, timeoutMs, signal }: SendOptions = {},
+  { retryForMs = parts.retryForMs, timeoutMs, signal }: SendOptions = {},
 ): Promise<readonly T[]> {
-  const options = retryForMs === undefined ? patience : { ...patience, retryForMs };
-  return retry(options, signal, async () => {
-    const reply = await transport.call<{ results: readonly T[] }>({ method: 'POST', ...request, timeoutMs, signal });
-    return reply.body?.results ?? [];
-  });
+  const call = { method: 'POST', isRepeatable: true, ...request, retryForMs, timeoutMs, signal } as const;
+  return (await transport.call<{ results: readonly T[] }>(call)).body?.results ?? [];
 }
 
 /** JSON has no NaN and no Infinity: JSON.stringify writes null, which means something else. Throws a RangeError. */

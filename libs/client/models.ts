@@ -1,8 +1,7 @@
 /** Model versions: which there are, and pushing another one. A push that breaks off is repeated, and goes on from there. */
 import { isProblem } from './client-errors.ts';
 import type { CallOptions } from './predictions.ts';
-import { type RetryOptions, retry } from './retry.ts';
-import { answerOf, sha256, type Transport } from './transport.ts';
+import { answerOf, type Call, sha256, type Transport } from './transport.ts';
 import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from './wire.ts';
 import type { ListModelsAnswer } from './wire-types.ts';
 
@@ -37,7 +36,8 @@ const PART_BYTES = 1_048_576;
 /** A trial takes minutes on a busy machine, and waits for one before it. Node's `fetch` waits no longer than this. */
 const TRIAL_MS = 300_000;
 
-export function modelCalls(transport: Transport, patience: RetryOptions): ModelCalls {
+/** @param retryForMs of a push, whose parts are each safe to repeat */
+export function modelCalls(transport: Transport, retryForMs: number): ModelCalls {
   const path = (predictor: string) => `/v1/models/${encodeURIComponent(predictor)}`;
   return {
     models: async (predictor, { archived = false, ...call } = {}) => {
@@ -51,11 +51,9 @@ export function modelCalls(transport: Transport, patience: RetryOptions): ModelC
     modelVersion: (predictor, version, call) =>
       answerOf(transport, { path: `${path(predictor)}/versions/${encodeURIComponent(version)}`, ...call }),
     pushVersion: async (predictor, file, push = {}, { onProgress, timeoutMs = TRIAL_MS, signal } = {}) => {
-      const artifact = await upload({ transport, patience, signal, onProgress }, file);
-      const body = { artifact, ...push };
-      return retry(patience, signal, () =>
-        answerOf(transport, { method: 'POST', path: `${path(predictor)}/versions`, body, timeoutMs, signal }),
-      );
+      const artifact = await upload({ transport, retryForMs, signal, onProgress }, file);
+      const call = { isRepeatable: true, body: { artifact, ...push }, timeoutMs, retryForMs, signal };
+      return answerOf(transport, { method: 'POST', path: `${path(predictor)}/versions`, ...call });
     },
     moveLabel: (predictor, label, version, call) =>
       answerOf(transport, {
@@ -78,18 +76,17 @@ interface UploadParts {
   readonly signal: AbortSignal | undefined;
   readonly onProgress: PushOptions['onProgress'] | undefined;
   readonly transport: Transport;
-  readonly patience: RetryOptions;
+  readonly retryForMs: number;
 }
 
 /** Gives the SHA-256 under which the file is there. */
 async function upload(
-  { transport, patience, signal, onProgress = () => undefined }: UploadParts,
+  { transport, retryForMs, signal, onProgress = () => undefined }: UploadParts,
   file: Uint8Array,
 ): Promise<string> {
   const hash = await sha256(file);
   const path = `/v1/artifacts/${hash}`;
-  const repeat = <T>(call: () => Promise<T>) => retry(patience, signal, call);
-  let received = await repeat(() => receivedOf(transport, path, signal));
+  let received = await receivedOf(transport, { path, retryForMs, signal });
   onProgress(received, file.length);
   while (received < file.length) {
     const last = Math.min(received + PART_BYTES, file.length) - 1;
@@ -101,17 +98,19 @@ async function upload(
       bytes,
       headers: range,
       contentType: 'application/octet-stream',
+      isRepeatable: true,
+      retryForMs,
       signal,
     } as const;
-    received = (await repeat(() => answerOf<ArtifactView>(transport, put))).received;
+    received = (await answerOf<ArtifactView>(transport, put)).received;
     onProgress(received, file.length);
   }
   return hash;
 }
 
-async function receivedOf(transport: Transport, path: string, signal: AbortSignal | undefined): Promise<number> {
+async function receivedOf(transport: Transport, call: Call): Promise<number> {
   try {
-    return (await answerOf<ArtifactView>(transport, { path, signal })).received;
+    return (await answerOf<ArtifactView>(transport, call)).received;
   } catch (error) {
     if (isProblem(error, 'unknown_artifact')) return 0;
     throw error;

@@ -1,16 +1,25 @@
-/** Reading predictions: HTTP's own terms for how fresh an answer must be. */
-import { answerOf, type Transport } from './transport.ts';
+/** Reads predictions, in HTTP's terms for how fresh an answer must be. */
+import type { RankInput, RankingOf, UserWithFeatures } from './predictor-types.ts';
+import { answerOf, type Call, type Transport } from './transport.ts';
 import type { PredictionAnswer, Problem } from './wire.ts';
-import type { Rank, Ranking, ReadMany, ReadPredictionsAnswer } from './wire-types.ts';
+import type { ReadMany, ReadPredictionsAnswer } from './wire-types.ts';
+
+export type { RankInput, RankingOf, UserWithFeatures } from './predictor-types.ts';
 
 export interface CallOptions {
-  /** Milliseconds until the call fails with an `UnreachableError`. */
+  /** Milliseconds until an attempt fails with an `UnreachableError`. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
-/** What a read of many users can demand of each answer. */
-export interface PredictManyOptions extends CallOptions {
+/** Of a call that is safe to repeat. */
+export interface RepeatedCallOptions extends CallOptions {
+  /** Milliseconds from the first attempt in which another may begin; 0: one attempt. */
+  readonly retryForMs?: number;
+}
+
+/** The demands of a read on its answers. */
+export interface PredictManyOptions extends RepeatedCallOptions {
   /** Infer now, whatever is stored. */
   readonly noCache?: boolean;
   /** Only a stored answer; a 504 problem where the model would be needed. */
@@ -28,7 +37,7 @@ export interface PredictOptions extends PredictManyOptions {
   readonly ifNoneMatch?: string;
 }
 
-/** What the headers say of an answer. */
+/** The headers of an answer. Answers that came in one request have no headers of their own, but an age. */
 export interface AnswerHeaders {
   readonly etag: string | null;
   /** RFC 9211: `tandem; hit`, `tandem; fwd=stale; stored; detail=context_newer`. */
@@ -38,9 +47,9 @@ export interface AnswerHeaders {
   readonly serverTiming: string | null;
 }
 
-export interface Answered extends AnswerHeaders {
+export interface Answered<Answer = PredictionAnswer> extends AnswerHeaders {
   readonly notModified: false;
-  readonly answer: PredictionAnswer;
+  readonly answer: Answer;
 }
 
 /** The answer that the caller's etag names still stands; it was checked like any other read. */
@@ -49,9 +58,9 @@ export interface NotModified extends AnswerHeaders {
   readonly answer: null;
 }
 
-/** One user's place in a read of many. */
-export type ManyResult =
-  | { readonly userId: string; readonly answer: PredictionAnswer; readonly problem: null }
+/** The result of one user in a read of many. */
+export type ManyResult<Answer = PredictionAnswer> =
+  | { readonly userId: string; readonly answer: Answer; readonly problem: null }
   | { readonly userId: string; readonly answer: null; readonly problem: Problem };
 
 export async function predict(
@@ -63,8 +72,7 @@ export async function predict(
   const { status, headers, body } = await transport.call<PredictionAnswer>({
     path: `/v1/predictions/${encodeURIComponent(predictor)}/${encodeURIComponent(userId)}`,
     headers: readHeaders(options),
-    timeoutMs: options.timeoutMs,
-    signal: options.signal,
+    ...limitsOf(options),
   });
   const said = answerHeaders(headers);
   if (status === 304 || body === undefined) return { ...said, notModified: true, answer: null };
@@ -90,21 +98,15 @@ async function postMany(
     method: 'POST',
     path: `/v1/predictions/${encodeURIComponent(predictor)}`,
     body,
+    isRepeatable: true,
     headers: readHeaders(options),
-    timeoutMs: options.timeoutMs,
-    signal: options.signal,
+    ...limitsOf(options),
   });
   return results.map((result) =>
     'error' in result
       ? { userId: result.userId, answer: null, problem: result.error }
       : { userId: result.userId, answer: result, problem: null },
   );
-}
-
-/** A user with the request features of one call. */
-export interface UserWithFeatures {
-  readonly userId: string;
-  readonly features: Readonly<Record<string, number | string | boolean>>;
 }
 
 /** Infers each user with the request features of this call. A user may come several times. */
@@ -117,10 +119,7 @@ export async function predictUsers(
   return postMany(transport, predictor, { users }, options);
 }
 
-/** The candidates of a ranking, and how to rank them. */
-export type RankInput = Rank;
-
-export type RankOptions = CallOptions & Pick<PredictOptions, 'minContext'>;
+export type RankOptions = RepeatedCallOptions & Pick<PredictOptions, 'minContext'>;
 
 /** Ranks candidates for one user by a prediction. */
 export async function rank(
@@ -128,18 +127,22 @@ export async function rank(
   predictor: string,
   input: RankInput,
   options: RankOptions = {},
-): Promise<Ranking> {
-  return answerOf<Ranking>(transport, {
+): Promise<RankingOf> {
+  return answerOf<RankingOf>(transport, {
     method: 'POST',
     path: `/v1/rankings/${encodeURIComponent(predictor)}`,
     body: input,
+    isRepeatable: true,
     headers: readHeaders(options),
-    timeoutMs: options.timeoutMs,
-    signal: options.signal,
+    ...limitsOf(options),
   });
 }
 
-/** The request headers that carry a caller's demands. */
+function limitsOf({ timeoutMs, retryForMs, signal }: RepeatedCallOptions): Pick<Call, 'timeoutMs' | 'retryForMs' | 'signal'> {
+  return { timeoutMs, retryForMs, signal };
+}
+
+/** Returns the request headers that carry a caller's demands. */
 export function readHeaders(options: PredictOptions): Record<string, string> {
   const { noCache, onlyIfCached, maxAge, maxStale, minContext, ifNoneMatch } = options;
   const directives = [

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { retry, sleepFor } from './retry.ts';
+import { createRetryBudget } from './retry-budget.ts';
 
 const problem = (status: number, retryAfter?: number) =>
   new ProblemError({ type: 'https://example.test/problems/unavailable', status, title: 'x' }, retryAfter);
@@ -12,7 +13,8 @@ function createPatience(retryForMs: number) {
     clock.pauses.push(ms);
     clock.now += ms;
   };
-  return { clock, options: { retryForMs, random: () => 0.5, now: () => clock.now, sleep } };
+  const now = () => clock.now;
+  return { clock, options: { retryForMs, budget: createRetryBudget(now), random: () => 0.5, now, sleep } };
 }
 
 async function failTimes(errors: unknown[], retryForMs = 60_000) {
@@ -35,7 +37,7 @@ test('Retry-After is the least that is waited', async () => {
   expect((await failTimes([problem(503, 2)])).pauses).toEqual([2000]);
 });
 
-test.each([400, 409, 422, 500])('a %i is final: repeating the same request cannot mend it', async (status) => {
+test.each([400, 409, 422, 500])('a %i is final: repeating the same request cannot fix it', async (status) => {
   const refused = problem(status);
   expect(await failTimes([refused])).toEqual({ result: refused, attempts: 1, pauses: [] });
 });

@@ -1,9 +1,11 @@
-/** Repeats a call that is safe to repeat: after an outage that may pass, at growing, random distances. */
+/** Repeats calls that are safe to repeat, at growing, random intervals and within the budget of the client. */
 import { ProblemError, UnreachableError } from './client-errors.ts';
+import type { RetryBudget } from './retry-budget.ts';
 
 export interface RetryOptions {
-  /** Milliseconds from the first attempt after which no other begins. */
+  /** Milliseconds from the first attempt after which no other begins; 0: one attempt. */
   readonly retryForMs: number;
+  readonly budget: RetryBudget;
   readonly random: () => number;
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
@@ -12,33 +14,41 @@ export interface RetryOptions {
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
-/** Gives the first success, or the last error. Only use it for calls whose repetition changes nothing. */
+/** Returns the first success, or rejects with the last error. Only for calls whose repetition changes nothing. */
 export async function retry<T>(
   options: RetryOptions,
   signal: AbortSignal | undefined,
   call: () => Promise<T>,
 ): Promise<T> {
-  const { retryForMs, now, sleep } = options;
+  const { retryForMs, budget, now, sleep } = options;
   const end = now() + retryForMs;
+  budget.earn();
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await call();
     } catch (error) {
-      if (!mayPass(error)) throw error;
+      const left = end - now();
       const pause = pauseBefore(attempt, error, options.random);
-      if (now() + pause > end) throw error;
-      await sleep(pause, signal);
+      if (!mayPass(error) || pause > left) throw error;
+      const wait = budget.take(left);
+      if (wait === undefined) throw error;
+      await sleep(Math.max(pause, wait), signal);
     }
   }
 }
 
-/** 503 and 429 are refusals that name no fault of the request; without an answer its effect is unknown. */
+/** What the service says of one user: the same inference fails again. */
+const OF_ONE_USER = ['no_prediction', 'live_failed', 'live_timeout'];
+
+/** Whether the error says nothing of the request: no answer, a service that is busy or away, a proxy without its service. */
 function mayPass(error: unknown): boolean {
   if (error instanceof UnreachableError) return true;
-  return error instanceof ProblemError && (error.status === 503 || error.status === 429);
+  if (!(error instanceof ProblemError) || OF_ONE_USER.includes(error.code)) return false;
+  const { status, type } = error;
+  return status === 429 || status === 503 || (type === 'about:blank' && (status === 502 || status === 504));
 }
 
-/** Full jitter above half of the step, so that clients that failed together do not come back together. */
+/** Random above half of the step, so that clients that failed together do not retry together. */
 function pauseBefore(attempt: number, error: unknown, random: () => number): number {
   const step = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt);
   const pause = step / 2 + (random() * step) / 2;

@@ -1,5 +1,9 @@
-/** One HTTP call: a deadline on all of it, answers parsed, errors as `ProblemError` or `UnreachableError`. */
+/**
+ * One call over fetch: a deadline for each attempt, retries of what is safe to repeat, answers parsed, errors as
+ * `ProblemError` or `UnreachableError`. Runs wherever fetch does: no import of a runtime.
+ */
 import { type AnyProblem, ProblemError, UnreachableError } from './client-errors.ts';
+import { type RetryOptions, retry } from './retry.ts';
 
 export interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -10,8 +14,12 @@ export interface Call {
   /** A body that is sent as it is, in the place of `body`. */
   readonly bytes?: Uint8Array;
   readonly contentType?: string;
-  /** Milliseconds for the whole call; the client's own where it is left out. */
+  /** Milliseconds for one attempt, its body included; the client's own if left out. */
   readonly timeoutMs?: number | undefined;
+  /** Whether a repetition changes nothing, so that a failed attempt may be followed by another. Default: of GET. */
+  readonly isRepeatable?: boolean;
+  /** Milliseconds in which another attempt of a repeatable call may begin; those of reads if left out. */
+  readonly retryForMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -24,7 +32,7 @@ export interface Reply<T> {
 
 export interface Transport {
   call<T>(call: Call): Promise<Reply<T>>;
-  /** An open stream of the body's text; the deadline covers the answer's headers only. */
+  /** Opens a stream of the body's bytes, in one attempt; the deadline covers the answer's headers only. */
   stream(call: Call): Promise<ReadableStream<Uint8Array>>;
 }
 
@@ -34,33 +42,90 @@ interface TransportOptions {
   readonly timeoutMs: number;
   /** Sent with every call, `Authorization` among them. */
   readonly headers: Readonly<Record<string, string>>;
+  /** For reads. */
+  readonly retry: RetryOptions;
 }
 
-export function createTransport({ url, fetch, timeoutMs, headers }: TransportOptions): Transport {
-  const base = url.replace(/\/+$/, '');
-  const send = async (call: Call, deadline: AbortSignal) => {
-    checkSegments(call.path);
-    return fetch(`${base}${call.path}`, requestOf(call, headers, deadline)).catch((cause) => {
-      throw unreachable(base, cause, call);
-    });
+export function createTransport(options: TransportOptions): Transport {
+  const { fetch, timeoutMs, headers, retry: patience } = options;
+  const base = options.url.replace(/\/+$/, '');
+  const send = async (call: Call, signal: AbortSignal) => {
+    const response = await fetch(`${base}${call.path}`, requestOf(call, headers, signal));
+    refuseRedirect(response, base);
+    return response;
   };
+  const limitsOf = (call: Call) => ({ base, signal: call.signal, timeoutMs: call.timeoutMs ?? timeoutMs });
   return {
     call: async <T>(call: Call) => {
-      const deadline = deadlineOf(call.timeoutMs ?? timeoutMs, call.signal);
-      const response = await send(call, deadline);
-      const text = await response.text().catch((cause) => {
-        throw unreachable(base, cause, call);
-      });
-      return { status: response.status, headers: response.headers, body: parseAnswer<T>(response, text) };
+      checkSegments(call.path);
+      const { isRepeatable = (call.method ?? 'GET') === 'GET', retryForMs = patience.retryForMs } = call;
+      return retry({ ...patience, retryForMs: isRepeatable ? retryForMs : 0 }, call.signal, () =>
+        withDeadline(limitsOf(call), async (signal) => {
+          const response = await send(call, signal);
+          const text = await response.text();
+          return { status: response.status, headers: response.headers, body: parseAnswer<T>(response, text) };
+        }),
+      );
     },
     stream: async (call) => {
-      const headersArrived = new AbortController();
-      const timer = setTimeout(() => headersArrived.abort(timeoutError()), call.timeoutMs ?? timeoutMs);
-      const response = await send(call, anyOf(headersArrived.signal, call.signal)).finally(() => clearTimeout(timer));
+      checkSegments(call.path);
+      const response = await withDeadline({ ...limitsOf(call), isOpenEnded: true }, (signal) => send(call, signal));
       if (!response.ok || response.body === null) throw problemOf(response, await response.text());
       return response.body;
     },
   };
+}
+
+interface Limits {
+  readonly base: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Whether the caller's signal still counts when the attempt is over: for the rest of a stream. */
+  readonly isOpenEnded?: boolean;
+}
+
+/** The longest that a timer takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Makes one attempt under its deadline and the caller's signal. Both are let go of afterwards: `AbortSignal.any` keeps
+ * memory for as long as a signal lives, and Node 20.0 has none.
+ */
+async function withDeadline<T>(limits: Limits, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { base, timeoutMs, signal, isOpenEnded = false } = limits;
+  if (signal?.aborted) throw signal.reason;
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal?.reason);
+  const timer = setTimeout(() => controller.abort(timeoutError()), Math.min(timeoutMs, MAX_TIMER_MS));
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return await attempt(controller.signal);
+  } catch (error) {
+    if (error instanceof ProblemError || error instanceof UnreachableError) throw error;
+    // The caller's own abort is no failure of the service.
+    if (signal?.aborted) throw signal.reason;
+    const timedOut = controller.signal.aborted;
+    throw new UnreachableError(base, timedOut, timedOut ? 'the deadline passed' : reasonOf(error), error);
+  } finally {
+    clearTimeout(timer);
+    if (!isOpenEnded) signal?.removeEventListener('abort', abort);
+  }
+}
+
+/**
+ * Refuses a redirect, which would take an event or a key to an address that the caller did not name. Workers know no
+ * `redirect: 'error'`; browsers hide the status of a manual one.
+ */
+function refuseRedirect(response: Response, base: string): void {
+  const { status, type, headers } = response;
+  if (type !== 'opaqueredirect' && (status < 300 || status > 399 || status === 304)) return;
+  throw new ProblemError({
+    type: 'about:blank',
+    status: status === 0 ? 302 : status,
+    title: 'Redirect',
+    detail: `${base} redirects to ${headers.get('location') ?? 'another address'}, and the client follows no redirect`,
+    remedy: 'set url to the address that it redirects to',
+  });
 }
 
 /** `.` or `..` between slashes, also percent-encoded. */
@@ -79,7 +144,7 @@ function checkSegments(path: string): void {
   });
 }
 
-/** The body of a call that is always answered with one. */
+/** Returns the body of a call that is always answered with one. */
 export async function answerOf<T>(transport: Transport, call: Call): Promise<T> {
   const { body } = await transport.call<T>(call);
   return body as T;
@@ -94,8 +159,7 @@ function requestOf(call: Call, headers: Readonly<Record<string, string>>, signal
     method,
     headers: { accept, ...headers, ...typed, ...call.headers },
     signal,
-    // A redirect would send an event, or a token, to where the caller did not mean it to go.
-    redirect: 'error',
+    redirect: 'manual',
     ...(body === undefined ? {} : { body }),
   };
 }
@@ -115,11 +179,16 @@ function parseAnswer<T>(response: Response, text: string): T | undefined {
   }
 }
 
-/** The problem in an error answer; a proxy's page in its place becomes a problem of the same status. */
+/** Returns the problem in an error answer; of a proxy's page, a problem of the same status. */
 function problemOf(response: Response, text: string): ProblemError {
-  const after = Number(response.headers.get('retry-after') ?? Number.NaN);
-  const retryAfter = Number.isFinite(after) ? after : undefined;
-  return new ProblemError(parseProblem(response.status, text), retryAfter);
+  return new ProblemError(parseProblem(response.status, text), secondsOf(response.headers.get('retry-after')));
+}
+
+/** Returns the seconds of a Retry-After, which is a number or a date (RFC 9110, 10.2.3). */
+function secondsOf(retryAfter: string | null): number | undefined {
+  if (retryAfter === null) return undefined;
+  const seconds = /^\d+$/.test(retryAfter) ? Number(retryAfter) : (Date.parse(retryAfter) - Date.now()) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : undefined;
 }
 
 function parseProblem(status: number, text: string): AnyProblem {
@@ -129,28 +198,13 @@ function parseProblem(status: number, text: string): AnyProblem {
       return { ...problem, type: problem.type, title: problem.title, status };
     }
   } catch {
-    // Not of the service: told by its status below.
+    // Not of the service: its status says what it is.
   }
   return { type: 'about:blank', status, title: `HTTP ${status}`, detail: `the answer was HTTP ${status}` };
 }
 
-function deadlineOf(timeoutMs: number, signal: AbortSignal | undefined): AbortSignal {
-  return anyOf(AbortSignal.timeout(timeoutMs), signal);
-}
-
-function anyOf(deadline: AbortSignal, signal: AbortSignal | undefined): AbortSignal {
-  return signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
-}
-
 function timeoutError(): DOMException {
   return new DOMException('the deadline passed', 'TimeoutError');
-}
-
-function unreachable(base: string, cause: unknown, call: Call): unknown {
-  // The caller's own abort is its own news.
-  if (call.signal?.aborted) return call.signal.reason;
-  const timedOut = cause instanceof DOMException && cause.name === 'TimeoutError';
-  return new UnreachableError(base, timedOut, timedOut ? 'the deadline passed' : reasonOf(cause), cause);
 }
 
 function reasonOf(cause: unknown): string {
@@ -160,14 +214,14 @@ function reasonOf(cause: unknown): string {
   return inner instanceof Error && inner.message !== '' ? inner.message : cause.message;
 }
 
-/** The path of a list in pages, with what is asked of it. */
+/** Returns the path of a list in pages, with its query. */
 export function pagePath(path: string, asked: Readonly<Record<string, string | number | undefined>>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, String(value));
   return query.size > 0 ? `${path}?${query}` : path;
 }
 
-/** SHA-256 in hex, by what browsers and Node have. */
+/** Returns the SHA-256 in hex. */
 export async function sha256(file: Uint8Array): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', file as Uint8Array<ArrayBuffer>);
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');

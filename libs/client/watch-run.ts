@@ -46,8 +46,11 @@ function watchLife(idleMs: number, signal: AbortSignal | undefined) {
   const controller = new AbortController();
   const die = () => controller.abort(new Error(`no sign of life for ${idleMs} ms`));
   let timer = setTimeout(die, idleMs);
+  const abort = () => controller.abort(signal?.reason);
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, { once: true });
   return {
-    signal: signal === undefined ? controller.signal : AbortSignal.any([controller.signal, signal]),
+    signal: controller.signal,
     onBytes: () =>
       new TransformStream<Uint8Array, Uint8Array>({
         transform: (bytes, sink) => {
@@ -58,6 +61,7 @@ function watchLife(idleMs: number, signal: AbortSignal | undefined) {
       }),
     end: () => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
       controller.abort(new Error('nobody reads any more'));
     },
   };
@@ -74,7 +78,7 @@ export interface ServerSentEvent {
 export async function* readServerSentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent> {
   const decoder = new TextDecoder();
   let pending = '';
-  for await (const bytes of body) {
+  for await (const bytes of chunksOf(body)) {
     pending += decoder.decode(bytes, { stream: true });
     // A carriage return at the end may be half of a line end.
     const blocks = pending.split(/(?:\r\n|\n|\r(?!\n|$)){2}/);
@@ -83,6 +87,16 @@ export async function* readServerSentEvents(body: ReadableStream<Uint8Array>): A
       const event = parseEvent(block);
       if (event !== undefined) yield event;
     }
+  }
+}
+
+/** Yields the chunks of a stream: not every browser has streams that `for await` takes. Cancels it when its reader stops. */
+async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  } finally {
+    reader.cancel().catch(() => undefined);
   }
 }
 

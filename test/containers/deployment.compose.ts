@@ -1,5 +1,5 @@
 /**
- * What docker-compose.yml promises, on a real engine: one command starts everything, the README's lines work, workers are
+ * What docker-compose.yml and docs/containers.md promise, on a real engine: one command starts everything, the README's lines work, workers are
  * scaled, a replica may be killed, data outlive the containers, and nothing that is secret is said.
  */
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -200,9 +200,11 @@ describe('what is refused', () => {
   it('is mended by a start without it', () => project.up());
 });
 
-/** The lines of the README's shell blocks that begin with `curl`, for this project's port. */
+/** The lines that begin with `curl` in the README's section about the example, for this project's port. */
 async function readCurlLines(): Promise<string[]> {
-  const text = await readFile(join(root, 'README.md'), 'utf8');
+  const [, text = ''] = (await readFile(join(root, 'README.md'), 'utf8')).split(
+    /^## (?:Try it|Serve your own model)$/m,
+  );
   const blocks = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map((block) => block[1] ?? '');
   const lines = blocks.flatMap((block) => block.replaceAll('\\\n', ' ').split('\n'));
   return lines

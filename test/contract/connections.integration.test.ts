@@ -1,4 +1,4 @@
-/** The connections that docs/operations.md gives each pool are those that Postgres counts when every pool is exhausted. */
+/** The connections that docs/postgres-connections.md gives each pool are those that Postgres counts when every pool is exhausted. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
@@ -13,7 +13,7 @@ import { root } from '../architecture/source-tree.ts';
 
 type Pool = ReturnType<typeof createPool>;
 
-const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+const page = readFileSync(join(root, 'docs/postgres-connections.md'), 'utf8');
 const documented = new Map(
   [...page.matchAll(/^\| `(tandem-(?:api|worker)[a-z-]*)` +\| (\d+) +\|/gm)].map(([, name = '', n]) => [
     name,

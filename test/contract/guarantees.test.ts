@@ -1,13 +1,11 @@
-/** docs/failures.md promises what tests prove: each guarantee names tests that are there, and there are at most forty. */
+/** docs/guarantees.md promises what tests prove: each guarantee names tests that are there, and there are at most forty. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { root } from '../architecture/source-tree.ts';
 
-const page = readFileSync(join(root, 'docs/failures.md'), 'utf8');
-const [, section = ''] = page.split('\n# Guarantees\n');
-const [table = ''] = section.split('\n# ');
-const rows = table.split('\n').filter((line) => /^\| +\d+ /.test(line));
+const page = readFileSync(join(root, 'docs/guarantees.md'), 'utf8');
+const rows = page.split('\n').filter((line) => /^\| +\d+ /.test(line));
 const guarantees = rows.map((row) => {
   const [, no = '', tests = ''] = /^\| +(\d+) +\| .+? +\| (\[.+\]\(\.\.\/.+\)) +\|$/.exec(row) ?? [];
   return { no: Number(no), tests: tests.split('; [').map((link) => link.replace(/^\[/, '')) };

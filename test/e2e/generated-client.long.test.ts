@@ -1,6 +1,7 @@
 /**
  * Programs in other languages talk to the service through clients generated from its OpenAPI document. Here the generator
- * is openapi-python-client, and the client that it makes calls every operation. Needs Python and a package index.
+ * is openapi-python-client, as docs/applications.md shows it, and its client calls every operation. Needs Python and a
+ * package index.
  */
 import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';

@@ -1,9 +1,10 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ProblemCode as ClientCode } from '@tandem/client/client-errors';
 import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
-import { describe, expect, it } from 'vitest';
-import { PROBLEM_KINDS, problemResponse, toProblem } from './problem.ts';
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { PROBLEM_KINDS, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 
 describe('toProblem', () => {
   it('says what, where and how to mend, under a stable type', () => {
@@ -53,6 +54,10 @@ describe('toProblem', () => {
       return [...texts].map(([, , text]) => `${path}: ${text}`);
     });
     expect(empty).toEqual([]);
+  });
+
+  it('has the codes that the client completes', () => {
+    expectTypeOf<ClientCode>().toEqualTypeOf<ProblemCode>();
   });
 
   it('uses only statuses that the wire declares, and 500 for defects alone', () => {

@@ -137,7 +137,7 @@ function servedInstead(adopted: number, served: number): string {
 }
 
 const PENDING =
-  'event patterns or features grew; until workers have rewritten the contexts any event of a user makes the stored prediction stale, so more reads are live (docs/failures.md, "Event patterns grow")';
+  'event patterns or features grew; until workers have rewritten the contexts any event of a user makes the stored prediction stale, so more reads are live (docs/failures/events.md, "Event patterns grow")';
 
 /** A line for each predictor, and one more where its reads change for a while. */
 export function renderAdoption({ file, predictors, deactivated, watched }: AdoptedConfig, cwd: string): string[] {

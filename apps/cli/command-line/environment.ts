@@ -51,6 +51,7 @@ export function connect(cli: Cli, { url }: { readonly url?: string }): Client {
     source: 'tandem-cli',
     timeoutMs: 10_000,
     retryForMs: 10_000,
+    retryReadsForMs: 0,
   });
 }
 

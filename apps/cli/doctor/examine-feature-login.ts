@@ -11,7 +11,7 @@ import { type Finding, ok, warning } from '../output/finding.ts';
 import { unreached } from './examine-stores.ts';
 
 const SUBJECT = 'feature login';
-const DOCUMENT = 'docs/operations.md, "A login for feature queries"';
+const DOCUMENT = 'docs/postgres.md, "A login for feature queries"';
 
 export async function examineFeatureLogin(urls: DatabaseUrls): Promise<Finding[]> {
   const { url, featuresUrl } = urls;

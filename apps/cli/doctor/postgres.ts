@@ -84,7 +84,7 @@ interface SchemaRights {
 /** The releases that the tests have been run on. */
 const OLDEST_MAJOR = 15;
 const NEWEST_MAJOR = 18;
-const RIGHTS = 'docs/operations.md, "Rights in Postgres"';
+const RIGHTS = 'docs/postgres.md, "Rights in Postgres"';
 const CONNECTIONS_NEEDED = 30;
 const SKEW_WORTH_TELLING_MS = 1_000;
 
@@ -130,7 +130,7 @@ function judgeRights({ user, database, mayCreate, closedFunctions, schema }: Pos
     return warning('rights', text, `${asOwner}make ${user} the owner of what is in the schema: ${RIGHTS}`);
   }
   if (closedFunctions.length > 0) {
-    const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which stored live answers count for nothing and runs under way begin again (docs/operations.md, "Managed Postgres")`;
+    const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which stored live answers count for nothing and runs under way begin again (docs/postgres.md, "Managed Postgres")`;
     const grants = closedFunctions.map((name) => `grant execute on function ${name} to ${quoteName(user)}`);
     return warning('rights', text, grants.join('; '));
   }
@@ -209,7 +209,7 @@ function judgeDefaults({ user, database, defaults }: PostgresFacts): Finding {
 function judgeConnections({ maxConnections, connections }: PostgresFacts): Finding {
   const free = maxConnections - connections;
   if (free >= CONNECTIONS_NEEDED) return ok('connections', `${connections} of ${maxConnections} in use`);
-  const remedy = 'raise max_connections, or put a pooler between: docs/operations.md, "Behind a pooler"';
+  const remedy = 'raise max_connections, or put a pooler between: docs/postgres-connections.md, "Behind a pooler"';
   return warning('connections', `only ${free} of ${maxConnections} are free`, remedy);
 }
 

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkForm, type FormCheck, pathText } from './check-form.ts';
 import { type ConfigProblem, configError, type SettingProblem } from './config-problem.ts';
-import type { ParsedPredictor } from './config-schema.ts';
+import type { ParsedConfig, ParsedPredictor } from './config-schema.ts';
 import type { Imported } from './import-main.ts';
 import { type ResolvedPredictor, readModelFile, resolvePredictor } from './resolve-predictor.ts';
 import { settingConflicts } from './setting-conflicts.ts';
@@ -26,6 +26,20 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
   const imported = await importConfig(path);
   if (!imported.ok) throw configError([imported.problem]);
   return checkConfig(imported.value, imported.file);
+}
+
+/** Reads a config without its models. Throws as `loadConfig` does, for what the file itself shows. */
+export async function readConfigForm(path: string): Promise<ParsedConfig> {
+  const imported = await importConfig(path);
+  if (!imported.ok) throw configError([imported.problem]);
+  const { file, value } = imported;
+  const form = checkForm(value);
+  const problems = form.ok ? noPredictors(form) : [...form.problems];
+  for (const [name, predictor] of Object.entries(form.ok ? form.config.predictors : form.rest)) {
+    problems.push(...settingConflicts(name, predictor));
+  }
+  if (!form.ok || problems.length > 0) throw configError(problems.map((problem) => ({ file, ...problem })));
+  return form.config;
 }
 
 /** Judges a config value as if `file` had exported it. Throws as `loadConfig` does. */

@@ -1,4 +1,4 @@
-/** The grants that docs/operations.md shows are those that messages give. */
+/** The grants that docs/postgres.md shows are those that messages give. */
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { grantsFor } from '../sql/rights.ts';
@@ -7,13 +7,13 @@ import { featureGrantsFor } from './feature-login.ts';
 test.each([
   { user: 'features', given: featureGrantsFor('features') },
   { user: 'reader', given: grantsFor('reader', 'tandem') },
-])('docs/operations.md gives $user the grants that messages give', async ({ user, given }) => {
+])('docs/postgres.md gives $user the grants that messages give', async ({ user, given }) => {
   expect(await documentedGrants(user)).toEqual(given.split('; '));
 });
 
 /** Returns the statements for this user in schema tandem, in their order. */
 async function documentedGrants(user: string): Promise<string[]> {
-  const text = await readFile(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+  const text = await readFile(new URL('../../../docs/postgres.md', import.meta.url), 'utf8');
   const blocks = [...text.matchAll(/^```sql\n(.*?)^```/gms)].map(([, sql = '']) => sql.replaceAll(/ *--.*$/gm, ''));
   const statements = blocks.flatMap((sql) => sql.split(';')).map((one) => one.replaceAll(/\s+/g, ' ').trim());
   return statements.filter((one) => /\btandem\b/.test(one) && one.endsWith(` to ${user}`));

@@ -10,7 +10,7 @@ import { assertSameDatabase, type DatabasePaths, leadsThroughPooler } from '../s
 import { isRefusal, quoteName } from '../sql/rights.ts';
 
 const FIELD = 'FEATURES_DATABASE_URL';
-const DOCUMENT = 'docs/operations.md, "A login for feature queries"';
+const DOCUMENT = 'docs/postgres.md, "A login for feature queries"';
 
 /** The columns that statements with a feature query read, by table. */
 const COLUMNS: Readonly<Record<string, readonly string[]>> = {

@@ -74,7 +74,8 @@ function rangeRowsSql({ query }: RangeVersion, condition: string, asText: readon
 /**
  * Rows of named users. Their contexts are one scan of the index: 10,000 lookups one by one took three times as long. Only a full
  * join is never made as a nested loop, which reads all contexts again for each row, and which Postgres would choose where it
- * expects few rows of a feature query. Rows of contexts alone are left out above.
+ * expects few rows of a feature query. Rows of contexts alone are left out above. The ids are in the text twice, so that
+ * Postgres knows how many there are.
  */
 function namedRowsSql(
   { query, keyType }: RangeVersion,

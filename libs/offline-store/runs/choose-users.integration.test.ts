@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { query } from '../sql/database.ts';
+import { findLeastWeight } from './least-weight.ts';
 import { createRunsWorld } from './runs.fixture.ts';
+import { staleValues } from './stale-users.ts';
 
 /** So many that the plan of a budget estimates from a sample which users it has to look at. */
 const USERS = 50_000;
@@ -37,13 +39,25 @@ async function choose(): Promise<readonly number[]> {
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 const isChanged = (id: number) => id % 10 > 0;
 
+const leastWeight = async () => {
+  const run = await planWith(BUDGET);
+  await store.cancel(run.id);
+  const values = [...(await staleValues(pool, { run })), new Date(0)];
+  return findLeastWeight(pool, values, CHOSEN, 30_000);
+};
+
 describe('a budget of many users', { timeout: 60_000 }, () => {
   test('chooses the most read of all outdated ones', async () => {
+    // That of the user with id 34,722, some 5 % more or less.
+    const weight = (await leastWeight()) ?? 0;
+    expect(weight).toBeGreaterThan(1_000 - 400);
+    expect(weight).toBeLessThan(1_000 - 290);
     expect(await choose()).toEqual(upTo(40_000).filter(isChanged).slice(0, CHOSEN));
   });
 
   test('looks at all users where too few of the most read are outdated', async () => {
     await pool.query('update tandem.predictions set context_version = 1000000 where user_id::int <= 15000');
+    expect(await leastWeight()).toBeNull();
     const outdated = upTo(40_000).filter((id) => id > 15_000 && isChanged(id));
     expect(await choose()).toEqual([...upTo(CHOSEN - outdated.length), ...outdated]);
   });

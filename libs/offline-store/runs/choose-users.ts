@@ -18,8 +18,8 @@ import { cancellable, cancellableRead } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
 import { PLANNED_AT } from '../generations/generation-rows.ts';
 import { type Db, query } from '../sql/database.ts';
-import { changeRows, statements } from '../sql/statements.ts';
 import { findCpuPerUser } from './budget-facts.ts';
+import { CHANGED_SINCE, findLeastWeight } from './least-weight.ts';
 import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
 import { deleteEarlier, outdatedSql, staleSql, staleValues, storedJoins, writeNamed } from './stale-users.ts';
@@ -123,8 +123,6 @@ interface Chosen {
   readonly chunks: number;
 }
 
-/** Longer than a transaction that raises a version takes to commit, by far. */
-const COMMIT_SECONDS = 10;
 /** SQL, from its `from` on, of counts of reads `d` and what is stored of their users, without erased users. */
 const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exists (
   select from tandem.user_contexts c where c.user_id = d.user_id and ${IS_ERASED})`;
@@ -139,7 +137,7 @@ const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exis
  */
 const RANKED = `with changed as materialized (
     select c.user_id, d.log_weight, c.version from (select c.user_id, c.version ${outdatedSql('null')}
-      and c.updated_at >= $6::timestamptz - interval '${COMMIT_SECONDS} s') c
+      and ${CHANGED_SINCE}) c
     left join tandem.read_demand d using (user_id) where $9::float8 is null or d.log_weight >= $9
   ), outdated as (
     select * from changed union all select d.user_id, d.log_weight, 0 ${READ_USERS}
@@ -171,12 +169,9 @@ async function chooseStored(
   return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
     // Hashes of a million users: less memory would send them through files.
     await query(db, { text: `set local work_mem = '64MB'` });
-    const leastWeight = expiring === null ? await findLeastWeight(db, base, most, timeoutMs) : null;
-    let chosen = await writeRanked(db, plan, [...stored, leastWeight]);
-    if (leastWeight !== null && chosen.users < most) {
-      await changeRows(db, statements.deleteFrom('tandem.chunks').where('run_id', '=', claimed.runId));
-      chosen = await writeRanked(db, plan, [...stored, null]);
-    }
+    const leastWeight = expiring === null ? await findLeastWeight(db, stored, most, timeoutMs) : null;
+    const few = leastWeight === null ? null : await writeRanked(db, plan, [...stored, leastWeight]);
+    const chosen = few && few.users > 0 ? few : await writeRanked(db, plan, [...stored, null]);
     // Last, since that takes a while, and the lease is renewed meanwhile.
     if (!(await lockStep(db, claimed))) throw new FenceLost();
     return chosen;
@@ -186,7 +181,10 @@ async function chooseStored(
   });
 }
 
-/** @param values $1 to $9 of `RANKED` */
+/**
+ * Writes nothing if a least weight leaves fewer users than the budget pays for.
+ * @param values $1 to $9 of `RANKED`
+ */
 async function writeRanked(db: Db, plan: Plan, values: readonly unknown[]): Promise<Chosen> {
   const { run, claimed, chunkSize, timeoutMs } = plan;
   const isShare = run.budget !== null && 'share' in run.budget;
@@ -195,36 +193,12 @@ async function writeRanked(db: Db, plan: Plan, values: readonly unknown[]): Prom
       insert into tandem.chunks (run_id, no, user_ids)
       select $10, (n - 1) / $11::int, array_agg(user_id) from (
         select user_id, row_number() over (order by ${isShare ? '' : '(n - 1) / $11::int, '}user_id) as n from ranked
+        where $9::float8 is null or (select count(*) from ranked) >= $7
       ) numbered group by 2 order by 2 returning cardinality(user_ids) as users`,
     values: [...values, claimed.runId, chunkSize],
     timeoutMs,
   });
   return { users: chunks.reduce((sum, { users }) => sum + users, 0), chunks: chunks.length };
-}
-
-/** Of users that the sample should have with a context changed since: their number then differs by some 5 %. */
-const SAMPLED_USERS = 500;
-/** A larger sample would cost more than it spares. */
-const MOST_SAMPLED = 1 / 20;
-/** More users than the budget pays for, since some of them are not outdated, and the sample is one. */
-const SPARE = 1.25;
-
-/**
- * Estimates from a sample the weight of reads above which enough users have changed for the budget. Fewer users are then joined and
- * sorted: 128,000 of 880,000 for a budget of 100,000. Returns null where too few have, or the budget is too small for a sample.
- */
-async function findLeastWeight(db: Db, base: BaseGeneration, most: number, timeoutMs: number): Promise<number | null> {
-  const share = SAMPLED_USERS / most;
-  if (share > MOST_SAMPLED) return null;
-  const rows = await query<{ weight: number }>(db, {
-    text: `select d.log_weight as weight from tandem.read_demand d tablesample bernoulli ($1::float4)
-      cross join lateral (select from tandem.user_contexts c
-        where c.user_id = d.user_id and c.updated_at >= $2::timestamptz - interval '${COMMIT_SECONDS} s' offset 0) changed
-      order by d.log_weight desc offset $3 limit 1`,
-    values: [100 * share, base.startedAt, Math.ceil(SPARE * SAMPLED_USERS) - 1],
-    timeoutMs,
-  });
-  return rows[0]?.weight ?? null;
 }
 
 /** Ends a transaction without a trace. */

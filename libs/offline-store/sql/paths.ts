@@ -10,7 +10,7 @@ import { serverAddresses } from './primary-pool.ts';
 import { PLAN_METHODS } from './session-settings.ts';
 
 export const DIRECT = 'DATABASE_DIRECT_URL';
-const DOCUMENT = 'docs/operations.md, "Behind a pooler"';
+const DOCUMENT = 'docs/postgres-connections.md, "Behind a pooler"';
 
 /** The addresses of one database. */
 export interface DatabasePaths {

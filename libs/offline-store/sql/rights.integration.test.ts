@@ -165,7 +165,7 @@ test('a name that is not plain is written in quotation marks', () => {
 
 test('the documented SQL, run by an administrator who is no superuser, makes a role that migrates', async () => {
   const [administrator, tenant, shop] = [`admin_${suffix}`, `tenant_${suffix}`, `shop_${suffix}`];
-  const text = await readFile(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+  const text = await readFile(new URL('../../../docs/postgres.md', import.meta.url), 'utf8');
   const documented = /^create role tenant[^`]*?owner tenant;$/m.exec(text)?.[0] ?? '';
   expect(documented).toContain('create database shop');
   await database.pool.query(`create role ${administrator} login password 'secret' createrole createdb`);

@@ -6,7 +6,7 @@ import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
 
 const INSUFFICIENT_PRIVILEGE = '42501';
-const DOCUMENT = 'docs/operations.md, "Rights in Postgres"';
+const DOCUMENT = 'docs/postgres.md, "Rights in Postgres"';
 
 /** The statements that let `user` serve and adopt, for the owner to give; also for the partitions that it will make. */
 export function grantsFor(user: string, owner: string): string {

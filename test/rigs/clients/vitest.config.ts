@@ -1,4 +1,7 @@
-/** `npm run test:clients`: third-party clients in a virtual environment of Python. Needs Linux and python3 with venv and pip. */
+/**
+ * `npm run test:clients`: clients against a real API. Those of Python need Linux and python3 with venv and pip; our own runs on
+ * Node 20, Bun and Deno.
+ */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

@@ -1,7 +1,7 @@
 /**
  * Restores of Postgres without a rotation of the history: the service has to notice by itself. It remembers marks a few seconds
  * apart, so each fault waits until Redis remembers one from after the backup; a smaller loss is not detected
- * (docs/operations.md).
+ * (docs/backup.md).
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { createKeys } from '@tandem/online-store/keys';

@@ -276,7 +276,7 @@ async function startOne(
 
 /** Between the program and its proxy, so that each fault of the proxy is one of both ways. */
 async function startOwnPooler(folder: string, url: string, opened: Closing[]): Promise<OwnPooler> {
-  // As docs/operations.md says: by default it waits for 15 s after an attempt that failed.
+  // As docs/postgres-connections.md says: by default it waits for 15 s after an attempt that failed.
   const pooler = await startPooler({ folder, url, settings: ['server_login_retry = 1'] });
   opened.push(() => pooler.close());
   return pooler;

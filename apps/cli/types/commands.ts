@@ -1,0 +1,56 @@
+/** `tandem types`: TypeScript types of the config's predictors. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
+import { CommandFailure, usageError } from '../command-line/failure.ts';
+import { renderPredictorTypes } from './render-predictor-types.ts';
+
+interface Options extends CommonOptions {
+  readonly config: string;
+  readonly out?: string;
+  readonly check?: boolean;
+}
+
+export function typesCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'types',
+    description: 'write TypeScript types of the predictors in a config, for the client',
+    detail: `With createClient<Predictors>() a wrong predictor, output or request feature does not compile. Reads the config
+alone: no server, no database, no model file. Without --out the types are printed.
+Ends with 0: written, or up to date; 1: with --check, the file is out of date; 2: wrong usage.`,
+    example: 'tandem types --out src/tandem.types.ts',
+  })
+    .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
+    .option('--out <file>', 'the file to write')
+    .option('--check', 'write nothing; fail if the file is not up to date')
+    .action(async ({ config, out, ...options }: Options) => {
+      if (options.check && out === undefined) {
+        throw usageError('--check compares a file, and none is named', 'add --out <file>');
+      }
+      const { readConfigForm } = await import('@tandem/config/predictor/load-config');
+      const types = renderPredictorTypes(await readConfigForm(resolve(cli.cwd, config)));
+      if (out === undefined) return present(cli, options, { types }, () => types.trimEnd().split('\n'));
+      const file = resolve(cli.cwd, out);
+      const isCurrent = (await readText(file)) === types;
+      if (options.check && !isCurrent) throw outOfDate(out, config);
+      if (!isCurrent) await writeFile(file, types);
+      present(cli, options, { file, written: !isCurrent }, () => [`${out} ${isCurrent ? 'is up to date' : 'written'}`]);
+    });
+}
+
+function outOfDate(out: string, config: string): CommandFailure {
+  return new CommandFailure(`${out} is out of date: it does not have the types of ${config}`, {
+    remedy: `run tandem types --out ${out}, and commit the file`,
+  });
+}
+
+/** Returns the text of a file with the line ends that are written; undefined if there is no such file. */
+async function readText(file: string): Promise<string | undefined> {
+  try {
+    return (await readFile(file, 'utf8')).replaceAll('\r\n', '\n');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,43 @@
+/** The client as one file, as a bundler of an application makes it. */
+import { join } from 'node:path';
+import { createContext, runInContext } from 'node:vm';
+import { gzipSync } from 'node:zlib';
+import { build, type OutputOptions } from 'rolldown';
+import { expect, test } from 'vitest';
+import type * as ClientPackage from './index.ts';
+
+async function bundle(output: OutputOptions) {
+  const input = join(import.meta.dirname, 'index.ts');
+  const { output: files } = await build({ input, platform: 'neutral', write: false, output });
+  return files;
+}
+
+test('the whole client is one file of at most 15 kB gzipped that imports nothing', async () => {
+  const [chunk, ...others] = await bundle({ minify: true });
+  expect(others).toEqual([]);
+  expect([...chunk.imports, ...chunk.dynamicImports]).toEqual([]);
+  const bytes = gzipSync(chunk.code).length;
+  expect(bytes).toBeLessThanOrEqual(15_000);
+  expect(bytes).toBeGreaterThan(2_000);
+});
+
+test('it runs where only the globals of browsers and workers are', async () => {
+  const [{ code }] = await bundle({ format: 'iife', name: 'tandem' });
+  const sent: (RequestInit | undefined)[] = [];
+  const fetch: typeof globalThis.fetch = async (input, init) => {
+    sent.push(init);
+    const userIds: string[] = init?.body ? JSON.parse(String(init.body)).userIds : [String(input).split('/').at(-1) ?? ''];
+    const results = userIds.map((userId) => ({ userId, prediction: { score: 1 }, ageSeconds: 0 }));
+    return Response.json(userIds.length > 1 ? { results } : results[0]);
+  };
+  const { setTimeout, clearTimeout, AbortController, DOMException, URLSearchParams, TextEncoder, TextDecoder } = globalThis;
+  const globals = { fetch, setTimeout, clearTimeout, AbortController, DOMException, URLSearchParams, TextEncoder, TextDecoder };
+  const context = createContext({ ...globals, crypto, structuredClone });
+  const { createClient } = runInContext(`${code}\ntandem;`, context) as typeof ClientPackage;
+  const client = createClient({ url: '/api/tandem' });
+  const answers = await Promise.all(['1', '2', '1'].map((id) => client.predict('churn', id)));
+  expect(answers.map(({ answer }) => answer.userId)).toEqual(['1', '2', '1']);
+  expect((await client.predict('churn', '3')).answer.userId).toBe('3');
+  // Workers refuse `redirect: 'error'`.
+  expect(sent.map((init) => init?.redirect)).toEqual(['manual', 'manual']);
+});

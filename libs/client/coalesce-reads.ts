@@ -1,0 +1,148 @@
+/**
+ * Coalesces single reads: those of one turn of the event loop with the same predictor and demands leave as one request of
+ * many users. Each caller has a result, an error and an abort of its own, whatever the others have.
+ */
+import { ProblemError, UnreachableError } from './client-errors.ts';
+import { type Answered, type PredictManyOptions, predict, predictMany } from './predictions.ts';
+import type { Transport } from './transport.ts';
+
+export type ReadOne = (predictor: string, userId: string, options: PredictManyOptions) => Promise<Answered>;
+
+/** As many as the service takes in one request. */
+const MAX_USERS = 1_000;
+
+interface Waiter {
+  readonly userId: string;
+  readonly resolve: (answered: Answered) => void;
+  readonly reject: (error: unknown) => void;
+  /** Called when the caller has aborted; a request that no caller waits for is aborted. */
+  leave: () => void;
+  hasLeft: boolean;
+}
+
+/** Reads that wait for the end of the turn. */
+interface Group {
+  readonly predictor: string;
+  readonly options: PredictManyOptions;
+  readonly waiters: Waiter[];
+}
+
+/** @param endOfTurn calls back when the callers of this turn have asked */
+export function createCoalescedReads(transport: Transport, endOfTurn = afterThisTurn): ReadOne {
+  const groups = new Map<string, Group>();
+  return (predictor, userId, { signal, ...options }) => {
+    const key = keyOf(predictor, options);
+    let group = groups.get(key);
+    if (group === undefined) {
+      const opened: Group = { predictor, options, waiters: [] };
+      groups.set(key, opened);
+      endOfTurn(() => {
+        groups.delete(key);
+        readGroup(transport, opened);
+      });
+      group = opened;
+    }
+    return wait(group.waiters, userId, signal);
+  };
+}
+
+/** Whether an id can share a request: others are refused, and would take the request of the other users with them. */
+export function canShareRequest(userId: string): boolean {
+  if (typeof userId !== 'string' || userId === '' || userId.length > 128) return false;
+  return userId !== '.' && userId !== '..' && userId.isWellFormed();
+}
+
+function keyOf(predictor: string, options: PredictManyOptions): string {
+  const { noCache = false, onlyIfCached = false, maxAge, maxStale, timeoutMs, retryForMs } = options;
+  return JSON.stringify([predictor, noCache, onlyIfCached, maxAge, maxStale, timeoutMs, retryForMs]);
+}
+
+/** Node, Bun and Deno have `setImmediate`, which costs no timer; browsers and workers do not. */
+function afterThisTurn(act: () => void): void {
+  const { setImmediate = (run: () => void) => void setTimeout(run, 0) } = globalThis as {
+    setImmediate?: (run: () => void) => unknown;
+  };
+  setImmediate(act);
+}
+
+function wait(waiters: Waiter[], userId: string, signal: AbortSignal | undefined): Promise<Answered> {
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const waiter: Waiter = { userId, resolve: settle(resolve), reject: settle(reject), leave: () => {}, hasLeft: false };
+    const abort = () => {
+      waiter.hasLeft = true;
+      reject(signal?.reason);
+      waiter.leave();
+    };
+    function settle<T>(outcome: (value: T) => void): (value: T) => void {
+      return (value) => {
+        signal?.removeEventListener('abort', abort);
+        outcome(value);
+      };
+    }
+    signal?.addEventListener('abort', abort, { once: true });
+    waiters.push(waiter);
+  });
+}
+
+function readGroup(transport: Transport, { predictor, options, waiters }: Group): void {
+  const byUser = new Map<string, Waiter[]>();
+  for (const waiter of waiters) {
+    if (waiter.hasLeft) continue;
+    const others = byUser.get(waiter.userId);
+    if (others) others.push(waiter);
+    else byUser.set(waiter.userId, [waiter]);
+  }
+  const users = [...byUser];
+  for (let at = 0; at < users.length; at += MAX_USERS) {
+    const part = users.slice(at, at + MAX_USERS);
+    const signal = abortedByAll(part.flatMap(([, same]) => same));
+    const ids = part.map(([userId]) => userId);
+    readUsers(transport, predictor, ids, { ...options, signal }).then(
+      (results) => {
+        for (const [i, [userId, same]] of part.entries()) settleUser(same, userId, results[i]);
+      },
+      (error) => {
+        for (const { reject } of part.flatMap(([, same]) => same)) reject(error);
+      },
+    );
+  }
+}
+
+/** Returns a signal that is aborted when each of the callers has aborted. */
+function abortedByAll(waiters: readonly Waiter[]): AbortSignal {
+  const controller = new AbortController();
+  let left = waiters.length;
+  const leave = () => {
+    left -= 1;
+    if (left === 0) controller.abort(new DOMException('every caller aborted', 'AbortError'));
+  };
+  for (const waiter of waiters) waiter.leave = leave;
+  return controller.signal;
+}
+
+/** Reads one user by GET, whose answer has headers, and several by one POST. */
+async function readUsers(
+  transport: Transport,
+  predictor: string,
+  ids: readonly string[],
+  options: PredictManyOptions,
+): Promise<readonly (Answered | ProblemError)[]> {
+  const [only, ...others] = ids;
+  if (only !== undefined && others.length === 0) return [(await predict(transport, predictor, only, options)) as Answered];
+  const results = await predictMany(transport, predictor, ids, options);
+  return results.map(({ answer, problem }) =>
+    answer === null
+      ? new ProblemError(problem)
+      : { answer, notModified: false, etag: null, cacheStatus: null, age: answer.ageSeconds, serverTiming: null },
+  );
+}
+
+/** Gives each caller of a user an object of its own. Refuses the answer of another user, whatever a proxy did. */
+function settleUser(waiters: readonly Waiter[], userId: string, result: Answered | ProblemError | undefined): void {
+  for (const [i, { resolve, reject }] of waiters.entries()) {
+    if (result instanceof ProblemError) reject(result);
+    else if (result?.answer.userId === userId) resolve(i === 0 ? result : structuredClone(result));
+    else reject(new UnreachableError('the service', false, `the answer has no result of user ${userId}`));
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * A session sees its own events: each acknowledgement's token becomes the least context of later reads of that user, so
+ * that no read is answered from before the event, not even as `stale`.
+ */
+import type { Client } from './create-client.ts';
+import type { PredictOptions } from './predictions.ts';
+import type { AnyPredictors, PredictorsLike } from './predictor-types.ts';
+import type { EventInput, EventResult } from './wire.ts';
+
+/** Tokens by user id: plain data, to keep between the requests of an application's user. */
+export type ContextTokens = Readonly<Record<string, string>>;
+
+export interface Session<P extends PredictorsLike<P> = AnyPredictors> extends Pick<Client<P>, 'predict' | 'rank' | 'sendEvents'> {
+  /** Adds a token that came by another way; a token from before the one that the session has changes nothing. */
+  remember(userId: string, contextToken: string): void;
+  /** Drops the token of a user, such as after the problem `history_changed`: the database lost the event. */
+  forget(userId: string): void;
+  tokens(): ContextTokens;
+}
+
+/** Holds one token a user. */
+export function createSession<P extends PredictorsLike<P>>(client: Client<P>, tokens: ContextTokens = {}): Session<P> {
+  const newest = new Map(Object.entries(tokens));
+  const remember = (userId: string, token: string) => {
+    const known = newest.get(userId);
+    if (known === undefined || !isBefore(token, known)) newest.set(userId, token);
+  };
+  const carrying = <O extends Pick<PredictOptions, 'minContext'>>(userId: string, options?: O): O => {
+    const token = newest.get(userId);
+    const { minContext } = options ?? {};
+    const isOlder = token === undefined || (minContext !== undefined && isBefore(token, minContext));
+    return { ...options, ...(isOlder ? {} : { minContext: token }) } as O;
+  };
+  const predict = (predictor: never, userId: string, options?: PredictOptions) =>
+    client.predict(predictor, userId, carrying(userId, options));
+  return {
+    predict: predict as Client<P>['predict'],
+    rank: (predictor, input, options) => client.rank(predictor, input, carrying(input.userId, options)),
+    sendEvents: async (events: readonly EventInput[], options): Promise<readonly EventResult[]> => {
+      const results = await client.sendEvents(events, options);
+      for (const { userId, contextToken } of results) remember(userId, contextToken);
+      return results;
+    },
+    remember,
+    forget: (userId) => void newest.delete(userId),
+    tokens: () => Object.fromEntries(newest),
+  };
+}
+
+/** Whether a token is of an older context than another of the same history. Of two histories the one that came last counts. */
+function isBefore(token: string, other: string): boolean {
+  const [history, version] = partsOf(token);
+  const [otherHistory, otherVersion] = partsOf(other);
+  return history === otherHistory && version < otherVersion;
+}
+
+/** `history.version` */
+function partsOf(token: string): [history: string, version: number] {
+  const dot = token.lastIndexOf('.');
+  return [token.slice(0, dot), Number(token.slice(dot + 1))];
+}

@@ -1,0 +1,42 @@
+/** The API's OpenAPI document, made without a store: endpoints use their dependencies only when they answer. */
+import { createEndpoints, type EndpointDependencies } from '../../apps/api/endpoints.ts';
+import { describeApi } from '../../apps/api/openapi/openapi.ts';
+
+export interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tags: readonly string[];
+  readonly description?: string;
+  readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
+  readonly parameters?: readonly Parameter[];
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>;
+}
+
+interface Parameter {
+  readonly name: string;
+  readonly in: 'path' | 'query' | 'header';
+  readonly required?: boolean;
+  readonly description?: string;
+}
+
+type Content = Readonly<Record<string, { readonly examples?: Readonly<Record<string, unknown>> }>>;
+
+export interface ApiDocument {
+  readonly info: { readonly description: string };
+  readonly tags: readonly { readonly name: string; readonly description?: string }[];
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+}
+
+export function describeService(): ApiDocument {
+  const endpoints = createEndpoints(unused(), { document: () => '', page: () => '' });
+  return JSON.parse(JSON.stringify(describeApi(endpoints))) as ApiDocument;
+}
+
+/** Stands for every dependency, and for each part of one: calling or reading it gives the same again. */
+function unused(): EndpointDependencies {
+  const anything: unknown = new Proxy(() => {}, {
+    get: (_, key) => (typeof key === 'symbol' || key === 'then' ? undefined : anything),
+    apply: () => anything,
+  });
+  return anything as EndpointDependencies;
+}

@@ -1,0 +1,19 @@
+/** docs/reference/errors.md: every problem of the service, from the table that answers are made of. */
+import { PROBLEM_KINDS, type ProblemCode, problemType } from '../../apps/api/http/problem.ts';
+import { renderTable } from './markdown-table.ts';
+
+export function renderErrors(): string {
+  const kinds = Object.entries(PROBLEM_KINDS) as [ProblemCode, (typeof PROBLEM_KINDS)[ProblemCode]][];
+  const rows = kinds.map(([code, { status, title, when }]) => [
+    `<a id="${code}"></a>\`${code}\``,
+    String(status),
+    title,
+    when,
+  ]);
+  return [
+    `An error is a problem document (RFC 9457) with the media type \`application/problem+json\`. Its \`type\` is
+\`${problemType('invalid_input').replace('invalid_input', '<code>')}\`. Programs react to \`type\`; \`detail\`, \`field\` and \`remedy\` are for people.`,
+    'A 503 carries `Retry-After`. A 4xx answers the same until the request, the rows or the config change.',
+    renderTable(['code', 'status', 'title', 'when'], rows),
+  ].join('\n\n');
+}
