@@ -15,7 +15,7 @@ interface CountSeriesOptions<L extends string> {
   readonly registers: readonly Registry[];
 }
 
-interface CountSeries<L extends string> {
+export interface CountSeries<L extends string> {
   /** One series, made where it is not there yet; the same labels give the same one. */
   labels(labels: Readonly<Record<L, string>>): Count;
   inc(labels: Readonly<Record<L, string>>, by?: number): void;
@@ -80,7 +80,7 @@ interface TimerSeriesOptions<L extends string> {
   readonly registers: readonly Registry[];
 }
 
-interface TimerSeries<L extends string> {
+export interface TimerSeries<L extends string> {
   /** One series, made where it is not there yet; the same labels give the same one. */
   labels(labels: Readonly<Record<L, string>>): Timer;
   observe(labels: Readonly<Record<L, string>>, seconds: number): void;

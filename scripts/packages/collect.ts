@@ -14,6 +14,8 @@ const REPLACED: Readonly<Record<string, string>> = { 'onnxruntime-node': 'onnxru
 type Ending = '.js' | '.d.ts';
 
 interface Collected {
+  /** Below `tree`. */
+  readonly files: ReadonlySet<string>;
   /** Libraries that the collected files import. */
   readonly libraries: ReadonlySet<string>;
   /** Those of REPLACED. */
@@ -42,7 +44,7 @@ export function collectModules(entries: readonly string[], ending: Ending, targe
     });
     write(join(target, path), rewritten);
   }
-  return { libraries, replaced };
+  return { files: seen, libraries, replaced };
 }
 
 interface Found {

@@ -23,7 +23,8 @@ export function findWorkspaceFile(specifier: string): string | null {
   const subpath = `.${specifier.slice(found.manifest.name.length)}`;
   const exported = found.manifest.exports ?? {};
   const file = exported[subpath] ?? exported['./*']?.replace('*', subpath.slice(2));
-  if (file === undefined) throw new Error(`${found.folder}/package.json exports no ${subpath}, which ${specifier} needs`);
+  if (file === undefined)
+    throw new Error(`${found.folder}/package.json exports no ${subpath}, which ${specifier} needs`);
   return join(found.folder, file);
 }
 

@@ -1,6 +1,16 @@
 /** A user who has nothing but Node and npm: an empty folder, an empty cache, an account without rights. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { runCommand } from '@tandem/local-servers/run-command';
@@ -43,8 +53,10 @@ export function createNewcomer({ registry, node, env: more = {} }: Means): Newco
   for (const one of [bin, folder]) mkdirSync(one);
   installNode(node, bin);
   writeFileSync(join(home, '.npmrc'), `registry=${registry}\nupdate-notifier=false\nloglevel=error\n`);
-  const account = process.getuid?.() === 0 ? ORDINARY : {};
-  const give = (path: string) => account.uid !== undefined && chownSync(path, account.uid, account.gid);
+  const account = process.getuid?.() === 0 ? ORDINARY : null;
+  const give = (path: string) => {
+    if (account !== null) chownSync(path, account.uid, account.gid);
+  };
   for (const path of [home, folder]) give(path);
   const env = { HOME: home, PATH: [bin, '/usr/bin', '/bin'].join(delimiter), ...more };
   const started: ChildProcess[] = [];

@@ -1,6 +1,6 @@
 /**
  * The published packages, as a reader meets them: a registry has them, and a user without a clone or rights of root has Node,
- * a Postgres with a table, and an ONNX file. Prints the seconds and megabytes that docs/install.md states.
+ * a Postgres with a table, and an ONNX file. Prints the seconds and megabytes that it takes.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -104,7 +104,9 @@ describe('three commands in an empty folder', () => {
     expect(answer).toMatchObject({ source: 'batch', reason: 'fresh', generation: '1' });
     expect(answer.prediction.score).toBeCloseTo(linearScore(WEIGHTS, 0.1, [0, 4.2]), 5);
     const size = await newcomer.sizeOf(newcomer.npxFolder());
-    process.stdout.write(`init ${written} s, up ready ${ready} s, first read ${seconds()} s; tandem takes ${size} MB\n`);
+    process.stdout.write(
+      `init ${written} s, up ready ${ready} s, first read ${seconds()} s; tandem takes ${size} MB\n`,
+    );
   });
 
   const CONSUMER = {
@@ -122,20 +124,26 @@ await tandem.close();
 `,
   };
 
-  test.each(['client', 'embedded'] as const)('@tandem/%s compiles for NodeNext and bundlers, and runs', async (name) => {
-    const consumer = arrive(process.execPath);
-    const { redisUrl } = JSON.parse(readFileSync(join(newcomer.folder, '.tandem/running.json'), 'utf8'));
-    const text = CONSUMER[name].replace('PORT', String(port)).replace('DATABASE', database.url).replace('REDIS', redisUrl);
-    consumer.write('consumer.ts', text);
-    consumer.write('package.json', JSON.stringify({ type: 'module', private: true }));
-    await consumer.run('npm', 'install', `@tandem/${name}`, '@types/node@24');
-    await compile(consumer, { module: 'esnext', moduleResolution: 'bundler' });
-    await compile(consumer, { module: 'nodenext' });
-    const printed = JSON.parse(await consumer.run('node', 'consumer.js'));
-    expect(printed).toMatchObject({ source: 'batch', reason: 'fresh' });
-    process.stdout.write(`@tandem/${name} takes ${await consumer.sizeOf(`work/node_modules/@tandem/${name}`)} MB, `);
-    process.stdout.write(`with its dependencies ${await consumer.sizeOf('work/node_modules')} MB\n`);
-  });
+  test.each(['client', 'embedded'] as const)(
+    '@tandem/%s compiles for NodeNext and bundlers, and runs',
+    async (name) => {
+      const consumer = arrive(process.execPath);
+      const { redisUrl } = JSON.parse(readFileSync(join(newcomer.folder, '.tandem/running.json'), 'utf8'));
+      const text = CONSUMER[name]
+        .replace('PORT', String(port))
+        .replace('DATABASE', database.url)
+        .replace('REDIS', redisUrl);
+      consumer.write('consumer.ts', text);
+      consumer.write('package.json', JSON.stringify({ type: 'module', private: true }));
+      await consumer.run('npm', 'install', `@tandem/${name}`, '@types/node@24');
+      await compile(consumer, { module: 'esnext', moduleResolution: 'bundler' });
+      await compile(consumer, { module: 'nodenext' });
+      const printed = JSON.parse(await consumer.run('node', 'consumer.js'));
+      expect(printed).toMatchObject({ source: 'batch', reason: 'fresh' });
+      process.stdout.write(`@tandem/${name} takes ${await consumer.sizeOf(`work/node_modules/@tandem/${name}`)} MB, `);
+      process.stdout.write(`with its dependencies ${await consumer.sizeOf('work/node_modules')} MB\n`);
+    },
+  );
 });
 
 describe('without a server', () => {

@@ -14,9 +14,10 @@ export async function provideTool(name: keyof typeof TOOLS, program: string): Pr
   const wanted = JSON.stringify(TOOLS);
   if (!existsSync(marker) || readFileSync(marker, 'utf8') !== wanted) {
     mkdirSync(home, { recursive: true });
-    const specs = Object.entries(TOOLS).map(([tool, version]) => `${tool}@${version}`);
-    const flags = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
-    await mustRun('npm', ['install', '--prefix', home, ...flags, ...specs], { cwd: home });
+    // A dependency of verdaccio names node-fetch by a tag, which mirrors of the registry may not have.
+    const manifest = { private: true, dependencies: TOOLS, overrides: { 'node-fetch': '2.7.0' } };
+    writeFileSync(join(home, 'package.json'), JSON.stringify(manifest));
+    await mustRun('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'], { cwd: home });
     writeFileSync(marker, wanted);
   }
   return join(home, 'node_modules', name, program);
