@@ -19,7 +19,7 @@ const binFolder = join(modules, '.bin');
 const stateFolder = join(root, '.tandem');
 const pinnedPackage = `node_modules/node-${process.platform}-${process.arch}`;
 const pinnedNode = join(root, pinnedPackage, 'bin/node');
-/** Line 1: what is installed. Line 2: which Node runs here, `pinned` or `host`. */
+/** Line 1: the installed state. Line 2: the Node in use, `pinned` or `host`. */
 const markerFile = join(modules, '.tandem-lock-hash');
 /** The first version that runs TypeScript without a flag. */
 const oldestHostNode = [22, 18];
@@ -62,8 +62,8 @@ function readMarker() {
 }
 
 /**
- * True where somebody ran npm by hand and the result is what the lock asks for; a second install would only cost time.
- * Optional packages may be absent (other platforms), except the pinned Node of this one.
+ * Returns whether a manual npm run left the state of the lock; a second install would only cost time. Optional packages
+ * may be absent (other platforms), except the pinned Node of this one.
  */
 function installedByHand() {
   const locked = readJson(join(root, 'package-lock.json'))?.packages;
@@ -104,8 +104,8 @@ function otherClaims(folder, own) {
 }
 
 /**
- * Lays a claim, then looks for others, and backs off where there is one: of two claims at least one side sees the other,
- * so two installs never run at once, and nobody has to take a lock away from anybody.
+ * Makes a claim, then looks for others, and backs off if there is one: of two claims at least one side sees the other,
+ * so two installs never run at once, and no process has to break a lock.
  */
 async function claimInstall() {
   const folder = join(stateFolder, 'install');
@@ -234,7 +234,7 @@ function writeMarker(installed) {
   try {
     fs.writeFileSync(markerFile, `${installed}\n${runs ? 'pinned' : 'host'}\n`);
   } catch {
-    // Somebody else's read-only installation: the question is asked again at the next start.
+    // A read-only installation of another user: the question is asked again at the next start.
   }
 }
 

@@ -1,4 +1,4 @@
-/** The README's walk: servers of one's own, a CSV file, `load`, `init`, `check`, `up`, and one's own users are served. */
+/** The README's walk: own servers, a CSV file, `load`, `init`, `check`, `up`, and the file's users are served. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What a call of the client can fail with: the service refused it, or the service was not reached. */
+/** Errors of client calls: the service rejected the call, or could not be reached. */
 
 import type { Problem } from './wire.ts';
 

@@ -55,7 +55,7 @@ export interface ClientOptions {
   readonly url: string;
   /** Milliseconds for one attempt of a call. */
   readonly timeoutMs?: number;
-  /** Milliseconds during which what is safe to repeat is repeated. */
+  /** Milliseconds during which safe requests are retried. */
   readonly retryForMs?: number;
   /** The `source` of events that name none: the application's name. */
   readonly source?: string;
@@ -102,7 +102,7 @@ export interface Client extends ModelCalls, BuildCalls {
   sendOutcomes(outcomes: readonly OutcomeInput[], options?: SendOptions): Promise<readonly OutcomeResult[]>;
   readonly runs: RunCalls;
   readonly rollouts: RolloutCalls;
-  /** Answers that were kept; `explanation` tells of the one that would be given now. */
+  /** Lists kept answers. For the current answer use `explanation`. */
   readonly explanations: ExplanationCalls;
   /** Changes of pointers and keys, newest first. */
   audit(query?: AuditQuery, options?: CallOptions): Promise<AuditPage>;
@@ -113,7 +113,7 @@ export interface Client extends ModelCalls, BuildCalls {
   generations(predictor: string, options?: CallOptions): Promise<readonly GenerationView[]>;
   /** The model versions that were stable, the newest period first. */
   stableVersions(predictor: string, options?: CallOptions): Promise<readonly StableVersionView[]>;
-  /** @param to a generation's number; default: the last one that the stable arm served before the current generation */
+  /** @param to a generation's number; default: the last generation that the stable arm served before the current one */
   rollback(predictor: string, to?: number, options?: RollbackOptions): Promise<Rollback>;
   /** @param generation its number; left out: the newest that was compared */
   generationReport(predictor: string, generation?: number, options?: CallOptions): Promise<GenerationReportView>;

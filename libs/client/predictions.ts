@@ -9,7 +9,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a read of many users can demand of each answer. */
+/** The demands that a read of many users can make of each answer. */
 export interface PredictManyOptions extends CallOptions {
   /** Infer now, whatever is stored. */
   readonly noCache?: boolean;
@@ -28,7 +28,7 @@ export interface PredictOptions extends PredictManyOptions {
   readonly ifNoneMatch?: string;
 }
 
-/** What the headers say of an answer. */
+/** The facts that the headers state about an answer. */
 export interface AnswerHeaders {
   readonly etag: string | null;
   /** RFC 9211: `tandem; hit`, `tandem; fwd=stale; stored; detail=context_newer`. */

@@ -35,7 +35,7 @@ test('Retry-After is the least that is waited', async () => {
   expect((await failTimes([problem(503, 2)])).pauses).toEqual([2000]);
 });
 
-test.each([400, 409, 422, 500])('a %i is final: repeating the same request cannot mend it', async (status) => {
+test.each([400, 409, 422, 500])('a %i is final: repeating the same request cannot fix it', async (status) => {
   const refused = problem(status);
   expect(await failTimes([refused])).toEqual({ result: refused, attempts: 1, pauses: [] });
 });

@@ -160,7 +160,7 @@ function reasonOf(cause: unknown): string {
   return inner instanceof Error && inner.message !== '' ? inner.message : cause.message;
 }
 
-/** The path of a list in pages, with what is asked of it. */
+/** Returns the path of a paged list with its query. */
 export function pagePath(path: string, asked: Readonly<Record<string, string | number | undefined>>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, String(value));

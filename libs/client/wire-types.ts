@@ -324,7 +324,7 @@ export interface ErasureReceipt {
       readonly outcomes: number;
       /** First answers from arms of rollouts */
       readonly exposures: number;
-      /** Answers that were kept with their features */
+      /** Kept answers with their features */
       readonly keptExplanations: number;
       /** Counts of how often the user was read */
       readonly readCounts: number;

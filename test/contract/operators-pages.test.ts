@@ -115,7 +115,7 @@ describe('deploy/alerts.yml', () => {
     expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
   });
 
-  it.each(rules.map((rule) => [rule.alert, rule] as const))('%s asks for what is exposed', (_, rule) => {
+  it.each(rules.map((rule) => [rule.alert, rule] as const))('%s uses exposed metrics', (_, rule) => {
     checkExpression(rule);
     expect(headings).toContain(rule.page.replace('docs/failures.md#', ''));
   });

@@ -139,7 +139,7 @@ function takeQuota({ liveQuota }: Caller, rows: number): void {
   const { most, perSecond } = liveQuota;
   throw new TandemError(
     'rate_limited',
-    `The key may have ${perSecond} rows inferred a second; these ${rows} are more.`,
+    `The request has ${rows} rows; the key may infer ${perSecond} rows a second.`,
     {
       retryAfter: 1,
       remedy:
@@ -153,7 +153,7 @@ function takeQuota({ liveQuota }: Caller, rows: number): void {
 function overloaded(cause: TandemError): TandemError {
   return new TandemError(
     'overloaded',
-    'The model could not answer these rows in time, beside what waits for it already.',
+    'The model cannot answer these rows in time behind the requests that wait.',
     {
       retryAfter: cause.retryAfter ?? 1,
       remedy: 'ask again after the time in Retry-After, with fewer rows, or with more time (the parameter timeout)',
@@ -164,7 +164,7 @@ function overloaded(cause: TandemError): TandemError {
 
 function crashed(cause: ScoringCrash): TandemError {
   return new TandemError('live_failed', `The model ended its process on these rows: ${cause.message}.`, {
-    remedy: 'look at the values of the inputs; the same rows end it again',
+    remedy: 'check the input values; the same rows end the process again',
     cause,
   });
 }

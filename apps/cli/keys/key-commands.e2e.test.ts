@@ -1,4 +1,4 @@
-/** `tandem key` as somebody types it. */
+/** `tandem key` from the command line. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +53,7 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
   const again = await spawned('rotate', id);
   expect(again).toMatchObject({ code: 1, out: '' });
   expect(again.err).toMatch(
-    /was rotated: its secret before is accepted until .*\n {2}wait until then, or add --drop-previous/,
+    /was rotated: its previous secret is accepted until .*\n {2}wait until then, or add --drop-previous/,
   );
 
   expect((await key('revoke', id)).out).toBe(`key ${id} (the shop) is revoked, refused within 5 s\n`);
@@ -115,7 +115,7 @@ describe('in the folder of a `tandem up`', () => {
     expect(await create({ API_KEY_PEPPER: PEPPER_OF_UP })).toMatchObject({ code: 0, err: '' });
   });
 
-  test('doctor names the keys of another pepper than the one that is known', async () => {
+  test('doctor names keys of another pepper', async () => {
     const listed = await run(['key', 'list', '--json'], { cwd: place, env: {} });
     const [made] = JSON.parse(listed.out).keys;
     const keysOf = async (pepper: string) => {

@@ -1,4 +1,4 @@
-/** What to try once everything runs. */
+/** Prints commands to try once everything runs. */
 import type { ToTry } from '../adopt/adopt-config.ts';
 import type { Paint } from '../command-line/command.ts';
 import { shellOperand, shellWord } from '../output/text.ts';
@@ -12,7 +12,7 @@ interface NextSteps {
   /** null: no user is known yet. */
   readonly toTry: ToTry | null;
   readonly example: boolean;
-  /** Of the Postgres that runs because of us, with its password; null where the environment named one. */
+  /** Address of the Postgres that this command started, with its password; null if the environment named one. */
   readonly databaseUrl: string | null;
   readonly paint: Paint;
 }
@@ -66,7 +66,7 @@ function requests(api: Api, { predictor, userId, eventType }: ToTry): Step[] {
     eventType === null
       ? []
       : [
-          ['tell of a change', changeRequest(api, userId, eventType)],
+          ['send an event', changeRequest(api, userId, eventType)],
           ['read again: live', read],
         ];
   return [
@@ -77,7 +77,7 @@ function requests(api: Api, { predictor, userId, eventType }: ToTry): Step[] {
   ];
 }
 
-/** Another id each time: the same event again changes nothing. */
+/** A new id each time: the same event again would change nothing. */
 function changeRequest({ url, header }: Api, userId: string, type: string): string {
   const after = JSON.stringify({ source: 'me', type, subject: userId }).slice(1).replaceAll("'", "'\\''");
   const event = `'{"specversion":"1.0","id":"'$(date +%s)'",${after}'`;

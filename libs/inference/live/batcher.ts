@@ -1,8 +1,7 @@
 /**
- * Dynamic batching, outside the children: requests become parts of bounded size, parts that wait together become one
- * run, and its rows go back to whom they belong. Live parts go first; since no run is larger than a slice, a live
- * request waits for one slice of a batch at most. Where a run of several requests fails, each is tried by itself before
- * any of them is told so: a poison user is nobody else's failure.
+ * Dynamic batching outside the children. Requests are split into parts of bounded size, waiting parts form one run, and
+ * its rows return to their requests. Live parts go first. No run is larger than a slice, so a live request waits for at
+ * most one slice of a batch. If a run of several requests fails, each is retried alone before any of them fails.
  *
  * No statement line: versions wait together for the same slots, live ones first, and a row may leave before it is sent.
  */
@@ -167,7 +166,7 @@ export class Batcher implements Scorer, LoadShedding {
     const request = createPending(asked, this.#options.now(), (outcome) => {
       for (const part of request.parts) this.#lines[asked.priority].remove(part);
       this.#leave(request);
-      // One that is run decides by how its run ends, though its reader is gone.
+      // For a request that is running, the run's end decides, even if its reader is gone.
       if (isProbe && request.running === 0) this.#options.breaker.undecided(asked.version);
       done(outcome);
       if (this.#pending.length === 0) for (const tell of this.#waitingForDrain.splice(0)) tell();

@@ -1,5 +1,5 @@
 /**
- * What `tandem check` wants to know of a feature query before it is adopted: its columns, its keys, its plans. Each
+ * Reads facts about a feature query for `tandem check`, before it is adopted: its columns, keys and plans. Each
  * function takes the pool of feature statements.
  */
 import { TandemError } from '@tandem/freshness/errors';

@@ -1,6 +1,6 @@
 /**
- * Turns the rows of a feature statement into columns, lays events' values over them, and says of each user that cannot
- * be scored why: which column, which value, and what mends it.
+ * Decodes the rows of a feature statement into columns and overlays the values of events. For each user that cannot be
+ * scored it gives the reason: column, value and fix.
  */
 
 import {
@@ -21,7 +21,7 @@ export type RawRow = readonly (string | null)[];
 /** A feature's value of one user, or why it cannot be one. */
 export type Decoded = { readonly value: number | string | null; readonly fault?: string };
 
-/** Told of each value that an event laid over a row's own. */
+/** Called for each value of an event that overrides the row's own. */
 export type OverlayListener = (row: number, column: number, own: Decoded, entry: ContextValue) => void;
 
 export interface BatchMoment {
@@ -130,7 +130,7 @@ export function checkIds(
     }
     ascending &&= row === 0 || userId > (userIds[row - 1] as string);
   });
-  // Read along an index most chunks are in order, and then nobody in them comes twice.
+  // Chunks read along an index are mostly in order, and then no user occurs twice.
   if (!ascending) nameRepeated(userIds, fault);
 }
 

@@ -115,10 +115,7 @@ class ReadOnlyQuery<R extends unknown[]> extends FramedQuery<pg.QueryArrayResult
   }
 }
 
-/**
- * Ends the transaction after an error.
- * @param unsure statements that may have been prepared or not: to close one that does not exist is no error
- */
+/** Ends the transaction after an error. */
 function recover(client: pg.PoolClient, unsure: readonly string[]): Promise<void> {
   return submit(client, {
     submit(connection) {

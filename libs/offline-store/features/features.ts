@@ -86,8 +86,8 @@ interface Packing {
 }
 
 /**
- * What is certified by its rows alone is read packed, once the types of the version's columns are known; anything else,
- * and whatever comes out otherwise than was thought, by the whole statement.
+ * Reads that rows alone certify use the packed form, once the types of the version's columns are known. Other reads,
+ * and reads whose result does not match the expected form, use the whole statement.
  */
 function createUsersReader(pool: pg.Pool): ReadUsers {
   let known = NO_ARMS;
@@ -193,7 +193,7 @@ function usersRead(
   return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows, arms), arms };
 }
 
-/** One V1 statement that asks for what is needed where arms and types are as they were. */
+/** Reads with one V1 statement, which suffices if arms and types are unchanged. */
 async function readPacked(
   pool: pg.Pool,
   version: ModelVersion,
@@ -240,7 +240,7 @@ async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureSt
   );
 }
 
-/** What the rows themselves say of their users is as true as a certificate of its own, and spares looking them up again. */
+/** Certifies users by their own rows, which are as true as a separate certificate and save a lookup. */
 function certifiedByRows(
   whole: Certificate,
   { predictor }: ModelVersion,

@@ -1,6 +1,6 @@
 /**
- * What waits to be done, for metrics: looked at every few seconds by every worker, so each statement is bounded, however
- * much waits. Ages are by Postgres' clock.
+ * Metrics of waiting work. Every worker reads them every few seconds, so each statement is bounded for any backlog.
+ * Ages are by Postgres' clock.
  */
 import type pg from 'pg';
 import { PLANNED_AT } from '../generations/generation-rows.ts';
@@ -51,7 +51,7 @@ interface OverdueRollout {
   readonly seconds: number;
 }
 
-/** Of a predictor that is served. */
+/** The age of a served predictor's generation. */
 interface GenerationAge {
   readonly predictor: string;
   readonly ageSeconds: number;
@@ -106,7 +106,7 @@ function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
 }
 
 /**
- * A step that may go on, and waits for a person, does not hold. Its deadline begins as rulesOf says
+ * A step that may advance but waits for a person does not hold. Its deadline begins as rulesOf says
  * (libs/prediction/rollouts/rollout-figures.ts).
  */
 function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {

@@ -1,4 +1,4 @@
-/** What is known of a predictor before a budget is spent: what its runs took, and how often users are read. */
+/** Facts about a predictor before a budget is spent: the cost of its runs, and how often users are read. */
 import type { BudgetFacts } from '@tandem/prediction/demand/estimate-budget';
 import { findWeights } from '../reads/read-demand.ts';
 import { type Db, query } from '../sql/database.ts';

@@ -1,12 +1,12 @@
 /**
- * Chooses the users of a run with a budget: those whose stored prediction is outdated, the most read first; then the others who
- * were read most; then users who changed and have no prediction yet. The others stay on the generation of everyone that is in
- * force, the base of what the run makes. A prediction is outdated if an event came after it, or if it expires before the estimated
- * next run.
+ * Chooses the users of a run with a budget: those whose stored prediction is outdated, the most read first; then the
+ * others who were read most; then users who changed and have no prediction yet. The others stay on the current full
+ * generation, the base of the new one. A prediction is outdated if an event came after it, or if it expires before the
+ * estimated next run.
  *
- * One statement inside Postgres writes the chunks of the first two kinds. It asks for a stored prediction, not for a feature row: a
- * chunk leaves out users whom the feature query no longer returns. Memory stays flat, and everything is written under the fence of
- * the step.
+ * One statement inside Postgres writes the chunks of the first two kinds. It asks for a stored prediction, not for a
+ * feature row: a chunk leaves out users whom the feature query no longer returns. Memory stays flat, and everything is
+ * written under the fence of the step.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
@@ -29,7 +29,7 @@ export interface BaseGeneration {
   readonly number: number;
   readonly users: number;
   readonly startedAt: Date;
-  /** Of the generation above it that is in force, whose rows may be carried over; 0 where there is none. */
+  /** The current generation above the base, whose rows may be carried over; 0 if there is none. */
   readonly usersAbove: number;
 }
 
@@ -46,7 +46,10 @@ export interface AffordedUsers {
  * everyone.
  */
 const BASE_DAYS = 40;
-/** Of the base's users. Each run takes along those above it: past this share a run of everyone costs little more. */
+/**
+ * Share of the base's users. Each run carries over the rows above the base: past this share a full run costs little
+ * more.
+ */
 const MOST_ABOVE = 0.5;
 
 /**
@@ -62,7 +65,7 @@ export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers
   const cpuMsPerUser = 'share' in budget ? null : await findCpuPerUser(db, run.predictor);
   const most = usersWithin(budget, { users: base.users, cpuMsPerUser, msPerUser: 0 });
   if (most !== null) return { base, most, expiring: base.expiring };
-  throw new TandemError('invalid_input', `No run of ${run.predictor} has told its CPU time yet.`, {
+  throw new TandemError('invalid_input', `No run of ${run.predictor} has recorded its CPU time yet.`, {
     field: 'budget',
     remedy: 'let one run end, of everyone or with a budget of {"share": …}; then budgets in CPU minutes can be kept',
   });
@@ -94,7 +97,7 @@ async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Ru
 }
 
 function whyNoBase(base: PossibleBase | undefined): string | null {
-  if (!base) return 'no generation is in force';
+  if (!base) return 'no generation is current';
   const { number, users, usersAbove, isOld, isOutdated } = base;
   if (isOld) return `generation ${number}, the last of everyone, is older than ${BASE_DAYS} days`;
   if (isOutdated) return `a watched source was changed in bulk after generation ${number}, the last of everyone`;
@@ -124,7 +127,7 @@ interface Chosen {
 
 /** Longer than a transaction that raises a version takes to commit, by far. */
 const COMMIT_SECONDS = 10;
-/** SQL, from its `from` on, of counts of reads `d` and what is stored of their users, without erased users. */
+/** SQL, from its `from` on, of read counts `d` and the stored predictions of their users, without erased users. */
 const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exists (
   select from tandem.user_contexts c where c.user_id = d.user_id and ${IS_ERASED})`;
 /**
@@ -152,11 +155,12 @@ const RANKED = `with changed as materialized (
   )`;
 
 /**
- * Writes the users with a stored prediction as chunks: the outdated ones, then those who were read. Returns null where the fence
- * is lost. The order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
+ * Writes the users with a stored prediction as chunks: the outdated ones, then users who were read. Returns null if the
+ * fence is lost. The order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
  *
- * All users of a share are scored, so its chunks are cut in the order of ids as text: those of a chunk lie together, and reading
- * 5,500 of a million takes 57 ms instead of 216. Those of CPU minutes keep the order of worth, since the last may be dropped.
+ * All users of a share are scored, so its chunks are cut in the order of ids as text: those of a chunk lie together,
+ * and reading 5,500 of a million takes 57 ms instead of 216. Chunks of a budget in CPU minutes keep the order of worth,
+ * since the last may be dropped.
  */
 async function chooseStored(
   pool: pg.Pool,

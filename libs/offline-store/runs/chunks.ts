@@ -14,8 +14,8 @@ import { leaseOver, lockRun, MAX_CLAIMS, setRunState } from './run-rows.ts';
 const LEASE_OVER = leaseOver('c.lease_until');
 
 /**
- * Chunks that wait, or whose lease is over, in the order of the plan: users who were split off keep the rank of their chunk.
- * Where a run has no open chunk any more, it goes on to be published.
+ * Selects chunks that wait, or whose lease expired, in the order of the plan: users that were split off keep the rank
+ * of their chunk. A run without an open chunk proceeds to publication.
  */
 export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {
   const refs = await query<ChunkRef>(pool, {
@@ -101,8 +101,8 @@ async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: n
         and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' and ${KNOWS_PROTOCOL} returning c.error, c.fence`,
     values: [runId, no, maxClaims],
   });
-  // Apart, since nearly every claim that comes to nothing found the chunk taken. A kill in between leaves the run without
-  // an open chunk: it goes on to be published, and fails there.
+  // Separate, since nearly every failed claim found the chunk taken. A kill in between leaves the run without an open
+  // chunk: it proceeds to publication, and fails there.
   if (!failed) return null;
   await transaction(pool, (db) => failRunOfLast(db, runId, no, failed.error));
   return { fence: failed.fence, takenOver: true, failed: failed.error };

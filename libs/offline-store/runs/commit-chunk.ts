@@ -60,8 +60,8 @@ export async function commitChunk(
 }
 
 /**
- * After the commit: of two last chunks that commit at once, the later must see that none is open. What is committed stays
- * so where this fails: one counts as open then, and whoever looks for the run's next chunk finds that none is.
+ * After the commit: of two last chunks that commit at once, the later must see that none is open. If this fails, the
+ * commit stands: one chunk then counts as open, and the next search for a chunk of the run finds none.
  */
 function countOpen(pool: pg.Pool, run: Run, chunk: ClaimedChunk): Promise<number> {
   return dropUnaffordable(pool, run, chunk)
@@ -144,8 +144,8 @@ async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<voi
 }
 
 /**
- * Not locked, so a user who is erased while this transaction goes on keeps a row: nobody is served from it, since its
- * label is not above the deleted version. (Locks would cost 11 ms for 5,000 users, and none holds a user without a row.)
+ * Not locked, so a user who is erased during this transaction keeps a row: it is never served, since its label is not
+ * above the deleted version. (Locks would cost 11 ms for 5,000 users, and could not lock users without a row.)
  */
 async function withoutErased(db: Db, scored: ScoredUsers): Promise<ScoredUsers> {
   const rows = (await findFewErased(db)) ?? (await findErased(db, scored));
@@ -278,7 +278,7 @@ function putText(bytes: Buffer, at: number, text: string): number {
   return bytes.writeInt32BE(text.length, at) + text.length;
 }
 
-/** What all rows begin with: the number of columns, the generation, the time. */
+/** Returns the prefix of all rows: the number of columns, the generation, the time. */
 function rowPrefix(generationId: string, computedAt: number): Buffer {
   const prefix = Buffer.alloc(2 + 4 + 16 + 4 + 8);
   prefix.writeInt16BE(5, 0);

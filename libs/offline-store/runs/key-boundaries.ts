@@ -32,7 +32,7 @@ export async function findBoundaries(
   size: number,
   timeoutMs: number,
 ): Promise<KeyBoundaries> {
-  // The cursor is read to its end: a plan that gives its first rows soon is not what is wanted.
+  // The cursor is read to its end, so a plan with fast first rows is not wanted.
   await query(db, { text: 'set local cursor_tuple_fraction = 1' });
   await query(db, {
     text: `declare user_keys no scroll cursor for

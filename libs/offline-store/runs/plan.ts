@@ -66,12 +66,12 @@ export interface Plan {
   readonly version: ModelVersion;
   readonly claimed: ClaimedStep;
   readonly sizes: ChunkSizes;
-  /** Of chunks of named users. */
+  /** Users in each chunk of named users. */
   readonly chunkSize: number;
   readonly timeoutMs: number;
-  /** Of a run with a budget; null: all users of its scope are scored. */
+  /** The budget of the run; null: all users of its scope are scored. */
   readonly budget: AffordedUsers | null;
-  /** What is told of the run when it has ended. */
+  /** The note of the run when it has ended. */
   readonly note: string | null;
 }
 

@@ -1,12 +1,13 @@
 /**
- * B9: once all chunks of a run are committed, checks what it made, compares it with what is served and publishes it, or
- * holds it back where the predictor's thresholds say so: then the run has failed, and its generation is kept for a day, to be
- * approved (`approveGeneration`), or compared again by resuming the run. One worker does so at a time, under the lease of
- * the step: it indexes and compares without a lock on the run, and publishes in a short transaction that the fence guards.
- * A run that a failover or restore brought into another history begins again there first (restart-run.ts): after a restore
- * that was noticed late, its last chunks may have been committed with labels of the past that is lost, and entries of a
- * partial run count for nothing any more. The transaction that publishes a generation rules out an unnoticed restore first:
- * after one, workers commit its chunks a second time, while Redis holds the first rows under its id.
+ * B9: publishes a run's generation once all its chunks are committed. Checks it, compares it with the current one, and
+ * publishes it, or holds it back if it exceeds the predictor's thresholds. A run that is held back has failed. Its
+ * generation is kept for a day, to be approved (`approveGeneration`), or compared again by resuming the run.
+ *
+ * One worker does this at a time, under the lease of the step. It indexes and compares without a lock on the run, and
+ * publishes in a short transaction that the fence guards. A run that a failover or restore brought into another history
+ * starts again there first (restart-run.ts): after a restore that was noticed late, its last chunks may have labels of
+ * the lost past, and entries of a partial run no longer count. The publishing transaction first rules out an unnoticed
+ * restore: after one, workers commit the chunks a second time, while Redis holds the first rows under the same id.
  */
 
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
@@ -93,7 +94,7 @@ async function checkAndConclude(
 }
 
 interface ChunkCounts {
-  /** That of the database, now. */
+  /** The database's current history. */
   readonly history: string;
   readonly open: number;
   readonly failed: number | null;
@@ -118,8 +119,8 @@ async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promi
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
   // A partial run; or one with a budget, which found no user to score.
   if (run.generationId === null) return null;
-  // Chunks that a release before migration 0053 committed did not count the users whom they left out as erased: there may
-  // be as many as were ever erased, since the plan expected them too.
+  // Chunks that a release before migration 0053 committed did not count erased users that they left out: there may be
+  // as many as were ever erased, since the plan expected them too.
   const rows = await query<{ minCoverage: number; uncounted: number; isOfSome: boolean }>(db, {
     text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage",
         case when exists (select from tandem.chunks c where c.run_id = r.id and c.state = 'committed' and c.erased is null)
@@ -170,8 +171,8 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
 }
 
 /**
- * Publishes what the run made, and puts it in force unless something came between.
- * @param compared the report to keep; null: the one that is there stays
+ * Publishes the run's generation and makes it current, unless another change came between.
+ * @param compared the report to keep; null: the existing report stays
  */
 export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
@@ -192,7 +193,7 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
   if (compared) await keepReport(db, run.generationId, compared);
   const arm = await findArmOfVersion(db, run.predictor, run.modelVersionId);
   const reason = whyNotInForce(run, arm);
-  const note = reason && `generation ${run.generationNumber} was published but not put in force: ${reason}`;
+  const note = reason && `generation ${run.generationNumber} was published but not made current: ${reason}`;
   if (note === null) {
     await moveArm(db, run.predictor, {
       modelVersionId: run.modelVersionId,
@@ -214,7 +215,7 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
   return { state, note: told, generation, report: compared };
 }
 
-/** What is told of a run: how it ended, and what was noted when it was made or planned. */
+/** The note of a run: how it ended, and notes of its creation and plan. */
 async function withNote(db: Db, { id }: Run, ending: string | null): Promise<string | null> {
   const noted = await fetchFirst(db, statements.selectFrom('tandem.runs').select('note').where('id', '=', id));
   return [ending, noted?.note ?? null].filter((text) => text !== null).join('; ') || null;
