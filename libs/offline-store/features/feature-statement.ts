@@ -1,7 +1,7 @@
 /**
- * The SQL that wraps a predictor's feature query. Each row brings the user's context version along, read in the same row
- * and statement as its features: that makes the version a true label of whatever is computed from them. Predicates are
- * in the key's own type, so that they reach the index of the table beneath (a chunk took 48 ms instead of 415).
+ * The SQL that wraps a predictor's feature query. Each row includes the user's context version, read in the same row
+ * and statement as its features. So the version is a true label of predictions computed from them. Predicates are in
+ * the key's own type, so that they use the index of the underlying table (a chunk took 48 ms instead of 415).
  */
 import type { FeatureQuery, ModelVersion } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
@@ -19,12 +19,12 @@ export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** The query as a relation `f`. Line breaks keep a comment at its end from swallowing the bracket. */
+/** The query as a relation `f`. Line breaks keep a trailing comment from swallowing the bracket. */
 export function asRelation(sql: string): string {
   return `(\n${sql}\n) f`;
 }
 
-/** Columns of `usersSql` behind the features: the user's deleted version, and the last that concerns the predictor. */
+/** Columns of `usersSql` after the features: the user's deleted version, and the last concerning version. */
 export const TRAILING_COLUMNS = 2;
 
 /**
@@ -73,7 +73,7 @@ function chunkRowsSql({ query }: RangeVersion, condition: string, asText: readon
   union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
 }
 
-/** @param bounds what stands for those of `from` and `to` that are not null */
+/** @param bounds the SQL for those of `from` and `to` that are not null */
 function isInRange(keyType: KeyType, { from, to }: RangeShape, bounds: readonly string[]): string {
   const key = KEY_SQL[keyType];
   const conditions = [
@@ -107,7 +107,7 @@ function isOfPart(keyType: KeyType, part: ChunkPart): string {
   return isInRange(keyType, part, bounds);
 }
 
-/** No rows, only the feature columns' types. */
+/** SQL without rows, for the types of the feature columns. */
 export function featureTypesSql({ sql, columns }: FeatureQuery): string {
   const features = columns.map(({ name }) => `f.${quoteName(name)}`).join(', ');
   return `select ${features} from ${asRelation(sql)} where false`;

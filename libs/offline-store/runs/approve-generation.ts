@@ -52,7 +52,7 @@ export async function approveGeneration(
   return approved;
 }
 
-/** With the database's history, now. */
+/** Returns it with the database's current history. */
 async function findHeld(db: Db, { predictor, generation }: Approval) {
   const held = statements
     .selectFrom('tandem.generations as g')

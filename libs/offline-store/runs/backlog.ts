@@ -21,7 +21,7 @@ export interface Backlog {
 interface OutboxBacklog {
   /** Counted up to 100,000. */
   readonly entries: number;
-  /** Seconds; 0 if there is no entry. Of more entries than are counted it may be up to a minute too small. */
+  /** Seconds; 0 if there is no entry. With more entries than are counted, it may be up to a minute too small. */
   readonly oldestSeconds: number;
 }
 
@@ -47,7 +47,7 @@ interface OverdueRollout {
   readonly predictor: string;
   /** `unjudged`: no look at it has succeeded for two of its intervals and a minute. */
   readonly state: 'preparing' | 'holding' | 'unjudged';
-  /** Since the deadline. */
+  /** Seconds since the deadline. */
   readonly seconds: number;
 }
 

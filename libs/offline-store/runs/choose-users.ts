@@ -23,7 +23,7 @@ import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
 import { deleteEarlier, outdatedSql, staleSql, staleValues, storedJoins, writeNamed } from './stale-users.ts';
 
-/** The generation of everyone below what a run makes. */
+/** The full generation below the new one. */
 export interface BaseGeneration {
   readonly id: string;
   readonly number: number;
@@ -73,7 +73,7 @@ export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers
 
 interface PossibleBase extends BaseGeneration {
   readonly isOld: boolean;
-  /** Whether a watched source was changed in bulk since its run: all its rows are stale. */
+  /** Whether a watched source changed in bulk since its run: then all its rows are stale. */
   readonly isOutdated: boolean;
   readonly expiring: AffordedUsers['expiring'];
 }
@@ -105,7 +105,7 @@ function whyNoBase(base: PossibleBase | undefined): string | null {
   return `more than ${MOST_ABOVE * 100} % of the users have a row above generation ${number}, the last of everyone`;
 }
 
-/** Returns how many users were chosen, or null where the fence is lost. */
+/** Returns the number of chosen users, or null if the fence is lost. */
 export async function chooseUsers(
   { pool, features }: Pools,
   plan: Plan,
@@ -119,13 +119,13 @@ export async function chooseUsers(
   return cancellableRead(features, limits, (db) => chooseChanged(pool, db, plan, chosen, budget.most));
 }
 
-/** Users so far, and the number of the next chunk. */
+/** The number of users so far, and of the next chunk. */
 interface Chosen {
   readonly users: number;
   readonly chunks: number;
 }
 
-/** Longer than a transaction that raises a version takes to commit, by far. */
+/** Much longer than a transaction that raises a version takes to commit. */
 const COMMIT_SECONDS = 10;
 /** SQL, from its `from` on, of read counts `d` and the stored predictions of their users, without erased users. */
 const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exists (
@@ -172,7 +172,7 @@ async function chooseStored(
   const isShare = run.budget !== null && 'share' in run.budget;
   const stored = await staleValues(pool, plan);
   return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
-    // Hashes of a million users: less memory would send them through files.
+    // Hashes of a million users: less memory would put them into files.
     await query(db, { text: `set local work_mem = '64MB'` });
     const chunks = await query<{ users: number }>(db, {
       text: `${RANKED}
@@ -183,7 +183,7 @@ async function chooseStored(
       values: [...stored, base.startedAt, most, expiring, claimed.runId, chunkSize],
       timeoutMs,
     });
-    // Last, since that takes a while, and the lease is renewed meanwhile.
+    // Last, since it takes a while, and the lease is renewed meanwhile.
     if (!(await lockStep(db, claimed))) throw new FenceLost();
     return { users: chunks.reduce((sum, { users }) => sum + users, 0), chunks: chunks.length };
   }).catch((error: unknown) => {
@@ -192,15 +192,15 @@ async function chooseStored(
   });
 }
 
-/** Ends a transaction without a trace. */
+/** Rolls a transaction back. */
 class FenceLost extends Error {}
 
 /** Each comparison with the users chosen so far reads all of those, so it is made of many: they take 10 MB. */
 const COMPARED_USERS = 100_000;
 
 /**
- * Adds users who changed, in the order of ids, until there are as many as the budget pays for. Returns how many there are then, or
- * null where the fence is lost.
+ * Adds changed users in the order of ids, up to the number that the budget pays for. Returns the new number, or null if
+ * the fence is lost.
  * @param db the transaction of the scan, on the login of feature statements
  */
 async function chooseChanged(

@@ -35,7 +35,7 @@ import { lockStep } from './run-steps.ts';
 
 const INDEX_TIMEOUT_MS = 1_800_000;
 
-/** Returns null while chunks are open, also those of a run that begins again now, and where the fence is lost. */
+/** Returns null while chunks are open, including those of a run that is restarted now, and if the fence is lost. */
 export async function publishRun(
   pools: Pools,
   claimed: ClaimedStep,
@@ -79,14 +79,14 @@ async function checkAndConclude(
   return transaction(pool, async (db) => {
     // Before any lock, since it waits for Redis. The entries of a partial run are labelled with their history.
     if (publishesGeneration) await assertPastProven(pool, db, prove);
-    // The settings before the run: the order of everyone who moves an arm.
+    // The settings before the run: the lock order of every change of an arm.
     await lockAssignments(db);
     if (!(await lockStep(db, claimed))) return null;
     await keepHistory(db);
     const current = await requireRun(db, run.id);
     const { open, history } = await countChunks(db, run.id);
     if (open > 0) return null;
-    // It was brought into another history since it was checked, or has to be.
+    // The run was brought into another history since it was checked, or has to be.
     if (current.history !== run.history || current.history !== history) return 'moved';
     if (flaw !== null) return fail(db, current, flaw);
     return compared?.verdict === 'blocked' ? holdBack(db, current, compared) : conclude(db, current, compared);
@@ -101,7 +101,7 @@ interface ChunkCounts {
   readonly error: string | null;
 }
 
-/** How many are open; of those that failed, the first and why. */
+/** The number of open chunks, and the number of failed ones with the first and its reason. */
 async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
   const rows = await query<ChunkCounts>(db, {
     text: `select tandem.current_history() as history, count(*) filter (where state in ('waiting', 'claimed')) as open,
@@ -114,7 +114,7 @@ async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
   return rows[0];
 }
 
-/** Why a run's predictions must not be published, or null. */
+/** Returns why a run's predictions must not be published, or null. */
 async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
   // A partial run; or one with a budget, which found no user to score.
@@ -141,7 +141,10 @@ function percent(share: number): string {
   return `${Math.floor(share * 1_000) / 10} %`;
 }
 
-/** Before the pointer moves, reads of the generation must be cheap; gives the flaw that the index finds, or null. */
+/**
+ * Builds the index, since reads of the generation must be cheap before the pointer moves; returns the problem that it
+ * finds, or null.
+ */
 async function indexGeneration(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<string | null> {
   if (generationId === null) return null;
   const options = { timeoutMs: INDEX_TIMEOUT_MS, signal: lost };
@@ -222,8 +225,9 @@ async function withNote(db: Db, { id }: Run, ending: string | null): Promise<str
 }
 
 /**
- * Names of users are kept no longer than their chunks may be claimed: a run that is done is never resumed. After the commit,
- * since a million names take a while; where it fails they stay as long as the run. Those of other runs expire (retention.ts).
+ * Deletes users' names once their chunks can no longer be claimed: a finished run is never resumed. After the commit,
+ * since a million names take a while; if it fails they stay as long as the run. Those of other runs expire
+ * (retention.ts).
  */
 export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
   const named = statements.updateTable('tandem.chunks').set({ user_ids: [] }).where('run_id', '=', runId);
@@ -231,8 +235,8 @@ export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
 }
 
 /**
- * The pointer only goes forward, within the model version that is served, and not past a rollback: what was asked for
- * before one must not undo it.
+ * The pointer only moves forward, within the stable model version, and not past a rollback: a run requested before a
+ * rollback must not undo it.
  */
 export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
   if (!arm) {
