@@ -211,7 +211,10 @@ function tellStart(
     log.warn('metrics.not_served', { why: 'other machines can reach the API', remedy: 'set METRICS_PORT' });
   }
   if (keys === null && !isLocal) {
-    log.warn('keys.off', { why: 'API_KEYS=off: every client that reaches the API has full access', remedy: 'unset API_KEYS' });
+    log.warn('keys.off', {
+      why: 'API_KEYS=off: every client that reaches the API has full access',
+      remedy: 'unset API_KEYS',
+    });
   }
   log.info('api.started', {
     url: api.url,

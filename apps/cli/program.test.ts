@@ -89,7 +89,7 @@ test('a service that is not there is told in two lines: where, and what to do', 
   expect(code).toBe(1);
   expect(err.split('\n')).toEqual([
     `tandem: no answer from ${url}: nothing listens there`,
-    '  start it with `tandem up`, or name where it listens with --url or TANDEM_URL',
+    '  start it with `tandem up`, or set its address with --url or TANDEM_URL',
     '',
   ]);
   expect(JSON.parse(out)).toEqual({ error: expect.objectContaining({ code: 'unreachable' }) });

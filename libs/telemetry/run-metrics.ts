@@ -65,7 +65,7 @@ function stepMetrics(registers: Registry[]) {
     }),
     runStepTakeovers: new Counter({
       name: 'tandem_run_step_takeovers_total',
-      help: 'Plans and publications taken over after a worker's lease expired.',
+      help: "Plans and publications taken over after a worker's lease expired.",
       labelNames: ['predictor', 'step'] as const,
       registers,
     }),
@@ -107,7 +107,7 @@ function leaseMetrics(registers: Registry[]) {
     }),
     chunkTakeovers: new Counter({
       name: 'tandem_chunk_takeovers_total',
-      help: 'Chunks taken over after a worker's lease expired.',
+      help: "Chunks taken over after a worker's lease expired.",
       labelNames: ['predictor'] as const,
       registers,
     }),

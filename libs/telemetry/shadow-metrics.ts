@@ -13,7 +13,7 @@ export function shadowMetrics(registry: Registry) {
     }),
     shadowPasses: createTimerSeries({
       name: 'tandem_shadow_pass_seconds',
-      help: 'Time to compute the candidate's answers for one pass of users, features included.',
+      help: "Time to compute the candidate's answers for one pass of users, features included.",
       labelNames: ['predictor'] as const,
       buckets: LATENCY_BUCKETS,
       registers,
@@ -32,7 +32,7 @@ export function shadowMetrics(registry: Registry) {
     }),
     shadowWaiting: new Gauge({
       name: 'tandem_shadow_waiting',
-      help: 'Served answers waiting to be compared with a shadow's.',
+      help: "Served answers waiting to be compared with a shadow's.",
       registers,
     }),
   };

@@ -30,9 +30,13 @@ const SideSchema = z
     bytes: z.int(),
     rowByRow: z.boolean().meta({ description: 'Whether the version is pinned to infer each user alone' }),
     rowsAgree: z.boolean().nullable().meta({
-      description: 'Whether users get the same answers alone and together, ignoring the pin; null: fewer than two users',
+      description:
+        'Whether users get the same answers alone and together, ignoring the pin; null: fewer than two users',
     }),
-    largestRowDifference: z.number().nullable().meta({ description: 'Largest difference of an output between alone and together; null: none' }),
+    largestRowDifference: z
+      .number()
+      .nullable()
+      .meta({ description: 'Largest difference of an output between alone and together; null: none' }),
     refused: z.int().meta({ description: 'Users without a usable answer of this version' }),
   })
   .meta({ id: 'ComparedVersion' });

@@ -34,7 +34,10 @@ export const EventSchema = z
     data: z
       .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]))
       .optional()
-      .meta({ description: 'Feature values by name; null withdraws a value. Without `data` the event only says that the user changed' }),
+      .meta({
+        description:
+          'Feature values by name; null withdraws a value. Without `data` the event only says that the user changed',
+      }),
   })
   .meta({
     id: 'Event',
@@ -60,7 +63,9 @@ const EventResultSchema = z
     status: z.enum(['accepted', 'duplicate', 'erased']),
     userId: z.string(),
     contextVersion: z.int(),
-    contextToken: z.string().meta({ description: 'Token for the header Prediction-Min-Context: a read with it reflects this event' }),
+    contextToken: z
+      .string()
+      .meta({ description: 'Token for the header Prediction-Min-Context: a read with it reflects this event' }),
     ignored: z.array(z.string()).max(10).optional().meta({
       description:
         'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',

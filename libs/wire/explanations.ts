@@ -37,7 +37,7 @@ export const ExplanationSchema = z
         name: z.string(),
         value: scalar.meta({ description: 'The value that the model receives' }),
         from: FeatureOriginSchema,
-        rowValue: scalar.optional().meta({ description: "Value in the feature source, if an event overrides it" }),
+        rowValue: scalar.optional().meta({ description: 'Value in the feature source, if an event overrides it' }),
         event: z
           .strictObject({
             source: z.string(),

@@ -26,9 +26,7 @@ const SHIFT = {
   changed: share,
 };
 
-const ShiftSchema = z
-  .strictObject(SHIFT)
-  .meta({ id: 'OutputShift', description: 'How a numeric output changed' });
+const ShiftSchema = z.strictObject(SHIFT).meta({ id: 'OutputShift', description: 'How a numeric output changed' });
 
 const FLIPS = {
   up: z.int().meta({ description: 'Users who newly reach the threshold' }),
@@ -50,7 +48,9 @@ const SegmentValueSchema = z
 const FiguresSchema = z.strictObject({
   users: CoverageSchema,
   outputs: z.array(z.strictObject({ name: z.string(), ...SHIFT })),
-  answers: z.array(z.strictObject({ name: z.string(), changed: share })).meta({ description: 'Share of changed answers, for outputs that are texts or vectors' }),
+  answers: z
+    .array(z.strictObject({ name: z.string(), changed: share }))
+    .meta({ description: 'Share of changed answers, for outputs that are texts or vectors' }),
   decision: z.union([z.strictObject({ output: z.string(), threshold: z.number(), ...FLIPS }), z.null()]),
   segments: z.array(
     z.strictObject({

@@ -16,10 +16,9 @@ export const GenerationSchema = z
       description: '`budgeted`: made by a run with a budget for selected users; all other users are served from `base`',
     }),
     users: z.int().meta({ description: 'Users who have a prediction in it' }),
-    base: z
-      .string()
-      .nullable()
-      .meta({ description: 'Number of the full generation that serves all other users; null: this is a full generation' }),
+    base: z.string().nullable().meta({
+      description: 'Number of the full generation that serves all other users; null: this is a full generation',
+    }),
     usersLeft: z.int().nullable().meta({
       description: 'Users served from `base`, counted at publication; null before publication, or without a base',
     }),

@@ -100,7 +100,10 @@ export const ReplaySchema = z
         kept: z.union([z.number(), z.string(), z.boolean()]),
         recomputed: z.union([z.number(), z.string(), z.boolean()]),
         difference: z.number().nullable().meta({ description: 'Absolute; null of values that are no floats' }),
-        ofAllowed: z.number().nullable().meta({ description: '`difference` divided by the allowed difference; null if `difference` is null' }),
+        ofAllowed: z
+          .number()
+          .nullable()
+          .meta({ description: '`difference` divided by the allowed difference; null if `difference` is null' }),
       })
       .nullable()
       .meta({ description: 'The one furthest from being allowed; null: equal to the last bit, or not computed' }),

@@ -25,7 +25,9 @@ const ModelSchema = z
       .meta({ description: 'Who added the version, and how: by a config or by a push' }),
     variants: z.array(z.string()).meta({ description: 'The arms that name it; empty: not serving traffic' }),
     labels: z.array(z.string()).meta({ description: 'Movable names that point to this version' }),
-    verified: z.boolean().meta({ description: 'Whether the version has passed its trial; a label can only move to such a version' }),
+    verified: z
+      .boolean()
+      .meta({ description: 'Whether the version has passed its trial; a label can only move to such a version' }),
     note: z.string(),
     metrics: z.record(z.string(), z.number()).meta({ description: 'Metrics given by the owner' }),
     build: z.string().nullable().meta({ description: 'The kind of an optimised build: `int8`, `pruned`, …' }),
@@ -77,10 +79,7 @@ export const ModelsOfPredictorSchema = z.strictObject(ModelsSchema.shape).meta({
 
 /** The query parameter of lists. */
 export const ARCHIVED_QUERY = z.object({
-  archived: z
-    .enum(['true', 'false'])
-    .optional()
-    .meta({ description: '`true` also lists archived model versions' }),
+  archived: z.enum(['true', 'false']).optional().meta({ description: '`true` also lists archived model versions' }),
 });
 
 const TensorSchema = z.strictObject({

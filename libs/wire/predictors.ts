@@ -32,7 +32,10 @@ export const PredictorSchema = z
     }),
     batch: z.strictObject({
       schedule: z.string().nullable().meta({ description: 'Schedule of full runs: a cron expression in UTC' }),
-      changedSchedule: z.string().nullable().meta({ description: 'Schedule of runs for changed users, in the same form' }),
+      changedSchedule: z
+        .string()
+        .nullable()
+        .meta({ description: 'Schedule of runs for changed users, in the same form' }),
       budget: BudgetSchema.nullable().meta({ description: 'Budget of scheduled runs; null: no limit' }),
       chunkSize: z.int(),
       minCoverage: z.number(),

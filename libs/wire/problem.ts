@@ -4,7 +4,9 @@ import type { Answered } from './schema.ts';
 
 export const ProblemSchema = z
   .strictObject({
-    type: z.string().meta({ description: 'Stable identifier for programs', example: 'urn:tandem:problem:invalid_input' }),
+    type: z
+      .string()
+      .meta({ description: 'Stable identifier for programs', example: 'urn:tandem:problem:invalid_input' }),
     title: z.string(),
     status: z.int(),
     detail: z.string().meta({ description: 'What happened, for people' }),

@@ -10,7 +10,11 @@ const ID_FORM = `a text of 1 to ${MAX_ID} characters`;
 const LIMIT_FORM = `a whole number from 1 to ${MAX_CANDIDATES}`;
 
 const CandidateSchema = z.strictObject({
-  id: z.string(ID_FORM).min(1, ID_FORM).max(MAX_ID, ID_FORM).meta({ description: 'Unique in the call', example: 'sku-7' }),
+  id: z
+    .string(ID_FORM)
+    .min(1, ID_FORM)
+    .max(MAX_ID, ID_FORM)
+    .meta({ description: 'Unique in the call', example: 'sku-7' }),
   features: RequestFeaturesSchema,
 });
 
@@ -22,7 +26,8 @@ export const RankSchema = z
       .min(1, 'at least one candidate')
       .max(MAX_CANDIDATES, `at most ${MAX_CANDIDATES} candidates in one request`),
     by: z.string('the name of an output').optional().meta({
-      description: "The output to rank by, in descending order; default: the decision's output, or the only numeric one",
+      description:
+        "The output to rank by, in descending order; default: the decision's output, or the only numeric one",
       example: 'score',
     }),
     limit: z.int(LIMIT_FORM).min(1, LIMIT_FORM).max(MAX_CANDIDATES, LIMIT_FORM).optional().meta({

@@ -43,7 +43,12 @@ const OutcomeSchema = z.strictObject({
     .meta({ description: 'Outcomes count for this long after a user’s first answer' }),
   better: z.enum(['higher', 'lower']).default('higher'),
   guardrail: z.boolean().default(false),
-  minimumEffect: z.number().positive().max(10).default(0.1).meta({ description: 'Smallest relative effect worth detecting' }),
+  minimumEffect: z
+    .number()
+    .positive()
+    .max(10)
+    .default(0.1)
+    .meta({ description: 'Smallest relative effect worth detecting' }),
 });
 
 const AnalysisSchema = z.strictObject({

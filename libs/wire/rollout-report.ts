@@ -78,7 +78,9 @@ const OutcomeSchema = z.strictObject({
   }),
   pValue: z.number().meta({ description: 'Against "no difference", valid at every look' }),
   eValue: z.number(),
-  sofar: z.strictObject({ stable: MeanSchema, arm: MeanSchema }).meta({ description: 'Mean over all users, for information only: no test uses it' }),
+  sofar: z
+    .strictObject({ stable: MeanSchema, arm: MeanSchema })
+    .meta({ description: 'Mean over all users, for information only: no test uses it' }),
   moreDays: z
     .number()
     .nullable()
@@ -92,7 +94,10 @@ const OutcomeSchema = z.strictObject({
       text: z.string().meta({ description: 'For people', example: CONCLUSION_EXAMPLE }),
     })
     .meta({ description: 'Conclusion from the same interval; `no_difference`: none above `minimumEffect`' }),
-  detectableEffect: z.number().nullable().meta({ description: 'Smallest relative effect that the users so far can detect' }),
+  detectableEffect: z
+    .number()
+    .nullable()
+    .meta({ description: 'Smallest relative effect that the users so far can detect' }),
 });
 
 export const RolloutReportSchema = z

@@ -73,7 +73,9 @@ export const RunPlanSchema = z
     users: z.int().meta({ description: 'Users of the last full run' }),
     until: z.iso.datetime().meta({ description: 'The next scheduled run; without a schedule, a day from now' }),
     // As a union: of a nullable schema the OpenAPI document would make another one, of another name.
-    asked: z.union([BudgetEstimateSchema, z.null()]).meta({ description: 'Estimate for the requested budget; null if none was requested' }),
+    asked: z
+      .union([BudgetEstimateSchema, z.null()])
+      .meta({ description: 'Estimate for the requested budget; null if none was requested' }),
     budgets: z.array(BudgetEstimateSchema).meta({ description: 'For comparison' }),
   })
   .meta({ id: 'RunPlan', description: 'What a budget buys, estimated from read counts and the cost of earlier runs' });

@@ -18,7 +18,9 @@ const COMPARISONS = {
       up: z.int(),
       down: z.int(),
       rate: ratio,
-      interval: z.strictObject({ low: z.number(), high: z.number() }).meta({ description: 'Interval of the rate at 95 %' }),
+      interval: z
+        .strictObject({ low: z.number(), high: z.number() })
+        .meta({ description: 'Interval of the rate at 95 %' }),
     })
     .nullable()
     .meta({ description: 'Decisions in which the candidate differs; null if no threshold is declared' }),
@@ -33,7 +35,7 @@ export const ShadowReportSchema = z
     rolloutId: z.uuid(),
     predictor: z.string(),
     state: z.string(),
-    modelVersion: z.string().meta({ description: "Model version of the candidate" }),
+    modelVersion: z.string().meta({ description: 'Model version of the candidate' }),
     share: z.number(),
     processes: z.int().meta({ description: 'API processes that have reported' }),
     updatedAt: z.iso.datetime().nullable().meta({ description: 'Time of the last report; null: none yet' }),

@@ -110,7 +110,9 @@ export const ReceiptSchema = z
   .strictObject({
     userId: z.string(),
     erasedAt: z.iso.datetime().meta({ description: "Time of the tombstone, by the database's clock" }),
-    contextVersion: z.int().meta({ description: 'Context version of the tombstone: predictions from it or earlier contexts are not served' }),
+    contextVersion: z.int().meta({
+      description: 'Context version of the tombstone: predictions from it or earlier contexts are not served',
+    }),
     contextToken: z.string(),
     deleted: z
       .strictObject({

@@ -14,7 +14,10 @@ it(`writes plain English: ${ADVICE}`, () => {
     const findings = findingsIn(path);
     const allowed = recorded[path] ?? 0;
     if (findings.length <= allowed) return [];
-    return [`${path}: ${findings.length}, at most ${allowed}`, ...findings.map(({ line, text }) => `  ${line}: ${text}`)];
+    return [
+      `${path}: ${findings.length}, at most ${allowed}`,
+      ...findings.map(({ line, text }) => `  ${line}: ${text}`),
+    ];
   });
   expect(worse).toEqual([]);
 });

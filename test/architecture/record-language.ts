@@ -8,7 +8,9 @@ import { findingsIn, listTexts } from './language.ts';
 import { root } from './source-tree.ts';
 
 const file = join(root, 'test/architecture/language.json');
-const before: Readonly<Record<string, number>> | null = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null;
+const before: Readonly<Record<string, number>> | null = existsSync(file)
+  ? JSON.parse(readFileSync(file, 'utf8'))
+  : null;
 
 const counts = listTexts().map((path) => {
   const found = findingsIn(path).length;

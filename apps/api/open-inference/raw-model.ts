@@ -137,29 +137,21 @@ function takeQuota({ liveQuota }: Caller, rows: number): void {
   if (taken === rows) return;
   liveQuota.giveBack(taken);
   const { most, perSecond } = liveQuota;
-  throw new TandemError(
-    'rate_limited',
-    `The request has ${rows} rows; the key may infer ${perSecond} rows a second.`,
-    {
-      retryAfter: 1,
-      remedy:
-        rows > most
-          ? `send at most ${Math.floor(most)} rows in a request; --live-rate of tandem key create sets the limit`
-          : 'ask again after the time in Retry-After, or with fewer rows; --live-rate of tandem key create sets the limit',
-    },
-  );
+  throw new TandemError('rate_limited', `The request has ${rows} rows; the key may infer ${perSecond} rows a second.`, {
+    retryAfter: 1,
+    remedy:
+      rows > most
+        ? `send at most ${Math.floor(most)} rows in a request; --live-rate of tandem key create sets the limit`
+        : 'ask again after the time in Retry-After, or with fewer rows; --live-rate of tandem key create sets the limit',
+  });
 }
 
 function overloaded(cause: TandemError): TandemError {
-  return new TandemError(
-    'overloaded',
-    'The model cannot answer these rows in time behind the requests that wait.',
-    {
-      retryAfter: cause.retryAfter ?? 1,
-      remedy: 'ask again after the time in Retry-After, with fewer rows, or with more time (the parameter timeout)',
-      cause,
-    },
-  );
+  return new TandemError('overloaded', 'The model cannot answer these rows in time behind the requests that wait.', {
+    retryAfter: cause.retryAfter ?? 1,
+    remedy: 'ask again after the time in Retry-After, with fewer rows, or with more time (the parameter timeout)',
+    cause,
+  });
 }
 
 function crashed(cause: ScoringCrash): TandemError {

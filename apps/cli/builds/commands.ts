@@ -77,9 +77,12 @@ async function readCalibration(cli: Cli, predictor: string, number: number, rows
   return withDatabases(findDatabaseUrls(cli), choice, async ({ pool, features }) => {
     const [version] = await listModelVersions(pool, { predictor, number });
     if (version) return await readCalibrationRows(features, version, rows);
-    throw new CommandFailure(`DATABASE_URL belongs to another service: it has no model version ${number} of ${predictor}`, {
-      remedy: 'name the database of the API that --url names',
-    });
+    throw new CommandFailure(
+      `DATABASE_URL belongs to another service: it has no model version ${number} of ${predictor}`,
+      {
+        remedy: 'name the database of the API that --url names',
+      },
+    );
   });
 }
 

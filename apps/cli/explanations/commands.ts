@@ -31,8 +31,7 @@ export function explainCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'explain',
     description: 'explain why a user gets this answer: stored predictions, their versions, and features',
-    detail:
-      'Exit code 0: a read would answer, or the user is known. 1: the user is unknown, or no store answered.',
+    detail: 'Exit code 0: a read would answer, or the user is known. 1: the user is unknown, or no store answered.',
     example: 'tandem explain repurchase 42',
   })
     .argument('<predictor>')

@@ -103,7 +103,11 @@ function generationRollbackCommand(cli: Cli): Command {
     example: 'tandem generation rollback repurchase --to 3',
   })
     .argument('<predictor>')
-    .option('--to <number>', 'the generation (default: the previous generation that was served as stable)', parseWhole(1))
+    .option(
+      '--to <number>',
+      'the generation (default: the previous generation that was served as stable)',
+      parseWhole(1),
+    )
     .option('--force', 'allow a generation of a model version that was never stable')
     .option('--yes', 'do not ask')
     .action(async (predictor: string, options: RollbackOptions) => {

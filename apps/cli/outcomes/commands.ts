@@ -56,7 +56,8 @@ async function sendOne(
   name: string | undefined,
   options: Options,
 ): Promise<void> {
-  if (userId === undefined || name === undefined) throw usageError('no user and outcome are named', 'name both, or a --file');
+  if (userId === undefined || name === undefined)
+    throw usageError('no user and outcome are named', 'name both, or a --file');
   const { value, time, id, source } = options;
   const outcome: OutcomeInput = {
     ...{ userId, name },
@@ -75,7 +76,10 @@ async function sendOne(
 async function sendFile(cli: Cli, file: string, userId: string | undefined, options: Options): Promise<void> {
   const { value, time, id, source } = options;
   if ([userId, value, time, id].some((one) => one !== undefined)) {
-    throw usageError('the options of a single outcome cannot be combined with a file', 'leave out the options of a single outcome');
+    throw usageError(
+      'the options of a single outcome cannot be combined with a file',
+      'leave out the options of a single outcome',
+    );
   }
   const client = connect(cli, options);
   const sums: Record<OutcomeResult['status'], number> = { accepted: 0, duplicate: 0, erased: 0 };

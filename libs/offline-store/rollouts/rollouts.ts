@@ -227,10 +227,14 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
   const names = [STABLE, ...rollout.arms.map(({ name }) => name)];
   if (!isActive(rollout.state) || rollout.kind === 'shadow') {
     const why = rollout.kind === 'shadow' ? 'a shadow serves no users' : `it is ${rollout.state}`;
-    throw new TandemError('rollout_conflict', `No user can be assigned to an arm of rollout ${rollout.number}: ${why}.`, {
-      field: 'rolloutId',
-      remedy: 'name a canary or an A/B test that is under way',
-    });
+    throw new TandemError(
+      'rollout_conflict',
+      `No user can be assigned to an arm of rollout ${rollout.number}: ${why}.`,
+      {
+        field: 'rolloutId',
+        remedy: 'name a canary or an A/B test that is under way',
+      },
+    );
   }
   if (arm === null || names.includes(arm)) return;
   throw new TandemError('invalid_input', `Rollout ${rollout.number} has no arm ${JSON.stringify(arm)}.`, {

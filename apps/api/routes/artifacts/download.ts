@@ -97,12 +97,15 @@ const route = createRoute({
   path: '/v1/artifacts/{sha256}/file',
   tags: ['models'],
   summary: 'Download a model file',
-  description: 'Returns the file as uploaded or adopted. Concurrent downloads are limited: 503 `overloaded` says when to retry.',
+  description:
+    'Returns the file as uploaded or adopted. Concurrent downloads are limited: 503 `overloaded` says when to retry.',
   request: { params: ArtifactPath },
   responses: {
     200: {
       description: 'The file',
-      headers: { 'content-digest': { description: 'SHA-256 of the file (RFC 9530)', schema: { type: 'string' as const } } },
+      headers: {
+        'content-digest': { description: 'SHA-256 of the file (RFC 9530)', schema: { type: 'string' as const } },
+      },
       content: { 'application/octet-stream': { schema: FileSchema } },
     },
     ...problems('unknown_artifact', 'invalid_input', 'model_refused', 'overloaded', 'unavailable'),

@@ -130,7 +130,7 @@ const route = createRoute({
   tags: ['predictions'],
   summary: 'One prediction',
   description:
-    "Returns the stored prediction while it is fresh, else infers live. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `min-fresh=N`, `max-stale[=N]`.",
+    'Returns the stored prediction while it is fresh, else infers live. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `min-fresh=N`, `max-stale[=N]`.',
   request: {
     params: PredictionPath,
     headers: ReadHeaders,

@@ -41,7 +41,8 @@ function putOverride({ rollouts }: RolloutDependencies) {
     path: '/v1/rollouts/{id}/overrides/{userId}',
     tag: 'rollouts',
     summary: 'Assign a user to an arm',
-    description: 'Applies from the answer on. Such users are served but not counted in any analysis. At most 1,000 users.',
+    description:
+      'Applies from the answer on. Such users are served but not counted in any analysis. At most 1,000 users.',
     scope: 'rollouts:admin',
     params: RolloutUserPath,
     body: BODY,
