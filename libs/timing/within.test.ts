@@ -20,3 +20,14 @@ it('rejects when the time is over; a later failure of the work is not unhandled'
   reject(new Error('later'));
   await vi.advanceTimersByTimeAsync(0);
 });
+
+it('rejects without a warning of Node where the deadline has passed', async () => {
+  vi.useRealTimers();
+  const warnings: Error[] = [];
+  const note = (warning: Error) => void warnings.push(warning);
+  process.on('warning', note);
+  await expect(within(-5, Promise.withResolvers<never>().promise, tooLate)).rejects.toThrow('too late');
+  await new Promise(setImmediate);
+  process.off('warning', note);
+  expect(warnings).toEqual([]);
+});

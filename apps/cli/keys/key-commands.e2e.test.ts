@@ -59,7 +59,7 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
   expect((await key('revoke', id)).out).toBe(`key ${id} (the shop) is revoked, refused within 5 s\n`);
   expect((await key('list')).out).toMatch(/^no key; make one/);
   expect((await key('list', '--all')).out).toMatch(new RegExp(`^${id} .*revoked`, 'm'));
-  expect((await key('rotate', id)).err).toMatch(/is revoked, and stays so/);
+  expect((await key('rotate', id)).err).toMatch(/is revoked and cannot be rotated/);
 });
 
 test.each([

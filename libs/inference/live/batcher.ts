@@ -3,7 +3,7 @@
  * its rows return to their requests. Live parts go first. No run is larger than a slice, so a live request waits for at
  * most one slice of a batch. If a run of several requests fails, each is retried alone before any of them fails.
  *
- * No statement line: versions wait together for the same slots, live ones first, and a row may leave before it is sent.
+ * This is no statement line: versions wait together for the same slots, and a row may leave before it is sent.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createEventStore } from '../events/events.ts';
 import { oddVersion } from '../odd-version.fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { chunkCopySql } from './feature-statement.ts';
 import { createFeatureSource } from './features.ts';
 
 const USERS = 40;
@@ -113,6 +114,20 @@ describe('a range read in binary form', () => {
     const wrong = batch.userIds.filter((userId, row) => Number(userId) !== batch.values[0]?.[row]);
     expect([batch.userIds.length, wrong]).toEqual([20_000, []]);
     expect((await features.readRange(version, { from: '20001', to: null })).userIds).toEqual([]);
+  });
+
+  test('reads the contexts of named users once, also where Postgres expects one row of the feature query', async () => {
+    await database.pool.query(`create function few_odd() returns setof odd language sql rows 1 as 'select * from odd'`);
+    const version = oddVersion([{ name: 'c0', kind: 'number', nullAs: 0 }], 'select * from few_odd()');
+    const statement = chunkCopySql(version, { userIds: names }, [false]);
+    const select = /^copy \((.*)\) to stdout/s.exec(statement)?.[1];
+    const { rows } = await database.pool.query<{ 'QUERY PLAN': string }>(`explain ${select}`);
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toMatch(/(Hash|Merge) Full Join/);
+    expect(plan).not.toContain('Nested Loop');
+    const { batch } = await createFeatureSource(database.pool).readNamed(version, [...names, '999']);
+    expect(batch.userIds.toSorted()).toEqual(names.toSorted());
+    expect(batch.contextVersions[batch.userIds.indexOf('5')]).toBe(1);
   });
 
   test('leaves its connection fit for the next statement where the query fails', async () => {

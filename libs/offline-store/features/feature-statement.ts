@@ -62,14 +62,35 @@ function isNamed({ keyType }: Pick<ModelVersion, 'keyType'>): string {
 
 /** Rows of a half-open key range, then one row with [history, clock]. $1, $2: from and to, null is unbounded. */
 export function rangeSql(version: RangeVersion, range: RangeShape): string {
-  return chunkRowsSql(version, isInRange(version.keyType, range, ['$1', '$2']), []);
+  return chunkRowsSql(version, rangeRowsSql(version, isInRange(version.keyType, range, ['$1', '$2']), []));
 }
 
 type RangeVersion = Pick<ModelVersion, 'query' | 'keyType'>;
 
-function chunkRowsSql({ query }: RangeVersion, condition: string, asText: readonly boolean[]): string {
+function rangeRowsSql({ query }: RangeVersion, condition: string, asText: readonly boolean[]): string {
+  return `${rowsSql(query, { asText, context: CONTEXT_OF_EACH })} where ${condition}`;
+}
+
+/**
+ * Rows of named users. Their contexts are one scan of the index: 10,000 lookups one by one took three times as long. Only a full
+ * join is never made as a nested loop, which reads all contexts again for each row, and which Postgres would choose where it
+ * expects few rows of a feature query. Rows of contexts alone are left out above.
+ */
+function namedRowsSql(
+  { query, keyType }: RangeVersion,
+  userIds: readonly string[],
+  asText: readonly boolean[],
+): string {
+  const ids = pg.escapeLiteral(textArray(userIds));
+  const sql = `select * from ${asRelation(query.sql)} where f.user_id = any(${ids}::${KEY_SQL[keyType]}[])`;
+  const context = `full join (select user_id, version, features from tandem.user_contexts where user_id = any(${ids}::text[])) c
+    on c.user_id = (f.user_id::text collate "C")`;
+  return `select * from (${rowsSql({ ...query, sql }, { asText, context })} offset 0) named(user_id) where named.user_id is not null`;
+}
+
+function chunkRowsSql({ query }: RangeVersion, rowsSql: string): string {
   const head = `json_build_array(tandem.current_history(), ${epochMs('statement_timestamp()')})::text`;
-  return `${rowsSql(query, { asText, isChunk: true })} where ${condition}
+  return `${rowsSql}
   union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
 }
 
@@ -95,16 +116,16 @@ export function rangeUsersSql({ query, keyType }: RangeVersion, range: RangeShap
  * @param asText of each feature column, whether it is wanted as text rather than in its own form
  */
 export function chunkCopySql(version: RangeVersion, part: ChunkPart, asText: readonly boolean[]): string {
-  return `copy (${chunkRowsSql(version, isOfPart(version.keyType, part), asText)}) to stdout (format binary)`;
+  const rows = 'userIds' in part ? namedRowsSql(version, part.userIds, asText) : literalRangeSql(version, part, asText);
+  return `copy (${chunkRowsSql(version, rows)}) to stdout (format binary)`;
 }
 
 /** The users of a chunk: those of a key range, or named users. */
 export type ChunkPart = RangeShape | { readonly userIds: readonly string[] };
 
-function isOfPart(keyType: KeyType, part: ChunkPart): string {
-  if ('userIds' in part) return `f.user_id = any(${pg.escapeLiteral(textArray(part.userIds))}::${KEY_SQL[keyType]}[])`;
-  const bounds = [part.from, part.to].filter((bound) => bound !== null).map((bound) => pg.escapeLiteral(bound));
-  return isInRange(keyType, part, bounds);
+function literalRangeSql(version: RangeVersion, range: RangeShape, asText: readonly boolean[]): string {
+  const bounds = [range.from, range.to].filter((bound) => bound !== null).map((bound) => pg.escapeLiteral(bound));
+  return rangeRowsSql(version, isInRange(version.keyType, range, bounds), asText);
 }
 
 /** SQL without rows, for the types of the feature columns. */
@@ -123,23 +144,24 @@ interface RowOptions {
   /** Columns after the features. */
   readonly state?: string;
   readonly packed?: boolean;
-  readonly isChunk?: boolean;
+  /** The join of contexts `c`. */
+  readonly context?: string;
 }
 
-const CONTEXT = 'tandem.user_contexts c on c.user_id = (f.user_id::text collate "C")';
+const CONTEXT = 'left join tandem.user_contexts c on c.user_id = (f.user_id::text collate "C")';
 /**
- * Contexts of a chunk, looked up one by one. Joined as a table they made Postgres plan for their number: with 800,000 contexts a
+ * Contexts of a key range, looked up one by one. Joined as a table they made Postgres plan for their number: with 800,000 contexts a
  * chunk of 7,500 users took 92 ms of CPU in parallel processes instead of 43, and one of 10,000 up to 430, by a hash of all contexts.
  */
-const CONTEXT_OF_EACH = `lateral (select version, features from tandem.user_contexts
+const CONTEXT_OF_EACH = `left join lateral (select version, features from tandem.user_contexts
   where user_id = (f.user_id::text collate "C") offset 0) c on true`;
 
 function rowsSql({ sql, columns, asOf }: FeatureQuery, options: RowOptions) {
-  const { asText = [], state = '', packed = false, isChunk = false } = options;
+  const { asText = [], state = '', packed = false, context = CONTEXT } = options;
   const asOfMs = asOf === null ? 'null::float8' : `(extract(epoch from f.${quoteName(asOf)}) * 1000)::float8`;
   const features = columns.map(({ name }, i) => `, f.${quoteName(name)}${asText[i] ? '::text' : ''}`).join('');
   const fields = packed ? `, record_send(row(${features.slice(2)}))` : features;
   const version = packed ? 'c.version' : 'coalesce(c.version, 0)';
   return `select f.user_id::text, ${version}, nullif(c.features, '{}')::text, ${asOfMs}${fields}${state}
-  from ${asRelation(sql)} left join ${isChunk ? CONTEXT_OF_EACH : CONTEXT}`;
+  from ${asRelation(sql)} ${context}`;
 }

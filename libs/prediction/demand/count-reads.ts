@@ -5,7 +5,7 @@
  * A process writes a bounded number of users at a time. Where more are read, it counts a share of the reads, drawn at random,
  * and each for as many as it stands for. So a user's expected count stays the number of reads.
  */
-import type { ReadResult } from '@tandem/freshness/answer';
+import type { Answer } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import { WriteBehind } from '@tandem/timing/write-behind';
 
@@ -34,7 +34,7 @@ interface ReadCountsOptions {
 
 export interface ReadCounts {
   /** Counts a read that a prediction of the user answers. An error or a default may be of an id that no user has. */
-  note(userId: string, result: ReadResult): void;
+  note(userId: string, result: Pick<Answer, 'source' | 'contextVersion'> | TandemError): void;
   /** Users whose counts were lost since the start, because more were read than expected or a write failed. */
   dropped(): number;
   /** Writes what waits, then counts nothing more. */

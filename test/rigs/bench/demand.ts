@@ -5,6 +5,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '@tandem/client/create-client';
+import { createReadCountStore } from '@tandem/offline-store/reads/read-demand';
+import { createReadCounts, type ReadCount } from '@tandem/prediction/demand/count-reads';
 import { type Exchange, getRequest, openConnection } from '../overload/exchange.ts';
 import { createLiveWorld } from './live-world.ts';
 import { createUserDraw, type UserPicker } from './pick-users.ts';
@@ -17,17 +19,18 @@ import { type BenchProcess, type BenchServers, startApi, startWorker } from './s
 
 const PREDICTOR = 'trees';
 /** Of the users: what should take a quarter of the CPU of a run of everyone, and what leaves nine of ten reads fresh. */
-const SHARES = [0.04, 0.13];
+const SHARES = [0.04, 0.09];
 /** The target is of this one. */
 const EXPONENT = 0.8;
 const STEEPER = 1;
 const INTERVAL_MINUTES = 10;
 const HOUR_MINUTES = 60;
 
-/** Each counts about 500 users a second. */
-const COUNTING_APIS = 8;
+/** Between two writes of an API's counts. */
+const WINDOW_SECONDS = 5;
+const READS_OF_WINDOW = WINDOW_SECONDS * LOAD.readsPerSecond;
+const HISTORY_WINDOWS = (6 * 3_600) / WINDOW_SECONDS;
 /** For each of `--seconds`. */
-const HISTORY_READS = 12_000;
 const REPLAYED_READS = 8_000;
 const CONNECTIONS = 4;
 /** Rows of one insert. */
@@ -97,13 +100,23 @@ async function measureExponent(bench: Bench, exponent: number, intervals: readon
   }
 }
 
-/** Reads that the APIs count. Their end writes what they have counted. */
-async function makeHistory({ servers, seconds }: Bench, draw: UserPicker): Promise<void> {
+/**
+ * Some hours of reads, counted as an API counts them, with its bound on what it writes. Each window of reads is noted at once and
+ * written before the next, so hours pass in minutes.
+ */
+async function makeHistory({ servers }: Bench, draw: UserPicker): Promise<void> {
   await servers.pool.query('truncate tandem.read_demand');
-  const apis: BenchProcess[] = [];
-  for (let i = 0; i < COUNTING_APIS; i++) apis.push(await startApi(servers, { INFERENCE_PROCESSES: '1' }));
-  await Promise.all(apis.map((api) => readAll(api, drawMany(draw, HISTORY_READS * seconds))));
-  for (const api of apis) await api.stop();
+  const store = createReadCountStore(servers.pool);
+  let written = Promise.withResolvers<void>();
+  const put = (counts: readonly ReadCount[]) => store.put(counts).then(written.resolve, written.reject);
+  const counts = createReadCounts({ store: { put }, random: createRandom(LOAD.seed), flushMs: 0 });
+  for (let window = 0; window < HISTORY_WINDOWS; window++) {
+    written = Promise.withResolvers();
+    for (let i = 0; i < READS_OF_WINDOW; i++)
+      counts.note(`${FIRST_USER + draw()}`, { source: 'batch', contextVersion: 0 });
+    await written.promise;
+  }
+  await counts.close();
   await servers.pool.query('vacuum analyze tandem.read_demand');
 }
 
