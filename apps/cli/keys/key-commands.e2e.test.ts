@@ -77,7 +77,9 @@ test('without a pepper no key is made', async () => {
   const place = { cwd: folder, env: { DATABASE_URL: database.url } };
   const ended = await run(['key', 'create', '--name', 'x', '--scopes', 'all'], place);
   expect(ended).toMatchObject({ code: 1, out: '' });
-  expect(ended.err).toMatch(/^tandem: no API_KEY_PEPPER is configured.*\n {2}set API_KEY_PEPPER, or API_KEY_PEPPER_FILE/);
+  expect(ended.err).toMatch(
+    /^tandem: no API_KEY_PEPPER is configured.*\n {2}set API_KEY_PEPPER, or API_KEY_PEPPER_FILE/,
+  );
 });
 
 describe('in the folder of a `tandem up`', () => {
@@ -135,6 +137,10 @@ describe('in the folder of a `tandem up`', () => {
     await other.drop();
     expect(ended).toMatchObject({ code: 0, err: '' });
     // The folder's pepper is not that of the other database's API.
-    expect(withoutPepper).toMatchObject({ code: 1, out: '', err: expect.stringContaining('no API_KEY_PEPPER is configured') });
+    expect(withoutPepper).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('no API_KEY_PEPPER is configured'),
+    });
   });
 });
