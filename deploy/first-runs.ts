@@ -35,9 +35,9 @@ async function provide(client: Client, { name, modelVersion, generationExpired }
   const { generations, runs } = client;
   // A rollout has generations and runs of its own.
   const inForce = (await generations(name)).find((one) => one.inForce && one.modelVersion === modelVersion);
-  if (inForce !== undefined && !generationExpired) return say(`${name}: generation ${inForce.generation} is in force`);
+  if (inForce !== undefined && !generationExpired) return say(`${name}: generation ${inForce.generation} is current`);
   const run = await startOrJoin(client, name, modelVersion);
-  if (inForce !== undefined) return say(`${name}: what is stored is out of date; run ${run.id} is under way`);
+  if (inForce !== undefined) return say(`${name}: the stored predictions are out of date; run ${run.id} is under way`);
   say(`${name}: nothing is stored yet, scoring everybody (run ${run.id})`);
   const { state, usersScored, usersFailed, error } = await finish(client, run);
   if (state !== 'done' && state !== 'done_with_errors') throw new Error(`run ${run.id} is ${state}: ${error}`);

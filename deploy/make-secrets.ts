@@ -1,8 +1,8 @@
 /**
  * Passwords of the services that docker-compose.yml starts, and the pepper under which API keys are stored: made at the
- * first start, kept in volumes, the same ever after. So a fresh clone starts without anybody writing one, and no two
- * installations have the same. Beside each password stands what its readers need of it: the URL for Tandem, the setting
- * for Redis.
+ * first start, kept in volumes, the same ever after. So a fresh clone starts without manual steps, and no two
+ * installations share a password. Beside each password is the form that its readers need: the URL for Tandem, the
+ * setting for Redis.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,10 +16,10 @@ const PEPPER = 'api-key-pepper';
 const postgres = password('postgres');
 const cache = password('cache');
 const queue = password('queue');
-// An installation from before had it among the passwords: the keys that were made under it go on counting.
+// An earlier installation had it among the passwords: keys made under it stay valid.
 secret(pepperFolder, PEPPER, read(folder, PEPPER));
 rmSync(join(folder, PEPPER), { force: true });
-// Written anew each time: a start that was killed half-way leaves none of them missing.
+// Written again each time: a start that was killed half-way leaves none of them missing.
 write('database-url', `postgres://tandem:${postgres}@postgres:5432/tandem`);
 write('redis-url', `redis://:${cache}@cache:6379`);
 write('queue-redis-url', `redis://:${queue}@queue:6379`);
@@ -53,7 +53,7 @@ function read(place: string, name: string): string | undefined {
 /** Readable for the accounts of other containers: who may read it is who mounts the volume. */
 function write(name: string, text: string, place = folder): void {
   const file = join(place, name);
-  // A start that was killed here left one that cannot be written to.
+  // A start that was killed here left a file that cannot be written to.
   rmSync(`${file}.new`, { force: true });
   writeFileSync(`${file}.new`, `${text}\n`, { mode: 0o444, flush: true });
   renameSync(`${file}.new`, file);

@@ -1,6 +1,6 @@
 /**
  * `npm test`: every test on real Postgres and Redis, types and lint beside them. Arguments are passed on to vitest
- * (`npm test -- libs/prediction`). The first line says where those two run; the last is `N passed, N failed`.
+ * (`npm test -- libs/prediction`). The first line says where Postgres and Redis run; the last is `N passed, N failed`.
  * `npm run test:long` is this with `--long`: the tests that wait for minutes, and no others. `--times FILE` writes the
  * seconds of each test file there, the slowest first.
  */

@@ -32,7 +32,7 @@ interface Shared {
   services: Promise<Services> | null;
 }
 
-// Vitest loads this module anew for each project, so what the projects share hangs on the process.
+// Vitest loads this module again for each project, so the projects share state on the process.
 const SHARED = Symbol.for('tandem.test-services');
 const holder = globalThis as typeof globalThis & { [SHARED]?: Shared };
 holder[SHARED] ??= { users: 0, services: null };

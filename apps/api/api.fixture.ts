@@ -50,7 +50,7 @@ export interface TestApi {
 }
 
 const WEIGHTS = [-0.1, 0.5] as const;
-/** For a machine with much else to do: what is tested is what is answered, the limits have tests of their own. */
+/** For a busy machine: these tests check answers; the limits have tests of their own. */
 const PATIENCE_MS = 20_000;
 
 /** Customers 1 to 9: recency 10 × id, orders id. */
@@ -67,10 +67,10 @@ interface DatabaseBefore {
 }
 
 /**
- * @param redisUrl another Redis than the tests' own, also one that is not there
+ * @param redisUrl another Redis than the tests' own, possibly an unreachable one
  * @param answerCache predictions in memory; none by default
  * @param more keys, which are off by default, another log than none, and further parts of readiness
- * @param before the database's defaults for every session on it, and what it has before the API starts
+ * @param before the database's defaults for every session on it, and its contents before the API starts
  */
 export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},

@@ -24,7 +24,7 @@ interface Document {
     >
   >;
 }
-/** What is no JSON has no example. */
+/** Media types other than JSON have no example. */
 const BARE = new Set(['text/html', 'application/octet-stream']);
 const document = async () => (await (await api.get('/openapi.json')).json()) as Document;
 
@@ -122,7 +122,7 @@ describe('the application', () => {
     expect(text).toContain('tandem_inference_saturation_ratio');
   });
 
-  it('shows predictors with their policies and what is in force', async () => {
+  it('shows predictors with their policies, stable version and current generation', async () => {
     const expected = {
       name: 'repurchase',
       keyType: 'int8',

@@ -1,4 +1,4 @@
-/** The HTTP application: every endpoint at its path, and an answer for what is no endpoint. Starts nothing by itself. */
+/** The HTTP application: every endpoint at its path, and an answer for unknown paths. Starts nothing by itself. */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { checkHost } from '@tandem/http-server/foreign-request';
 import { RequestError } from '@tandem/http-server/request-error';
@@ -13,13 +13,13 @@ export interface AppDependencies extends EndpointDependencies, ServeOptions {}
 
 export type App = ReturnType<typeof createApp>;
 
-/** Its description is made when somebody first reads it, or before that by `describe`. */
+/** The OpenAPI document is built at its first read, or before that by `describe`. */
 export function createApp(dependencies: AppDependencies) {
   const document = once(() => JSON.stringify(describeApi(endpoints)));
   const page = once(() => docsPage(JSON.parse(document()) as DocumentedApi));
   const endpoints = createEndpoints(dependencies, { document, page });
   return Object.assign(mount(endpoints, dependencies), {
-    /** Takes some 50 ms, in which nobody else is answered. */
+    /** Takes some 50 ms, which block other requests. */
     describe: () => void page(),
   });
 }
@@ -32,7 +32,7 @@ function once(make: () => string): () => string {
   };
 }
 
-/** Serves these endpoints alone. */
+/** Serves only these endpoints. */
 export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
   const app = new OpenAPIHono();
   for (const endpoint of endpoints) {
@@ -57,14 +57,14 @@ export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
 
 type Refuse = (path: string, problem: HttpProblem) => Response;
 
-/** Returns the form of refusals beside the endpoints: under /v2 the Open Inference Protocol's, if that is served. */
+/** Returns the form of rejections on other paths: under /v2 that of the Open Inference Protocol, if it is served. */
 function refusalsBeside(endpoints: readonly Endpoint[]): Refuse {
   const inference = endpoints.find(({ route }) => route.path === '/v2')?.refusals;
   return (path, problem) =>
     inference && /^\/v2(\/|$)/.test(path) ? inference.respond(problem) : problemResponse(problem);
 }
 
-/** Answers for known paths with other methods, and for unknown paths; a router of its own keeps the first one lean. */
+/** Answers known paths with other methods, and unknown paths; a separate router keeps the main one lean. */
 function otherMethods(endpoints: readonly Endpoint[], refuse: Refuse): Hono {
   const allowed = new Map<string, string[]>();
   for (const endpoint of endpoints) {

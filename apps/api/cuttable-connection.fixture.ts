@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface CuttableConnection {
   /** The server's URL, by this way. */
   readonly url: string;
-  /** Breaks all connections, and refuses new ones until it is mended. */
+  /** Breaks all connections and refuses new ones until `mend` is called. */
   cut(): void;
   mend(): void;
   close(): Promise<void>;

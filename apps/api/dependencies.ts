@@ -1,4 +1,4 @@
-/** Builds everything that the API is made of, and closes it in reverse. */
+/** Builds all dependencies of the API, and closes them in reverse order. */
 
 import {
   closeOpened,
@@ -41,35 +41,35 @@ import {
 import { sampledMetrics } from './wiring/sampled-metrics.ts';
 
 export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
-  /** `connections`: of all pools together. */
+  /** `connections`: the total of all pools. */
   readonly database: ReadingSettings['database'] & { readonly connections?: number };
   readonly redis: ReadingSettings['redis'] & { readonly queueUrl: string };
-  /** Of uploaded files that no model version uses, in all; a default where it is not said. */
+  /** Limit of uploaded files that no model version uses, in total; absent: a default. */
   readonly uploads?: { readonly megabytes: number };
   readonly servesMetrics: boolean;
-  /** API keys; off where it is not said. */
+  /** API keys; absent: off. */
   readonly keys?: KeyMode;
-  /** When runs are to end, for the metric of needed workers; an hour where it is not said. */
+  /** Time in which runs should end, for the metric of needed workers; absent: an hour. */
   readonly runDeadlineMs?: number;
-  /** Milliseconds between two questions for changed keys. */
+  /** Milliseconds between two checks for changed keys. */
   readonly keysEveryMs?: number;
   /** Whether a Host header names this service. */
   readonly isOurHost: HostRule;
-  /** What else the service's readiness is made of. */
+  /** Further parts of the service's readiness. */
   readonly parts?: readonly Part[];
-  /** The share of successful requests that are logged, 0 to 1. */
+  /** Share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
-  /** How often a shadow's sums are kept; its own measure where it is not said. */
+  /** How often a shadow's sums are stored; absent: its own default. */
   readonly shadow?: { readonly keepEveryMs?: number };
 }
 
 export interface ApiDependencies {
   readonly app: AppDependencies;
-  /** In reverse of the order in which things were opened. */
+  /** Closes resources in the reverse order of opening. */
   close(): Promise<void>;
 }
 
-/** One in a thousand: enough to see what successes look like, too few to cost anything. */
+/** One in a thousand: enough examples of successes, at no noticeable cost. */
 const LOG_SHARE = 0.001;
 
 export async function createDependencies(settings: ApiSettings): Promise<ApiDependencies> {
@@ -146,14 +146,14 @@ function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more:
   });
 }
 
-/** With the parts of readiness that are yet to be proved. */
+/** Adds the parts of readiness that are not proved yet. */
 async function openProvedPools({ database }: ApiSettings, opened: Opened) {
   const pools = openPools(database, database.connections);
   opened.push(() => pools.close());
   return { ...pools, proved: await proveDatabase(database, pools) };
 }
 
-/** What erasing and readmitting users takes. */
+/** Opens the dependencies of erasing and readmitting users. */
 function erasing(
   pool: ApiPools['pool'],
   { erasures: online }: ReturnType<typeof openOnlineWriting>,

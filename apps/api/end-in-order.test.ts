@@ -51,7 +51,7 @@ describe('createEnding', () => {
     await vi.waitFor(() => expect(exits).toEqual([1]));
   });
 
-  it('logs a fault during the drain, and lets the drain go on', async () => {
+  it('logs a fault during the drain, and lets the drain continue', async () => {
     const { onSignal, onFault } = create();
     onSignal('SIGTERM');
     onFault(new Error('a defect'));

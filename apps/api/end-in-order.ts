@@ -1,15 +1,12 @@
 /**
- * The end of the process, whatever brings it: a signal, or a fault that nobody caught. What is under way may finish within
- * bounds; after the last resort it is over, whatever still hangs.
+ * Ends the process in order, after a signal or an uncaught fault. Requests under way may finish within bounds; after
+ * the last time limit the process exits, even if something hangs.
  */
 import type { Log } from '@tandem/telemetry/log';
 
 interface EndingParts {
   readonly log: Log;
-  /**
-   * Lets what is under way finish, and closes everything; resolves with whether it finished in time.
-   * @param cause after a fault, nothing new is to be begun
-   */
+  /** Lets requests under way finish, and closes everything; resolves with whether that was in time. */
   drain(cause: 'signal' | 'fault'): Promise<boolean>;
   exit(code: number): void;
   /** Milliseconds after which the process ends, drained or not. */
@@ -17,9 +14,9 @@ interface EndingParts {
 }
 
 interface Ending {
-  /** Exit code 0. A second signal is somebody who does not want to wait: 1, at once. */
+  /** Exit code 0. A second signal ends at once with 1: its sender does not want to wait. */
   onSignal(signal: string): void;
-  /** Exit code 1. State may be broken, so that the process ends; requests under way mostly have no part in it. */
+  /** Exit code 1. State may be broken, so the process ends; most requests under way are not affected. */
   onFault(error: unknown): void;
 }
 
@@ -28,7 +25,7 @@ export function createEnding({ log, drain, exit, lastResortMs }: EndingParts): E
 
   async function end(cause: 'signal' | 'fault', reason: string = cause): Promise<void> {
     log.info('api.stopping', { reason });
-    // Not waited for: it must not keep a process alive that has nothing left to do.
+    // Not awaited: it must not keep an idle process alive.
     setTimeout(() => {
       log.error('api.hung', { afterMs: lastResortMs });
       exit(1);

@@ -1,4 +1,4 @@
-/** Every endpoint of the API. What is not in this list is not served, and not described. */
+/** Every endpoint of the API. An endpoint that is not in this list is neither served nor described. */
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -100,11 +100,11 @@ export interface EndpointDependencies
   readonly explanations: ExplanationStore;
   readonly explanationKeeper: Pick<ExplanationKeeper, 'notice' | 'keepNow'>;
   readonly metrics: Metrics;
-  /** Whether /metrics is served here: on loopback alone. */
+  /** Whether /metrics is served here: only on loopback. */
   readonly servesMetrics: boolean;
 }
 
-/** What is served of the description of these endpoints. */
+/** The endpoints that serve the API's description. */
 interface ApiDescription {
   /** The OpenAPI document as JSON. */
   readonly document: () => string;
@@ -125,7 +125,7 @@ export function createEndpoints(
     ...userEndpoints(dependencies),
     startRun(dependencies),
     listRuns(dependencies),
-    // Before a run by its id.
+    // Before the path of a run by id.
     planRun(dependencies),
     showRun(dependencies),
     showProgress(dependencies),

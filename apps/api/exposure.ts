@@ -1,6 +1,6 @@
 /**
- * Who reaches the service. That decides who must show a key, whether metrics, which ask for none, are on its port, and
- * by which names it is asked.
+ * Decides who can reach the service. From that follow whether keys are required, whether metrics, which need none, are
+ * on the same port, and the accepted host names.
  */
 import type { ApiKeysSection, HttpSection } from '@tandem/config/environment/environment-sections';
 import {
@@ -22,18 +22,18 @@ interface ExposureSettings {
 export interface Exposure {
   /** Whether only this machine reaches the API. */
   readonly isLocal: boolean;
-  /** Whether something may stand before it (a proxy, a cluster) that has to notice when it leaves. */
+  /** Whether a proxy or a cluster may be in front, which has to notice when the API leaves. */
   readonly isFronted: boolean;
   readonly keys: KeyMode;
   readonly servesMetrics: boolean;
   readonly isOurHost: HostRule;
-  /** On the metrics' own port, at which whoever scrapes them asks by whatever address it found. */
+  /** For the metrics' own port, which scrapers reach at any address. */
   readonly isMetricsHost: HostRule;
 }
 
 /**
- * @param resolve the address of a name; undefined where it has none
- * @throws TandemError `config_invalid` where keys are required and no pepper is there
+ * @param resolve the address of a name; undefined if it has none
+ * @throws TandemError `config_invalid` if keys are required without a pepper
  */
 export async function findExposure(
   { http: { host, metricsPort }, apiKeys, hostNames }: ExposureSettings,
@@ -41,14 +41,14 @@ export async function findExposure(
 ): Promise<Exposure> {
   const listensOnLoopback = await isOnLoopback(host, resolve);
   const { publishedOn } = apiKeys;
-  // What resolves to loopback here need not elsewhere: files of hosts say so of a machine's own name. Only what is listened
-  // on is known to be what it resolves to.
+  // A name that resolves to loopback here may not do so elsewhere: hosts files map a machine's own name. Only the
+  // listening address is certain to be what it resolves to.
   const isLocal = publishedOn === host ? listensOnLoopback : isLoopback(publishedOn);
   const keys = chooseKeyMode(apiKeys, isLocal);
   const byName = createHostRule([host, ...hostNames]);
   const byAny = () => true;
-  // Without a key a web page whose host name is made to point at loopback could read and change everything, through
-  // whatever publishes the API there.
+  // Without a key, a web page whose host name points at loopback could read and change everything, through any program
+  // that publishes the API there.
   const isOurHost = listensOnLoopback || (isLocal && keys === null) ? byName : byAny;
   const servesMetrics = metricsPort === null && listensOnLoopback && isLocal && keys === null;
   const isFronted = !(listensOnLoopback && isLocal);

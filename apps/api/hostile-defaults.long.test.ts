@@ -1,4 +1,6 @@
-/** As `hostile-defaults.integration.test.ts`, with each setting by itself: names the one that changes an answer. */
+/**
+ * As `hostile-defaults.integration.test.ts`, with each setting separately: names the setting that changes an answer.
+ */
 import { HOSTILE_DEFAULTS } from '@tandem/offline-store/hostile-defaults.fixture';
 import { beforeAll, expect, test } from 'vitest';
 import { type Outcome, tellStory } from './hostile-defaults.fixture.ts';

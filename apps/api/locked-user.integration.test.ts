@@ -24,12 +24,12 @@ it('certifies reads while events wait for a locked user', async () => {
   const locker = await api.pool.connect();
   try {
     await locker.query(`begin; select 1 from tandem.user_contexts where user_id = '2' for update`);
-    // The authority has to connect anew, as after any statement that took too long.
+    // The authority has to reconnect, as after any statement that took too long.
     const others = `from pg_stat_activity where datname = current_database() and application_name = 'tandem-api'`;
     await api.pool.query(`select pg_terminate_backend(pid) ${others}`);
     const count = async (where: string) => (await api.pool.query(`select 1 ${others} and ${where}`)).rows.length;
     await expect.poll(() => count('true')).toBe(0);
-    // An event gives up after a second, and its sender tries again: as long as the user is locked somebody waits.
+    // An event gives up after a second, and its sender retries: so a request waits as long as the user is locked.
     let isLocked = true;
     const waiting = Array.from({ length: EVENTS }, async (_, i) => {
       while (isLocked) await send(i + 1);

@@ -53,7 +53,7 @@ const eventsOf = ({ said }: Started) =>
     .map((line) => JSON.parse(line) as { event: string; error?: { message: string } });
 
 describe('the process', () => {
-  it('logs a fault that nobody caught, finishes what is under way, and exits with 1', async () => {
+  it('logs an uncaught fault, finishes requests under way, and exits with 1', async () => {
     const port = await findFreePort();
     const started = start('./faulty-main.fixture.ts', { PORT: String(port) });
     await expect.poll(() => started.said.out, { timeout: 120_000 }).toContain('"api.started"');

@@ -1,8 +1,8 @@
 /**
- * Starts the API: the only file that touches the process. On SIGTERM or SIGINT it says that it is not ready, and serves on
- * for as long as others may take to notice; then, or at once on a fault that nobody caught, it takes no more connections,
- * ends streams, finishes what is under way, and closes what it opened, in reverse. Exit code 0 after a signal, 1 where it
- * could not start, met a fault, or hung.
+ * Starts the API: the only file that touches the process. On SIGTERM or SIGINT it reports not ready and continues to
+ * serve while proxies notice. Then, or at once after an uncaught fault, it accepts no more connections, ends streams,
+ * finishes requests under way, and closes its resources in reverse order. Exit code 0 after a signal; 1 if it could not
+ * start, met a fault, or hung.
  */
 
 import cluster from 'node:cluster';
@@ -41,7 +41,7 @@ import { type RunningServer, startGrpc, startServer } from './server.ts';
 import { describeStartFailure } from './start-failure.ts';
 
 interface AnswerCacheSection {
-  /** Memory for predictions that were read lately, in MB of 10^6 bytes. 0: none, each read asks Redis. */
+  /** Memory for recently read predictions, in MB of 10^6 bytes. 0: none, each read asks Redis. */
   readonly megabytes: number;
 }
 
@@ -50,22 +50,22 @@ const answerCache: Section<AnswerCacheSection> = (read) => ({
   megabytes: read.whole('ANSWER_CACHE_MB', { least: 0, most: 65_536, instead: 64 }),
 });
 
-/** `ARTIFACT_UPLOADS_MB` (4,096): uploaded model files that no version uses, of all API processes together. */
+/** `ARTIFACT_UPLOADS_MB` (4,096): uploaded model files that no model version uses, for all API processes together. */
 const uploads: Section<{ readonly megabytes: number }> = (read) => ({
   megabytes: read.whole('ARTIFACT_UPLOADS_MB', { least: 1, most: 10_000_000, instead: 4_096 }),
 });
 
-/** How long requests under way may take at the end. */
+/** Grace period of requests under way at the end. */
 const GRACE_MS = 10_000;
-/** Where clients reach it directly: as long as somebody is connected, at most that long. */
+/** For direct clients: at most that long, and only while clients are connected. */
 const DIRECT = Object.freeze({ leastMs: 0, mostMs: 1_000 });
 /** A proxy that asks `/readyz` once a second needs two bad answers (deploy/haproxy.cfg) before it looks elsewhere. */
 const FRONTED = Object.freeze({ leastMs: 3_000, mostMs: 3_000 });
-/** Longer than drain, grace and what closing takes; less than the 30 s after which orchestrators kill. */
+/** Longer than drain, grace and closing; less than the 30 s after which orchestrators kill. */
 const LAST_RESORT_MS = 20_000;
 /** The drain of one of several processes: the others keep serving the port. */
 const AT_ONCE = Object.freeze({ leastMs: 0, mostMs: 0 });
-/** Connections to the metrics' own port: whoever fills it takes no place from the API's callers. */
+/** Connections to the metrics' own port: filling it takes no place from the API's callers. */
 const MOST_SCRAPING = 8;
 
 const readSettings = () =>
@@ -93,7 +93,9 @@ async function start(): Promise<void> {
   await serveByProcesses(settings);
 }
 
-/** Joins the primary as one of several processes. It alone decides when they end: a terminal's Ctrl-C reaches all of them. */
+/**
+ * Joins the primary as one of several processes. Only the primary ends them: a terminal's Ctrl-C reaches all of them.
+ */
 function joinProcesses(): Member {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR2']) process.on(signal, () => {});
   return createMember(Number(process.env.API_PROCESS), {
@@ -173,7 +175,7 @@ async function listen(
   { isMetricsHost, settled }: Exposure & { readonly settled: Member['flush'] | undefined },
 ): Promise<Servers> {
   const { fetch, describe } = createApp(app);
-  // Before anybody can be kept waiting by it.
+  // Before any request can be kept waiting by it.
   describe();
   const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
   const direct = readOneDirectly(app);
@@ -206,10 +208,13 @@ function tellStart(
   { isLocal, keys, servesMetrics }: Exposure,
 ): void {
   if (metricsPort === null && !servesMetrics) {
-    log.warn('metrics.not_served', { why: 'others than this machine reach the API', remedy: 'set METRICS_PORT' });
+    log.warn('metrics.not_served', { why: 'other machines can reach the API', remedy: 'set METRICS_PORT' });
   }
   if (keys === null && !isLocal) {
-    log.warn('keys.off', { why: 'API_KEYS=off: whoever reaches the API may do everything', remedy: 'unset API_KEYS' });
+    log.warn('keys.off', {
+      why: 'API_KEYS=off: every client that reaches the API has full access',
+      remedy: 'unset API_KEYS',
+    });
   }
   log.info('api.started', {
     url: api.url,
@@ -231,11 +236,11 @@ function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drai
   const { onSignal, onFault } = createEnding({
     log,
     async drain(cause) {
-      // One of several processes that ends by itself leaves the port to the others.
+      // If one of several processes ends by itself, the others keep the port.
       const isPortServed = member !== null && (cause === 'fault' || time === AT_ONCE);
       if (!isPortServed) dependencies.app.readiness.drain();
       if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(time)));
-      // Not before: whoever watches a run comes back at once, and had better find another API.
+      // Not earlier: a client that watches a run reconnects at once, and should reach another API.
       dependencies.app.runWatcher.close();
       const finished = await Promise.all(servers.map((server) => server.close(GRACE_MS)));
       await dependencies.close();

@@ -1,4 +1,4 @@
-/** What the API tells of its stores: metrics, and the wide event of a request. */
+/** What the API reports about its stores: metrics, and the wide event of a request. */
 import { createLog } from '@tandem/telemetry/log';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';
@@ -58,7 +58,7 @@ describe('the time until an event is visible', () => {
 });
 
 describe('metrics', () => {
-  it('tell of certificates, of events made durable, and of their hints', async () => {
+  it('cover certificates, durable events, and their hints', async () => {
     const counts = async () => [
       await sample('tandem_event_accept_seconds_count{app="api",outcome="ok"}'),
       await sample('tandem_event_hint_seconds_count{app="api",outcome='),

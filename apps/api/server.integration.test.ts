@@ -5,7 +5,7 @@ import { type RunningServer, startServer } from './server.ts';
 
 let api: TestApi;
 let server: RunningServer;
-/** A run that nobody works off. */
+/** A run that no worker processes. */
 let runId: string;
 beforeAll(async () => {
   api = await createTestApi();
@@ -37,7 +37,7 @@ const post = (headers: string, body = '') =>
   `POST /v1/predictions/repurchase HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n${body}`;
 
 describe('startServer', () => {
-  it('names every method of the service to whoever asks for a tunnel', async () => {
+  it('names every method of the service in the answer to CONNECT', async () => {
     const answer = await exchange('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n');
     const { paths } = (await (await api.get('/openapi.json')).json()) as { paths: Record<string, object> };
     const documented = Object.values(paths).flatMap((path) => Object.keys(path).map((method) => method.toUpperCase()));
@@ -45,7 +45,7 @@ describe('startServer', () => {
     expect(/^allow: (.*)\r$/m.exec(answer)?.[1]).toBe(methods.join(', '));
   });
 
-  it('answers what is no request with a problem, and closes', async () => {
+  it('answers malformed requests with a problem, and closes', async () => {
     const cases: [string, number][] = [
       [`GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`, 431],
       ['nonsense\r\n\r\n', 400],
@@ -68,7 +68,7 @@ describe('startServer', () => {
     }
   });
 
-  it('refuses what is no request behind the answer to the request before it', async () => {
+  it('rejects a malformed request after the answer to the previous request', async () => {
     const answer = await exchange(
       `${post('Content-Type: application/json\r\nContent-Length: 2', '{}')}nonsense\r\n\r\n`,
     );
@@ -106,7 +106,7 @@ describe('startServer', () => {
   });
 
   // The last one: afterwards this API is drained.
-  it('finishes what is under way, ends streams and accepts nothing more', async () => {
+  it('finishes requests under way, ends streams and accepts no more', async () => {
     let arrived = 0;
     const counted = await startServer({
       fetch(request) {

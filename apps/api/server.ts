@@ -1,4 +1,4 @@
-/** The API's HTTP server: the application behind libs/http-server, with a problem document for every refusal. */
+/** The API's HTTP server: the application on libs/http-server, with a problem document for every rejection. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
 import { type Connections, createConnections } from '@tandem/http-server/connections';
@@ -14,7 +14,7 @@ interface ServerOptions {
   fetch(request: Request): Response | Promise<Response>;
   /** Receives each request first and returns whether it answers it; the others are left to `fetch`. */
   direct?(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
-  /** Receives what an answer threw, for the log. */
+  /** Receives exceptions of answers, for the log. */
   onFault?(error: unknown, url: string): void;
   readonly host: string;
   /** 0: any free port. */
@@ -29,10 +29,10 @@ export interface RunningServer extends HttpServer {
   readonly url: string;
 }
 
-/** Of all endpoints. */
+/** The server of all endpoints. */
 const METHODS = 'DELETE, GET, HEAD, OPTIONS, POST, PUT';
 
-/** Rejects where the server cannot listen on the address. */
+/** Rejects if the server cannot listen on the address. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { fetch, direct = () => false, onFault = () => {}, host, port } = options;
   const { connections = createConnections({ most: connectionLimit() }) } = options;
@@ -50,7 +50,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return { ...server, url: `http://${nameIn(host)}:${server.port}` };
 }
 
-/** Refuses a Host or a path from which Hono's adapter makes no Request. */
+/** Rejects a Host or a path from which Hono's adapter makes no Request. */
 function refuseUnreadable(error: unknown): Response {
   if (!(error instanceof UnreadableRequest)) return problemResponse(toProblem(error));
   return problemResponse(
@@ -77,7 +77,7 @@ function describeListenError(error: NodeJS.ErrnoException, host: string, port: n
 
 type GrpcOptions = Omit<Parameters<typeof startGrpcServer>[0], 'mostBytes' | 'mostAnswerBytes'>;
 
-/** Serves the Open Inference Protocol over gRPC. Rejects where the server cannot listen on the address. */
+/** Serves the Open Inference Protocol over gRPC. Rejects if the server cannot listen on the address. */
 export async function startGrpc(options: GrpcOptions): Promise<RunningServer> {
   const { host, port } = options;
   const server = await startGrpcServer({

@@ -1,4 +1,4 @@
-/** Says why the service could not start: a line for each fault with what to do about it, and no stack. */
+/** Reports why the service could not start: a line for each problem with its fix, and no stack. */
 
 import { problemsOf } from '@tandem/config/predictor/config-problem';
 import { isTandemError } from '@tandem/freshness/errors';

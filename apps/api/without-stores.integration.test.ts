@@ -38,7 +38,7 @@ describe('without Redis', () => {
 });
 
 describe('without Postgres', () => {
-  it('serves what is stored as unverified where the predictor allows it, refuses all else, and goes on when it is back', async () => {
+  it('serves stored predictions as unverified where the predictor allows it, rejects all else, and recovers when it is back', async () => {
     api = await createTestApi();
     await api.keepErased();
     await api.get(`${path}/1`);
@@ -78,7 +78,7 @@ describe('without Postgres', () => {
 });
 
 describe('without the pooler', () => {
-  it('serves what is stored as fresh, and names the pooler in what it refuses and on /readyz', async () => {
+  it('serves stored predictions as fresh, and names the pooler in rejections and on /readyz', async () => {
     api = await createTestApi({}, undefined, undefined, {}, { hasPooler: true });
     await api.get(`${path}/1`);
     expect(await (await api.get('/readyz')).json()).toMatchObject({ status: 'ready' });

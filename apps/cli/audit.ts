@@ -12,7 +12,7 @@ export function auditCommands(cli: Cli): Command {
 function auditListCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'list',
-    description: 'list who moved what, newest first, and why',
+    description: 'list changes of pointers and keys with actor and reason, newest first',
     example: 'tandem audit list --predictor repurchase',
     detail: 'The figures that a step rests on are in --json.',
   }).option('--predictor <name>', 'of this predictor only');

@@ -47,7 +47,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-// The API's address comes from the folder, as it does for whoever tries the commands beside `tandem up`.
+// The API's address comes from the folder, as for a user who tries the commands beside `tandem up`.
 const tandem = (...args: string[]): Promise<Ran> => run(args, place);
 const spawned = (...args: string[]): Promise<Ended> => runCli(args, place);
 
@@ -131,7 +131,7 @@ test('a generation has a report of how it differs from the one before, and needs
   expect(report).toMatchObject({ against: '1', figures: { outputs: [{ name: 'score', psi: 0, changed: 0 }] } });
   expect(await tandem('generation', 'approve', 'repurchase', '1', '--yes')).toMatchObject({
     code: 1,
-    err: expect.stringContaining('Generation 1 of repurchase cannot be put in force: it is not held back'),
+    err: expect.stringContaining('Generation 1 of repurchase cannot be published: it is not held back'),
   });
 });
 
@@ -156,7 +156,7 @@ test('a finished run can neither be cancelled nor resumed', async () => {
   }
 });
 
-test('a rollback is confirmed by name, and one to nowhere is refused before anybody is asked', async () => {
+test('a rollback is confirmed by name, and an impossible one is rejected before the question', async () => {
   const asked: string[] = [];
   const ask = async (question: string) => {
     asked.push(question);
@@ -170,17 +170,17 @@ test('a rollback is confirmed by name, and one to nowhere is refused before anyb
   });
   expect(asked).toEqual([]);
   expect(await rollback()).toMatchObject({ code: 1, err: 'tandem: nothing was changed\n' });
-  expect(asked).toEqual(['repurchase: generation 2 is in force. Put generation 1 (model version 1) in force? [y/N] ']);
+  expect(asked).toEqual(['repurchase: generation 2 is current. Roll back to generation 1 (model version 1)? [y/N] ']);
 });
 
-test('a rollback is in force on the next read', async () => {
+test('a rollback applies to the next read', async () => {
   expect((await tandem('generation', 'rollback', 'repurchase', '--yes')).out).toContain(
     'generation 1 (model version 1)',
   );
   expect((await client.predict('repurchase', '45')).answer.generation).toBe('1');
   const { out } = await tandem('generation', 'list', 'repurchase');
   expect(out).toMatch(/^ +2 {2}published/m);
-  expect(out).toMatch(/^ +1 {2}in force/m);
+  expect(out).toMatch(/^ +1 {2}current/m);
 });
 
 test('an erasure is asked about, gives a receipt, and ends with a readmission', async () => {
@@ -221,13 +221,13 @@ test('explain tells the answer, what was there to choose from, and each feature'
   expect(out).toMatch(/order_count +\d+ +row/);
 });
 
-test('explain of a user whom nobody knows ends with 1 and a line that says so', async () => {
+test('explain of an unknown user ends with 1 and a line that says so', async () => {
   const { code, out, err } = await tandem('explain', 'repurchase', '999999');
   expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/^tandem: .*no feature row for user 999999/) });
   expect(out).toContain('the feature source has no row of this user');
 });
 
-test('check and doctor find nothing to mend', async () => {
+test('check and doctor find nothing to fix', async () => {
   const config = join(import.meta.dirname, '../shop/tandem.config.ts');
   const checked = await json('check', '--config', config);
   expect(checked).toMatchObject({ summary: 'everything is in order', samples: [{ predictor: 'repurchase' }] });
@@ -298,7 +298,7 @@ test('an archived version leaves the list, and no rollout starts with it until i
   expect(await listed()).toEqual(['2', '1']);
 });
 
-test('a config says all of a version; the one that is served is known by it', async () => {
+test('a config defines a version completely; the served version is recognised by it', async () => {
   const config = join(import.meta.dirname, '../shop/tandem.config.ts');
   expect(await json('model', 'push', 'repurchase', '--config', config)).toMatchObject({
     modelVersion: '1',
@@ -306,7 +306,7 @@ test('a config says all of a version; the one that is served is known by it', as
   });
 });
 
-test('a push that is refused says with which figures, and what mends it', async () => {
+test('a rejected push gives the figures and the fix', async () => {
   await writeFile(join(folder, 'scaled.onnx'), batchScaledModel());
   await writeFile(
     join(folder, 'two.sql'),

@@ -18,7 +18,7 @@ export function migrateCommand(cli: Cli): Command {
 releases use: afterwards you cannot go back to them. It fails while a process of another release is alive.`,
     example: 'DATABASE_URL=postgres://… tandem migrate',
   })
-    .option('--contract', 'also drop what only earlier releases use')
+    .option('--contract', 'also drop objects that only earlier releases use')
     .option('--after-upgrade', 'after the migration wait up to 5 minutes until no process of another release is alive')
     .action(async (options: MigrateOptions) => {
       const url = findDatabaseUrl(cli);
@@ -42,7 +42,7 @@ export function historyCommands(cli: Cli): Command {
 function historyRotateCommand(cli: Cli): Command {
   return createCommand({
     name: 'rotate',
-    description: 'after a restore of Postgres: what anybody learned of it before proves nothing any more',
+    description: 'run after a restore of Postgres: invalidates tokens and stored predictions from before the restore',
     example: 'DATABASE_URL=postgres://… tandem history rotate',
   }).action(async (options: CommonOptions) => {
     const change = await withPool(cli, { applicationName: 'tandem-history', max: 1 }, async (pool) => {

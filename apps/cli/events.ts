@@ -15,7 +15,7 @@ import { CommandFailure } from './command-line/failure.ts';
 import { printable, renderFields } from './output/text.ts';
 
 export function eventCommands(cli: Cli): Command {
-  return group('event', 'tell of changes in a user’s context', [eventSendCommand(cli)]);
+  return group('event', 'report changes of users’ contexts', [eventSendCommand(cli)]);
 }
 
 interface Options extends ApiOptions {
@@ -40,7 +40,7 @@ function eventSendCommand(cli: Cli): Command {
       parseJsonObject,
     )
     .option('--id <id>', 'the event’s id (default: a new one); the same id again changes nothing')
-    .option('--source <source>', 'who says so (default: tandem-cli)')
+    .option('--source <source>', 'the sender (default: tandem-cli)')
     .option('--time <moment>', 'when it happened, ISO 8601 (default: when it is accepted)')
     .action(async (userId: string, options: Options) => {
       const [result] = await connect(cli, options).sendEvents([eventOf(userId, options)], { signal: cli.signal });

@@ -32,12 +32,12 @@ export function predictCommand(cli: Cli): Command {
       'a request feature: a number, true, false, or a text; may be given several times',
       parseFeature,
     )
-    .option('--no-cache', 'infer now, whatever is stored')
-    .option('--only-if-cached', 'only a stored answer')
-    .option('--max-age <seconds>', 'nothing older', parseWhole(0))
-    .option('--max-stale [seconds]', 'accept a stored answer that is stale, for so long', parseWhole(0))
-    .option('--min-context <token>', "only from this context on (an event's contextToken); one user alone")
-    .option('--if-none-match <etag>', 'nothing where the answer with this etag still stands; one user alone')
+    .option('--no-cache', 'infer now, ignoring stored predictions')
+    .option('--only-if-cached', 'never infer; accept only a stored answer')
+    .option('--max-age <seconds>', 'reject answers older than this', parseWhole(0))
+    .option('--max-stale [seconds]', 'accept a stored answer that is stale, for at most this long', parseWhole(0))
+    .option('--min-context <token>', "require this context or newer (an event's contextToken); one user only")
+    .option('--if-none-match <etag>', 'print nothing if the answer with this etag is still current; one user only')
     .action(async (predictor: string, userIds: string[], options: Options) => {
       const [first, ...others] = userIds;
       if (options.feature) await predictUsers(cli, predictor, userIds, options.feature, options);

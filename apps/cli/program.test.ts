@@ -1,4 +1,4 @@
-/** What the command line says to those who type something else than it expects. */
+/** Answers of the command line to unexpected arguments. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
@@ -89,7 +89,7 @@ test('a service that is not there is told in two lines: where, and what to do', 
   expect(code).toBe(1);
   expect(err.split('\n')).toEqual([
     `tandem: no answer from ${url}: nothing listens there`,
-    '  start it with `tandem up`, or name where it listens with --url or TANDEM_URL',
+    '  start it with `tandem up`, or set its address with --url or TANDEM_URL',
     '',
   ]);
   expect(JSON.parse(out)).toEqual({ error: expect.objectContaining({ code: 'unreachable' }) });
@@ -102,7 +102,7 @@ test('an address that is none is a usage error that names its place', async () =
   });
 });
 
-test('a rollback that nobody can confirm is not made', async () => {
+test('a rollback without a terminal to confirm it is not made', async () => {
   const { code, err } = await run('generation rollback repurchase');
   expect(code).toBe(2);
   expect(err).toContain('--yes');

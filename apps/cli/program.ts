@@ -86,7 +86,7 @@ export async function runProgram(cli: Cli, args: readonly string[]): Promise<num
     await (ENDS_IN_ITS_OWN_ORDER.has(args[0] ?? '') ? done : Promise.race([done, rejectWhenAborted(cli.signal)]));
     return 0;
   } catch (error) {
-    // Help and version end this way too, with code 0; what is wrong has been said by then.
+    // Help and version end this way too, with code 0; the problem has been printed by then.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     return report(cli, args, error);
   }
@@ -130,7 +130,7 @@ function configure(command: Command, cli: Cli): Command {
   return command;
 }
 
-/** Of a verb that was typed without its noun, and is like none of the names where it stood: the nouns that have it. */
+/** For a verb that was typed without its noun: returns the nouns that have this verb. */
 function nounsOf(command: Command, error: string): string {
   const verb = /^error: unknown command '(.*)'\n$/.exec(error)?.[1];
   const nouns = command.commands.filter((noun) => noun.commands.some((child) => child.name() === verb));

@@ -40,9 +40,9 @@ Ends with 0: all ranked; 1: a candidate refused, or no ranking; 2: wrong usage.`
     .argument('<userId>')
     .option('--candidates <file>', `up to ${MAX_CANDIDATES}, with request features (default: standard input)`)
     .option('--by <output>', "the output to rank by, highest first (default: the decision's, or the only number)")
-    .option('--limit <count>', 'only so many of the first', parseWhole(1, MAX_CANDIDATES))
+    .option('--limit <count>', 'the number of top candidates to return', parseWhole(1, MAX_CANDIDATES))
     .option('--items-as-of <moment>', 'when the features of the candidates were read, ISO 8601; the answer repeats it')
-    .option('--min-context <token>', "only from this context on (an event's contextToken)")
+    .option('--min-context <token>', "require this context or newer (an event's contextToken)")
     .action(async (predictor: string, userId: string, options: Options) => {
       const { by, limit, itemsAsOf, minContext } = options;
       const input = {

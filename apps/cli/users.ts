@@ -41,7 +41,7 @@ function renderReceipt({ userId, erasedAt, contextVersion, deleted: { postgres, 
 function userReadmitCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'readmit',
-    description: 'serve an erased user again, from what is computed from now on',
+    description: 'serve an erased user again, from predictions computed from now on',
     example: 'tandem user readmit 42',
   })
     .argument('<userId>')

@@ -59,7 +59,7 @@ function versionRollbackCommand(cli: Cli): Command {
   })
     .argument('<predictor>')
     .option('--to <number>', 'the model version (default: the version that was stable before this one)')
-    .option('--force', 'also to a version that was never stable')
+    .option('--force', 'allow a version that was never stable')
     .option('--yes', 'do not ask')
     .action(async (predictor: string, { to, force = false, yes, ...options }: Options) => {
       const client = connect(cli, options);

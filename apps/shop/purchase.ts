@@ -11,7 +11,7 @@ interface Purchase {
   readonly amount: string;
 }
 
-/** The row is committed before the event is sent: whoever reads after the event finds it in the feature view. */
+/** The row is committed before the event is sent: a read after the event finds it in the feature view. */
 export async function buy(db: Pool, tandem: Client, purchase: Purchase): Promise<EventResult> {
   const { rows } = await db.query<{ id: string }>(
     'insert into shop.transactions (customer_id, day, quantity, amount) values ($1, $2, $3, $4) returning id',

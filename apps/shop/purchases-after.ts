@@ -1,4 +1,4 @@
-/** What the history knows and no model may: who bought in the weeks after a day. */
+/** Reads purchases after a day, which the history knows and no model may use. */
 import type { Transaction } from './read-transactions.ts';
 
 /** Days: the models predict a purchase within four weeks. */

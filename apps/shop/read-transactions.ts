@@ -1,6 +1,4 @@
-/**
- * The shop's history as it lies in the repository: what is loaded as the past, and what a replay sends as events.
- */
+/** Reads the shop's history in the repository: the past to load, and the events for a replay. */
 import { readFile } from 'node:fs/promises';
 
 /** One purchase. `customerId` is a bigint's text, `day` an ISO date, `amount` dollars with two decimals, as text. */

@@ -14,7 +14,7 @@ create table if not exists shop.transactions (
 
 create index if not exists transactions_customer_day on shop.transactions (customer_id, day);
 
--- The shop's today, because its history is of 1997 and 1998: one row, moved on by whoever replays the history.
+-- The shop's current date, because its history is of 1997 and 1998: one row, which a replay of the history advances.
 create table if not exists shop.clock (
   id smallint primary key default 1 check (id = 1),
   today date not null

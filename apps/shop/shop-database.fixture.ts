@@ -1,4 +1,4 @@
-/** A database of its own for each test, so that the shop's tables and clock are nobody else's. */
+/** A database for each test, so that tests share neither the shop's tables nor its clock. */
 import { createEmptyDatabase } from '@tandem/testing/databases';
 import { Pool } from 'pg';
 import { inject } from 'vitest';

@@ -1,6 +1,4 @@
-/**
- * What Tandem predicts for the shop: how likely each customer is to buy again within four weeks.
- */
+/** The shop's predictor: how likely each customer is to buy again within four weeks. */
 import { defineConfig } from '@tandem/config/define-config';
 
 export default defineConfig({

@@ -1,4 +1,4 @@
-/** What orchestrators and Prometheus ask of a worker: `/livez` and `/metrics`, on the API's own HTTP server. */
+/** Serves `/livez` and `/metrics` of a worker to orchestrators and Prometheus, on the API's own HTTP server. */
 import type { IncomingMessage } from 'node:http';
 import { createConnections } from '@tandem/http-server/connections';
 import { checkHost, createHostRule, type HostRule, isOnLoopback } from '@tandem/http-server/foreign-request';
@@ -31,7 +31,7 @@ const MOST_CONNECTIONS = 8;
 /** Milliseconds for an answer under way when the worker ends. */
 const GRACE_MS = 1_000;
 const METHODS = 'GET, HEAD';
-/** What a request of HTTP/1.0 without a Host header counts as: it names no other machine. */
+/** The host of a HTTP/1.0 request without a Host header: such a request names no other machine. */
 const WITHOUT_HOST = 'http://localhost';
 
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {

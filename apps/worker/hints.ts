@@ -1,4 +1,4 @@
-/** Hints as jobs. The queue reports a failure to its log; whoever hints goes on, and the reconciler hints again. */
+/** Enqueues hints as jobs. The queue logs a failure; the caller continues, and the reconciler hints again. */
 import type { RunHints } from '@tandem/prediction/runs/run-store';
 import type { Queue } from '@tandem/queue/enqueue';
 
@@ -8,7 +8,7 @@ export function createRunHints(queue: HintQueue): RunHints {
   return {
     plan: async (runId) => void (await queue.enqueue('plan-run', { runId })),
     async chunks(refs) {
-      // Chunks that can be claimed while nothing waits: whatever the queue holds of them, nobody works on it.
+      // Chunks that can be claimed while no job waits: no worker works on them, whatever the queue holds.
       const isIdle = await isScoringIdle(queue);
       await (isIdle ? queue.enqueueAnew('run-chunk', ...refs) : queue.enqueue('run-chunk', ...refs));
     },

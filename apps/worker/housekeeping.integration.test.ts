@@ -92,7 +92,7 @@ describe('schedules', () => {
     expect(await schedule()).toHaveLength(1);
   });
 
-  it('of changed users wait for everyone’s run and for their own last one, then score those who changed', async () => {
+  it('of changed users wait for the full run and for their own last one, then score changed users', async () => {
     await adoptedDaysAgo(2);
     await pool.query(
       `update tandem.predictors set policy = jsonb_set(policy, '{batch,changedSchedule}', '"* * * * *"')`,
@@ -133,7 +133,7 @@ describe('schedules', () => {
 });
 
 describe('the relay of events', () => {
-  it('has users re-scored whom events made stale: a stored answer of the event, before any read', async () => {
+  it('re-scores users made stale by events: a stored answer of the event, before any read', async () => {
     await runToTheEnd(await startAll());
     await pool.query(`insert into tandem.events (user_id) values ('7'), ('9')`);
     const { outbox, userHints, onRelayed = () => {} } = worker.relaying;
@@ -202,7 +202,7 @@ describe('reconciliation', () => {
     expect(await worker.loader.isLoaded(next)).toBe(true);
   });
 
-  it('goes on while retention hangs: runs are hinted at, events relayed', async () => {
+  it('continues while retention hangs: runs are hinted at, events relayed', async () => {
     const runId = await startAll();
     const hangs = () => new Promise<never>(() => {});
     const sweeper = { forget: hangs, sweep: hangs, sweepLost: hangs };

@@ -1,8 +1,8 @@
 /**
- * The loops that every worker runs beside its jobs: one makes due runs, one begins and judges rollouts, one brings back in
- * line what is derived, one tells Redis of events, slower ones drop generations that are not kept and rows that are past
- * their time, one rewrites contexts after event rules grew, and one looks at what waits. None waits for another: a long queue
- * of events must not hold up the next hint at a run. Each round is one wide event, with what it did, and what failed in it.
+ * The loops that every worker runs beside its jobs: create due runs; start and judge rollouts; bring derived state in
+ * line; send events to Redis; drop expired generations and rows (slower); rewrite contexts after event rules grew; look
+ * at waiting work. No loop waits for another: a long queue of events must not delay the next hint at a run. Each round
+ * is one wide event with its work and its failures.
  */
 import { setTimeout } from 'node:timers/promises';
 import type { HintStore } from '@tandem/prediction/events/events';
@@ -24,7 +24,7 @@ import { type Repeating, repeat } from '@tandem/timing/repeat';
 interface RelayDependencies {
   readonly outbox: Outbox;
   readonly userHints: HintStore;
-  /** Told of each page that Redis was told of. */
+  /** Called after each page that Redis has received. */
   onRelayed?(page: OutboxPage): void;
 }
 
@@ -37,12 +37,12 @@ export interface HousekeepingDependencies {
   readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
   /** Rewrites contexts for a while after event rules grew; returns how many. */
   readonly rewriting: { rewriteContexts(): Promise<number> };
-  /** Looks at what waits; without it nobody does. */
+  /** Looks at waiting work; absent: no loop does. */
   readonly observeBacklog?: () => Promise<void>;
   readonly log: Log;
   /** Returns why no round may begin now; null if one may. Absent: rounds always may. */
   readonly whyIdle?: () => Promise<unknown>;
-  /** Told of each round, for metrics. */
+  /** Called after each round, for metrics. */
   readonly onRound?: (round: EndedRound) => void;
   readonly reconcileEveryMs?: number;
   readonly relayEveryMs?: number;
@@ -69,9 +69,9 @@ export const ROUNDS = [
 export type RoundName = (typeof ROUNDS)[number];
 
 interface RoundReport {
-  /** What was done, by name. */
+  /** Counts of work done, by name. */
   readonly done: Readonly<Record<string, number>>;
-  /** What failed; the rest was done all the same. */
+  /** Failed steps; the other steps were done. */
   readonly errors: readonly string[];
 }
 
@@ -132,7 +132,7 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
 
 const NOTHING_DONE: RoundReport = Object.freeze({ done: {}, errors: [] });
 
-/** Never rejects. A round that found nothing to do is a line for whoever debugs alone. */
+/** Never rejects. A round without work is logged at debug only. */
 async function runRound(
   round: RoundName,
   work: () => Promise<RoundReport>,
@@ -175,7 +175,7 @@ function tellJudged({ rollout, check }: Analysed, log: Log): void {
   const facts = { rolloutId: id, predictor, kind, step, verdict, applied, reason, why };
   if (reason === 'look_failed') log.warn('rollout.look_failed', facts);
   else log.info('rollout.judged', facts);
-  // Apart, so that an alert can tell it from a verdict that nobody acts on.
+  // Separate, so that an alert can tell it from a verdict that is not acted on.
   if (applied && verdict === 'roll_back') log.warn('rollout.taken_back', facts);
 }
 

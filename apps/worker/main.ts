@@ -1,6 +1,6 @@
 /**
  * The worker process: reads the environment, starts a worker, and ends it on SIGTERM or SIGINT. Exit code 0 after an
- * orderly end, 1 where it could not start, or is to be started again; killed by its watchdog where it stands still.
+ * orderly end, 1 if it could not start or has to be restarted. Its watchdog kills it if it hangs.
  */
 
 import { readEnvironment } from '@tandem/config/environment/environment';
@@ -22,7 +22,7 @@ import { startHealthServer } from './health-server.ts';
 import { startWorker } from './worker.ts';
 import { workerProcess } from './worker-section.ts';
 
-/** Orchestrators kill after 30 s: what is under way gets most of that. */
+/** Orchestrators kill after 30 s: jobs under way get most of that. */
 const DRAIN_MS = 25_000;
 const LAST_RESORT_MS = 28_000;
 
@@ -56,7 +56,7 @@ async function main(log: Log): Promise<void> {
   async function stop(reason: string, code: number): Promise<void> {
     if (stopping) return;
     stopping = true;
-    // Not waited for: it must not keep an idle process alive, and ends one that hangs.
+    // Not awaited: it must not keep an idle process alive, and ends a hanging process.
     setTimeout(() => process.exit(1), LAST_RESORT_MS).unref();
     const drained = await worker.stop(DRAIN_MS);
     await server?.close();
@@ -90,7 +90,7 @@ function openLog(): Log {
 }
 
 function fail(error: unknown): never {
-  // What the operator can mend is told without a stack.
+  // An error that the operator can fix is logged without a stack.
   if (isTandemError(error, 'config_invalid')) {
     log.error('worker.refused', { problem: error.message, field: error.field, remedy: error.remedy });
   } else log.error('worker.failed', { error });

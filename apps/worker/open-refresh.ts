@@ -32,7 +32,7 @@ interface OpenRefreshOptions
 }
 
 interface OpenedRefresh {
-  /** Told by the relay. */
+  /** Called by the relay. */
   onRelayed(page: OutboxPage): void;
   /** For the exposition of metrics. */
   sample(): void;

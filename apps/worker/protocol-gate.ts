@@ -5,7 +5,7 @@ import type { Log } from '@tandem/telemetry/log';
 interface ProtocolGate {
   /** Asks before each job and each round. Returns why none may begin now; null if it may. Logs each change once. */
   whyIdle(): Promise<TandemError | null>;
-  /** Throws `protocol_unknown` if that was the last answer: stops what is under way at its next step, without a query. */
+  /** Throws `protocol_unknown` if that was the last answer: stops work under way at its next step, without a query. */
   assertKnown(): void;
 }
 

@@ -127,7 +127,7 @@ describe('a canary', () => {
     expect(await prepare()).toEqual({ begun: [], waiting: [], aborted: [], failed: [] });
   });
 
-  it('that somebody takes back while it is being judged is not said to have been moved by the verdict', async () => {
+  it('that is aborted by hand while it is judged is not attributed to the verdict', async () => {
     const { id } = await start();
     await computeAll();
     await prepare();
@@ -182,7 +182,7 @@ describe('a canary', () => {
     expect(await stateOf(id)).toMatchObject({ state: 'promoted' });
   });
 
-  it('that fails more often than the stable version is taken back by itself, with the figures in the audit', async () => {
+  it('that fails more often than the stable version is aborted by itself, with the figures in the audit', async () => {
     const { id } = await start();
     await computeAll();
     await prepare();
@@ -297,11 +297,11 @@ describe('a canary', () => {
     expect(await analyse()).toEqual([['roll_back', false]]);
     expect(await stateOf(id)).toMatchObject({
       state: 'running',
-      reason: expect.stringMatching(/^would be taken back: /),
+      reason: expect.stringMatching(/^would be aborted: /),
     });
   });
 
-  it('that is held does not go on, and is taken back all the same where it does harm', async () => {
+  it('that is held does not advance, but is aborted if it does harm', async () => {
     const { id } = await start({ ...PLAN, coverage: 'live' });
     await prepare();
     await rollouts.hold(id, { actor: 'ops', reason: 'a look' });

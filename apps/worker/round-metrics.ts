@@ -4,7 +4,7 @@ import { type EndedRound, ROUNDS, type RoundName } from './housekeeping.ts';
 
 interface RoundMetrics {
   onRound(round: EndedRound): void;
-  /** Sets the ages, when somebody asks. */
+  /** Sets the ages at each scrape. */
   sample(): void;
 }
 
@@ -18,7 +18,7 @@ export function createRoundMetrics(metrics: Instruments, now = () => performance
       if (errors.length > 0) metrics.roundsFailed.inc({ round });
       else lastGood.set(round, now());
       metrics.outboxRelayed.inc(done.hintsRelayed ?? 0);
-      // After a failed round nobody knows.
+      // After a failed round the value is unknown.
       if (errors.length === 0 && done.generationsToLoad !== undefined) {
         metrics.generationsNotLoaded.set(done.generationsToLoad);
       }

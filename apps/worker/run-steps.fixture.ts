@@ -18,7 +18,7 @@ import { cloneDatabase } from '@tandem/testing/databases';
 import { inject, vi } from 'vitest';
 import { adoptCustomers, predictorOf, startWorkerProcess, type WorkerProcess } from './worker.fixture.ts';
 
-/** Each has 200 users; `quick` is the one that must not wait for the others. */
+/** Each has 200 users; `quick` must not wait for the others. */
 export const SLOW_PLAN = 'slow_plan';
 export const SLOW_COMPARISON = 'slow_comparison';
 export const ENDLESS = 'endless';

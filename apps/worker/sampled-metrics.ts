@@ -1,4 +1,4 @@
-/** Metrics of what is a state rather than an event: looked at when Prometheus asks. */
+/** Metrics of states rather than events: sampled at each scrape. */
 import type { InferencePool } from '@tandem/inference/live/pool';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem/telemetry/sampled-stats';
@@ -9,7 +9,7 @@ interface SampledParts {
   /** Of statements with a feature query. */
   readonly features: ConnectionPool;
   isOnlineOpen(): boolean;
-  /** What else has a state to look at. */
+  /** Further states to sample. */
   readonly samples: readonly (() => void)[];
 }
 

@@ -1,4 +1,4 @@
-/** What the worker alone reads from the environment. */
+/** Environment variables of the worker alone. */
 import type { Section } from '@tandem/config/environment/environment';
 
 export interface WorkerProcessSection {
@@ -10,7 +10,7 @@ export interface WorkerProcessSection {
    * kill, another worker takes the work this much later.
    */
   readonly leaseMs: number;
-  /** Memory of Redis for generations that are kept for a rollback, beside those in force. */
+  /** Memory of Redis for generations kept for a rollback, beside the current ones. */
   readonly rollbackCacheMb: number;
   /** The share of this worker's inference that re-scoring may take, 0 to 1; 0: it re-scores no user. */
   readonly refreshShare: number;

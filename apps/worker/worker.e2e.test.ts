@@ -89,7 +89,7 @@ async function untilEnded(runId: string): Promise<void> {
 }
 
 describe('workers', () => {
-  it('score every user once, name the one that cannot be scored, and publish', async () => {
+  it('score every user once, name the user that cannot be scored, and publish', async () => {
     const worker = start();
     const runId = await ask();
     await untilEnded(runId);
@@ -99,7 +99,7 @@ describe('workers', () => {
     expect(worker.lines.filter((line) => line.event === 'chunk.not_loaded')).toEqual([]);
   });
 
-  it('finish what a killed worker left: nobody is missing, nobody there twice', async () => {
+  it('finish a killed worker’s run: no user is missing or scored twice', async () => {
     const doomed = start();
     const runId = await ask();
     await until(() => committed(10)(runId));

@@ -43,7 +43,7 @@ export interface WorkerDependencies {
   observeBacklog(): Promise<void>;
   /** Returns why this worker may begin no work now; null if it may. */
   whyIdle(): Promise<TandemError | null>;
-  /** Told of each round of housekeeping. */
+  /** Called after each round of housekeeping. */
   onRound(round: EndedRound): void;
   readonly queue: Queue;
   /** Plans, and publications, under way at once. */
@@ -63,7 +63,7 @@ interface WorkerOptions {
 }
 
 interface RunningWorker {
-  /** Takes no more work, and waits for what is under way; false where that did not end in time. */
+  /** Takes no more work and waits for work under way; returns false if that did not end in time. */
   stop(drainMs: number): Promise<boolean>;
 }
 

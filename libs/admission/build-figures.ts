@@ -1,4 +1,4 @@
-/** What a comparison of an optimised build with its parent comes to, side by side. */
+/** The figures of a comparison of an optimised build with its parent, side by side. */
 
 import { TandemError } from '@tandem/freshness/errors';
 import type { DecisionPolicy } from '@tandem/freshness/predictor';
@@ -18,10 +18,10 @@ import {
 export interface BuildFigures {
   readonly parent: BuildSide;
   readonly build: BuildSide;
-  /** `asked`: whose features were asked for; `read`: whom both can be asked for; `compared`: who got both answers. */
+  /** `asked`: users requested; `read`: users that both models can score; `compared`: users with both answers. */
   readonly users: { readonly asked: number; readonly read: number; readonly compared: number };
   readonly agreement: Agreement;
-  /** null: nobody said what became of the users. */
+  /** null: no labels were given. */
   readonly labels: JudgedLabels | null;
   readonly paces: Paces;
 }
@@ -64,7 +64,7 @@ export function judgeLabels(
   const output = judgedField(parent, decision);
   const [ours, theirs] = output === null ? [] : [numbersOf(parent, output), numbersOf(build, output)];
   if (output === null || !ours || !theirs) {
-    throw new TandemError('invalid_input', 'Labels are held against one number a user, and there is no such output.', {
+    throw new TandemError('invalid_input', 'Labels need a numeric output with one value a user, and there is none.', {
       field: 'labels',
       remedy: 'leave them out, or name the output under decision in the config',
     });

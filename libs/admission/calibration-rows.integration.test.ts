@@ -63,7 +63,7 @@ it('everybody is in one of two halves of about one size, the same each time', as
   expect(heldOut).toEqual(expect.arrayContaining([...(some ?? [])]));
 });
 
-it('a build is calibrated on what its half would give the model; nobody erased, and nobody whom it cannot take', async () => {
+it('a build is calibrated on the inputs of its half, without erased users and users that the model cannot take', async () => {
   const half = (await usersOfHalf(pool, version, 'calibration', USERS)) ?? [];
   const [erased, incomplete] = [half[3] ?? '', half[520] ?? ''];
   await pool.query('insert into tandem.user_contexts (user_id, version, deleted_version) values ($1, 1, 1)', [erased]);
@@ -81,7 +81,7 @@ it('a build is calibrated on what its half would give the model; nobody erased, 
   expect(matrix).toEqual(numbers.flatMap((n) => [n / 4, n]));
 });
 
-it('without anybody it says why', async () => {
+it('without users it gives the reason', async () => {
   const nobody = {
     ...version,
     id: 'nobody',

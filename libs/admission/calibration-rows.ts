@@ -1,4 +1,4 @@
-/** What a static int8 build is calibrated on: the inputs that real users would give the model, of the calibration half. */
+/** Reads the rows to calibrate a static int8 build: model inputs of real users from the calibration half. */
 
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
@@ -14,7 +14,7 @@ export interface CalibrationRows {
   readonly tensors: readonly WireTensor[];
 }
 
-/** @param most users. Rejects with `features_unusable` where there is none, or one that no input can hold. */
+/** @param most users. Rejects with `features_unusable` if there are no rows, or a row that no input can hold. */
 export async function readCalibrationRows(pool: Pool, version: ModelVersion, most: number): Promise<CalibrationRows> {
   const userIds = await usersOfHalf(pool, version, 'calibration', most);
   const { batch, fault } = await readLivingUsers(pool, version, userIds ?? []);
@@ -22,7 +22,7 @@ export async function readCalibrationRows(pool: Pool, version: ModelVersion, mos
   if (users === 0) {
     const why = fault ?? (userIds === null ? 'their ids were not read in time' : 'the feature query gives none');
     throw new TandemError('features_unusable', `There is no user to calibrate with: ${why}.`, {
-      remedy: 'fix the feature query: tandem check says what is wrong with it',
+      remedy: 'fix the feature query: tandem check shows the error',
     });
   }
   const rows = batch.userIds.map((_, row) => row);

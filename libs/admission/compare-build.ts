@@ -1,7 +1,6 @@
 /**
- * An optimised build beside the model version that it was made of, on real users: how far its answers are from its
- * parent's, what either costs where they would be served, and, where somebody knows what became of the users, who foretold
- * it better. Nothing is kept of it.
+ * Compares an optimised build with its parent on real users: the differences of their answers, their cost in serving,
+ * and, if labels are given, which of them predicts better. The result is not stored.
  */
 
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
@@ -25,7 +24,7 @@ interface BuildToCompare {
   readonly number: number;
   /** Users at most; of labels all that there are. */
   readonly users: number;
-  /** Those who are looked at, where there are any; else the half of the users that no build is calibrated on. */
+  /** The requested users, if any; else the half of the users that no build is calibrated on. */
   readonly labels?: readonly Label[] | undefined;
 }
 
@@ -41,8 +40,8 @@ interface CompareBuildDependencies {
 }
 
 /**
- * Rejects with `unknown_predictor`, `unknown_model_version`, `invalid_input` (no build; a user id that is none),
- * `features_unusable` (nobody to compare), `model_refused`, `overloaded`, `unavailable`.
+ * Rejects with `unknown_predictor`, `unknown_model_version`, `invalid_input` (not a build; an invalid user id),
+ * `features_unusable` (no users to compare), `model_refused`, `overloaded`, `unavailable`.
  */
 export type CompareBuild = (asked: BuildToCompare) => Promise<BuildFigures>;
 
@@ -69,7 +68,7 @@ async function findPair({ pool }: CompareBuildDependencies, { predictor, number 
   if (!parent) {
     throw new TandemError('invalid_input', `Model version ${number} is no optimised build of another.`, {
       field: 'version',
-      remedy: `name one that was pushed with its parent: tandem build register ${predictor} <parent> <file> --kind int8`,
+      remedy: `name a build that was pushed with its parent: tandem build register ${predictor} <parent> <file> --kind int8`,
     });
   }
   if (commonFields(parent.outputs, build.outputs).length > 0) return { parent, build };
@@ -123,7 +122,7 @@ async function compare(
   };
 }
 
-/** Those who can be scored by both, in one order; at least one. */
+/** Users that both can score, in one order; at least one. */
 async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly string[]) {
   const ours = await readLivingUsers(pool, parent, userIds);
   const isSame = JSON.stringify(parent.query) === JSON.stringify(build.query);
@@ -135,7 +134,7 @@ async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly s
   });
   if (both.length === 0) {
     const why = ours.fault ?? theirs.fault ?? `of ${userIds.length} none has a row in the feature source`;
-    throw nobody(`${why}.`, 'mend the query, or say in features.nulls what a null counts as');
+    throw nobody(`${why}.`, 'fix the query, or set in features.nulls the value that a null counts as');
   }
   return {
     parent: pick(

@@ -25,7 +25,7 @@ export interface CheckedPredictor {
   readonly policy: Policy;
   readonly definition: ModelDefinition;
   readonly artifact: Buffer;
-  /** Also what is kept of it with the version. */
+  /** Also the record that is stored with the version. */
   readonly verification: CheckedModel;
   /** Its query's columns of texts that are filled up with blanks. */
   readonly padded: readonly QueryColumn[];
@@ -43,7 +43,7 @@ export interface JudgeOptions {
   readonly sampling?: SampleLimits;
 }
 
-/** What a predictor is, as far as its query and its model's signature show; no trial yet. */
+/** A predictor as far as its query and its model's signature define it; without a trial. */
 export type Defined =
   | { readonly definition: ModelDefinition; readonly padded: readonly QueryColumn[]; readonly model: OpenModel }
   | { readonly problems: readonly SettingProblem[] };
@@ -102,14 +102,15 @@ export async function tryPredictor(
   };
   return tryOnce().catch(async (error: unknown) => {
     if (!isTandemError(error, 'model_refused') || error.detail !== READS_DIFFER) throw error;
-    // A row may have changed between the two reads; hardly for the same users again. Nobody compared is nothing shown.
+    // A row may have changed between the two reads, but hardly for the same users twice. A comparison without users
+    // proves nothing.
     const again = await tryOnce();
     if (again.verification.parity.readBothWays === 0) throw error;
     return again;
   });
 }
 
-/** What a query or a model is refused for, as a problem of the config; undefined for what is not the config's fault. */
+/** Returns the rejection of a query or a model as a problem of the config; undefined if the config is not the cause. */
 export function settingProblem(name: string, error: unknown): SettingProblem | undefined {
   if (!isTandemError(error, 'config_invalid', 'model_refused', 'invalid_input')) return undefined;
   const field = error.field ?? 'features.sql';

@@ -178,7 +178,7 @@ describe('a version of 14 columns beside one of 12', () => {
   });
 });
 
-describe('what is served now', () => {
+describe('the served version', () => {
   it('gets the certificate that it did not have when it is pushed, and stays version 1', async () => {
     await expect(
       moveLabel(world.pool, { predictor: 'churn', label: 'old', number: 1, actor: 'a' }),
@@ -209,7 +209,7 @@ describe('a version is refused, and nothing is kept of it,', () => {
       },
     ],
     [
-      'where it gives nobody a number',
+      'where it gives no user a number',
       () => neverFiniteModel(Number.NaN),
       { settings: twoColumns },
       { code: 'model_refused', field: 'artifact', message: expect.stringContaining('score is NaN') },
@@ -252,7 +252,7 @@ describe('a version is refused, and nothing is kept of it,', () => {
       { build: { parent: 77, kind: 'int8' } },
       { code: 'invalid_input', field: 'build.parent' },
     ],
-    ['where nobody knows the predictor', () => second, { predictor: 'nobody' }, { code: 'unknown_predictor' }],
+    ['where the predictor is unknown', () => second, { predictor: 'nobody' }, { code: 'unknown_predictor' }],
     [
       'where its file is not there',
       () => second,
@@ -265,7 +265,7 @@ describe('a version is refused, and nothing is kept of it,', () => {
     expect(await listModelVersions(world.pool)).toEqual(before);
   });
 
-  it('where its query gives no user in time: one that never answers is not tried', async () => {
+  it('where its query gives no user in time: a query that never answers is not tried', async () => {
     const sql = 'select user_id, f1, f2 + 0 * length(pg_sleep(1000)::text) as f2, loaded_at from customers';
     const before = await listModelVersions(world.pool, { predictor: 'churn' });
     await expect(
@@ -293,7 +293,7 @@ describe('a version is refused, and nothing is kept of it,', () => {
     expect(version).toMatchObject({ parity: { users: { real: 8 } } });
   });
 
-  it('but one that is pinned to row by row is kept, exact to the last bit', async () => {
+  it('but a version pinned to row by row is stored, exact to the last bit', async () => {
     const settings = { features: { sql: sqlOf(['f1', 'f2']) }, rowByRow: true };
     const { version } = await world.push(batchScaledModel(), { settings, build: { parent: 1, kind: 'int8' } });
     expect(version).toMatchObject({
@@ -305,7 +305,7 @@ describe('a version is refused, and nothing is kept of it,', () => {
 });
 
 describe('an optimised build', () => {
-  it('is as its parent where nothing else is said, not as what is served', async () => {
+  it('takes missing settings from its parent, not from the stable version', async () => {
     const pruned = linearModel({ weights: weightsOf(FOURTEEN).map((weight, i) => (i === 13 ? 0 : weight)) });
     const { version } = await world.push(pruned, { build: { parent: 2, kind: 'pruned' } });
     expect(version).toMatchObject({ build: { parent: 2, kind: 'pruned' }, query: { sql: sqlOf(FOURTEEN) } });

@@ -1,6 +1,6 @@
 /**
- * A model version that comes by itself: defined by what is said of it and by the version that is served, tried as a config's
- * models are, and kept with its certificate. It is served by nobody: no arm moves here.
+ * Pushes a model version without a config. The push and the stable version define it; it is tried like a config's
+ * models and stored with its certificate. It does not serve traffic: no arm moves here.
  */
 import { conflictsBetween } from '@tandem/config/adoption/adoptable';
 import {
@@ -89,7 +89,7 @@ interface Base extends ServedVersion {
   readonly versions: readonly ModelVersionRecord[];
 }
 
-/** What is as it was where the push does not say: an optimised build's parent's, else that of the version served now. */
+/** Settings that the push does not give: those of an optimised build's parent, else of the stable version. */
 async function findBase({ pool, registry }: PushDependencies, { predictor: name, build }: Push): Promise<Base> {
   const predictor = await registry.predictor(name);
   const versions = predictor ? await listModelVersions(pool, { predictor: name }) : [];
@@ -135,7 +135,7 @@ async function certify(
   options: JudgeOptions,
 ): Promise<Verification> {
   const { verification, users } = await tryPredictor(features, resolved, defined, options);
-  // A certificate of made-up users alone says nothing of those who will be served.
+  // A certificate of made-up users alone proves nothing about real users.
   if (users?.scorable !== undefined) return verification;
   if (users?.slow) throw noUserInTime(users.slow);
   if (users?.read === 0) return verification;
@@ -212,7 +212,10 @@ function refused(problems: readonly SettingProblem[]): TandemError {
   });
 }
 
-/** What the config calls `predictors.churn.model` is the push's `artifact`; its other settings lose what leads to them. */
+/**
+ * Translates config terms into those of a push: `predictors.churn.model` is its `artifact`; other settings lose their
+ * path.
+ */
 function inWordsOfPush(predictor: string, error: unknown): unknown {
   if (!isTandemError(error)) return error;
   if (error.code === 'overloaded') return trialNotFinished(error);
@@ -246,6 +249,6 @@ function missingArtifact(hash: string): TandemError {
 function unknownParent(predictor: string, parent: number): TandemError {
   return new TandemError('invalid_input', `Predictor ${predictor} has no model version ${parent}.`, {
     field: 'build.parent',
-    remedy: `see which there are: tandem model list ${predictor}`,
+    remedy: `list the versions: tandem model list ${predictor}`,
   });
 }

@@ -1,4 +1,4 @@
-/** The features of as many users as are named, for whoever only looks: in parts, and of nobody who was erased. */
+/** Reads the features of the named users for an inspection: in parts, and without erased users. */
 
 import { isErased } from '@tandem/freshness/certificate';
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
@@ -8,9 +8,9 @@ import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type Pool, pick } from './sample-users.ts';
 
 interface LivingUsers {
-  /** Those who can be scored. */
+  /** Users that can be scored. */
   readonly batch: FeatureBatch;
-  /** Why somebody else cannot be; null: all could, or had no row. */
+  /** Why another user cannot be scored; null: all can, or had no row. */
   readonly fault: string | null;
 }
 

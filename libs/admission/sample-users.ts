@@ -16,11 +16,13 @@ export type Pool = ReturnType<typeof createPool>;
 export interface SampledUsers {
   /** Users whose features were read. */
   readonly read: number;
-  /** Those that can be scored, spread over the keys, as many as a trial takes; at least one; undefined: there is none. */
+  /**
+   * Users that can be scored, spread over the keys, as many as a trial takes; at least one; undefined: there is none.
+   */
   readonly scorable: FeatureBatch | undefined;
   /** Neighbours, read as a run reads them and as a live read does, in one order; undefined: not read in time, or none. */
   readonly bothWays: BothWays | undefined;
-  /** One that cannot, and why. */
+  /** A user that cannot be scored, and why. */
   readonly fault: { readonly userId: string; readonly why: string } | null;
   /** Where the query was too slow for it: what was not read in time. */
   readonly slow: SlowUsers | null;
@@ -96,7 +98,7 @@ async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition, ms: nu
   return spread ?? (await ifInTime(readKeys(pool, keys(''), ms)));
 }
 
-/** What a select of keys gives, within so many ms. */
+/** Returns the keys of a select, within the given ms. */
 export function readKeys(pool: Pool, text: string, ms: number, values: readonly string[] = []): Promise<string[]> {
   return readOnly(pool, async (db) => {
     await limitStatements(db, ms);
@@ -105,7 +107,7 @@ export function readKeys(pool: Pool, text: string, ms: number, values: readonly 
   });
 }
 
-/** Those who come next in the keys' order, from this one on: a chunk is such a range. */
+/** The next users in the order of keys, from this user on: a chunk is such a range. */
 async function readBothWays(
   pool: Pool,
   version: ModelVersion,
@@ -165,7 +167,7 @@ function describe(batch: FeatureBatch, order: readonly string[]): Omit<SampledUs
   };
 }
 
-/** So many of them, from the first to the last at equal distances; all where there are fewer. */
+/** Returns this many entries at equal distances, from the first to the last; all if there are fewer. */
 function spread<T>(all: readonly T[], most: number): readonly T[] {
   if (all.length <= most) return all;
   return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)] as T);

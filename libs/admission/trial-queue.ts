@@ -1,6 +1,6 @@
 /**
- * Trials one at a time: each takes a process and its memory beside those that serve. One more may wait; whoever comes then
- * is told to come back, rather than to wait for who knows how long.
+ * Runs trials one at a time: each takes a process and its memory beside the serving ones. One more trial may wait;
+ * further callers are told when to retry.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
@@ -20,6 +20,6 @@ export function createTrialQueue(): TrialQueue {
 function busy(): TandemError {
   return new TandemError('overloaded', 'Another model is being tried, and one more waits.', {
     retryAfter: RETRY_AFTER_SECONDS,
-    remedy: 'try again after the time in Retry-After; what was uploaded is kept',
+    remedy: 'try again after the time in Retry-After; uploaded parts are kept',
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Two halves of a predictor's users, by a hash of the id, the same each time: what an optimised build is calibrated on,
- * and whom it is judged by. Nobody is in both.
+ * Splits a predictor's users into two halves by a hash of the id, the same each time: one half calibrates an optimised
+ * build, the other judges it. No user is in both.
  */
 
 import type { ModelDefinition } from '@tandem/freshness/predictor';

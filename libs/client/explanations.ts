@@ -1,4 +1,4 @@
-/** Answers that were kept with what they were made of, as the service tells them, and what came of computing one again. */
+/** Calls for kept answers with their inputs, and for replays. */
 
 import type { CallOptions } from './predictions.ts';
 import { answerOf, pagePath, type Transport } from './transport.ts';
@@ -17,7 +17,7 @@ export interface ExplanationCalls {
   /** Newest first. */
   list(query?: KeptQuery, options?: CallOptions): Promise<KeptPage>;
   find(id: string, options?: CallOptions): Promise<KeptExplanation>;
-  /** Answers a user as a plain read does, and keeps that answer, whether or not the user is among those who are sampled. */
+  /** Answers a user as a plain read does, and keeps that answer even if the user is not sampled. */
   keep(predictor: string, userId: string, options?: CallOptions): Promise<KeptExplanation>;
   /** Computes the answer again from the inputs that were kept. */
   replay(id: string, options?: CallOptions): Promise<Replay>;

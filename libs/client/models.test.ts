@@ -32,7 +32,7 @@ function partialService(breaks: number) {
   return { asked, fetch, file: () => file };
 }
 
-it('a push uploads in parts, goes on after a break, and then says what is new', async () => {
+it('a push uploads in parts, resumes after a break, and then sends the changed settings', async () => {
   const model = Buffer.alloc(2_500_000, 'weights');
   const service = partialService(2);
   const sleep = () => Promise.resolve();

@@ -1,4 +1,4 @@
-/** Model versions: which there are, and pushing another one. A push that breaks off is repeated, and goes on from there. */
+/** Calls for model versions: list and push. An interrupted push is retried and resumes where it stopped. */
 import { isProblem } from './client-errors.ts';
 import type { CallOptions } from './predictions.ts';
 import { answerOf, type Call, sha256, type Transport } from './transport.ts';
@@ -6,7 +6,7 @@ import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from
 import type { ListModelsAnswer } from './wire-types.ts';
 
 export interface PushOptions extends CallOptions {
-  /** Told of the bytes of the file that are there, of so many. */
+  /** Called with the number of bytes received, and the size of the file. */
   readonly onProgress?: (sent: number, total: number) => void;
 }
 
@@ -21,8 +21,9 @@ export interface ModelCalls {
   /** With its query, and the certificate of its trial. */
   modelVersion(predictor: string, version: string, options?: CallOptions): Promise<ModelDetail>;
   /**
-   * Uploads the file in parts, and pushes it: it is tried on real users, kept where it passes, and served by nobody yet.
-   * Repeats what fails for a while; the same push again is the same model version. `timeoutMs` is for the trial.
+   * Uploads the file in parts and pushes it. The version is tried on real users and stored if it passes, but does not
+   * serve traffic yet. Retries failures for a while; pushing the same file again is the same model version. `timeoutMs`
+   * is for the trial.
    */
   pushVersion(predictor: string, file: Uint8Array, push?: PushInput, options?: PushOptions): Promise<ModelDetail>;
   /** @param version its number */
@@ -31,7 +32,7 @@ export interface ModelCalls {
   archiveVersion(predictor: string, version: string, archived: boolean, options?: CallOptions): Promise<ModelDetail>;
 }
 
-/** What comes in a request's time over a slow line too. */
+/** Fits into a request's time even over a slow connection. */
 const PART_BYTES = 1_048_576;
 /** A trial takes minutes on a busy machine, and waits for one before it. Node's `fetch` waits no longer than this. */
 const TRIAL_MS = 300_000;

@@ -63,7 +63,7 @@ it('a move sends what was said and nothing else; a user is put into an arm, or l
   ]);
 });
 
-it('the path of a page has what is asked of it, and no mark where nothing is', () => {
+it('the path of a page has its query, and no question mark without one', () => {
   expect(pagePath('/v1/x', { limit: 0, before: undefined, predictor: 'ä b' })).toBe('/v1/x?limit=0&predictor=%C3%A4+b');
   expect(pagePath('/v1/x', {})).toBe('/v1/x');
 });

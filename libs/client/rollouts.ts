@@ -1,4 +1,4 @@
-/** Rollouts over the wire: another model version beside the stable one, and what is done to it. */
+/** Calls for rollouts: start another model version beside the stable one, and move the rollout. */
 
 import { armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
 import type { CallOptions } from './predictions.ts';
@@ -17,8 +17,8 @@ import type { ArmOverrides, ListRolloutChecksAnswer } from './wire-types.ts';
 export type { AnalysisInput, ArmOverrideView, RolloutInput, RolloutPage, RolloutState, RolloutView } from './wire.ts';
 
 /**
- * The arm that serves a user by their bucket, as every process of the service finds it; whoever was put into an arm by hand
- * is there all the same.
+ * Returns the arm that serves a user by bucket, as every process of the service computes it. It ignores assignments by
+ * hand.
  */
 export function variantOf({ salt, arms, state }: RolloutView, userId: string): string {
   const isServed = state === 'running' || state === 'held';
@@ -42,11 +42,11 @@ export interface RolloutCalls {
   ): Promise<RolloutPage>;
   find(id: string, options?: CallOptions): Promise<RolloutView>;
   move(id: string, move: RolloutMove, options?: MoveOptions): Promise<RolloutView>;
-  /** Of a canary or an A/B test: figures, verdict and outcomes, now. */
+  /** Returns figures, verdict and outcomes of a canary or an A/B test, now. */
   report(id: string, options?: CallOptions): Promise<RolloutReport>;
-  /** Of a shadow: its answers beside those that were served. */
+  /** Returns a shadow's answers compared with the served ones. */
   shadowReport(id: string, options?: CallOptions): Promise<ShadowReport>;
-  /** What the analysis found, newest first. */
+  /** Returns the looks of the analysis, newest first. */
   checks(id: string, limit?: number, options?: CallOptions): Promise<readonly RolloutCheck[]>;
   overrides(id: string, options?: CallOptions): Promise<readonly ArmOverrideView[]>;
   /** @param variant null: the user is left to their bucket again */

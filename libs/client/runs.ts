@@ -23,8 +23,8 @@ export interface RunCalls {
   start(request: RunRequest, options?: CallOptions): Promise<Run>;
   list(query?: RunQuery): Promise<RunPage>;
   /**
-   * What a budget would buy; starts nothing. Rejects with the problem `run_conflict` where no run of all users has ended
-   * yet, or for `cpuMinutes` where none has recorded its CPU time.
+   * Estimates a budget; starts no run. Rejects with the problem `run_conflict` if no run of all users has ended yet,
+   * or, for `cpuMinutes`, if none has recorded its CPU time.
    */
   plan(predictor: string, budget?: Budget, options?: CallOptions): Promise<RunPlan>;
   /** With the users that could not be scored. */

@@ -7,7 +7,7 @@ import { isFinished, type Run } from './wire.ts';
 interface WatchParts {
   readonly transport: Transport;
   readonly retry: RetryOptions;
-  /** Milliseconds without a sign of life after which the stream is opened anew. */
+  /** Milliseconds without a sign of life after which the stream is reopened. */
   readonly idleMs: number;
 }
 

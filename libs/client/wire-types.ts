@@ -3,9 +3,9 @@
 export interface Artifact {
   /** The SHA-256 of the file, in hex */
   readonly artifact: string;
-  /** Of the whole file; null: not known before it is there */
+  /** Size of the whole file; null until its size is known */
   readonly bytes: number | null;
-  /** Bytes that are there without a gap: where to go on */
+  /** Bytes received without a gap: the offset at which an upload resumes */
   readonly received: number;
   readonly complete: boolean;
 }
@@ -28,30 +28,30 @@ export interface ListAuditAnswer {
 }
 
 export interface BuildComparisonRequest {
-  /** Users to look at, at most; 2000 where it is not said */
+  /** The most users to compare; default 2000 */
   readonly users?: number;
-  /** What became of users: these alone are looked at. A label is 0 or 1, or any number */
+  /** Observed labels. Only these users are compared. A label is 0 or 1, or any number */
   readonly labels?: readonly { readonly userId: string; readonly label: number }[];
 }
 
 export interface ComparedVersion {
   readonly modelVersion: string;
-  /** Its kind; null: no build itself */
+  /** Kind of the build; null: not an optimised build */
   readonly build: string | null;
   readonly artifact: string;
   readonly bytes: number;
-  /** Whether it is pinned: each user is inferred alone */
+  /** Whether the version is pinned to infer each user alone */
   readonly rowByRow: boolean;
-  /** Whether users get the same answers alone and together, were it not pinned; null: fewer than two */
+  /** Whether users get the same answers alone and together, ignoring the pin; null: fewer than two users */
   readonly rowsAgree: boolean | null;
-  /** Of an output, alone and together; null: none */
+  /** Largest difference of an output between alone and together; null: none */
   readonly largestRowDifference: number | null;
   /** Users without a usable answer of this version */
   readonly refused: number;
 }
 
 export interface ClassFigures {
-  /** null: all labels are the same */
+  /** null if all labels are equal */
   readonly auc: number | null;
   readonly logLoss: number;
 }
@@ -73,13 +73,13 @@ export interface ComparedErrors {
   readonly build: ErrorFigures;
 }
 
-/** An optimised build beside its parent, on real users */
+/** An optimised build compared with its parent on real users */
 export interface BuildComparison {
   readonly predictor: string;
   readonly parent: ComparedVersion;
   readonly build: ComparedVersion;
   readonly users: {
-    /** Users to look at */
+    /** Users requested */
     readonly asked: number;
     /** Users that both versions can score */
     readonly read: number;
@@ -88,7 +88,7 @@ export interface BuildComparison {
   };
   readonly outputs: readonly {
     readonly name: string;
-    /** Share of users with another answer */
+    /** Share of users whose answer differs */
     readonly changed: number;
     /** Absolute; null: texts */
     readonly meanDifference: number | null;
@@ -100,15 +100,15 @@ export interface BuildComparison {
   readonly decision: {
     readonly output: string;
     readonly threshold: number;
-    /** Users who reach the threshold with the build alone */
+    /** Users who reach the threshold only with the build */
     readonly up: number;
     readonly down: number;
     readonly rate: number;
-    /** Where the rate lies at 95 %: from */
+    /** Lower bound of the rate at 95 % */
     readonly low: number;
     readonly high: number;
   } | null;
-  /** null: none were sent. `classes`: of labels 0 and 1 and scores from 0 to 1 */
+  /** null: no labels were sent. `classes`: labels are 0 and 1, scores from 0 to 1 */
   readonly labels: {
     readonly output: string;
     readonly users: number;
@@ -117,17 +117,17 @@ export interface BuildComparison {
   readonly pace: {
     readonly rounds: number;
     readonly alone: {
-      /** Microseconds of a run a user, the median of the rounds */
+      /** Microseconds a user of a run takes, median of the rounds */
       readonly parentUs: number;
       readonly buildUs: number;
-      /** How many times as fast as its parent the build is, of the rounds: 9 of 10 above `low` */
+      /** Speed of the build relative to its parent; 9 of 10 rounds are above `low` */
       readonly speedup: { readonly median: number; readonly low: number; readonly high: number };
     };
     readonly together: {
-      /** Microseconds of a run a user, the median of the rounds */
+      /** Microseconds a user of a run takes, median of the rounds */
       readonly parentUs: number;
       readonly buildUs: number;
-      /** How many times as fast as its parent the build is, of the rounds: 9 of 10 above `low` */
+      /** Speed of the build relative to its parent; 9 of 10 rounds are above `low` */
       readonly speedup: { readonly median: number; readonly low: number; readonly high: number };
       readonly users: number;
     };
@@ -136,7 +136,7 @@ export interface BuildComparison {
 
 export interface Event {
   readonly specversion: '1.0';
-  /** With `source`, names the event for ever: a retry sends the same */
+  /** Identifies the event together with `source`: a retry sends the same id */
   readonly id: string;
   /** The sender of the event */
   readonly source: string;
@@ -149,7 +149,7 @@ export interface Event {
    */
   readonly time?: string;
   readonly datacontenttype?: string;
-  /** Feature values by name; null withdraws one. Left out: the user changed, no more */
+  /** Feature values by name; null withdraws a value. Without `data` the event only says that the user changed */
   readonly data?: Readonly<Record<string, number | string | boolean | null>>;
   readonly [name: string]: unknown;
 }
@@ -160,7 +160,7 @@ export interface EventResult {
   readonly status: 'accepted' | 'duplicate' | 'erased';
   readonly userId: string;
   readonly contextVersion: number;
-  /** What a read may demand with Prediction-Min-Context */
+  /** Token for the header Prediction-Min-Context: a read with it reflects this event */
   readonly contextToken: string;
   /**
    * Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a
@@ -174,7 +174,7 @@ export interface EventResults {
 }
 
 export interface Problem {
-  /** Stable; programs react to it */
+  /** Stable identifier for programs */
   readonly type: string;
   readonly title: string;
   readonly status: number;
@@ -182,9 +182,9 @@ export interface Problem {
   readonly detail: string;
   /** The request's path */
   readonly instance?: string;
-  /** Where the fault lies */
+  /** Field with the error */
   readonly field?: string;
-  /** What the caller can do about it */
+  /** How the caller can fix it */
   readonly remedy?: string;
 }
 
@@ -211,12 +211,12 @@ export interface Prediction {
     | 'unverified';
   readonly modelVersion: string;
   readonly variant: string;
-  /** Null for an answer that no full run stored */
+  /** Null unless a full run stored the answer */
   readonly generation: string | null;
   /** Null for a default: nothing was computed */
   readonly computedAt: string | null;
   readonly ageSeconds: number | null;
-  /** The user's; null where the database did not answer */
+  /** The user's context version; null if the database did not answer */
   readonly contextVersion: number | null;
   /**
    * The version of the last event that concerns this predictor. A prediction from an older version is not fresh.
@@ -228,7 +228,7 @@ export interface Prediction {
 
 export interface ReadMany {
   readonly userIds?: readonly string[];
-  /** Users with the request features of this call, which are inferred for it alone */
+  /** Users with the request features of this call; inferred for this call only */
   readonly users?: readonly {
     readonly userId: string;
     /** The request features that the predictor declares; one with a default may be left out */
@@ -245,24 +245,24 @@ export interface ReadPredictionsAnswer {
   readonly results: readonly (Prediction | PredictionError)[];
 }
 
-/** A stored prediction of a user, and what the freshness rule says of it now */
+/** A stored prediction of a user and its current freshness state */
 export interface Candidate {
   readonly store: 'redis' | 'postgres';
   readonly layer: 'generation' | 'overlay';
   readonly source: 'batch' | 'live';
-  /** What made it: a batch run, a read that inferred, or a re-scoring before any read */
+  /** Origin of the prediction: a batch run, a live read, or a re-scoring */
   readonly madeBy: 'run' | 'read' | 'refresh';
   /**
    * `stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback;
    * `foreign`: of another generation, history, model version or floor; `blocked`: from before an erasure
    */
   readonly state: 'fresh' | 'restarted' | 'stale' | 'expired' | 'foreign' | 'blocked';
-  /** Null where it cannot be read */
+  /** Null if the stored value is unreadable */
   readonly prediction: Readonly<
     Record<string, number | string | boolean | readonly (number | string | boolean)[]>
   > | null;
   readonly modelVersion: string | null;
-  /** Null if that generation is not the published one */
+  /** Null if that generation is not the current one */
   readonly generation: string | null;
   readonly history: string | null;
   readonly overlayFloor: number | null;
@@ -271,12 +271,12 @@ export interface Candidate {
   readonly ageSeconds: number;
 }
 
-/** What an event left in the context of a user for one feature */
+/** A feature value that an event set in the context of a user */
 export interface EventValue {
   readonly value: unknown;
   /** On the database's clock */
   readonly acceptedAt: string;
-  /** When it happened, by the sender */
+  /** When the event happened, as stated by the sender */
   readonly time: string;
   readonly source: string;
   readonly id: string;
@@ -287,7 +287,7 @@ export interface User {
   readonly history: string;
   readonly contextVersion: number;
   readonly updatedAt: string | null;
-  /** Feature name → what an event said last */
+  /** Feature name → latest value from an event */
   readonly context: Readonly<Record<string, EventValue>>;
   readonly predictors: readonly {
     readonly predictor: string;
@@ -299,15 +299,15 @@ export interface User {
   }[];
 }
 
-/** That a user was erased, and what was found and deleted */
+/** Receipt of an erasure, with counts of deleted records */
 export interface ErasureReceipt {
   readonly userId: string;
-  /** Of the tombstone, on the database's clock */
+  /** Time of the tombstone, by the database's clock */
   readonly erasedAt: string;
-  /** Of the tombstone: nothing computed from it or before is served */
+  /** Context version of the tombstone: predictions from it or earlier contexts are not served */
   readonly contextVersion: number;
   readonly contextToken: string;
-  /** What was found now; nothing where the user was erased before */
+  /** Records deleted by this request; zero if the user was erased before */
   readonly deleted: {
     readonly postgres: {
       /** Feature values that events had left */
@@ -324,7 +324,7 @@ export interface ErasureReceipt {
       readonly outcomes: number;
       /** First answers from arms of rollouts */
       readonly exposures: number;
-      /** Answers that were kept with their features */
+      /** Kept answers with their features */
       readonly keptExplanations: number;
       /** Counts of how often the user was read */
       readonly readCounts: number;
@@ -340,7 +340,7 @@ export interface Readmission {
   readonly contextToken: string;
 }
 
-/** Why a user is answered as it is, now */
+/** Why a user gets this answer now */
 export interface Explanation {
   readonly userId: string;
   readonly predictor: string;
@@ -366,11 +366,11 @@ export interface Explanation {
   readonly candidates: readonly Candidate[];
   readonly features: readonly {
     readonly name: string;
-    /** What a model is given */
+    /** The value that the model receives */
     readonly value: number | string | null;
     /** The feature source or an event; of a request feature, the call or the declared default */
     readonly from: 'row' | 'event' | 'request' | 'default';
-    /** The feature source's, where an event's lies over it */
+    /** Value in the feature source, if an event overrides it */
     readonly rowValue?: number | string | null;
     readonly event?: {
       readonly source: string;
@@ -391,7 +391,7 @@ export interface Explanation {
 
 /** How many users have a prediction */
 export interface GenerationCoverage {
-  /** In the generation that it was compared with */
+  /** Users in the generation compared against */
   readonly before: number;
   readonly now: number;
   readonly both: number;
@@ -399,13 +399,13 @@ export interface GenerationCoverage {
   readonly gone: number;
 }
 
-/** How an output with one number a user changed */
+/** How a numeric output changed */
 export interface OutputShift {
   /** Population stability index over 20 classes, of all users on each side */
   readonly psi: number;
   readonly meanBefore: number;
   readonly meanNow: number;
-  /** Now minus before, of users in both */
+  /** New minus previous value, over users in both generations */
   readonly meanDelta: number;
   readonly meanAbsoluteDelta: number;
   readonly p50AbsoluteDelta: number;
@@ -416,15 +416,15 @@ export interface OutputShift {
 }
 
 export interface SegmentValue {
-  /** null: users without a value, or all that have others */
+  /** null: users without a value, or with any other value */
   readonly value: string | null;
   readonly users: GenerationCoverage;
-  /** Of the output that decides, else of the first with one number */
+  /** Segments of the deciding output, else of the first numeric output */
   readonly shift: OutputShift | null;
   readonly flips: {
-    /** Users who reach the threshold now */
+    /** Users who newly reach the threshold */
     readonly up: number;
-    /** Users who no longer do */
+    /** Users who no longer reach the threshold */
     readonly down: number;
     /** Share of the users in both generations, 0 to 1 */
     readonly rate: number;
@@ -434,15 +434,15 @@ export interface SegmentValue {
 export interface GenerationReport {
   readonly predictor: string;
   readonly generation: string;
-  /** The generation that it was compared with */
+  /** The generation compared against */
   readonly against: string | null;
-  /** blocked: held back until somebody approves of it */
+  /** `blocked`: not published until an operator approves it */
   readonly verdict: 'passed' | 'blocked' | 'not_compared';
   readonly madeAt: string;
   readonly tookMs: number;
-  /** One of `oneIn` users was compared, by a hash of their ids; null: all, or none */
+  /** One of `oneIn` users was compared, chosen by a hash of the id; null: all users, or none */
   readonly sample: { readonly oneIn: number; readonly users: number } | null;
-  /** What became of a comparison that ran out of time; null: it did not */
+  /** How far a comparison got that ran out of time; null: it did not run out of time */
   readonly outOfTime: 'sampled' | 'held' | 'published' | null;
   /** null: not compared; `notes` say why */
   readonly figures: {
@@ -453,7 +453,7 @@ export interface GenerationReport {
       readonly psi: number;
       readonly meanBefore: number;
       readonly meanNow: number;
-      /** Now minus before, of users in both */
+      /** New minus previous value, over users in both generations */
       readonly meanDelta: number;
       readonly meanAbsoluteDelta: number;
       readonly p50AbsoluteDelta: number;
@@ -462,7 +462,7 @@ export interface GenerationReport {
       /** Share of the users in both generations, 0 to 1 */
       readonly changed: number;
     }[];
-    /** Texts and vectors */
+    /** Share of changed answers, for outputs that are texts or vectors */
     readonly answers: readonly {
       readonly name: string;
       /** Share of the users in both generations, 0 to 1 */
@@ -471,9 +471,9 @@ export interface GenerationReport {
     readonly decision: {
       readonly output: string;
       readonly threshold: number;
-      /** Users who reach the threshold now */
+      /** Users who newly reach the threshold */
       readonly up: number;
-      /** Users who no longer do */
+      /** Users who no longer reach the threshold */
       readonly down: number;
       /** Share of the users in both generations, 0 to 1 */
       readonly rate: number;
@@ -492,7 +492,7 @@ export interface GenerationReport {
   }[];
   /** What was not compared or not judged, and why */
   readonly notes: readonly string[];
-  /** At most 20, furthest first, without who was erased since */
+  /** At most 20 users, largest change first, without users erased since */
   readonly movers: readonly {
     readonly userId: string;
     readonly before: number;
@@ -503,7 +503,7 @@ export interface GenerationReport {
 
 /** The immutable predictions of one run of scope `all`, for one model version */
 export interface Generation {
-  /** Its number */
+  /** Number of the generation */
   readonly generation: string;
   readonly predictor: string;
   readonly state: 'building' | 'published' | 'dropped';
@@ -513,16 +513,16 @@ export interface Generation {
   /** Whether the stable arm ever served this generation */
   readonly servedStable: boolean;
   readonly modelVersion: string;
-  /** `budgeted`: of a run with a budget, for users whom it chose; other users are served from `base` */
+  /** `budgeted`: made by a run with a budget for selected users; all other users are served from `base` */
   readonly kind: 'everyone' | 'budgeted';
   /** Users who have a prediction in it */
   readonly users: number;
-  /** Number of the generation of everyone below it; null: it is one itself */
+  /** Number of the full generation that serves all other users; null: this is a full generation */
   readonly base: string | null;
-  /** Users served from `base`, as counted when it was published; null before that, or without a base */
+  /** Users served from `base`, counted at publication; null before publication, or without a base */
   readonly usersLeft: number | null;
   readonly runId: string;
-  /** When its run was planned; predictions taken along from another may be older */
+  /** When its run was planned; predictions carried over from another generation may be older */
   readonly startedAt: string;
   readonly publishedAt: string | null;
 }
@@ -539,7 +539,7 @@ export interface Rollback {
 }
 
 export interface RollBackAnswer {
-  /** The generation that was in force */
+  /** The generation that was current before */
   readonly from: Generation | null;
   readonly to: Generation;
 }
@@ -609,7 +609,7 @@ export interface Replay {
     readonly recomputed: number | string | boolean;
     /** Absolute; null of values that are no floats */
     readonly difference: number | null;
-    /** Of what is allowed there; null as `difference` */
+    /** `difference` divided by the allowed difference; null if `difference` is null */
     readonly ofAllowed: number | null;
   } | null;
 }
@@ -617,17 +617,17 @@ export interface Replay {
 /** A model version */
 export interface Model {
   readonly predictor: string;
-  /** Its number */
+  /** Number of the model version */
   readonly modelVersion: string;
   /** The SHA-256 of the model file, in hex */
   readonly artifact: string;
-  /** Of the file */
+  /** Size of the file */
   readonly bytes: number;
-  /** When it was adopted or pushed first */
+  /** When the version was first adopted or pushed */
   readonly createdAt: string;
   /** Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not */
   readonly archivedAt: string | null;
-  /** Who brought it, and how: with a config, or by itself */
+  /** Who added the version, and how: by a config or by a push */
   readonly origin: {
     /** `key:<name>` of an API key, `api` where keys are off, `cli` */
     readonly by: string;
@@ -635,12 +635,12 @@ export interface Model {
   };
   /** The arms that name it; empty: not serving traffic */
   readonly variants: readonly string[];
-  /** Names that were given to it, and that may move */
+  /** Movable names that point to this version */
   readonly labels: readonly string[];
-  /** Whether it has the certificate of its trial; labels move to no other */
+  /** Whether the version has passed its trial; a label can only move to such a version */
   readonly verified: boolean;
   readonly note: string;
-  /** As its owner gave them */
+  /** Metrics given by the owner */
   readonly metrics: Readonly<Record<string, number>>;
   /** The kind of an optimised build: `int8`, `pruned`, … */
   readonly build: string | null;
@@ -683,22 +683,22 @@ export interface ModelMetadata {
   /** Domain of operators → version */
   readonly opset: Readonly<Record<string, number>>;
   readonly irVersion: number;
-  /** The program that wrote the file; empty: it does not say */
+  /** The program that wrote the file; empty if the file does not name it */
   readonly producer: string;
   readonly bytes: number;
 }
 
 /** The certificate of a trial: the same users got the same answers alone, again, together, and read in both ways */
 export interface ParityCertificate {
-  /** Whose answers were compared: alone, again, together, in another order */
+  /** Users whose answers were compared: alone, repeated, in a batch, in another order */
   readonly users: { readonly real: number; readonly madeUp: number };
-  /** For whom the model has no answer */
+  /** Users without a usable answer of the model */
   readonly refused: { readonly real: number; readonly madeUp: number };
-  /** Users who get the same answer from what a live read reads of them and from what a run reads */
+  /** Users who get the same answer from the features of a live read and of a run */
   readonly readBothWays: number;
   readonly batchSizes: readonly number[];
   readonly comparisons: number;
-  /** Relative; 0: equal to the last bit */
+  /** Relative tolerance; 0: equal to the last bit */
   readonly tolerance: number;
   /** null: equal to the last bit */
   readonly largestDifference: {
@@ -706,24 +706,24 @@ export interface ParityCertificate {
     readonly alone: number | string | boolean;
     readonly other: number | string | boolean;
     readonly difference: number;
-    /** Of `difference` to what is allowed there: at most 1 */
+    /** `difference` divided by the allowed difference: at most 1 */
     readonly ofAllowed: number;
   } | null;
 }
 
 export interface ModelDetail {
   readonly predictor: string;
-  /** Its number */
+  /** Number of the model version */
   readonly modelVersion: string;
   /** The SHA-256 of the model file, in hex */
   readonly artifact: string;
-  /** Of the file */
+  /** Size of the file */
   readonly bytes: number;
-  /** When it was adopted or pushed first */
+  /** When the version was first adopted or pushed */
   readonly createdAt: string;
   /** Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not */
   readonly archivedAt: string | null;
-  /** Who brought it, and how: with a config, or by itself */
+  /** Who added the version, and how: by a config or by a push */
   readonly origin: {
     /** `key:<name>` of an API key, `api` where keys are off, `cli` */
     readonly by: string;
@@ -731,12 +731,12 @@ export interface ModelDetail {
   };
   /** The arms that name it; empty: not serving traffic */
   readonly variants: readonly string[];
-  /** Names that were given to it, and that may move */
+  /** Movable names that point to this version */
   readonly labels: readonly string[];
-  /** Whether it has the certificate of its trial; labels move to no other */
+  /** Whether the version has passed its trial; a label can only move to such a version */
   readonly verified: boolean;
   readonly note: string;
-  /** As its owner gave them */
+  /** Metrics given by the owner */
   readonly metrics: Readonly<Record<string, number>>;
   /** The kind of an optimised build: `int8`, `pruned`, … */
   readonly build: string | null;
@@ -765,9 +765,9 @@ export interface ModelDetail {
   readonly request: readonly { readonly name: string; readonly kind: string; readonly [name: string]: unknown }[];
   /** Whether each user is inferred alone */
   readonly rowByRow: boolean;
-  /** What the file says of itself */
+  /** Metadata of the model file */
   readonly metadata: ModelMetadata | null;
-  /** The certificate of its trial */
+  /** Certificate of the trial */
   readonly parity: ParityCertificate | null;
 }
 
@@ -815,7 +815,7 @@ export interface InferenceTensor {
 
 export interface InferenceModel {
   readonly name: string;
-  /** Those that a path may name; a hybrid model has none */
+  /** Versions that a path may name; a hybrid model has none */
   readonly versions?: readonly string[];
   readonly platform: string;
   readonly inputs: readonly InferenceTensor[];
@@ -837,12 +837,12 @@ export interface InferenceRequestedOutput {
 }
 
 export interface InferenceRequest {
-  /** Given back in the answer */
+  /** Repeated in the answer */
   readonly id?: string;
   /** `timeout`: microseconds for the answer; `binary_data_output`: all outputs as binary data */
   readonly parameters?: Readonly<Record<string, string | number | boolean>>;
   readonly inputs: readonly InferenceInput[];
-  /** Left out: all */
+  /** Default: all outputs */
   readonly outputs?: readonly InferenceRequestedOutput[];
 }
 
@@ -865,23 +865,23 @@ export interface InferenceAnswer {
 
 export interface InferenceError {
   readonly error: string;
-  /** The stable type of the problem, as other paths have it */
+  /** The stable problem type, as on other paths */
   readonly type: string;
-  /** Where the fault lies */
+  /** Field with the error */
   readonly field?: string;
 }
 
 export interface Outcome {
-  /** With `source`, names the outcome for ever: a retry sends the same */
+  /** Identifies the outcome together with `source`: a retry sends the same id */
   readonly id: string;
   /** The sender of the outcome; default: `api` */
   readonly source?: string;
   readonly userId: string;
-  /** As the plan's outcome metrics have it */
+  /** Name of an outcome metric of a rollout's plan */
   readonly name: string;
-  /** What a sum adds up; 1 where it is left out. `null` is refused: JSON.stringify makes it of NaN */
+  /** Value that a sum adds; default 1. `null` is rejected, since JSON.stringify turns NaN into it */
   readonly value?: number;
-  /** When it happened, at most 90 days ago; left out: now */
+  /** When the outcome happened, at most 90 days ago; default: now */
   readonly time?: string;
 }
 
@@ -893,7 +893,7 @@ export interface OutcomeResult {
   readonly id: string;
   readonly source: string;
   readonly userId: string;
-  /** `erased`: the user is erased, and nothing but the id was kept */
+  /** `erased`: the user is erased; only the outcome id was kept */
   readonly status: 'accepted' | 'duplicate' | 'erased';
 }
 
@@ -902,7 +902,7 @@ export interface OutcomeResults {
 }
 
 export interface ShareBudget {
-  /** Of all users */
+  /** Share of all users */
   readonly share: number;
 }
 
@@ -922,33 +922,33 @@ export interface StartRun {
   readonly scope: 'all' | 'stale' | { readonly userIds: readonly string[] };
   /** The arm whose model version scores: the stable one, or one of a rollout */
   readonly variant?: string;
-  /** Of scope `all`: the users whom it does not pay for stay on the predictions they have */
+  /** Scope `all` only: users beyond the budget keep their predictions */
   readonly budget?: Budget;
 }
 
 export interface BudgetEstimate {
-  /** Of all users */
+  /** Share of all users */
   readonly share: number;
-  /** At most so many are scored */
+  /** Users scored at most */
   readonly users: number;
-  /** The share of reads that are of so many users, the most read ones; null: no reads are counted */
+  /** Share of reads that go to this many of the most read users; null if no reads are counted */
   readonly reads: number | null;
   /** Of the users who are read before the next run, the share that is among them; null: no reads are counted */
   readonly readers: number | null;
   /** null: no run has recorded its CPU time yet */
   readonly cpuMinutes: number | null;
-  /** As fast as the last run of everyone */
+  /** Estimate from the speed of the last full run */
   readonly seconds: number;
 }
 
-/** What a budget buys, by the counts of reads and what earlier runs took */
+/** What a budget buys, estimated from read counts and the cost of earlier runs */
 export interface RunPlan {
   readonly predictor: string;
-  /** Of the last run of everyone */
+  /** Users of the last full run */
   readonly users: number;
   /** The next scheduled run; without a schedule, a day from now */
   readonly until: string;
-  /** What was asked for; null: no budget was */
+  /** Estimate for the requested budget; null if none was requested */
   readonly asked: BudgetEstimate | null;
   /** For comparison */
   readonly budgets: readonly BudgetEstimate[];
@@ -967,7 +967,7 @@ export interface Run {
   readonly reason: string;
   /** null: no limit */
   readonly budget: Budget | null;
-  /** Why the run failed, or what to know of its publication */
+  /** Why the run failed, or a note on its publication */
   readonly error: string | null;
   /**
    * Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage
@@ -977,14 +977,14 @@ export interface Run {
   /** Why the last attempt at that step failed */
   readonly attemptError: string | null;
   readonly modelVersion: string;
-  /** Of scope `all`: the generation that it makes */
+  /** Scope `all` only: the generation that the run makes */
   readonly generation: string | null;
   readonly usersExpected: number;
   readonly usersScored: number;
   readonly usersFailed: number;
   readonly chunkCount: number;
   readonly chunksCommitted: number;
-  /** The moment of its schedule; null: somebody asked for it */
+  /** Scheduled time of the run; null if it was started on request */
   readonly scheduledFor: string | null;
   readonly createdAt: string;
   readonly startedAt: string | null;
@@ -1015,7 +1015,7 @@ export interface ShowRunAnswer {
   readonly reason: string;
   /** null: no limit */
   readonly budget: Budget | null;
-  /** Why the run failed, or what to know of its publication */
+  /** Why the run failed, or a note on its publication */
   readonly error: string | null;
   /**
    * Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage
@@ -1025,14 +1025,14 @@ export interface ShowRunAnswer {
   /** Why the last attempt at that step failed */
   readonly attemptError: string | null;
   readonly modelVersion: string;
-  /** Of scope `all`: the generation that it makes */
+  /** Scope `all` only: the generation that the run makes */
   readonly generation: string | null;
   readonly usersExpected: number;
   readonly usersScored: number;
   readonly usersFailed: number;
   readonly chunkCount: number;
   readonly chunksCommitted: number;
-  /** The moment of its schedule; null: somebody asked for it */
+  /** Scheduled time of the run; null if it was started on request */
   readonly scheduledFor: string | null;
   readonly createdAt: string;
   readonly startedAt: string | null;
@@ -1044,16 +1044,16 @@ export interface Predictor {
   readonly name: string;
   /** The type of user ids */
   readonly keyType: 'int8' | 'uuid' | 'text';
-  /** The one in force */
+  /** The stable model version */
   readonly modelVersion: string | null;
   readonly variant: string | null;
-  /** The one in force; null before the first full run */
+  /** The current generation; null before the first full run */
   readonly generation: string | null;
-  /** Whether its oldest predictions are older than maxAge, on the database's clock */
+  /** Whether its oldest predictions are older than maxAge, by the database's clock */
   readonly generationExpired: boolean | null;
   readonly overlayFloor: number | null;
   readonly rolloutRevision: number | null;
-  /** Since a rollback, expiry counts from here */
+  /** After a rollback, expiry counts from this time */
   readonly expiresFrom: string | null;
   readonly freshness: {
     readonly maxAgeSeconds: number | null;
@@ -1065,15 +1065,15 @@ export interface Predictor {
       Record<string, number | string | boolean | readonly (number | string | boolean)[]>
     > | null;
     readonly events: readonly string[];
-    /** The window in which users whom events made stale are re-scored; null: they are not */
+    /** Time within which users made stale by events are re-scored; null: re-scoring is off */
     readonly refreshWithinMs: number | null;
   };
   readonly batch: {
-    /** Of everyone: a cron expression in UTC */
+    /** Schedule of full runs: a cron expression in UTC */
     readonly schedule: string | null;
-    /** Of users who changed, as schedule */
+    /** Schedule of runs for changed users, in the same form */
     readonly changedSchedule: string | null;
-    /** Of scheduled runs; null: no limit */
+    /** Budget of scheduled runs; null: no limit */
     readonly budget: Budget | null;
     readonly chunkSize: number;
     readonly minCoverage: number;
@@ -1088,7 +1088,7 @@ export interface ListPredictorsAnswer {
 export interface StableVersion {
   readonly modelVersion: string;
   readonly since: string;
-  /** null: it is stable now */
+  /** null: this version is stable now */
   readonly until: string | null;
   /** The kept generation that a rollback to this version returns to; null if none is kept */
   readonly generation: string | null;
@@ -1218,14 +1218,14 @@ export interface Push {
 export interface Rank {
   readonly userId: string;
   readonly candidates: readonly {
-    /** Each once */
+    /** Unique in the call */
     readonly id: string;
     /** The request features that the predictor declares; one with a default may be left out */
     readonly features: Readonly<Record<string, number | string | boolean>>;
   }[];
-  /** The output to rank by, in descending order; left out: the decision's, or the only number */
+  /** The output to rank by, in descending order; default: the decision's output, or the only numeric one */
   readonly by?: string;
-  /** So many of the first; left out: all */
+  /** Number of top candidates to return; default: all */
   readonly limit?: number;
   /** When the caller read the candidates' features; the answer repeats it */
   readonly itemsAsOf?: string;
@@ -1236,21 +1236,21 @@ export interface Ranking {
   readonly predictor: string;
   readonly userId: string;
   readonly by: string;
-  /** In descending order; equal ones in the order of the call */
+  /** In descending order; ties keep the order of the call */
   readonly ranked: readonly {
     readonly id: string;
     /** The value of the output `by`; a boolean counts as 0 or 1 */
     readonly score: number;
     readonly prediction: Readonly<Record<string, number | string | boolean | readonly (number | string | boolean)[]>>;
   }[];
-  /** Candidates that the model gave no usable output for */
+  /** Candidates without a usable output of the model */
   readonly refused: readonly { readonly id: string; readonly error: Problem }[];
   readonly source: 'live';
   readonly reason: 'requested';
   readonly modelVersion: string;
   readonly variant: string;
   readonly computedAt: string;
-  /** The user's; null where the database did not answer */
+  /** The user's context version; null if the database did not answer */
   readonly contextVersion: number | null;
   /**
    * The version of the last event that concerns this predictor. A prediction from an older version is not fresh.
@@ -1258,7 +1258,7 @@ export interface Ranking {
    */
   readonly lastConcerningVersion: number | null;
   readonly predictedFromContextVersion: number | null;
-  /** As the call said; null: it did not */
+  /** As sent in the call; null if not sent */
   readonly itemsAsOf: string | null;
 }
 
@@ -1274,9 +1274,9 @@ export interface CanaryPlan {
   readonly atOnce: boolean;
   readonly coverage: 'required' | 'live';
   readonly analysis: {
-    /** Whether verdicts are acted on */
+    /** Whether verdicts move the rollout */
     readonly automatic: boolean;
-    /** Verdicts are written down, and nothing is done */
+    /** Verdicts are recorded but not acted on */
     readonly dryRun: boolean;
     readonly interval: string;
     readonly minStep: string;
@@ -1284,11 +1284,11 @@ export interface CanaryPlan {
     readonly alpha: number;
     readonly errorRate: number | null;
     readonly slowShare: number | null;
-    /** Reads above it are slow; counts know 1, 2, 5, 10, … ms to 5 s, and take the next of these */
+    /** Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s */
     readonly slow: string;
     readonly liveShare: number | null;
     readonly staleShare: number | null;
-    /** Default answers alone; `errorRate` counts them too */
+    /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare: number | null;
     /**
      * Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift
@@ -1297,18 +1297,18 @@ export interface CanaryPlan {
     readonly psi: number | null;
     /** How long a step may hold, after `minStep` and the windows of guardrail outcomes */
     readonly holdDeadline: string | null;
-    /** How long a rollout may be preparing */
+    /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline: string | null;
-    /** What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted */
+    /** What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort */
     readonly onDeadline: 'alert' | 'roll_back';
     readonly outcomes: readonly {
       readonly name: string;
       readonly kind: 'binary' | 'sum';
-      /** Outcomes later than that after a user’s first answer do not count */
+      /** Outcomes count for this long after a user’s first answer */
       readonly window: string;
       readonly better: 'higher' | 'lower';
       readonly guardrail: boolean;
-      /** Relative: what is worth knowing */
+      /** Smallest relative effect worth detecting */
       readonly minimumEffect: number;
     }[];
   };
@@ -1326,9 +1326,9 @@ export interface CanaryPlanInput {
   readonly atOnce?: boolean;
   readonly coverage?: 'required' | 'live';
   readonly analysis?: {
-    /** Whether verdicts are acted on */
+    /** Whether verdicts move the rollout */
     readonly automatic?: boolean;
-    /** Verdicts are written down, and nothing is done */
+    /** Verdicts are recorded but not acted on */
     readonly dryRun?: boolean;
     readonly interval?: string;
     readonly minStep?: string;
@@ -1336,11 +1336,11 @@ export interface CanaryPlanInput {
     readonly alpha?: number;
     readonly errorRate?: number | null;
     readonly slowShare?: number | null;
-    /** Reads above it are slow; counts know 1, 2, 5, 10, … ms to 5 s, and take the next of these */
+    /** Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s */
     readonly slow?: string;
     readonly liveShare?: number | null;
     readonly staleShare?: number | null;
-    /** Default answers alone; `errorRate` counts them too */
+    /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare?: number | null;
     /**
      * Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift
@@ -1349,18 +1349,18 @@ export interface CanaryPlanInput {
     readonly psi?: number | null;
     /** How long a step may hold, after `minStep` and the windows of guardrail outcomes */
     readonly holdDeadline?: string | null;
-    /** How long a rollout may be preparing */
+    /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline?: string | null;
-    /** What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted */
+    /** What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort */
     readonly onDeadline?: 'alert' | 'roll_back';
     readonly outcomes?: readonly {
       readonly name: string;
       readonly kind?: 'binary' | 'sum';
-      /** Outcomes later than that after a user’s first answer do not count */
+      /** Outcomes count for this long after a user’s first answer */
       readonly window?: string;
       readonly better?: 'higher' | 'lower';
       readonly guardrail?: boolean;
-      /** Relative: what is worth knowing */
+      /** Smallest relative effect worth detecting */
       readonly minimumEffect?: number;
     }[];
   };
@@ -1385,9 +1385,9 @@ export interface AbPlan {
   readonly arms: readonly { readonly variant: string; readonly version: string; readonly weight: number }[];
   readonly coverage: 'required' | 'live';
   readonly analysis: {
-    /** Whether verdicts are acted on */
+    /** Whether verdicts move the rollout */
     readonly automatic: boolean;
-    /** Verdicts are written down, and nothing is done */
+    /** Verdicts are recorded but not acted on */
     readonly dryRun: boolean;
     readonly interval: string;
     readonly minStep: string;
@@ -1395,11 +1395,11 @@ export interface AbPlan {
     readonly alpha: number;
     readonly errorRate: number | null;
     readonly slowShare: number | null;
-    /** Reads above it are slow; counts know 1, 2, 5, 10, … ms to 5 s, and take the next of these */
+    /** Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s */
     readonly slow: string;
     readonly liveShare: number | null;
     readonly staleShare: number | null;
-    /** Default answers alone; `errorRate` counts them too */
+    /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare: number | null;
     /**
      * Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift
@@ -1407,18 +1407,18 @@ export interface AbPlan {
      */
     readonly psi: number | null;
     readonly holdDeadline: string | null;
-    /** How long a rollout may be preparing */
+    /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline: string | null;
-    /** What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted */
+    /** What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort */
     readonly onDeadline: 'alert' | 'roll_back';
     readonly outcomes: readonly {
       readonly name: string;
       readonly kind: 'binary' | 'sum';
-      /** Outcomes later than that after a user’s first answer do not count */
+      /** Outcomes count for this long after a user’s first answer */
       readonly window: string;
       readonly better: 'higher' | 'lower';
       readonly guardrail: boolean;
-      /** Relative: what is worth knowing */
+      /** Smallest relative effect worth detecting */
       readonly minimumEffect: number;
     }[];
   };
@@ -1429,9 +1429,9 @@ export interface AbPlanInput {
   readonly arms: readonly { readonly variant: string; readonly version: string; readonly weight: number }[];
   readonly coverage?: 'required' | 'live';
   readonly analysis?: {
-    /** Whether verdicts are acted on */
+    /** Whether verdicts move the rollout */
     readonly automatic?: boolean;
-    /** Verdicts are written down, and nothing is done */
+    /** Verdicts are recorded but not acted on */
     readonly dryRun?: boolean;
     readonly interval?: string;
     readonly minStep?: string;
@@ -1439,11 +1439,11 @@ export interface AbPlanInput {
     readonly alpha?: number;
     readonly errorRate?: number | null;
     readonly slowShare?: number | null;
-    /** Reads above it are slow; counts know 1, 2, 5, 10, … ms to 5 s, and take the next of these */
+    /** Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s */
     readonly slow?: string;
     readonly liveShare?: number | null;
     readonly staleShare?: number | null;
-    /** Default answers alone; `errorRate` counts them too */
+    /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare?: number | null;
     /**
      * Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift
@@ -1451,18 +1451,18 @@ export interface AbPlanInput {
      */
     readonly psi?: number | null;
     readonly holdDeadline?: string | null;
-    /** How long a rollout may be preparing */
+    /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline?: string | null;
-    /** What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted */
+    /** What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort */
     readonly onDeadline?: 'alert' | 'roll_back';
     readonly outcomes?: readonly {
       readonly name: string;
       readonly kind?: 'binary' | 'sum';
-      /** Outcomes later than that after a user’s first answer do not count */
+      /** Outcomes count for this long after a user’s first answer */
       readonly window?: string;
       readonly better?: 'higher' | 'lower';
       readonly guardrail?: boolean;
-      /** Relative: what is worth knowing */
+      /** Smallest relative effect worth detecting */
       readonly minimumEffect?: number;
     }[];
   };
@@ -1475,15 +1475,15 @@ export type RolloutPlanInput = CanaryPlanInput | ShadowPlanInput | AbPlanInput;
 export interface Rollout {
   readonly id: string;
   readonly predictor: string;
-  /** Its number, of its predictor */
+  /** Number of the rollout within its predictor */
   readonly rollout: string;
   readonly kind: 'canary' | 'shadow' | 'ab';
   readonly state: 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
-  /** Why it is in its state; while it is preparing, what it waits for */
+  /** Reason for the state; while `preparing`, what it waits for */
   readonly reason: string;
-  /** Of a canary: which of its steps, from 0 */
+  /** Current step of a canary, from 0 */
   readonly step: number;
-  /** Of the users, who are served from another arm than the stable one */
+  /** Percent of users served from an arm other than stable */
   readonly percent: number;
   readonly stepStartedAt: string | null;
   readonly arms: readonly {
@@ -1491,12 +1491,12 @@ export interface Rollout {
     readonly modelVersion: string;
     readonly generation: string | null;
     readonly percent: number;
-    /** Its users are those of the buckets from here */
+    /** First bucket of its users */
     readonly firstBucket: number;
-    /** to here, which is not its own */
+    /** End of its buckets, exclusive */
     readonly endBucket: number;
   }[];
-  /** A user’s bucket of 10,000 is a hash of it and the id */
+  /** A user’s bucket (of 10,000) is a hash of salt and user id */
   readonly salt: string;
   readonly plan: RolloutPlan;
   readonly createdBy: string;
@@ -1537,7 +1537,7 @@ export interface ArmOverrides {
 
 export interface JudgementCheck {
   readonly name: string;
-  /** null: it is of all arms */
+  /** null: the check covers all arms */
   readonly arm: string | null;
   readonly guardrail: boolean;
   readonly state: 'pass' | 'fail' | 'inconclusive' | 'skipped';
@@ -1566,7 +1566,7 @@ export interface Judgement {
 
 export interface RolloutReport {
   readonly rollout: Rollout;
-  /** Since the step began */
+  /** Seconds since the step began */
   readonly elapsedSeconds: number;
   readonly arms: readonly {
     readonly variant: string;
@@ -1574,44 +1574,44 @@ export interface RolloutReport {
     readonly reads: number;
     readonly errors: number;
     readonly slow: number;
-    /** Reads by the answer’s source */
+    /** Reads by source of the answer */
     readonly sources: Readonly<Record<string, number>>;
   }[];
   readonly judgement: Judgement;
   readonly outcomes: readonly {
     readonly name: string;
     readonly variant: string;
-    /** Of users whose window is over */
+    /** Mean over users whose window has ended */
     readonly stable: { readonly users: number; readonly mean: number };
     readonly arm: { readonly users: number; readonly mean: number };
-    /** The interval holds at every look; null where nothing varies */
+    /** Interval valid at every look; null if the values do not vary */
     readonly difference: { readonly estimate: number; readonly lower: number; readonly upper: number } | null;
-    /** The same difference as a share of the stable mean; null where that may be 0 */
+    /** The difference as a share of the stable mean; null if that mean may be 0 */
     readonly relative: { readonly estimate: number; readonly lower: number; readonly upper: number } | null;
     /** Against "no difference", valid at every look */
     readonly pValue: number;
     readonly eValue: number;
-    /** Of all users: no test */
+    /** Mean over all users, for information only: no test uses it */
     readonly sofar: {
       readonly stable: { readonly users: number; readonly mean: number };
       readonly arm: { readonly users: number; readonly mean: number };
     };
-    /** Until the minimum effect would be found; null where the stable mean may be 0 */
+    /** Users needed to detect the minimum effect; null if the stable mean may be 0 */
     readonly moreDays: number | null;
     readonly usersNeeded: number | null;
-    /** What follows, from the same interval: `no_difference` is none above `minimumEffect` */
+    /** Conclusion from the same interval; `no_difference`: none above `minimumEffect` */
     readonly conclusion: {
       /** `no_difference`: none above the minimum effect; `undecided`: neither is proven yet */
       readonly kind: 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_data';
       /** For people */
       readonly text: string;
     };
-    /** Relative: what the users seen so far would find */
+    /** Smallest relative effect that the users so far can detect */
     readonly detectableEffect: number | null;
   }[];
-  /** When the pass that counted them began; null: none has ended in this step */
+  /** When the pass that counted the outcomes began; null if no pass has ended in this step */
   readonly outcomesAsOf: string | null;
-  /** Why outcomes could not be counted just now */
+  /** Why the last count of outcomes failed */
   readonly outcomesError: string | null;
   readonly multipleExposures: number;
   readonly newUsers: readonly { readonly day: string; readonly users: number }[];
@@ -1634,37 +1634,37 @@ export interface LatencyClass {
   readonly users: number;
 }
 
-/** What the candidate of a shadow would have answered beside what was served */
+/** Answers of a shadow’s candidate compared with the served answers */
 export interface ShadowReport {
   readonly rolloutId: string;
   readonly predictor: string;
   readonly state: string;
-  /** The candidate's */
+  /** Model version of the candidate */
   readonly modelVersion: string;
   readonly share: number;
-  /** Processes of the API that have told what they found */
+  /** API processes that have reported */
   readonly processes: number;
-  /** When one of them did last; null: none has */
+  /** Time of the last report; null: none yet */
   readonly updatedAt: string | null;
   readonly decision: { readonly output: string; readonly threshold: number } | null;
-  /** Served answers of users who are shadowed, by what became of them: `compared`, or why not */
+  /** Served answers of shadowed users, by result: `compared`, or why not */
   readonly outcomes: Readonly<Record<string, number>>;
   readonly everybody: {
     readonly compared: number;
     /** The share of answers that differ at all */
     readonly differentShare: number | null;
-    /** Of candidate minus served */
+    /** Mean of candidate minus served */
     readonly meanDelta: number | null;
     readonly deviation: number | null;
     readonly largestDelta: number | null;
     /** Classes of differences, from the most negative one; null: without a bound */
     readonly deltas: readonly { readonly from: number | null; readonly to: number | null; readonly answers: number }[];
-    /** Decisions that the candidate would have made otherwise; null: no threshold is declared */
+    /** Decisions in which the candidate differs; null if no threshold is declared */
     readonly flips: {
       readonly up: number;
       readonly down: number;
       readonly rate: number | null;
-      /** Of the rate, at 95 % */
+      /** Interval of the rate at 95 % */
       readonly interval: { readonly low: number; readonly high: number };
     } | null;
   };
@@ -1674,18 +1674,18 @@ export interface ShadowReport {
     readonly compared: number;
     /** The share of answers that differ at all */
     readonly differentShare: number | null;
-    /** Of candidate minus served */
+    /** Mean of candidate minus served */
     readonly meanDelta: number | null;
     readonly deviation: number | null;
     readonly largestDelta: number | null;
     /** Classes of differences, from the most negative one; null: without a bound */
     readonly deltas: readonly { readonly from: number | null; readonly to: number | null; readonly answers: number }[];
-    /** Decisions that the candidate would have made otherwise; null: no threshold is declared */
+    /** Decisions in which the candidate differs; null if no threshold is declared */
     readonly flips: {
       readonly up: number;
       readonly down: number;
       readonly rate: number | null;
-      /** Of the rate, at 95 % */
+      /** Interval of the rate at 95 % */
       readonly interval: { readonly low: number; readonly high: number };
     } | null;
   }[];

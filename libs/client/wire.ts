@@ -1,4 +1,4 @@
-/** What goes over the wire, under the names that applications know. The shapes are generated: `wire-types.ts`. */
+/** The types of the wire, under the names that applications use. The shapes are generated: `wire-types.ts`. */
 import type {
   BuildComparison,
   CanaryPlanInput,
@@ -97,7 +97,7 @@ export function isFinished(state: RunState): boolean {
 
 // What applications hand to the client, which completes it.
 
-/** A CloudEvent as an application sends it; what is left out, the client fills in. */
+/** A CloudEvent as an application sends it; the client fills in omitted attributes. */
 export interface EventInput extends Pick<Event, 'subject' | 'type' | 'time'>, Partial<Pick<Event, 'source' | 'id'>> {
   /** Feature values by name; left out, the event says only that the user changed. */
   readonly data?: Readonly<Record<string, unknown>>;
@@ -106,8 +106,11 @@ export interface EventInput extends Pick<Event, 'subject' | 'type' | 'time'>, Pa
 /** An outcome as an application sends it: without an id it gets one, which holds for the attempts of this call alone. */
 export type OutcomeInput = Omit<Outcome, 'id'> & Partial<Pick<Outcome, 'id'>>;
 
-/** What is new in a version, in a config's words; what is left out is as in the version that is served, or in a build's parent. */
+/**
+ * The changed settings of a version, in a config's words; omitted settings are those of the stable version, or of a
+ * build's parent.
+ */
 export type PushInput = Omit<Push, 'artifact'>;
 
-/** How a rollout is judged; what is left out has the service's default. */
+/** How a rollout is judged; omitted settings have the service's defaults. */
 export type AnalysisInput = NonNullable<CanaryPlanInput['analysis']>;

@@ -1,11 +1,11 @@
-/** Checks a value against the form that the wire declares; what is refused is named by field and remedy. */
+/** Checks a value against its declared form; a problem names field and remedy. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { Read, Schema, Sent } from '@tandem/wire/schema';
 
 /** A body that an endpoint takes, or an argument of the same form. */
 export interface BodyForm<S extends Schema> {
   readonly schema: S;
-  /** A body that is right: it is shown to whoever sends one that is not. */
+  /** A valid body, shown to senders of an invalid one. */
   readonly example: Sent<S>;
   /** An absent body counts as `{}`. */
   readonly optional?: boolean;

@@ -1,6 +1,6 @@
 /**
- * `@tandem/embedded`: certified predictions in an application's own process, without a hop to the API. The same reader on the
- * same stores; models run in child processes, as in an API. Importing it does nothing.
+ * `@tandem/embedded`: certified predictions in an application's own process, without a hop to the API. The same reader
+ * on the same stores; models run in child processes, as in an API. Importing it has no side effects.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
@@ -42,7 +42,7 @@ export type { TandemOptions } from './options.ts';
 export type { Ranking } from './rank-candidates.ts';
 export type { ManyDemand, RankDemand, ReadDemand, UserWithFeatures } from './read-demand.ts';
 
-/** A ranking as `POST /v1/rankings/{predictor}` takes it: user, candidates, and what to rank by. */
+/** A ranking as `POST /v1/rankings/{predictor}` takes it: user, candidates, and the output to rank by. */
 export type AskedRanking = Sent<typeof RankSchema>;
 
 export interface Tandem {
@@ -60,8 +60,8 @@ export interface Tandem {
   /** Ranks up to 500 candidates for one user, as `POST /v1/rankings/{predictor}` does: one label certifies all of them. */
   rank(predictor: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking>;
   /**
-   * Runs the predictor's model, of the stable arm, on up to 1,000 rows of features that the caller gives. Reads nothing of a user
-   * and stores nothing: an answer is not certified, and as old as the values.
+   * Runs the model of the predictor's stable arm on up to 1,000 rows of given features. It neither reads nor stores
+   * anything about a user: an answer is not certified, and as old as the values.
    */
   infer(predictor: string, rows: readonly GivenRow[]): Promise<Inferred>;
   /** This process's metrics in the Prometheus text format. */
@@ -83,7 +83,7 @@ export async function createTandem(options: TandemOptions): Promise<Tandem> {
     const reading = await open(checked, { log, metrics }, opened);
     return new EmbeddedTandem(reading, metrics, opened);
   } catch (error) {
-    // The error of the start says more than one of closing.
+    // The error of the start is more useful than an error of closing.
     await closeOpened(opened).catch(() => {});
     throw withOptionNames(error);
   }
@@ -96,7 +96,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   DATABASE_CONNECTIONS: 'database.connections',
 };
 
-/** Names the options where an error of the stores names the variables of an API's environment. */
+/** Names options where an error of the stores names variables of an API's environment. */
 function withOptionNames(error: unknown): unknown {
   if (!isTandemError(error, 'config_invalid')) return error;
   const named = (text: string) => text.replace(/\b[A-Z_]+\b/g, (name) => OPTIONS[name] ?? name);

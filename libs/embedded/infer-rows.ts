@@ -112,7 +112,7 @@ function errorOf(outcome: LiveOutcome, which: string): TandemError {
       });
     default:
       return new TandemError('live_failed', `${which}: the model failed on these values.`, {
-        remedy: 'look at the values; the same values fail again',
+        remedy: 'check the values; the same values will fail again',
         detail,
       });
   }

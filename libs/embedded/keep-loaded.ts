@@ -27,7 +27,7 @@ interface KeepLoadedDependencies {
 export interface KeptModels extends KeptVersions {
   /** Resolves when the first reads find ready what they need, or after 10 s: a service may start before its database. */
   readonly begun: Promise<unknown>;
-  /** Has each child answer, behind what it does now; rejects where one cannot load a model in force. */
+  /** Makes each child answer, after its current work; rejects if a child cannot load a current model. */
   ask(): Promise<void>;
 }
 
@@ -83,7 +83,7 @@ type WarmUpReads = (versions: readonly ModelVersion[]) => Promise<void>;
 export const WARM_CONNECTIONS = 2;
 /** The first read learns the types of the columns, the second prepares the statement for them (features.ts). */
 const ROUNDS = 2;
-/** Milliseconds that a start waits for it; what is under way then goes on. */
+/** Milliseconds that a start waits for it; loads under way then continue. */
 const WITHIN_MS = 3_000;
 
 export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log }: WarmUpDependencies): WarmUpReads {

@@ -1,6 +1,6 @@
 /**
- * What Postgres assigns, for inference that reads nothing of a user and so needs no certificate: asked for at most once a
- * second. While Postgres does not answer, the last known assignments serve.
+ * The assignments of Postgres, for inference that reads no user and so needs no certificate. They are asked for at most
+ * once a second. While Postgres does not answer, the last known assignments serve.
  */
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 

@@ -12,7 +12,7 @@ interface Timer {
   observe(seconds: number): void;
 }
 
-/** Of the authority's statements: the reads that share one cost it nothing. */
+/** Observes the authority's statements: reads that share a statement add no cost. */
 export function observeStatements(metrics: Pick<Metrics, 'authority'>): NonNullable<AuthorityOptions['onStatement']> {
   const series = {
     ok: metrics.authority.labels({ outcome: 'ok' }),
@@ -21,7 +21,7 @@ export function observeStatements(metrics: Pick<Metrics, 'authority'>): NonNulla
   return (seconds, outcome) => series[outcome].observe(seconds);
 }
 
-/** Of what the statements were answered with: how many users share one, and whether the database's past is another. */
+/** Observes certificates: how many users share a statement, and changes of the database's history. */
 export function observeCertificates(
   metrics: Pick<Metrics, 'authorityUsers' | 'historyChanges'>,
   log: Pick<Log, 'warn'>,
@@ -60,7 +60,7 @@ function nameOf(outcome: LiveOutcome): string {
   return one?.kind === 'failed' ? one.reason : (one?.kind ?? 'predicted');
 }
 
-/** What becomes of live reads, and how long they wait for it: for `onAnswered` of the live predictor. */
+/** Observes results and waiting times of live reads: for `onAnswered` of the live predictor. */
 export function observeLive(
   metrics: Pick<Metrics, 'liveInference'>,
 ): NonNullable<LivePredictorDependencies['onAnswered']> {

@@ -28,7 +28,7 @@ interface OpenedCounts {
   readonly readCounts: ReadCounts;
 }
 
-/** @param opened what is to be closed at the end is added to it */
+/** @param opened resources to close at the end; this function adds its own */
 export function openCounts(
   { pool, metrics, log, assignments, mayInfer, flushMs }: CountsParts,
   opened: (() => unknown)[],

@@ -14,7 +14,7 @@ export interface InferenceSettings {
   readonly threads?: number;
 }
 
-/** @param opened what is to be closed at the end is added to it */
+/** @param opened resources to close at the end; this function adds its own */
 export function openInference(
   { inference, log, metrics }: { readonly inference: InferenceSettings; readonly log: Log; readonly metrics: Metrics },
   registry: StoredRegistry,

@@ -81,7 +81,7 @@ function lacksRights(error: unknown): boolean {
 }
 
 function unsure(): TandemError {
-  return new TandemError('unavailable', 'The online store was not yet asked which history it remembers.', {
-    remedy: 'see that Redis and Postgres run at the configured addresses, and that the user of Redis may call INFO',
+  return new TandemError('unavailable', 'The history mark of the online store has not been read yet.', {
+    remedy: 'check that Redis and Postgres run at the configured addresses, and that the user of Redis may call INFO',
   });
 }

@@ -13,13 +13,13 @@ interface OnlineSettings {
   readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Of the keys. */
+  /** Prefix of the keys. */
   readonly prefix?: string;
 }
 
 export type OpenedOnline = ReturnType<typeof openOnline>;
 
-/** @param opened what is to be closed at the end is added to it */
+/** @param opened resources to close at the end; this function adds its own */
 export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, opened: (() => unknown)[]) {
   const libraries = createLibraryLog(log);
   const open = (commandTimeoutMs?: number) => {
@@ -32,7 +32,7 @@ export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, open
   return {
     /** The connection with the prefix of its keys. */
     keys,
-    /** Another connection, with a limit of its own. */
+    /** Opens another connection with its own time limit. */
     open,
     connection: keys.connection,
     online: observeOnline(createOnlinePredictions({ ...keys, log: libraries }), metrics),

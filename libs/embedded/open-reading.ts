@@ -53,7 +53,7 @@ export interface ReadingSettings {
   readonly prefix?: string;
 }
 
-/** What was opened, to be closed in reverse. */
+/** The opened resources, to be closed in reverse. */
 export type Opened = (() => unknown)[];
 
 export type Reading = Awaited<ReturnType<typeof openReading>>;
@@ -147,7 +147,7 @@ function openPostgres(
   const authority = createAuthority(directUrl, {
     // What it was told before may be of a past that the database does not have any more.
     onConnect: losses.look,
-    // Whoever asks for a certificate first, and for predictors behind it, knows what is adopted.
+    // Asking for a certificate first, and then for predictors, gives the adopted state.
     onRevision: (revision, history) => registry.noticeRevision(revision, history),
     applicationName: `tandem-${kind}-authority`,
     ...(database.certifyWithinMs === undefined ? {} : { timeoutMs: database.certifyWithinMs }),

@@ -23,7 +23,7 @@ export function predictionView(answer: ServedAnswer): PredictionView {
   };
 }
 
-// Counts what is answered. Most answers are of the kind of the one before: its series need not be found again.
+// Counts answers. Most answers are of the same kind as the one before: its series need not be looked up again.
 
 type PredictionCount = (answer: Pick<Answer, 'predictor' | 'source' | 'reason' | 'refreshed'>) => void;
 

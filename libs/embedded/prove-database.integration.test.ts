@@ -38,7 +38,7 @@ test('another address of the same database is accepted, and is a part of readine
   expect(await open(`${ours.url}?application_name=features`)).toEqual(['fulfilled', 'fulfilled']);
 });
 
-test('another database ends the start, with what is wrong and how to fix it', async () => {
+test('another database ends the start, with the problem and its fix', async () => {
   await expect(open(other.url)).rejects.toMatchObject({
     code: 'config_invalid',
     field: 'FEATURES_DATABASE_URL',

@@ -28,7 +28,7 @@ export function armOfBucket<T extends ArmInterval>(arms: readonly T[], bucket: n
 const C1 = 0xcc9e2d51;
 const C2 = 0x1b873593;
 
-/** Of the UTF-8 bytes of a text; unsigned. */
+/** Returns the hash of a text's UTF-8 bytes; unsigned. */
 export function murmur3(text: string, seed = 0): number {
   const bytes = utf8.encode(text);
   const whole = bytes.length - (bytes.length % 4);

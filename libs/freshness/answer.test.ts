@@ -30,7 +30,7 @@ describe('a stored candidate', () => {
     expect(accept(inOverlay(5, { source: 'batch' }))).toBe('batch fresh');
   });
 
-  it('says that a rollback counts its age anew', () => {
+  it('says that a rollback restarts its age', () => {
     expect(accept(inGeneration(5, aged(101)))).toBeUndefined();
     expect(accept(inGeneration(5, aged(101)), {}, NOW - 1_000)).toBe('batch rolled_back');
   });

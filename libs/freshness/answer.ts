@@ -1,4 +1,4 @@
-/** What a read answers: its shape, and how it is filled from a stored candidate. */
+/** The answer of a read: its shape, and how a stored candidate fills it. */
 import { layerOf, type ServedRollout } from './certificate.ts';
 import type { TandemError } from './errors.ts';
 import type { InferenceInputs } from './live-predictor.ts';
@@ -7,10 +7,12 @@ import type { ModelVersion, Prediction } from './predictor.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
 import type { Label, StoredPrediction } from './stored-prediction.ts';
 
-/** Where an answer comes from: stored by a run; inferred live, now or earlier; not known to be fresh; the declared default. */
+/**
+ * The source of an answer: stored by a run; inferred live, now or earlier; not known to be fresh; the declared default.
+ */
 export type Source = 'batch' | 'live' | 'stale' | 'default';
 
-/** Why that source. */
+/** The reason of the source. */
 export type Reason =
   | 'fresh'
   | 'context_newer'
@@ -35,14 +37,14 @@ export interface Answer {
   readonly reason: Reason;
   readonly modelNumber: number;
   readonly variant: string;
-  /** The rollout under way, whose arm that is; null where there is none. */
+  /** The active rollout of the arm; null if there is none. */
   readonly rollout: ServedRollout | null;
-  /** Of the layer that the prediction lies in; null of the overlay. */
+  /** Number of the layer that the prediction lies in; null for the overlay. */
   readonly generationNumber: number | null;
-  /** Null for a default: nothing was computed. ms since 1970. */
+  /** Null for a default, which was not computed. ms since 1970. */
   readonly computedAt: number | null;
   readonly ageSeconds: number | null;
-  /** The user's context version as Postgres certified it; null where it did not answer. */
+  /** The user's certified context version; null if Postgres did not answer. */
   readonly contextVersion: number | null;
   /**
    * The version of the last event that concerns this predictor. A prediction from an older version is not fresh. Null if
@@ -53,17 +55,17 @@ export interface Answer {
   readonly history: string | null;
   /** Whether the answer was stored before this read. */
   readonly hit: boolean;
-  /** Whether a re-scoring stored it. For metrics alone: it is no part of what the caller sees. */
+  /** Whether a re-scoring stored it. For metrics only: callers do not see it. */
   readonly refreshed?: boolean | undefined;
   /** Whether this read's own inference was stored for the next. */
   readonly kept: boolean;
-  /** Why the stored answer did not do, where the answer is not a hit: the `detail` of Cache-Status. */
+  /** Why the stored answer was not usable, if the answer is not a hit: the `detail` of Cache-Status. */
   readonly forwarded: Reason | null;
-  /** The prediction in this process's memory, where it answers or was just put there. */
+  /** The prediction in this process's memory, if it answers or was just added. */
   readonly remembered?: RememberedPrediction | undefined;
-  /** Why live inference failed, where a lower rung answers for that reason. For the log alone: may name internals. */
+  /** Why live inference failed, if a lower rung answers for that reason. For the log only: may name internals. */
   readonly liveFailure?: string | undefined;
-  /** What the model was given, where this read's own inference answers. */
+  /** The model's inputs, if this read's own inference answers. */
   readonly inputs?: InferenceInputs | undefined;
 }
 
@@ -76,21 +78,21 @@ export interface RememberedPrediction {
   rendering?: Rendering | undefined;
 }
 
-/** What may answer a read: bytes of a store, or a prediction in memory. */
+/** A possible answer of a read: bytes of a store, or a prediction in memory. */
 export type Candidate = StoredPrediction | RememberedPrediction;
 
 export function labelOf(candidate: Candidate): Label {
   return 'label' in candidate ? candidate.label : candidate;
 }
 
-/** An answer as text, and what it was made of beside the prediction itself. */
+/** An answer as text, with the facts that it was rendered from beside the prediction itself. */
 export interface Rendering {
-  /** What it shares with the answers of most other users. */
+  /** The part that it shares with the answers of most other users. */
   readonly frame: AnswerFrame;
   readonly contextVersion: number | null;
   readonly lastConcerningVersion: number | null;
   readonly etag: string;
-  /** Before the age and after it. */
+  /** The text before the age and after it. */
   readonly before: string;
   readonly after: string;
 }
@@ -99,10 +101,10 @@ export type AnswerFrame = Readonly<
   Pick<Answer, 'predictor' | 'source' | 'reason' | 'modelNumber' | 'variant' | 'generationNumber' | 'history'>
 >;
 
-/** An answer, or the error that stands in its place. */
+/** An answer, or the error in its place. */
 export type ReadResult = Answer | TandemError;
 
-/** Returns the answer of a candidate, or undefined where its bytes are not of the model version's layout. */
+/** Returns the answer of a candidate, or undefined if its bytes do not match the model version's layout. */
 export function storedAnswer(
   read: CertifiedRead,
   { userId, user }: Standing,
@@ -155,7 +157,10 @@ export function wholeSeconds(ms: number): number {
   return Math.max(0, Math.floor(ms / 1000));
 }
 
-/** A stored candidate's prediction; undefined where its bytes are not of the layout: a damaged entry is no candidate. */
+/**
+ * Returns a stored candidate's prediction; undefined if its bytes do not match the layout: a damaged entry is no
+ * candidate.
+ */
 export function predictionOf(version: ModelVersion, candidate: StoredPrediction): Prediction | undefined {
   try {
     return decodeOutputs(version.outputs, candidate.outputs);

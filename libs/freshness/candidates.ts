@@ -1,6 +1,6 @@
 /**
- * Asks the online store for candidates: one question an arm, all of them together. For a guess, made before Postgres has
- * said who is assigned what, the arms are those that it last spoke of; where they turn out to be others, it is asked again.
+ * Asks the online store for candidates: one question for each arm, all at once. A guess, made before Postgres has
+ * answered, uses the last known arms. If the certificate has other arms, the store is asked again.
  */
 
 import type { Assignment, Assignments } from './certificate.ts';
@@ -8,7 +8,7 @@ import type { Candidates, OnlinePredictions } from './stored-prediction.ts';
 
 export const NO_CANDIDATES: Candidates = new Map();
 
-/** Null where the store does not answer. */
+/** Null if the store does not answer. */
 export async function findOnline(
   online: Pick<OnlinePredictions, 'find'>,
   assignment: Assignment,
@@ -17,7 +17,7 @@ export async function findOnline(
   return online.find(assignment, userIds).catch(() => null);
 }
 
-/** Of users of any arms; null where there is nothing to go by, or the store does not answer. */
+/** Finds candidates of users of any arms; null without a known assignment, or if the store does not answer. */
 export async function guessOnline(
   online: Pick<OnlinePredictions, 'find'>,
   assignments: Assignments | undefined,
@@ -30,20 +30,20 @@ export async function guessOnline(
   return joined(await Promise.all(groups.map((group) => findOnline(online, group.assignment, group.userIds))));
 }
 
-/** Whether candidates were asked for of the generation that turned out to be assigned. */
+/** Returns whether candidates were requested for the generation that is assigned. */
 export function isGuessed(known: Assignments | undefined, { generation }: Assignment, userId: string): boolean {
   return known !== undefined && known.of(userId).generation?.id === generation?.id;
 }
 
-/** All that was found; null where a part was not answered. */
+/** Returns all found candidates; null if a part was not answered. */
 export function joined(parts: readonly (Candidates | null)[]): Candidates | null {
   const answered = parts.filter((part) => part !== null);
   return answered.length < parts.length ? null : new Map(answered.flatMap((part) => [...part]));
 }
 
 /**
- * The users of one read by the arm that serves them: what is asked for and decided together. Mostly there is one group;
- * while a rollout is active, a read of many users has a group for each arm among them.
+ * The users of one read, grouped by the arm that serves them; each group is read and decided together. Usually there is
+ * one group. While a rollout is active, a read of many users can have one group for each arm.
  */
 export interface ArmGroup {
   readonly assignment: Assignment;

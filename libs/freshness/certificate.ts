@@ -1,37 +1,37 @@
 /**
- * What Postgres, the only authority on freshness, says at one moment: who is assigned what, and each user's context
- * version. A read may believe only a certificate whose statement began after the read arrived.
+ * The certificate of Postgres, the only authority on freshness, at one moment: the assigned arms and each user's
+ * context version. A read may believe only a certificate whose statement began after the read arrived.
  */
 import type { RolloutKind, RolloutPlan } from './rollout.ts';
 
-/** A generation as far as a read looks at it. */
+/** A generation, with the facts that a read needs. */
 export interface GenerationLayer {
   readonly id: string;
-  /** For people. */
+  /** The number for people. */
   readonly number: number;
   readonly buckets: number;
-  /** The base of its predictions' times, ms since 1970. */
+  /** The base of its predictions' times, in ms since 1970. */
   readonly startedAt: number;
   /** Whether a watched source has changed in bulk since its run began: then all its predictions are stale. */
   readonly isOutdated: boolean;
 }
 
 /**
- * The generation that an arm points at. That of a budgeted run holds some users, and names the generation of everyone whose
- * rows still count for the others: its base. A user's layer is the generation if that has a row of the user, else the base.
+ * The generation that an arm points at. The generation of a budgeted run holds some users and names its base: a full
+ * generation whose rows serve the others. A user's layer is the generation if it has a row of the user, else the base.
  */
 export interface AssignedGeneration extends GenerationLayer {
-  /** Null of a generation of everyone. */
+  /** Null for a full generation. */
   readonly base: GenerationLayer | null;
 }
 
-/** Returns the layer of an assigned generation that has this id; null where neither has. */
+/** Returns the layer of an assigned generation with this id; null if neither has it. */
 export function layerOf(generation: AssignedGeneration | null, id: string | null): GenerationLayer | null {
   if (generation === null || generation.id === id) return generation;
   return generation.base?.id === id ? generation.base : null;
 }
 
-/** Who is served what: one arm of a predictor. */
+/** The assignment of one arm of a predictor: the model version and generation that it serves. */
 export interface Assignment {
   readonly predictor: string;
   /** The wire's `variant`. */
@@ -42,48 +42,48 @@ export interface Assignment {
   /** Raised by a rollback, and by each bulk change of a watched source. */
   readonly overlayFloor: number;
   readonly revision: number;
-  /** Set by a rollback: the moment from which the expiry of its generation is counted anew, ms since 1970. */
+  /** Time of the last rollback, from which the expiry of its generation is counted; ms since 1970. */
   readonly expiresFrom: number | null;
 }
 
-/** Who of a predictor is served what: its arms, and what users are put into them by. */
+/** The arms of a predictor, and the rule that assigns users to them. */
 export interface Assignments {
   readonly stable: Assignment;
-  /** What moves other arms beside the stable one; null: everybody is served from the stable one. */
+  /** The rollout that moves other arms beside the stable one; null: the stable arm serves every user. */
   readonly rollout: AssignedRollout | null;
-  /** The arm of a user. */
+  /** Returns the arm of a user. */
   of(userId: string): Assignment;
 }
 
 export interface AssignedRollout extends Omit<ServedRollout, 'overridden'> {
   readonly plan: RolloutPlan;
-  /** Beside the stable one; a shadow's has no users. */
+  /** The arms beside the stable one; a shadow's has no users. */
   readonly arms: readonly Assignment[];
-  /** The user's place in it, 0 to 9,999. */
+  /** Returns the user's bucket, 0 to 9,999. */
   bucketOf(userId: string): number;
-  /** What an answer of this user says of it. */
+  /** Returns the rollout facts that an answer for this user carries. */
   servedTo(userId: string): ServedRollout;
 }
 
-/** The rollout that an answer's arm is of. */
+/** The rollout of an answer's arm. */
 export interface ServedRollout {
   readonly id: string;
   readonly kind: RolloutKind;
   readonly step: number;
-  /** Whether the user was put into the arm by hand: served, and not counted. */
+  /** Whether the user was assigned by hand: served, but not counted. */
   readonly overridden: boolean;
-  /** The milliseconds above which its plan calls a read slow; absent of a shadow. */
+  /** The milliseconds above which its plan calls a read slow; absent for a shadow. */
   readonly slowMs?: number;
 }
 
-/** Of a predictor without a rollout. */
+/** Returns the assignments of a predictor without a rollout. */
 export function everybodyIn(stable: Assignment): Assignments {
   return Object.freeze({ stable, rollout: null, of: () => stable });
 }
 
 export interface UserState {
   readonly version: number;
-  /** The last version that concerns the predictor asked for. */
+  /** The last version that concerns the requested predictor. */
   readonly touched: number;
   readonly deletedVersion: number;
 }
@@ -94,21 +94,21 @@ export interface Certificate {
   readonly now: number;
   /** Raised by every change of predictors and arms. */
   readonly revision: number;
-  /** Undefined for a predictor that was never adopted, or is not served any more. */
+  /** Undefined for a predictor that was never adopted, or is no longer served. */
   assignments(predictor: string): Assignments | undefined;
-  /** Throws for a predictor that it was not asked about. */
+  /** Throws for a predictor that was not requested. */
   user(userId: string, predictor: string): UserState;
-  /** What has been heard of erasures with it or before; null where its statement does not tell. */
+  /** The tombstones known with this certificate or before; null if its statement does not carry them. */
   readonly tombstones: Tombstones | null;
 }
 
-/** A moment of what is assigned: within one history, revisions follow the order of the changes. */
+/** A position in the sequence of assignments. Within one history, revisions follow the order of the changes. */
 export type AssignedMoment = Pick<Certificate, 'history' | 'revision'>;
 
 /**
- * Tells whether an answer of a later moment came before this one: statements on several connections overtake each other, and
- * what is kept of the later one stays. A lower revision alone does not tell it: a restore sets revisions back.
- * @param before the newest moment known when the statement was sent
+ * Returns whether an answer of a later position came before this one. Statements on several connections overtake each
+ * other, and facts from the later one stay. A lower revision alone does not prove it: a restore sets revisions back.
+ * @param before the newest position known when the statement was sent
  * @param newest the newest known now; the same object if no answer changed it since
  */
 export function isOvertaken(
@@ -127,32 +127,33 @@ export function isErased(user: Pick<UserState, 'version' | 'deletedVersion'>): b
   return user.deletedVersion > 0 && user.version === user.deletedVersion;
 }
 
-/** Port: asks the primary. Rejects where it does not answer in its short time. */
+/** Port: asks the primary. Rejects if it does not answer within its short time limit. */
 export interface Authority {
-  /** Without predictors the certificate tells of no user. */
+  /** Without predictors the certificate covers no user. */
   certify(userIds: readonly string[], ...predictors: readonly string[]): Promise<Certificate>;
 }
 
-// The tombstones that a process has heard of, in memory: what keeps an erased user out of an answer while Postgres, which
-// alone knows all of them, does not answer. They are counted, so that it is known whether one is missing.
-// Some 70 bytes each. Beyond the bound no more are taken: the count then stays behind, and nothing is served unverified.
+// Tombstones known to a process, in memory. They exclude erased users while Postgres, which alone knows all of them,
+// does not answer. Their count shows whether one is missing.
+// Some 70 bytes each. Beyond the bound no more are added: the count then falls behind, and no read is served
+// unverified.
 
-/** How many erasures there were, in one history. */
+/** The number of erasures in one history. */
 export interface ErasureCount {
   readonly history: string;
   readonly count: number;
 }
 
-/** What the online store was told of erasures, and which server it is. */
+/** The count of erasures that the online store has received, and the identity of that server. */
 export interface ToldOfErasures extends ErasureCount {
   readonly serverId: string;
 }
 
-/** What a process has heard of erasures: every one up to a count, in one history. */
+/** The tombstones that a process knows: every one up to a count, in one history. */
 export interface Tombstones {
   readonly history: string;
   readonly count: number;
-  /** The version up to which nothing of a user may be served; 0: no erasure was heard of. */
+  /** Returns the version up to which predictions of a user may not be served; 0: no known erasure. */
   deletedVersion(userId: string): number;
 }
 
@@ -161,16 +162,19 @@ export type NumberedTombstone = readonly [number: number, userId: string, delete
 
 export interface TombstoneMemory extends Tombstones {
   readonly isFull: boolean;
-  /** @param found all erasures there are from those known up to `count`, whoever has told of some of them meanwhile */
+  /**
+   * @param found all erasures from the known ones up to `count`; another certificate may have added some of them
+   * meanwhile
+   */
   learn(found: readonly NumberedTombstone[], count: number): void;
-  /** Itself, or one of another history, in which nothing was heard of. */
+  /** Returns itself, or empty tombstones of another history. */
   inHistory(history: string): TombstoneMemory;
 }
 
 interface TombstoneRoom {
-  /** Users. */
+  /** The most users. */
   readonly most?: number;
-  /** Told once, with the count: of any later erasure nothing will be known. */
+  /** Called once, with the count: later erasures will not be known. */
   readonly onFull?: ((count: number) => void) | undefined;
 }
 

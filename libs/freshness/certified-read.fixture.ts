@@ -80,7 +80,7 @@ export function scoreBytes(score: number): Buffer {
   return bytes;
 }
 
-/** From the generation in force; its score is its label. */
+/** From the current generation; its score is its label. */
 export function inGeneration(contextVersion: number, changes: Partial<StoredPrediction> = {}): StoredPrediction {
   return {
     layer: 'generation',

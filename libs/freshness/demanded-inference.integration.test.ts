@@ -51,7 +51,7 @@ beforeEach(async () => {
       },
     },
   );
-  // From now on it knows what is assigned.
+  // From now on it knows the assignment.
   await read(PREDICTOR, ['60'], PLAIN_READ);
   [certified, statements, runs] = [0, 0, 0];
 });
@@ -82,7 +82,7 @@ describe('a demanded inference', () => {
     ]);
   });
 
-  it('is no answer where another policy was adopted meanwhile: the read goes on as any other', async () => {
+  it('is no answer where another policy was adopted meanwhile: the read continues as any other', async () => {
     let isFirst = true;
     await world.adoptWith({ liveTimeoutMs: 9_000 });
     expect(await short('4')).toEqual(['live requested 0']);
@@ -96,7 +96,7 @@ describe('a demanded inference', () => {
     expect(await short('4')).toEqual(['no_prediction']);
   });
 
-  it('that failed is not made twice, and the ladder goes on from there', async () => {
+  it('that failed is not repeated, and the ladder continues from there', async () => {
     await short('5');
     await world.change('5', 10);
     runs = 0;
@@ -104,7 +104,7 @@ describe('a demanded inference', () => {
     expect(runs).toBe(1);
   });
 
-  it('tells apart whom it cannot answer: erased, never known; the others are answered', async () => {
+  it('tells erased from unknown users, and answers the others', async () => {
     await world.erase('6');
     await world.erase('7');
     await world.remove('7');

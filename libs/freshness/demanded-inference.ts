@@ -1,11 +1,11 @@
 /**
- * A read that demands an inference (`no-cache`) knows beforehand that the feature statement will be sent. That statement
- * begins after the read arrived and returns, in one row, version and features, and beside them the assignment, history
- * and clock: it certifies the read by itself, and the authority need not be asked as well.
+ * Serves a read that demands an inference (`no-cache`). The feature statement of such a read will be sent in any case.
+ * It begins after the read arrived and returns version and features in one row, with assignment, history and clock. So
+ * it certifies the read by itself, and no separate authority statement is needed.
  *
- * The model version and arm are guessed from what Postgres last said. Whatever does not come out as guessed (another
- * assignment, another revision, a failure, nobody by that name) is no answer yet: the read goes on as any other, and
- * infers again only where the guess was wrong.
+ * The model version and arm are guessed from what Postgres last said. If the guess was wrong (other assignment or
+ * revision), the statement failed, or the user is unknown, the read continues as any other. It infers again only if the
+ * guess was wrong.
  */
 
 import { type ArmGroup, groupByArm } from './candidates.ts';
@@ -26,7 +26,7 @@ interface DemandDependencies {
 }
 
 interface AskedDemand {
-  /** What Postgres last said. */
+  /** The last assignment that Postgres gave. */
   readonly known: LastKnown | undefined;
   readonly predictorName: string;
   /** Distinct. */
@@ -41,9 +41,9 @@ interface AskedDemand {
 type Notice = (certificate: Certificate) => Assignments;
 
 interface Demanded {
-  /** Of those whose inference came in time and is what Postgres assigns. */
+  /** Answers of users whose inference was in time and used the current assignment. */
   readonly answers: Results;
-  /** What became of the others, where it was inferred for what turns out to be assigned: once is enough. */
+  /** Failures of the other users, if they were inferred for the current assignment: one attempt is enough. */
   failuresAt(assignment: Assignment, history: string): ReadonlyMap<string, LiveOutcome> | undefined;
 }
 
@@ -129,7 +129,7 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
   return { answers, failuresAt: (assigned, now) => (isAssigned(demand, assigned, now) ? failures : undefined) };
 }
 
-/** Whether what was inferred for an arm is what is assigned. */
+/** Whether an arm's inference used the current assignment. */
 function isAssigned({ known, group }: Demand, assigned: Assignment, history: string): boolean {
   return (
     known.history === history &&

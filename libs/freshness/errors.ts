@@ -5,7 +5,7 @@
 import type { UserState } from './certificate.ts';
 import type { ContextToken, ReadOptions } from './read-options.ts';
 
-/** What went wrong, as callers may act on it. Each code is documented once, in apps/api/http/problem.ts. */
+/** The codes of errors that callers act on. Each is documented once, in apps/api/http/problem.ts. */
 export type ErrorCode =
   | 'invalid_input'
   | 'unknown_predictor'
@@ -42,11 +42,11 @@ export type ErrorCode =
   | 'model_refused';
 
 interface ErrorOptions {
-  /** Where the fault lies, as a path into the caller's input: `userIds[3]`, `predictors.repurchase.model`. */
+  /** The place of the error, as a path into the caller's input: `userIds[3]`, `predictors.repurchase.model`. */
   readonly field?: string;
-  /** What the caller can do about it. */
+  /** How the caller can fix it. */
   readonly remedy?: string;
-  /** For the log alone: may name internals. */
+  /** For the log only: may name internals. */
   readonly detail?: unknown;
   readonly cause?: unknown;
   /** Seconds after which the same request may succeed. */
@@ -76,12 +76,15 @@ export function isTandemError(error: unknown, ...codes: ErrorCode[]): error is T
   return error instanceof TandemError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** Whether the error says nothing about what was asked: the same may succeed when the database or inference is back, or elsewhere. */
+/**
+ * Returns whether the error does not depend on the request: it may succeed when the database or inference is back, or
+ * elsewhere.
+ */
 export function isTransient(error: unknown): boolean {
   return isTandemError(error, 'unavailable', 'protocol_unknown', 'overloaded', 'live_timeout');
 }
 
-/** Returns what went wrong as a run's error and the log say it; a fault of the config comes with its place and remedy. */
+/** Returns the text of an error for a run's record and the log; a problem of the config includes place and remedy. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (!isTandemError(error)) return error.message;
@@ -92,12 +95,12 @@ export function reasonOf(error: unknown): string {
   return typeof detail === 'string' ? `${message} (${detail})` : message;
 }
 
-/** Closes a union: a case that the compiler thought impossible. */
+/** Closes a union: for a case that the compiler considers impossible. */
 export function unreachable(value: never): never {
   throw new Error(`unexpected case: ${JSON.stringify(value)}`);
 }
 
-// Errors that several use cases answer with, each in one wording.
+// Errors that several use cases share, each with one wording.
 
 /** Returns the error of a read without a certificate; an unknown protocol keeps its own error. */
 export function notCertified(cause: unknown): TandemError {
@@ -115,17 +118,17 @@ export function notFound(userId: string): TandemError {
   });
 }
 
-/** @param options of the read; no stored prediction was computed from the request features of a call */
+/** @param options of the read; no stored prediction was computed from a call's request features */
 export function notCached(userId: string, { request }: Pick<ReadOptions, 'request'>): TandemError {
   const remedy = `leave out Cache-Control: only-if-cached${request ? '' : ', or add max-stale'}`;
   const which = request ? 'stored prediction from the values of the call' : 'fresh stored prediction';
-  const text = `There is no ${which} of user ${userId}, and only-if-cached forbids to infer one.`;
+  const text = `There is no ${which} of user ${userId}, and only-if-cached forbids inference.`;
   return new TandemError('not_cached', text, { remedy });
 }
 
 /**
- * Without `retryAfter`: the query fails again until the user's rows or the query change.
- * @param why the words of Postgres. They may quote values, so the public text leaves them out
+ * Without `retryAfter`: the query fails until the user's rows or the query change.
+ * @param why the message of Postgres. It may quote values, so the public text leaves it out
  */
 export function featuresFailed(userId: string, why: string): TandemError {
   return new TandemError(
@@ -142,7 +145,7 @@ export function featuresFailed(userId: string, why: string): TandemError {
 /** Names beyond these are counted. */
 const MAX_NAMES = 10;
 
-/** @param why what is wrong with the row, and what fixes it; names no value but the user's id */
+/** @param why the problem of the row and its fix; names no value but the user's id */
 function rowUnusable(userId: string, why: string): TandemError {
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${why}.`, {
     remedy:
@@ -152,9 +155,10 @@ function rowUnusable(userId: string, why: string): TandemError {
 }
 
 /**
- * Without `retryAfter`: asked again at once, it ends the same.
- * @param features names of those at fault; none where the row itself is: two rows of one user, or an unusable user id
- * @param why with values, which are not for everybody who may read predictions
+ * Without `retryAfter`: a retry would fail in the same way.
+ * @param features names of the features at fault; none if the row itself is: two rows of one user, or an unusable user
+ * id
+ * @param why includes values, which not every reader of predictions may see
  */
 export function featuresUnusable(userId: string, features: readonly string[], why: string): TandemError {
   const named = features.slice(0, MAX_NAMES).join(', ');
@@ -188,7 +192,7 @@ export function requestUnusable(userId: string, refusal: TandemError): TandemErr
   });
 }
 
-/** @param names of the features that have no default */
+/** @param names of the features without a default */
 export function requestFeaturesRequired(predictor: string, names: readonly string[]): TandemError {
   const some = names.slice(0, MAX_NAMES).join(', ');
   return new TandemError(
@@ -235,7 +239,7 @@ export function unknownRun(id: string): TandemError {
   });
 }
 
-/** The error of a read that demands a context which cannot be had; undefined where it can. */
+/** Returns the error of a read that demands an unavailable context; undefined if it is available. */
 export function unreachableContext(
   token: ContextToken | null,
   history: string,
@@ -245,7 +249,7 @@ export function unreachableContext(
   if (token.history !== history) {
     return new TandemError(
       'history_changed',
-      'The context token is of another history of the database (a restore or failover came between).',
+      'The context token belongs to another history of the database: a restore or failover came between.',
       {
         field: 'Prediction-Min-Context',
         remedy: 'send the event again; its new acknowledgement carries a token of this history',

@@ -21,7 +21,10 @@ export interface FeatureBatch {
   readonly columns: readonly FeatureColumn[];
   /** In the order of `columns`, each with a value a user. */
   readonly values: readonly FeatureValues[];
-  /** Users that cannot be scored: row number → why. Names values, so it is for those who may read features. */
+  /**
+   * Users that cannot be scored: row number → reason. The reason names values, so only callers that may read features
+   * see it.
+   */
   readonly faults: ReadonlyMap<number, string>;
   /** Of those, by row, the names of the features that no model can be given. */
   readonly unusable: ReadonlyMap<number, readonly string[]>;

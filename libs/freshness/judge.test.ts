@@ -91,7 +91,7 @@ describe('judge', () => {
     ).toBe('fresh');
   });
 
-  it('expires by age on the clock of Postgres, and a rollback counts the age of its generation anew', () => {
+  it('expires by age on the clock of Postgres, and a rollback restarts the age of its generation', () => {
     const old = { computedAt: now - 3 * hour };
     expect(state({ ...fromGeneration, ...old })).toBe('expired');
     expect(state({ ...fromGeneration, ...old }, { assignment: { expiresFrom: now - hour } })).toBe('restarted');
@@ -123,7 +123,7 @@ describe('judge', () => {
     );
   });
 
-  it('never calls fresh what is below the version, below the tombstone, or not assigned: for all states', () => {
+  it('calls no prediction fresh that is below the version, below the tombstone, or not assigned: for all states', () => {
     const small = fc.nat({ max: 4 });
     fc.assert(
       fc.property(

@@ -1,6 +1,6 @@
 /**
- * The rule at the heart: what a stored prediction is worth in the light of a certificate. Pure; the only clock in it is
- * Postgres' own, and it decides nothing but expiry.
+ * The central rule: judges a stored prediction under a certificate. Pure; its only clock is that of Postgres, and it
+ * decides nothing but expiry.
  */
 import { type Assignment, type Certificate, layerOf, type UserState } from './certificate.ts';
 import type { FreshnessPolicy } from './predictor.ts';
@@ -9,8 +9,9 @@ import type { Label } from './stored-prediction.ts';
 
 /**
  * - `fresh`: computed from the user's current context, and not expired
- * - `restarted`: fresh, its expiry counted from a rollback on
- * - `stale`: computed from an older context, or before a bulk change of a watched source; `expired`: older than `maxAge`
+ * - `restarted`: fresh, with the expiry counted from a rollback
+ * - `stale`: computed from an older context, or before a bulk change of a watched source; `expired`: older than
+ *   `maxAge`
  * - `foreign`: of another generation, history, model version or floor; `blocked`: from before the user's erasure
  */
 export type CandidateState = 'fresh' | 'restarted' | 'stale' | 'expired' | 'foreign' | 'blocked';
@@ -32,7 +33,7 @@ export function judge(
   return restart !== null && certificate.now - restart <= policy.maxAgeMs ? 'restarted' : 'expired';
 }
 
-/** Whether a candidate belongs to what Postgres assigns: its labels count there. */
+/** Returns whether a candidate belongs to the current assignment, so that its labels count. */
 export function fits(candidate: Label, assignment: Assignment, history: string): boolean {
   if (candidate.modelVersionId !== assignment.modelVersionId) return false;
   if (candidate.layer === 'generation') {
@@ -43,8 +44,8 @@ export function fits(candidate: Label, assignment: Assignment, history: string):
 }
 
 /**
- * A bulk change makes each generation whose run did not see it stale as a whole, a base as well as the one above it; entries
- * of the overlay then have a lower floor and do not fit.
+ * A bulk change makes each generation stale as a whole if its run did not see the change, a base too. Overlay entries
+ * then have a lower floor and do not fit.
  */
 function isOutdated(candidate: Label, { generation }: Assignment): boolean {
   return candidate.layer === 'generation' && layerOf(generation, candidate.generationId)?.isOutdated === true;
@@ -54,18 +55,18 @@ export function isFresh(state: CandidateState): boolean {
   return state === 'fresh' || state === 'restarted';
 }
 
-/** Whether a candidate that is not fresh may still be served where it is said to be stale. */
+/** Returns whether a candidate that is not fresh may still be served, marked stale. */
 export function isServableAsStale(state: CandidateState): boolean {
   return state === 'stale' || state === 'expired';
 }
 
-/** What a stored candidate is served as. */
+/** The state in which a stored candidate is served. */
 interface Service {
   readonly source: 'batch' | 'live' | 'stale';
   readonly reason: 'fresh' | 'rolled_back' | 'expired' | 'context_newer';
 }
 
-/** How a candidate answers a read under its caller's directives; undefined where it does not do. */
+/** Returns how a candidate answers a read under its caller's directives; undefined if it may not. */
 export function serviceOf(
   candidate: Label,
   state: CandidateState,
@@ -76,14 +77,17 @@ export function serviceOf(
   if (isRuledOut(candidate, certificate, options)) return undefined;
   if (isFresh(state)) return { source: candidate.source, reason: state === 'restarted' ? 'rolled_back' : 'fresh' };
   if (options.maxStale === null || !isServableAsStale(state)) return undefined;
-  // Since when an older context is stale is not kept; it cannot be longer than the prediction's own age.
+  // The time since when a context is outdated is not stored; it cannot exceed the prediction's own age.
   const ageMs = certificate.now - candidate.computedAt;
   const staleMs = state === 'expired' && policy.maxAgeMs !== null ? ageMs - policy.maxAgeMs : ageMs;
   if (staleMs > options.maxStale * 1000) return undefined;
   return { source: 'stale', reason: state === 'expired' ? 'expired' : 'context_newer' };
 }
 
-/** Whether the caller excludes a candidate on every rung: older than `max-age`, or of an older context than its token's. */
+/**
+ * Returns whether the caller excludes a candidate on every rung: older than `max-age`, or of an older context than its
+ * token's.
+ */
 export function isRuledOut(
   candidate: Label,
   certificate: Pick<Certificate, 'now'>,

@@ -87,7 +87,7 @@ describe('the ladder', () => {
     expect(answerTo(failed('overloaded'), { onLiveFailure: 'error' })).toBe('overloaded');
   });
 
-  it('goes on to the default where nothing that is stored may be served', () => {
+  it('falls back to the default where no stored prediction may be served', () => {
     const standing = standingOf([inOverlay(9, { overlayFloor: 2 })]);
     expect(fallBack(readOf(), standing, 'missing', failed('live_failed'))).toMatchObject({ source: 'default' });
   });
@@ -97,7 +97,7 @@ describe('the ladder', () => {
     expect(answerTo(undefined, { onLiveFailure: 'error' })).toBe('no_prediction');
   });
 
-  it('knows nothing of a user without a feature row, unless a stored one may be served as stale', () => {
+  it('answers unknown_user without a feature row, unless a stored prediction may be served as stale', () => {
     expect(answerTo(noFeatures)).toBe('stale missing 3 of context_newer');
     expect(answerTo(noFeatures, { onLiveFailure: 'default' })).toBe('unknown_user');
     expect(answerTo(noFeatures, { onLiveFailure: 'error' })).toBe('unknown_user');
@@ -148,7 +148,7 @@ describe('the ladder', () => {
     expect(answerTo(outcome, { onLiveFailure: 'default' })).toBe('default output_unusable 0.2 of context_newer');
   });
 
-  it('tells when to try again in every other error, and never what is for the log alone', () => {
+  it('gives a retry time in every other error, and never details that are for the log alone', () => {
     const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', failed('live_failed'));
     expect(result).toMatchObject({ retryAfter: 1, detail: 'why' });
     expect((result as TandemError).message).not.toContain('why');
@@ -199,7 +199,7 @@ describe('an unverified answer', () => {
   const answer = (...candidates: Parameters<typeof unverifiedAnswer>[3]) =>
     unverifiedAnswer('42', readOf().version, known, candidates);
 
-  it('is the newest context of what fits, said to be stale and unverified, with no version that nobody certified', () => {
+  it('is the newest fitting context, stale and unverified, without an uncertified version', () => {
     expect(answer(inGeneration(2), inOverlay(4))).toMatchObject({
       source: 'stale',
       reason: 'unverified',

@@ -1,6 +1,6 @@
 /**
- * The rungs below fresh: live → stale → default → an error that says when to try again. Each rung can be switched off
- * per predictor, and an answer always says which rung it comes from.
+ * The rungs below a fresh stored prediction: live → stale → default → an error with a retry time. Each rung can be
+ * switched off per predictor, and an answer always names its rung.
  */
 import { type Answer, labelOf, originOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import {
@@ -18,7 +18,7 @@ import { decodeOutputs } from './outputs.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
 
-/** Returns the rung below live inference: the error where the caller accepts only an inference of its own values. */
+/** Returns the rung below live inference: the error if the caller accepts only an inference of its own values. */
 export function failureRung({
   predictor,
   options,
@@ -37,7 +37,7 @@ export function answersOf(
   return outcome.rows.map((row) => fallBack(read, standing, why, row));
 }
 
-/** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */
+/** Returns the answer of a user without a fresh candidate, given the result of live inference. */
 export function fallBack(
   read: CertifiedRead,
   standing: Standing,
@@ -48,7 +48,7 @@ export function fallBack(
   if (outcome?.kind === 'predicted') return liveAnswer(read, standing, why, outcome);
   if (outcome?.kind === 'erased') return notFound(standing.userId);
   if (outcome?.kind === 'no_features') {
-    // Without a feature row a stored prediction may still be served, said to be stale; else nobody knows the user.
+    // Without a feature row a stored prediction may still be served, marked stale; else the user is unknown.
     const stored = onLiveFailure === 'stale' ? staleAnswer(read, standing, 'missing', why) : undefined;
     return stored ?? notFound(standing.userId);
   }
@@ -124,7 +124,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
   };
 }
 
-/** The end of the ladder. */
+/** Returns the end of the ladder: the error. */
 export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, userId: string): TandemError {
   if (outcome === OVER_QUOTA) return overLiveLimit();
   if (outcome === BEYOND_QUOTA) return beyondLiveLimit();
@@ -140,7 +140,7 @@ export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, u
 function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError {
   const code =
     reason === 'overloaded' || reason === 'live_timeout' || reason === 'live_failed' ? reason : 'no_prediction';
-  return new TandemError(code, `No fresh prediction, and nothing below it may be served (${reason}).`, {
+  return new TandemError(code, `There is no fresh prediction, and no fallback may be served (${reason}).`, {
     retryAfter: 1,
     remedy:
       'try again after the time in Retry-After; freshness.liveTimeout is the time that the model has; freshness.onLiveFailure and freshness.default say what may be served instead, except of a ranking',
@@ -148,5 +148,5 @@ function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError 
   });
 }
 
-/** Made once: a refusal under overload must be cheap, and most of its cost would be the error's stack. */
+/** Created once: a rejection under overload must be cheap, and the error's stack would be most of its cost. */
 const OVERLOADED = errorOf('overloaded', NO_ROOM);

@@ -1,4 +1,4 @@
-/** Port: live inference as the reader asks for it, what becomes of each user's, and why it failed where it did. */
+/** Port for live inference: its call by the reader, the result for each user, and the reasons of failures. */
 
 import type { Assignment, Certificate } from './certificate.ts';
 import type { FeatureBatch } from './features.ts';
@@ -9,11 +9,11 @@ import type { RequestRow } from './request-features.ts';
 /**
  * Why a user's live inference failed; each is also a reason of an answer.
  * - `features_failed`: the feature query fails for this user alone.
- * - `live_timeout`: the time ran out, whatever took it.
+ * - `live_timeout`: the time ran out.
  * - `live_failed`: the model crashed or refused the input, or the feature query failed for every user.
- * - `overloaded`: refused before anything was asked for, since it would have come too late.
+ * - `overloaded`: rejected before any work, since it would have been too late.
  * - `features_unusable`: the model cannot take the user's features until they change.
- * - `output_unusable`: the model gives NaN or another value that is no prediction, until features or model change.
+ * - `output_unusable`: the model gives NaN or another unusable value until features or model change.
  */
 export type LiveFailureReason =
   | 'features_failed'
@@ -23,7 +23,7 @@ export type LiveFailureReason =
   | 'live_timeout'
   | 'overloaded';
 
-/** What the model was given for one user: a row of the features that were read for several. */
+/** The model's inputs for one user: a row of the features that were read for several. */
 export interface InferenceInputs {
   readonly batch: FeatureBatch;
   readonly row: number;
@@ -35,15 +35,15 @@ export interface PredictedOutcome {
   readonly contextVersion: number;
   readonly computedAt: number;
   readonly kept: boolean;
-  /** Of the statement that read the features: it speaks of this user. */
+  /** The certificate of the statement that read the features; it covers this user. */
   readonly certificate: Certificate;
   readonly inputs: InferenceInputs;
 }
 
-/** What became of one user, or of one row of request features. */
+/** The result for one user, or for one row of request features. */
 export type LiveOutcome =
   | PredictedOutcome
-  /** Of a reader with request features: an outcome for each of its rows, in order, all of one statement. */
+  /** For a reader with request features: an outcome for each of its rows, in order, all of one statement. */
   | { readonly kind: 'rows'; readonly rows: readonly LiveOutcome[] }
   | { readonly kind: 'no_features' }
   | { readonly kind: 'erased' }
@@ -51,7 +51,7 @@ export type LiveOutcome =
       readonly kind: 'failed';
       readonly reason: LiveFailureReason;
       readonly detail: string;
-      /** The names of the features that are unusable, where it is they. */
+      /** The names of unusable features, if features are the cause. */
       readonly features?: readonly string[];
     };
 
@@ -71,14 +71,14 @@ export const BEYOND_QUOTA: LiveOutcome = Object.freeze({
   detail: "the call wants more live inferences of one user than the caller's limit allows at once",
 });
 
-/** Refused before anything was asked for: it would have come too late. */
+/** Rejected before any work: it would have been too late. */
 export const NO_ROOM: LiveOutcome = Object.freeze({
   kind: 'failed',
   reason: 'overloaded',
   detail: 'more users wait for the model than it can answer in time',
 });
 
-/** Whether nothing was asked of any store, nor of the model. */
+/** Returns whether no store and no model was asked. */
 export function isRefusal(outcome: LiveOutcome): boolean {
   return outcome === NO_ROOM || outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
 }
@@ -90,13 +90,13 @@ export function predictedOf(outcome: LiveOutcome | undefined): PredictedOutcome 
   return others.every((row) => row !== undefined) ? first : undefined;
 }
 
-/** Whether live inference gave nothing that ends the read: a rung below may answer. */
+/** Returns whether live inference gave no final result: a lower rung may answer. */
 export function isLost(outcome: LiveOutcome | undefined): boolean {
   return outcome?.kind !== 'erased' && predictedOf(outcome) === undefined;
 }
 
 /**
- * Returns whether a user need not be inferred again. Predicted rows are of no use where other rows failed and an event has
+ * Returns whether a user need not be inferred again. Predicted rows are useless if other rows failed and an event has
  * come since.
  */
 export function isInferred(outcome: LiveOutcome | undefined, leastLabel: number): boolean {
@@ -106,9 +106,9 @@ export function isInferred(outcome: LiveOutcome | undefined, leastLabel: number)
 
 export interface LiveReader {
   readonly userId: string;
-  /** The least label that this reader may take. */
+  /** The lowest label that this reader accepts. */
   readonly minVersion: number;
-  /** `no-cache`: only a statement sent after this reader came will do. */
+  /** `no-cache`: only a statement sent after this reader arrived counts. */
   readonly fresh: boolean;
   /**
    * The request features of this reader, a row for each prediction that it wants. Such a reader shares nothing with any other
@@ -130,16 +130,16 @@ export interface LiveRequest {
   /** Whether the predictor infers live at all. */
   readonly enabled: boolean;
   readonly readers: readonly LiveReader[];
-  /** Calls back once the caller has gone: its readers wait no longer. */
+  /** Calls back when the caller has gone: its readers stop waiting. */
   readonly onGone?: CallerPatience['onGone'];
 }
 
 export interface LivePredictor {
-  /** An outcome for each reader; empty where live inference is switched off. Never rejects. */
+  /** Returns an outcome for each reader; empty if live inference is switched off. Never rejects. */
   predict(request: LiveRequest): Promise<ReadonlyMap<string, LiveOutcome>>;
 }
 
-/** The share of the caller's time that live inference may take. In the rest the answer is made, from a rung below if need be. */
+/** Share of the caller's time that live inference may take. The rest is for the answer, from a lower rung if needed. */
 const LIVE_SHARE = 0.9;
 
 function withPatience(request: LiveRequest, patience: CallerPatience): LiveRequest {
@@ -148,8 +148,9 @@ function withPatience(request: LiveRequest, patience: CallerPatience): LiveReque
 }
 
 /**
- * Asks within a caller's limits: its own deadline and its quota. Readers beyond it get `OVER_QUOTA`; one that shares another's inference counts as well, and
- * one with request features counts once for each row: all of its rows, or none.
+ * Infers within a caller's deadline and quota. Readers beyond the quota get `OVER_QUOTA`. A reader that shares
+ * another's inference counts as well. A reader with request features counts once for each row, and gets either all of
+ * its rows or none.
  */
 export async function predictWithin(
   live: LivePredictor,

@@ -23,7 +23,7 @@ describe('createPredictionMemory', () => {
     expect(memory.find('g1', '2')?.prediction).toEqual({ score: 2 });
   });
 
-  it('forgets a user of every generation, and nobody else', () => {
+  it('forgets a user of every generation, and no other user', () => {
     const memory = createPredictionMemory({ maxBytes: 1e6 });
     for (const generation of ['g1', 'g2']) for (const user of ['1', '2']) memory.keep(generation, user, remembered(1));
     memory.forgetUser('1');
@@ -31,7 +31,7 @@ describe('createPredictionMemory', () => {
     expect(memory.size()).toBe(2);
   });
 
-  it('forgets what nobody has read for a while as well', () => {
+  it('also forgets entries that were not read for a while', () => {
     vi.useFakeTimers();
     const memory = createPredictionMemory({ maxBytes: 1e6 });
     for (const user of ['1', '2', '3']) memory.keep('g1', user, remembered(1));
@@ -53,7 +53,7 @@ describe('createPredictionMemory', () => {
     expect(found.length).toBeLessThanOrEqual(20);
   });
 
-  it('lets go of what nobody reads by the clock alone, though nothing is read or kept', () => {
+  it('expires unread entries by the clock alone, without reads or writes', () => {
     vi.useFakeTimers();
     const memory = createPredictionMemory({ maxBytes: 1e6 });
     memory.keep('g', 'erased elsewhere', remembered(1));

@@ -1,13 +1,14 @@
 /**
- * Predictions of generations that a read found fresh, remembered in this process's memory, so that the next read of the same
- * user need not ask Redis. What is remembered is a candidate like any other and proves nothing: every read of it is judged
- * under a certificate of its own. Only generations are remembered, which never change; the overlay does, and lies elsewhere.
- * A row of a base is remembered under the generation above it, where that lacked the user: the next one above may not.
+ * Remembers predictions of generations that a read found fresh, in this process's memory, so that the next read of the
+ * same user need not ask Redis. A remembered prediction is a candidate like any other and proves nothing: each read
+ * judges it under its own certificate. Only rows of generations are remembered, since they never change; overlay
+ * entries are not. A row of a base is remembered under the generation above it that lacks the user, since the next
+ * generation above may have a row.
  *
- * The bound is kept by two halves: what is read moves to the young one, and once that is full it becomes the old one and
- * the old one is dropped (the algorithm of the package hashlru). A timer turns them as well, whether anything is read or
- * not: what nobody reads leaves, so that no user's prediction stays here for long after an erasure that was committed
- * elsewhere, or after another publication. A read of an erased user makes it leave at once.
+ * Two halves bound the memory. Entries that are read move to the young half. When the young half is full, it becomes
+ * the old half, and the previous old half is dropped (the algorithm of the package hashlru). A timer also rotates the
+ * halves, so that unread entries expire. So no prediction of a user stays long after an erasure or a publication that
+ * another process committed. A read of an erased user removes the user's entry at once.
  */
 import type { Answer, Candidate, RememberedPrediction } from './answer.ts';
 import type { AssignedGeneration, Assignments } from './certificate.ts';
@@ -17,7 +18,7 @@ import type { Label } from './stored-prediction.ts';
 export interface PredictionMemory {
   /** @param generationId of the generation that is assigned, here and below */
   find(generationId: string, userId: string): RememberedPrediction | undefined;
-  /** @returns what is remembered now: the one given, or one that is equal to it; undefined where there is no room */
+  /** @returns the prediction that is remembered now: the given one or an equal one; undefined if there is no room */
   keep(generationId: string, userId: string, remembered: RememberedPrediction): RememberedPrediction | undefined;
   /** Under every generation. */
   forgetUser(userId: string): void;
@@ -30,7 +31,7 @@ interface PredictionMemoryOptions {
   readonly maxBytes: number;
 }
 
-/** What nobody reads is dropped after one to two of these, by the clock alone. */
+/** Entries that are not read are dropped after one to two of these periods, by the timer alone. */
 export const HALF_LIFE_MS = 300_000;
 /** Measured with one score a user and ids of 8 digits: prediction, the texts of its last answer, a place in the map. */
 const ENTRY_BYTES = 790;
@@ -167,7 +168,10 @@ export function findRemembered(
   return found;
 }
 
-/** Keeps what the assigned generation or its base answers as fresh. Returns the answer, which then says what is kept. */
+/**
+ * Remembers fresh answers from the assigned generation or its base. Returns the answer, which notes the remembered
+ * prediction.
+ */
 export function remember(
   memory: PredictionMemory,
   generation: AssignedGeneration | null,

@@ -1,44 +1,46 @@
 /**
- * What a predictor is: its immutable model version (artifact, feature query, mapping) and its policies, which may
- * change at any time. Both are adopted into Postgres from `tandem.config.ts`; API and worker read them from there.
+ * A predictor: its immutable model version (artifact, feature query, mapping) and its policies, which may change at any
+ * time. Both are adopted into Postgres from `tandem.config.ts`; API and worker read them from there.
  */
 import { createHash } from 'node:crypto';
 import type { KeyType } from './user-id.ts';
 
-/** How a feature is typed in SQL and in events' data. */
+/** The type of a feature in SQL and in events' data. */
 export type FeatureKind = 'number' | 'integer' | 'boolean' | 'string';
 
 export interface FeatureColumn {
   readonly name: string;
   readonly kind: FeatureKind;
-  /** What the model is given for a null; `'nan'` of a numeric column is NaN. Absent: a user with a null is not scored. */
+  /** The model's input for a null; `'nan'` of a numeric column is NaN. Absent: a user with a null is not scored. */
   readonly nullAs?: number | string;
   /** The texts of a string column that fills a numeric input. */
   readonly categories?: Categories;
 }
 
-/** How a text becomes numbers: its place in `values`, counted from 0, or a 1 at that place among zeros. */
+/** The encoding of a text as numbers: its index in `values`, counted from 0, or a 1 at that index among zeros. */
 export interface Categories {
   readonly values: readonly string[];
   readonly encoding: 'index' | 'one-hot';
   /**
-   * What a text that is not among `values` counts as: a number or NaN as its index, zeros everywhere as its one-hot.
+   * The value of a text that is not among `values`: a number or NaN as its index, zeros everywhere as its one-hot.
    * Absent: a user with such a text is not scored.
    */
   readonly unknownAs?: number | 'nan' | 'zeros';
 }
 
 /**
- * A feature that each call sends: known only when the application asks. Values as in a batch of features: booleans are 0 and
- * 1. It is no column of the feature query, and no event carries it.
+ * A feature that each call sends, since only the application knows it. Values as in a batch of features: booleans are 0
+ * and 1. It is no column of the feature query, and no event carries it.
  */
 export interface RequestColumn extends FeatureColumn {
-  /** The value of a call that sends none; null with `nullAs: 'nan'`: NaN. Absent: each call must send one. */
+  /** The value for a call that sends none; null with `nullAs: 'nan'`: NaN. Absent: each call must send a value. */
   readonly default?: number | string | null;
   /** Bounds of a number, both inclusive. */
   readonly min?: number;
   readonly max?: number;
-  /** Values that admission tries the model with. They decide no answer, so they are no part of a version's identity. */
+  /**
+   * Values that admission tries the model with. They decide no answer, so they are not part of a version's identity.
+   */
   readonly examples?: readonly (number | string)[];
 }
 
@@ -48,7 +50,7 @@ export interface FeatureQuery {
   readonly sql: string;
   /** Features in the model's order. */
   readonly columns: readonly FeatureColumn[];
-  /** A timestamptz column of the query: event values accepted before it give way to the row. */
+  /** A timestamptz column of the query: event values accepted before its time yield to the row. */
   readonly asOf: string | null;
   /** Without `asOf`: how long an event's value overlays the row, in milliseconds. */
   readonly overlayForMs: number | null;
@@ -70,12 +72,15 @@ export type TensorType =
   | 'bool'
   | 'string';
 
-/** One input tensor [users, values], filled from feature columns: a value a column, a one-hot column its categories. */
+/**
+ * An input tensor [users, values], filled from feature columns: one value a column, or its categories for a one-hot
+ * column.
+ */
 export interface ModelInput {
   readonly name: string;
   readonly type: TensorType;
   readonly columns: readonly string[];
-  /** Of an input of one column that the model takes as [users] rather than [users, 1]. */
+  /** Set if the model takes an input of one column as [users] rather than [users, 1]. */
   readonly rank?: 1;
 }
 
@@ -96,17 +101,20 @@ export interface ModelDefinition {
   readonly artifactHash: string;
   readonly keyType: KeyType;
   readonly query: FeatureQuery;
-  /** In the model's order, behind the query's columns; absent: the predictor takes none. */
+  /** In the model's order, after the query's columns; absent: the predictor takes none. */
   readonly request?: readonly RequestColumn[];
   readonly inputs: readonly ModelInput[];
   readonly outputs: readonly OutputField[];
-  /** Each user is inferred alone: for a model whose rows depend on their batch mates, or that takes one row at a time. */
+  /**
+   * Whether each user is inferred alone: for a model whose rows depend on other rows of the batch, or that takes one
+   * row at a time.
+   */
   readonly rowByRow?: boolean;
 }
 
 export interface ModelVersion extends ModelDefinition {
   readonly id: string;
-  /** For people: 1, 2, 3, … of its predictor. */
+  /** The number for people: 1, 2, 3, … within its predictor. */
   readonly number: number;
 }
 
@@ -118,60 +126,60 @@ export interface FreshnessPolicy {
   readonly liveTimeoutMs: number;
   /** The rung below live: `stale` (then the default), `default`, or `error` (503 at once). */
   readonly onLiveFailure: 'stale' | 'default' | 'error';
-  /** Whether a stored answer may be served, as stale, while Postgres does not answer. */
+  /** Whether a stored answer may be served as stale while Postgres does not answer. */
   readonly unverified: boolean;
   readonly default: Prediction | null;
   /** Glob patterns of the event types that concern this predictor. */
   readonly events: readonly string[];
-  /** In which window users whom events made stale are re-scored; null: they are not; absent: 2 s. */
+  /** Time within which users made stale by events are re-scored; null: re-scoring is off; absent: 2 s. */
   readonly refresh?: { readonly withinMs: number } | null;
 }
 
 export interface BatchPolicy {
-  /** Of runs of everyone: a cron expression in UTC; null: on demand only. */
+  /** Schedule of full runs: a cron expression in UTC; null: on demand only. */
   readonly schedule: string | null;
-  /** Of runs of changed users alone, as `schedule`; absent: none. */
+  /** Schedule of runs for changed users only, as `schedule`; absent: none. */
   readonly changedSchedule?: string;
-  /** What a scheduled run may cost: of changed users, where they have a schedule, else of everyone. Absent: no limit. */
+  /** The budget of a scheduled run: of changed users if they have a schedule, else of all users. Absent: no limit. */
   readonly budget?: { readonly share: number } | { readonly cpuMinutes: number };
   readonly chunkSize: number;
-  /** The least share of users that must be scored for a generation to be published, 0 to 1. */
+  /** The lowest share of users that must be scored for a generation to be published, 0 to 1. */
   readonly minCoverage: number;
-  /** Milliseconds in which the feature query lists its users for a run; half an hour where it is not there. */
+  /** Time limit in ms for the feature query to list its users for a run; absent: half an hour. */
   readonly planTimeoutMs?: number;
 }
 
-/** What an application decides by: users whose output is at least the threshold. */
+/** An application's decision: users whose output is at least the threshold. */
 export interface DecisionPolicy {
-  /** A field of the prediction with one number, or a boolean, which counts as 0 or 1. */
+  /** An output with one number, or a boolean, which counts as 0 or 1. */
   readonly output: string;
   readonly threshold: number;
 }
 
-/** How far a new generation may be from the one that is served; null: as far as it will. */
+/** How far a new generation may differ from the current one; null: no limit. */
 export interface PublishPolicy {
-  /** Of the distribution of an output. */
+  /** Limit of the PSI of an output's distribution. */
   readonly maxPsi: number | null;
-  /** Share of users whose decision is another, 0 to 1. */
+  /** Limit of the share of users whose decision changes, 0 to 1. */
   readonly maxFlipRate: number | null;
-  /** Mean of an output's absolute delta. */
+  /** Limit of the mean of an output's absolute delta. */
   readonly maxMeanDelta: number | null;
-  /** The least share of the users served now who are in the new generation too, 0 to 1. */
+  /** The lowest share of currently served users that the new generation must have too, 0 to 1. */
   readonly minCoverage: number | null;
-  /** Fewer users than these in both say nothing of distributions: then only `minCoverage` counts. */
+  /** With fewer common users, distributions are not judged: then only `minCoverage` counts. */
   readonly minUsers: number;
-  /** Milliseconds for the comparison. */
+  /** Time limit of the comparison in ms. */
   readonly reportTimeoutMs: number;
-  /** What becomes of a generation that could not be compared in time, or at all: held back where it is not there. */
+  /** The fate of a generation that could not be compared in time, or at all; absent: held back. */
   readonly onTimeout?: 'hold' | 'publish';
 }
 
-/** Whether a comparison can hold a generation back. */
+/** Returns whether a comparison can hold a generation back. */
 export function hasThresholds({ maxPsi, maxFlipRate, maxMeanDelta, minCoverage }: PublishPolicy): boolean {
   return [maxPsi, maxFlipRate, maxMeanDelta, minCoverage].some((limit) => limit !== null);
 }
 
-/** What counts where a policy says nothing of publication. */
+/** The policy of publication if a predictor declares none. */
 export const PUBLISH_DEFAULTS: PublishPolicy = Object.freeze({
   maxPsi: null,
   maxFlipRate: null,
@@ -181,9 +189,9 @@ export const PUBLISH_DEFAULTS: PublishPolicy = Object.freeze({
   reportTimeoutMs: 120_000,
 });
 
-/** Whose answers are kept with what they were made of, and for how long. */
+/** The users whose answers are kept with their inputs, and for how long. */
 export interface ExplanationsPolicy {
-  /** Of the users, above 0 up to 1; all answers of a user, or none. */
+  /** Share of the users, above 0 up to 1: all answers of a user, or none. */
   readonly share: number;
   readonly keepForMs: number;
 }
@@ -203,10 +211,10 @@ export interface Policy {
   readonly freshness: FreshnessPolicy;
   readonly batch: BatchPolicy;
   readonly decision?: DecisionPolicy;
-  /** Feature columns by whose values generations are compared. */
+  /** Feature columns that split a comparison of generations into segments. */
   readonly segments?: readonly string[];
   readonly publish?: PublishPolicy;
-  /** Absent: none is kept. */
+  /** Absent: no explanations are kept. */
   readonly explanations?: ExplanationsPolicy;
   /** Absent: the config declares no table. */
   readonly watch?: readonly WatchPolicy[];
@@ -243,12 +251,12 @@ function decisiveColumn({ name, kind, nullAs, categories }: FeatureColumn): read
   return [name, kind, { nullAs }, categories && [categories.values, categories.encoding, categories.unknownAs ?? null]];
 }
 
-/** A field that is left out stays out of the JSON. */
+/** An omitted field stays out of the JSON. */
 function decisiveRequestColumn({ default: value, min, max, ...column }: RequestColumn): readonly unknown[] {
   return [decisiveColumn(column), { default: value, min, max }];
 }
 
-/** What a definition does not say leaves its identity as it was before there was a setting for it. */
+/** An absent setting leaves the identity of a definition as it was before the setting existed. */
 function said(value: unknown): readonly unknown[] {
   return value === undefined ? [] : [value];
 }

@@ -8,7 +8,7 @@ import { TandemError } from './errors.ts';
 /** The number that this release knows. It rises with the meaning of labels, certificates, overlay floors or erasure counts. */
 export const PROTOCOL = 1;
 
-/** Throws `protocol_unknown` unless the number of a certificate is the one that this release knows. */
+/** Throws `protocol_unknown` unless this release knows the protocol number of the certificate. */
 export function assertProtocol(found: number): void {
   if (found !== PROTOCOL) throw protocolUnknown(found);
 }

@@ -57,7 +57,7 @@ function assertOneArm(answer: Answer): void {
 }
 
 describe('reads while a canary grows', () => {
-  it('are of one arm each, whoever is asked for together, and who has come to the candidate stays there', async () => {
+  it('are of one arm each, in any batch, and a user of the candidate stays there', async () => {
     const rollout = await begun();
     let candidates: readonly string[] = [];
     for (const percent of [20, 50, 80]) {
@@ -86,10 +86,10 @@ describe('reads while a canary grows', () => {
     }
   });
 
-  it('never mix arms or serve what was taken back, while rollouts begin, grow and are aborted beneath them', async () => {
+  it('never mix arms or serve an aborted arm, while rollouts begin, grow and are aborted', async () => {
     let isOver = false;
     let reads = 0;
-    /** Moments on this clock in which nobody may be served from the candidate. */
+    /** Times on this clock in which the candidate may not serve any user. */
     const quiet: { from: number; to: number }[] = [];
     const seen: { from: number; to: number; answers: readonly Answer[] }[] = [];
     const reading = readers.map(async (reader, i) => {

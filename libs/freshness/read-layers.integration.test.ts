@@ -26,7 +26,7 @@ function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
   };
 }
 
-/** The source changes of some users, whom the next run with a budget scores; no event tells of it. */
+/** The source changes for some users, which the next run with a budget scores; no event reports it. */
 async function runOf(...userIds: string[]) {
   await world.pool.query('truncate tandem.read_demand');
   await world.pool.query(

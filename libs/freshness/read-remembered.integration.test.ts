@@ -23,7 +23,7 @@ beforeAll(async () => {
 beforeEach(() => world.adoptWith());
 afterAll(() => world?.close());
 
-/** A reader with a memory, and whom it asked Redis for. */
+/** A reader with a memory, and the users that it asked Redis for. */
 function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
   const asked: string[] = [];
   const online: OnlinePredictions = {
@@ -69,7 +69,7 @@ describe('a prediction in memory', () => {
     expect(await short(['5'], { maxStale: 60 })).toEqual(['live fresh 0.1']);
   });
 
-  it('of an erased user is answered to nobody, readmitted or not, and is not kept', async () => {
+  it('of an erased user is never served, readmitted or not, and is not kept', async () => {
     await world.run({ kind: 'all' });
     const { memory, short } = createReader();
     await short(['7']);
@@ -148,7 +148,7 @@ describe('a reader that believes its memory', () => {
     expect(await isCaught(createReader().read, '24')).toBe(false);
   });
 
-  it('of which an entry passes for one of the generation in force', async () => {
+  it('of which an entry looks like one of the current generation', async () => {
     await world.run({ kind: 'all' });
     const memory = createPredictionMemory({ maxBytes: 1e6 });
     const passing: PredictionMemory = {

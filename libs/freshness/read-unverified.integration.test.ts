@@ -81,7 +81,7 @@ async function loseSight(userIds: readonly string[] = ['1']): Promise<void> {
   isAway = true;
 }
 
-/** A certificate from before the change comes after one that knows of it. */
+/** A certificate from before the change comes after a certificate of the change. */
 async function overtaken(change: () => Promise<unknown>): Promise<void> {
   const held = Promise.withResolvers<void>();
   const certified = Promise.withResolvers<void>();
@@ -128,7 +128,7 @@ describe('while Postgres does not answer', () => {
     expect(await short(['1'])).toEqual(['stale unverified 0']);
   });
 
-  it('nothing is served to a caller that demands more than what is stored: no-cache, a context', async () => {
+  it('nothing is served to a caller that demands more than a stored prediction: no-cache, a context', async () => {
     await loseSight();
     expect(await short(['1'], { ...PLAIN_READ, noCache: true })).toEqual(['unavailable']);
     const minContext = { history: '0'.repeat(16), version: 0 };
@@ -217,7 +217,7 @@ describe('below a tombstone, while Postgres does not answer,', () => {
   const arriveLate = async (userId: string) => {
     const [generation] = await world.generations.inForce();
     const outputs = Buffer.alloc(4);
-    if (!generation) throw new Error('nothing is in force');
+    if (!generation) throw new Error('no current generation');
     await world.loader.loadRows(generation, [{ userId, contextVersion: 0, computedAt: Date.now(), outputs }]);
   };
 
@@ -229,7 +229,7 @@ describe('below a tombstone, while Postgres does not answer,', () => {
     expect(await short(['5', '6'])).toEqual(['unavailable', 'stale unverified 0']);
   });
 
-  it('nothing at all by one that has not, until it has: it cannot know of whom not to speak', async () => {
+  it('nothing at all before the first certificate: the erased users are unknown until then', async () => {
     const other = createProcess();
     const ask = async () => (await other(PREDICTOR, ['7', '8'], PLAIN_READ)).map(inShort);
     expect(await ask()).toEqual(['batch fresh 0', 'batch fresh 0']);

@@ -29,7 +29,7 @@ const short = async (userIds: readonly string[], options = PLAIN_READ) =>
   (await read(PREDICTOR, userIds, options)).map(inShort);
 
 describe('a read of many users', () => {
-  it('gives each what is right for it, in order, whatever becomes of the others', async () => {
+  it('gives each user the right answer, in order, whatever happens to the others', async () => {
     await world.run({ kind: 'all' });
     await world.change('2');
     await world.change('3', 10);
@@ -172,7 +172,7 @@ describe('the reason of a live answer', () => {
     expect(await short(['20'])).toEqual(['live expired 0.1']);
   });
 
-  it('is the failure where a demanded inference fails, and what is stored is served instead', async () => {
+  it('is the failure where a demanded inference fails, and a stored prediction is served instead', async () => {
     await world.run({ kind: 'all' });
     await world.change('59', 10);
     expect(await short(['59', '58'], { ...PLAIN_READ, noCache: true })).toEqual([
@@ -214,7 +214,7 @@ describe('an erased user', () => {
       expect(await short(['30'], options)).toEqual(['unknown_user']);
   });
 
-  it('who was readmitted is inferred anew: nothing from before the erasure counts, not even as stale', async () => {
+  it('who was readmitted is inferred again: nothing from before the erasure counts, not even as stale', async () => {
     await world.run({ kind: 'all' });
     await short(['31'], { ...PLAIN_READ, noCache: true });
     await world.erase('31');

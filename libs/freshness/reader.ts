@@ -1,9 +1,9 @@
 /**
- * Reads predictions: the stored one of a user while it is fresh, a live one where the user's context is fresher.
+ * Reads predictions: the stored prediction of a user while it is fresh, else a live one.
  *
- * The certificate (Postgres) and the candidates (Redis, or this process's memory) are asked for at the same time. Users
- * without a fresh candidate there are looked up in Postgres' rows, then inferred live; ladder.ts has the rungs below. Each
- * store is asked once for all the users of a read; Redis once more for users whose prediction in memory did not do.
+ * The certificate (Postgres) and the candidates (Redis, or memory) are requested at the same time. Users without a fresh
+ * candidate are looked up in Postgres' rows, then inferred live; ladder.ts has the lower rungs. A read asks each store once
+ * for all its users, and Redis once more for users whose prediction in memory was not usable.
  */
 import type { ReadResult } from './answer.ts';
 import { type ArmGroup, findOnline, groupByArm, guessOnline, isGuessed, joined, NO_CANDIDATES } from './candidates.ts';
@@ -34,9 +34,9 @@ import { type CertifiedRead, isLacking, leastLabel, type Standing, settle, stand
 import type { Candidates, OnlinePredictions, StoredPredictions } from './stored-prediction.ts';
 import { createUnverifiedReads, type LastKnown, type UnverifiedReads } from './unverified-read.ts';
 
-/** Predictors and model versions as adopted in Postgres, kept in memory by revision. */
+/** The adopted predictors and model versions of Postgres, kept in memory by revision. */
 export interface Registry {
-  /** What was loaded before a later revision is loaded again when it is next asked for. */
+  /** Entries loaded before a later revision are loaded again at the next request. */
   noticeRevision(revision: number, history: string): void;
   predictor(name: string): Promise<Predictor | undefined>;
   modelVersion(id: string): Promise<ModelVersion>;
@@ -48,15 +48,15 @@ export interface PredictionReaderDependencies {
   readonly online: OnlinePredictions;
   readonly offline: StoredPredictions;
   readonly live: LivePredictor;
-  /** Predictions that need not be asked for; none by default. */
+  /** Remembered predictions, which need no request; none by default. */
   readonly memory?: PredictionMemory;
-  /** What Postgres last said of each predictor, by name: a guess of what it assigns, shared with other readers of it. */
+  /** The last assignment of each predictor, by name: a guess of the current one, shared with other readers. */
   readonly lastKnown?: Map<string, LastKnown>;
 }
 
 /**
  * Reads users of one predictor. The user ids must be canonical; duplicates share one answer.
- * @param times filled with where the time went
+ * @param times receives the durations of the read's parts
  */
 export type PredictionReader = (
   predictorName: string,
@@ -70,7 +70,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   return (predictorName, userIds, options, times = {}) => reader.read(predictorName, userIds, asDemand(options), times);
 }
 
-/** What was asked for before Postgres had answered. */
+/** The requests made before Postgres had answered. */
 interface Guess {
   readonly known: LastKnown | undefined;
   readonly remembered: Remembered;
@@ -86,7 +86,7 @@ class Reader {
   readonly #lastKnown: Map<string, LastKnown>;
   readonly #unverified: UnverifiedReads;
   readonly #demand: DemandInference;
-  /** Of the certificates that this reader has noticed. */
+  /** The newest position of the certificates that this reader has noticed. */
   #newest: AssignedMoment = { history: '', revision: -1 };
 
   constructor(dependencies: PredictionReaderDependencies) {
@@ -140,7 +140,7 @@ class Reader {
     return inOrder(userIds, results);
   }
 
-  /** A user whom the model must answer anyway needs a stored prediction only where that fails. */
+  /** If the model must answer in any case, a stored prediction is needed only as the fallback. */
   #guess(known: LastKnown | undefined, userIds: readonly string[], { noCache }: ReadOptions): Guess {
     if (noCache) return { known, remembered: NOTHING_REMEMBERED, guessing: NO_CANDIDATES };
     const remembered = findRemembered(this.#memory, known?.assignments, userIds);
@@ -150,14 +150,14 @@ class Reader {
     return { known, remembered, guessing };
   }
 
-  /** Memory is not offered here: without a certificate, an erasure is known only by what it deleted from Redis. */
+  /** Memory is not used here: without a certificate, an erasure is only known by its deletes in Redis. */
   async #findUncertified({ known, remembered, guessing }: Guess): Promise<Candidates | null> {
     if (remembered.size === 0) return guessing;
     const { online } = this.#stores;
     return joined(await Promise.all([guessing, guessOnline(online, known?.assignments, [...remembered.keys()])]));
   }
 
-  /** Learns what is now assigned of the predictor. Throws `unknown_predictor` where it was withdrawn. */
+  /** Reads the current assignment of the predictor. Throws `unknown_predictor` if the predictor was withdrawn. */
   #notice(predictorName: string, certificate: Certificate, before: AssignedMoment): Assignments {
     const assignments = certificate.assignments(predictorName);
     if (!isOvertaken(certificate, before, this.#newest)) this.#keep(predictorName, certificate, assignments);
@@ -169,7 +169,7 @@ class Reader {
     this.#stores.registry.noticeRevision(revision, history);
     if (revision !== this.#newest.revision || history !== this.#newest.history) this.#newest = { history, revision };
     const last = this.#lastKnown.get(predictorName);
-    // Nothing of a predictor that was withdrawn may be served unverified either.
+    // A withdrawn predictor may not be served unverified either.
     if (!assignments) this.#lastKnown.delete(predictorName);
     else if (last?.assignments !== assignments || last.history !== history) {
       this.#lastKnown.set(predictorName, { assignments, history });
@@ -196,10 +196,8 @@ class Reader {
     if (unsettled.length > 0) await this.#answerLive(read, unsettled, results);
   }
 
-  /**
-   * Returns the users whom memory did not answer. What a caller takes as stale may be fresh in the overlay. Under another
-   * generation than was guessed, a row of the base both have in common would hide a row of this one.
-   */
+  // An answer accepted as stale may be fresh in the overlay; under a wrong guess, a base's row would hide a newer one.
+  /** Returns the users that memory could not answer. */
   #settleRemembered(read: CertifiedRead, userIds: readonly string[], { known, remembered }: Guess, results: Results) {
     return userIds.filter((userId) => {
       const candidate = remembered.get(userId);
@@ -217,7 +215,7 @@ class Reader {
     });
   }
 
-  /** Finds the candidates of users whom memory did not answer. */
+  /** Finds the candidates of users that memory could not answer. */
   async #findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, remembered, guessing }: Guess) {
     const { online } = this.#stores;
     if (!rest.every((userId) => isGuessed(known?.assignments, assignment, userId)))
@@ -233,7 +231,10 @@ class Reader {
     return result !== undefined;
   }
 
-  /** Redis lacks (or does not answer with) what Postgres' rows may still have. Returns the standings still open. */
+  /**
+   * Looks up Postgres' rows, which may have predictions that Redis lacks or does not return. Returns the standings
+   * still open.
+   */
   async #settleFromRows(read: CertifiedRead, pending: readonly Standing[], results: Results) {
     const lacking = pending.filter((standing) => isLacking(read, standing)).map((standing) => standing.userId);
     if (lacking.length === 0) return pending;
@@ -279,7 +280,7 @@ class Reader {
     return inferred.size === 0 ? outcomes : new Map([...inferred, ...outcomes]);
   }
 
-  /** After a demanded inference that failed, looks up the stored predictions, which were not asked for before. */
+  /** Looks up stored predictions after a failed demanded inference; they were not requested before. */
   async #withCandidates(
     read: CertifiedRead,
     standings: readonly Standing[],

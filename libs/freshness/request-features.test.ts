@@ -16,7 +16,7 @@ const check = (sent: Record<string, number | string | boolean>, request = REQUES
   checkRequest({ predictor: 'checkout', request }, sent, (name) => name === 'other', 'users[3]').values;
 
 describe('request features', () => {
-  it('are values in the order of the declaration; what is left out has its default', () => {
+  it('are values in the order of the declaration; omitted ones have their default', () => {
     expect(check({})).toEqual([40, 'web', 0, 1, null]);
     expect(check({ express: true, basket: 7, channel: 'app', amount: 0 })).toEqual([0, 'app', 1, 1, 7]);
     expect(check({ other: 'known to another version' })).toEqual([40, 'web', 0, 1, null]);

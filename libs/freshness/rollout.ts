@@ -1,34 +1,35 @@
 /**
  * Rollouts: another model version of a predictor beside the stable one. A `canary` serves it to a growing share of the
- * users; a `shadow` computes what it would have answered, and compares; an `ab` test serves arms of fixed weights for as
- * long as it takes to know which is better. One is active of a predictor at a time.
+ * users. A `shadow` computes its answers and compares them with the served ones. An `ab` test serves arms of fixed
+ * weights until the better one is known. A predictor has at most one active rollout.
  */
 
 export type RolloutKind = 'canary' | 'shadow' | 'ab';
 
 /**
- * - `preparing`: the arms' versions are being loaded and their generations computed; nobody is served from them yet
- * - `running`: its arms are served (or shadowed); `held`: they are, and it does not go on by itself
- * - `promoted`: an arm's version has become the stable one; `aborted`: it was taken back; `ended`: without either
+ * - `preparing`: the arms' versions are being loaded and their generations computed; they serve no users yet
+ * - `running`: its arms are served (or shadowed); `held`: they are, and it does not advance by itself
+ * - `promoted`: an arm's version has become the stable one; `aborted`: the stable arm serves all users again; `ended`:
+ *   without either
  */
 export type RolloutState = 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
 
 export interface Rollout {
   readonly id: string;
   readonly predictor: string;
-  /** For people: 1, 2, 3, … of its predictor. */
+  /** The number for people: 1, 2, 3, … within its predictor. */
   readonly number: number;
   readonly kind: RolloutKind;
   readonly state: RolloutState;
   readonly salt: string;
   readonly plan: RolloutPlan;
-  /** Of a canary: the place in `plan.steps`. */
+  /** For a canary: the index in `plan.steps`. */
   readonly step: number;
-  /** When the arms were given the users that they have; null while it is being prepared. */
+  /** When the arms got their current users; null while preparing. */
   readonly stepStartedAt: Date | null;
-  /** Those that its predictor has beside the stable one; once it is over, as they were. */
+  /** The arms beside the stable one; for a finished rollout, its last arms. */
   readonly arms: readonly RolloutArm[];
-  /** Why it is in its state. */
+  /** The reason of its state. */
   readonly reason: string;
   readonly createdBy: string;
   readonly createdAt: Date;
@@ -40,14 +41,14 @@ export interface RolloutArm {
   readonly modelVersionId: string;
   readonly modelNumber: number;
   readonly generationId: string | null;
-  /** Whether no run can score users with its model version: it has request features without a default. */
+  /** Whether runs cannot score users with its model version: it has request features without a default. */
   readonly isLiveOnly?: boolean;
   readonly generationNumber: number | null;
   readonly firstBucket: number;
   readonly endBucket: number;
 }
 
-/** Names of arms that are not an A/B test's own. */
+/** Names of arms that A/B tests may not use. */
 export const STABLE = 'stable';
 export const CANDIDATE = 'candidate';
 
@@ -57,9 +58,9 @@ export interface CanaryPlan {
   readonly kind: 'canary';
   /** The model version's number. */
   readonly version: number;
-  /** Percent of the users, rising; the last is 100, at which the version becomes the stable one. */
+  /** Percent of the users, rising; the last is 100, where the version becomes stable. */
   readonly steps: readonly number[];
-  /** Whether it is a rollback to a former stable version: one step of 100 %, from the generation that is kept of it. */
+  /** Whether it returns to a former stable version: one step of 100 %, with the kept generation of that version. */
   readonly atOnce?: boolean;
   readonly coverage: Coverage;
   readonly analysis: AnalysisPlan;
@@ -68,50 +69,54 @@ export interface CanaryPlan {
 export interface ShadowPlan {
   readonly kind: 'shadow';
   readonly version: number;
-  /** The share of the users whose reads are shadowed, 0 to 1; whole users, by their bucket. */
+  /** Share of the users whose reads are shadowed, 0 to 1; whole users, chosen by bucket. */
   readonly share: number;
-  /** Shadow inferences a second, of each process of the API, at most; what is beyond is not shadowed, and counted. */
+  /**
+   * The most shadow inferences a second, for each process of the API; answers beyond it are not shadowed but counted.
+   */
   readonly maxPerSecond: number;
 }
 
 interface AbPlan {
   readonly kind: 'ab';
-  /** Beside `stable`, which has the rest of 100. */
+  /** The arms beside `stable`, which has the rest of 100. */
   readonly arms: readonly { readonly name: string; readonly version: number; readonly weight: number }[];
   readonly coverage: Coverage;
   readonly analysis: AnalysisPlan;
 }
 
 /**
- * What a version that has no generation does: `required`, it waits for one before anybody is served from it; `live`, its
- * users are inferred live until there is one.
+ * How a version without a generation serves. `required`: it serves no users until it has a generation. `live`: its
+ * users are inferred live until then.
  */
 type Coverage = 'required' | 'live';
 
 /** How a rollout is judged. */
 export interface AnalysisPlan {
-  /** Whether verdicts are acted on: a step goes on, or the rollout is taken back, by itself. */
+  /** Whether verdicts move the rollout: advance a step, or abort. */
   readonly automatic: boolean;
-  /** Verdicts are written down, and nothing is done. */
+  /** Verdicts are recorded but not acted on. */
   readonly dryRun: boolean;
-  /** Milliseconds between two looks, and those a step lasts at least. */
+  /** Milliseconds between two looks, and the shortest duration of a step. */
   readonly intervalMs: number;
   readonly minStepMs: number;
-  /** Users in each arm below whom there is no verdict but `hold`. */
+  /** Users that each arm needs for a verdict other than `hold`. */
   readonly minUsers: number;
-  /** The probability that a harmless version is taken back, over all looks of all guardrails. */
+  /** The probability that a harmless version is aborted, over all looks of all guardrails. */
   readonly alpha: number;
-  /** Milliseconds that a step may hold, and that a rollout may be preparing; null, or absent of an earlier release: any. */
+  /**
+   * Milliseconds that a step may hold, and that a rollout may prepare; null, or absent in an earlier release: no limit.
+   */
   readonly holdDeadlineMs?: number | null;
   readonly preparingDeadlineMs?: number | null;
-  /** What happens after a deadline: `alert`, it is told only; `roll_back`, the rollout is aborted. */
+  /** The action after a deadline: `alert`, it is only reported; `roll_back`, the rollout is aborted. */
   readonly onDeadline?: 'alert' | 'roll_back';
   readonly guardrails: Guardrails;
-  /** What is counted of users after they were served. */
+  /** Outcomes of users that count after they were served. */
   readonly outcomes: readonly OutcomeMetric[];
 }
 
-/** How much worse than the stable arm the other may be before it counts as worse; null: not looked at. */
+/** How much worse than the stable arm another arm may be; null: not checked. */
 interface Guardrails {
   /** Difference of the share of reads without a prediction of the model (errors and defaults). */
   readonly errorRate: number | null;
@@ -120,11 +125,11 @@ interface Guardrails {
   readonly slowMs: number;
   /** Difference of the share of reads that were inferred live. */
   readonly liveShare: number | null;
-  /** Difference of the share of stale answers; absent of an earlier release: not looked at. */
+  /** Difference of the share of stale answers; absent in an earlier release: not checked. */
   readonly staleShare?: number | null;
   /** Difference of the share of default answers, which `errorRate` counts too. */
   readonly defaultShare?: number | null;
-  /** Population stability index between the arms' scores; null: told, and no guardrail. */
+  /** Population stability index between the arms' scores; null: reported, but no guardrail. */
   readonly psi: number | null;
 }
 
@@ -136,9 +141,9 @@ export interface OutcomeMetric {
   /** Milliseconds after the first exposure in which an outcome counts. */
   readonly windowMs: number;
   readonly better: 'higher' | 'lower';
-  /** Whether a rollout is taken back where it is worse; else it is told only. */
+  /** Whether a worse result aborts the rollout; else it is only reported. */
   readonly guardrail: boolean;
-  /** The relative effect that is worth knowing: what "needs N more days" speaks of. */
+  /** The smallest relative effect worth detecting: "needs N more days" refers to it. */
   readonly minimumEffect: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What a certified read makes of the candidates of one user: an answer, an error, or why neither is there yet. Each
- * candidate is judged once, when the user's standing is made.
+ * Settles a certified read for one user: from the candidates it makes an answer, an error, or the reason why neither is
+ * there yet. Each candidate is judged once, when the user's standing is made.
  */
 import { type Answer, type Candidate, labelOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import { type AssignedRollout, type Assignment, type Certificate, isErased, type UserState } from './certificate.ts';
@@ -12,25 +12,25 @@ import type { ModelVersion, Predictor } from './predictor.ts';
 import type { ReadOptions, ReadTimes } from './read-options.ts';
 import type { RequestedRows } from './request-features.ts';
 
-/** What a read knows once Postgres has answered. */
+/** The facts of a read once Postgres has answered. */
 export interface CertifiedRead {
   readonly predictor: Predictor;
   readonly version: ModelVersion;
-  /** The arm that its users have in common. */
+  /** The common arm of its users. */
   readonly assignment: Assignment;
-  /** The active rollout; null where there is none. */
+  /** The active rollout; null if there is none. */
   readonly rollout: AssignedRollout | null;
   readonly certificate: Certificate;
   readonly options: ReadOptions;
-  /** By user, the request features of the call. */
+  /** The request features of the call, by user. */
   readonly requested: RequestedRows;
-  /** By user, the outcome of an inference that this read has had and that gave nothing. */
+  /** The outcome of an inference of this read that gave no answer, by user. */
   readonly inferred?: ReadonlyMap<string, LiveOutcome> | undefined;
-  /** Filled with where the time goes. */
+  /** Receives the durations of the read's parts. */
   readonly times?: ReadTimes;
 }
 
-/** What is known of one user while a read decides. */
+/** The state of one user while a read decides. */
 export interface Standing {
   readonly userId: string;
   readonly user: UserState;
@@ -53,8 +53,8 @@ export function standingOf(read: CertifiedRead, userId: string, candidates: read
 }
 
 /**
- * Returns the answer where stored candidates suffice, an error where none can, else undefined.
- * @param memory keeps what a generation answers as fresh
+ * Returns the answer if stored candidates suffice, an error if there can be none, else undefined.
+ * @param memory remembers fresh answers of a generation
  */
 export function settle(read: CertifiedRead, standing: Standing, memory: PredictionMemory): ReadResult | undefined {
   const { certificate, predictor, options } = read;
@@ -67,7 +67,7 @@ export function settle(read: CertifiedRead, standing: Standing, memory: Predicti
     const service = serviceOf(labelOf(candidate), state, certificate, predictor.policy.freshness, options);
     const answer = service && storedAnswer(read, standing, candidate, service.source, service.reason);
     if (answer && answer.source !== 'stale') return remember(memory, read.assignment.generation, candidate, answer);
-    // A caller that takes a stale answer is still given the fresh one that a later candidate may be.
+    // A caller that accepts a stale answer still gets a fresh one if a later candidate is fresh.
     if (answer && versionOf(answer) > versionOf(stale)) stale = answer;
   }
   return stale;
@@ -77,23 +77,26 @@ function versionOf(answer: Answer | undefined): number {
   return answer?.predictedFromContextVersion ?? -1;
 }
 
-/** The least label that a live answer of this read may have: none from before an erasure, whichever read inferred it. */
+/**
+ * Returns the lowest label that a live answer of this read may have: none from before an erasure, whichever read
+ * inferred it.
+ */
 export function leastLabel({ touched, deletedVersion }: UserState, { minContext }: ReadOptions): number {
   return Math.max(touched, deletedVersion > 0 ? deletedVersion + 1 : 0, minContext?.version ?? 0);
 }
 
-/** Whether Postgres' rows may know more than the candidates at hand: no candidate fits at all. */
+/** Returns whether Postgres' rows may have more than the known candidates: no candidate fits at all. */
 export function isLacking({ options, predictor }: CertifiedRead, { judged }: Standing): boolean {
   if (options.noCache) return false;
-  // Where nothing is inferred, a newer answer can only be there: Redis may have lost what a partial run stored.
+  // If nothing is inferred, only the rows can have a newer answer: Redis may have lost the entries of a partial run.
   if (options.onlyIfCached || !predictor.policy.freshness.live) return true;
   return judged.every(({ state }) => state === 'foreign');
 }
 
-/** Why the stored candidates did not do: the reason of the live answer. */
+/** Returns why the stored candidates were not usable: the reason of the live answer. */
 export function whyLive({ assignment, options }: CertifiedRead, { judged }: Standing): Reason {
   if (options.noCache || judged.some(({ state }) => isFresh(state))) return 'requested';
-  // An expired candidate is of the user's current context, so that is not what changed since.
+  // An expired candidate is of the user's current context, so the context is not the reason.
   if (judged.some(({ state }) => state === 'expired')) return 'expired';
   if (judged.some(({ state }) => state === 'stale')) return 'context_newer';
   const first = judged.find(({ state }) => state === 'foreign');

@@ -92,7 +92,7 @@ describe('createStatementBatcher', () => {
     }
   });
 
-  it('goes on after a statement that failed', async () => {
+  it('continues after a statement that failed', async () => {
     const ask = createStatementBatcher<number, string>({
       maxInFlight: 1,
       maxWeight: 10,

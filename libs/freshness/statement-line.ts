@@ -1,20 +1,20 @@
 /**
- * The line of questions that wait for a statement. The rule that freshness rests on: a question joins only a statement
- * that has not been sent yet, so its answer is from after the question was asked. Up to `maxInFlight` statements are under
- * way at once; the next is sent when one has ended, with all that waits by then.
+ * A queue of questions that wait for a statement. Freshness depends on one rule: a question joins only a statement that
+ * has not been sent yet, so its answer is from after the question. Up to `maxInFlight` statements run at once; when one
+ * has ended, the next is sent with all waiting questions.
  *
- * A statement costs more than a question does, so with `patienceMs` what comes while one is under way waits for its end,
- * no longer than that, rather than be sent by itself: the more is asked, the fuller are the statements.
+ * A statement costs more than a question. So with `patienceMs` a question that arrives while a statement runs waits for
+ * its end, at most that long, instead of being sent alone: the higher the load, the fuller the statements.
  */
 
 interface StatementLineOptions<Q> {
-  /** Asks for all the questions at once. The next statement may leave when it resolves. Never rejects. */
+  /** Sends all the questions at once. The next statement may leave when it resolves. Never rejects. */
   send(questions: readonly Q[]): Promise<void>;
   readonly maxInFlight: number;
   /** At most this many questions in one statement, weighed by `weigh`. */
   readonly maxWeight: number;
   weigh?(question: Q): number;
-  /** How long a statement waits for the one before it, though it might leave at once; 0: not at all. */
+  /** How long a statement waits for the previous one although it could be sent; 0: not at all. */
   readonly patienceMs?: number;
 }
 
@@ -23,14 +23,14 @@ export class StatementLine<Q> {
   #waiting: Q[] = [];
   #underWay = 0;
   #isScheduled = false;
-  /** Set while what waits is waiting for the statement under way. */
+  /** Set while questions wait for the statement under way. */
   #patience: NodeJS.Timeout | undefined;
 
   constructor(options: StatementLineOptions<Q>) {
     this.#options = options;
   }
 
-  /** Puts a question at the end of the line. */
+  /** Adds a question to the end of the queue. */
   add(question: Q): void {
     this.#waiting.push(question);
     if (this.#isScheduled || this.#patience || this.#underWay >= this.#options.maxInFlight) return;
@@ -39,7 +39,7 @@ export class StatementLine<Q> {
     setImmediate(() => this.#flushPatiently());
   }
 
-  /** Returns the questions not sent yet, in the order in which they came. */
+  /** Returns the unsent questions, in order of arrival. */
   waiting(): readonly Q[] {
     return this.#waiting;
   }
@@ -51,7 +51,7 @@ export class StatementLine<Q> {
     else this.#patience ??= setTimeout(() => this.#flush(), patienceMs);
   }
 
-  /** Sends what waits, as far as statements may be under way. */
+  /** Sends waiting questions, as far as statements may run. */
   #flush(): void {
     this.#isScheduled = false;
     clearTimeout(this.#patience);
@@ -86,16 +86,19 @@ export class StatementLine<Q> {
 }
 
 interface StatementBatcherOptions<Q, A> extends Omit<StatementLineOptions<Q>, 'send'> {
-  /** Asks for all the questions at once. */
+  /** Sends all the questions at once. */
   send(questions: readonly Q[]): Promise<A>;
-  /** How long a question waits for its answer; absent: for ever. */
+  /** How long a question waits for its answer; absent: without limit. */
   readonly limit?: QuestionLimit;
 }
 
 interface QuestionLimit {
-  /** How long a question may take. Looked at ten times in that time, so one ends up to a tenth earlier, never later. */
+  /**
+   * Time limit of a question. It is checked ten times within the limit, so a question ends up to a tenth earlier, never
+   * later.
+   */
   readonly ms: number;
-  /** Makes the error that a question is rejected with. */
+  /** Creates the error that rejects a question. */
   tooLate(): Error;
 }
 
@@ -107,19 +110,19 @@ interface Waiting<Q, A> {
   readonly deadline: number;
 }
 
-/** Collects the questions of one moment into one statement. Returns the function to ask with. */
+/** Collects the questions of one moment into one statement. Returns the function that asks a question. */
 export function createStatementBatcher<Q, A>(options: StatementBatcherOptions<Q, A>) {
   const batcher = new StatementBatcher(options);
   return (question: Q): Promise<A> => batcher.ask(question);
 }
 
-/** How often questions are looked at within their limit. */
+/** How often questions are checked within their limit. */
 const TICKS = 10;
 
 /**
- * Each question has a promise of its own. One timer ends those that are not answered in time: a timer each would cost more
- * than a question's share of a statement. Unlike the deadlines of live readers (live-prediction.ts), all questions have the
- * same limit, so that none need be taken out one by one.
+ * Each question has its own promise. One timer ends questions that are not answered in time: a timer each would cost
+ * more than a question's share of a statement. Unlike the deadlines of live readers (live-prediction.ts), all questions
+ * have the same limit, so that none need be removed one by one.
  */
 class StatementBatcher<Q, A> {
   readonly #send: (questions: readonly Q[]) => Promise<A>;
@@ -165,11 +168,11 @@ class StatementBatcher<Q, A> {
   }
 
   #endLate({ ms, tooLate }: QuestionLimit): void {
-    // What comes due before the next look ends now.
+    // Questions due before the next check end now.
     const due = performance.now() + ms / TICKS;
     let isAnyLeft = false;
     for (const group of [...this.#underWay, this.#line.waiting()]) {
-      // In the order in which they were asked: those behind the first that is not due are due later still.
+      // In order of arrival: questions after the first that is not due are due later still.
       const open = group.findIndex(({ deadline }) => deadline > due);
       if (open >= 0) isAnyLeft = true;
       for (const one of open < 0 ? group : group.slice(0, open)) one.reject(tooLate());

@@ -1,8 +1,8 @@
-/** A prediction at rest, with the label that says what it was computed from, and the ports it is found and kept through. */
+/** A stored prediction with the label of the context it was computed from, and the ports that find and keep it. */
 
 import type { Assignment, ToldOfErasures } from './certificate.ts';
 
-/** What a stored prediction is judged by. */
+/** The facts that a stored prediction is judged by. */
 export interface Label {
   /** `generation`: from a run of scope `all`; `overlay`: a live answer, or an entry of a partial run. */
   readonly layer: 'generation' | 'overlay';
@@ -11,33 +11,33 @@ export interface Label {
   readonly contextVersion: number;
   readonly modelVersionId: string;
   readonly generationId: string | null;
-  /** Of an overlay entry: the history and floor under which its label counts. */
+  /** For an overlay entry: the history and floor under which its label counts. */
   readonly history: string | null;
   readonly overlayFloor: number | null;
   /** Postgres' clock when its features were read, ms since 1970. */
   readonly computedAt: number;
-  /** Of a live answer: whether a re-scoring made it, before a read asked. No decision looks at it. */
+  /** For a live answer: whether a re-scoring made it, before a read asked. No decision depends on it. */
   readonly refreshed?: boolean;
 }
 
 export interface StoredPrediction extends Label {
-  /** In the layout of outputs.ts. */
+  /** Encoded in the layout of outputs.ts. */
   readonly outputs: Buffer;
 }
 
 /** Up to one candidate a layer for each user; generation first. */
 export type Candidates = ReadonlyMap<string, readonly StoredPrediction[]>;
 
-/** Port: finds candidates in one round trip, however many users. Candidates prove nothing by themselves. */
+/** Port: finds candidates in one round trip, for any number of users. Candidates prove nothing by themselves. */
 export interface StoredPredictions {
   find(assignment: Assignment, userIds: readonly string[]): Promise<Candidates>;
 }
 
 /** Port: the online store's part in a read. */
 export interface OnlinePredictions extends StoredPredictions {
-  /** Identifies the server process now connected; null while none is. Changes when it restarts or fails over. */
+  /** Identifies the connected server process; null while there is none. Changes when it restarts or fails over. */
   serverId(): string | null;
-  /** What that server was told of erasures, null where it was told nothing, or has lost that. */
+  /** The count of erasures on that server; null if it has none or lost it. */
   readonly toldOfErasures: () => Promise<ToldOfErasures | null>;
 }
 
@@ -56,15 +56,17 @@ export interface OverlayEntry {
   readonly outputs: Buffer;
 }
 
-/** Port: keeps overlay entries, each by compare-and-set so that none goes back within a history and floor. */
+/**
+ * Port: keeps overlay entries by compare-and-set, so that none is replaced by an older one within a history and floor.
+ */
 export interface OverlayStore {
   put(entries: readonly OverlayEntry[]): Promise<void>;
 }
 
-/** What became of an entry: kept; `older` than the stored one; `outdated` by what is known of the user's version. */
+/** The result of a write: kept; `older` than the stored entry; `outdated` by the user's known version. */
 export type PutResult = 'kept' | 'older' | 'outdated';
 
-/** Port: the online store's overlay, which tells what became of each entry, in order. */
+/** Port: the online store's overlay, which returns the result of each entry, in order. */
 export interface OnlineOverlayStore extends OverlayStore {
   putEach(entries: readonly OverlayEntry[]): Promise<readonly PutResult[]>;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createTombstoneMemory } from './certificate.ts';
 
 describe('the tombstones that a process has heard of', () => {
-  it('are found by user; of nobody else anything was heard', () => {
+  it('are found by user, and by no other user', () => {
     const memory = createTombstoneMemory('h');
     memory.learn([[1, 'a', 4]], 1);
     expect([memory.deletedVersion('a'), memory.deletedVersion('b'), memory.count]).toEqual([4, 0, 1]);

@@ -1,9 +1,12 @@
 /**
- * What a read answers that Postgres did not certify: what Redis has and what fits what Postgres last said, never called
- * fresh. Erased users are kept out by what this process has heard of tombstones; that it has heard of all of them it knows
- * by their count, which Redis was told before any erasure was acknowledged: by the same server, and the same count as
- * Postgres last said. A server that restarted, failed over, lost the count, or was told of an erasure that this process has
- * not heard of, vouches for nothing. Nor does what is stored under a protocol that this release does not know.
+ * Answers reads that Postgres did not certify, from what Redis has and what fits the last known assignment. Such an
+ * answer is never called fresh.
+ *
+ * Erased users are excluded by the tombstones that this process knows. The count of erasures proves that it knows all
+ * of them: Redis is told the count before an erasure is acknowledged, so the server that was there at the last
+ * certificate must still have the count that Postgres last said. A server that restarted, failed over, lost the count,
+ * or received an erasure that this process does not know, proves nothing. Entries of a protocol that this release does
+ * not know are ignored as well.
  */
 
 import { type Answer, originOf, predictionOf, type ReadResult, wholeSeconds } from './answer.ts';
@@ -15,7 +18,7 @@ import type { ReadOptions } from './read-options.ts';
 import type { Registry } from './reader.ts';
 import type { Candidates, OnlinePredictions, StoredPrediction } from './stored-prediction.ts';
 
-/** What Postgres last said of a predictor: a guess of what it assigns now. */
+/** The last assignment of a predictor from Postgres: a guess of the current one. */
 export interface LastKnown {
   readonly assignments: Assignments;
   readonly history: string;
@@ -23,19 +26,19 @@ export interface LastKnown {
 
 interface UnverifiedRead {
   readonly predictorName: string;
-  /** What Postgres said when it last answered. */
+  /** The last certificate's assignments. */
   readonly known: LastKnown | undefined;
   readonly cause: TandemError;
   readonly options: ReadOptions;
-  /** Found in Redis since the read arrived; null where it did not answer. */
+  /** The candidates found in Redis since the read arrived; null if it did not answer. */
   readonly found: Candidates | null;
 }
 
 export interface UnverifiedReads {
   /**
-   * Learns from a certificate what to go by, should it be the last.
-   * @param server that Redis was before the certificate was asked for: one seen later may have returned with a copy of
-   * that moment, after an erasure that the certificate does not know of
+   * Records the facts of a certificate, in case it is the last.
+   * @param server the Redis server before the certificate was requested: a server seen later may have returned with a
+   * copy of that moment, after an erasure that the certificate does not include
    */
   notice(certificate: Certificate, server: string | null): void;
   answer(read: UnverifiedRead, userIds: readonly string[]): Promise<ReadResult[]>;
@@ -50,7 +53,7 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
   let serverId: string | null = null;
   let heard: Tombstones | null = null;
 
-  /** What was heard of tombstones, if that is all there are as far as Redis was told; else null. */
+  /** Returns the known tombstones if their count equals the count in Redis; else null. */
   function whole(told: ToldOfErasures | null): Tombstones | null {
     if (heard === null || told === null || told.serverId !== serverId) return null;
     return told.history === heard.history && told.count === heard.count ? heard : null;
@@ -64,10 +67,10 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
     },
     async answer({ predictorName, known, cause, options, found }, userIds) {
       const refuse = () => userIds.map(() => cause);
-      // What was learned under an earlier protocol vouches for nothing, even if Postgres becomes unreachable later.
+      // Facts recorded under an earlier protocol prove nothing, even if Postgres becomes unreachable later.
       if (cause.code === 'protocol_unknown') heard = null;
       if (!known || !found || isBeyondUnverified(options) || heard === null) return refuse();
-      // Behind what was found: whoever was erased before this read arrived is counted by now.
+      // Asked after the candidates: the count then includes every user erased before this read arrived.
       const tombstones = whole(await online.toldOfErasures().catch(() => null));
       if (!tombstones) return refuse();
       try {
@@ -80,7 +83,7 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
         });
         return await Promise.all(answers);
       } catch {
-        // What is not in memory cannot be loaded while Postgres does not answer.
+        // A version that is not in memory cannot be loaded while Postgres does not answer.
         return refuse();
       }
     },
@@ -92,12 +95,15 @@ function aboveTombstone(candidates: readonly StoredPrediction[] = [], deletedVer
   return candidates.filter(({ contextVersion }) => contextVersion > deletedVersion);
 }
 
-/** Whether the caller demands what only Postgres can vouch for: a context, an inference, an age by its clock. */
+/**
+ * Returns whether the caller demands facts that only Postgres can certify: a context, an inference, an age by its
+ * clock.
+ */
 function isBeyondUnverified({ minContext, noCache, maxAge }: ReadOptions): boolean {
   return minContext !== null || noCache || maxAge !== null;
 }
 
-/** Returns the newest stored answer that fits what Postgres last said; it is never called fresh. */
+/** Returns the newest stored answer that fits the last known assignment; it is never called fresh. */
 export function unverifiedAnswer(
   userId: string,
   version: ModelVersion,

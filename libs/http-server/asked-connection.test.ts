@@ -35,7 +35,7 @@ it('says of the request with which as many wait as may that it has to be the las
   expect(lasts()).toEqual([MOST_WAITING]);
 });
 
-it('counts those alone that wait: whoever takes answers may ask for ever', async () => {
+it('counts only waiting requests: a client that reads its answers may ask for ever', async () => {
   client.resume();
   const half = MOST_WAITING / 2;
   for (let asked = half; asked <= MOST_WAITING * 4; asked += half) {

@@ -12,7 +12,7 @@ export const MOST_WAITING = 32;
 
 interface Asked {
   last: ServerResponse;
-  /** Those before the last that have no whole answer yet, in their order. */
+  /** Requests before the last without a complete answer, in order. */
   readonly waiting: ServerResponse[];
 }
 
@@ -92,7 +92,7 @@ const CLOSING = Symbol('closes behind its answers');
 
 interface ClosingConnection extends Duplex {
   [CLOSING]?: boolean;
-  /** Of net.Socket; Node's HTTP calls it behind an answer that is the last. */
+  /** A method of net.Socket; Node's HTTP calls it after the last answer of a connection. */
   destroySoon?(): void;
 }
 

@@ -60,7 +60,7 @@ it('closes the longest of those that ask nothing for a second, for the sake of a
   expect(holding.map(({ theirs }) => theirs.destroyed)).toEqual([true, false, false, false]);
 });
 
-it('is full for 5 s after it sent somebody away, and not where somebody made room', async () => {
+it('is full for 5 s after it rejected a connection, and not where a connection made room', async () => {
   for (let i = 0; i < MOST; i++) await open('');
   expect(await (await open(GET('/'))).first()).toBe('closed');
   await expect(connections.part.check()).rejects.toThrow('all 4 connections are taken');
@@ -69,7 +69,7 @@ it('is full for 5 s after it sent somebody away, and not where somebody made roo
   await expect(connections.part.check()).resolves.toBeUndefined();
 });
 
-it('lets who came a tenth of a second ago and said nothing make room, before one that was answered, and is full by it', async () => {
+it('closes a silent newcomer of a tenth of a second before an answered connection, and counts as full', async () => {
   const asking = await open(GET('/'));
   await asking.answered;
   const silent = [];
@@ -83,7 +83,7 @@ it('lets who came a tenth of a second ago and said nothing make room, before one
   await expect(connections.part.check()).rejects.toThrow('all 4 connections are taken');
 });
 
-it('is full where only those make room who used their connection a moment ago, after those who hold one idly', async () => {
+it('is full where only recently used connections make room, after idle ones', async () => {
   const asking: Awaited<ReturnType<typeof open>>[] = [];
   for (let i = 0; i < MOST - 1; i++) asking.push(await open(GET('/')));
   for (const one of asking) await one.answered;
@@ -121,10 +121,10 @@ it('closes a connection whose client takes its answer too slowly', async () => {
   expect(waiting.theirs.destroyed).toBe(false);
 });
 
-it('lets whoever sends a body finish, for 3 s where nobody else makes room', async () => {
+it('lets a connection that sends a body finish, for 3 s where no other makes room', async () => {
   const sending = [];
   for (let i = 0; i < MOST - 1; i++) sending.push(await open(`${POST}Expect: 100-continue\r\n\r\n`));
-  // Told to go on: its head was read.
+  // Its head was read, so the client may send the body.
   for (const one of sending) expect(await one.first()).toBe('answered');
   const idle = await open('');
   clock = 2_999;
@@ -149,7 +149,7 @@ it('sends a newcomer away where every connection has its request', async () => {
   for (const one of busy) expect(await one.first()).toBe('answered');
 });
 
-it('closes a connection whose client does not read, and not one that waits for its answer', async () => {
+it('closes a connection whose client does not read, but not a connection that waits for its answer', async () => {
   // Of the 8.5 s.
   server.timeout = 200;
   const waiting = await open(GET('/slow'));

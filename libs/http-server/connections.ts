@@ -15,9 +15,11 @@ import { hasAsked, isAnswering, isSending, untakenAnswer } from './asked-connect
 import { createTurns } from './in-turns.ts';
 
 export interface Connections {
-  /** Of this server; several may share the places. */
+  /** Limits the connections of this server; several servers may share the places. */
   keep(server: Server): void;
-  /** Fails while newcomers find no place, or only that of somebody who used it, and where the process may open no file. */
+  /**
+   * Fails while newcomers find no place, or only that of a connection in use, and while the process cannot open files.
+   */
   readonly part: { readonly name: string; readonly isEssential: boolean; check(): Promise<void> };
 }
 
@@ -26,17 +28,22 @@ interface ConnectionsOptions {
   readonly now?: () => number;
 }
 
-/** Milliseconds without a byte in either direction. Longer than a request may take (server.ts): whoever stops within one is told why it ends. */
+/**
+ * Milliseconds without a byte in either direction. Longer than a request may take (server.ts), so that a client that
+ * stops within a request gets an error.
+ */
 const SILENCE_MS = 8_000;
 /** For how long a whole answer may be on its way to its client. */
 const TAKING_MS = 8_000;
 /** How often that is looked at. */
 const LOOK_MS = 500;
-/** For how long a newcomer may not have asked anything yet, and whoever asked counts as using its connection. */
+/**
+ * How long a newcomer may wait before its first request, and how long a connection counts as in use after a request.
+ */
 const GRACE_MS = 1_000;
-/** After how long a newcomer who has not asked anything makes room where nobody is idle: most ask at once. */
+/** Time after which a newcomer without a request makes room if no connection is idle: most send one at once. */
 const HASTE_MS = 100;
-/** For how long whoever sends a body keeps its place before anybody: a body has 1 MiB at most. */
+/** How long a connection that sends a body keeps its place in any case: a body has at most 1 MiB. */
 const SENDING_MS = 3_000;
 /** How long the service says that it is full after it was. */
 const FULL_MS = 5_000;
@@ -56,7 +63,10 @@ export function createConnections({ most, now = () => performance.now() }: Conne
   const turns = createTurns();
   let fullAt = Number.NEGATIVE_INFINITY;
 
-  /** Whoever has not asked anything for a second; else who came and said nothing; else one that was answered a moment ago. */
+  /**
+   * A connection without a request for a second; else a newcomer without a request; else a connection that was just
+   * answered.
+   */
   function longestIdle(): Socket | undefined {
     const haste = now() - HASTE_MS;
     let between: Socket | undefined;
@@ -98,7 +108,7 @@ export function createConnections({ most, now = () => performance.now() }: Conne
     return leaving !== undefined && open.delete(leaving);
   }
 
-  /** Closes the connections of those who take too long to take their answers. */
+  /** Closes the connections that take too long to read their answers. */
   function look(): void {
     for (const [socket, connection] of open) {
       const answer = untakenAnswer(socket);
@@ -107,7 +117,7 @@ export function createConnections({ most, now = () => performance.now() }: Conne
     }
   }
 
-  /** Of whom nothing was heard, and who takes nothing. Waiting for our answer is no silence. */
+  /** Closes a connection without traffic in both directions. Waiting for our answer does not count as silence. */
   function leave(socket: Socket): void {
     if (!isAnswering(socket) || socket.writableLength > 0) socket.destroy();
   }
@@ -131,7 +141,7 @@ export function createConnections({ most, now = () => performance.now() }: Conne
       isEssential: true,
       async check() {
         if (now() - fullAt < FULL_MS) throw new Error(`all ${most} connections are taken`);
-        // Without one to spare, connections are refused of which nobody here hears.
+        // Without a spare file descriptor, connections are refused without this process noticing.
         await (await openFile(devNull)).close();
       },
     },

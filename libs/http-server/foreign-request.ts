@@ -79,7 +79,7 @@ function hostOf(req: RequestHead): string {
 
 function refusePage(field: string, value: string): RequestError {
   const said = JSON.stringify(value.slice(0, 80));
-  return new RequestError('forbidden', `A web page of another origin asks for this (${field}: ${said}).`, {
+  return new RequestError('forbidden', `A web page of another origin sent this request (${field}: ${said}).`, {
     field,
     remedy: "send it from the application's own server, or from a page of this service's own origin",
   });

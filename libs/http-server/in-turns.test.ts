@@ -22,7 +22,7 @@ describe('work in turns', () => {
     expect([...counts.values()]).toEqual([2, 2, 1]);
   });
 
-  it('goes on with what is added meanwhile, and begins anew after it was done', async () => {
+  it('continues with work added meanwhile, and starts again after it was done', async () => {
     const turns = createTurns();
     const done: string[] = [];
     turns.add(() => {

@@ -33,7 +33,7 @@ it('answers ten thousand pipelined requests in their order up to the cap, whole,
   expect(served).toEqual(paths);
 });
 
-it('is over soon after a refusal, also where the client goes on as if nothing had been said', async () => {
+it('ends soon after a rejection, even if the client continues to send', async () => {
   const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
   const startedAt = performance.now();
   const closed = new Promise((resolve) => socket.once('close', resolve));

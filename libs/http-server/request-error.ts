@@ -1,4 +1,4 @@
-/** What is wrong with a request as HTTP, before the application reads it. */
+/** An error in a request as HTTP, before the application reads it. */
 
 /** The status that answers each error. */
 export const REQUEST_ERROR_STATUS = Object.freeze({

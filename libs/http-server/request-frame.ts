@@ -1,11 +1,11 @@
 /**
- * What Node's parser accepts although HTTP does not, or although URL parsers read it differently: a proxy in front and
- * this service could disagree on where such a request ends, whom it is for, or which path it names.
+ * Rejects requests that Node's parser accepts although HTTP does not, or that URL parsers read differently. A proxy in
+ * front and this service could disagree on where such a request ends, its host, or its path.
  */
 import type { IncomingMessage } from 'node:http';
 import { RequestError } from './request-error.ts';
 
-/** What is looked at of a request. */
+/** The parts of a request that are checked. */
 type RequestFrame = Pick<IncomingMessage, 'rawHeaders' | 'url' | 'httpVersion'>;
 
 /** A scheme and an authority before the path: the form for proxies. */
@@ -33,7 +33,7 @@ export function frameFault(incoming: RequestFrame): RequestError | undefined {
   return targetFault(url, host ?? '');
 }
 
-/** RFC 9112, 6.1: what is coded otherwise cannot be read, and a sender of HTTP/1.0 knows no such header. */
+/** RFC 9112, 6.1: another coding cannot be read, and a sender of HTTP/1.0 does not know the header. */
 function codingFault(value: string, version: string): RequestError | undefined {
   if (value.trim().toLowerCase() !== 'chunked') {
     return unlawful('Transfer-Encoding', 'names another coding than chunked', 'send the body as it is, or chunked');
@@ -45,7 +45,7 @@ function codingFault(value: string, version: string): RequestError | undefined {
 
 function targetFault(url: string, host: string): RequestError | undefined {
   if (url.includes('#')) {
-    return malformed('The path has a #, at which it would end.', {
+    return malformed('The path contains a #, which ends a path.', {
       remedy: 'encode each part of the path with encodeURIComponent',
     });
   }

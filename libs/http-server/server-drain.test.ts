@@ -102,14 +102,14 @@ describe('a server that leaves', () => {
     expect(await closed).toBe(true);
   });
 
-  it('listens for as long as a proxy may take to notice, also where nobody is connected', async () => {
+  it('listens for as long as a proxy may take to notice, even without connections', async () => {
     const startedAt = performance.now();
     await server.listenOn({ leastMs: 300, mostMs: 300 });
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(299);
     expect(await refuses()).toBe(false);
   });
 
-  it('without anybody connected ends at once', async () => {
+  it('ends at once without connections', async () => {
     await server.listenOn(LONG);
     expect(await server.close(GRACE_MS)).toBe(true);
     expect(await refuses()).toBe(true);
@@ -137,7 +137,7 @@ describe('a server that leaves', () => {
     expect(await closed).toBe(true);
   });
 
-  it('does not begin what is asked behind a request whose answer says that it is the last', async () => {
+  it('does not begin a request behind one whose answer closes the connection', async () => {
     const [talk, later] = [await open(), await open()];
     talk.socket.write(GET('/held'));
     await expect.poll(() => served, { interval: 1 }).toContain('/held');
@@ -152,7 +152,7 @@ describe('a server that leaves', () => {
     expect(await closed).toBe(true);
   });
 
-  it('cuts what is not finished after the grace, and says so', async () => {
+  it('closes unfinished connections after the grace period, and reports it', async () => {
     const talk = await open();
     talk.socket.write(GET('/held'));
     await expect.poll(() => served, { interval: 1 }).toContain('/held');

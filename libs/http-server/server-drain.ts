@@ -12,28 +12,31 @@ import { Server as Listener, type Socket } from 'node:net';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import { closeBehind, closeLingering, isAnswered, isClosing, lastResponse } from './asked-connection.ts';
 
-/** Milliseconds for which a server that is about to leave goes on to accept connections. */
+/** Milliseconds for which a draining server still accepts connections. */
 export interface DrainTime {
-  /** Also where nobody is connected: a proxy that has not noticed yet connects when it needs to. */
+  /** Even without connections: a proxy that has not noticed yet connects when it needs to. */
   readonly leastMs: number;
-  /** At most that long, and no longer than somebody is connected. */
+  /** At most that long, and only while clients are connected. */
   readonly mostMs: number;
 }
 
 export interface ServerDrain {
   /** Whether each answer has to be the last on its connection. */
   readonly isLeaving: boolean;
-  /** Resolves when the server need not accept anybody any more. */
+  /** Resolves when the server need not accept connections any more. */
   listenOn(time: DrainTime): Promise<void>;
   /**
-   * Stops to listen, and lets requests under way finish; after the grace closes what is left.
+   * Stops listening and lets requests under way finish; after the grace period closes the remaining connections.
    * @returns whether everything finished in time
    */
   close(graceMs: number): Promise<boolean>;
 }
 
 const LOOK_MS = 25;
-/** Looks at which a connection was idle after which it is ended. Turns of ours, not time: what came while the process stood still has to be read first. */
+/**
+ * Number of checks in which a connection was idle before it is closed. Checks, not time: data that came while the
+ * process was stopped has to be read first.
+ */
 const IDLE_LOOKS = 40;
 /** Milliseconds for which an idle connection is left open at least. */
 export const IDLE_MS = LOOK_MS * IDLE_LOOKS;
@@ -73,8 +76,9 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
   }
 
   /**
-   * The kernel resets whoever has connected and was not accepted yet when the listener closes. Of several who wait Node
-   * accepts one a turn: after a turn without anybody nobody waits, but for who came within that turn.
+   * The kernel resets connections that were not accepted yet when the listener closes. Node accepts one waiting
+   * connection in each turn of the event loop. So after a turn without a new connection none waits, except one that
+   * came in that turn.
    */
   async function acceptWaiting(): Promise<void> {
     for (let turns = 0, before = -1; before !== accepted && turns < MOST_TURNS; turns++) {

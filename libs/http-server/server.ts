@@ -118,7 +118,7 @@ function createAnswering({ answer, onFault }: HttpServerOptions, refusals: Refus
 
 /** Shows nothing of the error: its text may name hosts, tables or values. */
 function unexpected(cause: unknown): RequestError {
-  return new RequestError('internal_error', 'The service met an error that it did not expect.', {
+  return new RequestError('internal_error', 'The service failed with an unexpected error.', {
     remedy: "repeat the request; if that does not help, look in the service's log",
     cause,
   });
@@ -178,7 +178,7 @@ function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
 }
 
 function unknownExpectation(): RequestError {
-  return new RequestError('malformed_request', 'Expect asks for what this service cannot do.', {
+  return new RequestError('malformed_request', 'The Expect header asks for an unsupported behaviour.', {
     field: 'Expect',
     remedy: 'leave it out, or send 100-continue',
     headers: { connection: 'close' },
@@ -221,14 +221,14 @@ function clientErrorKind(code: string | undefined, maxHeaderBytes: number): Clie
     case 'HPE_INVALID_METHOD':
       return {
         code: 'malformed_request',
-        text: 'HTTP has no such method.',
+        text: 'The HTTP method is unknown.',
         remedy: 'send GET, POST or another of RFC 9110',
       };
     default:
       return {
         code: 'malformed_request',
         text: 'This is not HTTP/1.1.',
-        remedy: 'send the request with an HTTP client, and look at what lies between it and this service',
+        remedy: 'send the request with an HTTP client, and check proxies between it and this service',
       };
   }
 }

@@ -32,7 +32,7 @@ export function askOnAndOn(port: number, path = '/', restMs = 0): SteadyClient {
     return lost;
   }
 
-  /** One connection, from its beginning to its end; gives whether somebody listened. */
+  /** Opens and ends one connection; returns whether a server listened. */
   function visit(): Promise<boolean> {
     return new Promise((resolve) => {
       const socket = connect({ port, host: '127.0.0.1' });

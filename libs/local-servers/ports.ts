@@ -8,7 +8,7 @@ import { LocalServerError } from './local-server-error.ts';
 const PORTS = { from: 20_000, to: 32_767 };
 const ATTEMPTS = 50;
 
-/** A port that nobody listens on now. Another process may still take it first: the caller tries again with another. */
+/** Returns a free port. Another process may still take it first; the caller then retries with another port. */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const port = randomInt(PORTS.from, PORTS.to + 1);

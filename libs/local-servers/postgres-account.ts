@@ -1,6 +1,7 @@
 /**
- * As whom Postgres runs. It refuses to run as root, so root lends it another account; and that account must reach the data
- * and the programs also in a folder that other users cannot enter, such as a clone under root's home.
+ * Chooses the account that Postgres runs as. Postgres refuses to run as root, so root lends it another account. That
+ * account must reach data and programs even in a folder that other users cannot enter, such as a clone under root's
+ * home.
  */
 import { chownSync } from 'node:fs';
 import { LocalServerError } from './local-server-error.ts';

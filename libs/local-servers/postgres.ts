@@ -23,12 +23,12 @@ interface PostgresOptions {
   readonly port?: number;
   /** The folder of `postgres` and `initdb`; left out: the programs that npm installed. */
   readonly binDir?: string | undefined;
-  /** Of the server's process, beside its own. */
+  /** Environment of the server's process, beside its own. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
 
-/** After a crash the old server's children need a moment to let go of its memory. */
+/** After a crash, the old server's children need a moment to release its memory. */
 const RETRY_FOR_MS = 10_000;
 const RETRY_EVERY_MS = 150;
 /** Recovery after a crash replays up to `max_wal_size`; on a slow disk that takes its time. */
@@ -44,7 +44,7 @@ interface Plan {
   readonly log: (line: string) => void;
 }
 
-/** Starts the server of that folder, after ending one that a killed run left there. Throws `LocalServerError`. */
+/** Starts the server of that folder after ending a server that a killed run left there. Throws `LocalServerError`. */
 export async function startPostgres(options: PostgresOptions): Promise<LocalServer> {
   try {
     return await start(options);
@@ -145,7 +145,10 @@ async function explainFailure(server: ServerProcess, { folder, log }: Plan, port
 
 // What `postmaster.pid` says about the server of a data folder, and whether that server is alive.
 
-/** SIGINT is Postgres' fast shutdown: it rolls back what is open and writes a checkpoint. SIGQUIT leaves that to recovery. */
+/**
+ * SIGINT is Postgres' fast shutdown: it rolls back open transactions and writes a checkpoint. SIGQUIT leaves that to
+ * recovery.
+ */
 const postgresShutdown: readonly EndStep[] = [
   { signal: 'SIGINT', waitMs: 15_000 },
   { signal: 'SIGQUIT', waitMs: 5_000 },

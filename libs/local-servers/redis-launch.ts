@@ -8,7 +8,7 @@ import type { ServerCommand } from './server-process.ts';
 export interface RedisLaunch {
   /** For messages: `Redis 7.0.15 (/usr/bin/redis-server)`. */
   readonly description: string;
-  /** What the server itself is told; in a container that is not what the outside sees. */
+  /** Returns the server's own settings; in a container they differ from those outside. */
   settings(port: number, folder: string): Pick<RedisSettings, 'port' | 'folder' | 'bind'>;
   command(port: number, settingsFile: string): Pick<ServerCommand, 'program' | 'args' | 'argv0' | 'env'>;
   /** Removes what would stand in the way of a start and is not a process of ours. */
@@ -40,7 +40,8 @@ export async function findDocker(folder: string): Promise<RedisLaunch | undefine
 
 /**
  * `docker run` in the foreground passes our signals on and ends with its container, so it is watched and ended like the
- * server itself. The container has a name made from its folder: one that lost its `docker run` is found by it.
+ * server itself. The container has a name made from its folder: a container that lost its `docker run` is found by this
+ * name.
  */
 function launchContainer(folder: string, dockerVersion: string): RedisLaunch {
   const name = `tandem-redis-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`;

@@ -25,7 +25,7 @@ interface RedisOptions {
   readonly port?: number;
   /** Where programs are searched. Default: the environment's PATH. */
   readonly path?: string | undefined;
-  /** Of the server's process, beside its own; one in a container has none of it. */
+  /** Environment of the server's process, beside its own; a container gets none of it. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
@@ -49,7 +49,7 @@ interface Plan {
   readonly log: (line: string) => void;
 }
 
-/** Starts the server of that folder, after ending one that a killed run left there. Throws `LocalServerError`. */
+/** Starts the server of that folder after ending a server that a killed run left there. Throws `LocalServerError`. */
 export async function startRedis(options: RedisOptions): Promise<LocalServer> {
   try {
     return await start(options);
@@ -94,8 +94,8 @@ function prepareFolder(dataDir: string): string {
 }
 
 /**
- * By the recorded process, and by asking the last port: whoever answers to our password there is ours, whatever the
- * record says. Two servers on one append-only file would ruin it.
+ * Finds the server by the recorded process and by asking the last port. A server that accepts our password is ours,
+ * whatever the record says. Two servers on one append-only file would ruin it.
  */
 async function endLeftoverRedis(folder: string, password: string, log: (line: string) => void): Promise<void> {
   const recorded = readServerRecord(folder);
@@ -183,7 +183,7 @@ async function explainFailure(
 }
 
 // A few words of Redis' protocol, enough to see whether a server is ours and ready, and to shut one down. A full client
-// would reconnect and retry behind our back just when we want to know what is there.
+// would reconnect and retry by itself, and hide the state of the server.
 
 const REPLY_WITHIN_MS = 1_000;
 

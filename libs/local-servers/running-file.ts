@@ -1,6 +1,6 @@
 /**
- * What runs from a folder's `.tandem/`, for the other commands that are given there: `tandem predict` finds the API and
- * `tandem check` the database without being told. Counts only while that very `tandem up` runs.
+ * Records the running services of a folder's `.tandem/` for other commands in that folder: `tandem predict` finds the
+ * API and `tandem check` the database without options. A record counts only while its `tandem up` runs.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ export function announceRunning(stateFolder: string, services: RunningServices):
   return () => rmSync(path, { force: true });
 }
 
-/** What runs from the `.tandem/` of this folder; undefined where nothing does. */
+/** Returns the running services of the folder's `.tandem/`; undefined if none run. */
 export function findRunning(folder: string): RunningServices | undefined {
   const record = readRecord(join(folder, '.tandem', FILE));
   if (record === undefined || !isRunning(record)) return undefined;

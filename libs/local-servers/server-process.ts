@@ -1,7 +1,8 @@
 /**
- * A server as a process of its own group. Ctrl-C in a terminal signals the whole foreground group, and a server that died
- * first would fail whoever is still finishing work: so servers stand apart, and the parent ends them in its own order.
- * Their output goes to a file, not a pipe: when the parent is killed they live on unharmed, and the next start finds them.
+ * A server as a process of its own group. Ctrl-C in a terminal signals the whole foreground group, and a server that
+ * died first would fail processes that are still finishing work. So servers have groups of their own, and the parent
+ * ends them in its own order. Their output goes to a file, not a pipe: when the parent is killed they live on unharmed,
+ * and the next start finds them.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
@@ -26,7 +27,7 @@ export interface ServerProcess {
   hasExited(): boolean;
   /** Ends it by these steps and waits until it is gone. */
   end(steps: readonly EndStep[]): Promise<void>;
-  /** What the server wrote since this start. */
+  /** Returns the output of the server since this start. */
   readOutput(): string;
 }
 

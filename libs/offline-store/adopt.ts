@@ -41,7 +41,7 @@ export interface PredictorToAdopt {
   readonly definition: ModelDefinition;
   /** The ONNX file; its SHA-256 is the definition's `artifactHash`. */
   readonly artifact: Uint8Array;
-  /** What its trial showed; absent: nobody tried it, and no label moves to the version. */
+  /** The results of its trial; absent: the version was not tried, and no label may move to it. */
   readonly verification?: Verification;
 }
 
@@ -64,9 +64,9 @@ interface AdoptedPredictor {
   readonly change: AdoptedChange;
   readonly modelVersionId: string;
   readonly modelNumber: number;
-  /** What the stable arm serves: another one after a promotion or a rollback, which no config undoes. */
+  /** Number of the stable version: another version after a promotion or a rollback, which no config undoes. */
   readonly servedNumber: number;
-  /** While workers rewrite contexts for its grown rules of events, any event counts as one that concerns it. */
+  /** While workers rewrite contexts for its wider event patterns, any event counts as one that concerns it. */
   readonly patternsPending: boolean;
 }
 
@@ -143,12 +143,15 @@ async function refuseOtherKeys(db: Db, known: KeyType | null, predictors: readon
   if (rows.length === 0) return;
   throw keyTypeError(
     first,
-    `Users are known here by ids of type ${KEY_SQL[known]}, from events; predictor ${first.name} has ids of type ${KEY_SQL[keyType]}.`,
+    `The database has user ids of type ${KEY_SQL[known]}, from events; predictor ${first.name} has ids of type ${KEY_SQL[keyType]}.`,
     `use another database for other users (another folder, for the servers of tandem up), or cast user_id to ${KEY_SQL[known]}`,
   );
 }
 
-/** Events under way are checked by the type of before: they wait, for there are no users yet whom many could be about. */
+/**
+ * Locks events, since events under way are checked against the previous key type. There are no users yet, so few events
+ * wait.
+ */
 async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly PredictorToAdopt[]): Promise<void> {
   const keyType = predictors[0]?.definition.keyType;
   if (keyType === undefined || keyType === known) return;
@@ -208,8 +211,8 @@ async function adoptOne(
 }
 
 /**
- * Returns whether earlier events may concern the predictor by its new rules. Of a new predictor or version nothing is stored
- * yet: it waits for the events under way instead. One that was deactivated was told of its events all the time.
+ * Returns whether earlier events may concern the predictor by its new rules. A new predictor or version has no stored
+ * predictions: it waits for the events under way instead. A deactivated predictor has received events all the time.
  */
 async function requireRules(db: Db, predictor: PredictorToAdopt): Promise<boolean> {
   const { name, definition, policy } = predictor;
@@ -236,7 +239,9 @@ async function findServing(db: Db, predictor: string): Promise<Serving> {
   return (await fetchFirst(db, served)) ?? { servedNumber: 0, patternsPending: false };
 }
 
-/** Another version starts without stored predictions: those of the one before were computed by another model. */
+/**
+ * Assigns another version, which starts without stored predictions: another model computed those of the previous one.
+ */
 async function assign(db: Db, predictor: string, modelVersionId: string): Promise<void> {
   const arm = await findArm(db, predictor);
   if (!arm) await insertStableArm(db, predictor, modelVersionId);
@@ -262,7 +267,7 @@ async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPred
   return rows[0];
 }
 
-/** Lets events tell of a predictor that is not served yet. */
+/** Makes events concern a predictor that is not served yet. */
 async function announcePredictor(db: Db, predictor: PredictorToAdopt): Promise<void> {
   const { name, ...columns } = columnsOf(predictor);
   const rules = { ...columns, event_features: JSON.stringify(eventFeatures(predictor.definition)) };

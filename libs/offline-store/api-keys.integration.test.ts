@@ -46,7 +46,7 @@ describe('API keys', () => {
     expect(await listApiKeys(database.pool)).toEqual([shown]);
   });
 
-  it('are brought to whoever does not know them, and to nobody twice', async () => {
+  it('are sent to processes that do not know them, and only once', async () => {
     const made = await insert({ expiresInMs: HOUR, livePerSecond: 0.5 });
     const { version, now, keys } = await readKeySnapshot(database.pool, '');
     expect(keys).toEqual([
@@ -170,7 +170,7 @@ describe('API keys', () => {
         from generate_series(1, $1) n`,
       [MOST_KEYS - 1],
     );
-    // Each insert counts, and then takes a while: whoever may count meanwhile counts wrong.
+    // Each insert counts, and then takes a while: a concurrent count would be wrong.
     await database.pool.query(`create function slow() returns trigger language plpgsql as
       $$ begin perform pg_sleep(0.2); return null; end $$`);
     await database.pool.query('create trigger slow before insert on tandem.api_keys execute function slow()');

@@ -37,7 +37,7 @@ export interface ApiKey {
   readonly revokedAt: string | null;
   /** Until when the secret before the rotation is accepted. */
   readonly previousUntil: string | null;
-  /** Of the pepper that it was made under. */
+  /** Id of the pepper that it was made under. */
   readonly pepperId: string;
 }
 
@@ -46,9 +46,9 @@ export interface ApiKeyWithText extends ApiKey {
   readonly key: string;
 }
 
-/** Who acts, where it is not said. */
+/** The default actor. */
 const CLI = 'cli';
-/** Revoked and expired ones are kept so long, for whoever reads an old log. */
+/** How long revoked and expired keys are kept, for readers of old logs. */
 const KEPT_MS = 90 * 24 * 3_600_000;
 /** Each is held in the memory of every process of the API, some 600 bytes. */
 export const MOST_KEYS = 10_000;
@@ -75,7 +75,8 @@ export function insertApiKey(
   const id = newKeyId();
   const text = writeKey(key.kind, id);
   return transaction(pool, async (db) => {
-    // Its trigger marks a change, of whatever it deletes: so whoever makes one, too, waits here, and counts it below.
+    // The table's trigger marks a change for any delete. So a caller that creates a key waits here too, and counts the
+    // keys below.
     await query(db, {
       text: `delete from tandem.api_keys where least(revoked_at, expires_at) < clock_timestamp() - $1 * interval '1 ms'`,
       values: [KEPT_MS],
@@ -104,8 +105,8 @@ async function insertUnlessFull(
     values: [id, name, kind, scopes, digest, pepperId, requestsPerSecond, livePerSecond, expiresInMs, MOST_KEYS],
   });
   if (made) return made;
-  throw new TandemError('invalid_input', `There are ${MOST_KEYS} API keys, and no more can be made.`, {
-    remedy: 'delete those that nobody uses: delete from tandem.api_keys where …',
+  throw new TandemError('invalid_input', `There are ${MOST_KEYS} API keys, the most possible.`, {
+    remedy: 'delete unused keys: delete from tandem.api_keys where …',
   });
 }
 
@@ -117,13 +118,13 @@ export async function listApiKeys(db: Db): Promise<readonly ApiKey[]> {
 export interface Rotation {
   /** Milliseconds for which the secret in use until now is still accepted; 0: not at all. */
   readonly graceMs: number;
-  /** Cuts off whoever still uses the secret before that one. */
+  /** Rejects clients that still use the previous secret. */
   readonly dropPrevious: boolean;
 }
 
 /**
- * Gives the key a new secret. One that was stored under another pepper has no grace: nobody who has this pepper could
- * accept it. Rejects with `invalid_input` where the key cannot be rotated.
+ * Gives the key a new secret. A key stored under another pepper has no grace period: an API with this pepper could not
+ * accept it. Rejects with `invalid_input` if the key cannot be rotated.
  */
 export function rotateApiKey(
   pool: pg.Pool,
@@ -160,10 +161,10 @@ async function setSecret(
   const { previousUntil } = await findUsable(db, id);
   throw new TandemError(
     'invalid_input',
-    `Key ${id} was rotated: its secret before is accepted until ${previousUntil}.`,
+    `Key ${id} was rotated: its previous secret is accepted until ${previousUntil}.`,
     {
       field: 'id',
-      remedy: 'wait until then, or add --drop-previous, which cuts off whoever still uses that secret',
+      remedy: 'wait until then, or add --drop-previous, which rejects clients that still use that secret',
     },
   );
 }
@@ -190,7 +191,7 @@ async function findKey(db: Db, id: string): Promise<ApiKey> {
 async function findUsable(db: Db, id: string): Promise<ApiKey> {
   const found = await findKey(db, id);
   if (found.state === 'active' || found.state === 'rotating') return found;
-  throw new TandemError('invalid_input', `Key ${id} is ${found.state}, and stays so.`, {
+  throw new TandemError('invalid_input', `Key ${id} is ${found.state} and cannot be rotated.`, {
     field: 'id',
     remedy: 'make another one: tandem key create',
   });

@@ -65,8 +65,8 @@ export const HOSTILE_DEFAULTS: Readonly<Record<string, readonly HostileDefaults[
 };
 
 /**
- * The functions that name the history are closed, as providers close them. The owner of `tandem.current_history()` decides: a
- * predefined role, which cannot execute what is revoked from everybody. Needs the schema.
+ * The functions that name the history are closed, as providers close them. The owner of `tandem.current_history()`
+ * decides: a predefined role, which cannot execute functions that are revoked from public. Needs the schema.
  */
 export const CLOSED_HISTORY: HostileDefaults = {
   name: 'closed functions of the history',

@@ -1,6 +1,6 @@
 /**
- * What expires, table by table. A batch finds its rows by an index, in the order of their age, from where the last batch
- * ended: its cost depends neither on the rows that are kept nor on those that are gone and not vacuumed yet.
+ * Deletes expired rows, table by table. A batch finds its rows by an index, in the order of their age, starting where
+ * the last batch ended. So its cost depends neither on kept rows nor on deleted rows that are not vacuumed yet.
  */
 import type { ExpiredRows, Expiry } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
@@ -12,12 +12,15 @@ import { type Db, limitStatements, query, transaction } from './sql/database.ts'
 import { lockAssignments } from './sql/settings.ts';
 import { anyOf, changeRows, statements } from './sql/statements.ts';
 
-/** Of a batch, at most. */
+/** The most rows of a batch. */
 const ROWS = 10_000;
 const BATCH_MS = 10_000;
-/** Of a batch: with a run go its chunks, of which there may be thousands. */
+/** The most runs of a batch: a run's chunks, possibly thousands, are deleted with it. */
 const RUNS = 20;
-/** Of a batch, which holds the lock of assignments; the checks of each, thousands, go in one statement. */
+/**
+ * The most rollouts of a batch, which holds the lock of assignments; the checks of each, possibly thousands, are
+ * deleted in one statement.
+ */
 const ROLLOUTS = 5;
 /** Finished runs, and as many rollouts that are over, kept of each predictor. */
 const KEPT = 200;
@@ -129,8 +132,8 @@ async function expireByAge(db: Db, table: string, horizon: string, from: Positio
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 
 /**
- * With their rollout, since one that is under way needs them all: of one rollout after the other, in the order of their
- * ends; of each in the order of the primary key.
+ * With their rollout, since an active rollout needs them all: one rollout after the other, in the order of their ends,
+ * and within it in the order of the primary key.
  */
 async function expireExposures(db: Db, from: Position): Promise<Batch> {
   const [lastEnd = '-infinity', lastId = NO_ID, ...within] = from ?? [];
@@ -174,7 +177,7 @@ async function expireRollouts(db: Db): Promise<number> {
       limit $2`,
     values: [KEPT, ROLLOUTS],
   });
-  // A statement that takes nobody would raise the revision all the same, and every process would ask for all arms again.
+  // A statement that changes no row would still raise the revision, and every process would fetch all arms again.
   if (old.length === 0) return 0;
   const ids = old.map(({ id }) => id);
   // Before the lock: a rollout that was judged each minute for a month has 40,000.
@@ -185,8 +188,8 @@ async function expireRollouts(db: Db): Promise<number> {
 }
 
 /**
- * Entries of model versions that no arm names and no kept generation is of. Should such a version be adopted again, its
- * users are inferred anew. The primary key finds them, version by version, without a look at the others.
+ * Entries of model versions that no arm and no kept generation uses. If such a version is adopted again, its users are
+ * inferred again. The primary key finds them version by version, without reading others.
  */
 async function expireOverlay(db: Db, from: Position): Promise<Batch> {
   const [found] = await query<{ rows: number; id: string; userId: string }>(db, {
@@ -211,13 +214,13 @@ async function expireOverlay(db: Db, from: Position): Promise<Batch> {
   return { rows: found.rows, isDone: false, next: [found.id, found.userId] };
 }
 
-/** One batch a round: ten million users are looked at within a day, and a row more or less costs nobody anything. */
+/** One batch a round: ten million users are checked within a day, and a row more or less costs no read anything. */
 async function expireReadDemand(db: Db, from: Position): Promise<Batch> {
   const { rows, seen, last } = await expireReadCounts(db, from?.[0] ?? '', ROWS);
   return { rows, isDone: true, next: seen < ROWS || last === null ? null : [last] };
 }
 
-/** With a run goes what is left of its generation; one that is kept keeps its run. */
+/** The rest of a run's generation is deleted with it; a kept generation keeps its run. */
 async function expireRuns(db: Db): Promise<number> {
   const old = await query<{ id: string }>(db, {
     text: `select id from (

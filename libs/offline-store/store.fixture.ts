@@ -1,4 +1,4 @@
-/** For this package's integration tests: a database of one's own, and a predictor to put into it. */
+/** Fixtures for this package's integration tests: a database of the test's own, and a predictor to put into it. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { expire } from '@tandem/prediction/runs/expire';

@@ -1,7 +1,7 @@
 /**
- * What follows when the processes of a release were replaced by those of the next. `migrate` adds what a release needs and
- * leaves what the release before uses ("expand"); the files of /migrations/contract drop that ("contract"). A release serves
- * with its own contract files applied or not.
+ * Finishes an upgrade after all processes run the next release. `migrate` adds the objects that a release needs and
+ * keeps those that the previous release uses ("expand"); the files of /migrations/contract drop these ("contract"). A
+ * release serves with its own contract files applied or not.
  */
 import { setTimeout } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';

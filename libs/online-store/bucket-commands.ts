@@ -56,7 +56,7 @@ export interface StagedRows {
   readonly bytes: Buffer;
   /** Where each row begins, and behind the last, where it ends. */
   readonly offsets: Uint32Array;
-  /** Of the users, by row. */
+  /** The hashes of the users, by row. */
   readonly hashes: Uint32Array;
   readonly rows: number;
   /** Rows that the layout cannot tell: they stay in Postgres alone. */
@@ -76,7 +76,7 @@ interface StageableRow {
 
 /** Around field and value, with the longest field. */
 const ROW_BYTES = 40;
-/** What a young user's value takes beside its outputs, and some. */
+/** Bytes of a young user's value beside its outputs, with a margin. */
 const VALUE_BYTES = 10;
 
 /** Rows that are staged at a time: a bucket and a row's place among them have to fit into one double. */
@@ -181,7 +181,7 @@ function writeField(bytes: Buffer, start: number, field: string): number {
  * socket's.
  */
 interface BucketTarget {
-  /** What the keys of the generation's buckets begin with; the bucket's number follows. */
+  /** The prefix of the keys of the generation's buckets; the bucket's number follows. */
   readonly keyPrefix: string;
   readonly buckets: number;
   /** The number of the cluster's server that holds a key, below 1,024; undefined: one server holds all. */

@@ -69,7 +69,7 @@ async function readLimits(connection: OnlineConnection): Promise<Pick<BucketFit,
   return { maxEntries: firstNumber(entries), maxValueBytes: firstNumber(value) };
 }
 
-/** Of a bucket's values; 0 where it has none, or the server cannot pick any (before Redis 6.2). */
+/** Returns the longest of a bucket's values; 0 if it has none, or the server cannot pick any (before Redis 6.2). */
 async function longestValue(connection: OnlineConnection, bucket: string): Promise<number> {
   const [reply] = await connection.send([command('hrandfield', [bucket, String(VALUES_SAMPLED), 'WITHVALUES'])]);
   if (!Array.isArray(reply)) return 0;

@@ -41,7 +41,7 @@ describe('createCircuit', () => {
     expect(states).toEqual(['open', 'closed']);
   });
 
-  it('starts anew with another connection', () => {
+  it('starts again with another connection', () => {
     const { circuit } = build();
     for (let i = 0; i < 3; i++) circuit.timedOut();
     circuit.reset();

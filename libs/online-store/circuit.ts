@@ -52,7 +52,7 @@ export function createCircuit({ probe, changed, threshold = 3, probeEveryMs = 10
       changed('open');
       probeLater();
     },
-    /** Another connection was made: what the last one did not answer says nothing of it. */
+    /** For a new connection: failures of the last one do not count. */
     reset: close,
   };
 }

@@ -1,11 +1,11 @@
 /**
  * A Redis Cluster as one connection. Commands go to the primaries that hold their keys, those of one primary in one
- * write (connection.ts). What a server redirects is sent again, to the new owner of a slot (MOVED) or to the server
- * that a slot is being moved to (ASK), if that is a known primary; else the refusal stands until the slots have been
- * asked for.
+ * write (connection.ts). A redirected command is sent again, to the new owner of a slot (MOVED) or to the server that a
+ * slot is being moved to (ASK), if that is a known primary; else the refusal stands until the slots have been asked
+ * for.
  *
- * A read of many users is not lost with one server: the lookups of a server that does not answer have the error in
- * their place, and the reader goes on to Postgres for those users alone.
+ * A read of many users is not lost with one server: the lookups of a server that does not answer return the error, and
+ * the reader asks Postgres for those users only.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -90,7 +90,7 @@ const commandOf = ([name = '', ...args]: Lookup) => command(name, args);
  */
 function createRouted(topology: ClusterTopology, followWithinMs: number) {
   /**
-   * What the server that a reply names says; the reply itself where it names none.
+   * Follows a redirection: returns the reply of the server that a reply names, or the reply itself if it names none.
    * @param from the server that replied
    */
   async function follow(reply: unknown, from: ServerConnection, again: () => CommandLike): Promise<unknown> {
@@ -161,7 +161,7 @@ type Redirection =
   | { readonly kind: 'TRYAGAIN' }
   | { readonly kind: 'MOVED' | 'ASK'; readonly host: string; readonly port: number };
 
-/** Of a redirection without a host, `host` is empty: the server has the same one. */
+/** Parses a redirection. Without a host, `host` is empty: the server has the same one. */
 function redirectionOf(reply: unknown): Redirection | null {
   if (!isRefusal(reply)) return null;
   if (reply.message.startsWith('TRYAGAIN')) return { kind: 'TRYAGAIN' };

@@ -137,7 +137,7 @@ interface SlotRange extends HostAndPort {
   readonly last: number;
 }
 
-/** Of a reply of CLUSTER SLOTS; null where it is none. A server that does not know its own host has it empty. */
+/** Parses a reply of CLUSTER SLOTS; null if it is none. A server that does not know its own host leaves it empty. */
 function readRanges(reply: unknown, asked: string): readonly SlotRange[] | null {
   if (!Array.isArray(reply) || reply.length === 0) return null;
   const askedHost = asked.slice(0, asked.lastIndexOf(':')).replaceAll(/[[\]]/g, '');

@@ -62,7 +62,7 @@ describe('a server that comes and goes', () => {
       for (let i = 0; i < 20; i++) reads.push(await follow(() => predictions.find(assignment, ['1'])));
       expect(new Set(reads.map((read) => read.outcome))).toEqual(new Set(['unavailable']));
       expect(reads.filter(({ took }) => took === 'longer')).toEqual([]);
-      // Three open the circuit; the fourth may be the one that tries whether it still hangs.
+      // Three open the circuit; the fourth may be the trial whether it still hangs.
       expect(reads.filter(({ took }) => took !== 'no time').length).toBeLessThanOrEqual(4);
       expect(events).toContain('online_store.circuit_open');
     } finally {
@@ -121,7 +121,7 @@ describe('a server that comes and goes', () => {
   });
 });
 
-describe('an address where nobody listens', () => {
+describe('an address without a listener', () => {
   it('neither throws nor holds anyone up', async () => {
     const connection = createServerConnection({ url: 'redis://127.0.0.1:1', log: () => {} });
     expect(connection.serverId()).toBeNull();

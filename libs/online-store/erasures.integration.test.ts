@@ -101,7 +101,7 @@ describe('the count of erasures', () => {
     expect([restored, await counted()]).toEqual([false, 6]);
   });
 
-  it('of another history cannot be compared: an erasure takes it away, whoever sets it again replaces it', async () => {
+  it('of another history cannot be compared: an erasure deletes it, a restored count replaces it', async () => {
     await restore(5);
     await erasures().tell(tombstone(2, { history: OTHER_HISTORY }));
     expect(await counted()).toBeNull();
@@ -110,7 +110,7 @@ describe('the count of erasures', () => {
     expect(await erasures().told()).toMatchObject({ history: OTHER_HISTORY, count: 2 });
   });
 
-  it.each(['', 'x', '5', `${HISTORY}.-1`])('what is no count is none: %j', async (text) => {
+  it.each(['', 'x', '5', `${HISTORY}.-1`])('a malformed count is none: %j', async (text) => {
     await connection.redis.set(createKeys(prefix).erasures(), text);
     expect(await counted()).toBeNull();
     await erasures().tell(tombstone(1));
@@ -142,7 +142,7 @@ describe('an erased user', () => {
     return (await predictions.find(assignmentOf(generations[generation] ?? null), [userId])).get(userId)?.length ?? 0;
   };
 
-  it('is gone from every generation and overlay, and nobody else is; what went is counted', async () => {
+  it('is deleted from every generation and overlay, with no other user; deletions are counted', async () => {
     await fill();
     expect(await found('42')).toBe(2);
     expect(await erasures().forget(['42'], locations)).toEqual({ predictions: 2, overlayEntries: 2 });

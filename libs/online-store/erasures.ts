@@ -1,11 +1,11 @@
 /**
- * How many erasures this server was told of: what an unverified answer goes by. A server that returned with an old
- * copy, or lost everything, has another count than Postgres last said, or none.
+ * The count of erasures that this server has received; unverified answers depend on it. A server that returned with an
+ * old copy, or lost its data, has another count than Postgres last said, or none.
  *
- * A count that was lost is set again by announcement: whoever does announces it here, asks Postgres after that, and
- * sets the count only while the announcement is there. What the server loses in between takes the announcement along,
- * and so does an erasure that it is told of: a count is never set where an erasure was told, or lost, after it was
- * asked for. An erasure that is told sets no count where there is none (raise-erasures.lua).
+ * A lost count is restored in three steps. A process announces the restore here, then asks Postgres for the count, and
+ * sets it only if the announcement is still there. A loss of data in between removes the announcement, and so does a
+ * new erasure. So no count is set if an erasure was received or lost after Postgres was asked. An erasure never sets a
+ * missing count (raise-erasures.lua).
  */
 import { randomUUID } from 'node:crypto';
 import type { ErasureCount } from '@tandem/freshness/certificate';

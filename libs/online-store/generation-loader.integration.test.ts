@@ -166,7 +166,7 @@ describe('loading generations', () => {
     expect(await loader().isLoaded(other)).toBe(true);
   });
 
-  it('sweeps what is not kept, and spares a generation that starts meanwhile', async () => {
+  it('sweeps generations that are not kept, and spares a generation that starts meanwhile', async () => {
     const kept = { ...generation, id: randomUUID() };
     const late = { ...generation, id: randomUUID() };
     await createHintStore({ connection, prefix }).raise([{ userId: '1', history: HISTORY, version: 1 }]);
@@ -183,7 +183,7 @@ describe('loading generations', () => {
     expect(await keysNow()).toEqual(before);
   });
 
-  it('finds by a scan what it has lost track of, and spares what is kept or starts meanwhile', async () => {
+  it('finds untracked generations by a scan, and spares kept ones and those that start meanwhile', async () => {
     const kept = { ...generation, id: randomUUID() };
     const late = { ...generation, id: randomUUID() };
     await loader().loadGeneration(kept, [rows.slice(0, 100)]);

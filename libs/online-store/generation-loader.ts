@@ -46,7 +46,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
     command('sadd', [keys.generations(tag), generationName(generation)]),
   ];
 
-  /** Each primary of a cluster has a marker, also one that no rows go to. */
+  /** Each primary of a cluster has a marker, even a primary that holds no rows. */
   async function beginAll(generation: LoadableGeneration): Promise<void> {
     await sendAll(
       connection,
@@ -144,7 +144,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
           if (early > 1) await delay(early, undefined, signal ? { signal } : {});
         }
       }
-      // Above a base a user whose row is not here must not count as one whom the generation lacks.
+      // Above a base, a user whose row is still missing here must not count as a user that the generation lacks.
       const whole = total.skipped > 0 ? { ...generation, baseId: null } : generation;
       return { ...total, complete: await completeLoad(whole, total.loaded) };
     },

@@ -25,7 +25,7 @@ describe('hashOf', () => {
     }
   });
 
-  it('is stable: what is stored today is found by tomorrow’s process', () => {
+  it('is stable: a later process finds today’s keys', () => {
     // Computed apart, in Python.
     expect(['', '42', 'größe'].map(hashOf)).toEqual([2872998923, 686566589, 2538389087]);
   });

@@ -1,6 +1,6 @@
 /**
- * Where things lie in Redis. Every process must agree on these names: whoever changes one makes all that is stored
- * unfindable, which costs a reload and never a wrong answer.
+ * The names of keys in Redis. Every process must agree on them. Changing a name makes stored data unreachable, which
+ * costs a reload but never a wrong answer.
  *
  *     tandem:g:<generation>:<bucket>          hash, field of a user → value (stored-value.ts); above a base also the
  *                                             empty field: whether the bucket is whole
@@ -8,20 +8,20 @@
  *     tandem:generations                      set of the generations that have keys, "generation:buckets"
  *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
  *     tandem:h:{<tag>}<field>                 version hint of a user
- *     tandem:r:{<tag>}<field>:<predictor>     there while a window lasts in which the user was re-scored
+ *     tandem:r:{<tag>}<field>:<predictor>     exists while the re-scoring window of the user lasts
  *     tandem:history                          the last mark of the database's history that was seen
- *     tandem:{erasures}                       how many erasures it was told of, "history.count"
- *     tandem:{erasures}:restoring             who is about to set that count again
+ *     tandem:{erasures}                       count of erasures received, "history.count"
+ *     tandem:{erasures}:restoring             announcement of a process that will restore that count
  *
- * What tells of a whole server (marker, generations, history, erasures) is there once for each primary of a cluster,
- * under a hash tag that lies on it: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>},
- * tandem:{<tag>}:erasures. So each goes with what its server loses.
+ * Keys about a whole server (marker, generations, history, erasures) exist once for each primary of a cluster, under a
+ * hash tag of that primary: tandem:m:<generation>:{<tag>}, tandem:generations:{<tag>}, tandem:history:{<tag>},
+ * tandem:{<tag>}:erasures. So each is lost with the data of its server.
  *
- * A number of the freshness protocol above 1 is part of each key (`tandem:p2:g:…`): what a process of a release before still
- * writes while the number changes is not found by the next one.
+ * A number of the freshness protocol above 1 is part of each key (`tandem:p2:g:…`): keys that a process of an earlier
+ * release writes are not found by the next release.
  *
- * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, and so do those of the count,
- * so that a script may touch them together.
+ * Buckets have no hash tag, so a cluster spreads them. The keys of one user share a tag, and so do those of the count,
+ * so that one script can use them together.
  */
 import { hash } from 'node:crypto';
 import { PROTOCOL } from '@tandem/freshness/protocol';
@@ -50,7 +50,8 @@ export function userKeyOf(userId: string): UserKey {
 
 /**
  * FNV-1a over UTF-16 units, then murmur3's finalizer: FNV alone leaves ids that differ in their last digit close
- * together. Not keyed: whoever chooses ids can crowd a bucket, which makes it slower and larger, not wrong.
+ * together. The hash has no key: a client that chooses ids can crowd a bucket, which makes it slower and larger, not
+ * wrong.
  */
 export function hashOf(userId: string): number {
   let h = 0x811c9dc5;
@@ -73,7 +74,7 @@ export function fieldOf(userId: string): string {
 /** The field of a bucket that tells whether it is whole. No user has it: an id is never empty. */
 export const WHOLE_FIELD = '';
 
-/** What that field holds where the bucket has every row that its generation has there. */
+/** The value of that field if the bucket has every row that its generation has there. */
 export const IS_WHOLE = '1';
 
 export function bucketOf(userHash: number, buckets: number): number {
@@ -88,7 +89,7 @@ export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
     bucket: (generationId: string, bucket: number): string => `${generations}${generationId}:${bucket}`,
     /** A bucket's key without its number. */
     bucketPrefix: (generationId: string): string => `${generations}${generationId}:`,
-    /** @param tag of the shard whose part of the generation it tells of; empty for a single server */
+    /** @param tag of the shard that holds this part of the generation; empty for a single server */
     marker: (generationId: string, tag = ''): string => `${markers}${generationId}${tag === '' ? '' : `:{${tag}}`}`,
     overlay: (user: UserKey, predictor: string): string => `${prefix}:o:${tagged(user)}:${predictor}`,
     hint: (user: UserKey): string => `${prefix}:h:${tagged(user)}`,

@@ -114,7 +114,7 @@ describe('the overlay', () => {
     );
   });
 
-  it('keeps what the stable arm answers where a rollout that was taken back left an entry under its higher floor', async () => {
+  it('keeps the stable arm’s answer where an aborted rollout left an entry under its higher floor', async () => {
     const overlay = createOverlayStore({ connection, prefix });
     await overlay.put([overlayEntry('42', { modelVersionId: 'b2'.repeat(16), overlayFloor: 3, contextVersion: 7 })]);
     expect(await overlay.putEach([overlayEntry('42', { overlayFloor: 1, contextVersion: 7 })])).toEqual(['kept']);
@@ -134,7 +134,7 @@ describe('the overlay', () => {
     );
   });
 
-  it('replaces what is not an entry: garbage, another type, numbers beyond reason', async () => {
+  it('replaces values that are no entry: garbage, another type, numbers beyond reason', async () => {
     const overlay = createOverlayStore({ connection, prefix });
     const user = userKeyOf('42');
     const key = createKeys(prefix).overlay(user, 'repurchase');

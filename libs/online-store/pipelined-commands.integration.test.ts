@@ -81,7 +81,7 @@ describe('many lookups as one command', () => {
   });
 
   it('leave the replies of later commands alone where theirs come after all', async () => {
-    // What a timeout does: nobody waits any more, and Redis answers all the same.
+    // After a timeout no caller waits any more, and Redis still answers.
     const late = gathered(['hmget', `${prefix}:hash`, 'a'], ['mget', `${prefix}:text`]);
     const sending = connection.send([late, echo('beside')]).catch((error: unknown) => error);
     late.reject(new Error('Command timed out'));

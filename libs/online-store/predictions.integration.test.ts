@@ -74,7 +74,7 @@ describe('createOnlinePredictions', () => {
     expect(await stranger.find(assignment, ['1'])).toEqual(new Map());
   });
 
-  it('reads the overlay alone where no generation is in force', async () => {
+  it('reads the overlay alone where no generation is current', async () => {
     await load(['1']);
     await createOverlayStore({ connection, prefix }).put([overlayEntry('1')]);
     const found = await open().find(assignmentOf(null), ['1']);

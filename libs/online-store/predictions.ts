@@ -19,7 +19,7 @@ interface OnlinePredictionsDependencies {
   readonly prefix?: string;
 }
 
-/** One find, and where in what is sent its users' replies lie. */
+/** One lookup and the positions of its users' replies in the batch. */
 interface Ask {
   readonly assignment: Assignment;
   readonly userIds: readonly string[];
@@ -30,7 +30,7 @@ interface Ask {
   firstOverlay: number;
 }
 
-/** Of each user of a find: the number of its HMGET in one layer, and its position in that. */
+/** For each user of a lookup: the number of its HMGET in one layer, and its position in that. */
 interface Lookups {
   readonly layer: GenerationLayer;
   readonly commandOf: readonly number[];
@@ -48,7 +48,10 @@ interface Replies {
 const MAX_KEYS_AN_MGET = 1_000;
 /** Users in one write at most. */
 const MAX_USERS = 5_000;
-/** What finds wait for each other at most while Redis answers others: a write costs as much as several finds. */
+/**
+ * The longest time that lookups wait for each other while Redis answers others: a write costs as much as several
+ * lookups.
+ */
 const PATIENCE_MS = 1;
 
 /** `find` rejects `unavailable` within the connection's command timeout where Redis does not answer. */
@@ -79,7 +82,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
 
   const together = createStatementBatcher<Ask, Replies>({
     send,
-    // Each question is sent at once, so that none waits for one that hangs. Redis answers them in order.
+    // Each question is sent at once, so that no question waits for a hanging one. Redis answers them in order.
     maxInFlight: Number.POSITIVE_INFINITY,
     maxWeight: MAX_USERS,
     weigh: ({ userIds }) => userIds.length,

@@ -1,17 +1,17 @@
--- Keeps overlay entries by compare-and-set, so that a slow writer does not replace a newer answer. An efficiency: the
--- reader's certificate, not this script, decides what is fresh.
+-- Keeps overlay entries by compare-and-set, so that a slow writer does not replace a newer answer. This only saves
+-- work: the reader's certificate, not this script, decides freshness.
 --
--- KEYS     of each entry two: the user's overlay entry for a predictor, and the user's version hint, "history.version"
+-- KEYS     two for each entry: the user's overlay entry for a predictor, and the user's version hint, "history.version"
 -- ARGV[1]  milliseconds until they expire
 -- ARGV[2]  the new entries, each its length (uint32 LE) and its bytes in the layout of stored-value.ts: format, source,
 --          history, model version, floor, context version, computedAt, checksum, outputs
 --
--- Result, of each entry in order: 1 kept; 0 the stored entry is newer; -1 the hint says that the user's context is newer
--- already.
+-- Result, of each entry in order: 1 kept; 0 the stored entry is newer; -1 the hint says that the user's context is
+-- newer already.
 --
--- The stored entry stays where it is of the same history and model version and a higher floor, or of the same floor too
--- with a higher context version, or the same one and computed later. Any other is replaced: of two model versions neither
--- is newer, and once a rollout is taken back, what it left has the higher floor and serves nobody.
+-- A stored entry of the same history and model version stays if its floor is higher. It also stays with an equal floor
+-- if its context version is higher, or equal and computed later. Any other entry is replaced. Between two model
+-- versions neither is newer: after an aborted rollout its entries have the higher floor, but serve no reads.
 
 local LENGTH = 4
 local LAYOUT = '<I4BBc8c16ddd'

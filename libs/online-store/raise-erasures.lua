@@ -1,19 +1,19 @@
--- Raises the count of erasures that this server was told of; never lowers it within a history. It never expires: a server
--- without it answers nothing unverified.
+-- Raises the count of erasures that this server has received; never lowers it within a history. The key never expires:
+-- without it, no unverified answer uses this server.
 --
--- An erasure that was told late may have a lower number than others that this server was told of and has lost since. So
--- by itself a number only raises a count that is there, of the same history; any other count goes, since it knows nothing
--- of this erasure. Only an announcement sets it again; any that was there goes too: whoever made it may have asked Postgres
--- before this erasure.
+-- An erasure that arrives late may have a lower number than erasures that this server has received and lost. So a
+-- number only raises an existing count of the same history. Any other count is deleted, since it does not include this
+-- erasure. Only an announcement restores a count. An existing announcement is deleted too: its process may have asked
+-- Postgres before this erasure.
 --
 -- KEYS[1]  the count, "history.count"
--- KEYS[2]  who announced that the count would be set again
+-- KEYS[2]  announcement of a process that will restore the count
 -- ARGV[1]  history, 16 hex digits
 -- ARGV[2]  count, a whole number below 2^53
--- ARGV[3]  the announcement that must still be there; "": none, an erasure is told
+-- ARGV[3]  the announcement that must still be there; "": none, an erasure arrives
 --
--- Result: 1 the count is that one or a higher one; 0 there was none to raise, or the announcement was not there:
--- something was lost, or an erasure told, since it was made.
+-- Result: 1 the count is that one or a higher one; 0 there was no count to raise, or the announcement was gone: since
+-- it was made, data were lost or an erasure arrived.
 
 local is_announced = ARGV[3] ~= ''
 if is_announced and redis.pcall('GET', KEYS[2]) ~= ARGV[3] then return 0 end

@@ -14,7 +14,7 @@ afterAll(() => connection.close());
 
 const keyOf = (userId: string) => createKeys(prefix).refreshWindow(userKeyOf(userId), 'p');
 
-test('a window is taken once, whoever asks, and says for how long it still is', async () => {
+test('a window is taken once, by any caller, and gives its remaining time', async () => {
   const [one, other] = [createRefreshWindows({ connection, prefix }), createRefreshWindows({ connection, prefix })];
   const [first, second] = await Promise.all([one.take('p', ['1', '2'], 60_000), other.take('p', ['2', '1'], 60_000)]);
   const taken = [...first, ...second];

@@ -13,7 +13,7 @@ import { crc32 as nativeCrc32 } from 'node:zlib';
 import type { AssignedGeneration } from '@tandem/freshness/certificate';
 import type { OverlayEntry, StoredPrediction } from '@tandem/freshness/stored-prediction';
 
-/** What the decoder needs to know of a generation. */
+/** The facts of a generation that the decoder needs. */
 type GenerationBase = Pick<AssignedGeneration, 'id' | 'startedAt'>;
 
 const CHECKSUM_BYTES = 2;
@@ -44,7 +44,7 @@ export function generationValueLength(
   return CHECKSUM_BYTES + varintLength(contextVersion) + OFFSET_BYTES + outputBytes;
 }
 
-/** What a generation holds of a user; the outputs lie from `start` to `stop`. */
+/** The value of a user in a generation; the outputs lie from `start` to `stop`. */
 interface GenerationValue {
   readonly contextVersion: number;
   /** From the generation's start to when it was computed. */
@@ -88,8 +88,8 @@ export function encodeGenerationValue(
 }
 
 /**
- * The candidate in a bucket's value, or null. Its outputs share memory with `bytes`, and those with what else arrived
- * in the same piece of the socket: copy what is to be kept for long.
+ * The candidate in a bucket's value, or null. Its outputs share memory with `bytes`, and `bytes` with the rest of the
+ * socket's chunk: copy values that are kept for long.
  */
 export function decodeGenerationValue(
   bytes: Buffer,
@@ -129,8 +129,8 @@ export function overlayEntryLength({ outputs }: Pick<OverlayEntry, 'outputs'>): 
 }
 
 /**
- * Writes an entry of `overlayEntryLength` bytes at `at`. Throws RangeError for one that no Postgres would give: ids that
- * are not hex of their length, no whole numbers.
+ * Writes an entry of `overlayEntryLength` bytes at `at`. Throws RangeError for an entry that Postgres cannot produce:
+ * ids that are not hex of their length, numbers that are not whole.
  */
 export function writeOverlayEntry(bytes: Buffer, at: number, entry: OverlayEntry, userHash: number): void {
   const { overlayFloor, contextVersion, computedAt, source, refreshed, outputs } = entry;
@@ -191,7 +191,7 @@ export function decodeOverlayEntry(bytes: Buffer, userHash: number): StoredPredi
   };
 }
 
-/** Of the entry from `start` to `end`, but for the checksum itself. */
+/** Returns the checksum of the entry from `start` to `end`, without the checksum itself. */
 function overlayCrc(bytes: Buffer, start: number, end: number, userHash: number): number {
   return crc32(bytes, start + OVERLAY_HEADER, end, crc32(bytes, start, start + CRC_AT, userHash));
 }
@@ -235,7 +235,7 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
 
 /**
  * The checksum of the bytes from `start` to `end`.
- * @param seed unsigned, 32 bits; what is not of this seed fails the check
+ * @param seed unsigned, 32 bits; a value written with another seed fails the check
  */
 function crc16(bytes: Uint8Array, start: number, seed: number, end: number = bytes.length): number {
   let crc = (seed ^ (seed >>> 16)) & 0xffff;
@@ -250,10 +250,10 @@ const TABLE_32 = Uint32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
   return crc;
 });
-/** Of so few bytes a call of zlib's, and the view that it needs, take longer than the sum itself. */
+/** For this few bytes, a call of zlib's and its view take longer than the sum itself. */
 const FEW_BYTES = 128;
 
-/** CRC-32, as zlib's, of the bytes from `start` to `end`; goes on from the checksum `seed`. */
+/** Returns the CRC-32 (as zlib's) of the bytes from `start` to `end`; continues from the checksum `seed`. */
 export function crc32(bytes: Uint8Array, start: number, end: number, seed: number): number {
   if (end - start > FEW_BYTES) return nativeCrc32(bytes.subarray(start, end), seed);
   let crc = ~seed;

@@ -20,7 +20,7 @@ const TENSOR: Form = { 3: 'packed', 4: PARAMETER, 5: CONTENTS };
 const OUTPUT: Form = { 2: PARAMETER };
 const REQUEST: Form = { 4: PARAMETER, 5: TENSOR, 6: OUTPUT };
 
-/** Throws `invalid_input` for a message of too many entries, and a RangeError for one that cannot be read. */
+/** Throws `invalid_input` for a message of too many entries, and a RangeError for a message that cannot be read. */
 export function countEntries(message: Uint8Array): void {
   const entries = countIn(message, 0, message.length, REQUEST);
   if (entries.outer > MOST_ENTRIES) {

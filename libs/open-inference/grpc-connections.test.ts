@@ -77,7 +77,7 @@ describe('a connection is closed that', () => {
     await closed;
   });
 
-  it('is not one that waits for its answer', async () => {
+  it('is not a connection that waits for its answer', async () => {
     const { peer } = await come();
     const call = connections.begin(peer);
     now = 100_000;

@@ -54,7 +54,7 @@ describe('a gRPC server', () => {
     );
   });
 
-  it('refuses a message that is too large, and one that is no message of the protocol', async () => {
+  it('rejects a message that is too large, or no message of the protocol', async () => {
     const codes: unknown[] = [];
     const opened = await open(
       async (_, __, message) => {

@@ -83,7 +83,7 @@ const TAKING_MS = 8_000;
 const LOOK_MS = 500;
 /** Messages that may be on their way together. */
 const MOST_ARRIVING = 256;
-/** Of an answer beside its outputs, and for typed integers, which may take more bytes than raw ones. */
+/** Bytes of an answer beside its outputs, and for typed integers, which may take more bytes than raw ones. */
 const HEAD_BYTES = 1_048_576;
 
 const LIMITS = Object.freeze({
@@ -130,7 +130,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 }
 
 /** The reply if the service itself throws; it carries nothing of the error. */
-const DEFECT: GrpcReply = { refusal: { code: 'INTERNAL', text: 'The service met an error.', trailers: {} } };
+const DEFECT: GrpcReply = { refusal: { code: 'INTERNAL', text: 'The service failed with an error.', trailers: {} } };
 
 /** A call from its metadata to its answer. */
 interface CallUnderWay {
@@ -289,7 +289,7 @@ function tooSlow(): RequestError {
 }
 
 function tooMany(): TandemError {
-  return new TandemError('overloaded', 'Too many messages are on their way.', {
+  return new TandemError('overloaded', 'Too many messages are in transit.', {
     retryAfter: 1,
     remedy: 'ask again after the time in Retry-After',
   });

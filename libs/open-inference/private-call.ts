@@ -1,4 +1,4 @@
-/** What the server needs of a call that grpc-js keeps in private fields. */
+/** The parts of a call that the server needs and grpc-js keeps in private fields. */
 import type { ServerHttp2Stream } from 'node:http2';
 import { Metadata, type ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
 

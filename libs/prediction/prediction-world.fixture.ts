@@ -60,7 +60,7 @@ const BATCH: BatchPolicy = { schedule: null, chunkSize: 20, minCoverage: 0 };
 
 export type PredictionWorld = Awaited<ReturnType<typeof createPredictionWorld>>;
 
-/** @param users ids 1 to n, none of whom has changed yet */
+/** @param users ids 1 to n, none of which has changed yet */
 export async function createPredictionWorld({ users }: { readonly users: number }) {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 16, applicationName: 'prediction-test' });
@@ -120,7 +120,9 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       prefix,
     },
     adoptWith,
-    /** The model version with number 2, whose scores are 0.5 above those of the first: it is known, and serves nobody. */
+    /**
+     * The model version with number 2, whose scores are 0.5 above those of the first: it is known, and serves no users.
+     */
     async addSecondVersion(): Promise<void> {
       const query = { ...definition.query, sql: 'select user_id, changes + 5 as changes from counts' };
       const policy = { freshness: FRESHNESS, batch: BATCH };

@@ -12,11 +12,11 @@ interface JobDefinition<P> {
   readonly payload: z.ZodType<P>;
   readonly class: JobClass;
   /**
-   * What the job is about. While a job of the same key waits or runs, another is not added. In the alphabet that
-   * BullMQ takes in ids: no colon, not only digits.
+   * The deduplication key: while a job of the same key waits or runs, another is not added. It uses the alphabet of
+   * BullMQ's ids: no colon, not only digits.
    */
   key(payload: P): string;
-  /** How often it is tried before it is given up; the reconciler may then enqueue it anew. */
+  /** Attempts before the job fails; the reconciler may then enqueue it again. */
   readonly attempts: number;
   /** Ms before the second attempt, twice that before the third, … */
   readonly backoffMs: number;

@@ -16,7 +16,7 @@ interface QueueOptions {
   /** As `parseRedisAddress` reads it; the servers must be `noeviction`. */
   readonly url: string;
   readonly log: Log;
-  /** Of the queues' keys. */
+  /** Prefix of the queues' keys. */
   readonly prefix?: string;
 }
 
@@ -56,7 +56,7 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
   redis.on('error', () => undefined);
   const queues = new Map<JobClass, Promise<BullQueue>>();
 
-  /** BullMQ asks for the server's version once, and never recovers where that fails: such a queue is made anew. */
+  /** BullMQ asks for the server's version once, and never recovers if that fails: such a queue is created again. */
   async function queueFor(jobClass: JobClass): Promise<BullQueue> {
     if (redis.status !== 'ready') throw new Error(`the queue's Redis is not connected (${redis.status})`);
     const known = queues.get(jobClass);
@@ -143,7 +143,7 @@ function jobOptions<N extends JobName>(name: N, payload: JobPayload<N>): JobsOpt
   const { key, attempts, backoffMs, keyHeldMs, delayMs } = definitionOf(name);
   const about = key(payload);
   return {
-    // An id is never used twice: BullMQ ignores a job whose id it still remembers, also one that failed.
+    // An id is never used twice: BullMQ ignores a job with an id that it still remembers, even of a failed job.
     jobId: `${about}-${randomUUID()}`,
     deduplication: keyHeldMs === null ? { id: about } : { id: about, ttl: keyHeldMs },
     attempts,
@@ -173,7 +173,7 @@ const COMMAND_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 1_000;
 /** How often a cluster is asked which server holds the queue's keys, beside each time that a server redirects. */
 const SLOTS_REFRESH_MS = 2_000;
-/** Longer than BullMQ blocks for a job (5 s): a connection silent for that long is dead and made anew. */
+/** Longer than BullMQ blocks for a job (5 s): a connection silent for that long is dead and reopened. */
 const WORKER_SILENCE_MS = 15_000;
 
 /** Fails at once while Redis does not answer. */
@@ -223,7 +223,7 @@ function retryStrategy(times: number): number {
 
 // A queue's Redis must not evict: BullMQ's keys depend on each other, and half a queue is worse than none.
 
-/** What the check needs of a connection. */
+/** The part of a connection that the check needs. */
 interface InfoSource {
   info(section: 'memory'): Promise<string>;
 }
@@ -247,7 +247,7 @@ export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
   return policy === 'noeviction' ? { outcome: 'fit' } : { outcome: 'unfit', policy };
 }
 
-/** The driver goes on in database 0 where the server has none of that number. */
+/** The driver continues in database 0 if the server has no database of that number. */
 async function assertDatabase(redis: Redis, queue: Queue): Promise<void> {
   const { db = 0 } = redis.options;
   const refused =

@@ -12,7 +12,7 @@ import { definitionOf, isJobName, type JobClass, type JobName, type JobPayload, 
 import { connectWorker, DEFAULT_PREFIX, type Queue } from './enqueue.ts';
 import { createWatchdog, type Watchdog } from './stalled-worker.ts';
 
-/** What a handler knows of the job beside its payload. */
+/** The facts about a job that its handler gets beside the payload. */
 interface JobContext {
   /** Tells the watchdog that a long job gets on. */
   progress(): void;
@@ -23,7 +23,7 @@ export type Handler<N extends JobName> = (payload: JobPayload<N>, job: JobContex
 export type Handlers = { readonly [N in JobName]: Handler<N> };
 
 interface EndedJob {
-  /** Of the catalog; `unknown` where the catalog has no such job. */
+  /** The job's name in the catalog; `unknown` if the catalog has no such job. */
   readonly job: JobName | 'unknown';
   readonly state: 'completed' | 'retrying' | 'failed';
   readonly seconds: number;
@@ -39,7 +39,7 @@ interface QueueWorkerOptions {
   /** Jobs of a class at a time in this process. */
   readonly concurrency: Readonly<Record<JobClass, number>>;
   readonly log: Log;
-  /** Told of each job that ended, for metrics. */
+  /** Called after each job, for metrics. */
   onJob?(job: EndedJob): void;
   /** Called once, when the watchdog finds the worker dead: end the process, so that it is started again. */
   onDead(why: string): void;
@@ -64,7 +64,7 @@ const LOCK_MS = 60_000;
 const STALLED_CHECK_MS = 15_000;
 /** BullMQ fails a job that its worker left this often; chunks count their own attempts in Postgres. */
 const MAX_STALLED = 10;
-/** How long the connections of a worker without jobs may take to close: one that is wedged never would. */
+/** How long the connections of a worker without jobs may take to close: a hanging connection never would. */
 const CLOSE_MS = 2_000;
 
 /**
@@ -222,7 +222,7 @@ async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolea
 
 // Turns the error of a job into BullMQ's terms: try again later, or give up at once.
 
-/** The error to throw out of a job. One that no attempt can mend is wrapped so that BullMQ does not repeat it. */
+/** Returns the error to throw out of a job. A permanent error is wrapped so that BullMQ does not retry it. */
 function retryOrFail(error: unknown): unknown {
   if (!isTandemError(error) || MAY_PASS[error.code]) return error;
   return new UnrecoverableError(`${error.code}: ${error.message}`);

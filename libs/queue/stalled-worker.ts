@@ -1,10 +1,10 @@
 /**
- * Notices a worker that lives and does nothing: work waits, there is room for it, and none is taken; or a job that runs
- * and makes no progress. Restarting the process mends both, whatever the cause. Pure: the caller brings clock and facts.
+ * Detects a worker that is alive but idle: work waits, there is room for it, and none is taken; or a running job makes
+ * no progress. Restarting the process fixes both, whatever the cause. Pure: the caller provides clock and facts.
  */
 import type { JobClass } from './catalog.ts';
 
-/** What is seen of one job class at one moment. */
+/** The state of one job class at one moment. */
 interface Sighting {
   /** Jobs ready to be taken; null where the queue does not say, which proves nothing. */
   readonly waiting: number | null;

@@ -31,7 +31,7 @@ export type RedisAddress =
   | { readonly kind: 'server'; readonly options: ServerOptions }
   | { readonly kind: 'cluster'; readonly seeds: readonly HostAndPort[]; readonly login: Login };
 
-/** What is wrong with an address, and what to write instead. Repeats no password. */
+/** The problem of an address and its fix. Contains no password. */
 class RedisAddressError extends TypeError {
   readonly problem: string;
   readonly remedy: string;
@@ -55,7 +55,7 @@ export function redisAddressProblem(url: string): RedisAddressError | null {
 }
 
 const FORM = /^(rediss?)(\+cluster|\+sentinel)?:\/\/(?:([^?]*)@)?([^/?#@]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/s;
-/** The one that each form takes. */
+/** The query parameter that each form takes. */
 const PARAMETERS: Readonly<Record<string, string>> = { '': 'db', '+sentinel': 'sentinelPassword' };
 const DEFAULT_PORT = 6379;
 const SENTINEL_PORT = 26_379;

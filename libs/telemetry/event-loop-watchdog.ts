@@ -1,7 +1,7 @@
 /**
- * A thread that ends its process when the event loop has stood still for too long: by itself such a process answers
- * nobody, drains nothing and hears no SIGTERM. It counts its own turns, not time: where the whole process was stopped, or
- * the machine slept, both stood still together.
+ * A thread that ends its process when the event loop is blocked for too long: such a process serves no requests, does
+ * not drain and ignores SIGTERM. The thread counts its own turns, not time: if the whole process was stopped, or the
+ * machine slept, both stopped together.
  */
 import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
@@ -22,9 +22,9 @@ function end(seconds: number): void {
   // A line of the log, without the log: nothing of the main thread can be asked any more.
   const line = { level: 'error', time: new Date().toISOString(), name, pid: process.pid, event: 'process.stuck' };
   try {
-    writeSync(1, `${JSON.stringify({ ...line, why: `the event loop has stood still for ${seconds} s` })}\n`);
+    writeSync(1, `${JSON.stringify({ ...line, why: `the event loop was blocked for ${seconds} s` })}\n`);
   } catch {
-    // Nobody reads it any more.
+    // The parent no longer reads it.
   }
   process.kill(process.pid, 'SIGKILL');
 }

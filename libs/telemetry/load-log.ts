@@ -1,4 +1,4 @@
-/** What is logged of the model versions that a process keeps loaded; the same in every program. */
+/** Logs changes of the model versions that a process keeps loaded; shared by all programs. */
 import type { Log } from './log.ts';
 import { serialiseRefusal } from './serialise-error.ts';
 

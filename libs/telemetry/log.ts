@@ -7,7 +7,7 @@ import { serialiseError } from './serialise-error.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** What happened: `noun.verb`, in lower case. Of few different values: facts that vary are fields. */
+/** The name of an event: `noun.verb`, in lower case. Names have few values: facts that vary are fields. */
 export type EventName = `${string}.${string}`;
 
 /** Facts by name. An Error, as any field, is written with its causes; values of secret names are not written. */
@@ -117,7 +117,7 @@ function printable(text: string): string {
  */
 type LibraryLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
 
-/** What somebody should look into if it goes on; every other event is the course of things. */
+/** Events that an operator should look into if they persist; every other event is normal operation. */
 const WARNINGS: ReadonlySet<string> = new Set([
   'inference.model_not_loaded',
   'inference.process_ended',
@@ -134,8 +134,8 @@ export function createLibraryLog(log: Log): LibraryLog {
   return (event, fields) => log[WARNINGS.has(event) ? 'warn' : 'info'](event as EventName, fields);
 }
 
-// Copies what is to be logged, without the secrets in it: values of secret names, passwords in URLs, credentials in
-// texts. It also makes any value fit for JSON (bigint, cycles, bytes, depth), since a log line must never throw.
+// Copies a log record without its secrets: values of secret names, passwords in URLs, credentials in texts. It also
+// makes any value fit for JSON (bigint, cycles, bytes, depth), since logging must never throw.
 
 const SECRET_NAME =
   /^(authorization|proxy-authorization|cookie|set-cookie|password|passwd|pgpassword|secret|token|pepper|api-?key|x-api-key|private-?key)$/i;

@@ -48,19 +48,19 @@ function readMetrics(registry: Registry) {
   return {
     predictions: createCountSeries({
       name: 'tandem_predictions_total',
-      help: 'Predictions served, by where they come from and why.',
+      help: 'Predictions served, by source and reason.',
       labelNames: ['predictor', 'source', 'reason'] as const,
       registers,
     }),
     predictionErrors: new Counter({
       name: 'tandem_prediction_errors_total',
-      help: 'Reads answered with an error in place of a prediction.',
+      help: 'Reads answered with an error instead of a prediction.',
       labelNames: ['predictor', 'code'] as const,
       registers,
     }),
     requestPredictions: new Counter({
       name: 'tandem_request_predictions_total',
-      help: 'Predictions served to calls with request features, by where they come from and why.',
+      help: 'Predictions served to calls with request features, by source and reason.',
       labelNames: ['predictor', 'source', 'reason'] as const,
       registers,
     }),
@@ -77,7 +77,7 @@ function readMetrics(registry: Registry) {
     }),
     overlayWritesDropped: new Counter({
       name: 'tandem_overlay_writes_dropped_total',
-      help: 'Live predictions that were served and could not be kept for the next read.',
+      help: 'Live predictions that were served but could not be stored for the next read.',
       registers,
     }),
   };
@@ -108,7 +108,7 @@ function latencyMetrics(registry: Registry) {
     }),
     authorityUsers: createTimerSeries({
       name: 'tandem_authority_users',
-      help: 'Users that one answered statement certified: how many reads share it.',
+      help: 'Users certified by one statement.',
       labelNames: [] as const,
       buckets: USER_BUCKETS,
       registers,
@@ -135,18 +135,18 @@ function inferenceMetrics(registry: Registry) {
     }),
     inferenceQueueDepth: new Gauge({
       name: 'tandem_inference_queue_depth',
-      help: 'Requests that wait for an inference process.',
+      help: 'Requests waiting for an inference process.',
       labelNames: ['priority'] as const,
       registers,
     }),
     inferenceSaturation: new Gauge({
       name: 'tandem_inference_saturation_ratio',
-      help: 'Inference processes at work, of those there are: 0 idle, 1 all busy.',
+      help: 'Share of inference processes at work: 0 all idle, 1 all busy.',
       registers,
     }),
     inferenceRestarts: new Counter({
       name: 'tandem_inference_restarts_total',
-      help: 'Inference processes that were replaced, by why.',
+      help: 'Inference processes that were replaced, by reason.',
       labelNames: ['why'] as const,
       registers,
     }),
@@ -159,7 +159,7 @@ function storeMetrics(registry: Registry) {
   return {
     onlineStoreUp: new Gauge({
       name: 'tandem_online_store_up',
-      help: 'Whether commands are sent to the cache: 0 while it is not connected, or its circuit is open.',
+      help: '1 while commands are sent to the cache; 0 while it is disconnected or its circuit is open.',
       registers,
     }),
     poolConnections: new Gauge({
@@ -170,18 +170,18 @@ function storeMetrics(registry: Registry) {
     }),
     poolWaiting: new Gauge({
       name: 'tandem_postgres_waiting',
-      help: 'Callers that wait for a connection of the pool.',
+      help: 'Callers waiting for a connection of the pool.',
       labelNames: ['pool'] as const,
       registers,
     }),
     historyChanges: new Counter({
       name: 'tandem_history_changes_total',
-      help: "Times that this process saw the database's history change: a restore, or a failover.",
+      help: "Changes of the database's history seen by this process: restores and failovers.",
       registers,
     }),
     warnings: new Counter({
       name: 'tandem_log_warnings_total',
-      help: 'Lines of the log at warn and error, by event, whether LOG_LEVEL lets them through or not.',
+      help: 'Log events at warn and error, by event, counted at any LOG_LEVEL.',
       labelNames: ['level', 'event'] as const,
       registers,
     }),
@@ -194,37 +194,37 @@ function explanationMetrics(registry: Registry) {
   return {
     keptExplanations: createCountSeries({
       name: 'tandem_kept_explanations_total',
-      help: 'Served answers of users whose answers are kept, by what became of them: kept, or why not.',
+      help: 'Served answers of sampled users, by result: kept, or why not.',
       labelNames: ['predictor', 'outcome'] as const,
       registers,
     }),
     explanationsWaiting: new Gauge({
       name: 'tandem_explanations_waiting',
-      help: 'Served answers that wait to be kept.',
+      help: 'Served answers waiting to be kept.',
       registers,
     }),
   };
 }
 
-/** Metrics of what is served during rollouts, and of what came of it. */
+/** Metrics of served reads during rollouts, and of their outcomes. */
 function outcomeMetrics(registry: Registry) {
   const registers = [registry];
   return {
     outcomes: new Counter({
       name: 'tandem_outcomes_total',
-      help: 'Outcomes received, by what became of them: accepted, duplicate, erased or refused.',
+      help: 'Outcomes received, by result: accepted, duplicate, erased or refused.',
       labelNames: ['outcome'] as const,
       registers,
     }),
     servedFlushes: new Counter({
       name: 'tandem_served_flushes_total',
-      help: 'Times that the counts and exposures of rollouts were written down; what failed is tried again with the next.',
+      help: 'Flushes of the counts and exposures of rollouts, by result; a failed flush is retried with the next.',
       labelNames: ['outcome'] as const,
       registers,
     }),
     exposuresDropped: new Counter({
       name: 'tandem_exposures_dropped_total',
-      help: 'First answers from an arm of a rollout that could not be noted; each is tried again at the next answer.',
+      help: 'First answers from an arm of a rollout that could not be recorded; retried at the next answer.',
       registers,
     }),
     readCountsDropped: new Counter({
@@ -245,18 +245,18 @@ function eventCounters(registers: Registry[]) {
   return {
     events: new Counter({
       name: 'tandem_events_total',
-      help: 'Events received over HTTP, by what became of them: accepted, duplicate, erased or refused.',
+      help: 'Events received over HTTP, by result: accepted, duplicate, erased or refused.',
       labelNames: ['outcome'] as const,
       registers,
     }),
     eventsIgnored: new Counter({
       name: 'tandem_events_with_ignored_values_total',
-      help: 'Accepted events with values that no predictor takes; their acknowledgements name them.',
+      help: 'Accepted events with values that no predictor uses; the acknowledgement names these values.',
       registers,
     }),
     hintsFailed: new Counter({
       name: 'tandem_hints_failed_total',
-      help: 'Version hints that Redis did not take; reads stay right without them.',
+      help: 'Version hints that Redis rejected; reads stay correct without them.',
       registers,
     }),
   };
@@ -273,14 +273,14 @@ function eventTimers(registers: Registry[]) {
     }),
     eventHint: createTimerSeries({
       name: 'tandem_event_hint_seconds',
-      help: "Time from the commit of a request's events until Redis has their versions, or until nobody waits any more.",
+      help: "Time from the commit of a request's events until Redis has their versions, or until the wait times out.",
       labelNames: ['outcome'] as const,
       buckets: LATENCY_BUCKETS,
       registers,
     }),
     eventVisible: createTimerSeries({
       name: 'tandem_event_visible_seconds',
-      help: "Time from a user's last event until the first prediction made of it that was stored for the next read.",
+      help: "Time from a user's last event until the first prediction computed from it was stored.",
       labelNames: ['predictor'] as const,
       buckets: DELAY_BUCKETS,
       registers,

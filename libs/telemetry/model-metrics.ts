@@ -6,7 +6,7 @@ export function modelMetrics(registry: Registry) {
   return {
     modelLoads: new Counter({
       name: 'tandem_model_loads_total',
-      help: 'Models that an inference process loaded, by when: in a trial, ahead of reads, or on demand of one.',
+      help: 'Models loaded by inference processes, by occasion: in a trial, ahead of reads, or on demand of a read.',
       labelNames: ['when'] as const,
       registers,
     }),
@@ -22,12 +22,12 @@ export function modelMetrics(registry: Registry) {
     }),
     modelsHeldBytes: new Gauge({
       name: 'tandem_models_held_bytes',
-      help: 'Memory that the loaded models take, of all inference processes together.',
+      help: 'Memory of loaded models, summed over all inference processes.',
       registers,
     }),
     modelRests: new Counter({
       name: 'tandem_model_rests_total',
-      help: 'Times that live inference of a model was paused because it kept ending its process.',
+      help: 'Pauses of live inference because a model repeatedly crashed its process.',
       labelNames: ['predictor'] as const,
       registers,
     }),

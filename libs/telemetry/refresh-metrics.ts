@@ -13,17 +13,17 @@ function queueMetrics(registers: Registry[]) {
   return {
     refreshWaiting: new Gauge({
       name: 'tandem_refresh_waiting',
-      help: 'Users whom events made stale and who wait in this worker to be re-scored.',
+      help: 'Users made stale by events who wait in this worker to be re-scored.',
       registers,
     }),
     refreshOldest: new Gauge({
       name: 'tandem_refresh_oldest_seconds',
-      help: 'Time for which the first of them has waited.',
+      help: 'Age of the oldest entry in the refresh queue.',
       registers,
     }),
     refreshDropped: new Counter({
       name: 'tandem_refresh_dropped_total',
-      help: 'Users who were not re-scored, by why: the queue was full, their turn came too late, or a pass could not begin.',
+      help: 'Users who were not re-scored, by reason: the queue was full, the deadline passed, or a pass could not begin.',
       labelNames: ['why'] as const,
       registers,
     }),
@@ -34,13 +34,13 @@ function outcomeMetrics(registers: Registry[]) {
   return {
     refreshUsers: createCountSeries({
       name: 'tandem_refresh_users_total',
-      help: 'Users whose turn came, by what became of them.',
+      help: 'Users taken from the refresh queue, by result.',
       labelNames: ['predictor', 'outcome'] as const,
       registers,
     }),
     refreshLag: createTimerSeries({
       name: 'tandem_refresh_lag_seconds',
-      help: 'Time from the acceptance of an event until the answer made of it was stored by a re-scoring.',
+      help: 'Time from the acceptance of an event until a re-scoring stored the answer computed from it.',
       labelNames: ['predictor'] as const,
       buckets: LAG_BUCKETS,
       registers,
@@ -52,7 +52,7 @@ function outcomeMetrics(registers: Registry[]) {
     }),
     refreshHits: createCountSeries({
       name: 'tandem_refresh_hits_total',
-      help: 'Answers that a re-scoring had stored before the read.',
+      help: 'Reads answered from a re-scored prediction.',
       labelNames: ['predictor'] as const,
       registers,
     }),

@@ -65,19 +65,19 @@ function stepMetrics(registers: Registry[]) {
     }),
     runStepTakeovers: new Counter({
       name: 'tandem_run_step_takeovers_total',
-      help: 'Plans and publications taken over from a worker whose lease was over.',
+      help: "Plans and publications taken over after a worker's lease expired.",
       labelNames: ['predictor', 'step'] as const,
       registers,
     }),
   };
 }
 
-/** What comparing new generations with those served found. */
+/** Metrics of comparisons of new generations with the current ones. */
 function reportMetrics(registers: Registry[]) {
   return {
     generationReports: new Counter({
       name: 'tandem_generation_reports_total',
-      help: 'Comparisons of a new generation with the one that is served, by verdict.',
+      help: 'Comparisons of a new generation with the current generation, by verdict.',
       labelNames: ['predictor', 'verdict'] as const,
       registers,
     }),
@@ -96,24 +96,24 @@ function reportMetrics(registers: Registry[]) {
   };
 }
 
-/** What becomes of chunks that more than one worker had. */
+/** Metrics of chunks that more than one worker had. */
 function leaseMetrics(registers: Registry[]) {
   return {
     chunksAbandoned: new Counter({
       name: 'tandem_chunks_abandoned_total',
-      help: 'Chunks whose results were not written, by why: the fence was lost, the history changed, the run ended.',
+      help: 'Chunks whose results were not written, by reason: the fence was lost, the history changed, the run ended.',
       labelNames: ['predictor', 'why'] as const,
       registers,
     }),
     chunkTakeovers: new Counter({
       name: 'tandem_chunk_takeovers_total',
-      help: 'Chunks taken over from a worker whose lease was over.',
+      help: "Chunks taken over after a worker's lease expired.",
       labelNames: ['predictor'] as const,
       registers,
     }),
     usersHandedBack: new Counter({
       name: 'tandem_users_handed_back_total',
-      help: 'Users whom a slow or stopping worker had not scored yet, and left to others as chunks of their own.',
+      help: 'Users that a slow or stopping worker returned unscored, as new chunks.',
       labelNames: ['predictor'] as const,
       registers,
     }),
@@ -131,48 +131,48 @@ function jobMetrics(registers: Registry[]) {
     }),
     jobWait: new Histogram({
       name: 'tandem_job_wait_seconds',
-      help: 'Time that a job waited in the queue, beyond the delay that it asked for.',
+      help: 'Time that a job waited in the queue beyond its requested delay.',
       labelNames: ['job'] as const,
       buckets: JOB_BUCKETS,
       registers,
     }),
     queueJobs: new Gauge({
       name: 'tandem_queue_jobs',
-      help: 'Jobs in the queues, as last looked at.',
+      help: 'Jobs in the queues, at the last check.',
       labelNames: ['class', 'state'] as const,
       registers,
     }),
     roundsFailed: new Counter({
       name: 'tandem_rounds_failed_total',
-      help: 'Rounds of housekeeping in which something failed; the next one tries again.',
+      help: 'Rounds of housekeeping with a failure; the next round retries.',
       labelNames: ['round'] as const,
       registers,
     }),
     roundAge: new Gauge({
       name: 'tandem_round_age_seconds',
-      help: 'Time since the last round of housekeeping in which nothing failed, or since the start where there was none.',
+      help: 'Time since the last round of housekeeping without a failure, or since the start if there was none.',
       labelNames: ['round'] as const,
       registers,
     }),
   };
 }
 
-/** What Redis is still to be told of. */
+/** Events not yet sent to Redis. */
 function outboxMetrics(registers: Registry[]) {
   return {
     outboxEntries: new Gauge({
       name: 'tandem_outbox_entries',
-      help: 'Events of which Redis was not told yet, up to 100,000, as last looked at.',
+      help: 'Events not yet sent to Redis, up to 100,000, at the last check.',
       registers,
     }),
     outboxAge: new Gauge({
       name: 'tandem_outbox_oldest_seconds',
-      help: 'Age of the oldest event of which Redis was not told yet; 0: there is none.',
+      help: 'Age of the oldest event not yet sent to Redis; 0 if there is none.',
       registers,
     }),
     outboxRelayed: new Counter({
       name: 'tandem_outbox_relayed_total',
-      help: 'Events of which this worker told Redis.',
+      help: 'Events that this worker sent to Redis.',
       registers,
     }),
   };
@@ -182,7 +182,7 @@ function expiryMetrics(registers: Registry[]) {
   return {
     rowsOverdue: new Gauge({
       name: 'tandem_rows_overdue_seconds',
-      help: 'How far the oldest row of a table is past its time, as last looked at; 0: none is.',
+      help: 'How long the oldest row of a table has outlived its retention, at the last check; 0 if none has.',
       labelNames: ['table'] as const,
       registers,
     }),
@@ -199,7 +199,7 @@ function rolloutMetrics(registers: Registry[]) {
     }),
     rolloutOverdue: new Gauge({
       name: 'tandem_rollout_overdue_seconds',
-      help: 'Time since the deadline of a rollout that is still preparing, whose step still holds, or that no look has judged.',
+      help: 'Time since the deadline of a rollout that is still preparing or held, or that the analysis has not judged.',
       labelNames: ['predictor', 'state'] as const,
       registers,
     }),
@@ -235,13 +235,13 @@ function progressMetrics(registers: Registry[]) {
     }),
     generationAge: new Gauge({
       name: 'tandem_generation_age_seconds',
-      help: 'Age of the generation in force, from the planning of its run on.',
+      help: 'Age of the current generation, counted from the planning of its run.',
       labelNames: ['predictor'] as const,
       registers,
     }),
     generationsNotLoaded: new Gauge({
       name: 'tandem_generations_not_loaded',
-      help: 'Generations in force that Redis does not hold whole; their users are read from Postgres.',
+      help: 'Current generations that Redis does not hold completely; their users are read from Postgres.',
       registers,
     }),
   };

@@ -17,7 +17,7 @@ export function sampleConnections(
   metrics.poolWaiting.set({ pool: name }, waitingCount);
 }
 
-/** What the inference processes of a program do, looked at when Prometheus asks. */
+/** Statistics of a program's inference processes, sampled at each scrape. */
 interface InferenceStats {
   readonly processes: number;
   readonly idle: number;

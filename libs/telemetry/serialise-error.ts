@@ -19,8 +19,8 @@ export function serialiseError(error: Error, depth = 0): SerialisedError {
 }
 
 /**
- * The same without frames, of itself and of what is behind it: a declared refusal, or a part that does not answer, says
- * why, and comes from no defect. What is no error stays as it is.
+ * Serialises an error and its causes without stack frames: a declared rejection, or an unavailable part, gives a reason
+ * and comes from no defect. Other values stay as they are.
  */
 export function serialiseRefusal(error: unknown): unknown {
   return error instanceof Error ? serialise(error, 0, false) : error;
@@ -43,7 +43,7 @@ function serialise(error: Error, depth: number, hasFrames: boolean): SerialisedE
   };
 }
 
-/** The frames alone: type and message stand beside them. At most ten; deeper ones are the runtime's. */
+/** The frames only: type and message are separate fields. At most ten; deeper frames are the runtime's. */
 function frames(stack: string): string {
   return stack
     .split('\n')

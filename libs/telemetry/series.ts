@@ -1,6 +1,6 @@
 /**
- * A counter for the paths that every read takes: a series is found once and counts for itself, and prom-client, which
- * checks and hashes labels at each call, is told the sum when somebody asks.
+ * A counter for paths that every read takes. A series is looked up once and counts by itself. prom-client, which checks
+ * and hashes labels at each call, gets the sum at each scrape.
  */
 import { Counter, type Histogram, type Registry } from 'prom-client';
 
@@ -88,7 +88,7 @@ export interface TimerSeries<L extends string> {
 
 class TimerCell implements Timer {
   readonly labels: Readonly<Record<string, string>>;
-  /** Of each bound what is not above it but above the one before; at the end what is above all. */
+  /** Counts by bound: values above the previous bound and at most this one; the last counts all above. */
   readonly counts: Float64Array;
   sum = 0;
   readonly #bounds: readonly number[];

@@ -1,4 +1,4 @@
-/** Metrics of shadows: what becomes of served answers beside them, and what they take. */
+/** Metrics of shadows: the results of comparisons with served answers, and their cost. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { createCountSeries, createTimerSeries, LATENCY_BUCKETS } from './series.ts';
 
@@ -7,13 +7,13 @@ export function shadowMetrics(registry: Registry) {
   return {
     shadowAnswers: createCountSeries({
       name: 'tandem_shadow_answers_total',
-      help: 'Served answers of users who are shadowed, by what became of them: compared, or why not.',
+      help: 'Served answers of shadowed users, by result: compared, or why not.',
       labelNames: ['predictor', 'outcome'] as const,
       registers,
     }),
     shadowPasses: createTimerSeries({
       name: 'tandem_shadow_pass_seconds',
-      help: 'Time to compute what the candidate would have answered to the users of a moment, features included.',
+      help: "Time to compute the candidate's answers for one pass of users, features included.",
       labelNames: ['predictor'] as const,
       buckets: LATENCY_BUCKETS,
       registers,
@@ -26,13 +26,13 @@ export function shadowMetrics(registry: Registry) {
     }),
     shadowProcessesEnded: new Counter({
       name: 'tandem_shadow_processes_ended_total',
-      help: 'Processes of candidate models in shadows that ended by themselves or were ended; nobody waited for them.',
+      help: 'Inference processes of shadowed candidates that crashed or were ended; no read waits for them.',
       labelNames: ['predictor'] as const,
       registers,
     }),
     shadowWaiting: new Gauge({
       name: 'tandem_shadow_waiting',
-      help: 'Served answers that wait to be compared with those of a shadow.',
+      help: "Served answers waiting to be compared with a shadow's.",
       registers,
     }),
   };

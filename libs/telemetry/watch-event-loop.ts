@@ -1,11 +1,11 @@
-/** Has the process ended when its event loop stands still: see event-loop-watchdog.ts, which runs beside it. */
+/** Ends the process when its event loop is blocked: see event-loop-watchdog.ts, which runs beside it. */
 import { url as inspectorUrl } from 'node:inspector';
 import { Worker } from 'node:worker_threads';
 
 export interface WatchdogData {
   /** Raised by each turn of the event loop that is looked for. */
   readonly beats: Int32Array<SharedArrayBuffer>;
-  /** So many turns of the watchdog without a beat are too many. */
+  /** Turns of the watchdog without a heartbeat that end the process. */
   readonly turns: number;
   readonly turnMs: number;
   /** The program, for the line that tells. */
@@ -16,7 +16,7 @@ const TURN_MS = 1_000;
 
 /** @param limitMs after which the process is killed, with `process.stuck` as its last line of standard output */
 export function watchEventLoop(name: string, limitMs: number): void {
-  // Who debugs it makes it stand still.
+  // A debugger stops the event loop.
   if (inspectorUrl() !== undefined) return;
   const beats = new Int32Array(new SharedArrayBuffer(4));
   const data: WatchdogData = { beats, name, turnMs: TURN_MS, turns: Math.ceil(limitMs / TURN_MS) };

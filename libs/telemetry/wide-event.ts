@@ -10,7 +10,7 @@ export interface WideEvent {
    * written, which for most events is never: what costs to find out may be a getter.
    */
   add(fields: LogFields): void;
-  /** What was added last under this name. */
+  /** Returns the value last added under this name. */
   fact(name: string): unknown;
   /** Adds to a count, from 0. */
   count(name: string, by?: number): void;

@@ -50,7 +50,7 @@ export function boostTrees({ width, trees, depth, users, random }: Boosting): Tr
   return Array.from({ length: trees }, () => grow({ bins, residuals }, everybody, depth));
 }
 
-/** What is to be learnt: some features matter a lot, some in company, some little, half of them not at all. */
+/** The function to learn: some features matter a lot, some in combination, some little, half of them not at all. */
 function outcomeOf(row: readonly number[]): number {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = row;
   return 2 * a ** 3 + (b > 0.8 ? 1 - c : c * d) + 0.5 * Math.sin(6 * d) + 0.3 * (e > 0.95 ? 1 : 0) + 0.1 * f;
@@ -59,7 +59,7 @@ function outcomeOf(row: readonly number[]): number {
 interface Sample {
   /** A feature's bin of each user. */
   readonly bins: readonly Uint8Array[];
-  /** What the trees so far leave to explain of each user; a new leaf takes its share. */
+  /** The residual of each user after the trees so far; a new leaf takes its share. */
   readonly residuals: Float64Array;
 }
 

@@ -11,7 +11,7 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A migrated database to clone from; nobody may stay connected to it. */
+/** A migrated database to clone from; no client may stay connected to it. */
 export async function createTemplateDatabase(serverUrl: string): Promise<TestDatabase> {
   const database = await createDatabase(serverUrl, null);
   await migrate(database.url);

@@ -1,6 +1,6 @@
 /**
- * ONNX files that nobody should serve, or only with care: each loads, or seems to, and then does one thing wrong. Where
- * nothing else is said they take `features` float32[N,2] and give `score` float32[N,1].
+ * ONNX files that should not be served, or only with care: each loads, or seems to, and then does one thing wrong.
+ * Unless stated otherwise they take `features` float32[N,2] and give `score` float32[N,1].
  */
 import {
   BOOL,
@@ -62,7 +62,7 @@ export function twoInputsModel(): Buffer {
   });
 }
 
-/** A constant, whoever asks. */
+/** A constant for every user. */
 export function noInputsModel(): Buffer {
   const nodes = [node('Identity', ['half'], ['score'])];
   return model(graph(nodes, [floats('half', [1, 1], [0.5])], [], [value('score', FLOAT, [1, 1])]));
@@ -72,7 +72,7 @@ export function noOutputsModel(): Buffer {
   return model(graph([node('Sigmoid', ['features'], ['score'])], [], [value('features', FLOAT, ['N', 2])], []));
 }
 
-/** So many inputs, added up. */
+/** A model that adds up this many inputs. */
 export function manyInputsModel(count: number): Buffer {
   const names = Array.from({ length: count }, (_, i) => `x${i}`);
   const inputs = names.map((name) => value(name, FLOAT, ['N', 1]));
@@ -128,7 +128,7 @@ export function reversedModel(): Buffer {
   );
 }
 
-/** Another answer each time; with a seed, the same series in every session. */
+/** A model with another answer each time; with a seed, the same series in every session. */
 export function randomModel(seed?: number): Buffer {
   const attributes = seed === undefined ? {} : { seed: { float: seed } };
   return hostile([first, node('RandomUniformLike', ['first'], ['score'], attributes)], [at0]);
@@ -173,7 +173,7 @@ export function endlessModel(): Buffer {
   );
 }
 
-/** So many floats at once, whatever it is given. */
+/** A model that allocates this many floats at once, for any input. */
 export function allocatingModel(values: number): Buffer {
   return hostile(
     [

@@ -1,6 +1,6 @@
 /** Callers who ask at once for rows that show whose they are, until enough were asked for; processes are killed meanwhile. */
 
-/** What became of the rows of one call. */
+/** The results for the rows of one call. */
 export interface SeenRows {
   /** Rows asked for, and of them those that were answered. */
   readonly asked: number;

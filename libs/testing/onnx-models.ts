@@ -29,7 +29,7 @@ export function linearModel(options: { weights: readonly number[]; bias?: number
   return scoreModel(weights.length, nodes, constants, { batch });
 }
 
-/** What `linearModel` answers for a row, in float32. */
+/** Returns the answer of `linearModel` for a row, in float32. */
 export function linearScore(weights: readonly number[], bias: number, row: readonly number[]): number {
   const z = weights.reduce((sum, weight, i) => sum + Math.fround(weight) * Math.fround(row[i] ?? 0), bias);
   return 1 / (1 + Math.exp(-z));
@@ -168,7 +168,7 @@ export function externalDataModel(path: string): Buffer {
   return scoreModel(1, [node('MatMul', ['features', 'w'], ['score'])], [weights]);
 }
 
-/** A model that needs an operator of somebody's own library. */
+/** A model that needs an operator of a separate library. */
 export function foreignModel(domain: string): Buffer {
   return scoreModel(1, [node('Backdoor', ['features'], ['score'], {}, domain)], []);
 }

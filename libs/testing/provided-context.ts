@@ -1,4 +1,4 @@
-/** What test/services.ts provides to every test that needs servers, for `inject` of vitest. */
+/** The values that test/services.ts provides to every test that needs servers, for `inject` of vitest. */
 declare module 'vitest' {
   interface ProvidedContext {
     /** A server on which a test may create databases. */

@@ -5,7 +5,7 @@ import { scoreModel } from './score-model.ts';
 const INT8_MOST = 127;
 
 /**
- * The scale of the features is that of all rows of a run, so that a user's answer depends on who is inferred beside him.
+ * All rows of a run share the scale of the features, so that a user's answer depends on which users share its batch.
  */
 export function dynamicInt8Model({ weights }: { readonly weights: readonly number[] }): Buffer {
   const scale = Math.max(...weights.map(Math.abs)) / INT8_MOST;

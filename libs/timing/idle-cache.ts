@@ -1,6 +1,6 @@
 /**
- * Remembers what was loaded for as long as it is used. The bound is time rather than a number, so that a cache is never
- * smaller than what is in use at once.
+ * Remembers loaded values for as long as they are used. The bound is time rather than a number, so that a cache is
+ * never smaller than its working set.
  */
 
 interface Entry<V> {

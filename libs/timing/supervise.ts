@@ -12,7 +12,7 @@ export interface Started {
   stop(isReplaced?: boolean): Promise<void>;
   /** Ends it, and what it started, at once. */
   kill(): void;
-  /** What to show of its log when it cannot be kept running. */
+  /** Returns the end of its log, shown when it cannot be kept running. */
   lastOutput(): string;
 }
 

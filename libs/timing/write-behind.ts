@@ -19,8 +19,8 @@ export interface WriteBehindOptions<Entry> {
   before?(): Promise<void>;
   write(entries: readonly Entry[]): Promise<void>;
   /**
-   * After a write that rejected: `drop` counts its entries as dropped, and the flush goes on; `retry` ends the flush, and the
-   * next one begins with them.
+   * After a write that rejected: `drop` counts its entries as dropped, and the flush continues; `retry` ends the flush,
+   * and the next one begins with them.
    */
   readonly onFailure: 'drop' | 'retry';
   /** Called after each flush; `failed` if `before` rejected, or a write that is retried. Must not throw. */
@@ -86,7 +86,7 @@ export class WriteBehind<Entry> {
     }, this.#options.flushMs).unref();
   }
 
-  /** Takes no more, and writes what waits; drops what is not written in time. Never rejects. */
+  /** Takes no more entries and writes the waiting ones; drops entries that are not written in time. Never rejects. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#deadline = performance.now() + CLOSE_MS;

@@ -7,8 +7,8 @@ export const ARTIFACT_HASH = /^[0-9a-f]{64}$/;
 export const ArtifactSchema = z
   .strictObject({
     artifact: z.string().meta({ description: 'The SHA-256 of the file, in hex' }),
-    bytes: z.int().nullable().meta({ description: 'Of the whole file; null: not known before it is there' }),
-    received: z.int().meta({ description: 'Bytes that are there without a gap: where to go on' }),
+    bytes: z.int().nullable().meta({ description: 'Size of the whole file; null until its size is known' }),
+    received: z.int().meta({ description: 'Bytes received without a gap: the offset at which an upload resumes' }),
     complete: z.boolean(),
   })
   .meta({ id: 'Artifact' });

@@ -12,44 +12,48 @@ export const CompareBuildSchema = z
       .min(1, 'at least 1')
       .max(MAX_COMPARED_USERS, `at most ${MAX_COMPARED_USERS}`)
       .optional()
-      .meta({ description: `Users to look at, at most; ${COMPARED_USERS} where it is not said` }),
+      .meta({ description: `The most users to compare; default ${COMPARED_USERS}` }),
     labels: z
       .array(z.strictObject({ userId: z.string(), label: z.number() }))
       .min(1, 'at least one, or leave them out')
       .max(MAX_COMPARED_USERS, `at most ${MAX_COMPARED_USERS}`)
       .optional()
-      .meta({ description: 'What became of users: these alone are looked at. A label is 0 or 1, or any number' }),
+      .meta({ description: 'Observed labels. Only these users are compared. A label is 0 or 1, or any number' }),
   })
   .meta({ id: 'BuildComparisonRequest' });
 
 const SideSchema = z
   .strictObject({
     modelVersion: z.string(),
-    build: z.string().nullable().meta({ description: 'Its kind; null: no build itself' }),
+    build: z.string().nullable().meta({ description: 'Kind of the build; null: not an optimised build' }),
     artifact: z.string(),
     bytes: z.int(),
-    rowByRow: z.boolean().meta({ description: 'Whether it is pinned: each user is inferred alone' }),
+    rowByRow: z.boolean().meta({ description: 'Whether the version is pinned to infer each user alone' }),
     rowsAgree: z.boolean().nullable().meta({
-      description: 'Whether users get the same answers alone and together, were it not pinned; null: fewer than two',
+      description:
+        'Whether users get the same answers alone and together, ignoring the pin; null: fewer than two users',
     }),
-    largestRowDifference: z.number().nullable().meta({ description: 'Of an output, alone and together; null: none' }),
+    largestRowDifference: z
+      .number()
+      .nullable()
+      .meta({ description: 'Largest difference of an output between alone and together; null: none' }),
     refused: z.int().meta({ description: 'Users without a usable answer of this version' }),
   })
   .meta({ id: 'ComparedVersion' });
 
 const SpeedupSchema = z
   .strictObject({ median: z.number(), low: z.number(), high: z.number() })
-  .meta({ description: 'How many times as fast as its parent the build is, of the rounds: 9 of 10 above `low`' });
+  .meta({ description: 'Speed of the build relative to its parent; 9 of 10 rounds are above `low`' });
 
 const PaceSchema = z.strictObject({
-  parentUs: z.number().meta({ description: 'Microseconds of a run a user, the median of the rounds' }),
+  parentUs: z.number().meta({ description: 'Microseconds a user of a run takes, median of the rounds' }),
   buildUs: z.number(),
   speedup: SpeedupSchema,
 });
 
 const ClassFiguresSchema = z
   .strictObject({
-    auc: z.number().nullable().meta({ description: 'null: all labels are the same' }),
+    auc: z.number().nullable().meta({ description: 'null if all labels are equal' }),
     logLoss: z.number(),
   })
   .meta({ id: 'ClassFigures' });
@@ -69,7 +73,7 @@ const FiguresSchema = z.discriminatedUnion('kind', [
 
 const OutputSchema = z.strictObject({
   name: z.string(),
-  changed: z.number().meta({ description: 'Share of users with another answer' }),
+  changed: z.number().meta({ description: 'Share of users whose answer differs' }),
   meanDifference: z.number().nullable().meta({ description: 'Absolute; null: texts' }),
   largestDifference: z.number().nullable(),
   rankCorrelation: z.number().nullable().meta({ description: "Spearman's; null: no single number, or no spread" }),
@@ -78,10 +82,10 @@ const OutputSchema = z.strictObject({
 const DecisionSchema = z.strictObject({
   output: z.string(),
   threshold: z.number(),
-  up: z.int().meta({ description: 'Users who reach the threshold with the build alone' }),
+  up: z.int().meta({ description: 'Users who reach the threshold only with the build' }),
   down: z.int(),
   rate: z.number(),
-  low: z.number().meta({ description: 'Where the rate lies at 95 %: from' }),
+  low: z.number().meta({ description: 'Lower bound of the rate at 95 %' }),
   high: z.number(),
 });
 
@@ -91,7 +95,7 @@ export const BuildComparisonSchema = z
     parent: SideSchema,
     build: SideSchema,
     users: z.strictObject({
-      asked: z.int().meta({ description: 'Users to look at' }),
+      asked: z.int().meta({ description: 'Users requested' }),
       read: z.int().meta({ description: 'Users that both versions can score' }),
       compared: z.int().meta({ description: 'Users who got both answers' }),
     }),
@@ -100,10 +104,10 @@ export const BuildComparisonSchema = z
     labels: z
       .strictObject({ output: z.string(), users: z.int(), figures: FiguresSchema })
       .nullable()
-      .meta({ description: 'null: none were sent. `classes`: of labels 0 and 1 and scores from 0 to 1' }),
+      .meta({ description: 'null: no labels were sent. `classes`: labels are 0 and 1, scores from 0 to 1' }),
     pace: z.strictObject({ rounds: z.int(), alone: PaceSchema, together: PaceSchema.extend({ users: z.int() }) }),
   })
-  .meta({ id: 'BuildComparison', description: 'An optimised build beside its parent, on real users' });
+  .meta({ id: 'BuildComparison', description: 'An optimised build compared with its parent on real users' });
 
 export type BuildComparisonView = Answered<typeof BuildComparisonSchema>;
 

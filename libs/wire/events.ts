@@ -11,7 +11,7 @@ const attribute = z.string().optional();
 
 /** The attributes of an event in the binary mode. */
 export const AttributeHeaders = z.object({
-  'ce-specversion': attribute.meta({ description: 'The binary mode alone, as all of `ce-…`', example: '1.0' }),
+  'ce-specversion': attribute.meta({ description: 'Binary mode only, like all `ce-…` headers', example: '1.0' }),
   'ce-id': attribute.meta({ example: 'order-1009' }),
   'ce-source': attribute.meta({ example: '/shop/orders' }),
   'ce-type': attribute.meta({ example: 'order.placed' }),
@@ -22,7 +22,7 @@ export const AttributeHeaders = z.object({
 export const EventSchema = z
   .looseObject({
     specversion: z.literal('1.0'),
-    id: z.string().meta({ description: 'With `source`, names the event for ever: a retry sends the same' }),
+    id: z.string().meta({ description: 'Identifies the event together with `source`: a retry sends the same id' }),
     source: z.string().meta({ description: 'The sender of the event' }),
     type: z.string(),
     subject: z.string().meta({ description: 'The user id' }),
@@ -34,7 +34,10 @@ export const EventSchema = z
     data: z
       .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]))
       .optional()
-      .meta({ description: 'Feature values by name; null withdraws one. Left out: the user changed, no more' }),
+      .meta({
+        description:
+          'Feature values by name; null withdraws a value. Without `data` the event only says that the user changed',
+      }),
   })
   .meta({
     id: 'Event',
@@ -60,7 +63,9 @@ const EventResultSchema = z
     status: z.enum(['accepted', 'duplicate', 'erased']),
     userId: z.string(),
     contextVersion: z.int(),
-    contextToken: z.string().meta({ description: 'What a read may demand with Prediction-Min-Context' }),
+    contextToken: z
+      .string()
+      .meta({ description: 'Token for the header Prediction-Min-Context: a read with it reflects this event' }),
     ignored: z.array(z.string()).max(10).optional().meta({
       description:
         'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',

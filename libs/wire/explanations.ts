@@ -35,9 +35,9 @@ export const ExplanationSchema = z
     features: z.array(
       z.strictObject({
         name: z.string(),
-        value: scalar.meta({ description: 'What a model is given' }),
+        value: scalar.meta({ description: 'The value that the model receives' }),
         from: FeatureOriginSchema,
-        rowValue: scalar.optional().meta({ description: "The feature source's, where an event's lies over it" }),
+        rowValue: scalar.optional().meta({ description: 'Value in the feature source, if an event overrides it' }),
         event: z
           .strictObject({
             source: z.string(),
@@ -54,7 +54,7 @@ export const ExplanationSchema = z
     answerProblem: z.union([ProblemSchema, z.null()]),
     cacheStatus: z.string().nullable(),
   })
-  .meta({ id: 'Explanation', description: 'Why a user is answered as it is, now' });
+  .meta({ id: 'Explanation', description: 'Why a user gets this answer now' });
 
 export type ExplanationView = Answered<typeof ExplanationSchema>;
 

@@ -1,4 +1,4 @@
-/** How a generation differs from the one that was served before it. */
+/** The report of a generation's comparison with the generation served before it. */
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 
@@ -6,7 +6,7 @@ const share = z.number().meta({ description: 'Share of the users in both generat
 
 const CoverageSchema = z
   .strictObject({
-    before: z.int().meta({ description: 'In the generation that it was compared with' }),
+    before: z.int().meta({ description: 'Users in the generation compared against' }),
     now: z.int(),
     both: z.int(),
     added: z.int(),
@@ -18,7 +18,7 @@ const SHIFT = {
   psi: z.number().meta({ description: 'Population stability index over 20 classes, of all users on each side' }),
   meanBefore: z.number(),
   meanNow: z.number(),
-  meanDelta: z.number().meta({ description: 'Now minus before, of users in both' }),
+  meanDelta: z.number().meta({ description: 'New minus previous value, over users in both generations' }),
   meanAbsoluteDelta: z.number(),
   p50AbsoluteDelta: z.number(),
   p99AbsoluteDelta: z.number(),
@@ -26,23 +26,21 @@ const SHIFT = {
   changed: share,
 };
 
-const ShiftSchema = z
-  .strictObject(SHIFT)
-  .meta({ id: 'OutputShift', description: 'How an output with one number a user changed' });
+const ShiftSchema = z.strictObject(SHIFT).meta({ id: 'OutputShift', description: 'How a numeric output changed' });
 
 const FLIPS = {
-  up: z.int().meta({ description: 'Users who reach the threshold now' }),
-  down: z.int().meta({ description: 'Users who no longer do' }),
+  up: z.int().meta({ description: 'Users who newly reach the threshold' }),
+  down: z.int().meta({ description: 'Users who no longer reach the threshold' }),
   rate: share,
 };
 
 const SegmentValueSchema = z
   .strictObject({
-    value: z.string().nullable().meta({ description: 'null: users without a value, or all that have others' }),
+    value: z.string().nullable().meta({ description: 'null: users without a value, or with any other value' }),
     users: CoverageSchema,
     shift: z
       .union([ShiftSchema, z.null()])
-      .meta({ description: 'Of the output that decides, else of the first with one number' }),
+      .meta({ description: 'Segments of the deciding output, else of the first numeric output' }),
     flips: z.union([z.strictObject(FLIPS), z.null()]),
   })
   .meta({ id: 'SegmentValue' });
@@ -50,7 +48,9 @@ const SegmentValueSchema = z
 const FiguresSchema = z.strictObject({
   users: CoverageSchema,
   outputs: z.array(z.strictObject({ name: z.string(), ...SHIFT })),
-  answers: z.array(z.strictObject({ name: z.string(), changed: share })).meta({ description: 'Texts and vectors' }),
+  answers: z
+    .array(z.strictObject({ name: z.string(), changed: share }))
+    .meta({ description: 'Share of changed answers, for outputs that are texts or vectors' }),
   decision: z.union([z.strictObject({ output: z.string(), threshold: z.number(), ...FLIPS }), z.null()]),
   segments: z.array(
     z.strictObject({
@@ -65,19 +65,19 @@ export const GenerationReportSchema = z
   .strictObject({
     predictor: z.string(),
     generation: z.string(),
-    against: z.string().nullable().meta({ description: 'The generation that it was compared with' }),
+    against: z.string().nullable().meta({ description: 'The generation compared against' }),
     verdict: z
       .enum(['passed', 'blocked', 'not_compared'])
-      .meta({ description: 'blocked: held back until somebody approves of it' }),
+      .meta({ description: '`blocked`: not published until an operator approves it' }),
     madeAt: z.iso.datetime(),
     tookMs: z.number(),
     sample: z
       .union([z.strictObject({ oneIn: z.int(), users: z.int() }), z.null()])
-      .meta({ description: 'One of `oneIn` users was compared, by a hash of their ids; null: all, or none' }),
+      .meta({ description: 'One of `oneIn` users was compared, chosen by a hash of the id; null: all users, or none' }),
     outOfTime: z
       .enum(['sampled', 'held', 'published'])
       .nullable()
-      .meta({ description: 'What became of a comparison that ran out of time; null: it did not' }),
+      .meta({ description: 'How far a comparison got that ran out of time; null: it did not run out of time' }),
     figures: z.union([FiguresSchema, z.null()]).meta({ description: 'null: not compared; `notes` say why' }),
     crossings: z.array(
       z.strictObject({
@@ -90,7 +90,7 @@ export const GenerationReportSchema = z
     notes: z.array(z.string()).meta({ description: 'What was not compared or not judged, and why' }),
     movers: z
       .array(z.strictObject({ userId: z.string(), before: z.number(), now: z.number(), delta: z.number() }))
-      .meta({ description: 'At most 20, furthest first, without who was erased since' }),
+      .meta({ description: 'At most 20 users, largest change first, without users erased since' }),
   })
   .meta({ id: 'GenerationReport' });
 

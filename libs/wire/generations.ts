@@ -5,7 +5,7 @@ import type { Answered } from './schema.ts';
 
 export const GenerationSchema = z
   .strictObject({
-    generation: z.string().meta({ description: 'Its number' }),
+    generation: z.string().meta({ description: 'Number of the generation' }),
     predictor: z.string(),
     state: z.enum(['building', 'published', 'dropped']),
     inForce: z.boolean(),
@@ -13,20 +13,19 @@ export const GenerationSchema = z
     servedStable: z.boolean().meta({ description: 'Whether the stable arm ever served this generation' }),
     modelVersion: z.string(),
     kind: z.enum(['everyone', 'budgeted']).meta({
-      description: '`budgeted`: of a run with a budget, for users whom it chose; other users are served from `base`',
+      description: '`budgeted`: made by a run with a budget for selected users; all other users are served from `base`',
     }),
     users: z.int().meta({ description: 'Users who have a prediction in it' }),
-    base: z
-      .string()
-      .nullable()
-      .meta({ description: 'Number of the generation of everyone below it; null: it is one itself' }),
+    base: z.string().nullable().meta({
+      description: 'Number of the full generation that serves all other users; null: this is a full generation',
+    }),
     usersLeft: z.int().nullable().meta({
-      description: 'Users served from `base`, as counted when it was published; null before that, or without a base',
+      description: 'Users served from `base`, counted at publication; null before publication, or without a base',
     }),
     runId: z.uuid(),
     startedAt: z.iso
       .datetime()
-      .meta({ description: 'When its run was planned; predictions taken along from another may be older' }),
+      .meta({ description: 'When its run was planned; predictions carried over from another generation may be older' }),
     publishedAt: z.iso.datetime().nullable(),
   })
   .meta({
@@ -76,7 +75,7 @@ export const RollbackSchema = z
 
 export const RolledBackSchema = z
   .strictObject({
-    from: z.union([GenerationSchema, z.null()]).meta({ description: 'The generation that was in force' }),
+    from: z.union([GenerationSchema, z.null()]).meta({ description: 'The generation that was current before' }),
     to: GenerationSchema,
   })
   .meta({ id: 'RollBackAnswer' });

@@ -1,4 +1,4 @@
-/** Answers that were kept with what they were made of, and what came of computing one again. */
+/** Kept answers with their inputs, and the results of replays. */
 import { z } from 'zod';
 import { FeatureOriginSchema, scalar } from './explanations.ts';
 import { nextOf, pageQuery } from './page.ts';
@@ -100,7 +100,10 @@ export const ReplaySchema = z
         kept: z.union([z.number(), z.string(), z.boolean()]),
         recomputed: z.union([z.number(), z.string(), z.boolean()]),
         difference: z.number().nullable().meta({ description: 'Absolute; null of values that are no floats' }),
-        ofAllowed: z.number().nullable().meta({ description: 'Of what is allowed there; null as `difference`' }),
+        ofAllowed: z
+          .number()
+          .nullable()
+          .meta({ description: '`difference` divided by the allowed difference; null if `difference` is null' }),
       })
       .nullable()
       .meta({ description: 'The one furthest from being allowed; null: equal to the last bit, or not computed' }),

@@ -9,10 +9,10 @@ export const VersionNumberSchema = z.string(FORM).regex(NUMBER_TEXT, FORM);
 const ModelSchema = z
   .strictObject({
     predictor: z.string(),
-    modelVersion: z.string().meta({ description: 'Its number' }),
+    modelVersion: z.string().meta({ description: 'Number of the model version' }),
     artifact: z.string().meta({ description: 'The SHA-256 of the model file, in hex' }),
-    bytes: z.int().meta({ description: 'Of the file' }),
-    createdAt: z.iso.datetime().meta({ description: 'When it was adopted or pushed first' }),
+    bytes: z.int().meta({ description: 'Size of the file' }),
+    createdAt: z.iso.datetime().meta({ description: 'When the version was first adopted or pushed' }),
     archivedAt: z.iso.datetime().nullable().meta({
       description:
         'Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not',
@@ -22,12 +22,14 @@ const ModelSchema = z
         by: z.string().meta({ description: '`key:<name>` of an API key, `api` where keys are off, `cli`' }),
         how: z.enum(['adopt', 'push']),
       })
-      .meta({ description: 'Who brought it, and how: with a config, or by itself' }),
+      .meta({ description: 'Who added the version, and how: by a config or by a push' }),
     variants: z.array(z.string()).meta({ description: 'The arms that name it; empty: not serving traffic' }),
-    labels: z.array(z.string()).meta({ description: 'Names that were given to it, and that may move' }),
-    verified: z.boolean().meta({ description: 'Whether it has the certificate of its trial; labels move to no other' }),
+    labels: z.array(z.string()).meta({ description: 'Movable names that point to this version' }),
+    verified: z
+      .boolean()
+      .meta({ description: 'Whether the version has passed its trial; a label can only move to such a version' }),
     note: z.string(),
-    metrics: z.record(z.string(), z.number()).meta({ description: 'As its owner gave them' }),
+    metrics: z.record(z.string(), z.number()).meta({ description: 'Metrics given by the owner' }),
     build: z.string().nullable().meta({ description: 'The kind of an optimised build: `int8`, `pruned`, …' }),
     parent: z.string().nullable().meta({ description: 'The model version that an optimised build was made of' }),
     inputs: z
@@ -77,10 +79,7 @@ export const ModelsOfPredictorSchema = z.strictObject(ModelsSchema.shape).meta({
 
 /** The query parameter of lists. */
 export const ARCHIVED_QUERY = z.object({
-  archived: z
-    .enum(['true', 'false'])
-    .optional()
-    .meta({ description: '`true`: archived model versions are listed too' }),
+  archived: z.enum(['true', 'false']).optional().meta({ description: '`true` also lists archived model versions' }),
 });
 
 const TensorSchema = z.strictObject({
@@ -95,7 +94,7 @@ const MetadataSchema = z
     outputs: z.array(TensorSchema),
     opset: z.record(z.string(), z.int()).meta({ description: 'Domain of operators → version' }),
     irVersion: z.int(),
-    producer: z.string().meta({ description: 'The program that wrote the file; empty: it does not say' }),
+    producer: z.string().meta({ description: 'The program that wrote the file; empty if the file does not name it' }),
     bytes: z.int(),
   })
   .meta({ id: 'ModelMetadata' });
@@ -107,23 +106,23 @@ const DifferenceSchema = z.strictObject({
   alone: z.union([z.number(), z.string(), z.boolean()]),
   other: z.union([z.number(), z.string(), z.boolean()]),
   difference: z.number(),
-  ofAllowed: z.number().meta({ description: 'Of `difference` to what is allowed there: at most 1' }),
+  ofAllowed: z.number().meta({ description: '`difference` divided by the allowed difference: at most 1' }),
 });
 
 const ParitySchema = z
   .strictObject({
     users: UsersSchema.meta({
-      description: 'Whose answers were compared: alone, again, together, in another order',
+      description: 'Users whose answers were compared: alone, repeated, in a batch, in another order',
     }),
     refused: UsersSchema.meta({
-      description: 'For whom the model has no answer',
+      description: 'Users without a usable answer of the model',
     }),
     readBothWays: z.int().meta({
-      description: 'Users who get the same answer from what a live read reads of them and from what a run reads',
+      description: 'Users who get the same answer from the features of a live read and of a run',
     }),
     batchSizes: z.array(z.int()),
     comparisons: z.int(),
-    tolerance: z.number().meta({ description: 'Relative; 0: equal to the last bit' }),
+    tolerance: z.number().meta({ description: 'Relative tolerance; 0: equal to the last bit' }),
     largestDifference: DifferenceSchema.nullable().meta({ description: 'null: equal to the last bit' }),
   })
   .meta({
@@ -145,8 +144,8 @@ export const ModelDetailSchema = z
       .array(z.looseObject({ name: z.string(), kind: z.string() }))
       .meta({ description: 'The features that each call sends; empty: none' }),
     rowByRow: z.boolean().meta({ description: 'Whether each user is inferred alone' }),
-    metadata: z.union([MetadataSchema, z.null()]).meta({ description: 'What the file says of itself' }),
-    parity: z.union([ParitySchema, z.null()]).meta({ description: 'The certificate of its trial' }),
+    metadata: z.union([MetadataSchema, z.null()]).meta({ description: 'Metadata of the model file' }),
+    parity: z.union([ParitySchema, z.null()]).meta({ description: 'Certificate of the trial' }),
   })
   .meta({ id: 'ModelDetail' });
 

@@ -23,11 +23,11 @@ export const InferenceHeaders = z.object({
   'cache-control': z
     .string()
     .optional()
-    .meta({ description: 'Of a hybrid model: as in a read', example: 'max-age=3600' }),
+    .meta({ description: 'Hybrid model only: as in a read', example: 'max-age=3600' }),
   'prediction-min-context': z
     .string()
     .optional()
-    .meta({ description: 'Of a hybrid model and one user: as in a read', example: '9f2c4a1be07d3358.6' }),
+    .meta({ description: 'Hybrid model with one user only: as in a read', example: '9f2c4a1be07d3358.6' }),
 });
 
 const parameters = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
@@ -57,7 +57,7 @@ export const InferenceModelSchema = z
     versions: z
       .array(z.string())
       .optional()
-      .meta({ description: 'Those that a path may name; a hybrid model has none' }),
+      .meta({ description: 'Versions that a path may name; a hybrid model has none' }),
     platform: z.string(),
     inputs: z.array(tensorMetadata),
     outputs: z.array(tensorMetadata),
@@ -82,12 +82,12 @@ const requestOutput = z
 
 export const InferenceRequestSchema = z
   .object({
-    id: z.string().max(1_024).optional().meta({ description: 'Given back in the answer' }),
+    id: z.string().max(1_024).optional().meta({ description: 'Repeated in the answer' }),
     parameters: parameters.optional().meta({
       description: '`timeout`: microseconds for the answer; `binary_data_output`: all outputs as binary data',
     }),
     inputs: z.array(requestInput).max(4_096),
-    outputs: z.array(requestOutput).max(4_096).optional().meta({ description: 'Left out: all' }),
+    outputs: z.array(requestOutput).max(4_096).optional().meta({ description: 'Default: all outputs' }),
   })
   .meta({ id: 'InferenceRequest' });
 
@@ -124,7 +124,7 @@ export const INFERENCE_ANSWER_EXAMPLE = {
 export const InferenceErrorSchema = z
   .strictObject({
     error: z.string(),
-    type: z.string().meta({ description: 'The stable type of the problem, as other paths have it' }),
-    field: z.string().optional().meta({ description: 'Where the fault lies' }),
+    type: z.string().meta({ description: 'The stable problem type, as on other paths' }),
+    field: z.string().optional().meta({ description: 'Field with the error' }),
   })
   .meta({ id: 'InferenceError' });

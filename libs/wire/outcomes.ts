@@ -18,15 +18,15 @@ const OUTCOME_EXAMPLE = {
 
 const OutcomeSchema = z
   .strictObject({
-    id: z.string().meta({ description: 'With `source`, names the outcome for ever: a retry sends the same' }),
+    id: z.string().meta({ description: 'Identifies the outcome together with `source`: a retry sends the same id' }),
     source: z.string().optional().meta({ description: 'The sender of the outcome; default: `api`' }),
     userId: z.string(),
-    name: z.string().regex(OUTCOME_NAME).meta({ description: "As the plan's outcome metrics have it" }),
+    name: z.string().regex(OUTCOME_NAME).meta({ description: "Name of an outcome metric of a rollout's plan" }),
     value: z.number().optional().meta({
-      description: 'What a sum adds up; 1 where it is left out. `null` is refused: JSON.stringify makes it of NaN',
+      description: 'Value that a sum adds; default 1. `null` is rejected, since JSON.stringify turns NaN into it',
     }),
     time: z.iso.datetime({ offset: true }).optional().meta({
-      description: 'When it happened, at most 90 days ago; left out: now',
+      description: 'When the outcome happened, at most 90 days ago; default: now',
     }),
   })
   .meta({ id: 'Outcome', example: OUTCOME_EXAMPLE });
@@ -46,7 +46,7 @@ export const OutcomeResultsSchema = z
           source: z.string(),
           userId: z.string(),
           status: z.enum(['accepted', 'duplicate', 'erased']).meta({
-            description: '`erased`: the user is erased, and nothing but the id was kept',
+            description: '`erased`: the user is erased; only the outcome id was kept',
           }),
         })
         .meta({ id: 'OutcomeResult' }),

@@ -11,7 +11,7 @@ const limitQuery = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional
 export function pageQuery<B extends z.ZodType>(before: B) {
   return z.object({
     limit: limitQuery,
-    before: before.optional().meta({ description: '`next` of the page before' }),
+    before: before.optional().meta({ description: '`next` of the previous page' }),
     predictor: z.string().optional().meta({ example: 'repurchase' }),
   });
 }

@@ -23,7 +23,7 @@ const runIdParameter = z
 
 const generationParameter = z
   .string()
-  .meta({ param: { name: 'generation', in: 'path' }, description: 'Its number', example: '18' });
+  .meta({ param: { name: 'generation', in: 'path' }, description: 'Number of the generation', example: '18' });
 
 const versionParameter = z
   .string()

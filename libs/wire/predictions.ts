@@ -32,10 +32,13 @@ export const PredictionSchema = z
     ]),
     modelVersion: z.string(),
     variant: z.string(),
-    generation: z.string().nullable().meta({ description: 'Null for an answer that no full run stored' }),
+    generation: z.string().nullable().meta({ description: 'Null unless a full run stored the answer' }),
     computedAt: z.iso.datetime().nullable().meta({ description: 'Null for a default: nothing was computed' }),
     ageSeconds: z.int().nullable(),
-    contextVersion: z.int().nullable().meta({ description: "The user's; null where the database did not answer" }),
+    contextVersion: z
+      .int()
+      .nullable()
+      .meta({ description: "The user's context version; null if the database did not answer" }),
     lastConcerningVersion: z.int().nullable().meta({
       description:
         'The version of the last event that concerns this predictor. A prediction from an older version is not fresh. Null if `contextVersion` is null',
@@ -64,7 +67,10 @@ export const PREDICTION_EXAMPLE = {
 
 export const ReadHeaders = z.object({
   'cache-control': z.string().optional().meta({ example: 'max-age=3600' }),
-  'if-match': z.string().optional().meta({ description: 'Only `*` holds: the tags of answers are weak', example: '*' }),
+  'if-match': z
+    .string()
+    .optional()
+    .meta({ description: 'Only `*` matches, since the tags of answers are weak', example: '*' }),
   'if-none-match': z.string().optional().meta({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
   'prediction-min-context': z
     .string()
@@ -116,7 +122,7 @@ export const ReadManySchema = z
       .min(1, 'at least one user')
       .max(MAX_USERS, `at most ${MAX_USERS} users in one request`)
       .optional()
-      .meta({ description: 'Users with the request features of this call, which are inferred for it alone' }),
+      .meta({ description: 'Users with the request features of this call; inferred for this call only' }),
   })
   .refine(({ userIds, users }) => (userIds === undefined) !== (users === undefined), {
     path: ['userIds'],

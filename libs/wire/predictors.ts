@@ -8,16 +8,16 @@ export const PredictorSchema = z
   .strictObject({
     name: z.string(),
     keyType: z.enum(['int8', 'uuid', 'text']).meta({ description: 'The type of user ids' }),
-    modelVersion: z.string().nullable().meta({ description: 'The one in force' }),
+    modelVersion: z.string().nullable().meta({ description: 'The stable model version' }),
     variant: z.string().nullable(),
-    generation: z.string().nullable().meta({ description: 'The one in force; null before the first full run' }),
+    generation: z.string().nullable().meta({ description: 'The current generation; null before the first full run' }),
     generationExpired: z
       .boolean()
       .nullable()
-      .meta({ description: "Whether its oldest predictions are older than maxAge, on the database's clock" }),
+      .meta({ description: "Whether its oldest predictions are older than maxAge, by the database's clock" }),
     overlayFloor: z.int().nullable(),
     rolloutRevision: z.int().nullable(),
-    expiresFrom: z.iso.datetime().nullable().meta({ description: 'Since a rollback, expiry counts from here' }),
+    expiresFrom: z.iso.datetime().nullable().meta({ description: 'After a rollback, expiry counts from this time' }),
     freshness: z.strictObject({
       maxAgeSeconds: z.number().nullable(),
       live: z.boolean(),
@@ -27,13 +27,16 @@ export const PredictorSchema = z
       default: OutputsSchema.nullable(),
       events: z.array(z.string()),
       refreshWithinMs: z.number().nullable().meta({
-        description: 'The window in which users whom events made stale are re-scored; null: they are not',
+        description: 'Time within which users made stale by events are re-scored; null: re-scoring is off',
       }),
     }),
     batch: z.strictObject({
-      schedule: z.string().nullable().meta({ description: 'Of everyone: a cron expression in UTC' }),
-      changedSchedule: z.string().nullable().meta({ description: 'Of users who changed, as schedule' }),
-      budget: BudgetSchema.nullable().meta({ description: 'Of scheduled runs; null: no limit' }),
+      schedule: z.string().nullable().meta({ description: 'Schedule of full runs: a cron expression in UTC' }),
+      changedSchedule: z
+        .string()
+        .nullable()
+        .meta({ description: 'Schedule of runs for changed users, in the same form' }),
+      budget: BudgetSchema.nullable().meta({ description: 'Budget of scheduled runs; null: no limit' }),
       chunkSize: z.int(),
       minCoverage: z.number(),
     }),
@@ -73,7 +76,7 @@ const StableVersionSchema = z
   .strictObject({
     modelVersion: z.string(),
     since: z.iso.datetime(),
-    until: z.iso.datetime().nullable().meta({ description: 'null: it is stable now' }),
+    until: z.iso.datetime().nullable().meta({ description: 'null: this version is stable now' }),
     generation: z
       .string()
       .nullable()

@@ -1,4 +1,4 @@
-/** What a push says: the file, what is new in its definition, and its owner's words. */
+/** The body of a push: the file, the changed settings of its definition, and the owner's note. */
 import { z } from 'zod';
 import { ARTIFACT_HASH } from './artifacts.ts';
 import { VersionNumberSchema } from './models.ts';

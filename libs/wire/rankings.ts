@@ -10,7 +10,11 @@ const ID_FORM = `a text of 1 to ${MAX_ID} characters`;
 const LIMIT_FORM = `a whole number from 1 to ${MAX_CANDIDATES}`;
 
 const CandidateSchema = z.strictObject({
-  id: z.string(ID_FORM).min(1, ID_FORM).max(MAX_ID, ID_FORM).meta({ description: 'Each once', example: 'sku-7' }),
+  id: z
+    .string(ID_FORM)
+    .min(1, ID_FORM)
+    .max(MAX_ID, ID_FORM)
+    .meta({ description: 'Unique in the call', example: 'sku-7' }),
   features: RequestFeaturesSchema,
 });
 
@@ -22,11 +26,12 @@ export const RankSchema = z
       .min(1, 'at least one candidate')
       .max(MAX_CANDIDATES, `at most ${MAX_CANDIDATES} candidates in one request`),
     by: z.string('the name of an output').optional().meta({
-      description: "The output to rank by, in descending order; left out: the decision's, or the only number",
+      description:
+        "The output to rank by, in descending order; default: the decision's output, or the only numeric one",
       example: 'score',
     }),
     limit: z.int(LIMIT_FORM).min(1, LIMIT_FORM).max(MAX_CANDIDATES, LIMIT_FORM).optional().meta({
-      description: 'So many of the first; left out: all',
+      description: 'Number of top candidates to return; default: all',
     }),
     itemsAsOf: z.iso.datetime({ offset: true, error: 'a time such as 2026-11-24T10:50:00Z' }).optional().meta({
       description: "When the caller read the candidates' features; the answer repeats it",
@@ -48,14 +53,14 @@ const { predictor, userId, modelVersion, variant, contextVersion, lastConcerning
 export const RankingSchema = z
   .strictObject({
     ...{ predictor, userId, by: z.string() },
-    ranked: z.array(RankedSchema).meta({ description: 'In descending order; equal ones in the order of the call' }),
-    refused: z.array(RefusedSchema).meta({ description: 'Candidates that the model gave no usable output for' }),
+    ranked: z.array(RankedSchema).meta({ description: 'In descending order; ties keep the order of the call' }),
+    refused: z.array(RefusedSchema).meta({ description: 'Candidates without a usable output of the model' }),
     source: z.literal('live'),
     reason: z.literal('requested'),
     ...{ modelVersion, variant },
     computedAt: z.iso.datetime(),
     ...{ contextVersion, lastConcerningVersion, predictedFromContextVersion },
-    itemsAsOf: z.string().nullable().meta({ description: 'As the call said; null: it did not' }),
+    itemsAsOf: z.string().nullable().meta({ description: 'As sent in the call; null if not sent' }),
   })
   .meta({ id: 'Ranking', description: 'One label certifies all candidates: the features of the user were read once' });
 

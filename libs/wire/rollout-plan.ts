@@ -8,7 +8,7 @@ import type { Answered } from './schema.ts';
 /** Hundredths of a percent; those of libs/experiment/assignment.ts. */
 export const BUCKETS = 10_000;
 
-/** @param most longer than that nobody means, and clocks do not reach */
+/** @param most limit beyond any sensible duration, within the range of clocks */
 const duration = (most: Duration) =>
   z
     .string()
@@ -16,7 +16,7 @@ const duration = (most: Duration) =>
     .refine((text) => msOf(text) <= msOf(most), `at most ${most}`)
     .meta({ example: most });
 
-/** Users are told apart in 10,000 buckets: what is finer would be rounded. */
+/** Users are distinguished by 10,000 buckets: a finer share would be rounded. */
 const percent = z
   .number()
   .min(0.01)
@@ -40,15 +40,20 @@ const OutcomeSchema = z.strictObject({
   kind: z.enum(['binary', 'sum']).default('binary'),
   window: duration('90d')
     .default('14d')
-    .meta({ description: 'Outcomes later than that after a user’s first answer do not count' }),
+    .meta({ description: 'Outcomes count for this long after a user’s first answer' }),
   better: z.enum(['higher', 'lower']).default('higher'),
   guardrail: z.boolean().default(false),
-  minimumEffect: z.number().positive().max(10).default(0.1).meta({ description: 'Relative: what is worth knowing' }),
+  minimumEffect: z
+    .number()
+    .positive()
+    .max(10)
+    .default(0.1)
+    .meta({ description: 'Smallest relative effect worth detecting' }),
 });
 
 const AnalysisSchema = z.strictObject({
-  automatic: z.boolean().default(true).meta({ description: 'Whether verdicts are acted on' }),
-  dryRun: z.boolean().default(false).meta({ description: 'Verdicts are written down, and nothing is done' }),
+  automatic: z.boolean().default(true).meta({ description: 'Whether verdicts move the rollout' }),
+  dryRun: z.boolean().default(false).meta({ description: 'Verdicts are recorded but not acted on' }),
   interval: duration('1d').default('1m'),
   minStep: duration('90d').default('10m'),
   minUsers: z.int().min(10).max(10_000_000).default(200),
@@ -56,7 +61,7 @@ const AnalysisSchema = z.strictObject({
   errorRate: share.nullable().default(0.01),
   slowShare: share.nullable().default(0.05),
   slow: duration('5s').default('100ms').meta({
-    description: 'Reads above it are slow; counts know 1, 2, 5, 10, … ms to 5 s, and take the next of these',
+    description: 'Reads that take longer are slow; rounded up to the next of 1, 2, 5, 10, … ms to 5 s',
     example: '100ms',
   }),
   liveShare: share.nullable().default(null),
@@ -64,7 +69,7 @@ const AnalysisSchema = z.strictObject({
   defaultShare: share
     .nullable()
     .default(null)
-    .meta({ description: 'Default answers alone; `errorRate` counts them too' }),
+    .meta({ description: 'Counts default answers only; `errorRate` includes them as well' }),
   psi: z.number().positive().max(100).nullable().default(null).meta({
     description:
       'Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift by custom',
@@ -76,9 +81,9 @@ const AnalysisSchema = z.strictObject({
   preparingDeadline: duration('90d')
     .nullable()
     .default('1d')
-    .meta({ description: 'How long a rollout may be preparing', example: '1d' }),
+    .meta({ description: 'How long a rollout may stay in `preparing`', example: '1d' }),
   onDeadline: z.enum(['alert', 'roll_back']).default('alert').meta({
-    description: 'What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted',
+    description: 'What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort',
   }),
   outcomes: z
     .array(OutcomeSchema)

@@ -6,7 +6,7 @@ import type { Answered } from './schema.ts';
 const CheckSchema = z
   .strictObject({
     name: z.string().meta({ example: 'errorRate' }),
-    arm: z.string().nullable().meta({ description: 'null: it is of all arms' }),
+    arm: z.string().nullable().meta({ description: 'null: the check covers all arms' }),
     guardrail: z.boolean(),
     state: z.enum(['pass', 'fail', 'inconclusive', 'skipped']),
     figures: z.record(z.string(), z.unknown()),
@@ -58,7 +58,7 @@ const ArmSchema = z.strictObject({
   reads: z.int(),
   errors: z.int(),
   slow: z.int(),
-  sources: z.record(z.string(), z.int()).meta({ description: 'Reads by the answer’s source' }),
+  sources: z.record(z.string(), z.int()).meta({ description: 'Reads by source of the answer' }),
 });
 
 const MeanSchema = z.strictObject({ users: z.int(), mean: z.number() });
@@ -70,19 +70,21 @@ const CONCLUSION_EXAMPLE = 'order: b is better than stable: +25 %';
 const OutcomeSchema = z.strictObject({
   name: z.string(),
   variant: z.string(),
-  stable: MeanSchema.meta({ description: 'Of users whose window is over' }),
+  stable: MeanSchema.meta({ description: 'Mean over users whose window has ended' }),
   arm: MeanSchema,
-  difference: EstimateSchema.meta({ description: 'The interval holds at every look; null where nothing varies' }),
+  difference: EstimateSchema.meta({ description: 'Interval valid at every look; null if the values do not vary' }),
   relative: EstimateSchema.meta({
-    description: 'The same difference as a share of the stable mean; null where that may be 0',
+    description: 'The difference as a share of the stable mean; null if that mean may be 0',
   }),
   pValue: z.number().meta({ description: 'Against "no difference", valid at every look' }),
   eValue: z.number(),
-  sofar: z.strictObject({ stable: MeanSchema, arm: MeanSchema }).meta({ description: 'Of all users: no test' }),
+  sofar: z
+    .strictObject({ stable: MeanSchema, arm: MeanSchema })
+    .meta({ description: 'Mean over all users, for information only: no test uses it' }),
   moreDays: z
     .number()
     .nullable()
-    .meta({ description: 'Until the minimum effect would be found; null where the stable mean may be 0' }),
+    .meta({ description: 'Users needed to detect the minimum effect; null if the stable mean may be 0' }),
   usersNeeded: z.number().nullable(),
   conclusion: z
     .strictObject({
@@ -91,22 +93,25 @@ const OutcomeSchema = z.strictObject({
         .meta({ description: '`no_difference`: none above the minimum effect; `undecided`: neither is proven yet' }),
       text: z.string().meta({ description: 'For people', example: CONCLUSION_EXAMPLE }),
     })
-    .meta({ description: 'What follows, from the same interval: `no_difference` is none above `minimumEffect`' }),
-  detectableEffect: z.number().nullable().meta({ description: 'Relative: what the users seen so far would find' }),
+    .meta({ description: 'Conclusion from the same interval; `no_difference`: none above `minimumEffect`' }),
+  detectableEffect: z
+    .number()
+    .nullable()
+    .meta({ description: 'Smallest relative effect that the users so far can detect' }),
 });
 
 export const RolloutReportSchema = z
   .strictObject({
     rollout: RolloutSchema,
-    elapsedSeconds: z.number().meta({ description: 'Since the step began' }),
+    elapsedSeconds: z.number().meta({ description: 'Seconds since the step began' }),
     arms: z.array(ArmSchema),
     judgement: JudgementSchema,
     outcomes: z.array(OutcomeSchema),
     outcomesAsOf: z.iso
       .datetime()
       .nullable()
-      .meta({ description: 'When the pass that counted them began; null: none has ended in this step' }),
-    outcomesError: z.string().nullable().meta({ description: 'Why outcomes could not be counted just now' }),
+      .meta({ description: 'When the pass that counted the outcomes began; null if no pass has ended in this step' }),
+    outcomesError: z.string().nullable().meta({ description: 'Why the last count of outcomes failed' }),
     multipleExposures: z.int(),
     newUsers: z.array(z.strictObject({ day: z.string(), users: z.int() })),
   })

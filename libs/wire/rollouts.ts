@@ -1,4 +1,4 @@
-/** Rollouts: another model version beside the stable one, and what is done to it. */
+/** Rollouts: another model version beside the stable one, and the moves of the rollout. */
 import { z } from 'zod';
 import { nextOf } from './page.ts';
 import { PLAN_EXAMPLE, RolloutPlanSchema } from './rollout-plan.ts';
@@ -8,12 +8,12 @@ export const RolloutSchema = z
   .strictObject({
     id: z.uuid(),
     predictor: z.string(),
-    rollout: z.string().meta({ description: 'Its number, of its predictor' }),
+    rollout: z.string().meta({ description: 'Number of the rollout within its predictor' }),
     kind: z.enum(['canary', 'shadow', 'ab']),
     state: z.enum(['preparing', 'running', 'held', 'promoted', 'aborted', 'ended']),
-    reason: z.string().meta({ description: 'Why it is in its state; while it is preparing, what it waits for' }),
-    step: z.int().meta({ description: 'Of a canary: which of its steps, from 0' }),
-    percent: z.number().meta({ description: 'Of the users, who are served from another arm than the stable one' }),
+    reason: z.string().meta({ description: 'Reason for the state; while `preparing`, what it waits for' }),
+    step: z.int().meta({ description: 'Current step of a canary, from 0' }),
+    percent: z.number().meta({ description: 'Percent of users served from an arm other than stable' }),
     stepStartedAt: z.iso.datetime().nullable(),
     arms: z.array(
       z.strictObject({
@@ -21,11 +21,11 @@ export const RolloutSchema = z
         modelVersion: z.string(),
         generation: z.string().nullable(),
         percent: z.number(),
-        firstBucket: z.int().meta({ description: 'Its users are those of the buckets from here' }),
-        endBucket: z.int().meta({ description: 'to here, which is not its own' }),
+        firstBucket: z.int().meta({ description: 'First bucket of its users' }),
+        endBucket: z.int().meta({ description: 'End of its buckets, exclusive' }),
       }),
     ),
-    salt: z.string().meta({ description: 'A user’s bucket of 10,000 is a hash of it and the id' }),
+    salt: z.string().meta({ description: 'A user’s bucket (of 10,000) is a hash of salt and user id' }),
     plan: RolloutPlanSchema,
     createdBy: z.string(),
     createdAt: z.iso.datetime(),

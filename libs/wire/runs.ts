@@ -17,7 +17,7 @@ export const BudgetSchema = z
   .union(
     [
       z
-        .strictObject({ share: z.number().gt(0).max(1).meta({ description: 'Of all users', example: 0.25 }) })
+        .strictObject({ share: z.number().gt(0).max(1).meta({ description: 'Share of all users', example: 0.25 }) })
         .meta({ id: 'ShareBudget' }),
       z
         .strictObject({
@@ -44,7 +44,7 @@ export const StartRunSchema = z
       example: 'stable',
     }),
     budget: BudgetSchema.optional().meta({
-      description: 'Of scope `all`: the users whom it does not pay for stay on the predictions they have',
+      description: 'Scope `all` only: users beyond the budget keep their predictions',
     }),
   })
   .meta({ id: 'StartRun', example: { predictor: 'repurchase', scope: 'stale' } });
@@ -53,30 +53,32 @@ export type StartRunBody = z.output<typeof StartRunSchema>;
 
 const BudgetEstimateSchema = z
   .strictObject({
-    share: z.number().meta({ description: 'Of all users' }),
-    users: z.int().meta({ description: 'At most so many are scored' }),
+    share: z.number().meta({ description: 'Share of all users' }),
+    users: z.int().meta({ description: 'Users scored at most' }),
     reads: z.number().nullable().meta({
-      description: 'The share of reads that are of so many users, the most read ones; null: no reads are counted',
+      description: 'Share of reads that go to this many of the most read users; null if no reads are counted',
     }),
     readers: z.number().nullable().meta({
       description:
         'Of the users who are read before the next run, the share that is among them; null: no reads are counted',
     }),
     cpuMinutes: z.number().nullable().meta({ description: 'null: no run has recorded its CPU time yet' }),
-    seconds: z.number().meta({ description: 'As fast as the last run of everyone' }),
+    seconds: z.number().meta({ description: 'Estimate from the speed of the last full run' }),
   })
   .meta({ id: 'BudgetEstimate' });
 
 export const RunPlanSchema = z
   .strictObject({
     predictor: z.string(),
-    users: z.int().meta({ description: 'Of the last run of everyone' }),
+    users: z.int().meta({ description: 'Users of the last full run' }),
     until: z.iso.datetime().meta({ description: 'The next scheduled run; without a schedule, a day from now' }),
     // As a union: of a nullable schema the OpenAPI document would make another one, of another name.
-    asked: z.union([BudgetEstimateSchema, z.null()]).meta({ description: 'What was asked for; null: no budget was' }),
+    asked: z
+      .union([BudgetEstimateSchema, z.null()])
+      .meta({ description: 'Estimate for the requested budget; null if none was requested' }),
     budgets: z.array(BudgetEstimateSchema).meta({ description: 'For comparison' }),
   })
-  .meta({ id: 'RunPlan', description: 'What a budget buys, by the counts of reads and what earlier runs took' });
+  .meta({ id: 'RunPlan', description: 'What a budget buys, estimated from read counts and the cost of earlier runs' });
 
 export type RunPlanView = Answered<typeof RunPlanSchema>;
 
@@ -90,7 +92,7 @@ export const RUN_PLAN_EXAMPLE: RunPlanView = {
 
 export const RunPlanQuery = z.object({
   predictor: z.string().meta({ example: 'repurchase' }),
-  share: z.number().gt(0).max(1).optional().meta({ description: 'Of all users', example: 0.25 }),
+  share: z.number().gt(0).max(1).optional().meta({ description: 'Share of all users', example: 0.25 }),
   cpuMinutes: z.number().gt(0).optional().meta({ description: 'In place of `share`' }),
 });
 
@@ -105,14 +107,14 @@ export const RunSchema = z
     }),
     reason: z.string().meta({ description: 'Who asked: `api`, `cli`, `schedule`' }),
     budget: BudgetSchema.nullable().meta({ description: 'null: no limit' }),
-    error: z.string().nullable().meta({ description: 'Why the run failed, or what to know of its publication' }),
+    error: z.string().nullable().meta({ description: 'Why the run failed, or a note on its publication' }),
     attempts: z.int().meta({
       description:
         'Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage of the database a step is tried up to 40 times',
     }),
     attemptError: z.string().nullable().meta({ description: 'Why the last attempt at that step failed' }),
     modelVersion: z.string(),
-    generation: z.string().nullable().meta({ description: 'Of scope `all`: the generation that it makes' }),
+    generation: z.string().nullable().meta({ description: 'Scope `all` only: the generation that the run makes' }),
     usersExpected: z.int(),
     usersScored: z.int(),
     usersFailed: z.int(),
@@ -121,7 +123,7 @@ export const RunSchema = z
     scheduledFor: z.iso
       .datetime()
       .nullable()
-      .meta({ description: 'The moment of its schedule; null: somebody asked for it' }),
+      .meta({ description: 'Scheduled time of the run; null if it was started on request' }),
     createdAt: z.iso.datetime(),
     startedAt: z.iso.datetime().nullable(),
     finishedAt: z.iso.datetime().nullable(),

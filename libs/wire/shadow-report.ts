@@ -7,7 +7,7 @@ const ratio = z.number().nullable();
 const COMPARISONS = {
   compared: z.int(),
   differentShare: ratio.meta({ description: 'The share of answers that differ at all' }),
-  meanDelta: ratio.meta({ description: 'Of candidate minus served' }),
+  meanDelta: ratio.meta({ description: 'Mean of candidate minus served' }),
   deviation: ratio,
   largestDelta: ratio,
   deltas: z
@@ -18,10 +18,12 @@ const COMPARISONS = {
       up: z.int(),
       down: z.int(),
       rate: ratio,
-      interval: z.strictObject({ low: z.number(), high: z.number() }).meta({ description: 'Of the rate, at 95 %' }),
+      interval: z
+        .strictObject({ low: z.number(), high: z.number() })
+        .meta({ description: 'Interval of the rate at 95 %' }),
     })
     .nullable()
-    .meta({ description: 'Decisions that the candidate would have made otherwise; null: no threshold is declared' }),
+    .meta({ description: 'Decisions in which the candidate differs; null if no threshold is declared' }),
 };
 
 const LatenciesSchema = z.array(
@@ -33,13 +35,13 @@ export const ShadowReportSchema = z
     rolloutId: z.uuid(),
     predictor: z.string(),
     state: z.string(),
-    modelVersion: z.string().meta({ description: "The candidate's" }),
+    modelVersion: z.string().meta({ description: 'Model version of the candidate' }),
     share: z.number(),
-    processes: z.int().meta({ description: 'Processes of the API that have told what they found' }),
-    updatedAt: z.iso.datetime().nullable().meta({ description: 'When one of them did last; null: none has' }),
+    processes: z.int().meta({ description: 'API processes that have reported' }),
+    updatedAt: z.iso.datetime().nullable().meta({ description: 'Time of the last report; null: none yet' }),
     decision: z.strictObject({ output: z.string(), threshold: z.number() }).nullable(),
     outcomes: z.record(z.string(), z.int()).meta({
-      description: 'Served answers of users who are shadowed, by what became of them: `compared`, or why not',
+      description: 'Served answers of shadowed users, by result: `compared`, or why not',
     }),
     everybody: z.strictObject(COMPARISONS),
     segments: z.array(z.strictObject({ feature: z.string(), value: z.string().nullable(), ...COMPARISONS })),
@@ -67,7 +69,7 @@ export const ShadowReportSchema = z
   })
   .meta({
     id: 'ShadowReport',
-    description: 'What the candidate of a shadow would have answered beside what was served',
+    description: 'Answers of a shadow’s candidate compared with the served answers',
   });
 
 export type ShadowReportView = Answered<typeof ShadowReportSchema>;

@@ -1,4 +1,4 @@
-/** What is stored of a user, and what erasing one deleted. */
+/** The stored records of a user, and the receipt of an erasure. */
 import { z } from 'zod';
 import { OutputsSchema } from './predictions.ts';
 import type { Answered } from './schema.ts';
@@ -13,22 +13,22 @@ export const CandidateSchema = z
     layer: z.enum(['generation', 'overlay']),
     source: z.enum(['batch', 'live']),
     madeBy: z.enum(['run', 'read', 'refresh']).meta({
-      description: 'What made it: a batch run, a read that inferred, or a re-scoring before any read',
+      description: 'Origin of the prediction: a batch run, a live read, or a re-scoring',
     }),
     state: z.enum(['fresh', 'restarted', 'stale', 'expired', 'foreign', 'blocked']).meta({
       description:
         '`stale`: from an older context; `expired`: older than maxAge; `restarted`: expiry counted from a rollback; `foreign`: of another generation, history, model version or floor; `blocked`: from before an erasure',
     }),
-    prediction: OutputsSchema.nullable().meta({ description: 'Null where it cannot be read' }),
+    prediction: OutputsSchema.nullable().meta({ description: 'Null if the stored value is unreadable' }),
     modelVersion: z.string().nullable(),
-    generation: z.string().nullable().meta({ description: 'Null if that generation is not the published one' }),
+    generation: z.string().nullable().meta({ description: 'Null if that generation is not the current one' }),
     history: z.string().nullable(),
     overlayFloor: z.int().nullable(),
     predictedFromContextVersion: z.int(),
     computedAt: z.iso.datetime(),
     ageSeconds: z.int(),
   })
-  .meta({ id: 'Candidate', description: 'A stored prediction of a user, and what the freshness rule says of it now' });
+  .meta({ id: 'Candidate', description: 'A stored prediction of a user and its current freshness state' });
 
 export type CandidateView = Answered<typeof CandidateSchema>;
 
@@ -52,11 +52,11 @@ const EventValueSchema = z
   .strictObject({
     value: z.unknown(),
     acceptedAt: z.iso.datetime().meta({ description: "On the database's clock" }),
-    time: z.iso.datetime().meta({ description: 'When it happened, by the sender' }),
+    time: z.iso.datetime().meta({ description: 'When the event happened, as stated by the sender' }),
     source: z.string(),
     id: z.string(),
   })
-  .meta({ id: 'EventValue', description: 'What an event left in the context of a user for one feature' });
+  .meta({ id: 'EventValue', description: 'A feature value that an event set in the context of a user' });
 
 export type EventValueView = Answered<typeof EventValueSchema>;
 
@@ -74,7 +74,7 @@ export const UserSchema = z
     history: z.string(),
     contextVersion: z.int(),
     updatedAt: z.iso.datetime().nullable(),
-    context: z.record(z.string(), EventValueSchema).meta({ description: 'Feature name → what an event said last' }),
+    context: z.record(z.string(), EventValueSchema).meta({ description: 'Feature name → latest value from an event' }),
     predictors: z.array(
       z.strictObject({
         predictor: z.string(),
@@ -109,8 +109,10 @@ const count = (description: string) => z.int().meta({ description });
 export const ReceiptSchema = z
   .strictObject({
     userId: z.string(),
-    erasedAt: z.iso.datetime().meta({ description: "Of the tombstone, on the database's clock" }),
-    contextVersion: z.int().meta({ description: 'Of the tombstone: nothing computed from it or before is served' }),
+    erasedAt: z.iso.datetime().meta({ description: "Time of the tombstone, by the database's clock" }),
+    contextVersion: z.int().meta({
+      description: 'Context version of the tombstone: predictions from it or earlier contexts are not served',
+    }),
     contextToken: z.string(),
     deleted: z
       .strictObject({
@@ -122,14 +124,14 @@ export const ReceiptSchema = z
           runFailures: count('Places in reports of who could not be scored'),
           outcomes: count('Outcomes that were cleared'),
           exposures: count('First answers from arms of rollouts'),
-          keptExplanations: count('Answers that were kept with their features'),
+          keptExplanations: count('Kept answers with their features'),
           readCounts: count('Counts of how often the user was read'),
         }),
         redis: z.strictObject({ predictions: z.int(), overlayEntries: z.int() }),
       })
-      .meta({ description: 'What was found now; nothing where the user was erased before' }),
+      .meta({ description: 'Records deleted by this request; zero if the user was erased before' }),
   })
-  .meta({ id: 'ErasureReceipt', description: 'That a user was erased, and what was found and deleted' });
+  .meta({ id: 'ErasureReceipt', description: 'Receipt of an erasure, with counts of deleted records' });
 
 type ErasureReceiptView = Answered<typeof ReceiptSchema>;
 

@@ -89,7 +89,7 @@ describe('what runs', () => {
     expect(await runEveryone()).toMatchObject({ state: 'done', usersScored: CUSTOMERS });
   });
 
-  it('goes on answering while a replica of the API is killed: the proxy itself refuses nothing', async () => {
+  it('continues to answer while a replica of the API is killed: the proxy itself rejects nothing', async () => {
     const [victim = ''] = await project.containers('api');
     let isOver = false;
     let answered = 0;
@@ -163,7 +163,7 @@ describe('what runs', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('a rejected start', () => {
   const KEPT = ['postgres', 'cache', 'queue', 'proxy'];
   /** Starts that change a variable of the API too, so that it is made anew, and fail. */
   async function refuse(changed: ComposeProject, why: RegExp): Promise<void> {
@@ -177,7 +177,7 @@ describe('what is refused', () => {
     expect(await (await read('44')).json()).toMatchObject({ source: 'batch', generation: latest?.generation });
   }
 
-  it('a config: what is in force is served on, by replicas that were made anew meanwhile', async () => {
+  it('a config: the previous config is still served, by replicas recreated meanwhile', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'refused-config-'));
     await writeFile(join(folder, 'tandem.config.ts'), 'export default { predictors: 12 };\n');
     await chmod(folder, 0o755);
@@ -197,7 +197,7 @@ describe('what is refused', () => {
     await sql(`delete from tandem.migrations where name = '9999_of_a_newer_release'`);
   });
 
-  it('is mended by a start without it', () => project.up());
+  it('is fixed by a start without it', () => project.up());
 });
 
 /** The lines that begin with `curl` in the README's section about the example, for this project's port. */

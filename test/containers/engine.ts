@@ -41,7 +41,7 @@ async function provideImage({ image: store }: EngineClient, image: string): Prom
   if (await store.exists(name)) return;
   try {
     await store.pull(name);
-    // A pull that broke off in the middle ends as one that did not.
+    // A pull that broke in the middle ends as if it were complete.
     if (await store.exists(name)) return;
   } catch (error) {
     throw new Error(`${image} could not be pulled (${firstLine(error)})`);

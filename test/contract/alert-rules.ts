@@ -64,7 +64,7 @@ function readMatcher(text: string) {
   return { label, values: operator.endsWith('~') ? value.split('|') : [value] };
 }
 
-/** What is neither series, function, keyword, number nor duration: the labels that an expression groups by. */
+/** Words that are neither series, function, keyword, number nor duration: the labels that an expression groups by. */
 export function wordsOf(expr: string): readonly string[] {
   const bare = expr
     .replace(/\b(?:tandem|process|nodejs)_\w+(?:\{[^}]*\})?/g, ' ')

@@ -112,7 +112,7 @@ test.each([25, 33, 53])('DATABASE_CONNECTIONS=%i bounds a worker, whose steps un
   expect(pools.steps).toBe((most - 21) / 4 > 8 ? 8 : Math.floor((most - 21) / 4));
 });
 
-test('a worker that re-scores nobody opens three fewer', async () => {
+test('a worker without re-scoring opens three fewer', async () => {
   const pools = workerPools(undefined, 0);
   expect([pools.pool.options.max, pools.features.options.max]).toEqual([20, 13]);
   await pools.close();

@@ -17,7 +17,7 @@ export interface KeptStatement {
   /** `runs/run-rows.ts:49`. */
   readonly place: string;
   readonly columns: Readonly<Record<string, ColumnKind>>;
-  /** Its text; of one that depends on a condition, each of the two. */
+  /** The text of a statement; both texts if it depends on a condition. */
   readonly texts: readonly string[];
 }
 

@@ -116,7 +116,7 @@ describe('deploy/alerts.yml', () => {
     expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
   });
 
-  it.each(rules.map((rule) => [rule.alert, rule] as const))('%s asks for what is exposed', (_, rule) => {
+  it.each(rules.map((rule) => [rule.alert, rule] as const))('%s uses exposed metrics', (_, rule) => {
     checkExpression(rule);
     const [page = '', anchor = ''] = rule.page.split('#');
     expect(page).toMatch(/^docs\/failures/);

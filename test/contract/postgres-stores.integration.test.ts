@@ -18,7 +18,7 @@ import { inject } from 'vitest';
 const PREDICTOR = 'visits';
 /** For a machine with much else to do: a hundred finds wait for ten connections here. */
 const PATIENCE_MS = 60_000;
-const artifact = Buffer.from('a model that nobody runs');
+const artifact = Buffer.from('a model that is never run');
 
 async function openStores() {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));

@@ -1,6 +1,6 @@
 /**
- * Readers and event writers that go on while things break, with a memory of what was acknowledged. Whatever an answer
- * says that cannot be true is noted; the test ends by finding nothing noted.
+ * Readers and event writers that continue while things break, and remember acknowledgements. An answer that cannot be
+ * true is recorded; the test ends by finding no record.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,12 +15,12 @@ export interface AudienceOptions {
   readonly pool: Pool;
   readonly urls: readonly string[];
   readonly wire: WireWatch;
-  /** Users 1 to n are read; those who change are the first tenth. */
+  /** Users 1 to n are read; the first tenth of them change. */
   readonly users: number;
   readonly random: () => number;
-  /** Whether an API may be gone at times; one that does not answer in time is never excused. */
+  /** Whether an API may be gone at times; an API that does not answer in time is never excused. */
   readonly mayBeGone?: boolean;
-  /** Users change by events through the API; without, nobody writes. */
+  /** Users change by events through the API; without it, no user changes. */
   readonly writers?: number;
   readonly readers?: number;
 }
@@ -85,7 +85,7 @@ export function startAudience(options: AudienceOptions): Audience {
     if (label > score) wrong('the label is above what the score shows');
     if (answer.source === 'batch' || answer.source === 'live') {
       seen.fresh++;
-      if (!mayBeFresh) wrong('called fresh while nobody could know');
+      if (!mayBeFresh) wrong('called fresh without a certificate');
       if (label < demand.version || score < demand.score) wrong('called fresh, and older than an acknowledged event');
     } else {
       seen.stale++;

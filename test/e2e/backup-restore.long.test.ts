@@ -1,6 +1,6 @@
 /**
- * Postgres comes back from a backup, beside a Redis and processes that remember what was lost. The same versions are given
- * away again, to other changes; whoever believed the old ones would be wrong about exactly those users.
+ * Postgres returns from a backup, beside a Redis and processes that remember the lost past. The same versions are
+ * assigned again, to other changes. A process that believed the old ones would be wrong about exactly those users.
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -112,7 +112,9 @@ async function expectNothingLostBelieved({ tokens }: LostPast): Promise<void> {
   expect(wire.violations).toEqual([]);
 }
 
-/** The run of before begins again, is published once more, and nobody is answered from what it published in the past that is lost. */
+/**
+ * The earlier run begins again and is published once more. No read is answered from its publication in the lost past.
+ */
 async function expectRunAnew({ runId }: LostPast): Promise<void> {
   await until('the run of before has ended', async () => (await api.client.runs.show(runId)).finishedAt !== null);
   expect(await api.client.runs.show(runId)).toMatchObject({ state: 'done', usersScored: USERS });
@@ -127,7 +129,7 @@ async function rotateHistory(): Promise<void> {
   });
 }
 
-it('a restore to a point in time is another history by itself, while API and worker go on', async () => {
+it('a restore to a point in time is another history by itself, while API and worker continue', async () => {
   const { pool } = deployment;
   const archive = join(deployment.folder, 'archive');
   const past = await liveOn('base', async () => {
@@ -158,7 +160,7 @@ it('a restore to a point in time is another history by itself, while API and wor
 
 it('a copy of the files is another history once it was rotated, beside a Redis that still holds all', async () => {
   const past = await liveOn('copy');
-  // They go on with all that they remember, as soon as the history is another one.
+  // They continue with all that they remember, as soon as the history is another one.
   for (const program of [api, worker]) program.kill('SIGSTOP');
   await postgres.end('SIGQUIT');
   await past.backup.restore(postgres.cluster);
@@ -170,7 +172,7 @@ it('a copy of the files is another history once it was rotated, beside a Redis t
   await api.client.runs.cancel(past.runId);
 });
 
-it('a copy that nobody told of is noticed by those who lived on, before anybody is certified by it', async () => {
+it('an unannounced copy is noticed by running processes before it certifies a read', async () => {
   const { pool } = deployment;
   const past = await liveOn('untold');
   await untilMarksAreKnown(pool);
@@ -206,7 +208,7 @@ it('with an empty Redis reads are answered from the rows, and Redis fills by its
 
   api = await deployment.startApi();
   const { batch = 0, live = 0 } = await expectAllTrue(pool, [api]);
-  // Those who changed since the generation was scored have no entry of this history.
+  // Users that changed since the generation was scored have no entry of this history.
   expect(live).toBeLessThanOrEqual(3);
   expect(batch + live).toBe(USERS);
   worker = await deployment.startWorker();

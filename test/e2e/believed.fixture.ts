@@ -1,6 +1,6 @@
 /**
- * What clients are told while nobody changes anything: every fresh answer must show the count that the application's table
- * has now. Of a past that was lost, nobody may hear.
+ * Checks answers while no user changes: every fresh answer must show the current count of the application's table. No
+ * answer may be of a lost past.
  */
 import { expect } from 'vitest';
 import { COUNT, changeSilently, type Pool } from './counts.fixture.ts';

@@ -41,7 +41,7 @@ export interface Deployment {
   close(): Promise<void>;
 }
 
-/** Milliseconds for one call: whoever waits longer was left hanging. */
+/** Milliseconds for one call: a call that takes longer counts as hanging. */
 export const CALL_MS = 30_000;
 
 export interface DeploymentOptions {
@@ -73,7 +73,7 @@ export async function createDeployment(options: DeploymentOptions = {}): Promise
     environment = {},
     checkout,
   }: Parameters<Deployment['startApi']>[0] = {}): Promise<Api> {
-    // Any port but one that was asked for: one that was free a moment ago may be another test's by now.
+    // Any port but a given one: a port that was free a moment ago may be another test's by now.
     const program = start('api', { PORT: String(port ?? 0), ...environment }, checkout);
     const url = String((await program.logged('api.started')).url);
     await wire.learn(url);

@@ -47,7 +47,7 @@ it('SIGTERM during a slow read and an open stream: the read is answered, the str
 
     api.kill('SIGTERM');
     await api.logged('api.stopping');
-    await until('nobody listens', async () => !(await connects(api.port)));
+    await until('the port is closed', async () => !(await connects(api.port)));
     expect(await streamed).toMatch(/^event: progress$/m);
     expect(api.hasEnded()).toBe(false);
     await features.release();
@@ -68,7 +68,7 @@ it('SIGTERM under readers who never pause: it ends in time all the same', async 
   const random = seededRandom('drain');
   const audience = startAudience({ pool, wire, urls: [api.url], users: USERS, random, mayBeGone: true, readers: 40 });
   const busy = Array.from({ length: 10 }, () => keepBusy(api.port));
-  await until('reads go on', () => audience.seen.fresh > 100 && busy.every(({ answers }) => answers() > 5));
+  await until('reads continue', () => audience.seen.fresh > 100 && busy.every(({ answers }) => answers() > 5));
   api.kill('SIGTERM');
   expect(await api.ended).toBe(0);
   await Promise.all([audience.stop(), ...busy.map(({ closed }) => closed)]);
@@ -87,7 +87,7 @@ it('SIGTERM under clients that ask on and on: none is reset, and none left witho
   expect(api.lines.at(-1)).toMatchObject({ event: 'api.stopped', inTime: true });
 });
 
-/** Nobody reads features before this is released. */
+/** No features are read before this is released. */
 async function blockFeatures(): Promise<{ release(): Promise<void> }> {
   const client = await deployment.pool.connect();
   await client.query('begin');

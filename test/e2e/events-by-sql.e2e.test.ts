@@ -9,7 +9,7 @@ let apis: readonly Api[];
 
 beforeAll(async () => {
   deployment = await createDeployment();
-  // What is tested is what is answered, not when: a busy machine may take its time.
+  // The test checks answers, not their time: a busy machine may take long.
   await adoptCounts(deployment.pool, { users: 1_000, freshness: { liveTimeoutMs: 20_000 } });
   apis = [await deployment.startApi(), await deployment.startApi()];
   const worker = await deployment.startWorker();
@@ -25,7 +25,7 @@ const api = (): Api => {
   return first;
 };
 
-/** A user of its own for each test, whom every API has just answered from the run. */
+/** A user for each test, which every API has just answered from the run. */
 let user: string;
 let lastUser = 0;
 beforeEach(async () => {

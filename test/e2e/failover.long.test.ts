@@ -120,7 +120,7 @@ async function expectNothingFresh({ client }: Api): Promise<void> {
   }
 }
 
-it('a Redis replica that missed writes, with half of the readers still at the old primary, makes nobody stale', async () => {
+it('a Redis replica that missed writes, with half of the readers still at the old primary, makes no user stale', async () => {
   const first = await deploy({});
   const { pool, redis, wire, folder } = deployment;
   const replica = await ownRedis(folder, { name: 'replica' });
@@ -133,7 +133,7 @@ it('a Redis replica that missed writes, with half of the readers still at the ol
   const untilMore = async () => {
     const { fresh, acknowledged } = audience.seen;
     await until(
-      'reads and events go on',
+      'reads and events continue',
       () => audience.seen.fresh > fresh + 150 && audience.seen.acknowledged > acknowledged + 30,
     );
   };

@@ -1,4 +1,4 @@
-/** The queue holds only hints: what is to be done stands in Postgres, and is done without them. */
+/** The queue holds only hints: Postgres has the work to do, and it is done without them. */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
@@ -7,7 +7,7 @@ import { until } from './until.fixture.ts';
 
 const USERS = 10_000;
 const CHUNK_SIZE = 100;
-/** On the hour, once a year: due only when the test says that it came into force before. */
+/** On the hour, once a year: due only when the test sets an earlier adoption time. */
 const YEARLY = '0 0 1 1 *';
 
 let deployment: Deployment;

@@ -105,7 +105,7 @@ async function expectEveryoneScoredOnce(runId: string): Promise<void> {
   expect(rows).toEqual([{ rows: USERS, users: USERS, state: 'published' }]);
 }
 
-/** Each user has a fresh answer that counts what was said; those who never change have it without an inference. */
+/** Each user has a fresh answer that counts the events; unchanged users have it without an inference. */
 async function expectNobodyMissing({ client }: Api): Promise<void> {
   const { rows: users } = await deployment.pool.query<{ userId: string; changes: number; version: number }>(
     `select c.user_id::text as "userId", c.changes, coalesce(x.version, 0)::int as version

@@ -1,6 +1,6 @@
 /**
- * A model version is loaded by every process before anybody is served by it: who has it, who cannot, and why, is known of
- * each; a process counts for as long as it lives.
+ * Every process loads a model version before it serves users. The state of each process and the reason of a failure are
+ * known; a process counts as long as it lives.
  */
 import { insertCandidate } from '@tandem/offline-store/candidate.fixture';
 import { GONE_AFTER_MS, readinessOf } from '@tandem/offline-store/rollouts/processes';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   await adoptCounts(deployment.pool, { users: 10, freshness: { liveTimeoutMs: 20_000 } });
   roomy = await deployment.startApi({ environment: { INFERENCE_MEMORY_MB: '1024' } });
   tight = await deployment.startApi({ environment: { INFERENCE_MEMORY_MB: '256' } });
-  await until('both have the version in force', async () => (await stateAt(1, roomy)) && (await stateAt(1, tight)));
+  await until('both have the stable version', async () => (await stateAt(1, roomy)) && (await stateAt(1, tight)));
 });
 afterAll(() => deployment?.close());
 
@@ -37,7 +37,7 @@ async function stateAt(version: number, { pid }: Pick<Api, 'pid'>, wanted = 'rea
 
 const judge = async () => mayServe(await readinessOf(deployment.pool, [id]));
 
-it('a version that one of two processes cannot load is given nobody, and that process and its reason are named', async () => {
+it('a version that one of two processes cannot load serves no users, and that process and its reason are named', async () => {
   id = await insertCandidate(deployment.pool, candidate);
   await until(
     'one has it, one has failed',
@@ -51,9 +51,9 @@ it('a version that one of two processes cannot load is given nobody, and that pr
     new RegExp(`^api ${tight.pid} on .* cannot load model version 2 of ${COUNT}: .*(memory|allocate)`),
   );
   expect((await tight.logged('model.not_ready')).modelVersionId).toBe(id);
-  // It has users of the version in force as before; the candidate has none.
+  // The stable version keeps its users; the candidate has none.
   for (const { client } of [roomy, tight]) {
-    await until('users have the version in force', async () => {
+    await until('users have the stable version', async () => {
       const { answer } = await client.predict(COUNT, '1', { noCache: true });
       return answer.source === 'live' && answer.modelVersion === '1';
     });
@@ -85,7 +85,7 @@ it('a process that was killed counts until it has not been seen for a while', as
   expect(await judge()).toEqual({ ok: true });
 });
 
-it('one that starts is waited for; one that ends in order counts no more at once', async () => {
+it('a starting process is waited for; a process that ends in order no longer counts', async () => {
   const mended = await deployment.startApi({ environment: { INFERENCE_MEMORY_MB: '1024' } });
   await until('it has both', async () => (await stateAt(1, mended)) && (await stateAt(2, mended)));
   expect(await judge()).toEqual({ ok: true });
@@ -95,7 +95,7 @@ it('one that starts is waited for; one that ends in order counts no more at once
   expect(rows).toEqual([{ pid: roomy.pid }]);
 });
 
-it('a damaged artifact is told of, and loaded once it is whole', async () => {
+it('a damaged artifact is reported, and loaded once it is whole', async () => {
   const { pool } = deployment;
   const damage = `update tandem.artifacts set bytes = set_byte(bytes, 9, get_byte(bytes, 9) # 1) where hash = $1`;
   await pool.query(damage, [candidate.definition.artifactHash]);
@@ -108,7 +108,7 @@ it('a damaged artifact is told of, and loaded once it is whole', async () => {
   expect(await judge()).toEqual({ ok: true });
 });
 
-it('a worker has it too, and is listed; nobody waits for it', async () => {
+it('a worker has it too, and is listed; no rollout waits for it', async () => {
   const worker = await deployment.startWorker({ INFERENCE_MEMORY_MB: '256' });
   await until('it has failed', () => stateAt(2, worker, 'failed'));
   expect(await stateAt(1, worker)).toBe(true);

@@ -1,4 +1,4 @@
-/** Postgres is the authority: without it nothing is fresh and nothing is acknowledged, and with it all goes on. */
+/** Postgres is the authority: without it nothing is fresh or acknowledged; when it returns, all continues. */
 import { ProblemError } from '@tandem/client/client-errors';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Audience, startAudience } from './audience.fixture.ts';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('while Postgres is away nothing is fresh or acknowledged, and afterwards all goes on by itself', async () => {
+it('while Postgres is away nothing is fresh or acknowledged, and afterwards all recovers by itself', async () => {
   const { pool, wire, postgres } = deployment;
   if (!postgres) throw new Error('the test has no Postgres of its own');
   const random = seededRandom('lost Postgres');
@@ -62,7 +62,7 @@ async function untilFresh({ seen }: Audience): Promise<void> {
 
 async function untilUnverified({ seen }: Audience): Promise<void> {
   const { stale, refused } = seen;
-  await until('reads go on without Postgres', () => seen.stale > stale + 50 && seen.refused > refused + 5);
+  await until('reads continue without Postgres', () => seen.stale > stale + 50 && seen.refused > refused + 5);
 }
 
 async function expectNothingAcknowledged({ client }: Api): Promise<void> {

@@ -9,7 +9,7 @@ import { untilHitInRedis, untilMore } from './redis-hits.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 
 const USERS = 2_000;
-/** Users of whom nobody sends an event. */
+/** Users without events. */
 const CALM = ['1999'];
 
 let deployment: Deployment;
@@ -53,7 +53,7 @@ it('reads stay right whatever Redis does, acknowledged events count, and Redis f
   await audience.stop();
   expect(audience.violations).toEqual([]);
   expect(wire.violations).toEqual([]);
-  // Postgres answered all along: nobody had to be refused.
+  // Postgres answered all along: no read had to be rejected.
   expect(audience.seen).toMatchObject({ unreachable: 0 });
 });
 

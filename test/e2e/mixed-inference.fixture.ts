@@ -177,7 +177,7 @@ async function sendOverHttp(
   return { version: answer.model_version, values };
 }
 
-/** Reads users of both arms: what is shown of a prediction fits the user and the version that answered. */
+/** Reads users of both arms: a prediction must fit the user and the version that answered. */
 async function callUsers(callers: Callers, kind: string, waits: Waits): Promise<SeenRows> {
   const { random, url, clients } = callers;
   const userIds = Array.from({ length: 1 + random(60) }, () =>
@@ -232,7 +232,7 @@ const EXPECTED: ReadonlySet<unknown> = new Set([
   ...[400, 422, 503],
 ]);
 
-/** Returns the answer, or what is wrong with the refusal. */
+/** Returns the answer, or the problem of a rejection. */
 async function answerOf<T>(ask: () => Promise<T>): Promise<{ is?: T; unexpected: readonly string[] }> {
   try {
     return { is: await ask(), unexpected: [] };

@@ -30,14 +30,14 @@ async function run(scope: RunScope): Promise<void> {
   expect(await api.client.runs.show(id)).toMatchObject({ state: 'done', usersFailed: 0, generation: null });
 }
 
-/** What everyone is answered from stores alone; those named have changed so often, nobody else at all. */
+/** The answers from stores alone; the named users have changed this often, others never. */
 async function expectStored(changes: Readonly<Record<string, number>>): Promise<void> {
   const results = await api.client.predictMany(COUNT, everyone, { onlyIfCached: true });
   const told = results.map(({ answer, problem }) => answer && [problem, answer.source, answer.prediction.score]);
   expect(told).toEqual(everyone.map((userId) => [null, 'batch', changes[userId] ?? 0]));
 }
 
-it('a run of some users, and one of the stale, make nobody else missing', async () => {
+it('a run of some users, and a stale run, affect no other user', async () => {
   await expectStored({});
   await change(['2', '3', '1000']);
   await run({ userIds: ['2', '3'] });

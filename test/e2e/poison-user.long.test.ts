@@ -15,7 +15,7 @@ const HEALTHY = '12';
 const DEADLY = 3e8;
 /** Its model takes memory by the row. */
 const DIES = 'dies';
-/** Its model loops by the row; of six users each has a chunk, since each attempt at the one that hangs takes 10 s. */
+/** Its model loops by the row. Six users have a chunk each, since each attempt at the hanging user takes 10 s. */
 const HANGS = 'hangs';
 
 let deployment: Deployment;

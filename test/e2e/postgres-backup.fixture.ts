@@ -55,7 +55,7 @@ async function restore(from: string, target: string, { signal, settings = {} }: 
   const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`);
   await appendFile(join(target, 'postgresql.auto.conf'), lines.join(''));
   if (signal) await writeFile(join(target, signal), '');
-  // Of whom the folder is: root lends Postgres another account.
+  // The owner of the folder: root lends Postgres another account.
   await run('chown', ['--recursive', `--reference=${join(from, 'PG_VERSION')}`, target]);
 }
 

@@ -66,7 +66,7 @@ export async function startPair<T extends OwnPostgres>(
       );
     },
     async promote() {
-      // Nobody follows it yet: it must not wait for anybody.
+      // No standby follows it yet: it must not wait for one.
       await set(standby, 'synchronous_standby_names', '');
       await asAdmin(standby, (pool) => pool.query('select pg_promote()'));
       [primary, standby] = [standby, primary];
@@ -80,8 +80,8 @@ export async function startPair<T extends OwnPostgres>(
 }
 
 /**
- * The machine of that server falls silent: every process of it stops, in the midst of whatever it does, and never goes on. To
- * stop the postmaster alone would leave two primaries, since its sessions would go on.
+ * The machine of that server falls silent: every process of it stops at any point and never continues. Stopping only
+ * the postmaster would leave two primaries, since its sessions would continue.
  */
 export async function silence({ cluster, end }: OwnPostgres): Promise<{ end(): Promise<void> }> {
   const [postmaster = ''] = (await readFile(join(cluster, 'postmaster.pid'), 'utf8')).split('\n');

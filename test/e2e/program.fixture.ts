@@ -108,7 +108,7 @@ export function startProgram(
   };
 }
 
-/** Kills what is left of these, and waits until it is gone. */
+/** Kills the remaining processes, and waits until they are gone. */
 export async function endPrograms(programs: readonly Program[]): Promise<void> {
   for (const program of programs) program.kill('SIGKILL');
   await Promise.all(programs.map(({ ended }) => ended));

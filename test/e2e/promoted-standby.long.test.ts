@@ -40,7 +40,7 @@ afterAll(async () => {
   for (const close of closing.reverse()) await close();
 });
 
-it('whether the primary is killed or falls silent, reads and events go on at the standby, and nothing acknowledged is lost', async () => {
+it('whether the primary is killed or falls silent, reads and events continue at the standby, and nothing acknowledged is lost', async () => {
   const audience = startAudience({
     pool,
     urls: [api.url],
@@ -51,7 +51,7 @@ it('whether the primary is killed or falls silent, reads and events go on at the
   const untilMore = async () => {
     const { fresh, acknowledged } = audience.seen;
     await until(
-      'all goes on',
+      'all continues',
       () => audience.seen.fresh > fresh + 200 && audience.seen.acknowledged > acknowledged + 40,
     );
   };

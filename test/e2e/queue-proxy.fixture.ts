@@ -1,6 +1,6 @@
 /**
- * A way to the queue's Redis on which the workers' connections can be wedged: they stay open, and nothing comes through
- * any more, in either direction. Whoever only puts jobs in, or looks at what waits, has the way free.
+ * A proxy to the queue's Redis on which the workers' connections can hang: they stay open, and nothing passes any more,
+ * in either direction. Clients that enqueue jobs or inspect the queue are not affected.
  */
 import { connect, createServer, type Socket } from 'node:net';
 

@@ -16,7 +16,7 @@ import { untilHitInRedis, untilMore } from './redis-hits.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 
 const USERS = 2_000;
-/** Users of whom nobody sends an event; their buckets lie on all primaries. */
+/** Users without events; their buckets lie on all primaries. */
 const CALM = Array.from({ length: 12 }, (_, i) => String(1_900 + i));
 
 let deployment: Deployment;
@@ -51,7 +51,7 @@ async function expectNothingWrong(audience: Audience): Promise<void> {
   expect(audience.seen).toMatchObject({ unreachable: 0 });
 }
 
-it('a cluster: reads stay right through failovers and moved slots, and runs go on', async () => {
+it('a cluster: reads stay right through failovers and moved slots, and runs continue', async () => {
   const cluster = await startRedisCluster();
   servers = cluster;
   const { api, audience } = await start('cluster', cluster.url);
@@ -96,7 +96,7 @@ it('a cluster for the cache and one for the queue: a primary of each dies and re
   await expectNothingWrong(audience);
 });
 
-it('sentinels: reads stay right through a failover, and runs go on', async () => {
+it('sentinels: reads stay right through a failover, and runs continue', async () => {
   const sentinel = await startRedisSentinel();
   servers = sentinel;
   const { api, audience } = await start('sentinel', sentinel.url);

@@ -7,7 +7,7 @@ import { until } from './until.fixture.ts';
 /** Enough reads and acknowledged events to have met what happens now. */
 export async function untilMore({ seen }: Audience): Promise<void> {
   const { fresh, acknowledged } = seen;
-  await until('reads and events go on', () => seen.fresh > fresh + 150 && seen.acknowledged > acknowledged + 30);
+  await until('reads and events continue', () => seen.fresh > fresh + 150 && seen.acknowledged > acknowledged + 30);
 }
 
 /**

@@ -1,4 +1,4 @@
-/** A rollback is in force on the next read: what Redis, another process's memory or a run under way say is nothing. */
+/** A rollback applies to the next read, whatever Redis, another process's memory or a run under way hold. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startAudience } from './audience.fixture.ts';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
@@ -7,7 +7,7 @@ import { seededRandom } from './seed.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const USERS = 2_000;
-/** Somebody with a live answer from before the rollback; somebody scored by a partial run. */
+/** A user with a live answer from before the rollback; a user scored by a partial run. */
 const LIVE = '1601';
 const PARTIAL = '1602';
 const READ = ['1600', '1800', '2000'];
@@ -32,7 +32,7 @@ async function expectInForce(generation: string): Promise<void> {
   }
 }
 
-it('a rollback is in force on the next read of every API, with Redis gone right after, and in the midst of a run', async () => {
+it('a rollback applies to the next read of every API, with Redis gone right after, and during a run', async () => {
   const { pool, redis, wire } = deployment;
   const [first, second] = apis;
   const worker = await deployment.startWorker();
@@ -82,7 +82,7 @@ it('a rollback is in force on the next read of every API, with Redis gone right 
   expect(wire.violations).toEqual([]);
 });
 
-/** One user is answered live, one is scored by a partial run, both under the generation in force. */
+/** One user is answered live, one is scored by a partial run, both under the current generation. */
 async function leaveOverlays({ client }: Api): Promise<void> {
   await client.sendEvents([LIVE, PARTIAL].map((subject) => ({ subject, type: 'changed' })));
   const { id } = await client.runs.start({ predictor: COUNT, scope: { userIds: [PARTIAL] } });

@@ -1,4 +1,4 @@
-/** Rollouts from the command line, on a service of API and worker: each command as somebody types it. */
+/** Rollouts from the command line, on a service of API and worker. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linearModel } from '@tandem/testing/onnx-models';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-/** A yes to what is asked, kept in `asked`; without a line nobody is there to answer. */
+/** Answers yes to each question, kept in `asked`; without a line there is no terminal. */
 const asked: string[] = [];
 const tandem = (line: string, answer?: string): Promise<Ran> =>
   run(line, {
@@ -74,11 +74,11 @@ it('a model version is pushed, prepared, served to some, then to all, and rolled
     `${inStable}: candidate\n`,
   );
   expect(await versionOf(inStable)).toBe('2');
-  expect((await tandem(`rollout override ${COUNT} ${inStable}`)).out).toBe('nobody is in an arm by hand\n');
+  expect((await tandem(`rollout override ${COUNT} ${inStable}`)).out).toBe('no user is assigned to an arm by hand\n');
 
   expect(await tandem(`rollout advance ${COUNT}`)).toEqual({
     ...{ code: 2, out: '' },
-    err: 'tandem: this asks before it acts, and nobody is here to answer\n  add --yes\n',
+    err: 'tandem: this command asks for confirmation, and the input is not a terminal\n  add --yes\n',
   });
   expect((await tandem(`rollout hold ${COUNT} --reason lunch`)).out).toMatch(/^state +held: lunch$/m);
   expect((await tandem(`rollout resume ${COUNT}`)).out).toMatch(/^state +running: /m);

@@ -1,6 +1,6 @@
 /**
- * A rollout on two APIs: nobody is served from a version that one of them cannot load, and from the moment that an abort is
- * acknowledged nobody is served from it by either, in the midst of its run.
+ * A rollout on two APIs. A version that one of them cannot load serves no users. From the acknowledgement of an abort,
+ * neither API serves the version, even during its run.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { floats, node } from '@tandem/testing/onnx-writer';
@@ -34,7 +34,7 @@ afterAll(() => deployment?.close());
 
 const rollout = () => first.client.rollouts.find(rolloutId);
 
-it('nobody is served from a version that one of two processes cannot load, which is named; once it can, it begins', async () => {
+it('a version that one of two processes cannot load serves no users, and the process is named; once it can, the rollout begins', async () => {
   const { pool, wire } = deployment;
   const { artifact } = await first.client.pushVersion(COUNT, VERSION_2, {
     features: { sql: 'select user_id, changes from counts' },
@@ -45,10 +45,10 @@ it('nobody is served from a version that one of two processes cannot load, which
   await until('the first API has it', async () => (await stateOf(first)) === 'ready');
   await pool.query(damage, [artifact]);
   second = await deployment.startApi();
-  // One that nobody has heard of yet nobody waits for.
+  // No process waits for a version that it does not know yet.
   await until('the other one has failed', async () => (await stateOf(second)) === 'failed');
   worker = await deployment.startWorker();
-  const said = await until('it says whom it waits for', async () => {
+  const said = await until('it names the process that it waits for', async () => {
     const { reason } = await rollout();
     return reason.includes('cannot load') ? reason : null;
   });

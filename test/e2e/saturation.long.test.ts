@@ -1,4 +1,7 @@
-/** Far more live reads than inference can do: some are refused at once, and whoever needs no inference notices nothing. */
+/**
+ * Far more live reads than inference can do: some are rejected at once, and reads that need no inference are not
+ * affected.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import { ProblemError } from '@tandem/client/client-errors';
 import { adopt } from '@tandem/offline-store/adopt';
@@ -8,7 +11,7 @@ import { createCounts, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 
 const USERS = 2_000;
-/** Users whom the crowd leaves alone. */
+/** Users that the crowd does not read. */
 const CALM_USERS = 100;
 /** Turns of the model's loop: a run of it keeps a child busy for some 200 ms, whatever its size. */
 const TURNS = 200_000;
@@ -98,7 +101,10 @@ async function saturate(): Promise<Round> {
 
 const SHED = ['live', 'overloaded', 'stale overloaded'];
 
-/** Some of each is to be there; left out are whoever got a place and then no answer in time, and whom Postgres did not certify in time. */
+/**
+ * Some of each must be there. Left out are requests that got a place but no answer in time, and requests that Postgres
+ * did not certify in time.
+ */
 function shedOf(outcomes: ReadonlyMap<string, number>): string[] {
   const passing = /live_timeout$|^stale unverified$|^unavailable$/;
   return [...outcomes.keys()].filter((outcome) => !passing.test(outcome)).sort();

@@ -1,6 +1,6 @@
 /**
- * Postgres and Redis that belong to one test file, so that it may stop, kill, flush and age them. TEST_POSTGRES_BIN names
- * another Postgres than the one that npm installed, by the folder of its programs.
+ * Postgres and Redis that belong to one test file, so that it may stop, kill, flush and age them. TEST_POSTGRES_BIN
+ * names another Postgres than npm's, by the folder of its programs.
  */
 import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -120,7 +120,7 @@ async function own(start: () => Promise<LocalServer>, last: NodeJS.Signals): Pro
       if (server.url !== url) throw new Error('the server came back at another address: its port was taken');
     },
     async close() {
-      // One that a failed test left stopped could not end.
+      // A server that a failed test left stopped could not end.
       send('SIGCONT');
       await server.stop();
       living.delete(endAtOnce);

@@ -1,4 +1,7 @@
-/** A process whose event loop stands still hears no SIGTERM and answers nobody: its watchdog ends it, and says why. */
+/**
+ * A process with a blocked event loop ignores SIGTERM and serves no requests: its watchdog ends it and gives the
+ * reason.
+ */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts } from './counts.fixture.ts';
 import { createDeployment, type Deployment } from './deployment.fixture.ts';
@@ -19,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('API and worker are ended, their inference children with them; one that was only stopped goes on', async () => {
+it('API and worker are ended, their inference children with them; a process that was only stopped continues', async () => {
   const api = await deployment.startApi({ environment });
   const worker = await deployment.startWorker(environment);
   const calm = await deployment.startApi({ environment });
@@ -33,7 +36,7 @@ it('API and worker are ended, their inference children with them; one that was o
       event: 'process.stuck',
       level: 'error',
       name: program.name,
-      why: 'the event loop has stood still for 10 s',
+      why: 'the event loop was blocked for 10 s',
     });
   }
   await until('its children have ended', () => running(children).length === 0);

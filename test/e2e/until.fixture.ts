@@ -1,4 +1,4 @@
-/** Waiting on what must become true, with a bound and a name: a test that waits in vain says for what. */
+/** Waits for a condition with a bound and a name: a test that times out names it. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 const POLL_MS = 10;

@@ -1,4 +1,4 @@
-/** A child that runs for ever, or not at all any more, is killed and replaced; whoever needs another one notices nothing. */
+/** A child that runs for ever, or has stopped, is killed and replaced; requests to other children are not affected. */
 import { ProblemError } from '@tandem/client/client-errors';
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
@@ -30,7 +30,7 @@ beforeAll(async () => {
   await adopt(pool, {
     actor: 'test',
     predictors: [
-      // Patient, so that only a wait for the wedged child is one in vain.
+      // Patient, so that only a wait for the hanging child times out.
       countPredictor({ freshness: { liveTimeoutMs: 20_000 } }),
       loadedPredictor({ ...loops, name: LOOPS, freshness: { liveTimeoutMs: LIVE_MS, onLiveFailure: 'error' } }),
     ],
@@ -51,11 +51,11 @@ it('a model that loops for ever: its child is killed within a second of the dead
   expect(meanwhile).toBeGreaterThan(0);
   expect(await endless).toBe('live_timeout');
   await expectReplaced(before, 1);
-  // The same model serves whoever it does not loop for.
+  // The same model serves users for which it does not loop.
   await until('the model is asked again', async () => (await codeOf(LOOPS, '12')) === 'live');
 });
 
-it('a child that was stopped: whoever was sent to it is told in time, it is killed, and its place is taken', async () => {
+it('a stopped child: its requests fail in time, it is killed and replaced', async () => {
   const before = api.children();
   const ended = endings().length;
   for (const pid of before) process.kill(pid, 'SIGSTOP');
@@ -75,7 +75,7 @@ it('a child that was stopped: whoever was sent to it is told in time, it is kill
 /** Both children are there, and free. */
 async function untilReady(): Promise<void> {
   await until('both children are free', async () => {
-    // What could not be loaded at the start, on a machine that was too busy, is loaded for whoever asks this.
+    // A model that could not be loaded at the start, on a busy machine, is loaded at this request.
     const { status } = (await (await fetch(`${api.url}/readyz`)).json()) as { status: string };
     if (status !== 'ready') return false;
     const text = await (await fetch(`${api.url}/metrics`)).text();

@@ -1,6 +1,6 @@
 /**
- * Looks at every answer that a test gets: its status must be one that the service's own OpenAPI document declares for
- * that path, and a 503 or 429 must say when to come back.
+ * Checks every answer that a test gets: the OpenAPI document must declare its status for that path, and a 503 or 429
+ * must say when to retry.
  */
 export interface WireWatch {
   /** Reads the document of an API; once is enough. */

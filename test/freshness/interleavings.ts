@@ -17,7 +17,7 @@ import {
 
 const immediate: Delay = (_name, port) => port;
 
-/** For a machine with much else to do. One that ended early would go on beside the tests after it, in their world. */
+/** For a busy machine. A test that ended early would affect later tests, in their world. */
 const ENDS_WITHIN_MS = 900_000;
 
 /** Lets fast-check decide in which order calls leave and answers arrive; what they do in between is real. */
@@ -80,7 +80,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** Readers of one user in one process, whom each change may find while another's inference is under way. */
+/** Readers of one user in one process; each change may find one while another's inference is under way. */
 const follower: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.constant({ do: 'read', users: ['1'], service: 0, noCache: false } as const) },
   { weight: 2, arbitrary: fc.constant({ do: 'change by SQL', user: '1' } as const) },
@@ -204,7 +204,7 @@ export function testInterleavings(runs: number): void {
   );
 
   it(
-    'never answers whoever follows the inference of another from a context older than their own',
+    'never answers a reader that shares an inference from a context older than its own',
     async () => {
       await fc.assert(
         fc.asyncProperty(
@@ -236,7 +236,7 @@ export function testInterleavings(runs: number): void {
     ENDS_WITHIN_MS,
   );
 
-  it('puts a rollback in force for the next read, whatever Redis and the memory of a process still say', async () => {
+  it('applies a rollback to the next read, whatever Redis and the memory of a process still hold', async () => {
     const service = createService(world, immediate);
     const writers = createWriters(world, immediate);
     await writers.run({ kind: 'all' });
@@ -250,7 +250,7 @@ export function testInterleavings(runs: number): void {
     await service.close();
   });
 
-  it('makes nobody else missing by a partial run', async () => {
+  it('affects no other user by a partial run', async () => {
     const service = createService(world, immediate);
     const writers = createWriters(world, immediate);
     await writers.run({ kind: 'all' });

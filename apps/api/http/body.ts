@@ -1,11 +1,11 @@
-/** A JSON body of a known form: read, checked, and where it is refused, the field and the remedy named. */
+/** Reads and checks a JSON body of a known form; a rejection names field and remedy. */
 import { type BodyForm, checkForm } from '@tandem/embedded/check-form';
 import { RequestError } from '@tandem/http-server/request-error';
 import type { Read, Schema } from '@tandem/wire/schema';
 import type { Context } from 'hono';
 import { readJson } from '../json/read-json.ts';
 
-/** The body as JSON of one of these media types, with the type it came in. */
+/** Reads the body as JSON of one of these media types; returns it with its type. */
 export async function jsonBody<T extends string>(
   { req }: Context,
   types: readonly T[],
@@ -15,7 +15,7 @@ export async function jsonBody<T extends string>(
   return { type, value: readJson(await readBody(req.raw, req.header('content-length'))) };
 }
 
-/** A body of our own form. */
+/** Reads a body of the service's own form. */
 export async function parseBody<S extends Schema>(context: Context, form: BodyForm<S>): Promise<Read<S>> {
   const { optional = false } = form;
   const isAbsent =
@@ -24,19 +24,19 @@ export async function parseBody<S extends Schema>(context: Context, form: BodyFo
   return checkForm(form, value);
 }
 
-// A request's body as bytes, counted while they come: what a header promises is not believed.
+// Reads a request's body as bytes, counted as they arrive: a header's promise is not trusted.
 
 export const MAX_BODY_BYTES = 1_048_576;
 
-/** The part of a Request that is read here. */
+/** The part of a Request that this function reads. */
 interface BodySource {
   readonly body: ReadableStream<Uint8Array> | null;
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
 /**
- * Throws a RequestError `body_too_large`, or `malformed_request` where the body breaks off.
- * @param contentLength the header; where it is there, the server's parser holds the body to it
+ * Throws a RequestError `body_too_large`, or `malformed_request` if the body is truncated.
+ * @param contentLength the header; if present, the server's parser enforces it
  */
 export async function readBody(request: BodySource, contentLength: string | null | undefined): Promise<Uint8Array> {
   try {
@@ -49,7 +49,7 @@ export async function readBody(request: BodySource, contentLength: string | null
     return request.body === null ? new Uint8Array() : await readCounted(request.body);
   } catch (error) {
     if (error instanceof RequestError) throw error;
-    throw new RequestError('malformed_request', 'The body broke off.', { cause: error });
+    throw new RequestError('malformed_request', 'The request body was truncated.', { cause: error });
   }
 }
 
@@ -67,12 +67,12 @@ async function readCounted(body: ReadableStream<Uint8Array>): Promise<Uint8Array
 function tooLarge(): RequestError {
   return new RequestError('body_too_large', `A body has at most ${MAX_BODY_BYTES} bytes.`, {
     remedy: 'send it in several requests',
-    // No `Connection: close`: what is left of the body is passed over for a while, since closing on a client that still
-    // sends would reset the connection, and with it the answer.
+    // No `Connection: close`: the rest of the body is read and discarded for a while, since closing on a client that
+    // still sends would reset the connection, and with it the answer.
   });
 }
 
-/** JSON answers that nobody caches: everything but predictions. */
+/** JSON answers that may not be cached: all but predictions. */
 export function jsonResponse(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
   return new Response(JSON.stringify(value), {
     status,
@@ -91,8 +91,8 @@ const TYPE = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+
 const CHARSET = /^[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*$/i;
 
 /**
- * The media type in lower case, where it is one of those and the charset is UTF-8 or not said. Other parameters mean
- * nothing to JSON. Throws a RequestError `unsupported_media_type`.
+ * Returns the media type in lower case if it is one of those and the charset is UTF-8 or absent. Other parameters have
+ * no meaning for JSON. Throws a RequestError `unsupported_media_type`.
  */
 export function requireMediaType<T extends string>(header: string | null | undefined, allowed: readonly T[]): T {
   const remedy = `send Content-Type: ${allowed.join(' or ')}, in UTF-8`;
@@ -117,7 +117,7 @@ export function requireMediaType<T extends string>(header: string | null | undef
   return known;
 }
 
-/** A body is read as it is: a decoded one could be a thousand times its size. */
+/** A body is read without decoding: a decoded body could be a thousand times its size. */
 export function refuseContentEncoding(header: string | null | undefined): void {
   if (!header || header.trim().toLowerCase() === 'identity') return;
   throw new RequestError(
@@ -131,9 +131,9 @@ export function refuseContentEncoding(header: string | null | undefined): void {
   );
 }
 
-// Whether an Accept header (RFC 9110, 12.5.1) lets a media type through.
+// Checks whether an Accept header (RFC 9110, 12.5.1) allows a media type.
 
-/** The most specific range that fits decides; a quality of 0 excludes. A header that cannot be read excludes nothing. */
+/** The most specific matching range decides; a quality of 0 excludes. A malformed header excludes nothing. */
 export function accepts(header: string | null | undefined, type: string): boolean {
   if (!header || header === '*/*' || header === type) return true;
   const family = `${type.slice(0, type.indexOf('/'))}/*`;

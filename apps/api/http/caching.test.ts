@@ -19,7 +19,7 @@ describe('parseCacheControl', () => {
     expect(parseCacheControl('min-fresh=5, min-fresh=60')).toEqual({ ...NO_DIRECTIVES, minFresh: 60 });
   });
 
-  it('takes the stricter of two ages, and caps what is too large', () => {
+  it('takes the stricter of two ages, and caps too large values', () => {
     expect(parseCacheControl('max-age=60, max-age=10').maxAge).toBe(10);
     expect(parseCacheControl('max-age=99999999999').maxAge).toBe(2 ** 31);
   });

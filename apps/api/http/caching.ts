@@ -1,7 +1,7 @@
 /**
- * The request's Cache-Control (RFC 9111, 5.2.1), as a demand on a prediction. Directives that HTTP does not know, or
- * that say nothing about freshness here, are ignored as the RFC asks; those we act on are refused when malformed,
- * because a demand that is dropped in silence would be an answer staler than the caller allowed.
+ * Parses the request's Cache-Control (RFC 9111, 5.2.1) as a demand on a prediction. Unknown directives, and directives
+ * without meaning here, are ignored as the RFC asks. Malformed directives that have an effect are rejected: dropping a
+ * demand silently could give an answer staler than the caller allows.
  */
 
 import { hash } from 'node:crypto';
@@ -14,9 +14,9 @@ interface RequestDirectives {
   readonly noCache: boolean;
   readonly onlyIfCached: boolean;
   readonly maxAge: number | null;
-  /** null: not given; Infinity: any staleness. */
+  /** null: not sent; Infinity: any staleness. */
   readonly maxStale: number | null;
-  /** For how long the answer must still be fresh. */
+  /** How long the answer must still be fresh. */
   readonly minFresh: number | null;
 }
 
@@ -28,12 +28,12 @@ export const NO_DIRECTIVES: RequestDirectives = Object.freeze({
   minFresh: null,
 });
 
-/** RFC 9111 1.2.2: a larger number of seconds is taken as this one. */
+/** RFC 9111 1.2.2: a larger number of seconds counts as this one. */
 const MAX_SECONDS = 2 ** 31;
-/** One directive: a token, and perhaps a value (token or quoted string). */
+/** One directive: a token with an optional value (token or quoted string). */
 const DIRECTIVE = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=([!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*"))?[ \t]*$/;
 
-/** Throws a RequestError `malformed_request` where the header cannot be understood. */
+/** Throws a RequestError `malformed_request` if the header is malformed. */
 export function parseCacheControl(header: string | null | undefined): RequestDirectives {
   if (!header) return NO_DIRECTIVES;
   const found: { -readonly [K in keyof RequestDirectives]: RequestDirectives[K] } = { ...NO_DIRECTIVES };
@@ -84,21 +84,23 @@ function malformed(what: string): RequestError {
   });
 }
 
-// How a stored prediction was used, in the terms of RFC 9211: the Cache-Status of an answer.
+// The use of a stored prediction in the terms of RFC 9211: the Cache-Status of an answer.
 
 export type CacheStatusFacts = Pick<Answer, 'hit' | 'kept' | 'forwarded' | 'source' | 'reason' | 'ageSeconds'>;
 
-/** @param maxAgeMs the predictor's; a hit then says for how many seconds more it will do */
+/** @param maxAgeMs the predictor's; a hit then gives the remaining seconds of freshness */
 export function cacheStatus(answer: CacheStatusFacts, maxAgeMs: number | null): string {
   const { hit, kept, forwarded } = answer;
-  // Without the database nothing was decided, and nothing asked for: the stored answer was used as it is.
+  // Without the database nothing was decided or requested: the stored answer was used as it is.
   if (forwarded === 'unverified') return 'tandem; hit; detail=unverified';
   if (hit && forwarded === null) return `tandem; hit${ttl(answer, maxAgeMs)}${detail(answer.reason)}`;
   const why = forwarded ?? answer.reason;
   return `tandem; fwd=${forwardReason(why)}${kept ? '; stored' : ''}; detail=${why}`;
 }
 
-/** Seconds of freshness left, negative where they are over; unknown where an event ended it, or a rollback restarted it. */
+/**
+ * Returns the seconds of freshness left, negative if expired; unknown if an event ended it, or a rollback restarted it.
+ */
 function ttl({ ageSeconds, reason }: CacheStatusFacts, maxAgeMs: number | null): string {
   if (maxAgeMs === null || ageSeconds === null || (reason !== 'fresh' && reason !== 'expired')) return '';
   return `; ttl=${Math.floor(maxAgeMs / 1000) - ageSeconds}`;
@@ -116,7 +118,7 @@ function forwardReason(why: Reason): string {
       return 'request';
     case 'version_changed':
     case 'rolled_back':
-      // Something is stored, and none of it may be chosen any more.
+      // There are stored predictions, but none may be used any more.
       return 'miss';
     case 'context_newer':
     case 'expired':
@@ -134,9 +136,10 @@ function forwardReason(why: Reason): string {
   }
 }
 
-// Entity tags (RFC 9110, 8.8.3): a weak one over whatever decides an answer, and the comparisons of both conditions.
+// Entity tags (RFC 9110, 8.8.3): a weak tag over everything that decides an answer, and the comparisons of both
+// conditions.
 
-/** Parts are joined so that no two lists of parts look alike. */
+/** Joins parts so that no two lists of parts give the same text. */
 export function weakETag(parts: readonly (string | number | null)[]): string {
   // 128 bits of SHA-256: no caller can make two answers collide.
   return `W/"${hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 22)}"`;
@@ -144,7 +147,7 @@ export function weakETag(parts: readonly (string | number | null)[]): string {
 
 const TAG = /(?:W\/)?"([\x21\x23-\x7e\x80-\xff]*)"/g;
 
-/** Weak comparison: whether the header names this tag, or is `*`. A header that cannot be read names nothing. */
+/** Weak comparison: returns whether the header names this tag, or is `*`. A malformed header names no tag. */
 export function matchesETag(ifNoneMatch: string, etag: string): boolean {
   if (ifNoneMatch.trim() === '*') return true;
   const opaque = etag.slice(etag.indexOf('"') + 1, -1);
@@ -153,13 +156,13 @@ export function matchesETag(ifNoneMatch: string, etag: string): boolean {
 }
 
 /**
- * Throws `precondition_failed` where an `If-Match` does not hold of what is there (RFC 9110, 13.1.1). It is compared
- * strongly, and so a weak tag equals none, not even itself: only `*` holds. For whom nothing else refuses (13.2.1), and
- * before anything is changed.
+ * Throws `precondition_failed` if an `If-Match` does not match the current state (RFC 9110, 13.1.1). The comparison is
+ * strong, so a weak tag equals none, not even itself: only `*` matches. Call it after all other checks (13.2.1), and
+ * before any change.
  */
 export function checkIfMatch(ifMatch: string | undefined): void {
   if (ifMatch === undefined || ifMatch.trim() === '*') return;
-  throw new RequestError('precondition_failed', 'If-Match names a tag, and nothing here has it as a strong one.', {
+  throw new RequestError('precondition_failed', 'If-Match names a tag that matches no strong tag here.', {
     field: 'If-Match',
     remedy: 'leave If-Match out; If-None-Match asks whether an answer has changed',
   });

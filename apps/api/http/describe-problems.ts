@@ -1,12 +1,12 @@
-/** The problems of an endpoint, as its OpenAPI description lists them. */
+/** Lists the problems of an endpoint for its OpenAPI description. */
 import { ProblemSchema, type ProblemView } from '@tandem/wire/problem';
 import type { Schema } from '@tandem/wire/schema';
 import { type HttpProblem, PROBLEM_KINDS, type ProblemCode, problemResponse, problemType } from './problem.ts';
 
-/** Of every endpoint. */
+/** Problems of every endpoint. */
 const ANYWHERE: readonly ProblemCode[] = ['malformed_request', 'forbidden', 'not_acceptable', 'internal_error'];
 
-/** The form in which an endpoint refuses. */
+/** The form of an endpoint's rejections. */
 export interface RefusalForm {
   respond(problem: HttpProblem): Response;
   /** The media type, and the schema, of the body. */
@@ -23,7 +23,7 @@ const PROBLEM_DOCUMENTS: RefusalForm = {
   view: (problem) => problem,
 };
 
-/** Responses by status, each with an example a code. */
+/** Returns responses by status, each with an example for each code. */
 export function problems(...codes: readonly ProblemCode[]) {
   return refusalsIn(PROBLEM_DOCUMENTS, ...codes);
 }
@@ -33,7 +33,7 @@ export function refusalsIn(form: RefusalForm = PROBLEM_DOCUMENTS, ...codes: read
   return problemsByStatus([...ANYWHERE, ...codes], form);
 }
 
-/** Of every endpoint that asks for a key, where these statuses mean nothing else. */
+/** Problems of every endpoint that needs a key, where these statuses have no other meaning. */
 export function keyProblems(form: RefusalForm = PROBLEM_DOCUMENTS) {
   return problemsByStatus(['unauthorized', 'forbidden', 'missing_scope', 'rate_limited'], form);
 }

@@ -1,4 +1,4 @@
-/** What a route file exports: one endpoint, as the OpenAPI document describes it and as it answers. */
+/** An endpoint, as each route file exports it: its description in the OpenAPI document and its handler. */
 import type { RouteConfig } from '@hono/zod-openapi';
 import { isTandemError } from '@tandem/freshness/errors';
 import { checkHost, checkOrigin, type HostRule, type RequestHead } from '@tandem/http-server/foreign-request';
@@ -17,13 +17,13 @@ import { isOneOfMany, type RefusalLog } from './refusal-log.ts';
 export interface Endpoint {
   /** Its OpenAPI description; `path` in OpenAPI's form, `operationId` names it in logs and metrics. */
   readonly route: RouteConfig & { readonly operationId: string };
-  /** What a key must have to be answered here. */
+  /** The scope that a key needs here. */
   readonly scope: RouteScope;
   /** The media type of its answers: `Accept` must let it through. */
   readonly produces: string;
-  /** The query parameters it knows; any other is refused. */
+  /** The known query parameters; others are rejected. */
   readonly query?: readonly string[];
-  /** The form of its refusals; absent: problem documents. */
+  /** The form of its rejections; absent: problem documents. */
   readonly refusals?: RefusalForm;
   /** Answers, or throws a TandemError or RequestError. Facts added to the event are logged with the request. */
   handle(context: Context, event: WideEvent, caller: Caller): Response | Promise<Response>;
@@ -34,14 +34,14 @@ export function honoPath(endpoint: Endpoint): string {
   return endpoint.route.path.replace(/\{(\w+)\}/g, ':$1');
 }
 
-// What all endpoints have in common: the request is looked at before the handler sees it, errors become problems, and
-// one wide event and one metric tell how it went. A plain function around the handler rather than middleware: with a
-// single handler a path Hono composes nothing, and headers are set once, where the response is made.
+// The common part of all endpoints: checks the request before the handler, turns errors into problems, and reports one
+// wide event and one metric. It is a plain function around the handler rather than middleware: with a single handler
+// for each path Hono composes nothing, and headers are set once, where the response is made.
 
 export interface ServeOptions {
   readonly log: Log;
   readonly metrics: Metrics;
-  /** The share of successes that are logged, 0 to 1. */
+  /** Share of successes that are logged, 0 to 1. */
   readonly logShare: number;
   readonly random: () => number;
   readonly refusalLog: RefusalLog;
@@ -54,10 +54,10 @@ export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handle
   return (context) => serve(context.req, (event, caller) => endpoint.handle(context, event, caller));
 }
 
-/** Serves a request of the endpoint, whichever form the answer has. */
+/** Serves a request of the endpoint, with any form of answer. */
 type Serving<A> = (request: RequestHead, handle: (event: WideEvent, caller: Caller) => A | Promise<A>) => Promise<A>;
 
-/** @param refuse gives the answer that carries a problem */
+/** @param refuse returns the answer that carries a problem */
 export function createServing<A extends { readonly status: number }>(
   endpoint: Pick<Endpoint, 'route' | 'scope' | 'produces' | 'query'>,
   options: ServeOptions,
@@ -67,11 +67,11 @@ export function createServing<A extends { readonly status: number }>(
   const { scope } = endpoint;
   const { operationId, method } = endpoint.route;
   const changes = method !== 'get' && method !== 'head';
-  // The log is no place for who was erased, and such a path names the user.
+  // The log must not name erased users, and such a path contains the user id.
   const isPathLogged = scope !== 'users:erase';
   const facts = { operation: operationId };
   const logging = { log };
-  // One child a status, and one a problem, spare the hash of the labels on every request.
+  // One child for each status and problem saves hashing the labels on every request.
   const timers = new Map<number, { observe(seconds: number): void }>();
   const timerFor = (status: number) => {
     const known = timers.get(status);
@@ -120,7 +120,7 @@ export function createServing<A extends { readonly status: number }>(
   };
 }
 
-/** A defect is logged with its stack; a refusal that the service declares, with its reason and what is behind it. */
+/** A defect is logged with its stack; a declared rejection with its reason and causes. */
 function describeError(error: unknown): unknown {
   return isTandemError(error) || error instanceof RequestError ? serialiseRefusal(error) : error;
 }
@@ -136,7 +136,7 @@ function checkRequest(req: RequestHead, endpoint: Pick<Endpoint, 'produces' | 'q
   if (req.url.includes('?')) checkQuery(new URL(req.url).searchParams, endpoint.query ?? []);
 }
 
-/** The router keeps what it cannot decode as it is: `%ff` and `%25ff` would then name the same user. */
+/** The router leaves undecodable parts as they are: `%ff` and `%25ff` would then name the same user. */
 function checkEncoding(url: string): void {
   try {
     decodeURIComponent(url);
@@ -162,7 +162,7 @@ function checkQuery(given: URLSearchParams, known: readonly string[]): void {
       );
     }
     if (given.getAll(name).length > 1) {
-      throw new RequestError('malformed_request', `The query parameter ${name} is there more than once.`, {
+      throw new RequestError('malformed_request', `The query parameter ${name} is repeated.`, {
         field: name,
         remedy: 'send it once',
       });
@@ -170,7 +170,7 @@ function checkQuery(given: URLSearchParams, known: readonly string[]): void {
   }
 }
 
-/** Hono's requests have a whole URL; one that Hono does not see is a plain path. */
+/** Hono's requests have a whole URL; a request that Hono does not see has a plain path. */
 function pathOf({ url }: RequestHead): string {
   return url.startsWith('/') ? url : new URL(url).pathname;
 }

@@ -13,7 +13,7 @@ it('gives the SHA-256 of a Content-Digest, among others and in any spacing', () 
 });
 
 it.each([['sha-256=abc'], ['sha-256=:abc:'], [`sha-256=:${base64}`], [''], ['sha-256=:AAAA:, x']])(
-  'refuses %j, in which nobody can tell what was meant',
+  'rejects the ambiguous %j',
   (header) => {
     expect(() => digestIn(header)).toThrow(expect.objectContaining({ code: 'malformed_request' }));
   },

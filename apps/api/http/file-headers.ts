@@ -1,4 +1,4 @@
-/** Content-Digest (RFC 9530) as far as files need it: the SHA-256 of the body as it was sent. */
+/** Parses Content-Digest (RFC 9530) as far as files need it: the SHA-256 of the body as sent. */
 
 import { createHash } from 'node:crypto';
 import { RequestError } from '@tandem/http-server/request-error';
@@ -7,7 +7,10 @@ import { RequestError } from '@tandem/http-server/request-error';
 const SHA_256 = /^sha-256[ \t]*=[ \t]*:([A-Za-z0-9+/]{43}=):$/;
 const MEMBER = /^[a-z*][a-z0-9_.*-]*[ \t]*=[ \t]*:[A-Za-z0-9+/]*={0,2}:$/;
 
-/** In hex; undefined where the header is not there, or knows other algorithms alone. Throws `malformed_request`. */
+/**
+ * Returns the digest in hex; undefined without the header, or if it has other algorithms only. Throws
+ * `malformed_request`.
+ */
 export function digestIn(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
   const members = header.split(',').map((member) => member.trim());
@@ -32,13 +35,13 @@ export interface ContentRange {
   readonly first: number;
   /** Inclusive. */
   readonly last: number;
-  /** Of the whole. */
+  /** Size of the whole file. */
   readonly total: number;
 }
 
 const RANGE = /^bytes[ \t]+(\d{1,15})-(\d{1,15})\/(\d{1,15})$/i;
 
-/** Undefined where the header is not there: the body is the whole. Throws `malformed_request`. */
+/** Returns undefined without the header: the body is the whole file. Throws `malformed_request`. */
 export function rangeIn(header: string | undefined): ContentRange | undefined {
   if (header === undefined) return undefined;
   const [, first, last, total] = (RANGE.exec(header.trim()) ?? []).map(Number);
@@ -50,17 +53,17 @@ export function rangeIn(header: string | undefined): ContentRange | undefined {
   });
 }
 
-// A body that is a file: counted and hashed while it comes, so that nothing larger or other than announced is kept.
+// Reads a body that is a file: counted and hashed as it arrives, so that no larger or other file is stored.
 
 interface ReadFile {
   readonly bytes: Buffer;
-  /** In hex. */
+  /** The SHA-256 in hex. */
   readonly sha256: string;
 }
 
 interface FileBounds {
   readonly most: number;
-  /** What else could be done with a larger one. */
+  /** The alternative for a larger file. */
   readonly remedy: string;
 }
 
@@ -70,7 +73,7 @@ function inUnits(bytes: number): string {
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes} bytes`;
 }
 
-/** Throws a RequestError `body_too_large`, or `malformed_request` where the body breaks off. */
+/** Throws a RequestError `body_too_large`, or `malformed_request` if the body is truncated. */
 export async function readFileBody(request: Request, { most, remedy }: FileBounds): Promise<ReadFile> {
   const announced = Number(request.headers.get('content-length') ?? 0);
   const tooLarge = () => new RequestError('body_too_large', `The body has at most ${inUnits(most)}.`, { remedy });
@@ -90,7 +93,7 @@ export async function readFileBody(request: Request, { most, remedy }: FileBound
     }
   } catch (cause) {
     if (cause instanceof RequestError) throw cause;
-    throw new RequestError('malformed_request', 'The body broke off.', { remedy: 'send it again', cause });
+    throw new RequestError('malformed_request', 'The request body was truncated.', { remedy: 'send it again', cause });
   }
   return { bytes: file?.subarray(0, size) ?? Buffer.concat(chunks, size), sha256: hash.digest('hex') };
 }

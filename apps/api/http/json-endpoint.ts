@@ -14,7 +14,7 @@ const JSON_TYPE = 'application/json';
 const BODY_PROBLEMS: readonly ProblemCode[] = ['body_too_large', 'unsupported_media_type', 'invalid_input'];
 
 interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint, 'scope' | 'refusals'> {
-  /** Names the endpoint in the document, in logs and in metrics. */
+  /** The endpoint's name in the document, in logs and in metrics. */
   readonly operationId: string;
   readonly method: RouteConfig['method'];
   /** With parameters in OpenAPI's form: `/v1/runs/{id}`. */
@@ -23,13 +23,13 @@ interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint
   readonly summary: string;
   readonly description?: string;
   readonly params?: FieldsSchema;
-  /** The query parameters that are allowed; any other is refused. */
+  /** The allowed query parameters; others are rejected. */
   readonly query?: FieldsSchema;
   readonly headers?: FieldsSchema;
-  /** The body that it takes; its handler reads it with `parseBody`. */
+  /** The schema of the body; its handler reads it with `parseBody`. */
   readonly body?: BodyForm<B>;
   readonly answer: JsonAnswer<S>;
-  /** The codes that are particular to it. Those of every endpoint, and of every body, are added. */
+  /** The codes specific to it. Those of every endpoint, and of every body, are added. */
   readonly problems: readonly ProblemCode[];
   /** Returns the answer's body, or a whole response. Throws a TandemError or RequestError. */
   handle(...request: Parameters<Endpoint['handle']>): Handled<Answered<S>> | Promise<Handled<Answered<S>>>;
@@ -46,7 +46,7 @@ interface JsonAnswer<S extends Schema> {
   readonly headers?: FieldsSchema;
 }
 
-/** A body whose answer has headers of its own. */
+/** A body whose answer has its own headers. */
 class WithHeaders<A> {
   readonly body: A;
   readonly headers: Readonly<Record<string, string>>;
@@ -57,7 +57,7 @@ class WithHeaders<A> {
   }
 }
 
-/** Returns what a handler answers with to add headers. They are described in `answer.headers`. */
+/** Returns a handler's answer with added headers. They are described in `answer.headers`. */
 export function withHeaders<A>(body: A, headers: Readonly<Record<string, string>>): WithHeaders<A> {
   return new WithHeaders(body, headers);
 }
@@ -105,7 +105,7 @@ function jsonContent(schema: Schema, example: unknown) {
 
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
-/** Leaves out what is undefined. */
+/** Leaves out undefined fields. */
 function given<T extends object>(parts: T): Given<T> {
   return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as Given<T>;
 }

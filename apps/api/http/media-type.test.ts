@@ -20,7 +20,7 @@ describe('requireMediaType', () => {
     'application/json; charset=utf-7',
     'application/json; charset=utf-16',
     'json',
-  ])('refuses %j, naming what is supported', (header) => {
+  ])('rejects %j, naming the supported types', (header) => {
     expect(() => requireMediaType(header, ['application/json'])).toThrow(
       expect.objectContaining({ code: 'unsupported_media_type', remedy: expect.stringContaining('application/json') }),
     );

@@ -1,18 +1,19 @@
-/** The query of a list that is given in pages, newest first: how many, behind which, and of which predictor. */
+/** Parses the query of a paged list, newest first: page size, position, and predictor. */
 import { TandemError } from '@tandem/freshness/errors';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '@tandem/wire/page';
 import type { HonoRequest } from 'hono';
 
 interface AskedPage {
   readonly limit: number;
-  /** `next` of the page before. */
+  /** `next` of the previous page. */
   readonly before?: string;
   readonly predictor?: string;
 }
 
 /**
  * Throws `invalid_input`.
- * @param isNext whether a text can be the `next` of a page at all; a store would refuse any other with an error of its own
+ * @param isNext returns whether a text can be the `next` of a page at all; a store would reject others with another
+ * error
  * @param what such a text is: `the id of a run`
  */
 export function pageIn({ req }: { req: HonoRequest }, isNext: (text: string) => boolean, what: string): AskedPage {
@@ -39,12 +40,12 @@ function queryProblem(field: string, problem: string, remedy: string): TandemErr
   return new TandemError('invalid_input', `${field}: ${problem}.`, { field, remedy });
 }
 
-/** Whether a text can be the `next` of a page whose rows are numbered. */
+/** Returns whether a text can be the `next` of a page whose rows are numbered. */
 export function isRowNumber(text: string): boolean {
   return /^[1-9][0-9]{0,14}$/.test(text);
 }
 
-/** What was asked for of what was found, where one more was asked for: that one tells whether there is a next page. */
+/** Returns a page of the found rows, of which one more was requested: that row shows whether there is a next page. */
 export function pageOf<T>(
   found: readonly T[],
   limit: number,

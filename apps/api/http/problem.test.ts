@@ -7,7 +7,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import { PROBLEM_KINDS, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 
 describe('toProblem', () => {
-  it('says what, where and how to mend, under a stable type', () => {
+  it('says what, where and how to fix, under a stable type', () => {
     const error = new TandemError('invalid_input', 'too many', { field: 'userIds', remedy: 'send fewer' });
     expect(toProblem(error, '/v1/predictions/p').problem).toEqual({
       type: 'urn:tandem:problem:invalid_input',
@@ -43,7 +43,7 @@ describe('toProblem', () => {
     expect(response.headers.get('content-type')).toBe('application/problem+json');
   });
 
-  it('sends nobody to read the documentation in place of saying what helps', () => {
+  it('gives the remedy instead of a pointer to the documentation', () => {
     const root = join(import.meta.dirname, '../../..');
     const sources = globSync('{apps,libs}/**/*.ts', { cwd: root }).filter((path) => !/\.test\.ts$/.test(path));
     expect(sources.length).toBeGreaterThan(200);

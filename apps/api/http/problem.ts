@@ -1,6 +1,6 @@
 /**
- * Every error of the service as an HTTP problem (RFC 9457): one table from code to status and title, which is also what
- * the OpenAPI document and the docs page list. `type` is `urn:tandem:problem:<code>` and stable; programs react to it.
+ * Every error of the service as an HTTP problem (RFC 9457): one table from code to status and title, which the OpenAPI
+ * document and the docs page also list. `type` is `urn:tandem:problem:<code>` and stable; programs react to it.
  */
 
 import { type ErrorCode, isTandemError } from '@tandem/freshness/errors';
@@ -14,7 +14,7 @@ export type ProblemCode = ErrorCode | RequestErrorCode;
 interface ProblemKind {
   readonly status: number;
   readonly title: string;
-  /** When it happens, for the documentation. */
+  /** When it occurs, for the documentation. */
   readonly when: string;
 }
 
@@ -24,22 +24,22 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'Malformed request',
     'a header, the path or the JSON cannot be parsed',
   ),
-  unauthorized: kind(STATUS.unauthorized, 'Unauthorized', 'no API key, or one that is not in force'),
+  unauthorized: kind(STATUS.unauthorized, 'Unauthorized', 'the API key is missing or not valid'),
   forbidden: kind(
     STATUS.forbidden,
     'Forbidden',
-    'a web page of another origin asks for a change, or `Host` names another machine',
+    'a web page of another origin sent a change, or `Host` names another machine',
   ),
   missing_scope: kind(STATUS.missing_scope, 'Missing scope', 'the API key does not have the scope that the path needs'),
   no_such_path: kind(STATUS.no_such_path, 'No such path', 'the service has no such path; /docs lists them'),
   unknown_predictor: kind(404, 'Unknown predictor', 'no predictor of this name was adopted'),
   unknown_user: kind(404, 'Unknown user', 'no prediction and no feature row, or the user was erased'),
-  unknown_run: kind(404, 'Unknown run', 'there is no run of this id'),
+  unknown_run: kind(404, 'Unknown run', 'there is no run with this id'),
   unknown_generation: kind(404, 'Unknown generation', 'the generation does not exist, or is no longer kept'),
-  unknown_rollout: kind(404, 'Unknown rollout', 'there is no rollout of this id'),
+  unknown_rollout: kind(404, 'Unknown rollout', 'there is no rollout with this id'),
   unknown_model_version: kind(404, 'Unknown model version', 'the predictor has no model version of this number'),
-  unknown_explanation: kind(404, 'Unknown explanation', 'no explanation of this id is kept, or none any more'),
-  unknown_artifact: kind(404, 'Unknown artifact', 'no model file of this hash was uploaded, as a whole'),
+  unknown_explanation: kind(404, 'Unknown explanation', 'there is no explanation with this id, or it has expired'),
+  unknown_artifact: kind(404, 'Unknown artifact', 'there is no complete model file with this hash'),
   method_not_allowed: kind(
     STATUS.method_not_allowed,
     'Method not allowed',
@@ -47,15 +47,15 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   ),
   not_acceptable: kind(STATUS.not_acceptable, 'Not acceptable', '`Accept` excludes what the path produces'),
   request_timeout: kind(STATUS.request_timeout, 'Request timeout', 'the request did not arrive in time'),
-  event_conflict: kind(409, 'Event id used before', 'the same source and id came before with another content'),
-  outcome_conflict: kind(409, 'Outcome id used before', 'the same source and id came before with another content'),
+  event_conflict: kind(409, 'Event id used before', 'the same source and id were sent before with other content'),
+  outcome_conflict: kind(409, 'Outcome id used before', 'the same source and id were sent before with other content'),
   run_conflict: kind(409, 'Run conflict', "the run's state does not allow this, or an `all` run is under way"),
   rollout_conflict: kind(409, 'Rollout conflict', 'a rollout is under way, or is not in a state that allows this'),
   never_stable: kind(409, 'Never stable', 'the model version has never been stable, and `force` is not set'),
   version_unverified: kind(409, 'Model version unverified', 'the model version has no certificate of its trial'),
   version_archived: kind(409, 'Model version archived', 'the model version is archived'),
   version_in_use: kind(409, 'Model version in use', 'an arm serves the model version'),
-  history_changed: kind(409, 'History changed', 'the context token is of another past of the database'),
+  history_changed: kind(409, 'History changed', 'the context token belongs to another history of the database'),
   context_not_reached: kind(412, 'Context not reached', "the context token names a version above the user's"),
   precondition_failed: kind(
     STATUS.precondition_failed,
@@ -123,14 +123,14 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   internal_error: kind(STATUS.internal_error, 'Internal error', 'a defect of the service; its log names the request'),
 });
 
-/** A problem document with what HTTP says beside it. */
+/** A problem document with its HTTP headers. */
 export interface HttpProblem {
   readonly code: ProblemCode;
   readonly problem: ProblemView;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Seconds that a 503 names where its error names none. */
+/** Seconds in Retry-After of a 503 whose error gives none. */
 const RETRY_AFTER = 1;
 
 export function problemType(code: ProblemCode): string {
@@ -139,7 +139,7 @@ export function problemType(code: ProblemCode): string {
 
 /**
  * @param instance the request's path
- * @param field where the fault lies, where the caller knows better than the error
+ * @param field the place of the error, if the caller knows it better than the error does
  */
 export function toProblem(error: unknown, instance?: string, field?: string): HttpProblem {
   const { code, detail, remedy, headers, ...rest } = describe(error);
@@ -160,7 +160,7 @@ export function toProblem(error: unknown, instance?: string, field?: string): Ht
   };
 }
 
-/** The answer that carries a problem; never stored by any cache. */
+/** Returns the answer that carries a problem; caches never store it. */
 export function problemReply({ problem, headers }: HttpProblem): Reply {
   return {
     status: problem.status,
@@ -198,7 +198,7 @@ function describe(error: unknown): Described {
     const remedy = error.remedy ?? (code === 'unavailable' ? 'try again after the time in Retry-After' : undefined);
     return { code, detail: message, field, remedy, headers };
   }
-  // A right that was revoked is no defect of the service: it comes back with the grant.
+  // A revoked right is no defect of the service: granting it again fixes it.
   if (sqlState(error) === '42501') {
     return {
       code: 'unavailable',
@@ -208,12 +208,12 @@ function describe(error: unknown): Described {
       headers: { 'retry-after': String(RETRY_AFTER) },
     };
   }
-  // Nothing of an unexpected error is shown: its text may name tables, hosts or values.
+  // An unexpected error is not shown: its text may name tables, hosts or values.
   return {
     code: 'internal_error',
-    detail: 'The service met an error that it did not expect.',
+    detail: 'The service failed with an unexpected error.',
     field: undefined,
-    remedy: "repeat the request; where that does not help, look in the service's log",
+    remedy: "repeat the request; if that does not help, look in the service's log",
     headers: {},
   };
 }

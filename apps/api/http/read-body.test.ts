@@ -25,7 +25,7 @@ describe('readBody', () => {
   });
 
   it('counts what comes without a length, and stops at the limit', async () => {
-    // By its length: to print the bytes of one that was read all the same takes minutes.
+    // By its length: printing the bytes of a body that was read all the same takes minutes.
     const read = readBody(post(streamOf(1_000, 64 * 1024)), undefined).then(({ length }) => length);
     await expect(read).rejects.toThrow(tooLarge);
     expect(await readBody(post(streamOf(16, MAX_BODY_BYTES / 16)), null)).toHaveLength(MAX_BODY_BYTES);

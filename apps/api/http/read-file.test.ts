@@ -30,7 +30,7 @@ it.each([
   expect(read.bytes.equals(file)).toBe(true);
 });
 
-it('refuses what is announced or comes larger, and what breaks off', async () => {
+it('rejects files announced or sent larger, and truncated ones', async () => {
   const large = Buffer.alloc(120_000);
   const tooLarge = { code: 'body_too_large', remedy: 'send a smaller one' };
   await expect(readFileBody(request(large, large.length), BOUNDS)).rejects.toMatchObject(tooLarge);

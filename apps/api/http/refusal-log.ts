@@ -1,28 +1,28 @@
 /**
- * Which refused requests have a line in the log. Metrics count each; a line each would take the time of those who can be
- * answered where refusals come by the thousand, all alike.
+ * Decides which rejected requests are logged. Metrics count each. When rejections come by the thousand, all alike, a
+ * line for each would take time from requests that can be answered.
  */
 import { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { ProblemCode } from './problem.ts';
 
-/** Whether this one is logged. @param keyId of the key that it was sent with, where that is known */
+/** Returns whether to log this rejection. @param keyId of the request's key, if known */
 export type RefusalLog = (code: ProblemCode, keyId: unknown) => boolean;
 
 interface RefusalLogOptions {
-  /** The share that is logged of those that are one of many, 0 to 1. */
+  /** Share of frequent rejections that are logged, 0 to 1. */
   readonly logShare: number;
   readonly random: () => number;
   readonly clock?: () => number;
 }
 
-/** Too much is asked, by everybody or by one key. */
+/** Too many requests, in total or of one key. */
 const ONE_OF_MANY: ReadonlySet<ProblemCode> = new Set(['overloaded', 'rate_limited']);
-/** What strangers can have as often as they like. */
+/** Rejections that strangers can cause at any rate. */
 const OF_STRANGERS: readonly ProblemCode[] = ['unauthorized', 'forbidden'];
 const STRANGERS_PER_SECOND = 10;
-/** How often a key over its limit is named for certain. */
+/** How often a key over its limit is logged in any case. */
 const NAMED_EVERY_MS = 60_000;
-/** As many as there can be keys. */
+/** The most keys that can exist. */
 const MOST_NAMED = 10_000;
 
 export function isOneOfMany(code: ProblemCode): boolean {

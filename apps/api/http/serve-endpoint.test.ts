@@ -40,7 +40,7 @@ async function served(error: Error, scope: RouteScope = 'public'): Promise<reado
   return [status, JSON.parse(lines[0] ?? '{}') as Record<string, unknown>];
 }
 
-it('logs a refusal that it declares with code, reason and what is behind it, and without a stack', async () => {
+it('logs a declared rejection with code, reason and causes, and without a stack', async () => {
   const cause = new Error('not now', { cause: Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }) });
   const [status, line] = await served(new TandemError('unavailable', 'The database does not answer.', { cause }));
   expect(status).toBe(503);
@@ -66,7 +66,7 @@ it('logs a defect as an error, with the stack that leads to it', async () => {
   ]);
 });
 
-it('logs the path of a refusal, but not of one that has to do with erasing somebody, whose id is in it', async () => {
+it('logs the path of a rejection, but not of a rejected erasure, whose path has the user id', async () => {
   const error = new TandemError('unavailable', 'The user is erased, but Redis did not confirm its deletes.');
   expect((await served(error))[1]).toMatchObject({ operation: 'readPrediction', path: '/x' });
   const [status, line] = await served(error, 'users:erase');

@@ -29,7 +29,7 @@ describe('malformedAt', () => {
     expect(malformedAt(text)).toBe(position);
   });
 
-  it('agrees with JSON.parse on what is JSON', () => {
+  it('accepts the same JSON as JSON.parse', () => {
     const damaged = fc.tuple(
       fc.json({ maxDepth: 4 }),
       fc.nat(),

@@ -108,7 +108,7 @@ describe('readJson', () => {
     expect(read(`["${'['.repeat(100)}"]`)).toHaveLength(1);
   });
 
-  it('says of a forbidden key and of too many levels how to do without', () => {
+  it('gives remedies for a forbidden key and for too many levels', () => {
     expect(() => read('{"prototype":1}')).toThrow(refused('prototype', 'give it another name'));
     expect(() => read('['.repeat(33))).toThrow(expect.objectContaining({ remedy: expect.stringContaining('flatter') }));
   });
@@ -125,7 +125,7 @@ describe('readJson', () => {
     ['signs', (length) => '-'.repeat(length)],
   ])('takes a time in proportion to the length of %s', (_, hostile) => {
     const [short, middle, long] = [hostile(20_000), hostile(100_000), hostile(400_000)];
-    // By then the code is optimized, and what the optimizer makes of it is part of what is looked at.
+    // By then the code is optimised, and the test covers the optimised code too.
     for (let turn = 0; turn < 40; turn++) timeOf(middle);
     const best = { short: Number.POSITIVE_INFINITY, long: Number.POSITIVE_INFINITY };
     // Twenty times the length: some twenty times the time, or four hundred where each place looks at the whole. Other

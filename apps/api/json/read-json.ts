@@ -1,9 +1,9 @@
 /**
- * Bytes to a JSON value, with everything refused that would do harm behind the edge. Malformed text is a 400 that names
- * the position; well-formed text that is refused is a 422 that names the path.
+ * Parses bytes as a JSON value, and rejects content that would do harm later. Malformed text is a 400 that names the
+ * position; well-formed text that is rejected is a 422 that names the path.
  *
- * Written here because the parsers at hand stop short: secure-json-parse knows prototype keys alone, and those that see
- * duplicate keys build a syntax tree of their own. JSON.parse does the parsing; scan-json.ts looks at what it accepts.
+ * Existing parsers do not suffice: secure-json-parse only checks prototype keys, and parsers that see duplicate keys
+ * build a syntax tree. JSON.parse does the parsing; scan-json.ts checks the texts that it accepts.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
@@ -23,7 +23,7 @@ export function readJson(bytes: Uint8Array): unknown {
 
 function decode(bytes: Uint8Array): string {
   try {
-    // ignoreBOM keeps a byte order mark in the text, where the parser refuses it as JSON does.
+    // ignoreBOM keeps a byte order mark in the text, which the parser then rejects as JSON does.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
     throw malformed('the body is not UTF-8', cause);
@@ -63,8 +63,8 @@ function refused({ path, problem, remedy }: JsonFault): TandemError {
   });
 }
 
-// Where a text stops being JSON. JSON.parse names the position of some faults only, so this looks for it after the
-// parser has refused. Recursion is bounded by the depth limit that was checked before.
+// Finds where a text stops being JSON. JSON.parse names the position of some errors only, so this runs after the parser
+// has rejected the text. The depth limit checked before bounds the recursion.
 
 class Fault {
   readonly position: number;
@@ -77,7 +77,7 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const LITERALS = ['true', 'false', 'null'];
 
-/** The position of the first character that cannot stand there; the text's length where it ends too early; or -1. */
+/** Returns the position of the first invalid character; the text's length if it ends too early; or -1. */
 export function malformedAt(text: string): number {
   try {
     const end = space(text, value(text, space(text, 0)));
@@ -142,16 +142,16 @@ function space(text: string, start: number): number {
   return at;
 }
 
-// Moments in JSON: RFC 3339, as CloudEvents has them too.
+// Times in JSON: RFC 3339, as in CloudEvents.
 
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
-/** Null where there is none. Throws a TandemError `invalid_input` of that field. */
+/** Returns null without a value. Throws a TandemError `invalid_input` for that field. */
 export function parseTime(value: unknown, field: string): Date | null {
   if (value === undefined || value === null) return null;
   const parts = typeof value === 'string' ? RFC3339.exec(value) : null;
   const time = new Date(parts ? String(value).toUpperCase() : Number.NaN);
-  // Date rolls 30 February over into March: the day that went in must come out.
+  // Date turns 30 February into March: the result must be the same day.
   const day = Number(parts?.[3]);
   const month = Number(parts?.[2]);
   const exists = day >= 1 && day <= new Date(Date.UTC(2000 + (Number(parts?.[1]) % 400), month, 0)).getUTCDate();

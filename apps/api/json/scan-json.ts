@@ -1,11 +1,11 @@
 /**
- * Finds in valid JSON text what JSON.parse lets through and what would do harm further on: duplicate and prototype keys,
- * NUL characters and lone surrogates (which jsonb refuses), numbers that JavaScript cannot hold. One pass without
- * recursion; strings are skipped by search, so the pass costs less than the parse before it.
+ * Finds harmful parts of valid JSON text that JSON.parse accepts: duplicate and prototype keys, NUL characters and lone
+ * surrogates (which jsonb rejects), numbers that JavaScript cannot hold. One pass without recursion; strings are
+ * skipped by search, so the pass costs less than the parse before it.
  */
 
 export interface JsonFault {
-  /** Path to the value or key: `data.score`, `[3].subject`; empty for the whole. */
+  /** Path to the value or key: `data.score`, `[3].subject`; empty for the whole text. */
   readonly path: string;
   readonly problem: string;
   readonly remedy: string;
@@ -23,11 +23,11 @@ const BACKSLASH = 0x5c;
  * search to where the outcome is used, into a loop, and a large body costs its length squared.
  */
 const ESCAPE = /\\u/;
-const KEY_TWICE: Fault = { problem: 'the key is there twice', remedy: 'send it once' };
+const KEY_TWICE: Fault = { problem: 'the key occurs twice', remedy: 'send it once' };
 const KEY_FORBIDDEN: Fault = { problem: 'a key of this name is not allowed', remedy: 'give it another name' };
 const KEYS_TOO_MANY: Fault = {
   problem: `an object has at most ${MAX_KEYS} keys`,
-  remedy: 'leave out what is not needed, or send it in several requests',
+  remedy: 'leave out unneeded parts, or split it over several requests',
 };
 const NUL: Fault = { problem: 'text has no NUL characters', remedy: 'leave out \\u0000' };
 const LONE_SURROGATE: Fault = {
@@ -41,7 +41,7 @@ const LOSES_DIGITS: Fault = {
 };
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
-/** The position of the bracket that opens level `MAX_DEPTH + 1`, or -1. Safe on any text, valid or not. */
+/** Returns the position of the bracket that opens level `MAX_DEPTH + 1`, or -1. Safe on any text, valid or not. */
 export function findTooDeep(text: string): number {
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
@@ -57,20 +57,20 @@ export function findTooDeep(text: string): number {
 }
 
 interface Frame {
-  /** The keys seen, of an object; null for an array. */
+  /** The keys seen in an object; null for an array. */
   readonly keys: Set<string> | null;
-  /** The key or index of the value under way. */
+  /** The current key or index. */
   at: string | number;
 }
 
-/** Where a pass is. */
+/** The position of a pass. */
 interface Position {
   readonly frames: Frame[];
   /** Whether the next string is a key. */
   expectKey: boolean;
 }
 
-/** The first fault of a text that JSON.parse has accepted, or null. */
+/** Returns the first problem of a text that JSON.parse has accepted, or null. */
 export function findFault(text: string): JsonFault | null {
   const position: Position = { frames: [], expectKey: false };
   const hasEscapes = ESCAPE.test(text);
@@ -118,7 +118,7 @@ function follow(position: Position, unit: number): void {
   }
 }
 
-/** The position of the closing quote, or -1. */
+/** Returns the position of the closing quote, or -1. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let backslashes = 0;
@@ -129,7 +129,7 @@ function endOfString(text: string, start: number): number {
 }
 
 /**
- * Notes the key, and says what is wrong with it.
+ * Records the key and returns its problem.
  * @param quoted the key with its quotes
  */
 function enterKey({ frames }: Position, keys: Set<string>, quoted: string): Fault | null {
@@ -145,7 +145,7 @@ function enterKey({ frames }: Position, keys: Set<string>, quoted: string): Faul
 
 /** @param quoted the string with its quotes */
 function stringFault(quoted: string): Fault | null {
-  // Only an escape can bring in what is looked for: raw control characters and surrogates never passed the parser.
+  // Only an escape can contain the wanted character: raw control characters and surrogates never pass the parser.
   return quoted.includes('\\u') ? textFault(String(JSON.parse(quoted))) : null;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Who may ask for what: the first thing that is looked at of a request, before its body is read. A route says which scope
- * it needs; a key has scopes and limits. Where keys are off, everybody who reaches the service may do everything.
+ * Access control: the first check of a request, before its body is read. A route names the scope it needs; a key has
+ * scopes and limits. With keys off, every client that reaches the service has full access.
  */
 
 import { TandemError } from '@tandem/freshness/errors';
@@ -12,16 +12,16 @@ import type { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
 /**
- * What a route asks for: a scope; one of several, of which its handler demands the one that the request needs; or `public`: of
- * nobody anything. There is no other: a route without one does not compile.
+ * The access that a route requires: a scope; several scopes, of which its handler demands the one that the request
+ * needs; or `public`: no key. A route without it does not compile.
  */
 export type RouteScope = Scope | readonly Scope[] | 'public';
 
-/** Who asks. */
+/** The caller of a request. */
 export interface Caller {
-  /** As audit rows name who acts: `key:ci`; `api` where keys are off. */
+  /** The actor's name in audit rows: `key:ci`; `api` where keys are off. */
   readonly actor: string;
-  /** Undefined: nobody's limit. */
+  /** Undefined: the request counts against no key's limit. */
   readonly liveQuota: TokenBucket | undefined;
   /** Throws a RequestError `missing_scope`: for a route of several scopes. */
   demand(scope: Scope): void;
@@ -30,8 +30,9 @@ export interface Caller {
 }
 
 /**
- * Lets a request in, or throws: RequestError `unauthorized`, `missing_scope`; TandemError `rate_limited`, `unavailable`
- * where this process has not heard of the keys for too long. Adds to the event who it was, or why it was nobody.
+ * Lets a request in, or throws: RequestError `unauthorized`, `missing_scope`; TandemError `rate_limited`, or
+ * `unavailable` if this process has had no keys from Postgres for too long. Adds the key, or the reason of the
+ * rejection, to the event.
  */
 export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;
 
@@ -42,7 +43,7 @@ const ANYBODY: Caller = Object.freeze({
   hasAccess: () => true,
 });
 
-/** Keys are off. */
+/** Access with keys off. */
 export const openAccess: Access = () => ANYBODY;
 
 export function createKeyedAccess(ring: KeyRing): Access {
@@ -56,7 +57,7 @@ export function createKeyedAccess(ring: KeyRing): Access {
       throw unauthorized();
     }
     event.add({ keyId: found.id });
-    // Before the scope: what it lacks, a key may not ask for as often as it likes either.
+    // Before the scope: requests beyond a key's scope count against its limit too.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
     const { name, scopes, liveQuota } = found;
     const demand = (...wanted: Scope[]) => {
@@ -74,23 +75,23 @@ function hasAccess(ring: KeyRing, text: string, wanted: readonly Scope[]): boole
   return !('why' in found) && wanted.some((scope) => found.scopes.has(scope));
 }
 
-/** The scheme's case is free (RFC 9110); what is no bearer token is told from a wrong one by nobody. */
+/** The scheme's case is free (RFC 9110). A malformed token gets the same answer as a wrong one. */
 const BEARER = /^bearer +([^\s,]+)$/i;
 
 function bearerToken(authorization: string | undefined): string {
   return (authorization === undefined ? undefined : BEARER.exec(authorization)?.[1]) ?? '';
 }
 
-/** One answer, whatever is wrong: whoever tries keys learns nothing. */
+/** The same answer for every problem, so that guessing a key reveals nothing. */
 function unauthorized(): RequestError {
-  return new RequestError('unauthorized', 'This needs an API key that is in force.', {
+  return new RequestError('unauthorized', 'A valid API key is required.', {
     field: 'Authorization',
     remedy: 'send Authorization: Bearer <key>, never a key in a URL; tandem key create makes one',
     headers: { 'www-authenticate': 'Bearer' },
   });
 }
 
-/** @param wanted of which one would do */
+/** @param wanted scopes of which one suffices */
 function missingScope(wanted: readonly Scope[]): RequestError {
   return new RequestError('missing_scope', `The key lacks the scope ${wanted.join(' or ')}.`, {
     field: 'Authorization',
@@ -100,14 +101,14 @@ function missingScope(wanted: readonly Scope[]): RequestError {
 }
 
 function tooMany(perSecond: number, retryAfter: number): TandemError {
-  return new TandemError('rate_limited', `The key may send ${perSecond} requests a second, and has sent them.`, {
+  return new TandemError('rate_limited', `The key exceeded its limit of ${perSecond} requests a second.`, {
     retryAfter: Math.max(1, retryAfter),
     remedy: 'ask again after the time in Retry-After, or ask for many users in one request',
   });
 }
 
 function notKnown(): TandemError {
-  return new TandemError('unavailable', 'The keys that are in force are not known at the moment.', {
+  return new TandemError('unavailable', 'The API keys could not be loaded from the database.', {
     retryAfter: 1,
   });
 }

@@ -1,4 +1,4 @@
-/** Whether keys are asked for: where only this machine reaches the service they are not, everywhere else they are. */
+/** Decides whether keys are required: not if only this machine can reach the service, else yes. */
 import type { ApiKeysSection } from '@tandem/config/environment/environment-sections';
 import { TandemError } from '@tandem/freshness/errors';
 
@@ -6,8 +6,8 @@ import { TandemError } from '@tandem/freshness/errors';
 export type KeyMode = { readonly pepper: string } | null;
 
 /**
- * @param isLocal whether the address at which others reach the service is a loopback one
- * @throws TandemError `config_invalid` where keys are required and no pepper is there
+ * @param isLocal whether clients reach the service at a loopback address
+ * @throws TandemError `config_invalid` if keys are required without a pepper
  */
 export function chooseKeyMode({ mode, pepper, publishedOn }: ApiKeysSection, isLocal: boolean): KeyMode {
   const isRequired = mode === 'required' || (mode === 'auto' && !isLocal);

@@ -56,7 +56,7 @@ test('keys are there when it has started, and go when Postgres says so', async (
   expect(asked.slice(0, 3)).toEqual(['', 'a', 'a']);
 });
 
-test('an outage is told once, and its end; what is known stays', async () => {
+test('an outage is logged once, and its end; known keys stay', async () => {
   const away = new Error('away');
   const { ring, told, asked, started } = keep(snapshot('a', [stored()]), away, away, away, snapshot('a', null));
   await started;
@@ -71,7 +71,7 @@ test('a service that starts without its database starts, and believes nothing', 
   expect(ring.isBelieved()).toBe(false);
 });
 
-test('keys of another pepper are told of, those that count for nobody anyway are not', async () => {
+test('keys of another pepper are logged, unless they are expired or revoked', async () => {
   const foreign = keep(snapshot('a', [stored({ pepperId: 'other' })]));
   await foreign.started;
   expect(foreign.told).toEqual(['keys.of_another_pepper']);

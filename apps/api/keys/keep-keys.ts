@@ -1,7 +1,7 @@
 /**
- * Keeps a ring of keys as Postgres has them: asks once a second, by one small statement that brings the keys only when one
- * has changed. So a revocation counts in every process a second or so after its commit, and no request waits for it.
- * While Postgres is away what is known goes on counting, until the ring does not believe it any more.
+ * Keeps a ring of keys in line with Postgres: asks once a second with one small statement, which returns the keys only
+ * when one has changed. So a revocation applies in every process about a second after its commit, and requests do not
+ * wait for it. While Postgres is unavailable, the known keys stay valid until the ring no longer trusts them.
  */
 import type { KeyRing, KeySnapshot } from '@tandem/prediction/keys/key-ring';
 import type { Log } from '@tandem/telemetry/log';
@@ -9,17 +9,17 @@ import { repeat } from '@tandem/timing/repeat';
 
 interface KeyKeeperParts {
   readonly ring: KeyRing;
-  /** Of the pepper that keys are checked under here. */
+  /** Id of the pepper that keys are checked with here. */
   readonly pepperId: string;
-  /** All keys, or that nothing has changed since the version that is known. */
+  /** Returns all keys, or that nothing has changed since the known version. */
   read(knownVersion: string): Promise<KeySnapshot>;
   readonly log: Log;
-  /** Milliseconds between two questions. */
+  /** Milliseconds between two checks. */
   readonly everyMs?: number | undefined;
 }
 
 export interface KeyKeeper {
-  /** Resolves after the first question, whichever way it ended. */
+  /** Resolves after the first check, successful or not. */
   readonly started: Promise<void>;
   close(): Promise<void>;
 }

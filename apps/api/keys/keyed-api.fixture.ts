@@ -35,7 +35,8 @@ export async function createKeyedApi(freshness: Partial<FreshnessPolicy> = {}): 
     logged: () => lines,
     async key(changes = {}) {
       const key = await insertApiKey(api.pool, { ...ANY_KEY, ...changes }, PEPPER);
-      // Keys are told of all at once: who knows one that was made later knows it. Its own limits stay as they are.
+      // Keys are loaded all at once: a process that knows a later key knows this one. The limits of this key stay as
+      // they are.
       const later = await insertApiKey(api.pool, ANY_KEY, PEPPER);
       await expect.poll(() => statusOf(api, later.key)).toBe(403);
       return key;

@@ -12,7 +12,7 @@ import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 const PEPPER = 'a pepper of more than thirty-two characters';
-/** What is promised. */
+/** The promised bound. */
 const REVOKED_WITHIN_MS = 5_000;
 const files = {
   api: fileURLToPath(new URL('../main.ts', import.meta.url)),

@@ -1,4 +1,4 @@
-/** What is answered with which key: hostile ones, those of other scopes, those that were taken back. */
+/** Answers by key: malformed keys, keys with other scopes, revoked keys. */
 import { revokeApiKey, rotateApiKey } from '@tandem/offline-store/api-keys';
 import { newKeyId, SCOPES, writeKey } from '@tandem/prediction/keys/api-key';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -57,7 +57,7 @@ describe('routes', () => {
     expect(new Set(needed)).toEqual(new Set(SCOPES));
   });
 
-  it('answer 401 without a key and 403 to one that lacks their scope, as they say', async () => {
+  it('answer 401 without a key and 403 to a key that lacks their scope, as declared', async () => {
     const reader = await api.key({ scopes: ['predictions:read'] });
     const writer = await api.key({ scopes: ['events:write'] });
     for (const { name, security = [], responses, ask } of await operations()) {
@@ -114,7 +114,7 @@ describe('routes', () => {
 });
 
 describe('a request', () => {
-  it('without a key that is in force has one answer, whatever is wrong', async () => {
+  it('without a valid key has one answer, whatever the problem', async () => {
     const good = await api.key();
     const revoked = await api.key();
     await revokeApiKey(api.pool, revoked.id);
@@ -187,7 +187,7 @@ describe('a request', () => {
     const body = new ReadableStream(
       {
         pull() {
-          throw new Error('somebody reads');
+          throw new Error('a read was sent');
         },
       },
       { highWaterMark: 0 },
@@ -201,7 +201,7 @@ describe('a request', () => {
     expect((await api.app.request('/v1/predictions/repurchase', init)).status).toBe(401);
   });
 
-  it('leaves in the log whose key it was or why it was nobody’s, and no secret', async () => {
+  it('logs the key’s name or the reason of the rejection, and no secret', async () => {
     const { key, id } = await api.key();
     const other = writeKey('live', id);
     await api.get(READ, bearer(key));
@@ -258,7 +258,7 @@ describe('a plain read on Node’s own request', () => {
 });
 
 describe('Postgres away', () => {
-  it('leaves the keys that are known in force, and new ones unknown', async () => {
+  it('leaves known keys valid, and new ones unknown', async () => {
     const own = await createKeyedApi();
     try {
       const { key } = await own.key();

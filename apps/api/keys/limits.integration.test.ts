@@ -1,4 +1,4 @@
-/** What a key's own limits do. Limits of one in a thousand seconds: what is used up stays so for as long as a test runs. */
+/** The limits of a key. Limits of one in a thousand seconds: a spent limit stays spent during a test. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bearer, createKeyedApi, type KeyedApi } from './keyed-api.fixture.ts';
 
@@ -35,7 +35,7 @@ describe('a limit of requests', () => {
     }
   });
 
-  it('is each key’s own, and counts what is refused for want of a scope', async () => {
+  it('is each key’s own, and counts requests rejected for a missing scope', async () => {
     const [one, other] = [await api.key({ requestsPerSecond: ONE }), await api.key({ requestsPerSecond: ONE })];
     expect((await api.get('/v1/runs', bearer(one.key))).status).toBe(403);
     expect((await api.get('/v1/runs', bearer(one.key))).status).toBe(429);
@@ -51,7 +51,7 @@ describe('a limit of live inferences', () => {
     const read = async (userId: string, headers = {}) =>
       (await api.get(`${READ}/${userId}`, { ...bearer(key), ...headers })).json();
     expect(await read('5')).toMatchObject({ source: 'live', reason: 'missing' });
-    // What is stored is no inference.
+    // A stored prediction needs no inference.
     expect(await read('5')).toMatchObject({ source: 'live', reason: 'fresh' });
     const event = { specversion: '1.0', id: 'limit', source: 's', type: 'order.placed', subject: '5' };
     const type = { 'content-type': 'application/cloudevents+json' };

@@ -1,4 +1,4 @@
-/** What becomes of a stream whose key is taken back. */
+/** A stream ends when its key is revoked. */
 import { revokeApiKey } from '@tandem/offline-store/api-keys';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { bearer, createKeyedApi, type KeyedApi } from './keyed-api.fixture.ts';
@@ -16,7 +16,7 @@ afterAll(async () => {
   await api?.close();
 });
 
-it('goes on with the heartbeats of a key that is in force, and ends at the first after it is revoked', async () => {
+it('continues with the heartbeats of a valid key, and ends at the first after it is revoked', async () => {
   const { key, id } = await api.key({ scopes: ['runs:read', 'runs:write'] });
   const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' }, bearer(key));
   const run = (await started.json()) as { id: string };

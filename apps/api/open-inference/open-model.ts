@@ -23,7 +23,7 @@ export interface Asked extends CallerPatience {
 
 export interface OpenModel {
   readonly metadata: ModelMetadata;
-  /** What a key needs to infer with it. */
+  /** The scope that a key needs to infer with it. */
   readonly scope: Scope;
   infer(request: InferRequest, asked: Asked): Promise<InferAnswer>;
 }
@@ -53,7 +53,7 @@ export function inputsInOrder(given: readonly WireTensor[], taken: readonly Tens
   });
 }
 
-/** Returns the names of the wanted outputs. Throws `invalid_input` for one that the model does not have. */
+/** Returns the names of the wanted outputs. Throws `invalid_input` for an output that the model does not have. */
 export function wantedOutputs(wanted: readonly string[], given: readonly TensorMetadata[]): readonly string[] {
   for (const [i, name] of wanted.entries()) {
     const field = `outputs[${i}].name`;

@@ -137,34 +137,26 @@ function takeQuota({ liveQuota }: Caller, rows: number): void {
   if (taken === rows) return;
   liveQuota.giveBack(taken);
   const { most, perSecond } = liveQuota;
-  throw new TandemError(
-    'rate_limited',
-    `The key may have ${perSecond} rows inferred a second; these ${rows} are more.`,
-    {
-      retryAfter: 1,
-      remedy:
-        rows > most
-          ? `send at most ${Math.floor(most)} rows in a request; --live-rate of tandem key create sets the limit`
-          : 'ask again after the time in Retry-After, or with fewer rows; --live-rate of tandem key create sets the limit',
-    },
-  );
+  throw new TandemError('rate_limited', `The request has ${rows} rows; the key may infer ${perSecond} rows a second.`, {
+    retryAfter: 1,
+    remedy:
+      rows > most
+        ? `send at most ${Math.floor(most)} rows in a request; --live-rate of tandem key create sets the limit`
+        : 'ask again after the time in Retry-After, or with fewer rows; --live-rate of tandem key create sets the limit',
+  });
 }
 
 function overloaded(cause: TandemError): TandemError {
-  return new TandemError(
-    'overloaded',
-    'The model could not answer these rows in time, beside what waits for it already.',
-    {
-      retryAfter: cause.retryAfter ?? 1,
-      remedy: 'ask again after the time in Retry-After, with fewer rows, or with more time (the parameter timeout)',
-      cause,
-    },
-  );
+  return new TandemError('overloaded', 'The model cannot answer these rows in time behind the requests that wait.', {
+    retryAfter: cause.retryAfter ?? 1,
+    remedy: 'ask again after the time in Retry-After, with fewer rows, or with more time (the parameter timeout)',
+    cause,
+  });
 }
 
 function crashed(cause: ScoringCrash): TandemError {
   return new TandemError('live_failed', `The model ended its process on these rows: ${cause.message}.`, {
-    remedy: 'look at the values of the inputs; the same rows end it again',
+    remedy: 'check the input values; the same rows end the process again',
     cause,
   });
 }

@@ -132,6 +132,6 @@ function notServed(predictor: string, number: string, numbers: readonly string[]
   const text = `Predictor ${predictor} does not serve model version ${JSON.stringify(number.slice(0, 80))}.`;
   return new TandemError('unknown_model_version', text, {
     field: 'version',
-    remedy: `use ${numbers.join(' or ')}, or name no version for the stable one; others answer once an arm of a rollout has them`,
+    remedy: `use ${numbers.join(' or ')}, or name no version for the stable one; a rollout makes other versions available`,
   });
 }

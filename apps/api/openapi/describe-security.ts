@@ -1,9 +1,9 @@
-/** What the OpenAPI document says of keys: the scheme, each path's scope, and the answers that only keys bring. */
+/** Adds keys to the OpenAPI document: the scheme, each path's scope, and the answers that only keys cause. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { keyProblems } from '../http/describe-problems.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 
-/** Registers the endpoints, each with what it asks for. */
+/** Registers the endpoints, each with its scope. */
 export function describeSecurity(registry: OpenAPIHono['openAPIRegistry'], endpoints: readonly Endpoint[]): void {
   const { name } = registry.registerComponent('securitySchemes', 'apiKey', {
     type: 'http',

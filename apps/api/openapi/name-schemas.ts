@@ -18,7 +18,7 @@ export interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
 }
 
-/** What has bodies by media type: a request or an answer. */
+/** A request or an answer, with bodies by media type. */
 interface Contents {
   readonly content?: Readonly<Record<string, { schema?: JsonSchema }>>;
 }

@@ -1,4 +1,4 @@
-/** What this process keeps of answers, with what they were made of, and what showing and computing them again takes. */
+/** Opens the keeper of explanations, and the dependencies of showing and replaying them. */
 
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -22,7 +22,10 @@ interface ExplanationKeeperSettings {
   readonly metrics: Pick<Metrics, 'keptExplanations'>;
 }
 
-/** Connects when there is something to keep. @param pools in which what follows a reply takes no read's connection */
+/**
+ * Connects when there is an answer to keep. @param pools whose connections for work after replies are separate from
+ * those of reads
+ */
 export function openExplanationKeeper(
   { log, metrics }: ExplanationKeeperSettings,
   { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
@@ -42,7 +45,7 @@ interface ExplanationStores {
   readonly registry: StoredRegistry;
 }
 
-/** @param opened what is to be closed at the end is added to it */
+/** @param opened resources to close at the end; this function adds its own */
 export function openExplanations(
   settings: ReplaySettings,
   { pool, features, registry }: ExplanationStores,
@@ -57,12 +60,12 @@ export function openExplanations(
   };
 }
 
-// Inference for answers that are computed again: in a process of its own, nicer than those that serve, which is there
-// while somebody asks and no longer. So a model that nobody serves any more is loaded beside no other, and one that hangs
-// holds up no read. One replay at a time; a few may wait.
+// Inference for replays, in a process of its own with a higher nice value than the serving children. It exists only
+// while replays are asked for. So a model that no longer serves is loaded beside no other, and a hanging model delays
+// no read. One replay runs at a time; a few may wait.
 
 export interface ReplayScorer {
-  /** Infers the one user of a batch. Rejects as a Scorer does, and with `overloaded` where too many wait. */
+  /** Infers the one user of a batch. Rejects as a Scorer does, and with `overloaded` if too many wait. */
   infer(version: ModelVersion, batch: FeatureBatch): Promise<OutputTensors>;
   close(): Promise<void>;
 }
@@ -81,7 +84,7 @@ function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRe
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
-      // Nobody's answer depends on it, so nothing here is a warning.
+      // No answer depends on it, so nothing here is a warning.
       log: (event, fields) => log.info(event as EventName, { ...fields, replay: true }),
       memoryLimitMb: inference.memoryMb,
       ...options,
@@ -114,5 +117,5 @@ function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRe
 }
 
 function busy(): TandemError {
-  return new TandemError('overloaded', `Another ${MOST_WAITING} answers wait to be computed again.`, { retryAfter: 5 });
+  return new TandemError('overloaded', `${MOST_WAITING} other replays are waiting.`, { retryAfter: 5 });
 }

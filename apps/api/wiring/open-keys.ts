@@ -1,4 +1,4 @@
-/** What judges requests by their keys: the ring, what keeps it, and the part of readiness that it is. */
+/** Opens access by keys: the ring, the loop that keeps it, and its part of readiness. */
 import type { Part } from '@tandem/embedded/prove-database';
 import { readKeySnapshot } from '@tandem/offline-store/api-keys';
 import type { createPool } from '@tandem/offline-store/sql/database';
@@ -17,7 +17,7 @@ interface OpenedKeys {
   close(): Promise<void>;
 }
 
-/** How long keys count that Postgres has not confirmed since: an outage of it may be sat out, not a day. */
+/** How long keys stay valid that Postgres has not confirmed: long enough for an outage, but not for a day. */
 const BELIEVED_MS = 15 * 60_000;
 const KEYS_OFF: OpenedKeys = Object.freeze({ access: openAccess, parts: [], close: async () => {} });
 
@@ -35,7 +35,7 @@ export async function openKeys(mode: KeyMode, pool: Pool, log: Log, everyMs?: nu
   });
   await keeper.started;
   const check = async () => {
-    if (!ring.isBelieved()) throw new Error('the keys in force are not known');
+    if (!ring.isBelieved()) throw new Error('the API keys could not be loaded from the database');
   };
   return {
     access: createKeyedAccess(ring),

@@ -1,4 +1,4 @@
-/** What the registry of model versions is made of: where files lie, how a pushed version is tried, and labels. */
+/** Opens the dependencies of model versions: where files lie, how a pushed version is tried, and labels. */
 import { createCompareBuild } from '@tandem/admission/compare-build';
 import { createPushVersion } from '@tandem/admission/push-version';
 import { createTrialQueue } from '@tandem/admission/trial-queue';
@@ -26,12 +26,12 @@ import type { ModelDependencies } from '../routes/models/model-view.ts';
 import type { PushDependencies } from '../routes/models/push.ts';
 import type { ApiPools } from './open-pools.ts';
 
-/** Whole files in memory at a time, each of 256 MiB at most; as many again on their way out. */
+/** The most files in memory at a time for uploads, each of at most 256 MiB; as many again for downloads. */
 const FILES_AT_ONCE = 2;
-/** Parts of files in memory at a time, each of 8 MiB at most. */
+/** The most parts of files in memory at a time, each of at most 8 MiB. */
 const PARTS_AT_ONCE = 16;
 
-/** Uploads of every process that no model version uses: 16 of the largest files. */
+/** Limit of uploads without a model version, over all processes: 16 of the largest files. */
 const UPLOADS = { megabytes: 4_096 };
 
 type OpenedModels = Omit<
@@ -42,7 +42,7 @@ type OpenedModels = Omit<
 interface ModelSettings {
   readonly artifacts?: BucketOptions | null;
   readonly uploads?: { readonly megabytes: number };
-  /** Memory of the process that tries a model, beside those that serve. */
+  /** Memory of the process that tries a model, beside the serving ones. */
   readonly inference: { readonly memoryMb: number };
 }
 

@@ -1,4 +1,4 @@
-/** What the endpoints of rollouts ask: the store that moves them, looks at them, and the audit. */
+/** Opens the dependencies of the rollout endpoints: the store that moves and reads rollouts, and the audit. */
 
 import { setTimeout } from 'node:timers/promises';
 import { awaitVersions, readinessOf } from '@tandem/offline-store/rollouts/processes';
@@ -19,15 +19,14 @@ export function openRollouts(pool: ReturnType<typeof createPool>) {
   };
 }
 
-// A rollback to another model version lets every process load that version first, within a time: what is stored is served at
-// once, but whoever has to be inferred live would else wait for the load. It does not wait for longer: whoever rolls back
-// has a reason.
+// Before a rollback to another model version, every process loads that version, within a time limit. Stored predictions
+// are served at once, but live inference would have to wait for the load. The limit keeps the rollback fast.
 
 type Database = Parameters<typeof readinessOf>[0];
 
 const WITHIN_MS = 5_000;
 const ASK_EVERY_MS = 200;
-/** Processes hold it for so long, also where the rollback is refused then. */
+/** How long processes keep the version loaded, even if the rollback is then rejected. */
 const HELD_MS = 60_000;
 
 export function withReadyRollback(generations: GenerationStore, db: Database): GenerationStore {

@@ -1,4 +1,4 @@
-/** What the endpoints of runs, generations, rollouts and reports ask. */
+/** Opens the dependencies of the endpoints for runs, generations, rollouts and reports. */
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { listProcesses } from '@tandem/offline-store/rollouts/processes';
 import { findBudgetFacts } from '@tandem/offline-store/runs/budget-facts';
@@ -27,7 +27,7 @@ export function openRuns({ pool, features, losses }: RunParts, queue: Queue) {
   };
 }
 
-/** Rejects where the queue did not take it; the reconciler of the workers then finds the run. */
+/** Rejects if the queue did not accept it; a worker's reconciler then finds the run. */
 async function enqueuePlan(queue: Queue, runId: string): Promise<void> {
   if (!(await queue.enqueue('plan-run', { runId }))) throw new Error('the queue did not take the job');
 }

@@ -15,7 +15,7 @@ export interface ShadowOptions {
   readonly maxPerSecond?: number;
 }
 
-/** In force for every read that begins after it resolves. Gives the id of the rollout. */
+/** Applies to every read that begins after it resolves. Returns the id of the rollout. */
 export async function startShadow({ pool }: TestApi, options: ShadowOptions = {}): Promise<string> {
   const { model, share = 1, maxPerSecond = 100_000 } = options;
   const { artifact, definition: served } = repurchase();

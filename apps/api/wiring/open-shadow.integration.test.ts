@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => api?.close());
 
-/** Customers 1 to n, none of whom scores exactly one half. */
+/** Customers 1 to n, none with a score of exactly one half. */
 async function haveCustomers(n: number): Promise<void> {
   await api.pool.query(
     `insert into customers select n, (n * 7) % 100 + 0.5, n % 20, now() - interval '1 hour' from generate_series(1, $1::int) n
@@ -108,10 +108,10 @@ describe('a shadow', () => {
     await expect.poll(() => outcomesOf(rolloutId).then(sumOfExpected), PATIENCE).toBeGreaterThan(0);
     expect(await answersOf(users)).toEqual(before);
     expect((await outcomesOf(rolloutId)).compared).toBe(0);
-    // Whom it took down was its own: of those that serve none had to be replaced.
+    // Only its own process crashed: no serving child had to be replaced.
     const exposed = await (await api.get('/metrics', { accept: 'text/plain' })).text();
     expect(exposed).not.toContain('tandem_inference_restarts_total{');
-    // And live inference goes on beside it.
+    // Live inference continues meanwhile.
     const live = await api.get('/v1/predictions/repurchase/1', { 'cache-control': 'no-cache' });
     expect(await live.json()).toMatchObject({ source: 'live', reason: 'requested' });
   });
@@ -132,7 +132,7 @@ describe('a shadow', () => {
     );
   });
 
-  it('is killed and goes on', async () => {
+  it('is killed and continues', async () => {
     const rolloutId = await startShadow(api, { model: loopModel() });
     // The model answers the number of orders; it turns as often as the user was seldom here.
     await answersOf([1]);
@@ -190,7 +190,7 @@ describe('a shadow', () => {
     expect(everybody.compared).toBe(3);
   });
 
-  it('is told of by nobody that does not exist, and of a canary not at all', async () => {
+  it('has no report for an unknown rollout or a canary', async () => {
     const missing = await api.get('/v1/rollouts/0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b12/shadow-report');
     expect([missing.status, (await api.get('/v1/rollouts/x/shadow-report')).status]).toEqual([404, 404]);
     const rolloutId = await startShadow(api);

@@ -1,6 +1,6 @@
 /**
- * The shadow of this process: over connections, and with an inference process, that serve nobody. Nothing of it is opened
- * before there is something to shadow.
+ * The shadow of this process, over connections and with an inference process that serve no reads. They are opened when
+ * a shadow starts.
  */
 import { randomUUID } from 'node:crypto';
 import { createInferencePool, type InferencePool, type InferencePoolOptions } from '@tandem/inference/live/pool';
@@ -25,7 +25,7 @@ type ShadowMetrics = Pick<Metrics, 'shadowAnswers' | 'shadowPasses' | 'shadowCpu
 
 const FEATURES_WITHIN_MS = 1_000;
 
-/** @param assignments what Postgres last said of a predictor */
+/** @param assignments returns the last known assignments of a predictor */
 export function openShadow(
   { inference, log, metrics, shadow: { keepEveryMs } = {} }: ShadowSettings,
   { background, backgroundFeatures }: Pick<ApiPools, 'background' | 'backgroundFeatures'>,
@@ -35,7 +35,7 @@ export function openShadow(
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
-      // Nobody's answer depends on it, so nothing here is a warning.
+      // No answer depends on it, so nothing here is a warning.
       log: (event, fields) => log.info(event as EventName, { ...fields, shadow: true }),
       memoryLimitMb: inference.memoryMb,
       ...options,
@@ -68,19 +68,19 @@ function observing(
   };
 }
 
-// Inference for shadows: a process of their own, nicer than those that serve, which is there while there is something to
-// run and no longer. A candidate that crashes, hangs or leaks does it there.
+// Inference for shadows, in a process of their own with a higher nice value than the serving ones. It exists only while
+// there is something to run. A candidate that crashes, hangs or leaks affects only this process.
 
-/** One process of the lowest priority but for what a system itself puts off. */
+/** One process of the lowest priority above idle scheduling. */
 const OPTIONS = Object.freeze({
   processes: 1,
   niceSteps: 19,
-  // A pass waits for nobody: what is late at its deadline is ended at once.
+  // No request waits for a pass: a pass that is late is ended at once.
   killGraceMs: 50,
   maxLiveRows: 256,
 });
 
-/** @param open makes the pool, which starts nothing by itself */
+/** @param open creates the pool, which starts nothing by itself */
 export function createShadowScorer(
   open: (options: Partial<InferencePoolOptions>) => InferencePool,
 ): ShadowScorer & { stats(): ReturnType<InferencePool['stats']> | null } {
@@ -94,7 +94,7 @@ export function createShadowScorer(
       ...OPTIONS,
       onRun: ({ rows, ms, cpuMs }) => observer?.ran(rows, ms, cpuMs),
       onRestart: () => observer?.ended(),
-      // Told by the process that ended, and by answers that are not there.
+      // Reported by the process that ended, and by missing answers.
       onRest: () => {},
     });
     return pool;
@@ -105,7 +105,7 @@ export function createShadowScorer(
       if (ready.has(version.artifactHash)) return;
       const asked = opened();
       await asked.warmUp(version);
-      // Each process that takes the place of another loads it by itself.
+      // Each replacement process loads it by itself.
       if (asked === pool) ready.add(version.artifactHash);
     },
     score: (request) => opened().score(request),

@@ -1,4 +1,7 @@
-/** What waits for workers, for the metrics that workers are scaled by. It is told by the API: there may be no worker. */
+/**
+ * Reports the work that waits for workers, for the metrics that scale them. The API does it, since there may be no
+ * worker.
+ */
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
@@ -9,7 +12,7 @@ import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
 
 const USUAL_DEADLINE_MS = 3_600_000;
 
-/** Looks at what waits; rejects while Postgres does not answer. */
+/** Reads the waiting work; rejects while Postgres does not answer. */
 export type WorkSignal = () => Promise<WaitingWork>;
 
 export function openWorkSignal(

@@ -1,4 +1,4 @@
-/** Opens what writes to the stores: events, outcomes, erasures, generations in Redis. */
+/** Opens the dependencies that write to the stores: events, outcomes, erasures, generations in Redis. */
 
 import { observeEvents } from '@tandem/embedded/observe-stores';
 import type { OpenedOnline } from '@tandem/embedded/open-online';
@@ -12,7 +12,7 @@ import type { HintStore } from '@tandem/prediction/events/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { createRecordEvents } from '../routes/events/record-events.ts';
 
-/** How long an erasure waits for Redis to answer a batch of its deletes: a receipt is worth waiting for. */
+/** How long an erasure waits for Redis to answer a batch of its deletes: the receipt is worth the wait. */
 const ERASING_MS = 2_000;
 
 /** Opens the stores of Redis that only an API has. */
@@ -20,12 +20,12 @@ export function openOnlineWriting({ keys, open }: Pick<OpenedOnline, 'keys' | 'o
   return {
     hints: createHintStore(keys),
     loader: createGenerationLoader(keys),
-    // Its deletes hold up no read.
+    // Its deletes delay no read.
     erasures: createErasures(open(ERASING_MS)),
   };
 }
 
-/** An acknowledgement waits no longer than this. An event that is repeated with its id has no effect. */
+/** An acknowledgement waits no longer than this. Repeating an event with its id has no effect. */
 const LIMIT = Object.freeze({ withinMs: 3_000 });
 
 interface WritingParts {

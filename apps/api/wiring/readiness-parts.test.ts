@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createInferenceCheck } from './readiness.ts';
 
-/** Children as the pool tells of them, what is held by them, and how often one was asked something. */
+/** Children as the pool reports them, the models that they hold, and how often a child was asked. */
 function createChildren(idle: number) {
   const children = { idle, fault: null as string | null, asked: 0, answer: async (): Promise<void> => {} };
   const check = createInferenceCheck({
@@ -26,13 +26,13 @@ function createChildren(idle: number) {
 }
 
 describe('the inference part', () => {
-  it('works while the models in force are held and a child is free, and asks nothing of it', async () => {
+  it('works while the serving models are loaded and a child is free, without asking the child', async () => {
     const { children, check } = createChildren(2);
     for (let look = 0; look < 3; look++) await check();
     expect(children.asked).toBe(0);
   });
 
-  it('fails while a model in force is not held, though its children live and are free', async () => {
+  it('fails while a serving model is not loaded, though children are alive and free', async () => {
     const { children, check } = createChildren(2);
     children.fault = 'the bytes are not those that were registered';
     for (let look = 0; look < 2; look++) await expect(check()).rejects.toThrow('not those that were registered');

@@ -1,6 +1,6 @@
 /**
- * Whether this process should be sent requests: what it depends on, part by part. Parts are checked together, each
- * within a time limit, and once for all who ask at the same moment.
+ * Decides whether this process should receive requests, from the state of each part that it depends on. Parts are
+ * checked together, each within a time limit, and once for all concurrent callers.
  */
 import type { KeptModels } from '@tandem/embedded/keep-loaded';
 import type { Part } from '@tandem/embedded/prove-database';
@@ -19,16 +19,16 @@ export interface Readiness {
 
 export interface ReadinessChecker {
   check(): Promise<Readiness>;
-  /** From now on not ready: the process is about to end. */
+  /** Marks the process as not ready from now on: it is about to end. */
   drain(): void;
 }
 
 interface ReadinessDependencies {
   readonly parts: readonly Part[];
   readonly timeoutMs?: number;
-  /** Told of each part that begins to fail, with the reason, which the answer does not show. */
+  /** Called when a part begins to fail, with the reason, which the answer does not show. */
   onFailed(name: string, error: unknown): void;
-  /** Told of each part that works again. */
+  /** Called when a part works again. */
   onMended(name: string): void;
 }
 
@@ -75,7 +75,7 @@ export function createReadiness({
   };
 }
 
-// What the API's readiness is made of.
+// The parts of the API's readiness.
 
 type Pool = ReturnType<typeof createPool>;
 
@@ -93,11 +93,11 @@ export function createReadinessParts(dependencies: ReadinessPartsDependencies): 
     { name: 'postgres', isEssential: true, check: () => certified(authority, (error) => !isOtherProtocol(error)) },
     { name: 'protocol', isEssential: true, check: () => certified(authority, isOtherProtocol) },
     { name: 'schema', isEssential: true, check: () => checkSchema(pools.vital) },
-    // Certificates go past it; events and live reads do not.
+    // Certificates do not use it; events and live reads do.
     ...(pools.throughPooler
       ? [{ name: 'pooler', isEssential: true, check: async () => void (await query(pools.pool, { text: 'select 1' })) }]
       : []),
-    // Reads go on without it, from Postgres' rows.
+    // Reads continue without it, from Postgres' rows.
     { name: 'redis', isEssential: false, check: () => checkRedis(connection) },
     // Stored predictions are served without it.
     { name: 'inference', isEssential: false, check: createInferenceCheck(dependencies) },
@@ -116,15 +116,14 @@ function isOtherProtocol(error: unknown): boolean {
 }
 
 /**
- * That a child is alive proves little: it may be starting for the tenth time, or have been refused its model. So inference
- * works while each child holds the models that users are answered with, and one of them is free, or does what is asked of
- * it next.
+ * A living child proves little: it may be starting for the tenth time, or have rejected its model. So inference counts
+ * as working while each child holds the serving models, and a child is free or completes its next request.
  */
 export function createInferenceCheck({
   scorer,
   kept,
 }: Pick<ReadinessPartsDependencies, 'scorer' | 'kept'>): () => Promise<void> {
-  /** One for all who ask: where nothing answers, questions must not pile up. */
+  /** One check for all callers: if nothing answers, checks must not pile up. */
   let asking: Promise<void> | undefined;
   return async () => {
     kept.assertServed();
@@ -138,7 +137,8 @@ export function createInferenceCheck({
 
 async function checkSchema(pool: Pool): Promise<void> {
   const { state, pending, unknown } = await schemaState(pool);
-  // A newer release migrates before it is rolled out: the older one serves on meanwhile. The protocol is a part of its own.
+  // A newer release migrates before it is rolled out: the older one continues to serve meanwhile. The protocol is a
+  // separate part.
   if (state === 'current' || state === 'ahead' || state === 'other_protocol') return;
   if (state === 'contracted') throw new Error(`a newer release dropped what this one uses: ${unknown.join(', ')}`);
   throw new Error(`the schema is ${state}; not applied: ${pending.join(', ')}`);

@@ -1,4 +1,4 @@
-/** Metrics of what is a state rather than an event, or is counted elsewhere: looked at when Prometheus asks. */
+/** Metrics of states rather than events, or counted elsewhere: sampled at each scrape. */
 import type { InferencePool } from '@tandem/inference/live/pool';
 import { type WaitingWork, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -7,26 +7,26 @@ import type { WorkSignal } from './open-work-signal.ts';
 
 interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
-  /** Of all else but certificates, which have connections of their own. */
+  /** Connections of all pools except certificates, which have their own. */
   readonly pool: ConnectionPool;
-  /** Of statements with a feature query. */
+  /** Connections of statements with a feature query. */
   readonly features: ConnectionPool;
-  /** Answers that wait to be compared. */
+  /** Answers waiting to be compared. */
   readonly shadow: { waiting(): number };
-  /** Answers that wait to be kept. */
+  /** Answers waiting to be kept. */
   readonly explanationKeeper: { waiting(): number };
   isOnlineOpen(): boolean;
   /** Predictions in memory. */
   remembered(): number;
   readonly servedReads: { dropped(): number };
   readonly readCounts: { dropped(): number };
-  /** Live answers that could not be kept in Postgres, since the start. */
+  /** Live answers that could not be stored in Postgres, since the start. */
   overlayWritesDropped(): number;
   /** Rejects while Postgres does not answer. */
   readonly workSignal: WorkSignal;
 }
 
-/** Least time between two looks, however many scrapers ask. */
+/** The shortest time between two samples, for any number of scrapers. */
 const LOOK_AT_WORK_EVERY_MS = 5_000;
 
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
@@ -71,7 +71,7 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
   };
 }
 
-/** A scaler must not act on an old number, nor on 0. */
+/** A scaler must not act on an old number, or on 0. */
 function forgetWork({ desiredWorkers, waitingUsers, workerRate, runOverdue }: Metrics): void {
   desiredWorkers.remove();
   for (const gauge of [waitingUsers, workerRate, runOverdue]) gauge.reset();
@@ -79,9 +79,9 @@ function forgetWork({ desiredWorkers, waitingUsers, workerRate, runOverdue }: Me
 
 function setWork(metrics: Metrics, waiting: WaitingWork): void {
   metrics.desiredWorkers.set(workersNeeded(waiting));
-  // A predictor without a run must not keep what it had.
+  // A predictor without a run must not keep its old value.
   for (const gauge of [metrics.waitingUsers, metrics.workerRate, metrics.runOverdue]) gauge.reset();
-  // The run that is due first comes last, and tells how late its predictor is.
+  // The run that is due first comes last, and shows how late its predictor is.
   for (const run of waiting.runs.toSorted((a, b) => b.secondsLeft - a.secondsLeft)) {
     const { predictor, users, usersPerSecond, secondsLeft } = run;
     metrics.waitingUsers.inc({ predictor }, users);

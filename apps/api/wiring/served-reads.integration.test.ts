@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => api?.close());
 
-/** A test in which everybody is served from the stable arm: what is counted does not depend on how many arms there are. */
+/** A test in which the stable arm serves every user: the counts do not depend on the number of arms. */
 async function beginRollout(): Promise<string> {
   const { rows } = await api.pool.query<{ id: string }>(
     `insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by)

@@ -22,25 +22,25 @@ import { renderWatched, watchRequests } from '../sources/watch-table.ts';
 export interface AdoptedConfig extends AdoptionOutcome {
   /** Absolute. */
   readonly file: string;
-  /** What a first request could be about: a user of the first predictor who can be scored; null: none was seen. */
+  /** A user for a first request: of the first predictor, and scorable; null: none was seen. */
   readonly toTry: ToTry | null;
   /** Errors that `check` finds, and that `--force` ignored. */
   readonly ignored: readonly Finding[];
   /** Warnings that `check` finds in what the adoption changed. */
   readonly warnings: readonly Finding[];
-  /** What the config has watched. */
+  /** The tables that the config watches. */
   readonly watched: readonly Watched[];
 }
 
 export interface ToTry {
   readonly predictor: string;
   readonly userId: string;
-  /** Of an event after which a read infers anew; null: none does. */
+  /** Type of an event that makes the next read infer; null: no event does. */
   readonly eventType: string | null;
 }
 
 interface AdoptionOptions {
-  /** Of the process that tries a model. */
+  /** Memory limit of the process that tries a model. */
   readonly memoryLimitMb: number;
   /** Adopts a config that `check` finds errors in. */
   readonly force: boolean;

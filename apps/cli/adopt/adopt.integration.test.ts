@@ -76,7 +76,7 @@ test('what `check` calls an error is refused, and nothing changes; --force adopt
   const forced = await place.tandem('adopt --force');
   expect(forced).toMatchObject({ code: 0, out: expect.stringContaining('churn: model version 1, adopted') });
   expect(forced.err).toMatch(/ignored: churn keys: not one row a user: 3 \(2 rows\)/);
-  // It is in force already: to refuse it would change nothing.
+  // The config is adopted already: rejecting it would change nothing.
   const again = await adopt();
   expect(again).toMatchObject({ predictors: [{ change: 'unchanged' }], ignored: [] });
 });

@@ -15,7 +15,7 @@ interface Options extends CommonOptions {
 export function adoptCommand(cli: Cli): Command {
   return createCommand({
     name: 'adopt',
-    description: 'check a config and serve what it says; adopting the same one again changes nothing',
+    description: 'check a config and adopt it; adopting the same config again changes nothing',
     detail: `Refuses a config that tandem check finds errors in, and changes nothing then. Errors of predictors that would not change
 do not count. Prints the warnings of tandem check. --force adopts it all the same and prints each error that it ignores.
 A config is all that a database serves: adopting one stops serving each predictor that is not in it.

@@ -13,7 +13,7 @@ interface FirstRun {
   readonly live: boolean;
   /** The run that is under way; null if there is none. */
   readonly runId: string | null;
-  /** ISO 8601: the next slot of its schedule, or a past one that is due; null without a schedule. */
+  /** ISO 8601: the next slot of its schedule, or a past slot that is due; null without a schedule. */
   readonly nextSlot: string | null;
   /** Whether the slot has passed, so that the next worker starts the run. */
   readonly isDue: boolean;

@@ -39,7 +39,7 @@ const ROWS = 500;
 function buildCreateCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'create',
-    description: 'make an int8 build of a model version and push it; it is tried, and served by nobody yet',
+    description: 'make an int8 build of a model version and push it; the build is tried but does not serve traffic yet',
     detail: `Needs a Python with onnx and onnxruntime, and says how to get one. A dynamic build scales what it multiplies run by run,
 so that users may have to be inferred one by one (--row-by-row); a static one is calibrated on rows of real users, read
 from the database (DATABASE_URL, FEATURES_DATABASE_URL), of the half that comparisons leave out. They lie in a folder that is gone afterwards.
@@ -77,9 +77,12 @@ async function readCalibration(cli: Cli, predictor: string, number: number, rows
   return withDatabases(findDatabaseUrls(cli), choice, async ({ pool, features }) => {
     const [version] = await listModelVersions(pool, { predictor, number });
     if (version) return await readCalibrationRows(features, version, rows);
-    throw new CommandFailure(`DATABASE_URL is of another service: it has no model version ${number} of ${predictor}`, {
-      remedy: 'name the database of the API that --url names',
-    });
+    throw new CommandFailure(
+      `DATABASE_URL belongs to another service: it has no model version ${number} of ${predictor}`,
+      {
+        remedy: 'name the database of the API that --url names',
+      },
+    );
   });
 }
 
@@ -104,7 +107,7 @@ interface RegisterOptions extends PushBuildOptions {
 function buildRegisterCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'register',
-    description: 'upload an optimised build that was made elsewhere; it is tried, and served by nobody yet',
+    description: 'upload an optimised build made elsewhere; the build is tried but does not serve traffic yet',
     detail: 'Its feature query, inputs and outputs are those of the version that it was made of.',
     example: 'tandem build register repurchase 2 pruned.onnx --kind pruned',
   })
@@ -134,16 +137,16 @@ interface Build {
   readonly model: Uint8Array;
 }
 
-/** What builds may be said of them, however they come. */
+/** Adds the options that describe a build to a command. */
 function withBuildWords(command: Command): Command {
   return command
     .option('--row-by-row', 'infer each user alone: for int8 weights with a dynamic scale')
     .option('--note <text>', 'how it was made, for people')
-    .option('--label <label>', 'a name that moves to the version')
+    .option('--label <label>', 'a label to move to the version')
     .option('--metric <name=number>', 'what you measured; may be given several times', parseMetric);
 }
 
-/** Presents what is kept of it. Query, inputs and outputs are its parent's. */
+/** Presents the stored build. Query, inputs and outputs are its parent's. */
 async function pushBuild(cli: Cli, build: Build, options: PushBuildOptions): Promise<void> {
   const version = await send(cli, build, options);
   if (version.parent !== String(build.parent)) throw knownOtherwise(version, build);
@@ -164,7 +167,7 @@ function send(cli: Cli, { predictor, parent, kind, model }: Build, options: Push
   });
 }
 
-/** What the service calls `rowByRow` is an option here. */
+/** Replaces the service's word `rowByRow` by the option of this command. */
 function inWordsOfCommand(error: unknown): unknown {
   if (!isProblem(error, 'model_refused') || !error.remedy?.startsWith('Set rowByRow: true')) return error;
   return new CommandFailure(`the build is refused: ${error.message}`, {
@@ -178,6 +181,6 @@ function knownOtherwise({ modelVersion, parent, build }: ModelDetail, { kind, pa
   const known = parent === null ? 'as no build' : `as ${build} of model version ${parent}`;
   return new CommandFailure(
     `this file with these features is model version ${modelVersion} already, ${known}, not as ${kind} of ${said}`,
-    { remedy: 'compare it as what it is, or make the build anew' },
+    { remedy: 'compare it under its recorded kind and parent, or make the build again' },
   );
 }

@@ -15,7 +15,7 @@ interface Options extends ApiOptions {
 export function buildCompareCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'compare',
-    description: 'show size, answers, speed and parity of an optimised build beside those of its parent',
+    description: 'compare size, answers, speed and parity of an optimised build with its parent',
     detail: `The service runs both by turns on the machine that would serve them, on users of the half that no build is calibrated
 on; with --labels, on the users in the file. Speed is the time that a run takes: the ratio is the median of many
 rounds, with what nine of ten lie above and below.`,
@@ -24,7 +24,7 @@ rounds, with what nine of ten lie above and below.`,
     .argument('<predictor>')
     .argument('<build>', 'the build’s model version', parseWhole(1))
     .option('--users <count>', 'look at so many at most (default: 2,000)', parseWhole(1))
-    .option('--labels <file>', 'a CSV file user_id,label: what became of users whom neither was trained on')
+    .option('--labels <file>', 'a CSV file user_id,label: observed labels of users that neither model was trained on')
     .action(async (predictor: string, build: number, { users, labels: file, ...options }: Options) => {
       if (users !== undefined && file !== undefined) throw usersAndLabels();
       const labels = file === undefined ? undefined : readLabels((await readNamedFile(cli, file)).toString(), file);
@@ -36,7 +36,7 @@ rounds, with what nine of ten lie above and below.`,
 }
 
 function usersAndLabels(): CommandFailure {
-  return usageError('labels say which users are looked at', 'leave out --users');
+  return usageError('--labels already selects the users', 'leave out --users');
 }
 
 interface Label {

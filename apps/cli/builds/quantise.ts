@@ -13,7 +13,7 @@ import type { WireTensor } from '@tandem/inference/process/protocol';
 import type { Cli } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 
-/** What it must be able to import, as tried; others may do. */
+/** The Python packages that it needs, as tested; other versions may work. */
 const PACKAGES = 'onnx==1.23.2 onnxruntime==1.32.0';
 const IMPORTS = 'import onnx, onnxruntime.quantization; print(onnxruntime.__version__)';
 /** Imports read some hundred files, also from a slow disk. */
@@ -80,7 +80,9 @@ const NUMPY: Readonly<Record<Exclude<WireTensor['type'], 'string'>, string>> = {
   bool: '|b1',
 };
 
-/** @param calibration of a static build; null: a dynamic one. Rejects with a CommandFailure that says what is wrong. */
+/**
+ * @param calibration for a static build; null: a dynamic build. Rejects with a CommandFailure that names the problem.
+ */
 export async function quantise(
   cli: Pick<Cli, 'env' | 'signal'>,
   python: string,

@@ -16,7 +16,7 @@ import { findWithdrawn, KEEP_SERVED, type ReadConfig, readConfig, withdrawalText
 export interface CheckReport {
   readonly file: string | null;
   readonly findings: readonly Finding[];
-  /** What the trial of each model showed. */
+  /** The results of each model's trial. */
   readonly trials: readonly Trial[];
   /** One prediction of each predictor, computed now. */
   readonly samples: readonly Sample[];

@@ -29,7 +29,7 @@ import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './c
 import { describeModel } from './describe-model.ts';
 
 const DUPLICATES_SHOWN = 5;
-/** Time limit for reading the ids of all users, in which check looks for one that the query fails for. */
+/** Time limit for reading the ids of all users, while check looks for a user that makes the query fail. */
 const KEYS_MS = 10_000;
 
 /**

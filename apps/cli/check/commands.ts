@@ -30,7 +30,7 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 export function checkCommand(cli: Cli): Command {
   return createCommand({
     name: 'check',
-    description: 'check a config against its database and its models, without putting it in force',
+    description: 'check a config against its database and its models, without adopting it',
     detail: `Judges the query (columns, types, one row a user, nulls, index), the model (signature; trial runs on real users and
 made-up ones, alone and in batches) and the times; shows one prediction of each predictor with its inputs and cost.
 The model is tried within INFERENCE_MEMORY_MB, as it will be served. Reads the database, and changes nothing there.
@@ -42,7 +42,7 @@ Ends with 0: no error, perhaps warnings; 1: an error; 2: wrong usage.`,
     .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
     .option('--golden <file>', 'expected predictions of up to 10,000 users, a CSV file')
     .option('--key <column>', 'its column of user ids (default: user_id, or the only one that is no output)')
-    .option('--predictor <name>', 'the predictor that it is of, where the config has several')
+    .option('--predictor <name>', 'the predictor of the file, if the config has several')
     .option(
       '--tolerance <share>',
       `the allowed difference, as a share of the value (default: ${TOLERANCE})`,

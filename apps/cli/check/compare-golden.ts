@@ -166,7 +166,9 @@ function excessOf(expected: number | string, got: number | string, tolerance: nu
   return difference <= allowed ? null : difference / allowed;
 }
 
-/** Returns how far the model's answers for features in another order are from what is expected; 0: they are as expected. */
+/**
+ * Returns the largest difference between the model's answers for reordered features and the expected scores; 0: equal.
+ */
 async function judgeOrder(
   scorer: InferencePool,
   version: ModelVersion,
@@ -177,7 +179,7 @@ async function judgeOrder(
   try {
     return misfit(await predictAll(scorer, version, batch, { budget: 0 }), golden, tolerance);
   } catch (error) {
-    // A wrong order may be one that the model takes too long for.
+    // In a wrong order the model may take too long.
     if (isTandemError(error)) return Number.POSITIVE_INFINITY;
     throw error;
   }

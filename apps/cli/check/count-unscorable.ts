@@ -9,7 +9,7 @@ import { query } from '@tandem/offline-store/sql/database';
 export interface UnscorableUsers {
   /** All that the query gives. */
   readonly users: number;
-  /** Those who cannot be scored. */
+  /** Users that cannot be scored. */
   readonly unscorable: number;
   /** By column; a user may be among several. */
   readonly reasons: readonly { readonly column: string; readonly reason: UnscorableValue; readonly users: number }[];

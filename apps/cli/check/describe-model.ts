@@ -1,6 +1,4 @@
-/**
- * What the trial of a model showed: what it takes and gives, that a user's answer is the same in any company, its cost.
- */
+/** Describes a model's trial: its inputs and outputs, that a user's answer is the same in any batch, and its cost. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { featureNames } from '@tandem/inference/model-file/model-facts';
 import { describeTensor } from '@tandem/prediction/models/verification';

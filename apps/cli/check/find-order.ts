@@ -1,6 +1,7 @@
 /**
- * Searches the order of feature columns in which a model gives what is expected: the columns by name, then the exchange
- * of two that helps most, again and again. It finds an order or gives up; what it finds fits all users it was tried on.
+ * Searches the order of feature columns in which a model gives the expected scores: the columns by name, then
+ * repeatedly the exchange of two columns that helps most. It finds an order or gives up; a found order fits all users
+ * that it was tried on.
  */
 import { pick } from '@tandem/admission/sample-users';
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';

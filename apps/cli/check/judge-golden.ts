@@ -1,4 +1,4 @@
-/** What `check --golden` finds: how many users of the file are predicted as it says, and who is not. */
+/** Judges `check --golden`: how many users of the file are predicted as expected, and which are not. */
 import { basename } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { ReportProgress } from '@tandem/admission/report-progress';
@@ -46,7 +46,7 @@ function choose(predictors: readonly CheckedPredictor[], { predictor }: GoldenRe
   const [found, ...more] = predictors.filter(({ name }) => predictor === null || name === predictor);
   if (found && more.length === 0) return found;
   const problem = found ? 'the config has several predictors' : `the config has no predictor ${predictor}`;
-  throw new CommandFailure(problem, { remedy: `name the one that the file is of with --predictor: ${names}` });
+  throw new CommandFailure(problem, { remedy: `name the predictor of the file with --predictor: ${names}` });
 }
 
 /** @param file its name, for the text */

@@ -18,7 +18,7 @@ interface Judgement {
 interface JudgementOptions {
   /** Whether the schema is there: reads of features carry a certificate, whose tables it has. */
   readonly isMigrated: boolean;
-  /** Of the processes that try a model. */
+  /** Memory limit of the processes that try a model. */
   readonly memoryLimitMb: number;
   readonly reportProgress?: ReportProgress;
 }

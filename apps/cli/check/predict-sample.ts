@@ -51,12 +51,12 @@ export async function predictSample(
     const { liveTimeoutMs } = predictor.policy.freshness;
     const read = await timed(() => findProvenance(pool, version, userId, DEADLINE_MS), liveTimeoutMs);
     const { result: user, quickestMs: featuresMs } = read;
-    // One who was not chosen for it, of a query too slow to choose: that he has a null is for `users` to judge.
+    // If the query is too slow to choose a scorable user, this user may have a null: `users` judges that.
     if (user.fault !== null && predictor.users?.slow)
       return { finding: noUserInTime(predictor, subject, predictor.users.slow) };
     if (user.fault !== null) {
       return {
-        finding: failed(subject, `user ${userId} cannot be scored: ${user.fault}`, 'mend the query for such rows'),
+        finding: failed(subject, `user ${userId} cannot be scored: ${user.fault}`, 'fix the query for such rows'),
       };
     }
     // Runs score with the defaults of request features; where there are none, each call sends values.
@@ -74,7 +74,7 @@ export async function predictSample(
       return { finding: tooSlowForReads(predictor, subject, userId, DEADLINE_MS) };
     }
     const { message, remedy } = explainFailure(error);
-    return { finding: failed(subject, message, remedy ?? 'mend the query or the model') };
+    return { finding: failed(subject, message, remedy ?? 'fix the query or the model') };
   }
 }
 
@@ -149,7 +149,7 @@ export function judgeReadTime(
   const { live, liveTimeoutMs } = policy.freshness;
   const ms = featuresMs + inferenceMs;
   if (!live || ms <= liveTimeoutMs) return [];
-  const limit = `and freshness.liveTimeout is ${inMs(liveTimeoutMs)}: reads of users who have changed would answer with what is stored`;
+  const limit = `and freshness.liveTimeout is ${inMs(liveTimeoutMs)}: reads of changed users would answer with the stored prediction`;
   if (featuresMs > liveTimeoutMs) {
     const text = `the features of user ${userId} took ${inMs(featuresMs)}, ${limit}`;
     return [warning(`${name} query`, text, REMEDY)];

@@ -55,7 +55,7 @@ async function findServed(pool: Pool): Promise<readonly string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Those that adopting a config of these predictors would withdraw: a config is all that a database serves. */
+/** Returns the predictors that adopting a config would withdraw: a database serves exactly one config. */
 export async function findWithdrawn(
   pool: Pool,
   predictors: readonly { readonly name: string }[],

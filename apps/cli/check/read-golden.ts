@@ -11,7 +11,7 @@ interface GoldenOutput {
   readonly column: string;
   /** The field of the prediction. */
   readonly field: string;
-  /** Of a field with several values: which, from 0. */
+  /** For a field with several values: the index, from 0. */
   readonly index: number | null;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What a command is made of: the world it gets (streams, environment, folder, colours), its common options, a
- * confirmation, its result, and readers of option values.
+ * The parts of a command: its world (streams, environment, folder, colours), common options, a confirmation, its
+ * result, and parsers of option values.
  */
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
@@ -28,7 +28,7 @@ export interface Cli {
   readonly signal: AbortSignal;
   /** Registers what happens when it is pressed again, just before the process ends; gives what takes it back. */
   readonly whenForced: (act: () => void) => () => void;
-  /** Asks on the terminal; undefined where nobody is there to answer. */
+  /** Asks on the terminal; undefined if the input is not a terminal. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -42,7 +42,7 @@ export function createCli(parts: CliParts): Cli {
   return { ...parts, paint: createPaint(parts.stdout, parts.env) };
 }
 
-/** What colours say. Only a terminal without NO_COLOR (no-color.org) gets them. */
+/** The meanings of colours. Only a terminal without NO_COLOR (no-color.org) gets them. */
 export type Tone = 'good' | 'bad' | 'warn' | 'strong' | 'faint';
 export type Paint = (tone: Tone, text: string) => string;
 
@@ -70,7 +70,7 @@ export interface CommandText {
   readonly name: string;
   readonly description: string;
   readonly example: string;
-  /** What its help says below the options. */
+  /** The text of its help below the options. */
   readonly detail?: string;
   /** Whether `--json` may name a file. */
   readonly jsonFile?: boolean;
@@ -104,7 +104,7 @@ export interface PageOptions extends ApiOptions {
 
 /** Adds the options of a page. */
 export function paged(command: Command, before: `--before <${string}>`, description: string): Command {
-  return command.option('--limit <count>', 'at most so many', parseWhole(1), 20).option(before, description);
+  return command.option('--limit <count>', 'the most to list', parseWhole(1), 20).option(before, description);
 }
 
 /** Asks before a change. Throws if the answer is not yes, or if there is no terminal to ask on. */
@@ -116,7 +116,7 @@ export async function confirm(cli: Cli, question: string): Promise<void> {
 /** Returns how to ask. Throws if there is no terminal: call it before the question's own look-ups. */
 export function askerOf({ ask }: Pick<Cli, 'ask'>): NonNullable<Cli['ask']> {
   if (ask !== undefined) return ask;
-  throw usageError('this asks before it acts, and nobody is here to answer', 'add --yes');
+  throw usageError('this command asks for confirmation, and the input is not a terminal', 'add --yes');
 }
 
 /** Prints the result of a command: as one JSON document with `--json`, else as the lines that `render` returns. */

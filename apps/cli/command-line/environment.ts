@@ -106,7 +106,7 @@ export function givenRedisUrl({ env }: Pick<Cli, 'env'>): string | undefined {
 export function findDatabaseUrl(cli: Cli): string {
   const url = givenDatabaseUrl(cli) ?? findRunning(cli.cwd)?.databaseUrl;
   if (url) return url;
-  throw new CommandFailure('no database is known here', {
+  throw new CommandFailure('no database is configured', {
     remedy: 'set DATABASE_URL=postgres://user:password@host:5432/database, or run this in the folder of a `tandem up`',
   });
 }
@@ -114,7 +114,7 @@ export function findDatabaseUrl(cli: Cli): string {
 export function findRedisUrl(cli: Cli): string {
   const url = givenRedisUrl(cli) ?? findRunning(cli.cwd)?.redisUrl;
   if (url) return url;
-  throw new CommandFailure('no Redis is known here', {
+  throw new CommandFailure('no Redis is configured', {
     remedy: 'set REDIS_URL=redis://host:6379, or run this in the folder of a `tandem up`',
   });
 }

@@ -25,7 +25,7 @@ test('a place that the text names already is not repeated', () => {
   ]);
 });
 
-test('an outage says what is down', () => {
+test('an outage names the failed part', () => {
   const cause = new Error('connect ECONNREFUSED 127.0.0.1:1');
   expect(lines(new TandemError('unavailable', 'The database does not answer at the moment.', { cause }))[0]).toBe(
     'tandem: The database does not answer at the moment: connect ECONNREFUSED 127.0.0.1:1',
@@ -82,7 +82,7 @@ test('several refused addresses of one name are told once each', () => {
   ]);
 });
 
-test('a service that is not there, and one that is slow, have different remedies', () => {
+test('a missing service and a slow one have different remedies', () => {
   expect(lines(new UnreachableError('http://x', false, 'nothing listens there'))[1]).toContain('tandem up');
   expect(lines(new UnreachableError('http://x', true, 'the deadline passed'))[1]).toContain('try again');
 });

@@ -38,7 +38,7 @@ export function usageError(problem: string, remedy?: string): CommandFailure {
 }
 
 interface Failure {
-  /** What programs react to, where there is a code. */
+  /** The code for programs, if there is one. */
   readonly code: string;
   readonly message: string;
   /** Where: a path into the input, the config, or an address. */
@@ -47,7 +47,7 @@ interface Failure {
   readonly exitCode: number;
 }
 
-/** What is told of an error, whatever threw it. */
+/** Returns the message of any error. */
 export function explainFailure(error: unknown): Failure {
   if (error instanceof CommandFailure) {
     return failure('failed', error.message, undefined, error.remedy, error.exitCode);
@@ -57,7 +57,7 @@ export function explainFailure(error: unknown): Failure {
     return failure(error.code, error.message, error.field, remedy);
   }
   if (error instanceof UnreachableError) {
-    const remedy = 'start it with `tandem up`, or name where it listens with --url or TANDEM_URL';
+    const remedy = 'start it with `tandem up`, or set its address with --url or TANDEM_URL';
     return failure('unreachable', error.message, undefined, error.timedOut ? 'try again, or see its log' : remedy);
   }
   if (isTandemError(error, 'unavailable')) return explainOutage(error);
@@ -70,14 +70,14 @@ export function explainFailure(error: unknown): Failure {
   return failure('failed', refusal?.message ?? explainPlainError(error), undefined, refusal?.remedy);
 }
 
-/** An outage that a request would wait out: a person at a terminal wants to know what is down. */
+/** An outage that a request would wait out: a person at a terminal needs to know what is down. */
 function explainOutage(error: TandemError): Failure {
   const refusal = explainStoreRefusal(error.cause);
   if (refusal) return failure(error.code, refusal.message ?? explainPlainError(error.cause), undefined, refusal.remedy);
   // Of several servers the detail names each.
   const plain = error.cause instanceof Error ? explainPlainError(error.cause) : '';
   const cause = [error.detail, plain].find((text) => typeof text === 'string' && text !== '');
-  const remedy = error.remedy ?? 'see that it runs, and that its address is right (DATABASE_URL, REDIS_URL)';
+  const remedy = error.remedy ?? 'check that it runs and that its address is right (DATABASE_URL, REDIS_URL)';
   return failure(error.code, `${error.message.replace(/\.$/, '')}${cause ? `: ${cause}` : ''}`, undefined, remedy);
 }
 

@@ -7,7 +7,7 @@ export function bareName(name: string): string {
   return name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
 }
 
-/** The one that is spelt so; else the only one that differs in case, `_` and spaces alone. */
+/** Returns the name with this spelling; else the only name that differs in case, `_` and spaces alone. */
 export function findByName<T extends { readonly name: string }>(name: string, all: readonly T[]): T | undefined {
   const exact = all.find((one) => one.name === name);
   if (exact) return exact;
@@ -23,7 +23,7 @@ export function suggestion(name: string, known: readonly string[]): string {
   return known.length === 0 ? 'there is none' : `there are ${listed}${known.length > 20 ? ', …' : ''}`;
 }
 
-/** A feature's name in the query: the one that is wanted, where a column can have it, else the column's own. */
+/** Returns a feature's name in the query: the wanted name if it is a valid column name, else the column's own. */
 export function featureName(wanted: string, column: string): string {
   return [wanted, column].find(canNameFeature) ?? `${column}_feature`;
 }

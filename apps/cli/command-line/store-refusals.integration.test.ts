@@ -1,4 +1,4 @@
-/** Addresses that real servers refuse: each command says what is wrong, where, and what helps. */
+/** Addresses that real servers reject: each command names the problem, the place and the fix. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What Postgres and Redis refuse a connection for, in words that say what helps. */
+/** Explains why Postgres or Redis rejects a connection, with the fix. */
 
 interface StoreRefusal {
   /** Where the store's own words are not enough. */

@@ -88,7 +88,7 @@ async function* readTexts(file: string): AsyncGenerator<string> {
 
 /** Cuts texts into rows. A row ends at a line break outside quotation marks; empty lines are left out. */
 function recordReader(file: string) {
-  /** What follows the last row, and the line where it begins. */
+  /** The text after the last row, and the line where it begins. */
   let rest = '';
   let line = 1;
 

@@ -48,7 +48,7 @@ const NAMES: Readonly<Record<ProcessKind, readonly [one: string, many: string]>>
   embedded: ['application with an embedded reader', 'applications with an embedded reader'],
 };
 
-/** What a process does whose release does not know the number. */
+/** The behaviour of a process whose release does not know the number. */
 const IDLE: Readonly<Record<ProcessKind, string>> = {
   api: 'answers no read',
   worker: 'takes no work',

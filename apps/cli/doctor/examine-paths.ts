@@ -32,7 +32,7 @@ export async function examinePaths(paths: DatabasePaths): Promise<Finding[]> {
   }
 }
 
-/** Returns a warning for each server that does not answer beside one that does. */
+/** Returns a warning for each server that does not answer while another one does. */
 export async function examineServers(paths: DatabasePaths): Promise<Finding[]> {
   // Of one address under several names the last stands.
   const named = { FEATURES_DATABASE_URL: paths.featuresUrl, [DIRECT]: paths.directUrl, DATABASE_URL: paths.url };

@@ -55,14 +55,14 @@ test('a database that the tests run on is in order, and a user without rights in
   ]);
 });
 
-test('the remedy for closed tables opens them, and makes nobody a member of a role', async () => {
+test('the remedy for closed tables opens them, and changes no role membership', async () => {
   const remedyOf = async () =>
     worth(await examinePostgres(asUser(database.url), Date.now)).find(({ subject }) => subject === 'rights');
   await runSql(database.url, (await remedyOf())?.remedy ?? '');
   expect(await remedyOf()).toMatchObject({ level: 'warning', text: expect.stringContaining('enough for the API') });
 });
 
-test('a user without any right in the schema is told of rights and schema, and of all else', async () => {
+test('a user without any right in the schema gets findings on rights and schema, and on all else', async () => {
   await runSql(database.url, `revoke pg_read_all_data from ${name}; revoke all on schema tandem from ${name}`);
   const findings = await examinePostgres(asUser(database.url), Date.now);
   expect(worth(findings).map(({ subject, level }) => `${level} ${subject}`)).toEqual(['error rights', 'error schema']);

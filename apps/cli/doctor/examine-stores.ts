@@ -1,4 +1,4 @@
-/** Postgres and Redis at an address: what they are, judged. One that cannot be reached is a finding, not an error. */
+/** Examines Postgres and Redis at their addresses. A server that cannot be reached is a finding, not an error. */
 import { maskUrl } from '@tandem/config/environment/environment';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { explainFailure } from '../command-line/failure.ts';

@@ -62,7 +62,7 @@ export async function examine(cli: Cli): Promise<Finding[]> {
   return parts.flat();
 }
 
-/** A store's findings, or the one that says that no address is known. */
+/** Returns a store's findings, or the finding that no address is configured. */
 async function atAddress<T>(
   subject: string,
   find: () => T,

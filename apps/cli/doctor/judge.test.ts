@@ -102,13 +102,13 @@ test('each function that tells the history and is closed is named with its grant
   );
 });
 
-test('nobody is told to become a superuser, or to be given another role', () => {
+test('no remedy asks for a superuser, or for another role', () => {
   const schema = { owner: 'postgres', ownerIsSuperuser: true, isOwner: false };
   const remedyFor = (closedTables: string[]) => notOk({ user: 'lim', schema: { ...schema, closedTables } })[0]?.remedy;
   expect(remedyFor(['events'])).toMatch(
     /^grant usage on schema tandem to lim; grant select, insert, update, delete on all/,
   );
-  expect(remedyFor([])).toMatch(/^make lim the owner of what is in the schema: docs\/operations\.md/);
+  expect(remedyFor([])).toMatch(/^make lim the owner of all objects in the schema: docs\/operations\.md/);
   expect(`${remedyFor(['events'])}${remedyFor([])}`).not.toContain('grant postgres');
 });
 
@@ -155,7 +155,7 @@ test('what Redis says of itself is read from its INFO', () => {
   });
 });
 
-test('a Node that cannot run TypeScript is an error, one that is not tested a warning', () => {
+test('a Node that cannot run TypeScript is an error, an untested Node a warning', () => {
   expect([judgeNode('v20.19.0'), judgeNode('v25.1.0'), judgeNode('v26.1.0')].map(({ level }) => level)).toEqual([
     'error',
     'warning',

@@ -1,4 +1,7 @@
-/** Who listens on a port, for the message that says it is taken. On Linux alone, and only what this user may see. */
+/**
+ * Finds the process that listens on a port, for the message that the port is in use. Linux only, within this user's
+ * rights.
+ */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readProcess } from '@tandem/local-servers/process-identity';
 

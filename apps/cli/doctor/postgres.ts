@@ -1,4 +1,4 @@
-/** What Postgres must be so that acknowledged events survive: reads its settings, and judges them. */
+/** Checks that Postgres keeps acknowledged events: reads its settings and judges them. */
 import { type Db, query } from '@tandem/offline-store/sql/database';
 import { grantsFor, quoteName } from '@tandem/offline-store/sql/rights';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
@@ -23,7 +23,7 @@ export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {
   return { ...facts, schema: await readSchemaRights(db), defaults: await readDefaults(db) };
 }
 
-/** What tells one past of the cluster from another: tandem.current_history() calls them. */
+/** Functions that distinguish one past of the cluster from another: tandem.current_history() calls them. */
 const HISTORY_FUNCTIONS = ['pg_control_system()', 'pg_current_wal_insert_lsn()', 'pg_walfile_name(pg_lsn)'];
 
 async function readSchemaRights(db: Db): Promise<SchemaRights | null> {
@@ -39,7 +39,10 @@ async function readSchemaRights(db: Db): Promise<SchemaRights | null> {
   return rows[0] ?? null;
 }
 
-/** What sessions of this user on this database get that set nothing. Ours set their own, which `reset_val` does not tell. */
+/**
+ * Reads the defaults of this user's sessions on this database. Our own sessions set others, which `reset_val` does not
+ * show.
+ */
 async function readDefaults(db: Db): Promise<PostgresFacts['defaults']> {
   const rows = await query<{ name: string; value: string }>(db, {
     text: 'select name, reset_val as value from pg_settings where name = any($1)',
@@ -64,7 +67,7 @@ export interface PostgresFacts {
   readonly closedFunctions: readonly string[];
   /** The settings of `JUDGED_DEFAULTS` in sessions that set nothing. */
   readonly defaults: Readonly<Record<string, string>>;
-  /** Of the schema `tandem`, where it is there: whose it is, and what this user may do in it. */
+  /** The schema `tandem`, if it exists: its owner, and this user's rights in it. */
   readonly schema: SchemaRights | null;
   readonly maxConnections: number;
   readonly connections: number;
@@ -112,7 +115,7 @@ function judgeVersion({ version, versionNumber, database, inRecovery, encoding }
   }
   if (major > NEWEST_MAJOR) {
     const remedy = `use Postgres ${OLDEST_MAJOR} to ${NEWEST_MAJOR}`;
-    return warning('postgres', `${version} is newer than what is tested`, remedy);
+    return warning('postgres', `${version} is newer than the tested versions`, remedy);
   }
   return ok('postgres', `${version}, primary, database ${database}`);
 }
@@ -127,7 +130,7 @@ function judgeRights({ user, database, mayCreate, closedFunctions, schema }: Pos
     const text = `${user} is not the owner of schema tandem: enough for the API; a worker could not make generations`;
     // Nothing that serves should be a superuser.
     const asOwner = schema.ownerIsSuperuser ? '' : `run the worker as the owner, ${schema.owner}; or `;
-    return warning('rights', text, `${asOwner}make ${user} the owner of what is in the schema: ${RIGHTS}`);
+    return warning('rights', text, `${asOwner}make ${user} the owner of all objects in the schema: ${RIGHTS}`);
   }
   if (closedFunctions.length > 0) {
     const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which stored live answers count for nothing and runs under way begin again (docs/postgres.md, "Managed Postgres")`;

@@ -1,4 +1,4 @@
-/** Addresses that do not lead to what they name, at real servers: `tandem doctor` says what is there, and what to write. */
+/** Wrong addresses at real servers: `tandem doctor` names the server that it found, and the right address. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { findFreePort } from '@tandem/local-servers/ports';

@@ -57,12 +57,12 @@ async function reach<T, C extends OnlineConnection>(
   }
 }
 
-/** What an address names, and how its servers are asked. */
+/** The servers of an address, and how to ask them. */
 interface Named {
   readonly kind: 'server' | 'cluster' | 'sentinel';
   readonly hosts: readonly HostAndPort[];
   readonly login: ServerOptions;
-  /** Of the primary, in the sentinels. */
+  /** Name of the primary in the sentinels. */
   readonly name: string;
 }
 
@@ -79,7 +79,10 @@ function namedBy(url: string): Named {
   return { kind: 'sentinel', hosts: sentinels as readonly HostAndPort[], login, name };
 }
 
-/** Returns what is wrong with an address, from the first of its servers that answers; undefined where it is not the address. */
+/**
+ * Returns the problem of an address, from the first of its servers that answers; undefined if the address is not the
+ * problem.
+ */
 async function explainAddress(url: string): Promise<CommandFailure | undefined> {
   const named = namedBy(url);
   const silent: string[] = [];
@@ -90,7 +93,7 @@ async function explainAddress(url: string): Promise<CommandFailure | undefined> 
     if (speech instanceof Error) silent.push(`${at} (${speech.message || (speech as NodeJS.ErrnoException).code})`);
     else return explainServer(at, server, named, speech === 'tls');
   }
-  const remedy = 'see that it runs and can be reached from here, and that host and port in the address are right';
+  const remedy = 'check that it runs and is reachable, and that host and port in the address are right';
   return new CommandFailure(`nothing answers at ${silent.join(', ')}`, { remedy });
 }
 
@@ -140,7 +143,7 @@ function explainRefusal(at: string, error: Error): CommandFailure | undefined {
   });
 }
 
-/** What a server is, and as a Sentinel the names of the primaries that it watches. Null: this user may not ask. */
+/** The role of a server, and for a Sentinel the names of the primaries that it watches. Null: this user may not ask. */
 interface Asked {
   readonly mode: string | null;
   readonly primaries: readonly string[] | null;

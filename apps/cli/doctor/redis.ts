@@ -1,6 +1,6 @@
 /**
- * What Redis must be for the queue and the online store: asks it, tries on a short-lived key what the commands of
- * Tandem may do, and judges.
+ * Checks Redis for the queue and the online store: reads its settings, tries Tandem's commands on a short-lived key,
+ * and judges.
  */
 import { randomUUID } from 'node:crypto';
 import type { OnlineConnection, ServerConnection, Shard } from '@tandem/online-store/connection';
@@ -8,7 +8,7 @@ import { command, isRefusal } from '@tandem/online-store/pipelined-commands';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { withRedis } from './reach-redis.ts';
 
-/** Of the server, or of each primary of a cluster. Rejects where one does not answer. */
+/** Reads the facts of the server, or of each primary of a cluster. Rejects if one does not answer. */
 export function readRedisFacts(url: string, holdsQueue: boolean, withinMs?: number): Promise<readonly RedisFacts[]> {
   const readAll = async (connection: OnlineConnection) => {
     const facts = await Promise.all(connection.layout().shards.map((shard) => readFacts(shard, holdsQueue)));
@@ -59,7 +59,7 @@ async function readLimits(connection: ServerConnection): Promise<Pick<RedisFacts
   return { maxListpackEntries: Number.isSafeInteger(entries) ? entries : null };
 }
 
-/** What the online store and BullMQ use, on keys that nobody else has. */
+/** Commands that the online store and BullMQ use, on keys that no other client has. */
 function trials(key: string) {
   return [
     command('info', ['memory']),
@@ -143,7 +143,7 @@ function judgeVersion({ server, version, role, isCluster, isAddressedAsCluster }
     return failed('redis', `${server} ${version}, and it is a replica`, remedy);
   }
   if (major > NEWEST_MAJOR) {
-    return warning('redis', `${server} ${version} is newer than what is tested`, `use Redis 7 or 8, or Valkey 8`);
+    return warning('redis', `${server} ${version} is newer than the tested versions`, `use Redis 7 or 8, or Valkey 8`);
   }
   return ok('redis', `${server} ${version}${isCluster ? ', a cluster' : ''}`);
 }

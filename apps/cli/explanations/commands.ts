@@ -30,9 +30,8 @@ export function explanationCommands(cli: Cli): Command {
 export function explainCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'explain',
-    description: 'tell why a user gets this answer: what is stored, of which versions, from which features',
-    detail:
-      'Ends with 0 where a read would answer, or the user is known; 1: nobody knows the user, or nothing could be told.',
+    description: 'explain why a user gets this answer: stored predictions, their versions, and features',
+    detail: 'Exit code 0: a read would answer, or the user is known. 1: the user is unknown, or no store answered.',
     example: 'tandem explain repurchase 42',
   })
     .argument('<predictor>')
@@ -50,7 +49,7 @@ export function explainCommand(cli: Cli): Command {
 function explanationKeepCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'keep',
-    description: 'answer a user as a read does, and keep that answer with what it was made of',
+    description: 'answer a user as a read does, and keep the answer with its inputs',
     detail: `It is kept for as long as \`explanations.keepFor\` of the predictor's config says. A predictor without that setting keeps
 none, and the command says so. The example of npm start has it.`,
     example: 'tandem explanation keep repurchase 42',
@@ -70,7 +69,7 @@ interface ListOptions extends PageOptions {
 function explanationListCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'list',
-    description: 'list answers that were kept with what they were made of, newest first',
+    description: 'list kept answers, newest first',
     detail: 'Whose answers are kept, and for how long, the setting `explanations` of a predictor says.',
     example: 'tandem explanation list --predictor repurchase --user 42',
   })
@@ -90,28 +89,28 @@ function explanationListCommand(cli: Cli): Command {
 function explanationShowCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'show',
-    description: 'show an answer that was kept: as it was served, and what its model was given',
+    description: 'show a kept answer: as it was served, with the inputs of its model',
     example: 'tandem explanation show 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
   })
-    .argument('<id>', 'as `tandem explanation list` tells it')
+    .argument('<id>', 'the id, from `tandem explanation list`')
     .action(async (id: string, options: ApiOptions) => {
       const explanation = await connect(cli, options).explanations.find(id);
       present(cli, options, explanation, () => renderKept(explanation, cli.paint));
     });
 }
 
-/** A model that nobody serves any more has to be loaded first. */
+/** A model that no longer serves has to be loaded first. */
 const PATIENCE_MS = 60_000;
 
 export function replayCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'replay',
-    description: 'compute the answer of an explanation again, by its own model version on its own inputs, and compare',
+    description: 'replay a kept answer with its own model version and inputs, and compare',
     detail:
       'Ends with 0 where it agrees, or its inputs are of another context; 1: it differs, or could not be computed.',
     example: 'tandem replay 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
   })
-    .argument('<id>', 'as `tandem explanation list` tells it')
+    .argument('<id>', 'the id, from `tandem explanation list`')
     .action(async (id: string, options: ApiOptions) => {
       const replay = await connect(cli, options).explanations.replay(id, { timeoutMs: PATIENCE_MS });
       present(cli, options, replay, () => renderReplay(replay, cli.paint));

@@ -15,7 +15,7 @@ test('an explanation reads from the answer back to what it was made of', () => {
   expect(renderExplanation(explanation, plain)).toEqual([
     'repurchase for user 42, as Postgres sees it at 2026-11-24 10:50:53 UTC',
     '',
-    'A read answers score 0.831: live, because context_newer (the context is newer than what is stored).',
+    'A read answers score 0.831: live, because context_newer (the context is newer than the stored prediction).',
     'Cache-Status: tandem; fwd=stale; stored; detail=context_newer',
     '',
     'context   version 6; the last that concerns this predictor is 6',

@@ -21,7 +21,7 @@ test('an explanation shows the answer as it was served, with what its model was 
     'repurchase for user 42, answered at 2026-11-24 10:50:53 UTC',
     '',
     'score     0.831',
-    'source    live, context_newer: the context is newer than what is stored',
+    'source    live, context_newer: the context is newer than the stored prediction',
     'model     version 2 (stable)',
     'computed  2026-11-24 10:50:53 UTC, under 1 s ago',
     'context   version 6, predicted from 6',

@@ -1,4 +1,4 @@
-/** Answers that were kept: in a list, one with what it was made of, and what came of computing it again. */
+/** Renders kept answers: a list, one answer with its inputs, and the result of a replay. */
 import type { KeptExplanation, Replay } from '@tandem/client/explanations';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { answerFields, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';

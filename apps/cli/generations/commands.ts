@@ -38,7 +38,7 @@ function generationListCommand(cli: Cli): Command {
     example: 'tandem generation list repurchase',
   })
     .argument('<predictor>')
-    .option('--all', 'also those that are dropped, whose predictions are gone')
+    .option('--all', 'also list dropped generations, whose predictions are deleted')
     .action(async (predictor: string, options: ListOptions) => {
       const every = await connect(cli, options).generations(predictor);
       const generations = options.all ? every : every.filter(({ state }) => state !== 'dropped');
@@ -53,7 +53,7 @@ function generationReportCommand(cli: Cli): Command {
     example: 'tandem generation report repurchase 18',
   })
     .argument('<predictor>')
-    .argument('[generation]', 'its number (default: the newest that was compared)', parseWhole(1))
+    .argument('[generation]', 'its number (default: the newest with a report)', parseWhole(1))
     .action(async (predictor: string, generation: number | undefined, options: ApiOptions) => {
       const report = await connect(cli, options).generationReport(predictor, generation);
       present(cli, options, report, () => renderReport(report, cli.paint));
@@ -78,7 +78,7 @@ function generationApproveCommand(cli: Cli): Command {
       if (!options.yes) await agreeToApprove(cli, client, predictor, generation);
       const approved = await client.approveGeneration(predictor, generation);
       present(cli, options, approved, ({ modelVersion, users }) => [
-        `${predictor}: generation ${generation} (model version ${modelVersion}, ${count(users)} users) is in force`,
+        `${predictor}: generation ${generation} (model version ${modelVersion}, ${count(users)} users) is current`,
       ]);
     });
 }
@@ -87,7 +87,7 @@ function generationApproveCommand(cli: Cli): Command {
 async function agreeToApprove(cli: Cli, client: Client, predictor: string, generation: number): Promise<void> {
   const report = await client.generationReport(predictor, generation);
   for (const line of renderReport({ ...report, movers: [] }, cli.paint)) cli.stderr.write(`${line}\n`);
-  await confirm(cli, `Put generation ${generation} of ${predictor} in force?`);
+  await confirm(cli, `Publish generation ${generation} of ${predictor}?`);
 }
 
 interface RollbackOptions extends ApiOptions {
@@ -99,12 +99,16 @@ interface RollbackOptions extends ApiOptions {
 function generationRollbackCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'rollback',
-    description: 'put an earlier generation in force; the next read is answered from it',
+    description: 'return to an earlier generation; the next read is answered from it',
     example: 'tandem generation rollback repurchase --to 3',
   })
     .argument('<predictor>')
-    .option('--to <number>', 'the generation (default: the one before it that was served as stable)', parseWhole(1))
-    .option('--force', 'also to a generation of a model version that was never stable')
+    .option(
+      '--to <number>',
+      'the generation (default: the previous generation that was served as stable)',
+      parseWhole(1),
+    )
+    .option('--force', 'allow a generation of a model version that was never stable')
     .option('--yes', 'do not ask')
     .action(async (predictor: string, options: RollbackOptions) => {
       const client = connect(cli, options);
@@ -114,7 +118,7 @@ function generationRollbackCommand(cli: Cli): Command {
         : await agreeToRollBack(cli, client, predictor, { to: options.to ?? null, force });
       const result = await client.rollback(predictor, to, { force });
       present(cli, options, result, ({ from, to }) => [
-        `${predictor}: generation ${to.generation} (model version ${to.modelVersion}) is in force${from === null ? '' : `, ${from.generation} no longer`}`,
+        `${predictor}: generation ${to.generation} (model version ${to.modelVersion}) is current${from === null ? '' : `; it replaces generation ${from.generation}`}`,
       ]);
     });
 }
@@ -131,7 +135,7 @@ async function agreeToRollBack(cli: Cli, client: Client, predictor: string, want
   const target = rollbackTarget(generations, inForce, wanted);
   await confirm(
     cli,
-    `${predictor}: generation ${inForce?.number ?? 'none'} is in force. Put generation ${target.number} (model version ${target.modelVersion}) in force?`,
+    `${predictor}: generation ${inForce?.number ?? 'none'} is current. Roll back to generation ${target.number} (model version ${target.modelVersion})?`,
   );
   return target.number;
 }
@@ -150,7 +154,7 @@ function renderGenerations(generations: readonly GenerationView[], paint: Paint,
   ];
   const rows = generations.map(({ generation, state, inForce, modelVersion, users, base, publishedAt, runId }) => [
     generation,
-    inForce ? paint('good', 'in force') : state,
+    inForce ? paint('good', 'current') : state,
     modelVersion,
     count(users),
     base ?? '',

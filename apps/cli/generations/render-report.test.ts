@@ -20,21 +20,21 @@ it('a report that holds back says by how much, shows figures, movers and segment
     'country  users   PSI  mean before  mean now  mean |Δ|  p99 |Δ|  changed  flips',
     'de       2,360  0.41        0.312     0.395     0.097     0.44     97 %  9.4 %',
     '',
-    'put it in force: tandem generation approve repurchase 18',
+    'publish it: tandem generation approve repurchase 18',
   ]);
 });
 
-it('one that was not compared says why', () => {
+it('a generation that was not compared gives the reason', () => {
   const none = { figures: null, crossings: [], movers: [], against: null, tookMs: 0 };
   const report = {
     ...GENERATION_REPORT_EXAMPLE,
     ...none,
     verdict: 'not_compared',
-    notes: ['no generation is in force'],
+    notes: ['no generation is current'],
   } as const;
   expect(renderReport(report, plain)).toEqual([
     'repurchase: generation 18: not compared',
-    '  no generation is in force',
+    '  no generation is current',
   ]);
 });
 

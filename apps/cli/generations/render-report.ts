@@ -21,7 +21,7 @@ export function renderReport(report: GenerationReportView, paint: Paint): string
     ...(figures === null ? [] : shiftTable(figures)),
     ...moverTable(report),
     ...(figures === null ? [] : figures.segments.flatMap(segmentTable)),
-    ...(verdict === 'blocked' ? ['', `put it in force: tandem generation approve ${predictor} ${generation}`] : []),
+    ...(verdict === 'blocked' ? ['', `publish it: tandem generation approve ${predictor} ${generation}`] : []),
   ];
 }
 

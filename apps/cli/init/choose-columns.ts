@@ -26,7 +26,7 @@ export interface Choice {
   readonly asIndex: readonly TableColumn[];
 }
 
-/** What the model was trained to say, or what only training needed. */
+/** Names of columns with the label, or for training only. */
 const TRAINING =
   /^(label|target|y|outcome|response|class|churn(ed)?|convert(ed)?|conversion|default(ed)?|heldout|split|fold|is(train|test)(ing)?|(sample)?weight)$/;
 

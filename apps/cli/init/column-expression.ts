@@ -4,7 +4,7 @@ import { isPadded, kindOf, type TableColumn, type TextFacts } from './table-fact
 
 interface Expression {
   readonly sql: string;
-  /** What a reader of the query would ask about. */
+  /** A remark for readers of the query. */
   readonly note?: string;
 }
 

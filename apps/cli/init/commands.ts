@@ -22,7 +22,7 @@ export function initCommand(cli: Cli): Command {
     name: 'init',
     description: 'write a config for an ONNX model and a table or view with one row a user',
     detail: `Reads the model's inputs and outputs and the table's columns, matches them by name or by number, and writes a
-config to go on from. What it left out, assumed or could not match is said here and in the config's comments.
+config to start from. The output and the config's comments list what was left out, assumed or not matched.
 Reads DATABASE_URL, or the database of the \`tandem up\` that runs in this folder; changes nothing there.
 Ends with 0: written; 1: not written, or written with something left to decide; 2: wrong usage.`,
     example: 'tandem init --model ./churn.onnx --table customer_features --key customer_id',
@@ -32,7 +32,7 @@ Ends with 0: written; 1: not written, or written with something left to decide; 
     .requiredOption('--key <column>', 'the column that identifies the user')
     .option('--predictor <name>', "the predictor's name (default: the model file's)")
     .option('--config <path>', 'the file to write', 'tandem.config.ts')
-    .option('--force', 'write over a file that exists')
+    .option('--force', 'overwrite an existing file')
     .action(async (options: Options) => {
       const { initConfig } = await import('./init-config.ts');
       const { renderInit } = await import('./render-init.ts');
@@ -53,7 +53,7 @@ Ends with 0: written; 1: not written, or written with something left to decide; 
     });
 }
 
-/** What `--json` prints: names rather than the whole of what was read. */
+/** Returns the output of `--json`: names rather than all facts. */
 function summaryOf({ file, predictor, table, inputs, outputs }: InitResult) {
   return {
     file,

@@ -41,6 +41,6 @@ test.each([
 
 test('a database without tables may be another than the one meant', () => {
   expect(findTable('customers', [])).toEqual({
-    remedy: expect.stringContaining('is it the one that you mean (DATABASE_URL, else'),
+    remedy: expect.stringContaining('check the address (DATABASE_URL, else'),
   });
 });

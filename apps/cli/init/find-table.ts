@@ -9,7 +9,7 @@ export interface Relation {
   readonly readable: boolean;
 }
 
-/** The relation, or what to say instead. Exact spelling goes before the one that Postgres would fold, and any case last. */
+/** Returns the relation, or a hint. Exact spelling goes before the folded spelling of Postgres, and any case last. */
 export function findTable<T extends Relation>(
   said: string,
   relations: readonly T[],
@@ -50,6 +50,6 @@ function hint(said: string, relations: readonly Relation[]): string {
   const meant = nearestName(said, known);
   if (meant !== undefined) return `did you mean ${meant}?`;
   if (known.length === 0)
-    return 'this database has no tables; is it the one that you mean (DATABASE_URL, else that of the `tandem up` in this folder)?';
+    return 'this database has no tables; check the address (DATABASE_URL, else that of the `tandem up` in this folder)';
   return `there are ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', …' : ''}`;
 }

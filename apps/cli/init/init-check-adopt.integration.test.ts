@@ -1,4 +1,4 @@
-/** A stranger's model and table on real Postgres: what `init` writes passes `check`, and `adopt` puts it in force. */
+/** An unknown model and table on real Postgres: the config of `init` passes `check`, and `adopt` adopts it. */
 import { classifierModel, linearModel, linearScore, memoryModel, textModel } from '@tandem/testing/onnx-models';
 import { BOOL, FLOAT, field, graph, message, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';

@@ -1,6 +1,4 @@
-/**
- * From a model file and a table to a config file: reads both, matches them, and writes what a person can go on with.
- */
+/** Makes a config file from a model file and a table: reads both, matches them, and writes a config to start from. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { PREDICTOR_NAME } from '@tandem/config/predictor/config-schema';
@@ -28,7 +26,7 @@ interface InitRequest {
   readonly config: string;
   readonly force: boolean;
   readonly cwd: string;
-  /** Of the process that looks at the model. */
+  /** Memory limit of the process that inspects the model. */
   readonly memoryLimitMb: number;
 }
 
@@ -110,7 +108,7 @@ function checkedName(said: string | undefined): string | undefined {
   if (said === undefined || PREDICTOR_NAME.test(said)) return said;
   throw usageError(
     `${said} is no name for a predictor`,
-    'start with a lower-case letter, go on with at most 62 of a-z, 0-9, _ and -',
+    'start with a lower-case letter, followed by at most 62 of a-z, 0-9, _ and -',
   );
 }
 

@@ -1,4 +1,4 @@
-/** What `init` says where it cannot go on, on real Postgres: each in a sentence and a remedy, and nothing is written. */
+/** Problems that stop `init`, on real Postgres: each gives a sentence and a remedy, and no file is written. */
 import { randomBytes } from 'node:crypto';
 import { linearModel, zipMapModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';

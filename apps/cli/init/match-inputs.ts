@@ -36,9 +36,9 @@ export interface InputMatch {
     | null;
   readonly asOf: TableColumn | null;
   readonly leftOut: readonly LeftOut[];
-  /** What is true of the mapping and cannot be seen from it. */
+  /** A remark on the mapping that the mapping itself does not show. */
   readonly remarks: readonly string[];
-  /** What a person has to decide; the config does not pass `check` before. */
+  /** Decisions for a person; the config does not pass `check` without them. */
   readonly undecided: readonly string[];
   /** Text columns that would fit as one number each. */
   readonly asIndex: readonly TableColumn[];
@@ -212,7 +212,10 @@ function onlyFit(tensor: InputTensor, columns: readonly TableColumn[], table: Ta
   return fits ? chosen[0]?.column : undefined;
 }
 
-/** Matrices beside named inputs: one of numbers and one of texts can share what is left; more could be anything. */
+/**
+ * Matrices beside named inputs: one matrix of numbers and one of texts can share the remaining columns; more would be
+ * ambiguous.
+ */
 function matchWide(wide: readonly InputTensor[], columns: readonly TableColumn[], table: TableFacts) {
   const features: MatchedFeature[] = [];
   const undecided: string[] = [];

@@ -1,4 +1,4 @@
-/** What `init` tells of what it wrote: what was matched, what was not, and what to do next. */
+/** Renders the result of `init`: matched and unmatched inputs, and the next steps. */
 import { relative } from 'node:path';
 import { describeTensor } from '@tandem/prediction/models/verification';
 import { withdrawalText } from '../check/read-config.ts';
@@ -84,7 +84,7 @@ function mapping({ tensors, table, inputs, outputs }: InitResult): string[][] {
   ];
 }
 
-/** What a person should know of the key, in sentences. */
+/** Returns remarks on the key, in sentences. */
 export function keyNotes({ key, sql }: TableFacts): string[] {
   const { column, unique, isIndexable } = key;
   const expression = keyExpression(column);

@@ -1,4 +1,4 @@
-/** What is known of the table (or view) that features are taken from, before anything is matched to it. */
+/** Facts about the table (or view) of the features, before anything is matched to it. */
 export interface TableColumn {
   readonly name: string;
   /** The name as SQL must spell it. */
@@ -9,7 +9,7 @@ export interface TableColumn {
   readonly nulls: number | null;
 }
 
-/** What a text column holds, read where it would have to become numbers. */
+/** Facts about the values of a text column, read if it would have to become numbers. */
 export interface TextFacts {
   /** Its distinct texts in the order of their code points, as Python sorts them; null: more than can be listed. */
   readonly values: readonly string[] | null;
@@ -77,7 +77,7 @@ export function isPadded({ type }: Pick<TableColumn, 'type'>): boolean {
   return type.startsWith('character(');
 }
 
-/** What a type is good for; `numeric(10,2)` is a numeric, an enum or an array is `other`. */
+/** The use of a type; `numeric(10,2)` is a numeric, an enum or an array is `other`. */
 export function kindOf({ type }: Pick<TableColumn, 'type'>): ColumnKind {
   return KINDS[type.replace(/\([^)]*\)/, '')] ?? 'other';
 }

@@ -1,4 +1,4 @@
-/** What is written is as the formatter would leave it, and is TypeScript whatever the names are. */
+/** The written config is formatted, and is TypeScript for any names. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

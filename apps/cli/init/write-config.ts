@@ -1,5 +1,5 @@
 /**
- * The config that a person would have written for this table and this model, with what is left for a person to decide.
+ * Writes the config that a person would write for this table and this model, with open decisions marked for a person.
  */
 
 import { aliasSql } from '@tandem/config/adoption/model-inputs';
@@ -187,7 +187,7 @@ function policyLines(): string[] {
     ...comment('An older answer is computed again when it is read. Longer than from one run to the next.', INNER),
     `${INNER}maxAge: '36h',`,
     ...comment(
-      'How long a read of a user who has changed waits for the model at most, before it answers with what is stored. Most take milliseconds; a busy machine takes longer.',
+      'The longest time that a read of a changed user waits for the model before it answers with the stored prediction. Inference usually takes milliseconds; longer on a busy machine.',
       INNER,
     ),
     `${INNER}liveTimeout: '250ms',`,

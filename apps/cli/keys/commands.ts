@@ -42,7 +42,7 @@ function keyCreateCommand(cli: Cli): Command {
   })
     .requiredOption('--name <name>', 'who will use it', parseName)
     .requiredOption('--scopes <list>', 'what it may do, separated by commas; or all', parseScopes)
-    .option('--expires <span>', 'how long it counts, like 90d (default: until it is revoked)', parseSpan)
+    .option('--expires <span>', 'how long the key is valid, like 90d (default: until it is revoked)', parseSpan)
     .option('--rate <rate>', 'requests, like 100/s (default: no limit)', parseRate)
     .option('--live-rate <rate>', 'users inferred live, like 20/s (default: no limit)', parseRate)
     .option('--test', 'tandem_test_… instead of tandem_live_…: told apart by people and scanners')
@@ -72,7 +72,7 @@ function keyListCommand(cli: Cli): Command {
     description: 'list API keys, newest first',
     example: 'tandem key list --all',
   })
-    .option('--all', 'those too that are expired or revoked (kept for 90 days)')
+    .option('--all', 'also list expired and revoked keys (kept for 90 days)')
     .action(async (options: ListOptions) => {
       const { listApiKeys } = await import('@tandem/offline-store/api-keys');
       const all = await withKeys(cli, listApiKeys);
@@ -101,7 +101,7 @@ function keyRotateCommand(cli: Cli): Command {
       parseGrace,
       GRACE_MS,
     )
-    .option('--drop-previous', 'also where a rotation before this one still has its grace, which then ends')
+    .option('--drop-previous', 'also end the grace period of an earlier rotation')
     .action(async (id: string, options: RotateOptions) => {
       const pepper = findPepper(cli);
       const { rotateApiKey } = await import('@tandem/offline-store/api-keys');
@@ -114,7 +114,7 @@ function keyRotateCommand(cli: Cli): Command {
 function keyRevokeCommand(cli: Cli): Command {
   return createCommand({
     name: 'revoke',
-    description: 'take a key back, both its secrets; every process of the API refuses it within 5 s',
+    description: 'revoke a key with both its secrets; every process of the API rejects it within 5 s',
     example: 'tandem key revoke 3f9c2b7e01d4a586',
   })
     .argument('<id>')

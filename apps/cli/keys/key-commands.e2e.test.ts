@@ -1,4 +1,4 @@
-/** `tandem key` as somebody types it. */
+/** `tandem key` from the command line. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,13 +53,13 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
   const again = await spawned('rotate', id);
   expect(again).toMatchObject({ code: 1, out: '' });
   expect(again.err).toMatch(
-    /was rotated: its secret before is accepted until .*\n {2}wait until then, or add --drop-previous/,
+    /was rotated: its previous secret is accepted until .*\n {2}wait until then, or add --drop-previous/,
   );
 
   expect((await key('revoke', id)).out).toBe(`key ${id} (the shop) is revoked, refused within 5 s\n`);
   expect((await key('list')).out).toMatch(/^no key; make one/);
   expect((await key('list', '--all')).out).toMatch(new RegExp(`^${id} .*revoked`, 'm'));
-  expect((await key('rotate', id)).err).toMatch(/is revoked, and stays so/);
+  expect((await key('rotate', id)).err).toMatch(/is revoked and cannot be rotated/);
 });
 
 test.each([
@@ -77,7 +77,9 @@ test('without a pepper no key is made', async () => {
   const place = { cwd: folder, env: { DATABASE_URL: database.url } };
   const ended = await run(['key', 'create', '--name', 'x', '--scopes', 'all'], place);
   expect(ended).toMatchObject({ code: 1, out: '' });
-  expect(ended.err).toMatch(/^tandem: no pepper is known here.*\n {2}set API_KEY_PEPPER, or API_KEY_PEPPER_FILE/);
+  expect(ended.err).toMatch(
+    /^tandem: no API_KEY_PEPPER is configured.*\n {2}set API_KEY_PEPPER, or API_KEY_PEPPER_FILE/,
+  );
 });
 
 describe('in the folder of a `tandem up`', () => {
@@ -115,7 +117,7 @@ describe('in the folder of a `tandem up`', () => {
     expect(await create({ API_KEY_PEPPER: PEPPER_OF_UP })).toMatchObject({ code: 0, err: '' });
   });
 
-  test('doctor names the keys of another pepper than the one that is known', async () => {
+  test('doctor names keys of another pepper', async () => {
     const listed = await run(['key', 'list', '--json'], { cwd: place, env: {} });
     const [made] = JSON.parse(listed.out).keys;
     const keysOf = async (pepper: string) => {
@@ -135,6 +137,10 @@ describe('in the folder of a `tandem up`', () => {
     await other.drop();
     expect(ended).toMatchObject({ code: 0, err: '' });
     // The folder's pepper is not that of the other database's API.
-    expect(withoutPepper).toMatchObject({ code: 1, out: '', err: expect.stringContaining('no pepper is known here') });
+    expect(withoutPepper).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('no API_KEY_PEPPER is configured'),
+    });
   });
 });

@@ -34,7 +34,7 @@ export function findPepper(cli: Cli): string {
   const running = inFolder && isSameDatabase(inFolder, cli) ? inFolder : null;
   const pepper = running ? pepperOfUp(cli, join(cli.cwd, '.tandem')) : givenPepper(cli.env);
   if (pepper === null) {
-    throw new CommandFailure('no pepper is known here, under which keys are stored', {
+    throw new CommandFailure('no API_KEY_PEPPER is configured, under which keys are stored', {
       remedy:
         'set API_KEY_PEPPER, or API_KEY_PEPPER_FILE, to what the API has; or run this in the folder of a `tandem up`',
     });

@@ -1,4 +1,4 @@
-/** What the options of `tandem key` may say. */
+/** Parses the options of `tandem key`. */
 
 import { nearestName } from '@tandem/config/predictor/config-problem';
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';

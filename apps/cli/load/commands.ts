@@ -28,7 +28,7 @@ the same, it keeps its triggers, indexes and rights. Ends with 0: loaded; 1: not
     .argument('<file>')
     .requiredOption('--key <column>', 'the column of user ids: no two rows have the same; becomes the primary key')
     .option('--table <name>', 'table or schema.table (default: the name of the file)')
-    .option('--replace', 'exchange the rows of an existing table')
+    .option('--replace', 'replace the rows of an existing table')
     .action(async (file: string, options: Options) => {
       const { loadCsv } = await import('./load-csv.ts');
       await withPool(cli, { applicationName: 'tandem-load', max: 1 }, async (pool) => {

@@ -3,7 +3,7 @@ import type { LoadedColumn } from '@tandem/offline-store/sources/load-table';
 
 export type ColumnType = LoadedColumn['type'];
 
-/** What is seen of a column so far. */
+/** The values of a column seen so far. */
 export interface ColumnFacts {
   readonly name: string;
   /** Types that each value has; none: it is text. */

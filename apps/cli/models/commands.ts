@@ -34,7 +34,7 @@ function modelListCommand(cli: Cli): Command {
     description: 'list the model versions of a predictor, newest first',
     example: 'tandem model list repurchase',
   })
-    .argument('[predictor]', 'left out: of all predictors')
+    .argument('[predictor]', 'the predictor (default: all predictors)')
     .option('--archived', 'list archived versions too')
     .action(async (predictor: string | undefined, options: ListOptions) => {
       const models = await connect(cli, options).models(predictor, { archived: options.archived ?? false });
@@ -45,7 +45,7 @@ function modelListCommand(cli: Cli): Command {
 function modelShowCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'show',
-    description: 'show a model version: where it comes from, its query, its trial, who is served by it',
+    description: 'show a model version: its origin, query and trial, and the arms that serve it',
     example: 'tandem model show repurchase 2',
   })
     .argument('<predictor>')
@@ -59,7 +59,7 @@ function modelShowCommand(cli: Cli): Command {
 function modelLabelCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'label',
-    description: 'move a label to a model version that passed its trial; who is served what stays as it is',
+    description: 'move a label to a model version that passed its trial; serving does not change',
     example: 'tandem model label repurchase challenger 2',
   })
     .argument('<predictor>')
@@ -76,7 +76,7 @@ function modelLabelCommand(cli: Cli): Command {
 function modelArchiveCommand(cli: Cli): Command {
   return archiving(cli, true, {
     name: 'archive',
-    description: 'leave a model version out of lists; no rollout or rollback goes to it',
+    description: 'archive a model version: hide it in lists and exclude it from rollouts and rollbacks',
     detail: `Nothing of it is deleted: tandem model list --archived shows it. A version that is served is refused. It comes back with
 tandem model unarchive, or when it is pushed or adopted again.`,
     example: 'tandem model archive repurchase 2',
@@ -86,7 +86,7 @@ tandem model unarchive, or when it is pushed or adopted again.`,
 function modelUnarchiveCommand(cli: Cli): Command {
   return archiving(cli, false, {
     name: 'unarchive',
-    description: 'take a model version out of the archive',
+    description: 'restore a model version from the archive',
     example: 'tandem model unarchive repurchase 2',
   });
 }

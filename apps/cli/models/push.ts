@@ -1,4 +1,7 @@
-/** `tandem model push`: another model version, tried on real users and kept, served by nobody yet. */
+/**
+ * `tandem model push`: uploads another model version, which is tried on real users and stored but does not serve
+ * traffic yet.
+ */
 import { resolve } from 'node:path';
 import type { PushInput } from '@tandem/client/wire';
 import type { Command } from 'commander';
@@ -31,21 +34,21 @@ interface Options extends ApiOptions {
 export function modelPushCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'push',
-    description: 'upload a model file as another version of a predictor; it is tried, and served by nobody yet',
+    description: 'upload a model file as another version of a predictor; it is tried but does not serve traffic yet',
     detail: `The service tries it as \`tandem check\` does, on real users: alone, together, as a live read and as a run read them.
-What is not said here is as in the version that is served now. Pushing the same again is harmless: an upload that broke off
-goes on, and the same definition is the same model version. It then gets the note and the metrics of this push; without
+Settings not given here are taken from the stable version. Pushing the same again is harmless: an interrupted upload
+resumes, and the same definition is the same model version. It then gets the note and the metrics of this push; without
 --note or --metric it keeps its own.`,
     example: 'tandem model push repurchase model.onnx --features features.sql --metric auc=0.82 --label challenger',
   })
     .argument('<predictor>')
-    .argument('[file]', 'the ONNX file; left out: that of --config')
+    .argument('[file]', 'the ONNX file (default: that of --config)')
     .option('--features <file>', 'a file with the feature query')
     .option('--as-of <column>', 'the query’s column that says when a row was loaded')
     .option('--row-by-row', 'infer each user alone: for int8 weights with a dynamic scale')
-    .option('--config <path>', 'a config that says all of it, instead of the options above')
-    .option('--note <text>', 'what is new, for people')
-    .option('--label <label>', 'a name that moves to the version')
+    .option('--config <path>', 'a config that defines everything, instead of the options above')
+    .option('--note <text>', 'what changed, for people')
+    .option('--label <label>', 'a label to move to the version')
     .option('--metric <name=number>', 'what you measured; may be given several times', parseMetric)
     .option('--parent <version>', 'of an optimised build: the version that it was made of', parseWhole(1))
     .option('--build <kind>', 'of an optimised build: int8, pruned, distilled')
@@ -67,7 +70,7 @@ async function gather(cli: Cli, predictor: string, file: string | undefined, opt
     return { model: await readModelFile(cli, file), push: { ...(await settingsOf(cli, options)), ...words } };
   }
   if (options.features ?? options.asOf ?? options.rowByRow) {
-    throw usageError('--config says the features already', 'leave out --features, --as-of and --row-by-row');
+    throw usageError('--config already defines the features', 'leave out --features, --as-of and --row-by-row');
   }
   const { readPushedConfig } = await import('./pushed-config.ts');
   const config = await readPushedConfig(resolve(cli.cwd, options.config), predictor);

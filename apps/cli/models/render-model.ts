@@ -77,11 +77,11 @@ export function renderModel(model: ModelDetail, now: number): string[] {
   ];
 }
 
-/** What a push ends with. */
+/** Renders the result of a push. */
 export function renderPushed(model: ModelDetail): string[] {
   const { predictor, modelVersion, parity, labels } = model;
   return [
-    `${predictor}: model version ${modelVersion} is kept${labels.length === 0 ? '' : ` (${labels.join(', ')})`}; nobody is served by it through this`,
+    `${predictor}: model version ${modelVersion} is kept${labels.length === 0 ? '' : ` (${labels.join(', ')})`}; it does not serve traffic yet`,
     ...renderFields([['parity', parityText(parity)]], '  '),
     `  next: tandem rollout start ${predictor} ${modelVersion}`,
   ];

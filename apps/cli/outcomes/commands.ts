@@ -32,18 +32,18 @@ interface Options extends ApiOptions {
 function outcomeSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
-    description: 'send what a user did, or many from a file; rollouts count it for users they have served',
+    description: 'send an outcome of a user, or many from a file; rollouts count outcomes of users they have served',
     detail: `A file is CSV with a head (.csv) or one JSON object a line. Each has id, userId and name, and optionally source, value and
 time. An empty value is refused. Sending a file again changes nothing: an id counts once.`,
     example: 'tandem outcome send 42 order --value 31.50',
   })
     .argument('[userId]')
-    .argument('[name]', 'what it was, as the rollout’s plan has it: order')
-    .option('--value <number>', 'what a sum adds up (default: 1)', parseNumber)
+    .argument('[name]', 'the outcome’s name, as in the rollout’s plan: order')
+    .option('--value <number>', 'the value that a sum adds (default: 1)', parseNumber)
     .option('--time <moment>', 'when it happened, ISO 8601, at most 90 days ago (default: now)')
     .option('--id <id>', 'the outcome’s id (default: a new one)')
-    .option('--source <source>', 'who says so (default: tandem-cli)')
-    .option('--file <path>', 'send those in this file')
+    .option('--source <source>', 'the sender (default: tandem-cli)')
+    .option('--file <path>', 'send the outcomes in this file')
     .action(async (userId: string | undefined, name: string | undefined, options: Options) => {
       if (options.file === undefined) await sendOne(cli, userId, name, options);
       else await sendFile(cli, options.file, userId, options);
@@ -56,7 +56,8 @@ async function sendOne(
   name: string | undefined,
   options: Options,
 ): Promise<void> {
-  if (userId === undefined || name === undefined) throw usageError('which user did what', 'name both, or a --file');
+  if (userId === undefined || name === undefined)
+    throw usageError('no user and outcome are named', 'name both, or a --file');
   const { value, time, id, source } = options;
   const outcome: OutcomeInput = {
     ...{ userId, name },
@@ -75,7 +76,10 @@ async function sendOne(
 async function sendFile(cli: Cli, file: string, userId: string | undefined, options: Options): Promise<void> {
   const { value, time, id, source } = options;
   if ([userId, value, time, id].some((one) => one !== undefined)) {
-    throw usageError('a file says of each outcome what it is', 'leave out what is about one');
+    throw usageError(
+      'the options of a single outcome cannot be combined with a file',
+      'leave out the options of a single outcome',
+    );
   }
   const client = connect(cli, options);
   const sums: Record<OutcomeResult['status'], number> = { accepted: 0, duplicate: 0, erased: 0 };

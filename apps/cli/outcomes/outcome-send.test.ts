@@ -1,4 +1,4 @@
-/** `tandem outcome send` against a socket: what is sent, and what becomes of a file that is wrong somewhere. */
+/** `tandem outcome send` against a socket: the requests it sends, and its handling of a file with errors. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -24,7 +24,7 @@ beforeEach(async () => {
         type: 'urn:tandem:problem:invalid_input',
         title: 'no',
         detail: 'It is refused.',
-        remedy: 'mend it',
+        remedy: 'fix it',
       };
       response.writeHead(422, { 'content-type': 'application/problem+json' });
       response.end(JSON.stringify({ ...problem, status: 422, field: `outcomes[${refused}].name` }));
@@ -53,7 +53,7 @@ async function sendFile(name: string, text: string, ...args: string[]) {
   return send('--file', name, ...args);
 }
 
-test('one is sent with what is said of it, and told', async () => {
+test('an outcome is sent with its options, and reported', async () => {
   const { code, out } = await send('42', 'order', '--value', '-31.5', '--time', '2026-11-24T10:00:00Z', '--id', 'o1');
   expect(code).toBe(0);
   expect(out).toBe('accepted  order of user 42\noutcome   o1 of tandem-cli\n');
@@ -115,7 +115,7 @@ test('an outcome that the service refuses is named by its place in the file', as
   expect(err).toContain('1,000 were taken in');
 });
 
-test('what is neither one nor a file is refused, and a file that is not there is named', async () => {
+test('options for neither one outcome nor a file are rejected, and a missing file is named', async () => {
   expect((await send('42')).code).toBe(2);
   expect((await send('42', 'order', '--file', 'o.csv')).code).toBe(2);
   expect((await send('--file', 'o.csv', '--value', '3')).code).toBe(2);

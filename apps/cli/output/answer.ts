@@ -7,14 +7,14 @@ import { duration, moment, printable, renderFields, renderTable, right } from '.
 
 const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'good', stale: 'warn', default: 'warn' };
 
-/** What each reason says, in words. */
+/** The text of each reason. */
 export const REASONS: Readonly<Record<string, string>> = {
   fresh: 'stored, and no event that concerns this predictor came since',
-  context_newer: 'the context is newer than what is stored',
+  context_newer: 'the context is newer than the stored prediction',
   missing: 'nothing was stored for this user',
   expired: 'what was stored is older than maxAge',
   version_changed: 'what was stored is of another model version',
-  rolled_back: 'after a rollback: what is stored is of the generation returned to, or counts no more',
+  rolled_back: 'after a rollback: the stored prediction is of the restored generation, or no longer counts',
   requested: 'the caller asked for it',
   features_failed: 'the feature query fails for this user; tandem explain shows the error',
   live_failed: 'the model could not be run, or its features could not be read',
@@ -29,7 +29,7 @@ export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Pai
   return renderFields([...answerFields(answer, paint), ['cache', cacheStatus ?? ''], ['etag', etag ?? '']]);
 }
 
-/** What an answer says, by name. */
+/** Returns the fields of an answer, by name. */
 export function answerFields(answer: PredictionAnswer, paint: Paint): [name: string, value: string][] {
   const { computedAt, ageSeconds } = answer;
   return [
@@ -113,7 +113,7 @@ function reasonWords(reason: string): string {
   return words === undefined ? '' : `: ${words}`;
 }
 
-/** Whole seconds are all that is known. */
+/** The service gives whole seconds only. */
 function ageOf(seconds: number | null): string {
   if (seconds === null) return '';
   return seconds === 0 ? 'under 1 s' : duration(seconds * 1000);

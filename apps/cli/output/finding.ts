@@ -1,11 +1,11 @@
-/** What an examination found: fine, or worth a look, or in the way; each with its remedy. */
+/** A finding of an examination: fine, a warning, or an error, with its remedy. */
 import type { Paint, Tone } from '../command-line/command.ts';
 import { counted, printable } from './text.ts';
 
 type Level = 'ok' | 'warning' | 'error';
 
 export interface Finding {
-  /** What was looked at: `postgres`. */
+  /** The examined part: `postgres`. */
   readonly subject: string;
   readonly level: Level;
   readonly text: string;

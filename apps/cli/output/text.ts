@@ -78,7 +78,7 @@ function pad(text: string, width: number, right: boolean): string {
   return right ? space + text : text + space;
 }
 
-/** Of a text with colours. */
+/** Returns the visible width of a text with colours. */
 function visibleWidth(text: string): number {
   return [...stripVTControlCharacters(text)].length;
 }
@@ -110,7 +110,7 @@ export function clip(text: string, width: number): string {
         .trimEnd()}…`;
 }
 
-/** A value that goes on below itself. */
+/** A value that continues on further lines. */
 export function renderWrappedFields(fields: readonly (readonly [name: string, value: string])[]): string[] {
   const width = LINE - 2 - Math.max(0, ...fields.map(([name]) => name.length));
   return renderFields(
@@ -118,7 +118,7 @@ export function renderWrappedFields(fields: readonly (readonly [name: string, va
   );
 }
 
-/** A table whose last column is a sentence, which goes on below itself. */
+/** Renders a table whose last column is a sentence, which continues on further lines. */
 export function renderSentences(
   columns: readonly Column[],
   rows: readonly (readonly [...cells: string[], sentence: string])[],
@@ -140,7 +140,7 @@ export function renderClipped(columns: readonly Column[], rows: readonly (readon
   );
 }
 
-/** What a table leaves of a line for its last column. */
+/** Returns the width that a table leaves for its last column. */
 function widthBeside(columns: readonly Column[], rows: readonly (readonly string[])[]): number {
   const narrow = renderTable(
     columns.slice(0, -1),

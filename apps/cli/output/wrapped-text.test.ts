@@ -24,7 +24,7 @@ describe('long text', () => {
     expect(clip('😀😀😀', 2)).toBe('😀…');
   });
 
-  it('goes on below itself in fields and in the last column, in at most a hundred characters', () => {
+  it('wraps in fields and in the last column, in at most a hundred characters', () => {
     expect(
       renderWrappedFields([
         ['a', SENTENCE],

@@ -58,8 +58,8 @@ Recommends the highest throughput within --p99; without it, the highest. docs/si
       'of one core, in any currency: adds the cost of a million predictions',
       parsePrice,
     )
-    .option('--minutes <count>', 'when it ends at the latest, with the results so far', parseWhole(1, 1_440), 10)
-    .option('--seconds <count>', 'of load for each setting', parseWhole(1, 60), 1)
+    .option('--minutes <count>', 'the longest duration; then it ends with the results so far', parseWhole(1, 1_440), 10)
+    .option('--seconds <count>', 'seconds of load for each setting', parseWhole(1, 60), 1)
     .option('--rows <count>', 'users to measure with', parseWhole(1, 100_000), 1_000)
     .option('--exhaustive', 'measure every combination')
     .option('--svg <file>', 'draw throughput against latency')

@@ -76,5 +76,5 @@ export const isStable = ({ arms }: ModelVersionRecord) => arms.includes('stable'
 
 function noUsers({ predictor, number }: ModelVersionRecord, why: string | null): CommandFailure {
   const problem = `there is no user to profile version ${number} of ${predictor} with: ${why ?? 'its feature query gives none'}`;
-  return new CommandFailure(problem, { remedy: 'tandem check says what is wrong with the query' });
+  return new CommandFailure(problem, { remedy: 'run tandem check to find the error in the query' });
 }

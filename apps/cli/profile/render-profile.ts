@@ -101,7 +101,7 @@ function lostSentence(one: ProfileFigures): string {
 }
 
 function failedSentence({ failed, version }: ProfileFigures): string {
-  return `Version ${version} gave no answer for some users (${count(failed)} of its requests): tandem check says for whom.`;
+  return `Version ${version} gave no answer for some users (${count(failed)} of its requests): run tandem check to find them.`;
 }
 
 function table(report: ProfileReport): string[] {

@@ -49,7 +49,7 @@ function rolloutShowCommand(cli: Cli): Command {
     description: 'show the newest rollout of a predictor, or one by its id',
     example: 'tandem rollout show repurchase',
   })
-    .argument('<predictor>', 'whose rollout, or the id of one')
+    .argument('<predictor>', 'the predictor, or the id of a rollout')
     .action(async (named: string, options: ApiOptions) => {
       const rollout = await findRollout(connect(cli, options), named);
       present(cli, options, rollout, () => renderRollout(rollout, cli.paint, cli.now()));
@@ -63,7 +63,7 @@ function rolloutReportCommand(cli: Cli): Command {
       'show the figures of a rollout: its arms, the checks and their verdict, outcomes; of a shadow, the answers',
     example: 'tandem rollout report repurchase',
   })
-    .argument('<predictor>', 'whose rollout, or the id of one')
+    .argument('<predictor>', 'the predictor, or the id of a rollout')
     .action(async (named: string, options: ApiOptions) => {
       const client = connect(cli, options);
       const { id, kind } = await findRollout(client, named);
@@ -89,7 +89,7 @@ function rolloutOverrideCommand(cli: Cli): Command {
     example: 'tandem rollout override repurchase 42 --variant candidate',
     detail: 'Such users are served, and not counted in any analysis.',
   })
-    .argument('<predictor>', 'whose rollout, or the id of one')
+    .argument('<predictor>', 'the predictor, or the id of a rollout')
     .argument('<userId>')
     .option('--variant <arm>', 'the arm')
     .action(async (named: string, userId: string, { variant, ...options }: OverrideOptions) => {
@@ -98,7 +98,7 @@ function rolloutOverrideCommand(cli: Cli): Command {
       const overrides = await client.rollouts.override(id, userId, variant ?? null);
       present(cli, options, { overrides }, () =>
         overrides.length === 0
-          ? ['nobody is in an arm by hand']
+          ? ['no user is assigned to an arm by hand']
           : overrides.map((one) => `${printable(one.userId)}: ${one.variant}`),
       );
     });

@@ -55,7 +55,7 @@ const MOVES: readonly Move[] = [
     move: 'hold',
     description: 'stay at this step until it is resumed; a proven regression still takes the rollout back',
   },
-  { move: 'resume', description: 'let a rollout that was held go on by its analysis' },
+  { move: 'resume', description: 'resume a held rollout under its analysis' },
   {
     move: 'promote',
     description: 'serve everybody from an arm of the rollout: it is the stable one now',
@@ -91,9 +91,9 @@ export function moveCommands(cli: Cli): readonly Command[] {
 
 function createMoveCommand(cli: Cli, { move, description, question, takesVariant }: Move): Command {
   const command = createApiCommand({ name: move, description, example: `tandem rollout ${move} repurchase` })
-    .argument('<predictor>', 'whose rollout, or the id of one')
-    .option('--reason <text>', 'why, for the audit');
-  if (takesVariant) command.option('--variant <arm>', 'the arm that everybody is served from then');
+    .argument('<predictor>', 'the predictor, or the id of a rollout')
+    .option('--reason <text>', 'the reason, for the audit');
+  if (takesVariant) command.option('--variant <arm>', 'the arm that becomes stable');
   if (question) command.option('--yes', 'do not ask');
   return command.action(async (named: string, { reason, variant, yes, ...options }: Options) => {
     const client = connect(cli, options);

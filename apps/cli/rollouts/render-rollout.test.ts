@@ -72,7 +72,7 @@ describe('a rollout', () => {
     expect(renderRollouts([], plain, NOW)).toEqual([expect.stringContaining('tandem rollout start')]);
   });
 
-  it('cannot move the cursor by what somebody gave as a reason', () => {
+  it('cannot move the cursor by the text of a reason', () => {
     const odd = { ...ROLLOUT, reason: '\u001b[2J', createdBy: 'key:\u0007' };
     const report = { ...REPORT, rollout: odd };
     const all = [...renderRollout(odd, plain, NOW), ...renderRollouts([odd], plain, NOW)];

@@ -12,7 +12,7 @@ const TONES: Readonly<Record<RolloutState, Tone>> = {
   ended: 'good',
 };
 
-/** @param said what is told elsewhere of the reason for its state, and not repeated */
+/** @param said parts of the reason for its state that are shown elsewhere, and not repeated */
 export function renderRollout(rollout: RolloutView, paint: Paint, now: number, said = ''): string[] {
   const { arms, createdAt, createdBy, state, reason } = rollout;
   const why = reason === said ? '' : `: ${printable(reason)}`;

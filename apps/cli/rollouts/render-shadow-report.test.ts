@@ -38,7 +38,7 @@ test('a shadow reads as a table of segments and bars of differences', () => {
   ]);
 });
 
-test('one that has found nothing yet says so, and one without a threshold speaks of no decisions', () => {
+test('a report without findings says so, and without a threshold it lists no decisions', () => {
   const empty: ShadowReport = {
     ...SHADOW_REPORT_EXAMPLE,
     ...{ processes: 0, updatedAt: null, decision: null, outcomes: { compared: 0 }, segments: [], movers: [] },

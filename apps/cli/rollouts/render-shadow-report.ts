@@ -1,6 +1,4 @@
-/**
- * What a shadow found, for people: the users and their segments, the differences as bars, and what the candidate takes.
- */
+/** Renders a shadow's findings for people: users and segments, differences as bars, and the cost of the candidate. */
 import type { ShadowComparisons, ShadowReport } from '@tandem/client/wire';
 import { ago, count, counted, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 
@@ -73,7 +71,7 @@ function renderDeltas({ deltas }: ShadowComparisons): string[] {
     from === null || to === null ? '…' : 'to',
     to === null ? '' : String(to),
     count(answers),
-    // One that is there is to be seen.
+    // A value above zero is always visible.
     answers === 0 ? '' : '█'.repeat(Math.max(1, Math.round((answers / most) * BAR_WIDTH))),
   ]);
   return rows.length === 0 ? [] : renderTable([right(''), '', right(''), right(''), ''], rows).slice(1);

@@ -41,7 +41,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     description: 'start a canary (default), a shadow (--shadow) or an A/B test (--arm)',
     example: 'tandem rollout start repurchase 3 --steps 1,5,25,50,100',
     detail: [
-      'A canary goes from step to step by itself once its guardrails hold, and is taken back by itself where one is broken.',
+      'A canary advances by itself while its guardrails hold, and is aborted by itself when one is broken.',
       'It begins when every process has loaded the model version and its generation is computed: tandem rollout show.',
     ].join('\n'),
   })
@@ -49,21 +49,21 @@ export function rolloutStartCommand(cli: Cli): Command {
     .argument('[version]', 'the model version: tandem model list shows them; of an A/B test --arm names them')
     .option('--steps <percents>', 'of a canary: percent of the users, rising, the last 100', parseNumbers)
     .option('--at-once', 'of a canary to a former stable version: skip the steps and the analysis')
-    .option('--shadow', 'nobody is served from it: its answers are compared with what is served')
+    .option('--shadow', 'serves no users: its answers are compared with the served answers')
     .option('--share <share>', 'of a shadow: the share of the users, 0 to 1', parseNumber)
     .option('--max-per-second <count>', 'of a shadow: inferences a second of each process', parseNumber)
     .option('--arm <name=version:percent>', 'of an A/B test; repeat it for more arms', collectArm)
     .option('--live', 'begin before its generation is computed: its users are inferred live until then')
-    .option('--manual', 'verdicts are written down, and people act on them')
-    .option('--dry-run', 'as --manual; each verdict says what it would have done')
-    .option('--interval <duration>', 'between two looks of the analysis, such as 30s')
-    .option('--min-step <duration>', 'a step lasts at least so long, such as 1h')
-    .option('--min-users <count>', 'of each arm; below it there is no verdict', parseNumber)
-    .option('--hold-deadline <duration>', 'a step that holds for so long is overdue (default 7d; of an A/B test none)')
-    .option('--preparing-deadline <duration>', 'a rollout that is preparing for so long is overdue (default 1d)')
-    .addOption(new Option('--on-deadline <what>', 'what follows then').choices(['alert', 'roll_back']))
+    .option('--manual', 'record verdicts without acting on them')
+    .option('--dry-run', 'as --manual; each verdict says what it would do')
+    .option('--interval <duration>', 'time between two looks of the analysis, such as 30s')
+    .option('--min-step <duration>', 'the shortest duration of a step, such as 1h')
+    .option('--min-users <count>', 'users of each arm that a verdict needs', parseNumber)
+    .option('--hold-deadline <duration>', 'a step held for longer is overdue (default 7d; none for an A/B test)')
+    .option('--preparing-deadline <duration>', 'a rollout that prepares for longer is overdue (default 1d)')
+    .addOption(new Option('--on-deadline <what>', 'what an overdue rollout causes').choices(['alert', 'roll_back']))
     .option('--outcome <name>', 'an outcome that must not get worse; repeat it for more', collect)
-    .option('--outcome-window <duration>', 'outcomes count for so long after the first answer (default: 14d)')
+    .option('--outcome-window <duration>', 'how long outcomes count after the first answer (default: 14d)')
     .option(
       '--psi <index>',
       'a shift of the scores above it is a guardrail, such as 0.25, or off (default)',
@@ -94,13 +94,13 @@ const ANALYSED = [
   ...OUTCOMES,
   'psi',
 ] as const;
-/** What can be said of each kind; anything else would have no effect. */
+/** The options of each kind; others would have no effect. */
 const OPTIONS: Readonly<Record<Kind, readonly (keyof Options)[]>> = {
   canary: ['steps', 'atOnce', ...ANALYSED],
   shadow: ['shadow', 'share', 'maxPerSecond'],
   ab: ['arm', ...ANALYSED],
 };
-/** What applies to a canary that skips its steps. */
+/** The options of a canary that skips its steps. */
 const AT_ONCE: readonly (keyof Options)[] = ['atOnce', 'live'];
 
 function inputOf(version: string | undefined, options: Options): RolloutInput {

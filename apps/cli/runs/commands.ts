@@ -48,7 +48,7 @@ function runStartCommand(cli: Cli): Command {
     example: 'tandem run start repurchase --follow',
   })
     .argument('<predictor>')
-    .addOption(new Option('--scope <scope>', 'whom to score').choices(['all', 'stale']).default('all'))
+    .addOption(new Option('--scope <scope>', 'users to score').choices(['all', 'stale']).default('all'))
     .addOption(new Option('--users <ids>', 'these users only: a,b').argParser(parseList).conflicts('scope'))
     .option('--variant <arm>', 'the arm whose model version scores: one of a rollout (default: the stable one)')
     .addOption(shareOption().conflicts('users'))
@@ -73,11 +73,11 @@ interface BudgetOptions {
   readonly cpuMinutes?: number;
 }
 
-/** The service says what is wrong with a number. */
+/** The service reports the problem of a number. */
 function shareOption(): Option {
   const option = new Option(
     '--share <share>',
-    'a budget: score this share of the users, those who changed and are most read first, such as 0.25',
+    'a budget: score this share of the users, such as 0.25; changed users first, the most read before others',
   );
   return option.argParser(parseNumber).conflicts('cpuMinutes');
 }
@@ -85,7 +85,7 @@ function shareOption(): Option {
 function cpuMinutesOption(): Option {
   const option = new Option(
     '--cpu-minutes <minutes>',
-    'a budget: score users, those who changed and are most read first, in this much CPU time',
+    'a budget: score users within this CPU time; changed users first, the most read before others',
   );
   return option.argParser(parseNumber);
 }
@@ -95,7 +95,7 @@ function budgetOf({ share, cpuMinutes }: BudgetOptions): Budget | undefined {
   return cpuMinutes === undefined ? undefined : { cpuMinutes };
 }
 
-/** Whoever follows a run of all users is as well served by the one that is under way already. */
+/** A caller that follows a run of all users may follow the run that is under way already. */
 async function startOrJoin(cli: Cli, client: Client, request: RunRequest, joins: boolean): Promise<Run> {
   try {
     return await client.runs.start(request);
@@ -178,7 +178,7 @@ function runCancelCommand(cli: Cli): Command {
 function runResumeCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'resume',
-    description: 'go on with a cancelled or failed run where it stood',
+    description: 'resume a cancelled or failed run',
     example: 'tandem run resume 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e',
   })
     .argument('<id>')

@@ -5,7 +5,9 @@ import type { Cli } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { createProgressDisplay } from '../output/progress.ts';
 
-/** The finished run, with the users that could not be scored. Rejects when interrupted; the run itself goes on. */
+/**
+ * Returns the finished run with the users that could not be scored. Rejects when interrupted; the run itself continues.
+ */
 export async function followRun(cli: Cli, client: Client, run: Run, label = ''): Promise<Run> {
   const display = createProgressDisplay(cli, 'users', label);
   const startedAt = cli.now();
@@ -27,7 +29,7 @@ export async function followRun(cli: Cli, client: Client, run: Run, label = ''):
 export function throwUnlessDone(run: Run): void {
   if (run.state === 'done' || run.state === 'done_with_errors') return;
   const remedy =
-    run.state === 'failed' || run.state === 'cancelled' ? `go on with it: npx tandem run resume ${run.id}` : undefined;
+    run.state === 'failed' || run.state === 'cancelled' ? `resume it: npx tandem run resume ${run.id}` : undefined;
   throw new CommandFailure(`run ${run.id} is ${run.state}${run.error === null ? '' : `: ${run.error}`}`, {
     remedy,
     presented: true,

@@ -1,4 +1,4 @@
-/** What a budget buys, as people read it. */
+/** Renders the estimate of a budget for people. */
 import type { RunPlan } from '@tandem/client/wire';
 import { count, duration, moment, renderTable, right } from '../output/text.ts';
 

@@ -28,7 +28,7 @@ const run: Run = {
 const rendered = (changes: Partial<Run>) =>
   renderRun({ ...run, ...changes }, plain, Date.parse(run.createdAt)).join('\n');
 
-test('a first attempt that goes on is not mentioned', () => {
+test('a first attempt in progress is not mentioned', () => {
   expect(rendered({})).not.toContain('attempts');
 });
 

@@ -32,8 +32,12 @@ Ends with 0: watched; 1: not watched; 2: wrong usage.`,
     .option('--key <sql>', 'the column with the user id, or SQL over the row (other tables with their schema)')
     .option('--everyone', 'a row belongs to every user: each change makes all stored predictions stale')
     .option('--columns <names>', 'the columns whose changes count (default: all)', parseList)
-    .option('--predictors <names>', 'for these alone (default: those whose query reads the table)', parseList)
-    .option('--max-users <n>', 'users that one statement raises one by one (default: 10000)', parseWhole(1))
+    .option(
+      '--predictors <names>',
+      'only for these predictors (default: predictors whose query reads the table)',
+      parseList,
+    )
+    .option('--max-users <n>', 'the most users that one statement raises individually (default: 10000)', parseWhole(1))
     .action(async (table: string | undefined, options: Options) => {
       await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-watch' }, async (databases) => {
         if (table === undefined) {

@@ -11,9 +11,9 @@ const SUBJECT = 'sources';
 
 interface Watches {
   readonly watched: readonly WatchedSource[];
-  /** What the adopted config declares. */
+  /** The watches that the adopted config declares. */
   readonly adopted: readonly DeclaredWatch[];
-  /** What a config declares that may be adopted next. */
+  /** The watches of a config that may be adopted next. */
   readonly next?: readonly DeclaredWatch[];
 }
 
@@ -23,7 +23,7 @@ export interface ServedQuery {
 }
 
 /**
- * Returns a finding for each table and function of the query, and for each table that is declared beside them.
+ * Returns a finding for each table and function of the query, and for each additionally declared table.
  * @param pool of feature statements
  */
 export async function describeSources(pool: Pool, query: ServedQuery, all: Watches): Promise<Finding[]> {
@@ -42,7 +42,7 @@ export async function describeSources(pool: Pool, query: ServedQuery, all: Watch
   ];
 }
 
-/** A query that cannot be read is an error. One that can lacks the right to become a view. */
+/** A query that cannot be parsed is an error. For a valid query, the right to create a view is missing. */
 async function whyUnknown(pool: Pool, sql: string, error: unknown): Promise<Finding> {
   const refusal = await describeQuery(pool, sql).then(
     () => null,
@@ -80,7 +80,7 @@ interface LostTable {
   readonly isDeclared: boolean;
 }
 
-/** Another table has the name now, or the triggers were dropped. */
+/** Returns a finding if another table has the name now, or the triggers were dropped. */
 function lostFinding(predictor: string, former: WatchedSource, { name, isDeclared }: LostTable): Finding {
   const { oid, name: now, key } = former;
   const where = oid === null ? 'its triggers are gone' : `the triggers are on ${now}, which had this name before`;

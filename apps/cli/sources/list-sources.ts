@@ -1,6 +1,6 @@
 /**
- * The sources of what is served: which tables its queries read, which of them are watched, and whether each watch is
- * whole.
+ * Lists the sources of served predictors: the tables that their queries read, which of them are watched, and whether
+ * each watch is complete.
  */
 import type { Pool } from '@tandem/admission/sample-users';
 import { listModelVersions } from '@tandem/offline-store/models/model-versions';
@@ -36,7 +36,7 @@ async function describeLeftovers(pool: Databases['pool'], watched: readonly Watc
     const text = `${name}: the table is gone, its watch is left`;
     const heir = watched.find((one) => one.oid !== null && one.name === name);
     if (heir) {
-      const remedy = `to remove what is left: tandem watch ${name} ${keyOption(heir.key)}`;
+      const remedy = `to remove the rest: tandem watch ${name} ${keyOption(heir.key)}`;
       findings.push(warning('sources', `${text} beside that of the table that has its name now`, remedy));
     } else if ((await findTableOids(pool, [name]))[0] === null) {
       findings.push(warning('sources', text, `tandem unwatch ${name}`));

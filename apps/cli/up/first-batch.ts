@@ -13,7 +13,7 @@ import { followRun, throwUnlessDone } from '../runs/follow-run.ts';
 import { stepLabel, type UpContext } from './up-context.ts';
 
 interface FirstBatchPlace {
-  /** Of the API. */
+  /** Address of the API. */
   readonly url: string;
   readonly databaseUrl: string;
 }
@@ -51,7 +51,7 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
     );
     return;
   }
-  const why = inForce === undefined ? 'nothing is stored yet' : 'what is stored is older than maxAge';
+  const why = inForce === undefined ? 'no predictions are stored yet' : 'the stored predictions are older than maxAge';
   say('batch', `${view.name}: ${why}, scoring everybody`);
   const startedAt = cli.now();
   const started = await startOrJoin(client, view);

@@ -46,7 +46,7 @@ test.each(['42', '-5', "o'hara", 'a b"c', '$(id)', 'a\\n'])(
   },
 );
 
-test('where the API asks for keys, each request sends the one that the first line makes; else none does', () => {
+test('where the API asks for keys, each request sends the key of the first line; else none does', () => {
   const lines = stepsFor('42', 'order.placed', true).map((line) => line.trim());
   expect(lines.find((line) => line.includes('key create'))).toMatch(
     /^export TANDEM_API_KEY=\$\(npx tandem key create /,

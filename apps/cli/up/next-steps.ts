@@ -1,4 +1,4 @@
-/** What to try once everything runs. */
+/** Prints commands to try once everything runs. */
 import type { ToTry } from '../adopt/adopt-config.ts';
 import type { Paint } from '../command-line/command.ts';
 import { shellOperand, shellWord } from '../output/text.ts';
@@ -67,7 +67,7 @@ function requests(api: Api, { predictor, userId, eventType }: ToTry): Step[] {
     eventType === null
       ? []
       : [
-          ['tell of a change', changeRequest(api, userId, eventType)],
+          ['send an event', changeRequest(api, userId, eventType)],
           ['read again: live', read],
         ];
   return [
@@ -78,7 +78,7 @@ function requests(api: Api, { predictor, userId, eventType }: ToTry): Step[] {
   ];
 }
 
-/** Another id each time: the same event again changes nothing. */
+/** A new id each time: the same event again would change nothing. */
 function changeRequest({ url, header }: Api, userId: string, type: string): string {
   const after = JSON.stringify({ source: 'me', type, subject: userId }).slice(1).replaceAll("'", "'\\''");
   const event = `'{"specversion":"1.0","id":"'$(date +%s)'",${after}'`;

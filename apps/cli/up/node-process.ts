@@ -36,7 +36,7 @@ export function startNodeProgram({ name, file, env, stateDir }: NodeProgram): St
   };
 }
 
-/** Ends every process of a group at once; one that has ended already is no fault. */
+/** Kills every process of a group at once; a process that has ended already is no error. */
 export function killGroup(leader: number): void {
   // Group 0 would be our own, and -1 everybody.
   if (leader <= 1) return;

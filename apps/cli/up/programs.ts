@@ -91,7 +91,7 @@ async function waitUntilReady({ url, signal, now, sleep, withinMs }: ReadyParts)
   }
 }
 
-/** What keeps it from being ready; undefined when it is. */
+/** Returns the reason why it is not ready; undefined when it is. */
 async function ask(url: string, signal: AbortSignal): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]) });

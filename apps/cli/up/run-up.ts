@@ -28,7 +28,7 @@ import { startServers } from './start-servers.ts';
 import { createTakedown } from './takedown.ts';
 import { createSay, orEnd, type Say, type UpContext, type UpOptions } from './up-context.ts';
 
-/** Resolves when the user has ended it; rejects, everything taken down, when it cannot start or go on. */
+/** Resolves when the user has ended it. Rejects, with everything stopped, when it cannot start or continue. */
 export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
   const say = createSay(cli, options);
   const stateDir = await openStateDir({ path: join(cli.cwd, '.tandem') });
@@ -51,7 +51,7 @@ export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
     takeBack();
   }
   const again = options.example ? 'npx tandem up --example' : 'npx tandem up';
-  say('stop', `stopped; the data stay in .tandem/, \`${again}\` goes on with them`);
+  say('stop', `stopped; the data stay in .tandem/, \`${again}\` starts again with them`);
 }
 
 async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: RemoveLater) => void): Promise<void> {
@@ -105,7 +105,7 @@ type RemoveLater = { name: string; stop(): Promise<void>; kill(): void };
 
 function createContext(cli: Cli, stateDir: StateDir, say: Say, add: (supervised: Supervised) => void): UpContext {
   const { promise: ended, reject: end } = Promise.withResolvers<never>();
-  // Somebody may be between two steps when it comes.
+  // The signal may come between two steps.
   ended.catch(() => undefined);
   if (cli.signal.aborted) end(cli.signal.reason);
   cli.signal.addEventListener('abort', () => end(cli.signal.reason), { once: true });
@@ -160,7 +160,7 @@ interface ApiAddress {
 async function chooseAddress(said: number | undefined, env: Readonly<NodeJS.ProcessEnv>): Promise<ApiAddress> {
   const fromEnvironment = readEnvironment(env, { http }).http;
   const wanted = said ?? fromEnvironment.port;
-  // The API could choose by itself, but then nobody would know where it listens.
+  // The API could choose a port itself, but its clients would not know it.
   const port = wanted === 0 ? await findFreePort() : wanted;
   if (!(await isPortFree(port))) throw taken(port);
   return { port, url: localUrl(fromEnvironment.host, port) };

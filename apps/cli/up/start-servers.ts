@@ -18,7 +18,7 @@ interface Stores {
   /** The same database for feature statements: with the login that the environment names, else with that of databaseUrl. */
   readonly featuresUrl: string;
   readonly redisUrl: string;
-  /** Those that run because of us. */
+  /** The servers that this command started. */
   readonly local: { readonly databaseUrl: string | null; readonly redisUrl: string | null };
 }
 

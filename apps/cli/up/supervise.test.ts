@@ -54,7 +54,7 @@ test('a process that is killed is started again', async () => {
   expect(isAlive(supervised.pid())).toBe(false);
 });
 
-test('one that cannot live is given up after five deaths, with the end of its log', async () => {
+test('a process that cannot start is given up after five deaths, with the end of its log', async () => {
   const supervised = await run('worker', `console.error('no such table: users'); process.exit(3);`);
   expect(await supervised.givenUp).toBe('worker died 5 times in a row (exit code 3):\nno such table: users');
   expect(lines).toHaveLength(4);
@@ -111,7 +111,7 @@ test('everything ends in reverse, also when one of them fails to', async () => {
   expect(lines).toEqual(['api did not end in good order: stuck']);
 });
 
-test('a second request while something is ending kills what is left, that one included', async () => {
+test('a second request during the end kills all remaining processes', async () => {
   const ended: string[] = [];
   const takedown = createTakedown(() => undefined);
   takedown.add({ name: 'postgres', stop: async () => undefined, kill: () => ended.push('postgres') });

@@ -1,4 +1,4 @@
-/** What has been started, so that it can be ended in reverse: whatever needs another is gone before that one goes. */
+/** Ends started parts in reverse: a part ends before the parts that it needs. */
 
 interface Stoppable {
   readonly name: string;

@@ -1,4 +1,4 @@
-/** What the steps of `tandem up` share, and the lines that report them: `postgres  running on 127.0.0.1:41234`. */
+/** State shared by the steps of `tandem up`, and their report lines: `postgres  running on 127.0.0.1:41234`. */
 import type { StateDir } from '@tandem/local-servers/state-dir';
 import type { Supervised, SupervisorParts } from '@tandem/timing/supervise';
 import { type Cli, type CommonOptions, plain } from '../command-line/command.ts';
@@ -34,7 +34,7 @@ export type Say = (step: string, text: string) => void;
 
 const NAME_WIDTH = 8;
 
-/** What stands before a step's lines. */
+/** Returns the label before a step's lines. */
 export function stepLabel(step: string): string {
   return `${step.padEnd(NAME_WIDTH)}  `;
 }

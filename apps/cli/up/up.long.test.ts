@@ -1,4 +1,7 @@
-/** `tandem up` from nothing to answering and back, with servers of its own; and again after a kill. One folder: each test goes on with it. apps/cli/commands.e2e.test.ts has a start in `npm test`. */
+/**
+ * `tandem up` from nothing to answering and back, with servers of its own; and again after a kill. One folder: each
+ * test continues with it. apps/cli/commands.e2e.test.ts has a start in `npm test`.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

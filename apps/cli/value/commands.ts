@@ -43,7 +43,7 @@ picture, quality against cost. A file takes no database. --outcome 'click:*' tak
     .option('--output <name>', 'the output to judge (default: that of the decision, or the first number)')
     .option('--top <count>', 'of a list: an outcome among so many first items is a hit', parseWhole(1), 10)
     .option('--seed <number>', 'draws the users of the intervals', parseWhole(1), 1)
-    .option('--picture <file>', 'where the picture goes (default: <predictor>-value.svg)')
+    .option('--picture <file>', 'the file for the picture (default: <predictor>-value.svg)')
     .action(async (predictor: string, options: Options) => {
       const { reportHistory } = await import('./report-history.ts');
       const source = await readSource(cli, predictor, options);

@@ -1,4 +1,4 @@
-/** What a value report says, as sentences. */
+/** Renders a value report as sentences. */
 import type { Gain, PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
 import { formatDuration } from '@tandem/wire/durations';
 

@@ -68,7 +68,7 @@ function typeOf(rows: readonly FeatureRow[], column: number): string {
   return type;
 }
 
-/** Returns the output that is judged: the one that is asked for, else that of the decision, else the first single number. */
+/** Returns the output to judge: the requested output, else that of the decision, else the first single number. */
 export function judgedOutput(
   { resolved }: LoadedPredictor,
   outputs: readonly OutputField[],

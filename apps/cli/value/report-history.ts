@@ -18,7 +18,7 @@ export interface ValueSource {
   readonly history: ValueHistory;
   /** Names, in the order of a context's row. */
   readonly features: readonly string[];
-  /** What to know of where it comes from. */
+  /** Remarks on the origin of the history. */
   readonly notes: readonly string[];
 }
 

@@ -21,7 +21,7 @@ interface Scored {
 interface ContextsToScore {
   readonly history: Pick<ValueHistory, 'contexts'>;
   readonly contexts: readonly number[];
-  /** Of a context's row, in its order. */
+  /** The features of a context's row, in its order. */
   readonly features: readonly string[];
   readonly output: string;
 }

@@ -71,14 +71,14 @@ describe('an autoscaler', () => {
     expect(places.at(-1)).toEqual([0, 1]);
   });
 
-  it('goes on with those that run where another cannot start, and tries again after a minute', async () => {
+  it('continues with the running workers where another cannot start, and retries after a minute', async () => {
     const { counts, said } = await run(Array(20).fill(2), (look, living) => {
       if (look < 14) living.find(({ place }) => place === 1)?.die('exit code 1');
     });
     expect(counts.slice(0, 3)).toEqual([2, 1, 1]);
     expect(counts.slice(12, 16)).toEqual([1, 2, 1, 1]);
     expect(said.filter((line) => line.includes('ended'))).toEqual(
-      Array(2).fill('worker 2 ended (exit code 1); 1 go on'),
+      Array(2).fill('worker 2 ended (exit code 1); 1 still running'),
     );
   });
 

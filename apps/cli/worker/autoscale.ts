@@ -1,7 +1,7 @@
 /**
- * Keeps as many workers running on this machine as the waiting work needs. A worker that is not needed any more is told to
- * end and hands back what it has; one that dies is replaced. Where another cannot start (Postgres has no room for its
- * connections, say), those that run go on, and the next attempt waits.
+ * Keeps as many workers running on this machine as the waiting work needs. A worker that is no longer needed gets a
+ * signal and returns its unfinished work; a worker that died is replaced. If another worker cannot start (for example,
+ * Postgres has no room for its connections), the running ones continue, and the next attempt waits.
  */
 import { CommandFailure } from '../command-line/failure.ts';
 
@@ -38,7 +38,10 @@ const MOST_FAILED_STARTS = 5;
 interface Running {
   readonly worker: WorkerProcess;
   readonly since: number;
-  /** Told to end, it hands back what it has; until it has ended it keeps its place (its port) and its connections. */
+  /**
+   * After the signal it returns its unfinished work; until it has ended it keeps its place (its port) and its
+   * connections.
+   */
   isEnding: boolean;
 }
 
@@ -97,13 +100,13 @@ function createWorkers(parts: AutoscaleParts) {
     const hadStarted = livedMs >= STARTED_AFTER_MS;
     failedStarts = hadStarted ? 0 : failedStarts + 1;
     noStartBefore = hadStarted ? now() : now() + (running().length > 0 ? NEXT_START_MS : LOOK_EVERY_MS);
-    say(`worker ${place + 1} ended (${reason}); ${running().length} go on`);
+    say(`worker ${place + 1} ended (${reason}); ${running().length} still running`);
   }
 
   function end([place, one]: readonly [number, Running]): void {
     one.isEnding = true;
     one.worker.end();
-    say(`worker ${place + 1} is told to end (process ${one.worker.pid}); ${running().length} go on`);
+    say(`worker ${place + 1} is told to end (process ${one.worker.pid}); ${running().length} still running`);
   }
 
   return {

@@ -15,13 +15,13 @@ export function workerCommand(cli: Cli): Command {
     description: 'run workers on this machine: one, or as many as the waiting work needs',
     detail: `Without --autoscale it runs one. With --autoscale 0..4 it runs as many workers as the waiting runs need to end by their
 deadlines (RUN_DEADLINE_MINUTES, or the next slot of their schedule), at the rate that was measured. It runs none while
-nothing waits: no run, no due slot, no event that Redis was not told of, no generation that it lost, no erasure to repeat, no
-rollout, no housekeeping for an hour. A worker that is not needed any more hands back its work. Each worker opens up to 37
+no work waits: no run, no due slot, no event still to be sent to Redis, no generation to reload, no erasure to repeat, no
+rollout, no housekeeping for an hour. A worker that is no longer needed returns its unfinished work. Each worker opens up to 37
 connections to Postgres (DATABASE_CONNECTIONS). The first worker listens on WORKER_PORT, the second on the next port, and so on.`,
     example: 'tandem worker --autoscale 0..4',
   })
     .option('--autoscale <least..most>', 'the fewest and the most workers', '1..1')
-    .option('--hold <seconds>', 'how long fewer must have been enough before one ends', parseWhole(0), 300)
+    .option('--hold <seconds>', 'how long fewer workers must suffice before one ends', parseWhole(0), 300)
     .action(async ({ autoscale, hold }: Options) => {
       const { runWorkers } = await import('./run-workers.ts');
       await runWorkers(cli, { ...parseRange(autoscale), holdMs: 1_000 * hold });

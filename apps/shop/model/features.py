@@ -82,7 +82,7 @@ def features_as_of(transactions: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFr
     rows["amount_90d"] = rows["cents_90d"] / 100
     rows["avg_amount"] = rows["total_amount"] / rows["order_count"]
     rows["max_amount"] = rows["max_cents"] / 100
-    # Of whom has bought on one day only nothing is known of the days between: 0.
+    # For a customer who bought on one day only, days between purchases are unknown: 0.
     rows["days_between_orders"] = (rows["tenure_days"] - rows["recency_days"]) / (rows["active_days"] - 1).clip(lower=1)
     rows["lateness"] = rows["recency_days"] / rows["days_between_orders"].clip(lower=1)
     return rows[ALL_FEATURES].astype(np.float32)

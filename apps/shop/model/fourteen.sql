@@ -5,7 +5,7 @@ from (
   select customer_id as user_id,
     recency_days, tenure_days, order_count, orders_30d, orders_90d, orders_180d, active_days,
     total_quantity, total_amount, amount_90d, avg_amount, max_amount,
-    -- Of whom has bought on one day only nothing is known of the days between: 0.
+    -- For a customer who bought on one day only, days between purchases are unknown: 0.
     (tenure_days - recency_days)::double precision / greatest(active_days - 1, 1) as days_between_orders
   from shop.customer_features
 ) f

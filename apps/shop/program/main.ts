@@ -141,7 +141,7 @@ async function writeHistory(db: Pool, options: ReplayOptions, file: string): Pro
 try {
   await main();
 } catch (error) {
-  // One line for people; the trace for whoever asks for it.
+  // Prints one line for people; the trace on request.
   if (process.env.TANDEM_DEBUG) console.error(error);
   else console.error(`shop: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

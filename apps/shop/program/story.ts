@@ -49,7 +49,7 @@ export async function tellStory({ db, tandem, print, customerId }: StoryParts): 
   );
 }
 
-/** What the answer says of itself, for people. */
+/** Returns the answer's source and reason for people. */
 function meaning({ source, reason }: PredictionAnswer): string {
   if (source === 'batch') return 'stored by a batch run';
   if (source !== 'live') return `not known to be fresh (${reason})`;

@@ -13,7 +13,7 @@ export interface Reading {
   readonly occasion: Occasion;
   readonly source: 'batch' | 'live' | 'stale' | 'default';
   readonly score: number;
-  /** What the day's generation says of the customer. */
+  /** The score of the customer in the day's generation. */
   readonly batchScore: number;
   /** Whether the customer bought within the horizon after the day. */
   readonly bought: boolean;

@@ -1,6 +1,6 @@
 /**
- * What happens in the shop on one day, in order: its purchases, and one look at each customer's prediction. The history
- * knows days only; the hours are drawn from the seed.
+ * The events of the shop on one day, in order: its purchases, and one look at each customer's prediction. The history
+ * has days only; the hours are drawn from the seed.
  */
 
 import { addDays } from '../purchases-after.ts';

@@ -1,4 +1,6 @@
-/** Starts a rollout, and tells what becomes of it: each step, what the shop saw meanwhile, and why it went on or did not. */
+/**
+ * Starts a rollout and reports its course: each step, the outcomes in the shop meanwhile, and why it advanced or not.
+ */
 import type { Client } from '@tandem/client/create-client';
 import type { RolloutInput, RolloutState, RolloutView } from '@tandem/client/rollouts';
 import { renderLook, renderReason, renderStep, renderTally } from './render.ts';
@@ -28,7 +30,7 @@ export async function followRollout(parts: FollowParts, plan: RolloutInput): Pro
   return rollout;
 }
 
-/** Until its arms are served: what is then to be done with it is the caller's. */
+/** Returns when its arms are served; the caller decides what follows. */
 export async function beginRollout(parts: FollowParts, plan: RolloutInput): Promise<RolloutView> {
   let rollout = await startRollout(parts, plan);
   while (rollout.state === 'preparing') rollout = await awaitMove(parts, rollout);
@@ -62,7 +64,7 @@ async function awaitMove(parts: FollowParts, rollout: RolloutView): Promise<Roll
   }
 }
 
-/** What the shop saw until then, the look that moved it, and what is served from now on. */
+/** The outcomes until then, the look that moved the rollout, and the arms that serve from now on. */
 async function tellMove({ tandem, tally, print }: FollowParts, before: RolloutView, now: RolloutView): Promise<void> {
   const seen = tally.take();
   if (before.state !== 'preparing') {

@@ -1,6 +1,6 @@
 /**
- * What comes of an answer, as the shop sees it four weeks later. History does not change with the model: the same
- * customers buy. What a better model changes is what the shop makes of its answers, and that is what is counted.
+ * Derives the outcome of an answer, four weeks later. History does not change with the model: the same customers buy. A
+ * better model changes how well the shop uses its answers, and that is counted.
  */
 
 /** Dollars. A catalogue pays where it costs no more than a share of the order's margin that it is likely to bring. */
@@ -11,7 +11,7 @@ export const orderMargin = 8;
 export const catalogueFrom = catalogueCost / orderMargin;
 
 export interface AnswerOutcomes {
-  /** 1 for a sure answer that came true, 0 for a sure one that did not: 1 − (score − bought)². */
+  /** 1 for a certain answer that came true, 0 for a certain answer that did not: 1 − (score − bought)². */
   readonly foresight: number;
   /** Dollars that the catalogue brought or cost; 0 where none was sent. */
   readonly profit: number;

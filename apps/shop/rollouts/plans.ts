@@ -3,8 +3,8 @@ import type { AnalysisInput, RolloutInput } from '@tandem/client/rollouts';
 import { outcomeWindow } from './traffic.ts';
 
 /**
- * A step of 1 % is two dozen customers. So few prove nothing fine, and what cannot be proven holds a canary where it is:
- * so the margins are wide, and what is not looked at is null. A service of millions keeps the defaults.
+ * A step of 1 % is two dozen customers. So few prove no small difference, and an unproven difference holds a canary: so
+ * the margins are wide, and checks that are not needed are null. A service with millions of users keeps the defaults.
  */
 const fewCustomers = {
   interval: '2s',

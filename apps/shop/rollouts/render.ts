@@ -1,4 +1,4 @@
-/** What is told of a rollout in a terminal, line by line. */
+/** Renders a rollout for a terminal, line by line. */
 import type { RolloutView } from '@tandem/client/rollouts';
 import type { ModelDetail, OutcomeComparisonView, RolloutCheck } from '@tandem/client/wire';
 import type { ArmTally } from './tally.ts';
@@ -23,7 +23,7 @@ export function renderVersion({
   ].join('\n');
 }
 
-/** Who is served by what from now on. */
+/** Renders the arms and the users that they serve from now on. */
 export function renderStep({ state, percent, arms, step, plan }: RolloutView): string {
   if (state === 'preparing') return '  preparing: every process loads the version, a run computes its generation';
   if (state === 'promoted') return '  100 %: it is the stable version now';

@@ -1,7 +1,7 @@
 /**
- * Two stories of model versions, told in a terminal: a canary that goes all the way and one that is taken back by itself;
- * an A/B test of three versions. The shop stands on the eve of 1998, and what its customers did in the four weeks after is
- * what the answers are measured by.
+ * Two stories of model versions in a terminal: a canary that is promoted and a canary that is aborted by itself; an A/B
+ * test of three versions. The shop's date is the eve of 1998. The purchases of the four weeks after measure the
+ * answers.
  */
 import type { Client } from '@tandem/client/create-client';
 import type { Pool } from 'pg';

@@ -1,4 +1,4 @@
-/** What the shop itself saw of a rollout: by the arm that answered, each customer once. */
+/** Counts the shop's own view of a rollout: by the arm that answered, each customer once. */
 import type { PredictionAnswer } from '@tandem/client/wire';
 import type { AnswerOutcomes } from './outcomes.ts';
 
@@ -8,7 +8,7 @@ export interface ArmTally {
   /** Different customers. */
   readonly customers: number;
   readonly reads: number;
-  /** Of the reads: computed when they were asked for, or for an earlier read. */
+  /** Reads that were computed at the read, or for an earlier one. */
   readonly live: number;
   /** Means over the answers. */
   readonly outcomes: AnswerOutcomes;

@@ -19,9 +19,9 @@ interface TrafficParts {
 }
 
 /**
- * A tenth of the customers a second at most, in the same order each time: nobody comes twice within outcomeWindow, in
- * which an outcome counts for the answer before it. The four weeks pass in two seconds: an outcome that seemed to come
- * before its answer, by clocks that differ, would not count.
+ * At most a tenth of the customers a second, in the same order each time: no customer returns within outcomeWindow, in
+ * which an outcome counts for the answer before it. The four weeks pass in two seconds. With different clocks, an
+ * outcome could seem to precede its answer and would not count.
  */
 const groupCount = 10;
 const groupMs = 1_000;
@@ -64,7 +64,7 @@ async function comeAndGo({ tandem, bought, random, tally }: TrafficParts, custom
   }
 }
 
-/** Without those who got no answer: the service counts them by itself. */
+/** Without customers who got no answer: the service counts them by itself. */
 async function readAll(tandem: Client, customerIds: readonly string[]): Promise<PredictionAnswer[]> {
   const alone = customerIds.filter((_, place) => place % readsAloneOneIn === 0);
   const together = customerIds.filter((_, place) => place % readsAloneOneIn !== 0);

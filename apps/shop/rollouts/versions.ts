@@ -1,4 +1,4 @@
-/** The shop's model versions beside the one that it starts with: pushed as their owner would, with what training measured. */
+/** The shop's model versions beside its first one: pushed as their owner would, with the metrics of the training. */
 import { readFile } from 'node:fs/promises';
 import type { Client } from '@tandem/client/create-client';
 import type { ModelDetail, PushInput } from '@tandem/client/wire';
@@ -43,7 +43,7 @@ export async function readQuery({ query }: ShopVersion): Promise<string> {
   return sql;
 }
 
-/** By name; `repurchase` is the one that the shop starts with. */
+/** By name; the shop starts with `repurchase`. */
 async function readMetrics(): Promise<Readonly<Record<string, HeldOutMetrics>>> {
   const { models }: { models: Record<string, { heldOutCustomersAtLaterDates: HeldOutMetrics }> } = JSON.parse(
     await readFile(new URL('metrics.json', modelFolder), 'utf8'),
@@ -60,7 +60,7 @@ async function readMetrics(): Promise<Readonly<Record<string, HeldOutMetrics>>> 
   );
 }
 
-/** Pushed again, a version is the one that it was. */
+/** Pushing a version again returns the same version. */
 export async function pushVersions(
   client: Client,
   names: readonly ShopVersionName[],

@@ -1,4 +1,4 @@
-/** A comparison of generations in the log and the metrics: told by whoever made it, which its publication waited for. */
+/** Logs and counts a comparison of generations, in the worker that made it and before the publication. */
 import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
 import type { Run } from '@tandem/prediction/runs/runs';

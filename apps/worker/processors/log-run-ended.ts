@@ -1,4 +1,4 @@
-/** The end of a run in the log and the metrics: told by whoever brought it about, a publication or a last failed chunk. */
+/** Logs and counts the end of a run, in the worker that caused it: by a publication or a last failed chunk. */
 import type { Run } from '@tandem/prediction/runs/runs';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';

@@ -11,7 +11,7 @@ export interface StepLogging extends RunLogging {
   readonly metrics: RunLogging['metrics'] & Pick<Metrics, 'runSteps' | 'runStepTakeovers'>;
 }
 
-/** What the job's event says of the attempt. The run is the one from before it; its end is told here. */
+/** Returns the attempt's fields for the job's event. The run is from before the attempt; its end is logged here. */
 export async function logRunStep(
   run: Run,
   step: RunStep,

@@ -48,7 +48,7 @@ async function chunkOf(runId: string, no: number) {
   return rows[0];
 }
 
-/** What is counted of chunks that more than one worker had. */
+/** Counts of chunks that more than one worker had. */
 async function counted(): Promise<{ takenOver: number; abandoned: number }> {
   const text = await worker.metrics.exposition();
   const value = (series: string) =>
@@ -91,7 +91,7 @@ describe('a chunk', () => {
     expect(failures).toMatchObject([{ userId: '13', reason: expect.stringContaining('recency') }]);
   });
 
-  it('is done once: whoever comes later finds nothing to do', async () => {
+  it('is done once: later jobs find nothing to do', async () => {
     const runId = await plan();
     const runChunk = createRunChunk(worker.chunks);
     const reports = await Promise.all([runChunk(runId, 1), runChunk(runId, 1), runChunk(runId, 1)]);
@@ -231,7 +231,7 @@ describe('a chunk', () => {
     ]);
   });
 
-  it('leaves out users whom the model dies of, each by name, and scores the rest', async () => {
+  it('leaves out users that crash the model, each by name, and scores the rest', async () => {
     await adoptCustomers(pool, { users: 300, chunkSize: 100, model: tableModel(), columns: ['recency'] });
     await pool.query('update customers set recency = 77 where id in (150, 177)');
     const runId = await plan();

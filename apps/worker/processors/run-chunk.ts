@@ -1,4 +1,4 @@
-/** Job `run-chunk`: one attempt at a chunk. An attempt that failed is hinted at anew by its next fence, not repeated. */
+/** Job `run-chunk`: one attempt at a chunk. A failed attempt is enqueued with its next fence, not repeated. */
 import { unreachable } from '@tandem/freshness/errors';
 import type { ChunkReport, RunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunStore } from '@tandem/prediction/runs/run-store';

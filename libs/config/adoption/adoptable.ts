@@ -66,15 +66,19 @@ function requestNameProblems({ name, request }: ResolvedPredictor, columns: read
     }));
 }
 
-/** What an event's data may carry for a predictor: feature name → kind; nothing where its query ends no overlay. */
+/**
+ * Returns the values that an event's data may carry for a predictor: feature name → kind; empty if its query ends no
+ * overlay.
+ */
 export function eventFeatures(query: FeatureQuery): Readonly<Record<string, FeatureKind>> {
   if (!takesEventValues(query)) return {};
   return Object.fromEntries(query.columns.map(({ name, kind }) => [name, kind]));
 }
 
 /**
- * What keeps predictors from being adopted side by side: user ids of different types; a feature whose event values one
- * takes and another, of the same name, would silently ignore; a feature that has different kinds.
+ * Returns the reasons why predictors cannot be adopted side by side: user ids of different types; an event value that
+ * one predictor takes and another, with a feature of the same name, would silently ignore; a feature of different
+ * kinds.
  */
 export function conflictsBetween(definitions: readonly ModelDefinition[]): readonly SettingProblem[] {
   return definitions.flatMap((definition, i) => [

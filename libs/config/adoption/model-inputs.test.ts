@@ -152,13 +152,13 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     ['features.sql: the model takes 4 values a user in plan string [?, 4], and 1 column gives it (plan)'],
   ],
   [
-    'a sequence beside them',
+    'a sequence beside others',
     described,
     [...named.inputs, { name: 'state', type: null, shape: [] }],
     ['churn.model: the model takes state as a sequence or a map'],
   ],
   [
-    'an image beside them',
+    'an image beside others',
     described,
     [...named.inputs, { name: 'photo', type: 'uint8', shape: [null, 3, 8, 8] }],
     ['churn.model: the model takes photo uint8 [?, 3, 8, 8], and features are one row of values a user'],

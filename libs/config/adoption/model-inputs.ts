@@ -160,7 +160,7 @@ interface NamedMatch {
   readonly column: FeatureColumn;
 }
 
-/** Why an input takes no column, with the predictor's setting where that is mended. */
+/** Returns why an input matches no column, with the predictor's setting that fixes it. */
 interface NamedFault {
   readonly setting: readonly string[];
   readonly problem: string;
@@ -188,7 +188,10 @@ function columnsByName(
   return { matches, faults: missing.map((tensor) => missingColumn(tensor, free, request)) };
 }
 
-/** The column of exactly this name, else the only one that differs in case alone and is not another input's own. */
+/**
+ * Returns the column of exactly this name, else the only column whose name differs in case alone and matches no other
+ * input exactly.
+ */
 function columnOf(
   { name }: DescribedTensor,
   inputs: readonly DescribedTensor[],

@@ -68,7 +68,7 @@ describe('what a push leaves out is as in the version that is served', () => {
     });
   });
 
-  it('an output’s place too where nobody knows how many values there were', () => {
+  it('an output’s place too where the number of values is unknown', () => {
     expect(pushed({}, { ...served, metadata: null }).outputs).toMatchObject([{ index: 1 }, { index: 0 }]);
   });
 
@@ -82,7 +82,7 @@ describe('what a push leaves out is as in the version that is served', () => {
     expect(pushed({ inputs: null }, said).inputs).toBeNull();
   });
 
-  it('of what ends an overlay one alone is in force', () => {
+  it('only one of the settings that end an overlay applies', () => {
     expect(pushed({ features: { overlayFor: '36h' } }).features).toMatchObject({
       asOf: null,
       overlayForMs: 129_600_000,
@@ -96,7 +96,7 @@ describe('what a push leaves out is as in the version that is served', () => {
     expect(pushed({ features: { asOf: 'at' } }, timed).features).toMatchObject({ asOf: 'at', overlayForMs: null });
   });
 
-  it('nothing of columns that another query does not have; what is said of such is a mistake, and stays', () => {
+  it('drops settings of columns that another query lacks; a given setting for such a column is an error and stays', () => {
     const sql = 'select user_id, visits, loaded_at from customers';
     const columns = [{ name: 'user_id' }, { name: 'visits' }, { name: 'loaded_at' }];
     const inherited: PushedSettings = { features: { sql } };
@@ -109,7 +109,7 @@ describe('what a push leaves out is as in the version that is served', () => {
   });
 });
 
-it('what a push says of nobody is said of nobody: an empty setting takes away what was', () => {
+it('an empty setting of a push removes the stable version’s setting', () => {
   expect(pushed({ features: { nulls: {}, categories: {} } }).features).toMatchObject({ nulls: {}, categories: {} });
 });
 

@@ -1,6 +1,7 @@
 /**
- * What a model version is that comes by itself, without a config: whoever pushes it says what is new, in the config's own
- * words, and all else is as in the version that is served. It is judged as a config that says all of it would be.
+ * Resolves a model version that is pushed without a config. The push gives only the changed settings, in the words of
+ * the config. All other settings are those of the stable version. The version is checked like a config with all of
+ * these settings.
  */
 
 import type { Categories, FeatureColumn, ModelDefinition, Policy } from '@tandem/freshness/predictor';
@@ -34,7 +35,7 @@ export interface PushedSettings {
   readonly rowByRow?: boolean | undefined;
 }
 
-/** What is served now. */
+/** The version that is served now. */
 export interface ServedVersion {
   readonly definition: ModelDefinition;
   /** Null: not known of it. */

@@ -11,7 +11,7 @@ import type { Section } from './environment.ts';
 
 /** Connections that an API process opens at most, where `DATABASE_CONNECTIONS` is not set. */
 export const API_CONNECTIONS = 24;
-/** What an API takes with two connections for requests, and two for feature statements. */
+/** The connections of an API with two for requests and two for feature statements. */
 const LEAST_CONNECTIONS = 16;
 
 export interface DatabaseSection {
@@ -218,8 +218,8 @@ export const artifacts: Section<BucketSection | null> = (read) => {
 export const hostNames: Section<readonly string[]> = (read) => read.hosts('TANDEM_HOSTS');
 
 /**
- * `WATCHDOG_MS` (60,000): a process whose event loop stands still for so long, or a worker that takes no job for so long
- * while some wait and it has room, ends, to be started again.
+ * `WATCHDOG_MS` (60,000): ends a process, so that its supervisor restarts it, if its event loop is blocked for that
+ * long. It also ends a worker that takes no job for that long although jobs wait and it has capacity.
  */
 export const watchdogMs: Section<number> = (read) =>
   // BullMQ blocks for 5 s for a job, and a connection that is silent is given up after 15: what heals may do so.

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { type ConfigProblem, configError, nearestName } from '../predictor/config-problem.ts';
 
-/** Reads one section's variables; what is wrong with them goes to the reader. */
+/** Reads the variables of one section and collects their problems for the reader. */
 export type Section<T> = (read: VariableReader) => T;
 
 /**
@@ -24,14 +24,16 @@ export function readEnvironment<S extends Record<string, Section<unknown>>>(
   return values as { [K in keyof S]: ReturnType<S[K]> };
 }
 
-/** Reads single environment variables and collects what is wrong with them; a wrong one gives a stand-in meanwhile. */
+/**
+ * Reads single environment variables and collects their problems. A wrong variable gets a placeholder value meanwhile.
+ */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
-/** What a URL may be. */
+/** The allowed forms of a URL. */
 interface UrlForm {
   /** With their colons. */
   readonly protocols: readonly string[];
-  /** What is wrong with an address of one of these protocols; null where nothing is. */
+  /** Returns the problem of an address that must have one of these protocols; null if there is none. */
   readonly problemOf?: (url: string) => UrlProblem | null;
 }
 
@@ -187,7 +189,7 @@ function readSecret(source: Source, name: string): string | undefined | null {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : error;
     const problem = `names ${file}, which cannot be read (${code})`;
-    source.refuse(`${name}_FILE`, problem, 'mend the path, or make the file readable');
+    source.refuse(`${name}_FILE`, problem, 'fix the path, or make the file readable');
   }
   return null;
 }
@@ -205,7 +207,7 @@ function urlProblem(text: string, protocols: readonly string[], example: string)
   const url = URL.canParse(first) ? new URL(first) : null;
   const wanted = protocols.map((protocol) => `${protocol}//`).join(' or ');
   const remedy = `write it like ${example}`;
-  // What is no URL may be a bare password.
+  // A value that is no URL may be a bare password.
   if (!url?.hostname) {
     const problem = `is no URL that starts with ${wanted} and names a host (its value is not shown)`;
     return { problem, remedy: `${remedy}; percent-encode special characters in the password` };

@@ -1,4 +1,4 @@
-/** The lexer beside Postgres' own: what is accepted is one statement that ends where its text ends. */
+/** Compares the lexer with that of Postgres: an accepted text is one statement that ends where the text ends. */
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -125,7 +125,7 @@ const QUERY = fc
   .array(fc.tuple(VALUE, GAP, TURN, GAP), { minLength: 1, maxLength: 6 })
   .map((parts) => `select 1, ${parts.flat().join('')}1`);
 
-test('what is accepted is never two statements, and ends inside the brackets around it', async () => {
+test('an accepted query is one statement, and ends inside the brackets around it', async () => {
   let valid = 0;
   await fc.assert(
     fc.asyncProperty(QUERY, async (sql) => {

@@ -1,6 +1,6 @@
 /**
- * Judges the form of a config value: every problem at once, in the config's own terms, and what is left of the value
- * when the settings that are wrong by themselves are taken away, so that the rest can still be judged together.
+ * Checks the form of a config value. Reports all problems at once, in the terms of the config. Returns the value
+ * without the settings that are wrong, so that the rest can be checked as a whole.
  */
 import type { z } from 'zod';
 import { nearestName, type SettingProblem } from './config-problem.ts';
@@ -69,7 +69,7 @@ function problemsOfIssue(issue: z.core.$ZodIssue, root: unknown): SettingProblem
   return [{ path, problem, remedy: suggestion(value, issue) ?? `write ${what}` }];
 }
 
-/** Where a value may have several forms and has one of them, what is wrong inside of it. */
+/** Returns the problems inside the form that the value has, where several forms are possible. */
 function issuesInside({ errors, path }: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] | undefined {
   const meant = errors.find((issues) =>
     issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys' || issue.code === 'custom'),
@@ -84,7 +84,7 @@ function unknownSetting(parent: readonly PropertyKey[], key: string): SettingPro
   return { path: pathText([...parent, key]), problem: 'is no setting of Tandem', remedy };
 }
 
-/** What a text in place of one of several forms should have been: one of the words, where the form has words. */
+/** Returns the expected words for a text in place of one of several forms, if a form has words. */
 function wordForm(issue: z.core.$ZodIssueInvalidUnion): string {
   const [first] = issue.errors[0] ?? [];
   return first?.code === 'invalid_value' ? first.message : issue.message;

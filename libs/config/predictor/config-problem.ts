@@ -1,4 +1,4 @@
-/** What is wrong with a config, told so that its owner can mend it: which file, which setting, what, and the remedy. */
+/** A problem of a config, as its owner needs it to fix it: file, setting, problem, remedy. */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 
 export interface ConfigProblem {

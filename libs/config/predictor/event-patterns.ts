@@ -18,8 +18,8 @@ export function matchesEventPattern(pattern: string, type: string): boolean {
 }
 
 /**
- * The other pattern that already matches all that `patterns[index]` does, if any. As no pattern has a literal `*`, one
- * that matches another's text matches every type that the other does.
+ * Returns another pattern that already matches everything that `patterns[index]` matches, if there is one. Patterns
+ * have no literal `*`, so a pattern that matches another pattern's text matches all of its types.
  */
 export function coveringPattern(patterns: readonly string[], index: number): string | undefined {
   const pattern = patterns[index] ?? '';

@@ -32,7 +32,7 @@ test.each([
   [{ share: 0.00001 }, 'share: is 0.00001: less than one user in ten thousand → write at least 0.0001'],
   [{ share: 5 }, 'share: is 5, not a number above 0, up to 1 → write a number above 0, up to 1'],
   [{ keepFor: '1d' }, 'share: is missing → write a number above 0, up to 1'],
-  [{ share: 1, keepFor: '30s' }, "keepFor: 30s is over before anybody could look → write at least '1m'"],
+  [{ share: 1, keepFor: '30s' }, "keepFor: 30s is too short for an operator to look → write at least '1m'"],
   [{ share: 1, keepFor: '366d' }, 'keepFor: 366d is longer than 365d → at most 365d'],
   [{ share: 1, keepfor: '1d' }, 'keepfor: is no setting of Tandem → did you mean keepFor?'],
 ])('%o is refused by name', async (explanations, expected) => {

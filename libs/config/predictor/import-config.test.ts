@@ -117,5 +117,5 @@ test('a config that keeps something open, or prints, is loaded all the same', ()
 });
 
 test('an export that is no plain value is told as such', () => {
-  expect(told['function.ts']).toContain('exports what is no plain value');
+  expect(told['function.ts']).toContain('exports a value that is not plain data');
 });

@@ -31,7 +31,7 @@ function report(imported: Imported): void {
     // What cannot be copied between processes (a function, a promise) is no setting either.
     const told = error instanceof Error ? error.message : String(error);
     process.send?.(
-      refuse(file, `exports what is no plain value: ${told}`, 'export strings, numbers, arrays and objects'),
+      refuse(file, `exports a value that is not plain data: ${told}`, 'export strings, numbers, arrays and objects'),
     );
   }
 }
@@ -61,19 +61,19 @@ async function importOutside(url: string): Promise<Record<string, unknown>> {
 }
 
 function importFailure(path: string, error: unknown): Imported {
-  if (!(error instanceof Error)) return refuse(path, `throws ${String(error)}`, 'mend the file');
+  if (!(error instanceof Error)) return refuse(path, `throws ${String(error)}`, 'fix the file');
   const code = 'code' in error ? String(error.code) : '';
   const place = placeIn(path, error);
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') {
     const remedy = 'use only TypeScript whose types can be stripped: no enum, namespace or parameter property';
     return refuse(place, error.message, remedy);
   }
-  if (error instanceof SyntaxError) return refuse(place, `syntax error: ${error.message}`, 'mend this line');
+  if (error instanceof SyntaxError) return refuse(place, `syntax error: ${error.message}`, 'fix this line');
   if (code === 'ERR_MODULE_NOT_FOUND') {
     const missing = error.message.replace(/ imported from .*/, '');
-    return refuse(place, lowerFirst(missing), 'mend the import, with the file ending .ts, or install the package');
+    return refuse(place, lowerFirst(missing), 'fix the import, with the file ending .ts, or install the package');
   }
-  return refuse(place, `throws ${error.name}: ${error.message}`, 'mend what the file does when it is loaded');
+  return refuse(place, `throws ${error.name}: ${error.message}`, 'fix the code that runs when the file is loaded');
 }
 
 /** The file and line that the error's stack names: of a file that the config imports, that file. */

@@ -330,7 +330,7 @@ test.each<[string, Settings, string]>([
   expect(problems).toHaveLength(1);
 });
 
-test('with live: false, onLiveFailure still says what is served below fresh', async () => {
+test('with live: false, onLiveFailure still defines the fallback', async () => {
   expect(await problemsIn(one({ freshness: { live: false, onLiveFailure: 'error' } }))).toEqual([]);
 });
 

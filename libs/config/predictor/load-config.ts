@@ -63,8 +63,8 @@ function noPredictors(form: Extract<FormCheck, { ok: true }>): SettingProblem[] 
   return [{ path: 'predictors', problem: 'is empty: there would be nothing to serve', remedy: 'add a predictor' }];
 }
 
-// Imports a config file as the program it is, in a process of its own with a deadline: whatever the file does when it is
-// loaded, the caller is told of it in a sentence.
+// Imports a config file in a process of its own with a deadline. Whatever the file does when it is loaded, the caller
+// gets one sentence about it.
 
 const CONFIG_NAME = 'tandem.config.ts';
 const DEADLINE_MS = 15_000;
@@ -152,7 +152,7 @@ function whyEnded(code: number | null, signal: string | null): Why {
     return [problem, 'let the file only build its settings, and see how much memory it may use here'];
   }
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-  const remedy = 'mend the error that it printed, or remove process.exit from it and from what it imports';
+  const remedy = 'fix the error that it printed, or remove process.exit from it and from what it imports';
   return [`ended the process while it was loaded (${how})`, remedy];
 }
 

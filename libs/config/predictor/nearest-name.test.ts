@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { nearestName } from './config-problem.ts';
 
-test('a misspelt name finds the one that was meant', () => {
+test('a misspelt name finds the intended one', () => {
   const known = ['maxAge', 'live', 'liveTimeout', 'events'];
   expect(['maxage', 'max_age', 'liveTimeuot', 'event'].map((name) => nearestName(name, known))).toEqual([
     'maxAge',

@@ -1,4 +1,4 @@
-/** What the settings that generations are compared by mean together, and with the outputs and columns there are. */
+/** Checks the thresholds of publication against each other, and against the outputs and columns. */
 import type { FeatureColumn } from '@tandem/freshness/predictor';
 import { type PartialPredictor, pathText } from './check-form.ts';
 import { nearestName, type SettingProblem } from './config-problem.ts';

@@ -97,7 +97,7 @@ test('settings that cannot be kept without defaults, or without live inference, 
   ]);
 });
 
-test('the model takes them behind the query’s columns; a name of a column, or one that fills nothing, is refused', () => {
+test('the model takes them behind the query’s columns; a column’s name, or a name that fills nothing, is rejected', () => {
   const spent = { name: 'spent', kind: 'number' } as const;
   const [key, visits] = [
     { name: 'user_id', type: 'bigint' },
@@ -180,7 +180,7 @@ test.each<[Omit<RequestColumn, 'name'>, TensorType, string]>([
   expect(short).toEqual(expected === '' ? [] : [`predictors.churn.request.x${expected}`]);
 });
 
-test('inputs that lack a request feature of their name are told of it, and not of a column', () => {
+test('inputs that lack a request feature of their name name it, and no column', () => {
   const [key, visits] = [
     { name: 'user_id', type: 'bigint' },
     { name: 'visits', type: 'int4' },

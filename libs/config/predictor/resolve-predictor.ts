@@ -175,7 +175,7 @@ function milliseconds(duration: string | undefined): number | null {
   return duration === undefined ? null : parseDuration(duration);
 }
 
-/** Reads the artifact that a config names: its bytes once, hashed, so that what was checked is what is adopted. */
+/** Reads and hashes the artifact of a config once, so that the checked bytes are the adopted bytes. */
 export interface ModelFile {
   /** Absolute. */
   readonly path: string;

@@ -1,4 +1,4 @@
-/** What schedules, budgets and expiry mean together. */
+/** Checks schedules, budgets and expiry against each other. */
 import { formatDuration, parseDuration } from '@tandem/wire/durations';
 import type { PartialPredictor } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
@@ -40,7 +40,7 @@ export function expiryProblems({ freshness, batch }: PartialPredictor, at: At): 
   const maxAgeMs = freshness?.maxAge === undefined ? null : parseDuration(freshness.maxAge);
   if (maxAgeMs === null || batch?.schedule === undefined) return [];
   const everyone = typeof batch.schedule === 'string' ? batch.schedule : batch.schedule.everyone;
-  // The other schedule renews none but those who changed.
+  // The other schedule only re-scores changed users.
   const { longestMs } = slotGaps(everyone);
   if (maxAgeMs >= longestMs) return [];
   const interval = formatDuration(longestMs);

@@ -1,6 +1,6 @@
 /**
- * What settings mean together. A setting that would have no effect is refused like a wrong one: whoever wrote it
- * believes in something that will not happen.
+ * Checks settings against each other. A setting without effect is rejected like a wrong one, since its author expects
+ * an effect.
  */
 
 import type { TensorType } from '@tandem/freshness/predictor';
@@ -41,7 +41,7 @@ function nameProblems(name: string, path: string): SettingProblem[] {
     {
       path,
       problem: `${JSON.stringify(name)} is no name for a predictor`,
-      remedy: 'start with a lower-case letter, go on with at most 62 of a-z, 0-9, _ and -',
+      remedy: 'start with a lower-case letter, followed by at most 62 of a-z, 0-9, _ and -',
     },
   ];
 }
@@ -238,7 +238,7 @@ const INTEGER_BITS: Partial<Record<TensorType, { bits: number; signed: boolean }
   uint64: { bits: 53, signed: false },
 };
 
-/** What should have been written instead, or null where the value is right. */
+/** Returns the expected form, or null if the value is valid. */
 function expectation(value: unknown, type: TensorType): string | null {
   if (type === 'string') return typeof value === 'string' ? null : 'a text in quotes';
   if (type === 'bool') return typeof value === 'boolean' ? null : 'true or false';
@@ -253,7 +253,8 @@ function expectation(value: unknown, type: TensorType): string | null {
   return finite ? null : `a finite number that a ${type} can hold`;
 }
 
-// What the setting that keeps explanations means: a share that takes nobody, or a time that nobody could look in, is none.
+// Checks the setting that keeps explanations: rejects a share that selects no user and a time that is too short to
+// look.
 
 /** Users are told apart by ten-thousandths. */
 const LEAST_SHARE = 0.0001;
@@ -274,7 +275,7 @@ function explanationProblems({ explanations }: PartialPredictor, at: (...keys: s
   if (ms !== null && ms < LEAST_MS) {
     problems.push({
       path: at('explanations', 'keepFor'),
-      problem: `${keepFor} is over before anybody could look`,
+      problem: `${keepFor} is too short for an operator to look`,
       remedy: "write at least '1m'",
     });
   }

@@ -38,8 +38,8 @@ function mostLikely(candidate: ShareCount, stable: ShareCount, margin: number): 
 }
 
 /**
- * Those with candidate − stable = margin, as in Farrington and Manning (Statistics in Medicine 9, 1990): where the slope of
- * the concave log-likelihood along that line is 0.
+ * Returns the most likely shares with candidate − stable = margin, as in Farrington and Manning (Statistics in Medicine
+ * 9, 1990): where the slope of the concave log-likelihood along that line is 0.
  */
 export function mostLikelyApart(
   candidate: ShareCount,
@@ -62,7 +62,7 @@ export function mostLikelyApart(
   return [q + margin, q];
 }
 
-/** Of the log-likelihood at a share of p: its derivative, and how fast that falls. */
+/** Returns the derivative of the log-likelihood at a share of p, and its decrease. */
 function slopeAt({ users, events }: ShareCount, p: number): number {
   return (events > 0 ? events / p : 0) - (users > events ? (users - events) / (1 - p) : 0);
 }

@@ -23,11 +23,11 @@ const MIXTURES = [
   { tunedFor: 1_000_000, weight: 0.38 },
 ] as const;
 
-/** What an e-value depends on beside z; neither may depend on what was measured. */
+/** The parameters of an e-value beside z; neither may depend on measured values. */
 export interface SequenceSize {
   /** As many as two equal arms would need to know as much: `balancedUsers`. */
   readonly users: number;
-  /** Of the intervals that are to be tight; it only tunes. */
+  /** The level of intervals that should be tight; it only tunes. */
   readonly alpha: number;
 }
 
@@ -91,7 +91,7 @@ function logOfMixture(size: SequenceSize, logOf: (information: number) => number
     : most + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - most), 0));
 }
 
-/** A z at which both tests reject: one mixture alone reaches what is needed there, by its weight. */
+/** A z at which both tests reject: one mixture alone reaches the needed evidence there, by its weight. */
 function certainZ(size: SequenceSize, alpha: number): number {
   return Math.min(
     ...MIXTURES.map(({ tunedFor, weight }) => {

@@ -80,7 +80,7 @@ function spreadsOf(stable: ArmSample, arm: ArmSample): readonly Spread[] {
 }
 
 /**
- * What is known of a metric in an arm: sufficient statistics over its users, one value of each user. Of a binary metric a
+ * Sufficient statistics of a metric in an arm, over its users, with one value for each user. For a binary metric a
  * value is 0 or 1, and the sum of squares is the sum.
  */
 export interface ArmSample {

@@ -46,7 +46,7 @@ function bounds(values: Float64Array): { low: number; high: number } {
   return { low: at(0.025), high: at(0.975) };
 }
 
-/** What the reads of each user add up to, and how many there are, by user. */
+/** The sums and counts of reads, by user. */
 export interface UserSums {
   readonly sums: Float64Array;
   readonly counts: Float64Array;

@@ -65,7 +65,7 @@ describe('an outcome compared', () => {
   });
 });
 
-describe('what is still needed', () => {
+describe('the users still needed', () => {
   it('is fewer days as they go by, and none in the end', () => {
     const after = (days: number) => {
       const users = 400 * days;

@@ -1,6 +1,6 @@
 /**
- * An A/B test's figures for one outcome in one arm, beside the stable one: the effect with an interval and a p-value that
- * hold at all looks together, what is still needed to know more, and the conclusion.
+ * Compares one outcome of an A/B test in one arm with the stable arm: the effect with an interval and a p-value that
+ * hold at all looks together, the users still needed, and the conclusion.
  */
 
 import {
@@ -39,7 +39,7 @@ export interface OutcomeComparison {
   readonly difference: Estimate | null;
   /** (arm − stable) / |stable|, from the same test; null as well where the stable mean may be 0. */
   readonly relative: Estimate | null;
-  /** Against "no difference", valid at every look. */
+  /** E-value against "no difference", valid at every look. */
   readonly eValue: number;
   readonly pValue: number;
   readonly power: OutcomePower;
@@ -131,7 +131,7 @@ interface ConclusionQuestion {
   readonly minimumEffect: number;
 }
 
-/** What is known: `compareOutcome`. */
+/** The statistics so far: `compareOutcome`. */
 interface ComparedOutcome {
   readonly stable: { readonly users: number };
   readonly arm: { readonly users: number };

@@ -38,7 +38,7 @@ describe('an A/B test ends with a sentence', () => {
     expect(concluded(nearNothing, nearNothing).text).toContain('cannot be told');
   });
 
-  it('that says what is missing', () => {
+  it('that names the missing users', () => {
     expect(concluded(count(0, 0), count(10, 1)).text).toMatch(/an arm has no users with a window that is over$/);
     expect(concluded(count(10, 0), count(10, 0)).text).toMatch(/every user has the same value$/);
   });

@@ -23,12 +23,12 @@ export function stateOf(worse: Evidence, notWorse: Evidence): CheckState {
 
 // Figures as people read them in a check's sentence: three digits.
 
-/** Of a share from 0 to 1. */
+/** Formats a share from 0 to 1. */
 export function percent(share: number): string {
   return `${figure(100 * share)} %`;
 }
 
-/** Of a change from -1 up: with its sign. */
+/** Formats a change from -1 up, with its sign. */
 export function signedPercent(change: number): string {
   return `${change > 0 ? '+' : ''}${percent(change)}`;
 }

@@ -63,7 +63,7 @@ describe.each([
 });
 
 describe('a single-look test looked at daily', () => {
-  it('finds what is not there far too often, which is why verdicts do not use it', () => {
+  it('finds effects that do not exist far too often, which is why verdicts do not use it', () => {
     expect(everRejected('binary, 8 %', 0.5, 200, differsByOneLook)).toBeGreaterThan(mostOf(EXPERIMENTS, ALPHA));
   });
 });

@@ -47,7 +47,7 @@ const NONE = { users: 0, sum: 0, sumOfSquares: 0 };
 const sampleOf = (users: number, share: number) => ({ users, sum: users * share, sumOfSquares: users * share });
 
 describe('a rollout', () => {
-  it('goes on where every guardrail is proven not to be worse', () => {
+  it('advances when every guardrail is proven not to be worse', () => {
     const { verdict, reason, checks } = judgeRollout(step(), rules);
     expect([verdict, reason]).toEqual(['promote', 'not_worse']);
     expect(checks.map((check) => [check.name, check.state])).toEqual(
@@ -146,7 +146,7 @@ describe('a guardrail that is proven worse', () => {
     for (const one of needed) expect(one).toBeCloseTo(8 / 0.05, 8);
   });
 
-  it('cannot be one of scores that nobody counts', () => {
+  it('cannot be a guardrail of scores that are not counted', () => {
     expect(stateOf(step({ scores: [] }, 4_000, { scores: [] }), 'psi')).toBe('skipped');
     expect(judgeRollout(step({ scores: [] }, 4_000, { scores: [] }), rules).verdict).toBe('promote');
     expect(stateOf(step({ scores: [] }), 'psi')).toBe('inconclusive');
@@ -170,7 +170,7 @@ describe('a broken sample', () => {
     expect(judgeRollout(figures, { ...rules, outcomes: [sale] }).reason).toBe('sample_ratio');
   });
 
-  it('is taken back where reads fail, which may be the cause of it', () => {
+  it('is aborted when reads fail, which may be the cause', () => {
     expect(judgeRollout(step({ ...broken, errors: 5 * 4_000 * 0.2 }), rules).verdict).toBe('roll_back');
   });
 });
@@ -221,7 +221,7 @@ describe('a candidate that fails its live reads, where a stale answer or a defau
     expect(judgeRollout(step(failing('default')), defaults).verdict).toBe('roll_back');
   });
 
-  it('goes on where both arms have as many', () => {
+  it('advances when both arms have as many', () => {
     const alike = { sources: { batch: reads * 0.9, stale: reads * 0.1 } };
     const figures = step(alike, 4_000, { sources: { batch: 3 * reads * 0.9, stale: 3 * reads * 0.1 } });
     expect(judgeRollout(figures, stale).verdict).toBe('promote');
@@ -242,7 +242,7 @@ describe('a step that holds past its deadline', () => {
     for (const one of [later, { ...later, holdDeadlineMs: null }]) expect(due(one).verdict).toBe('hold');
   });
 
-  it('goes on where it may', () => {
+  it('advances when it may', () => {
     expect(judgeRollout(step(), { ...rules, holdDeadlineMs: HOUR, onDeadline: 'roll_back' }).verdict).toBe('promote');
   });
 });
@@ -258,7 +258,7 @@ describe('an outcome', () => {
     expect(judgedBy(sale, withSale(0.09)).verdict).toBe('roll_back');
   });
 
-  it('that is the same, or better, lets it go on', () => {
+  it('that is the same, or better, lets it advance', () => {
     expect(judgedBy(sale, withSale(0.1)).verdict).toBe('promote');
     expect(judgedBy(sale, withSale(0.12)).verdict).toBe('promote');
   });
@@ -289,7 +289,7 @@ describe('an outcome', () => {
     expect(judgedBy(sale, figures).verdict).toBe('roll_back');
   });
 
-  it('that fails or passes shows the interval of the report, which leaves out what is disproven', () => {
+  it('that fails or passes shows the interval of the report, which excludes disproven values', () => {
     for (const [own, state] of [
       [0.09, 'fail'],
       [0.1, 'pass'],
@@ -378,19 +378,19 @@ describe('a simulated rollout, looked at daily', () => {
     return { promoted: count('promote'), takenBack: count('roll_back') };
   };
 
-  it('of a harmless version goes on, and is taken back in at most 5 %', () => {
+  it('of a harmless version advances, and is aborted in at most 5 %', () => {
     const { promoted, takenBack } = endsOf(HARMLESS);
     expect(takenBack).toBeLessThan(mostOf(RUNS, 0.05));
     expect(promoted).toBeGreaterThan(0.9 * RUNS);
   });
 
-  it('of one just as bad as its margins allow is taken back in at most 5 %, and goes on in at most 5 %', () => {
+  it('of a version at its margins is aborted in at most 5 %, and advances in at most 5 %', () => {
     const { promoted, takenBack } = endsOf({ errors: 0.012, slow: 0.04, live: 0.15 });
     expect(takenBack).toBeLessThan(mostOf(RUNS, 0.05));
     expect(promoted).toBeLessThan(mostOf(RUNS, 0.05));
   });
 
-  it('of a regression is taken back', () => {
+  it('of a regression is aborted', () => {
     expect(endsOf({ ...HARMLESS, errors: 0.06 })).toEqual({ promoted: 0, takenBack: RUNS });
   });
 });

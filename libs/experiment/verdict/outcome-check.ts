@@ -1,9 +1,9 @@
 /**
- * Outcomes as guardrails. An arm fails where it is proven worse than stable at all, and passes where a loss as large as the
- * minimum effect is ruled out: between the two lies what is not worth holding a rollout for.
+ * Outcomes as guardrails. An arm fails if it is proven worse than stable at all. It passes if a loss as large as the
+ * minimum effect is ruled out. Between the two lie differences that are not worth holding a rollout for.
  *
- * The evidence asked for is that of a two-sided test, half of each alpha for a direction: the one interval that a report
- * shows of the difference leaves 0 out where the check fails, and the relative one leaves the loss out where it passes.
+ * The evidence is that of a two-sided test, half of each alpha for a direction. So the interval of the difference in a
+ * report excludes 0 if the check fails, and the relative interval excludes the loss if it passes.
  */
 
 import { confidenceInterval, logEvidenceAbove } from '../sequential/confidence-sequence.ts';

@@ -1,9 +1,9 @@
 /**
- * What a rollout is judged by, and what comes of it: the figures of one step, the rules of its plan, the checks.
+ * The inputs and results of judging a rollout: the figures of one step, the rules of its plan, the checks.
  *
- * The unit is the user. What is judged has users in the place of reads (judgedFiguresOf in libs/prediction): each user
- * weighs 1, split over their own reads. The tests take such a share of a user for so much of a yes-or-no answer, which is
- * careful: of all values between 0 and 1 with one mean, yes-or-no answers vary most.
+ * The unit is the user. The judged figures count users in the place of reads (judgedFiguresOf in libs/prediction): each
+ * user weighs 1, split over their own reads. The tests treat such a share of a user as that part of a yes-or-no answer.
+ * This is conservative: of all values between 0 and 1 with one mean, yes-or-no answers vary most.
  */
 import type { ArmSample } from '../sequential/effect.ts';
 
@@ -11,7 +11,7 @@ import type { ArmSample } from '../sequential/effect.ts';
 export interface RolloutFigures {
   /** Milliseconds since the step began. */
   readonly elapsedMs: number;
-  /** Of the plan, how many steps compare arms: alpha is split over them. 1 where there are no steps. */
+  /** How many steps of the plan compare arms: alpha is split over them. 1 without steps. */
   readonly steps: number;
   readonly stable: ArmFigures;
   /** The candidate, or the arms of an A/B test. */
@@ -22,12 +22,12 @@ export interface ArmFigures {
   readonly name: string;
   /** Its share of the users, in whatever unit the arms have in common: the buckets of its interval. */
   readonly weight: number;
-  /** Different users served from it since the step began, without those who were put there by hand. */
+  /** Different users that the arm has served since the step began, without users assigned by hand. */
   readonly users: number;
   readonly reads: number;
-  /** Of the reads: without a prediction of the model. */
+  /** Reads without a prediction of the model. */
   readonly errors: number;
-  /** Of the reads: slower than the plan's `slowMs`. */
+  /** Reads slower than the plan's `slowMs`. */
   readonly slow: number;
   /** Reads by the answers' source, `live` among them. */
   readonly sources: Readonly<Record<string, number>>;
@@ -79,7 +79,7 @@ export interface Check {
   readonly name: string;
   /** The arm that it compares with the stable one; null: it is of all. */
   readonly arm: string | null;
-  /** Whether a `fail` rolls the rollout back, and anything but `pass` or `skipped` keeps it from going on. */
+  /** Whether a `fail` aborts the rollout, and any result but `pass` or `skipped` holds it. */
   readonly guardrail: boolean;
   readonly state: CheckState;
   readonly figures: CheckFigures;
@@ -90,16 +90,16 @@ export interface Check {
 interface CheckFigures {
   /** Users counted, by arm. */
   readonly users: Readonly<Record<string, number>>;
-  /** What was measured, by arm: a share from 0 to 1, a mean, milliseconds. */
+  /** Measured values, by arm: a share from 0 to 1, a mean, milliseconds. */
   readonly values?: Readonly<Record<string, number>>;
-  /** Of the difference arm − stable, or the index; bounds hold at all looks together. */
+  /** The difference arm − stable, or the index; bounds hold at all looks together. */
   readonly estimate?: number;
   readonly lower?: number;
   readonly upper?: number;
   readonly margin?: number;
-  /** Against "harmless". */
+  /** Evidence against "harmless". */
   readonly worse?: Evidence;
-  /** Against "worse than the margin". */
+  /** Evidence against "worse than the margin". */
   readonly notWorse?: Evidence;
 }
 

@@ -99,7 +99,9 @@ interface ArmShare {
   readonly weight: number;
 }
 
-/** ln of the e-value against "users are split as assigned". Arms with no weight are left out. 0 of nobody. */
+/**
+ * Returns ln of the e-value against "users are split as assigned". Arms without weight are left out. 0 without users.
+ */
 export function logEvidenceOfMismatch(arms: readonly ArmShare[]): number {
   const { counts, shares } = assigned(arms);
   return logOfMean(logEvidenceOf(counts, shares, NEAR), logEvidenceOf(counts, shares, ANYWHERE));
@@ -115,7 +117,7 @@ function logEvidenceOf(counts: readonly number[], shares: readonly number[], con
   return logGamma(concentration) - logGamma(concentration + total) + parts.reduce((sum, part) => sum + part, 0);
 }
 
-/** Pearson's chi-squared test of the same: honest for one look at a time set beforehand. 1 of nobody. */
+/** Returns Pearson's chi-squared test of the same: valid for one look at a time set beforehand. 1 without users. */
 export function sampleRatioChiSquared(arms: readonly ArmShare[]): { chiSquared: number; pValue: number } {
   const { counts, shares } = assigned(arms);
   const total = counts.reduce((sum, count) => sum + count, 0);

@@ -43,7 +43,7 @@ function firstMismatch(seed: number, shares: readonly number[], assigned: readon
 const ALPHA = 0.05;
 
 describe('sample-ratio mismatch', () => {
-  it('of nobody, or of one arm, is none', () => {
+  it('of no users, or of one arm, is none', () => {
     expect(sampleRatioChiSquared(armsOf([0, 0], [50, 50])).pValue).toBe(1);
     expect(sampleRatioChiSquared(armsOf([10, 0], [50, 0])).pValue).toBe(1);
     expect(logEvidenceOfMismatch(armsOf([0, 0], [50, 50]))).toBeCloseTo(0, 12);

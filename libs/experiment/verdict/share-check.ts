@@ -7,7 +7,7 @@ import { balancedUsers, type Interval } from '../sequential/effect.ts';
 import { type Alphas, evidenceOf, figure, percent, stateOf } from './evidence.ts';
 import type { ArmFigures, Check, CheckState } from './rollout-figures.ts';
 
-/** What a guardrail counts, and how it is called. */
+/** A guardrail on a share: the counted reads, and its name. */
 export interface ShareGuardrail {
   readonly name: string;
   readonly words: string;
@@ -49,7 +49,7 @@ export function checkShare(guardrail: ShareGuardrail, stable: ArmFigures, arm: A
   };
 }
 
-/** What is said of a figure beside its margin. */
+/** The text of a figure beside its margin. */
 export function conclusionOf(state: CheckState, margin: string): string {
   if (state === 'fail') return `is proven to be above ${margin}`;
   if (state === 'pass') return `is proven to be below ${margin}`;

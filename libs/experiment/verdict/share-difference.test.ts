@@ -86,7 +86,10 @@ describe('two shares', () => {
   });
 });
 
-/** With shares whose difference is the margin: what is false however one looks is proven in at most 5 % of experiments. */
+/**
+ * With shares whose difference is the margin: a false verdict, however often one looks, is reached in at most 5 % of
+ * experiments.
+ */
 describe.each([
   { stable: 0, margin: 0.002, users: [500, 500] },
   { stable: 0.001, margin: 0.002, users: [500, 500] },

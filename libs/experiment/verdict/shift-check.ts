@@ -6,7 +6,7 @@ import { type Alphas, evidenceOf, figure, stateOf } from './evidence.ts';
 import type { ArmFigures, Check } from './rollout-figures.ts';
 import { conclusionOf } from './share-check.ts';
 
-/** What is custom: an index above it is a large shift. */
+/** The customary threshold: an index above it is a large shift. */
 const CUSTOMARY_LIMIT = 0.25;
 
 /**
@@ -51,7 +51,7 @@ function histogramOf(arm: ArmFigures): Histogram {
 // Samples differ even where populations do not, so that the index of two samples is too large by (classes − 1)(1/n + 1/m)
 // on average; that is taken off. The variance is the delta method's with that of the second-order term.
 
-/** What every class is taken to have had before: none is empty, whose logarithm would be infinite. */
+/** Added to the earlier count of every class: an empty class would have an infinite logarithm. */
 const SMOOTHING = 0.5;
 
 /** One arm's histogram; `users` says how much it counts for, whatever its sum. */

@@ -23,7 +23,7 @@ describe('inspectModel', { timeout: 60_000 }, () => {
     });
   });
 
-  it('refuses what is no model, is too large, or reaches outside, with a remedy', async () => {
+  it('rejects files that are no model, too large, or reference other files, with a remedy', async () => {
     const cases: [Buffer, string][] = [
       [Buffer.alloc(0), 'empty'],
       [models.externalDataModel('/etc/passwd'), 'external data'],

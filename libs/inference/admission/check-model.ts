@@ -1,6 +1,6 @@
 /**
- * Tries a model before anybody depends on it: in a child of its own, under bounds on time and memory, since all that is
- * known of the file is that somebody sent it. It answers with what the model takes and gives, or with why it is refused.
+ * Tries a model before it may serve, in a child process with bounds on time and memory, since its file is not trusted.
+ * Returns the model's inputs and outputs, or the reason for a rejection.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -34,9 +34,9 @@ import { gatherUsers } from './trial-users.ts';
 /** How a child tries a model, where that is not the default. */
 export interface TrialLimits {
   readonly loadLimit?: TimeLimit;
-  /** Of one trial run, of however many users. */
+  /** Limit of one trial run, with any number of users. */
   readonly runLimit?: TimeLimit;
-  /** Of all trial runs together; a slow model is tried with fewer users. */
+  /** Limit of all trial runs together; a slow model is tried with fewer users. */
   readonly totalLimit?: TimeLimit;
   /** Steps of niceness beyond this process's own; default: those of a child that serves. */
   readonly niceSteps?: number;
@@ -61,7 +61,7 @@ const DEFAULTS = {
 type Limits = typeof DEFAULTS & Pick<CheckLimits, 'niceSteps'>;
 const SESSION = 'trial';
 
-/** What a model declares. Throws `model_refused` where it cannot be loaded within the limits. */
+/** Returns the signature that a model declares. Throws `model_refused` if it cannot be loaded within the limits. */
 export function inspectModel(bytes: Uint8Array, limits: CheckLimits = {}): Promise<Signature> {
   return withModel(bytes, null, { ...DEFAULTS, ...limits }, async (_, signature) => signature);
 }
@@ -72,7 +72,7 @@ export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
   return withModel(bytes, null, all, (process, signature) => measureOutputs(process, SESSION, signature, all.runLimit));
 }
 
-/** Whom a model is tried with. */
+/** The users that a model is tried with. */
 interface TrialUsers {
   /** Real users' features to try, the first `SAMPLE_USERS` of them (trial-users.ts); made-up users are tried besides. */
   readonly sample?: FeatureBatch;
@@ -84,7 +84,7 @@ interface TrialUsers {
 
 interface CheckOptions extends CheckLimits, TrialUsers {}
 
-/** What is known of a model that may serve. */
+/** The facts about a model that may serve. */
 export interface CheckedModel extends Verification {
   readonly signature: Signature;
   readonly cost: TrialCost;
@@ -93,12 +93,12 @@ export interface CheckedModel extends Verification {
 }
 
 /**
- * Whether the model does what the definition says: its signature fits, and trial runs give each user one finite answer,
- * the same alone, again, and in batches of several sizes and orders. Throws `model_refused` with what was seen instead.
+ * Checks that the model matches its definition: its signature fits, and trial runs give each user one finite answer,
+ * the same alone, repeated, and in batches of several sizes and orders. Throws `model_refused` with the deviation.
  *
- * A user whom the model refuses, or for whom it gives no number, does not condemn it (such a user fails alone when
- * scored, and the certificate counts them) unless every user, or every real one, is among them. Another number of rows
- * than users does, as does the death of its process.
+ * A user that the model rejects, or without a number in the output, does not fail the trial: such a user fails alone
+ * when scored, and the certificate counts them. The trial fails if this holds for every user or every real user. It
+ * also fails if the number of rows differs from that of users, or if the process dies.
  */
 export async function checkModel(
   definition: ModelDefinition,
@@ -111,7 +111,7 @@ export async function checkModel(
 
 /** A model that is loaded in a child of its own. */
 export interface OpenModel {
-  /** What it declares. */
+  /** The declared signature. */
   readonly signature: Signature;
   /** As `checkModel`, in that child. */
   check(definition: ModelDefinition, users: TrialUsers): Promise<CheckedModel>;
@@ -189,7 +189,10 @@ async function withModel<T>(
   }
 }
 
-/** What a model is refused for if it is at fault; `overloaded` if the machine was too busy to tell. @param doing what was done with it: `a trial run` */
+/**
+ * Returns the rejection of a model that is at fault, or `overloaded` if the machine was too busy to tell. @param doing
+ * the step: `a trial run`
+ */
 export function asRefusal(error: unknown, doing: string, limits: Pick<Limits, 'field' | 'memoryLimitMb'>): unknown {
   const { field, memoryLimitMb } = limits;
   if (error instanceof ProcessEnded) {
@@ -213,7 +216,7 @@ function notFinished(error: TandemError, doing: string, field: string): TandemEr
 function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
   switch (why) {
     case 'deadline':
-      return 'Export a smaller or simpler model: one that must answer in milliseconds cannot take seconds, or loop without a bound.';
+      return 'Export a smaller or simpler model: a model must answer in milliseconds and must not loop without a bound.';
     case 'memory':
       return `Export a smaller or simpler model, or raise INFERENCE_MEMORY_MB, which is ${memoryLimitMb}, for all processes that serve it.`;
     case 'crash':
@@ -224,7 +227,7 @@ function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
   }
 }
 
-/** Such a model loads, and gives everybody one answer, or nobody any. */
+/** Such a model loads, but gives every user the same answer, or none. */
 function refuseEmpty({ inputs, outputs }: Signature, field: string): void {
   const exportAgain = 'Export the model again, from the trained model that you mean to serve.';
   if (inputs.length === 0) {
@@ -242,7 +245,7 @@ export function takesHalves(definition: ModelDefinition, { inputs, outputs }: Si
   return [...inputs, ...outputs].some(({ name, type }) => type === 'float16' && used.has(name));
 }
 
-/** What to do about a model that ONNX Runtime will not load, by the words of its refusal. */
+/** Remedies for a model that ONNX Runtime will not load, by the words of its error. */
 const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
   [
     /No Op registered for|is not a registered function\/op/,

@@ -50,7 +50,7 @@ describe('a build beside its parent', { timeout: 120_000 }, () => {
     expect(found.parent.parity.rowsAgree).toBe(true);
   });
 
-  it('leaves out, and counts, whom one of them does not answer', async () => {
+  it('leaves out, and counts, users that one of them does not answer', async () => {
     const features = [[4], [-1], [9], [-2], [16]];
     const found = await measureBuilds(
       side(linearModel({ weights: [1] }), features),
@@ -62,7 +62,7 @@ describe('a build beside its parent', { timeout: 120_000 }, () => {
     expect(found.parent.refused).toBe(0);
   });
 
-  it('is refused where nobody gets two answers, and where the file is another', async () => {
+  it('is rejected where no user gets two answers, and where the file is another', async () => {
     const parent = side(linearModel({ weights: [1] }), [[-4]]);
     await expect(measureBuilds(parent, side(rootModel(), [[-4]]), LIMITS)).rejects.toMatchObject({
       code: 'features_unusable',

@@ -1,7 +1,7 @@
 /**
- * An optimised build and the model version that it was made of, run side by side in one child: their answers for the same
- * users, what an answer costs, and whether the build's rows need to stand alone. What is measured by turns in one process
- * is slowed down alike by whatever else the machine does, so that the ratio holds where the times do not.
+ * Measures an optimised build and its parent side by side in one child process: their answers for the same users, the
+ * cost of an answer, and whether the build's rows must be inferred alone. Alternating runs in one process are slowed
+ * down alike by other load, so the ratio holds even if the times do not.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -17,9 +17,9 @@ import { createTrialRuns, type TrialRuns } from './trial-runs.ts';
 
 interface MeasuredVersion {
   readonly definition: ModelDefinition;
-  /** Of its file; their hash is checked in the child. */
+  /** Bytes of its file; the child checks their hash. */
   readonly bytes: Uint8Array;
-  /** The same users in the same order on both sides, none of whom has a fault. */
+  /** The same users in the same order on both sides, all without faults. */
   readonly batch: FeatureBatch;
 }
 
@@ -42,7 +42,7 @@ interface MeasuredBuilds {
 export interface SideFigures {
   readonly answers: readonly Answer[];
   readonly parity: RowParity;
-  /** Users for whom this side alone, or both, gave no usable answer. */
+  /** Users without a usable answer on this side only, or on both. */
   readonly refused: number;
 }
 
@@ -197,7 +197,7 @@ function nobodyAnswered(why: string): TandemError {
     `No user got an answer of both model versions: ${why || 'none was asked'}.`,
     {
       field: FIELD,
-      remedy: 'run both files in Python on such rows; or mend the query, or features.nulls, for them',
+      remedy: 'run both files in Python on such rows, or fix the query or features.nulls for them',
     },
   );
 }

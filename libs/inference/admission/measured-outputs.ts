@@ -1,6 +1,6 @@
 /**
- * How many values a user a model's outputs really have, by one run on users of zeros: for a first config, which a
- * declaration that is wrong would lead astray. What nobody can be made up for is left as it is declared.
+ * Measures how many values a user a model's outputs have, by one run on users of zeros. Used for a first config, where
+ * a wrong declaration would mislead. Outputs stay as declared if no input can be made up.
  */
 
 import { isTensorType } from '@tandem/prediction/models/input-fit';

@@ -1,8 +1,8 @@
 /**
- * What two models cost, by turns: round after round each scores the same users alone and together, who goes first
- * changing with the round. A run's time is taken in the child, of a round the median: a run that the machine interrupted
- * counts for no more than any other. (CPU time would do without that; but some kernels count it by the hundredth of a
- * second, in which some thousand users are scored.)
+ * Measures the cost of two models by turns: in each round both score the same users, alone and together, and the order
+ * alternates. A run's time is measured in the child; a round counts its median, so that an interrupted run does not
+ * distort it. (CPU time would avoid that, but some kernels count it in hundredths of a second, enough to score some
+ * thousand users.)
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type { TrialRuns } from './trial-runs.ts';
@@ -21,7 +21,7 @@ interface Pace {
   readonly speedup: Spread;
 }
 
-/** Of the rounds' ratios: the median, and what nine rounds of ten lie above, and below. */
+/** The rounds' ratios: the median, and bounds that nine rounds of ten are above, and below. */
 interface Spread {
   readonly median: number;
   readonly low: number;
@@ -41,11 +41,11 @@ type Round = readonly [parent: number, build: number];
 
 const LEAST_ROUNDS = 3;
 const MOST_ROUNDS = 25;
-/** Of each side in a round. */
+/** Runs of each side in a round. */
 const RUNS_ALONE = 31;
 const RUNS_TOGETHER = 5;
 
-/** @param rows users whom both answer; at least one. Rejects where a model, having answered, does not any more. */
+/** @param rows users that both models answer; at least one. Rejects if a model no longer answers them. */
 export async function comparePaces(
   sides: Sides,
   rows: readonly number[],
@@ -93,9 +93,9 @@ async function takeTurns(
 async function msAUser(runs: TrialRuns, rows: readonly number[]): Promise<number> {
   const run = await runs.ask(rows);
   if (run.fault === null) return run.ms / rows.length;
-  throw new TandemError('model_refused', `A model did not answer again what it had answered: ${run.fault}.`, {
+  throw new TandemError('model_refused', `A model failed on rows that it had answered before: ${run.fault}.`, {
     field: 'version',
-    remedy: 'see that it gives the same answer each time',
+    remedy: 'make it give the same answer each time',
   });
 }
 

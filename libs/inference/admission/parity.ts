@@ -1,6 +1,6 @@
 /**
- * Whether two answers for the same user are the same answer. A prediction is served whoever it was computed with, a
- * thousand users in a run or nobody for a reader, so a model whose rows depend on their mates has no answer to store.
+ * Decides whether two answers for a user are equal. A prediction is served whatever batch it was computed in: a
+ * thousand users in a run, or alone for a read. So a model whose rows depend on other rows has no answer to store.
  */
 import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelDefinition, OutputField } from '@tandem/freshness/predictor';
@@ -15,7 +15,7 @@ import type { AnswerDifference, AnswerValue } from '@tandem/prediction/models/ve
 export const FLOAT_TOLERANCE = 1e-5;
 /** The same for models that take or give float16: two units in its last place. */
 const HALF_TOLERANCE = 2e-3;
-/** The share of the answers' spread below which a difference can mix up nobody. */
+/** Share of the answers' spread below which a difference cannot confuse two users. */
 const OF_SPREAD = 0.01;
 
 /** A user's values, output by output as the definition has them. */
@@ -41,7 +41,7 @@ export interface Comparison {
   differenceOf(userId: string, alone: Answer, other: Answer): AnswerDifference | null;
 }
 
-/** @param alone the answers of all users alone, which say what is a large difference of each output */
+/** @param alone the answers of all users alone, which define a large difference of each output */
 export function createComparison(
   fields: readonly OutputField[],
   alone: readonly Answer[],

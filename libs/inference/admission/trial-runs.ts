@@ -1,4 +1,4 @@
-/** Single runs of a trial: users of its batch in, their answers out, within what is left of the trial's time. */
+/** Single runs of a trial: scores users of its batch within the rest of the trial's time. */
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { type OutputTensors, outputFault } from '@tandem/freshness/outputs';
@@ -16,19 +16,19 @@ interface TrialRunsOptions {
   readonly batch: FeatureBatch;
   /** Asked of every run's outputs. */
   readonly checkWidths: CheckWidths;
-  /** Of one run, at which the child is killed; and of all runs together. */
+  /** Limits of one run, at which the child is killed, and of all runs together. */
   readonly limits: { readonly run: TimeLimit; readonly total: TimeLimit };
   /** Where the model is named in the config. */
   readonly field: string;
 }
 
-/** What a run took in the child, in ms. */
+/** Duration of a run in the child, in ms. */
 export interface RunTime {
   readonly ms: number;
   readonly cpuMs: number;
 }
 
-/** What a run came to. A `fault` is these users' own; how many rows a model gives is never one, and is thrown. */
+/** The result of a run. A `fault` belongs to its users; a wrong number of rows is thrown instead. */
 export type TrialRun =
   | ({ readonly answers: readonly Answer[]; readonly fault: null } & RunTime)
   | { readonly fault: string };
@@ -79,7 +79,7 @@ export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
   return { ask, spentCpuMs };
 }
 
-/** What the work gives, or why the model or an input refused the users. */
+/** Returns the result of the work, or why the model or an input rejected the users. */
 async function faultOf<T>(work: () => Promise<T>): Promise<T | string> {
   try {
     return await work();

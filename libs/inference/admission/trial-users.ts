@@ -1,4 +1,7 @@
-/** Whom a model is tried with: real users first, then made-up ones; then rows of real users again, as a run reads them. */
+/**
+ * Chooses the users for a trial: real users first, then made-up ones, then rows of real users again, as a run reads
+ * them.
+ */
 
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
@@ -25,7 +28,7 @@ export function gatherUsers(
   const madeUp = makeUpRows(definition, MADE_UP_USERS, sample ?? bothWays?.live);
   const sampled = sample && firstRows(sample, SAMPLE_USERS);
   const sampledIds = sampled?.userIds ?? [];
-  // Of those who are in the sample already, what was read then is as good.
+  // For users that are already in the sample, the earlier row is as good.
   const further = bothWays?.live.userIds.flatMap((userId, row) => (sampledIds.includes(userId) ? [] : [row])) ?? [];
   const live = bothWays && pickRows(bothWays.live, further);
   const realIds = [...sampledIds, ...(live?.userIds ?? [])];

@@ -37,9 +37,9 @@ interface ReadBothWays {
 export interface TrialOptions {
   readonly definition: ModelDefinition;
   readonly batch: FeatureBatch;
-  /** So many of the batch's first users are real. */
+  /** This many first users of the batch are real. */
   readonly realUsers: number;
-  /** So many of its first rows are tried alone; the others are those of `bothWays`, as a run reads them. */
+  /** This many first rows are tried alone; the others are those of `bothWays`, as a run reads them. */
   readonly users: number;
   readonly bothWays: readonly ReadBothWays[];
   readonly tolerance: number;
@@ -68,7 +68,7 @@ interface Tried {
   /** Row → what it was alone. */
   readonly alone: ReadonlyMap<number, Answer>;
   readonly refused: ReadonlyMap<number, string>;
-  /** Of the runs for one user. */
+  /** Times of the runs for one user. */
   readonly times: readonly RunTime[];
 }
 
@@ -88,7 +88,7 @@ export async function tryModel(runs: TrialRuns, options: TrialOptions): Promise<
   }
 }
 
-/** One user at a time, so that one whom a model dislikes does not speak for all. */
+/** One user at a time, so that a user the model rejects does not affect others. */
 async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> {
   const { batch, realUsers, users, totalCpuMs } = options;
   const alone = new Map<number, Answer>();
@@ -150,7 +150,7 @@ async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried,
   return { aloneMs, perUserUs: ((await together(many)) * 1_000) / size, batchSize: size };
 }
 
-/** Those whose features a run reads too, all together, as a chunk: what the query gives must not depend on who asks. */
+/** Tries users whose features a run reads too, as one chunk: the query's result must not depend on its caller. */
 async function tryBothWays(runs: TrialRuns, options: TrialOptions, { alone }: Tried): Promise<number> {
   const pairs = options.bothWays.filter(({ live }) => alone.has(live));
   if (pairs.length === 0) return 0;
@@ -271,7 +271,7 @@ function readsDiffer({ definition }: TrialOptions, { output, userId, alone, othe
   return new TandemError('model_refused', text, {
     field: `predictors.${definition.predictor}.features.sql`,
     remedy:
-      "Let each row depend on the user's own rows alone: no random(), no limit, no order that ties leave open, no window over those who are read.",
+      "Let each row depend on the user's own rows alone: no random(), no limit, no order with ties, no window over the users of one read.",
     detail: READS_DIFFER,
   });
 }
@@ -288,7 +288,7 @@ function show(value: AnswerValue): string {
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : `${value}`;
 }
 
-/** Another order, the same each time: every second, from the end; then the rest, from the start. */
+/** Returns another order, the same each time: every second row, from the end; then the rest, from the start. */
 function shuffle(rows: readonly number[]): readonly number[] {
   const half = rows.filter((_, i) => i % 2 === 1).toReversed();
   return [...half, ...rows.filter((_, i) => i % 2 === 0)];

@@ -1,7 +1,7 @@
 /**
- * Dynamic batching, outside the children: requests become parts of bounded size, and parts that wait together become one run. Live
- * parts go first, and no run is larger than a slice, so a live request waits for one slice of a batch at most. If a run of several
- * requests fails, each of them runs again alone: a poison row fails its own request only.
+ * Dynamic batching outside the children. Requests are split into parts of bounded size, waiting parts form one run, and
+ * its rows return to their requests. Live parts go first. No run is larger than a slice, so a live request waits for at
+ * most one slice of a batch. If a run of several requests fails, each is retried alone before any of them fails.
  *
  * This is no statement line: versions wait together for the same slots, and a row may leave before it is sent.
  */
@@ -166,7 +166,7 @@ export class Batcher implements Scorer, LoadShedding {
     const request = createPending(asked, this.#options.now(), (outcome) => {
       for (const part of request.parts) this.#lines[asked.priority].remove(part);
       this.#leave(request);
-      // One that is run decides by how its run ends, though its reader is gone.
+      // For a request that is running, the run's end decides, even if its reader is gone.
       if (isProbe && request.running === 0) this.#options.breaker.undecided(asked.version);
       done(outcome);
       if (this.#pending.length === 0) for (const tell of this.#waitingForDrain.splice(0)) tell();

@@ -1,6 +1,6 @@
 /**
- * Model files that a process keeps in memory for its inference children, whichever pool they belong to: for the next
- * child that loads the model, and for one that has unloaded it. The file unused for longest goes first.
+ * Model files that a process keeps in memory for the inference children of all pools: for the next child that loads the
+ * model, or a child that has unloaded it. The least recently used file is evicted first.
  */
 
 /**

@@ -58,7 +58,7 @@ function createWorld() {
   return { clock, ran, score, holdRuns };
 }
 
-it('does not run whoever would come too late, and tells them so before their time is over', async () => {
+it('does not run requests that would be too late, and rejects them before their time is over', async () => {
   const { clock, ran, score, holdRuns } = createWorld();
   for (const rows of [1, 2, 4, 8]) await score(rows);
   const release = holdRuns();

@@ -26,7 +26,7 @@ function createWorld(options: Partial<LiveRoomOptions> = {}) {
 }
 
 describe('room', () => {
-  it('is for as many as can be run in half of the time, less what is under way and what waits', () => {
+  it('is for as many as can be run in half of the time, less work under way and waiting', () => {
     const { room, waiting, run } = createWorld();
     for (const rows of [1, 2, 4, 8]) run(rows);
     expect(room.room(version, 400)).toBe(40);
@@ -40,7 +40,7 @@ describe('room', () => {
     expect(room.room(version, 400)).toBe(8);
   });
 
-  it('counts what lies between two runs while somebody waits as a part of what runs take', () => {
+  it('counts the gap between two runs as run time while requests wait', () => {
     const { room, waiting, clock, run } = createWorld();
     for (const rows of [1, 2, 4, 8]) run(rows);
     expect(room.room(version, 400)).toBe(40);
@@ -59,11 +59,11 @@ describe('room', () => {
     expect(room.room(version, 400)).toBeGreaterThan(38);
   });
 
-  it('is not told of an older end: of a child that nobody waits for any more, or whose readers have gone', () => {
+  it('ignores an older end: of a child that no request waits for, or whose readers have gone', () => {
     const { room, waiting, clock, run } = createWorld({ slots: 2, maxRunRows: 8 });
     for (const rows of [1, 2, 4, 8]) run(rows);
     const before = room.costMs(version, 8, 400);
-    /** Whoever comes asks for room. */
+    /** A new request asks for room. */
     const runForNewcomer = () => {
       clock.now += 20;
       room.room(version, 400);
@@ -72,13 +72,13 @@ describe('room', () => {
     for (let i = 0; i < 40; i++) {
       const both = [room.begin(version, 8, true), room.begin(version, 8, true)];
       clock.now += 8 * ROW_MS;
-      // Both end in one turn, while somebody waits: one run takes them all.
+      // Both end in one turn, while requests wait: one run takes them all.
       waiting.rows = 8;
       for (const one of both) one.end(true);
       waiting.rows = 0;
       run(8);
       runForNewcomer();
-      // Somebody waits for the next one's child, and is gone by the time it is free.
+      // A request waits for the next child, and has gone by the time it is free.
       waiting.rows = 1;
       run(8);
       waiting.rows = 0;
@@ -117,20 +117,20 @@ describe('room', () => {
 });
 
 describe('isTooLate', () => {
-  it('is said of whoever has less left than a run takes, and has waited for half of the time', () => {
+  it('applies to requests with less time left than a run takes that have waited for half of the time', () => {
     const { room, run } = createWorld();
     expect(room.isTooLate(version, 1, 400, 1)).toBe(false);
     for (const rows of [8, 16, 32, 64]) run(rows);
     const late = [1, 5, 6, 40].map((leftMs) => room.isTooLate(version, 1, 400, leftMs));
     expect(late).toEqual([true, true, false, false]);
     expect([44, 45].map((leftMs) => room.isTooLate(version, 8, 400, leftMs))).toEqual([true, false]);
-    // Had it only come: nobody would ever learn that the model is quicker now.
+    // A new request gets a run: else nothing would show that the model is faster now.
     expect([199, 200].map((leftMs) => room.isTooLate(version, 64, 400, leftMs))).toEqual([true, false]);
   });
 });
 
 describe('runRows', () => {
-  it('is what a quarter of the time is enough for, and what is left to the first', () => {
+  it('is the work that fits a quarter of the time, and the rest of the first request’s time', () => {
     const { room, run } = createWorld();
     for (const rows of [8, 16, 32, 64]) run(rows);
     expect([room.runRows(version, 400), room.runRows(version, 400, 50), room.runRows(version, 400, -5)]).toEqual([

@@ -1,8 +1,7 @@
 /**
- * Whom the line of live requests can still serve in time. Little's law decides: what is under way and what waits, at
- * what it takes, must leave a newcomer enough of its time. Whoever would come too late is refused at once: to be run
- * after one's reader has gone costs as much as an answer, and where more is asked for than can be done, a line without
- * this rule soon does nothing else.
+ * Decides which live requests can be served in time. By Little's law, the work under way and waiting, at its cost, must
+ * leave a new request enough of its time. A request that would be too late is rejected at once. Running it after its
+ * reader has gone costs as much as an answer; under overload, a queue without this rule soon does nothing else.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
 
@@ -13,7 +12,7 @@ export interface LiveRoomOptions {
   readonly maxRunRows: number;
   /** Rows that may wait, however quick the model. */
   readonly maxWaitingRows: number;
-  /** What waits: rows, and the ms of a child that they take. */
+  /** Returns waiting work: rows, and the ms of a child that they take. */
   waiting(): { readonly rows: number; readonly ms: number };
   readonly now: () => number;
 }
@@ -33,42 +32,48 @@ export interface LiveRoom {
   runRows(version: ModelVersion, timeoutMs: number, leftMs?: number): number;
   /** Whether so many rows that wait, and have so many ms left of all, would come too late though they were run now. */
   isTooLate(version: ModelVersion, rows: number, timeoutMs: number, leftMs: number): boolean;
-  /** What so many rows cost of a child's time, in ms, where as many are run together as may be. */
+  /** Returns the cost of this many rows in ms of a child, with as many rows in a run as allowed. */
   costMs(version: ModelVersion, rows: number, timeoutMs: number): number;
   /** Learns what a row costs from the runs that a model was warmed up with. */
   warmedUp(version: ModelVersion, runs: WarmUpRuns): void;
-  /** @param live whether it tells of this version's live runs */
+  /** @param live whether it covers the version's live runs */
   begin(version: ModelVersion, rows: number, live: boolean): RunUnderWay;
 }
 
-/** What two runs before the first reader took: one of a single row, and a larger one. */
+/** Durations of two runs before the first reader: one of a single row, and a larger one. */
 export interface WarmUpRuns {
   readonly oneMs: number;
   readonly rows: number;
   readonly ms: number;
 }
 
-/** Of a reader's time, what one run may take: whoever comes while it runs can still have one of its own after it. */
+/**
+ * The share of a reader's time that one run may take: a reader that arrives during it can still have a run of its own
+ * after it.
+ */
 const RUN_SHARE = 0.25;
 /**
- * Of a reader's time, what waiting and running may take by what is known beforehand: a run that takes half as long
- * again makes all late that wait behind it. Less cannot be done for it: a line of two runs keeps a child as busy as one
- * of three.
+ * The share of a reader's time that waiting and running may take by estimate: a run that takes half as long again makes
+ * all requests behind it late. A smaller share gains nothing: a queue of two runs keeps a child as busy as a queue of
+ * three.
  */
 const USABLE_SHARE = 0.5;
-/** Of what is left to the first of a run, what the run may take. */
+/** The share of the remaining time of a run's first request that the run may take. */
 const LEFT_SHARE = 0.9;
-/** Of a reader's time, what is always waited: a version that seems too slow for anybody may be quicker now. */
+/** The share of a reader's time that is always waited: a version that seems too slow may be faster now. */
 const HOPE_SHARE = 0.5;
-/** What the first may have to wait longer for the sake of company: little, where many cost hardly more than one. */
+/**
+ * How much longer the first request may wait so that others share its run: little, if many rows cost hardly more than
+ * one.
+ */
 const COMPANY = 1.5;
 
 export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now }: LiveRoomOptions): LiveRoom {
-  /** Of as many versions as the registry keeps. */
+  /** Costs of as many versions as the registry keeps. */
   const costs = new WeakMap<ModelVersion, RunCost>();
   /** When each run under way is likely to be over. */
   const ends = new Map<RunUnderWay, number>();
-  /** When children became free while somebody waited for them, the latest last: of no more than are free. */
+  /** When children became free while requests waited for them, the latest last; no more entries than free children. */
   const freed: number[] = [];
 
   function runRows(version: ModelVersion, timeoutMs: number, leftMs = timeoutMs): number {
@@ -97,9 +102,10 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
   return {
     room(version, timeoutMs) {
       const { rows } = waiting();
-      // Children that are free now are so because nobody needs them: those who waited were run together, or have gone.
+      // Children that are free now are free because no request needs them: waiting ones were run together, or have
+      // gone.
       if (rows === 0) freed.length = 0;
-      // However slow it seems: without a run nobody would ever learn that it is quicker now.
+      // However slow it seems: without a run, nothing would show that it is faster now.
       const least = rows === 0 && ends.size < slots ? 1 : 0;
       return Math.max(least, Math.min(maxWaitingRows - rows, inTime(version, timeoutMs)));
     },
@@ -121,8 +127,8 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
           if (!ends.delete(run) || !wasAnswered) return;
           const ranMs = now() - started;
           if (waiting().rows > 0) freed.push(now());
-          // Where the process that feeds the children has much to do, that much lies between two runs, and whoever
-          // waits waits for it too. What is longer than the run was no hurry: those who waited had gone.
+          // If the process that feeds the children is busy, that time lies between two runs, and requests wait for it
+          // too. A gap longer than the run means that it was not busy: the waiting requests had gone.
           if (live) costOf(version).observe(rows, ranMs + (betweenMs <= ranMs ? betweenMs : 0));
         },
       };
@@ -141,13 +147,13 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
 }
 
 /**
- * What a run of a model version takes, learned from its runs: a part that each run costs and a part for each row. From
- * these the batcher knows how many rows may be run together, and how many may wait, so that all of them come in time.
+ * The duration of a model version's runs, learned from its runs: a cost for each run and a cost for each row. From
+ * these the batcher knows how many rows may run together, and how many may wait, so that all of them are in time.
  *
- * A line through the latest runs by least squares, older ones counting ever less. Between runs of one size there is no
- * line to be drawn: then a row costs what it cost before, by runs of several sizes or by the warm-up, else a run would never
- * be large enough for a ranking after many reads of one user. Without either, a run's time is taken to be its rows' alone,
- * which is true of the slowest to mend, and wrong on the safe side of the others.
+ * A least-squares line through the latest runs, with decaying weights. Runs of one size define no line: then a row
+ * costs what it cost before, by runs of several sizes or by the warm-up. Else, after many reads of one user, no run
+ * would be large enough for a ranking. Without either, the whole time of a run counts for its rows. That is right for
+ * models that are slow a row, and on the safe side for others.
  */
 interface RunCost {
   /** Milliseconds that a run of so many rows is likely to take. */
@@ -159,7 +165,7 @@ interface RunCost {
   observe(rows: number, ms: number): void;
 }
 
-/** What the runs before the latest weigh, each against the next: about twenty are remembered. */
+/** The weight of a run against the next: about twenty runs are remembered. */
 const MEMORY = 0.95;
 /** Rows of the first run of a version of which nothing is known yet. */
 const FIRST_ROWS = 16;
@@ -173,14 +179,14 @@ const SURPRISE_MS = 5;
 /** Below this share of the mean, squared, sizes differ too little to tell what a row costs. */
 const LEAST_SPREAD = 0.01;
 
-/** What sums of fractions may be wrong by, in rows. */
+/** The rounding error of sums of fractions, in rows. */
 const ROUNDING = 1e-6;
 
 export function createRunCost(): RunCost {
   const sums = { runs: 0, rows: 0, squares: 0, ms: 0, products: 0 };
   let largest = FIRST_ROWS / REACH;
   let [fixed, slope] = [0, 0];
-  /** What a row costs by the latest runs of several sizes. */
+  /** The cost of a row by the latest runs of several sizes. */
   let steepness = Number.POSITIVE_INFINITY;
 
   function fit(): void {
@@ -218,5 +224,5 @@ export function createRunCost(): RunCost {
   };
 }
 
-/** Of which nothing has been run yet. */
+/** The cost of a version without any run. */
 const UNKNOWN = createRunCost();

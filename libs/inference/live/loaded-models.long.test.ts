@@ -62,7 +62,7 @@ it('a model of 50 MB that is loaded holds up no reader of another, as a load in 
   console.log(
     JSON.stringify(figures, (_, value) => (typeof value === 'number' ? Number(value.toPrecision(3)) : value)),
   );
-  // In the child at work somebody waits for the whole load; beside it nobody does, for any considerable part.
+  // In the serving child a request waits for the whole load; beside it no request waits for a considerable part.
   expect(within.longest).toBeGreaterThan(within.tookMs / 3);
   expect(beside.longest).toBeLessThan(within.longest / 2);
   expect(beside.p99).toBeLessThan(within.longest / 4);

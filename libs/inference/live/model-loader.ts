@@ -12,7 +12,7 @@ import type { LoadArtifact } from './kept-files.ts';
 
 interface ModelLoaderOptions {
   readonly loadArtifact: LoadArtifact;
-  /** Of the load in a child. */
+  /** Limit of a load in a child. */
   readonly loadLimit: TimeLimit;
   /** Resident memory of a child in MB. */
   readonly memoryLimitMb: number;
@@ -33,18 +33,19 @@ export interface ModelLoader {
   unload(child: InferenceProcess, hashes: readonly string[]): Promise<void>;
   /** Whether there is room for a model in a child whose other models take `held` bytes. */
   fits(needed: Needed & { readonly held: number }): boolean;
-  /** What the model took when it was loaded; undefined: it never was. */
+  /** Returns the memory of the model when it was loaded; undefined: it never was. */
   sizeOf(hash: string): Needed | undefined;
   /** Records a loaded model that ended its process: it is paused, as a model that cannot be loaded is. */
   noteFailure(hash: string, cause: unknown): void;
-  /** What went wrong with it last, until it is loaded; undefined: nothing. */
+  /** Returns the last failure of the model, until it is loaded; undefined: none. */
   failureOf(hash: string): string | undefined;
   /** Whether it failed lately, and is not to be tried again yet. */
   isResting(hash: string): boolean;
 }
 
 /**
- * `trial`: in a child that serves nobody; `ahead`: before a read needs it; `on_demand`: a read or a chunk waits for it.
+ * `trial`: in a child that serves no reads; `ahead`: before a read needs it; `on_demand`: a read or a chunk waits for
+ * it.
  */
 export type LoadOccasion = 'trial' | 'ahead' | 'on_demand';
 
@@ -62,7 +63,8 @@ const READ_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
 /**
- * What a child takes while it loads a model, in times of the file: its parts, the whole, the parsed graph, the weights.
+ * Memory of a child while it loads a model, in multiples of the file: its parts, the whole, the parsed graph, the
+ * weights.
  */
 const LOADING = 4;
 
@@ -77,7 +79,7 @@ export function createModelLoader(options: ModelLoaderOptions): ModelLoader {
   const mostBytes = modelsBytes(memoryLimitMb);
   const failures = new Map<string, Failure>();
   const reading = new Map<string, Promise<Uint8Array>>();
-  /** Of each model that was ever loaded: a hundred bytes of memory. */
+  /** Sizes of all models that were ever loaded: a hundred bytes of memory each. */
   const sizes = new Map<string, Needed>();
 
   /** Children that start together share one read. */
@@ -164,5 +166,5 @@ function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What the parts of this library tell the operator: one event, `noun.verb`, with its fields. */
+/** Events of this library for the operator: `noun.verb`, with fields. */
 export type InferenceLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;

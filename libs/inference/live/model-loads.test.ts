@@ -26,7 +26,7 @@ const loaded = (...predictors: (typeof first)[]) =>
 const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
 
 describe('loading models', () => {
-  it('loads a large model into a new child, while the one at work goes on answering, and then ends that one', async () => {
+  it('loads a large model into a new child, while the old child continues to answer, and then ends the old one', async () => {
     open();
     expect(await pool.load([first.version])).toEqual(loaded(first));
     const [before = 0] = pool.stats().pids;
@@ -45,7 +45,7 @@ describe('loading models', () => {
     await vi.waitFor(() => expect(isRunning(before)).toBe(false), PATIENCE);
   });
 
-  it('loads into every child, and starts none for what is loaded already', async () => {
+  it('loads into every child, and starts no child for loaded models', async () => {
     const loadArtifact = vi.fn(async () => second.bytes);
     open({ processes: 2, loadArtifact: keepFiles(loadArtifact) });
     expect(await pool.load([second.version])).toEqual(loaded(second));

@@ -1,12 +1,12 @@
 /**
- * Loads wanted models into the children without blocking the children that serve. What is new is loaded into a child of
- * its own first, with a lower priority, and run there: a model that cannot be loaded, or that ends its child, costs the
- * serving children nothing. ONNX Runtime blocks a child while it creates a session. So a model that loads quickly is
- * then loaded into each serving child between two runs. For any other a new child loads it beside what the serving
- * child has loaded, and replaces that one after its current run. Children are changed one at a time.
+ * Loads wanted models into the children without blocking the serving ones. A new model is first loaded and run in a
+ * child of its own with a lower priority: a model that cannot be loaded, or that crashes its child, costs the serving
+ * children nothing. ONNX Runtime blocks a child while it creates a session. So a model that loads quickly is then
+ * loaded into each serving child between two runs. For any other model, a new child loads it with the models of a
+ * serving child and replaces that child after its current run. Children are changed one at a time.
  *
  * A model is ready when it was loaded and run within the memory of a child of this process, and each child was given
- * it. It stays ready when a child unloads it for want of room: a read loads it again, within the limits of a load.
+ * it. It stays ready when a child unloads it for lack of memory: a read loads it again, within the limits of a load.
  */
 
 import { isTandemError } from '@tandem/freshness/errors';
@@ -42,7 +42,7 @@ export class ModelLoads {
   readonly #options: ModelLoadsOptions;
   /** Children that load models and do not serve yet. */
   readonly #raising = new Set<InferenceProcess>();
-  /** Artifacts that were loaded and run: one that is wanted again, by a rollback, needs no other trial. */
+  /** Artifacts that were loaded and run: a model that is wanted again, by a rollback, needs no other trial. */
   readonly #proven = new Set<string>();
   /** Artifacts that a slot was given. */
   readonly #given = new WeakMap<Slot, Set<string>>();
@@ -224,18 +224,18 @@ async function end(child: InferenceProcess): Promise<void> {
   await child.ended;
 }
 
-// A model's first runs, made before anybody waits for one: they allocate what later runs use again, and show that the
-// model runs within the bounds of its child. Whether its answers are right was tried when it was taken on (trial.ts).
+// A model's first runs, before any request: they allocate memory that later runs use again, and show that the model
+// fits the bounds of its child. The model's answers were checked by its trial at adoption or push (trial.ts).
 
 /** Users of each run; one alone is the commonest, and the first run of all the dearest. */
 const SIZES = [1, 1, 2, 7, 64];
-/** Of one run: a model that takes more would be killed by its readers' deadlines. */
+/** Limit of one run: a model that takes more would be killed by its readers' deadlines. */
 const RUN_LIMIT = cpuLimit(10_000);
 
 /**
- * Runs the loaded model on made-up users. One whom it refuses, as it may a real one, says nothing against it.
+ * Runs the loaded model on made-up users. A rejected user is no failure, since the model may reject real users too.
  * Returns what the last single row and the largest run took; null if the model refused one of them. Rejects with
- * ProcessEnded where the process does not survive, `overloaded` where the machine gave it too little CPU.
+ * ProcessEnded if the process does not survive, or `overloaded` if the machine gave it too little CPU.
  */
 async function warmUpRuns(process: InferenceProcess, version: ModelVersion): Promise<WarmUpRuns | null> {
   const { artifactHash, inputs, outputs, rowByRow = false } = version;

@@ -120,7 +120,7 @@ describe('an inference pool', () => {
     expect(pool.stats().pids).toEqual(pids);
   });
 
-  it('fails the users that a model refuses alone, whoever they were run with', async () => {
+  it('fails only the users that a model rejects, in any batch', async () => {
     open({ processes: 1 });
     await pool.warmUp(table.version);
     const answers = await Promise.allSettled([1, 2, 100, 4, 200, 6].map((i) => scoresOf(pool, table, [[i]])));
@@ -214,7 +214,7 @@ describe('an inference pool', () => {
     expect([outputs.size, [...faults.keys()], asked]).toEqual([98, [7, 93], [100, 98]]);
   });
 
-  it('tells of each run that was answered how many users it was for, and what it took of a processor', async () => {
+  it('reports users and processor time of each answered run', async () => {
     const runs: FinishedRun[] = [];
     open({ processes: 1, onRun: (run) => runs.push(run) });
     await scoresOf(pool, loop, [
@@ -228,7 +228,7 @@ describe('an inference pool', () => {
     expect(cpuMs).toBeLessThan(ms * 1.2 + 20);
   });
 
-  it('tells of each child that it replaces, and why', async () => {
+  it('reports each replaced child, and why', async () => {
     const restarts: string[] = [];
     open({ processes: 1, killGraceMs: 10, onRestart: (why) => restarts.push(why) });
     await pool.warmUp(loop.version);
@@ -241,14 +241,14 @@ describe('an inference pool', () => {
     expect(restarts).toHaveLength(2);
   });
 
-  it('is refused with less memory than a child needs, and says which setting to mend', () => {
+  it('is rejected with less memory than a child needs, and names the setting to fix', () => {
     expect(() => poolOf([linear], { memoryLimitMb: 255 })).toThrow(
       expect.objectContaining({ code: 'config_invalid', field: 'INFERENCE_MEMORY_MB', remedy: expect.any(String) }),
     );
     open();
   });
 
-  it('gives a model that hangs a rest, and its process to the others, and tries it again later', async () => {
+  it('pauses a hanging model, gives its process to the others, and retries it later', async () => {
     let clock = 0;
     const rests: string[] = [];
     const now = () => performance.now() + clock;
@@ -285,7 +285,7 @@ describe('an inference pool', () => {
     expect(await scoresOf(pool, loop, [[1, 3]], { priority: 'batch' })).toEqual([3]);
   });
 
-  it('scores a batch that was run together with one that never ends, however long that took', async () => {
+  it('scores a batch that was run together with a request that never ends, however long that took', async () => {
     open({ processes: 1, killGraceMs: 50 });
     await pool.warmUp(loop.version);
     const options = { priority: 'batch', timeoutMs: 300 } as const;
@@ -361,7 +361,7 @@ describe('an inference pool', () => {
     });
   });
 
-  it('finishes what is under way when it closes, and takes nothing new', async () => {
+  it('finishes runs under way when it closes, and takes no new ones', async () => {
     open({ processes: 1 });
     await pool.warmUp(loop.version);
     const { pids } = pool.stats();

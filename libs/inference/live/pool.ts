@@ -41,10 +41,7 @@ export interface InferencePoolOptions extends Pick<ProcessOptions, 'niceSteps' |
   readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
-  /**
-   * Children that `load` starts; default: all. The others start when they are needed, and load what is wanted while
-   * they have no work.
-   */
+  /** Children that `load` starts; default: all. Other children start on demand, and load wanted models while idle. */
   readonly preloadedProcesses?: number;
   /** Resident memory of a child in MB, above which it is killed. `modelsBytes` of it are for loaded models. */
   readonly memoryLimitMb?: number;
@@ -93,7 +90,9 @@ export interface InferencePool extends Scorer, LoadShedding {
   close(graceMs?: number): Promise<void>;
 }
 
-/** More CPU than a trial has: what is loaded here passed one. A child that hangs is replaced after two minutes. */
+/**
+ * More CPU than a trial gets: models loaded here have passed a trial. A hanging child is replaced after two minutes.
+ */
 const LOAD_LIMIT = cpuLimit(30_000, 120_000);
 
 /** Starts nothing: a child starts for a run, or for `warmUp`. */
@@ -174,7 +173,7 @@ function statsOf(slots: readonly Slot[]): Omit<PoolStats, 'waitingRows' | 'resti
   };
 }
 
-/** An idle child that has the model, else any idle one, else one more is started and nobody is free yet. */
+/** Returns an idle child that has the model, else any idle child; else starts another, and no child is free yet. */
 function findSlot(slots: readonly Slot[], hash: string): Slot | null {
   const idle = slots.filter((slot) => slot.state() === 'idle');
   const slot = idle.find((slot) => slot.hasLoaded(hash)) ?? idle[0];
@@ -221,7 +220,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
   const apart = new Set<ApartPool>();
   /** By the id of its version. */
   const homes = new Map<string, ApartPool>();
-  /** Those that are not needed any more, until they are closed. */
+  /** Children that are no longer needed, until they are closed. */
   const leaving = new Set<Promise<void>>();
   let isClosed = false;
 

@@ -22,7 +22,7 @@ it('takes all for the cost of rows while the runs were of one size', () => {
   expect([cost.ms(1), cost.ms(8), cost.rowsWithin(12)]).toEqual([5, 40, 2]);
 });
 
-it('knows nothing before the first run, and dares twice the largest run after it', () => {
+it('has no estimate before the first run, and allows twice the largest run after it', () => {
   const cost = createRunCost();
   expect([cost.ms(100), cost.rowsWithin(1)]).toEqual([0, 16]);
   cost.observe(16, 1);

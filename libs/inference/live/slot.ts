@@ -1,7 +1,7 @@
 /**
- * A slot of the pool: one child after another. It loads models before it needs them, does one thing at a time, and puts
- * a new child in the place of one that died; one that dies without having done anything is replaced ever later. The new
- * child loads the model that the other used last, takes work, and loads the others while there is none.
+ * A slot of the pool: one child after another. It loads models before it needs them, does one thing at a time, and
+ * replaces a child that died. Children that die without any work are replaced with increasing delay. A new child loads
+ * the last used model of its predecessor, takes work, and loads the other models while idle.
  */
 
 import type { ScoreRequest } from '@tandem/prediction/scoring/scoring';
@@ -36,18 +36,18 @@ interface SlotOptions {
   readonly log: InferenceLog;
 }
 
-/** What to run, made when the model is loaded; null: nobody waits for it any more. */
+/** The request to run, made when the model is loaded; null: no request waits for it any more. */
 export interface PreparedRun extends Omit<ModelRun, 'session'> {
   /** At which the child is killed. */
   readonly limit: TimeLimit;
-  /** Of all its rows. */
+  /** Priority of all its rows. */
   readonly priority: ScoreRequest['priority'];
 }
 
-/** What a run gave, and the CPU that it took in its child, in ms. */
+/** The outputs of a run, and its CPU in the child, in ms. */
 export type SlotAnswer = Pick<RunAnswer, 'outputs' | 'cpuMs'>;
 
-/** What a run took, by the child's own measure. */
+/** The cost of a run, as measured by the child. */
 export interface FinishedRun {
   readonly artifactHash: string;
   readonly rows: number;
@@ -79,7 +79,7 @@ interface Heir {
 export class Slot {
   readonly #options: SlotOptions;
   #state: SlotState = 'cold';
-  /** Of its child, which is there or about to be. */
+  /** Models of its child, which is running or about to start. */
   #models: HeldModels | null = null;
   /** Children in a row that died without having done anything. */
   #idleDeaths = 0;
@@ -126,7 +126,7 @@ export class Slot {
     this.#models = new HeldModels(started, loader);
     const [first, ...others] = new Set([...this.#backlog, ...this.#options.wanted()]);
     this.#backlog = others;
-    // What is most likely to be asked for next; the others while there is no work.
+    // The model that the next request most likely needs; the others while there is no work.
     if (first !== undefined) this.#preparations.unshift(inBackground((models) => models.use(first, 'ahead')));
     void started.ended.then((end) => this.#replace(started, end));
     started.ready.then(
@@ -228,7 +228,7 @@ export class Slot {
     this.#state = 'busy';
     for (let next = this.#preparations.shift(); next; next = this.#preparations.shift()) {
       await Promise.resolve(next.work(mine)).then(next.done, next.failed);
-      // A child that died of loading is replaced, and its successor goes on with the rest.
+      // A child that died while loading is replaced, and its successor continues with the rest.
       if (this.#models !== mine || !mine.child.isAlive()) return;
     }
     if (this.#heir) return this.#succeed(this.#heir);

@@ -57,7 +57,7 @@ describe('a waiting line', () => {
     ]);
   });
 
-  it('forgets what is removed', () => {
+  it('forgets removed requests', () => {
     const line = createWaitingLine<string>();
     const gone = part('gone', a, 7);
     line.add(gone);

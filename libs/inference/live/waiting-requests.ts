@@ -22,9 +22,9 @@ export interface Part<R> {
   readonly outputs: readonly string[];
   /** Whether no other part may be in its run. */
   readonly isAlone: boolean;
-  /** What it is likely to cost of a child's time, in ms; set before it waits. */
+  /** Its estimated cost in ms of a child; set before it waits. */
   costMs: number;
-  /** How often it was run and may have been the one that failed. */
+  /** How many failed runs the request was part of. */
   suspicions: number;
   /** Kept by the line. */
   waiting: boolean;
@@ -33,7 +33,7 @@ export interface Part<R> {
 export interface WaitingLine<R> {
   /** Waiting rows. */
   rows(): number;
-  /** What they cost together, in ms of a child. */
+  /** Returns their total cost in ms of a child. */
   costMs(): number;
   add(part: Part<R>): void;
   /** Before all others, and never again together with another part: one of those it was run with failed. */
@@ -70,7 +70,7 @@ export function createWaitingLine<R>(): WaitingLine<R> {
     if (!part.waiting) return;
     part.waiting = false;
     rows -= part.rows;
-    // Of nobody nothing is left, whatever the sum of fractions says.
+    // Without requests the sum is zero, whatever rounding errors remain.
     costMs = rows === 0 ? 0 : costMs - part.costMs;
     gone++;
     if (gone > 64 && gone > (suspects.length + parts.length) / 2) compact();
@@ -149,7 +149,7 @@ export type Outcome = readonly WireTensor[] | Error;
 export interface Pending {
   readonly priority: ScoreRequest['priority'];
   deadline: number;
-  /** What it had in all when it came, in ms. */
+  /** Its total time limit when it came, in ms. */
   readonly timeoutMs: number;
   /** How long one run of its rows may take, in ms. */
   readonly runTimeoutMs: number;

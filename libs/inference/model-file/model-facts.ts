@@ -1,6 +1,6 @@
 /**
- * What a model file says of where it comes from: format, operators' versions, the program that wrote it. A bounded walk
- * over the file's outermost fields (numbers from onnx.proto3) of a file that onnx-file.ts has let through.
+ * Reads the origin of a model file: format, operators' versions, the program that wrote it. A bounded walk over the
+ * outermost fields (numbers from onnx.proto3) of a file that onnx-file.ts has accepted.
  */
 import type { ModelMetadata } from '@tandem/prediction/models/verification';
 import { BYTES, type Field, NotProtobuf, readField, VARINT } from './protobuf.ts';
@@ -11,9 +11,9 @@ const PRODUCER_VERSION = 3;
 const OPSET = 8;
 const OPSET_DOMAIN = 1;
 const OPSET_VERSION = 2;
-/** Enough of a name that somebody else chose. */
+/** Limit of a name's length: the file is not trusted. */
 const MAX_TEXT = 64;
-/** More than there are domains: the file is somebody's, and what is gathered is kept. */
+/** Limit of domains, since found ones are kept in memory: the file is not trusted. */
 const MAX_DOMAINS = 16;
 
 /** Never throws: of a damaged file it tells what came before the damage. */
@@ -47,7 +47,7 @@ function textOf(bytes: Buffer, { start, end }: Field): string {
   return text.replace(/\p{C}/gu, '');
 }
 
-/** A message's fields; stops at what is no protobuf. */
+/** Reads a message's fields; stops at bytes that are no protobuf. */
 function* fieldsOf(bytes: Buffer, start = 0, end = bytes.length): Generator<Field> {
   try {
     for (let at = start; at < end; ) {
@@ -60,8 +60,8 @@ function* fieldsOf(bytes: Buffer, start = 0, end = bytes.length): Generator<Fiel
   }
 }
 
-// What a model file says of itself beside its signature: the names of its features, where whoever exported it wrote them
-// into `metadata_props` (converters do not by themselves). A bounded walk over the file's outermost fields.
+// Reads the metadata of a model file beyond its signature: the names of its features, if the exporter wrote them into
+// `metadata_props` (converters do not by themselves). A bounded walk over the file's outermost fields.
 
 const METADATA = 14;
 const MAX_METADATA_BYTES = 1_000_000;

@@ -10,7 +10,7 @@ const reason = (bytes: Buffer | string) => findFault(Buffer.from(bytes as string
 
 const nodes = [node('Identity', ['features'], ['score'])];
 const [input, output] = [value('features', FLOAT, ['N', 1]), value('score', FLOAT, ['N', 1])];
-/** A sound model but for what is given. */
+/** A sound model except for the given parts. */
 const withConstant = (constant: Buffer) => model(graph(nodes, [constant], [input], [output]));
 const withMore = (...more: Buffer[]) => model(Buffer.concat([graph(nodes, [], [input], [output]), ...more]));
 const body = graph(nodes, [], [input], [output]);

@@ -1,8 +1,8 @@
 /**
- * Looks at a model file before ONNX Runtime does: a bounded walk over its protobuf that refuses what is no ONNX file,
- * tensors that are kept in other files (which a loader might read from anywhere), operators of foreign libraries, and
- * structure that costs far more to load than it has bytes. It reads only the fields that it needs (numbers from
- * onnx.proto3) and skips the rest; its time is linear in the file's size.
+ * Checks a model file before ONNX Runtime reads it: a bounded walk over its protobuf. Rejects files that are no ONNX,
+ * tensors kept in other files (which a loader might read from anywhere), operators of foreign libraries, and structure
+ * that costs far more to load than its size. It reads only the needed fields (numbers from onnx.proto3) and skips the
+ * rest; its time is linear in the file's size.
  */
 import { sparseFault, tensorFault } from './onnx-tensor.ts';
 import { BYTES, type Field, NotProtobuf, readField, VARINT } from './protobuf.ts';
@@ -46,8 +46,8 @@ const INSIDE: Readonly<Record<Kind, Readonly<Record<number, Kind>>>> = {
   external: {},
 };
 /**
- * Those that a message holds once. Given again, protobuf adds the second to the first: the dimensions of two small tensors
- * would become those of one huge tensor.
+ * Fields that a message holds once. If repeated, protobuf adds the second to the first: the dimensions of two small
+ * tensors would become those of one huge tensor.
  */
 const ONCE: Readonly<Partial<Record<Kind, readonly number[]>>> = { model: [7], attribute: [5, 6, 22], sparse: [1, 2] };
 const NODE_OPERATOR = 4;
@@ -56,7 +56,7 @@ const TENSOR_LOCATION = 14;
 const MODEL_IR = 1;
 const MODEL_OPSET = 8;
 const MODEL_FUNCTION = 25;
-/** What a walk has come across so far. */
+/** The counts of a walk so far. */
 interface Count {
   graphs: number;
   nodes: number;
@@ -123,7 +123,7 @@ function walk(
     // In another encoding it is no such field to a reader of protobuf, and does not take the place of the one before.
     if (kind === 'node' && field.wire === BYTES && field.number === NODE_OPERATOR) operator = text(bytes, field);
     if (kind === 'node' && field.wire === BYTES && field.number === NODE_DOMAIN) domain = text(bytes, field);
-    // Any number but 0, since readers differ in how they take one that is out of range.
+    // Any number but 0, since readers differ in handling a number out of range.
     if (kind === 'tensor' && field.number === TENSOR_LOCATION && field.value !== 0) throw external();
     const inner = INSIDE[kind][field.number];
     if (inner === 'external') throw external();
@@ -139,7 +139,7 @@ function walk(
   if (kind === 'sparse') refuseConstant(sparseFault(bytes, start, end));
 }
 
-/** What a model says of itself, besides its graph. */
+/** Checks a field of the model message, outside its graph. */
 function checkModelField(bytes: Buffer, field: Field, count: Count): void {
   if (field.number === MODEL_FUNCTION) throw functions();
   if (field.number === MODEL_IR) refuseFault(irFault(field.value));
@@ -204,7 +204,7 @@ function notOnnx(why: string): Refused {
 // Which releases of the ONNX format the runtime reads, said before it is asked: its own refusal of a model from the future
 // names neither the version nor what to do. (Field numbers from onnx.proto3, OperatorSetIdProto.)
 
-/** What is wrong with a model file, and what mends it. */
+/** A problem of a model file and its fix. */
 export interface ModelFault {
   readonly reason: string;
   readonly remedy: string | null;
@@ -217,7 +217,7 @@ const LATEST_IR = 13;
 const DOMAIN = 1;
 const VERSION = 2;
 
-/** Whether a domain's operators come with ONNX Runtime, rather than from a library of somebody's. */
+/** Returns whether ONNX Runtime provides a domain's operators, rather than a separate library. */
 function isKnownDomain(domain: string): boolean {
   return Object.hasOwn(LATEST, domain);
 }
@@ -230,7 +230,7 @@ function irFault(version: number): ModelFault | null {
   };
 }
 
-/** What is wrong with one entry of a model's opset imports, or null. Throws NotProtobuf. */
+/** Returns the problem of one entry of a model's opset imports, or null. Throws NotProtobuf. */
 function opsetFault(bytes: Buffer, entry: Pick<Field, 'start' | 'end'>): ModelFault | null {
   let domain = '';
   let version = 0;

@@ -31,7 +31,7 @@ const BITS: Readonly<Record<number, number>> = {
   24: 8,
 };
 const STRING = 8;
-/** Of types that came later than this table: the least that an element can have. */
+/** For types newer than this table: the smallest size of an element. */
 const LEAST_BITS = 1;
 
 const DIMS = 1;
@@ -82,7 +82,7 @@ export function sparseFault(bytes: Buffer, start: number, end: number): string |
   return `a sparse constant stands for ${values} values; ${MAX_SPARSE_VALUES} are the most`;
 }
 
-/** Of one dimension, or of several packed into a field; 1 of a field that is encoded as no dimension is. */
+/** Returns the product of a dimension, or of several packed into a field; 1 for a field with another encoding. */
 function productOf(bytes: Buffer, field: Field): number {
   if (field.wire === VARINT) return field.value;
   if (field.wire !== BYTES) return 1;

@@ -1,6 +1,6 @@
 /**
- * Fields of a protobuf message, read one after the other out of bytes that nobody vouches for: no length is believed, and
- * nothing is allocated but the field itself. (Its encoding: protobuf.dev/programming-guides/encoding.)
+ * Reads the fields of a protobuf message one after the other from untrusted bytes: every length is checked, and nothing
+ * is allocated but the field itself. (Its encoding: protobuf.dev/programming-guides/encoding.)
  */
 
 /** The bytes are no protobuf message, or end too early. */
@@ -21,9 +21,9 @@ export interface Field {
   readonly number: number;
   /** Its wire type. */
   readonly wire: number;
-  /** Of a varint, as far as a double holds it. */
+  /** The value of a varint, as far as a double holds it. */
   readonly value: number;
-  /** Of its content. */
+  /** Offset of its content. */
   readonly start: number;
   readonly end: number;
 }

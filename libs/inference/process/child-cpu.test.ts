@@ -14,7 +14,7 @@ it('reads what the process itself measures', async () => {
   expect(Math.abs(read - used())).toBeLessThan(50);
 });
 
-it('knows nothing of a process that is not there', async () => {
+it('returns nothing for a process that does not exist', async () => {
   // Above the largest process id of Linux and of macOS.
   expect(await readCpuMs(2 ** 30)).toBeNull();
 });

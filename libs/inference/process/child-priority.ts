@@ -1,7 +1,7 @@
 /**
- * Whom a processor goes to that a child and its parent both want. A child is at work for as long as there is something to
- * run; the parent's event loop for moments, in each of which it may answer somebody from what is stored, or refuse
- * somebody. So the children are nicer: where they have a processor to themselves they lose nothing by it.
+ * Sets the priority of inference children against their parent. A child works as long as there is something to run. The
+ * parent's event loop works for moments, in which it may answer from stored predictions or reject a request. So
+ * children run at a higher nice value; with a processor of their own they lose nothing by it.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
@@ -12,7 +12,10 @@ import { getPriority, setPriority } from 'node:os';
  * inference does as much.
  */
 const STEPS = 10;
-/** Of a child that nobody waits for: against one that serves it has an eighth of a processor, and is never starved. */
+/**
+ * The nice value of a child that no request waits for: against a serving child it gets an eighth of a processor, and
+ * never starves.
+ */
 const BACKGROUND_STEPS = 19;
 const NICEST = 19;
 /** Linux lets an ordinary user set one group's niceness in a tenth of a second, and refuses the next with EAGAIN. */
@@ -20,13 +23,16 @@ const GROUP_RETRY_MS = 150;
 const GROUP_ATTEMPTS = 20;
 
 export interface ChildPriority {
-  /** Beneath the parent, of the main thread, which is what runs models. Goes on without where it is not allowed. */
+  /** Below the parent: lowers the main thread, which runs models. Continues without it if not permitted. */
   lower(): void;
-  /** Far beneath, for as long as nobody waits for the child; where Linux has groups, since only a group may come back. */
+  /**
+   * Far below, while no request waits for the child. Only where Linux has autogroups, since only a group's priority can
+   * be raised again.
+   */
   giveWay(): void;
 }
 
-/** Of a child that could not be started. */
+/** The priority of a child that could not be started. */
 export const NO_PRIORITY: ChildPriority = Object.freeze({ lower() {}, giveWay() {} });
 
 /** @param steps of niceness beyond the parent's */
@@ -68,7 +74,9 @@ function nicer(niceness: number, steps: number): number {
   return Math.min(NICEST, niceness + steps);
 }
 
-/** The code of the error; undefined where there was none. What is forbidden, or not there on this system, is done without. */
+/**
+ * Returns the code of the error; undefined if there was none. Errors about missing permission or support are ignored.
+ */
 function refusalOf(attempt: () => void): string | undefined {
   try {
     attempt();

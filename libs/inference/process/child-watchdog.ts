@@ -1,7 +1,7 @@
 /**
- * A thread inside an inference child that ends the child when its parent is gone or its memory exceeds the limit. A
- * thread of its own, because the main one may be inside a run that never returns; inside the process, because nobody
- * else is left when the parent was killed.
+ * A thread in an inference child that ends the child when its parent is gone or its memory exceeds the limit. It is a
+ * thread of its own, because the main thread may be in a run that never returns. It is in the child, because no other
+ * process is left if the parent was killed.
  */
 import { writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
@@ -24,7 +24,7 @@ function end(why: string): void {
   try {
     writeSync(2, `watchdog: ${why}\n`);
   } catch {
-    // Nobody listens any more.
+    // The parent no longer listens.
   }
   process.kill(process.pid, 'SIGKILL');
 }

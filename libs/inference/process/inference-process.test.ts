@@ -12,7 +12,7 @@ import { cpuLimit } from './time-limit.ts';
 
 const start = () => startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
 const LIMIT = cpuLimit(10_000);
-/** A process that has ended, and that nobody has asked about yet, still answers to kill: on Linux its state says so. */
+/** A process that has ended, but whose parent has not asked yet, still answers to kill: on Linux its state shows it. */
 const isAlive = (pid: number) => {
   try {
     process.kill(pid, 0);
@@ -71,7 +71,7 @@ describe('an inference process', () => {
     const child = start();
     await child.ready;
     expect(getPriority(child.pid)).toBe(Math.min(19, getPriority() + 10));
-    // Where sessions are scheduled as groups, the group's niceness is the one that counts. A process may be in no group.
+    // Where sessions are scheduled as groups, the group's nice value counts. A process may be in no group.
     const groupOf = (pid: number | string = 0) =>
       existsSync('/proc/self/autogroup') && / nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1];
     const nicer = Math.min(19, Number(groupOf('self') || getPriority()) + 10);

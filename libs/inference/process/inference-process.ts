@@ -27,7 +27,7 @@ export interface ProcessOptions {
   readonly isInBackground?: boolean;
 }
 
-/** Of a child's start, which takes about half a second of CPU. */
+/** Limit of a child's start, which takes about half a second of CPU. */
 export const START_LIMIT = cpuLimit(10_000);
 
 /** After this many children that died at their start, the next is tried without the kernel's bound on its data. */
@@ -70,8 +70,9 @@ interface Loaded {
 }
 
 /**
- * What ended a child: a run past its `deadline`, too little CPU from a busy machine (`starved`), more `memory` than it may
- * take, a `crash` of its own code, or a signal from outside (`killed`: by an operator, by the kernel for want of memory).
+ * The cause of a child's end: a run past its `deadline`, too little CPU from a busy machine (`starved`), more `memory`
+ * than allowed, a `crash` of its own code, or a signal from outside (`killed`: by an operator, or by the kernel for
+ * lack of memory).
  */
 export type ProcessEnd = 'deadline' | 'starved' | 'memory' | 'crash' | 'killed';
 
@@ -219,7 +220,7 @@ function spawnWorker({ memoryLimitMb, boundData, threads = 1 }: ProcessOptions):
     // A process group of its own: a terminal's Ctrl-C is for the parent, which then drains.
     detached: true,
   });
-  // The child removes its folder itself; this is for the one that never came so far.
+  // The child removes its folder itself; this handles a child that died before.
   child.on('close', () => {
     try {
       rmdirSync(folder);
@@ -274,7 +275,7 @@ function asError(end: ProcessEnded): Error {
 
 function notStarted(end: ProcessEnded): TandemError {
   return new TandemError('unavailable', `an inference process could not be started: ${end.how}`, {
-    remedy: 'try again; if it happens again, see whether the machine has memory for one more process',
+    remedy: 'try again; if it happens again, check that the machine has memory for one more process',
   });
 }
 

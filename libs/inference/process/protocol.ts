@@ -1,7 +1,7 @@
 /**
- * What the serving process and its inference children say to each other over Node's IPC channel (serialization
- * 'advanced': typed arrays travel as bytes). One command at a time: each gets one reply before the next is sent, but
- * `part`, which gets none.
+ * The protocol of the serving process and its inference children over Node's IPC channel (serialization 'advanced':
+ * typed arrays travel as bytes). One command at a time: each gets one reply before the next is sent, except `part`,
+ * which gets none.
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 
@@ -65,9 +65,9 @@ export interface ModelRun {
 export interface RunAnswer {
   /** In the order of the fetches. */
   readonly outputs: readonly WireTensor[];
-  /** What the model took for it, in the child: without the way there and back. */
+  /** Duration of the model's run in the child, without transfer. */
   readonly ms: number;
-  /** CPU of the threads that run models, in ms: what is left of `ms` where others had the processor. */
+  /** CPU of the threads that run models in ms; the rest of `ms` was spent waiting for a processor. */
   readonly cpuMs: number;
 }
 
@@ -77,7 +77,7 @@ export type Reply =
   | { readonly kind: 'loaded'; readonly signature: Signature; readonly bytes: number; readonly rssBytes: number }
   | { readonly kind: 'unloaded' }
   | ({ readonly kind: 'ran' } & RunAnswer)
-  /** The model file or the input is at fault; the process goes on. */
+  /** The model file or the input is at fault; the process continues. */
   | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string | null };
 
 /** A reply as it travels. */

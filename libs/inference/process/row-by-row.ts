@@ -1,6 +1,6 @@
 /**
- * Running a model one row at a time, and making one answer of it. A pinned model's rows are computed alone whoever they
- * came with, in a run or for a reader: the same bits go in at the same place, so the same bits come out.
+ * Runs a model one row at a time and joins the answers. The rows of a pinned model are computed alone, whatever their
+ * batch: the same bits enter at the same place, so the same bits come out.
  */
 import type { TensorData, WireTensor } from './protocol.ts';
 

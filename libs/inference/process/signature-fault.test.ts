@@ -9,7 +9,7 @@ it('lets a signature pass that can be told in a message', () => {
   expect(reasonFor(tensor('features'), tensor('größe'), tensor('deep', Array(16).fill(1)))).toBeUndefined();
 });
 
-it('refuses one that is too long to tell, or that a terminal would obey', () => {
+it('rejects a signature that is too long to print, or has terminal control characters', () => {
   expect(reasonFor(tensor('features', Array(1_000_000).fill(1)))).toContain('has 1000000 dimensions; 16 are the most');
   expect(reasonFor(tensor('x'.repeat(257)))).toContain('a name of 257 characters');
   expect(reasonFor(tensor('features', ['N\u001b[2J', 2]))).toContain('begins with "N\\u001b[2J"');

@@ -1,6 +1,6 @@
 /**
- * The program of an inference child. ONNX Runtime's `run` blocks its thread, for ever if the model wants so; here it
- * blocks nobody else, and whoever waits may kill the process. It holds no secrets, no files and no state but sessions.
+ * The program of an inference child. ONNX Runtime's `run` blocks its thread, possibly for ever. Here it blocks only
+ * this process, which its callers may kill. The process holds no secrets, no files and no state but sessions.
  * Arguments: the parent's process id, the resident memory limit in MB, the threads of a run.
  */
 import { createHash } from 'node:crypto';
@@ -32,19 +32,22 @@ const OPTIONS: InferenceSession.SessionOptions = {
   ...(THREADS === 1 ? {} : { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
-  // Else each session keeps what its largest run took, and a child of many models grows with every one that is used.
+  // Else each session keeps the memory of its largest run, and a child with many models grows with each of them.
   enableCpuMemArena: false,
   enableMemPattern: false,
-  // Errors are thrown; what a model makes ONNX Runtime print besides is nobody's.
+  // Errors are thrown; other output that a model makes ONNX Runtime print is discarded.
   logSeverityLevel: 4,
 };
 
-/** Of what a model makes ONNX Runtime say: its names may be as long as the file. */
+/** Longest reason from ONNX Runtime: names in a model may be as long as the file. */
 const MAX_REASON = 4_000;
 
-/** What ONNX Runtime takes for itself with the first session of a process. */
+/** Memory that ONNX Runtime takes with the first session of a process. */
 const RUNTIME_BYTES = 25_000_000;
-/** What a session takes beside its weights: measured 0.2 MB. Where memory of unloaded sessions is used again, less is seen. */
+/**
+ * Memory of a session beside its weights: measured 0.2 MB. If memory of unloaded sessions is reused, the measured value
+ * is lower.
+ */
 const LEAST_SESSION_BYTES = 200_000;
 
 const sessions = new Map<string, InferenceSession>();
@@ -119,7 +122,7 @@ async function load({ session, sha256 }: Extract<Command, { kind: 'load' }>): Pr
   const bytes = Buffer.concat(parts);
   parts = [];
   if (sha256 !== null && createHash('sha256').update(bytes).digest('hex') !== sha256) {
-    const remedy = 'Push or adopt the file again where it is whole, and is the one that was meant.';
+    const remedy = 'Check that the file is complete and the intended one, then push or adopt it again.';
     return say({ kind: 'refused', reason: 'the bytes are not those of the registered artifact', remedy });
   }
   const fault = findFault(bytes);
@@ -165,7 +168,7 @@ function describe(value: InferenceSession.ValueMetadata): SignatureTensor {
  */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** Of the whole process if a run has several threads, or Node is older than 23.9; little else happens in it. */
+/** CPU of the whole process if a run has several threads, or Node is older than 23.9; little else happens in it. */
 const cpuUsage =
   THREADS === 1 && typeof process.threadCpuUsage === 'function' ? process.threadCpuUsage : process.cpuUsage;
 

@@ -12,7 +12,7 @@ import { readCpuMs, readResidentMb } from '../process/process-usage.ts';
 
 export interface ProfiledVersion {
   readonly version: ModelVersion;
-  /** Of the model file. */
+  /** Bytes of the model file. */
   readonly bytes: Uint8Array;
   /** Users whose features were read; each can be scored. */
   readonly batch: FeatureBatch;

@@ -18,7 +18,7 @@ export interface EncodedInput {
   readonly type: TensorType;
   /** Values a row. */
   readonly width: number;
-  /** Of a tensor [users] rather than [users, width]. */
+  /** Set for a tensor [users] rather than [users, width]. */
   readonly rank?: 1;
   readonly data: TensorData;
 }
@@ -107,8 +107,8 @@ function refusal(batch: FeatureBatch, { column, values }: FilledColumn, row: num
   return `${which}, which is none of its categories (${list}); say what an unknown text counts as (features.categories.${name}: unknown: ${counts}), or let the feature query give a category`;
 }
 
-// Output tensors of a run, back to the requests whose rows were in it. The first dimension is the users: a model that
-// gives another number of rows than it was given has no answer for anybody, since nobody knows whose rows they are.
+// Output tensors of a run, back to the requests whose rows were in it. The first dimension is the users: if a model
+// returns another number of rows than it got, no user has an answer, since rows and users cannot be matched.
 
 /** Throws `live_failed` if a tensor does not have a row for each user of the run. */
 export function checkRows(outputs: readonly WireTensor[], users: number): void {

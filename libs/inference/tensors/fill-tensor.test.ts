@@ -62,7 +62,7 @@ describe('nulls', () => {
     expect(encode('string', [plan({ nullAs: 'nan' })], [[null]])?.data).toEqual(['nan']);
   });
 
-  it('that nobody declared are refused, and a NaN is no null', () => {
+  it('that are not declared are rejected, and a NaN is no null', () => {
     expect(refusals('float32', [number], [[1], [null]])).toEqual([
       [1, 'feature age of user 1 is null, which an input of type float32 cannot hold'],
     ]);
@@ -116,7 +116,7 @@ describe('categories', () => {
     expect(nulls('none', { ...oneHot, unknownAs: 'zeros' })).toEqual(Float32Array.of(0, 0, 0));
   });
 
-  it('refuse an unknown text that nobody declared, with the categories and the setting', () => {
+  it('reject an undeclared unknown text, with the categories and the setting', () => {
     expect(refusals('float32', [plan({ categories: index })], [['pro'], ['gold'], [null]])).toEqual([
       [
         1,

@@ -1,6 +1,6 @@
 /**
- * The values of feature columns, row-major, in a tensor's element type. A number that would wrap, round to infinity or
- * lose its digits as an integer is refused, never sent; so is a null or a NaN that nobody declared.
+ * Fills a tensor with the values of feature columns, row-major, in its element type. A number that would wrap, round to
+ * infinity or lose digits as an integer is rejected, as is an undeclared null or NaN.
  */
 import type { FeatureValues } from '@tandem/freshness/features';
 import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
@@ -91,7 +91,7 @@ function fillColumn(
   else fillNumbers(out, range, filled, missing, places, refuse);
 }
 
-/** What a null of the column counts as; undefined where nothing is declared, or nothing that the type holds. */
+/** Returns the number for a null of the column; undefined if none is declared, or the type cannot hold it. */
 function nullNumber({ nullAs }: FeatureColumn, type: TensorType): number | undefined {
   if (nullAs === undefined) return undefined;
   const value = nullAs === 'nan' ? Number.NaN : Number(nullAs);

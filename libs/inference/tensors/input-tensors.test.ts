@@ -120,7 +120,7 @@ describe('encodeInputs', () => {
     };
     const fill = () => encodeInputs(version.inputs, batch, picked)[0]?.data;
     expect(fill()).toEqual(bare());
-    // In turn, and the best of many: the machine may be busy, the code is what is measured. Seen: 2.7 times.
+    // By turns, and the best of many: the machine may be busy, and the code is measured. Measured: 2.7 times.
     const rounds = Array.from({ length: 40 }, () => [timeOf(fill), timeOf(bare)] as const);
     const [best, bestBare] = [Math.min(...rounds.map(([ms]) => ms)), Math.min(...rounds.map(([, ms]) => ms))];
     expect(best / bestBare).toBeLessThan(20);

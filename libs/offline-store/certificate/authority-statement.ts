@@ -1,14 +1,17 @@
-/** The SQL of the authority's certificates: that of any certificate, and what the asker has not heard of erasures. */
+/** The SQL of the authority's certificates: that of any certificate, and the erasures that the caller does not know. */
 import type { NumberedTombstone, TombstoneMemory } from '@tandem/freshness/certificate';
 import { type CertificateRow, certificateSql, UNTOLD } from './certificate-statement.ts';
 
-/** Tombstones told by one statement at most: whoever has heard of none yet must not make the reads of a moment wait. */
+/**
+ * The most tombstones that one statement returns: a reader that knows none yet must not delay the other reads of the
+ * statement.
+ */
 const TOMBSTONES_A_STATEMENT = 1_000;
 
 /**
- * The authority's certificate, with a column more: what the asker has not heard of erasures, null where that is nothing.
+ * The authority's certificate with one more column: the erasures that the caller does not know, null if there are none.
  * @param $1 user ids; known history $2 and revision $3; $5 of each user id the predictor
- * @param $4 erasures that it has heard of in the history $2; null: it wants to hear of none
+ * @param $4 erasures that the caller knows in the history $2; null: it wants none
  */
 function authoritySql(tellsArms: boolean): string {
   return certificateSql(
@@ -26,12 +29,13 @@ function authoritySql(tellsArms: boolean): string {
 export const AUTHORITY_SQL = authoritySql(true);
 
 /**
- * The same for an asker that knows the arms. Postgres prepares each execution for all that a statement might tell: arms that
- * are known took 0.25 ms of the 0.55 ms of a statement, and its locks on their tables waited for changes of them.
+ * The same for a caller that knows the arms. Postgres prepares each execution for everything that a statement might
+ * return: known arms took 0.25 ms of the 0.55 ms of a statement, and its locks on their tables waited for changes of
+ * them.
  */
 export const KNOWN_ARMS_SQL = authoritySql(false);
 
-/** Returns whether the row has the arms, or the asker knows them. Any other row certifies nothing. */
+/** Returns whether the row has the arms, or the caller knows them. Any other row certifies nothing. */
 export function tellsArms([, , , arms]: AuthorityRow): boolean {
   return arms !== UNTOLD;
 }
@@ -39,7 +43,7 @@ export function tellsArms([, , , arms]: AuthorityRow): boolean {
 /** A row of AUTHORITY_SQL. */
 export type AuthorityRow = readonly [...CertificateRow, unheard: string | null];
 
-/** The tombstones that are known after a row: those heard of before, and what it tells; only the latter in another history. */
+/** Returns the tombstones known after a row: the known ones and the row's; in another history only the row's. */
 export function tombstonesOf(row: AuthorityRow, heard: TombstoneMemory): TombstoneMemory {
   const [history, , , , , , unheard] = row;
   const known = heard.inHistory(history);

@@ -189,7 +189,7 @@ test('connections that were cut while they were idle cost no read its answer', a
     });
   await Promise.all([authority.certify(['1'], 'visits'), authority.certify(['2']), authority.certify(['3'])]);
   for (let round = 0; round < 5; round++) {
-    // Those that wait for their next question; one that is just being opened is not idle yet.
+    // Connections that wait for their next question; a connection that is being opened is not idle yet.
     const pids = (await connected()).filter((row) => row.isIdle).map((row) => row.pid);
     expect(pids.length).toBeGreaterThan(0);
     // The question leaves in the moment in which the connections are cut.

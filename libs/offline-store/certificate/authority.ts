@@ -1,8 +1,8 @@
 /**
- * The authority on freshness: one small statement on the primary for all the reads of a moment. It is the hottest path
- * of the service, and the one that everything else waits for, so it has connections of its own, in a pool of its own
- * that no other statement can exhaust, prepared once, and a strict time limit: a Postgres that stops answering costs a
- * read `timeoutMs`, and each statement its connection.
+ * The authority on freshness: one small statement on the primary for all reads of a moment. It is the hottest path of
+ * the service, and everything else waits for it. So it has a pool of its own that no other statement can exhaust, is
+ * prepared once, and has a strict time limit: if Postgres stops answering, a read loses `timeoutMs`, and each statement
+ * its connection.
  */
 import {
   type Authority,
@@ -23,38 +23,41 @@ export interface AuthorityOptions {
   readonly timeoutMs?: number;
   /** Statements under way at once; each has a connection of its own. */
   readonly maxStatements?: number;
-  /** What pg_stat_activity shows, where the pool is our own. */
+  /** The name in pg_stat_activity, if the pool is our own. */
   readonly applicationName?: string;
-  /** Looks at the database through each connection before its first statement; where this rejects there is none. */
+  /** Checks the database through each connection before its first statement; if it rejects, there is no connection. */
   onConnect?(client: pg.PoolClient): Promise<void>;
-  /** Told of each statement, whose reads need not be timed one by one. */
+  /** Called for each statement, since single reads need not be timed. */
   onStatement?(seconds: number, outcome: 'ok' | 'failed'): void;
-  /** Told of the registry's revision, and of which history it is, as each statement found it. */
+  /** Called with the registry's revision and history, as each statement found it. */
   onRevision?(revision: number, history: string): void;
-  /** Told of each statement that was answered: the database's history, and how many users shared it. */
+  /** Called for each answered statement: the database's history, and the number of users that share it. */
   onCertificate?(history: string, users: number): void;
-  /** Told once in a history, where there is no room for more tombstones: from the next erasure on nothing is served unverified. */
+  /**
+   * Called once in a history, when there is no room for more tombstones: from the next erasure on no read is served
+   * unverified.
+   */
   onTombstonesFull?(count: number): void;
 }
 
-/** Users in one statement at most. */
+/** The most users in one statement. */
 const MAX_USERS = 5_000;
-/** What the reads of a moment wait for each other at most. A statement mostly takes a third of it. */
+/** The longest time that reads wait for each other. A statement mostly takes a third of it. */
 const PATIENCE_MS = 1;
 
 const STATEMENT = { name: 'tandem-certificate', text: AUTHORITY_SQL };
 const KNOWN_ARMS_STATEMENT = { name: 'tandem-certificate-known-arms', text: KNOWN_ARMS_SQL };
 
-/** What its statements have told, both of one history. */
+/** The content of its last statements, both of one history. */
 interface Known {
   readonly arms: KnownArms;
   readonly tombstones: TombstoneMemory;
 }
 
 /**
- * `certify` rejects with `unavailable` where Postgres does not answer in time, is a standby, or cannot be reached.
- * `close` gives the connections up; the end of a pool that was given waits for that.
- * @param database a postgres:// URL, or a pool with connections to spare: `maxStatements` and as many to replace them
+ * `certify` rejects with `unavailable` if Postgres does not answer in time, is a standby, or cannot be reached. `close`
+ * releases the connections; end a given pool after that.
+ * @param database a postgres:// URL, or a pool with spare connections: `maxStatements` and as many to replace them
  */
 export function createAuthority(
   database: string | pg.Pool,
@@ -62,7 +65,7 @@ export function createAuthority(
 ): Authority & { close(): Promise<void> } {
   const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority' } = options;
   const { onStatement, onRevision, onCertificate, onConnect, onTombstonesFull } = options;
-  // One that is broken may still hold its place while its successor is opened.
+  // A broken connection may still hold its place while its successor is opened.
   const isOwn = typeof database === 'string';
   const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
   const prepare = async (client: pg.PoolClient) => {
@@ -78,7 +81,7 @@ export function createAuthority(
   const ask = createStatementBatcher<AskedUsers, Certificate>({
     async send(questions) {
       const asked = joined(questions);
-      // What this statement is told is known, whatever another learns meanwhile: a null answer refers to it.
+      // The facts sent with this statement count, whatever another learns meanwhile: a null answer refers to them.
       const told = known;
       const startedAt = performance.now();
       const values: Values = [textArray(asked.userIds), ...knownOf(told), textArray(asked.predictors)];
@@ -131,12 +134,12 @@ function joined(questions: readonly AskedUsers[]): AskedUsers {
   };
 }
 
-/** The parameters after the users: what is known already. */
+/** The parameters after the users: revision, history and erasures that the caller knows. */
 function knownOf({ arms, tombstones }: Known): [history: string, revision: number, erasures: number | null] {
   return [arms.history, arms.revision, tombstones.isFull ? null : tombstones.count];
 }
 
-/** Where the arms turn out to have changed, asks again with them: one more statement for the reads of that moment. */
+/** If the arms have changed, asks again with them: one more statement for the reads of that moment. */
 async function certificateRow(lanes: Lanes, timeoutMs: number, values: Values): Promise<AuthorityRow> {
   const knowsArms = values[1] !== NO_ARMS.history;
   try {
@@ -159,6 +162,6 @@ async function rowOf(client: pg.PoolClient, statement: typeof STATEMENT, values:
 }
 
 async function prepareLane(client: pg.PoolClient): Promise<void> {
-  // The plan must not depend on how small the table was when it was made: a scan of all contexts is never right.
+  // The plan must not depend on the table's size when it was made: a scan of all contexts is never right.
   await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
 }

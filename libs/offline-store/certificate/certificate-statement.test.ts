@@ -7,7 +7,7 @@ const users = JSON.stringify([
 ]);
 const asked = { userIds: ['7', '7', '8'], predictors: ['visits', 'constructor', 'visits'] };
 
-test('a user is touched for each predictor by its own events; of one that was not asked for the certificate does not tell', () => {
+test('a user is touched for each predictor by its own events; the certificate omits a predictor that was not asked for', () => {
   const certificate = certificateOf(['h', 1, 1, null, users, 1], NO_ARMS, asked);
   expect(certificate.user('7', 'constructor')).toEqual({ version: 3, touched: 0, deletedVersion: 0 });
   expect(certificate.user('7', 'visits').touched).toBe(2);

@@ -1,10 +1,10 @@
 /**
- * The SQL of a certificate and how its parts are read: the same for the authority's statement and for the one that reads
- * features, so that both certify the same thing.
+ * The SQL of a certificate and its decoding. The authority's statement and the feature statement share it, so that both
+ * certify the same.
  *
- * The arms are sent only when the history or the revision differs from what the asker knows. Every change of an arm, a
+ * The arms are sent only when the history or the revision differs from that of the caller. Every change of an arm, a
  * predictor or a source version raises the revision in its own transaction, so equal numbers in one history mean equal
- * arms. Tombstones are told in the same way, by the count of erasures: those alone that the asker has not heard of.
+ * arms. Tombstones are sent likewise, by the count of erasures: only those that the caller does not know.
  */
 
 import { type ArmInterval, armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
@@ -23,8 +23,8 @@ import { assertProtocol } from '@tandem/freshness/protocol';
 import { type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
 import { epochMs } from '../sql/database.ts';
 
-// Who is served what, as a certificate brings it: of each predictor the stable arm and, while a rollout is active, the
-// others with the buckets of their users. Parsed once a revision; of a predictor without a rollout a user costs nothing.
+// The assignments in a certificate: of each predictor the stable arm and, while a rollout is active, the other arms
+// with the buckets of their users. Parsed once for each revision; without a rollout a user costs nothing.
 
 /**
  * SQL over the settings `s`: rises with every change of an arm, a predictor or a source version, so that equal numbers in
@@ -32,13 +32,13 @@ import { epochMs } from '../sql/database.ts';
  */
 export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
 
-/** SQL of a GenerationLayer, null where there is none; `w` has the predictor's source version. */
+/** SQL of a GenerationLayer, null if there is none; `w` has the predictor's source version. */
 function layerSql(g: string, r: string): string {
   return `case when ${g}.id is not null then json_build_object('id', ${g}.id, 'number', ${g}.number,
         'buckets', ${g}.buckets, 'startedAt', ${epochMs(`${g}.started_at`)}, 'isOutdated', ${r}.source_version < w.version) end`;
 }
 
-/** A JSON array of PredictorParts; null where there is no predictor. */
+/** A JSON array of PredictorParts; null if there are no predictors. */
 const ARMS_SQL = `(
     select json_agg(json_build_array(p.name, a.arms, r.rollout, p.patterns_pending))::text
     from tandem.predictors p
@@ -90,7 +90,7 @@ type RolloutParts = [
   overrides: readonly (readonly [userId: string, arm: string])[] | null,
 ];
 
-/** @param arms what ARMS_SQL gave */
+/** @param arms the result of ARMS_SQL */
 function assignmentsOf(arms: string): Pick<KnownArms, 'assignments' | 'pending'> {
   const assignments = new Map<string, Assignments>();
   const pending = new Set<string>();
@@ -139,12 +139,12 @@ function withRollout(stable: Assignment, all: readonly Interval[], parts: Rollou
   });
 }
 
-/** What the asker knows already, sent along as the two parameters after the user ids. */
+/** The arms that the caller knows, sent as the two parameters after the user ids. */
 export interface KnownArms {
   readonly history: string;
   readonly revision: number;
   readonly assignments: ReadonlyMap<string, Assignments>;
-  /** Predictors of which `touched` says too little (migrations/0052): each event of a user is taken to concern them. */
+  /** Predictors for which `touched` is incomplete (migrations/0052): each event of a user counts as concerning them. */
   readonly pending: ReadonlySet<string>;
 }
 
@@ -153,14 +153,14 @@ export const NO_ARMS: KnownArms = Object.freeze({
 });
 
 /**
- * SQL over a context `c`: the version of the last event that concerns a predictor, or one that differs for no answer: what
- * was predicted since the predictor is known has that label.
+ * SQL over a context `c`: the version of the last event that concerns a predictor, or an equivalent version:
+ * predictions made since the predictor is known have that label.
  */
 export function touchedSql(predictor: string): string {
   return `case when c.touched_all = c.version then c.version else coalesce((c.touched ->> ${predictor})::bigint, 0) end`;
 }
 
-/** The numbers of the parameters of a certificate's SQL, and what is asked for: SQL of (user_id, predictor). */
+/** The parameter numbers of a certificate's SQL, and the requested pairs: SQL of (user_id, predictor). */
 interface CertificateParameters {
   readonly asked: string;
   readonly history: number;
@@ -169,13 +169,13 @@ interface CertificateParameters {
   readonly tellsArms?: boolean;
 }
 
-/** Stands for arms that differ from the known ones, in a row of a statement that does not tell them. */
+/** Stands for arms that differ from the known ones, in a row of a statement that does not return them. */
 export const UNTOLD = '';
 
 /**
- * One row: history, clock (ms), revision, arms (null where known), users (null where none has a context), protocol. A user is
- * told by its place among those asked for, with what concerns the one predictor that it is asked for: of the others a context
- * may have hundreds. current_history() fails on a standby: each answer comes from the primary.
+ * One row: history, clock (ms), revision, arms (null if known), users (null if none has a context), protocol. A user is
+ * identified by its position in the request, with the concerning version of the requested predictor only: a context may
+ * have hundreds of others. current_history() fails on a standby: each answer comes from the primary.
  * @param moreColumns of `s`, the settings, and `h.history`, after these
  */
 export function certificateSql(
@@ -216,15 +216,16 @@ export function armsOf(row: RowStart, known: KnownArms): KnownArms {
   return { history, revision, ...assignmentsOf(arms) };
 }
 
-/** Of whom a certificate tells, and at the same places for which predictor. */
+/** The users that a certificate covers, and the predictors at the same positions. */
 export interface AskedUsers {
   readonly userIds: readonly string[];
   readonly predictors: readonly string[];
 }
 
 /**
- * The certificate of a row.
- * @param asked as the statement was. Of any other user the certificate would say `untouched`; of another predictor it throws
+ * Returns the certificate of a row.
+ * @param asked as in the statement. For any other user the certificate would say `untouched`; for another predictor it
+ * throws
  */
 export function certificateOf(
   row: RowStart,
@@ -261,12 +262,17 @@ function readUsers(text: string, { userIds, predictors }: AskedUsers, pending: R
   return users;
 }
 
-/** What a row says of a user, while not all contexts tell what concerns the predictor: then the last event does. */
+/**
+ * Returns the state of a user from a row. Until all contexts record the last concerning event, the last event counts.
+ */
 export function stateOf(told: UserState, isPending: boolean): UserState {
   return isPending ? { ...told, touched: told.version } : told;
 }
 
-/** A text[] literal of ids; two and a half times as fast as the driver's own, which escapes each element by itself. */
+/**
+ * Returns a text[] literal of ids; two and a half times as fast as the driver's own, which escapes each element
+ * separately.
+ */
 export function textArray(ids: readonly string[]): string {
   if (ids.length === 0) return '{}';
   const joined = ids.join('","');

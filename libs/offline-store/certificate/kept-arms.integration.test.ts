@@ -46,7 +46,7 @@ const canaryTo = (version: number) =>
     } satisfies RolloutPlan,
   });
 
-/** A canary to version 2 that was taken back; it leaves generation 2. */
+/** A canary to version 2 that was aborted; it leaves generation 2. */
 async function tryVersion2(): Promise<void> {
   const { id } = await canaryTo(2);
   const arm = { predictor: 'visits', reason: 'test', scheduleSlot: null, variant: 'candidate' };
@@ -55,7 +55,7 @@ async function tryVersion2(): Promise<void> {
   await rollouts.abort(id, CHANGE);
 }
 
-test('a version that is tried again has the generation of the first time, whose expiry goes on', async () => {
+test('a version that is tried again has its first generation, whose expiry continues', async () => {
   await tryVersion2();
   const { id, arms } = await canaryTo(2);
   expect(arms).toMatchObject([{ generationNumber: 2 }]);
@@ -72,14 +72,14 @@ test('and waits for another generation where that has expired', async () => {
   expect((await canaryTo(2)).arms).toMatchObject([{ generationNumber: null }]);
 });
 
-test('a version that was stable has the generation that it was left with, and not one that was rolled back', async () => {
+test('a formerly stable version has its last generation, and not one that was rolled back', async () => {
   await workAll(await start());
   await generations.rollBack({ predictor: 'visits', to: 1, actor: 'test' });
   await adopt(database.pool, { predictors: [visitsPredictor({ model: 'third' })], actor: 'test' });
   expect((await canaryTo(1)).arms).toMatchObject([{ modelNumber: 1, generationNumber: 1 }]);
 });
 
-test('a rollback that names none passes over what a rollout tried and took back', async () => {
+test('a rollback without a target skips generations of an aborted rollout', async () => {
   await tryVersion2();
   await workAll(await start());
   const { from, to } = await generations.rollBack({ predictor: 'visits', to: null, actor: 'ops' });
@@ -104,7 +104,7 @@ test('a version that takes a feature of events as another type is refused: what 
   expect(await rollouts.active()).toEqual([]);
 });
 
-test('a schedule computes nothing for a shadow, whose users are served by nobody', async () => {
+test('a schedule computes nothing for a shadow, which serves no users', async () => {
   await query(database.pool, {
     text: `update tandem.predictors set policy = jsonb_set(policy, '{batch,schedule}', '"0 2 * * *"')`,
   });

@@ -1,7 +1,8 @@
 /**
- * A few connections kept out of a pool for one kind of statement with a strict time limit. Each carries one statement at
- * a time; one that does not answer in time is closed, statement and all, so that a stopped server holds nothing of ours.
- * A connection that broke while it was idle, as by a restart of the server, costs its next statement no failure.
+ * A few connections kept out of a pool for one kind of statement with a strict time limit. Each carries one statement
+ * at a time. A connection that does not answer in time is closed, which also ends its statement, so that a stopped
+ * server holds none of our resources. If a connection broke while idle, for example by a restart of the server, its
+ * next statement does not fail.
  */
 import { within } from '@tandem/timing/within';
 import type pg from 'pg';
@@ -13,7 +14,7 @@ interface LanesOptions {
   prepare(client: pg.PoolClient): Promise<void>;
 }
 
-/** Waits for work as long as the caller of a lane may. */
+/** Waits for work as long as a lane's caller may. */
 type InTime = <T>(work: Promise<T>) => Promise<T>;
 
 export class Lanes {
@@ -32,9 +33,9 @@ export class Lanes {
   }
 
   /**
-   * Runs a statement on a free connection, opening one where there is none. At most `count` callers at once. Where a
-   * connection that was used before turns out to be broken the statement is sent again, once, on a new one: so it must
-   * change nothing. Rejects after `timeoutMs`, also while it is still connecting.
+   * Runs a statement on a free connection; opens one if there is none. At most `count` callers at once. If a used
+   * connection turns out to be broken, the statement is sent once more on a new one, so it must change nothing. Rejects
+   * after `timeoutMs`, even while still connecting.
    */
   run<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const running = this.#attempt(timeoutMs, statement);
@@ -46,7 +47,7 @@ export class Lanes {
     return running;
   }
 
-  /** Gives the connections up; whoever is under way ends first. */
+  /** Closes the connections after their statements under way have ended. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#releaseIdle();
@@ -71,13 +72,15 @@ export class Lanes {
     if (!kept) return send(await this.#take(inTime));
     return send(kept).catch(async (error: unknown) => {
       if (performance.now() >= deadline || !isConnectionFailure(error)) throw error;
-      // What broke one connection most likely broke the others.
+      // The cause that broke one connection most likely broke the others.
       this.#releaseIdle();
       return send(await this.#take(inTime));
     });
   }
 
-  /** Connections that are still being opened when their asker gave up serve the next: never more than `count` at once. */
+  /**
+   * Connections that are still being opened when their caller gives up serve the next: never more than `count` at once.
+   */
   async #take(inTime: InTime): Promise<pg.PoolClient> {
     const free = this.#idle.pop();
     if (free) return free;
@@ -125,11 +128,11 @@ export class Lanes {
     }
   }
 
-  /** One that has lived for long ends when its successor is there: no statement waits for that. */
+  /** An old connection ends only when its successor is open: no statement waits for the change. */
   #replaceOld(): void {
     const now = performance.now();
     const old = this.#idle.findIndex((client) => (this.#endsAt.get(client) ?? 0) < now);
-    // What prepare sets stays with the connection, so it never goes back to the pool's other users.
+    // The settings of prepare stay with the connection, so it never returns to the pool's other users.
     if (this.#idle.length > this.#options.count) this.#idle.splice(Math.max(0, old), 1)[0]?.release(true);
     if (old >= 0 && this.#opening === 0) void this.#open();
   }

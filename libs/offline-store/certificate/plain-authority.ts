@@ -27,7 +27,7 @@ interface Row {
 /** Milliseconds. */
 const WITHIN_MS = 5_000;
 
-/** Certificates are asked for one after the other. */
+/** Requests certificates one after the other. */
 export function createPlainAuthority(pool: pg.Pool): Authority {
   let known = NO_ARMS;
   return {

@@ -1,22 +1,22 @@
 /**
  * The partitions of tandem.events, one for each day in UTC (migrations/0051_events_by_day.sql). They are made days
- * ahead and dropped whole. An insert waits for no lock of this, but for that of a day whose detaching was cut short: at
- * most 0.1 s.
+ * ahead and dropped whole. Inserts do not wait for its locks, except for a day whose detaching was interrupted: at most
+ * 0.1 s.
  */
 import type { ExpiredRows } from '@tandem/prediction/runs/expire';
 import type pg from 'pg';
 import { type Db, query, sqlState, transaction, withClient } from '../sql/database.ts';
 
-/** When the day of a partition ended, in SQL over its name. */
+/** SQL over a partition's name: when its day ended. */
 const DAY_ENDED = `(to_date(substr(c.relname, 8), 'YYYYMMDD') + 1)::timestamp at time zone 'UTC'`;
 
 const DAYS = `pg_class c left join pg_inherits i on i.inhrelid = c.oid
   where c.relnamespace = 'tandem'::regnamespace and c.relkind = 'r' and c.relname ~ '^events_\\d{8}$'`;
 
-/** The end of the oldest day that has a partition, in SQL. */
+/** SQL: the end of the oldest day that has a partition. */
 export const OLDEST_DAY_ENDED = `select min(${DAY_ENDED}) from ${DAYS}`;
 
-/** Makes the days that are missing; mostly none is. */
+/** Creates the missing days; usually none is missing. */
 export async function makeEventDays(db: Db): Promise<void> {
   await query(db, { text: 'select tandem.make_event_days()' });
 }
@@ -29,9 +29,9 @@ interface DayPartition {
 }
 
 /**
- * Drops the oldest day all of whose events are past the horizon. A day may have later events than its name says, where
- * no worker made a partition for them.
- * @param horizon SQL of a moment
+ * Drops the oldest day if all of its events are past the horizon. A day may have later events than its name says, if no
+ * worker made a partition for them.
+ * @param horizon SQL of a time
  */
 export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<ExpiredRows> {
   const days = await query<DayPartition>(pool, {
@@ -48,17 +48,17 @@ export async function dropExpiredDay(pool: pg.Pool, horizon: string): Promise<Ex
   return { rows: 0, isDone: true };
 }
 
-/** Milliseconds that events wait behind us at most, for transactions that have sent some. */
+/** The longest time in ms that events wait behind the lock, for transactions that have sent some. */
 const QUEUE_MS = 100;
 
 /**
- * Detaching waits for transactions that may use the day, without holding up others. Where it was cut short, or where
- * they last too long, the next round finishes it, in one of two ways: `finalize` holds up no event, but waits for every
- * statement that began before it, and a plan's takes minutes; to drop the table as it is takes a moment without events.
+ * Detaching waits for transactions that may use the day, without blocking others. If it was interrupted, or they last
+ * too long, the next round finishes it in one of two ways. `finalize` blocks no event, but waits for every statement
+ * that began before it, and a plan's takes minutes. Dropping the table needs a moment without events.
  */
 async function drop(pool: pg.Pool, { partition, state, rows }: DayPartition): Promise<ExpiredRows> {
-  // As a message of its own: behind a pooler our other statements carry settings in theirs, and Postgres detaches
-  // nothing in such a message.
+  // As a separate message: behind a pooler our other statements carry settings in theirs, and Postgres detaches nothing
+  // in such a message.
   const detach = (how: 'concurrently' | 'finalize') =>
     withClient(pool, (client) => client.query(`alter table tandem.events detach partition ${partition} ${how}`));
   const dropTable = () =>

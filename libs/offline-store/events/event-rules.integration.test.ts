@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 afterAll(() => database.drop());
 
-/** The predictor `visits` with event types and features of one's own. */
+/** The predictor `visits` with the test's event types and features. */
 function predictorWith({ events = ['order.*'], features = ['orders'], model = 'a model', name = 'visits' }) {
   const base = visitsPredictor({ model, name });
   const columns = features.map((feature) => ({ name: feature, kind: 'integer' as FeatureKind }));
@@ -53,7 +53,7 @@ const pending = async () =>
   (
     await query<{ name: string }>(database.pool, { text: 'select name from tandem.predictors where patterns_pending' })
   ).map(({ name }) => name);
-/** What certificate and feature statement tell of what concerns the predictor `visits`, in this order. */
+/** The concerning versions of the predictor `visits`, from certificate and feature statement, in this order. */
 async function toldOf(userId: string): Promise<number[]> {
   const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
   const certificate = await authority.certify([userId], 'visits');
@@ -140,7 +140,7 @@ describe('what events may carry', () => {
     expect(await featuresOf()).toEqual({ third: 'integer' });
   });
 
-  test('has of two kinds the one that is served', async () => {
+  test('has the stable version’s kind if two differ', async () => {
     await adoptThese(first);
     await runAll();
     const text = { ...second.definition.query, columns: [{ name: 'orders', kind: 'string' as FeatureKind }] };
@@ -322,7 +322,7 @@ describe('rules of a new predictor', () => {
         detail: { pid: expect.any(Number), application: 'offline-store-test' },
       });
       await adoptThese(predictorWith({ model: 'better' }));
-      // Another process finds them announced: what is not settled is waited for all the same.
+      // Another process finds them announced: an unsettled change is waited for all the same.
       const next = adopt(database.pool, { predictors: [predictorWith({}), pages], actor: 'test', waitMs: 200 });
       await expect(next).rejects.toMatchObject({ code: 'unavailable' });
     });

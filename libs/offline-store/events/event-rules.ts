@@ -1,16 +1,16 @@
 /**
- * What the events' trigger reads of predictors: which event types concern each, and which feature names. How these
- * rules change while events are under way: rule-changes.ts.
+ * The rules of predictors that the events' trigger reads: the event types that concern each, and the feature names.
+ * rule-changes.ts changes these rules while events are under way.
  */
 import type { FeatureKind, ModelDefinition } from '@tandem/freshness/predictor';
 import { type Db, query } from '../sql/database.ts';
 import { changeRows, statements } from '../sql/statements.ts';
 import { openRules, requireSettled, setPatternsPending, UnsettledRules } from './rule-changes.ts';
 
-// What an event's data may carry for a predictor: the features of every model version that it may serve without a new
-// run. Were it those of the newest alone, a rollback would serve a version whose values the events since have lost.
+// The features that events may carry for a predictor: those of every model version that it may serve without a new run.
+// With those of the newest only, a rollback would serve a version whose values from later events are lost.
 
-/** Of one version: its features, where its query says until when an event's value counts. */
+/** Returns the event features of one version: its features, if its query says until when an event's value counts. */
 export function eventFeatures({
   query: { columns, asOf, overlayForMs },
 }: ModelDefinition): Record<string, FeatureKind> {
@@ -19,8 +19,7 @@ export function eventFeatures({
 }
 
 /**
- * The first feature that one version takes from events as another type of JSON than the other does; undefined: there is
- * none.
+ * Returns the first feature that the two versions take from events as different JSON types; undefined if there is none.
  */
 export function conflictingFeature(one: ModelDefinition, other: ModelDefinition): string | undefined {
   const kinds = eventFeatures(other);
@@ -30,7 +29,7 @@ export function conflictingFeature(one: ModelDefinition, other: ModelDefinition)
   )?.[0];
 }
 
-/** Which rules a predictor would get that it has not: by them, events of before may concern it after all. */
+/** Returns the rules that a predictor would newly get: earlier events may concern it by them. */
 interface NewRules {
   readonly patterns: boolean;
   readonly features: boolean;
@@ -38,7 +37,7 @@ interface NewRules {
 
 /**
  * @param definition of a version that is to be served
- * @param patterns LIKE patterns of event types; none where they stay as they are
+ * @param patterns LIKE patterns of event types; absent: they stay as they are
  */
 export async function findNewRules(
   db: Db,
@@ -55,8 +54,8 @@ export async function findNewRules(
 }
 
 /**
- * Requires that events under way know the features of a version that is to be served, of which nothing is stored yet.
- * Throws what `changeEventRules` answers by announcing them.
+ * Requires that events under way know the features of a version that is to be served and has no predictions yet. Throws
+ * the error that `changeEventRules` handles by announcing them.
  */
 export async function requireEventFeatures(db: Db, definition: ModelDefinition): Promise<void> {
   const { predictor } = definition;
@@ -64,8 +63,8 @@ export async function requireEventFeatures(db: Db, definition: ModelDefinition):
   if (!features) return requireSettled(db, predictor);
   throw new UnsettledRules(async (own) => {
     const known = eventFeatures(definition);
-    // The announcement stays, whatever becomes of the change: what other versions with these features have stored is
-    // older.
+    // The announcement stays, whatever happens to the change: stored predictions of other versions with these features
+    // are older.
     if (await isStoredWithNew(own, predictor, Object.keys(known))) await setPatternsPending(own, predictor);
     await query(own, {
       text: 'update tandem.predictors set event_features = $2::jsonb || event_features where name = $1',
@@ -75,9 +74,7 @@ export async function requireEventFeatures(db: Db, definition: ModelDefinition):
   });
 }
 
-/**
- * Whether predictions are stored of a version that has one of these features, which events are not known to carry yet.
- */
+/** Returns whether a version with one of these features has predictions, while events are not known to carry it yet. */
 async function isStoredWithNew(db: Db, predictor: string, features: readonly string[]): Promise<boolean> {
   const rows = await query(db, {
     text: `select from tandem.predictors p join tandem.model_versions m on m.predictor = p.name,
@@ -92,8 +89,8 @@ async function isStoredWithNew(db: Db, predictor: string, features: readonly str
 }
 
 /**
- * Sets a predictor's event features from the version adopted, those of its arms, and those of generations that are kept
- * for a rollback. Where two differ in a feature's kind, the one that is served counts.
+ * Sets a predictor's event features from the adopted version, the versions of its arms, and the versions of generations
+ * kept for a rollback. If two differ in a feature's kind, the stable version's kind counts.
  */
 export async function setEventFeatures(db: Db, predictor: string): Promise<void> {
   const [row] = await query<{ features: Record<string, FeatureKind>; differs: boolean }>(db, {
@@ -111,7 +108,7 @@ export async function setEventFeatures(db: Db, predictor: string): Promise<void>
       ) n where p.name = $1`,
     values: [predictor],
   });
-  // Even an update of no row raises the revision, at which every process loads its predictors again.
+  // Even an update of no row raises the revision, which makes every process reload its predictors.
   if (!row?.differs) return;
   const known = statements.updateTable('tandem.predictors').where('name', '=', predictor);
   await changeRows(db, known.set({ event_features: JSON.stringify(row.features) }));
@@ -119,7 +116,7 @@ export async function setEventFeatures(db: Db, predictor: string): Promise<void>
 
 // A config's glob patterns of event types (`order.*`, `?`) as the LIKE patterns that the events' trigger compares with.
 
-/** `*` is any text, `?` one character; everything else stands for itself. */
+/** `*` matches any text, `?` one character; all other characters match themselves. */
 export function likePatterns(globs: readonly string[]): string[] {
   return globs.map((glob) =>
     glob

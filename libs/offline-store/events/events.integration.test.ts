@@ -198,7 +198,7 @@ describe('feature values', () => {
     expect(rows).toEqual([{ names: ['nonsense', 'nonsense'] }]);
   });
 
-  test('of the names that nobody uses an acknowledgement tells ten, cut to 64 characters, also of a duplicate', async () => {
+  test('an acknowledgement names ten unused names, cut to 64 characters, also for a duplicate', async () => {
     const names = Array.from({ length: 12 }, (_, i) => `${String(i).padStart(2, '0')}${'x'.repeat(200)}`);
     const one = event({ data: Object.fromEntries([['orders', 1], ...names.map((name) => [name, 1])]) });
     for (const status of ['accepted', 'duplicate']) {
@@ -354,7 +354,7 @@ describe('users', () => {
     expect(await countRows('events', `user_id = '${user}' and id = '${late.id}' and data is not null`)).toBe(0);
   });
 
-  test('a user locked by another transaction costs its own events a 503, and nobody else’s', async () => {
+  test('a user locked by another transaction costs its own events a 503, and no other user’s', async () => {
     await store.accept([event()]);
     const impatient = createEventStore(database.pool, { lockTimeoutMs: 50 });
     await transaction(database.pool, async (db) => {

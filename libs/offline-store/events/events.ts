@@ -1,6 +1,6 @@
 /**
- * Makes events durable: one call, one round trip, one transaction. What an event does to a context is the trigger's
- * work in migrations/0004, the same for events that an application inserts itself; here failures become domain errors.
+ * Makes events durable: one call, one round trip, one transaction. The trigger in migrations/0004 applies an event to a
+ * context, also for events that an application inserts itself; this module turns failures into domain errors.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events/events';
@@ -9,18 +9,17 @@ import { type Db, query, sqlState } from '../sql/database.ts';
 import { asRefusal } from './refusal.ts';
 
 interface EventStoreOptions {
-  /** Milliseconds that a batch waits for a user whom another transaction holds. */
+  /** How long a batch waits for a user that another transaction has locked, in ms. */
   readonly lockTimeoutMs?: number;
   /**
-   * Milliseconds after which senders are told `unavailable`, whatever holds Postgres up; else the pool's own limits
-   * count.
+   * Milliseconds after which senders get `unavailable`, whatever delays Postgres; absent: the pool's own limits count.
    */
   readonly withinMs?: number;
 }
 
 /**
- * Two senders of one id, or of the same users, may meet so that Postgres ends one; a second try finds what the first
- * left.
+ * Two senders of one id, or of the same users, may conflict so that Postgres ends one; a second try finds the other's
+ * result.
  */
 const ATTEMPTS = 3;
 
@@ -34,7 +33,7 @@ async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], op
   const sent = JSON.stringify(events);
   const { lockTimeoutMs = 1_000, withinMs } = options;
   const began = performance.now();
-  // One limit for all attempts: a sender who races three times is told as soon as any other.
+  // One limit for all attempts: a sender that conflicts three times is answered as soon as any other.
   const leftMs = () => (withinMs === undefined ? undefined : Math.max(1, withinMs - (performance.now() - began)));
   for (let attempt = 1; ; attempt++) {
     try {
@@ -55,9 +54,9 @@ interface ResultRow {
 }
 
 /**
- * One result an event, in order, with what of its data nobody takes: read beside the results rather than after them.
- * The names are those of every predictor, also of one that is not served now, as in migrations/0004; by rules of this
- * moment, which decide nothing: what the event did was the trigger's to say.
+ * One result an event, in order, with the names in its data that no predictor uses, which are read in parallel. The
+ * names are those of every predictor, also of one that is not served now, as in migrations/0004; by the current rules.
+ * They are informative only: the trigger decided the effect of the event.
  */
 const SEND = `
   select r.status, r.user_id as "userId", r.context_version as version, r.history,
@@ -120,7 +119,7 @@ function asEventError(error: unknown, events: readonly ContextEvent[]): unknown 
 }
 
 /**
- * Text and numbers that jsonb cannot hold are refused at the edge; should one slip through, it is still the event's
+ * Text and numbers that jsonb cannot hold are rejected at the edge; if one slips through, it is still the event's
  * fault.
  */
 function unstorable(error: pg.DatabaseError): unknown {

@@ -75,7 +75,7 @@ test('of two relays at once each entry is told by one', async () => {
     relayOutbox(createOutbox(database.pool), {
       async raise(hints) {
         users.push(...hints.map(({ userId }) => userId));
-        // Neither lets go of its first page before the other has one too.
+        // Neither releases its first page before the other has one too.
         if (told.every(({ length }) => length > 0)) resolve();
         await bothTold;
       },

@@ -7,7 +7,7 @@ import type { Outbox, OutboxPage, OutboxSlot } from '@tandem/prediction/events/r
 import type pg from 'pg';
 import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 
-/** Names kept of those that no predictor uses: a caller who sends a new one each time must not fill the table. */
+/** The most names of unused values that are kept: a client that sends a new one each time must not fill the table. */
 const MAX_UNUSED_NAMES = 1_000;
 
 interface OutboxOptions {
@@ -61,8 +61,8 @@ function openSlot(pool: pg.Pool, slot: SlotTable): OutboxSlot {
 }
 
 /**
- * Deletes a page, which other relays pass over until this transaction ends: a page is told before its deletion commits,
- * and a relay that is killed leaves it. Columns that claim a page would be a second version of each row.
+ * Deletes a page, which other relays skip until this transaction ends. Redis gets the page before the deletion commits,
+ * and a killed relay leaves it. Columns that claim a page would add a second version of each row.
  */
 function takePage(db: Db, slotTable: string, after: string, limit: number): Promise<Row[]> {
   return query<Row>(db, {
@@ -99,8 +99,8 @@ async function countUnusedNames(db: Db, rows: readonly Row[]): Promise<void> {
 }
 
 /**
- * Empties the table of a slot if it has no rows and no row is being added or relayed. Nothing waits behind the lock: it
- * is taken at once or not at all, and not of the slot to which events are added now.
+ * Empties the table of a slot if it has no rows and no row is being added or relayed. No statement waits behind the
+ * lock: it is acquired at once or not at all, and never on the slot that receives events now.
  */
 async function emptyTable(pool: pg.Pool, { slot, slotTable, emptyAboveBytes }: SlotTable): Promise<void> {
   const [idle] = await query<{ bytes: number }>(pool, {

@@ -4,8 +4,8 @@
  * keys, each in a transaction of its own. The row of the change stores the last rewritten user: any worker continues
  * from there, and a further change starts from the first user.
  *
- * One pass is enough. It begins when no transaction is open that goes by earlier rules; later events tell `touched` by
- * the new ones, in contexts that it has passed and in contexts that are new.
+ * One pass is enough. It begins when no transaction under earlier rules is open. Later events set `touched` by the new
+ * rules, in rewritten contexts and in new ones.
  */
 import { setTimeout } from 'node:timers/promises';
 import type pg from 'pg';
@@ -13,13 +13,13 @@ import { query, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { settleEnded } from './rule-changes.ts';
 
-/** How long one transaction should take, for an event of one of its users waits for it; and its contexts. */
+/** Target duration of one transaction, since events of its users wait for it; and the number of its contexts. */
 const BATCH_MS = 50;
 const [FEWEST, MOST] = [100, 5_000];
-/** For one call: workers stop between two. */
+/** Duration of one call: workers stop between two. */
 const ROUND_MS = 2_000;
 
-/** Rewrites contexts for a while and returns how many; 0 where none is left, or an open transaction is in the way. */
+/** Rewrites contexts for a while and returns their number; 0 if none is left, or an open transaction blocks. */
 export async function rewriteContexts(pool: pg.Pool): Promise<number> {
   const deadline = performance.now() + ROUND_MS;
   let [rewritten, size] = [0, FEWEST];
@@ -41,13 +41,13 @@ export async function rewriteContexts(pool: pg.Pool): Promise<number> {
 
 interface Batch {
   readonly rewritten: number;
-  /** Whether the first context of all is held by another transaction. */
+  /** Whether another transaction holds the very first context. */
   readonly isStuck: boolean;
 }
 
 /**
- * The next contexts of one predictor, as far as no other transaction holds one: an event must not wait for a batch that
- * waits for another event. Undefined where there is nothing to do, or other workers do it.
+ * Returns the next contexts of one predictor up to one that another transaction holds: an event must not wait for a
+ * batch that waits for another event. Undefined if there is nothing to do, or other workers do it.
  */
 async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | undefined> {
   const [change] = await query<{ predictor: string; place: string }>(db, {
@@ -82,7 +82,7 @@ async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | un
 }
 
 /**
- * Behind the assignments' lock, as each change of predictors: not in the transaction of a batch, which holds contexts.
+ * Under the assignments' lock, as each change of predictors: not in the transaction of a batch, which holds contexts.
  */
 async function clearFlags(pool: pg.Pool): Promise<void> {
   const isDone = `select from tandem.pending_rules where state = 'rewritten' limit 1`;

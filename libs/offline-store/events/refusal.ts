@@ -1,4 +1,7 @@
-/** What the schema's own functions refuse, as errors of the domain: `tandem.refuse_event` in the migrations says them. */
+/**
+ * Translates rejections by the schema's own functions (`tandem.refuse_event` in the migrations) into errors of the
+ * domain.
+ */
 import { type ErrorCode, isTandemError, TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 
@@ -9,9 +12,9 @@ interface Refusal {
 }
 
 /**
- * The error as senders should see it, field `[index].name`; any other as it was.
- * @param sent what was sent, in order
- * @param conflict the code of an id that was used for something else
+ * Returns the error as senders should see it, field `[index].name`; other errors unchanged.
+ * @param sent the sent events, in order
+ * @param conflict the code for an id that was used with other content
  */
 export function asRefusal(
   error: unknown,

@@ -1,5 +1,5 @@
 /**
- * How the rules of events change. A transaction that sent an event goes by the rules that it read, and may commit after
+ * Changes the rules of events. A transaction that sends an event applies the rules that it read, and may commit after
  * they changed: then a stored prediction could pass for fresh that the event concerns by the new ones. Events never
  * wait for a change. It commits first, and is settled when the transactions behind it have ended: each holds an
  * advisory lock, shared, from before it reads the rules until then, so it is known which are open
@@ -7,7 +7,7 @@
  *
  * - Of a predictor that is served `setPatternsPending` sets a flag in the same transaction. While it is set, every
  *   reader of `touched` takes the user's version; contexts are rewritten in the background (pending-patterns.ts).
- * - What is new (a predictor, or features of a new version) is announced first, and served once that is settled:
+ * - A new predictor, or features of a new version, are announced first and served once that is settled:
  *   nothing stored of it can be older, so nothing is rewritten.
  */
 import { setTimeout } from 'node:timers/promises';
@@ -17,21 +17,21 @@ import { type Db, execute, query, sqlState, transaction } from '../sql/database.
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, databaseNow, statements } from '../sql/statements.ts';
 
-/** As in migrations/0004, where the trigger takes it. */
+/** As in migrations/0004, where the trigger acquires it. */
 const LOCK = '1413567556, 1163284052';
-/** How long others wait behind us for what an open transaction holds; then the change steps aside and tries again. */
+/** How long others wait behind us for a lock of an open transaction; then the change backs off and retries. */
 const QUEUE_MS = 100;
 const PAUSE_MS = 50;
 const WAIT_MS = 15_000;
 
-/** Ends the transaction, to be begun again. */
+/** Rolls the transaction back, to retry it. */
 class EventsUnderWay extends Error {
   constructor(cause: unknown) {
     super('transactions that sent events are open', { cause });
   }
 }
 
-/** Ends a transaction that needs rules which events under way may not know; `announce` makes them known. */
+/** Rolls back a transaction that needs rules which events under way may not know; `announce` publishes them. */
 export class UnsettledRules extends Error {
   readonly announce: (db: Db) => Promise<void>;
 
@@ -42,8 +42,8 @@ export class UnsettledRules extends Error {
 }
 
 /**
- * Runs a transaction that changes rules, or needs them settled: begun again for up to `waitMs` while transactions that
- * sent events are in its way. Rejects with `unavailable`, naming one of them, where that is not enough.
+ * Runs a transaction that changes rules, or needs them settled. Retries it for up to `waitMs` while transactions that
+ * sent events block it. Rejects with `unavailable`, naming one of them, if that is not enough.
  */
 export async function changeEventRules<T>(
   pool: pg.Pool,
@@ -67,8 +67,8 @@ export async function changeEventRules<T>(
 }
 
 /**
- * Notes that rules of these predictors changed, in the transaction that changes them. The caller holds the assignments'
- * lock.
+ * Records that rules of these predictors changed, in the transaction that changes them. The caller holds the
+ * assignments' lock.
  */
 export async function openRules(db: Db, predictors: readonly string[]): Promise<void> {
   await query(db, {
@@ -80,9 +80,9 @@ export async function openRules(db: Db, predictors: readonly string[]): Promise<
 }
 
 /**
- * From here on readers take each user's version for what concerns the predictor: by new rules any earlier event may,
- * and what the log of events would tell is lost after the horizon. Workers rewrite the contexts, and end that. Rejects
- * with `unavailable` while a process of a release that does not know the flag is alive.
+ * From here on readers use each user's version as the concerning one: by new rules any earlier event may concern the
+ * predictor, and the log of events ends at the horizon. Workers rewrite the contexts, and then clear the flag. Rejects
+ * with `unavailable` while a process of a release without the flag is alive.
  */
 export async function setPatternsPending(db: Db, predictor: string): Promise<void> {
   await refuseBesideEarlierRelease(db);
@@ -91,7 +91,7 @@ export async function setPatternsPending(db: Db, predictor: string): Promise<voi
   await openRules(db, [predictor]);
 }
 
-/** Since migration 0055, later than the flag's, each process says how many connections it may open. */
+/** Since migration 0055, later than the flag's, each process reports how many connections it may open. */
 async function refuseBesideEarlierRelease(db: Db): Promise<void> {
   const [earlier] = await query<{ kind: string; host: string; pid: number; release: string }>(db, {
     text: `select kind, host, pid, release from tandem.processes
@@ -106,12 +106,12 @@ async function refuseBesideEarlierRelease(db: Db): Promise<void> {
   );
 }
 
-/** Throws where a predictor without the flag has rules that transactions under way may not know. */
+/** Throws if a predictor without the flag has rules that transactions under way may not know. */
 export async function requireSettled(db: Db, predictor: string): Promise<void> {
   if ((await listUnsettled(db)).includes(predictor)) throw new UnsettledRules();
 }
 
-/** Requires rules for each; what is missing is announced at once, and waited for once. */
+/** Requires rules for each; missing rules are announced at once, with one wait for all. */
 export async function requireAll<T>(items: readonly T[], require: (item: T) => Promise<void>): Promise<void> {
   const unsettled: UnsettledRules[] = [];
   for (const item of items) {
@@ -127,8 +127,8 @@ export async function requireAll<T>(items: readonly T[], require: (item: T) => P
 }
 
 /**
- * Waits until no transaction is open that may go by earlier rules of these predictors. Rejects with `unavailable`,
- * naming one.
+ * Waits until no transaction is open that may use earlier rules of these predictors. Rejects with `unavailable`, naming
+ * one.
  */
 export async function settleRules(pool: pg.Pool, predictors: readonly string[]): Promise<void> {
   const unsettled = await listUnsettled(pool);
@@ -136,7 +136,7 @@ export async function settleRules(pool: pg.Pool, predictors: readonly string[]):
   if (!(await trySettling(pool, WAIT_MS))) throw await inTheWay(pool, WAIT_MS);
 }
 
-/** Predictors that may not rely on their rules yet; those with the flag do not. */
+/** Returns predictors whose rules are not settled yet; those with the flag do not rely on them. */
 async function listUnsettled(db: Db): Promise<readonly string[]> {
   const open = await query<{ name: string }>(db, {
     text: `select p.name from tandem.pending_rules r join tandem.predictors p on p.name = r.predictor
@@ -156,9 +156,9 @@ async function trySettling(pool: pg.Pool, waitMs: number): Promise<boolean> {
 }
 
 /**
- * Settles the changes behind which no transaction is open any more. These are looked for once a change, in a statement
- * that sees it: one that takes the lock later reads the rules later, too. By number, so that a change that commits
- * meanwhile is looked for again.
+ * Settles the changes that no open transaction precedes any more. Open transactions are looked up once for each change,
+ * in a statement that sees the change: a transaction that takes the lock later also reads the rules later. In order of
+ * numbers, so that a change committed meanwhile is looked up too.
  */
 export async function settleEnded(pool: pg.Pool): Promise<void> {
   const open = await query(pool, { text: `select from tandem.pending_rules where state = 'open' limit 1` });
@@ -167,7 +167,7 @@ export async function settleEnded(pool: pg.Pool): Promise<void> {
     text: `update tandem.pending_rules r set senders = array(select l.virtualtransaction ${SENDERS})
       from (select number from tandem.pending_rules where state = 'open' and senders is null) seen where r.number = seen.number`,
   });
-  // A transaction that is prepared for a second phase goes by another name from then on, and has no process.
+  // A transaction prepared for a second phase has another name from then on, and no process.
   await execute(pool, {
     text: `with ended as materialized (
         select r.number, p.patterns_pending from tandem.pending_rules r join tandem.predictors p on p.name = r.predictor
@@ -184,8 +184,8 @@ const SENDERS = `from pg_locks l where l.locktype = 'advisory' and l.granted and
   and l.database = (select oid from pg_database where datname = current_database())`;
 
 /**
- * From here to the transaction's end no event is being applied: for what they are checked by, the type of user ids. The
- * caller holds the assignments' lock and no other.
+ * Blocks events until the transaction's end, to change what they are checked against: the type of user ids. The caller
+ * holds the assignments' lock and no other.
  */
 export async function lockEvents(db: Db): Promise<void> {
   await queueBriefly(db, () => query(db, { text: `select pg_advisory_xact_lock(${LOCK})` }));
@@ -193,7 +193,7 @@ export async function lockEvents(db: Db): Promise<void> {
 }
 
 /**
- * Ends transactions that send events under a snapshot from before this change; those that have done so hold the row.
+ * Ends transactions that send events under a snapshot from before this change; those that have sent some hold the row.
  */
 function noteChange(db: Db): Promise<unknown> {
   const rules = statements.updateTable('tandem.event_rules').set({ changed_at: databaseNow() });
@@ -210,7 +210,7 @@ async function queueBriefly(db: Db, work: () => Promise<unknown>): Promise<void>
   await limit(before?.limit ?? '0');
 }
 
-/** The session that has been in the way longest is in the error's detail. */
+/** The error's detail names the session that blocks for longest. */
 async function inTheWay(pool: pg.Pool, waitMs: number, cause?: unknown): Promise<TandemError> {
   const [oldest] = await query<{ pid: number; application: string; seconds: number }>(pool, {
     text: `select s.pid, s.application_name as application, extract(epoch from clock_timestamp() - s.xact_start)::int as seconds

@@ -89,13 +89,13 @@ describe('kept explanations', () => {
     expect((await keptUsers()).sort()).toEqual(['1', '2']);
   });
 
-  it('go with an erasure: all up to the tombstone, and those that nobody certified', async () => {
+  it('go with an erasure: all up to the tombstone, and uncertified ones', async () => {
     const erasures = createErasureStore(database.pool);
     await store.keep([toKeep('1'), toKeep('2', { label: 0 }), toKeep('2', { label: 90, history: null })]);
     const { tombstone } = await erasures.setTombstone('2');
     expect(await erasures.deleteRows([tombstone.number])).toMatchObject({ keptExplanations: 2 });
     expect(await keptUsers()).toEqual(['1']);
-    // A sweep takes what came in between; what is of after the readmission stays.
+    // A sweep deletes rows from in between; rows from after the readmission stay.
     await erasures.readmit('2');
     await store.keep([toKeep('2', { label: 2 })]);
     expect(await erasures.deleteRows([tombstone.number])).toMatchObject({ keptExplanations: 0 });
@@ -132,7 +132,7 @@ describe('kept explanations', () => {
 });
 
 describe('inputs read once more', () => {
-  it('say what is of the row and what of an event, of several users in one statement', async () => {
+  it('distinguish values of the row and of an event, of several users in one statement', async () => {
     await database.pool.query(
       `insert into tandem.events (source, id, type, user_id, data, time) values ('s', 'e', 't', '2', '{"orders": 40}', now())`,
     );

@@ -67,7 +67,10 @@ async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise
   return kept.map(({ id }) => id);
 }
 
-/** What an erasure goes by. Of an answer that Postgres did not certify nobody knows in which past its label counts: any erasure takes it. */
+/**
+ * The label that an erasure compares with. The history of an answer that Postgres did not certify is unknown: any
+ * erasure deletes it.
+ */
 function labelOf({ answer }: ExplanationToKeep): number {
   if (answer.history === null) return 0;
   return answer.predictedFromContextVersion ?? answer.contextVersion ?? 0;
@@ -86,7 +89,7 @@ function featureText({ name, value, event, request }: KeptFeature): string {
   return `{"name":${JSON.stringify(name)},"value":${text},"event":${JSON.stringify(event)}${asked}}`;
 }
 
-/** What is past its end is not shown, also before it is removed. */
+/** Expired rows are hidden even before they are deleted. */
 function shown() {
   return statements
     .selectFrom('tandem.kept_explanations')
@@ -112,7 +115,7 @@ async function list(db: Db, { predictor, userId, limit, before }: ExplanationQue
   return (await fetchRows(db, page)).map(keptOf);
 }
 
-/** Of erased users, up to their tombstones; how many went. */
+/** Deletes explanations of erased users, up to their tombstones; returns the number of rows. */
 export async function deleteKeptExplanations(db: Db, numbers: readonly number[]): Promise<number> {
   const { rowCount } = await execute(db, {
     text: `delete from tandem.kept_explanations k using tandem.erasures t
@@ -123,9 +126,9 @@ export async function deleteKeptExplanations(db: Db, numbers: readonly number[])
 }
 
 /**
- * Those past their end, by what was said when they were kept or by what their predictor says now, whichever is sooner; and
- * the oldest of a predictor that has too many. How many went.
- * @param rows at most so many of each kind
+ * Deletes expired explanations, by the earlier of the stored expiry and the predictor's current setting, and the oldest
+ * of a predictor with too many. Returns the number of rows.
+ * @param rows the most rows of each kind
  */
 export async function expireKeptExplanations(db: Db, rows: number, mostKept = MOST_KEPT): Promise<number> {
   const ended = await execute(db, {

@@ -1,4 +1,4 @@
-/** What users did after they were answered, for reports on kept answers. */
+/** Reads users' outcomes after their answers, for reports on kept answers. */
 import type { UserOutcome } from '@tandem/prediction/value/logged-history';
 
 import { textArray } from '../certificate/certificate-statement.ts';
@@ -24,7 +24,7 @@ export function outcomesOfUsers(db: Db, { userIds, name, isPrefix, since }: Outc
 interface RunSize {
   /** This database's clock. */
   readonly now: Date;
-  /** Of the predictor's newest published generation; 0 where there is none. */
+  /** Users of the predictor's newest published generation; 0 if there is none. */
   readonly users: number;
   /** Share of the users whose answers are kept; 0 where none are. */
   readonly share: number;

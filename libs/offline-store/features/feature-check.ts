@@ -1,5 +1,5 @@
 /**
- * What `tandem check` wants to know of a feature query before it is adopted: its columns, its keys, its plans. Each
+ * Reads facts about a feature query for `tandem check`, before it is adopted: its columns, keys and plans. Each
  * function takes the pool of feature statements.
  */
 import { TandemError } from '@tandem/freshness/errors';
@@ -17,7 +17,10 @@ interface DescribedColumn {
   readonly type: string;
 }
 
-/** The columns of a query, which is not run. Rejects with `config_invalid`, naming the line, where Postgres refuses it. */
+/**
+ * Returns the columns of a query without running it. Rejects with `config_invalid`, naming the line, if Postgres
+ * rejects it.
+ */
 export function describeQuery(pool: pg.Pool, sql: string): Promise<readonly DescribedColumn[]> {
   return readOnly(pool, (db) => describe(db, sql));
 }
@@ -47,9 +50,9 @@ function queryError(error: unknown, sql: string, offset: number): unknown {
   });
 }
 
-/** How Postgres would read features. */
+/** The plan by which Postgres would read features. */
 export interface PlanReport {
-  /** Relations read from end to end, though one user (or a small range) was asked for. */
+  /** Relations that are scanned completely, although one user (or a small range) was requested. */
   readonly scans: readonly { readonly relation: string; readonly rows: number }[];
   /** EXPLAIN's text. */
   readonly plan: string;
@@ -57,13 +60,13 @@ export interface PlanReport {
 
 type QueryToExplain = Pick<ModelVersion, 'query' | 'keyType'>;
 
-/** The plan of a live read of one user. */
+/** Returns the plan of a live read of one user. */
 export function explainUser(pool: pg.Pool, version: QueryToExplain): Promise<PlanReport> {
   const text = usersSql({ ...version, predictor: '' });
   return explain(pool, version, text, (key) => [textArray([key]), textArray([key]), '', 0]);
 }
 
-/** The plan of a chunk. */
+/** Returns the plan of a chunk. */
 export function explainRange(pool: pg.Pool, version: QueryToExplain): Promise<PlanReport> {
   return explain(pool, version, rangeSql(version, { from: '', to: '' }), (key) => [key, key]);
 }
@@ -82,9 +85,9 @@ async function explain(
       text: `select f.user_id::text as key from ${asRelation(version.query.sql)} where f.user_id is not null limit 1`,
     });
     const none = { int8: '0', uuid: '00000000-0000-0000-0000-000000000000', text: '' }[version.keyType];
-    // Bound, they give the plan that a read of them gets.
+    // Bound parameters give the plan of a real read.
     const values = valuesFor(sample[0]?.key ?? none);
-    // Forbidden, a scan remains only where there is no other way: tables that are small today do not hide it.
+    // With scans disabled, a scan remains only if there is no other way: tables that are small today do not hide it.
     await db.query('set local enable_seqscan = off');
     const [json] = await query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(db, {
       text: `explain (format json, verbose) ${text}`,
@@ -113,7 +116,10 @@ const OWN = new Set(
   ),
 );
 
-/** The relations that a plan reads without an index's condition; a filter's few rows do not make a scan cheap. */
+/**
+ * Returns the relations that a plan reads without an index condition; a filter that leaves few rows does not make a
+ * scan cheap.
+ */
 function fullScans(node: PlanNode): string[] {
   const name = node['Relation Name'];
   const full = name !== undefined && SCANS.has(node['Node Type']) && node['Index Cond'] === undefined;
@@ -121,7 +127,7 @@ function fullScans(node: PlanNode): string[] {
   return [...(full && !OWN.has(relation) ? [relation] : []), ...(node.Plans ?? []).flatMap(fullScans)];
 }
 
-/** About how many rows each relation has, by its statistics, else by its size. */
+/** Returns the approximate number of rows of each relation, by its statistics, else by its size. */
 function sizesOf(db: Db, relations: readonly string[]) {
   return query<{ relation: string; rows: number }>(db, {
     text: `select r.relation, case when c.reltuples >= 0 then c.reltuples else pg_relation_size(c.oid) / 100.0 end::float8 as rows
@@ -131,7 +137,7 @@ function sizesOf(db: Db, relations: readonly string[]) {
   });
 }
 
-/** Keys with more than one row, and null with how many rows have no key. */
+/** Returns keys with more than one row, and null with the number of rows without a key. */
 export function findDuplicateKeys(
   pool: pg.Pool,
   sql: string,

@@ -1,6 +1,6 @@
 /**
- * Turns the rows of a feature statement into columns, lays events' values over them, and says of each user that cannot
- * be scored why: which column, which value, and what mends it.
+ * Decodes the rows of a feature statement into columns and overlays the values of events. For each user that cannot be
+ * scored it gives the reason: column, value and fix.
  */
 
 import {
@@ -21,7 +21,7 @@ export type RawRow = readonly (string | null)[];
 /** A feature's value of one user, or why it cannot be one. */
 export type Decoded = { readonly value: number | string | null; readonly fault?: string };
 
-/** Told of each value that an event laid over a row's own. */
+/** Called for each value of an event that overrides the row's own. */
 export type OverlayListener = (row: number, column: number, own: Decoded, entry: ContextValue) => void;
 
 export interface BatchMoment {
@@ -83,7 +83,7 @@ export function decodeBatch(
   return { ...moment, userIds, contextVersions, columns, values, faults, unusable, fromEvents: laid.byRow };
 }
 
-/** Takes note of what events lay over rows. */
+/** Records the values of events that override rows. */
 export function createLaidValues() {
   const byRow = new Map<number, LaidValue[]>();
   return {
@@ -96,7 +96,7 @@ export function createLaidValues() {
   };
 }
 
-/** Lays the values of a user's context over the row's own, where they still count. */
+/** Overrides a row's values with those of the user's context that still count. */
 type Overlay = (
   context: string,
   asOf: number | null,
@@ -114,7 +114,7 @@ export function overlayDecoder(query: FeatureQuery, readAt: number): Overlay {
   };
 }
 
-/** Names the rows whose user id cannot be used, or has come twice. */
+/** Names the rows whose user id is unusable or occurs twice. */
 export function checkIds(
   { keyType }: Pick<ModelVersion, 'keyType'>,
   userIds: readonly string[],
@@ -130,7 +130,7 @@ export function checkIds(
     }
     ascending &&= row === 0 || userId > (userIds[row - 1] as string);
   });
-  // Read along an index most chunks are in order, and then nobody in them comes twice.
+  // Chunks read along an index are mostly in order, and then no user occurs twice.
   if (!ascending) nameRepeated(userIds, fault);
 }
 
@@ -148,7 +148,7 @@ function nameRepeated(userIds: readonly string[], fault: (row: number, why: stri
   });
 }
 
-/** @param raw as Postgres writes it; null where it is null */
+/** @param raw as Postgres writes it, or null */
 export type Decoder = (raw: string | null) => Decoded;
 
 const INTEGER_OIDS = new Set([20, 21, 23]);
@@ -201,7 +201,7 @@ function numberOf(name: string, kind: FeatureKind, raw: string): Decoded {
   return { value };
 }
 
-/** An event's value. Its type was right when it was accepted; the feature may have another kind since. */
+/** Decodes an event's value. Its type was valid at acceptance; the feature may have another kind since. */
 function eventValue({ name, kind }: FeatureColumn, { value, source, id }: ContextValue): Decoded {
   if (kind === 'boolean' && typeof value === 'boolean') return { value: value ? 1 : 0 };
   if (kind === 'string' && typeof value === 'string') return { value };

@@ -168,7 +168,7 @@ describe('with the grants', () => {
     expect(rows).toBe(USERS);
   });
 
-  /** A run of all, and a stale one of the one user whom an event concerns. */
+  /** A run of all users, and a stale run of the one user that an event concerns. */
   async function planBoth(): Promise<void> {
     const { pool } = database;
     const store = createRunStore(pool, { features });

@@ -1,6 +1,6 @@
 /**
- * The login of feature statements: what it must be able to read of schema `tandem`, and whether it reaches the database
- * that the service works with. It needs no more than the label of a row and the certificate take.
+ * Checks the login of feature statements: its rights in schema `tandem`, and that it reaches the service's database. It
+ * only needs the rights for a row's label and the certificate.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
@@ -23,7 +23,8 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   history_rotation: ['rotation'],
   migrations: ['name'],
   model_versions: ['id', 'number'],
-  // The plan of a stale run asks who has an entry; a comparison by segments reads the outputs of two generations.
+  // The plan of a stale run reads which users have an entry; a comparison by segments reads the outputs of two
+  // generations.
   overlay: ['predictor', 'user_id', 'model_version_id', 'overlay_floor', 'history', 'context_version'],
   predictions: ['generation_id', 'user_id', 'context_version', 'outputs'],
   predictors: ['name', 'active', 'patterns_pending'],
@@ -34,14 +35,14 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   user_contexts: ['user_id', 'version', 'touched', 'touched_all', 'deleted_version', 'features'],
 };
 
-/** Opens the connections of feature statements; `featuresUrl` is `url` where there is one login. */
+/** Opens the connections of feature statements; `featuresUrl` is `url` if there is one login. */
 export function createFeaturePool(paths: DatabasePaths, options: Omit<PoolOptions, 'url' | 'variable'>): pg.Pool {
   const { url, featuresUrl = url } = paths;
   const named = featuresUrl === url ? {} : { variable: FIELD };
   return createPool({ ...options, ...named, url: featuresUrl, throughPooler: leadsThroughPooler(featuresUrl, paths) });
 }
 
-/** The statements that let `user` run feature statements, for the owner of the schema to give. */
+/** Returns the grants that let `user` run feature statements, for the owner of the schema. */
 export function featureGrantsFor(user: string): string {
   return [
     `grant usage on schema tandem to ${quoteName(user)}`,
@@ -55,9 +56,9 @@ function grantOf(table: string, user: string): string {
 }
 
 /**
- * Rejects with `config_invalid` where the login of feature statements reaches another database, a standby, or lacks a
- * right; with `unavailable` where either does not answer.
- * @returns false where the schema is not there yet: then the database alone was compared
+ * Rejects with `config_invalid` if the login of feature statements reaches another database, a standby, or lacks a
+ * right; with `unavailable` if either does not answer.
+ * @returns false if the schema does not exist yet: then only the database was compared
  */
 export async function assertFeatureLogin(pool: pg.Pool, features: pg.Pool): Promise<boolean> {
   const theirs = await assertSameDatabase(pool, features, FIELD);
@@ -76,7 +77,7 @@ function readableColumns(): [tables: string[], columns: string[]] {
   return [all.map(([table]) => table), all.map(([, column]) => column)];
 }
 
-/** Returns the first right that is missing, in words. */
+/** Returns the first missing right, in words. */
 async function findMissing(pool: pg.Pool, user: string): Promise<string | null> {
   const [row] = await query<{ missing: string | null }>(pool, {
     text: `select case when not has_schema_privilege($1::name, 'tandem', 'usage') then 'may not use schema tandem' else (
@@ -89,7 +90,7 @@ async function findMissing(pool: pg.Pool, user: string): Promise<string | null> 
   return row?.missing ?? null;
 }
 
-/** It calls functions of Postgres that may have been revoked. */
+/** Calls functions of Postgres that may have been revoked. */
 async function tryHistory(features: pg.Pool): Promise<string | null> {
   try {
     await query(features, { text: 'select tandem.current_history()' });
@@ -100,13 +101,13 @@ async function tryHistory(features: pg.Pool): Promise<string | null> {
   }
 }
 
-/** Their members read or change more than tables grant. A query can take on a role, also by set_config. */
+/** Roles whose members read or change more than tables grant. A query can assume a role, also by set_config. */
 const TOO_MUCH = [
   ...['pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files'],
   'pg_execute_server_program',
 ];
 
-/** Returns the gravest right that the login has beyond its grants, in words; null where it has none. */
+/** Returns the most serious right that the login has beyond its grants, in words; null if it has none. */
 export async function findExcess(features: pg.Pool): Promise<string | null> {
   const [row] = await query<{ excess: string | null }>(features, {
     text: `with held as (select oid, rolname, rolsuper from pg_catalog.pg_roles where pg_has_role(oid, 'member')),
@@ -132,8 +133,9 @@ export async function findExcess(features: pg.Pool): Promise<string | null> {
 }
 
 /**
- * Names the extensions by which a query of the login reaches other connections, where a read-only transaction ends nothing:
- * functions of dblink, and foreign servers of postgres_fdw. A query can take on each role that the login is a member of.
+ * Names the extensions by which a query of the login can use other connections, which the read-only transaction does
+ * not cover: functions of dblink, and foreign servers of postgres_fdw. A query can assume each role that the login is a
+ * member of.
  */
 export async function findOutwardExtensions(features: pg.Pool): Promise<readonly string[]> {
   const rows = await query<{ name: string }>(features, {

@@ -1,10 +1,10 @@
 /**
- * How a predictor's own SQL runs. The text is a user's, so that each statement with it
+ * Runs a predictor's own SQL. The text comes from a user, so each statement with it
  * - is sent by the extended protocol, which takes one statement a text;
- * - runs in a read-only transaction, which Postgres lets no statement leave;
- * - ends in a rollback, which undoes what the query set in its session (`set_config`): the next query finds what ours set.
+ * - runs in a read-only transaction, which no statement can leave;
+ * - ends in a rollback, which undoes session settings of the query (`set_config`), so that the next query finds ours.
  *
- * An error of the query itself is a `FeatureQueryFailed`, with the words of Postgres (query-fault.ts).
+ * An error of the query itself is a `FeatureQueryFailed`, with the message of Postgres (query-fault.ts).
  *
  * `parseOnly` is for statements that Postgres parses and does not run.
  */
@@ -14,17 +14,17 @@ import { type DriverConnection, execute, FramedQuery, type ReadStatement, submit
 import { queryFault } from '../sql/query-fault.ts';
 import { beginOf, frameOf } from '../sql/session-settings.ts';
 
-/** The pools of a use case that reads features and writes what comes of it. */
+/** The pools of a use case that reads features and writes results. */
 export interface Pools {
   readonly pool: pg.Pool;
   /** The pool of feature statements: its login may be another, and shares its connections with no other statement. */
   readonly features: pg.Pool;
 }
 
-/** The isolation is said, since the default of a role may be another. */
+/** The isolation is explicit, since a role may have another default. */
 const BEGIN = 'begin isolation level read committed read only';
 
-/** Runs one statement. Begin, statement and rollback go out together: one round trip. */
+/** Runs one statement. Begin, statement and rollback are sent together: one round trip. */
 export function readOnce<R extends unknown[]>(
   pool: pg.Pool,
   statement: ReadStatement,
@@ -50,8 +50,8 @@ export function readOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<
 }
 
 /**
- * The same for a view over the text, which Postgres makes in no read-only transaction, also where it is temporary. The
- * caller must not read from the view: the text would run.
+ * The same for a view over the text, which Postgres does not create in a read-only transaction, even a temporary one.
+ * The caller must not read from the view: the text would run.
  */
 export function parseOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
   return inRolledBack(pool, 'begin isolation level read committed read write', work);
@@ -73,7 +73,7 @@ function inRolledBack<T>(pool: pg.Pool, begin: string, work: (db: pg.PoolClient)
 
 type Done<R extends unknown[]> = (error: Error | undefined, result: pg.QueryArrayResult<R>) => void;
 
-/** Nothing stays prepared in a session that a pooler lends. */
+/** Statements do not stay prepared in a session that a pooler lends. */
 function pooledQuery<R extends unknown[]>(
   { name: _name, ...statement }: ReadStatement,
   done: Done<R>,
@@ -87,9 +87,9 @@ const framed = new WeakSet<DriverConnection>();
 const ROLLBACK = 'rollback';
 const PREPARED: Readonly<Record<string, string>> = { [BEGIN]: 'tandem-begin-read-only', [ROLLBACK]: 'tandem-rollback' };
 
-/** The query between a begin and a rollback that are prepared. */
+/** The query between a prepared begin and a prepared rollback. */
 class ReadOnlyQuery<R extends unknown[]> extends FramedQuery<pg.QueryArrayResult<R>> {
-  /** Statements that this one sent to be prepared. */
+  /** Statements that this one prepared. */
   readonly unsure: string[] = [];
 
   constructor(statement: ReadStatement, done: Done<R>) {
@@ -115,10 +115,7 @@ class ReadOnlyQuery<R extends unknown[]> extends FramedQuery<pg.QueryArrayResult
   }
 }
 
-/**
- * Ends the transaction after an error.
- * @param unsure statements that may have been prepared or not: to close one that does not exist is no error
- */
+/** Ends the transaction after an error. */
 function recover(client: pg.PoolClient, unsure: readonly string[]): Promise<void> {
   return submit(client, {
     submit(connection) {

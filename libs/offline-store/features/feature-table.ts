@@ -23,7 +23,7 @@ interface FeatureTable {
   take(column: number, bytes: Buffer, at: number, length: number): void;
   /** The features of the user added last were not read. */
   refuse(row: RefusedRow): void;
-  /** @param onOverlay told of each value that an event laid over a row's own */
+  /** @param onOverlay called for each value of an event that overrides the row's own */
   finish(
     moment: BatchMoment,
     onOverlay?: (row: number, column: number, entry: ContextValue) => void,

@@ -41,7 +41,7 @@ const ENDLESS_SQL = VISITS_SQL.replace('recency,', '(select 1.0 from pg_sleep(36
 const EVERYBODY = { from: null, to: null };
 
 describe('reading users', () => {
-  test('whoever has a row is certified by it as by the authority: versions, what concerns the predictor, erasure', async () => {
+  test('a row certifies as the authority does: versions, concerning events, erasure', async () => {
     await createEventStore(database.pool).accept([event('c1', '103', null), event('c2', '104', null)]);
     await database.pool.query(
       `insert into tandem.user_contexts (user_id, version, deleted_version) values ('105', 3, 3), ('106', 4, 2)`,
@@ -117,7 +117,7 @@ describe('reading users', () => {
     expect(await read(0)).toEqual([6]);
   });
 
-  test('a query that fails says so, and one whose types changed under a prepared statement is read anew', async () => {
+  test('a failing query is reported, and a query whose types changed under a prepared statement is read again', async () => {
     const features = createFeatureSource(database.pool);
     await expect(
       features.readUsers(withQuery('select 1 as user_id, nothing from visits'), ['1']),
@@ -258,7 +258,7 @@ describe('reading a chunk', () => {
     await expect.poll(asleep).toBe(0);
   });
 
-  test.each([0, 150])('by name tells of users without a row who are erased, beside %d others', async (others) => {
+  test.each([0, 150])('by name includes erased users without a row, beside %d others', async (others) => {
     await database.pool.query(
       `insert into tandem.user_contexts (user_id, version, deleted_version)
         select 'gone' || n, 1, 1 from generate_series(1, ${others}) n union all values ('4003', 2, 0), ('999998', 4, 4)

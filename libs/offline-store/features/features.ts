@@ -1,4 +1,4 @@
-/** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
+/** The feature source on Postgres: the predictor's own query, wrapped so that each row has its label. */
 import { type Certificate, isOvertaken, type UserState } from '@tandem/freshness/certificate';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { assertProtocol, PROTOCOL } from '@tandem/freshness/protocol';
@@ -35,22 +35,22 @@ import { isPackable, PACKED_FORM, unpackRows } from './packed-rows.ts';
 import { boundRows, type RefusedRows, type RowForm, TEXT_FORM } from './row-bounds.ts';
 
 interface FeatureSourceOptions {
-  /** Milliseconds for the features of a live read. */
+  /** Time limit in ms of a live read's features. */
   readonly usersTimeoutMs?: number;
-  /** Milliseconds for those of a chunk, by range or by name. */
+  /** Time limit in ms of a chunk's features, by range or by name. */
   readonly rangeTimeoutMs?: number;
 }
 
 const MS_PER_USER = 5;
-/** Postgres gives up first, where it still can. */
+/** Postgres times out first, if it still can. */
 const CLIENT_GRACE_MS = 2_000;
-/** Where a chunk is read that has no lease. */
+/** For chunks that are read without a lease. */
 const NEVER = new AbortController().signal;
 
 /**
- * Reads by the pool of feature statements, which may have a login of its own. Rejects with `unavailable` where Postgres does
- * not answer, or a live read takes too long; with `FeatureQueryFailed` where the feature query itself fails; with
- * `FeaturesTooSlow` where it takes too long for a chunk. Users with odd values are `faults` of the batch instead.
+ * Reads over the pool of feature statements, which may have its own login. Rejects with `unavailable` if Postgres does
+ * not answer, or a live read takes too long; with `FeatureQueryFailed` if the feature query fails; with
+ * `FeaturesTooSlow` if it takes too long for a chunk. Users with unusable values are `faults` of the batch instead.
  */
 export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
   const { usersTimeoutMs = 2_000, rangeTimeoutMs = 300_000 } = options;
@@ -78,20 +78,20 @@ type ReadUsers = (
   options: Pick<UsersOptions, 'timeoutMs' | 'certified'>,
 ) => Promise<CertifiedFeatures>;
 
-/** How the features of a version can be read packed. */
+/** The facts that a packed read of a version's features needs. */
 interface Packing {
-  /** Types of its feature columns, as they were. */
+  /** The last known types of its feature columns. */
   readonly oids: readonly number[];
   readonly text: string;
 }
 
 /**
- * What is certified by its rows alone is read packed, once the types of the version's columns are known; anything else,
- * and whatever comes out otherwise than was thought, by the whole statement.
+ * Reads that rows alone certify use the packed form, once the types of the version's columns are known. Other reads,
+ * and reads whose result does not match the expected form, use the whole statement.
  */
 function createUsersReader(pool: pg.Pool): ReadUsers {
   let known = NO_ARMS;
-  /** Null where the features cannot be read packed. Of as many versions as the registry keeps. */
+  /** Null if the features cannot be read packed. One entry for each version that the registry keeps. */
   const packings = new WeakMap<ModelVersion, Packing | null>();
 
   return async (version, userIds, { timeoutMs, certified }) => {
@@ -100,11 +100,11 @@ function createUsersReader(pool: pg.Pool): ReadUsers {
     const packing = certified === 'with rows' ? packings.get(version) : null;
     if (packing) {
       const read = await readPacked(pool, version, userIds, { timeoutMs, known: before }, packing);
-      // They never were what they seemed to be (a domain), or the table was altered: not tried again.
+      // The types differ from the expected ones (a domain), or the table was altered: not tried again.
       if (read === 'other types') packings.set(version, null);
       else if (read !== 'other arms') return read;
     }
-    // A publication makes every read of that moment ask twice: in the time of one.
+    // A publication makes every read of that moment ask twice, within one time limit.
     const leftMs = Math.max(1, deadline - performance.now());
     const read = await readUsers(pool, version, userIds, { timeoutMs: leftMs, known: before, certified });
     if (packing === undefined) packings.set(version, packingOf(version, read.oids));
@@ -143,7 +143,10 @@ export async function readUsers(
   return usersRead(version, read, userIds, options);
 }
 
-/** Reads the features of named users for a chunk, then which of them are erased: a second statement, which labels no prediction. */
+/**
+ * Reads the features of named users for a chunk, then finds the erased ones: a second statement, which labels no
+ * prediction.
+ */
 async function readNamed(
   db: pg.PoolClient,
   version: ModelVersion,
@@ -193,7 +196,7 @@ function usersRead(
   return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows, arms), arms };
 }
 
-/** One V1 statement that asks for what is needed where arms and types are as they were. */
+/** Reads with one V1 statement, which suffices if arms and types are unchanged. */
 async function readPacked(
   pool: pg.Pool,
   version: ModelVersion,
@@ -204,7 +207,7 @@ async function readPacked(
   const name = `tandem-packed-${version.id}`;
   const statement = { name, text, values: [textArray(userIds)], query_timeout: timeoutMs };
   const found = await select(pool, version, statement, PACKED_FORM).catch((error: unknown) => {
-    // Of a column's new type Postgres has no binary form.
+    // Postgres has no binary form for a column's new type.
     if (sqlState(error) !== '42883') throw error;
   });
   if (!found) return 'other types';
@@ -240,7 +243,7 @@ async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureSt
   );
 }
 
-/** What the rows themselves say of their users is as true as a certificate of its own, and spares looking them up again. */
+/** Certifies users by their own rows, which are as true as a separate certificate and save a lookup. */
 function certifiedByRows(
   whole: Certificate,
   { predictor }: ModelVersion,
@@ -261,14 +264,14 @@ function certifiedByRows(
 interface Read {
   readonly rows: readonly RawRow[];
   readonly oids: readonly number[];
-  /** The row that is no user's. */
+  /** The row without a user. */
   readonly head: RawRow;
   readonly refused: RefusedRows;
 }
 
 type TextRow = (string | null)[];
 
-/** Values stay the text that Postgres wrote: the decoder knows better than the driver what they should be. */
+/** Values stay the text of Postgres: the decoder knows their types better than the driver. */
 const ROWS_AS_TEXT = { rowMode: 'array', types: { getTypeParser: () => (text: string) => text } } as const;
 
 function readOf(result: pg.QueryArrayResult<TextRow>, refused: RefusedRows): Read {

@@ -105,7 +105,7 @@ describe('a packed read', () => {
     expect(second.batch.readAt).toBe(second.certificate.now);
   });
 
-  test('is not taken where somebody without a row is to be certified too', async () => {
+  test('is not used where a user without a row needs a certificate too', async () => {
     const version = oddVersion(columns);
     const source = createFeatureSource(pool);
     await read(source, version);
@@ -114,7 +114,7 @@ describe('a packed read', () => {
     expect(await packedReads(version)).toBe(0);
   });
 
-  test('knows what is assigned as soon as that changes', async () => {
+  test('sees a changed assignment at once', async () => {
     await createVisits(pool, USERS);
     const adoptModel = async (model: string) => {
       const { predictors } = await adopt(pool, { predictors: [visitsPredictor({ model })], actor: 'test' });
@@ -155,7 +155,7 @@ describe('features of other types than they seemed to be', () => {
     ['text', 'using c::text', 'no longer of kind integer'],
     // Of which there is no binary form.
     ['aclitem', `using ('=r/' || quote_ident(current_user))::aclitem`, 'no longer of kind integer'],
-  ])('a column that becomes %s is read anew', async (type, using, fault) => {
+  ])('a column that becomes %s is read again', async (type, using, fault) => {
     const table = `altered_${type}`;
     const { changed, packed } = await readsOf(
       await tableOf(table),
@@ -163,11 +163,11 @@ describe('features of other types than they seemed to be', () => {
     );
     if (fault === undefined) expect(changed.values[0]).toEqual(changed.userIds.map(Number));
     else expect(changed.faults.get(0)).toContain(fault);
-    // Those before the change, and the one that noticed.
+    // Statements before the change, and the statement that noticed it.
     expect(packed).toBe(8);
   });
 
-  test('a column of a domain, or one that is read as text, never comes packed again', async () => {
+  test('a column of a domain, or a column read as text, is never packed again', async () => {
     await pool.query('create domain share as int4 check (value < 1000)');
     const domain = await readsOf(oddVersion([column], 'select user_id, user_id::int::share as c from odd'));
     expect([domain.packed, domain.changed.faults.size]).toEqual([1, 0]);

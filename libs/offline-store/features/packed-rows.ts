@@ -1,11 +1,11 @@
 /**
- * The rows of a live read with a user's features packed into one column, as Postgres' record_send writes them: the number
- * of fields (int32), then of each its type (uint32), its length (int32; -1: null) and its binary form. Of 25 users with
- * twelve doubles each cost 11.9 µs of CPU here as texts and 8.6 packed; in Postgres, with the shorter certificate, 14.3
- * and 12.0.
+ * The rows of a live read with a user's features packed into one column, as Postgres' record_send writes them: the
+ * number of fields (int32), then of each its type (uint32), its length (int32; -1: null) and its binary form. With 25
+ * users and twelve doubles, a user cost 11.9 µs of CPU here as texts and 8.6 packed; in Postgres, with the shorter
+ * certificate, 14.3 and 12.0.
  *
- * Whoever packs must know the columns' types before, since numeric and the like are read as text. Each value says its
- * own type: where that is not the one expected (the table was altered, the column is of a domain), nothing is guessed.
+ * The reader must know the columns' types before, since numeric and similar types are read as text. Each value carries
+ * its type. If that differs from the expected one (an altered table, a column of a domain), nothing is guessed.
  */
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { type BatchMoment, createLaidValues, type RawRow } from './feature-decoding.ts';
@@ -53,7 +53,10 @@ export function unpackRows(
 const FIELDS_BYTES = 4;
 const HEX = '\\x';
 
-/** Of a bytea as Postgres writes it, good until the next call; undefined where a setting has it written otherwise. */
+/**
+ * Creates a decoder of a bytea in Postgres' hex form, whose result is valid until the next call; undefined if a setting
+ * changes that form.
+ */
 function createHexReader(): (text: string) => Buffer | undefined {
   let scratch = Buffer.alloc(0);
   return (text) => {

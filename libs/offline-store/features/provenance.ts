@@ -9,11 +9,11 @@ import { readUsers, type UsersRead } from './features.ts';
 
 interface FeatureProvenance {
   readonly name: string;
-  /** What the model is given. */
+  /** The value that the model receives. */
   readonly value: number | string | null;
   /** `default`: of a request feature, which only a call sends. */
   readonly from: 'row' | 'event' | 'default';
-  /** What the row says, where an event's value lies over it. */
+  /** The row's value, if an event overrides it. */
   readonly rowValue?: number | string | null;
   readonly event?: { readonly source: string; readonly id: string; readonly time: number; readonly accepted: number };
 }

@@ -1,16 +1,16 @@
 /**
- * How much of a user's features is read. Ten megabytes of text in one feature made a worker take 955 MB, since a text lies
- * in memory as a row, as a column, as a message to the process that infers, and as a tensor. A row that is too long is
- * dropped as it arrives: that user cannot be scored, and the others go on.
+ * Limits the size of a user's features. Ten megabytes of text in one feature made a worker take 955 MB, since a text
+ * lies in memory as a row, as a column, as a message to the process that infers, and as a tensor. A row that is too
+ * long is dropped as it arrives: that user cannot be scored, and the others continue.
  */
 import type { FeatureColumn, FeatureQuery } from '@tandem/freshness/predictor';
 import type { ArrivedRow } from '../sql/driver-connection.ts';
 import { LEADING_COLUMNS, TRAILING_COLUMNS } from './feature-statement.ts';
 
 const MIB = 1 << 20;
-/** Of one user. */
+/** Limit of one user's features. */
 export const MAX_ROW_BYTES = MIB;
-/** Of all that one statement reads: a chunk, or the users of a request. */
+/** Limit of all features of one statement: a chunk, or the users of a request. */
 export const MAX_BATCH_BYTES = 256 * MIB;
 
 /** Why a user's row was not read. */

@@ -1,10 +1,11 @@
 /**
- * Carries rows over into a generation with a base, before it is published: rows of the generation in force, of users whom its own
- * run did not score. Without them those users would go back to older rows of the base. A label is true wherever its row lies.
+ * Carries rows over into a generation with a base, before it is published: rows of the current generation for users
+ * that the run did not score. Without them, those users would return to older rows of the base. A label stays true in
+ * any generation.
  *
- * Not from a generation whose run noted a lower source version: in it those rows are stale since a bulk change, and here they
- * would not be. Nor those of erased users: an erasure deletes from published generations, and from this one only what it is
- * cleared of later (erased-predictions.ts).
+ * Rows of a generation whose run noted a lower source version are not carried over: a bulk change made them stale,
+ * which the new generation would hide. Rows of erased users are not carried over either: an erasure deletes from
+ * published generations, and from this one only when it is cleared (erased-predictions.ts).
  */
 import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
@@ -17,9 +18,10 @@ import { fetchFirst, statements } from '../sql/statements.ts';
 const TIMEOUT_MS = 1_800_000;
 
 /**
- * Carries rows over, and counts the users who are left on the base. Does nothing for a generation of everyone, and for one that
- * is not being built any more: its worker may have lost the step long ago. Safe to repeat, and by several at once. It comes
- * after the comparison, which looks only at users whom the run scored; so the generation's partition has its index.
+ * Carries rows over, and counts the users who are left on the base. Does nothing for a full generation, or for a
+ * generation that is no longer being built: its worker may have lost the step long ago. Safe to repeat, and by several
+ * at once. It comes after the comparison, which looks only at users whom the run scored; so the generation's partition
+ * has its index.
  */
 export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<void> {
   const layers = generationId === null ? undefined : await findLayers(pool, generationId);
@@ -39,7 +41,9 @@ export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: Abor
   });
 }
 
-/** Until the transaction ends nobody else takes rows along, and the generation is neither published nor dropped. */
+/**
+ * Until the transaction ends, no other worker carries rows over, and the generation is neither published nor dropped.
+ */
 async function lockBuilding(db: Db, id: string): Promise<boolean> {
   const building = statements.selectFrom('tandem.generations').where(({ and }) => and({ id, state: 'building' }));
   return (await fetchFirst(db, building.forNoKeyUpdate())) !== undefined;
@@ -48,7 +52,7 @@ async function lockBuilding(db: Db, id: string): Promise<boolean> {
 interface Layers {
   readonly id: string;
   readonly baseId: string;
-  /** The generation in force, where it has the same base and holds the same bulk changes. */
+  /** The current generation, if it has the same base and the same bulk changes. */
   readonly before: string | null;
 }
 

@@ -95,8 +95,8 @@ function deleteErasedSql(generationId: string): string {
 }
 
 /**
- * Deletes the predictions of users erased so far from a generation that is not published yet, and counts them there; its
- * partition has its index. In a transaction that holds `lockAssignments` nobody is erased until it ends.
+ * Deletes the predictions of users erased so far from a generation that is not published yet, and counts them there;
+ * its partition has its index. No user is erased before a transaction with `lockAssignments` ends.
  */
 export async function clearErased(db: Db, generationId: string, signal?: AbortSignal): Promise<void> {
   while (await clearPage(db, generationId)) signal?.throwIfAborted();

@@ -1,8 +1,8 @@
 /**
- * Compares what a run made with what is served, before it is published. A comparison that takes more than its time is made
- * again of a sample of the users, in as much time. Where that takes too long as well, or a comparison fails, the generation is held back if
- * the predictor has thresholds, unless `publish.onTimeout` says `publish`; without thresholds the report says why there is
- * none. A failed connection ends the attempt: the publication is tried again.
+ * Compares a run's generation with the current one before it is published. A comparison that exceeds its time is
+ * repeated on a sample of the users, with the same time limit. If the sample is too slow as well, or the comparison
+ * fails, the generation is held back if the predictor has thresholds, unless `publish.onTimeout` is `publish`. Without
+ * thresholds the report gives the reason. A failed connection ends the attempt: the publication is retried.
  */
 import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
 import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
@@ -29,10 +29,10 @@ const USERS_UNASKED = 20_000;
 
 /** Users of a sample, where there are ten times as many: shares are then known to 0.3 points. */
 const SAMPLE_USERS = 100_000;
-/** Of fewer users one of so many is in the sample. */
+/** For fewer users, one of this many is in the sample. */
 const SAMPLE_ONE_IN = 10;
 
-/** Of its time, what a comparison by segments may take before it is made without them. */
+/** Share of its time that a comparison by segments may take before it is repeated without them. */
 const SHARE_WITH_SEGMENTS = 0.6;
 
 /** Returns null where the run makes no generation. */
@@ -40,7 +40,7 @@ export async function compareWithServed(pools: Pools, run: Run, lost: AbortSigna
   if (run.generationId === null) return null;
   const started = performance.now();
   const task = await findTask(pools.pool, run);
-  if (task === null) return notCompared(null, ['no generation is in force'], 0);
+  if (task === null) return notCompared(null, ['no generation is current'], 0);
   const tookMs = () => Math.round(performance.now() - started);
   const why: string[] = [];
   let isLate = false;
@@ -68,7 +68,7 @@ function isEnough({ figures }: ComparedGeneration, { minUsers }: PublishPolicy):
   return (figures?.users.both ?? 0) >= minUsers;
 }
 
-/** What is compared where all users take too long; nothing where their sample would have too few for what `minUsers` asks. */
+/** The sample that is compared if all users take too long; none if it would have fewer users than `minUsers` asks. */
 function sampleOf(task: Task): readonly Task[] {
   const { users } = task.against;
   const { minUsers } = task.policy;
@@ -86,13 +86,13 @@ interface Task {
   readonly against: {
     readonly id: string;
     readonly number: number;
-    /** Of which users are served that it lacks. */
+    /** Set if the generation's base serves the users that it lacks. */
     readonly baseId: string | null;
     /** With those of its base. */
     readonly users: number;
     readonly modelVersionId: string;
   };
-  /** Whether the new generation has a base: then those users alone are compared whom its run scored. */
+  /** Whether the new generation has a base: then only users that the run scored are compared. */
   readonly isOfSome: boolean;
   readonly modelVersionId: string;
   readonly decision: DecisionPolicy | null;

@@ -47,7 +47,7 @@ test('pages are sampled only of generations that hold all users', () => {
   expect(canSamplePages({ ...sampled, isOfSome: true })).toBe(false);
 });
 
-test('the users of one of so many pages are compared, with those who are new and gone', {
+test('the users of a sample of pages are compared, with new and missing users', {
   timeout: 60_000,
 }, async () => {
   const [all, fewer] = ['77777777-7777-7777-7777-777777777777', '88888888-8888-8888-8888-888888888888'];

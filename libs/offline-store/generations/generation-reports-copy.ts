@@ -17,7 +17,7 @@ import { partitionOf } from '../sql/partition.ts';
 const GRACE_MS = 2_000;
 /** Memory of the join: more goes to files of the server. */
 const WORK_MEM = '64MB';
-/** Users whom the classes of distributions are read off. */
+/** Users whose outputs define the classes of the distributions. */
 const SAMPLE = 20_000;
 
 /** Outputs of users of a generation, or of its base: of all, or of so many as a sample of its pages gives. */
@@ -41,9 +41,9 @@ interface JoinOptions extends Cancellable {
   /** The generation served now, with its base, and the id of the new one. */
   readonly before: { readonly id: string; readonly baseId: string | null };
   readonly now: string;
-  /** Whether users whom the new one lacks are left out, since they are served as before. */
+  /** Whether to leave out users that the new generation lacks, since they are served as before. */
   readonly isOfSome: boolean;
-  /** Whose feature query has the segments. */
+  /** The version whose feature query has the segments. */
   readonly version: Pick<ModelVersion, 'query'>;
   readonly segments: readonly string[];
   /** One of so many users is compared; all, where it is 1. */
@@ -108,7 +108,7 @@ function rowOf(generationId: string | null, alias: string): string {
   return `left join tandem.predictions ${alias} on ${alias}.generation_id = ${id} and ${alias}.user_id = n.user_id`;
 }
 
-/** Users of both and new ones are of the new generation's pages, those who are gone of the other's. */
+/** Common and new users are on the new generation's pages, missing users on the other's. */
 function pagesSql({ before, now, oneIn }: JoinOptions): string {
   const [old, made] = [pg.escapeLiteral(before.id), pg.escapeLiteral(now)];
   const some = `tablesample system (${100 / oneIn}) repeatable (1)`;
@@ -121,7 +121,7 @@ function pagesSql({ before, now, oneIn }: JoinOptions): string {
   ) to stdout (format binary)`;
 }
 
-/** Of each user the row that is served: the generation's, or its base's. */
+/** Returns SQL of each user's served row: the generation's, or its base's. */
 function servedOf({ id, baseId }: JoinOptions['before'], oneIn: number): string {
   const own = someOf(id, oneIn);
   if (baseId === null) return own;

@@ -58,11 +58,11 @@ describe('the report of a generation', () => {
       against: null,
       verdict: 'not_compared',
       figures: null,
-      notes: ['no generation is in force'],
+      notes: ['no generation is current'],
     });
   });
 
-  test('one that is the same differs in nothing', async () => {
+  test('an equal generation has no differences', async () => {
     await publishOne();
     await declare({ decision: { output: 'score', threshold: 200.5 } });
     const outcome = await publishOne();
@@ -246,7 +246,7 @@ describe('thresholds', () => {
     return { run, outcome: await publishNow(store, run.id) };
   };
 
-  test('hold back what is beyond them: the run has failed, what is served stays', async () => {
+  test('hold back a generation beyond them: the run has failed, the current generation stays', async () => {
     const { run, outcome } = await held();
     expect(outcome).toMatchObject({ state: 'failed', generation: null, report: { verdict: 'blocked' } });
     expect(outcome?.note).toBe(
@@ -259,11 +259,11 @@ describe('thresholds', () => {
     expect(await store.unfinished()).toEqual([]);
     expect(await auditOf('hold_back')).toHaveLength(1);
     expect(await generations.dropRetired()).toEqual([]);
-    // The next run is compared with what is served.
+    // The next run is compared with the current generation.
     expect(await publishOne()).toMatchObject({ state: 'done', generation: { number: 3, inForce: true } });
   });
 
-  test('what was held back is put in force by approval, with who it was; again changes nothing', async () => {
+  test('approval publishes a held-back generation and records the actor; repeating it has no effect', async () => {
     const { run } = await held();
     const approval = { predictor: 'visits', generation: 2, actor: 'key:ops' };
     const approved = await Promise.all([reports.approve(approval), reports.approve(approval)]);
@@ -312,7 +312,7 @@ describe('thresholds', () => {
     });
     await expect(approve(2)).rejects.toMatchObject({
       code: 'run_conflict',
-      message: 'Generation 2 of visits cannot be put in force: the newer 3 is.',
+      message: 'Generation 2 of visits cannot be published: the newer 3 is.',
     });
     expect(await inForce()).toBe(3);
   });

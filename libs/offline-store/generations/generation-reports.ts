@@ -8,8 +8,9 @@ import { changeRows, statements } from '../sql/statements.ts';
 import type { ComparedGeneration } from './generation-reports-compare.ts';
 
 /**
- * In place of an earlier one. Of the movers those alone who are in the generation and not erased: under the lock of the
- * settings, which every erasure comes to, it is known who was, and whoever is later is taken out by that erasure.
+ * Replaces an earlier report. Only movers that are in the generation and not erased are stored. Under the lock of the
+ * settings, which every erasure takes, it is known which users are erased; a later erasure removes its user from the
+ * report.
  */
 export async function keepReport(db: Db, generationId: string, compared: ComparedGeneration): Promise<void> {
   const { against, movers, verdict, ...report } = compared;

@@ -26,7 +26,7 @@ export async function findGeneration(db: Db, id: string): Promise<Generation | u
   return (await query<Generation>(db, { text: `${SELECT} where g.id = $1`, values: [id] }))[0];
 }
 
-/** Of one predictor, newest first. */
+/** Lists the generations of one predictor, newest first. */
 export async function listGenerations(db: Db, predictor: string): Promise<readonly Generation[]> {
   return query<Generation>(db, {
     text: `${SELECT} where g.predictor = $1 order by g.number desc`,
@@ -34,7 +34,7 @@ export async function listGenerations(db: Db, predictor: string): Promise<readon
   });
 }
 
-/** Those that the arm of an active predictor points at, and their bases. */
+/** Lists the generations of active predictors' arms, and their bases. */
 export async function listInForce(db: Db): Promise<readonly Generation[]> {
   return query<Generation>(db, {
     text: `${SELECT} where exists (
@@ -60,7 +60,7 @@ function elapsedMs(expression: string): string {
   return `(extract(epoch from clock_timestamp() - ${expression}) * 1000)::float8`;
 }
 
-/** Of a user in Redis, beside the outputs: measured 24 bytes with ids of 8 digits, 38 with 36 characters. */
+/** Bytes of a user in Redis beside the outputs: measured 24 with ids of 8 digits, 38 with 36 characters. */
 const BYTES_A_USER = 32;
 
 /**
@@ -139,7 +139,7 @@ export interface RetentionCandidate extends Generation {
   readonly runEndedMs: number | null;
 }
 
-/** Kept of a model version beside the one in force, for a rollback. */
+/** Model versions whose generations are kept beside the current one, for a rollback. */
 const BEFORE = 2;
 /** Model versions of a predictor that are kept beside those that are served, for a rollback: those used last. */
 const VERSIONS = 5;
@@ -147,10 +147,10 @@ const VERSION_MS = 30 * 24 * 3_600_000;
 const UNPUBLISHED_MS = 24 * 3_600_000;
 
 /**
- * Those to drop. Of each model version that is kept the newest three stay, and the one in force (after a rollback it is
- * not the newest) with the two before it. Kept are the versions that an arm names, and of each predictor the five others
- * that were used last, for 30 days. What no run published stays a day, since its run may be resumed. A base stays as long as
- * any that names it.
+ * Selects the generations to drop. For each kept model version the newest three stay, and the current one (after a
+ * rollback not the newest) with the two before it. Kept versions are those of arms and, for each predictor, the five
+ * others used last, for 30 days. A generation that no run published stays a day, since its run may be resumed. A base
+ * stays as long as a generation names it.
  */
 export function retiredGenerations(all: readonly RetentionCandidate[]): readonly RetentionCandidate[] {
   const kept = new Set<string>();

@@ -1,4 +1,7 @@
-/** What a bulk change of a watched source does to what is stored: the protocol of test/rigs/model-check/models/bulk-change.ts. */
+/**
+ * The effect of a bulk change of a watched source on stored predictions: the protocol of
+ * test/rigs/model-check/models/bulk-change.ts.
+ */
 import type { Assignment, Certificate } from '@tandem/freshness/certificate';
 import { judge } from '@tandem/freshness/judge';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';

@@ -31,15 +31,15 @@ function generation(number: number, changes: Partial<RetentionCandidate> = {}): 
 
 const numbers = (all: readonly RetentionCandidate[]) => retiredGenerations(all).map((one) => one.number);
 
-test('the one in force and two before it stay', () => {
+test('the current generation and two before it stay', () => {
   expect(numbers([1, 2, 3, 4, 5].map((n) => generation(n, { inForce: n === 5 })))).toEqual([1, 2]);
 });
 
-test('after a rollback the newest three stay beside the one in force and the two before it', () => {
+test('after a rollback the newest three stay beside the current one and the two before it', () => {
   expect(numbers([1, 2, 3, 4, 5, 6, 7, 8].map((n) => generation(n, { inForce: n === 4 })))).toEqual([1, 5]);
 });
 
-test('a base stays as long as any generation that names it, also one that is not published', () => {
+test('a base stays as long as any generation names it, even an unpublished one', () => {
   const above = (number: number, changes: Partial<RetentionCandidate> = {}) =>
     generation(number, { baseId: 'g2', ...changes });
   const all = [1, 2].map((n) => generation(n)).concat([3, 4, 5, 6].map((n) => above(n, { inForce: n === 6 })));

@@ -1,6 +1,6 @@
 /**
- * Artifacts in a bucket that speaks S3: Amazon's, MinIO, R2, Ceph. One object a file, named by its SHA-256, which the request
- * is signed with: the bucket itself refuses other bytes, and whoever reads them hashes them again.
+ * Artifacts in a bucket that speaks S3: Amazon's, MinIO, R2, Ceph. One object a file, named by its SHA-256, which is
+ * part of the signed request: the bucket itself rejects other bytes, and each reader hashes them again.
  */
 import { randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/freshness/errors';
@@ -78,7 +78,7 @@ async function readBounded(response: Response): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Rights and names that are wrong are the operator's to mend; until then the bucket is away. */
+/** The operator has to fix wrong rights and names; until then the bucket counts as unavailable. */
 async function refused(response: Response): Promise<TandemError> {
   const text = await response.text().catch(() => '');
   return unavailable(`HTTP ${response.status} ${/<Code>([\w.]+)<\/Code>/.exec(text)?.[1] ?? ''}`.trim());
@@ -88,7 +88,7 @@ function unavailable(detail: string, cause?: unknown): TandemError {
   return new TandemError('unavailable', 'The bucket of model files does not answer at the moment.', {
     detail,
     retryAfter: 5,
-    remedy: 'try again after the time in Retry-After; see that ARTIFACT_URL and its keys are right',
+    remedy: 'try again after the time in Retry-After; check ARTIFACT_URL and its keys',
     ...(cause === undefined ? {} : { cause }),
   });
 }

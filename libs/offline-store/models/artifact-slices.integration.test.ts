@@ -28,7 +28,7 @@ it.each([0, 1, MEGABYTE - 1, MEGABYTE, MEGABYTE + 1, 8 * MEGABYTE, 17 * MEGABYTE
   },
 );
 
-it('one that was cut, or changed in its midst, is refused', async () => {
+it('a file that was truncated or changed in the middle is rejected', async () => {
   const file = fileOf(3 * MEGABYTE);
   const hash = sha256(file);
   const store = createArtifactStore(database.pool);

@@ -74,7 +74,7 @@ const age = (hours: number) =>
 
 const WAITING = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
 
-test('a file or part that became no version goes after a day; one that did stays', async () => {
+test('a file or part without a version is deleted after a day; others stay', async () => {
   const store = createArtifactStore(database.pool);
   const adopted = visitsPredictor();
   await adopt(database.pool, { predictors: [adopted], actor: 'test' });
@@ -133,7 +133,7 @@ describe('a bucket', () => {
     await expect(unaware).rejects.toMatchObject({ remedy: expect.stringContaining('ARTIFACT_URL') });
   });
 
-  test('that is away for a moment is asked again; one that refuses is unavailable, and says why to the log', async () => {
+  test('that is away for a moment is asked again; a rejecting bucket is unavailable, and its reason is logged', async () => {
     const store = createArtifactStore(database.pool, bucket());
     s3.failNext(2);
     await store.put(hash, file);

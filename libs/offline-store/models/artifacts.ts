@@ -1,6 +1,6 @@
 /**
- * Artifacts: model files under their SHA-256, which never change. A row of Postgres each, with the bytes, or with where
- * they lie in a bucket. What is read is hashed again, wherever it lay: nothing else is ever loaded.
+ * Artifacts: model files under their SHA-256, which never change. Each is a row of Postgres with the bytes, or with
+ * their place in a bucket. Bytes are hashed again when they are read: no other bytes are ever loaded.
  */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
@@ -107,16 +107,16 @@ function notItself(hash: string, how: string, remedy: string): TandemError {
   });
 }
 
-// A large file a piece at a time, so that whoever reads it does other things in between: in one value 50 MB keep an event
-// loop from everybody's answers for 0.2 s. By COPY's binary format, in which bytes are not written out and parsed again.
+// Reads a large file in pieces, so that the event loop can serve requests in between: as one value, 50 MB would block
+// it for 0.2 s. Uses COPY's binary format, in which bytes are not escaped and parsed.
 
 const SLICE_BYTES = 1 << 20;
-/** Of one statement: none should take long. */
+/** Slices of one statement, so that none takes long. */
 const SLICES = 8;
 const TIMEOUT_MS = 10_000;
-/** What COPY begins with: a signature, flags, and the length of nothing further. */
+/** Bytes of COPY's header: a signature, flags, and the length of an empty extension. */
 const HEADER_BYTES = 19;
-/** What a row begins with: how many fields it has, and the length of the only one. */
+/** Bytes of a row's header: the number of fields, and the length of the only one. */
 const ROW_BYTES = 6;
 
 /** The first `size` bytes that Postgres has of the artifact; zeros where there are no more. @param hash checked hex */
@@ -157,15 +157,15 @@ export async function hashInSlices(bytes: Uint8Array): Promise<string> {
   return hash.digest('hex');
 }
 
-// Uploads in parts: a file that takes longer than a request may, or whose sender's connection breaks, goes on from where it
-// was. Parts of one file are told from others' by its hash alone, so that anybody may repeat or finish what another began:
-// a part that lies gives a file of another hash, and all of them are thrown away.
+// Uploads in parts: a file that takes longer than a request may, or whose connection breaks, resumes at its last part.
+// Only the hash identifies a file's parts, so any client may repeat or finish an upload. A wrong part gives a file with
+// another hash, and all its parts are discarded.
 
 export interface ArtifactPart {
   readonly hash: string;
   /** The place of its first byte in the file. */
   readonly firstByte: number;
-  /** Of the whole file. */
+  /** Size of the whole file. */
   readonly total: number;
   readonly bytes: Uint8Array;
 }

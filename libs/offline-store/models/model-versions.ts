@@ -1,6 +1,6 @@
 /**
- * Model versions as rows: what each is (its definition, immutable), and what is known of it: where it came from, what its
- * trial showed, what its owner says. A version that is inserted moves nothing: who is served what, the arms say.
+ * Model versions as rows: their definition (immutable), and facts about them: origin, trial results, the owner's note
+ * and metrics. Inserting a version does not change serving: only arms do.
  */
 
 import { type ModelDefinition, type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
@@ -22,7 +22,7 @@ export interface ModelOrigin {
   readonly how: OriginKind;
 }
 
-/** What an optimised build was made of, and how. */
+/** The parent and the kind of an optimised build. */
 export interface BuildOf {
   /** Number of the version that it was made of. */
   readonly parent: number;
@@ -30,7 +30,7 @@ export interface BuildOf {
   readonly kind: string;
 }
 
-/** What its owner says of a version. */
+/** The owner's remarks on a version. */
 export interface OwnersWords {
   readonly note: string;
   readonly metrics: Readonly<Record<string, number>>;
@@ -124,9 +124,9 @@ export interface KeptVersion {
 }
 
 /**
- * Inserts the version where it is new; its artifact is there. One that is known stays what it is. It gets a certificate that
- * it did not have, the note and the metrics where they are given, and is archived no longer. The caller holds
- * `lockAssignments`, so that numbers are given out one at a time.
+ * Inserts the version if it is new; its artifact must exist. A known version keeps its definition. It gets a missing
+ * certificate, and the note and the metrics if given, and is no longer archived. The caller holds `lockAssignments`, so
+ * that numbers are assigned one at a time.
  */
 export async function keepVersion(
   db: Db,

@@ -1,6 +1,6 @@
 /**
- * Predictors and model versions in memory, as the database has them. Every certificate carries the revision that any
- * change of them raises: whoever sees a later one says so here, and what was loaded before is loaded again when asked for.
+ * Predictors and model versions in memory, as in the database. Every certificate carries the revision that any change
+ * of them raises. A reader that sees a later revision reports it here, and older entries are loaded again when needed.
  */
 import type { ModelVersion, Policy, Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
@@ -18,7 +18,7 @@ export interface StoredRegistry extends Registry {
   loadArtifact(hash: string): Promise<Buffer>;
 }
 
-/** Another past of the database may have reached the same revision by other changes. */
+/** Another history of the database may reach the same revision by other changes. */
 interface Noticed {
   readonly revision: number;
   readonly history: string;
@@ -31,7 +31,7 @@ interface Loaded {
   readonly predictors: ReadonlyMap<string, Predictor>;
 }
 
-/** Milliseconds: reads wait for it, and know by heart what it mostly says again. Who knows nothing yet has more patience. */
+/** Time limit in ms: reads wait for it, and can mostly use known entries. A caller without any entry waits longer. */
 const LOAD_WITHIN_MS = 1_000;
 const RETRY_SILENT_MS = 1_000;
 /** An unknown name is looked up again, but not more often than this: someone may ask for it all day. */
@@ -46,7 +46,7 @@ export function createRegistry(
   let noticed: Noticed = { revision: 0, history: '' };
   let loaded: Loaded | undefined;
   let loading: Promise<Loaded> | undefined;
-  /** Until then, or the next certificate, whoever tries again would wait in vain: a load has just failed. */
+  /** Until then, or the next certificate, retries would be useless: a load has just failed. */
   let silentUntil = 0;
   const versions = new IdleCache((id) => findModelVersion(pool, id), now);
 

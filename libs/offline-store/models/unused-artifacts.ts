@@ -8,7 +8,7 @@ import { changeRows, statements } from '../sql/statements.ts';
 import type { Bucket } from './artifacts.ts';
 
 const KEPT = `interval '1 day'`;
-/** Of one call. */
+/** The most objects of one call. */
 const MOST_OBJECTS = 1_000;
 
 /** Bytes of the files and parts that no model version uses. */

@@ -1,4 +1,4 @@
-/** Labels: names that people give to model versions, and move. What is served, rollouts move, and never a label. */
+/** Labels: movable names that people give to model versions. Labels never change serving; only rollouts do. */
 import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
 import { insertAudit } from '../sql/audit.ts';
@@ -7,7 +7,7 @@ import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, databaseNow, fetchFirst, statements } from '../sql/statements.ts';
 import { numberedVersion } from './model-versions.ts';
 
-/** Those of arms: what is served, and what a rollout tries. */
+/** Reserved names of arms, which rollouts move. */
 const RESERVED = new Set(['stable', 'candidate']);
 const LABEL = /^[a-z][a-z0-9._-]{0,62}$/;
 
@@ -73,20 +73,20 @@ export function assertLabel(label: string): void {
   if (LABEL.test(label)) return;
   throw new TandemError('invalid_input', `${JSON.stringify(label.slice(0, 80))} is no label.`, {
     field: 'label',
-    remedy: 'start with a lower-case letter, go on with at most 62 of a-z, 0-9, ., _ and -',
+    remedy: 'start with a lower-case letter, followed by at most 62 of a-z, 0-9, ., _ and -',
   });
 }
 
 export function unknownVersion(predictor: string, number: number): TandemError {
   return new TandemError('unknown_model_version', `Predictor ${predictor} has no model version ${number}.`, {
-    remedy: `see which there are: GET /v1/models/${predictor}, or tandem model list ${predictor}`,
+    remedy: `list the versions: GET /v1/models/${predictor}, or tandem model list ${predictor}`,
   });
 }
 
 function unverified(predictor: string, number: number): TandemError {
   return new TandemError(
     'version_unverified',
-    `Model version ${number} of ${predictor} has no certificate: it was adopted before there were any.`,
+    `Model version ${number} of ${predictor} has no certificate: it was adopted before certificates existed.`,
     { field: 'version', remedy: 'adopt its config again, or push its file again: the trial makes the certificate' },
   );
 }

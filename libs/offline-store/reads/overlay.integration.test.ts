@@ -60,7 +60,7 @@ const attempts: [string, Partial<OverlayEntry>, boolean][] = [
   ['a lower floor with a newer label', { overlayFloor: 0, contextVersion: 9 }, false],
   ['an entry of another history', { history: '0'.repeat(16), contextVersion: 9 }, false],
 ];
-test.each(attempts)('%s replaces what is kept: %o %s', async (_, changes, replaces) => {
+test.each(attempts)('%s replaces the stored entry: %o %s', async (_, changes, replaces) => {
   const store = createOverlayStore(database.pool);
   await store.put([base]);
   await store.put([{ ...base, ...changes, outputs: Buffer.from([9]) }]);

@@ -47,7 +47,7 @@ function haveMuchInCommon(one: OverlayEntry, other: OverlayEntry): boolean {
   return COMMON.every((name) => one[name] === other[name]);
 }
 
-/** Of one user, history and floor. */
+/** Compares two entries of one user, history and floor. */
 function isLater(entry: OverlayEntry, known: OverlayEntry): boolean {
   if (entry.contextVersion !== known.contextVersion) return entry.contextVersion > known.contextVersion;
   return entry.computedAt > known.computedAt;

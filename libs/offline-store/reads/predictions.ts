@@ -50,9 +50,10 @@ interface Row {
 }
 
 /**
- * One statement for generation and overlay, in this order; of the base only those users whom the generation lacks. That of a
- * generation is not prepared: each would stay on every connection for good, while planning it costs 0.06 ms. (Prepared once
- * through the parent table it would be as fast, but would wait whenever another generation is attached or dropped.)
+ * One statement for generation and overlay, in this order; of the base only users that the generation lacks. The
+ * statement of a generation is not prepared: each would stay on every connection for good, while planning costs 0.06
+ * ms. (Prepared once through the parent table it would be as fast, but would wait whenever another generation is
+ * attached or dropped.)
  */
 function findRows(
   db: Db,

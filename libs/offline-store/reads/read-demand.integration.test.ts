@@ -129,7 +129,7 @@ describe('statements on the same rows', () => {
     }
   });
 
-  it('do not wait: what is held as it expires is left for the next time', async () => {
+  it('do not wait: a row that is locked when it expires is left for the next time', async () => {
     await fill();
     await age(10);
     const writer = await database.pool.connect();

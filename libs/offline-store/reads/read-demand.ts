@@ -1,6 +1,7 @@
 /**
- * How often users are read, decayed: a read counts 1 when it is written, half of that three days later, and so on. What is stored
- * is the logarithm of the count as of 1970 (migrations/0061_read_demand.sql), so rows keep their order while all of them decay.
+ * How often users are read, decayed: a read counts 1 when it is written, half of that three days later, and so on. The
+ * table stores the logarithm of the count as of 1970 (migrations/0061_read_demand.sql), so rows keep their order while
+ * all of them decay.
  */
 import type { ReadCount, ReadCountStore } from '@tandem/prediction/demand/count-reads';
 import { HALF_LIFE_MS, type WeightGroup } from '@tandem/prediction/demand/estimate-budget';

@@ -13,7 +13,7 @@ interface VisibleDelay {
   readonly seconds: number;
 }
 
-/** Of one batch at most: a sample, which must cost little beside the writing. */
+/** The most users of one batch: a sample, which must cost little beside the writing. */
 const MOST_LOOKED_AT = 100;
 
 interface DelayMetrics {

@@ -1,4 +1,4 @@
-/** What was served in each arm. Each API process keeps rows of its own, and reports add them up. */
+/** Counts of served reads by arm. Each API process keeps its own rows, and reports add them up. */
 
 import type { Rollout } from '@tandem/freshness/rollout';
 import {
@@ -19,7 +19,7 @@ export function createArmCountStore(pool: pg.Pool): ArmCountStore {
   return { put: (sums) => putSums(pool, sums) };
 }
 
-/** Of rollouts that are not there any more nothing is kept. */
+/** Stores sums; skips rollouts that no longer exist. */
 async function putSums(db: Db, sums: readonly ServedSums[]): Promise<void> {
   await query(db, {
     name: 'tandem-put-arm-counts',
@@ -41,7 +41,7 @@ async function putSums(db: Db, sums: readonly ServedSums[]): Promise<void> {
   });
 }
 
-/** Of one step, over all processes. */
+/** Adds up the counts of one step over all processes. */
 async function sumArmCounts(db: Db, rolloutId: string, step: number): Promise<readonly ArmSourceCounts[]> {
   const rows = await query<{ arm: string; source: ServedSource; counts: ArmCounts[] }>(db, {
     text: `select arm, source, json_agg(counts) as counts from tandem.arm_counts
@@ -51,7 +51,7 @@ async function sumArmCounts(db: Db, rolloutId: string, step: number): Promise<re
   return rows.map(({ arm, source, counts }) => ({ arm, source, counts: counts.reduce(addCounts, NO_COUNTS) }));
 }
 
-/** Of the step that the rollout is in. */
+/** Returns the figures of the rollout's current step. */
 export async function findStepFigures(db: Db, { id, step }: Pick<Rollout, 'id' | 'step'>): Promise<StepFigures> {
   return { counts: await sumArmCounts(db, id, step), ...(await findExposed(db, id, step)) };
 }

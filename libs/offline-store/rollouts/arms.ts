@@ -1,6 +1,6 @@
 /**
- * Who is served what: the arms of each predictor. Every change of an arm holds `lockAssignments`. A trigger keeps the
- * history of the stable arm (migrations/0030_stable_history.sql, stable-history.ts).
+ * The arms of each predictor, which decide what serves its users. Every change of an arm holds `lockAssignments`. A
+ * trigger keeps the history of the stable arm (migrations/0030_stable_history.sql, stable-history.ts).
  */
 import { STABLE } from '@tandem/freshness/rollout';
 import type { InferResult } from 'kysely';
@@ -57,7 +57,7 @@ interface ArmMove {
   readonly arm?: string;
 }
 
-/** Points an arm elsewhere, raises its revision, and notes when the generation that it leaves was in force last. */
+/** Points an arm elsewhere, raises its revision, and records when the generation that it leaves was last current. */
 export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise<void> {
   const { arm = STABLE } = move;
   await query(db, {

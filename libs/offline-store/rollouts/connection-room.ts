@@ -6,7 +6,7 @@ import { type DatabasePaths, leadsThroughPooler } from '../sql/paths.ts';
 
 /** A process that was killed counts for so long. */
 const COUNTS_FOR = `interval '5 s'`;
-/** What a process of a release that does not say how many it may open mostly has open. */
+/** Assumed connections of a process whose release does not report its limit. */
 const UNTOLD = 10;
 
 /**
@@ -21,7 +21,9 @@ export function directPools(paths: DatabasePaths): RegExp {
   return features.length > 0 ? /^tandem-/ : /^tandem-(?!.*-features$)/;
 }
 
-/** What Postgres itself must have room for. @param besides direct connections that are in no pool */
+/**
+ * Returns the connections that Postgres itself needs room for. @param besides direct connections that are in no pool
+ */
 export function directRoom(paths: DatabasePaths, pools: readonly pg.Pool[], besides = 0) {
   const direct = directPools(paths);
   const most = ({ options }: pg.Pool) => (direct.test(options.application_name ?? '') ? options.max : 0);
@@ -36,7 +38,7 @@ export interface ConnectionRoom {
   /** Live processes, and what they may open. */
   readonly processes: number;
   readonly fleet: number;
-  /** What those of the live processes may open that are not APIs. */
+  /** Connections that live processes other than APIs may open. */
   readonly besideApis: number;
 }
 

@@ -72,7 +72,7 @@ async function findVersions(
     if (!row) {
       throw new TandemError('unknown_model_version', `${predictor} has no model version ${version}.`, {
         field,
-        remedy: 'tandem model list shows those that there are; tandem model push adds one',
+        remedy: 'tandem model list shows the versions; tandem model push adds one',
       });
     }
     await refuseArchived(db, { predictor, number: version }, field);
@@ -101,12 +101,15 @@ function refuseNeverStable(arms: readonly ArmVersion[]): void {
   if (!untested) return;
   throw new TandemError(
     'never_stable',
-    `Model version ${untested.number} has never been stable: atOnce skips all steps, and only a former stable version may.`,
+    `Model version ${untested.number} has never been stable. Only a former stable version may skip all steps (atOnce).`,
     { field: 'atOnce', remedy: 'leave atOnce out; steps of [100] (--steps 100) serve it to all users in one step' },
   );
 }
 
-/** What an event sends is of one type: an arm that takes it as another would lose its users' values, or all their events. */
+/**
+ * Rejects arms with another type for an event's feature: an arm that takes it with another type would lose its users'
+ * values, or all their events.
+ */
 async function refuseOtherTypes(db: Db, stable: string, arms: readonly ArmVersion[]): Promise<void> {
   const others = [await findModelVersion(db, stable)];
   for (const { modelVersionId, number, field } of arms) {
@@ -116,17 +119,18 @@ async function refuseOtherTypes(db: Db, stable: string, arms: readonly ArmVersio
     if (feature === undefined) continue;
     throw new TandemError(
       'invalid_input',
-      `Model version ${number} takes the feature ${feature} as another type than the versions beside it: no event could send a value to both.`,
+      `Model version ${number} takes the feature ${feature} with another type than other served versions: no event value would fit both.`,
       { field, remedy: 'push a version whose query has another name for that feature' },
     );
   }
 }
 
-/** Events must tell of the features of a version that is to be served. */
+/** Events must carry the features of a version that is to be served. */
 async function requireRules(db: Db, predictor: string, arms: readonly ArmVersion[]): Promise<void> {
   await requireAll(arms, async ({ modelVersionId }) => {
     const version = await findModelVersion(db, modelVersionId);
-    // Where a generation is kept its features were events' all along: this is for one that outlived its version's time.
+    // If a generation is kept, its features were event features all along: this is for a generation that outlived its
+    // version's retention.
     const generations = statements.selectFrom('tandem.generations').where('model_version_id', '=', modelVersionId);
     const isStored = await fetchFirst(db, generations.where('state', '=', 'published').limit(1));
     if (!isStored) await requireEventFeatures(db, version);

@@ -40,7 +40,7 @@ const sums = (changes: Partial<ServedSums> & { reads: number }): ServedSums => {
 };
 
 describe('exposures', () => {
-  it('are kept once a user, step and arm: the first, whoever else sends another', async () => {
+  it('are kept once for a user, step and arm: the first one sent', async () => {
     await put(exposure(id, '1', { source: 'live' }), exposure(id, '2'));
     await put(exposure(id, '1'), exposure(id, '1', { arm: 'b' }), exposure(id, '1', { step: 1 }));
     expect(await rows('user_id, step, arm, source')).toEqual([

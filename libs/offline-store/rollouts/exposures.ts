@@ -1,4 +1,4 @@
-/** Who was served from which arm of a rollout, the first time in a step. */
+/** First exposures of users to the arms of a rollout's step. */
 import type { StepFigures } from '@tandem/prediction/rollouts/arm-counts';
 import type { ExposedUsers, Exposure, ExposureStore } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
@@ -44,7 +44,9 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
   });
 }
 
-/** Of one step, from what the triggers on exposures count (migrations/0054_count_exposures.sql). */
+/**
+ * Returns the exposed users of one step, as counted by the triggers on exposures (migrations/0054_count_exposures.sql).
+ */
 export async function findExposed(db: Db, rolloutId: string, step: number): Promise<Omit<StepFigures, 'counts'>> {
   const counts = await query<ExposedUsers & { readonly day: number; readonly isLately: boolean }>(db, {
     text: `select arm, source, day, users, day > extract(epoch from statement_timestamp()) / 86400 - ${DAYS} as "isLately"

@@ -1,8 +1,9 @@
 /**
- * What came of a rollout: for each metric, what its users did in the window after their exposure. However many users there
- * are, a call takes bounded time: a pass counts the users of a step slice by slice, in the order of their ids, and keeps its
- * position and sums, so that the next call, of any process, goes on there. Told is what the last pass that ended has found.
- * A million users, each with an outcome, take one metric some 5 s: of a step with fewer a call tells what is so now.
+ * Counts the outcomes of a rollout: for each metric, the outcomes of its users within the window after their exposure.
+ * A call takes bounded time for any number of users. A pass counts the users of a step slice by slice, in the order of
+ * their ids, and stores its position and sums, so that the next call, of any process, resumes there. The report shows
+ * the last completed pass. A million users with one outcome each take some 5 s a metric; with fewer users one call
+ * completes a pass.
  */
 import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
 import {
@@ -17,14 +18,14 @@ import { changeRows, fetchFirst, statements } from '../sql/statements.ts';
 
 /** Exposures of a slice: half a second. */
 const SLICE = 100_000;
-/** What a slice may take on a server that is busy; it is the least that a call does. */
+/** Time limit of a slice on a busy server; a call does at least one slice. */
 const SLICE_TIMEOUT_MS = 15_000;
 
 type Step = Pick<Rollout, 'id' | 'step'>;
 
 /**
- * Goes on with the pass until it has ended or `budgetMs` is over. Of two callers at once one counts. Rejects where a slice
- * fails; the pass then goes on from the slice before.
+ * Continues the pass until it has ended or `budgetMs` is over. Of two concurrent callers only one counts. Rejects if a
+ * slice fails; the pass then resumes at that slice.
  */
 export async function countOutcomes(
   pool: pg.Pool,
@@ -61,7 +62,7 @@ interface Pass {
   readonly sums: readonly OutcomeSums[];
 }
 
-/** Returns whether the pass goes on. */
+/** Returns whether the pass continues. */
 async function countSlice(
   db: Db,
   { id, step }: Step,
@@ -95,11 +96,11 @@ async function countSlice(
 }
 
 /**
- * Of users exposed to one arm alone. A user's window begins with the exposure and is open at its end. `figure` is what a
- * user counts as. A square that is too small for a double is an error in Postgres, hence the bound.
- * Each user's outcomes are looked up: users and outcomes are in the same order, and of a step with few users the outcomes of
- * all others are not read. The fence and the settings keep the planner, which has no figures of a step that has just begun,
- * from any other plan.
+ * SQL of a slice over users exposed to one arm only. A user's window begins with the exposure and is open at its end.
+ * `figure` is the value of a user. A square that is too small for a double is an error in Postgres, hence the bound.
+ * Each user's outcomes are looked up: users and outcomes have the same order, and for a step with few users the
+ * outcomes of others are not read. The fence and the settings keep the planner, which has no figures of a step that has
+ * just begun, from any other plan.
  */
 const SLICE_SQL = `
   with exposed as materialized (

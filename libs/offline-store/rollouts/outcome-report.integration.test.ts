@@ -166,7 +166,7 @@ test('whatever was served and done, the statement says what a count by hand says
   );
 });
 
-test('a pass goes on where the call before ended, whoever makes it; until it has ended the one before is told', async () => {
+test('a pass resumes where the last call of any process ended; until it has ended the previous pass is reported', async () => {
   const count = (budgetMs = 0) => countOutcomes(database.pool, { id, step: 0 }, [metric()], budgetMs, 2);
   await expose(['1', 'stable', 48], ['2', 'b', 48], ['3', 'stable', 48], ['4', 'b', 48], ['5', 'b', 48]);
   await happen(['1', 47], ['4', 47]);
@@ -196,7 +196,7 @@ test('a pass that stands at an erased user forgets them, and begins again', asyn
   expect(await statistics(metric())).toMatchObject([{ arm: 'stable', all: { users: 3 } }]);
 });
 
-test('a step that has just begun, of which the planner knows nothing, takes no time by users times outcomes', async () => {
+test('a step without planner statistics does not cost users times outcomes', async () => {
   const count = 20_000;
   await database.pool.query(
     `insert into tandem.exposures (rollout_id, step, user_id, arm, source, at, context_version)

@@ -24,7 +24,7 @@ const rows = async (columns = 'id') =>
 const ago = (days: number) => new Date(Date.now() - days * 86_400_000);
 
 describe('outcomes', () => {
-  it('are taken in, in order, also of users whom nobody knows; without a time they happened now', async () => {
+  it('are accepted in order, also for unknown users; the default time is now', async () => {
     expect(await accept(outcome('b', { userId: 'nobody', time: ago(3), value: -2.5 }), outcome('a'))).toEqual([
       { id: 'b', source: 't', userId: 'nobody', status: 'accepted' },
       { id: 'a', source: 't', userId: '1', status: 'accepted' },

@@ -1,6 +1,6 @@
 /**
- * Makes outcomes durable: one call, one round trip, one transaction. What makes one a duplicate, and what is kept of an
- * erased user, is said in migrations/0015.
+ * Makes outcomes durable: one call, one round trip, one transaction. migrations/0015 defines duplicates and the records
+ * kept of erased users.
  */
 import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
 import type pg from 'pg';

@@ -78,7 +78,7 @@ describe('what a process hears with its beat', () => {
     expect(await register.beat([])).toContainEqual({ modelVersionId: candidate, isServed: true, isTried: true });
   });
 
-  it('leaves out predictors that are served no more, and has what somebody waits for, as long as that lasts', async () => {
+  it('leaves out predictors that are no longer served, and lists versions that a caller waits for', async () => {
     const candidate = await addCandidate();
     await database.pool.query("update tandem.predictors set active = false where name = 'visits'");
     const register = registerOf(identity());
@@ -117,14 +117,14 @@ describe('whether a version may be given users', () => {
     expect(mayServe(await readinessOf(database.pool, [served]))).toMatchObject({ ok: false });
     await silence(two, 5_000);
     expect(mayServe(await readinessOf(database.pool, [served]))).toEqual({ ok: true });
-    // Forgotten by whoever beats; it was only slow, and says all again.
+    // Another process's heartbeat removed it; it was only slow, and reports all again.
     await registerOf(one).beat([ready(served)]);
     expect((await database.pool.query('select from tandem.processes')).rowCount).toBe(1);
     await registerOf(two).beat([failed(served, 'too large')]);
     expect(mayServe(await readinessOf(database.pool, [served]))).toMatchObject({ ok: false });
   });
 
-  it('does not depend on one that has ended in order', async () => {
+  it('does not depend on a process that has ended in order', async () => {
     const [one, two] = [registerOf(identity()), registerOf(identity({ host: 'two' }))];
     await one.beat([ready(served)]);
     await two.beat([failed(served, 'too large')]);

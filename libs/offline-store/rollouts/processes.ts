@@ -1,6 +1,6 @@
 /**
- * Which processes live and what each has loaded, in Postgres, by its clock alone. A process that was not seen for
- * `GONE_AFTER_MS` counts no more, and is forgotten by whoever beats next.
+ * Live processes and their loaded model versions, in Postgres, by its clock alone. A process without a heartbeat for
+ * `GONE_AFTER_MS` no longer counts; the next heartbeat of any process removes it.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -68,7 +68,7 @@ export function createRegister(pool: pg.Pool, self: Registering): ProcessRegiste
 }
 
 interface RoomOptions {
-  /** What the process may open to the server itself. */
+  /** The connections that the process may open to the server itself. */
   readonly connections: number;
   /** The names of pools that the fleet counts (connection-room.ts); a pooler opens as many for the others as it was told to. */
   readonly direct: RegExp;
@@ -134,7 +134,10 @@ const BEAT_SQL = `
 
 const ALIVE = `p.seen_at > clock_timestamp() - ${GONE_AFTER_MS} * interval '1 ms'`;
 
-/** How far every live process has come with these versions; one that has not heard of a version is `loading` it. */
+/**
+ * Returns the state of these versions in every live process; a process that does not know a version yet is `loading`
+ * it.
+ */
 export function readinessOf(db: Db, modelVersionIds: readonly string[]): Promise<readonly VersionReadiness[]> {
   return query<VersionReadiness>(db, {
     text: `select p.id as "processId", p.kind, p.host, p.pid, v.id as "modelVersionId", v.predictor,
@@ -163,7 +166,7 @@ interface ProcessRow extends Omit<LiveProcess, 'versions'> {
   readonly versions: readonly (Omit<LiveProcess['versions'][number], 'at'> & { readonly at: string })[];
 }
 
-/** The live processes, the one that has lived for longest first. */
+/** Returns the live processes, the longest-running first. */
 export async function listProcesses(db: Db): Promise<readonly LiveProcess[]> {
   const rows = await query<ProcessRow>(db, {
     text: `select p.id, p.kind, p.host, p.pid, p.release, p.protocol, p.started_at as "startedAt", p.seen_at as "seenAt",

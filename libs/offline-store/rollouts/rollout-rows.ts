@@ -39,7 +39,7 @@ export async function findRollout(db: Db, id: string): Promise<Rollout | undefin
 export async function requireRollout(db: Db, id: string, field = 'rolloutId'): Promise<Rollout> {
   const rollout = await findRollout(db, id);
   if (rollout) return rollout;
-  throw new TandemError('unknown_rollout', 'There is no rollout of this id.', {
+  throw new TandemError('unknown_rollout', 'There is no rollout with this id.', {
     field,
     remedy: 'GET /v1/rollouts lists them, and so does tandem rollout list',
   });
@@ -61,7 +61,7 @@ export async function listRollouts(
   });
 }
 
-/** Of active predictors, oldest first. */
+/** Lists the rollouts of active predictors, oldest first. */
 export async function listActive(db: Db): Promise<readonly ActiveRollout[]> {
   return query<Row & ActiveRollout>(db, {
     text: `${selectWith(PHASE_MS)} join tandem.predictors p on p.name = r.predictor and p.active
@@ -79,10 +79,10 @@ export async function refuseUnderRollout(db: Db, predictor: string): Promise<voi
   if (!active) return;
   throw new TandemError(
     'rollout_conflict',
-    `Rollout ${active.number} of ${predictor} is ${active.state}: until it is over nothing else may move the predictor.`,
+    `Rollout ${active.number} of ${predictor} is ${active.state}: until it is over, only it may move the predictor.`,
     {
       field: 'predictor',
-      remedy: `tandem rollout abort ${predictor} takes it back, tandem rollout promote ${predictor} ends it with the new version`,
+      remedy: `tandem rollout abort ${predictor} aborts it, tandem rollout promote ${predictor} ends it with the new version`,
     },
   );
 }

@@ -63,7 +63,7 @@ const assignments = async () => {
   return found;
 };
 const USERS = Array.from({ length: 2_000 }, (_, i) => `${i + 1}`);
-/** The users whom an arm serves. */
+/** The users that an arm serves. */
 async function usersOf(arm: string): Promise<string[]> {
   const { of } = await assignments();
   return USERS.filter((userId) => of(userId).arm === arm);
@@ -98,7 +98,7 @@ test('are listed newest first, page by page, also where the clock was set back b
 });
 
 describe('a canary', () => {
-  test('serves nobody while it is preparing, then a share of the users that grows and keeps everybody it had', async () => {
+  test('serves no users while it is preparing, then a growing share of the users that keeps its users', async () => {
     const { id, state, arms } = await create();
     expect([state, arms]).toMatchObject([
       'preparing',
@@ -158,7 +158,7 @@ describe('a canary', () => {
     });
   });
 
-  test('that is taken back is over with the commit, in the middle of its run too, and its generation is not put in force', async () => {
+  test('that is aborted is over with the commit, even during its run, and its generation does not become current', async () => {
     const { id } = await create({ ...CANARY, coverage: 'live' });
     const { run } = await store.create({
       predictor: 'visits',
@@ -175,7 +175,7 @@ describe('a canary', () => {
     expect(await usersOf('candidate')).toEqual([]);
     expect(await stable()).toEqual([1, 1]);
     expect(await workAll(planned)).toMatchObject({
-      note: expect.stringContaining('not put in force'),
+      note: expect.stringContaining('not made current'),
       generation: null,
     });
     expect(await stable()).toEqual([1, 1]);
@@ -214,7 +214,7 @@ describe('a canary', () => {
     expect(await rollouts.active()).toEqual([]);
   });
 
-  test('keeps its generation for as long as an arm names it, and taken back as any that was served', async () => {
+  test('keeps its generation while an arm names it, and, once aborted, like any that was served', async () => {
     const { id } = await create();
     const run = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
     await workAll(await planNow(store, (await store.create({ ...run, variant: 'candidate' })).run.id));
@@ -289,7 +289,7 @@ describe('an A/B test and a shadow', () => {
     expect(await stable()).toEqual([2, null]);
   });
 
-  test('a shadow is told of, and serves nobody', async () => {
+  test('a shadow is in the certificate, and serves no users', async () => {
     const { id } = await create({ kind: 'shadow', version: 2, share: 0.5, maxPerSecond: 10 });
     await rollouts.begin(id, CHANGE);
     const { rollout } = await assignments();
@@ -356,7 +356,7 @@ describe('what else would move the predictor', () => {
     expect(other?.[1]).toBeLessThan(slot.getTime());
   });
 
-  test('unknown versions, one that is served, and one that is named twice are refused by field', async () => {
+  test('unknown, served and repeated versions are rejected by field', async () => {
     await rollouts.abort(active.id, CHANGE);
     await expect(create({ ...CANARY, version: 9 })).rejects.toMatchObject({
       code: 'unknown_model_version',
@@ -368,7 +368,7 @@ describe('what else would move the predictor', () => {
   });
 });
 
-test('Redis may hold what an arm points at, what is built, and of the rest those used last that fit', async () => {
+test('Redis may hold generations of arms, generations being built, and the most recently used others that fit', async () => {
   const asked = { predictor: 'visits', scope: { kind: 'all' as const }, reason: 'test', scheduleSlot: null };
   for (let i = 0; i < 2; i++) await workAll(await start());
   const { id } = await create();

@@ -1,7 +1,7 @@
 /**
- * What moves rollouts and their arms. Every change locks the assignments first, raises the revision (so that the next
- * certificate tells it to every process) and leaves an audit row, in one transaction: from its commit on every read that
- * begins is decided by it.
+ * Moves rollouts and their arms. Every change locks the assignments first, raises the revision (so that the next
+ * certificate carries it to every process) and leaves an audit row, in one transaction. It applies to every read that
+ * begins after the commit.
  */
 import { notFound, TandemError } from '@tandem/freshness/errors';
 import { CANDIDATE, isActive, type Rollout, type RolloutState, STABLE } from '@tandem/freshness/rollout';
@@ -106,7 +106,7 @@ async function advance(db: Db, rollout: Rollout, from: number | undefined): Prom
   return goToStep(db, rollout, rollout.step + 1);
 }
 
-/** At 100 percent there is nobody left to compare with: the version is the stable one. */
+/** At 100 percent no users are left to compare with: the version becomes stable. */
 async function goToStep(db: Db, rollout: Rollout, step: number): Promise<boolean> {
   const { plan } = rollout;
   const percent = plan.kind === 'canary' ? (plan.steps[step] ?? 100) : 100;
@@ -120,7 +120,7 @@ async function setStep(db: Db, { id }: Rollout, step: number): Promise<boolean> 
   return true;
 }
 
-/** Before it is prepared, a version may not be loaded, nor anything computed by it: nobody may be served from it. */
+/** Rejects a rollout that is preparing: its version may be missing in processes or in predictions, so it cannot serve. */
 function refuseUnprepared(rollout: Rollout): void {
   if (rollout.state !== 'preparing') return;
   throw conflict(rollout, 'it is preparing', 'wait until it is running, or abort it');
@@ -128,7 +128,7 @@ function refuseUnprepared(rollout: Rollout): void {
 
 async function promoteByHand(db: Db, rollout: Rollout, arm: string): Promise<boolean> {
   if (rollout.kind === 'shadow') {
-    throw conflict(rollout, 'nobody has been served from a shadow', 'end it, and start a canary to its model version');
+    throw conflict(rollout, 'a shadow has served no users', 'end it, and start a canary to its model version');
   }
   refuseUnprepared(rollout);
   return promote(db, rollout, arm);
@@ -160,7 +160,7 @@ async function finish(db: Db, rollout: Rollout, state: 'aborted' | 'ended'): Pro
 }
 
 async function end(db: Db, rollout: Rollout): Promise<boolean> {
-  if (rollout.kind === 'canary') throw conflict(rollout, 'a canary is promoted or taken back', 'promote or abort it');
+  if (rollout.kind === 'canary') throw conflict(rollout, 'a canary is promoted or aborted', 'promote or abort it');
   return finish(db, rollout, 'ended');
 }
 
@@ -191,7 +191,7 @@ function conflict(rollout: Rollout, why: string, remedy: string): TandemError {
 const MAX_OVERRIDES = 1_000;
 
 interface Override {
-  /** Of the rollout. */
+  /** Id of the rollout. */
   readonly id: string;
   readonly userId: string;
   /** Null: the user is left to their bucket again. */
@@ -226,11 +226,15 @@ async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override):
 function refuseMisfit(rollout: Rollout, arm: string | null): void {
   const names = [STABLE, ...rollout.arms.map(({ name }) => name)];
   if (!isActive(rollout.state) || rollout.kind === 'shadow') {
-    const why = rollout.kind === 'shadow' ? 'of a shadow nobody is served' : `it is ${rollout.state}`;
-    throw new TandemError('rollout_conflict', `Nobody can be put into an arm of rollout ${rollout.number}: ${why}.`, {
-      field: 'rolloutId',
-      remedy: 'name a canary or an A/B test that is under way',
-    });
+    const why = rollout.kind === 'shadow' ? 'a shadow serves no users' : `it is ${rollout.state}`;
+    throw new TandemError(
+      'rollout_conflict',
+      `No user can be assigned to an arm of rollout ${rollout.number}: ${why}.`,
+      {
+        field: 'rolloutId',
+        remedy: 'name a canary or an A/B test that is under way',
+      },
+    );
   }
   if (arm === null || names.includes(arm)) return;
   throw new TandemError('invalid_input', `Rollout ${rollout.number} has no arm ${JSON.stringify(arm)}.`, {
@@ -239,7 +243,7 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
   });
 }
 
-/** Nothing of them is to be written anew. */
+/** Rejects an erased user: no record of the user may be written again. */
 async function refuseErased(db: Db, userId: string): Promise<void> {
   const erased = statements
     .selectFrom('tandem.user_contexts')
@@ -261,9 +265,9 @@ async function write(db: Db, id: string, userId: string, arm: string | null): Pr
     .where('rollout_id', '=', id)
     .where('user_id', '<>', userId);
   if (((await fetchFirst(db, others))?.count ?? 0) >= MAX_OVERRIDES) {
-    throw new TandemError('invalid_input', `At most ${MAX_OVERRIDES} users can be put into arms by hand.`, {
+    throw new TandemError('invalid_input', `At most ${MAX_OVERRIDES} users can be assigned to arms by hand.`, {
       field: 'userId',
-      remedy: 'leave some to their buckets again',
+      remedy: 'remove some assignments by hand first',
     });
   }
   const override = statements

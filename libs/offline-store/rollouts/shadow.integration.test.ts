@@ -86,14 +86,14 @@ it('an erasure takes the user, and what a process had found before comes too lat
   expect(await moverIds()).toEqual(['2']);
   await keep(1, [moverOf('1', 0.4)]);
   expect(await moverIds()).toEqual(['2']);
-  // Somebody readmitted is another history of the same name.
+  // A readmitted user has another history under the same name.
   await erasures.readmit('1');
   await keep(1, [moverOf('1', 0.2, tombstone.version + 1)]);
   expect(await deleteShadowMovers(pool, [tombstone.number])).toBe(0);
   expect(await moverIds()).toEqual(['2', '1']);
 });
 
-it('nothing is kept of a rollout that is gone, nor are users of one that has long been over', async () => {
+it('nothing is kept of a deleted rollout, and no users of a rollout that ended long ago', async () => {
   await keep(1, [moverOf('1', 0.4)]);
   await pool.query(`update tandem.rollouts set state = 'ended', ended_at = clock_timestamp() - interval '29 days'`);
   expect(await expireShadowMovers(pool)).toBe(0);

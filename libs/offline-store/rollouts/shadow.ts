@@ -1,4 +1,4 @@
-/** What shadows found: the sums of each process, and the users whose answers lie furthest apart. */
+/** Results of shadows: the sums of each process, and the users with the largest differences. */
 import type { ShadowPlan } from '@tandem/freshness/rollout';
 import type { Segment } from '@tandem/prediction/shadow/shadow-counts';
 import {
@@ -77,17 +77,17 @@ async function dropNearest(db: Db, rolloutId: string): Promise<number> {
   return kept[0]?.distance ?? 0;
 }
 
-/** What is kept of a shadow. */
+/** The stored results of a shadow. */
 export interface KeptShadow {
   readonly predictor: string;
   readonly state: string;
   readonly plan: ShadowPlan;
-  /** That have kept sums of it. */
+  /** Processes that have stored sums of it. */
   readonly processes: number;
   /** When one of them did last; null: none has. */
   readonly updatedAt: Date | null;
   readonly rows: readonly ShadowRow[];
-  /** Those furthest apart first. */
+  /** The users with the largest differences first. */
   readonly movers: readonly ShadowMover[];
 }
 
@@ -117,7 +117,7 @@ export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow 
   };
 }
 
-/** Of erased users, up to their tombstones; how many rows went. */
+/** Deletes rows of erased users, up to their tombstones; returns the number of rows. */
 export async function deleteShadowMovers(db: Db, numbers: readonly number[]): Promise<number> {
   const { rowCount } = await execute(db, {
     text: `delete from tandem.shadow_movers m using tandem.erasures t
@@ -127,7 +127,10 @@ export async function deleteShadowMovers(db: Db, numbers: readonly number[]): Pr
   return rowCount ?? 0;
 }
 
-/** Of rollouts that have been over for so long that nobody looks into single users any more; how many rows went. */
+/**
+ * Deletes details of rollouts that ended long ago, when single users are no longer inspected; returns the number of
+ * rows.
+ */
 export async function expireShadowMovers(db: Db): Promise<number> {
   const { rowCount } = await execute(db, {
     text: `delete from tandem.shadow_movers m using tandem.rollouts r

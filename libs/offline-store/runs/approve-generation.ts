@@ -1,4 +1,4 @@
-/** A generation that was held back is published and put in force after all, as its run would have done. */
+/** Publishes a generation that was held back and makes it current, as its run would have done. */
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { Generation } from '@tandem/prediction/runs/generations';
@@ -15,7 +15,9 @@ import { currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 import { conclude, forgetNames, whyNotInForce } from './publish.ts';
 import { lockRun } from './run-rows.ts';
 
-/** Again it changes nothing. Rejects with `unknown_generation`, or `run_conflict` where it may not be put in force. */
+/**
+ * Repeating it has no effect. Rejects with `unknown_generation`, or with `run_conflict` if it may not become current.
+ */
 export async function approveGeneration(
   pool: pg.Pool,
   approval: Approval,
@@ -44,13 +46,13 @@ export async function approveGeneration(
     await insertAudit(db, { actor, action: 'approve', predictor, detail });
     const { generation } = await conclude(db, run, null);
     if (generation) return generation;
-    throw new Error(`generation ${approval.generation} of ${predictor} was approved of and is not in force`);
+    throw new Error(`generation ${approval.generation} of ${predictor} was approved but did not become current`);
   });
   await forgetNames(pool, runId);
   return approved;
 }
 
-/** With the database's history, now. */
+/** Returns it with the database's current history. */
 async function findHeld(db: Db, { predictor, generation }: Approval) {
   const held = statements
     .selectFrom('tandem.generations as g')
@@ -68,8 +70,8 @@ async function findHeld(db: Db, { predictor, generation }: Approval) {
 }
 
 function refused({ predictor, generation }: Approval, why: string): TandemError {
-  return new TandemError('run_conflict', `Generation ${generation} of ${predictor} cannot be put in force: ${why}.`, {
+  return new TandemError('run_conflict', `Generation ${generation} of ${predictor} cannot be published: ${why}.`, {
     field: 'generation',
-    remedy: 'tandem generation list shows what is in force; tandem run start makes another generation',
+    remedy: 'tandem generation list shows the current generation; tandem run start makes another one',
   });
 }

@@ -51,7 +51,7 @@ test('runs that are not finished are told with their chunks, and no others', asy
   expect((await look()).runs).toEqual([]);
 });
 
-test('a generation in force has an age, unless its predictor is served no more', async () => {
+test('a current generation has an age, unless its predictor is no longer served', async () => {
   expect((await look()).generations).toEqual([]);
   const store = createRunStore(database.pool);
   const { run } = await store.create({
@@ -126,7 +126,7 @@ test('a rollout past a deadline is told for as long as it is preparing, or its s
   expect(await overdue()).toEqual([]);
 });
 
-test('a rollout that no look has judged for two intervals and a minute is told, also one that a person holds', async () => {
+test('a rollout without a look for two intervals and a minute is reported, even if a person holds it', async () => {
   await database.pool.query('delete from tandem.rollouts');
   const { rows } = await database.pool.query<{ id: string }>(
     `insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, step_started_at)

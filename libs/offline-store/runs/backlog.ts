@@ -1,6 +1,6 @@
 /**
- * What waits to be done, for metrics: looked at every few seconds by every worker, so each statement is bounded, however
- * much waits. Ages are by Postgres' clock.
+ * Metrics of waiting work. Every worker reads them every few seconds, so each statement is bounded for any backlog.
+ * Ages are by Postgres' clock.
  */
 import type pg from 'pg';
 import { PLANNED_AT } from '../generations/generation-rows.ts';
@@ -21,7 +21,7 @@ export interface Backlog {
 interface OutboxBacklog {
   /** Counted up to 100,000. */
   readonly entries: number;
-  /** Seconds; 0 if there is no entry. Of more entries than are counted it may be up to a minute too small. */
+  /** Seconds; 0 if there is no entry. With more entries than are counted, it may be up to a minute too small. */
   readonly oldestSeconds: number;
 }
 
@@ -47,11 +47,11 @@ interface OverdueRollout {
   readonly predictor: string;
   /** `unjudged`: no look at it has succeeded for two of its intervals and a minute. */
   readonly state: 'preparing' | 'holding' | 'unjudged';
-  /** Since the deadline. */
+  /** Seconds since the deadline. */
   readonly seconds: number;
 }
 
-/** Of a predictor that is served. */
+/** The age of a served predictor's generation. */
 interface GenerationAge {
   readonly predictor: string;
   readonly ageSeconds: number;
@@ -106,7 +106,7 @@ function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
 }
 
 /**
- * A step that may go on, and waits for a person, does not hold. Its deadline begins as rulesOf says
+ * A step that may advance but waits for a person does not hold. Its deadline begins as rulesOf says
  * (libs/prediction/rollouts/rollout-figures.ts).
  */
 function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {

@@ -1,12 +1,12 @@
-/** What is known of a predictor before a budget is spent: what its runs took, and how often users are read. */
+/** Facts about a predictor before a budget is spent: the cost of its runs, and how often users are read. */
 import type { BudgetFacts } from '@tandem/prediction/demand/estimate-budget';
 import { findWeights } from '../reads/read-demand.ts';
 import { type Db, query } from '../sql/database.ts';
 
-/** Runs that the CPU time a user is the mean of. */
+/** The number of runs over which the CPU time of a user is averaged. */
 const RUNS = 10;
 
-/** SQL: milliseconds of CPU that a user took in the last runs of a predictor; null where none has recorded it. */
+/** SQL: the CPU time of a user in ms, over the last runs of a predictor; null if none has recorded it. */
 export function cpuMsPerUser(predictor: string): string {
   return `(
   select (sum(c.cpu_ms) / nullif(sum(c.scored + c.failed), 0))::float8 from (
@@ -15,7 +15,7 @@ export function cpuMsPerUser(predictor: string): string {
   join tandem.chunks c on c.run_id = counted.id where c.cpu_ms is not null)`;
 }
 
-/** Returns the milliseconds of CPU that a user took in the last runs of a predictor; null if none has recorded it. */
+/** Returns the CPU time of a user in ms, over the last runs of a predictor; null if none has recorded it. */
 export async function findCpuPerUser(db: Db, predictor: string): Promise<number | null> {
   const [found] = await query<{ cpuMs: number | null }>(db, {
     text: `select ${cpuMsPerUser('$1')} as "cpuMs"`,

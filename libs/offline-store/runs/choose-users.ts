@@ -1,12 +1,12 @@
 /**
- * Chooses the users of a run with a budget: those whose stored prediction is outdated, the most read first; then the others who
- * were read most; then users who changed and have no prediction yet. The others stay on the generation of everyone that is in
- * force, the base of what the run makes. A prediction is outdated if an event came after it, or if it expires before the estimated
- * next run.
+ * Chooses the users of a run with a budget: those whose stored prediction is outdated, the most read first; then the
+ * others who were read most; then users who changed and have no prediction yet. The others stay on the current full
+ * generation, the base of the new one. A prediction is outdated if an event came after it, or if it expires before the
+ * estimated next run.
  *
- * One statement inside Postgres writes the chunks of the first two kinds. It asks for a stored prediction, not for a feature row: a
- * chunk leaves out users whom the feature query no longer returns. Memory stays flat, and everything is written under the fence of
- * the step.
+ * One statement inside Postgres writes the chunks of the first two kinds. It asks for a stored prediction, not for a
+ * feature row: a chunk leaves out users whom the feature query no longer returns. Memory stays flat, and everything is
+ * written under the fence of the step.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
@@ -24,13 +24,13 @@ import type { Plan } from './plan.ts';
 import { lockStep } from './run-steps.ts';
 import { deleteEarlier, outdatedSql, staleSql, staleValues, storedJoins, writeNamed } from './stale-users.ts';
 
-/** The generation of everyone below what a run makes. */
+/** The full generation below the new one. */
 export interface BaseGeneration {
   readonly id: string;
   readonly number: number;
   readonly users: number;
   readonly startedAt: Date;
-  /** Of the generation above it that is in force, whose rows may be carried over; 0 where there is none. */
+  /** The current generation above the base, whose rows may be carried over; 0 if there is none. */
   readonly usersAbove: number;
 }
 
@@ -47,7 +47,10 @@ export interface AffordedUsers {
  * everyone.
  */
 const BASE_DAYS = 40;
-/** Of the base's users. Each run takes along those above it: past this share a run of everyone costs little more. */
+/**
+ * Share of the base's users. Each run carries over the rows above the base: past this share a full run costs little
+ * more.
+ */
 const MOST_ABOVE = 0.5;
 
 /**
@@ -63,7 +66,7 @@ export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers
   const cpuMsPerUser = 'share' in budget ? null : await findCpuPerUser(db, run.predictor);
   const most = usersWithin(budget, { users: base.users, cpuMsPerUser, msPerUser: 0 });
   if (most !== null) return { base, most, expiring: base.expiring };
-  throw new TandemError('invalid_input', `No run of ${run.predictor} has told its CPU time yet.`, {
+  throw new TandemError('invalid_input', `No run of ${run.predictor} has recorded its CPU time yet.`, {
     field: 'budget',
     remedy: 'let one run end, of everyone or with a budget of {"share": …}; then budgets in CPU minutes can be kept',
   });
@@ -71,7 +74,7 @@ export async function findAffordedUsers(db: Db, run: Run): Promise<AffordedUsers
 
 interface PossibleBase extends BaseGeneration {
   readonly isOld: boolean;
-  /** Whether a watched source was changed in bulk since its run: all its rows are stale. */
+  /** Whether a watched source changed in bulk since its run: then all its rows are stale. */
   readonly isOutdated: boolean;
   readonly expiring: AffordedUsers['expiring'];
 }
@@ -95,7 +98,7 @@ async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Ru
 }
 
 function whyNoBase(base: PossibleBase | undefined): string | null {
-  if (!base) return 'no generation is in force';
+  if (!base) return 'no generation is current';
   const { number, users, usersAbove, isOld, isOutdated } = base;
   if (isOld) return `generation ${number}, the last of everyone, is older than ${BASE_DAYS} days`;
   if (isOutdated) return `a watched source was changed in bulk after generation ${number}, the last of everyone`;
@@ -103,7 +106,7 @@ function whyNoBase(base: PossibleBase | undefined): string | null {
   return `more than ${MOST_ABOVE * 100} % of the users have a row above generation ${number}, the last of everyone`;
 }
 
-/** Returns how many users were chosen, or null where the fence is lost. */
+/** Returns the number of chosen users, or null if the fence is lost. */
 export async function chooseUsers(
   { pool, features }: Pools,
   plan: Plan,
@@ -117,7 +120,7 @@ export async function chooseUsers(
   return cancellableRead(features, limits, (db) => chooseChanged(pool, db, plan, chosen, budget.most));
 }
 
-/** Users so far, and the number of the next chunk. */
+/** The number of users so far, and of the next chunk. */
 interface Chosen {
   readonly users: number;
   readonly chunks: number;
@@ -152,11 +155,12 @@ const RANKED = `with changed as materialized (
   )`;
 
 /**
- * Writes the users with a stored prediction as chunks: the outdated ones, then those who were read. Returns null where the fence
- * is lost. The order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
+ * Writes the users with a stored prediction as chunks: the outdated ones, then users who were read. Returns null if the
+ * fence is lost. The order of the insert is that of the numbers, so that two planners of one run never wait crosswise.
  *
- * All users of a share are scored, so its chunks are cut in the order of ids as text: those of a chunk lie together, and reading
- * 5,500 of a million takes 57 ms instead of 216. Those of CPU minutes keep the order of worth, since the last may be dropped.
+ * All users of a share are scored, so its chunks are cut in the order of ids as text: those of a chunk lie together,
+ * and reading 5,500 of a million takes 57 ms instead of 216. Chunks of a budget in CPU minutes keep the order of worth,
+ * since the last may be dropped.
  */
 async function chooseStored(
   pool: pg.Pool,
@@ -167,7 +171,7 @@ async function chooseStored(
   const { claimed, timeoutMs } = plan;
   const stored = [...(await staleValues(pool, plan)), base.startedAt, most, expiring];
   return cancellable(pool, { timeoutMs, signal: lost }, async (db) => {
-    // Hashes of a million users: less memory would send them through files.
+    // Hashes of a million users: less memory would put them into files.
     await query(db, { text: `set local work_mem = '64MB'` });
     const leastWeight = expiring === null ? await findLeastWeight(db, stored, most, timeoutMs) : null;
     const few = leastWeight === null ? null : await writeRanked(db, plan, [...stored, leastWeight]);
@@ -208,8 +212,8 @@ class FenceLost extends Error {}
 const COMPARED_USERS = 100_000;
 
 /**
- * Adds users who changed, in the order of ids, until there are as many as the budget pays for. Returns how many there are then, or
- * null where the fence is lost.
+ * Adds changed users in the order of ids, up to the number that the budget pays for. Returns the new number, or null if
+ * the fence is lost.
  * @param db the transaction of the scan, on the login of feature statements
  */
 async function chooseChanged(

@@ -67,7 +67,7 @@ describe('a chunk that kills its workers', () => {
     });
   });
 
-  test('is told from one that is given back: an outage may take any number of attempts', async () => {
+  test('differs from a returned attempt: an outage may take any number of attempts', async () => {
     const run = await start();
     for (let i = 0; i < 6; i++) {
       await die(run, 1);
@@ -76,7 +76,7 @@ describe('a chunk that kills its workers', () => {
   });
 });
 
-describe('a chunk that is handed back', () => {
+describe('a chunk that is returned', () => {
   /** Commits a chunk of which these users were not scored, as two chunks of them. */
   async function split(run: Run, chunk: ClaimedChunk, userIds: readonly string[]) {
     const { history } = await findSettings(database.pool);
@@ -101,7 +101,7 @@ describe('a chunk that is handed back', () => {
     expect(await store.isDry(run.id)).toBe(true);
   });
 
-  test('is handed back by nobody who lost it, nor after the run has ended', async () => {
+  test('is not returned by a worker that lost it, nor after the run has ended', async () => {
     const run = await start();
     const zombie = await die(run, 1);
     const heir = await claim(run.id, 1);
@@ -172,7 +172,7 @@ test('a commit stands where what comes after it fails', async () => {
   } finally {
     await database.pool.query('drop trigger refuse on tandem.runs');
   }
-  // Whoever looks for its next chunk finds that none is open.
+  // A search for the next chunk finds that none is open.
   expect(await store.claimable(run.id, 10)).toEqual([]);
   expect(await store.unfinished()).toMatchObject([{ id: run.id, state: 'publishing' }]);
 });

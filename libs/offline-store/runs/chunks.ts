@@ -1,4 +1,4 @@
-/** Chunks: who works on which, by compare-and-set with a fence and a lease on Postgres' clock. */
+/** Chunks and their claims: compare-and-set with a fence, and a lease on Postgres' clock. */
 
 import type { ChunkRef } from '@tandem/prediction/runs/run-store';
 import type { ClaimedChunk, DeadChunk } from '@tandem/prediction/runs/runs';
@@ -14,8 +14,8 @@ import { leaseOver, lockRun, MAX_CLAIMS, setRunState } from './run-rows.ts';
 const LEASE_OVER = leaseOver('c.lease_until');
 
 /**
- * Chunks that wait, or whose lease is over, in the order of the plan: users who were split off keep the rank of their chunk.
- * Where a run has no open chunk any more, it goes on to be published.
+ * Selects chunks that wait, or whose lease expired, in the order of the plan: users that were split off keep the rank
+ * of their chunk. A run without an open chunk proceeds to publication.
  */
 export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {
   const refs = await query<ChunkRef>(pool, {
@@ -29,7 +29,7 @@ export async function listClaimable(pool: pg.Pool, runId: string, limit: number)
   return refs;
 }
 
-/** Marks a run whose chunks are all finished, so that the reconciler finds it even where every hint was lost. */
+/** Marks a run whose chunks are all finished, so that the reconciler finds it even if every hint was lost. */
 export async function startPublishing(db: Db, runId: string): Promise<number> {
   const rows = await query<{ open: number }>(db, {
     text: `with counted as (
@@ -52,7 +52,7 @@ interface ChunkRow {
 }
 
 interface Claiming {
-  /** Which process claims. */
+  /** The claiming process. */
   readonly worker: string;
   readonly leaseMs: number;
   readonly maxClaims?: number | undefined;
@@ -61,7 +61,7 @@ interface Claiming {
 /**
  * Returns null if there is no chunk to claim. A chunk that `maxClaims` workers in a row claimed and never freed fails
  * instead, and its run with it as after `giveBackChunk`. A run that a failover or restore brought into another history
- * begins again there (restart-run.ts), and the chunk is claimed then.
+ * is restarted there (restart-run.ts), and the chunk is claimed then.
  */
 export async function claimChunk(
   pool: pg.Pool,
@@ -101,23 +101,23 @@ async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: n
         and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' and ${KNOWS_PROTOCOL} returning c.error, c.fence`,
     values: [runId, no, maxClaims],
   });
-  // Apart, since nearly every claim that comes to nothing found the chunk taken. A kill in between leaves the run without
-  // an open chunk: it goes on to be published, and fails there.
+  // Separate, since nearly every failed claim found the chunk taken. A kill in between leaves the run without an open
+  // chunk: it proceeds to publication, and fails there.
   if (!failed) return null;
   await transaction(pool, (db) => failRunOfLast(db, runId, no, failed.error));
   return { fence: failed.fence, takenOver: true, failed: failed.error };
 }
 
-/** Where the failed chunk was the last open one its run fails at once, else when it would be published. */
+/** If the failed chunk was the last open one, its run fails at once, else when it would be published. */
 async function failRunOfLast(db: Db, runId: string, no: number, error: string): Promise<void> {
-  // The chunk before the run, as a commit does.
+  // Locks the chunk before the run, as a commit does.
   const run = await lockRun(db, runId);
   if (run.state === 'running' && (await startPublishing(db, runId)) === 0) {
     await setRunState(db, runId, 'failed', `chunk ${no} failed: ${error.slice(0, 500)}`);
   }
 }
 
-/** False where the fence is lost, the run has ended, or the schema's protocol is unknown. */
+/** Returns false if the fence is lost, the run has ended, or the schema's protocol is unknown. */
 export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChunk, leaseMs: number): Promise<boolean> {
   const claimed = statements
     .updateTable('tandem.chunks as c')
@@ -131,8 +131,8 @@ export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChu
 }
 
 /**
- * After `maxAttempts` the chunk is failed. The others of its run are still done; then the run is failed too, here where
- * this was the last, else when it would be published.
+ * After `maxAttempts` the chunk fails. The other chunks of its run are still done; then the run fails too, here if this
+ * was the last, else when it would be published.
  */
 export async function giveBackChunk(
   pool: pg.Pool,
@@ -156,7 +156,7 @@ export async function giveBackChunk(
   });
 }
 
-/** Frees a chunk at once, as if it had not been claimed; does nothing where the fence is lost, or the run has ended. */
+/** Frees a chunk at once, as if it had not been claimed; does nothing if the fence is lost, or the run has ended. */
 export async function releaseChunk(pool: pg.Pool, { runId, no, fence }: ClaimedChunk): Promise<void> {
   await query(pool, {
     text: `update tandem.chunks c set state = 'waiting', lease_until = null, lost_leases = 0, attempts = attempts - 1
@@ -166,7 +166,7 @@ export async function releaseChunk(pool: pg.Pool, { runId, no, fence }: ClaimedC
   });
 }
 
-/** Whether no chunk of the run waits: a worker that is done with its own finds nothing to do. */
+/** Returns whether no chunk of the run waits: a free worker finds nothing to do. */
 export async function isDry(pool: pg.Pool, runId: string): Promise<boolean> {
   const waiting = statements.selectFrom('tandem.chunks').select('no').where('run_id', '=', runId);
   return (await fetchFirst(pool, waiting.where('state', '=', 'waiting').limit(1))) === undefined;

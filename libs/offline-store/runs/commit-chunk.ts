@@ -1,8 +1,8 @@
 /**
- * B6: what a chunk predicted and that it is done, in one transaction. The fence is checked first and its row stays
- * locked, so a worker that lost its lease writes nothing; the run and the histories are checked last, so that a run that has
- * ended gets no rows, nor do labels of another past, nor a schema of another protocol. Users erased since their features were
- * read are left out.
+ * B6: commits the predictions of a chunk and its completion in one transaction. The fence is checked first and its row
+ * stays locked, so a worker that lost its lease writes nothing. The run and the histories are checked last: a run that
+ * has ended, a label of another history, or a schema of another protocol writes no rows. Users erased since their
+ * features were read are left out.
  */
 import { assertProtocol } from '@tandem/freshness/protocol';
 import { overlayEntries } from '@tandem/prediction/runs/load-chunk';
@@ -27,9 +27,9 @@ import { startPublishing } from './chunks.ts';
 import { dropUnaffordable } from './spent-budget.ts';
 
 const COMMIT_TIMEOUT_MS = 120_000;
-/** Postgres gives up first, where it still can. */
+/** Postgres times out first, if it still can. */
 const COPY_TIMEOUT_MS = COMMIT_TIMEOUT_MS + 2_000;
-/** Failures kept of a run, by name; all are counted. */
+/** The most failures that are kept for a run by name; all are counted. */
 const MAX_FAILURES = 1_000;
 
 type Refusal = Extract<CommitOutcome, { committed: false }>;
@@ -60,8 +60,8 @@ export async function commitChunk(
 }
 
 /**
- * After the commit: of two last chunks that commit at once, the later must see that none is open. What is committed stays
- * so where this fails: one counts as open then, and whoever looks for the run's next chunk finds that none is.
+ * After the commit: of two last chunks that commit at once, the later must see that none is open. If this fails, the
+ * commit stands: one chunk then counts as open, and the next search for a chunk of the run finds none.
  */
 function countOpen(pool: pg.Pool, run: Run, chunk: ClaimedChunk): Promise<number> {
   return dropUnaffordable(pool, run, chunk)
@@ -69,7 +69,7 @@ function countOpen(pool: pg.Pool, run: Run, chunk: ClaimedChunk): Promise<number
     .catch(() => 1);
 }
 
-/** Ends the transaction without a trace; the refusal is an answer, not a failure. */
+/** Rolls the transaction back; the refusal is a result, not a failure. */
 class CommitRefused extends Error {
   readonly outcome: Refusal;
   constructor(why: Refusal['why']) {
@@ -78,10 +78,10 @@ class CommitRefused extends Error {
   }
 }
 
-/** How many of a chunk's users were scored, failed, and were left out as erased. */
+/** The numbers of a chunk's users that were scored, failed, and left out as erased. */
 type ChunkCounts = Readonly<Record<'scored' | 'failed' | 'erased', number>>;
 
-/** Named users may also have been erased before their features were read: then the result has nothing of them. */
+/** Named users may also have been erased before their features were read: then the result does not contain them. */
 function countsOf(
   { part }: ClaimedChunk,
   result: ChunkResult,
@@ -111,9 +111,9 @@ async function finishChunk(
 }
 
 /**
- * Makes chunks of the users that were not scored; returns their numbers. Users by name: the rows of a range come in no order.
- * The run's row is locked for the numbers before it is locked shared: two commits that both raised a shared lock would wait
- * for each other.
+ * Makes chunks of the users that were not scored; returns their numbers. Chunks of named users, since the rows of a
+ * range have no order. The run's row is locked for the numbers before it is locked shared: two commits that both
+ * upgraded a shared lock would deadlock.
  */
 async function handBack(db: Db, chunk: ClaimedChunk, handedBack?: HandedBack): Promise<readonly number[]> {
   if (!handedBack) return [];
@@ -131,7 +131,7 @@ async function handBack(db: Db, chunk: ClaimedChunk, handedBack?: HandedBack): P
 }
 
 async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<void> {
-  // Shared, so that chunks commit side by side; and last, so that a cancellation waits for no rows to be written.
+  // Shared, so that chunks commit concurrently; and last, so that a cancellation does not wait for rows to be written.
   const rows = await query<{ state: RunState; history: string; protocol: number }>(db, {
     text: `select state, tandem.current_history() as history, (select protocol from tandem.settings) as protocol
       from tandem.runs where id = $1 for share`,
@@ -144,8 +144,8 @@ async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<voi
 }
 
 /**
- * Not locked, so a user who is erased while this transaction goes on keeps a row: nobody is served from it, since its
- * label is not above the deleted version. (Locks would cost 11 ms for 5,000 users, and none holds a user without a row.)
+ * Not locked, so a user who is erased during this transaction keeps a row: it is never served, since its label is not
+ * above the deleted version. (Locks would cost 11 ms for 5,000 users, and could not lock users without a row.)
  */
 async function withoutErased(db: Db, scored: ScoredUsers): Promise<ScoredUsers> {
   const rows = (await findFewErased(db)) ?? (await findErased(db, scored));
@@ -159,7 +159,7 @@ interface ErasedUser {
   readonly deletedVersion: number;
 }
 
-/** Everybody who was ever erased, where they are few, as they nearly always are; null where they are many. */
+/** Returns all erased users if they are few, as they nearly always are; null if they are many. */
 async function findFewErased(db: Db): Promise<readonly ErasedUser[] | null> {
   const rows = await query<ErasedUser>(db, {
     text: `select user_id as "userId", deleted_version as "deletedVersion" from tandem.user_contexts
@@ -177,7 +177,7 @@ function findErased(db: Db, { userIds }: ScoredUsers): Promise<readonly ErasedUs
   });
 }
 
-/** An erased user is neither counted nor named: a run's report is no place for one. */
+/** An erased user is neither counted nor named: a run's report must not name one. */
 async function ofThoseThere(db: Db, failures: readonly RunFailure[]): Promise<readonly RunFailure[]> {
   if (failures.length === 0) return failures;
   const users = failures.map((one) => one.userId);
@@ -202,14 +202,14 @@ async function writeFailures(db: Db, runId: string, failures: readonly RunFailur
   });
 }
 
-// COPY in Postgres' binary format: the rows of a chunk as one buffer, without escaping, which neither side parses as
+// COPY in Postgres' binary format: the rows of a chunk as one buffer without escaping, which neither side parses as
 // text. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 /** Postgres counts microseconds from 2000-01-01. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
-/** Rows of a generation whose features were read at one moment (ms since 1970); rejects after `timeoutMs`. */
+/** Writes the rows of a generation whose features were read at one time (ms since 1970); rejects after `timeoutMs`. */
 export function copyPredictions(
   db: pg.PoolClient,
   generationId: string,
@@ -257,14 +257,14 @@ function putInteger(bytes: Buffer, at: number, value: number): number {
   return at + 4;
 }
 
-/** By hand: for so few bytes a call of Buffer.copy or Buffer.write takes longer. */
+/** Byte by byte: for so few bytes a call of Buffer.copy or Buffer.write takes longer. */
 function putBytes(bytes: Buffer, at: number, source: Buffer, start: number, end: number): number {
   if (end - start > 64) return at + source.copy(bytes, at, start, end);
   for (let from = start, to = at; from < end; from++, to++) bytes[to] = source[from] as number;
   return at + end - start;
 }
 
-/** A text after its length in bytes. */
+/** Writes a text after its length in bytes. */
 function putText(bytes: Buffer, at: number, text: string): number {
   const start = at + 4;
   for (let i = 0; i < text.length; i++) {
@@ -278,7 +278,7 @@ function putText(bytes: Buffer, at: number, text: string): number {
   return bytes.writeInt32BE(text.length, at) + text.length;
 }
 
-/** What all rows begin with: the number of columns, the generation, the time. */
+/** Returns the prefix of all rows: the number of columns, the generation, the time. */
 function rowPrefix(generationId: string, computedAt: number): Buffer {
   const prefix = Buffer.alloc(2 + 4 + 16 + 4 + 8);
   prefix.writeInt16BE(5, 0);

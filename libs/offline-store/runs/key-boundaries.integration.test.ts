@@ -10,7 +10,7 @@ const PATIENCE_MS = 60_000;
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
-  // In no order, a third of the users twice, and a row of nobody.
+  // In no order, a third of the users twice, and a row without a user.
   await query(database.pool, {
     text: `create table keyed as select n::bigint * 3 as number, 'user ' || n as text
       from generate_series(1, ${USERS}) n order by md5(n::text)`,

@@ -1,7 +1,7 @@
 /**
- * Cuts the users of a feature query into ranges of so many keys, in one ordered pass. A cursor is moved from boundary to
- * boundary, so that Postgres neither numbers the rows nor collects anything: of 1,000,000 users that took half the time
- * of `row_number()` with an aggregate over it. Only the boundaries come here, and counts.
+ * Splits the users of a feature query into ranges of this many keys, in one ordered pass. A cursor moves from boundary
+ * to boundary, so that Postgres neither numbers nor collects rows: for 1,000,000 users that took half the time of
+ * `row_number()` with an aggregate over it. Only boundaries and counts are sent.
  */
 import type { FeatureQuery } from '@tandem/freshness/predictor';
 import type pg from 'pg';
@@ -32,7 +32,7 @@ export async function findBoundaries(
   size: number,
   timeoutMs: number,
 ): Promise<KeyBoundaries> {
-  // The cursor is read to its end: a plan that gives its first rows soon is not what is wanted.
+  // The cursor is read to its end, so a plan with fast first rows is not wanted.
   await query(db, { text: 'set local cursor_tuple_fraction = 1' });
   await query(db, {
     text: `declare user_keys no scroll cursor for
@@ -48,15 +48,15 @@ export async function findBoundaries(
   return { users, keys };
 }
 
-/** A move by nothing would count the row that the cursor stands on. */
+/** A move by zero would count the row under the cursor. */
 function moveBy(rows: number): string {
   return rows > 0 ? `move forward ${rows} in user_keys;` : '';
 }
 
-/** Gives how many rows the statements went over; the keys among them are added to `keys`. */
+/** Returns how many rows the statements passed; adds the keys among them to `keys`. */
 async function countAll(db: pg.PoolClient, text: string, timeoutMs: number, keys: string[]): Promise<number> {
   const config = { text, rowMode: 'array', types: AS_TEXT, query_timeout: timeoutMs } as pg.QueryArrayConfig;
-  // Of several statements the driver gives several results.
+  // For several statements the driver returns several results.
   const given: pg.QueryArrayResult<[string]> | pg.QueryArrayResult<[string]>[] = await db.query<[string]>(config);
   let users = 0;
   for (const { rowCount, rows } of Array.isArray(given) ? given : [given]) {

@@ -53,7 +53,7 @@ async function namesOf(run: Run): Promise<number[]> {
   return rows.map(({ id }) => Number(id)).sort((a, b) => a - b);
 }
 
-/** Users whom a run with a budget would score. */
+/** Users that a run with a budget would score. */
 async function chosenBy(budget: Budget): Promise<number[]> {
   const run = await planWith(budget);
   const names = await namesOf(run);
@@ -88,7 +88,7 @@ describe('a run with a budget', () => {
       inForce: true,
     });
     expect(generation?.startedAt).toBe(base?.startedAt);
-    // What people are told of its age is that of its own run.
+    // The age shown to people is that of its own run.
     expect(generation?.plannedAt).toBeCloseTo(run.startedAt?.getTime() ?? 0, -1);
     expect(generation?.plannedAt).toBeGreaterThan(base?.plannedAt ?? 0);
     expect(await usersOf(generation?.id)).toEqual(to(300).slice(-200));
@@ -172,7 +172,7 @@ describe('a run with a budget', () => {
     ]);
   });
 
-  test('knows what is outdated wherever it is stored', async () => {
+  test('finds outdated predictions wherever they are stored', async () => {
     await workAll(await start());
     await change(2, 3, 4);
     await change(2, 3);
@@ -183,7 +183,7 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.5 })).toEqual([2, 4]);
   });
 
-  test('spends nothing on users of other predictors, and ends with those who are new', async () => {
+  test('spends nothing on users of other predictors, and ends with new users', async () => {
     await workAll(await start());
     await pool.query(
       'insert into visits select $1, recency, orders, member, city, loaded_at from visits where user_id = 1',
@@ -215,10 +215,10 @@ describe('a run with a budget', () => {
     expect(await generations.list('visits')).toHaveLength(1);
   });
 
-  test('scores everyone where no generation is in force', async () => {
+  test('scores everyone where no generation is current', async () => {
     await read(1);
     expect(await runWith({ share: 0.1 })).toMatchObject({
-      note: expect.stringContaining('everyone was scored despite the budget: no generation is in force'),
+      note: expect.stringContaining('everyone was scored despite the budget: no generation is current'),
       generation: { users: USERS, baseId: null, inForce: true },
     });
   });
@@ -256,7 +256,7 @@ describe('a run with a budget', () => {
     expect(await chosenBy({ share: 0.001 })).toEqual([7]);
   });
 
-  test('leaves out whom an erasure has reached', async () => {
+  test('leaves out erased users', async () => {
     await workAll(await start());
     await read(1, 2, 3);
     await createErasureStore(pool).setTombstone('2');
@@ -341,7 +341,7 @@ describe('the generation of the next such run', () => {
     expect(await generations.find(first?.id ?? '')).toMatchObject({ users: 1, usersLeft: USERS - 1 });
   });
 
-  test('takes along nobody who was erased, however late the rows of before are deleted', async () => {
+  test('carries no erased user over, however late earlier rows are deleted', async () => {
     await workAll(await start());
     await read(1, 2);
     await runWith({ share: 0.002 });
@@ -378,7 +378,7 @@ describe('a base', () => {
     await expect(pool.query(`update tandem.generations set state = 'dropped' where number = 4`)).resolves.toBeDefined();
   });
 
-  test('is in force again after a rollback, and a rollback to one above it brings it along', async () => {
+  test('is current again after a rollback, and a rollback to a generation above it brings it along', async () => {
     await workAll(await start());
     await read(1);
     await runWith({ share: 0.001 });

@@ -1,11 +1,11 @@
 /**
- * Cuts a run into chunks, inside Postgres: however many users there are, only counts and boundaries come back. A chunk of
- * scope `all` is a key range between boundaries from one ordered pass over the key column alone; its first and last are unbounded, so
- * that users who appear meanwhile are scored too.
+ * Splits a run into chunks inside Postgres: only counts and boundaries are sent, for any number of users. A chunk of
+ * scope `all` is a key range between boundaries from one ordered pass over the key column. Its first and last chunk are
+ * unbounded, so that users who appear meanwhile are scored too.
  *
- * The scan of the feature query is a transaction of its own that locks nothing and writes nothing. What it found is written
- * by a short one, if the fence of the step is still the claim's. Users of stale runs and of those with a budget are written
- * chunk by chunk (stale-users.ts, choose-users.ts).
+ * The scan of the feature query is a separate transaction that takes no locks and writes nothing. A short transaction
+ * writes its result, if the fence of the step is still the claim's. Users of stale runs and of budgeted runs are
+ * written chunk by chunk (stale-users.ts, choose-users.ts).
  */
 
 import type { ModelVersion } from '@tandem/freshness/predictor';
@@ -25,14 +25,14 @@ import { freeStep, isSecondAll, requireRun } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
 import { scanStale, shouldScoreAll } from './stale-users.ts';
 
-/** The mean users of a bucket: listpacks of such hashes stay far below Redis' own limit. */
+/** The mean number of users in a bucket: listpacks of such hashes stay far below Redis' own limit. */
 const USERS_PER_BUCKET = 48;
-/** Where the predictor's policy does not say. */
+/** Used if the predictor's policy has no value. */
 const PLAN_TIMEOUT_MS = 1_800_000;
-/** Postgres gives up first, where it still can. */
+/** Postgres times out first, if it still can. */
 const CLIENT_GRACE_MS = 2_000;
 
-/** Returns null where the fence is lost, or the database's history has changed since the claim. */
+/** Returns null if the fence is lost, or the database's history has changed since the claim. */
 export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSignal): Promise<Run | null> {
   const { pool } = pools;
   const planned = await requireRun(pool, claimed.runId);
@@ -54,30 +54,30 @@ export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSig
   }
 }
 
-/** Read before any features: what the run makes holds every bulk change up to this version. */
+/** Read before any features: the run's generation includes every bulk change up to this version. */
 async function findSourceVersion(db: Db, predictor: string): Promise<number> {
   const source = statements.selectFrom('tandem.source_versions').select('version').where('predictor', '=', predictor);
   return (await fetchFirst(db, source))?.version ?? 0;
 }
 
 export interface Plan {
-  /** Its source version is not written yet. */
+  /** Its source version has not been written yet. */
   readonly run: Run;
   readonly version: ModelVersion;
   readonly claimed: ClaimedStep;
   readonly sizes: ChunkSizes;
-  /** Of chunks of named users. */
+  /** Users in each chunk of named users. */
   readonly chunkSize: number;
   readonly timeoutMs: number;
-  /** Of a run with a budget; null: all users of its scope are scored. */
+  /** The budget of the run; null: all users of its scope are scored. */
   readonly budget: AffordedUsers | null;
-  /** What is told of the run when it has ended. */
+  /** The note of the run when it has ended. */
   readonly note: string | null;
 }
 
 /**
- * Returns how large the chunks of a run are, by what the last run of its kind took.
- * @param most users of a chunk, as the predictor's policy says
+ * Returns the chunk size of a run, by the measurements of the last run of its kind.
+ * @param most users of a chunk, from the predictor's policy
  */
 async function findChunkSizes(db: Db, run: Run, most: number): Promise<ChunkSizes> {
   const [measured] = await query<MeasuredRun>(db, {
@@ -93,7 +93,7 @@ async function findChunkSizes(db: Db, run: Run, most: number): Promise<ChunkSize
   return sizeChunks(measured ?? null, most);
 }
 
-/** The chunks that a run is to be cut into. */
+/** The chunks that a run is split into. */
 type Cut =
   /** Key ranges; `named` counts the stale users whose chunks the scan wrote before. */
   | { readonly kind: 'all'; readonly users: number; readonly keys: readonly string[] | null; readonly named: number }
@@ -112,7 +112,7 @@ async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'c
   return { chunkSize: rows[0]?.chunkSize ?? 10_000, timeoutMs: rows[0]?.timeoutMs ?? PLAN_TIMEOUT_MS };
 }
 
-/** Returns null where the fence is lost. Rejects with the setting and the remedy where the time limit is exceeded. */
+/** Returns null if the fence is lost. Rejects with setting and remedy if the time limit is exceeded. */
 async function scan({ pool, features }: Pools, plan: Plan, lost: AbortSignal): Promise<Cut | null> {
   const { run, timeoutMs, budget } = plan;
   try {
@@ -144,7 +144,7 @@ async function scanAll(db: pg.PoolClient, { version, sizes, timeoutMs }: Plan) {
   return { kind: 'all' as const, users, keys: users > 0 ? chooseBoundaries(keys, users, sizes) : null };
 }
 
-/** One short transaction. Returns null where the fence is lost, or the database is in another history than at the claim. */
+/** One short transaction. Returns null if the fence is lost, or the database's history has changed since the claim. */
 function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
   const { run, claimed } = plan;
   return transaction(pool, async (db) => {

@@ -51,7 +51,7 @@ const generationOf = async (runId: string) =>
       values: [runId],
     })
   )[0];
-/** As a copy from before the marks, put back while the same history goes on. */
+/** As a copy from before the marks, restored while the same history continues. */
 const restore = () => query(pool, { text: 'truncate tandem.history_marks restart identity' });
 /** A process that has just started knows what it recalls, and nothing else. */
 const restart = () => {

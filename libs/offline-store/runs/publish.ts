@@ -1,12 +1,13 @@
 /**
- * B9: once all chunks of a run are committed, checks what it made, compares it with what is served and publishes it, or
- * holds it back where the predictor's thresholds say so: then the run has failed, and its generation is kept for a day, to be
- * approved (`approveGeneration`), or compared again by resuming the run. One worker does so at a time, under the lease of
- * the step: it indexes and compares without a lock on the run, and publishes in a short transaction that the fence guards.
- * A run that a failover or restore brought into another history begins again there first (restart-run.ts): after a restore
- * that was noticed late, its last chunks may have been committed with labels of the past that is lost, and entries of a
- * partial run count for nothing any more. The transaction that publishes a generation rules out an unnoticed restore first:
- * after one, workers commit its chunks a second time, while Redis holds the first rows under its id.
+ * B9: publishes a run's generation once all its chunks are committed. Checks it, compares it with the current one, and
+ * publishes it, or holds it back if it exceeds the predictor's thresholds. A run that is held back has failed. Its
+ * generation is kept for a day, to be approved (`approveGeneration`), or compared again by resuming the run.
+ *
+ * One worker does this at a time, under the lease of the step. It indexes and compares without a lock on the run, and
+ * publishes in a short transaction that the fence guards. A run that a failover or restore brought into another history
+ * starts again there first (restart-run.ts): after a restore that was noticed late, its last chunks may have labels of
+ * the lost past, and entries of a partial run no longer count. The publishing transaction first rules out an unnoticed
+ * restore: after one, workers commit the chunks a second time, while Redis holds the first rows under the same id.
  */
 
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
@@ -34,7 +35,7 @@ import { lockStep } from './run-steps.ts';
 
 const INDEX_TIMEOUT_MS = 1_800_000;
 
-/** Returns null while chunks are open, also those of a run that begins again now, and where the fence is lost. */
+/** Returns null while chunks are open, including those of a run that is restarted now, and if the fence is lost. */
 export async function publishRun(
   pools: Pools,
   claimed: ClaimedStep,
@@ -78,14 +79,14 @@ async function checkAndConclude(
   return transaction(pool, async (db) => {
     // Before any lock, since it waits for Redis. The entries of a partial run are labelled with their history.
     if (publishesGeneration) await assertPastProven(pool, db, prove);
-    // The settings before the run: the order of everyone who moves an arm.
+    // The settings before the run: the lock order of every change of an arm.
     await lockAssignments(db);
     if (!(await lockStep(db, claimed))) return null;
     await keepHistory(db);
     const current = await requireRun(db, run.id);
     const { open, history } = await countChunks(db, run.id);
     if (open > 0) return null;
-    // It was brought into another history since it was checked, or has to be.
+    // The run was brought into another history since it was checked, or has to be.
     if (current.history !== run.history || current.history !== history) return 'moved';
     if (flaw !== null) return fail(db, current, flaw);
     return compared?.verdict === 'blocked' ? holdBack(db, current, compared) : conclude(db, current, compared);
@@ -93,14 +94,14 @@ async function checkAndConclude(
 }
 
 interface ChunkCounts {
-  /** That of the database, now. */
+  /** The database's current history. */
   readonly history: string;
   readonly open: number;
   readonly failed: number | null;
   readonly error: string | null;
 }
 
-/** How many are open; of those that failed, the first and why. */
+/** The number of open chunks, and the number of failed ones with the first and its reason. */
 async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
   const rows = await query<ChunkCounts>(db, {
     text: `select tandem.current_history() as history, count(*) filter (where state in ('waiting', 'claimed')) as open,
@@ -113,13 +114,13 @@ async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
   return rows[0];
 }
 
-/** Why a run's predictions must not be published, or null. */
+/** Returns why a run's predictions must not be published, or null. */
 async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
   if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
   // A partial run; or one with a budget, which found no user to score.
   if (run.generationId === null) return null;
-  // Chunks that a release before migration 0053 committed did not count the users whom they left out as erased: there may
-  // be as many as were ever erased, since the plan expected them too.
+  // Chunks that a release before migration 0053 committed did not count erased users that they left out: there may be
+  // as many as were ever erased, since the plan expected them too.
   const rows = await query<{ minCoverage: number; uncounted: number; isOfSome: boolean }>(db, {
     text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage",
         case when exists (select from tandem.chunks c where c.run_id = r.id and c.state = 'committed' and c.erased is null)
@@ -140,7 +141,10 @@ function percent(share: number): string {
   return `${Math.floor(share * 1_000) / 10} %`;
 }
 
-/** Before the pointer moves, reads of the generation must be cheap; gives the flaw that the index finds, or null. */
+/**
+ * Builds the index, since reads of the generation must be cheap before the pointer moves; returns the problem that it
+ * finds, or null.
+ */
 async function indexGeneration(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<string | null> {
   if (generationId === null) return null;
   const options = { timeoutMs: INDEX_TIMEOUT_MS, signal: lost };
@@ -170,8 +174,8 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
 }
 
 /**
- * Publishes what the run made, and puts it in force unless something came between.
- * @param compared the report to keep; null: the one that is there stays
+ * Publishes the run's generation and makes it current, unless another change came between.
+ * @param compared the report to keep; null: the existing report stays
  */
 export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
@@ -192,7 +196,7 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
   if (compared) await keepReport(db, run.generationId, compared);
   const arm = await findArmOfVersion(db, run.predictor, run.modelVersionId);
   const reason = whyNotInForce(run, arm);
-  const note = reason && `generation ${run.generationNumber} was published but not put in force: ${reason}`;
+  const note = reason && `generation ${run.generationNumber} was published but not made current: ${reason}`;
   if (note === null) {
     await moveArm(db, run.predictor, {
       modelVersionId: run.modelVersionId,
@@ -214,15 +218,16 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
   return { state, note: told, generation, report: compared };
 }
 
-/** What is told of a run: how it ended, and what was noted when it was made or planned. */
+/** The note of a run: how it ended, and notes of its creation and plan. */
 async function withNote(db: Db, { id }: Run, ending: string | null): Promise<string | null> {
   const noted = await fetchFirst(db, statements.selectFrom('tandem.runs').select('note').where('id', '=', id));
   return [ending, noted?.note ?? null].filter((text) => text !== null).join('; ') || null;
 }
 
 /**
- * Names of users are kept no longer than their chunks may be claimed: a run that is done is never resumed. After the commit,
- * since a million names take a while; where it fails they stay as long as the run. Those of other runs expire (retention.ts).
+ * Deletes users' names once their chunks can no longer be claimed: a finished run is never resumed. After the commit,
+ * since a million names take a while; if it fails they stay as long as the run. Those of other runs expire
+ * (retention.ts).
  */
 export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
   const named = statements.updateTable('tandem.chunks').set({ user_ids: [] }).where('run_id', '=', runId);
@@ -230,8 +235,8 @@ export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
 }
 
 /**
- * The pointer only goes forward, within the model version that is served, and not past a rollback: what was asked for
- * before one must not undo it.
+ * The pointer only moves forward, within the stable model version, and not past a rollback: a run requested before a
+ * rollback must not undo it.
  */
 export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
   if (!arm) {

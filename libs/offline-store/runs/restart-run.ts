@@ -1,11 +1,11 @@
 /**
- * A run that a restore or a failover brought into another history begins again. What it had committed is true, but not all
- * of what lies under its generation's id elsewhere: in the past that is lost the same chunks went on, and Redis and the
- * memory of processes may hold those rows, with labels of events that were lost. So the generation gets an id that nobody
- * has seen, and every chunk waits; rows under the old id are never asked for again.
+ * Restarts a run that a restore or a failover brought into another history. Its committed rows are true, but other
+ * stores may hold wrong rows under its generation's id. In the lost past the same chunks continued, and Redis and the
+ * memory of processes may hold those rows, with labels of lost events. So the generation gets a new id and all chunks
+ * wait again; rows under the old id are never asked for again.
  *
- * A generation that is published stays: all its chunks were committed in the past that survived, final and with true labels,
- * so whatever the lost one wrote under its id are those very rows.
+ * A published generation stays. All its chunks were committed in the surviving past, final and with true labels, so any
+ * rows that the lost past wrote under its id are identical.
  */
 import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
@@ -15,9 +15,9 @@ import { changeRows, currentHistory, fetchFirst, statements } from '../sql/state
 import { freeStep, lockChunks } from './run-rows.ts';
 
 /**
- * Safe to repeat, and by several at once: a run that is of this history already stays as it is.
- * @param claimed a chunk whose claim found the run in another history: it waits again, also where somebody else began the
- * run again while that claim waited for the chunk's row
+ * Safe to repeat and to call concurrently: a run of this history stays as it is.
+ * @param claimed a chunk whose claim found the run in another history: it waits again, even if another worker restarted
+ * the run while that claim waited for the chunk's row
  */
 export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
   return transaction(pool, async (db) => {
@@ -32,7 +32,7 @@ export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedC
   });
 }
 
-/** Brings the run into this history; false where it has ended, or is there already. */
+/** Brings the run into this history; returns false if it has ended, or is there already. */
 async function takeAlong(db: Db, runId: string): Promise<boolean> {
   const rows = await query(db, {
     text: `update tandem.runs set history = tandem.current_history(), state = 'running', ${freeStep()},
@@ -65,7 +65,7 @@ async function beginChunksAgain(db: Db, runId: string): Promise<void> {
   });
 }
 
-/** Beginning again raises the fence: one that is still the claim's was given after that. */
+/** Restarting raises the fence: a fence equal to the claim's was assigned after that. */
 async function unclaim(db: Db, runId: string, { no, fence }: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
   const chunk = statements
     .updateTable('tandem.chunks')

@@ -1,4 +1,4 @@
-/** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits meet in no one row. */
+/** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits share no row. */
 import { unknownRun } from '@tandem/freshness/errors';
 import { USUAL_CHUNK_MS } from '@tandem/prediction/runs/chunk-sizes';
 import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
@@ -25,8 +25,9 @@ const FROM = `
 const SELECT = `select ${COLUMNS} ${FROM}`;
 
 /**
- * Whether the next step of the run `r` can be claimed. Where the predictor has the same step of another run under way, that
- * one comes first, also where its worker died: then it is hinted at itself. Which steps count: see the index runs_one_step.
+ * Whether the next step of the run `r` can be claimed. If the same step of another run of the predictor is under way,
+ * that one comes first, even if its worker died: then it is hinted at itself. Which steps count: see the index
+ * runs_one_step.
  */
 const IS_STEP_FREE = `
   (r.step_lease_until is null or ${leaseOver('r.step_lease_until')}) and not exists (
@@ -58,8 +59,8 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
 }
 
 /**
- * Locks a run's chunks, in order, until the transaction ends. Chunks come before their run: a commit and a chunk given
- * back have their chunk by the time they ask for the run, so a transaction that wants both locks them in this order too.
+ * Locks a run's chunks, in order, until the transaction ends. Chunks come before their run: a commit holds its chunk
+ * when it asks for the run, so a transaction that needs both locks them in this order too.
  */
 export async function lockChunks(db: Db, runId: string): Promise<void> {
   if (!UUID.test(runId)) return;
@@ -72,7 +73,7 @@ export async function lockRun(db: Db, id: string): Promise<Run> {
   return requireRun(db, id);
 }
 
-/** Newest first; `before` is the id of the last run of the page before. */
+/** Returns runs, newest first; `before` is the id of the last run on the previous page. */
 export async function listRuns(
   db: Db,
   { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
@@ -87,7 +88,7 @@ export async function listRuns(
   });
 }
 
-/** @param predictor of this one alone; of all if it is left out */
+/** @param predictor only its runs; absent: of all predictors */
 export async function listUnfinished(db: Db, predictor?: string): Promise<readonly UnfinishedRun[]> {
   return query<UnfinishedRun>(db, {
     text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM}

@@ -1,4 +1,4 @@
-/** For the tests of runs: the predictor `visits` on a database of one's own, and the run store over it. */
+/** Fixtures for tests of runs: the predictor `visits` on a database of the test's own, and the run store over it. */
 
 import type { Budget } from '@tandem/prediction/runs/budget';
 import type { NewRun } from '@tandem/prediction/runs/run-store';

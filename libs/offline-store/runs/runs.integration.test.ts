@@ -57,7 +57,7 @@ describe('a run of all users', () => {
     const run = await start();
     const outcome = await workAll(run);
     const pages = [];
-    if (!outcome?.generation) throw new Error('nothing in force');
+    if (!outcome?.generation) throw new Error('no current generation');
     for await (const page of createGenerationStore(database.pool).pages(outcome.generation, 200)) pages.push(page);
     expect(pages.map((page) => page.length)).toEqual([200, 200, 50]);
     expect(new Set(pages.flat().map((row) => row.userId)).size).toBe(450);
@@ -93,7 +93,7 @@ describe('a run of all users', () => {
     await expect(store.create(ofChanged)).rejects.toMatchObject({ code: 'run_conflict' });
   });
 
-  test('is not published when too few users were scored, and its generation is not in force', async () => {
+  test('is not published when too few users were scored, and its generation is not current', async () => {
     const run = await start();
     for (const { no } of await store.claimable(run.id, 10)) {
       const chunk = await claim(run.id, no);
@@ -113,14 +113,14 @@ describe('a run of all users', () => {
     ]);
   });
 
-  test('does not miss those who were erased since it was asked for', async () => {
+  test('does not miss users erased since its creation', async () => {
     const run = await start();
     const erasures = createErasureStore(database.pool);
     for (let userId = 1; userId <= 60; userId++) await erasures.setTombstone(`${userId}`);
     expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 390, inForce: true } });
   });
 
-  test('misses the users whom it lost, however many others were erased meanwhile', async () => {
+  test('misses lost users, however many others were erased meanwhile', async () => {
     const run = await start();
     const erasures = createErasureStore(database.pool);
     for (let n = 1; n <= 60; n++) await erasures.setTombstone(`${9_000 + n}`);
@@ -131,7 +131,7 @@ describe('a run of all users', () => {
     });
   });
 
-  test('expects those who were erased before it until their chunk leaves them out', async () => {
+  test('expects users erased before it until their chunk leaves them out', async () => {
     const erasures = createErasureStore(database.pool);
     for (const userId of ['1', '2', '300']) await erasures.setTombstone(userId);
     const run = await start();
@@ -156,13 +156,13 @@ describe('a run of all users', () => {
     expect(await workAll(await start())).toMatchObject({ state: 'failed', note: 'the feature query has no rows' });
   });
 
-  test('is published without being put in force where another model version is served by then', async () => {
+  test('is published without becoming current where another model version is stable by then', async () => {
     const run = await start();
     await adopt(database.pool, { predictors: [visitsPredictor({ model: 'better' })], actor: 'test' });
     expect(await workAll(run)).toMatchObject({
       state: 'done',
       generation: null,
-      note: expect.stringContaining('not put in force'),
+      note: expect.stringContaining('not made current'),
     });
   });
 
@@ -203,7 +203,7 @@ describe('chunks', () => {
     expect(await countOf('tandem.predictions')).toBe(100);
   });
 
-  test('labels read in another history are refused, and the run goes on in the new one', async () => {
+  test('labels read in another history are rejected, and the run continues in the new one', async () => {
     const run = await start();
     const chunk = await claim(run.id, 0);
     const result = await score(run, chunk);
@@ -299,7 +299,7 @@ describe('cancelling and resuming', () => {
 });
 
 describe('partial runs', () => {
-  test('a run of named users writes overlay entries and makes nobody else missing', async () => {
+  test('a run of named users writes overlay entries and affects no other user', async () => {
     await workAll(await start());
     const before = await createGenerationStore(database.pool).inForce();
     const run = await start({ kind: 'users', userIds: ['3', '4', '3', '99999'] });
@@ -320,7 +320,7 @@ describe('partial runs', () => {
     });
   });
 
-  test('a stale run scores those whose context is newer than what is stored, until nothing is', async () => {
+  test('a stale run scores users whose context is newer than their prediction, until there is none', async () => {
     await workAll(await start());
     const events = createEventStore(database.pool);
     await events.accept([event('1', '10'), event('2', '11'), event('3', '12'), event('4', '77777')]);
@@ -364,7 +364,7 @@ describe('generations', () => {
     await generations().rollBack({ predictor: 'visits', to: 2, actor: 'ops' });
     await expect(generations().rollBack({ predictor: 'visits', to: 2, actor: 'ops' })).rejects.toMatchObject({
       code: 'unknown_generation',
-      message: 'Generation 2 is in force already.',
+      message: 'Generation 2 is already current.',
       remedy: 'choose one of 1',
     });
     await expect(generations().rollBack({ predictor: 'visits', to: 9, actor: 'ops' })).rejects.toMatchObject({
@@ -389,7 +389,7 @@ describe('generations', () => {
     expect(arm).toEqual({ model_version_id: first.modelVersionId });
   });
 
-  test('retention keeps the one in force and two before it, and what a pointer names; the rest is dropped with its partition', async () => {
+  test('retention keeps the current generation, two before it, and those of pointers; the rest is dropped with its partition', async () => {
     for (let i = 0; i < 3; i++) await workAll(await start());
     await generations().rollBack({ predictor: 'visits', to: 1, actor: 'ops' });
     expect(await generations().dropRetired()).toEqual([]);
@@ -423,7 +423,7 @@ describe('generations', () => {
     });
   });
 
-  test('reads of a generation go on while another is planned and dropped', async () => {
+  test('reads of a generation continue while another is planned and dropped', async () => {
     const outcome = await workAll(await start());
     const assignment = {
       predictor: 'visits',

@@ -125,8 +125,8 @@ function budgetOfSome(): TandemError {
 }
 
 /**
- * Earlier releases know no bases: they would infer live for each user whom such a run leaves out. All releases with an
- * embedded reader do.
+ * Earlier releases do not know bases: they would infer live for each user that such a run leaves out. All releases with
+ * an embedded reader know them.
  */
 async function refuseOtherReleases(db: Db): Promise<void> {
   const other = (await listProcesses(db)).find(({ kind, release }) => kind !== 'embedded' && release !== RELEASE);
@@ -178,7 +178,9 @@ async function refuseSecondAll(
   if (other !== undefined) throw secondAll(`run ${other}`, run.predictor);
 }
 
-/** Of a schedule with an hour between two slots, a run that takes two must not begin another beside it. */
+/**
+ * Rejects a second run beside a running one: with a schedule of an hour, a run of two hours must not be started twice.
+ */
 async function refuseBeside(db: Db, run: Pick<Run, 'predictor' | 'modelVersionId'>): Promise<void> {
   const other = await findUnfinishedOverUsers(db, run);
   if (other !== undefined) throw secondAll(`run ${other}`, run.predictor);
@@ -213,7 +215,7 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   });
 }
 
-/** Goes on with what is not committed; a run that was never planned is planned then. */
+/** Resumes with the chunks that are not committed; a run without a plan is planned first. */
 export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
     const { predictor } = await requireRun(db, runId);

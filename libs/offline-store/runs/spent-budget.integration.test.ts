@@ -95,7 +95,7 @@ test('users who are split off keep the rank of their chunk, also when they are s
 });
 
 describe('a release before this one', () => {
-  test('cannot make the generation of a budgeted run anew without its base', async () => {
+  test('cannot build the generation of a budgeted run again without its base', async () => {
     const run = await planThree();
     const again = pool.query(
       `with old as (delete from tandem.generations where run_id = $1 returning predictor, number, model_version_id, buckets)
@@ -146,7 +146,7 @@ test('a planner that lost the step neither deletes chunks nor waits for them', a
   expect(await chunksOf(run.id)).toHaveLength(1);
 });
 
-test('what is noted of a run when it is made is told when it has ended', async () => {
+test('a note made at a run’s creation is reported when it has ended', async () => {
   const run = { predictor: 'visits', scope: { kind: 'all' }, reason: 'schedule', scheduleSlot: null } as const;
   const asked = await store.create({ ...run, note: 'no budget: an earlier release is alive' });
   const outcome = await workAll(await planNow(store, asked.run.id));

@@ -1,7 +1,7 @@
 /**
- * The end of a budget in CPU minutes: what a user costs was an estimate, so the chunks that still wait when the minutes are spent
- * are dropped: the last in the order of choose-users.ts. Their users stay on the base; chunks under way go on. A run without a base
- * scores everyone, whatever it costs: nothing is below what it makes.
+ * Ends a budget in CPU minutes. The cost of a user was an estimate, so chunks that still wait when the minutes are
+ * spent are dropped: the last in the order of choose-users.ts. Their users stay on the base; chunks under way continue.
+ * A run without a base scores everyone at any cost, since no other generation would serve its users.
  */
 import type { ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';

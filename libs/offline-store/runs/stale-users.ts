@@ -1,6 +1,6 @@
 /**
- * The users whose context is newer than what is stored of them. They are written chunk by chunk while they are read, each chunk
- * under the fence of the step, so that memory stays flat; the next attempt begins by deleting them.
+ * Selects users whose context is newer than their stored prediction. They are written chunk by chunk while they are
+ * read, under the fence of the step, so that memory stays flat. The next attempt first deletes these chunks.
  */
 import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
@@ -70,8 +70,8 @@ export function writeNamed(
 }
 
 /**
- * Users with a row whose context is newer than what is stored of them for the run's model version, in order. While not all
- * contexts tell what concerns the predictor, the last event does.
+ * Returns users with a row whose context is newer than their stored prediction for the run's model version, in order.
+ * Until all contexts record the last concerning event, the last event counts.
  */
 export function staleSql({ version }: Pick<Plan, 'version'>): string {
   return `select c.user_id ${outdatedSql('0')}
@@ -80,7 +80,8 @@ export function staleSql({ version }: Pick<Plan, 'version'>): string {
 }
 
 /**
- * SQL that joins what is stored of a user: the overlay's entry `o`, the row `g` of the generation in force and `b` of its base.
+ * SQL that joins a user's stored predictions: the overlay entry `o`, the row `g` of the current generation and `b` of
+ * its base.
  * @param users a table or its alias with a column user_id
  */
 export function storedJoins(users: string): string {
@@ -91,9 +92,9 @@ export function storedJoins(users: string): string {
 }
 
 /**
- * SQL, from its `from` on, of contexts `c` newer than what is stored of the user, in no order, with or without a feature row. One
- * comparison and no `touched ? $1`, which Postgres expects to hold for a hundredth of the rows: it would look up each user by
- * index.
+ * SQL, from its `from` on, of contexts `c` newer than the user's stored prediction, in no order, with or without a
+ * feature row. One comparison and no `touched ? $1`, which Postgres expects to hold for a hundredth of the rows:
+ * Postgres would look up each user by index.
  * @param absent the label that a user without a stored prediction has; `null`: such users are left out
  */
 export function outdatedSql(absent: '0' | 'null'): string {
@@ -122,9 +123,9 @@ interface ServedGeneration {
   readonly baseId: string | null;
   /** With those of its base. */
   readonly users: number;
-  /** Of its own run. */
+  /** Source version of its own run. */
   readonly ownSourceVersion: number;
-  /** Of the base's run; null without a base. */
+  /** Source version of the base's run; null without a base. */
   readonly baseSourceVersion: number | null;
 }
 

@@ -107,7 +107,7 @@ test('the schedule of a run is that of its kind', async () => {
 });
 
 describe('work beside runs', () => {
-  test('is housekeeping that nobody has done for an hour', async () => {
+  test('is housekeeping that was not done for an hour', async () => {
     const due = (at: string) =>
       database.pool.query(
         `insert into tandem.turns (name, due_at) values ('generations', clock_timestamp() + $1)
@@ -124,7 +124,7 @@ describe('work beside runs', () => {
     }
   });
 
-  test('is an event that Redis was not told of, an erasure to repeat, contexts to rewrite', async () => {
+  test('is an event not yet sent to Redis, an erasure to repeat, contexts to rewrite', async () => {
     expect(await signal.chores()).toEqual([]);
     await database.pool.query(`insert into tandem.outbox (user_id, context_version) values ('1', 1)`);
     await database.pool.query(

@@ -1,4 +1,7 @@
-/** What waits for workers, and how fast a worker is, as its chunks show. Looked at every few seconds: each statement is bounded. */
+/**
+ * Reads waiting work and the measured rate of a worker from its chunks. Read every few seconds: each statement is
+ * bounded.
+ */
 import type { UnfinishedWork, WorkStore } from '@tandem/prediction/runs/waiting-work';
 import type pg from 'pg';
 import { query } from '../sql/database.ts';
@@ -12,8 +15,8 @@ const AFFORDED = `(case when r.budget ? 'share' then ceil(everyone.users * (r.bu
 
 export function createWorkStore(pool: pg.Pool): WorkStore {
   return {
-    // A rate is of the run itself and of the last one that ended: users by the time from a worker's first claim to its last
-    // commit, so that it counts what the worker did for others meanwhile.
+    // A rate covers the run and the last run that ended: users divided by the time from a worker's first claim to its
+    // last commit, so that it includes the worker's other work meanwhile.
     unfinishedWork: () =>
       query<UnfinishedWork>(pool, {
         withinMs: WITHIN_MS,

@@ -38,7 +38,7 @@ export class RowRefused extends Error {
 /** An hour: a table of 1 GB takes minutes. */
 const LOAD_MS = 3_600_000;
 const UNIQUE_VIOLATION = '23505';
-/** Of a drop; of a truncation, where another table has a foreign key to this one. */
+/** SQLSTATEs of a drop, and of a truncation while another table has a foreign key to this one. */
 const OTHERS_DEPEND = ['2BP01', '0A000'];
 
 /**

@@ -60,7 +60,7 @@ test('a table that took the name of a watched one counts as missing until it is 
   expect(rows).toEqual([{ user: '7' }]);
 });
 
-test('unwatch ends the watch of the table that has the name, and leaves that of the one that had it before', async () => {
+test('unwatch ends the watch of the table with the name, and leaves that of the renamed table', async () => {
   await watch();
   await swap();
   expect(await unwatch('shop.customers')).toEqual([]);

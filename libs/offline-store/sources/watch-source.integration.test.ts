@@ -38,7 +38,7 @@ const watch = (changes: Partial<WatchRequest> = {}) =>
     ...changes,
   });
 
-/** User → version, of those who have one. */
+/** User → version, for users that have one. */
 async function versions(): Promise<Record<string, number>> {
   const rows = await query<{ userId: string; version: number }>(database.pool, {
     text: `select user_id as "userId", version from tandem.user_contexts where version > 0 order by user_id`,
@@ -364,7 +364,7 @@ describe('what cannot be watched', () => {
 });
 
 describe('a watch', () => {
-  test('that is repeated adds predictors; one that is ended leaves nothing behind', async () => {
+  test('that is repeated adds predictors; an ended watch leaves nothing behind', async () => {
     const first = await watch();
     expect(await watch({ predictors: ['orders'], columns: ['spent'] })).toMatchObject({
       id: first.id,

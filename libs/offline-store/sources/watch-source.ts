@@ -66,7 +66,7 @@ function watchAsAsked(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
   });
 }
 
-/** What every process that adopts a config repeats must lock nothing where nothing changes. */
+/** Every process that adopts a config repeats this, so it must take no locks if nothing changes. */
 async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | undefined> {
   const { table, key, columns, predictors, maxUsers = MAX_USERS } = request;
   const [known, ...others] = (await listWatchedSources(db)).filter(await isOn(db, table));
@@ -82,8 +82,8 @@ export async function checkWatchable(db: Db, request: WatchRequest): Promise<voi
 }
 
 /**
- * Removes each watch whose triggers are on the table, and what is left under its name of tables that are gone. Returns the
- * names of the tables that are not watched any more; none: it was not watched.
+ * Removes each watch whose triggers are on the table, and records under its name of dropped tables. Returns the names
+ * of the tables that are no longer watched; none: the table was not watched.
  */
 export function unwatchSource(pool: pg.Pool, table: string, actor: string): Promise<readonly string[]> {
   return changeEventRules(pool, async (db) => {
@@ -190,7 +190,7 @@ async function withTableLock<T>(db: Db, table: string, work: () => Promise<T>): 
   });
 }
 
-/** What the expression may give, by the type of user ids. */
+/** The types that the expression may have, by the type of user ids. */
 const TYPES: Readonly<Record<KeyType, readonly string[]>> = {
   int8: ['bigint', 'integer', 'smallint'],
   uuid: ['uuid'],
@@ -220,7 +220,7 @@ async function checkRequest(
     text: `select name from unnest($1::text[]) as p(name) where name not in (select name from tandem.predictors)`,
     values: [predictors],
   });
-  if (unknown) throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'name one that was adopted');
+  if (unknown) throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'name an adopted predictor');
   const gone = columns?.find((column) => !table.columns.includes(column));
   if (gone !== undefined) {
     throw invalid('columns', `Table ${table.name} has no column ${gone}.`, `name some of ${table.columns.join(', ')}`);

@@ -1,4 +1,4 @@
-/** Whether a table can be watched: what it is, what is above and beneath it, and what the rights allow. */
+/** Checks whether a table can be watched: its kind, its parents and partitions, and the rights on it. */
 import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
 import { parseOnly } from '../features/feature-session.ts';
@@ -53,7 +53,7 @@ export async function findWatchable(db: Db, table: string): Promise<Watchable> {
     throw refused(`There is no table ${table}.`, 'name a table that the feature query reads, as schema.table');
   await refuseOtherKinds(db, facts);
   const { name, schemaOwner, ownsSchema, user } = facts;
-  if (schemaOwner === null) throw refused('The schema tandem is not there.', 'run tandem migrate first');
+  if (schemaOwner === null) throw refused('The schema tandem does not exist.', 'run tandem migrate first');
   if (!ownsSchema) {
     throw refused(
       `User ${user} may not create functions in the schema tandem.`,
@@ -154,7 +154,7 @@ export interface QueryTable {
   readonly oid: number;
   /** `schema.table`, quoted where SQL needs it. */
   readonly name: string;
-  /** Of what a trigger can be on: `table`. */
+  /** The kind of relation; a trigger needs a `table`. */
   readonly kind: 'table' | 'materialized view' | 'foreign table' | 'other';
   /** The columns that are read by name. Postgres does not say where a whole row is read. */
   readonly columns: readonly string[];

@@ -17,7 +17,7 @@ export async function assertMigrated(pool: pg.Pool): Promise<void> {
     throw refused(message, remedy);
   }
   if (state === 'contracted') {
-    throw refused(`A newer release dropped what this one uses (${unknown[0]}).`, 'run the newer release');
+    throw refused(`A newer release dropped objects that this release uses (${unknown[0]}).`, 'run the newer release');
   }
   throw refused(`The database's schema is ${state}: it lacks ${pending[0]}.`, 'run `tandem migrate`');
 }

@@ -1,4 +1,4 @@
-/** Who moved a pointer or changed a key, when and why. */
+/** The audit: changes of pointers and keys with actor, time and reason. */
 import type { Db } from './database.ts';
 import { changeRows, fetchRows, statements } from './statements.ts';
 

@@ -1,6 +1,6 @@
 /**
- * COPY in both directions over the driver's own connection, one statement each, under the driver's own time limit: what
- * is late rejects as any statement does that is not answered, and its connection is closed by its owner.
+ * COPY in both directions over the driver's own connection, one statement each, under the driver's own time limit: a
+ * late COPY rejects like any unanswered statement, and the owner closes its connection.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  */
 import type pg from 'pg';
@@ -100,7 +100,7 @@ export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (by
     },
     handleCopyInResponse(connection) {
       connection.sendCopyFail('this statement sends nothing');
-      // Postgres ignored the one that was sent with the statement.
+      // Postgres ignored the sync that was sent with the statement.
       connection.sync();
     },
     handleCopyData({ chunk }) {

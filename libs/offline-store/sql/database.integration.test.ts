@@ -37,7 +37,7 @@ test('a connection that is cut in a transaction, or before its commit, is unavai
   expect(await notes()).toEqual([]);
 });
 
-test('a statement that takes too long is unavailable; one that is wrong is not', async () => {
+test('a statement that takes too long is unavailable; a wrong statement is not', async () => {
   const pool = createPool({ url: database.url, applicationName: 'limits', statementTimeoutMs: 50, max: 1 });
   await expect(query(pool, { text: 'select pg_sleep(5)' })).rejects.toMatchObject(unavailable);
   await expect(query(pool, { text: 'select nothing' })).rejects.toMatchObject({ code: '42703' });
@@ -45,7 +45,7 @@ test('a statement that takes too long is unavailable; one that is wrong is not',
   await pool.end();
 });
 
-test('whoever gives a statement little time is told so, while it runs and while it connects; a silent connection is not kept', async () => {
+test('a statement’s time limit applies while it runs and while it connects; a silent connection is not kept', async () => {
   const proxy = await startProxy(new URL(database.url));
   // Its own limits would keep this test waiting for ten minutes.
   const patient = { connectTimeoutMs: 600_000, statementTimeoutMs: 600_000, max: 1 };
@@ -59,7 +59,7 @@ test('whoever gives a statement little time is told so, while it runs and while 
   await pool.end();
 });
 
-test('a server that is slow for a moment costs whoever has little time an answer, not the connection', async () => {
+test('a server that is slow for a moment costs an impatient caller its answer, not the connection', async () => {
   const pool = createPool({ url: database.url, applicationName: 'slow', max: 1 });
   const pid = await query(pool, { text: 'select pg_backend_pid() as pid' });
   await expect(query(pool, { text: 'select pg_sleep(0.3)', withinMs: 50 })).rejects.toMatchObject(unavailable);
@@ -67,7 +67,7 @@ test('a server that is slow for a moment costs whoever has little time an answer
   await pool.end();
 });
 
-test('a connection that comes when nobody waits any more is kept for the next', async () => {
+test('a connection that comes when no caller waits any more is kept for the next', async () => {
   const pool = createPool({ url: database.url, applicationName: 'late', max: 1 });
   const holder = await pool.connect();
   const pid = await holder.query('select pg_backend_pid() as pid');

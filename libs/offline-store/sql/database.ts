@@ -25,13 +25,13 @@ export interface PoolOptions {
   readonly throughPooler?: boolean;
   /** The environment variable that names the address, for messages; DATABASE_URL. */
   readonly variable?: string;
-  /** What pg_stat_activity shows. */
+  /** The name in pg_stat_activity. */
   readonly applicationName: string;
   /** Milliseconds that Postgres spends on one statement at most. */
   readonly statementTimeoutMs?: number;
   /** Milliseconds that a statement waits for a lock at most. */
   readonly lockTimeoutMs?: number;
-  /** Milliseconds that a caller waits for a connection at most, a new one or one that others use. Its set-up has as long again. */
+  /** Longest wait for a connection in ms, for a new one or a used one. Its set-up has the same limit again. */
   readonly connectTimeoutMs?: number;
 }
 
@@ -81,7 +81,7 @@ export function createPool(options: PoolOptions): pg.Pool {
 /** Pools whose sessions a pooler lends: their failures name it. */
 const lending = new WeakSet<pg.Pool>();
 
-/** What the driver would take from the URL instead of from us, and send as start-up parameters. */
+/** Parameters that the driver would take from the URL instead of from us, and send at start-up. */
 const OURS = [
   'statement_timeout',
   'query_timeout',
@@ -90,10 +90,10 @@ const OURS = [
   'client_encoding',
 ];
 
-/** What the driver takes for `verify-full`, after a warning of many lines on standard error. */
+/** Values that the driver takes for `verify-full`, after a warning of many lines on standard error. */
 const VERIFIED = ['prefer', 'require', 'verify-ca'];
 
-/** The URL without what is ours to set. Its `options` stay: what they set beside that holds. */
+/** Returns the URL without the settings that this module makes. Its `options` stay: they set further values. */
 export function driverUrl(url: string): string {
   const [address = '', search = ''] = url.split(/\?(.*)/s);
   const parameters = new URLSearchParams(search);
@@ -125,9 +125,9 @@ export interface Statement {
   /** Milliseconds that we wait for it; `limitStatements` says the same to Postgres. */
   readonly timeoutMs?: number;
   /**
-   * Milliseconds after which the caller is told `unavailable`, the wait for a connection included: for those who have
-   * something better to do than to wait for a server that is silent. The statement goes on for the time that the server
-   * gives it, or until a connection that is silent is closed. Of a client inside a transaction it means nothing.
+   * Milliseconds after which the caller gets `unavailable`, the wait for a connection included. For callers that have
+   * an alternative to waiting for a silent server. The statement continues for its time limit at the server, or until a
+   * silent connection is closed. Has no effect for a client inside a transaction.
    */
   readonly withinMs?: number | undefined;
 }
@@ -164,7 +164,7 @@ function send(client: pg.PoolClient, config: pg.QueryConfig): Promise<pg.QueryRe
   return promise;
 }
 
-/** What is prepared in a session that a pooler lends is in another's way. */
+/** Statements prepared in a session of a pooler would disturb its other clients. */
 function unnamedIn(db: Db, { name, ...rest }: pg.QueryConfig): pg.QueryConfig {
   return name === undefined || frameOf(db) ? rest : { name, ...rest };
 }
@@ -173,10 +173,10 @@ async function executeWithin(pool: pg.Pool, config: pg.QueryConfig, withinMs: nu
   const deadline = performance.now() + withinMs;
   const asked = withClient(pool, (client) => {
     const left = deadline - performance.now();
-    // Nobody waits any more. The connection came late, and is good.
+    // No caller waits any more. The connection came late, and is usable.
     if (left <= 0) throw tooLate(withinMs);
-    // The caller is told when its time is over; the connection is given longer. A server that is slow for a moment would
-    // else have connections to open just then, and only one that stays silent is nowhere.
+    // The caller fails when its time is over; the connection gets longer. Else a server that is slow for a moment would
+    // have to open new connections just then. Only a connection that stays silent is dead.
     return send(client, { ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
   });
   return within(withinMs, asked, () => tooLate(withinMs));
@@ -259,7 +259,7 @@ export function translated(error: unknown, throughPooler = false): unknown {
   return unavailable(detail, error, isBroken && throughPooler ? 'through its pooler ' : '');
 }
 
-/** What a caller is told who waited that many milliseconds; it says nothing of the connection. */
+/** Returns the error for a caller that waited this many milliseconds; the connection may be fine. */
 export function tooLate(afterMs: number): TandemError {
   return unavailable(`no answer within ${afterMs} ms`);
 }
@@ -292,7 +292,7 @@ export function sqlState(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined;
 }
 
-/** Whole milliseconds since 1970 of a timestamptz expression, as a double. */
+/** Returns SQL of a timestamptz expression in whole milliseconds since 1970, as a double. */
 export function epochMs(expression: string): string {
   return `floor(extract(epoch from ${expression}) * 1000)::float8`;
 }

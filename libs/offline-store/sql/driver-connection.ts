@@ -1,5 +1,5 @@
 /**
- * What the driver (pg 8) offers to a statement that speaks the protocol by itself, and what its types leave out.
+ * The driver's (pg 8) interface for a statement that speaks the protocol by itself, and parts that its types omit.
  * https://www.postgresql.org/docs/current/protocol-flow.html
  */
 import pg from 'pg';
@@ -37,7 +37,7 @@ interface DriverStatement {
   handleCopyData?(message: { readonly chunk: Buffer }): void;
 }
 
-/** What a statement adds to the end that all of them have. */
+/** The steps that a statement adds to the common end. */
 type StatementSteps = Pick<DriverStatement, 'submit'> &
   Partial<Pick<DriverStatement, 'query_timeout' | 'handleCopyInResponse' | 'handleCopyData'>>;
 

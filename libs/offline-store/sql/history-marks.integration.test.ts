@@ -127,7 +127,7 @@ test('a memory that cannot be read is not overwritten: a later round of the same
   expect(restarted.isSure()).toBe(true);
 });
 
-test('a mark that another process remembered meanwhile is not overwritten by one that was read before it', async () => {
+test('a mark that another process stored meanwhile is not overwritten by an older one', async () => {
   const memory = createMemory();
   const { round } = notice(memory);
   await round();

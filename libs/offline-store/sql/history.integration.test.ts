@@ -1,4 +1,4 @@
-/** What a rotation of the history does: to what is stored, and to runs that are under way. */
+/** The effects of a rotated history: on stored predictions, and on runs under way. */
 
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';
@@ -40,7 +40,7 @@ test('the history is another for the next statement, and the audit says from whi
   expect(audit).toEqual([{ actor: 'somebody', detail: change }]);
 });
 
-test('a run of everyone begins again, in a generation whose id nobody has seen', async () => {
+test('a full run begins again, in a generation with a new id', async () => {
   const run = await start({ kind: 'all' });
   expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 1 });
   await rotateHistory(database.pool, 'test');

@@ -69,7 +69,7 @@ test('a statement alone, a transaction and a read-only one find our settings, wh
   cleared.release();
 });
 
-test('a statement that takes too long is ended by Postgres, and the connection goes on', async () => {
+test('a statement that takes too long is ended by Postgres, and the connection stays usable', async () => {
   await expect(query(lent, { text: 'select pg_sleep(30)' })).rejects.toMatchObject({ code: 'unavailable' });
   await expect(query(lent, { text: 'select 1/0' })).rejects.toThrow('division by zero');
   expect(await query(lent, { text: 'select $1::int as n', values: [7] })).toEqual([{ n: 7 }]);
@@ -96,7 +96,7 @@ test.each(Object.keys(WORK))(
   '%s takes as many round trips as in a session of its own, and has the same result',
   async (name) => {
     const work = WORK[name] ?? (() => Promise.reject(new Error(name)));
-    /** Once before, since the first prepares what is prepared. */
+    /** Once before, since the first execution prepares the statement. */
     const trips = async (pool: Pool) => {
       await work(pool);
       const before = proxy.sent.length;

@@ -52,7 +52,7 @@ test('a database that a newer release migrated is ahead, and migrating it is ref
   await expect(migrate(database.pool, () => {}, folder)).rejects.toMatchObject({ code: 'config_invalid' });
 });
 
-test('while an earlier release serves: events are accepted and reads certified, whoever the migration waits for', async () => {
+test('while an earlier release serves: events are accepted and reads certified, whatever the migration waits for', async () => {
   const other = await createTestDatabase(inject('databaseUrl'));
   const send = (db: Db) => query(db, { text: `insert into tandem.events (user_id, type) values ('1', 'x')` });
   const atOnce = (text: string) => query(other.pool, { text, withinMs: 5_000 });
@@ -85,7 +85,7 @@ test('while an earlier release serves: events are accepted and reads certified, 
   }
 });
 
-test('an index that was left half built is built anew', async () => {
+test('an index that was left half built is built again', async () => {
   const folder = await folderOf({
     '0001_first.sql': 'create table one (x int); insert into one values (1), (1);',
     '0002_index.sql': `-- First a comment.
@@ -135,7 +135,7 @@ test('users . and .. of an earlier release are erased, and their events refused'
   }
 });
 
-test('events are partitioned by day under open sessions: their statements, triggers and rights go on', async () => {
+test('events are partitioned by day under open sessions: their statements, triggers and rights keep working', async () => {
   const other = await createTestDatabase(inject('databaseUrl'));
   const role = `sender_${randomUUID().slice(0, 8)}`;
   const application = await other.pool.connect();

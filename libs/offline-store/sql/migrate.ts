@@ -26,7 +26,10 @@ const SCHEMA = 'tandem';
 const LOCK = '1413567556, 1296648007';
 /** Between two looks whether another process has finished. */
 const LOOK_MS = 100;
-/** Between two attempts at a file that did not get its locks in the time it gives itself, and how long they go on. */
+/**
+ * Pause between two attempts at a file that did not get its locks in its time limit, and the total duration of
+ * attempts.
+ */
 const RETRY_MS = 500;
 const RETRY_FOR_MS = 1_800_000;
 
@@ -48,10 +51,10 @@ export interface SchemaState {
 }
 
 /**
- * Applies what is missing, each file in a transaction of its own, but for those that build an index concurrently, which
- * Postgres does outside one. Resolves with the names applied now. Rejects with `config_invalid`, naming file and line, where
- * a migration fails: those before it stay applied; and where the user lacks the right to migrate.
- * @param table of the schema, which records what was applied of the folder
+ * Applies missing migrations, each file in its own transaction, except files that build an index concurrently, which
+ * Postgres does outside a transaction. Resolves with the names applied now. Rejects with `config_invalid`, naming file
+ * and line, if a migration fails (earlier ones stay applied) or the user lacks the right to migrate.
+ * @param table of the schema, which records the applied files of the folder
  */
 export async function migrate(
   database: string | pg.Pool,
@@ -111,7 +114,9 @@ async function readApplied(pool: pg.Pool, record: string): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-/** What the server hides may have changed (migrations/0058). Nothing for a role that does not own the schema. */
+/**
+ * Probes functions that the server may hide (migrations/0058). Does nothing for a role that does not own the schema.
+ */
 const PROBE_HISTORY = `do $$ begin
   if to_regprocedure('tandem.probe_history()') is not null then
     if has_function_privilege('tandem.probe_history()', 'execute') then perform tandem.probe_history(); end if;
@@ -161,8 +166,8 @@ async function setLimits(client: pg.PoolClient, { statement, lock }: Limits): Pr
 }
 
 /**
- * The migrator has a lock too, but two that create its tables at the same moment may still collide. Asked for again and
- * again: an index that is built concurrently waits for statements under way, also for one that waits for this lock.
+ * The migrator has a lock too, but two that create its tables at the same moment may still collide. Polled, since an
+ * index that is built concurrently waits for running statements, including a statement that waits for this lock.
  */
 async function takeTurn(client: pg.PoolClient): Promise<void> {
   for (;;) {
@@ -241,7 +246,7 @@ function failure(error: unknown, name: string | undefined, text: string | undefi
   return new TandemError('config_invalid', `Migration ${name} failed at ${where}: ${message}`, {
     field: where,
     cause: error,
-    remedy: 'what this file did was undone, or may be repeated; mend the cause and start again',
+    remedy: 'the changes of this file were rolled back, or can be repeated; fix the cause and start again',
   });
 }
 

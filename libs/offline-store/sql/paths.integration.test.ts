@@ -1,4 +1,4 @@
-/** What is refused of the ways to Postgres when a process starts, on real databases. */
+/** Addresses of Postgres that a starting process rejects, on real databases. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import pg from 'pg';
@@ -41,7 +41,7 @@ async function withDefault(setting: string, value: string, work: () => Promise<v
   });
 }
 
-test('one database by two addresses is accepted, also with other defaults for what is set in each transaction', async () => {
+test('one database by two addresses is accepted, even with other defaults for settings of each transaction', async () => {
   await prove(database.url);
   for (const [name, value] of [
     ['synchronous_commit', 'off'],

@@ -71,7 +71,7 @@ const PATIENCE_MS = 2_000;
 /** A free process may be lent to another client between two looks. */
 const LOOKS = 10;
 
-/** Of several servers the first that answers is looked at. */
+/** Checks the first of several servers that answers. */
 export async function assertOwnSession(url: string, variable: string): Promise<void> {
   const addresses = serverAddresses(url, variable);
   for (const [i, address] of addresses.entries()) {
@@ -141,7 +141,7 @@ function refusedByPooler(variable: string, cause: pg.DatabaseError): TandemError
   );
 }
 
-/** What the meaning of our statements, and that of a commit, depends on: forms as `current_setting` gives them. */
+/** Settings that the meaning of our statements and of a commit depends on: forms as `current_setting` gives them. */
 const RELIED_ON: Readonly<Record<string, RegExp>> = {
   synchronous_commit: /^on$/,
   datestyle: /^ISO\b/,

@@ -28,7 +28,7 @@ const ask = () => query<{ one: number }>(pool, { text: 'select 1 as one' });
 const connections = () => proxies.map((proxy) => proxy.connections());
 
 describe('a pool of several servers', () => {
-  it('takes the first, and the next where that refuses; it stays with the one that it reached', async () => {
+  it('takes the first server, and the next if that refuses; it stays with the server that it reached', async () => {
     expect(await ask()).toEqual([{ one: 1 }]);
     expect(connections()).toEqual([1, 0]);
     proxies[0]?.close();

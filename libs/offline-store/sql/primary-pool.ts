@@ -126,7 +126,7 @@ class Servers {
     if (address === this.current) this.#at = (this.#at + 1) % this.count;
   }
 
-  /** What a caller is told for whom each was tried. */
+  /** The error for a caller after each server was tried. */
   explain(last: unknown): TandemError {
     const told = this.#addresses.map((address) => {
       const reason = this.#reasons.get(address);

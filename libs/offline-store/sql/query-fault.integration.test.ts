@@ -1,4 +1,4 @@
-/** What is said of a feature query that Postgres refuses: its words, and what fixes that very fault. */
+/** The problem of a feature query that Postgres rejects: its message, and the fix for it. */
 import { randomUUID } from 'node:crypto';
 import { FeatureQueryFailed } from '@tandem/prediction/scoring/feature-source';
 import { cloneDatabase } from '@tandem/testing/databases';

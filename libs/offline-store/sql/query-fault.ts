@@ -9,11 +9,11 @@ interface Refusal {
   readonly remedy: string;
 }
 
-/** What Postgres refuses a feature query, by SQLSTATE. Of any other statement it says something else. */
+/** Rejections of a feature query by Postgres, by SQLSTATE. For other statements the codes mean something else. */
 const REFUSALS: Readonly<Record<string, Refusal>> = {
   '25006': {
     what: 'must not write',
-    remedy: 'leave out for update and what else writes or locks, also in functions that the query calls',
+    remedy: 'leave out for update and everything else that writes or locks, also in functions that the query calls',
   },
   '53400': {
     what: 'writes more temporary files than temp_file_limit allows',
@@ -57,7 +57,7 @@ export function queryFault(error: unknown): unknown {
   });
 }
 
-/** What fixes a query that Postgres refuses: its own hint, where it gives one. */
+/** Returns the fix of a query that Postgres rejects: its own hint, if it gives one. */
 export function remedyOf({ hint, code }: pg.DatabaseError): string {
   return hint ?? REMEDIES[code ?? ''] ?? ANY_REMEDY;
 }

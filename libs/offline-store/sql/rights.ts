@@ -1,6 +1,6 @@
 /**
- * What a user may do in the schema `tandem`, in the words of Postgres. Serving and adopting take the grants below; a
- * worker makes and drops the partitions of tandem.predictions, and migrations change everything: both take the owner.
+ * A user's rights in the schema `tandem`, in the words of Postgres. Serving and adopting need the grants below. A
+ * worker makes and drops the partitions of tandem.predictions, and migrations change everything: both need the owner.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
@@ -27,13 +27,16 @@ export function isRefusal(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === INSUFFICIENT_PRIVILEGE;
 }
 
-/** For who may not migrate: what Postgres said, and what is missing, by whether the schema is there already. */
+/**
+ * The problem of a user that may not migrate: the message of Postgres and the missing right, depending on whether the
+ * schema exists.
+ */
 export async function explainRefusedMigration(client: pg.ClientBase, error: Error): Promise<TandemError> {
   const { user, database, owner } = await readParties(client);
   const remedy =
     owner === null
       ? `grant create on database ${quoteName(database)} to ${quoteName(user)}; see ${DOCUMENT}`
-      : `migrate as ${owner}, who owns the schema, or make ${user} the owner of what is in it: ${DOCUMENT}`;
+      : `migrate as ${owner}, who owns the schema, or make ${user} the owner of all objects in it: ${DOCUMENT}`;
   return refusal(`User ${user} may not migrate: ${error.message}`, error, remedy);
 }
 

@@ -1,6 +1,6 @@
 /**
- * A Postgres that takes what is sent and says nothing any more, as behind a network that lost it: whoever reads or sends
- * events is told long before the limits of the connection, which are ten minutes here, would end it.
+ * A Postgres that receives data but no longer answers, as behind a lost network. Reads and events fail long before the
+ * limits of the connection, ten minutes here, would end it.
  */
 import type { Assignment } from '@tandem/freshness/certificate';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';

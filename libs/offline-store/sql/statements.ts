@@ -52,7 +52,7 @@ const { fn } = statements;
 /** Postgres' clock at the call, not at the transaction's begin. */
 export const databaseNow = () => fn<Date>('clock_timestamp', []);
 
-/** So many milliseconds from Postgres' clock. */
+/** Returns SQL of a time this many milliseconds after Postgres' clock. */
 export const fromNow = (ms: number) => sql<Date>`clock_timestamp() + ${ms} * interval '1 ms'`;
 
 /** The right side of `id = any (…)`. One parameter, so one statement text; `in` has one for each number of ids. */

@@ -22,7 +22,7 @@ test('of several workers one does the work, and none again before it is due', as
   expect(await take()).toBe('done');
 });
 
-test('the turn of a worker that fails is free at once; of one that was killed, when its lease is over', async () => {
+test('the turn of a failed worker is free at once; of a killed worker, when its lease expires', async () => {
   await expect(take(() => Promise.reject(new Error('no luck')))).rejects.toThrow('no luck');
   const { promise: never } = Promise.withResolvers<void>();
   let began = 0;

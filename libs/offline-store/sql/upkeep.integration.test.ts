@@ -102,7 +102,7 @@ test('exposures of a rollout that is over all go, also where one is being delete
   expect(await countOf('tandem.exposures')).toBe(0);
 });
 
-test('they go after whoever changes assignments, as an erasure does, and not crosswise', async () => {
+test('they wait for changes of assignments, as an erasure does, without a deadlock', async () => {
   await database.pool.query(`
     with made as (
       insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, ended_at)
@@ -122,7 +122,7 @@ test('they go after whoever changes assignments, as an erasure does, and not cro
   expect(await expired).toBe(1);
 });
 
-test('a schedule starts after the moment it came into force, then after its last slot', async () => {
+test('a schedule starts after its adoption, then after its last slot', async () => {
   const schedules = createScheduleStore(database.pool);
   expect((await schedules.schedules()).schedules).toEqual([]);
   const predictor = visitsPredictor();

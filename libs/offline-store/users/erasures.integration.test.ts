@@ -144,7 +144,7 @@ describe('a tombstone', () => {
 });
 
 describe('the count of erasures', () => {
-  it('follows the order of commits, so that whoever knows so many knows all of them', async () => {
+  it('follows the order of commits, so that a process that knows this many knows all of them', async () => {
     const numbers = await Promise.all(
       Array.from({ length: 12 }, async (_, i) => (await store().setTombstone(`${i}`)).tombstone.number),
     );
@@ -188,7 +188,7 @@ describe('the count of erasures', () => {
   });
 });
 
-describe('what is deleted behind a tombstone', () => {
+describe('deleted records after a tombstone', () => {
   it('is the overlay’s entry up to it, of every model version, and no later one', async () => {
     const entry = (userId: string, contextVersion: number) => ({
       ...{ predictor: 'visits', userId, modelVersionId, overlayFloor: 0, contextVersion },

@@ -1,7 +1,7 @@
 /**
- * Erasures. The tombstone is a transaction of its own, short, that waits for nobody but senders of the same user's events,
- * other erasures, and changes of assignments. The deletes follow it one by one: whatever of them is missing,
- * nothing labelled up to the deleted version is served, and they are repeated.
+ * Erasures. The tombstone is a short transaction of its own. It waits only for senders of the same user's events, other
+ * erasures, and changes of assignments. The deletes follow one by one. Until they are complete, predictions labelled up
+ * to the deleted version are not served; unfinished deletes are repeated.
  */
 import { type ErasureCount, isErased } from '@tandem/freshness/certificate';
 import { PROTOCOL } from '@tandem/freshness/protocol';
@@ -189,7 +189,7 @@ async function deleteExposures(db: Db, numbers: readonly number[]): Promise<numb
   });
 }
 
-/** Users who were put into an arm by hand; the assignments are locked first, as by whoever puts them there. */
+/** Deletes assignments by hand; locks the assignments first, as each such assignment does. */
 async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
   const erased = 'tandem.erasures t where t.number = any($1::bigint[]) and o.user_id = t.user_id';
   const found = await query(pool, { text: `select from tandem.arm_overrides o, ${erased} limit 1`, values: [numbers] });
@@ -243,7 +243,7 @@ async function change(db: Db, numbers: readonly number[], { text }: { readonly t
   return (await execute(db, { text, values: [numbers] })).rowCount ?? 0;
 }
 
-/** Also predictors that are not served: their entries are kept for a while. */
+/** Includes predictors that are not served: their entries are kept for a while. */
 async function findLocations(db: Db): Promise<OnlineLocations> {
   const [locations] = await query<{ predictors: string[]; generations: OnlineLocations['generations'] }>(db, {
     text: `select array(select name from tandem.predictors) as predictors,

@@ -1,4 +1,4 @@
-/** What events have left in the context of one user. */
+/** Reads the context of one user: the values from events. */
 
 import type { ContextFeatures } from '@tandem/freshness/features';
 import { sql } from 'kysely';
@@ -11,7 +11,7 @@ interface UserContext {
   readonly updatedAt: Date | null;
 }
 
-/** Of a user who is erased no features are given. */
+/** Returns a user's context; an erased user has no features in it. */
 export async function findUserContext(db: Db, userId: string): Promise<UserContext> {
   const features = sql<ContextFeatures>`case when deleted_version > 0 and version = deleted_version then '{}' else features end`;
   const context = statements

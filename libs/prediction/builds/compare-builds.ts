@@ -87,25 +87,25 @@ function placeOf(fields: readonly OutputField[], name: string): number | undefin
   return undefined;
 }
 
-// An optimised build beside the model version that it was made of: what is compared, and the shape of what was found.
+// A comparison of an optimised build with its parent: what is compared, and the shape of the result.
 
 /** How far the build's answers are from its parent's, of one field of the prediction. */
 interface OutputAgreement {
   readonly name: string;
   /** Share of users with another answer, 0 to 1. */
   readonly changed: number;
-  /** Of absolute differences; of a vector, over all of its values. null: texts. */
+  /** Mean of absolute differences; for a vector, over all of its values. null: texts. */
   readonly meanDifference: number | null;
   readonly largestDifference: number | null;
   /** Spearman's, of the users' order; null: a vector, texts, or one value throughout. */
   readonly rankCorrelation: number | null;
 }
 
-/** Users whom the build decides otherwise on: `up` reach the threshold with it alone, `down` with its parent alone. */
+/** Users whose decision differs: `up` reach the threshold only with the build, `down` only with its parent. */
 interface BuildFlips extends DecisionPolicy {
   readonly up: number;
   readonly down: number;
-  /** Of all users, 0 to 1, and where it lies at 95 %. */
+  /** Share of all users, 0 to 1, with its interval at 95 %. */
   readonly rate: number;
   readonly low: number;
   readonly high: number;
@@ -117,20 +117,20 @@ export interface Agreement {
   readonly decision: BuildFlips | null;
 }
 
-/** What really became of a user, by whoever knows. */
+/** The observed outcome of a user, as supplied by the caller. */
 export interface Label {
   readonly userId: string;
   readonly label: number;
 }
 
-/** Of labels 0 and 1 and scores from 0 to 1. */
+/** Figures for labels 0 and 1 and scores from 0 to 1. */
 interface ClassFigures {
   /** null: all labels are one. */
   readonly auc: number | null;
   readonly logLoss: number;
 }
 
-/** Of any other labels and scores. */
+/** Figures for any other labels and scores. */
 interface ErrorFigures {
   readonly meanAbsoluteError: number;
   readonly rootMeanSquaredError: number;
@@ -140,7 +140,7 @@ export type LabelFigures =
   | { readonly kind: 'classes'; readonly parent: ClassFigures; readonly build: ClassFigures }
   | { readonly kind: 'errors'; readonly parent: ErrorFigures; readonly build: ErrorFigures };
 
-// Values by their order alone: what asks who comes before whom, and not by how much.
+// Values by rank only: their order matters, not their distance.
 
 /** Each value's place in rising order, counted from 1; equal values have the mean of their places. */
 export function midranks(values: readonly number[]): readonly number[] {

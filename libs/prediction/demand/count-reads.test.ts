@@ -74,7 +74,7 @@ describe('counts of reads', () => {
     expect(flushes.at(-1)).toEqual([{ userId: '1', reads: 2, contextVersion: 0 }]);
   });
 
-  it('that find no room or are refused are lost and told; reads go on', async () => {
+  it('without room, or rejected, are lost and reported; reads continue', async () => {
     const { counts } = counting({ most: 10 });
     for (let i = 0; i < 50; i++) counts.note(String(i), answer());
     expect(counts.dropped()).toBe(10);

@@ -18,7 +18,7 @@ export interface ReadCount {
   readonly contextVersion: number;
 }
 
-/** Port: adds counts to what is stored. Leaves out those whose label an erasure or a restore has overtaken. */
+/** Port: adds counts to the stored ones. Leaves out counts whose label is older than an erasure or a restore. */
 export interface ReadCountStore {
   put(counts: readonly ReadCount[]): Promise<void>;
 }

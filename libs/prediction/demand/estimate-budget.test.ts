@@ -15,7 +15,7 @@ describe('a budget', () => {
     expect(usersWithin({ share: 1 }, COSTS)).toBe(1_000);
   });
 
-  it('of CPU pays for as many users as earlier runs took; nobody knows before a run has recorded it', () => {
+  it('of CPU pays for as many users as earlier runs took; unknown before a run has recorded it', () => {
     expect(usersWithin({ cpuMinutes: 0.01 }, COSTS)).toBe(100);
     expect(usersWithin({ cpuMinutes: 60 }, COSTS)).toBe(1_000);
     expect(usersWithin({ cpuMinutes: 60 }, { ...COSTS, cpuMsPerUser: null })).toBeNull();
@@ -35,7 +35,7 @@ describe('an estimate', () => {
     expect(estimateBudget(1_000, GROUPS, COSTS, DAY_MS)).toMatchObject({ reads: 1, readers: 1, seconds: 2 });
   });
 
-  it('tells the share of those who will be read, which is nearer to that of users the longer the time', () => {
+  it('estimates the share of users that will be read, which nears that of all users over time', () => {
     const readers = (forMs: number) => estimateBudget(10, GROUPS, COSTS, forMs).readers ?? 0;
     // In half a minute hardly any user is read twice: readers are as reads.
     expect(readers(30_000)).toBeCloseTo(0.9, 2);

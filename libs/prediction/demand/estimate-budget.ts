@@ -1,6 +1,6 @@
 /**
- * What a budget buys, before it is spent: how many users a run scores, at what cost, and which part of the reads until the next
- * run is theirs. Reads of a user are taken to come at random, at the rate that the decayed count tells.
+ * Estimates a budget before it is spent: how many users a run scores, at what cost, and which part of the reads until
+ * the next run is theirs. Reads of a user are assumed to be random, at the rate of the decayed count.
  */
 import type { Budget } from '../runs/budget.ts';
 
@@ -10,20 +10,20 @@ export const HALF_LIFE_MS = 259_200_000;
 /** Users whose weights are about the same. */
 export interface WeightGroup {
   readonly users: number;
-  /** Of one of them. */
+  /** Weight of one of them. */
   readonly weight: number;
 }
 
-/** What earlier runs of a predictor took. */
+/** Costs of earlier runs of a predictor. */
 export interface RunCosts {
-  /** Of the last run of everyone. */
+  /** Users of the last run of everyone. */
   readonly users: number;
   /** CPU time of workers and their inference, in ms; null: no run has recorded it yet. */
   readonly cpuMsPerUser: number | null;
   readonly msPerUser: number;
 }
 
-/** What is known before a budget is spent. */
+/** Facts that an estimate uses before a budget is spent. */
 export interface BudgetFacts {
   /** On Postgres' clock. */
   readonly now: Date;
@@ -34,12 +34,12 @@ export interface BudgetFacts {
 }
 
 export interface BudgetEstimate {
-  /** Of all users. */
+  /** Share of all users. */
   readonly share: number;
   readonly users: number;
   /** The share of reads that are of these users; null: no reads are counted yet. */
   readonly reads: number | null;
-  /** Of the users who are read before the next run, the share that is among them; null: no reads are counted yet. */
+  /** The share of users read before the next run that the budget covers; null: no reads are counted yet. */
   readonly readers: number | null;
   readonly cpuMinutes: number | null;
   readonly seconds: number;
@@ -87,7 +87,7 @@ export function estimateBudget(
   };
 }
 
-/** Of a user who is read at a constant rate the weight is that rate times half-life ÷ ln 2, in the mean. */
+/** For a user who is read at a constant rate, the mean weight is that rate times half-life ÷ ln 2. */
 function chanceOfRead(weight: number, forMs: number): number {
   return -Math.expm1((-weight * Math.LN2 * forMs) / HALF_LIFE_MS);
 }

@@ -1,4 +1,7 @@
-/** Erasure against what is under way: chunks, loads, live answers. Nothing from before is served, and in the end nothing is stored. */
+/**
+ * Erasure against work under way: chunks, loads, live answers. Nothing from before is served, and in the end nothing is
+ * stored.
+ */
 
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
@@ -28,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 const NOTHING = { rows: 0, fields: 0, entries: 0 };
-/** What is stored of somebody whom nothing ever happened to: a place in each generation. */
+/** The records of a user without events: a place in each generation. */
 const untouched = () => stored('40');
 
 async function read(userId: string): Promise<string> {
@@ -66,7 +69,7 @@ describe('an erased user', () => {
     expect(memory.size()).toBe(0);
   });
 
-  it('is served again once readmitted, from what is computed from then on', async () => {
+  it('is served again once readmitted, from predictions computed from then on', async () => {
     await erase('3');
     await world.erasures.readmit('3');
     expect(await read('3')).toBe('live missing 0');
@@ -98,7 +101,7 @@ describe('an erased user', () => {
     expect(await stored('5')).toEqual({ rows: 1, fields: 0, entries: 1 });
   });
 
-  it('of whom nothing was stored has a tombstone all the same', async () => {
+  it('without records has a tombstone all the same', async () => {
     expect(await erase('777')).toMatchObject({ tombstone: { version: 1 }, redis: { predictions: 0 } });
     await world.change('777');
     expect(await read('777')).toBe('unknown_user');
@@ -205,7 +208,7 @@ describe('without Redis', () => {
     expect(await stored('21')).toEqual(NOTHING);
   });
 
-  it('nor where whoever erased died: a worker takes what was left, and tells Redis', async () => {
+  it('nor where the erasing process died: a worker completes the erasure, and tells Redis', async () => {
     const before = (await world.onlineErasures.told())?.count ?? 0;
     await world.erase('22');
     expect(await stored('22')).toEqual(await untouched());

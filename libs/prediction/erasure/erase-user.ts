@@ -1,7 +1,7 @@
 /**
- * Erases a user: the tombstone first, which is in force with its commit; then rows, then Redis, which is told before
- * anything is deleted there, so that nothing from before comes back into the overlay. Only then is there a receipt. To
- * repeat it costs nothing: the tombstone stays, and what is found is deleted.
+ * Erases a user. The tombstone comes first and applies from its commit. Then rows are deleted, then keys in Redis.
+ * Redis gets the new version before anything is deleted there, so that no earlier entry returns to the overlay. Only
+ * then is there a receipt. Repeating an erasure is safe: the tombstone stays, and remaining records are deleted.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { PredictionMemory } from '@tandem/freshness/prediction-memory';

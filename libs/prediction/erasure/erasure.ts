@@ -1,51 +1,51 @@
 /**
- * Erasure: a user removed from every store, who cannot come back through a late event, a running batch or an answer under
- * way. The tombstone decides: the context's version, raised and named as deleted, in one short transaction. Nothing
- * labelled up to it is served again. The deletes come behind it, in Postgres and then in Redis, and are repeated for an
- * hour, because what was under way may arrive after the first of them.
+ * Erasure: removes a user from every store, so that no late event, running batch or live answer brings the user back.
+ * The tombstone decides: one short transaction raises the context's version and marks it as deleted. Predictions
+ * labelled up to it are not served again. The deletes follow, in Postgres and then in Redis. They are repeated for an
+ * hour, because work under way may write after the first delete.
  */
 
 import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/certificate';
 
-/** An erasure as it was committed. */
+/** A committed erasure. */
 export interface Tombstone {
   readonly userId: string;
   readonly history: string;
-  /** Counts erasures in the order of their commits. */
+  /** The number of the erasure, in the order of commits. */
   readonly number: number;
-  /** Both the user's version and the deleted one. */
+  /** The user's version and the deleted version, which are equal. */
   readonly version: number;
-  /** On the database's clock. */
+  /** Time by the database's clock. */
   readonly erasedAt: Date;
 }
 
-/** What was deleted of users, in Postgres. */
+/** Counts of users' records deleted in Postgres. */
 interface DeletedRows {
   readonly contextValues: number;
   readonly events: number;
-  /** Of published generations. */
+  /** Predictions in published generations. */
   readonly predictions: number;
-  /** Live answers, and those of partial runs. */
+  /** Live answers, and predictions of partial runs. */
   readonly overlayEntries: number;
-  /** Their names in runs' reports of who could not be scored. */
+  /** Entries in runs' reports of users that could not be scored. */
   readonly runFailures: number;
-  /** What they did, as the application told it; the ids stay. */
+  /** Outcomes sent by the application; their ids stay. */
   readonly outcomes: number;
-  /** First answers from arms of rollouts. */
+  /** Exposures: first answers from arms of rollouts. */
   readonly exposures: number;
-  /** Answers that were kept with their features. */
+  /** Kept answers with their features. */
   readonly keptExplanations: number;
-  /** Counts of how often they were read. */
+  /** Counts of the user's reads. */
   readonly readCounts: number;
 }
 
-/** What was deleted of users, in Redis. */
+/** Counts of users' records deleted in Redis. */
 export interface DeletedKeys {
   readonly predictions: number;
   readonly overlayEntries: number;
 }
 
-/** Where Redis may hold something of a user. */
+/** A place where Redis may hold records of a user. */
 export interface OnlineLocations {
   readonly predictors: readonly string[];
   readonly generations: readonly { readonly id: string; readonly buckets: number }[];
@@ -61,42 +61,42 @@ export interface Readmission {
   readonly userId: string;
   readonly history: string;
   readonly version: number;
-  /** False: the user was not erased, and nothing was changed. */
+  /** False: the user was not erased, and nothing changed. */
   readonly wasErased: boolean;
 }
 
-/** An erasure whose deletes are to be repeated now. */
+/** An erasure whose deletes are due again. */
 export interface DueSweep {
   readonly number: number;
   readonly userId: string;
-  /** How often they were. */
+  /** How often its deletes were repeated. */
   readonly sweeps: number;
   readonly isReadmitted: boolean;
 }
 
-/** Port: erasures in the database. Rejects `unavailable` where it does not answer. */
+/** Port: erasures in the database. Rejects with `unavailable` if it does not answer. */
 export interface ErasureStore {
-  /** Sets the tombstone, or finds it where the user is erased already; what was cleared of the context with it. */
+  /** Sets the tombstone, or returns the existing one; also returns the counts of cleared context. */
   setTombstone(userId: string): Promise<{ readonly tombstone: Tombstone; readonly contextValues: number }>;
   readmit(userId: string): Promise<Readmission>;
-  /** Deletes what lies below tombstones, by their numbers; safe to repeat. */
+  /** Deletes records below tombstones, by the tombstones' numbers; safe to repeat. */
   deleteRows(numbers: readonly number[]): Promise<Omit<DeletedRows, 'contextValues'>>;
   locations(): Promise<OnlineLocations>;
   count(): Promise<ErasureCount>;
   due(limit: number): Promise<readonly DueSweep[]>;
   /** Schedules one more sweep, in a few seconds, for each erasure above that number whose sweeps have ended. */
   sweepAgain(above: number): Promise<void>;
-  /** They were repeated; sets when again, unless another has done so. */
+  /** Records a finished sweep and schedules the next, unless another worker has done so. */
   swept(sweeps: readonly DueSweep[]): Promise<void>;
 }
 
-/** Port: erasures in the online store. Rejects `unavailable` where it does not answer or refuses. */
+/** Port: erasures in the online store. Rejects with `unavailable` if it does not answer, or rejects the command. */
 export interface OnlineErasures {
-  /** From then on it refuses overlay entries from before, and has no count from before the erasure. */
+  /** Announces an erasure: from then on the store rejects earlier overlay entries, and has no earlier count. */
   tell(tombstone: Tombstone): Promise<void>;
-  /** Deletes all that it holds of the users; safe to repeat. */
+  /** Deletes all records of the users; safe to repeat. */
   forget(userIds: readonly string[], locations: OnlineLocations): Promise<DeletedKeys>;
-  /** Null where it was told nothing, or has lost that. */
+  /** Returns the count of erasures; null if the store has none, or lost it. */
   told(): Promise<ToldOfErasures | null>;
   /**
    * Sets a count that it lost.

@@ -1,8 +1,8 @@
 /**
- * What keeps erased users away, every few seconds and in every worker: the deletes are repeated for a while, since a
- * chunk, a load or a live answer that was under way may have come after the first. If Redis lost its count of erasures, a round
- * restores the count and repeats the deletes of all erasures above it: Redis may hold an old copy of itself, or predictions of
- * users whose readmission was lost in a restore. Several workers may run a round at the same time.
+ * Keeps erased users erased, every few seconds and in every worker. The deletes are repeated for a while, since a
+ * chunk, a load or a live answer under way may have come after the first delete. If Redis lost its count of erasures, a
+ * round restores the count and repeats the deletes of all erasures above it. Redis may hold an old copy of itself, or
+ * predictions of users whose readmission was lost in a restore. Several workers may run a round at the same time.
  */
 import type { ErasureStore, OnlineErasures } from './erasure.ts';
 
@@ -16,7 +16,7 @@ export interface KeepErased {
   round(): Promise<number>;
 }
 
-/** Of one round: a few thousand commands for Redis. */
+/** Users swept in one round: a few thousand commands for Redis. */
 const MAX_SWEPT = 200;
 
 export function createKeepErased({ store, online }: KeepErasedDependencies): KeepErased {
@@ -37,8 +37,8 @@ export function createKeepErased({ store, online }: KeepErasedDependencies): Kee
       if (due.length > 0) await store.deleteRows(due.map(({ number }) => number));
       await restoreCount();
       if (due.length === 0) return 0;
-      // Deletes in Redis go by the user, not by labels: whoever was readmitted keeps what came since. What comes from
-      // before is served to nobody.
+      // Deletes in Redis go by user, not by label: a readmitted user keeps predictions made since. Earlier predictions
+      // are not served.
       const erased = due.filter(({ isReadmitted }) => !isReadmitted).map(({ userId }) => userId);
       if (erased.length > 0) await online.forget(erased, await store.locations());
       await store.swept(due);

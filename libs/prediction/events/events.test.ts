@@ -13,7 +13,7 @@ describe('a context token', () => {
     );
   });
 
-  it('has one spelling: what is not exactly that is none', () => {
+  it('has one spelling: other texts are no token', () => {
     const whole = `${'a'.repeat(16)}.7`;
     for (const text of ['', '.', '7', whole.toUpperCase(), ` ${whole}`, `${whole}\n`, `${whole}.7`, `x${whole}`])
       expect([text, parseContextToken(text)]).toEqual([text, null]);

@@ -30,7 +30,7 @@ export interface HistoryMarks {
   leave(): Promise<void>;
 }
 
-/** What a memory held when it was read. Only a reader can replace it. */
+/** The mark that a store held when it was read. Only its reader can replace it. */
 interface RecalledMark {
   /** One for each server that remembers one. */
   readonly marks: readonly HistoryMark[];

@@ -37,7 +37,7 @@ describe('the outbox', () => {
     expect(outbox.left).toEqual([3]);
   });
 
-  it('tells of each page that the online store took, and of no other', async () => {
+  it('reports each page that the online store accepted, and no other', async () => {
     const outbox = outboxOf(1_500);
     const told: number[] = [];
     let isAway = false;

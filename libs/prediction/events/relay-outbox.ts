@@ -28,7 +28,7 @@ export interface OutboxSlot {
 
 /** Port to the versions that committed events raised. */
 export interface Outbox {
-  /** Those that have entries. */
+  /** Returns the slots that have entries. */
   slots(): Promise<readonly OutboxSlot[]>;
 }
 
@@ -38,7 +38,10 @@ const PAGE = 1_000;
 interface RelayOptions {
   /** Bounds one round, so that a process with a long queue can end. */
   readonly forMs?: number;
-  /** Told of each page that Redis was told of. Must not throw, and is not waited for: the page's rows are held meanwhile. */
+  /**
+   * Receives each page after Redis has received it. Must not throw, and is not awaited: the page's rows are locked
+   * meanwhile.
+   */
   onRelayed?(page: OutboxPage): void;
   /** Milliseconds that only ever rise. */
   now?(): number;

@@ -16,7 +16,7 @@ const EVERYBODY = predictorOf({ share: 1, keepForMs: 1_000 });
 const inputsNow: KeptInputs = {
   ...{ read: 'after_the_reply', readAt: 9, history: 'h', contextVersion: 3, features: [], fault: null },
 };
-/** Two users, of whom the second has a value of an event. */
+/** Two users, the second with a value of an event. */
 const BATCH: FeatureBatch = {
   ...{ history: 'h', readAt: 5, userIds: ['1', '2'], contextVersions: [3, 4], faults: new Map(), unusable: new Map() },
   columns: [
@@ -56,7 +56,7 @@ function createWorld(more: Partial<KeepDependencies> = {}) {
 }
 
 describe('explanations that are kept', () => {
-  it('are of whole users, a share of them, and of nobody where the predictor does not say so', async () => {
+  it('are of all answers of a share of the users, and of no user without the setting', async () => {
     const { answers, kept } = createWorld({ maxPerSecond: 5_000, maxWaiting: 5_000 });
     const userIds = Array.from({ length: 2_000 }, (_, i) => `${i}`);
     for (const userId of userIds) answers.notice(answer(userId), predictorOf());
@@ -110,7 +110,7 @@ describe('explanations that are kept', () => {
     expect(kept.map(({ inputs }) => inputs)).toEqual(['not_read']);
   });
 
-  it('are no more than may wait, and no more a second than the rate; what is dropped is counted', async () => {
+  it('are bounded by the queue and by the rate a second; dropped ones are counted', async () => {
     const { answers, counts } = createWorld({ maxPerSecond: 10, maxWaiting: 4 });
     for (let i = 0; i < 7; i++) answers.notice(answer('1'), EVERYBODY);
     expect([answers.waiting(), counts]).toEqual([4, { over_line: 3 }]);
@@ -147,7 +147,7 @@ describe('explanations that are kept', () => {
     expect([batches.length, counts]).toEqual([2, { failed: 1, kept: 1, left_out: 1 }]);
   });
 
-  it('are kept of anybody at once, where somebody asks for it', async () => {
+  it('are kept at once for any user on request', async () => {
     const { answers, kept, counts } = createWorld({ maxPerSecond: 1, maxWaiting: 0 });
     expect(await answers.keepNow(answer('7', { inputs: { batch: BATCH, row: 0 } }), 500)).toBe('id of 7');
     expect(kept).toMatchObject([{ answer: { userId: '7' }, keepForMs: 500, inputs: { read: 'for_the_answer' } }]);

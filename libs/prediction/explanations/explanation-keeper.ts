@@ -1,8 +1,8 @@
 /**
- * Keeps answers with what they were made of, of a share of the users: all answers of such a user, so that what somebody
- * was told can be followed from one answer to the next. Nobody waits for it. Answers are told of after the reply was made
- * and wait in a bounded line; a moment later those of many users are completed and written together. What is beyond the
- * rate, or fails, is dropped and counted: kept explanations are declared lossy.
+ * Keeps answers with their inputs, for a sample of the users. All answers of a sampled user are kept, so that one
+ * answer can be followed to the next. Keeping is asynchronous: answers are queued after the reply was made, in a
+ * bounded queue, then completed and written in batches. Answers beyond the rate, or that fail, are dropped and counted:
+ * kept explanations are declared lossy.
  */
 import { BUCKETS, bucketOfUser } from '@tandem/experiment/assignment';
 import type { Answer } from '@tandem/freshness/answer';
@@ -20,9 +20,8 @@ import type {
 } from './kept-explanation.ts';
 
 /**
- * What becomes of an answer of a user whose answers are kept: `kept`; `left_out`, an erasure has overtaken it; `over_rate`
- * and `over_line`, beyond what may be kept a second, or wait; `failed`, it could not be written, or not before the process
- * ended.
+ * The result for an answer of a sampled user. `kept`; `left_out`: an erasure came first; `over_rate` and `over_line`:
+ * beyond the limit a second, or of the queue; `failed`: it could not be written, or not before the process ended.
  */
 type KeepOutcome = 'kept' | 'left_out' | 'over_rate' | 'over_line' | 'failed';
 
@@ -31,7 +30,7 @@ export interface KeepDependencies {
   readonly inputs: InputSource;
   /** For metrics. */
   counted(predictor: string, outcome: KeepOutcome, answers: number): void;
-  /** Those of a moment could not be written. */
+  /** Called when a batch could not be written. */
   notKept(error: unknown): void;
   /** Milliseconds that only ever rise; for tests. */
   readonly now?: () => number;
@@ -55,11 +54,11 @@ export interface ExplanationKeeper {
   close(): Promise<void>;
 }
 
-/** Of its own, so that users whose answers are kept are no arm of any rollout. */
+/** A salt of its own, so that the sampled users are no arm of any rollout. */
 const SALT = 'kept explanations';
 const MAX_PER_SECOND = 50;
 const MAX_WAITING = 500;
-/** What answers wait for each other: inputs that are read after the reply should be read soon after it. */
+/** How long answers wait for each other: inputs that are read after the reply should be read soon after it. */
 const GATHER_MS = 50;
 const AT_ONCE = 100;
 
@@ -146,7 +145,7 @@ function asServed(answer: Answer): ServedAnswer {
   };
 }
 
-/** Of each its inputs: those of its inference, else as they are now, by one statement for each model version. */
+/** Adds the inputs of each: those of its inference, else the current ones, by one statement for each model version. */
 async function completeInputs(source: InputSource, some: readonly Waiting[]): Promise<(KeptInputs | NoInputs)[]> {
   const lacking = some.filter(({ inputs }) => inputs === undefined).map(({ answer }) => answer);
   const read = new Map<ServedAnswer, KeptInputs | NoInputs>();

@@ -1,5 +1,5 @@
 /**
- * An answer that was kept with what it was made of: as it was served, and the inputs of its model. The inputs of a live
+ * A kept answer: the answer as served and the inputs of its model. The inputs of a live
  * answer are those of its inference. A stored answer was computed long before, so its inputs are read once more right
  * after the reply, and may be others by then: an explanation says which of the two it has.
  */
@@ -36,7 +36,10 @@ export interface KeptFeature {
     readonly time: number;
     readonly accepted: number;
   } | null;
-  /** Of a request feature: whether the call sent it, or the declared default stands. Absent: it is of the feature source. */
+  /**
+   * For a request feature: whether the call sent it, or the declared default applies. Absent: it is of the feature
+   * source.
+   */
   readonly request?: 'sent' | 'default';
 }
 
@@ -95,7 +98,7 @@ export interface ExplanationStore {
 
 /** Port: reads features once more. */
 export interface InputSource {
-  /** Of several users of one predictor in one statement; those without a row are not in it. */
+  /** Reads the inputs of several users of one predictor in one statement; users without a row are absent. */
   readInputs(version: ModelVersion, userIds: readonly string[]): Promise<ReadonlyMap<string, KeptInputs>>;
   /** The version of this number, which an answer names. */
   versionOf(predictor: string, modelNumber: number): Promise<ModelVersion>;

@@ -13,7 +13,7 @@ test('a key is found by its id, and has 32 random bytes of secret', () => {
   expect(writeKey('live', id)).not.toBe(key);
 });
 
-test('what is mistyped, cut, lengthened or swapped is no key', () => {
+test('a mistyped, truncated, lengthened or swapped text is no key', () => {
   const key = writeKey('live', newKeyId());
   const other = key[40] === 'a' ? 'b' : 'a';
   const wrong = [
@@ -29,7 +29,7 @@ test('what is mistyped, cut, lengthened or swapped is no key', () => {
   for (const text of wrong) expect([text, keyIdOf(text)]).toEqual([text, undefined]);
 });
 
-test('what is stored depends on every character and on the pepper', () => {
+test('the digest depends on every character and on the pepper', () => {
   const key = writeKey('live', newKeyId());
   const digest = digestOf(key, PEPPER);
   expect(digest).toHaveLength(32);

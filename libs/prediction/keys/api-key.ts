@@ -1,16 +1,16 @@
 /**
- * API keys: how one is written, what it may do, and what is stored of it.
+ * API keys: their text, their scopes and their stored form.
  *
- * A key reads `tandem_live_<id>_<secret>_<checksum>`, all of it in lower-case hex but for the first two words: 16 digits by
- * which it is found, 64 of secret (32 random bytes), and 8 that tell a mistyped or cut one from a wrong one without asking
- * anybody. `tandem_(live|test)_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}` is what scanners for leaked secrets look for.
+ * A key reads `tandem_live_<id>_<secret>_<checksum>`, all of it in lower-case hex but for the first two words: 16
+ * digits of id, 64 of secret (32 random bytes), and 8 of checksum, which detects a mistyped or truncated key without a
+ * lookup. `tandem_(live|test)_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}` is what scanners for leaked secrets look for.
  *
- * Stored is an HMAC-SHA256 of the whole text under a pepper that the database does not hold: who copies the table can
- * neither use a key nor make one up. A secret of 256 random bits needs no slow hash.
+ * The database stores an HMAC-SHA256 of the whole text under a pepper that it does not hold: a copy of the table is of
+ * no use for calls, and cannot be extended with keys. A secret of 256 random bits needs no slow hash.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 
-/** What a route may ask for. Each is needed by one route at least; a route that names none of them serves nobody. */
+/** Scopes that a route may require. Each is required by at least one route. */
 export const SCOPES = Object.freeze([
   'predictions:read',
   'users:read',
@@ -27,7 +27,7 @@ export const SCOPES = Object.freeze([
 
 export type Scope = (typeof SCOPES)[number];
 
-/** What a key is for, by its own text: nothing here treats them differently, people and scanners do. */
+/** The use of a key, by its own text: the service treats both alike, people and scanners do not. */
 export type KeyKind = 'live' | 'test';
 
 /** Random bytes, such as node:crypto's. */
@@ -42,7 +42,7 @@ const CHECKSUM_DIGITS = 8;
 const ID_START = 'tandem_live_'.length;
 const ID_END = ID_START + 2 * ID_BYTES;
 
-/** What stands where an id does, whatever the text is. */
+/** Returns the text at the position of an id, whatever the text is. */
 export function placeOfId(text: string): string {
   return text.slice(ID_START, ID_END);
 }
@@ -51,7 +51,7 @@ export function newKeyId(random: RandomBytes = randomBytes): string {
   return random(ID_BYTES).toString('hex');
 }
 
-/** A key's text with a new secret. It is shown once: nobody can make it again from what is stored. */
+/** Returns a key's text with a new secret. The text is shown once: it cannot be derived from the stored form. */
 export function writeKey(kind: KeyKind, id: string, random: RandomBytes = randomBytes): string {
   const start = `tandem_${kind}_${id}_${random(SECRET_BYTES).toString('hex')}`;
   return `${start}_${checksumOf(start)}`;
@@ -64,7 +64,7 @@ export function keyIdOf(text: string): string | undefined {
   return checksumOf(text.slice(0, end)) === text.slice(end + 1) ? placeOfId(text) : undefined;
 }
 
-/** What is stored of a key: 32 bytes. */
+/** The stored digest of a key: 32 bytes. */
 export function digestOf(text: string, pepper: string): Buffer {
   return createHmac('sha256', pepper).update(text).digest();
 }

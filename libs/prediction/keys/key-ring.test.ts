@@ -50,12 +50,12 @@ describe('KeyRing', () => {
     expect(nameOf(ring.find(text))).toBe('shop');
   });
 
-  it('knows nobody under another pepper', () => {
+  it('knows no key under another pepper', () => {
     load(stored({ secrets: [{ digest: digestOf(text, `${PEPPER}!`), until: null }] }));
     expect(whyOf(ring.find(text))).toBe('wrong secret');
   });
 
-  it('refuses a revoked key from the next load on, one that it has just accepted too', () => {
+  it('rejects a revoked key from the next load on, even if it has just accepted it', () => {
     load(stored());
     expect(nameOf(ring.find(text))).toBe('shop');
     load(stored({ revokedAt: DATABASE_AT }));
@@ -82,7 +82,7 @@ describe('KeyRing', () => {
     expect([whyOf(ring.find(text)), nameOf(ring.find(next))]).toEqual(['rotated out', 'shop']);
   });
 
-  it('keeps what was used of a limit through a load, and starts anew where the limit changed', () => {
+  it('keeps a limit’s use through a load, and restarts a changed limit', () => {
     load(stored({ requestsPerSecond: 2, livePerSecond: 3 }));
     const first = ring.find(text) as HeldKey;
     expect([first.requests?.take(2), first.liveQuota?.take(9)]).toEqual([2, 3]);

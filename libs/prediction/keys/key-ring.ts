@@ -1,11 +1,11 @@
 /**
- * The keys that a process knows, all of them, in memory: whoever asks with a key costs no statement, known or unknown, and
- * nothing that a stranger sends is remembered. What is loaded replaces what was there; expiry is judged by the database's
- * clock, carried on from the last load.
+ * All API keys, in the memory of a process: a request with a key, known or unknown, costs no statement, and unknown
+ * keys are not remembered. Each load replaces the whole set. Expiry is judged by the database's clock, continued from
+ * the last load.
  *
- * A text that was accepted once is kept beside its digest and compared with, in constant time: that spares each further
- * request of a client the HMAC. A refusal costs its form, one HMAC and the comparisons of 32 bytes, whether the key is
- * unknown, wrong, revoked or expired.
+ * An accepted text is kept beside its digest and compared in constant time, which spares the client's next requests the
+ * HMAC. A rejection costs a form check, one HMAC and comparisons of 32 bytes, whether the key is unknown, wrong,
+ * revoked or expired.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { digestOf, keyIdOf, placeOfId, type Scope } from './api-key.ts';
@@ -45,7 +45,7 @@ export interface KeySnapshot {
 }
 
 interface HeldSecret extends StoredSecret {
-  /** The text that this is the digest of, once somebody sent it. */
+  /** The text of this digest, once a client has sent it. */
   accepted: Buffer | null;
 }
 
@@ -92,7 +92,7 @@ export class KeyRing {
   #keys: ReadonlyMap<string, Held> = new Map();
   #version = '';
   #loadedAt = Number.NEGATIVE_INFINITY;
-  /** What the database's clock shows beyond ours. */
+  /** The database's clock minus ours. */
   #ahead = 0;
   /** Longer than any key: a text that does not fit is none. */
   readonly #presented = Buffer.alloc(256);
@@ -103,7 +103,7 @@ export class KeyRing {
     this.#believedForMs = believedForMs;
   }
 
-  /** Of the keys in memory; '' before the first load. */
+  /** The version of the keys in memory; '' before the first load. */
   get version(): string {
     return this.#version;
   }
@@ -162,7 +162,7 @@ export class KeyRing {
     return until !== null && until <= now ? 'rotated out' : undefined;
   }
 
-  /** What a key has used of its limits, and the texts accepted for it, outlast a load. */
+  /** A key's spent limits, and the texts accepted for it, outlast a load. */
   #hold(key: StoredKey): Held {
     const known = this.#keys.get(key.id);
     return {

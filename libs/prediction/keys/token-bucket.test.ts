@@ -34,7 +34,7 @@ test('less than one a second still lets one through', () => {
   expect(bucket.take(1)).toBe(1);
 });
 
-test('never gives more than the rate and one second’s worth, whoever asks when', () => {
+test('never gives more than the rate and one second’s worth', () => {
   const asked = fc.array(fc.tuple(fc.integer({ min: 0, max: 5_000 }), fc.integer({ min: 0, max: 50 })));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), asked, (rate, steps) => {

@@ -33,7 +33,7 @@ describe('gathered refusals', () => {
     ]);
   });
 
-  it('wait for a twentieth of their time at most, and all with the one that has the least', () => {
+  it('wait for a twentieth of their time at most, and all with the shortest', () => {
     const { told, refuse } = createWorld();
     refuse('patient', 10_000);
     refuse('hurried', 40);
@@ -48,7 +48,7 @@ describe('gathered refusals', () => {
     expect(told).toEqual([['a', 0]]);
   });
 
-  it('wait anew after they were told', () => {
+  it('wait again after a call', () => {
     const { told, refuse } = createWorld();
     refuse('a');
     vi.advanceTimersByTime(30);

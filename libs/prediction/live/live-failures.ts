@@ -1,10 +1,10 @@
-/** What becomes of users whose features could not be read, or whose inference failed. */
+/** Turns users whose features could not be read, or whose inference failed, into outcomes. */
 
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { LiveOutcome } from '@tandem/freshness/live-predictor';
 import type { IsolatedScores } from '../scoring/isolate-poison.ts';
 
-/** What becomes of a row of `faults`. */
+/** Returns the failure of a row of `faults`. */
 export function failureOf(scores: IsolatedScores, row: number): LiveOutcome {
   const { faults, unusable, withoutOutput, overloaded, late } = scores;
   const detail = faults.get(row) ?? '';

@@ -65,7 +65,7 @@ function assertFair({ read, askedAt, fresh, answers }: Asked): void {
       expect(outcome.contextVersion).toBeGreaterThanOrEqual(minVersion);
       if (fresh) expect(outcome.computedAt).toBeGreaterThan(askedAt);
     }
-    // What failed before somebody came is not their failure.
+    // A failure from before a reader came is not the reader's failure.
     if (outcome?.kind === 'failed') expect(Number(outcome.detail)).toBeGreaterThan(askedAt);
   }
 }
@@ -80,7 +80,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constantFrom('give up' as const), reader: fc.nat(9) }),
 );
 
-test('nobody is answered below their own version, nor from a failure or, demanding, a statement before they came', () => {
+test('no reader is answered below its own version, nor from a failure or, demanding, an earlier statement', () => {
   let followed = 0;
   const property = fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
     const world = createWorld();
@@ -103,11 +103,11 @@ test('nobody is answered below their own version, nor from a failure or, demandi
     }
   });
   fc.assert(property, { numRuns: 500 });
-  // Else it would prove nothing of those who came later.
+  // Else it would prove nothing for later readers.
   expect(followed).toBeGreaterThan(50);
 });
 
-test('whoever gives up leaves the flight to those who share it', () => {
+test('a reader that gives up leaves the flight to its other readers', () => {
   const world = createWorld();
   world.read(['a'], false);
   world.read(['a', 'b'], true);
@@ -122,7 +122,7 @@ test('whoever gives up leaves the flight to those who share it', () => {
   ]);
 });
 
-test('whom there is no room for is refused at once, and costs those nothing who have a flight', () => {
+test('a reader without room is rejected at once, at no cost to readers with a flight', () => {
   const line: Flight[] = [];
   const flights = createFlightTable(
     (flight) => line.push(flight),

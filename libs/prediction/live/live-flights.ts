@@ -17,7 +17,7 @@ import type { Timed } from './reader-deadlines.ts';
 export class LiveRead implements Timed {
   readonly readers: readonly LiveReader[];
   readonly deadline: number;
-  /** By index of the reader; undefined until its result is there. */
+  /** By index of the reader; undefined until it has a result. */
   readonly outcomes: (LiveOutcome | undefined)[];
   index = -1;
   isOver = false;
@@ -49,15 +49,15 @@ export class LiveRead implements Timed {
 
 export interface Flight {
   readonly userId: string;
-  /** Of a reader with request features: its rows. */
+  /** For a reader with request features: its rows. */
   readonly rows?: readonly RequestRow[];
-  /** How many rows it takes of the room that others may have, until the scorer has it. */
+  /** How many rows it takes of the shared room, until the scorer has it. */
   roomTaken: number;
-  /** Whether its feature statement was sent. */
+  /** Whether its feature statement has been sent. */
   isSent: boolean;
   /** The latest deadline of its waiters, on the clock of `performance.now()`. */
   deadline: number;
-  /** Readers that take the result whatever its label. */
+  /** Readers that take the result with any label. */
   readonly waiters: Waiter[];
   /** Readers that came after it was sent. */
   followers: Waiter[] | undefined;
@@ -75,23 +75,23 @@ interface Completed {
 }
 
 /**
- * How long a result may still be taken after its flight completed, by the followers' rule. Some readers of a crowd look into
- * the overlay before the result is stored there, and ask after the flight completed: each such moment would cost another
- * inference.
+ * How long after its flight's completion a result may still be taken, by the followers' rule. Some readers look into
+ * the overlay before the result is stored there, and ask after the flight has completed: each of them would cost
+ * another inference.
  */
 const LINGER_MS = 250;
 
 export interface FlightTable {
   /** Finds a flight for each reader of the read, so that each gets an outcome. */
   join(read: LiveRead): void;
-  /** Gives a flight's result to its readers. */
+  /** Passes a flight's result to its readers. */
   complete(flight: Flight, outcome: LiveOutcome): void;
 }
 
 /**
- * @param ask puts a flight in the line for the next feature statement, which marks it as sent and completes it
- * @param hasRoom whether so many more rows would be inferred by a deadline. If not, its reader is refused at once. Sharing a
- * flight costs nothing and is never refused.
+ * @param ask queues a flight for the next feature statement, which marks it as sent and completes it
+ * @param hasRoom whether this many more rows would be inferred by a deadline. If not, the reader is rejected at once.
+ * Sharing a flight costs nothing and is never rejected.
  */
 export function createFlightTable(
   ask: (flight: Flight) => void,
@@ -119,7 +119,7 @@ export function createFlightTable(
     else shared.followers = [waiter];
   }
 
-  /** Joins a flight whose statement is not sent yet, or starts one. */
+  /** Joins a flight whose statement has not been sent, or starts one. */
   function joinUnsent(waiter: Waiter, userId: string, last: Flight | undefined): void {
     const { deadline } = waiter.read;
     if (last && !last.isSent) {
@@ -176,7 +176,7 @@ export function createFlightTable(
   };
 }
 
-/** Returns whether a reader may take a result whose features were read before it came. */
+/** Returns whether a reader may take a result whose features were read before it arrived. */
 function isNewEnough(outcome: LiveOutcome, reader: LiveReader | undefined): boolean {
   return outcome.kind === 'predicted' && reader !== undefined && outcome.contextVersion >= reader.minVersion;
 }

@@ -137,7 +137,8 @@ describe('users of one statement', () => {
       ['9', 'predicted'],
       ['10', 'failed'],
       ['11', 'erased'],
-      // Whoever has no row is nobody here; that an erased one is not told stale things is the reader's certificate's part.
+      // A user without a row is unknown here; that an erased user gets no stale answer is up to the reader's
+      // certificate.
       ['9998', 'no_features'],
       ['9999', 'no_features'],
     ]);
@@ -153,7 +154,7 @@ describe('users of one statement', () => {
     await world.pool.query('update counts set changes = 0 where user_id = 14');
   });
 
-  it('are kept under the label that was read with their features, not the one that they were asked for with', async () => {
+  it('are stored under the label that was read with their features, not the requested label', async () => {
     await world.change('12');
     await world.change('12');
     const outcomes = await createLive().predict(await requestFor([{ userId: '12' }]));
@@ -248,7 +249,7 @@ describe('live inference', () => {
     });
   });
 
-  it('says that time ran out of those whom the failure of others left none for', async () => {
+  it('reports out of time for users that the failure of others left no time for', async () => {
     await world.change('36', 10);
     let asked = 0;
     // The model refuses the two together; then hardly any time is left for each by itself.

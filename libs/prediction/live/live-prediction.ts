@@ -1,6 +1,6 @@
 /**
- * Live predictions: features and version in one statement begun after the reader arrived, inference with a deadline,
- * then the answer is kept in the overlay for the next reader. Readers of one user share an inference (live-flights.ts).
+ * Live predictions: reads features and version in one statement begun after the reader arrived, infers with a deadline,
+ * and stores the answer in the overlay for the next reader. Readers of one user share an inference (live-flights.ts).
  */
 import {
   type LiveOutcome,
@@ -19,11 +19,11 @@ import { type FlightDependencies, runFlights } from './run-flights.ts';
 import { createSuspects } from './suspects.ts';
 
 export interface LivePredictorDependencies extends FlightDependencies {
-  /** Who could be inferred in time; everyone, where it is left out. */
+  /** Decides who can be inferred in time; absent: every request. */
   readonly loadShedding?: LoadShedding;
-  /** Told of each request that was answered, for metrics: what became of its readers, and how long that took. */
+  /** Receives each answered request, for metrics: the result of its readers, and its duration. */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
-  /** For how many ms refusals wait for each other, so that telling them costs less (`GatheredRefusals`). */
+  /** How many ms rejections wait for each other, which makes them cheaper (`GatheredRefusals`). */
   readonly refusalPatienceMs?: number | undefined;
   /** Feature statements under way at once. */
   readonly maxStatements?: number;
@@ -31,16 +31,16 @@ export interface LivePredictorDependencies extends FlightDependencies {
 
 /** One row for each user, or one for each row of a reader with request features. */
 const MAX_ROWS_A_STATEMENT = 1_000;
-/** What the live reads of a moment wait for each other at most: the fuller a statement, the less it costs each of them. */
+/** The longest time that live reads wait for each other: the fuller a statement, the less it costs each of them. */
 const PATIENCE_MS = 1;
 
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
   const { maxStatements = 2, onAnswered, loadShedding = UNBOUNDED } = dependencies;
-  // By where answers are computed for and kept under: a model version, its history and floor. Others share nothing with it.
+  // Groups by the model version, history and floor that answers are computed and stored for. Groups share nothing.
   const tables = new WeakMap<ModelVersion, { readonly request: LiveRequest; readonly table: FlightTable }>();
   const deadlines = createReaderDeadlines();
   const refusals = createGatheredRefusals(dependencies.refusalPatienceMs);
-  /** Rows whose flights exist, and which the scorer does not have yet. */
+  /** Rows of existing flights that the scorer does not have yet. */
   const unscored = { rows: 0 };
 
   function tableOf(request: LiveRequest): FlightTable {
@@ -64,12 +64,12 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       loadShedding.room(request.version, deadline - performance.now()) - unscored.rows;
     const hasRoom = (deadline: number, rows: number) => {
       const room = roomUntil(deadline);
-      // While nothing else waits, a reader of many rows is admitted with less: the scorer refuses the
-      // rows beyond, and learns from the others.
+      // Without other waiting work, a reader of many rows needs less room: the scorer rejects the rows beyond, and
+      // learns from the others.
       return room >= rows || (room > 0 && unscored.rows === 0);
     };
     const table = createFlightTable((flight) => {
-      // Rows without room take none from the readers of other models, who share it until the features have been read.
+      // Rows without room take none from readers of other models, who share it until the features have been read.
       if (flight.rows) flight.roomTaken = Math.min(flight.rows.length, Math.max(1, roomUntil(flight.deadline)));
       unscored.rows += flight.roomTaken;
       line.add(flight);

@@ -39,7 +39,7 @@ test('each reader is ended once, at most a twentieth before its time and never a
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('whoever leaves is not ended, and takes nobody else along', () => {
+test('a leaving reader is not ended, and ends no other', () => {
   const { add, remove, ended } = createReaders();
   const [first, second, third, fourth] = ['1', '2', '3', '4'].map((name) => add(name, 100));
   for (const gone of [first, third, third, fourth]) if (gone) remove(gone);

@@ -7,7 +7,7 @@
 export interface Timed {
   /** On the clock of `performance.now`. */
   readonly deadline: number;
-  /** Kept here: its index among those that wait; -1 for one that does not. */
+  /** Set here: the index among waiting readers; -1 for a reader that does not wait. */
   index: number;
   /** Called once at most, after it was taken out. */
   end(): void;
@@ -22,7 +22,7 @@ interface ReaderDeadlines {
 const LOOKS = 20;
 
 export function createReaderDeadlines(): ReaderDeadlines {
-  // In no order: one that leaves gives its place to the last.
+  // In no order: the last reader takes the place of a leaving one.
   const waiting: Timed[] = [];
   let ticker: NodeJS.Timeout | undefined;
   let tickMs = Number.POSITIVE_INFINITY;
@@ -35,7 +35,7 @@ export function createReaderDeadlines(): ReaderDeadlines {
 
   function tick(): void {
     const due = performance.now() + tickMs;
-    // From the end: whoever takes the place of one that is ended has been looked at.
+    // From the end: the reader that takes the place of an ended one has been checked already.
     for (let i = waiting.length - 1; i >= 0; i--) {
       const reader = waiting[i];
       if (!reader || reader.deadline > due) continue;

@@ -140,7 +140,7 @@ describe('a read with request features', () => {
 
   it('joins no flight and is joined by none, though all of a moment share a statement', async () => {
     const reader = createReader();
-    // From now on it knows what is assigned.
+    // From now on it knows the assignment.
     await read([['60', {}]], {}, reader);
     statements = [];
     const gate = createGate();

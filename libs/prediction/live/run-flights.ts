@@ -1,7 +1,7 @@
 /**
- * Runs the flights of one feature statement: reads features and versions (V1), runs the model (V2), stores the answers (V4).
- * If the query fails for one user, the other users are read again without that user. Each smaller statement begins after
- * its readers arrived, so it certifies by itself.
+ * Runs the flights of one feature statement: reads features and versions (V1), runs the model (V2), stores the answers
+ * (V4). If the query fails for one user, the others are read again without that user. Each smaller statement begins
+ * after its readers arrived, so it certifies itself.
  */
 import { type Certificate, isErased } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
@@ -26,27 +26,29 @@ import type { Suspects } from './suspects.ts';
 export interface FlightDependencies extends AnswerStores {
   readonly features: FeatureSource;
   readonly scorer: Scorer;
-  /** Whether its readers are users who are re-scored: answers are marked so. */
+  /** Whether its readers are users to re-score: their answers are marked. */
   readonly refreshes?: boolean;
 }
 
-/** What all flights of one table share. */
+/** The state that all flights of one table share. */
 interface FlightContext {
   readonly dependencies: FlightDependencies;
   readonly request: LiveRequest;
   readonly table: FlightTable;
   readonly suspects: Suspects;
-  /** Called with the room of flights that the scorer now has, or never will have. */
+  /** Called with the room of flights that the scorer has now, or never will have. */
   onHandedOver(roomTaken: number): void;
 }
 
 /**
- * What statements that fail may cost the readers of the others. Eight users that the query fails for are found among any
- * number; a query that fails for every user costs 16 statements, not thousands.
+ * Limits the cost of failing statements for the readers of others. Eight users that make the query fail are found among
+ * any number; a query that fails for every user costs 16 statements, not thousands.
  */
 const LIMITS: HalvingLimits = { budget: 32, brokenAfter: 16, failingMs: 2_000, culprit: 'the feature query' };
 
-/** Resolves when the features have been read: the inference goes on while the next statement leaves. Never rejects. */
+/**
+ * Resolves when the features have been read: the inference continues while the next statement is sent. Never rejects.
+ */
 export async function runFlights(flights: readonly Flight[], context: FlightContext): Promise<void> {
   const { suspects } = context;
   for (const flight of flights) flight.isSent = true;
@@ -69,7 +71,7 @@ export async function runFlights(flights: readonly Flight[], context: FlightCont
   );
 }
 
-/** One statement. Fails only where it may succeed for fewer users; any other error is the outcome of them all. */
+/** Runs one statement. Fails only if it may succeed for fewer users; any other error is the outcome of all of them. */
 async function send(
   flights: readonly Flight[],
   context: FlightContext,
@@ -81,7 +83,7 @@ async function send(
     const certified = await readFeatures(dependencies, request, flights, outcomes);
     if (certified) onRead(flights);
     const inferring = inferAndKeep(context, certified && { certified, flights }, outcomes);
-    // It has asked the scorer by now, or has nothing to ask.
+    // It has asked the scorer by now, or has nothing to ask for.
     onHandedOver(roomTakenBy(flights));
     void inferring
       .then((apart) => {
@@ -89,7 +91,7 @@ async function send(
       })
       .catch((error: unknown) => completeAll(flights, table, asFailure(error)));
   } catch (error) {
-    // The log shows what parts that are given up say: no words that may quote a user's values.
+    // The log shows the reason of parts that are given up: it may not quote a user's values.
     if (isOfSomeUser(error)) return { failed: error.fault.words, summary: `SQLSTATE ${error.fault.sqlState}` };
     fail(flights, context, asFailure(error));
   }
@@ -114,7 +116,7 @@ function completeAll(flights: readonly Flight[], table: FlightTable, outcome: Li
   for (const flight of flights) table.complete(flight, outcome);
 }
 
-/** V1 for all the users of one statement; null where no reader waits for it any more. */
+/** V1 for all the users of one statement; null if no reader waits for it any more. */
 async function readFeatures(
   dependencies: FlightDependencies,
   request: LiveRequest,
@@ -141,9 +143,9 @@ async function readFeatures(
 const NONE: ReadonlySet<Flight> = new Set();
 
 /**
- * V2 to V4. The rows of each flight with request features are scored apart, within its own deadline: what one caller sends
- * must not cost the others their answers. The scorer may run all of them together, and tries them apart if that fails.
- * Returns these flights, each of which is completed as soon as its own rows are scored.
+ * V2 to V4. The rows of each flight with request features are scored separately, within its own deadline: one caller's
+ * values must not cost others their answers. The scorer may run them together, and retries them separately if that
+ * fails. Returns these flights, each of which is completed as soon as its own rows are scored.
  */
 async function inferAndKeep(
   { dependencies, request, table }: FlightContext,
@@ -209,7 +211,7 @@ async function keepPlain(
   });
 }
 
-/** Returns what became of a row of request features: its prediction is for this reader alone, and is not stored. */
+/** Returns the result of a row of request features: its prediction is for this reader only, and is not stored. */
 function outcomeOfRow(
   scores: IsolatedScores,
   outputs: Buffer | undefined,
@@ -223,7 +225,7 @@ function outcomeOfRow(
   return { kind: 'predicted', outputs, contextVersion, computedAt, kept: false, certificate, inputs };
 }
 
-/** Splits off those whose readers have all given up or gone: such a reader must not cost a statement. */
+/** Splits off users whose readers have all given up or gone: they must not cost a statement. */
 function usersInTime(flights: readonly Flight[], outcomes: Outcomes): string[] {
   const now = performance.now();
   const inTime: string[] = [];
@@ -233,7 +235,7 @@ function usersInTime(flights: readonly Flight[], outcomes: Outcomes): string[] {
     if (flight.deadline > now && flight.waiters.some(({ read }) => !read.isOver)) inTime.push(flight.userId);
     else outcomes.set(flight, NOT_SENT);
   }
-  // A flight with request features may have the user of another flight.
+  // A flight with request features may be of another flight's user.
   return mayRepeat ? [...new Set(inTime)] : inTime;
 }
 
@@ -257,16 +259,19 @@ function entryOf(request: LiveRequest, batch: FeatureBatch, row: number, outputs
   };
 }
 
-// Keeps live answers where the next reader looks first, and in the lasting copy.
+// Stores live answers where the next reader looks first, and in the lasting copy.
 
 interface AnswerStores {
-  /** Awaited: the next read of the same user should find the answer. */
+  /** Awaited: the next read of the user should find the answer. */
   readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
-  /** The lasting copy: written after the answer, and may lose entries. */
+  /** The lasting copy: written after the answer, may lose entries. */
   keepLater(entries: readonly OverlayEntry[]): void;
 }
 
-/** What the next reader will find. A store that hangs has half of the time left: an answer is worth more. */
+/**
+ * Stores the prediction for the next reader. A store that hangs gets half of the remaining time: the answer matters
+ * more.
+ */
 async function keep(
   { overlay, keepLater }: AnswerStores,
   entries: readonly OverlayEntry[],

@@ -11,7 +11,7 @@ import type { Flight } from './live-flights.ts';
 
 /** The outcomes of the flights of one statement. Readers with request features get none of another flight's rows. */
 export class Outcomes {
-  /** Users whom no flight scores: erased, or with unusable features. */
+  /** Users that no flight scores: erased users and users with unusable features. */
   readonly users = new Map<string, LiveOutcome>();
   /** Flights of users' own features, by user. */
   readonly plain = new Map<string, LiveOutcome>();
@@ -31,7 +31,7 @@ export class Outcomes {
 /** The rows of a statement's batch that are scored: those of users, and behind all of them those of request features. */
 interface AskedRows {
   readonly batch: FeatureBatch;
-  /** Of users' own features. */
+  /** Rows of users' own features. */
   readonly rows: readonly number[];
   /** The rows of each flight with request features. */
   readonly requests: readonly { readonly flight: Flight; readonly first: number; readonly count: number }[];

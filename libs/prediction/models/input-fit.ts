@@ -6,11 +6,13 @@ import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/pr
 import { holdsNumber, TENSOR_RANGES } from '@tandem/freshness/tensor-ranges';
 import { type DescribedTensor, describeTensor, isFixed } from './verification.ts';
 
-/** What does not fit, and what mends it. */
+/** A mismatch and its fix. */
 export interface Misfit {
   readonly problem: string;
   readonly remedy: string;
-  /** The predictor's setting where it is mended, `['features', 'nulls', 'income']`; absent: the mapping itself. */
+  /**
+   * The path of the predictor's setting that fixes it, `['features', 'nulls', 'income']`; absent: the mapping itself.
+   */
   readonly setting?: readonly string[];
 }
 
@@ -64,7 +66,7 @@ function foreignInput(tensor: DescribedTensor): Misfit {
 function deeperInput(tensor: DescribedTensor): Misfit {
   return {
     problem: `the model takes ${describeTensor(tensor)}, and features are one row of values a user: [users, values]`,
-    remedy: 'export the model for rows of features; what it knows of images, texts or series, give it as features',
+    remedy: 'export the model for rows of features; encode images, texts or series as features',
   };
 }
 
@@ -80,7 +82,7 @@ function withoutUsers(tensor: DescribedTensor): Misfit {
   };
 }
 
-/** A shape of no dimensions may also be one that the model does not declare: the trial run shows. */
+/** A shape without dimensions may also be a shape that the model does not declare: the trial run shows which. */
 function shapeMisfits(tensor: DescribedTensor, width: number, rowByRow: boolean): Misfit[] {
   const fixed = batchMisfits(tensor, rowByRow);
   if (tensor.shape.length !== 1 || width === 1) return fixed;
@@ -176,7 +178,7 @@ function columnMisfits(tensor: DescribedTensor, type: TensorType, column: Featur
   return kind ? [kind] : [...nullMisfits(tensor, type, column, place), ...categoryMisfits(tensor, type, column, place)];
 }
 
-/** What a column of each kind may fill, and how to turn it into what it may not. */
+/** The inputs that a column of each kind may fill, and how to convert it for others. */
 function kindMisfit(
   tensor: DescribedTensor,
   type: TensorType,
@@ -244,7 +246,7 @@ function shownUnknown(unknown: number): string {
   return Number.isNaN(unknown) ? 'NaN' : String(unknown);
 }
 
-/** Whether a model's element type, as a runtime names it, is one that Tandem fills and reads. */
+/** Returns whether Tandem can fill and read a model's element type, as a runtime names it. */
 export function isTensorType(type: string | null): type is TensorType {
   return type === 'string' || (type !== null && Object.hasOwn(TENSOR_RANGES, type));
 }

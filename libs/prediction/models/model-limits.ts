@@ -1,6 +1,6 @@
 /**
- * What a model may cost, said once for all who check, keep or run one: a model that passes its check can be served under
- * the same bounds.
+ * The limits of a model's cost, shared by all who check, keep or run one: a model that passes its check can be served
+ * under the same limits.
  */
 
 /** The largest artifact, in bytes. It is one value in Postgres, and a child must hold it within its memory. */
@@ -13,7 +13,10 @@ export const MAX_MODEL_SIZE = `${MAX_MODEL_BYTES / MIB} MiB`;
 
 export const SMALLER_MODEL = 'export a smaller model: fewer or shallower trees, or int8 weights';
 
-/** What is wrong with a file of so many bytes, to go after its name. Rounded up, so that it is above the limit as read. */
+/**
+ * Returns the problem of a file of this many bytes, to follow its name. Rounded up, so that the printed size exceeds
+ * the limit.
+ */
 export function tooLargeForModel(bytes: number, most: number = MAX_MODEL_BYTES): string {
   return `has ${Math.ceil((bytes / MIB) * 10) / 10} MiB, more than the ${most / MIB} MiB that a model file may have`;
 }
@@ -38,7 +41,7 @@ export function modelsBytes(memoryLimitMb: number): number {
   return (memoryLimitMb - PROCESS_MB) * MIB * 0.75;
 }
 
-/** What is wrong with a model that alone takes more, and what to do about it. */
+/** Returns the problem of a model that needs more memory than the limit by itself, and the remedy. */
 export function tooLargeForChild(
   bytes: number,
   memoryLimitMb: number,

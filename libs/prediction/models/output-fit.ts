@@ -11,7 +11,7 @@ import { type DescribedTensor, describeTensor, isFixed } from './verification.ts
 /** A prediction is a few numbers; a wider output is a mistake, or an attack on memory. */
 const MAX_OUTPUT_WIDTH = 65_536;
 
-/** What is asked of a tensor: one value a user at `index`, or the `width` values from there on. */
+/** The use of a tensor: one value a user at `index`, or `width` values from there. */
 interface WantedOutput {
   readonly type: TensorType;
   readonly index: number;
@@ -40,7 +40,7 @@ export function outputMisfits(wanted: WantedOutput, tensor: DescribedTensor): Mi
 }
 
 /**
- * What the values that a run gave say of the field; null where it can be taken.
+ * Returns the misfit of a field with the values that a run gave; null if they fit.
  * @param given values a user
  * @param isPlaced whether the config says which are meant, by index or width: the first of several would be a guess
  */

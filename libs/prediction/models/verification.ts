@@ -1,4 +1,4 @@
-/** What is known of a model version once its trial is over: what its file says of itself, and that its answers agree. */
+/** The results of a model version's trial: metadata of its file, and proof that its answers agree. */
 
 export type AnswerValue = number | bigint | string | boolean;
 
@@ -7,19 +7,19 @@ export interface AnswerDifference {
   readonly output: string;
   readonly userId: string;
   readonly alone: AnswerValue;
-  /** What it was when asked again, or among others. */
+  /** The answer when repeated, or in a batch. */
   readonly other: AnswerValue;
   /** Absolute; infinite between values that are no floats and not equal. */
   readonly difference: number;
-  /** Of `difference` to what is allowed there: above 1 the answers are not the same. */
+  /** `difference` divided by the allowed difference: above 1 the answers differ. */
   readonly ofAllowed: number;
 }
 
-/** What a trial found of a model whose rows do not depend on one another. */
+/** The result of a trial for a model whose rows do not depend on one another. */
 export interface ParityCertificate {
   /** Users whose answers were compared, real ones and made-up ones. */
   readonly users: { readonly real: number; readonly madeUp: number };
-  /** Users for whom the model gave no usable answer, though it does for others: they would fail alone. */
+  /** Users without a usable answer of the model, which answers others: they would fail alone. */
   readonly refused: { readonly real: number; readonly madeUp: number; readonly why: string | null };
   /** Users whose features were read as a run reads them too, and who got the same answer from those. */
   readonly readBothWays: number;
@@ -29,17 +29,17 @@ export interface ParityCertificate {
   readonly comparisons: number;
   /** Relative; 0 where each user is inferred alone: then answers must be equal to the last bit. */
   readonly tolerance: number;
-  /** The one nearest to what is allowed; null: all answers were equal to the last bit. */
+  /** The difference nearest to its limit; null: all answers were equal to the last bit. */
   readonly largestDifference: AnswerDifference | null;
 }
 
-/** A certificate as it is kept: for as long as the version, and so without anybody in it. */
+/** A stored certificate. It is kept as long as the version, and so names no users. */
 export interface KeptCertificate extends Omit<ParityCertificate, 'refused' | 'largestDifference'> {
   readonly refused: { readonly real: number; readonly madeUp: number };
   readonly largestDifference: Omit<AnswerDifference, 'userId'> | null;
 }
 
-/** Nobody's id or values stay: an erasure need not look here. */
+/** No ids or values of users are kept, so an erasure need not look here. */
 export function withoutUsers({ refused, largestDifference, ...parity }: ParityCertificate): KeptCertificate {
   const { real, madeUp } = refused;
   if (largestDifference === null) return { ...parity, refused: { real, madeUp }, largestDifference };
@@ -47,7 +47,7 @@ export function withoutUsers({ refused, largestDifference, ...parity }: ParityCe
   return { ...parity, refused: { real, madeUp }, largestDifference: difference };
 }
 
-/** What a model file says of itself. */
+/** Metadata of a model file. */
 export interface ModelMetadata {
   readonly inputs: readonly DescribedTensor[];
   readonly outputs: readonly DescribedTensor[];
@@ -56,11 +56,11 @@ export interface ModelMetadata {
   readonly irVersion: number;
   /** `skl2onnx 1.17.0`; empty: not said. */
   readonly producer: string;
-  /** Of the file. */
+  /** Size of the file. */
   readonly bytes: number;
 }
 
-/** What a trial that was passed leaves. */
+/** The results of a passed trial. */
 export interface Verification {
   readonly metadata: ModelMetadata;
   readonly parity: ParityCertificate;

@@ -117,7 +117,7 @@ it('chooses among the measured settings when the time is over', async () => {
   expect(chooseSetting(measured, 20)).not.toBeNull();
 });
 
-it('measures the setting in force first', async () => {
+it('measures the current setting first', async () => {
   const current: Setting = { version: 2, batch: 256, processes: 1, threads: 1 };
   const { measured } = await searchSettings({
     ...{ grid: GRID, target: null, cores: 4, current },

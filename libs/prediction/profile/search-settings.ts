@@ -13,7 +13,7 @@ interface SearchOptions {
   readonly target: LatencyTarget;
   /** Cores that the children may use: starts have no more threads in all. */
   readonly cores: number;
-  /** The setting in force: measured first, for comparison. */
+  /** The current setting: measured first, for comparison. */
   readonly current?: Setting | undefined;
   /** Returns null when the time is over: no further setting is measured. */
   measure(setting: Setting): Promise<Measurement | null>;

@@ -1,7 +1,7 @@
 /**
- * Near-real-time re-scoring: the relay names users whom events made stale, and passes re-score them before a read asks, one
- * pass after the other, for a bounded share of the worker's inference. Nothing here decides freshness: what is lost costs a
- * live read, what is inferred and never read costs processor time.
+ * Near-real-time re-scoring. The relay names users made stale by events. Passes re-score them before a read asks, one
+ * pass after the other, with a bounded share of the worker's inference. Nothing here decides freshness: a lost user
+ * costs a live read, an unread prediction costs processor time.
  */
 
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -57,9 +57,9 @@ interface Refresh {
 
 const USERS_A_PASS = 256;
 const WEIGHED_A_PASS = 1_000;
-/** What users wait for each other, so that they share a statement and a run. */
+/** How long users wait for each other, so that they share a statement and a run. */
 const GATHER_MS = 100;
-/** Of the event loop, in ms of a processor: what a user costs beside the model, whatever becomes of it. */
+/** Event-loop time in ms of a processor: the cost of a user beside the model, whatever the result. */
 const LOOP_MS_A_USER = 0.05;
 /** Share of a window for which a user waits, so that events that follow at once share an inference: 250 ms of 2 s. */
 const SHARE_OF_WINDOW = 1 / 8;
@@ -93,7 +93,7 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
     });
   }
 
-  /** Goes on without a pause for as long as there are as many as a pass takes, and time for them. */
+  /** Continues without a pause while a full pass of users is due and time is left. */
   async function pass(): Promise<void> {
     await weigh();
     for (let users = queue.takeDue(USERS_A_PASS); users.length > 0 && !isStopped; users = queue.takeDue(USERS_A_PASS)) {

@@ -1,7 +1,7 @@
 /**
- * Re-scores users of one predictor by reading them as any read does, over a live predictor of its own: the certificate
- * decides who is stale, a fresh prediction that is stored takes the user out, and what is inferred is labelled and stored by
- * the live use case. No caller gets these answers.
+ * Re-scores users of one predictor by reading them as any read does, over a live predictor of its own. The certificate
+ * decides which users are stale: a fresh stored prediction ends the user's turn. Inferred answers are labelled and
+ * stored by the live use case. No caller gets these answers.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
@@ -11,8 +11,8 @@ import { createPredictionReader, type PredictionReaderDependencies } from '@tand
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
 
 /**
- * What became of a user: `inferred`; `taken_out`, since the stored prediction is fresh: a read or another worker came first,
- * or no event concerned the predictor; or since none can be stored; `waiting` for a window that is taken; `erased`; `failed`.
+ * The result for a user. `inferred`; `taken_out`: no inference was needed or possible (the stored prediction is fresh,
+ * or none can be stored); `waiting` for a window that is taken; `erased`; `failed`.
  */
 export type RefreshOutcome = 'inferred' | 'taken_out' | 'waiting' | 'erased' | 'failed';
 
@@ -25,14 +25,14 @@ export interface RefreshWindows {
 export interface RefreshPassDependencies
   extends Pick<PredictionReaderDependencies, 'authority' | 'registry' | 'online'> {
   readonly offline: PredictionReaderDependencies['offline'];
-  /** Whose answers are marked as re-scored. */
+  /** Its answers are marked as re-scored. */
   readonly live: LivePredictor;
   readonly windows: RefreshWindows;
 }
 
 export interface RefreshedUser {
   readonly outcome: RefreshOutcome;
-  /** Of one who waits: ms until the window is free. */
+  /** For a waiting user: ms until the window is free. */
   readonly waitMs?: number;
 }
 

@@ -29,7 +29,7 @@ describe('the refresh queue', () => {
     expect(queue.oldestMs()).toBe(0);
   });
 
-  it('takes a user again whom an event names after the user was taken', () => {
+  it('takes a user again that an event names after the user was taken', () => {
     const { clock, queue, take } = createQueue();
     queue.add('1', 1_000);
     expect(take(10)).toEqual(['1']);
@@ -38,7 +38,7 @@ describe('the refresh queue', () => {
     expect(take(10)).toEqual(['1']);
   });
 
-  it('gives the likeliest to be read first, then those who wait longest', () => {
+  it('gives the likeliest to be read first, then users who wait longest', () => {
     const { queue, weigh, take } = createQueue();
     for (const [i, userId] of ['a', 'b', 'c', 'd'].entries()) queue.add(userId, 2_000 - i);
     weigh({ c: 3, d: 5 });
@@ -55,11 +55,11 @@ describe('the refresh queue', () => {
     expect(queue.unweighed(10).map(({ userId }) => userId)).toEqual(['2']);
   });
 
-  it('lets a user wait for the next window, also one whom an event has named meanwhile', () => {
+  it('lets a user wait for the next window, even if an event has named the user meanwhile', () => {
     const { clock, queue, take } = createQueue();
     queue.add('1', 1_000);
     const [user] = queue.takeDue(1);
-    if (!user) throw new Error('nobody was taken');
+    if (!user) throw new Error('no user was taken');
     queue.add('1', 1_000);
     queue.putBack(user, 500);
     expect(take(10)).toEqual([]);
@@ -74,7 +74,7 @@ describe('the refresh queue', () => {
     expect(dropped).toEqual(['1 full']);
   });
 
-  it('keeps half of its room for those who come: the unlikeliest who wait give way', () => {
+  it('keeps half of its room for new users: the unlikeliest waiting ones give way', () => {
     const { queue, weigh, take, dropped } = createQueue(6);
     for (const userId of ['1', '2', '3', '4', '5', '6']) queue.add(userId, 2_000);
     weigh({ 5: 1, 6: 2 });

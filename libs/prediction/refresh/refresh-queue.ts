@@ -1,7 +1,8 @@
 /**
- * The refresh queue: users whom events made stale, in the memory of one worker, until they are re-scored. It names users and
- * no version: what is still stale, a certificate says when their turn comes. It is lossy by declaration. What does not fit,
- * or waits for too long, is dropped and counted; a process that ends takes its queue along. Each costs one live read.
+ * The refresh queue: users made stale by events, in the memory of one worker, until they are re-scored. It holds users
+ * without versions: a certificate decides whether a user is still stale. It is lossy by declaration. Users beyond its
+ * size, or who wait too long, are dropped and counted. A process that ends loses its queue. Each lost user costs one
+ * live read.
  */
 
 /** A user who waits. */
@@ -20,7 +21,7 @@ interface RefreshQueueOptions {
   readonly most?: number;
   /** Milliseconds from an event until the user may be taken: events that come meanwhile share the inference. */
   delayMs(): number;
-  /** Told of users who are dropped: the queue is `full`, or they waited for too long (`late`). */
+  /** Receives dropped users: the queue was `full`, or they waited too long (`late`). */
   onDropped(users: number, why: 'full' | 'late'): void;
   /** Milliseconds that only ever rise. */
   now(): number;
@@ -63,7 +64,7 @@ export class RefreshQueue {
     this.#users.set(userId, { userId, at, dueAt: at + this.#options.delayMs(), weight: undefined });
   }
 
-  /** Lets a user wait again who was taken, until a moment; also one whom a later event has added meanwhile. */
+  /** Puts a taken user back until a given time, even if a later event has added the user meanwhile. */
   putBack({ userId, at, weight }: StaleUser, dueAt: number): void {
     this.#users.set(userId, { userId, at, dueAt, weight });
   }
@@ -79,8 +80,8 @@ export class RefreshQueue {
   }
 
   /**
-   * Takes up to so many users whose time has come: the likeliest to be read first, of equals those who have waited longest.
-   * Half of the queue's room stays free for those who come, so that unlikely ones who wait keep no likely one out.
+   * Takes up to this many due users: the likeliest to be read first; among equals, those who waited longest. Half of
+   * the queue's room stays free for new users, so that unlikely users do not block likely ones.
    */
   takeDue(most: number): StaleUser[] {
     const now = this.#options.now();

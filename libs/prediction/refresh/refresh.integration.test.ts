@@ -78,7 +78,7 @@ function createWorker(parts: Partial<RefreshDependencies> = {}, live: Partial<Li
     skip(ms: number): void {
       skippedMs += ms;
     },
-    /** Waits until nobody waits. */
+    /** Waits until the queue is empty. */
     async settled(): Promise<void> {
       await vi.waitFor(() => expect(refresh.waiting()).toBe(0), { timeout: 20_000, interval: 10 });
       await refresh.stop();
@@ -95,7 +95,7 @@ const read = async (userId: string, live?: LivePredictor) =>
   inShort((await world.createReader(live ? { live } : {})(PREDICTOR, [userId], PLAIN_READ))[0]);
 
 describe('re-scoring', () => {
-  it('makes the next read a hit, from the context of the event, with nobody reading between', async () => {
+  it('makes the next read a hit, from the context of the event, without a read between', async () => {
     const worker = createWorker();
     for (const userId of ['1', '2', '3']) await world.change(userId);
     await worker.relay();
@@ -124,7 +124,7 @@ describe('re-scoring', () => {
     await vi.waitFor(async () => expect(await marksOf(createStoredPredictions(world.pool))).toEqual(marks));
   });
 
-  it('leaves alone a user whom a read came first for', async () => {
+  it('leaves alone a user that a read has inferred first', async () => {
     const worker = createWorker();
     await world.change('1');
     expect(await read('1')).toMatch(/^live context_newer 0.1/);
@@ -174,7 +174,7 @@ describe('re-scoring', () => {
     expect(await counted(world.registry)).toEqual({ inferred: 1, stored: 1 });
   });
 
-  it('infers a user once in a window, whatever comes and whoever is told', async () => {
+  it('infers a user once in a window, for any events and any worker', async () => {
     await world.adoptWith({ refresh: { withinMs: 600_000 } });
     const [one, other] = [createWorker(), createWorker()];
     const storm = async (worker: typeof one, skipMs: number) => {
@@ -197,7 +197,7 @@ describe('re-scoring', () => {
     expect([...one.statements, ...other.statements]).toEqual([['1']]);
   });
 
-  it('takes no erased user, and a user whom the query fails of keeps nobody else', async () => {
+  it('takes no erased user, and a user that makes the query fail holds up no other', async () => {
     const worker = createWorker();
     for (const userId of ['1', '2', '3']) await world.change(userId);
     await world.change('3', 20);
@@ -210,7 +210,7 @@ describe('re-scoring', () => {
     expect(await read('2', noLive)).toMatch(/^live fresh 0.1/);
   });
 
-  it('of a user whom the model hangs at gives the model a rest that chunks of runs do not notice', async () => {
+  it('of a user that makes the model hang pauses the model, but not chunks of runs', async () => {
     const pool = createInferencePool({
       ...{ loadArtifact: world.registry.loadArtifact, log: () => {}, processes: 1 },
       ...{ killGraceMs: 10, maxLostMs: 200 },
@@ -257,7 +257,7 @@ describe('re-scoring', () => {
     await world.pool.query(sql);
     gate.open();
     await worker.settled();
-    // What it stored, if anything, fits nobody: the read infers.
+    // What it stored, if anything, fits no read: the read infers.
     expect(await read('1')).toMatch(/^live (rolled_back|context_newer|missing) 0.1/);
   });
 

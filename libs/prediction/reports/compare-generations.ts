@@ -1,7 +1,7 @@
 /**
  * Compares two generations user by user in one pass and constant memory: coverage, shift of each output's distribution,
- * deltas, flips of the decision, top movers, and the same by segment. A row is bytes: what is looked at is read where it
- * lies, and the id of a user only where its output moved further than others' (0.5 µs a user for one score).
+ * deltas, flips of the decision, top movers, and the same by segment. Rows stay bytes: outputs are read in place, and a
+ * user's id only if its output is among the largest changes (0.5 µs a user for one score).
  */
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import { asHeld } from '../models/output-fit.ts';
@@ -13,7 +13,7 @@ export interface ComparisonOptions {
   /** Outputs of the generation served now. */
   readonly before: readonly OutputField[];
   readonly now: readonly OutputField[];
-  /** Stored outputs of users of the generation served now, whom the classes of distributions are read off. */
+  /** A sample of stored outputs of the current generation, which defines the classes of the distributions. */
   readonly sample: readonly Buffer[];
   readonly decision: DecisionPolicy | null;
   /** Feature columns, in the order of a row's segment values. */
@@ -89,7 +89,7 @@ function addNumber({ before, now, tally }: NumericOutput, bytes: Buffer, beforeA
   if (beforeAt >= 0 && nowAt >= 0) tally.addDelta(is - was);
 }
 
-/** What of a user is counted, of everybody and in each segment. */
+/** The counted facts of a user, over all users and in each segment. */
 interface User {
   isBefore: boolean;
   isNow: boolean;
@@ -185,7 +185,7 @@ function segmentValue(value: string | null, { users, shift, flips }: Sums): Segm
   return { value, users: users.coverage(), shift: shift?.shift() ?? null, flips: flips?.flips() ?? null };
 }
 
-// The users whose output moved furthest, of any number of users: a heap with the one that moved least at its top.
+// The users with the largest change, out of any number of users: a heap with the smallest of them at its top.
 
 const MOVERS = 20;
 

@@ -23,7 +23,7 @@ describe('quantiles of sizes', () => {
     ]);
   });
 
-  it('of none are 0, and what is out of all classes counts in the last', () => {
+  it('of none are 0, and values out of all classes count in the last', () => {
     expect(new DeltaSketch().quantile(0.5)).toBe(0);
     const sketch = new DeltaSketch();
     for (const size of [1e-300, 1e300]) sketch.add(size);

@@ -15,7 +15,7 @@ describe('classes', () => {
     expect([...countsOf(ends, values)]).toEqual(Array.from({ length: 20 }, () => 10));
   });
 
-  it('are fewer where users have the same value, with one for what is below and one for what is above', () => {
+  it('are fewer where users have the same value, with one class below and one above', () => {
     const ends = classEnds(Float64Array.from([0, 0, 0, 1]));
     expect([...countsOf(ends, [-1, 0, 0, 0.5, 1, 2])]).toEqual([1, 2, 2, 1]);
   });
@@ -38,7 +38,7 @@ describe('classes', () => {
       ).toBeGreaterThan(5);
   });
 
-  it('of nobody are one', () => {
+  it('of no users are one', () => {
     expect(classEnds(new Float64Array())).toHaveLength(0);
     expect(classOf(new Float64Array(), 3)).toBe(0);
   });
@@ -55,7 +55,7 @@ describe('PSI', () => {
     expect(psi(Float64Array.from([5e5, 5e5]), Float64Array.from([4e5, 6e5]))).toBeCloseTo(0.0405465, 5);
   });
 
-  it('is finite where a class is empty, and nothing where nobody is', () => {
+  it('is finite where a class is empty, and zero without users', () => {
     expect(psi(Float64Array.from([10, 0]), Float64Array.from([0, 10]))).toBeGreaterThan(4);
     expect(psi(Float64Array.from([0, 0]), Float64Array.from([1, 2]))).toBe(0);
   });

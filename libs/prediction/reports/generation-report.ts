@@ -1,7 +1,7 @@
-/** What a comparison of two generations found, the new one and the one that is served: the shape that is kept and shown. */
+/** The result of comparing a new generation with the current one, in the form that is stored and shown. */
 import type { DecisionPolicy, PublishPolicy } from '@tandem/freshness/predictor';
 
-/** Of all users, or of those of one segment. */
+/** The coverage of all users, or of one segment. */
 export interface Coverage {
   /** In the generation served now. */
   readonly before: number;
@@ -14,14 +14,16 @@ export interface Coverage {
   readonly gone: number;
 }
 
-/** Of an output with one number a user; deltas are now minus before, of users in both. Six digits of each are kept. */
+/**
+ * The shift of a numeric output; deltas are new minus previous value, over users in both. Six digits of each are kept.
+ */
 export interface OutputShift {
   /** Population stability index over 20 classes: tally.ts. Of all users on each side. */
   readonly psi: number;
   readonly meanBefore: number;
   readonly meanNow: number;
   readonly meanDelta: number;
-  /** Of the absolute delta. */
+  /** Mean of the absolute delta. */
   readonly meanAbsoluteDelta: number;
   readonly p50AbsoluteDelta: number;
   readonly p99AbsoluteDelta: number;
@@ -36,7 +38,7 @@ export interface DecisionFlips {
   readonly threshold: number;
   readonly up: number;
   readonly down: number;
-  /** Of the users in both, 0 to 1. */
+  /** Share of the users in both, 0 to 1. */
   readonly rate: number;
 }
 
@@ -44,7 +46,7 @@ export interface SegmentValue {
   /** null: users without one. */
   readonly value: string | null;
   readonly users: Coverage;
-  /** Of the decision's output, else the first with one number; null where there is none. */
+  /** Shift of the decision's output, else of the first with one number; null if there is none. */
   readonly shift: OutputShift | null;
   readonly flips: Pick<DecisionFlips, 'up' | 'down' | 'rate'> | null;
 }
@@ -84,7 +86,7 @@ interface Crossing {
   readonly limit: number;
 }
 
-/** `blocked`: held back until somebody approves of it. */
+/** `blocked`: not published until an operator approves it. */
 type ReportVerdict = 'passed' | 'blocked' | 'not_compared';
 
 export interface GenerationReport {
@@ -92,13 +94,15 @@ export interface GenerationReport {
   /** null: not compared. */
   readonly figures: ReportFigures | null;
   readonly crossings: readonly Crossing[];
-  /** What was not compared or not judged, and why. */
+  /** Outputs that were not compared or not judged, and why. */
   readonly notes: readonly string[];
   /** Milliseconds that the comparison took. */
   readonly tookMs: number;
-  /** Of a comparison of some users alone: one of `oneIn`, chosen by a hash of their ids or by the pages that hold them. */
+  /**
+   * Set if only some users were compared: one of `oneIn`, chosen by a hash of their ids or by the pages that hold them.
+   */
   readonly sample?: { readonly oneIn: number; readonly users: number };
-  /** What became of a generation whose comparison ran out of time. */
+  /** The fate of a generation whose comparison ran out of time. */
   readonly outOfTime?: 'sampled' | 'held' | 'published';
 }
 
@@ -121,7 +125,7 @@ export function crossingText({ setting, output, value, limit }: Crossing): strin
 
 interface Judgement {
   readonly crossings: readonly Crossing[];
-  /** What was not judged, and why. */
+  /** Checks that were not judged, and why. */
   readonly notes: readonly string[];
 }
 

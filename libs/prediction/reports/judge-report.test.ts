@@ -40,7 +40,7 @@ describe('thresholds', () => {
     ]);
   });
 
-  it('of outputs that nobody decides by do not count beside one that is decided by', () => {
+  it('of other outputs do not count beside the deciding output', () => {
     expect(judge(limits, { output: 'another', threshold: 0 }).crossings.map(({ setting }) => setting)).toEqual([
       'minCoverage',
       'maxFlipRate',

@@ -39,7 +39,7 @@ const MOST_OUTPUTS = 16;
 interface CommonOutputs {
   readonly numeric: readonly NumericOutput[];
   readonly answers: readonly AnswerOutput[];
-  /** What is not compared, and why. */
+  /** Outputs that are not compared, and the reasons. */
   readonly notes: readonly string[];
 }
 

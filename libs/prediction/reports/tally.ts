@@ -22,7 +22,7 @@ export class UserTally {
   }
 }
 
-/** Of one output with one number a user. */
+/** A tally of one numeric output. */
 export class ShiftTally {
   readonly #ends: Float64Array;
   readonly #before: Side;
@@ -47,7 +47,7 @@ export class ShiftTally {
     count(this.#now, this.#ends, value);
   }
 
-  /** Of a user in both, whose values were added. */
+  /** Adds the delta of a user in both, whose values were added. */
   addDelta(delta: number): void {
     const size = Math.abs(delta);
     this.#both++;
@@ -85,7 +85,7 @@ function count(side: Side, ends: Float64Array, value: number): void {
   side.sum += value;
 }
 
-/** Of the decision. */
+/** Counts flips of the decision. */
 export class FlipTally {
   #both = 0;
   #up = 0;
@@ -104,7 +104,7 @@ export class FlipTally {
   }
 }
 
-/** Of everybody, or of the users of one segment. */
+/** Sums over all users, or over one segment. */
 export interface Sums {
   readonly users: UserTally;
   /** null: no output has one number a user. */
@@ -156,7 +156,7 @@ export function classOf(ends: Float64Array, value: number): number {
 /** Half a user in each class beside those counted: an empty class would make it infinite. */
 const PRIOR = 0.5;
 
-/** The PSI of counts by class; 0 where one side has nobody. */
+/** Returns the PSI of counts by class; 0 if one side has no users. */
 export function psi(before: Float64Array, now: Float64Array): number {
   const [beforeSum, nowSum] = [sumOf(before), sumOf(now)];
   if (beforeSum === 0 || nowSum === 0) return 0;

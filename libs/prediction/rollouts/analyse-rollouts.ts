@@ -1,10 +1,11 @@
 /**
- * Judges the rollouts that are under way, each as often as its plan says, and acts on the verdict where the plan lets it: a
- * canary goes to its next step, or what is proven worse is taken back. Every worker looks; one judges. What was found is
- * carried into the audit by the act, then written down with whether that moved anything: somebody else may have been faster.
+ * Judges active rollouts, each at the interval of its plan, and acts on the verdict if the plan allows it: a canary
+ * advances one step, or a version that is proven worse is aborted. Every worker looks; one of them judges. The action
+ * writes the findings into the audit. Then the look is recorded with whether it moved the rollout: another process may
+ * have moved it first.
  *
- * A look has two parts. The errors and times of all rollouts are judged first: what they break is taken back at once. Then
- * come outcomes, which take longer. A part that fails moves nothing: the rollout holds, and says why.
+ * A look has two parts. Errors and times of all rollouts are judged first, and a broken guardrail aborts at once.
+ * Outcomes follow, which take longer. If a part fails, the rollout holds and its reason says why.
  */
 import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
 import type { Judgement, Verdict } from '@tandem/experiment/verdict/rollout-figures';
@@ -14,7 +15,7 @@ import type { OutcomeStatistics } from './outcomes.ts';
 import { analysisOf, judgedFiguresOf, rulesOf, type ServedRecord } from './rollout-figures.ts';
 import { type FailedRollout, orFailed, type RolloutStore } from './rollout-store.ts';
 
-/** What one look found. */
+/** The findings of one look. */
 export interface RolloutCheck {
   readonly step: number;
   readonly verdict: Verdict;
@@ -25,11 +26,11 @@ export interface RolloutCheck {
 
 /** Port to the looks at rollouts. */
 export interface RolloutChecks {
-  /** Whether this caller is the one to judge now: nobody has for `intervalMs`. */
+  /** Returns whether this caller may judge now: no process has judged for `intervalMs`. */
   claim(rolloutId: string, intervalMs: number): Promise<boolean>;
-  /** What the step that the rollout is in has served. */
+  /** Returns the reads served by the rollout's current step. */
   served(rollout: Rollout): Promise<ServedRecord>;
-  /** Goes on counting outcomes for so long, at least for one slice of the users; tells what has been counted. */
+  /** Continues counting outcomes for this long, at least for one slice of the users; returns the counts so far. */
   outcomes(rollout: Rollout, metrics: readonly OutcomeMetric[], budgetMs: number): Promise<OutcomeStatistics>;
   keep(rolloutId: string, check: RolloutCheck): Promise<void>;
 }
@@ -46,7 +47,7 @@ export interface Analysed {
 
 const ACTOR = 'analysis';
 
-/** What one round did; where one rollout fails, the others are judged all the same. */
+/** The result of one round; if one rollout fails, the others are judged all the same. */
 interface AnalysisReport {
   readonly analysed: readonly Analysed[];
   readonly failed: readonly FailedRollout[];
@@ -54,7 +55,7 @@ interface AnalysisReport {
 
 /** Milliseconds for the outcomes of all rollouts in one round, so that errors are soon looked at again. */
 const OUTCOMES_MS = 30_000;
-/** Of these, for one rollout at most. */
+/** The share of it for one rollout. */
 const OUTCOMES_OF_ONE_MS = 10_000;
 
 /** A look whose first part found nothing broken. */
@@ -141,7 +142,7 @@ async function perform(act: Act, dependencies: AnalyseRolloutsDependencies): Pro
 
 type Act = (dependencies: AnalyseRolloutsDependencies) => Promise<unknown>;
 
-/** What follows from a verdict; null: nothing. An A/B test is ended by people, unless it does harm. */
+/** Returns the action of a verdict; null: none. People end an A/B test, unless it does harm. */
 function actOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, judgement: Judgement): Act | null {
   const { id, kind, state, step } = rollout;
   if (!automatic || dryRun) return null;
@@ -163,8 +164,8 @@ function actOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, judgement:
 }
 
 /**
- * To go on to everybody, an arm must have what it answers from: else all of them would be inferred live. An arm that only
- * infers live never has a generation.
+ * Before promotion, an arm needs its generation: otherwise all users would be inferred live. An arm that only infers
+ * live never has one.
  */
 function lacksGeneration({ plan, step, arms }: Rollout): boolean {
   const isLast = plan.kind === 'canary' && (plan.steps[step + 1] ?? 100) >= 100;
@@ -174,6 +175,6 @@ function lacksGeneration({ plan, step, arms }: Rollout): boolean {
 function reasonOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, { verdict, why }: Judgement): string {
   if (verdict === 'promote' && lacksGeneration(rollout)) return `waits for its generation: ${why}`;
   const would =
-    verdict !== 'hold' && (dryRun || !automatic) ? `would ${verdict === 'promote' ? 'go on' : 'be taken back'}: ` : '';
+    verdict !== 'hold' && (dryRun || !automatic) ? `would ${verdict === 'promote' ? 'advance' : 'be aborted'}: ` : '';
   return `${would}${why}`;
 }

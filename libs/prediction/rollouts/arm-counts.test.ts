@@ -81,7 +81,7 @@ test('the weight of a source that changes without a read of its own is told agai
   ]);
 });
 
-test('whoever was put into an arm by hand is not counted', () => {
+test('a user assigned to an arm by hand is not counted', () => {
   const counted = counter();
   counted.count(rollout({ overridden: true }), read());
   expect(counted.changed()).toEqual([]);

@@ -1,6 +1,6 @@
 /**
- * Counts what is served while a rollout is active: the sums that a process keeps of each rollout, step, arm and source, from
- * which analyses see errors, latencies and answers of the arms. A read costs a few lookups of short texts.
+ * Counts served reads while a rollout is active: sums by rollout, step, arm and source, kept by each process. Analyses
+ * read errors, latencies and answers of the arms from them. A read costs a few lookups of short texts.
  */
 import type { ServedRollout } from '@tandem/freshness/certificate';
 import { createUserShares, type ExposedUsers, keyOf, type ServedSource, type UserShares } from './exposures.ts';
@@ -11,7 +11,7 @@ export interface ServedSums {
   readonly step: number;
   readonly arm: string;
   readonly source: ServedSource;
-  /** Of these sums: a later state of the same takes the place of an earlier one. */
+  /** Process of these sums: a later state replaces an earlier one. */
   readonly processId: string;
   readonly counts: ArmCounts;
 }
@@ -26,7 +26,7 @@ export interface ServedRead {
   readonly userId: string;
   readonly source: ServedSource;
   readonly ms: number;
-  /** What the predictor decides by; undefined: it names nothing, or there is no prediction. */
+  /** The deciding output; undefined: the predictor names none, or there is no prediction. */
   readonly score: number | undefined;
 }
 
@@ -43,11 +43,11 @@ const MAX_ROLLOUTS = 1_000;
 /** The current step and the one before, of which reads may still be under way. */
 const STEPS = 2;
 
-/** @param newId a uuid; each step's sums have one of their own, so that none takes the place of others when it begins anew */
+/** @param newId a uuid; the sums of each step have an id, so that sums of a later start do not replace them */
 export function createServedCounter(newId: () => string): ServedCounter {
   const rollouts = new Map<string, StepSums[]>();
   const shares = createUserShares();
-  /** Of steps that are over, and may not have been told. */
+  /** Sums of finished steps that may not have been stored. */
   let past: StepSums[] = [];
 
   function stepOf({ id, step }: ServedRollout): StepSums {
@@ -144,7 +144,7 @@ class StepSums {
 
 interface ArmSums {
   readonly cells: ReadonlyMap<ServedSource, Cell>;
-  /** Of the keys of its users. */
+  /** Seed of the keys of its users. */
   readonly seed: number;
   cellOf(source: ServedSource): Cell;
 }
@@ -257,12 +257,12 @@ export interface ArmSourceCounts {
   readonly counts: ArmCounts;
 }
 
-/** What one step of a rollout has served so far, over all processes; a few seconds old. */
+/** The reads that one step of a rollout has served so far, over all processes; a few seconds old. */
 export interface StepFigures {
   readonly counts: readonly ArmSourceCounts[];
   /** Users first served in this step, by arm and the source of their first answer: what a sample-ratio check looks at. */
   readonly exposed: readonly ExposedUsers[];
-  /** Users whom this step has served from more than one arm; outcomes leave them out. */
+  /** Users that this step has served from more than one arm; outcomes leave them out. */
   readonly multipleExposures: number;
   /** First exposures a day of UTC, the latest last: what "needs N more days" counts by. */
   readonly newUsers: readonly { readonly day: string; readonly users: number }[];

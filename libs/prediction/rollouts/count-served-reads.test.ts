@@ -70,7 +70,7 @@ test('nothing is kept of reads while there is no rollout', async () => {
   expect([kept.sums, kept.exposures]).toEqual([[], []]);
 });
 
-test('what is served is written down a moment later, and again only where it changed', async () => {
+test('served reads are recorded a moment later, and again only where they changed', async () => {
   const { kept, note } = world();
   note(answer());
   note(answer());

@@ -1,7 +1,7 @@
 /**
- * What a process of the API remembers of the reads that it answers while a rollout is under way, and writes down every few
- * seconds: sums for each arm, and who was served from it for the first time. Nobody waits for it; what fails is tried
- * again with the next, and a process that is killed loses its last seconds.
+ * Counts the reads that an API process answers during a rollout, and flushes them every few seconds: sums for each arm,
+ * and users served by it for the first time. Reads do not wait for it. A failed flush is retried with the next; a
+ * killed process loses its last seconds.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import type { Assignments, ServedRollout } from '@tandem/freshness/certificate';
@@ -31,7 +31,7 @@ interface ReadOfUser {
   readonly predictor: Predictor;
   readonly userId: string;
   readonly result: ReadResult;
-  /** Of the whole read. */
+  /** Duration of the whole read. */
   readonly ms: number;
 }
 
@@ -132,7 +132,7 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
   };
 }
 
-/** Of the predictor's decision; where it names none, the first number there is, as reports of generations have it. */
+/** Returns the output of the predictor's decision; without one, the first number, as in reports of generations. */
 function decidingScore({ decision }: Policy, prediction: Prediction): number | undefined {
   const value =
     decision === undefined

@@ -11,7 +11,7 @@ test('a hundred thousand users have as many keys, whole numbers that a double ho
   expect(keyOf('42', keyOf('a'))).not.toBe(keyOf('42', keyOf('b')));
 });
 
-test('whoever was added is known, once all have been added who were forgotten while it grew; and nobody else', () => {
+test('added users are known, once users forgotten while it grew are added again; and no others', () => {
   const memory = createUserMemory();
   const addUnknown = () => {
     let added = 0;

@@ -33,7 +33,7 @@ test('the first answer of a user, step and arm is logged, and no other', () => {
   expect(exposures.added).toEqual([]);
 });
 
-test('a shadow serves nobody, and who was put into an arm by hand is no part of the test', () => {
+test('a shadow exposes no users, and users assigned by hand are no part of the test', () => {
   const exposures = log();
   exposures.note(rollout({ kind: 'shadow' }), served('1'));
   exposures.note(rollout({ overridden: true }), served('1'));
@@ -42,7 +42,7 @@ test('a shadow serves nobody, and who was put into an arm by hand is no part of 
   expect(exposures.added).toHaveLength(1);
 });
 
-test('a user for whom there was no room is logged at a later answer', () => {
+test('a user without room is logged at a later answer', () => {
   const exposures = log(2);
   for (const userId of ['1', '2', '3']) exposures.note(rollout(), served(userId));
   exposures.added.length = 0;

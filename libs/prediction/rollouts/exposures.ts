@@ -1,10 +1,10 @@
 /**
- * Exposures: the first time in a step of a rollout that a user is served from an arm. What a user does afterwards may be
- * the arm's doing; so may it be that a read of an arm ended in an error, and that is an exposure too: an arm whose
- * failures were left out would look better than it is.
+ * Exposures: the first time in a step of a rollout that a user is served from an arm. The arm may cause what the user
+ * does afterwards. It may also cause a read to fail, so a failed read is an exposure too: leaving failures out would
+ * flatter the arm.
  *
- * A process remembers whom it logged, and so hardly ever logs anybody twice. They are written in batches, a few seconds
- * later, with the moment they happened at. Declared lossy.
+ * A process remembers logged users, so it rarely logs a user twice. Exposures are written in batches, a few seconds
+ * later, with their time. They are declared lossy.
  */
 import type { Source } from '@tandem/freshness/answer';
 import type { ServedRollout } from '@tandem/freshness/certificate';
@@ -37,7 +37,7 @@ export interface ExposureStore {
 }
 
 interface ExposureLog {
-  /** What was served; logs it where it is the first this process knows of. */
+  /** Records a served answer; logs it if it is the first that this process knows of. */
   note(rollout: ServedRollout, served: Omit<Exposure, 'rolloutId' | 'step' | 'at'>): void;
 }
 
@@ -51,7 +51,7 @@ export function createExposureLog({ now, add }: ExposureLogOptions): ExposureLog
   const logged = createUserMemory();
   return {
     note({ id, step, kind, overridden }, served) {
-      // Nobody is served from a shadow; and whoever was put into an arm by hand was not put there by chance.
+      // A shadow serves no users; and a user assigned by hand was not assigned at random.
       if (kind === 'shadow' || overridden) return;
       const key = keyOf(served.userId, keyOf(served.arm, keyOf(id, step)));
       if (!logged.has(key) && add({ rolloutId: id, step, ...served, at: now() })) logged.add(key);
@@ -59,10 +59,10 @@ export function createExposureLog({ now, add }: ExposureLogOptions): ExposureLog
   };
 }
 
-// Whom a process has logged already: keys of 53 bits in two tables. Where the younger is full it takes the place of the
-// older, whose keys are forgotten, and a new one begins, twice as large up to a bound. Nothing is ever copied, so that no
-// read waits for it; and whoever is forgotten is logged again, which changes nothing.
-// 8 to 16 bytes a user, 16 MB at most. Of a million users one in ten thousand million is taken for another.
+// The users that a process has logged: keys of 53 bits in two tables. A full younger table replaces the older one,
+// whose keys are forgotten, and a new table starts, twice as large up to a bound. Nothing is copied, so no read waits
+// for it. A forgotten user is logged again, which changes nothing. 8 to 16 bytes a user, 16 MB at most. Among a million
+// users, one in ten thousand million is mistaken for another.
 
 const FIRST_SLOTS = 4_096;
 const MAX_SLOTS = 2 ** 20;
@@ -88,7 +88,10 @@ export function createUserMemory(maxSlots: number = MAX_SLOTS): UserMemory {
   };
 }
 
-/** Of a text, above 0 and below 2^53; cyrb53 by bryc (public domain). @param seed what else the key is of */
+/**
+ * Returns the key of a text, above 0 and below 2^53; cyrb53 by bryc (public domain). @param seed further parts of the
+ * key
+ */
 export function keyOf(text: string, seed = 0): number {
   // A seed may be such a key itself, of more bits than an integer operation takes.
   let one = 0xdeadbeef ^ (seed >>> 0);
@@ -164,7 +167,7 @@ interface ReadOfArm {
   readonly isSlow: boolean;
 }
 
-/** Told of each change of a user's share of a source, and of the part of it that was slow. */
+/** Receives each change of a user's share of a source, and of its slow part. */
 type ShareChange = (source: ServedSource, share: number, slowShare: number) => void;
 
 export interface UserShares {

@@ -77,7 +77,7 @@ describe('versions that are kept loaded', () => {
     await kept.close();
   });
 
-  it('are tried again with each beat where they failed, and told of when that changes', async () => {
+  it('are retried with each heartbeat where they failed, and reported when that changes', async () => {
     const { world, kept } = createWorld(served('a'));
     world.faults.set('a', 'damaged');
     await kept.started;
@@ -106,7 +106,7 @@ describe('versions that are kept loaded', () => {
     await kept.close();
   });
 
-  it('are not told of when they are wanted no more', async () => {
+  it('are not reported when they are no longer wanted', async () => {
     const { world, kept } = createWorld(served('a'), served('b'));
     await kept.started;
     world.wanted = [served('b')];

@@ -9,7 +9,7 @@ import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import { repeat } from '@tandem/timing/repeat';
 import type { LoadReport } from './processes.ts';
 
-/** A version that an arm of an active predictor names, or that somebody waits for. */
+/** A version that an arm of an active predictor names, or that a caller waits for. */
 export interface WantedVersion {
   readonly modelVersionId: string;
   /** Whether users are answered with it now: not while its rollout is being prepared. */
@@ -38,14 +38,14 @@ interface KeepLoadedParts {
   /** Its definition; rejects where it cannot be read. */
   modelVersion(id: string): Promise<ModelVersion>;
   /**
-   * Loads these versions, and no others, into each inference child, and warms them up; resolves when all have been tried.
-   * To ask again costs little where nothing has changed; one that failed is tried again after its pause.
+   * Loads these versions, and no others, into each inference child, and warms them up; resolves when all have been
+   * tried. Calling it again costs little if nothing has changed; a failed version is retried after its pause.
    * @param tried ids of the versions of rollouts
    */
   load(versions: readonly ModelVersion[], tried: ReadonlySet<string>): Promise<readonly LoadOutcome[]>;
-  /** Told of each change of a version's state. */
+  /** Receives each change of a version's state. */
   onReport?(report: LoadReport): void;
-  /** Told when the register begins to refuse, and null when it answers again. */
+  /** Called when the register begins to fail, and with null when it answers again. */
   onSilence?(error: unknown): void;
   /** Milliseconds between two beats. */
   readonly everyMs?: number;
@@ -58,9 +58,9 @@ export interface KeptVersions {
   assertServed(): void;
   /** Whether each child has loaded the version. */
   isLoaded(modelVersionId: string): boolean;
-  /** Those that users are answered with, in the order in which they are loaded. */
+  /** The versions that serve users, in the order in which they are loaded. */
   served(): readonly string[];
-  /** Tells the register that the process ends; what is being loaded is not waited for. */
+  /** Tells the register that the process ends; does not wait for loads under way. */
   close(): Promise<void>;
 }
 
@@ -108,7 +108,7 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
       isClosed = true;
       await beats.stop();
       await line.run(async () => {});
-      // Whoever cannot be told sees that it has gone by its silence.
+      // If the register cannot be reached, others notice the end by the missing heartbeat.
       await register.leave().catch(() => {});
     },
   };
@@ -139,7 +139,7 @@ function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts,
       isAsked = false;
       const found = await loadAll(wanted, modelVersion, (versions) => loadVersions(versions, tried));
       const before = known;
-      // What is not wanted any more is not told of, though it was loaded.
+      // A version that is no longer wanted is not reported, even if it was loaded.
       known = new Map(
         wanted.flatMap((id) => found.get(id) ?? before.get(id) ?? []).map((one) => [one.modelVersionId, one]),
       );
@@ -169,7 +169,7 @@ function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts,
   };
 }
 
-/** Never rejects: a version of which nothing can be read has failed, as one that cannot be loaded. */
+/** Never rejects: a version that cannot be read counts as failed, like a version that cannot be loaded. */
 async function loadAll(
   ids: readonly string[],
   modelVersion: KeepLoadedParts['modelVersion'],

@@ -12,13 +12,13 @@ export interface Outcome {
   readonly userId: string;
   /** As OutcomeMetric has it. */
   readonly name: string;
-  /** What a `sum` adds up; 1 where the sender said nothing, so that it counts them. */
+  /** The value that a `sum` adds; 1 if the sender gave none, so that the sum counts. */
   readonly value: number;
   /** When it happened; null: when it is accepted. */
   readonly time: Date | null;
 }
 
-/** Of a value: its square, summed up over millions of users, is still a number. */
+/** Limit of a value: its square, summed over millions of users, is still a number. */
 export const MAX_OUTCOME_VALUE = 1e15;
 
 /**
@@ -44,20 +44,19 @@ export interface OutcomeStore {
   accept(outcomes: readonly Outcome[]): Promise<readonly OutcomeResult[]>;
 }
 
-/** Sums over users, of whom each has one figure: 1 or 0 where the metric is binary, else the sum of their values. */
+/** Sums over users with one figure each: 1 or 0 for a binary metric, else the sum of their values. */
 interface UserSums {
   readonly users: number;
-  /** Those with an outcome in the window at least. */
+  /** Users with an outcome in the window at least. */
   readonly usersWith: number;
   readonly sum: number;
   readonly sumOfSquares: number;
 }
 
 /**
- * What a metric says of an arm: of the users who were exposed to it and to no other. `mature` are those whose window is
- * over. A sequential test reads them alone: it takes for granted that the figure of a user whom it has seen stays as it
- * is, and so what it says of users who are still gathering outcomes is no error rate. `all` is for people who want to see
- * how it goes.
+ * The values of a metric for users exposed to one arm only. `mature` covers users whose window has ended. Only they
+ * enter the sequential test: it assumes that a user's figure does not change, so figures of users who still gather
+ * outcomes would break its error rate. `all` is for people who watch the trend.
  */
 export interface ArmOutcomes {
   readonly metric: OutcomeMetric;
@@ -72,9 +71,9 @@ export interface OutcomeStatistics {
   readonly asOf: Date | null;
 }
 
-/** What the users of an arm, or some of them, did by one metric. */
+/** Outcomes of an arm's users, or some of them, for one metric. */
 export interface OutcomeSums {
-  /** Of the metric in the plan, from 1. */
+  /** Number of the metric in the plan, from 1. */
   readonly no: number;
   readonly arm: string;
   readonly mature: UserSums;

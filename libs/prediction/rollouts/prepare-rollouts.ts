@@ -1,8 +1,8 @@
 /**
- * Begins the rollouts whose arms may be served: every process that answers has loaded their model versions, and what they
- * are to have computed ahead of time is there. Every worker looks every few seconds; until then a rollout says what it
- * waits for. A rollout that was begun twice has begun once. One that is still preparing after its deadline says so, or is
- * aborted, as its plan sets.
+ * Starts prepared rollouts: every live process has loaded their model versions, and their required generations exist.
+ * Every worker looks every few seconds. Until then the rollout's reason says what it waits for. Starting a rollout
+ * twice has no further effect. A rollout that is still preparing after its deadline is reported or aborted, as its plan
+ * sets.
  */
 
 import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
@@ -21,9 +21,9 @@ export interface PrepareRolloutsDependencies extends Pick<StartRolloutDependenci
 
 interface PreparationReport {
   readonly begun: readonly Rollout[];
-  /** Those that wait, with what they wait for. */
+  /** Rollouts that wait, and the reasons. */
   readonly waiting: readonly { readonly rollout: Rollout; readonly why: readonly string[] }[];
-  /** Those that were aborted for want of preparation within their deadline. */
+  /** Rollouts that were aborted because they were not prepared by their deadline. */
   readonly aborted: readonly Rollout[];
   readonly failed: readonly FailedRollout[];
 }
@@ -50,7 +50,7 @@ export async function prepareRollouts(dependencies: PrepareRolloutsDependencies)
 interface Prepared {
   readonly begun?: Rollout;
   readonly aborted?: Rollout;
-  /** What it waits for. */
+  /** The reasons for waiting. */
   readonly why: readonly string[];
 }
 
@@ -82,7 +82,7 @@ function overdueOf(rollout: ActiveRollout): { readonly ms: number; readonly roll
 }
 
 async function whyNotYet(dependencies: PrepareRolloutsDependencies, rollout: Rollout): Promise<readonly string[]> {
-  // Nobody is served by a shadow: it is loaded where it runs, by itself.
+  // A shadow serves no users: each process loads it by itself, where it runs.
   if (rollout.plan.kind === 'shadow') return [];
   const uncovered: string[] = [];
   for (const arm of uncomputed(rollout)) uncovered.push(...(await whyUncovered(dependencies, rollout, arm)));
@@ -91,7 +91,7 @@ async function whyNotYet(dependencies: PrepareRolloutsDependencies, rollout: Rol
   return needsAll ? [...uncovered, ...unserved] : unserved;
 }
 
-/** Asks for the run of an arm that nobody has asked for since the rollout was made, or that was lost in between. */
+/** Requests the run of an arm that was not requested since the rollout was created, or was lost. */
 async function whyUncovered(
   dependencies: PrepareRolloutsDependencies,
   rollout: Rollout,

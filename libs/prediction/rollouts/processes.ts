@@ -1,17 +1,18 @@
 /**
- * The processes that serve, and which model versions they have loaded. A version is given users when every live API has it
- * ready; workers and applications with an embedded reader load it as well, and are listed, but no rollout waits for them.
+ * The serving processes, and the model versions that each has loaded. A version serves users when every live API has it
+ * ready. Workers and applications with an embedded reader load it as well, and are listed, but no rollout waits for
+ * them.
  */
 
 /** `embedded`: an application that reads predictions in its own process. */
 export type ProcessKind = 'api' | 'worker' | 'embedded';
 
-/** `loading`: also of a process that has not heard of the version yet. */
+/** `loading`: also for a process that does not know the version yet. */
 type LoadState = 'loading' | 'ready' | 'failed';
 
-/** A process as it tells of itself. */
+/** A process as it reports itself. */
 export interface ProcessIdentity {
-  /** A UUID of its own, another at each start. */
+  /** A UUID, new at each start. */
   readonly id: string;
   readonly kind: ProcessKind;
   readonly host: string;
@@ -19,11 +20,11 @@ export interface ProcessIdentity {
   readonly release: string;
 }
 
-/** How far a process has come with a model version. */
+/** The state of a model version in a process. */
 export interface LoadReport {
   readonly modelVersionId: string;
   readonly state: LoadState;
-  /** Why it failed; null otherwise. */
+  /** The reason of a failure; null otherwise. */
   readonly error: string | null;
 }
 
@@ -34,11 +35,11 @@ export interface VersionReadiness extends LoadReport {
   readonly host: string;
   readonly pid: number;
   readonly predictor: string;
-  /** The version's number, for people. */
+  /** The version's number for people. */
   readonly modelNumber: number;
 }
 
-/** A live process with what it has loaded, or tried to. */
+/** A live process with the versions that it has loaded, or tried to load. */
 export interface LiveProcess extends ProcessIdentity {
   /** The number of the freshness protocol that it knows; null for a release that does not report it. */
   readonly protocol: number | null;
@@ -47,17 +48,17 @@ export interface LiveProcess extends ProcessIdentity {
   readonly versions: readonly (LoadReport & {
     readonly predictor: string;
     readonly modelNumber: number;
-    /** When it came into its state. */
+    /** When it entered its state. */
     readonly at: Date;
   })[];
 }
 
 type MayServe =
   | { readonly ok: true }
-  /** Sentences for people: whom it waits for, and what failed where, with the reason. */
+  /** Sentences for people: the processes that the rollout waits for, and failures with their reasons. */
   | { readonly ok: false; readonly waiting: readonly string[]; readonly failed: readonly string[] };
 
-/** Whether users may be given to these versions now. Where no API lives there is nobody to wait for. */
+/** Returns whether users may be assigned to these versions now. Without a live API there is nothing to wait for. */
 export function mayServe(readiness: readonly VersionReadiness[]): MayServe {
   const open = readiness.filter(({ kind, state }) => kind === 'api' && state !== 'ready');
   if (open.length === 0) return { ok: true };
@@ -69,13 +70,13 @@ export function mayServe(readiness: readonly VersionReadiness[]): MayServe {
   };
 }
 
-/** The same as sentences alone, what failed first; none where users may be given to these versions. */
+/** Returns only the sentences, failures first; none if users may be assigned to these versions. */
 export function whyNotServed(readiness: readonly VersionReadiness[]): readonly string[] {
   const may = mayServe(readiness);
   return may.ok ? [] : [...may.failed, ...may.waiting];
 }
 
-/** A process as people tell it from others. */
+/** Returns a process's name for people. */
 function nameOf({ kind, host, pid }: Pick<VersionReadiness, 'kind' | 'host' | 'pid'>): string {
   return `${kind} ${pid} on ${host}`;
 }

@@ -75,7 +75,7 @@ describe('figures of a step', () => {
     expect(figures(rollout(), analysis).stable.slow).toBe(classes);
   });
 
-  it('count the steps in which somebody is still served from the stable arm; an A/B test is one step', () => {
+  it('count the steps in which the stable arm still serves users; an A/B test is one step', () => {
     const plan: RolloutPlan = {
       ...{ kind: 'ab', coverage: 'live', analysis: ANALYSIS },
       arms: [{ name: 'b', version: 2, weight: 33.33 }],

@@ -1,4 +1,4 @@
-/** What a step of a rollout has served: its reads, which reports show, and its users, which it is judged by. */
+/** The record of a rollout's step: its reads, which reports show, and its users, by which it is judged. */
 import { BUCKETS } from '@tandem/experiment/assignment';
 import type { ArmSample } from '@tandem/experiment/sequential/effect';
 import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/verdict/compare-outcome';
@@ -15,19 +15,19 @@ import {
 import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './arm-counts.ts';
 import type { ArmOutcomes, OutcomeStatistics } from './outcomes.ts';
 
-/** What the stores know of the reads of a rollout's step. */
+/** The stored record of the reads of a rollout's step. */
 export interface ServedRecord {
   /** By the database's clock, since the step began, ms; 0 where it has not. */
   readonly elapsedMs: number;
   readonly served: StepFigures;
 }
 
-/** What the stores know of a rollout's step. */
+/** The stored record of a rollout's step. */
 export interface StepRecord extends ServedRecord {
   readonly outcomes: OutcomeStatistics;
 }
 
-/** Of a canary or an A/B test; null of a shadow, whose arms serve nobody. */
+/** Set for a canary or an A/B test; null for a shadow, whose arms serve no users. */
 export function analysisOf({ plan }: Pick<Rollout, 'plan'>): AnalysisPlan | null {
   return plan.kind === 'shadow' ? null : plan.analysis;
 }
@@ -86,7 +86,7 @@ function measured(
   };
 }
 
-/** Of a rollout that is over, whose arms are gone, those of its last step: what it has served is still to be read. */
+/** For a finished rollout, whose arms are gone, the arms of its last step: its record can still be read. */
 function weightedArms({ state, arms, plan, step }: Rollout): readonly { name: string; weight: number }[] {
   if (isActive(state) || plan.kind === 'shadow') {
     return arms.map(({ name, firstBucket, endBucket }) => ({ name, weight: endBucket - firstBucket }));
@@ -95,7 +95,7 @@ function weightedArms({ state, arms, plan, step }: Rollout): readonly { name: st
   return shares.map(({ name, weight }) => ({ name, weight: Math.round((weight * BUCKETS) / 100) }));
 }
 
-/** The steps in which somebody is still served from the stable arm. */
+/** The steps in which the stable arm still serves users. */
 function comparedSteps({ plan }: Rollout): number {
   return plan.kind === 'canary' ? plan.steps.filter((percent) => percent < 100).length : 1;
 }
@@ -112,7 +112,7 @@ function armFigures(
   return {
     ...{ name, weight },
     users: exposed.filter(({ arm }) => arm === name).reduce((users, one) => users + one.users, 0),
-    // Shares of whole users: what is not whole is the error of adding them up.
+    // Shares of whole users: a fraction is the rounding error of the sum.
     reads: Math.round(sumOf(measure.reads)),
     errors: sumOf(measure.errors),
     slow: sumOf((one) => measure.slow(one, slowMs)),
@@ -122,28 +122,28 @@ function armFigures(
   };
 }
 
-/** Those of the classes above the first bound that is no less than `slowMs`: counts know no finer. */
+/** Counts the classes above the first bound that is at least `slowMs`: counts are no finer. */
 function slowReads({ latency }: ArmCounts, slowMs: number): number {
   const within = LATENCY_BOUNDS_MS.findIndex((bound) => bound >= slowMs);
   const first = within === -1 ? LATENCY_BOUNDS_MS.length : within + 1;
   return latency.slice(first).reduce((sum, count) => sum + count, 0);
 }
 
-/** Of users whose window is over: what a sequential test has seen of a user must not change any more. */
+/** Returns the samples of users whose window has ended: a sequential test needs figures that no longer change. */
 function samplesOf(outcomes: readonly ArmOutcomes[]): Readonly<Record<string, ArmSample>> {
   return Object.fromEntries(outcomes.map(({ metric, mature }) => [metric.name, mature]));
 }
 
-// What is known of a rollout at this moment: its figures, the verdict that they give, and each outcome arm by arm.
+// The current state of a rollout: its figures, their verdict, and each outcome by arm.
 
 const DAY_MS = 86_400_000;
 
 interface OutcomeReport {
   readonly metric: OutcomeMetric;
   readonly arm: string;
-  /** Of users whose window is over: what tests go by. */
+  /** Users whose window has ended; tests use only these. */
   readonly mature: OutcomeComparison;
-  /** Of all users so far: how it goes, and no test. */
+  /** All users so far, for information; no test uses them. */
   readonly sofar: { readonly stable: { users: number; mean: number }; readonly arm: { users: number; mean: number } };
 }
 

@@ -1,4 +1,6 @@
-/** Port of the rollout use cases: where rollouts and arms have their truth. Each change is one transaction with its audit row. */
+/**
+ * Port of the rollout use cases, to the store of rollouts and arms. Each change is one transaction with its audit row.
+ */
 
 import { isTandemError } from '@tandem/freshness/errors';
 import type { Rollout, RolloutPlan } from '@tandem/freshness/rollout';
@@ -6,25 +8,25 @@ import type { Rollout, RolloutPlan } from '@tandem/freshness/rollout';
 export interface NewRollout {
   readonly predictor: string;
   readonly plan: RolloutPlan;
-  /** Who asks, as the audit says it: `key:<name>`, `api`, `cli`. */
+  /** The actor, as in the audit: `key:<name>`, `api`, `cli`. */
   readonly actor: string;
 }
 
-/** A change of a rollout: who makes it and why, and the figures that it rests on. */
+/** A change of a rollout: actor, reason, and the figures that it is based on. */
 export interface RolloutChange {
   readonly actor: string;
   readonly reason: string;
   readonly figures?: Readonly<Record<string, unknown>>;
 }
 
-/** Whom a rollout's arm is given by hand. */
+/** A user's assignment to an arm by hand. */
 export interface ArmOverride {
   readonly userId: string;
   readonly arm: string;
 }
 
 export interface ActiveRollout extends Rollout {
-  /** Milliseconds since its step began, or it was created where none has begun; by the database's clock. */
+  /** Milliseconds since its step began, or, without a step, since its creation; by the database's clock. */
   readonly phaseMs: number;
 }
 
@@ -38,39 +40,42 @@ export interface RolloutStore {
    */
   create(rollout: NewRollout): Promise<Rollout>;
   find(id: string): Promise<Rollout | undefined>;
-  /** Newest first; `before` is the id of the last one of the page before. */
+  /** Returns rollouts, newest first; `before` is the id of the last one on the previous page. */
   list(query: { predictor?: string; limit: number; before?: string }): Promise<readonly Rollout[]>;
-  /** Those that are preparing, running or held. */
+  /** Returns the rollouts that are preparing, running or held. */
   active(): Promise<readonly ActiveRollout[]>;
-  /** `preparing` → `running`: its arms are given their users; does nothing for one that is not preparing. */
+  /** `preparing` → `running`: its arms get their users; does nothing for a rollout in another state. */
   begin(id: string, change: RolloutChange): Promise<Rollout>;
   /**
-   * A canary goes to a later step, from `held` too; the last step promotes. Where `from` is given and is not the step that
-   * it has, somebody else moved it: nothing is done. Rejects `rollout_conflict` where it is not running or held.
+   * Moves a canary to a later step, from `held` too; the last step promotes. If `from` is given and is not the current
+   * step, another caller moved it, and nothing happens. Rejects with `rollout_conflict` unless running or held.
    */
   advance(id: string, change: RolloutChange, from?: number): Promise<Rollout>;
   /**
-   * An arm's version, generation and floor become those of the stable arm, and the rollout is over. Rejects
-   * `rollout_conflict` where nobody may be served from it: of a shadow, and while it is preparing.
+   * Makes an arm's version, generation and floor those of the stable arm, and ends the rollout. Rejects with
+   * `rollout_conflict` for a shadow and while preparing, since their arms may not serve users.
    */
   promote(id: string, arm: string, change: RolloutChange): Promise<Rollout>;
-  /** Says what an active rollout waits for; no audit row, since nothing is moved. */
+  /** Records what an active rollout waits for; without an audit row, since nothing is moved. */
   note(id: string, reason: string): Promise<void>;
   hold(id: string, change: RolloutChange): Promise<Rollout>;
   resume(id: string, change: RolloutChange): Promise<Rollout>;
-  /** Everybody is served from the stable arm again, from the commit on; nothing is recomputed. Also while preparing. */
+  /**
+   * Aborts the rollout: from the commit on, the stable arm serves all users; nothing is recomputed. Also while
+   * preparing.
+   */
   abort(id: string, change: RolloutChange): Promise<Rollout>;
   /**
-   * A shadow or an A/B test is over, and nothing changes for who is served from the stable arm. Rejects `rollout_conflict`
-   * of a canary, which is promoted or aborted.
+   * Ends a shadow or an A/B test; the stable arm does not change. Rejects with `rollout_conflict` for a canary, which
+   * is promoted or aborted.
    */
   end(id: string, change: RolloutChange): Promise<Rollout>;
-  /** Puts a user into an arm, or (null) leaves them to their bucket again. At most 1,000 users. */
+  /** Assigns a user to an arm, or (null) removes the user's assignment. At most 1,000 users. */
   override(id: string, userId: string, arm: string | null, actor: string): Promise<void>;
   overrides(id: string): Promise<readonly ArmOverride[]>;
 }
 
-// One rollout must not hold up the others: what fails of it is told beside them, and tried again in the next round.
+// One rollout must not block the others: its failure is reported beside them and retried in the next round.
 
 export interface FailedRollout {
   readonly rollout: Rollout;
@@ -78,8 +83,8 @@ export interface FailedRollout {
 }
 
 /**
- * What the work gives; undefined where it failed, which is put down in `failed`. That somebody ended or moved the rollout
- * in the meantime is no failure.
+ * Returns the result of the work; undefined if it failed, which is recorded in `failed`. A rollout that was ended or
+ * moved in the meantime is not a failure.
  */
 export async function orFailed<T>(
   rollout: Rollout,

@@ -11,7 +11,7 @@ export interface StartRolloutDependencies {
   readonly hints: Pick<RunHints, 'plan'>;
 }
 
-/** Rejects as RolloutStore.create. What is lost between its steps, the next round of prepare-rollouts.ts makes up for. */
+/** Rejects as RolloutStore.create does. The next round of prepare-rollouts.ts repeats steps that were lost. */
 export async function startRollout(dependencies: StartRolloutDependencies, rollout: NewRollout): Promise<Rollout> {
   const made = await dependencies.rollouts.create(rollout);
   for (const arm of outdated(made)) await computeArm(dependencies, made, arm);
@@ -19,8 +19,8 @@ export async function startRollout(dependencies: StartRolloutDependencies, rollo
 }
 
 /**
- * The arms to compute for: also those that begin with a generation that is kept of their version, since one that is older
- * than the stable arm's answers more of its users live, and that is no difference of the versions.
+ * The arms to compute for: also arms that start with a kept generation of their version. A generation older than the
+ * stable arm's would answer more users live, which is no difference of the versions.
  */
 function outdated(rollout: Rollout): readonly RolloutArm[] {
   const { plan, arms } = rollout;

@@ -5,7 +5,7 @@
 
 /** How fast an earlier run of the same kind was. */
 export interface MeasuredRun {
-  /** Of one chunk under way. */
+  /** Rate of one chunk under way. */
   readonly usersPerSecond: number;
   /** From the first claim to the last commit. */
   readonly seconds: number;
@@ -17,20 +17,20 @@ export interface ChunkSizes {
   readonly size: number;
   /** Users of a chunk at the end of the run. */
   readonly lastSize: number;
-  /** What a chunk of `size` is meant to take. */
+  /** The intended duration of a chunk of `size` users. */
   readonly chunkMs: number;
 }
 
 /** Where no earlier run tells. */
 export const USUAL_CHUNK_MS = 5_000;
-/** What claim and commit cost is small beside it, and at the end of a run still small enough. */
+/** The cost of claim and commit is small against it, and it is short enough at the end of a run. */
 const LEAST_CHUNK_MS = 500;
 const LEAST_LAST_MS = 100;
 /** However slow a run was: each chunk is a row. */
 const MOST_CHUNKS = 20_000;
 /** A run that took less has no tail to speak of, and tells little. */
 const SHORTEST_RUN_S = 10;
-/** Of the time of a run. */
+/** Share of the time of a run. */
 const CHUNK_SHARE = 1 / 50;
 /** Chunks that take less than this share of the run leave no tail. */
 const SHORT_SHARE = 1 / 100;

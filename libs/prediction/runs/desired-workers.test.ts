@@ -24,11 +24,11 @@ describe('the number of workers', () => {
     expect(needed(runOf({ secondsLeft: 250 }))).toBe(4);
   });
 
-  it('is 1 for a run whose rate nobody has measured', () => {
+  it('is 1 for a run without a measured rate', () => {
     expect(needed(runOf({ usersPerSecond: null, secondsLeft: 1 }))).toBe(1);
   });
 
-  it('adds up what is due by each deadline', () => {
+  it('adds up the work due by each deadline', () => {
     expect(needed(runOf(), runOf({ secondsLeft: 2_000 }))).toBe(1);
     expect(needed(runOf(), runOf())).toBe(2);
     // The later run waits for the earlier one.

@@ -8,7 +8,7 @@ export interface WaitingRun {
   readonly predictor: string;
   /** Users that are not scored yet. */
   readonly users: number;
-  /** Of one worker, in this run or the last one; null: not measured yet. */
+  /** Rate of one worker, in this run or the last one; null: not measured yet. */
   readonly usersPerSecond: number | null;
   /** Until its deadline; below 0 once that is over. */
   readonly secondsLeft: number;
@@ -20,7 +20,7 @@ export interface WaitingWork {
   readonly chores: readonly string[];
 }
 
-/** Of the time to a deadline: the rest is for planning, publishing, and what the rate does not foresee. */
+/** Share of the time to a deadline: the rest is for planning, publishing, and variations of the rate. */
 const USABLE_SHARE = 0.8;
 /** A run past its deadline gets as many workers as would end it in this time. */
 const LEAST_SECONDS = 60;

@@ -33,7 +33,7 @@ describe('expiry', () => {
     });
   });
 
-  it('goes on with the others while one is slow', async () => {
+  it('continues with the others while one is slow', async () => {
     const { promise, resolve } = Promise.withResolvers<ExpiredRows>();
     const taken: string[] = [];
     const last: Expiry = {

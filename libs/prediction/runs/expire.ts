@@ -22,13 +22,13 @@ interface ExpireOptions {
   readonly stopping?: AbortSignal;
   /** Returns why no further batch may begin; null if one may. */
   whyIdle?(): Promise<unknown>;
-  /** Milliseconds of a round: what is left then is reported, and goes with the next. */
+  /** Time budget of a round in ms: the rest is reported and removed in the next round. */
   readonly roundMs?: number;
 }
 
 interface ExpiryReport {
   readonly rowsExpired: number;
-  /** What failed or was not finished, by its name; the others were done all the same. */
+  /** Steps that failed or were not finished, by name; the others were done. */
   readonly errors: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 import { reasonOf } from '@tandem/freshness/errors';
 
-/** Steps of a round that do not depend on each other: one that fails is named, and the others are done all the same. */
+/** Runs independent steps of a round: a failed step is named, and the others still run. */
 interface Stepper {
   step<T>(name: string, work: () => Promise<T>, otherwise: T): Promise<T>;
   /** `name: message` of each step that failed. */

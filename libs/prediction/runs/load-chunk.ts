@@ -61,11 +61,11 @@ export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUse
   }));
 }
 
-// Loads of committed chunks that go on while their jobs are done already, so that the next chunk need not wait for Redis.
-// What is under way when its process dies is committed all the same: the generation then lacks users, is not marked as
-// loaded, and the reconciler has it loaded from its rows.
+// Loads of committed chunks that continue after their jobs are done, so that the next chunk need not wait for Redis. If
+// the process dies, the chunks stay committed: the generation then lacks users, is not marked as loaded, and the
+// reconciler loads it from its rows.
 
-/** Whose load it is. */
+/** The chunk of a load. */
 interface LoadedChunk {
   readonly runId: string;
   readonly no: number;
@@ -85,7 +85,7 @@ export interface ChunkLoads {
 interface ChunkLoadsOptions {
   /** Users that may be under way: what a slow Redis costs in memory. */
   readonly mostUsers?: number;
-  /** Told why a load failed; it is not tried again here. */
+  /** Called with the reason of a failed load; it is not retried here. */
   onFailed(chunk: LoadedChunk, why: string): void;
 }
 

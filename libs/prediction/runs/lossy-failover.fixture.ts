@@ -12,7 +12,7 @@ export interface Standby {
   takeOver(): Promise<void>;
 }
 
-/** What a standby has received so far. Nobody may have a statement under way. */
+/** The data that a standby has received so far. No statement may be under way. */
 export async function receiveNothingMore(world: PredictionWorld): Promise<Standby> {
   const url = new URL(world.pool.options.connectionString ?? '');
   const name = url.pathname.slice(1);

@@ -60,7 +60,7 @@ async function goOn(runId: string, parts: Partial<RunChunkDependencies> = {}) {
 }
 
 describe('a run that was under way', () => {
-  it('is scored anew, and nothing of it that Redis or memory has from the lost past is believed', async () => {
+  it('is scored again, and rows of the lost past in Redis or memory are ignored', async () => {
     await world.run({ kind: 'all' });
     const runId = await world.plan();
     let standby: Standby | undefined;

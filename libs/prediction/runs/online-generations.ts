@@ -8,7 +8,7 @@ import type { ScoredUsers } from './scored-users.ts';
 
 export type LoadableGeneration = Pick<Generation, 'id' | 'buckets' | 'startedAt'> & Partial<Pick<Generation, 'baseId'>>;
 
-/** What one chunk committed. */
+/** The committed rows of one chunk. */
 export interface ScoredPage {
   readonly users: ScoredUsers;
   /** ms since 1970. */
@@ -34,8 +34,8 @@ export interface GenerationLoader {
   /** The same for what several chunks have committed. */
   loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[]): Promise<LoadCount>;
   /**
-   * Marks the generation as complete if so many users of it are there; false where some are missing. One with a base is
-   * marked bucket by bucket as well: then users whom it lacks are known to be its base's.
+   * Marks the generation as complete if it has this many users; returns false if some are missing. A generation with a
+   * base is also marked bucket by bucket, so that missing users are known to be its base's.
    */
   completeLoad(generation: LoadableGeneration, users: number): Promise<boolean>;
   /** Loads all rows at a bounded rate; `complete` is false where the store lost some meanwhile. */
@@ -57,9 +57,9 @@ export interface GenerationSweeper {
   /** Forgets a generation, in steps that do not hold up reads; it never counts as loaded while it goes. Returns how many keys went. */
   forget(generation: Pick<Generation, 'id' | 'buckets'>): Promise<number>;
   /**
-   * Forgets all generations that are not listed; its work goes by the generations there are, not by their keys.
-   * @param listKept ids that Postgres lists, of every state but dropped. Asked after the generations in the store were
-   * found: one that starts meanwhile is not among those, so it is not lost
+   * Deletes all generations that are not listed; the cost depends on the number of generations, not of keys.
+   * @param listKept ids that Postgres lists, of every state but dropped. Called after the generations in the store were
+   * found, so that a generation that starts meanwhile is not deleted
    */
   sweep(listKept: () => Promise<readonly string[]>): Promise<SweepCount>;
   /** The same by a look at all keys, at a bounded rate: for keys of which the store has lost track. */
@@ -67,7 +67,7 @@ export interface GenerationSweeper {
 }
 
 // Fills the online store with a generation from its committed rows: after a flush, a restore, or a run during which
-// Redis was away. At a bounded rate, since reads go on meanwhile and are answered from Postgres.
+// Redis was unavailable. The rate is bounded, since reads continue and are answered from Postgres.
 
 export interface LoadGenerationDependencies {
   readonly generations: Pick<GenerationStore, 'find' | 'pages'>;
@@ -82,7 +82,7 @@ interface LoadReport {
 
 const PAGE_ROWS = 5_000;
 
-/** @param onProgress told of each page */
+/** @param onProgress called after each page */
 export async function loadGeneration(
   { generations, loader }: LoadGenerationDependencies,
   generationId: string,

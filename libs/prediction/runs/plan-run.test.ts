@@ -84,7 +84,7 @@ describe('planning a run', () => {
     expect(said).toEqual(['plan r2']);
   });
 
-  it('tells of a run that failed because its workers died', async () => {
+  it('reports a run that failed because its workers died', async () => {
     const { hints, said } = writeDownHints();
     const failed = 'cannot be planned: its worker died 12 times in a row';
     const runs = storeWith({

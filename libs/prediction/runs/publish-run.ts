@@ -1,6 +1,6 @@
 /**
- * B9: once all chunks are committed, checks, compares and publishes what a run made, under the lease of that step.
- * It does not wait until Redis holds the rows: the reconciler loads what is missing. It reads the remembered mark from Redis:
+ * B9: once all chunks are committed, checks, compares and publishes a run's generation under the lease of that step. It
+ * does not wait until Redis holds the rows: the reconciler loads missing ones. It reads the remembered mark from Redis:
  * after an unnoticed restore, Redis holds rows of the lost past under this generation's id.
  */
 import type { LossNotice } from '../events/notice-loss.ts';

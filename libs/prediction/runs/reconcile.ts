@@ -1,7 +1,7 @@
 /**
- * Brings the derived back in line with Postgres: hints at what is not done, sweeps after erasures, loads
- * what Redis lost. Every worker runs it every few seconds; each step is idempotent, so none needs to be alone. A queue or
- * Redis that was flushed, and a worker that was killed, cost the time until the next round.
+ * Brings derived state back in line with Postgres: enqueues unfinished work, sweeps after erasures, reloads what Redis
+ * lost. Every worker runs it every few seconds. Each step is idempotent, so several workers may run it at once. After a
+ * flushed queue or Redis, or a killed worker, recovery takes at most until the next round.
  */
 
 import type { KeepErased } from '../erasure/keep-erased.ts';
@@ -58,9 +58,9 @@ async function hintAtRuns(dependencies: ReconcileDependencies): Promise<{ unfini
 }
 
 /**
- * One that Redis lost, or that is not marked as complete, is completed by a job: to count its users asks for the size of every
- * bucket, which one worker does. The hint is given every round: the queue adds none while the load waits or runs, and a lost
- * one costs no more than a round.
+ * A generation that Redis lost, or that is not marked as complete, is completed by a job: counting its users asks for
+ * the size of every bucket, which one worker does. The job is enqueued in every round: the queue ignores it while the
+ * load waits or runs, and a lost job costs one round.
  */
 async function hintAtLoads({ generations, loader, hints }: ReconcileDependencies): Promise<number> {
   const missing = await findNotLoaded(await generations.inForce(), loader);

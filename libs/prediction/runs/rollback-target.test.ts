@@ -39,11 +39,11 @@ test('a generation of a version that was never stable is returned to by force al
 });
 
 test.each([
-  [4, 4, 'Generation 4 is in force already.', 'choose one of 5, 3'],
+  [4, 4, 'Generation 4 is already current.', 'choose one of 5, 3'],
   [4, 2, 'Generation 2 is dropped.', 'choose one of 5, 3'],
   [4, 6, 'Generation 6 is not published.', 'choose one of 5, 3'],
   [4, 9, 'There is no generation 9.', 'choose one of 5, 3'],
-  [3, null, 'There is no published generation before generation 3, which is in force.', 'choose one of 5, 4'],
+  [3, null, 'There is no published generation before the current generation 3.', 'choose one of 5, 4'],
 ])('from generation %j to %j it goes nowhere, and what there is instead is named', (from, to, message, remedy) => {
   expect(() => rollbackTarget(all, at(from), { to })).toThrow(
     expect.objectContaining({ code: 'unknown_generation', field: 'to', message, remedy }),

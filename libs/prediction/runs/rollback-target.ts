@@ -7,7 +7,7 @@ type Choosable = Pick<Generation, 'number' | 'state' | 'wasStable' | 'servedStab
 export interface WantedRollback {
   /** A generation's number; null: the newest that the stable arm served before the current one. */
   readonly to: number | null;
-  /** Whether the model version may be one that was never stable. */
+  /** Whether the model version may be a version that was never stable. */
   readonly force?: boolean;
 }
 
@@ -46,10 +46,10 @@ function neverStable({ number, modelNumber }: Choosable): TandemError {
 
 function whyNot(all: readonly Choosable[], from: Choosable | null, to: number | null): string {
   if (to === null) {
-    return `There is no published generation before ${from ? `generation ${from.number}, which is in force` : 'the first run'}.`;
+    return `There is no published generation before ${from ? `the current generation ${from.number}` : 'the first run'}.`;
   }
   const asked = all.find((one) => one.number === to);
   if (!asked) return `There is no generation ${to}.`;
-  if (asked.number === from?.number) return `Generation ${to} is in force already.`;
+  if (asked.number === from?.number) return `Generation ${to} is already current.`;
   return `Generation ${to} is ${asked.state === 'dropped' ? 'dropped' : 'not published'}.`;
 }

@@ -276,7 +276,7 @@ describe('loads that go on behind their jobs', () => {
 describe('a generation that Redis lost', () => {
   const generationInForce = async () => {
     const [generation] = await world.generations.inForce();
-    if (!generation) throw new Error('nothing is in force');
+    if (!generation) throw new Error('no current generation');
     return generation;
   };
 

@@ -1,7 +1,7 @@
 /**
- * The unit of a batch run: claim a chunk, score its users, commit predictions and progress together, load Redis (B3 to
- * B8). A kill between any two steps repeats work when the lease is over, and never loses or ages any. What is committed is
- * done: whether Redis is loaded before the job ends or behind it, a kill in between leaves that to the reconciler.
+ * The unit of a batch run: claims a chunk, scores its users, commits predictions and progress together, loads Redis (B3
+ * to B8). A kill between any two steps repeats work after the lease expires; it neither loses nor ages predictions. A
+ * commit is final: if the process is killed before Redis is loaded, the reconciler loads it.
  */
 
 import { isTransient, reasonOf, unknownRun } from '@tandem/freshness/errors';
@@ -19,24 +19,24 @@ export interface RunChunkDependencies extends ScoreChunkDependencies, LoadChunkD
   readonly registry: Pick<Registry, 'modelVersion'>;
   readonly hints: RunHints;
   readonly lease: LeaseTimes;
-  /** Aborts when the process is to end: what is not scored yet is handed back, for another worker. */
+  /** Aborts when the process is to end: users not scored yet are returned for another worker. */
   readonly stopping?: AbortSignal;
-  /** Milliseconds that only ever rise; for tests. */
+  /** A monotonic clock in milliseconds; for tests. */
   now?(): number;
-  /** Where loads go on behind the jobs; without it each chunk waits for its own. */
+  /** Runs loads after their jobs; without it each chunk waits for its load. */
   readonly loads?: ChunkLoads;
-  /** Measures what chunks take; without it nothing is recorded. */
+  /** Measures the cost of chunks; without it nothing is recorded. */
   readonly cpu?: ChunkCpu;
-  /** Errors of the chunk itself (the feature query, the model) after which the run is failed. */
+  /** Errors of the chunk itself (feature query, model) after which the run fails. */
   readonly maxAttempts?: number;
-  /** Reads of the features that reach their time limit, which holds a scoring slot for minutes, before the run is failed. */
+  /** Reads of features that reach their time limit, which holds a scoring slot for minutes, before the run fails. */
   readonly maxSlowAttempts?: number;
-  /** Failures of a database or inference that do not answer: an outage of minutes must not fail a run. */
+  /** Failures of an unavailable database or inference: an outage of minutes must not fail a run. */
   readonly maxTransientAttempts?: number;
 }
 
 export type ChunkReport =
-  /** Taken by another worker, committed already, or the run has ended. */
+  /** Claimed by another worker, committed already, or the run has ended. */
   { readonly outcome: 'nothing_to_do' } | (AttemptReport & Attempt);
 
 /** The attempt at a chunk, for the log. */
@@ -44,7 +44,7 @@ type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'>;
 
 type AttemptReport =
   | CommittedReport
-  /** Nothing was written: another worker holds the chunk, or the database's history or the run is another. */
+  /** Nothing was written: another worker holds the chunk, or the database's history or the run has changed. */
   | {
       readonly outcome: 'abandoned';
       readonly predictor: string;
@@ -54,7 +54,7 @@ type AttemptReport =
   | { readonly outcome: 'stopped'; readonly predictor: string }
   /** An error; the chunk waits for another attempt. */
   | { readonly outcome: 'given_back'; readonly predictor: string; readonly error: string }
-  /** The last of the allowed errors, or too many workers in a row died of the chunk: the run fails. */
+  /** The last allowed error, or too many workers in a row died on the chunk: the run fails. */
   | { readonly outcome: 'failed'; readonly predictor: string; readonly error: string };
 
 interface CommittedReport {
@@ -62,10 +62,10 @@ interface CommittedReport {
   readonly predictor: string;
   readonly usersScored: number;
   readonly usersFailed: number;
-  /** Users that became chunks of their own: this worker was slow, or is to end. */
+  /** Users that became new chunks: this worker was slow, or is to end. */
   readonly usersHandedBack: number;
   readonly chunksOpen: number;
-  /** Why Redis was not told, or null; null too while the load goes on behind the job. */
+  /** Why Redis did not get the rows, or null; also null while the load continues after the job. */
   readonly loadError: string | null;
   readonly readMs: number;
   readonly scoreMs: number;
@@ -73,10 +73,10 @@ interface CommittedReport {
   readonly loadMs: number;
 }
 
-/** @param onProgress told of each step, for whoever must know that a long chunk gets on */
+/** @param onProgress called after each step, for callers that must know that a long chunk makes progress */
 export type RunChunk = (runId: string, no: number, onProgress?: () => void) => Promise<ChunkReport>;
 
-/** Rejects only where the chunk could not be claimed or given back: then its lease or the next hint brings it again. */
+/** Rejects only if the chunk could not be claimed or returned: then its lease or the next hint brings it again. */
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
   const {
     runs,
@@ -126,7 +126,7 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
   return async function runChunk(runId, no, onProgress = () => {}) {
     const chunk = await runs.claim(runId, no, lease.leaseMs);
     if (!chunk) return { outcome: 'nothing_to_do' };
-    // After the claim: an older look at the run may be one from before it was planned.
+    // After the claim: an earlier look at the run may be from before its plan.
     const run = await runs.find(runId);
     if (!run) throw unknownRun(runId);
     const { fence, takenOver } = chunk;
@@ -178,11 +178,11 @@ async function work(
   };
 }
 
-/** A chunk that takes this many times as long as it was meant to is slow. */
+/** A chunk that takes this many times its intended duration is slow. */
 const SLOW_TIMES = 2;
 
 /**
- * Returns whether to hand back the rest of a chunk: at once where the process is to end; where the chunk is slow, only once
+ * Returns whether to return the rest of a chunk: at once if the process is to end; if the chunk is slow, only once
  * other workers wait, since users read by name cost more than those of a range.
  */
 function splitsWhenSlow({ runs, stopping, now = () => performance.now() }: RunChunkDependencies, run: Run) {

@@ -1,4 +1,4 @@
-/** Port of the run use cases: where runs, chunks and generations have their truth. Each call is one transaction. */
+/** Port of the run use cases, to the store of runs, chunks and generations. Each call is one transaction. */
 import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationReport, Mover } from '../reports/generation-report.ts';
 import type { Budget } from './budget.ts';
@@ -20,17 +20,17 @@ import type {
 export interface NewRun {
   readonly predictor: string;
   readonly scope: RunScope;
-  /** Who asked: `api`, `cli`, `schedule`. */
+  /** Who started the run: `api`, `cli`, `schedule`. */
   readonly reason: string;
-  /** The scheduled moment; a second run of the same slot and model version is not created, the first is returned. */
+  /** The scheduled time; a second run of the same slot and model version is not created: the first is returned. */
   readonly scheduleSlot: Date | null;
-  /** The arm whose model version scores; the stable one where it is not said. */
+  /** The arm whose model version scores; default: the stable arm. */
   readonly variant?: string;
-  /** What the run may cost; of scope `all` alone. No limit where it is not said. */
+  /** The budget of the run; scope `all` only. Absent: no limit. */
   readonly budget?: Budget | null;
-  /** Whether the schedule of changed users makes it. */
+  /** Whether the schedule of changed users created the run. */
   readonly isOfChanged?: boolean;
-  /** What is told of it when it has ended. */
+  /** The report of a finished run. */
   readonly note?: string;
 }
 
@@ -43,22 +43,22 @@ export interface ChunkRef {
 
 export interface PublishOutcome {
   readonly state: 'done' | 'done_with_errors' | 'failed';
-  /** Why it failed, or why the generation was published without being put in force. */
+  /** Why the run failed, or why its generation was published without becoming current. */
   readonly note: string | null;
-  /** The generation that is now in force, where this run made one. */
+  /** The current generation, if this run made it. */
   readonly generation: Generation | null;
-  /** The comparison that this call made; null where it made none. */
+  /** The comparison of this call; null if it made none. */
   readonly report: (GenerationReport & { readonly against: { readonly number: number } | null }) | null;
 }
 
 export interface RunStore {
   /**
-   * Rejects with `unknown_predictor`, or `run_conflict` where an `all` run of the predictor is unfinished; for a slot of
-   * changed users also where a `stale` one is.
+   * Rejects with `unknown_predictor`, or with `run_conflict` while an `all` run of the predictor is unfinished; for a
+   * slot of changed users also while a `stale` run is.
    */
   create(run: NewRun): Promise<{ run: Run; created: boolean }>;
   find(id: string): Promise<Run | undefined>;
-  /** Newest first; `before` is the id of the last run of the page before. */
+  /** Returns runs, newest first; `before` is the id of the last run on the previous page. */
   list(query: { predictor?: string; limit: number; before?: string }): Promise<readonly Run[]>;
   failures(runId: string, limit: number): Promise<readonly RunFailure[]>;
   /**
@@ -66,53 +66,60 @@ export interface RunStore {
    * another state, its last attempt failed a moment ago, or the predictor has the same step of another run under way.
    */
   claimStep(runId: string, step: RunStep, leaseMs: number): Promise<ClaimedStep | DeadStep | null>;
-  /** Extends the lease; false where the fence is lost, or the run has ended. */
+  /** Extends the lease; returns false if the fence is lost, or the run has ended. */
   renewStep(step: ClaimedStep, leaseMs: number): Promise<boolean>;
-  /** Frees a step after an error, for another attempt a while later; after `maxAttempts` the run fails with the reason. */
+  /**
+   * Frees a step after an error for another attempt a while later; after `maxAttempts` the run fails with the reason.
+   */
   giveBackStep(step: ClaimedStep, error: string, maxAttempts: number): Promise<'waiting' | 'failed' | 'fence_lost'>;
   /** Frees a step that did nothing: it can be claimed at once, and the claim does not count as an attempt. */
   releaseStep(step: ClaimedStep): Promise<void>;
   /**
-   * Cuts the run into chunks, and for scope `all` makes its generation and partition. A `stale` run that would cover more
-   * than a fifth of the users becomes `all`. Null where the fence is lost, or the database's history has changed since
-   * the claim. Rejects with an error that names the setting and the remedy where the feature query does not list its
-   * users within the time limit.
+   * Cuts the run into chunks, and for scope `all` makes its generation and partition. A `stale` run that would cover
+   * more than a fifth of the users becomes `all`. Null if the fence is lost, or the database's history has changed
+   * since the claim. Rejects with an error that names setting and remedy if the feature query does not list its users
+   * within the time limit.
    * @param lost ends the scan of the feature query when it aborts
    */
   plan(step: ClaimedStep, lost: AbortSignal): Promise<Run | null>;
-  /** Chunks that wait, or whose lease is over. */
+  /** Returns chunks that wait, or whose lease expired. */
   claimable(runId: string, limit: number): Promise<readonly ChunkRef[]>;
-  /** Takes a chunk that waits or whose lease is over; null where there is none to take (taken, done, run ended). */
+  /** Claims a chunk that waits or whose lease expired; null if there is none to claim (claimed, done, run ended). */
   claim(runId: string, no: number, leaseMs: number): Promise<ClaimedChunk | DeadChunk | null>;
-  /** Extends the lease; false where the fence is lost. */
+  /** Extends the lease; returns false if the fence is lost. */
   renew(chunk: ClaimedChunk, leaseMs: number): Promise<boolean>;
-  /** Gives a chunk back after an error; after `maxAttempts` it is failed, and with it the run. */
+  /** Returns a chunk to the queue after an error; after `maxAttempts` the chunk fails, and its run with it. */
   giveBack(chunk: ClaimedChunk, error: string, maxAttempts: number): Promise<'waiting' | 'failed' | 'fence_lost'>;
-  /** Frees a chunk of which nothing was done: it can be claimed at once, and the claim does not count as an attempt. */
+  /** Frees a chunk without any progress: it can be claimed at once, and the claim does not count as an attempt. */
   release(chunk: ClaimedChunk): Promise<void>;
-  /** Whether no chunk of the run waits for a worker. */
+  /** Returns whether no chunk of the run waits for a worker. */
   isDry(runId: string): Promise<boolean>;
-  /** B6: predictions, progress and what is handed back in one transaction, guarded by fence and history. */
+  /** B6: commits predictions, progress and returned users in one transaction, guarded by fence and history. */
   commit(run: Run, chunk: ClaimedChunk, result: ChunkResult): Promise<CommitOutcome>;
   markLoaded(runId: string, no: number): Promise<void>;
   /**
-   * B9: checks and compares, then pointer and state in one transaction that the fence guards. Null where chunks are open,
-   * or open again, or the fence is lost. Rejects `unavailable` where a generation's past cannot be proven.
+   * B9: checks and compares, then sets pointer and state in one transaction that the fence guards. Null if chunks are
+   * open (again), or the fence is lost. Rejects with `unavailable` if a generation's past cannot be proven.
    * @param lost ends the statements that index and compare when it aborts
-   * @param prove asked within that transaction
+   * @param prove called within that transaction
    */
   publish(step: ClaimedStep, lost: AbortSignal, prove: LossNotice['prove']): Promise<PublishOutcome | null>;
-  /** Waiting chunks are dropped; chunks and steps under way write nothing more. Rejects `run_conflict` for a finished run. */
+  /**
+   * Cancels a run: waiting chunks are dropped; chunks and steps under way write nothing more. Rejects with
+   * `run_conflict` for a finished run.
+   */
   cancel(runId: string): Promise<Run>;
-  /** A cancelled or failed run goes on with the chunks that are not committed. Rejects `run_conflict` otherwise. */
+  /**
+   * Resumes a cancelled or failed run with the chunks that are not committed. Rejects with `run_conflict` otherwise.
+   */
   resume(runId: string): Promise<Run>;
-  /** Runs that are not finished, of all predictors or of one. */
+  /** Returns the runs that are not finished, of all predictors or of one. */
   unfinished(predictor?: string): Promise<readonly UnfinishedRun[]>;
 }
 
 export interface RollbackRequest {
   readonly predictor: string;
-  /** The generation's number; null: as rollback-target.ts says. */
+  /** Number of the target generation; null: chosen by rollback-target.ts. */
   readonly to: number | null;
   /** Whether the generation may be of a model version that was never stable. */
   readonly force?: boolean;
@@ -121,16 +128,19 @@ export interface RollbackRequest {
 
 export interface GenerationStore {
   list(predictor: string): Promise<readonly Generation[]>;
-  /** What the stable arm has served, newest period first; at most `limit` periods. */
+  /** Returns the model versions that the stable arm served, newest period first; at most `limit` periods. */
   stableVersions(predictor: string, limit: number): Promise<readonly StableVersion[]>;
   find(id: string): Promise<Generation | undefined>;
-  /** Those that an arm points at. */
+  /** Returns the generations that an arm points at. */
   inForce(): Promise<readonly Generation[]>;
-  /** Pointer back, floor and revision up, expiry restarted, audit row: one transaction. */
+  /**
+   * Rolls back in one transaction: moves the pointer, raises floor and revision, restarts the expiry, and writes the
+   * audit row.
+   */
   rollBack(request: RollbackRequest): Promise<{ from: Generation | null; to: Generation }>;
-  /** Drops what retention does not keep; gives those dropped, whose keys Redis may forget. */
+  /** Drops generations beyond the retention; returns those that Redis may delete. */
   dropRetired(): Promise<readonly Generation[]>;
-  /** Committed predictions of a generation in pages, for the loader. */
+  /** Reads the committed predictions of a generation in pages, for the loader. */
   pages(generation: Generation, pageSize: number): AsyncIterable<readonly StoredRow[]>;
 }
 
@@ -142,11 +152,11 @@ export interface StoredRow {
   readonly outputs: Buffer;
 }
 
-// Port to the queue. A hint says that somewhere in Postgres there may be something to do; it carries ids alone, may be
-// lost or come twice, and decides nothing: reconcile.ts hints again at whatever is not done.
+// Port to the queue. A hint says that there may be work in Postgres. It carries only ids, may be lost or duplicated,
+// and decides nothing: reconcile.ts repeats hints for unfinished work.
 
 export interface RunHints {
-  /** Hints return in bounded time and never reject: a queue that is down costs the reconciler's next round, no more. */
+  /** Enqueue hints in bounded time and never reject: if the queue is down, the reconciler's next round repeats them. */
   plan(runId: string): Promise<void>;
   chunks(refs: readonly ChunkRef[]): Promise<void>;
   publish(runId: string): Promise<void>;
@@ -154,16 +164,16 @@ export interface RunHints {
   load(generationId: string): Promise<void>;
 }
 
-// Port of the comparison of generations: where reports are kept, and how one that was held back is put in force.
+// Port for comparing generations: stores reports, and publishes a generation that was held back.
 
-/** A report as it is kept. */
+/** A stored report. */
 export interface KeptReport extends GenerationReport {
   readonly predictor: string;
   /** Number of the generation. */
   readonly generation: number;
-  /** Number of the one that it was compared with; null: with none, or it is long gone. */
+  /** Number of the generation compared against; null if there was none, or it is no longer known. */
   readonly against: number | null;
-  /** Furthest first; without who was erased since. */
+  /** Largest change first; without users erased since. */
   readonly movers: readonly Mover[];
   readonly madeAt: Date;
 }
@@ -172,28 +182,29 @@ export interface Approval {
   readonly predictor: string;
   /** The generation's number. */
   readonly generation: number;
-  /** Who approves. */
+  /** The approving actor. */
   readonly actor: string;
 }
 
 export interface ReportStore {
-  /** @param generation its number; null: of the newest that has a report. Rejects with `unknown_generation` */
+  /** @param generation its number; null: the newest with a report. Rejects with `unknown_generation` */
   find(predictor: string, generation: number | null): Promise<KeptReport>;
   /**
-   * Publishes what was held back and puts it in force, in one transaction with its audit row; again it changes nothing.
-   * Rejects with `unknown_generation`, or `run_conflict` where it was not held back or may not be put in force any more.
+   * Publishes a generation that was held back and makes it current, in one transaction with its audit row. Repeating it
+   * has no effect. Rejects with `unknown_generation`, or with `run_conflict` if it was not held back or may no longer
+   * become current.
    */
   approve(approval: Approval): Promise<Generation>;
 }
 
-// Which model versions were stable, and which of them a rollback returns to.
+// Formerly stable model versions, and the target of a rollback.
 
 /** A period in which the stable arm served one model version. */
 export interface StableVersion {
   readonly modelNumber: number;
   readonly since: Date;
-  /** Null: it is stable now. */
+  /** Null: the version is stable now. */
   readonly until: Date | null;
-  /** The kept generation that the stable arm served last of this version; null: none is kept. */
+  /** The kept generation of this version that the stable arm served last; null: none is kept. */
   readonly generationNumber: number | null;
 }

@@ -1,7 +1,7 @@
 /**
- * Batch runs as ops see them, and the port to where their truth lies. A run is planned into chunks of a key range; a
- * worker claims a chunk by compare-and-set, with a fence and a lease, and commits its predictions and its progress in
- * one transaction that the fence guards. A queue's job is only a hint to look here.
+ * Batch runs as operators see them, and the port to their store. A run is planned into chunks of a key range. A worker
+ * claims a chunk by compare-and-set, with a fence and a lease, and commits predictions and progress in one transaction
+ * that the fence guards. A queue's job is only a hint to look here.
  */
 import type { KeyRange } from '../scoring/feature-source.ts';
 import type { Budget } from './budget.ts';
@@ -21,28 +21,28 @@ export interface Run {
   readonly modelVersionId: string;
   readonly modelNumber: number;
   readonly overlayFloor: number;
-  /** The predictor's source version before any features were read: above it, what the run makes is stale. */
+  /** The predictor's source version before any features were read: above it, the run's generation is stale. */
   readonly sourceVersion: number;
   readonly history: string;
   readonly scheduleSlot: Date | null;
   readonly state: RunState;
-  /** Who asked: `api`, `cli`, `schedule`, … */
+  /** Who started the run: `api`, `cli`, `schedule`, … */
   readonly reason: string;
-  /** What it may cost; null: no limit. */
+  /** The budget; null: no limit. */
   readonly budget: Budget | null;
   readonly error: string | null;
-  /** Attempts at the run's current step, planning or publishing; at its last one where it has ended. */
+  /** Attempts at the run's current step, planning or publishing; for a finished run, at its last step. */
   readonly attempts: number;
-  /** Why the last attempt at that step failed; null where it did not. */
+  /** Why the last attempt at that step failed; null if it did not fail. */
   readonly attemptError: string | null;
   readonly usersExpected: number;
   readonly usersScored: number;
   readonly usersFailed: number;
   readonly chunkCount: number;
   readonly chunksCommitted: number;
-  /** What a chunk is meant to take, in ms: its users were chosen by that. */
+  /** The intended duration of a chunk in ms, by which its users were chosen. */
   readonly chunkMs: number;
-  /** Of scope `all`: the generation it makes. */
+  /** Scope `all` only: the generation that the run makes. */
   readonly generationId: string | null;
   readonly generationNumber: number | null;
   readonly createdAt: Date;
@@ -55,23 +55,23 @@ export interface RunFailure {
   readonly reason: string;
 }
 
-/** What a run needs beside its chunks: to be cut into them, and to be checked, compared and published. */
+/** A step of a run beside its chunks: planning the chunks, and checking, comparing and publishing the result. */
 export type RunStep = 'plan' | 'publish';
 
-/** A step as its claimer holds it; each later claim raises the fence. */
+/** A claimed step. A later claim has a higher fence. */
 export interface ClaimedStep {
   readonly runId: string;
   readonly predictor: string;
   readonly step: RunStep;
   readonly fence: number;
   readonly attempts: number;
-  /** Whether another worker had it, whose lease is over. */
+  /** Whether another worker held it until its lease expired. */
   readonly takenOver: boolean;
-  /** The database's history at the claim: what was read in another one is not written. */
+  /** The database's history at the claim: results read in another history are not written. */
   readonly history: string;
 }
 
-/** A step that has failed its run instead of being claimed: too many workers in a row died of it. */
+/** A step that failed its run instead of being claimed: too many workers in a row died on it. */
 export interface DeadStep extends Pick<ClaimedStep, 'predictor' | 'fence' | 'attempts' | 'takenOver'> {
   /** Why the run has failed. */
   readonly failed: string;
@@ -83,19 +83,19 @@ export interface UnfinishedRun extends Run {
   readonly isStepFree: boolean;
 }
 
-/** A chunk as its claimer holds it; whoever claims it later holds a higher fence. */
+/** A claimed chunk. A later claim has a higher fence. */
 export interface ClaimedChunk {
   readonly runId: string;
   readonly no: number;
   readonly fence: number;
   readonly attempts: number;
-  /** Whether another worker had it, whose lease is over. */
+  /** Whether another worker held it until its lease expired. */
   readonly takenOver: boolean;
-  /** A key range, or the users by name. */
+  /** A key range, or named users. */
   readonly part: { readonly range: KeyRange } | { readonly userIds: readonly string[] };
 }
 
-/** A chunk that has failed instead of being claimed: too many workers in a row died of it. */
+/** A chunk that failed instead of being claimed: too many workers in a row died on it. */
 export interface DeadChunk extends Pick<ClaimedChunk, 'fence' | 'takenOver'> {
   /** Why the chunk has failed. */
   readonly failed: string;
@@ -107,9 +107,9 @@ export interface ChunkResult {
   readonly computedAt: number;
   readonly scored: ScoredUsers;
   readonly failures: readonly RunFailure[];
-  /** CPU time of the worker and its inference, in ms; null where it is not measured. */
+  /** CPU time of the worker and its inference, in ms; null if it is not measured. */
   readonly cpuMs?: number | null;
-  /** Users that were read and not scored: the commit makes chunks of them. */
+  /** Users that were read but not scored: the commit makes chunks of them. */
   readonly handedBack?: HandedBack;
 }
 
@@ -119,13 +119,13 @@ export interface HandedBack {
   readonly chunkSize: number;
 }
 
-/** What a commit wrote; users erased since the read are not in `written`. */
+/** The result of a commit; users erased since the read are not in `written`. */
 export type CommitOutcome =
   | {
       readonly committed: true;
       readonly written: ScoredUsers;
       readonly chunksOpen: number;
-      /** Numbers of the chunks of those handed back. */
+      /** Numbers of the chunks made of returned users. */
       readonly splitOff: readonly number[];
     }
   | { readonly committed: false; readonly why: 'fence_lost' | 'history_changed' | 'run_ended' };

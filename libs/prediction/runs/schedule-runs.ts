@@ -1,6 +1,7 @@
 /**
- * Makes the runs that are due. The truth is in Postgres: its clock says what is due, a unique slot makes one run of any
- * number of schedulers. After a downtime only the newest missed slot runs: the older ones would compute the same.
+ * Creates the runs that are due. Postgres is the truth: its clock says what is due, and a unique slot makes any number
+ * of schedulers create one run. After a downtime only the newest missed slot runs: the older ones would compute the
+ * same.
  */
 import { isTandemError } from '@tandem/freshness/errors';
 import type { Budget } from './budget.ts';
@@ -15,9 +16,9 @@ export interface Schedule {
   readonly schedule: string;
   /** Whether it is of changed users; else of everyone. */
   readonly isOfChanged: boolean;
-  /** What each of its runs may cost; null: no limit. */
+  /** The budget of each of its runs; null: no limit. */
   readonly budget: Budget | null;
-  /** The last slot that was run; for a schedule that never ran, the moment it came into force. */
+  /** The last slot that was run; for a schedule that never ran, the time of its adoption. */
   readonly after: Date;
 }
 
@@ -88,11 +89,13 @@ async function createWithin(runs: ScheduleRunsDependencies['runs'], schedule: Sc
   }
 }
 
-/** With a budget a run of changed users chooses the users it scores: those who changed, then others. */
+/** With a budget, a run of changed users chooses its users: changed users first, then others. */
 function runOf({ predictor, variant, isOfChanged, budget }: Schedule, scheduleSlot: Date): NewRun {
   const kind = isOfChanged && budget === null ? 'stale' : 'all';
   return { predictor, variant, scope: { kind }, reason: 'schedule', scheduleSlot, budget, isOfChanged };
 }
 
-/** Another run is under way; or the predictor, or the arm, is gone since; or its version has no predictions to store. */
+/**
+ * Another run is under way; or the predictor or the arm was removed since; or its version has no predictions to store.
+ */
 const NOT_NOW = ['run_conflict', 'unknown_predictor', 'invalid_input', 'request_features_required'] as const;

@@ -1,4 +1,4 @@
-/** Features to predictions for the users of one chunk: B4 and B5. A user that cannot be scored fails alone, by name. */
+/** Scores the users of one chunk: B4 and B5. A user that cannot be scored fails alone, by name. */
 
 import { TandemError } from '@tandem/freshness/errors';
 import { type FeatureBatch, joinBatches, scorableRows } from '@tandem/freshness/features';
@@ -21,39 +21,39 @@ export interface ScoreChunkDependencies {
   readonly scorer: Scorer;
 }
 
-/** What a chunk gave, and where its time went, in ms. */
+/** The results of a chunk, and the duration of its parts in ms. */
 interface ScoredChunk {
   readonly result: ChunkResult;
   readonly readMs: number;
   readonly scoreMs: number;
 }
 
-/** A model that needs more than this for one user would fill a day with a hundred thousand users. */
+/** A model that needs more than this for one user would take a day for a hundred thousand users. */
 const SCORING_BASE_MS = 10_000;
 const SCORING_MS_PER_ROW = 2;
 
-/** What ends the work at a chunk before its end. */
+/** Conditions that end the work on a chunk early. */
 interface ChunkEnd {
-  /** Aborts when what is done is worth nothing any more. */
+  /** Aborts when the results can no longer be used. */
   readonly lost: AbortSignal;
   /** Aborts when this process is to end: it ends the read of features. */
   readonly stopping?: AbortSignal | undefined;
-  /** Asked between parts of the scoring: true hands back the users that are not scored yet. */
+  /** Called between parts of the scoring: true returns the users that are not scored yet. */
   isEnough?(): Promise<boolean>;
 }
 
-/** A chunk is scored in so many parts at least, of so many rows at least: between two of them it can be split. */
+/** The least number of parts of a chunk, and of rows in a part: between two parts it can be split. */
 const LEAST_PARTS = 4;
 const LEAST_PART_ROWS = 16;
 /** Four runs of a slow model, so that more inference processes than chunks under way find work; one of a fast one. */
 const MOST_PART_ROWS = 4_096;
-/** Chunks that one which is handed back becomes, at most. */
+/** The most chunks that the returned users of one chunk become. */
 const MOST_PIECES = 16;
 
 /** A chunk, and the scope of its run. */
 type ScopedChunk = Pick<ClaimedChunk, 'part'> & Pick<Run, 'scope'>;
 
-/** @param onProgress told after the features are read, and after each part of the scoring */
+/** @param onProgress called after the features are read, and after each part of the scoring */
 export async function scoreChunk(
   { features, scorer }: ScoreChunkDependencies,
   version: ModelVersion,
@@ -85,7 +85,7 @@ export async function scoreChunk(
   };
 }
 
-/** As a rule the first rows were scored, or all, and none failed: then the columns are those that were read. */
+/** Usually the first rows, or all, were scored and none failed: then the columns are those that were read. */
 function scoredOf({ userIds, contextVersions }: FeatureBatch, scores: IsolatedScores): ScoredUsers {
   const columns = joinParts(scores);
   if (columns) {
@@ -99,7 +99,7 @@ function scoredOf({ userIds, contextVersions }: FeatureBatch, scores: IsolatedSc
   return scoredUsers(users);
 }
 
-/** Null where the parts are not the rows from the first on without a gap. */
+/** Null if the parts are not the first rows without a gap. */
 function joinParts({ parts }: IsolatedScores): Pick<ScoredUsers, 'outputs' | 'offsets'> | null {
   const offsets = new Uint32Array(parts.reduce((sum, part) => sum + part.rows.length, 1));
   let [row, bytes] = [0, 0];
@@ -111,7 +111,7 @@ function joinParts({ parts }: IsolatedScores): Pick<ScoredUsers, 'outputs' | 'of
   return { outputs: Buffer.concat(parts.map(({ encoded }) => encoded.bytes)), offsets };
 }
 
-/** Pieces that each take about half as long as what was scored: slow users are shared among the workers that wait. */
+/** Pieces that each take about half as long as the scored part: waiting workers share slow users. */
 function handedBackOf({ userIds }: FeatureBatch, { left, parts }: IsolatedScores): Pick<ChunkResult, 'handedBack'> {
   if (left.length === 0) return {};
   const scored = parts.reduce((sum, { rows }) => sum + rows.length, 0);
@@ -123,22 +123,22 @@ function failuresOf(batch: FeatureBatch, faults: ReadonlyMap<number, string>): R
   return [...faults].map(([row, reason]) => ({ userId: batch.userIds[row] ?? '', reason }));
 }
 
-// Reads the features of a chunk: B4. Where the query fails for one user, the users are read in halves until that user
-// stands alone: each smaller statement reads features and versions together, so that every label stays true.
+// Reads the features of a chunk: B4. If the query fails for one user, the users are read in halves until that user is
+// alone: each smaller statement reads features and versions together, so that every label stays true.
 
 interface ChunkFeatures {
   readonly batch: FeatureBatch;
-  /** Those that can be scored. */
+  /** The rows that can be scored. */
   readonly rows: readonly number[];
   /** Users without a row in the batch: the query fails for them, or the run names them and the feature source has none. */
   readonly failures: readonly RunFailure[];
 }
 
-/** Statements that may fail for each user: enough to find one in a hundred. */
+/** The number of statements that may fail for each user: enough to find one in a hundred. */
 const FAILURES_A_USER = 1 / 8;
 const LIMITS: HalvingLimits = { budget: 128, brokenAfter: 16, failingMs: 120_000, culprit: 'the feature query' };
 
-/** Rejects as the feature source does where the query fails for every user. */
+/** Rejects as the feature source does if the query fails for every user. */
 export async function readChunk(
   features: FeatureSource,
   version: ModelVersion,
@@ -190,7 +190,7 @@ async function readApart(
     },
     { ...LIMITS, budget: Math.max(LIMITS.budget, userIds.length * FAILURES_A_USER) },
   );
-  // The query fails for every user, as far as was tried: the attempt fails, and says why.
+  // The query fails for every tried user: the attempt fails with the reason.
   if (read.length === 0 && !isProven) throw cause;
   const [first = await readUsers([]), ...others] = read;
   return { ...others.reduce(join, first), failures: [...failures, ...read.flatMap((one) => one.failures)] };

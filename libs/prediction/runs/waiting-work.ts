@@ -1,4 +1,4 @@
-/** What waits for workers, with deadlines: unfinished runs, and the work beside runs that only workers do. */
+/** Work that waits for workers, with deadlines: unfinished runs, and other work that only workers do. */
 import type { WaitingRun, WaitingWork } from './desired-workers.ts';
 import type { GenerationLoader } from './online-generations.ts';
 import { findNotLoaded } from './reconcile.ts';
@@ -8,7 +8,7 @@ import type { ScheduleStore } from './schedule-runs.ts';
 /** An unfinished run as Postgres knows it. */
 export interface UnfinishedWork extends Omit<WaitingRun, 'secondsLeft'> {
   readonly createdAt: Date;
-  /** Of its predictor, for runs of its kind: a cron expression in UTC, or null. */
+  /** The predictor's schedule for runs of this kind: a cron expression in UTC, or null. */
   readonly schedule: string | null;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What work that no caller waits for may take of the processors: a share of the time that passes. A run is charged after it
- * ended, since its cost is not known before; while more was taken than was earned, nothing is begun.
+ * A CPU budget for background work: a share of the elapsed time. A run is charged after it ended, since its cost is not
+ * known before. While more was spent than earned, no run begins.
  */
 
 export interface CpuBudget {
@@ -10,7 +10,10 @@ export interface CpuBudget {
   charge(cpuMs: number): void;
 }
 
-/** What may be saved up, in ms of wall time: work that was absent all night does not take a processor in the morning. */
+/**
+ * The most that can be saved up, in ms of wall time: work that was absent all night does not take a processor in the
+ * morning.
+ */
 const SAVED_MS = 1_000;
 
 /**

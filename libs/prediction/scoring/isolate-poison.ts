@@ -1,16 +1,17 @@
 /**
- * Scores users so that a poison user fails alone: where a batch is refused, or the process that ran it died, its halves
- * are scored apart, until the one row that does it stands by itself. Costs about 2·log2(rows) runs for one poison user.
+ * Scores users so that a poison user fails alone: if a batch is rejected, or its process died, its halves are scored
+ * separately, until the poison row is alone. Costs about 2·log2(rows) runs for one poison user.
  *
  * Where rows hang rather than fail, each failing part of a batch costs its run's limit. So the parts have far less time
- * than the whole, and after two minutes of failures none is cut any further. The parts left then are fewer than the
- * failures so far and are tried once each: a chunk of 5,000 users full of hanging ones takes about five minutes of runs.
+ * than the whole, and after two minutes of failures none is halved any further. The remaining parts are fewer than the
+ * failures so far and are tried once each: a chunk of 5,000 users full of hanging ones takes about five minutes of
+ * runs.
  */
 import { isTandemError } from '@tandem/freshness/errors';
 import { type EncodedBatch, encodeBatch } from '@tandem/freshness/outputs';
 import { RowsRefused, type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from './scoring.ts';
 
-/** Rows of the batch that were scored together; those that got no outputs are among the faults. */
+/** Rows of the batch that were scored together; rows without outputs are among the faults. */
 interface ScoredPart {
   readonly rows: readonly number[];
   readonly encoded: EncodedBatch;
@@ -21,48 +22,53 @@ export interface IsolatedScores {
   readonly parts: readonly ScoredPart[];
   /** The same by row: row of the batch → its outputs in the layout of outputs.ts. For few rows: each gets a buffer. */
   readonly outputs: ReadonlyMap<number, Buffer>;
-  /** Row of the batch → why it has none. */
+  /** Row of the batch → why it has no outputs. */
   readonly faults: ReadonlyMap<number, string>;
-  /** Those of `faults` whose features no input of the model can hold: row of the batch → their names. */
+  /** Rows of `faults` with features that no input of the model can hold: row of the batch → their names. */
   readonly unusable: ReadonlyMap<number, readonly string[]>;
-  /** Those of `faults` for which the model gave no usable output, such as NaN. Run again, it gives the same. */
+  /** Rows of `faults` without a usable output of the model, such as NaN. Running them again gives the same. */
   readonly withoutOutput: ReadonlySet<number>;
-  /** Those of `faults` that only found no room to wait in. Never of a batch: that is refused whole, and comes again. */
+  /** Rows of `faults` that found no room to wait in. Never of a batch: that is rejected as a whole, and returns. */
   readonly overloaded: ReadonlySet<number>;
-  /** Those of `faults` that were not scored for want of time. Of live requests alone. */
+  /** Rows of `faults` that were not scored for lack of time. Live requests only. */
   readonly late: ReadonlySet<number>;
-  /** Rows that were not tried any more, since enough was done. */
+  /** Rows that were not tried, since enough were scored. */
   readonly left: readonly number[];
 }
 
 interface IsolationOptions {
   /** Rows that are scored together at first; default: all. */
   readonly partRows?: number;
-  /** Asked between parts, once one was scored and while none has failed: true leaves the others. */
+  /** Called between parts, once one was scored and while none has failed: true skips the others. */
   isEnough?(): Promise<boolean>;
-  /** Told after each part, scored or failed. What it throws ends the work. */
+  /** Called after each part, scored or failed. An exception ends the work. */
   onPart?(): void;
-  /** After this many failures a part that fails is given up whole: a model must not be tried row by row for ever. */
+  /**
+   * After this many failures, a failing part is given up as a whole: a model must not be tried row by row without end.
+   */
   readonly budget?: number;
-  /** Milliseconds that only ever rise; for tests. */
+  /** A monotonic clock in milliseconds; for tests. */
   now?(): number;
 }
 
-/** After this many failures without a single row scored, the model itself is to blame: no more is tried. */
+/** After this many failures without any scored row, the model itself is at fault: no more is tried. */
 const FAILURES_OF_A_BROKEN_MODEL = 128;
-/** Failures for each row: enough to find one poison user in a hundred, and no day is spent on a chunk full of them. */
+/**
+ * The number of failures for each row: enough to find one poison user in a hundred, without spending a day on a chunk
+ * full of them.
+ */
 const FAILURES_A_ROW = 1 / 8;
-/** Of a batch, what failing parts may take together; as the budget, but in time. CPU time where that ended a part. */
+/** For a batch: the total time of failing parts, beside the budget of parts. CPU time if that ended a part. */
 const FAILING_MS = 120_000;
-/** How long the run of a part of a batch may take: a healthy one of 1,024 rows takes milliseconds. */
+/** Time limit of a run of a batch's part: a healthy run of 1,024 rows takes milliseconds. */
 const PART_BASE_MS = 1_000;
 const PART_MS_PER_ROW = 2;
 
 type Rows = readonly number[];
 
 /**
- * A batch has `timeoutMs` for each part that it is cut into; a live request has it in all, since its readers leave then.
- * Rejects as the scorer does where the reason lies in no row (overload, deadline).
+ * A batch has `timeoutMs` for each of its parts; a live request has it in total, since its readers leave then. Rejects
+ * as the scorer does if the reason lies in no row (overload, deadline).
  */
 export async function scoreIsolating(
   scorer: Scorer,
@@ -77,7 +83,7 @@ export async function scoreIsolating(
   const left: number[] = [];
   const deadline = now() + request.timeoutMs;
 
-  /** Scores a part; gives the parts to try instead, where some of its rows are refused. */
+  /** Scores a part; returns the parts to try instead if some of its rows are rejected. */
   async function score(rows: Rows, failed: Failures): Promise<Attempted<number>> {
     if (await isToLeave(failed)) {
       left.push(...rows);
@@ -92,7 +98,7 @@ export async function scoreIsolating(
       return 'done';
     } catch (error) {
       if (isRefusalOfSome(error, request)) return { instead: withoutRefused(rows, error) };
-      // What was scored before the deadline is still of use to the next reader.
+      // Rows scored before the deadline are still of use to the next reader.
       if (isLate && isTandemError(error, 'live_timeout')) return leave(rows);
       if (!isOfTheRows(error)) throw error;
       return { failed: reasonOf(error, request), ms: costOf(error) };
@@ -145,7 +151,7 @@ export async function scoreIsolating(
   };
 }
 
-/** Those whose failure is no crash and no refusal of the model. */
+/** Returns the details of faults that are not set apart: all empty. */
 function nobodyApart() {
   return {
     unusable: new Map<number, readonly string[]>(),
@@ -166,31 +172,34 @@ function byRow(parts: readonly ScoredPart[]): Map<number, Buffer> {
   return outputs;
 }
 
-const OUT_OF_TIME = 'no time was left to score this user apart from those whom the model fails of';
+const OUT_OF_TIME = 'no time was left to score this user separately from users that make the model fail';
 
 function budgetOf({ rows }: ScoreRequest): number {
   return Math.max(FAILURES_OF_A_BROKEN_MODEL, rows.length * FAILURES_A_ROW);
 }
 
-/** The whole is no suspect, and may wait for a slow model; a live request's own deadline is shorter than any limit. */
+/**
+ * The whole batch is not suspect and may wait for a slow model; a live request's own deadline is shorter than any
+ * limit.
+ */
 function runLimit({ priority }: ScoreRequest, rows: Rows): Pick<ScoreRequest, 'runTimeoutMs'> {
   return priority === 'live' ? {} : { runTimeoutMs: PART_BASE_MS + PART_MS_PER_ROW * rows.length };
 }
 
-/** A batch without room is refused whole: its chunk is given back, and no user of it is called a failure. */
+/** A batch without room is rejected as a whole: its chunk is returned, and none of its users counts as failed. */
 function isRefusalOfSome(error: unknown, { priority }: ScoreRequest): error is RowsRefused {
   return error instanceof RowsRefused && error.rows.size > 0 && !(priority === 'batch' && error.code === 'overloaded');
 }
 
 const NUMBERS = /(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi;
 
-/** The log quotes the reason of a live request: a model's error may name a number that is a feature. */
+/** The log quotes the reason of a live request: a model's error may contain a feature's value. */
 function reasonOf(error: Error, { priority }: ScoreRequest): string {
   const mayQuote = priority === 'live' && !(error instanceof ScoringCrash);
   return mayQuote ? error.message.replace(NUMBERS, '…') : error.message;
 }
 
-/** On a busy machine far less than the time that passed: innocent users must not be given up for that. */
+/** On a busy machine CPU time is far less than elapsed time: innocent users must not be given up for that. */
 function costOf(error: Error): number | undefined {
   return error instanceof ScoringCrash ? error.cpuMs : undefined;
 }
@@ -199,51 +208,48 @@ function isOfTheRows(error: unknown): error is Error {
   return error instanceof ScoringCrash || isTandemError(error, 'live_failed', 'model_refused');
 }
 
-// Works on many items so that a poison item fails alone: a part that fails is halved, until the item at fault stands by
-// itself. One poison item costs about 2·log2(items) attempts; limits bound what failing parts cost together.
+// Works on many items so that a poison item fails alone: a failing part is halved until the item is alone. One poison
+// item costs about 2·log2(items) attempts; limits bound the total cost of failing parts.
 
 interface Failures {
   readonly count: number;
-  /** What the failing attempts took, together. */
+  /** Total duration of the failing attempts. */
   readonly ms: number;
-  /** The message of the last one, or its summary. */
+  /** The message of the last failure, or its summary. */
   readonly last: string;
 }
 
-/** What became of a part: it is done with; these parts are to be tried instead; or it failed, and may be halved. */
+/** The result of a part: it is finished; these parts are to be tried instead; or it failed, and may be halved. */
 export type Attempted<T> =
   | 'done'
   | { readonly instead: readonly (readonly T[])[] }
   /**
-   * `ms`: what the attempt took, where that is not the time that passed. `summary`: what parts that are given up say of
-   * this failure instead of `failed`, which may quote the values of an item.
+   * `ms`: the cost of the attempt, if it is not the elapsed time. `summary`: the reason for parts that are given up,
+   * instead of `failed`, which may quote values of an item.
    */
   | { readonly failed: string; readonly summary?: string; readonly ms?: number | undefined };
 
 export interface HalvingLimits {
-  /** After this many failures a part that fails is given up whole. */
+  /** After this many failures, a failing part is given up as a whole. */
   readonly budget: number;
-  /** The same, in milliseconds of failing attempts. */
+  /** The same limit, in milliseconds of failing attempts. */
   readonly failingMs: number;
-  /** After this many failures without a single success nothing more is tried: the fault lies in no item. */
+  /** After this many failures without a success, nothing more is tried: the fault lies in no item. */
   readonly brokenAfter: number;
-  /** What fails, in the reason of parts that are given up: `the model`. */
+  /** The failing component, in the reason of parts that are given up: `the model`. */
   readonly culprit: string;
 }
 
 interface HalvingWork<T> {
-  /** Rejects where the reason lies in no item, which ends all work. */
+  /** Rejects if the reason lies in no item, which ends all work. */
   attempt(part: readonly T[], failed: Failures): Promise<Attempted<T>>;
-  /**
-   * Told of a part that failed for good.
-   * @param isProven it is one item, which failed by itself; else the limits are reached, and most of it may be innocent
-   */
+  /** Receives each part that failed for good. */
   giveUp(part: readonly T[], why: string, isProven: boolean): void;
   /** Whether any item has succeeded. */
   hasSuccess(): boolean;
-  /** Told after each part. What it throws ends the work. */
+  /** Called after each part. An exception ends the work. */
   onPart?(): void;
-  /** Milliseconds that only ever rise. */
+  /** A monotonic clock in milliseconds. */
   now?(): number;
 }
 
@@ -269,12 +275,12 @@ export async function halveFailing<T>(
     return [];
   }
 
-  /** The reason of items most of which may be innocent. */
+  /** The reason for items most of which may be innocent. */
   function givenUp({ length }: readonly T[]): string {
     return `given up together with ${length - 1} others after ${failed.count} failures of ${limits.culprit}, the last: ${failed.last}`;
   }
 
-  // Large parts before small ones: the healthy are done first, and what the budget does not reach is small.
+  // Large parts first: healthy items are done first, and the rest beyond the budget is small.
   const parts = [...whole];
   for (const part of parts) {
     const isBroken = !hasSuccess() && (failed.count >= limits.brokenAfter || failed.ms >= limits.failingMs);
@@ -284,7 +290,7 @@ export async function halveFailing<T>(
   }
 }
 
-/** No part where there is no item. */
+/** Without items there are no parts. */
 export function partsOf<T>(items: readonly T[], most: number = items.length): (readonly T[])[] {
   if (items.length <= most) return items.length > 0 ? [items] : [];
   return Array.from({ length: Math.ceil(items.length / most) }, (_, i) => items.slice(i * most, (i + 1) * most));

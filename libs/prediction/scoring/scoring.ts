@@ -10,13 +10,13 @@ export interface ScoreRequest {
   /** The rows of the batch to score, in this order. */
   readonly rows: readonly number[];
   /**
-   * Milliseconds from now until the answer is worthless. The process that runs it is killed then; of a batch, when the run
-   * has taken so much CPU time.
+   * Milliseconds from now until the answer is useless. The process that runs it is killed then; for a batch, when the
+   * run has taken this much CPU time.
    */
   readonly timeoutMs: number;
-  /** Milliseconds that one run of these rows may take, counted likewise from its start; default: what is left of `timeoutMs`. */
+  /** Time limit of one run of these rows in ms, counted likewise from its start; default: the rest of `timeoutMs`. */
   readonly runTimeoutMs?: number;
-  /** `live` goes before `batch` where both wait. */
+  /** `live` goes before `batch` if both wait. */
   readonly priority: 'live' | 'batch';
 }
 
@@ -26,26 +26,26 @@ export interface ScoreResult {
 }
 
 /**
- * Rejects with a TandemError: `live_timeout` (deadline), `live_failed` (the model refused the input or gave another
- * number of rows), `overloaded` (no place in the queue, or too little CPU for a batch), or `ScoringCrash` when the process
- * died of it. Where some rows alone are refused before anything is run, the error is a `RowsRefused` of one of these codes.
+ * Rejects with a TandemError: `live_timeout` (deadline), `live_failed` (the model rejected the input or returned
+ * another number of rows), `overloaded` (no place in the queue, or too little CPU for a batch), or `ScoringCrash` when
+ * the process died. If only some rows are rejected before the run, the error is a `RowsRefused` of one of these codes.
  */
 export interface Scorer {
   score(request: ScoreRequest): Promise<ScoreResult>;
 }
 
-/** Port to whom knows how much inference there is room for. */
+/** Port to the component that knows the free inference capacity. */
 export interface LoadShedding {
-  /** How many more users of a version could be inferred live within so many ms, beside all that is asked of it already. */
+  /** Returns how many more users of a version can be inferred live within this many ms, beside all requests so far. */
   room(version: ModelVersion, timeoutMs: number): number;
 }
 
-/** Room for everyone: nobody is refused before he has waited. */
+/** Unlimited capacity: no request is rejected before it has waited. */
 export const UNBOUNDED: LoadShedding = Object.freeze({ room: () => Number.POSITIVE_INFINITY });
 
-/** The process that ran a batch died or had to be killed: somewhere in the batch is a poison row. */
+/** Thrown when the process that ran a batch died or was killed: the batch contains a poison row. */
 export class ScoringCrash extends Error {
-  /** CPU time in ms for which the run was ended; undefined: it ended for another reason. */
+  /** CPU time in ms at which the run was ended; undefined: it ended for another reason. */
   readonly cpuMs: number | undefined;
 
   constructor(how: string, cpuMs?: number) {
@@ -55,7 +55,7 @@ export class ScoringCrash extends Error {
   }
 }
 
-/** What more is known of refused rows. */
+/** Further facts about rejected rows. */
 interface RefusalFacts {
   /** Row of the batch → the names of its features that no input can hold. */
   readonly unusable?: ReadonlyMap<number, readonly string[]>;
@@ -64,11 +64,11 @@ interface RefusalFacts {
 }
 
 /**
- * Nothing was run, for the sake of some rows: `features_unusable`, an input cannot hold their features; `overloaded`,
- * there is no room for them. The others may be asked for again at once.
+ * Thrown before a run because of some rows: `features_unusable`, an input cannot hold their features; `overloaded`,
+ * there is no room for them. The other rows may be retried at once.
  */
 export class RowsRefused extends TandemError {
-  /** Row of the batch → why. */
+  /** Row of the batch → reason. */
   readonly rows: ReadonlyMap<number, string>;
   readonly unusable: NonNullable<RefusalFacts['unusable']>;
 

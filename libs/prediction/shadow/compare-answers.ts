@@ -1,7 +1,7 @@
 /** A served answer beside what the candidate would have answered, by the one output that decides. */
 import type { Policy, Prediction, PredictionValue } from '@tandem/freshness/predictor';
 
-/** What answers are compared by. */
+/** The rules by which answers are compared. */
 export interface Yardstick {
   /** A prediction's field; null: the first that holds one value. */
   readonly output: string | null;

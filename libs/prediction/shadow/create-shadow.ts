@@ -1,8 +1,8 @@
 /**
- * The shadow: a candidate model version computes what it would have answered to users who have been answered, and the two
- * are compared. Nobody waits for it. Answers that were served are told of after the reply was made and wait in a bounded
- * line; a moment later those of many users are computed together, one pass at a time, by a scorer and over connections of
- * the shadow's own (shadow-passes.ts). What is beyond its rate or its share of a processor is dropped, and counted.
+ * The shadow: a candidate model version computes its answers for users who have been answered, and both answers are
+ * compared. Reads do not wait for it. Served answers are queued after the reply was made, in a bounded queue. They are
+ * computed in batches, one pass at a time, by a scorer and over connections of the shadow (shadow-passes.ts). Answers
+ * beyond its rate or its share of a processor are dropped and counted.
  */
 import { BUCKETS } from '@tandem/experiment/assignment';
 import type { Answer } from '@tandem/freshness/answer';
@@ -16,7 +16,7 @@ import { ShadowTally } from './shadow-tally.ts';
 
 export interface ShadowDependencies
   extends Pick<ShadowPassesDependencies, 'registry' | 'features' | 'scorer' | 'observer'> {
-  /** What Postgres last said of a predictor. */
+  /** Returns the last known assignments of a predictor. */
   assignments(predictor: string): Assignments | undefined;
   readonly store: ShadowStore;
   /** Tells this process's sums from others'. */
@@ -32,11 +32,11 @@ export interface Shadow {
   notice(answer: Answer): void;
   /** Answers that wait. */
   waiting(): number;
-  /** Ends what is under way, and keeps the sums. */
+  /** Ends the passes under way and keeps the sums. */
   close(): Promise<void>;
 }
 
-/** Of one processor: enough to see a thousand users of most models within seconds. */
+/** Share of one processor: enough for a thousand users of most models within seconds. */
 const CPU_SHARE = 0.25;
 const KEEP_EVERY_MS = 5_000;
 /** Without anything to do for so long, its processes are given up. */
@@ -48,7 +48,7 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
   const budget = createCpuBudget(CPU_SHARE, now);
   /** By predictor; the one whose turn was last is the last. */
   const shadowed = new Map<string, ShadowedRollout>();
-  /** Those that are over, until their last sums are kept. */
+  /** Finished rollouts, until their last sums are stored. */
   const over = new Set<ShadowedRollout>();
   const passes = createShadowPasses({ ...dependencies, budget, next, now });
   // In every process: a round without a shadow does nothing.
@@ -96,7 +96,7 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
       over.add(one);
     }
     for (const one of [...over, ...shadowed.values()]) await keepOne(one);
-    // A rest that failed is tried again in the next round.
+    // A failed remainder is retried in the next round.
     await passes.restAfter(shadowed.size === 0 ? 0 : IDLE_MS).catch(() => {});
   }
 
@@ -157,7 +157,9 @@ function isUnderWay({ id }: Pick<ShadowedRollout, 'id'>, assignments: Assignment
   return assignments?.rollout?.id === id;
 }
 
-/** Whether an answer is of somebody who is served by the stable arm beside a shadow, and not put anywhere by hand. */
+/**
+ * Returns whether an answer is of a user whom the stable arm serves beside a shadow, and who was not assigned by hand.
+ */
 function isBesideShadow({ rollout }: Answer): boolean {
   return rollout !== null && rollout.kind === 'shadow' && !rollout.overridden;
 }

@@ -1,6 +1,6 @@
 /**
- * What a shadow's answers are like beside those that were served: sums that a process keeps for as long as the rollout
- * lasts, and that are added up over processes. Classes are fixed, so that the sums of all processes fit each other.
+ * Compares a shadow's answers with the served ones: sums that a process keeps as long as the rollout lasts, and that
+ * are added up over processes. Classes are fixed, so that the sums of all processes match.
  */
 import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
 
@@ -43,9 +43,9 @@ export const DELTA_CLASSES = 2 * MIDDLE + 1;
 /** Comparisons of everybody, or of the users of a segment. */
 export interface Comparisons {
   readonly compared: number;
-  /** Those that differ at all. */
+  /** Answers that differ at all. */
   readonly different: number;
-  /** Those of two numbers; over these are the sums of candidate minus served. */
+  /** Answers with two numbers, over which candidate minus served is summed. */
   readonly measured: number;
   readonly sum: number;
   readonly sumOfSquares: number;
@@ -60,12 +60,15 @@ export interface Comparisons {
   readonly above: number;
 }
 
-/** What the candidate took, and what became of whom. Of everybody alone. */
+/** Cost of the candidate and results by user. Over all users only. */
 interface ShadowEffort {
   readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
   /** Scores of 0 to 1 by SCORE_CLASSES: row by row of served classes, the candidate's in each. */
   readonly joint: readonly number[];
-  /** By LATENCY_BOUNDS_MS and above: of each user, the statement that read his features, and the run that scored him. */
+  /**
+   * Latencies by LATENCY_BOUNDS_MS and above: for each user, the statement that read the features and the run that
+   * scored them.
+   */
   readonly featuresMs: readonly number[];
   readonly runMs: readonly number[];
   /** Users in runs that were answered, and what those took of a processor. */

@@ -1,6 +1,6 @@
 /**
- * What the candidate would have answered, for the users of some served answers: one statement, one inference, and a
- * comparison for each whose context is the one that the served answer was computed from.
+ * Computes the candidate's answers for the users of some served answers: one statement, one inference, and a comparison
+ * for each user whose context is still that of the served answer.
  */
 import type { Answer } from '@tandem/freshness/answer';
 import { isErased } from '@tandem/freshness/certificate';
@@ -40,14 +40,14 @@ interface PassRequest {
   readonly timeoutMs: number;
 }
 
-/** What became of one answer. */
+/** The result for one answer. */
 export type PassResult =
   | { readonly outcome: Exclude<ShadowOutcome, 'compared'> }
   | {
       readonly outcome: 'compared';
       readonly comparison: Comparison;
       readonly segments: readonly { readonly feature: string; readonly value: string }[];
-      /** Of the candidate's answer. */
+      /** Context version of the candidate's answer. */
       readonly contextVersion: number;
       readonly computedAt: number;
     };
@@ -55,7 +55,7 @@ export type PassResult =
 interface Pass {
   /** In the order of the answers. */
   readonly results: readonly PassResult[];
-  /** Of the statements that read the features; null where none did. */
+  /** Duration of the statements that read the features; null if none did. */
   readonly featuresMs: number | null;
 }
 

@@ -33,13 +33,13 @@ interface ShadowPasses {
   /** Answers wait: there is a pass soon, if none is under way. */
   schedule(): void;
   isOf(one: ShadowedRollout): boolean;
-  /** Lets go of the scorer's processes, where nothing was asked of them for so long. */
+  /** Releases the scorer's processes after they were idle for this long. */
   restAfter(idleMs: number): Promise<void>;
   /** None is begun any more; resolves when the one under way is over. */
   stop(): Promise<void>;
 }
 
-/** What the answers of a moment wait for each other, so that they share a statement and a run. */
+/** How long answers wait for each other, so that they share a statement and a run. */
 const GATHER_MS = 100;
 /** Far more than a run takes, since its process is the last to be given a processor. */
 const PASS_MS = 5_000;
@@ -53,7 +53,7 @@ const LOOP_MS_A_USER = 0.25;
 
 export function createShadowPasses(dependencies: ShadowPassesDependencies): ShadowPasses {
   const { scorer, observer, budget, next, now } = dependencies;
-  /** Whose pass is under way, or was the last; what it has cost so far. */
+  /** The rollout whose pass is under way, or was the last, and its cost so far. */
   let current: ShadowedRollout | undefined;
   let cost = { cpuMs: 0, ended: 0 };
   let timer: NodeJS.Timeout | undefined;
@@ -104,7 +104,7 @@ export function createShadowPasses(dependencies: ShadowPassesDependencies): Shad
     if (featuresMs !== null) one.tally.read(answers.length, featuresMs);
     for (const [i, answer] of answers.entries()) note(one, answer, results[i] as PassResult, observer);
     const ms = now() - startedAt;
-    // What a process that died, or is about to be ended, took of a processor, nobody knows: all the time there was.
+    // The processor time of a process that died or is to be ended is unknown: the whole elapsed time counts.
     const isLost = cost.ended > 0 || results.some(({ outcome }) => outcome === 'timed_out');
     if (isLost) budget.charge(Math.max(0, ms - cost.cpuMs));
     observer.passed(one.predictor, ms, cost.cpuMs);
@@ -130,7 +130,7 @@ export function createShadowPasses(dependencies: ShadowPassesDependencies): Shad
   };
 }
 
-/** What is asked of whom, as it is now; undefined where the predictor is not served any more. */
+/** Returns the candidate version and how to compare it; undefined if the predictor is no longer served. */
 async function candidateOf(
   { registry }: Pick<ShadowPassesDependencies, 'registry'>,
   { predictor: name, candidateVersionId }: ShadowedRollout,
@@ -166,7 +166,7 @@ function note(
 export interface ShadowScorer extends Scorer {
   /** Resolves when a process has the model: its start and the loading are no run's time. Rejects with `unavailable`. */
   ready(version: ModelVersion): Promise<void>;
-  /** Told what each run took, in ms of wall and processor, and of each process that ended. */
+  /** Receives the cost of each run, in ms of wall and processor, and each process that ended. */
   observe(observer: ShadowScorerObserver): void;
   /** Ends its processes until it is asked again. */
   rest(): Promise<void>;

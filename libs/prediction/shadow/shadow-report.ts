@@ -1,4 +1,4 @@
-/** What the sums of all processes say of a shadow. */
+/** Makes a shadow's report from the sums of all processes. */
 import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
 import {
   addShadowCounts,
@@ -29,7 +29,7 @@ export interface ComparisonReport {
   readonly compared: number;
   /** The share of answers that differ at all. */
   readonly differentShare: number | null;
-  /** Of candidate minus served; null where no two numbers were compared. */
+  /** Mean of candidate minus served; null if no two numbers were compared. */
   readonly meanDelta: number | null;
   readonly deviation: number | null;
   readonly largestDelta: number | null;
@@ -151,7 +151,7 @@ export interface ShadowSums {
   readonly rolloutId: string;
   readonly processId: string;
   readonly rows: readonly ShadowRow[];
-  /** Those found since the last time. */
+  /** The largest changes found since the last call. */
   readonly movers: readonly ShadowMover[];
 }
 

@@ -14,7 +14,7 @@ import { MOST_MOVERS, type ShadowMover, type ShadowRow } from './shadow-report.t
 
 /** Values of a feature that are told apart; the users of all further ones are one segment. */
 const MOST_VALUES = 20;
-/** Of a value as text: it is for people, and a key of a row. */
+/** Longest text of a value: it is for people, and part of a row's key. */
 const MOST_CHARACTERS = 64;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly number[] ? number[] : T[K] };
@@ -74,7 +74,7 @@ export class ShadowTally {
     if (this.#movers.length >= 2 * MOST_MOVERS) this.#movers = furthest(this.#movers);
   }
 
-  /** The movers found since the last time; they are not kept here: an erasure reaches only what is stored. */
+  /** The largest changes found since the last call. They are not kept here: an erasure only reaches stored ones. */
   takeMovers(): readonly ShadowMover[] {
     const taken = furthest(this.#movers);
     this.#movers = [];

@@ -8,7 +8,7 @@ export interface Interval {
   readonly high: number;
 }
 
-/** Of a normal distribution, how far from its mean 95 % of it reach. */
+/** The z within which 95 % of a normal distribution lie. */
 const Z_95 = 1.959964;
 
 /** Where the true share lies, at 95 %; of nothing: anywhere. */

@@ -6,7 +6,7 @@
 import { isOfSameContext, type KeptExplanation, type KeptInputs } from '../explanations/kept-explanation.ts';
 import type { FeatureRow, Outcome, Step, ValueHistory } from './value-history.ts';
 
-/** Of an ordinary run. */
+/** Duration of an ordinary run. */
 const RUN_MS = 10 * 60_000;
 
 export interface UserOutcome {
@@ -21,7 +21,7 @@ export interface LoggedParts {
   readonly outcomes: readonly UserOutcome[];
   /** The outcome counts within this time after a read. */
   readonly withinMs: number;
-  /** What stands before the item in an outcome's name; null: any outcome counts as 1. */
+  /** The prefix before the item in an outcome's name; null: any outcome counts as 1. */
   readonly itemPrefix: string | null;
   /** Postgres' clock: reads whose time is not over yet are left out. */
   readonly now: Date;

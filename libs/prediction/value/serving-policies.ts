@@ -1,8 +1,8 @@
 /**
- * What each way of serving would have answered the reads of a history from, and what it would have spent. Batch-only answers
- * from the last run; live-only infers at each read; hybrid answers from the last run, and infers where an event came since,
- * or where the stored answer is older than `maxAge`. A stored answer serves until the next event, so the reads of a burst
- * share one inference.
+ * Simulates each serving policy on the reads of a history: the context of each answer, and the inferences spent.
+ * Batch-only answers from the last run; live-only infers at each read; hybrid answers from the last run, and infers
+ * where an event came since, or where the stored answer is older than `maxAge`. A stored answer serves until the next
+ * event, so the reads of a burst share one inference.
  */
 import type { Step, ValueHistory } from './value-history.ts';
 

@@ -4,10 +4,10 @@
  * 1970. The file form is described in docs/value.md.
  */
 
-/** What followed a read: 0 or 1; or, where the answer is a list, the item that the user took. */
+/** The outcome of a read: 0 or 1; or, if the answer is a list, the item that the user chose. */
 export type Outcome = number | string;
 
-/** What happened to a user, in order of time; of one moment, in the order in which it happened. */
+/** A step of a user's history, in order of time; steps of one moment are in the order of their occurrence. */
 export type Step =
   /** The features from here on: a row of `contexts`; null: not known. */
   | { readonly kind: 'context'; readonly at: number; readonly context: number | null }
@@ -25,7 +25,7 @@ export interface ValueHistory {
   /** Users that a run scores, with those that are never read. */
   readonly users: number;
   readonly simulated: boolean;
-  /** Of each user; the place is the user's number. */
+  /** The steps of each user; the position is the user's number. */
   readonly timelines: readonly (readonly Step[])[];
   readonly contexts: readonly FeatureRow[];
   readonly reads: readonly { readonly user: number; readonly outcome: Outcome }[];

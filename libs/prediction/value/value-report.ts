@@ -1,6 +1,7 @@
 /**
- * What fresh context was worth on a history: the quality of the answers of each way of serving, by the age of their context,
- * with intervals by user, and the inferences that each spent. All are judged by the same reads, so differences are paired.
+ * Reports the value of fresh context on a history: the quality of each policy's answers, by the age of their context,
+ * with intervals by user, and the inferences spent. All policies are judged by the same reads, so differences are
+ * paired.
  */
 import {
   areaUnderCurve,
@@ -25,7 +26,7 @@ const RESAMPLES = 1_000;
 /** Ranks are dearer than means: a draw costs a pass over all reads. */
 const RANK_RESAMPLES = 200;
 
-/** What each way of serving answers, and the reads that all of them can be judged by. */
+/** The answers of each policy, and the reads that all of them can be judged by. */
 interface ValuePlan {
   readonly history: ValueHistory;
   readonly served: readonly (PolicyAnswers & { readonly policy: ServingPolicy })[];
@@ -41,7 +42,7 @@ export interface Judge {
   readonly measure: 'logLoss' | 'hitRate';
   /** Items that count of a list; null: the answer is a chance. */
   readonly top: number | null;
-  /** Of one read; NaN where the context could not be scored. */
+  /** Returns the quality for one read; NaN if the context could not be scored. */
   quality(context: number, outcome: Outcome): number;
   /** The predicted chance; undefined of a list. */
   readonly chance: ((context: number) => number) | undefined;
@@ -70,7 +71,7 @@ interface Calibration {
   readonly bins: readonly CalibrationBin[];
 }
 
-/** What the hybrid gains over batch-only of the same cadence, on the same reads. */
+/** The gain of the hybrid over batch-only of the same cadence, on the same reads. */
 export interface Gain {
   readonly cadenceMs: number;
   /** Above 0: the hybrid is better. */
@@ -97,7 +98,7 @@ export interface ValueReport {
   readonly outcomeRate: number | null;
   readonly gains: readonly Gain[];
   readonly policies: readonly PolicyFigures[];
-  /** Of batch-only answers at all cadences. */
+  /** Figures of batch-only answers at all cadences. */
   readonly batchByAge: readonly AgeFigures[];
   readonly resampling: { readonly resamples: number; readonly seed: number };
 }
@@ -158,7 +159,7 @@ export function scorableReads({ history, served, judged }: ValuePlan, judge: Jud
   });
 }
 
-/** What is counted of the judged reads, with users numbered among those who have any. */
+/** Counts over the judged reads; users are numbered among users with reads. */
 interface Board {
   readonly reads: Uint32Array;
   readonly users: number;

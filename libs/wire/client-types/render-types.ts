@@ -1,8 +1,8 @@
 /**
  * Renders schemas as the TypeScript declarations that the client carries: plain, read-only, without Zod. Zod's own
- * `toJSONSchema` does the reading. Libraries that go on from there do not fit: openapi-typescript needs the compiler API
- * that TypeScript 7 no longer has, and json-schema-to-typescript knows no `readonly`, without which an application's
- * frozen lists would not compile.
+ * `toJSONSchema` does the reading. Existing libraries for the next step do not fit: openapi-typescript needs the
+ * compiler API that TypeScript 7 no longer has, and json-schema-to-typescript knows no `readonly`, without which an
+ * application's frozen lists would not compile.
  */
 import { z } from 'zod';
 
@@ -10,7 +10,7 @@ import { z } from 'zod';
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 type Named = Readonly<Record<string, JsonSchema>>;
 
-/** Settings with a default are there in what is read, and may be left out in what is sent. */
+/** Settings with a default are required in answers and optional in requests. */
 type Direction = 'output' | 'input';
 
 const COLUMNS = 110;
@@ -28,10 +28,10 @@ const PRIMITIVES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Returns a declaration for each named schema. A schema that is read and sent, and differs between the two, is declared
- * twice: what is sent is called `…Input`.
+ * Returns a declaration for each named schema. A schema whose request and response forms differ is declared twice: the
+ * request form is called `…Input`.
  * @param sent the names of what applications send
- * @param registry the schemas by name; those of the wire if left out
+ * @param registry the schemas by name; default: those of the wire
  */
 export function renderTypes(sent: readonly string[], registry = z.globalRegistry): string {
   const schemasOf = (io: Direction): Named => z.toJSONSchema(registry, { io, uri: (id) => id }).schemas;
@@ -67,7 +67,7 @@ function referencesOf(schema: JsonSchema | undefined): string[] {
   return [...JSON.stringify(schema).matchAll(/"\$ref":"(\w+)"/g)].map(([, name = '']) => name);
 }
 
-/** Those whose two forms differ, or hold one that does. */
+/** Schemas whose two forms differ, or that contain such a schema. */
 function differing(output: Named, input: Named, names: readonly string[]): ReadonlySet<string> {
   const differ = new Set(names.filter((name) => typeOf(output[name]) !== typeOf(input[name])));
   for (let before = -1; before !== differ.size; ) {

@@ -1,14 +1,14 @@
 /**
  * The batch job that a competent engineer would write in an afternoon with the same libraries, to be measured against:
- * one process that takes users in pages by key; each page is read, scored in one run, upserted in one statement, written
- * to Redis in one pipeline, and then comes the next. It cannot be resumed, has no generations, and knows nothing of events.
+ * one process that takes users in pages by key; each page is read, scored in one run, upserted in one statement,
+ * written to Redis in one pipeline, and then comes the next. It cannot be resumed, has no generations, and ignores
+ * events.
  *
- * With `overlapped` it is what a week of tuning makes of it: the next page is read while one is scored, and Postgres and
+ * With `overlapped` it is the result of a week of tuning: the next page is read while one is scored, and Postgres and
  * Redis are written side by side.
  *
- * Prints how many users it scored, in how many seconds and with how many of its own CPU, without its start and the loading
- * of the model.
- * Usage: node baseline-batch.ts <model file> <feature table> <users> plain|overlapped
+ * Prints how many users it scored, in how many seconds and with how many of its own CPU, without its start and the
+ * loading of the model. Usage: node baseline-batch.ts <model file> <feature table> <users> plain|overlapped
  */
 
 import { Redis } from 'ioredis';
@@ -21,7 +21,7 @@ const PAGE_ROWS = 10_000;
 const [model = '', table = '', limit = '', manner = 'plain'] = process.argv.slice(2);
 const session = await InferenceSession.create(model);
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 4 });
-// A database of its own, emptied at the end: its keys are not to weigh on what is measured next.
+// A database of its own, emptied at the end, so that its keys do not affect later measurements.
 const redis = new Redis(process.env.REDIS_URL ?? '', { db: 1 });
 
 /** An int8 comes as text, a float8 as a number. */

@@ -130,8 +130,8 @@ async function measureRound({ servers, options, parts }: Bench, tandem: Client, 
 const MOST_SCRIPTED = 2_500_000;
 
 /**
- * Into an empty table each time: the script's better case, since it would find yesterday's rows there. The table goes at once,
- * or its vacuum would run beside what is measured next.
+ * Into an empty table each time: the script's better case, since it would find yesterday's rows there. The table goes
+ * at once, or its vacuum would run during the next measurement.
  */
 async function measureScript(
   servers: BenchServers,

@@ -112,7 +112,7 @@ interface LiveLoad extends LoadResult {
   readonly allMicros: number;
 }
 
-/** Each user is read once at most, in random order: no answer can be one that an earlier read left. */
+/** Each user is read at most once, in random order: no answer can come from an earlier read. */
 async function loadLive(
   { servers }: LiveWorld,
   target: Target,

@@ -2,8 +2,8 @@ import type { SectionResult } from './report.ts';
 import type { Figure } from './section.ts';
 
 /**
- * Runs one measurement and times it. One that fails does not keep the others from being measured: its result has the error.
- * @param say tells a person what is under way
+ * Runs one measurement and times it. A failed measurement does not stop the others: its result has the error.
+ * @param say reports progress to a person
  */
 export async function measureSection(
   section: string,

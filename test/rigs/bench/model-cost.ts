@@ -40,7 +40,7 @@ async function costCurve(model: Uint8Array): Promise<Map<number, number>> {
       const run = { session: 'm', feeds, fetches: ['score'], rowByRow: false };
       const times: number[] = [];
       for (let i = 0; i < RUNS; i++) times.push((await child.run(run, LIMIT)).ms);
-      // The run at the first eighth: what it takes where nobody else has the processor.
+      // The run at the first eighth: its cost on an idle processor.
       found.set(rows, times.sort((a, b) => a - b)[RUNS >> 3] ?? Number.NaN);
     }
     return found;

@@ -1,8 +1,8 @@
 /**
- * What re-scoring is worth: the same load (refresh-load.ts) with it off and on, in alternating rounds, on one API and one
- * worker. Counted are the answers that had to wait for a model, the inferences of readers and of re-scorings, the time from an
- * event to the stored answer, and the CPU of all processes together, which re-scoring raises: it infers for users whom nobody
- * may read.
+ * Measures the value of re-scoring: the same load (refresh-load.ts) with it off and on, in alternating rounds, on one
+ * API and one worker. It counts the answers that had to wait for a model, the inferences of readers and of re-scorings,
+ * the time from an event to the stored answer, and the CPU of all processes together. Re-scoring raises that CPU: it
+ * infers for users who may never be read.
  */
 import { findFreePort } from '@tandem/local-servers/ports';
 import { getRequest } from '../overload/exchange.ts';
@@ -16,7 +16,9 @@ import { type Figure, figureOf, type Section } from './section.ts';
 import { type BenchProcess, type Program, startApi, startWorker } from './service.ts';
 
 const PREDICTOR = 'trees';
-/** The target is of this one; traffic at 1 has users with events in every window, of whom no re-scoring can come first. */
+/**
+ * The target applies to this one; traffic at 1 has users with events in every window, which no re-scoring can precede.
+ */
 const EXPONENT = 0.8;
 const STEEPER = 1;
 /** Of a round, in `--seconds`: it counts from `WARM_UP` on, when reads that follow events are under way. */

@@ -1,8 +1,8 @@
 /**
- * What rollouts cost those who are served: cached reads of two predictors, one with a canary of a quarter of its users and
- * one with a shadow, as they are by default; and of the same without, in rounds that alternate on one process of the API. A
- * candidate is the served model under another feature query, so that its answers cost what the served ones did; the
- * canary's has a generation of its own.
+ * Measures the cost of rollouts for served users: cached reads of two predictors, one with a canary of a quarter of its
+ * users and one with a shadow, with default settings; and of the same without, in rounds that alternate on one process
+ * of the API. A candidate is the served model under another feature query, so that its answers cost the same; the
+ * canary has its own generation.
  */
 
 import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';

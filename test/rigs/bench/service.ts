@@ -118,7 +118,7 @@ export interface BenchProcess extends Program {
   readonly url: string;
 }
 
-/** The API, with further variables of its environment where its defaults are not what is measured. */
+/** The API, with further environment variables where its defaults are not measured. */
 export async function startApi(servers: BenchServers, variables: Variables = {}): Promise<BenchProcess> {
   const port = await findFreePort();
   const last = Number(variables.API_PROCESSES ?? 1) > 1 ? '"api.processes_started"' : '"api.started"';

@@ -1,6 +1,6 @@
 /**
- * `kill -9` of one of two workers in the middle of a run over everybody. The other goes on, takes over the dead one's
- * chunks once their leases are over, and finishes; afterwards everybody is scored, once, and reads say so.
+ * `kill -9` of one of two workers in the middle of a full run. The other continues, takes over the dead worker's chunks
+ * once their leases expire, and finishes. Afterwards every user is scored once, and reads show it.
  */
 import { type Client, createClient } from '@tandem/client/create-client';
 import { isRunning, type ProcessIdentity, readProcess } from '@tandem/local-servers/process-identity';

@@ -1,6 +1,7 @@
 /**
- * What a watch costs the application that changes the table: statements of a few sizes on a plain table and on one that is
- * watched, one after the other in each round. Each statement is a transaction of its own; every row it touches changes.
+ * Measures the cost of a watch for the application that changes the table: statements of a few sizes on a plain table
+ * and on a watched one, one after the other in each round. Each statement is its own transaction; every row it touches
+ * changes.
  */
 import { watchSource } from '@tandem/offline-store/sources/watch-source';
 import { linearModel } from '@tandem/testing/onnx-models';

@@ -21,9 +21,9 @@ const HOUR = 3_600;
 const DAY = 24 * HOUR;
 
 /**
- * A week: each night at two a run of 60 million users, each hour one of the users that changed (median 400,000), six a day that
- * somebody asks for (median 1 million, between 8 and 20 h). Each is due an hour after it was asked for. Events come all day
- * from 7 to 23 h, and about four an hour at night.
+ * A week: each night at two a run of 60 million users, each hour a run of the changed users (median 400,000), and six
+ * runs a day on request (median 1 million, between 8 and 20 h). Each is due an hour after its request. Events come all
+ * day from 7 to 23 h, and about four an hour at night.
  */
 export function weekOf(seed: number): Load {
   const random = createRandom(seed);

@@ -1,6 +1,6 @@
 /**
- * Plays a load through a number of workers, second by second: what they cost, and how late runs end. The policy is the
- * product's own (desired-workers.ts); what is simulated is the workers and the clock.
+ * Plays a load through a number of workers, second by second: their cost, and how late runs end. The policy is the
+ * product's own (desired-workers.ts); workers and clock are simulated.
  */
 import { createScaler, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import type { AskedRun, Load } from './load.ts';

@@ -1,6 +1,7 @@
 /**
- * How long a run's last chunk goes on after the median worker has run dry, with three workers: first with chunks as large as the
- * predictor allows, then with chunks sized by what the first run took. Ends with 1 where that is more than `MOST` of the run.
+ * Measures how long a run's last chunk continues after the median worker has run out of work, with three workers: first
+ * with chunks as large as the predictor allows, then with chunks sized by what the first run took. Exit code 1 if that
+ * is more than `MOST` of the run.
  */
 import { once } from 'node:events';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';

@@ -58,7 +58,7 @@ it('survives kills of its processes and stores under load: nothing stale is call
     for (const fault of findFaults(FAULTS)) {
       const seen = checker.reads.fresh;
       await fault.run(session);
-      await until('reads go on', () => checker.reads.fresh > seen + 200);
+      await until('reads continue', () => checker.reads.fresh > seen + 200);
     }
     // How long that takes is the machine's; a load that never gets there fails here.
     await until('enough was done and seen', () => shortOf(checker).length === 0).catch((cause: unknown) => {

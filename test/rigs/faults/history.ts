@@ -35,9 +35,9 @@ interface Timed {
 }
 
 /**
- * Why there is no status. `refused` was sent nowhere; after `reset` and `timeout` nobody knows whether it was done. `idle`:
- * the connection had rested for as long as the service keeps one, and was closed as the request left; HTTP allows that at
- * any time, and whoever sends has to reckon with it.
+ * Why there is no status. `refused` was not sent; after `reset` and `timeout` the result is unknown. `idle`: the
+ * connection had been idle for as long as the service keeps one, and was closed as the request left; HTTP allows that
+ * at any time, and senders have to handle it.
  */
 export type Failure = 'refused' | 'reset' | 'timeout' | 'idle';
 
@@ -145,7 +145,7 @@ export interface SendEvents extends Call {
 export interface SqlEvents extends Timed {
   readonly kind: 'sql event';
   readonly events: readonly SentEvent[];
-  /** Whether COMMIT was acknowledged; where not, nobody knows. */
+  /** Whether COMMIT was acknowledged; if not, the result is unknown. */
   readonly isCommitted: boolean;
   /** The versions, read in that transaction, in the order of `events`. */
   readonly results: readonly Pick<EventResult, 'id' | 'contextVersion' | 'contextToken'>[];
@@ -208,7 +208,7 @@ export interface ToldArm {
   readonly version: number;
 }
 
-/** Written before what it announces is sent: from here on it may be in force. */
+/** Written before the announced request is sent: from here on it may take effect. */
 export interface MoveIntent extends Timed {
   readonly kind: 'move intent';
   readonly move: Move | 'rollback';
@@ -220,7 +220,7 @@ export interface MoveIntent extends Timed {
 export interface MoveRollout extends Call {
   readonly kind: 'rollout';
   readonly move: Move;
-  /** Of the rollout that is moved; null for one that is started. */
+  /** For the rollout that is moved; null for a rollout that is started. */
   readonly id: string | null;
   /** What it is now, where it was acknowledged. */
   readonly told: ToldRollout | null;
@@ -320,13 +320,13 @@ export interface WorkSample extends Timed {
 export interface DoneRun {
   readonly id: string;
   readonly budget: Budget | null;
-  /** The schedule that made it; null: somebody asked for it. */
+  /** The schedule that made it; null if it was started on request. */
   readonly schedule: 'everyone' | 'changed' | null;
-  /** Users whom its generation leaves on its base; null where it has none. */
+  /** Users that its generation leaves on its base; null without a base. */
   readonly left: number | null;
 }
 
-/** Something in a process' output that must not be there; whoever reads the output looks for it. */
+/** A text in a process' output that must not be there; a reader of the output looks for it. */
 export interface LogLine extends Timed {
   readonly kind: 'log';
   readonly name: string;

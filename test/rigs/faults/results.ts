@@ -43,7 +43,7 @@ function sumOf(counts: ReadonlyMap<string, number>): number {
   return [...counts.values()].reduce((sum, one) => sum + one, 0);
 }
 
-/** Adds to the file and writes the page anew. */
+/** Appends to the file and rewrites the page. */
 export function record(added: Partial<Results>): void {
   const kept = readResults();
   const newest = new Map([...kept.controls, ...(added.controls ?? [])].map((one) => [one.control.name, one]));

@@ -16,7 +16,7 @@ export interface ControlResult {
   readonly answers: number;
   readonly fresh: number;
   readonly seconds: number;
-  /** It is to be found out by nobody. */
+  /** The plant must not be found. */
   readonly holds: boolean;
   /** Violations of any rule without the plant, and in how many answers; null where that was not tried. */
   readonly sound: { readonly violations: number; readonly answers: number } | null;

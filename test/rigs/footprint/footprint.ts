@@ -17,7 +17,7 @@ interface Place {
 }
 
 interface Functions {
-  /** Those that ran, and those inside one that ran. */
+  /** Functions that ran, and functions inside one that ran. */
   readonly known: Map<string, Place>;
   readonly ran: Set<string>;
 }

@@ -140,7 +140,7 @@ function operationsOn({ url }: InspectedApi): readonly Operation[] {
   ];
 }
 
-/** Each repetition is about another user, whom the API's memory does not hold. */
+/** Each repetition uses another user, which the API's memory does not hold. */
 async function measure({ take }: InspectedApi, { before, run, expected }: Operation): Promise<Footprint> {
   const repetitions: (readonly CoveredScript[])[] = [];
   for (let n = 0; n <= REPETITIONS; n++) {

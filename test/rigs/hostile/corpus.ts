@@ -76,7 +76,7 @@ export function readCorpus(): readonly HostileRequest[] {
     );
 }
 
-/** Throws where the file says what nobody reads. */
+/** Throws if the file has a line that is not used. */
 export function parseRequest(name: string, text: string): HostileRequest {
   const cut = text.indexOf('\n===\n');
   if (cut < 0) throw new Error(`${name}: no === above what is sent`);

@@ -137,7 +137,7 @@ function contentOf(
   isOver: boolean,
 ): Content | undefined {
   if (method === 'HEAD' || status === 204 || status === 304) return { text: '', length: 0 };
-  // It may go on for hours; what is looked at is that it began.
+  // It may last for hours; the check is that it began.
   if (headers['content-type'] === 'text/event-stream') return { text: '', length: bytes.length };
   if (headers['transfer-encoding'] === 'chunked') return chunksOf(bytes);
   if (headers['content-length'] === undefined) {

@@ -31,7 +31,7 @@ export function render(text: string, facts: Facts): readonly Piece[] {
   return merge([...fill(lines.join(''), facts, length), ...bodyPieces]);
 }
 
-/** A section without an empty line has no end: what is sent breaks off within its headers. */
+/** A section without an empty line has no end: the request stops within its headers. */
 function split(text: string): [head: string, body: string] {
   const at = text.indexOf('\n\n');
   return at < 0 ? [text, ''] : [text.slice(0, at + 1), text.slice(at + 2)];

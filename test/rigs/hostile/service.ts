@@ -41,7 +41,7 @@ export function firstUser(keyType: HostileKey): string {
   return keyType === 'int8' ? '1' : 'user 1';
 }
 
-/** @param stores an empty, migrated database, and a Redis that nobody else uses */
+/** @param stores an empty, migrated database, and a Redis without other clients */
 export async function startService(stores: Stores, keyType: HostileKey): Promise<HostileService> {
   const pool = createPool({ url: stores.databaseUrl, max: 4, applicationName: 'hostile' });
   const programs: Program[] = [];

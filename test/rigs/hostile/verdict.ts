@@ -23,7 +23,7 @@ export function answerFaults(answer: Answer | undefined, expected: ExpectedAnswe
   return faults;
 }
 
-/** Of an error what it tells of itself, beside its remedy. */
+/** Returns an error's own fields beside its remedy. */
 export function showsInsides(answer: Answer): boolean {
   return INSIDES_BUT_SQL.test(answer.body) || INSIDES.test(problemOf(answer)?.detail ?? '');
 }

@@ -1,4 +1,4 @@
-/** What is done to an installation, in this order. Reads, events and runs go on meanwhile. */
+/** The actions on an installation, in this order. Reads, events and runs continue meanwhile. */
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ interface Scenario {
 
 const API = `${RELEASE_NAME}-api`;
 const WORKER = `${RELEASE_NAME}-worker`;
-/** Before and after what is done. */
+/** Before and after the action. */
 const CALM_MS = 10_000;
 const SCALED_WITHIN_MS = 300_000;
 

@@ -123,7 +123,7 @@ function valuesOf(image: string): Values {
 function failedReads({ calls }: Checker): number {
   let failed = 0;
   for (const [outcome, count] of calls.outcomes) {
-    // 304 and 504 answer a condition of the reader's own, 404 tells of an erased user.
+    // 304 and 504 answer a condition of the reader, 404 an erased user.
     if (/^(read|one of many) /.test(outcome) && !/ (200|304|404|504)$/.test(outcome)) failed += count;
   }
   return failed;

@@ -1,4 +1,4 @@
-/** What the endpoints of artifacts need of the stores and of memory, and what they check alike. */
+/** The dependencies of the artifact endpoints, and their common checks. */
 import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import { ARTIFACT_HASH } from '@tandem/wire/artifacts';
@@ -79,6 +79,6 @@ export function hashIn(text: string | undefined): string {
 export function otherFile(said: string, found: string, field: string): TandemError {
   return new TandemError('invalid_input', `The file's SHA-256 is ${found}, not ${said}.`, {
     field,
-    remedy: 'it changed, or came damaged: take the SHA-256 of the file again, and send it again',
+    remedy: 'the file changed or was damaged on the way: compute its SHA-256 again and resend it',
   });
 }

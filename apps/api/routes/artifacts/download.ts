@@ -10,7 +10,9 @@ import { type ArtifactDependencies, hashIn } from './artifact-dependencies.ts';
 type DownloadDependencies = Pick<ArtifactDependencies, 'artifacts' | 'downloadRoom'>;
 
 const PIECE_BYTES = 262_144;
-/** A file keeps its place in memory until it is sent; whoever takes longer asks again, over a better line. */
+/**
+ * A file keeps its place in memory until it is sent; a client that takes longer has to retry with a faster connection.
+ */
 const SEND_WITHIN_MS = 300_000;
 
 export function downloadArtifact({ artifacts, downloadRoom }: DownloadDependencies): Endpoint {
@@ -83,9 +85,9 @@ function streamOf(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; ende
 }
 
 function unknownArtifact(hash: string): TandemError {
-  return new TandemError('unknown_artifact', 'No whole file of this SHA-256 is here.', {
+  return new TandemError('unknown_artifact', 'There is no complete file with this SHA-256.', {
     field: 'sha256',
-    remedy: `see what is there of it: GET /v1/artifacts/${hash}`,
+    remedy: `see which part has arrived: GET /v1/artifacts/${hash}`,
   });
 }
 
@@ -95,12 +97,15 @@ const route = createRoute({
   path: '/v1/artifacts/{sha256}/file',
   tags: ['models'],
   summary: 'Download a model file',
-  description: 'As it was uploaded or adopted. A few at a time: 503 `overloaded` says when to come back.',
+  description:
+    'Returns the file as uploaded or adopted. Concurrent downloads are limited: 503 `overloaded` says when to retry.',
   request: { params: ArtifactPath },
   responses: {
     200: {
       description: 'The file',
-      headers: { 'content-digest': { description: 'Its SHA-256 (RFC 9530)', schema: { type: 'string' as const } } },
+      headers: {
+        'content-digest': { description: 'SHA-256 of the file (RFC 9530)', schema: { type: 'string' as const } },
+      },
       content: { 'application/octet-stream': { schema: FileSchema } },
     },
     ...problems('unknown_artifact', 'invalid_input', 'model_refused', 'overloaded', 'unavailable'),

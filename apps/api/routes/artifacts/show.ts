@@ -11,11 +11,11 @@ export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies)
     method: 'get',
     path: '/v1/artifacts/{sha256}',
     tag: 'models',
-    summary: 'Whether a model file is there',
+    summary: 'Show the state of a model file',
     scope: 'models:read',
     params: ArtifactPath,
     answer: {
-      description: 'It is there, or a part of it: `received` says where an upload goes on',
+      description: 'The file, or a part of it, has arrived: `received` says where an upload resumes',
       schema: ArtifactSchema,
       example: ARTIFACT_EXAMPLE,
     },
@@ -26,7 +26,7 @@ export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies)
       if (size !== null) return { artifact, bytes: size, received: size, complete: true };
       const received = await artifactParts.received(artifact);
       if (received > 0) return { artifact, bytes: null, received, complete: false };
-      throw new TandemError('unknown_artifact', 'Nothing of a file of this SHA-256 is here.', {
+      throw new TandemError('unknown_artifact', 'There is no artifact with this SHA-256.', {
         field: 'sha256',
         remedy: `upload it: PUT /v1/artifacts/${artifact}`,
       });

@@ -1,6 +1,7 @@
 /**
- * PUT /v1/artifacts/{sha256}: a model file, whole or in parts. Safe to repeat: what is there is not read again. A part is
- * what fits into one request's time, so that a large file, or a slow line, needs no longer request and loses little.
+ * PUT /v1/artifacts/{sha256}: a model file, whole or in parts. Safe to repeat: received bytes are not read again. A
+ * part fits into one request's time, so that a large file or a slow connection needs no longer request and loses
+ * little.
  */
 import { createRoute } from '@hono/zod-openapi';
 import { isTandemError } from '@tandem/freshness/errors';
@@ -90,9 +91,9 @@ async function joinParts(
     async (error: unknown) => {
       // Where it is the store that fails, the last part may be sent again.
       if (!isTandemError(error, 'model_refused')) throw error;
-      // Whoever sent the same parts at the same time may have been first, and have dropped them meanwhile.
+      // Another upload of the same parts may have completed the file first, and dropped them meanwhile.
       if ((await artifacts.renew(hash)) !== null) return false;
-      // One part lies, and nobody can say which.
+      // One part is wrong, and it is not known which.
       await artifactParts.drop(hash);
       throw error;
     },
@@ -152,10 +153,10 @@ sha-256) of the body is checked where it is sent. Parts of a file that is given 
     },
   },
   responses: {
-    200: { description: 'It was there; the body was not read', ...json(ARTIFACT_EXAMPLE) },
-    201: { description: 'It is there now', ...json(ARTIFACT_EXAMPLE) },
+    200: { description: 'The file existed already; the body was not read', ...json(ARTIFACT_EXAMPLE) },
+    201: { description: 'The file is stored', ...json(ARTIFACT_EXAMPLE) },
     202: {
-      description: 'The part is kept, others are missing',
+      description: 'The part is stored; other parts are missing',
       ...json({ ...ARTIFACT_EXAMPLE, received: 1_048_576, complete: false }),
     },
     ...problems(

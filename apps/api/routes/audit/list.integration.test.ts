@@ -47,7 +47,7 @@ it.each([
   expect([response.status, ((await response.json()) as { field?: string }).field]).toEqual([status, field]);
 });
 
-it('a key that may move rollouts is named by its name; one that may only look moves none, and sees no audit', async () => {
+it('a key that may move rollouts is recorded by its name; a read-only key moves none, and sees no audit', async () => {
   const { key: ops } = await keyed.key({ name: 'ops', scopes: ['rollouts:admin', 'models:read'] });
   const { key: looks } = await keyed.key({ name: 'dashboard', scopes: ['models:read'] });
   await keyed.pool.query(

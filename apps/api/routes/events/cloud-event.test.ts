@@ -6,7 +6,7 @@ const refused = (field: string) =>
   expect.objectContaining({ code: 'invalid_input', field, remedy: expect.any(String) });
 
 describe('parseCloudEvent', () => {
-  it('takes the required attributes, and says null for what is not there', () => {
+  it('takes the required attributes, and gives null for missing ones', () => {
     expect(parseCloudEvent(minimal)).toEqual({
       source: '/shop',
       id: 'e1',

@@ -64,7 +64,7 @@ function checkNames(event: Attributes, prefix: string): void {
       throw refuse(
         `${prefix}${name.slice(0, 80)}`,
         'attribute names are lower-case letters and digits',
-        'mend the name; feature values belong into data',
+        'fix the name; put feature values into data',
       );
     }
     if (name !== 'data' && typeof value === 'object' && value !== null) {

@@ -18,7 +18,10 @@ interface RecordEventsDependencies {
   readonly hints: HintStore;
   /** The service's key type; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
-  /** Told of the hints of a request: whether Redis took them within their budget, and how long after the commit. */
+  /**
+   * Receives the result of a request's hints: whether Redis accepted them within their budget, and how long after the
+   * commit.
+   */
   readonly onHint: (seconds: number, outcome: 'ok' | 'failed') => void;
   /** Milliseconds that an acknowledgement waits for Redis at most. */
   readonly hintBudgetMs?: number;

@@ -129,7 +129,7 @@ describe('POST /v1/events', () => {
     expect(await response.json()).toMatchObject({ type: 'urn:tandem:problem:event_conflict', field: 'id' });
   });
 
-  it('refuses 1,001 events, and what is no event', async () => {
+  it('rejects 1,001 events, and values that are no event', async () => {
     const many = await send(
       Array.from({ length: 1_001 }, () => eventOf()),
       BATCHED,
@@ -146,7 +146,7 @@ describe('POST /v1/events', () => {
 
   it('applies one of many equal posts at once, and calls the others duplicates', async () => {
     const event = eventOf({ subject: '7' });
-    // Whoever waits a second for the others is told to come again, and does.
+    // An event that waits a second for the others is told to retry, and does.
     const sendUntilTaken = async () => {
       for (;;) {
         const response = await send(event);

@@ -161,7 +161,7 @@ function withField(error: TandemError, field: string): TandemError {
 
 const RESPONSES = {
   202: {
-    description: 'Applied; a result for each event, in order',
+    description: 'Applied; one result per event, in order',
     content: { 'application/json': { schema: EventResultsSchema } },
   },
   ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'event_conflict', 'unavailable'),
@@ -172,7 +172,7 @@ const route = createRoute({
   method: 'post',
   path: '/v1/events',
   tags: ['events'],
-  summary: 'Say that a user changed',
+  summary: 'Send an event',
   description: `CloudEvents 1.0: \`subject\` is the user id, \`data\` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user's context version; the same source and id again is answered as a duplicate. Values that no predictor takes are ignored, and named in the result. The binary mode carries the attributes in \`ce-\` headers and \`data\` as an \`application/json\` body. A batch (\`${BATCHED}\`) is taken here as at \`/v1/events/batch\`.`,
   request: {
     headers: AttributeHeaders,
@@ -198,7 +198,7 @@ const batchRoute = createRoute({
   method: 'post',
   path: '/v1/events/batch',
   tags: ['events'],
-  summary: 'Say that users changed',
+  summary: 'Send a batch of events',
   description: `An array of at most ${MAX_EVENTS.toLocaleString('en')} events, each as \`POST /v1/events\` takes it. All are applied, or none.`,
   request: {
     body: { required: true, content: { [BATCHED]: { schema: EventBatchSchema } } },

@@ -14,11 +14,11 @@ import { type CandidateDependencies, type FoundCandidates, findCandidates } from
 /** One feature of a user, and where its value comes from. */
 export interface ExplainedFeature {
   readonly name: string;
-  /** What a model is given. */
+  /** The value that the model receives. */
   readonly value: number | string | null;
   /** `row`: the feature source; `event`: a value in the user's context lies over it; `default`: of a request feature. */
   readonly from: 'row' | 'event' | 'default';
-  /** What the feature source says, where an event's value lies over it. */
+  /** The value of the feature source, if an event overrides it. */
   readonly rowValue?: number | string | null;
   /** The event. Times in ms since 1970. */
   readonly event?: { readonly source: string; readonly id: string; readonly time: number; readonly accepted: number };

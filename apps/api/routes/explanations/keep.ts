@@ -27,14 +27,14 @@ export function keepExplanation({ registry, readPrediction, explanationKeeper, e
     method: 'post',
     path: '/v1/users/{userId}/explanations/{predictor}',
     tag: 'users',
-    summary: 'Answer a user, and keep that answer',
+    summary: 'Answer a user and keep the explanation',
     description:
-      'As a plain read answers, and whether or not the user is among those whose answers are kept; for as long as the predictor says.',
+      'Answers as a plain read does. Keeps the answer even if the user is not sampled, for the time that the predictor declares.',
     scope: 'users:read',
     params: ExplanationPath,
     answer: {
       status: 201,
-      description: 'The answer, and what its model was given',
+      description: 'The answer and the inputs of its model',
       schema: KeptExplanationSchema,
       example: KEPT_EXPLANATION_EXAMPLE,
       headers: locationHeader(`/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}`),
@@ -73,7 +73,7 @@ function keepsNone({ name, policy }: Predictor): TandemError | undefined {
   if (policy.explanations) return undefined;
   return new TandemError(
     'invalid_input',
-    `The config of predictor ${name} does not say how long explanations are kept.`,
+    `The config of predictor ${name} does not set how long explanations are kept.`,
     {
       field: 'predictor',
       remedy: "add explanations: { share: 0.01, keepFor: '7d' } to the predictor's config, and adopt it",

@@ -54,7 +54,7 @@ export function replayView({ id, answer }: KeptExplanation, replay: Replay): Rep
 function differenceView({ difference }: Extract<Replay, { readonly recomputed: unknown }>) {
   if (difference === null) return null;
   const { output, alone, other } = difference;
-  // No JSON number says what is infinite.
+  // JSON has no number for infinity.
   const finite = (value: number) => (Number.isFinite(value) ? value : null);
   return {
     output,
@@ -71,8 +71,8 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export async function requireKept(store: Pick<ExplanationStore, 'find'>, id: string): Promise<KeptExplanation> {
   const found = UUID.test(id) ? await store.find(id) : undefined;
   if (found) return found;
-  throw new TandemError('unknown_explanation', 'There is no kept explanation of this id, or none any more.', {
+  throw new TandemError('unknown_explanation', 'There is no explanation with this id, or it has expired.', {
     field: 'id',
-    remedy: 'GET /v1/explanations lists those that are kept',
+    remedy: 'GET /v1/explanations lists the kept ones',
   });
 }

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
-/** In force for the reads after it. */
+/** Applies to later reads. */
 async function keepOf(explanations: { share: number; keepForMs: number } | null): Promise<void> {
   await api.pool.query(
     `update tandem.predictors set policy = case when $1::jsonb is null then policy - 'explanations'
@@ -115,7 +115,7 @@ describe('an answer of a user whose answers are kept', () => {
     await read('1');
     const serving = inferenceChildren().map(({ pid }) => pid);
     await replay((await newestOf('1')).id);
-    // One that loads a model for those who are served is as nice, while it does.
+    // A process that loads a model for serving has the same nice value meanwhile.
     const own = () => inferenceChildren().filter(({ niceness }) => niceness > getPriority() + 10);
     await expect.poll(own, PATIENCE).toEqual([{ pid: expect.any(Number), niceness: 19 }]);
     expect(inferenceChildren().map(({ pid }) => pid)).toEqual(expect.arrayContaining(serving));
@@ -173,7 +173,7 @@ describe('an answer of a user whose answers are kept', () => {
     });
   });
 
-  it('that nobody computed is not computed again', async () => {
+  it('that was not computed is not computed again', async () => {
     await api.pool.query(`insert into customers values (10, 'NaN', 1, now() - interval '1 hour')`);
     expect(await read('10')).toMatchObject({ source: 'default', reason: 'features_unusable' });
     const { id, inputs } = await newestOf('10');
@@ -199,7 +199,7 @@ describe('an answer of a user whose answers are kept', () => {
     expect(inferenceChildren()).toEqual(expect.arrayContaining(serving));
   });
 
-  it('goes with an erasure, also one that is written after it', async () => {
+  it('is deleted by an erasure, even if it is written after it', async () => {
     const [before] = await api.dependencies.app.readPrediction('repurchase', ['4'], PLAIN_READ);
     const { id } = await newestOf('4');
     const erased = await api.app.request('/v1/users/4', { method: 'DELETE' });
@@ -217,7 +217,7 @@ describe('an answer of a user whose answers are kept', () => {
   });
 });
 
-/** A model version of the same features that never ends; who is served what is as before. */
+/** A model version of the same features that never ends; the arms stay as they are. */
 async function endlessVersion(): Promise<string> {
   const bytes = hostile.endlessModel();
   const hash = createHash('sha256').update(bytes).digest('hex');
@@ -253,7 +253,7 @@ describe('GET /v1/explanations', () => {
     expect((await api.get('/v1/explanations?predictor=another')).status).toBe(404);
   });
 
-  it('has an answer of anybody, where somebody asks for it', async () => {
+  it('has the answer of any user on request', async () => {
     const userId = ['1', '2', '3', '5', '7'].find((one) => !isKept(0.4, one)) ?? '';
     const response = await api.post(`/v1/users/${userId}/explanations/repurchase`);
     const explanation = (await response.json()) as KeptExplanation;

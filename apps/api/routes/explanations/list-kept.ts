@@ -21,9 +21,9 @@ export function listKeptExplanations({ explanations, registry, keyType }: ListKe
     method: 'get',
     path: '/v1/explanations',
     tag: 'users',
-    summary: 'Answers that were kept',
+    summary: 'List kept answers',
     description:
-      'With what each was made of, newest first. Which users are among them, and for how long, the setting `explanations` of a predictor says.',
+      'Kept answers with the inputs of each, newest first. The predictor setting `explanations` defines the sampled users and the retention.',
     scope: 'users:read',
     query: KeptQuery,
     answer: {
@@ -51,7 +51,7 @@ export function listKeptExplanations({ explanations, registry, keyType }: ListKe
   });
 }
 
-/** Another spelling of a user would find nothing, and say that there is nothing. */
+/** Another spelling of a user id would find no rows, which would read as no records. */
 async function refusalOf(userId: string, keyType: ListKeptDependencies['keyType']) {
   return userIdProblem(requireKeyType(await keyType()), userId, 'userId');
 }

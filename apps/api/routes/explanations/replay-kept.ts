@@ -27,7 +27,7 @@ export interface ReplayDependencies extends Pick<ModelDependencies, 'models'> {
   readonly replayScorer: Pick<ReplayScorer, 'infer'>;
 }
 
-/** What came of it. `inputs_changed`: the inputs are of another context than the answer, so nothing could be expected. */
+/** The result of a replay. `inputs_changed`: the inputs belong to another context than the answer, so equality is not expected. */
 export type Replay =
   | { readonly verdict: 'refused'; readonly reason: string }
   | {
@@ -35,7 +35,7 @@ export type Replay =
       readonly reason: string;
       readonly recomputed: Prediction;
       readonly tolerance: number;
-      /** The one that is furthest from being allowed; null: equal to the last bit. */
+      /** The difference nearest to its limit; null: equal to the last bit. */
       readonly difference: AnswerDifference | null;
     };
 

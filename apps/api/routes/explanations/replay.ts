@@ -14,12 +14,12 @@ export function replayExplanation(dependencies: ReplayEndpointDependencies) {
     method: 'post',
     path: '/v1/explanations/{id}/replay',
     tag: 'users',
-    summary: 'Compute the answer of an explanation again',
+    summary: 'Replay a kept explanation',
     description:
-      'Runs the model version that answered on the inputs that were kept, in a process that serves no reads, and compares: `agrees` within the tolerance of its certificate, `differs`, `inputs_changed` where the inputs are not of the context that the answer was computed from, or `refused` with the reason.',
+      'Runs the model version that answered on the kept inputs, in a process that serves no reads. Result: `agrees` within the tolerance of its certificate, `differs`, `inputs_changed` if the inputs belong to another context, or `refused` with the reason.',
     scope: 'users:read',
     params: KeptExplanationPath,
-    answer: { description: 'What came of it', schema: ReplaySchema, example: REPLAY_EXAMPLE },
+    answer: { description: 'Result of the replay', schema: ReplaySchema, example: REPLAY_EXAMPLE },
     problems: ['unknown_explanation', 'overloaded', 'unavailable'],
     async handle({ req }, event) {
       const kept = await requireKept(dependencies.explanations, req.param('id') ?? '');

@@ -15,11 +15,11 @@ export function showKeptExplanation({ explanations }: ShowKeptDependencies) {
     method: 'get',
     path: '/v1/explanations/{id}',
     tag: 'users',
-    summary: 'An answer that was kept',
+    summary: 'Show a kept answer',
     scope: 'users:read',
     params: KeptExplanationPath,
     answer: {
-      description: 'The answer as it was served, and what its model was given',
+      description: 'The answer as served and the inputs of its model',
       schema: KeptExplanationSchema,
       example: KEPT_EXPLANATION_EXAMPLE,
     },

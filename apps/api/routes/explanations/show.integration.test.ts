@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => api?.close());
 
 describe('GET /v1/users/{userId}/explanations/{predictor}', () => {
-  it('says what is certified, stored and read, and what a read answers and why', async () => {
+  it('shows the certificate, stored predictions and features, and a read’s answer and reason', async () => {
     const response = await api.get('/v1/users/4/explanations/repurchase');
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({
@@ -49,7 +49,7 @@ describe('GET /v1/users/{userId}/explanations/{predictor}', () => {
     });
   });
 
-  it('explains a user whom nobody knows by the error that a read gives', async () => {
+  it('explains an unknown user by the error of a read', async () => {
     const response = await api.get('/v1/users/999/explanations/repurchase');
     expect(await response.json()).toMatchObject({
       candidates: [],
@@ -86,7 +86,7 @@ describe('GET /v1/users/{userId}', () => {
     });
   });
 
-  it('knows a user that only a run scored, and none of whom nothing is stored', async () => {
+  it('knows a user that only a run scored, and no user without records', async () => {
     expect(await (await api.get('/v1/users/7')).json()).toMatchObject({
       contextVersion: 0,
       updatedAt: null,
@@ -95,7 +95,7 @@ describe('GET /v1/users/{userId}', () => {
     expect((await api.get('/v1/users/999')).status).toBe(404);
   });
 
-  it('shows a stored prediction whose bytes are damaged as one that cannot be read', async () => {
+  it('shows a damaged stored prediction as unreadable', async () => {
     await api.pool.query(`update tandem.predictions set outputs = '\\x00' where user_id = '9'`);
     const damaged = { store: 'postgres', state: 'fresh', prediction: null, modelVersion: '1' };
     const user = await api.get('/v1/users/9');

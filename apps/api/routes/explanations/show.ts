@@ -13,11 +13,11 @@ export function showExplanation(dependencies: ExplanationDependencies) {
     method: 'get',
     path: '/v1/users/{userId}/explanations/{predictor}',
     tag: 'users',
-    summary: 'Why this answer, now',
+    summary: 'Explain the current answer of a user',
     scope: 'users:read',
     params: ExplanationPath,
     answer: {
-      description: 'What is certified, stored and read, and what a read answers',
+      description: 'The certificate, stored predictions and features, and the answer of a read',
       schema: ExplanationSchema,
       example: EXPLANATION_EXAMPLE,
     },

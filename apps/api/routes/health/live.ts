@@ -1,4 +1,4 @@
-/** GET /livez: the process answers. It says nothing of the stores: restarting a process mends none of them. */
+/** GET /livez: the process answers. It does not check the stores: restarting a process fixes none of them. */
 import { LiveSchema } from '@tandem/wire/health';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 

@@ -31,7 +31,7 @@ const route = createRoute({
   summary: 'Whether to send requests here',
   responses: {
     200: {
-      description: '`degraded`: answers are right, and slower',
+      description: '`degraded`: answers are correct but slower',
       content: {
         'application/json': {
           schema: ReadinessSchema,
@@ -46,7 +46,7 @@ const route = createRoute({
       },
     },
     503: {
-      description: 'A part without which nothing can be answered fails, or the process is about to end',
+      description: 'A required part fails, or the process is shutting down',
       content: {
         'application/json': {
           schema: ReadinessSchema,

@@ -17,13 +17,13 @@ export function archiveModel({ models, registry }: ModelDependencies) {
     method: 'put',
     path: '/v1/models/{predictor}/versions/{version}/archived',
     tag: 'models',
-    summary: 'Archive a model version, or end that',
+    summary: 'Archive or restore a model version',
     description:
-      'Lists leave an archived version out, and no rollout or rollback goes to it. Nothing of it is deleted. A version that an arm serves is refused. Pushing or adopting it again ends it too.',
+      'Archived versions are hidden in lists and cannot be targets of rollouts or rollbacks. Nothing is deleted. A version that an arm serves is rejected. Pushing or adopting the version again restores it.',
     scope: 'models:write',
     params: ModelVersionPath,
     body: BODY,
-    answer: { description: 'As it is now', schema: ModelDetailSchema, example: EXAMPLE },
+    answer: { description: 'The model version after the change', schema: ModelDetailSchema, example: EXAMPLE },
     problems: ['unknown_predictor', 'unknown_model_version', 'version_in_use', 'unavailable'],
     async handle(context, event, { actor }) {
       const predictor = context.req.param('predictor') ?? '';

@@ -85,7 +85,7 @@ describe('a pruned build', { timeout: 120_000 }, () => {
     await upload(pruned);
     const body = { artifact: hashOf(pruned), parent: '1', build: 'pruned' };
     expect((await push(body)).status).toBe(201);
-    // Whom the parent is right about; 9999 has no row, 399 was erased.
+    // Users that the parent predicts correctly; 9999 has no row, 399 was erased.
     const { rows } = await api.pool.query(`select user_id::text as "userId",
       (orders * 0.5 - recency * 0.1 > 0)::int as label from customers where user_id between 10 and 109`);
     const labels = [...rows, { userId: '9999', label: 1 }, { userId: '399', label: 1 }];
@@ -96,7 +96,7 @@ describe('a pruned build', { timeout: 120_000 }, () => {
     expect(judged).toEqual({ output: 'score', users: 100 });
     expect(figures).toMatchObject({ kind: 'classes', parent: { auc: 1 } });
     expect(figures?.kind === 'classes' && figures.build.auc).toBeLessThan(0.95);
-    // Without orders nobody is above a half but who bought today.
+    // Without orders, only users who bought today are above a half.
     const wouldFlip = rows.filter(({ label }) => label === 1).length;
     expect(found.decision).toMatchObject({ output: 'score', threshold: 0.5, up: 0 });
     expect(found.decision?.down).toBeGreaterThan(wouldFlip / 2);
@@ -106,7 +106,7 @@ describe('a pruned build', { timeout: 120_000 }, () => {
 
 describe('a comparison is refused', { timeout: 120_000 }, () => {
   it.each<[string, number | string, object | undefined, number, object]>([
-    ['of what is no build', 1, undefined, 422, problem('invalid_input', { field: 'version' })],
+    ['of a version that is no build', 1, undefined, 422, problem('invalid_input', { field: 'version' })],
     ['of no version', 77, undefined, 404, problem('unknown_model_version')],
     ['of no number', 'new', undefined, 422, problem('invalid_input', { field: 'version' })],
     ['with too many users', 3, { users: 10_001 }, 422, problem('invalid_input', { field: 'users' })],
@@ -126,7 +126,7 @@ describe('a comparison is refused', { timeout: 120_000 }, () => {
       problem('invalid_input', { field: 'labels[1].userId' }),
     ],
     [
-      'of users whom nobody knows',
+      'of unknown users',
       3,
       { labels: [{ userId: '9999', label: 1 }] },
       422,

@@ -35,7 +35,11 @@ With \`labels\`, AUC and log-loss of scores from 0 to 1, else errors. It takes i
     scope: 'models:read',
     params: ModelVersionPath,
     body: BODY,
-    answer: { description: 'Both side by side', schema: BuildComparisonSchema, example: BUILD_COMPARISON_EXAMPLE },
+    answer: {
+      description: 'Comparison of both versions',
+      schema: BuildComparisonSchema,
+      example: BUILD_COMPARISON_EXAMPLE,
+    },
     problems: [
       'unknown_predictor',
       'unknown_model_version',

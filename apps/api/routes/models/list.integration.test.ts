@@ -83,7 +83,7 @@ describe('PUT /v1/models/{predictor}/versions/{version}/archived', () => {
     expect(await listedBy('/v1/models')).toEqual(['2', '1']);
   });
 
-  it('refuses a version that is served, one that is not there, and a body without a value', async () => {
+  it('rejects a served version, an unknown version, and a body without a value', async () => {
     expect(await put('2', { archived: true })).toMatchObject([409, { type: 'urn:tandem:problem:version_in_use' }]);
     expect(await put('9', { archived: true })).toMatchObject([
       404,

@@ -14,14 +14,14 @@ export function moveModelLabel({ models, registry }: ModelDependencies) {
     method: 'put',
     path: '/v1/models/{predictor}/labels/{label}',
     tag: 'models',
-    summary: 'Give a label to a model version',
+    summary: 'Move a label to a model version',
     description:
-      'It does not change which version answers a read. `stable` and `candidate` are arms, which rollouts move.',
+      'Labels do not change which version answers a read. `stable` and `candidate` are arms, which only rollouts move.',
     scope: 'models:write',
     params: LabelPath,
     body: BODY,
     answer: {
-      description: 'It names this model version now',
+      description: 'The label points to this model version',
       schema: MovedLabelSchema,
       example: { predictor: 'repurchase', label: 'challenger', from: '1', to: '2' },
     },

@@ -63,7 +63,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     }
   });
 
-  it('takes it in parts, in any order, and says where to go on', async () => {
+  it('takes it in parts, in any order, and says where to resume', async () => {
     const file = Buffer.alloc(700_000, 'a model, perhaps');
     const part = (first: number, end: number, bytes = file) =>
       upload(bytes.subarray(first, end), hashOf(file), { 'content-range': `bytes ${first}-${end - 1}/${file.length}` });
@@ -81,7 +81,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     expect(await got(await part(0, 300_000))).toEqual([200, 700_000]);
   });
 
-  it('holds a few parts in memory at a time, and tells whoever comes then to come back', async () => {
+  it('holds a few parts in memory at a time, and tells further clients to retry', async () => {
     const file = Buffer.alloc(700_000, 'slow lines');
     const endings: (() => void)[] = [];
     const slow = () => {
@@ -161,7 +161,7 @@ describe('PUT /v1/artifacts/{sha256}', () => {
 });
 
 describe('POST /v1/models/{predictor}/versions', () => {
-  it('keeps a version of more columns beside the one that is served, which stays; again it is the same', async () => {
+  it('stores a version with more columns beside the stable one, which stays; repeating it returns the same version', async () => {
     await upload(third);
     const body = { artifact: hashOf(third), features: { sql: THREE }, metrics: { auc: 0.82 }, label: 'challenger' };
     const response = await push(body);
@@ -235,7 +235,7 @@ describe('POST /v1/models/{predictor}/versions', () => {
       problem('invalid_input', { field: 'label' }),
     ],
     [
-      'what is no model, as the file itself',
+      'a file that is no model, as the file itself',
       () => send('POST', '/v1/models/repurchase/versions', Buffer.from('version https://git-lfs.github.com')),
       422,
       problem('model_refused', { field: 'artifact', detail: expect.stringContaining('Git LFS pointer') }),
@@ -268,7 +268,7 @@ describe('PUT /v1/models/{predictor}/labels/{label}', () => {
     expect(await (await api.get('/v1/models/repurchase/versions/3')).json()).toMatchObject({ labels });
   });
 
-  it('refuses a version without a certificate, one that there is not, and an arm’s name', async () => {
+  it('rejects a version without a certificate, an unknown version, and an arm’s name', async () => {
     expect(await answered(await label('old', '1'))).toMatchObject([
       409,
       problem('version_unverified', { field: 'version' }),

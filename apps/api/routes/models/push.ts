@@ -1,6 +1,6 @@
 /**
- * POST /v1/models/{predictor}/versions: another model version, tried on real users before it is kept, and served by nobody
- * until a rollout says so. Of a file that was uploaded, or with the file itself. Safe to repeat.
+ * POST /v1/models/{predictor}/versions: pushes a model version. It is tried on real users before it is stored, and
+ * serves traffic only by a rollout. The request carries the file, or names an uploaded one. Safe to repeat.
  */
 import { createRoute } from '@hono/zod-openapi';
 import type { Push, PushVersion } from '@tandem/admission/push-version';
@@ -50,7 +50,7 @@ export function pushModel(dependencies: PushDependencies): Endpoint {
       const predictor = req.param('predictor') ?? '';
       refuseContentEncoding(req.header('content-encoding'));
       const type = requireMediaType(req.header('content-type'), ['application/json', 'application/octet-stream']);
-      // Before a file is taken in for nobody.
+      // Before a file is received in vain.
       if (!(await dependencies.registry.predictor(predictor))) throw unknownPredictor(predictor);
       const said = type === 'application/json' ? await inJson(context) : await withFile(dependencies, context);
       event.add({ predictor, artifact: said.artifact });
@@ -70,7 +70,7 @@ async function inJson(context: Context): Promise<Said> {
       `The query parameter ${unused} belongs to a push with the file itself.`,
       {
         field: unused,
-        remedy: 'say it in the JSON body',
+        remedy: 'send it in the JSON body',
       },
     );
   }
@@ -138,8 +138,8 @@ With \`application/octet-stream\` the body is the file itself, its SHA-256 check
     },
   },
   responses: {
-    200: { description: 'It was there already', headers, content },
-    201: { description: 'It passed its trial, and is kept', headers, content },
+    200: { description: 'The model version existed already', headers, content },
+    201: { description: 'The model version passed its trial and is stored', headers, content },
     ...problems(
       'unknown_predictor',
       'body_too_large',

@@ -17,7 +17,7 @@ export function showModel({ models, registry }: ModelDependencies) {
     scope: 'models:read',
     params: ModelVersionPath,
     answer: {
-      description: 'What decides its answers, and what its trial showed',
+      description: 'Definition and trial results of the model version',
       schema: ModelDetailSchema,
       example: MODEL_DETAIL_EXAMPLE,
     },

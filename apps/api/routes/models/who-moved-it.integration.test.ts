@@ -12,7 +12,7 @@ afterAll(() => api?.close());
 const put = (path: string, key: string, body: string, type = 'application/json') =>
   api.app.request(path, { method: 'PUT', body, headers: { 'content-type': type, ...bearer(key) } });
 
-it('a label that moves says by whose key, and one that only reads moves none and uploads nothing', async () => {
+it('a moved label records the key, and a read-only key moves none and uploads nothing', async () => {
   const { key: reads } = await api.key({ name: 'dashboard', scopes: ['models:read'] });
   const { key: writes } = await api.key({ name: 'ci', scopes: ['models:write'] });
   const label = '/v1/models/repurchase/labels/nightly';

@@ -1,4 +1,4 @@
-/** An outcome as it is sent, checked: what is wrong is named by its field, before anything is stored. */
+/** Checks an outcome as sent: a problem is named by its field, before anything is stored. */
 import { TandemError } from '@tandem/freshness/errors';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { MAX_OUTCOME_VALUE, type Outcome } from '@tandem/prediction/rollouts/outcomes';

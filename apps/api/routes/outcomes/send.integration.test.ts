@@ -14,7 +14,7 @@ const resultsOf = async (response: Response) =>
 const stored = async () => Number((await api.pool.query('select count(*) from tandem.outcomes')).rows[0]?.count);
 
 describe('POST /v1/outcomes', () => {
-  it('takes outcomes in, in order, also of users whom nobody knows; again they are duplicates', async () => {
+  it('accepts outcomes in order, also of unknown users; repeated ones are duplicates', async () => {
     const [one, two] = [outcome({ source: '/shop', value: 2.5 }), outcome({ userId: '999999' })];
     const response = await send({ outcomes: [one, two] });
     expect(response.status).toBe(202);
@@ -61,7 +61,7 @@ describe('POST /v1/outcomes', () => {
   it.each<[string, unknown, number]>([
     ['1,001 outcomes', { outcomes: Array.from({ length: 1_001 }, () => outcome()) }, 422],
     ['no array', { outcomes: outcome() }, 422],
-    ['something beside them', { outcomes: [], more: 1 }, 422],
+    ['an unknown field', { outcomes: [], more: 1 }, 422],
     ['an array alone', [outcome()], 422],
     ['nothing that it knows', {}, 422],
     ['a value that was NaN', JSON.stringify({ id: 'a', userId: '1', name: 'order', value: Number.NaN }), 422],

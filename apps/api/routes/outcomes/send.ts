@@ -98,7 +98,7 @@ const route = createRoute({
   method: 'post',
   path: '/v1/outcomes',
   tags: ['rollouts'],
-  summary: 'Say what users did',
+  summary: 'Send outcomes',
   description: `Up to ${MAX_OUTCOMES}, or one alone. The acknowledgement means a durable commit; the same source and id again is answered as a duplicate and counts once. Rollouts count an outcome by its time, however late it comes: where the user had been exposed, and its metric's window was open. A user who was not, or is not known, is no error.`,
   request: {
     body: {
@@ -108,7 +108,7 @@ const route = createRoute({
   },
   responses: {
     202: {
-      description: 'Taken in; a result for each outcome, in order',
+      description: 'Accepted; one result per outcome, in order',
       content: { 'application/json': { schema: OutcomeResultsSchema } },
     },
     ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'outcome_conflict', 'unavailable'),

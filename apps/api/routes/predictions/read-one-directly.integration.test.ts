@@ -71,9 +71,9 @@ describe('readOneDirectly', () => {
   it.each([
     ['a read', get(READ)],
     ['one that infers', get(READ, 'Cache-Control: only-if-cached, max-age=0\r\n')],
-    ['a directive that nobody understands', get(READ, 'Cache-Control: max-age=soon\r\n')],
+    ['an unknown directive', get(READ, 'Cache-Control: max-age=soon\r\n')],
     ['a token of another history', get(READ, 'Prediction-Min-Context: 0123456789abcdef.1\r\n')],
-    ['what is no token', get(READ, 'Prediction-Min-Context: x\r\n')],
+    ['a malformed token', get(READ, 'Prediction-Min-Context: x\r\n')],
     ['an Accept that excludes JSON', get(READ, 'Accept: text/html\r\n')],
     ['an unknown user', get('/v1/predictions/repurchase/77')],
     ['another spelling', get('/v1/predictions/repurchase/03')],

@@ -46,7 +46,7 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     expect(await second.json()).toMatchObject({ source: 'live', reason: 'fresh' });
   });
 
-  it('infers anew once an event has changed the user, with what the event said', async () => {
+  it('infers again once an event has changed the user, with the event’s values', async () => {
     await api.get(`${path}/2`);
     await sendOrder('2', { orders: 7 });
     const after = await api.get(`${path}/2`);

@@ -39,17 +39,17 @@ export interface ReadDependencies {
     'predictions' | 'refreshHits' | 'predictionErrors' | 'requestPredictions' | 'rankedCandidates'
   >;
   readonly liveFailureLog: LiveFailureLog;
-  /** Told of every answer. */
+  /** Called for every answer. */
   readonly shadow: Pick<Shadow, 'notice'>;
-  /** Told of every user's result. */
+  /** Called for every user's result. */
   readonly servedReads: Pick<ServedReads, 'note'>;
-  /** Told of every user's result. */
+  /** Called for every user's result. */
   readonly readCounts: Pick<ReadCounts, 'note'>;
-  /** Told of every answer. */
+  /** Called for every answer. */
   readonly explanationKeeper: Pick<ExplanationKeeper, 'notice'>;
 }
 
-/** What is asked: names as they stand in the path, decoded, and the request's headers. */
+/** The request: names from the path, decoded, and the headers. */
 interface ReadOneRequest {
   readonly predictor: string;
   readonly userId: string;
@@ -130,18 +130,18 @@ const route = createRoute({
   tags: ['predictions'],
   summary: 'One prediction',
   description:
-    "The stored prediction while it is fresh, a live one where the user's context is fresher. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `min-fresh=N`, `max-stale[=N]`.",
+    'Returns the stored prediction while it is fresh, else infers live. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `min-fresh=N`, `max-stale[=N]`.',
   request: {
     params: PredictionPath,
     headers: ReadHeaders,
   },
   responses: {
     200: {
-      description: 'The prediction, and how fresh it is',
+      description: 'The prediction and its freshness',
       content: { 'application/json': { schema: PredictionSchema, example: PREDICTION_EXAMPLE } },
       headers: PredictionHeaders,
     },
-    304: { description: 'The answer named by If-None-Match still stands; it was checked like any other read' },
+    304: { description: 'The answer in If-None-Match is still current; it was certified like any other read' },
     ...problems(
       'unknown_predictor',
       'unknown_user',
@@ -168,8 +168,8 @@ const route = createRoute({
 const READ_ONE = Object.freeze({ route, scope: 'predictions:read', produces: 'application/json' });
 
 // Answers plain reads of one user on Node's own request and response. Hono's Request, router and Response cost such a
-// read some 7 µs of 40; whatever is not plain (escapes, queries, bodies, other methods) is left to Hono, and what is
-// answered here is answered by the same code.
+// read some 7 µs of 40; other requests (escapes, queries, bodies, other methods) are left to Hono. The same code
+// answers both kinds.
 
 /** Answers a request or leaves it to others: then it gives false, and has touched nothing. */
 type DirectListener = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;

@@ -1,4 +1,4 @@
-/** What a read's headers demand of its answer. */
+/** Parses the demands of a read from its headers. */
 
 import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';

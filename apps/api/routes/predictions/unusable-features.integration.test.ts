@@ -1,4 +1,4 @@
-/** A user whom the feature source has as the model does not take him: no repetition of the read helps. */
+/** A user whose features the model cannot take: repeating the read does not help. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../../api.fixture.ts';
 
@@ -21,7 +21,7 @@ const UNUSABLE = {
   remedy: expect.stringContaining('features.nulls'),
 };
 
-it('is refused for a reason of its own, by name, with what mends it, and is not sent back to ask again', async () => {
+it('is rejected with its own code, feature names and fix, and without a retry hint', async () => {
   const response = await api.get(`${path}/4`);
   expect([response.status, response.headers.get('retry-after')]).toEqual([422, null]);
   expect(await response.json()).toMatchObject(UNUSABLE);

@@ -1,4 +1,4 @@
-/** POST /v1/predictors/{predictor}/generations/{generation}/approve: what was held back is put in force after all. */
+/** POST /v1/predictors/{predictor}/generations/{generation}/approve: publishes a generation that was held back. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { GENERATION_EXAMPLE, GenerationSchema } from '@tandem/wire/generations';
 import { GenerationPath } from '@tandem/wire/parameters';

@@ -43,11 +43,11 @@ const runAll = async () => {
   await workOff(api, (run as { id: string }).id);
 };
 
-it("GET /v1/predictors/{predictor} says whether the generation in force is expired, on the database's clock", async () => {
+it("GET /v1/predictors/{predictor} says whether the current generation is expired, on the database's clock", async () => {
   expect(await predictor()).toMatchObject({ generation: null, generationExpired: null });
   await runAll();
   expect(await predictor()).toMatchObject({ generation: '1', generationExpired: false });
-  // The arms are read anew when the revision rises.
+  // The arms are read again when the revision rises.
   await api.pool.query(`update tandem.generations set started_at = started_at - interval '2 hours';
     update tandem.arms set revision = revision + 1`);
   expect(await predictor()).toMatchObject({ generation: '1', generationExpired: true });

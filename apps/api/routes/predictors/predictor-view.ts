@@ -51,7 +51,9 @@ export async function predictorView(
   };
 }
 
-/** As the freshness rule judges the oldest prediction that the generation can hold; null where none is in force. */
+/**
+ * As the freshness rule judges the oldest prediction that the generation can hold; null without a current generation.
+ */
 function isExpired({ policy }: Predictor, assignment: Assignment, certificate: Certificate): boolean | null {
   const { generation, modelVersionId } = assignment;
   if (!generation) return null;

@@ -17,7 +17,7 @@ const report = async (generation: string | number) => (await api.get(`${path(gen
 const inForce = async () =>
   ((await (await api.get('/v1/predictors/repurchase')).json()) as { generation: string }).generation;
 
-it('a generation beyond a threshold is held back, shown with its report, and put in force by approval', async () => {
+it('a generation beyond a threshold is held back, shown with its report, and published by approval', async () => {
   expect((await api.get(`${path('newest')}/report`)).status).toBe(404);
   await runAll();
   expect(await report(1)).toMatchObject({ generation: '1', against: null, verdict: 'not_compared', figures: null });

@@ -1,4 +1,7 @@
-/** POST /v1/predictors/{predictor}/rollback: an older generation is in force again on the next read, nothing recomputed. */
+/**
+ * POST /v1/predictors/{predictor}/rollback: makes an older generation current from the next read, without
+ * recomputation.
+ */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { GENERATION_EXAMPLE, RollbackSchema, RolledBackSchema } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
@@ -20,7 +23,7 @@ export function rollBack({ generations, registry }: GenerationDependencies) {
     params: PredictorPath,
     body: BODY,
     answer: {
-      description: 'It holds from the next read on',
+      description: 'Applies from the next read',
       schema: RolledBackSchema,
       example: {
         from: { ...GENERATION_EXAMPLE, inForce: false },

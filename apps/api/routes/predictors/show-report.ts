@@ -21,11 +21,11 @@ export function showReport({ reports, registry }: ShowReportDependencies) {
     tag: 'predictors',
     summary: 'How a generation differs from the one served before it',
     description:
-      'Made when its run has scored all users, before it is published: coverage, shift of each output, flips of the decision, the users who moved furthest, and segments. `newest` in place of a number: the newest that has a report.',
+      'Made before publication, when the run has scored all users: coverage, shift of each output, decision flips, largest changes, and segments. `newest` instead of a number selects the newest generation with a report.',
     scope: 'models:read',
     params: GenerationPath,
     answer: {
-      description: 'As it was compared then',
+      description: 'The report',
       schema: GenerationReportSchema,
       example: GENERATION_REPORT_EXAMPLE,
     },

@@ -1,4 +1,4 @@
-/** GET /v1/predictors/{predictor}: its policies, and the model version and generation in force. */
+/** GET /v1/predictors/{predictor}: its policies, and its stable model version and current generation. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { PREDICTOR_EXAMPLE, PredictorSchema } from '@tandem/wire/predictors';

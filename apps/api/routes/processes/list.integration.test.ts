@@ -12,7 +12,7 @@ afterAll(() => api?.close());
 const list = async () => (await (await api.get('/v1/processes')).json()) as { processes: readonly ProcessView[] };
 
 describe('GET /v1/processes', () => {
-  it('lists this process with the version in force, which it has loaded', async () => {
+  it('lists this process with the stable version, which it has loaded', async () => {
     // A start does not wait for it for ever.
     const { processes } = await vi.waitFor(async () => {
       const listed = await list();

@@ -16,10 +16,10 @@ export function listProcesses({ listProcesses }: ProcessDependencies) {
     tag: 'models',
     summary: 'The live processes, and what each has loaded',
     description:
-      'Users are given to a model version when every live API has it `ready`. A process that was not heard of for 15 s is not listed.',
+      'A model version serves users only when every live API has it `ready`. A process without a heartbeat for 15 s is not listed.',
     scope: 'models:read',
     answer: {
-      description: 'The one that lives for longest first',
+      description: 'Longest-running process first',
       schema: ProcessesSchema,
       example: { processes: [PROCESS_EXAMPLE] },
     },

@@ -58,7 +58,7 @@ describe('a canary', () => {
     expect(await move(id, 'advance')).toMatchObject([200, { state: 'running', step: 1 }]);
   });
 
-  it('is promoted from any step, and taken back from any', async () => {
+  it('is promoted and aborted from any step', async () => {
     const first = await running(CANARY);
     expect(await move(first, 'promote')).toMatchObject([200, { state: 'promoted', endedAt: expect.any(String) }]);
     expect(await served()).toEqual({ stable: '1' });
@@ -67,7 +67,7 @@ describe('a canary', () => {
     expect(await served()).toEqual({ stable: '2' });
   });
 
-  it('while it is prepared is taken back, and nothing else: nobody may be served from what is not loaded', async () => {
+  it('while preparing can only be aborted: a version that is not loaded may not serve users', async () => {
     const { id } = await api.start(CANARY);
     for (const verb of ['advance', 'hold', 'resume', 'promote']) {
       expect([verb, ...(await move(id, verb))]).toMatchObject([verb, 409, { remedy: expect.any(String) }]);
@@ -76,7 +76,7 @@ describe('a canary', () => {
     expect(await move(id, 'abort')).toMatchObject([200, { state: 'aborted' }]);
   });
 
-  it('is not ended: it is promoted or taken back', async () => {
+  it('is not ended: it is promoted or aborted', async () => {
     expect(await move(await running(CANARY), 'end')).toMatchObject([409, { remedy: 'promote or abort it' }]);
   });
 
@@ -90,7 +90,7 @@ describe('a canary', () => {
 });
 
 describe('a shadow and an A/B test', () => {
-  it('a shadow has no steps and cannot be promoted, since it has served nobody; it is ended', async () => {
+  it('a shadow has no steps and cannot be promoted, since it has served no users; it is ended', async () => {
     const id = await running(SHADOW);
     for (const verb of ['advance', 'promote']) expect([verb, (await move(id, verb))[0]]).toEqual([verb, 409]);
     expect(await move(id, 'end')).toMatchObject([200, { state: 'ended' }]);

@@ -29,7 +29,7 @@ interface MoveKind {
   readonly verb: string;
   readonly operationId: string;
   readonly summary: string;
-  /** What the answer's state is, in the example. */
+  /** The state of the answer in the example. */
   readonly state: Rollout['state'];
   move(rollouts: RolloutStore, id: string, change: RolloutChange, variant: string): Promise<Rollout>;
 }
@@ -38,42 +38,42 @@ const MOVES: readonly MoveKind[] = [
   {
     verb: 'advance',
     operationId: 'advanceRollout',
-    summary: 'Go to the next step of a canary; after the last one it is promoted',
+    summary: 'Advance a canary by one step; after the last step it is promoted',
     state: 'running',
     move: (rollouts, id, change) => rollouts.advance(id, change),
   },
   {
     verb: 'hold',
     operationId: 'holdRollout',
-    summary: 'Stay at this step, whatever the analysis says; a proven regression still takes it back',
+    summary: 'Hold the rollout at this step, whatever the analysis says; a proven regression still aborts it',
     state: 'held',
     move: (rollouts, id, change) => rollouts.hold(id, change),
   },
   {
     verb: 'resume',
     operationId: 'resumeRollout',
-    summary: 'Go on by the analysis',
+    summary: 'Resume a held rollout under its analysis',
     state: 'running',
     move: (rollouts, id, change) => rollouts.resume(id, change),
   },
   {
     verb: 'promote',
     operationId: 'promoteRollout',
-    summary: 'Serve everybody from an arm: it is the stable one now',
+    summary: 'Promote an arm: it becomes stable and serves all users',
     state: 'promoted',
     move: (rollouts, id, change, variant) => rollouts.promote(id, variant, change),
   },
   {
     verb: 'abort',
     operationId: 'abortRollout',
-    summary: 'Take it back: everybody is served from the stable arm, nothing is recomputed',
+    summary: 'Abort the rollout: the stable arm serves all users; nothing is recomputed',
     state: 'aborted',
     move: (rollouts, id, change) => rollouts.abort(id, change),
   },
   {
     verb: 'end',
     operationId: 'endRollout',
-    summary: 'End a shadow or an A/B test; everybody is served from the stable arm',
+    summary: 'End a shadow or an A/B test; the stable arm serves all users',
     state: 'ended',
     move: (rollouts, id, change) => rollouts.end(id, change),
   },
@@ -96,7 +96,7 @@ function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind) {
     params: RolloutPath,
     body,
     answer: {
-      description: 'It holds from the next read on',
+      description: 'Applies from the next read',
       schema: RolloutSchema,
       example: { ...ROLLOUT_EXAMPLE, state },
     },

@@ -48,7 +48,7 @@ describe('a user who is put into an arm by hand', () => {
       `insert into tandem.arm_overrides select $1, n::text, 'candidate' from generate_series(1001, 2000) n`,
       [id],
     );
-    expect(await put('1')).toMatchObject([422, { field: 'userId', remedy: 'leave some to their buckets again' }]);
+    expect(await put('1')).toMatchObject([422, { field: 'userId', remedy: 'remove some assignments by hand first' }]);
     expect((await put('1500', 'stable'))[0]).toBe(200);
   });
 
@@ -61,7 +61,7 @@ describe('a user who is put into an arm by hand', () => {
     expect(await put('4')).toMatchObject(refusal);
   });
 
-  it('is the one whom the audit does not name: it outlives an erasure', async () => {
+  it('does not appear in the audit, which outlives an erasure', async () => {
     await put('7');
     const { rows } = await api.pool.query(
       `select detail from tandem.audit where action = 'override_arm' order by seq desc limit 1`,

@@ -10,7 +10,7 @@ import { requireRollout } from './rollout-view.ts';
 const BODY = { schema: ArmOverrideSchema, example: { variant: 'candidate' } } as const;
 
 const ANSWER = {
-  description: 'All users who are in an arm by hand',
+  description: 'All users assigned to an arm by hand',
   schema: ArmOverridesSchema,
   example: ARM_OVERRIDES_EXAMPLE,
 };
@@ -25,7 +25,7 @@ function listOverrides({ rollouts }: RolloutDependencies) {
     method: 'get',
     path: '/v1/rollouts/{id}/overrides',
     tag: 'rollouts',
-    summary: 'Users who are in an arm by hand',
+    summary: 'Users assigned to an arm by hand',
     scope: 'models:read',
     params: RolloutPath,
     answer: ANSWER,
@@ -40,8 +40,9 @@ function putOverride({ rollouts }: RolloutDependencies) {
     method: 'put',
     path: '/v1/rollouts/{id}/overrides/{userId}',
     tag: 'rollouts',
-    summary: 'Put a user into an arm',
-    description: 'From the answer on; such users are served, and not counted in any analysis. At most 1,000 of them.',
+    summary: 'Assign a user to an arm',
+    description:
+      'Applies from the answer on. Such users are served but not counted in any analysis. At most 1,000 users.',
     scope: 'rollouts:admin',
     params: RolloutUserPath,
     body: BODY,
@@ -63,7 +64,7 @@ function endOverride({ rollouts }: RolloutDependencies) {
     method: 'delete',
     path: '/v1/rollouts/{id}/overrides/{userId}',
     tag: 'rollouts',
-    summary: 'Leave a user to their bucket again',
+    summary: 'Remove a user’s assignment by hand',
     scope: 'rollouts:admin',
     params: RolloutUserPath,
     answer: ANSWER,

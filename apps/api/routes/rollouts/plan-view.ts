@@ -1,4 +1,4 @@
-/** What a rollout is to do, between the wire's words and the domain's. */
+/** Converts a rollout's plan between the wire and the domain. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { AnalysisPlan, OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
 import { formatDuration } from '@tandem/wire/durations';

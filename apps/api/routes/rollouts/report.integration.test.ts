@@ -45,7 +45,7 @@ describe('the report of a canary', () => {
     expect(await (await api.get(`/v1/rollouts/${id}/checks?limit=0`)).json()).toMatchObject({ field: 'limit' });
   });
 
-  it('that was taken back still says why', async () => {
+  it('that was aborted still says why', async () => {
     const { id } = await api.start({ ...CANARY, analysis: ANALYSIS });
     await api.begin(id);
     await api.serve(id, { stable: { users: 19_000 }, candidate: { users: 1_000, errors: 120 } });

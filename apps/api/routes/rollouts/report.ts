@@ -13,7 +13,7 @@ export interface ReportDependencies extends Pick<RolloutDependencies, 'rollouts'
   readonly rolloutChecks: Pick<RolloutChecks, 'served' | 'outcomes'>;
 }
 
-/** For which a report goes on counting outcomes; a look of the workers does so too. */
+/** How long a report continues to count outcomes; a look of the workers does so too. */
 const OUTCOMES_MS = 3_000;
 const NONE = Object.freeze({ arms: [], asOf: null });
 
@@ -25,7 +25,7 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
     tag: 'rollouts',
     summary: 'Figures, verdict and outcomes of a rollout, now',
     description:
-      'Of the step that it is in. The tests are sequential: they hold however often one looks. `checks` says what each found, in words too.',
+      'Covers the current step. The tests are sequential: they stay valid however often you look. `checks` gives the result of each test.',
     scope: 'models:read',
     params: RolloutPath,
     answer: { description: 'The report', schema: RolloutReportSchema, example: ROLLOUT_REPORT_EXAMPLE },
@@ -34,7 +34,7 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
       const rollout = await requireRollout(rollouts, req.param('id') ?? '');
       const analysis = analysisOf(rollout);
       if (!analysis) {
-        throw new TandemError('rollout_conflict', 'A shadow serves nobody: its answers are compared instead.', {
+        throw new TandemError('rollout_conflict', 'A shadow serves no users: its answers are only compared.', {
           field: 'id',
           remedy: `GET /v1/rollouts/${rollout.id}/shadow-report`,
         });

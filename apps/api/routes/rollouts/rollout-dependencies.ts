@@ -1,4 +1,4 @@
-/** What the rollouts' endpoints need. */
+/** The dependencies of the rollout endpoints. */
 import type { RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
 import type { RunDependencies } from '../runs/run-dependencies.ts';
 

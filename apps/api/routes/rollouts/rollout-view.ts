@@ -43,7 +43,7 @@ export async function requireRollout(rollouts: Pick<RolloutStore, 'find'>, id: s
 }
 
 export function unknownRollout(): TandemError {
-  return new TandemError('unknown_rollout', 'There is no rollout of this id.', {
+  return new TandemError('unknown_rollout', 'There is no rollout with this id.', {
     field: 'id',
     remedy: 'GET /v1/rollouts lists them',
   });

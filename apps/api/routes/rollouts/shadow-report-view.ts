@@ -1,4 +1,4 @@
-/** What a shadow found, as the wire has it. */
+/** The wire form of a shadow's findings. */
 import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';

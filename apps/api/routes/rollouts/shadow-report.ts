@@ -19,12 +19,12 @@ export function showShadowReport({ findShadow, registry }: ShadowReportDependenc
     method: 'get',
     path: '/v1/rollouts/{id}/shadow-report',
     tag: 'rollouts',
-    summary: "A shadow's answers beside those that were served",
+    summary: "A shadow's answers compared with the served answers",
     description:
-      'Differences of the output that the predictor decides by, decisions that would have been others, segments, and what the candidate takes. Counted over all processes, which tell every five seconds; none of it delays an answer.',
+      'Differences of the deciding output, changed decisions, segments, and the cost of the candidate. Summed over all processes, which report every five seconds. Shadowing delays no answer.',
     scope: 'models:read',
     params: RolloutPath,
-    answer: { description: 'What has been found so far', schema: ShadowReportSchema, example: SHADOW_REPORT_EXAMPLE },
+    answer: { description: 'The comparison so far', schema: ShadowReportSchema, example: SHADOW_REPORT_EXAMPLE },
     problems: ['unknown_rollout', 'rollout_conflict', 'unavailable'],
     async handle({ req }) {
       const id = req.param('id') ?? '';
@@ -38,7 +38,7 @@ export function showShadowReport({ findShadow, registry }: ShadowReportDependenc
 }
 
 function otherKind(id: string): TandemError {
-  return new TandemError('rollout_conflict', 'This rollout serves its model versions, and shadows nobody.', {
+  return new TandemError('rollout_conflict', 'This rollout serves its model versions; it is not a shadow.', {
     field: 'id',
     remedy: `GET /v1/rollouts/${id}/report`,
   });

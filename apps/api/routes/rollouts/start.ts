@@ -28,13 +28,13 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutD
     tag: 'rollouts',
     summary: 'Start a canary, a shadow or an A/B test',
     description:
-      'It is `preparing` until every process has loaded the model version and (`coverage`: `required`) its generation is computed; then it begins by itself.',
+      'The rollout is `preparing` until every process has loaded the model version and, with `coverage: required`, its generation is computed. Then it starts by itself.',
     scope: 'rollouts:admin',
     params: PredictorPath,
     body: BODY,
     answer: {
       status: 201,
-      description: 'Written down; `Location` is where to watch it',
+      description: 'Recorded; `Location` is the URL to watch',
       schema: RolloutSchema,
       example: PREPARING_EXAMPLE,
       headers: locationHeader(`/v1/rollouts/${ROLLOUT_EXAMPLE.id}`),

@@ -12,11 +12,11 @@ export function cancelRun({ runs }: RunDependencies) {
     method: 'post',
     path: '/v1/runs/{id}/cancel',
     tag: 'runs',
-    summary: 'Stop a run',
+    summary: 'Cancel a run',
     scope: 'runs:write',
     params: RunPath,
     answer: {
-      description: 'The run; chunks that wait are dropped, those under way commit nothing more',
+      description: 'The run; waiting chunks are dropped, running chunks commit nothing more',
       schema: RunSchema,
       example: { ...RUN_EXAMPLE, state: 'cancelled' },
     },

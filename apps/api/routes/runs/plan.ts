@@ -31,11 +31,11 @@ export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
     tag: 'runs',
     summary: 'What a budget buys',
     description:
-      'Which share of the reads until the next run a run with a budget covers, and what it takes. It starts nothing. An estimate: from how often users were read so far, and from what earlier runs of the predictor took.',
+      'Estimates which share of the reads until the next run a budget covers, and the cost. Starts no run. The estimate uses read counts and the cost of earlier runs.',
     scope: 'runs:read',
     query: RunPlanQuery,
     answer: {
-      description: 'For the budget asked for, and for others',
+      description: 'Estimates for the requested budget and for others',
       schema: RunPlanSchema,
       example: RUN_PLAN_EXAMPLE,
     },

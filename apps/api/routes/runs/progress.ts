@@ -13,7 +13,7 @@ import type { Caller } from '../../keys/access.ts';
 import type { RunDependencies } from './run-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';
 
-/** Proxies commonly cut what is silent for a minute. */
+/** Proxies commonly close connections that are silent for a minute. */
 const HEARTBEAT_MS = 15_000;
 
 export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {

@@ -1,4 +1,4 @@
-/** POST /v1/runs/{id}/resume: a cancelled or failed run goes on with the chunks that are not committed. */
+/** POST /v1/runs/{id}/resume: resumes a cancelled or failed run with the chunks that are not committed. */
 import { locationHeader, RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
 import { jsonEndpoint, withHeaders } from '../../http/json-endpoint.ts';
@@ -11,12 +11,12 @@ export function resumeRun({ runs, ...rest }: RunDependencies) {
     method: 'post',
     path: '/v1/runs/{id}/resume',
     tag: 'runs',
-    summary: 'Go on with a cancelled or failed run',
+    summary: 'Resume a cancelled or failed run',
     scope: 'runs:write',
     params: RunPath,
     answer: {
       status: 202,
-      description: 'The run; goes on with the chunks that are not committed',
+      description: 'The run; it resumes with the chunks that are not committed',
       schema: RunSchema,
       example: { ...RUN_EXAMPLE, state: 'running' },
       headers: locationHeader(`/v1/runs/${RUN_EXAMPLE.id}`),

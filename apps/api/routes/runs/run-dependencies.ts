@@ -1,4 +1,4 @@
-/** What the endpoints of runs need. */
+/** The dependencies of the run endpoints. */
 import type { Registry } from '@tandem/freshness/reader';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { WideEvent } from '@tandem/telemetry/wide-event';

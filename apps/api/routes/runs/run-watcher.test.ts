@@ -25,7 +25,7 @@ describe('createRunWatcher', () => {
     expect(find).toHaveBeenCalledTimes(4);
   });
 
-  it('polls once an interval for all who watch, and not at all when nobody does', async () => {
+  it('polls once an interval for all watchers, and not at all without watchers', async () => {
     const find = vi.fn(async () => run('running', 1));
     const watcher = createRunWatcher({ find });
     const watchers = [remembering(), remembering(), remembering()];
@@ -49,7 +49,7 @@ describe('createRunWatcher', () => {
     expect(told).toEqual([2, 'end']);
   });
 
-  it('ends all when it closes, and whoever comes later at once', async () => {
+  it('ends all watchers when it closes, and later ones at once', async () => {
     const watcher = createRunWatcher({ find: async () => run('running', 1) });
     const [before, after] = [remembering(), remembering()];
     watcher.watch('r', before.listener);

@@ -1,6 +1,6 @@
 /**
- * Watches runs for those who look at them: one poll of Postgres a run and interval, however many watch, and none while
- * nobody does. A poll that fails is tried again: a watcher waits through an outage of the database.
+ * Watches runs for clients: one poll of Postgres for each run and interval, with any number of watchers, and none
+ * without watchers. A failed poll is retried: a watcher waits through an outage of the database.
  */
 import type { Run } from '@tandem/prediction/runs/runs';
 import { isFinished } from '@tandem/prediction/runs/runs';

@@ -18,14 +18,14 @@ export function startRun({ runs, registry, ...rest }: RunDependencies) {
     method: 'post',
     path: '/v1/runs',
     tag: 'runs',
-    summary: 'Score users ahead of time',
+    summary: 'Start a batch run',
     description:
-      '`all` makes a generation; `stale` scores the users whose context is newer than what they were scored from; `userIds` those named. With a `budget`, `all` scores users with an outdated prediction first, most read first; then other users who are read.',
+      '`all` makes a generation. `stale` scores users whose context is newer than their prediction. `userIds` scores the named users. With a `budget`, `all` scores users with outdated predictions first, most read first, then other users who are read.',
     scope: 'runs:write',
     body: BODY,
     answer: {
       status: 202,
-      description: 'Written down; it goes on whatever becomes of this service. `Location` is where to watch it',
+      description: 'Recorded; the run continues even if this process ends. `Location` is the URL to watch',
       schema: RunSchema,
       example: { ...RUN_EXAMPLE, state: 'planned' },
       headers: locationHeader(`/v1/runs/${RUN_EXAMPLE.id}`),

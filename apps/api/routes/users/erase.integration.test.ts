@@ -20,7 +20,7 @@ const send = (subject: string, id: string) =>
   api.post('/v1/events', order(subject, id), { 'content-type': 'application/cloudevents+json' });
 
 describe('DELETE /v1/users/{userId}', () => {
-  it('erases, with a receipt that counts what was found; reads then know nobody, and events count for nothing', async () => {
+  it('erases, with a receipt that counts what was found; reads then answer unknown_user, and events are ignored', async () => {
     await send('4', 'e1');
     expect((await api.get(`${PREDICTION}/4`)).status).toBe(200);
     const response = await erase('4');
@@ -72,7 +72,7 @@ describe('DELETE /v1/users/{userId}', () => {
     expect((await api.get(`${PREDICTION}/8`)).status).toBe(200);
   });
 
-  it('refuses another spelling of a user, by which nobody would be kept out', async () => {
+  it('rejects another spelling of a user id, which would erase no user', async () => {
     for (const spelling of ['07', '+7', 'x', '%00']) {
       const response = await erase(spelling);
       expect([spelling, response.status]).toEqual([spelling, 422]);
@@ -99,7 +99,7 @@ describe('DELETE /v1/users/{userId}', () => {
 });
 
 describe('POST /v1/users/{userId}/readmit', () => {
-  it('ends an erasure: the user is computed anew, from the row alone', async () => {
+  it('ends an erasure: the user is inferred again, from the row alone', async () => {
     await send('8', 'e3');
     await erase('8');
     expect(await (await api.post('/v1/users/8/readmit')).json()).toMatchObject({
@@ -112,7 +112,7 @@ describe('POST /v1/users/{userId}/readmit', () => {
     expect(await (await api.get('/v1/users/8')).json()).toMatchObject({ context: {} });
   });
 
-  it('changes nothing where nobody was erased', async () => {
+  it('changes nothing without an erasure', async () => {
     const response = await api.post('/v1/users/9/readmit');
     expect([response.status, await response.json()]).toMatchObject([200, { status: 'not_erased', contextVersion: 0 }]);
   });

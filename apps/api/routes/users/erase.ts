@@ -17,7 +17,7 @@ export function eraseUser(dependencies: ErasureDependencies) {
     params: UserPath,
     answer: {
       description:
-        'Erased, from every store: reads answer 404, runs skip the user, and events count for nothing, until the user is readmitted. To repeat it gives the same tombstone.',
+        'Erases the user from every store. Until the user is readmitted, reads answer 404, runs skip the user, and events are ignored. Repeating the request returns the same tombstone.',
       schema: ReceiptSchema,
       example: RECEIPT_EXAMPLE,
     },

@@ -1,4 +1,4 @@
-/** What erasing and readmitting a user take, and how the user is named there. */
+/** The dependencies of erasing and readmitting a user, and how a request names the user. */
 
 import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';
@@ -15,8 +15,8 @@ export interface ErasureDependencies {
 }
 
 /**
- * The user that the path names, in canonical spelling: a tombstone under another one would keep nobody out. Throws where
- * the caller sets a condition that does not hold, or sends what nobody would read.
+ * Returns the user of the path, in canonical spelling: a tombstone under another spelling would not apply. Throws if a
+ * condition of the caller does not hold, or if the request has a body, which would be ignored.
  */
 export async function askedUserId(
   req: HonoRequest,
@@ -30,7 +30,7 @@ export async function askedUserId(
   return userId;
 }
 
-/** What cannot be taken back is not begun before the request is whole, nor where it may be meant for less than is done. */
+/** Rejects a body: an erasure cannot be undone, and a body may mean that the caller wants less. */
 function checkNoBody(req: HonoRequest): void {
   const isEmpty = Number(req.header('content-length') ?? 0) === 0 && req.header('transfer-encoding') === undefined;
   if (isEmpty) return;

@@ -1,4 +1,4 @@
-/** What both stores hold for a user of a predictor, and what the freshness rule says of each. */
+/** Finds the stored predictions of a user in both stores, with the freshness state of each. */
 import { predictionOf } from '@tandem/freshness/answer';
 import { type Assignment, type Certificate, layerOf } from '@tandem/freshness/certificate';
 import { type CandidateState, judge } from '@tandem/freshness/judge';
@@ -21,7 +21,7 @@ export interface JudgedCandidate {
   /** Null where the stored bytes are not of its model version's layout, or that version cannot be read. */
   readonly prediction: Prediction | null;
   readonly modelNumber: number | null;
-  /** Null where it is not of the generation in force. */
+  /** Null unless it is of the current generation. */
   readonly generationNumber: number | null;
 }
 

@@ -1,4 +1,4 @@
-/** POST /v1/users/{userId}/readmit: ends an erasure. What was erased stays so; the user begins anew. */
+/** POST /v1/users/{userId}/readmit: ends an erasure. Erased records stay deleted; the user starts without them. */
 import { contextToken } from '@tandem/prediction/events/events';
 import { UserPath } from '@tandem/wire/parameters';
 import { READMISSION_EXAMPLE, ReadmissionSchema } from '@tandem/wire/users';
@@ -16,7 +16,7 @@ export function readmitUser(dependencies: ErasureDependencies) {
     params: UserPath,
     answer: {
       description:
-        'The user is served again, from what is computed from now on; where none was erased, nothing changed',
+        'The user is served again, from predictions computed from now on. Without an erasure nothing changes',
       schema: ReadmissionSchema,
       example: READMISSION_EXAMPLE,
     },

@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
-describe('of a user whom another arm serves', () => {
+describe('of a user that another arm serves', () => {
   it('is told what that arm has stored, and explained what it answers', async () => {
     const { id } = await api.start({ kind: 'canary', version: '1', steps: [0.01, 100], coverage: 'live' });
     await api.begin(id);

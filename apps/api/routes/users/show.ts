@@ -1,4 +1,4 @@
-/** GET /v1/users/{userId}: what is stored of a user. */
+/** GET /v1/users/{userId}: shows the stored records of a user. */
 import { type Authority, isErased } from '@tandem/freshness/certificate';
 import { notFound, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -24,7 +24,7 @@ export function showUser(dependencies: UserDependencies) {
     method: 'get',
     path: '/v1/users/{userId}',
     tag: 'users',
-    summary: 'What is stored of a user',
+    summary: 'Show the stored records of a user',
     scope: 'users:read',
     params: UserPath,
     answer: { description: 'Context, versions and predictions', schema: UserSchema, example: USER_EXAMPLE },
@@ -77,7 +77,7 @@ async function storedFor(
 }
 
 function nothingStored(userId: string): TandemError {
-  return new TandemError('unknown_user', `Nothing is stored of user ${userId}: no event came, and no run scored it.`, {
+  return new TandemError('unknown_user', `There are no records of user ${userId}: no event, and no run.`, {
     field: 'userId',
     remedy: 'check the id; reading a prediction of the user looks into the feature source as well',
   });

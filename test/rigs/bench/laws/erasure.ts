@@ -11,7 +11,7 @@ const PREDICTORS = 200;
 const GENERATIONS = 3;
 const ROWS = 1_000;
 const ERASURES = 20;
-/** Of the deletes: some for what is not in generations, and one for so many of them together. */
+/** The most transactions of the deletes: some outside generations, and one for several generations together. */
 const MOST_TRANSACTIONS = 40;
 const MOST_MS = 1_000;
 

@@ -13,7 +13,7 @@ export interface Law {
   readonly promise: string;
   /**
    * Measures on fresh, migrated servers, which the caller stops. Each figure that has a target is asserted.
-   * @param say tells a person what is under way
+   * @param say reports progress to a person
    */
   measure(servers: BenchServers, say: (line: string) => void): Promise<readonly Figure[]>;
 }

@@ -250,7 +250,7 @@ function childrenOf({ pid }: BenchProcess): readonly number[] {
   return [...treeOf([pid])].filter((one) => one !== pid);
 }
 
-/** 0 of one that has ended meanwhile. */
+/** 0 for a process that has ended meanwhile. */
 function residentMb(pid: number): number {
   try {
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024;

@@ -77,7 +77,10 @@ export const publication: Law = {
   },
 };
 
-/** The longest time for which another session finds the assignments locked while `work` goes on. It looks each millisecond. */
+/**
+ * Returns the longest time for which another session finds the assignments locked during `work`. It looks each
+ * millisecond.
+ */
 async function longestLock(pool: Pool, work: () => Promise<unknown>): Promise<number> {
   const client = await pool.connect();
   let longestMs = 0;

@@ -11,7 +11,7 @@ const READERS = 200;
 const HERDS = 3;
 const CROSSED_MS = 10_000;
 const SOURCE = 'crowd';
-/** Whom the load reads now and then, and does not change. */
+/** Users that the load reads now and then, and does not change. */
 const READ_ALONE = '1900';
 const CROSSED = ['1901', '1902'] as const;
 

@@ -65,7 +65,7 @@ export const failingWork: readonly NamedFault[] = [
         {
           async inject() {
             deploying = replaceAll(rig);
-            // Whoever holds the fault learns of it then.
+            // The holder of the fault learns of it then.
             deploying.catch(() => {});
             await pause(IN_DEPLOY_MS);
             await loseStores(rig);

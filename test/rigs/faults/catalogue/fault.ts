@@ -1,4 +1,4 @@
-/** A fault of the catalogue: what is done to the deployment under load, once. */
+/** A fault of the catalogue: an action on the deployment under load, done once. */
 import type { Needs, Stage } from '../rig/session.ts';
 
 export interface NamedFault {
@@ -9,7 +9,7 @@ export interface NamedFault {
   readonly needs?: Needs;
   /** What the service does about it, beyond what holds in every case (checker/). */
   readonly expected: string;
-  /** Does it and mends it; tells the history of both. Rejects where the deployment does not come back. */
+  /** Causes the fault and ends it; records both in the history. Rejects if the deployment does not recover. */
   run(stage: Stage): Promise<void>;
 }
 

@@ -53,7 +53,7 @@ async function fillDisk({ rig, fault }: Stage): Promise<void> {
     { name: 'disk full' },
     {
       inject: () => disk.fill(),
-      // What is freed meanwhile is taken as well.
+      // Space that is freed meanwhile is filled as well.
       async hold() {
         const ends = performance.now() + HELD_MS;
         for (; performance.now() < ends; await pause(200)) await disk.fill();

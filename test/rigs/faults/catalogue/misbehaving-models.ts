@@ -1,6 +1,7 @@
 /**
- * A model that crashes, hangs or talks nonsense over one user, and a feature query that fails for one chunk: beside the
- * load's own predictor, in the same processes. Whoever is not concerned notices nothing, and runs say whom they lack.
+ * A model that crashes, hangs or returns nonsense for one user, and a feature query that fails for one chunk. They run
+ * beside the load's own predictor, in the same processes. Other users are not affected, and runs name the users they
+ * could not score.
  */
 import type { PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { echoModel, loopModel, memoryModel, rootModel } from '@tandem/testing/onnx-models';
@@ -17,13 +18,13 @@ interface Misbehaviour {
   readonly what: string;
   readonly expected: string;
   readonly predictor: PredictorToAdopt;
-  /** Of the users for whom it fails. */
+  /** Users for whom it fails. */
   readonly load: number;
   /** The users it fails for; by default one. */
   readonly failsFor?: readonly string[];
   /** The status of a read of one of them. */
   readonly answered: 422 | 503;
-  /** Users of the run, the one whom it does not bear among them; everyone where it is left out. */
+  /** Users of the run, including the user that makes it fail; default: all users. */
   readonly userIds?: readonly string[];
   /** What becomes of the run. */
   readonly state: 'done_with_errors' | 'failed';
@@ -56,7 +57,7 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
     name: 'model-hangs',
     what: `the model never ends ${WORD_OF_ONE} 16`,
     expected: 'its process is killed at the deadline; that user fails alone, by name; others are inferred',
-    // Of one user each: every attempt at a chunk with the one that hangs takes 10 s.
+    // Chunks of one user each: every attempt at the hanging user's chunk takes 10 s.
     predictor: predictorOver('load', { name: 'hangs', model: loopModel(), columns: BOTH }, 1),
     load: FOR_EVER,
     answered: 503,
@@ -180,7 +181,7 @@ async function findEnded({ pool }: Rig, id: string): Promise<EndedRun | null> {
   return rows[0] ?? null;
 }
 
-/** One whom it bears is inferred all the while; of the other nobody is told a number that there is not. */
+/** A good user is inferred all the time; the bad user never gets a number that does not exist. */
 async function expectReads({ apis }: Rig, { predictor: { name }, answered }: Misbehaviour): Promise<void> {
   const isInferred = ({ status, text }: Said) => status === 200 && /"source":"(live|batch)"/.test(text);
   for (const { url } of apis) {

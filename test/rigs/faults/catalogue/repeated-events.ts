@@ -39,7 +39,7 @@ async function repeatAll(stage: Stage): Promise<void> {
     for (let batch = batches.pop(); batch; batch = batches.pop()) {
       // What was refused as a whole is sent until it is taken, as by any sender.
       const answer = await until('repeated events are taken', () => sendAgain(stage, batch));
-      // Not where it is waited: what was once told wrongly must not be mended by the next try.
+      // Not in a poll: a wrong answer must not be hidden by the next try.
       checkDuplicates(batch, answer);
     }
   };

@@ -1,4 +1,4 @@
-/** A primary of the cache and the queue is lost, forgets, or stands still until its replica has taken its place; slots move. */
+/** A primary of the cache and the queue is lost, forgets, or hangs until its replica has replaced it; slots move. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisServer } from '@tandem/testing/redis-servers';
 import type { ReplicatedForm, ReplicatedRedis } from '../rig/replicated-redis.ts';

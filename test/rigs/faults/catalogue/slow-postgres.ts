@@ -1,4 +1,4 @@
-/** Postgres is there, and in somebody's way: locked, starved, or full of connections. */
+/** Postgres is up, but locked, starved, or full of connections. */
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import type { Rig } from '../rig/rig.ts';
@@ -6,7 +6,7 @@ import type { Stage } from '../rig/session.ts';
 import type { NamedFault } from './fault.ts';
 
 const HELD_MS = 8_000;
-/** Of each 50 ms, how long the connections' processes stand still. */
+/** Of each 50 ms, how long the connections' processes are stopped. */
 const STARVED_MS = 45;
 const ROUND_MS = 50;
 /** What the service may have got hold of since it was looked last. */

@@ -1,4 +1,4 @@
-/** What an order of work goes by is not there: nobody names who is stale, or who is read. */
+/** The inputs that order the work are missing: no stale users are named, or no counts of reads. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT } from '../../../e2e/counts.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';

@@ -1,4 +1,4 @@
-/** SIGSTOP: a process that is neither alive nor dead, and wakes up in a world that went on. */
+/** SIGSTOP: a process that is neither alive nor dead, and wakes up when the world has moved on. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type NamedFault, oneOf } from './fault.ts';
 

@@ -1,17 +1,18 @@
 /**
- * Which arm could serve which model version, and when: as long intervals as what is known allows. What is open has no end
- * yet. A read may be answered by any of those that were in force at some moment between its beginning and its end.
+ * Records which arm could serve which model version, and when, in intervals as long as the known facts allow. An open
+ * interval has no end yet. A read may be answered by any arm that could serve at some moment between its beginning and
+ * its end.
  *
- * Memory: some hundred bytes a claim, and one that ended longer ago than any read takes is forgotten.
+ * Memory: some hundred bytes a claim. A claim that ended longer ago than any read takes is forgotten.
  */
 import type { ToldArm } from '../history.ts';
 
 export interface ArmClaims {
-  /** From then on it may be in force, unless it may already. */
+  /** From then on the arm may serve, unless it may already. */
   allow(arm: AnyArm, from: number): void;
   /** From then on nothing is, but for these. */
   closeOthers(kept: readonly ToldArm[], at: number): void;
-  /** This one is not in force any more. */
+  /** The arm no longer serves. */
   close(arm: ToldArm, at: number): void;
   isAllowed(arm: ToldArm, at: number, ended: number): boolean;
   /** Nothing is known: everything is allowed. */

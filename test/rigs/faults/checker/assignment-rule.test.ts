@@ -1,4 +1,4 @@
-/** Histories of rollouts, written by hand: an answer is of an arm that was in force while it was asked for. */
+/** Histories of rollouts, written by hand: an answer is of an arm that could serve while the read was under way. */
 import { describe, expect, it } from 'vitest';
 import type { MoveRollout, Operation, Read } from '../history.ts';
 import { fault, intendMove, moveRollout, read, rollBack, rulesOf, survey } from './written-history.fixture.ts';

@@ -1,8 +1,8 @@
 /**
- * I9, of arms: a fresh answer is of an arm and a model version that were in force at some moment of its read. Which those
- * were follows from what ops asked for and were told, one after another: between the sending of a change and its
- * acknowledgement both sides of it; after a call of which nobody knows what became, both until it can work no more, or the
- * rollout is known to be over. A rollout that is preparing begins when the service pleases.
+ * I9, for arms: a fresh answer is of an arm and a model version that could serve at some moment of its read. Which arms
+ * could serve follows from the requests of ops and their acknowledgements, one after another. Between the sending of a
+ * change and its acknowledgement both sides can serve. After a call with an unknown result both can serve, until the
+ * call can no longer take effect, or the rollout is known to be over. A rollout that is preparing begins at any time.
  */
 import type { MoveIntent, MoveRollout, Read, ReadAnswer, RollBack, Survey, ToldArm, ToldRollout } from '../history.ts';
 import { createArmClaims, STABLE } from './arm-claims.ts';
@@ -24,7 +24,7 @@ export interface AssignmentRule {
   surveyed(survey: Survey): void;
   /** A fresh answer. */
   check(read: Read, answer: ReadAnswer, user: number): void;
-  /** Of another past nobody knows who was served what; what was sent until then tells nothing of this one. */
+  /** Assignments of another history are unknown; requests sent until then prove nothing about this one. */
   forget(until: number): void;
   readonly counts: AssignmentCounts;
 }
@@ -41,7 +41,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
   const users = createSettledUsers();
   const counts: AssignmentCounts = { moves: new Map(), served: new Map() };
   let open: OpenCall[] = [];
-  /** The one that is under way, or may be. */
+  /** The rollout that is under way, or may be. */
   let arm: ToldArm | null = null;
   /** Only what was sent later counts. */
   let since = Number.NEGATIVE_INFINITY;
@@ -55,7 +55,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
     open.push({ rollout, until: ended + windowMs });
   }
 
-  /** Nothing else is in force, as far as no call may work yet. */
+  /** No other arm can serve, unless a call may still take effect. */
   function settle(arms: readonly ToldArm[], { at, ended }: { readonly at: number; readonly ended: number }): void {
     for (const one of arms) claims.allow(one, at);
     if (isSure(at)) claims.closeOthers(arms, ended);

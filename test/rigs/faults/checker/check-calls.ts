@@ -157,7 +157,7 @@ function isExpectedOfMove({ move }: MoveRollout, status: number, { faults }: Kno
 }
 
 function isExpectedOfRead({ directives, userIds, at }: Read, status: number, known: Known): boolean {
-  // Nobody else is unknown; of several users each has a status of its own.
+  // No other user is unknown; of several users each has its own status.
   if (status === 404) return userIds.every((userId) => known.erasures.mayBeErased(known.userOf(userId), at));
   // A token of the history before.
   if (status === 409) return directives.minContext !== undefined && known.faults.isHistoryChanged();
@@ -165,7 +165,7 @@ function isExpectedOfRead({ directives, userIds, at }: Read, status: number, kno
   return status === 504 && directives.onlyIfCached === true;
 }
 
-/** What was applied under its id in a history that is lost nobody knows. */
+/** What was applied under its id in a lost history is unknown. */
 function mayConflict({ conflicting, changedAt }: SentEvent, faults: FaultWindows): boolean {
   return conflicting === true || changedAt <= faults.historyCountsFrom();
 }

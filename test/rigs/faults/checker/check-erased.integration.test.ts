@@ -89,7 +89,7 @@ describe('what an erasure leaves', () => {
       `update tandem.user_contexts set features = '{}' where user_id = '1'`,
     ],
   ])('%s is found in Postgres', async (_, put, take) => {
-    // The deletes have all been repeated: nobody takes it away.
+    // The deletes have all been repeated: nothing will remove it.
     await world.pool.query('update tandem.erasures set sweep_at = null');
     await world.pool.query(put);
     expect(await found()).toEqual(['erased user stored: in Postgres']);

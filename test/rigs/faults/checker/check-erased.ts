@@ -1,6 +1,6 @@
 /**
- * What the stores hold of users once the load has ended and every erasure's deletes were repeated, by the workers: nothing
- * labelled up to a tombstone, and of those who are still erased nothing at all.
+ * Checks the stores once the load has ended and workers have repeated every erasure's deletes: no prediction labelled
+ * up to a tombstone, and no records of users who are still erased.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
@@ -65,7 +65,7 @@ interface StoredTombstone {
   readonly deletedVersion: number;
 }
 
-/** Every acknowledged one, unless a newer one is there; in force where nobody asked for a readmission since. */
+/** Every acknowledged erasure, unless there is a newer one; it applies if no readmission was requested since. */
 async function checkTombstones(db: Queryable, { known, violations }: Checker): Promise<void> {
   const { rows } = await db.query<StoredTombstone>({
     text: `select user_id as "userId", version::int, deleted_version::int as "deletedVersion"
@@ -88,7 +88,7 @@ async function checkTombstones(db: Queryable, { known, violations }: Checker): P
 /** After all there was. */
 const LATER = Number.MAX_VALUE;
 
-/** Generations that were never published are nobody's answers; they are dropped as a whole. */
+/** Generations that were never published serve no reads; they are dropped as a whole. */
 async function checkRows(db: Queryable, { violations }: Checker): Promise<void> {
   const { rows } = await db.query({
     text: `select p.user_id as "userId", 'predictions' as "table", p.context_version::int as label, t.deleted_version::int as tombstone

@@ -100,7 +100,7 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
   }
 
   function acknowledgeAll(call: SendEvents | SqlEvents): void {
-    // What was sent to a history that was lost since is acknowledged by nobody.
+    // Events sent to a history that was lost since are acknowledged by no process.
     if (call.at <= known.faults.historyCountsFrom()) return;
     for (const [i, event] of call.events.entries()) {
       const result: Acknowledgement | undefined = call.results[i];

@@ -18,7 +18,7 @@ export interface ReadCounts {
   fresh: number;
   /** Reads with such an answer: the answers of one read share a statement, and are no trials of their own. */
   freshReads: number;
-  /** Of those called fresh, of users of whom a change had been acknowledged: others cannot be stale. */
+  /** Answers called fresh, of users with an acknowledged change: others cannot be stale. */
   freshOfChanged: number;
   /** Called fresh, of reads that took longer than the checker remembers. */
   unjudged: number;
@@ -31,7 +31,7 @@ export interface ReadChecker {
   readonly counts: ReadCounts;
 }
 
-/** What is asked of each answer beside what this file knows. */
+/** Further facts that a check of an answer needs. */
 export interface AnswerRules {
   readonly calls: CallChecker;
   readonly generations: GenerationRule;
@@ -73,7 +73,7 @@ export function createReadChecker(
     if (contextVersion === null) note('dishonest source', 'fresh without a certificate', read, answer);
     else if ((label ?? -1) < contextVersion) note('stale called fresh', 'by its own word', read, answer);
     if (known.faults.isPostgresCut(read.at)) note('fresh without Postgres', 'nobody could know', read, answer);
-    // Others may share an inference that has read already; whoever demands one may not.
+    // Others may share an inference that has read already; a read that demands one may not.
     if (read.directives.noCache && source === 'live' && known.changes.find(user, read.at, changed)) {
       if ((score ?? -1) < changed.score) note('features from before the request', `score ${score}`, read, answer);
     }
@@ -111,7 +111,7 @@ export function createReadChecker(
     }
   }
 
-  /** Whatever it is called: what is unverified names the version that it was computed by, too. */
+  /** For any state: an unverified answer names the version that it was computed by, too. */
   function checkComputation(read: Read, answer: ReadAnswer): void {
     const { variant, modelVersion, computedBy, source } = answer;
     if (variant === null) note('mixed arms', 'without a variant', read, answer);

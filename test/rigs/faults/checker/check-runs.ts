@@ -16,7 +16,7 @@ interface StoredRun {
   /** Null where it made no generation, or that is dropped. */
   readonly rows: number | null;
   readonly distinctUsers: number | null;
-  /** Of users whom nobody ever asked to erase, in it or in its base. */
+  /** Users that were never erased, in it or in its base. */
   readonly lasting: number | null;
   /** Whether a budget left users on a base, or may have: a dropped generation outlives the row of its base. */
   readonly isOfSome: boolean;
@@ -29,7 +29,7 @@ const KEPT_RUNS = 200;
 const NAMED_FAILURES = 1_000;
 const POLL_MS = 200;
 
-/** Waits for what is under way, then notes what is wrong. @param users of the predictor, all of them */
+/** Waits for runs under way, then records violations. @param users of the predictor, all of them */
 export async function checkRuns(db: Queryable, checker: Checker, users: number, withinMs: number): Promise<void> {
   await untilRunsEnd(db, withinMs);
   const erasable = namesOfErasable(checker);
@@ -61,7 +61,7 @@ function namesOfErasable({ known }: Checker): readonly string[] {
 
 interface Whom {
   readonly users: number;
-  /** Of them, those who may come and go while a run is under way. */
+  /** Of them, users who may come and go while a run is under way. */
   readonly erasable: number;
 }
 
@@ -85,7 +85,7 @@ function checkRun({ violations }: Checker, run: StoredRun, { users, erasable }: 
   if (run.rows !== null) checkGeneration({ ...run, rows: run.rows }, { users, erasable }, wrong);
 }
 
-/** An erasure deletes its user's row; nobody else's may be missing, or there twice. */
+/** An erasure deletes its user's row; no other row may be missing or duplicated. */
 function checkGeneration(
   { rows, distinctUsers, lasting, scored, carried, failed }: StoredRun & { readonly rows: number },
   { users, erasable }: Whom,

@@ -1,4 +1,4 @@
-/** A real database after a real load over SQL: accepted as it is, and whatever is changed behind its back is found. */
+/** A real database after a real load over SQL: it passes unchanged, and any manipulation is found. */
 import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -57,7 +57,7 @@ function checkerOf(operations: readonly Operation[]) {
   return checker;
 }
 
-/** Which rules are broken once that statement is executed; it is taken back afterwards. */
+/** Returns the rules that are broken after the statement, which is then rolled back. */
 async function rulesAfter(
   statement: string,
   check: (db: Queryable, checker: ReturnType<typeof checkerOf>) => Promise<void>,

@@ -21,7 +21,7 @@ export interface StoresToCheck {
 /** Rows of a page: memory stays the same however many there are. */
 const PAGE = 10_000;
 
-/** Notes what is wrong in the checker's violations; may be asked again after more load. */
+/** Records violations; may be called again after more load. */
 export async function checkStores(db: Queryable, checker: Checker, stores: StoresToCheck): Promise<void> {
   await checkEventIds(db, checker, stores.sources);
   await checkEventLog(db, checker, stores.sources);

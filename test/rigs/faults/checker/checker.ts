@@ -82,7 +82,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
       runs.clear();
     }
     known.faults.take(fault);
-    // What is answered while it is being lost may still be of the old one.
+    // An answer during the loss may still be of the old history.
     if (!fault.losesHistory) return;
     generations.forget(known.faults.historyCountsFrom());
     assignments.forget(known.faults.historyCountsFrom());
@@ -110,7 +110,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
         break;
       case 'run':
         calls.check(operation);
-        // One that is acknowledged while commits are being lost may be among them.
+        // An event acknowledged while commits are being lost may be among them.
         if (operation.id !== null && operation.at > known.faults.historyCountsFrom()) runs.add(operation.id);
         break;
       case 'rollback':

@@ -1,12 +1,12 @@
 /**
- * How much of the time that the APIs could have worked they were given a CPU. Where a machine has much else to do, rates
- * fall without any fault; what is expected of them has to fall as far, and no further.
+ * Measures which share of the time the APIs got a CPU when they could have worked. On a busy machine rates fall without
+ * any fault; expectations have to fall as far, and no further.
  */
 import type { ProcessSample } from '../history.ts';
 
 export interface CpuShare {
   take(sample: ProcessSample, second: number): void;
-  /** Time run by time run or waited for a CPU, in those seconds; null where nobody knows. */
+  /** Time run divided by time run or waited for a CPU, in those seconds; null if unknown. */
   of(seconds: readonly number[]): number | null;
 }
 

@@ -12,13 +12,13 @@ export interface Demand {
 }
 
 export interface Demands {
-  /** What is known from `ended` on; lower values than those known change nothing. */
+  /** Sets the known value from `ended` on; lower values change nothing. */
   raise(user: number, ended: number, version: number, score: number): void;
-  /** As `raise`, also where it is lower: from `ended` on this is what is known. */
+  /** As `raise`, also for lower values. */
   replace(user: number, ended: number, version: number, score: number): void;
   /** Fills in what was known before `at`; false where that is too long ago to be told. */
   find(user: number, at: number, demand: Demand): boolean;
-  /** Nothing is known of anybody. */
+  /** Forgets the values of all users. */
   forget(): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Of whom and what each entity tag was: one that stands for two answers lets a 304 call another user's, or another arm's,
- * prediction current. The latest are remembered.
+ * Remembers the user and answer of each entity tag. A tag that stands for two answers lets a 304 call another user's,
+ * or another arm's, prediction current. The latest tags are remembered.
  */
 import type { Read, ReadAnswer } from '../history.ts';
 import { headOf } from './check-calls.ts';

@@ -1,17 +1,17 @@
 /**
- * Which users are erased, as far as clients can tell. An erasure is in force for certain from its acknowledgement until a
- * readmission is asked for; it may be in force from the moment when somebody is about to ask for it. A call that nobody
- * answered may work yet, for as long as a process may have been stopped: until then what it would do is possible, and what
- * it would undo is not certain.
+ * Tracks erased users as clients can know them. An erasure certainly applies from its acknowledgement until a
+ * readmission is requested; it may apply from the moment before its request. A call without an answer may still take
+ * effect, for as long as a process may have been stopped. Until then its effect is possible, and the state that it
+ * would end is not certain.
  *
- * Memory: some 60 bytes an erasure, and a few hundred a user who was ever erased.
+ * Memory: some 60 bytes an erasure, and a few hundred for each user who was ever erased.
  */
 import type { ErasureAct } from '../history.ts';
 
 export interface ErasureMemory {
-  /** Somebody is about to erase or readmit that user. */
+  /** A call is about to erase or readmit that user. */
   intend(user: number, act: ErasureAct, at: number): void;
-  /** An attempt that nobody acknowledged. */
+  /** An attempt without an acknowledgement. */
   leftOpen(user: number, act: ErasureAct, ended: number): void;
   /** @param asked when it was asked for first, by whatever attempt */
   erased(user: number, asked: number, ended: number, version: number): void;
@@ -27,9 +27,9 @@ export interface ErasureMemory {
   isTombstone(user: number, version: number): boolean;
   /** Of the user's versions, how many may be of erasures and readmissions. */
   raises(user: number): number;
-  /** Whoever was ever to be erased. */
+  /** Users with any erasure. */
   users(): Iterable<number>;
-  /** The history is lost: of those users nobody knows whether they are erased. */
+  /** The history is lost: whether those users are erased is unknown. */
   forget(): void;
 }
 
@@ -47,7 +47,7 @@ interface State {
   beganServed: boolean;
   /** The user may be erased until then. */
   mayUntil: number;
-  /** Until when an attempt that nobody acknowledged may work. */
+  /** Until when an attempt without an acknowledgement may take effect. */
   readonly openUntil: Record<ErasureAct, number>;
   raises: number;
 }

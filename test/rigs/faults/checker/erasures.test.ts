@@ -1,4 +1,4 @@
-/** Erasures in histories written by hand: whoever is served though erased is found, and what overlaps is not. */
+/** Erasures in histories written by hand: a read served after an erasure is found, an overlapping read is not. */
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../history.ts';
 import { erase, event, fault, read, readmit, rulesOf } from './written-history.fixture.ts';

@@ -9,11 +9,11 @@ export interface FaultWindows {
   mayHang(api: string, at: number): boolean;
   /** Whether no API could reach Postgres all the time from `at` until now. */
   isPostgresCut(at: number): boolean;
-  /** From which moment on what is acknowledged counts; Infinity while a fault may lose more. */
+  /** From which moment on acknowledgements count; Infinity while a fault may lose more. */
   historyCountsFrom(): number;
   /** Whether a fault ever lost history. */
   isHistoryLost(): boolean;
-  /** Whether a token may be of another history than the one that is read in. */
+  /** Whether a token may be of another history than that of the read. */
   isHistoryChanged(): boolean;
   /** Those that have begun and are not over. */
   readonly open: ReadonlyMap<string, Fault>;

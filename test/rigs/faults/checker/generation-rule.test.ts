@@ -48,7 +48,7 @@ describe('layers', () => {
   it('accepts what is of the base, whether that is told before or after', () => {
     expect(rulesOf([listGenerations(0, { 5: 3 }), ...answered(3, 5, 3, 5)])).toEqual([]);
     expect(rulesOf([...answered(3, 5, 3), listGenerations(90, { 5: 3 })])).toEqual([]);
-    // 6 is in force, and nobody was answered from it yet.
+    // 6 is current, and no read was answered from it yet.
     expect(rulesOf([...answered(3, 5, 4), listGenerations(90, { 6: 4 })])).toEqual([]);
   });
 

@@ -1,11 +1,12 @@
 /**
- * I9, of generations: a fresh answer of one is of the one in force, or of its base. From outside: once an answer of a
- * generation was seen, no read sent later is answered from an earlier one of the same model version, but for the base of that
- * one or of a later one, unless a rollback came between; and after a rollback's acknowledgement nothing is answered from the
- * generation that it left, or from its base, unless another returned to it, or a rollout of its model version may have.
+ * I9, for generations: a fresh answer of a generation is of the current one, or of its base. From outside: once an
+ * answer of a generation was seen, no read sent later is answered from an earlier generation of the same model version,
+ * except the base of that one or of a later one, unless a rollback came between. After a rollback's acknowledgement no
+ * read is answered from the generation that it left, or from its base, unless another rollback returned to it, or a
+ * rollout of its model version may have.
  *
- * A rollback works before its line is written, and a generation is in force before its base is told, so what contradicts the
- * rule is only suspected until any rollback or list that could explain it would have been told.
+ * A rollback takes effect before its line is written, and a generation is current before its base is known. So a
+ * contradiction is only suspected until any rollback or list that could explain it would have been recorded.
  */
 import type { ListGenerations, Read, ReadAnswer, RollBack } from '../history.ts';
 import { headOf } from './check-calls.ts';
@@ -20,7 +21,7 @@ export interface GenerationRule {
   mayReturn(version: number): void;
   /** Which generations have bases, as of some moment of the call. */
   listed(list: ListGenerations): void;
-  /** What is still suspected long before that moment is a violation. */
+  /** A suspicion from long before that moment becomes a violation. */
   settle(now: number): void;
   /** Whatever generations there were are of another past; reads sent until then tell nothing of this one. */
   forget(until: number): void;
@@ -53,7 +54,7 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
   let since = Number.NEGATIVE_INFINITY;
   /** Base → the newest generation that has it. */
   const above = new Map<number, number>();
-  /** When the newest list was asked for: it tells of whatever was in force before. */
+  /** When the newest list was requested: it covers all generations current before. */
   let listedAt = Number.NEGATIVE_INFINITY;
 
   const isBase = (generation: number, inForce: number) => (above.get(generation) ?? 0) >= inForce;
@@ -105,7 +106,7 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
         for (const one of numbersOf(from, fromBase)) withdrawn.set(one, { at: ended, version: fromVersion });
         for (const one of numbersOf(to, toBase)) withdrawn.delete(one);
       } else if (failure === 'reset' || failure === 'timeout' || status === 503) {
-        // It may have worked, or may work yet; nobody says between which generations.
+        // It may have taken effect, or may still; its generations are unknown.
         forgetAnswers(Math.max(since, ended + windowMs));
       }
     },

@@ -1,4 +1,4 @@
-/** Finds in a text what must never leave the service: secrets, stack traces, rejections that nobody handled. */
+/** Finds texts that must never leave the service: secrets, stack traces, unhandled rejections. */
 
 const NEVER: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['a password in a URL', /:\/\/[^/?#@:\s"']*:(?!\*\*\*)[^\s"'@/]+@/],
@@ -6,8 +6,8 @@ const NEVER: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['an uncaught exception', /uncaught ?exception/i],
 ];
 /**
- * In a log line a stack is a field of an error that somebody looks into: of level `warn` or `error`. What is said by the
- * way has none; and by itself, as in a body, a stack comes from what nobody caught.
+ * In a log line a stack is a field of an error to investigate: of level `warn` or `error`. Other lines have none. A
+ * stack elsewhere, as in a body, comes from an uncaught error.
  */
 const STACK = ['a stack trace', /(?:^|"|\n|\\n)\s*at [^\n]*:\d+:\d+\)?/] as const;
 const NEVER_IN_BODIES: typeof NEVER = [...NEVER, STACK];

@@ -1,19 +1,22 @@
 /**
- * Whether users stay where a rollout put them. While nobody takes it back its arms only grow: whoever was served from an
- * arm is served from it afterwards; and while they do not grow either, whoever was served from the stable one is, too.
+ * Checks that users stay where a rollout put them. Until it is aborted its arms only grow: a user of an arm stays in
+ * it. While the arms do not grow either, a user of the stable arm stays there too.
  *
  * Memory: 16 bytes a user.
  */
 export interface SettledUsers {
-  /** A rollout may begin: nobody is known to be anywhere. */
+  /** A rollout may begin: no user's arm is known. */
   start(at: number): void;
   /** Its arms may grow. */
   grow(): void;
   /** They have grown, and do not until they are told to. */
   settle(at: number): void;
-  /** It may be taken back: nothing is known until the next one. */
+  /** The rollout may be aborted: nothing is known until the next one. */
   end(): void;
-  /** A fresh answer of the rollout's arm; gives what is wrong with it. One that was asked for before it is of another. */
+  /**
+   * Checks a fresh answer of the rollout's arm and returns the violation. An answer requested before the rollout is of
+   * another.
+   */
   servedFromArm(user: number, at: number, ended: number): string | null;
   /** A fresh answer of what was the stable arm when the rollout began. */
   servedFromStable(user: number, at: number): string | null;

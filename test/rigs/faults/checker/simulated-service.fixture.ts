@@ -16,7 +16,7 @@ export type Flaw =
   | 'late raise'
   /** A repeated event is applied again. */
   | 'no memory of ids'
-  /** An inference that was demanded joins one that has read already. */
+  /** A demanded inference joins an inference that has read already. */
   | 'joined too late'
   /** Answers from the generation before, if it is at hand. */
   | 'old pointer';
@@ -37,7 +37,7 @@ interface Prediction {
 interface UserState {
   changes: number;
   version: number;
-  /** What is in force after a late raise. */
+  /** The state after a late raise. */
   visible: number;
   /** Versions over time, for an authority that looks back. */
   readonly past: { readonly time: number; readonly version: number }[];
@@ -95,7 +95,7 @@ export function simulate({ random, users, events, flaw }: Simulation): Operation
     const done = from + span(40);
     const ended = done + span(40);
     let result: ReturnType<typeof apply> | null = null;
-    // What became of it nobody knows; it is said in time, so that the sender sends it again.
+    // Its result is unknown; the sender learns that in time to send it again.
     const failure = { status: 503, retryAfter: 1, results: [] } as const;
     at(done, () => {
       if (outcome !== 'lost before') result = apply(done, event);

@@ -23,7 +23,7 @@ export interface Recovery {
 
 export interface Throughput {
   take(operation: Operation): void;
-  /** Ends what is still waited for. */
+  /** Ends all waits. */
   finish(): void;
   readonly recoveries: readonly Recovery[];
   /** Whether it is open yet if the rate is back after the last fault. */
@@ -56,7 +56,7 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
   const recoveries: Recovery[] = [];
   const cpu = createCpuShare();
   let start: number | null = null;
-  /** The last second in which a read ended, well or not: where nobody asks, nobody is answered. */
+  /** The last second in which a read ended, well or not: without requests there are no answers. */
   let lastAsked = 0;
   let awaited: Awaited[] = [];
   let open = 0;
@@ -83,7 +83,7 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
   function takeFault(fault: Fault): void {
     const second = secondOf(fault.ended);
     if (fault.phase === 'begins') {
-      // Rates under two faults at once tell nothing of either: the one that ends last is waited for.
+      // Rates under two faults at once belong to neither: the later end counts.
       const known = baseline(second);
       for (const one of awaited) if (one.over !== null) overtake(one);
       open++;

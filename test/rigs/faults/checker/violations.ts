@@ -13,11 +13,11 @@ export type Rule =
   /** The context version in an answer is older than what was acknowledged before it was asked for. */
   | 'old certificate'
   | 'fresh without Postgres'
-  /** From a generation that is no longer in force. */
+  /** From a generation that is no longer current. */
   | 'withdrawn generation'
-  /** A fresh answer of an arm and a model version that were assigned to nobody while it was asked for. */
+  /** A fresh answer of an arm and a model version that no user was assigned to during the read. */
   | 'unassigned version'
-  /** A user came to another arm, or back, though nobody moved the rollout that way. */
+  /** A user came to another arm, or back, without a matching move of the rollout. */
   | 'user changed arms'
   /** The prediction was computed by another model version than the answer names. */
   | 'mixed arms'
@@ -70,7 +70,7 @@ export function createViolations(kept = 10): Violations {
     note(rule, why, evidence) {
       const count = (counts.get(rule) ?? 0) + 1;
       counts.set(rule, count);
-      // A copy: evidence may be in the hands of whoever goes on.
+      // A copy: the evidence may still change elsewhere.
       if (count <= kept) first.push({ rule, why, evidence: structuredClone(evidence) });
     },
   };

@@ -110,7 +110,7 @@ export function intendMove(at: number, move: MoveIntent['move'], version = 2): M
   return { kind: 'move intent', at, ended: at, move, arm };
 }
 
-/** What somebody is about to do to the rollout, and its only attempt, from `at` for 10 ms. */
+/** An intended move of the rollout and its only attempt, from `at` for 10 ms. */
 export function moveRollout(at: number, move: Move, said: Told, more: Partial<MoveRollout> = {}): readonly Operation[] {
   const status = move === 'start' ? 201 : 200;
   const call = { kind: 'rollout', at, ended: at + 10, api: 'api 1', move, id: 'a', status, told: told(said) } as const;
@@ -131,7 +131,7 @@ function intent(at: number, act: ErasureAct): ErasureIntent {
   return { kind: 'erasure intent', act, at, ended: at, userId: '1' };
 }
 
-/** What somebody is about to do, and its only attempt, acknowledged 10 ms later. */
+/** An intention and its only attempt, acknowledged 10 ms later. */
 export function erase(at: number, version: number, more: Partial<Erase> = {}): readonly Operation[] {
   const call = { kind: 'erase', at, ended: at + 10, api: 'api 1', status: 200, userId: '1', firstSent: at } as const;
   return [intent(at, 'erase'), { ...call, contextVersion: version, ...more }];

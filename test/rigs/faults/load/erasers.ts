@@ -1,13 +1,13 @@
 /**
- * Ops who erase users, and readmit them later. A call is repeated until it is acknowledged, as whoever owes an erasure has
- * to; meanwhile readers and writers go on with these users as with any other.
+ * Ops who erase users and readmit them later. A call is repeated until it is acknowledged, as a real erasure must be.
+ * Meanwhile readers and writers continue with these users as with any other.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ErasureAct, monotonicNow } from '../history.ts';
 import { type Dice, type LoadParts, repeat } from './load-parts.ts';
 
 export interface EraserOptions {
-  /** Whom nobody else erases or readmits. */
+  /** Users that no other actor erases or readmits. */
   readonly userIds: readonly string[];
   readonly actsPerSecond: number;
 }

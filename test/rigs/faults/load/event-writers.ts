@@ -28,7 +28,7 @@ interface Unsaid {
 }
 
 export const HTTP_SOURCE = 'load';
-/** How long after the end a writer goes on to send what nobody acknowledged. */
+/** How long after the end a writer continues to send unacknowledged events. */
 const LAST_TRIES_MS = 10_000;
 
 export function startWriter(parts: LoadParts, name: string, dice: Dice, options: WriterOptions): Promise<void> {

@@ -1,4 +1,4 @@
-/** Somebody who looks, once a second, which generations stand on which: an answer names the layer that it comes from. */
+/** Lists once a second which generations have which base: an answer names the layer that it comes from. */
 import type { GenerationView } from '@tandem/client/wire';
 import type { ListGenerations } from '../history.ts';
 import { type Dice, type LoadParts, repeat } from './load-parts.ts';

@@ -1,4 +1,4 @@
-/** What the actors of a load have in common: whom they ask, what they ask about, and what was acknowledged lately. */
+/** The shared parts of a load's actors: the APIs and users they ask for, and the latest acknowledgements. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Contract, HistorySink } from '../history.ts';
 import type { Api, HttpCaller } from './http-caller.ts';
@@ -65,7 +65,7 @@ export interface RecentEvent {
 export interface RecentEvents {
   add(event: RecentEvent): void;
   any(dice: Dice): RecentEvent | undefined;
-  /** One of the last few: whoever reads its user now is likely to meet what is not yet up to date. */
+  /** Returns one of the last few changed users: a read of it now is likely to find an outdated prediction. */
   newest(dice: Dice): RecentEvent | undefined;
 }
 

@@ -13,7 +13,7 @@ export interface ReaderOptions {
   readonly mostUsers: number;
 }
 
-/** What is asked of one API. */
+/** The requests to one API. */
 interface Question {
   readonly userIds: readonly string[];
   readonly directives: Directives;

@@ -5,7 +5,7 @@ import { type Move, type MoveIntent, monotonicNow, type ToldArm, type ToldRollou
 import type { HttpRequest } from './http-caller.ts';
 import type { Dice, LoadParts } from './load-parts.ts';
 
-/** Of each: undefined where nobody knows what became of it, or it was refused. */
+/** The result of each; undefined if it is unknown, or the call was rejected. */
 export interface Ops {
   start(arm: ToldArm, plan: object): Promise<ToldRollout | undefined>;
   move(rollout: ToldRollout, what: Exclude<Move, 'start'>): Promise<ToldRollout | undefined>;
@@ -21,7 +21,7 @@ export interface Surveyed {
   readonly rollout: ToldRollout | null;
 }
 
-/** Nobody but these ops judges a rollout. */
+/** Only these ops judge a rollout. */
 const ANALYSIS = { automatic: false };
 
 export function createOps({ caller, apis, predictor, deadlines, sink }: LoadParts, dice: Dice): Ops {

@@ -1,7 +1,7 @@
 /**
- * Ops who move who is served what, one act after another: canaries and A/B tests are started, looked at, advanced,
- * promoted, taken back (also in the midst of a run of theirs), and generations rolled back, to another model version too.
- * Of a call that nobody acknowledged they do not know what became; then they look before they go on.
+ * Ops who move arms, one act after another. Canaries and A/B tests are started, looked at, advanced, promoted and
+ * aborted (also during a run of theirs). Generations are rolled back, to another model version too. After a call
+ * without an acknowledgement its result is unknown: they look before they continue.
  */
 import type { Move, ToldRollout } from '../history.ts';
 import type { Dice, LoadParts } from './load-parts.ts';
@@ -56,7 +56,7 @@ export function startMover(parts: LoadParts, dice: Dice, options: MoverOptions):
   }
 
   async function start(): Promise<void> {
-    // Now and then one that was there before: it goes without steps.
+    // Now and then a former version: its rollout needs no steps.
     const isNew = dice.next() < 0.85 && highest < versions;
     const version = isNew ? highest + 1 : 1 + dice.below(highest);
     const coverage = dice.next() < 0.5 ? 'live' : 'required';

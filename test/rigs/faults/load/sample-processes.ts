@@ -32,7 +32,7 @@ export function sampleOf(name: string, pid: number): ProcessSample | null {
     // The name in parentheses may hold spaces. Of what follows: state, …, utime the 12th, stime the 13th.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
-    // One that has ended and that nobody has reaped holds nothing.
+    // A process that has ended but was not reaped holds nothing.
     if (pages === 0) return null;
     const descriptors = readdirSync(`/proc/${pid}/fd`).length;
     const cpuMs = (Number(fields[11]) + Number(fields[12])) * TICK_MS;

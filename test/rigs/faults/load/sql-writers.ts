@@ -77,7 +77,7 @@ async function insert(pool: Pool, userIds: readonly string[], ids: readonly stri
     client.release();
     return inserted;
   } catch (error) {
-    // Whatever state it is in, nobody else shall have it.
+    // Whatever its state, no other writer may get it.
     client.release(true);
     throw error;
   }

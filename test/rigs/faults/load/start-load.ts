@@ -33,7 +33,7 @@ export interface LoadOptions {
   readonly predictor: string;
   /** Users 1 to n. */
   readonly users: number;
-  /** Those who change: users 1 to so many; a tenth where it is left out. */
+  /** Users who change: users 1 to this number; default a tenth. */
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
 }
@@ -86,7 +86,7 @@ export const TABLES_ALONE: Partial<LoadRates> = { writers: 0, sqlWriters: 0, tab
 const LISTED_WITHIN_MS = 10_000;
 
 export interface Load {
-  /** Lets everyone finish what they do, events that nobody acknowledged included. */
+  /** Lets all actors finish, including events without an acknowledgement. */
   stop(): Promise<void>;
 }
 
@@ -137,12 +137,12 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   };
 }
 
-/** Tells of whatever the last reads may have met. Where no API answers any more nobody can. */
+/** Reports the history that the last reads may have met. Without an answering API this is not possible. */
 async function listLastly(parts: LoadParts, dice: Dice): Promise<void> {
   await until('the generations are listed', () => listGenerations(parts, dice), LISTED_WITHIN_MS).catch(() => {});
 }
 
-/** Some of those who change, whom readers ask for most: the last tenth. */
+/** Some of the changing users, which readers ask for most: the last tenth. */
 function erasable(changing: number): readonly string[] {
   return Array.from({ length: Math.max(1, Math.floor(changing / 10)) }, (_, i) => String(changing - i));
 }

@@ -47,7 +47,7 @@ export const plants: readonly Plant[] = [
   baseAsAbove,
 ];
 
-/** Throws where a name is nobody's. */
+/** Throws for an unknown name. */
 export function findPlants(names: readonly string[]): readonly Plant[] {
   return names.map((name) => {
     const found = plants.find((plant) => plant.name === name);

@@ -60,7 +60,7 @@ export function joinSockets({ no, client, server, toxics, random, onClose }: Con
       if (toxic.type === 'timeout' && toxic.timeout > 0) timers.set(id, setTimeout(destroy, toxic.timeout));
     }
     if (find(mine, 'half_open')) halfOpen();
-    // Whoever was cut off so learns of it by its next word, as from a machine that was started again.
+    // The peer notices the cut with its next message, as from a machine that was restarted.
     else if (isHalfOpen) reset();
     for (const stream of streams) stream.wake();
   }

@@ -13,7 +13,7 @@ export interface StreamParts {
 }
 
 export interface ProxiedStream {
-  /** Toxics have changed: whoever waits looks again. */
+  /** Toxics have changed: waiting streams look again. */
   wake(): void;
   stop(): void;
 }

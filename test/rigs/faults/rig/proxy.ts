@@ -48,7 +48,7 @@ export async function startProxy({ port: firstPort, seed }: ProxyOptions): Promi
       const upstream = connect({ port: serverPort, host: '127.0.0.1', allowHalfOpen: true });
       const random = createRandom(seed ^ Math.imul(no, GOLDEN));
       open.set(no, joinSockets({ no, client, server: upstream, toxics, random, onClose: () => open.delete(no) }));
-      // One that was reset before it was known here.
+      // A connection that was reset before it was known here.
       if (client.destroyed && upstream.destroyed) open.delete(no);
     });
     return new Promise((resolve, reject) => {

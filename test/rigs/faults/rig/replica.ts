@@ -1,4 +1,4 @@
-/** A replica of the cache's Redis, which is left behind, and becomes a primary beside the one that it followed. */
+/** A replica of the cache's Redis, which falls behind and becomes a primary beside its former primary. */
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '../../../e2e/until.fixture.ts';
@@ -18,7 +18,7 @@ export interface Replica {
 /** Resolves when it is in step. */
 export async function startReplica({ folder, cache, seed }: Rig): Promise<Replica> {
   const own = join(folder, 'replica');
-  // Whoever is sent to it goes on with the password of the one before.
+  // A client that is sent to it continues with the previous password.
   await mkdir(join(own, 'redis'), { recursive: true, mode: 0o700 });
   await copyFile(join(folder, 'cache', 'redis', 'password'), join(own, 'redis', 'password'));
   const server = await startRedisOf(own, null, CACHE_SETTINGS);

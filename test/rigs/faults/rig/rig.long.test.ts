@@ -1,4 +1,4 @@
-/** The rig itself: what it starts it can break and mend, and what it plants is in its children alone. */
+/** The rig itself: it can break and repair its parts, and its plants are in its children alone. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
  * The deployment under test, each part a real process: Postgres, two Redis, APIs and workers under a supervisor, and a
- * TCP proxy on each program's way to each store. Faults are done to it; what is planted is planted in its children alone.
+ * TCP proxy on each program's way to each store. Faults act on it; plants are in its children alone.
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -85,13 +85,16 @@ export interface Rig {
   readonly pool: Pool;
   /** All ways to that store, or those of some programs. */
   proxies(store: StoreName, of?: readonly SupervisedProgram[]): readonly TcpProxy[];
-  /** More workers, beside the rig's own; whoever hired them closes them. */
+  /** More workers, beside the rig's own; the caller closes them. */
   hireWorkers(count: number): Promise<readonly SupervisedProgram[]>;
   /** The programs reach that database of the server from their next start on, the application from its next connection. */
   useDatabase(name: string): void;
   /** As ops are told to do after a restore: versions of the past that is lost prove nothing from now on. */
   rotateHistory(): Promise<void>;
-  /** Lifts whatever the proxies, failpoints and clocks do, lets stopped and held processes go on, and waits until all have started. */
+  /**
+   * Removes all effects of proxies, failpoints and clocks, continues stopped and held processes, and waits until all
+   * have started.
+   */
   settle(withinMs?: number): Promise<void>;
   /** Ends everything that it started, by process id. */
   close(): Promise<void>;

@@ -34,7 +34,7 @@ export async function createServerClock(library: string, file: string): Promise<
   const setClock = async (aheadMs: number) => {
     const bytes = Buffer.alloc(8);
     bytes.writeBigInt64LE(BigInt(aheadMs));
-    // In place: the server has the file mapped, and would go on with the one before.
+    // In place: the server has the file mapped, and would continue with the old one.
     await writeFile(file, bytes, { flag: 'r+' });
   };
   await writeFile(file, Buffer.alloc(8));

@@ -54,7 +54,7 @@ export interface Stage {
 
 export interface Session extends Stage {
   readonly checker: Checker;
-  /** Everything is mended, the load ends, and history and stores are checked; then nothing runs any more. */
+  /** Ends all faults and the load, and checks history and stores; then nothing runs any more. */
   finish(): Promise<void>;
   /** Ends everything without another look. */
   close(): Promise<void>;

@@ -55,7 +55,7 @@ export async function startPostgresOf(
   const server = await ownPostgres(folder, { name, ...clock });
   const { cluster } = server;
   const copy = join(folder, name, 'backup');
-  // By `cp`: the data belong to another account, and must go on doing so.
+  // By `cp`: the data belong to another account, and must stay so.
   const copyFolder = async (from: string, to: string) => {
     await rm(to, { recursive: true, force: true });
     await run('cp', ['-a', from, to]);

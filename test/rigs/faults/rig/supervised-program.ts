@@ -39,7 +39,7 @@ export interface SupervisedProgram {
   /** How many processes it has had. */
   starts(): number;
   isRunning(): boolean;
-  /** To the process that runs now; to nobody where none does. */
+  /** Sends to the process that runs now; to none if none runs. */
   signal(signal: NodeJS.Signals): void;
   /** Its inference children's process ids. */
   children(): readonly number[];

@@ -47,7 +47,7 @@ export interface Poisoning extends Dose {
   readonly toxic: Toxic;
 }
 
-/** The toxics of a proxy, changeable at any time; whoever waits because of one is told of each change. */
+/** The toxics of a proxy, changeable at any time; waiting streams are notified of each change. */
 export interface ToxicSet {
   readonly all: readonly Poisoning[];
   add(toxic: Toxic, dose?: Dose): { remove(): void };

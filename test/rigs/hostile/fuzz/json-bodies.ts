@@ -1,4 +1,4 @@
-/** Bodies out of a schema: what it allows, what it nearly allows, and what nobody meant. */
+/** Bodies from a schema: valid ones, nearly valid ones, and nonsense. */
 import fc from 'fast-check';
 import type { Schema } from './document.ts';
 import type { Definitions } from './schema-walk.ts';

@@ -1,6 +1,6 @@
 /**
- * Whether an answer is one that the OpenAPI document allows: its status and media type are declared for the route, its
- * body is what the schema says, and nothing failed but what may, with a time to come again.
+ * Judges an answer against the OpenAPI document: its status and media type are declared for the route, its body matches
+ * the schema, and only a permitted failure occurs, with a retry time.
  */
 import type { Answer } from '../exchange.ts';
 import { showsInsides } from '../verdict.ts';

@@ -32,7 +32,7 @@ export interface FuzzReport {
 
 /** Milliseconds for one answer. */
 const PATIENCE_MS = 30_000;
-/** What is made in one go: values for all of a long run would not fit. */
+/** The number of values made at once: values for all of a long run would not fit. */
 const BATCH = 500;
 
 export async function fuzz(service: HostileService, options: FuzzOptions): Promise<FuzzReport> {

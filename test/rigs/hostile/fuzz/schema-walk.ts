@@ -1,7 +1,6 @@
 /**
- * Whether a value is what a JSON schema says (draft 2020-12, as OpenAPI 3.1 has it): the keywords that the service's
- * document uses, and no others. A keyword that is not known here is an error, not passed over: what is not checked must
- * not look as if it were.
+ * Checks a value against a JSON schema (draft 2020-12, as OpenAPI 3.1 has it): the keywords that the service's document
+ * uses, and no others. An unknown keyword is an error, so that unchecked parts do not look checked.
  */
 import type { Schema } from './document.ts';
 

@@ -1,4 +1,4 @@
-/** Calls over HTTP/2 with any header fields and bytes, and what is said of each answer. */
+/** Calls over HTTP/2 with any header fields and bytes, and checks of each answer. */
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export interface RawCall {
   readonly rpc?: string;
   /** Beside those of every call; a value of undefined takes one out. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
-  /** What is sent, in order. */
+  /** The parts to send, in order. */
   readonly bytes: readonly Buffer[];
   /** Whether the caller never says that it has sent everything. */
   readonly staysOpen?: boolean;
@@ -63,7 +63,7 @@ function answerOf(found: Readonly<Record<string, unknown>>): GrpcAnswer {
   };
 }
 
-/** Puts a message behind its length. @param length what is said of it, if it is another */
+/** Puts a message behind its length. @param length the declared length, if it is another */
 export function framed(message: Uint8Array, { length = message.length, compressed = 0 } = {}): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt8(compressed);
@@ -86,7 +86,7 @@ const DECLARED: ReadonlySet<string | undefined> = new Set([
   ...['DEADLINE_EXCEEDED', 'UNAVAILABLE', 'CANCELLED'],
 ]);
 
-/** Returns what is wrong with any answer, in words. */
+/** Returns the problem of any answer, in words. */
 export function faultsOf({ http, code, text }: GrpcAnswer): string[] {
   if (http !== 200) return [`answered with the HTTP status ${http}`];
   const faults = DECLARED.has(code) ? [] : [`answered ${code}: ${text}`];

@@ -6,7 +6,7 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const [DATA, HEADERS, PRIORITY, RESET, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION] = [0, 1, 2, 3, 4, 6, 8, 9] as const;
 const END_HEADERS = 4;
 
-/** @param length what is said of the payload, if it is another */
+/** @param length the declared length of the payload, if it is another */
 function frame(
   type: number,
   flags: number,

@@ -1,4 +1,4 @@
-/** Models that ONNX Runtime might load, and that hold what is never loaded here. */
+/** Models that ONNX Runtime might load, with content that is never loaded here. */
 import { nestedModel } from '@tandem/testing/hostile-models';
 import { FLOAT, field, floats, message, model, node, raw } from '@tandem/testing/onnx-writer';
 import { around, bodyOf, type ModelCase, refused, soundModel } from './model-case.ts';

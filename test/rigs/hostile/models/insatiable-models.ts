@@ -19,7 +19,7 @@ const endless = (name: string, says: string, bytes: () => Buffer) => refused('ti
 const greedy = (name: string, says: string, bytes: () => Buffer) => refused('memory', name, says, bytes);
 const YES = raw('yes', BOOL, [], Buffer.from([1]));
 const ZERO = floats('zero', [], [0]);
-/** The largest of `all`, into the score, so that nobody may leave it out. */
+/** Adds the largest of `all` to the score, so that no optimiser may drop it. */
 const READ_ALL = [node('ReduceMax', ['all'], ['top'], { keepdims: 0 }), node('Mul', ['first', 'top'], ['score'])];
 const loop = (body: Buffer, held: string) => node('Loop', ['turns', 'yes', held], ['total'], { body: { graph: body } });
 const turns = (count: number) => integers('turns', [], [count]);

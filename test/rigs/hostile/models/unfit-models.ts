@@ -1,4 +1,4 @@
-/** Models that load, and then take or give what nobody can use. */
+/** Models that load, and then take or give values that cannot be used. */
 import * as hostile from '@tandem/testing/hostile-models';
 import { FLOAT, floats, graph, INT64, integers, model, node, STRING, value } from '@tandem/testing/onnx-writer';
 import { AT0, around, FIRST, type ModelCase, refused } from './model-case.ts';

@@ -135,7 +135,7 @@ interface Tree {
   readonly targets?: readonly number[];
 }
 
-/** One split and two leaves, but for what is given. */
+/** One split and two leaves, with the given changes. */
 function tree({
   trueIds = [1, 0, 0],
   values = [0, 0, 0],

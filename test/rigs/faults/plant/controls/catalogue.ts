@@ -1,6 +1,6 @@
 /**
- * The negative controls as they are tried: what is planted, what is done to the deployment meanwhile, and by which rule
- * the checker has to find it out. Without the plant the same load and the same doings must leave it with nothing to say.
+ * The negative controls as they are tried: the planted mistake, the actions on the deployment meanwhile, and the rule
+ * by which the checker has to find it. Without the plant, the same load and actions must give no finding.
  */
 import { findFaults } from '../../catalogue/faults.ts';
 import { runWithinBudget } from '../../catalogue/starved-work.ts';
@@ -26,15 +26,15 @@ export interface Control {
   readonly what: string;
   /** Names of plants. */
   readonly plants: readonly string[];
-  /** Beside the usual ones, but nobody moves rollouts unless it is said here. */
+  /** Beside the usual actors; rollouts are not moved unless stated here. */
   readonly rates?: Partial<LoadRates>;
   /** Users who change. */
   readonly changing?: number;
-  /** One round of what is done to the deployment; the next follows at once. */
+  /** One round of actions on the deployment; the next follows at once. */
   stir?(stage: Stage): Promise<void>;
   /** Any of these counts as caught. */
   readonly caughtBy: readonly Rule[];
-  /** The stores have to be looked at after one round: what is wrong does not show before. */
+  /** The stores have to be checked after one round: the mistake does not show before. */
   readonly needsStores?: true;
   /** The load writes a watched table only. */
   readonly isWatched?: true;
@@ -42,7 +42,7 @@ export interface Control {
   readonly isManaged?: true;
   /** The doing itself is the control, so there is nothing to compare it with. */
   readonly isDoing?: true;
-  /** Nothing must be found, though it is planted: nobody does to the deployment what would show it. */
+  /** The plant must not be found: no action on the deployment shows it. */
   readonly holds?: true;
 }
 
@@ -53,7 +53,7 @@ const doing = (name: string) => async (stage: Stage) => {
 
 const OLD: readonly Rule[] = ['stale called fresh', 'old certificate'];
 const BY_HTTP_ALONE: Partial<LoadRates> = { sqlWriters: 0, writers: 4, writesPerSecond: 15, runsPerSecond: 0.5 };
-/** Hints tell nobody that a user was readmitted: a version that is in Redis alone would keep the user away. */
+/** Hints do not report that a user was readmitted: a version that is only in Redis would keep the user erased. */
 const UNERASED: Partial<LoadRates> = { ...BY_HTTP_ALONE, erasuresPerSecond: 0 };
 const MANY_RUNS: Partial<LoadRates> = { runsPerSecond: 2, writers: 4, writesPerSecond: 15, transactionsPerSecond: 30 };
 /** Events whose values the checker knows the order of; users keep them, unless they are erased. */
@@ -63,7 +63,7 @@ const FEW_CHANGES: Partial<LoadRates> = {
   ...{ sqlWriters: 1, transactionsPerSecond: 6, writers: 1, writesPerSecond: 2 },
   ...{ runsPerSecond: 0.02, rollbacksPerSecond: 0, movesPerSecond: 0, erasuresPerSecond: 0.1 },
 };
-/** Nothing else withdraws what is served. */
+/** Nothing else withdraws served predictions. */
 const MANY_MOVES: Partial<LoadRates> = { movesPerSecond: 2, rollbacksPerSecond: 0 };
 /** Events come in the window of a re-scoring, and reads seldom before its end. */
 const MANY_RESCORINGS: Partial<LoadRates> = {
@@ -316,7 +316,7 @@ export const controls: readonly Control[] = [
     what: 'a run with a budget goes above a base from before a bulk change, whose rows are judged by the source version of the run above',
     plants: ['L1'],
     isWatched: true,
-    // Of those who change, most are on the base.
+    // Of the changing users, most are on the base.
     changing: 1_000,
     rates: FEW_BULK_CHANGES,
     stir: ({ rig }) => runWithinBudget(rig),

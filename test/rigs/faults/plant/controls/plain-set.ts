@@ -1,4 +1,4 @@
-/** Of several controls: Redis keeps whatever was written last, without a look at what is there. */
+/** Used by several controls: Redis keeps the last write, without comparing it with the stored value. */
 import type { Patch } from '../patch.ts';
 
 export const plainSet: readonly Patch[] = [

@@ -1,4 +1,4 @@
-/** R1 to R3: what is said of arms by something that cannot know. */
+/** R1 to R3: facts about arms from a source that cannot know them. */
 import type { Plant } from '../patch.ts';
 
 export const heldAssignment: Plant = {

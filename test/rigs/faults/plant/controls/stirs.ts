@@ -1,4 +1,4 @@
-/** What is done to the deployment while a control is tried: each is one round, and the next follows at once. */
+/** Actions on the deployment while a control is tried: each is one round, and the next follows at once. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT } from '../../../../e2e/counts.fixture.ts';
 import { until } from '../../../../e2e/until.fixture.ts';
@@ -10,7 +10,7 @@ import { startRun } from '../../rig/start-run.ts';
 /** Of each chunk: a run of ten takes some seconds. */
 const SLOW_CHUNK_MS = 500;
 
-/** Hints are gone; what they told of versions with them. */
+/** Hints are deleted, with the versions in them. */
 export async function evictHints({ rig, fault }: Stage): Promise<void> {
   await fault(
     { name: 'hints evicted' },

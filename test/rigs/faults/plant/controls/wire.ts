@@ -1,4 +1,4 @@
-/** N11 and N12: what is said of an answer that is right by itself. */
+/** N11 and N12: wrong headers on a correct answer. */
 import type { Plant } from '../patch.ts';
 
 const pointer = JSON.stringify(new URL('../pointer-of-redis.ts', import.meta.url).href);
