@@ -227,7 +227,7 @@ describe('a run with a budget', () => {
     await workAll(await start());
     await read(...to(100));
     const run = await planWith({ cpuMinutes: 1 });
-    expect(`${run.error} ${run.attemptError}`).toContain('has told its CPU time yet');
+    expect(`${run.error} ${run.attemptError}`).toContain('has recorded its CPU time yet');
     await pool.query('update tandem.chunks set cpu_ms = 2 * scored');
     const planned = await planWith({ cpuMinutes: 0.001 });
     expect(planned).toMatchObject({ usersExpected: 30 });
