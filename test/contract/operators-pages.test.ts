@@ -83,7 +83,12 @@ describe.each([
 });
 
 it('each failure has its parts, and docs/failures.md links to it', () => {
-  const sections = runbooks.flatMap(({ path, text }) => text.split(/^## /m).slice(1).map((section) => ({ path, section })));
+  const sections = runbooks.flatMap(({ path, text }) =>
+    text
+      .split(/^## /m)
+      .slice(1)
+      .map((section) => ({ path, section })),
+  );
   expect(sections.length).toBeGreaterThan(30);
   const index = read('docs/failures.md');
   for (const { path, section } of sections) {
