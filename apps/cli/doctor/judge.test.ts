@@ -108,7 +108,7 @@ test('nobody is told to become a superuser, or to be given another role', () => 
   expect(remedyFor(['events'])).toMatch(
     /^grant usage on schema tandem to lim; grant select, insert, update, delete on all/,
   );
-  expect(remedyFor([])).toMatch(/^make lim the owner of what is in the schema: docs\/operations\.md/);
+  expect(remedyFor([])).toMatch(/^make lim the owner of what is in the schema: docs\/postgres\.md, "Rights in Postgres"/);
   expect(`${remedyFor(['events'])}${remedyFor([])}`).not.toContain('grant postgres');
 });
 
