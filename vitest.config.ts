@@ -1,8 +1,8 @@
 /**
  * Kinds of tests, told apart by their names: `x.test.ts` needs nothing; `x.integration.test.ts` needs Postgres and Redis,
- * which test/services.ts provides; `x.e2e.test.ts` starts the product's own processes, and so does `x.long.test.ts`, which
- * waits for silences and recoveries of a minute, or does at length what a test of the others does in short: `npm run
- * test:long`, not part of `npm test`.
+ * which test/services.ts provides; `x.e2e.test.ts` starts the product's own processes, and so does `x.long.test.ts`: `npm run
+ * test:long`, not part of `npm test`. A long test waits for silences and recoveries, or repeats a test of the others at length.
+ * CONTRIBUTING.md lists the promises that only long tests check.
  */
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   cancelAsleep,
   createSlowWorld,
@@ -6,7 +6,6 @@ import {
   ENDLESS_CHUNK,
   runSideBySide,
   SLOW_COMPARISON,
-  SLOW_PLAN,
   type SlowWorld,
 } from './run-steps.fixture.ts';
 
@@ -39,18 +38,3 @@ test.each([ENDLESS, ENDLESS_CHUNK, SLOW_COMPARISON])(
     expect([state, answered < 2_000, stopped < 2_000]).toEqual(['cancelled', true, true]);
   },
 );
-
-test('the plan of a worker that was killed is made by another, once its lease is over', async () => {
-  const world = await createSlowWorld({ seconds: 3, planTimeout: 3 });
-  onTestFinished(() => world.close());
-  const first = world.startWorker();
-  await first.until('worker.started');
-  const runId = await world.ask(SLOW_PLAN);
-  await world.until(async () => (await world.asleep()).plans === 1);
-  first.kill('SIGKILL');
-  await first.ended;
-  const second = world.startWorker();
-  const line = await second.until('job.ended', ({ runId: id, takenOver }) => id === runId && takenOver === true);
-  expect(line).toMatchObject({ job: 'plan-run', outcome: 'done', attempts: 2 });
-  expect(await world.ended(runId)).toMatchObject({ state: 'done', generationNumber: 1 });
-});

@@ -53,7 +53,7 @@ it('workers are scaled by a metric that the API exports, one worker for each of 
   expect(properties.worker.properties.keda.properties.minReplicas.minimum).toBe(0);
 });
 
-it('API processes of a pod are a value of the chart, with the bounds of the environment, and multiply its memory', () => {
+it('API processes of a pod are a value of the chart, with the bounds of the environment', () => {
   const { properties } = JSON.parse(read('deploy/helm/values.schema.json'));
   const { minimum, maximum } = properties.api.properties.processes;
   const processesOf = (count: number) =>
@@ -62,5 +62,38 @@ it('API processes of a pod are a value of the chart, with the bounds of the envi
   for (const count of [minimum - 1, maximum + 1]) expect(() => processesOf(count)).toThrow('API_PROCESSES');
   const helpers = read('deploy/helm/templates/_helpers.tpl');
   expect(helpers).toContain('fail "env.API_PROCESSES: set api.processes"');
-  expect(helpers).toMatch(/"limits" .*mul \$services /);
 });
+
+it('API processes multiply the memory of a pod, and several have a primary of 100 Mi', () => {
+  const memory = (processes: number) => {
+    const $services = BigInt(processes);
+    const $primary = computed(/\$primary := (.+) }}/, { $services });
+    const names = { $services, $primary, $processes: 2n, $one: 512n };
+    const of = (kind: string) => computed(new RegExp(`"${kind}" .*printf "%dMi" \\((.+)\\)\\)\\)`), names);
+    return [of('requests'), of('limits')];
+  };
+  // 400 Mi and an inference process each; the limit has room for two more.
+  expect(memory(1)).toEqual([400n + 2n * 512n, 400n + 4n * 512n]);
+  expect(memory(3)).toEqual([100n + 3n * (400n + 2n * 512n), 100n + 3n * (400n + 4n * 512n)]);
+  expect(read('deploy/helm/templates/_helpers.tpl')).toContain('$services := int64 (.processes | default 1)');
+});
+
+/** Functions of Helm's templates, on whole numbers. */
+const FUNCTIONS: Readonly<Record<string, (...values: bigint[]) => bigint>> = {
+  add: (...values) => values.reduce((sum, value) => sum + value),
+  mul: (...values) => values.reduce((product, value) => product * value),
+  gt: (a = 0n, b = 0n) => (a > b ? 1n : 0n),
+  ternary: (yes = 0n, no = 0n, is = 0n) => (is ? yes : no),
+};
+
+/** Returns the value of the expression that `place` finds in the chart's helpers: a call, with other calls in parentheses. */
+function computed(place: RegExp, names: Readonly<Record<string, bigint>>): bigint {
+  let text = place.exec(read('deploy/helm/templates/_helpers.tpl'))?.[1] ?? '';
+  const numberOf = (word: string) => names[word] ?? BigInt(word);
+  const call = (words: string): string => {
+    const [name = '', ...values] = words.trim().split(/\s+/);
+    return String(FUNCTIONS[name]?.(...values.map(numberOf)));
+  };
+  while (text.includes('(')) text = text.replace(/\(([^()]*)\)/, (_, words: string) => call(words));
+  return BigInt(call(text));
+}

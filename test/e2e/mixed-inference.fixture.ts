@@ -17,6 +17,12 @@ import { makeFolder, ownRedis } from './servers.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const UNKNOWN = 9_999;
+/** The problems of a user's own, by the user that alone has it. Others come of load, deadlines and killed processes. */
+const OWNERS = new Map([
+  ['features_failed', FAILING],
+  ['features_unusable', UNUSABLE],
+  ['unknown_user', UNKNOWN],
+]);
 const CALLERS = 16;
 
 interface Options {
@@ -205,7 +211,11 @@ async function callUsers(callers: Callers, kind: string, waits: Waits): Promise<
   const { echo, versions, errors } = answer.is;
   const foreign = userIds.flatMap((userId, i) => {
     const isBad = [FAILING, UNUSABLE, UNKNOWN].includes(Number(userId));
-    if (errors[i] !== '') return [];
+    const error = errors[i]?.split(':').at(-1) ?? '';
+    if (error !== '') {
+      const owner = OWNERS.get(error);
+      return owner === undefined || owner === Number(userId) ? [] : [`user ${userId} got ${error} of user ${owner}`];
+    }
     const shown = `${echo.slice(3 * i, 3 * i + 3)}`;
     const expected = `${[userId, versions[i], TOKEN_OF_USERS]}`;
     return isBad || shown !== expected ? [`user ${userId}: ${expected} got ${shown}`] : [];

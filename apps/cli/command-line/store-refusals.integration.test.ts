@@ -1,8 +1,11 @@
 /** Addresses that real servers reject: each command names the problem, the place and the fix. */
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findFreePort } from '@tandem/local-servers/ports';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { cloneDatabase } from '@tandem/testing/databases';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { makeFolder, type OwnRedis, ownRedis } from '../../../test/e2e/servers.fixture.ts';
@@ -65,6 +68,23 @@ test.each(COMMANDS)('%s says that the server has no TLS, which sslmode demands',
   const text = await said(command, { DATABASE_URL: url }, runCli);
   expect(text).toMatch(/Postgres there has no TLS \(ssl = off\), and sslmode in DATABASE_URL demands it\n.*ssl = on/);
   expect(text).not.toContain('Warning');
+});
+
+test('doctor reports missing rights on the schema once', async () => {
+  const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  const pool = createPool({ url: database.url, max: 1, applicationName: 'refusals' });
+  const role = `powerless_${randomBytes(4).toString('hex')}`;
+  try {
+    await pool.query(`create role ${role} login password 'secret'`);
+    const url = changed(database.url, (one) => Object.assign(one, { username: role, password: 'secret' }));
+    const text = await said('doctor', { DATABASE_URL: url });
+    expect(text).toMatch(/error +schema .*\n.*give the rights that are named above/);
+    expect(text).not.toContain('fleet');
+  } finally {
+    await pool.query(`drop role if exists ${role}`);
+    await pool.end();
+    await database.drop();
+  }
 });
 
 test.each(['doctor', 'up'])('%s says that Redis requires a password, or refuses it', async (command) => {

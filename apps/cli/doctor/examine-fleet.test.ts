@@ -29,17 +29,26 @@ test('processes are listed by kind, release and protocol number', () => {
 test('a process that does not know the number of the schema is a warning, also if it reports none', () => {
   const older: LiveProcess = { ...worker, release: '0.1.0', protocol: null };
   expect(judgeProcesses([older], 1)).toMatchObject([{ level: 'ok', text: expect.stringContaining('not reported') }]);
-  expect(judgeProcesses([older, api], 2)).toMatchObject([
+  const remedy = 'replace this release with the one that migrated the database, or with a newer one';
+  expect(judgeProcesses([older, { ...older, pid: 9 }, api], 2)).toMatchObject([
     {
       subject: 'worker',
       level: 'warning',
-      text: expect.stringMatching(/: the database follows protocol 2, so it takes no work$/),
+      text: expect.stringMatching(/: the database follows protocol 2, so they take no work$/),
+      remedy,
     },
     {
       subject: 'api',
       level: 'warning',
       text: expect.stringMatching(/: the database follows protocol 2, so it answers no read$/),
+      remedy,
     },
+  ]);
+});
+
+test('processes that know a higher number than the schema wait for tandem migrate', () => {
+  expect(judgeProcesses([{ ...worker, release: '0.3.0', protocol: 2 }], 1)).toMatchObject([
+    { level: 'warning', remedy: 'tandem migrate, of release 0.3.0' },
   ]);
 });
 

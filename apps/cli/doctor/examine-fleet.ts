@@ -48,11 +48,11 @@ const NAMES: Readonly<Record<ProcessKind, readonly [one: string, many: string]>>
   embedded: ['application with an embedded reader', 'applications with an embedded reader'],
 };
 
-/** The behaviour of a process whose release does not know the number. */
-const IDLE: Readonly<Record<ProcessKind, string>> = {
-  api: 'answers no read',
-  worker: 'takes no work',
-  embedded: 'answers no read',
+/** The behaviour of processes whose release does not know the number. */
+const IDLE: Readonly<Record<ProcessKind, readonly [one: string, many: string]>> = {
+  api: ['it answers no read', 'they answer no read'],
+  worker: ['it takes no work', 'they take no work'],
+  embedded: ['it answers no read', 'they answer no read'],
 };
 
 /** Most that are named. */
@@ -69,8 +69,14 @@ export function judgeProcesses(processes: readonly LiveProcess[], protocol: numb
     const names = group.slice(0, NAMED).map(({ host, pid }) => `process ${pid} on ${host}`);
     const text = `${counted(group.length, ...NAMES[kind])} of release ${release}, ${knows} (${names.join(', ')}${group.length > NAMED ? ', …' : ''})`;
     // Releases that report no number know number 1 at most.
-    if ((first.protocol ?? 1) === protocol) return [ok(kind, text)];
-    const remedy = 'replace it with the release that migrated the database, or with a newer one';
-    return [warning(kind, `${text}: the database follows protocol ${protocol}, so it ${IDLE[kind]}`, remedy)];
+    const known = first.protocol ?? 1;
+    if (known === protocol) return [ok(kind, text)];
+    const [one, many] = IDLE[kind];
+    const problem = `the database follows protocol ${protocol}, so ${group.length === 1 ? one : many}`;
+    const remedy =
+      known > protocol
+        ? `tandem migrate, of release ${release}`
+        : 'replace this release with the one that migrated the database, or with a newer one';
+    return [warning(kind, `${text}: ${problem}`, remedy)];
   });
 }

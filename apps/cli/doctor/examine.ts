@@ -45,11 +45,13 @@ export async function examine(cli: Cli): Promise<Finding[]> {
           ...(await examineFeatureLogin(urls)),
         ];
         const schema = found.find(({ subject }) => subject === 'schema')?.level;
-        // Missing rights, or a server that does not answer, are reported once.
+        // A server that does not answer is reported once.
         if (found.some(({ subject, level }) => level === 'error' && subject !== 'schema')) return found;
-        // A newer release's: which processes run which release is then the question.
-        if (schema === 'error') return [...found, ...(await examineLive(cli, urls))];
-        const migrated = schema === 'ok' ? [...(await examineKeys(cli)), ...(await examineLive(cli, urls))] : [];
+        // A newer release's: which processes run which release is then the question. Missing rights and dropped tables, which
+        // keep this release from answering it, are reported once.
+        if (schema === 'error') return [...found, ...(await examineLive(cli, urls).catch(() => []))];
+        const live = () => examineLive(cli, urls).catch((error: unknown) => [unreached('fleet', '', error)]);
+        const migrated = schema === 'ok' ? [...(await examineKeys(cli)), ...(await live())] : [];
         return [...found, ...(await examineSources(urls)), ...migrated];
       },
     ),
@@ -93,13 +95,9 @@ async function examineLive(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
   const given = givenPaths(cli);
   const isPooled = given !== undefined && leadsThroughPooler(given.url, given);
   const connections = isPooled ? null : (given?.connections ?? API_CONNECTIONS);
-  try {
-    return await withDatabases(urls, { applicationName: 'tandem-doctor' }, ({ pool }) =>
-      examineFleet(pool, directPools(given ?? urls), { processes: apiProcessesOf(cli), connections }),
-    );
-  } catch (error) {
-    return [unreached('fleet', '', error)];
-  }
+  return withDatabases(urls, { applicationName: 'tandem-doctor' }, ({ pool }) =>
+    examineFleet(pool, directPools(given ?? urls), { processes: apiProcessesOf(cli), connections }),
+  );
 }
 
 /** Most that are named. */

@@ -108,7 +108,9 @@ test('no remedy asks for a superuser, or for another role', () => {
   expect(remedyFor(['events'])).toMatch(
     /^grant usage on schema tandem to lim; grant select, insert, update, delete on all/,
   );
-  expect(remedyFor([])).toMatch(/^make lim the owner of all objects in the schema: docs\/operations\.md/);
+  expect(remedyFor([])).toMatch(
+    /^make lim the owner of all objects in the schema: docs\/postgres\.md, "Rights in Postgres"/,
+  );
   expect(`${remedyFor(['events'])}${remedyFor([])}`).not.toContain('grant postgres');
 });
 

@@ -186,7 +186,7 @@ export function createRunCost(): RunCost {
   const sums = { runs: 0, rows: 0, squares: 0, ms: 0, products: 0 };
   let largest = FIRST_ROWS / REACH;
   let [fixed, slope] = [0, 0];
-  /** The cost of a row by the latest runs of several sizes. */
+  /** The cost of a row: by the warm-up, later by the latest runs of several sizes. */
   let steepness = Number.POSITIVE_INFINITY;
 
   function fit(): void {
@@ -218,7 +218,9 @@ export function createRunCost(): RunCost {
     },
     warmedUp({ oneMs, rows, ms }) {
       if (sums.runs > 0) return;
-      steepness = (ms - oneMs) / (rows - 1);
+      const perRow = (ms - oneMs) / (rows - 1);
+      // One run each, while models are loaded: a single row that was held up would make all others free.
+      if (perRow > 0) steepness = perRow;
       largest = Math.max(rows, largest);
     },
   };

@@ -60,3 +60,10 @@ it('does not take a row to cost more than runs show, whatever the warm-up took',
   cost.observe(1, 2);
   expect(cost.ms(10)).toBe(20);
 });
+
+it('takes all for the cost of rows after a warm-up whose single row was slower than many', () => {
+  const cost = createRunCost();
+  cost.warmedUp({ oneMs: 30, rows: 128, ms: 20 });
+  cost.observe(1, 2);
+  expect([cost.ms(10), cost.rowsWithin(10)]).toEqual([20, 5]);
+});

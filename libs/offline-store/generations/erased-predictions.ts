@@ -5,8 +5,9 @@
  */
 import type pg from 'pg';
 import { deleteShadowMovers } from '../rollouts/shadow.ts';
-import { type Db, query, sqlState, transaction } from '../sql/database.ts';
+import { type Db, query, sqlState } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
+import { writeKnown } from '../sql/protocol.ts';
 import { awaitAssignments } from '../sql/settings.ts';
 import { anyOf, fetchRows, statements } from '../sql/statements.ts';
 import { deleteMovers } from './generation-reports.ts';
@@ -19,8 +20,8 @@ const PAGE = 2_000;
 /** From all published generations, and from the reports of them and of shadows. Returns how many predictions went. */
 export async function deletePredictionsOf(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
   const published = await listPublished(pool);
-  await deleteMovers(pool, numbers);
-  await deleteShadowMovers(pool, numbers);
+  await writeKnown(pool, (db) => deleteMovers(db, numbers));
+  await writeKnown(pool, (db) => deleteShadowMovers(db, numbers));
   let deleted = 0;
   for (let at = 0; at < published.length; at += PARTITIONS) {
     deleted += await deleteFromGenerations(pool, published.slice(at, at + PARTITIONS), numbers);
@@ -44,7 +45,7 @@ async function deleteFromGenerations(
   numbers: readonly number[],
 ): Promise<number> {
   try {
-    return await transaction(pool, (db) => deleteCounted(db, ids, numbers));
+    return await writeKnown(pool, (db) => deleteCounted(db, ids, numbers));
   } catch (error) {
     if (sqlState(error) !== '42P01') throw error;
     // A generation was dropped meanwhile, and its partition with it.

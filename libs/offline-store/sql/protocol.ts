@@ -1,7 +1,8 @@
 /** The number of the freshness protocol, as the schema states it (migrations/0065). */
 import { assertProtocol, PROTOCOL } from '@tandem/freshness/protocol';
 import { sql } from 'kysely';
-import { type Db, query } from './database.ts';
+import type pg from 'pg';
+import { type Db, query, transaction } from './database.ts';
 import { settingsLost } from './settings.ts';
 
 /**
@@ -21,6 +22,18 @@ export async function checkProtocol(db: Db): Promise<void> {
 /** Checks the protocol and locks its number until the transaction ends. Erasures wait meanwhile. */
 export async function holdProtocol(db: Db): Promise<void> {
   assertProtocol(await findProtocol(db, 'for share'));
+}
+
+/**
+ * Runs `write` in a transaction that a change of the number waits for; erasures do not. Rejects with `protocol_unknown` unless
+ * this release knows the schema's protocol. The lock is the first of tandem.raise_protocol, so the two cannot deadlock.
+ */
+export function writeKnown<T>(pool: pg.Pool, write: (db: pg.PoolClient) => Promise<T>): Promise<T> {
+  return transaction(pool, async (db) => {
+    await query(db, { text: 'lock table tandem.predictors in row share mode' });
+    await checkProtocol(db);
+    return write(db);
+  });
 }
 
 /** Returns the number that the schema states. */

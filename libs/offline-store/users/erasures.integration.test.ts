@@ -335,13 +335,23 @@ describe('while a migration raises the number of the protocol', () => {
     expect(await count(`from tandem.user_contexts where deleted_version > 0`)).toBe(0);
   });
 
-  it('a sweep that began before the change deletes nothing more', async () => {
+  it('the change waits for the table that a sweep is at, and the sweep deletes from no other table', async () => {
+    const id = await publishTen();
     await send('1', 'a', { orders: 7 });
     const { tombstone } = await store().setTombstone('1');
-    const events = () => count(`from tandem.events where data is not null`);
-    const before = await events();
-    await database.pool.query('update tandem.settings set protocol = 2');
-    await expect(store().deleteRows([tombstone.number])).rejects.toMatchObject({ code: 'protocol_unknown' });
-    expect([before, await events()]).toEqual([1, 1]);
+    const { sweeping, raising } = await transaction(database.pool, async (db) => {
+      await db.query('lock table tandem.outcomes in access exclusive mode');
+      const sweeping = store()
+        .deleteRows([tombstone.number])
+        .catch((error: unknown) => error);
+      await expect.poll(waiting, { timeout: 20_000 }).toBe(1);
+      const raising = database.pool.query('select tandem.raise_protocol(2)');
+      await expect.poll(waiting, { timeout: 20_000 }).toBe(2);
+      return { sweeping, raising };
+    });
+    await raising;
+    expect(await sweeping).toMatchObject({ code: 'protocol_unknown' });
+    expect(await count('from tandem.events where data is not null')).toBe(0);
+    expect(await usersOf(id)).toEqual({ users: 10, rows: 10 });
   });
 });

@@ -18,7 +18,7 @@ import { deleteKeptExplanations } from '../explanations/kept-explanations.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { deleteReadCounts } from '../reads/read-demand.ts';
 import { type Db, execute, query, transaction } from '../sql/database.ts';
-import { checkProtocol, holdProtocol } from '../sql/protocol.ts';
+import { checkProtocol, holdProtocol, writeKnown } from '../sql/protocol.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 
@@ -32,20 +32,19 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
     setTombstone: (userId) => transaction(pool, (db) => setTombstone(db, userId)),
     readmit: (userId) => transaction(pool, (db) => readmit(db, userId)),
     async deleteRows(numbers) {
-      // Labels decide what goes: each table only while this release knows what they mean.
-      const remove = async (deleteFrom: (pool: pg.Pool, numbers: readonly number[]) => Promise<number>) => {
-        await checkProtocol(pool);
-        return deleteFrom(pool, numbers);
-      };
+      // Labels decide what goes: each table in a transaction that a change of their meaning waits for.
+      const remove = (deleteFrom: (db: Db, numbers: readonly number[]) => Promise<number>) =>
+        writeKnown(pool, (db) => deleteFrom(db, numbers));
       return {
         events: (await remove(clearEvents)) + (await remove(clearEventsBefore)),
         overlayEntries: await remove(deleteOverlay),
         runFailures: await remove(deleteFailures),
         outcomes: await remove(clearOutcomes),
-        exposures: (await remove(deleteOverrides)) + (await remove(deleteExposures)),
+        exposures:
+          (await deleteOverrides(pool, numbers)) + (await remove(resetPasses)) + (await remove(deleteExposures)),
         keptExplanations: await remove(deleteKeptExplanations),
         readCounts: await remove(deleteReadCounts),
-        predictions: await remove(deletePredictionsOf),
+        predictions: await deletePredictionsOf(pool, numbers),
       };
     },
     locations: () => findLocations(pool),
@@ -166,17 +165,21 @@ async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number
   });
 }
 
+/** Starts passes over the outcomes again that stand at such a user. Returns 0: a pass is no exposure. */
+async function resetPasses(db: Db, numbers: readonly number[]): Promise<number> {
+  await change(db, numbers, {
+    text: `update tandem.outcome_passes p set as_of = null, after_user = '', sums = '[]' from tandem.erasures t
+      where t.number = any($1::bigint[]) and p.after_user = t.user_id`,
+  });
+  return 0;
+}
+
 /**
  * By the primary key, step by step: users are known to few rollouts, and an index by user would serve nothing else. Also
  * steps that a restore has undone. The fence keeps the planner, which takes a rollout to have a thousand steps, from reading
  * all exposures instead.
  */
 async function deleteExposures(db: Db, numbers: readonly number[]): Promise<number> {
-  // A pass over the outcomes that stands at such a user begins again.
-  await change(db, numbers, {
-    text: `update tandem.outcome_passes p set as_of = null, after_user = '', sums = '[]' from tandem.erasures t
-      where t.number = any($1::bigint[]) and p.after_user = t.user_id`,
-  });
   return change(db, numbers, {
     text: `delete from tandem.exposures where ctid = any (array(
       select e.ctid from tandem.erasures t cross join tandem.rollouts r
@@ -194,7 +197,7 @@ async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promi
   const erased = 'tandem.erasures t where t.number = any($1::bigint[]) and o.user_id = t.user_id';
   const found = await query(pool, { text: `select from tandem.arm_overrides o, ${erased} limit 1`, values: [numbers] });
   if (found.length === 0) return 0;
-  return transaction(pool, async (db) => {
+  return writeKnown(pool, async (db) => {
     await lockAssignments(db);
     return change(db, numbers, { text: `delete from tandem.arm_overrides o using ${erased}` });
   });

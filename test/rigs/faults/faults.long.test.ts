@@ -1,7 +1,7 @@
 /**
  * The short selection: the load meets every kind of answer, some faults of the catalogue are done to it, and the checker
- * finds nothing, in the stores neither; and one planted mistake, for which it does. `npm test` has a test for each guarantee
- * of docs/guarantees.md.
+ * finds nothing, in the stores neither; and one planted mistake, for which it does. `npm test` has two of these faults
+ * (faults.e2e.test.ts).
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

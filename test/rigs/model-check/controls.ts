@@ -140,6 +140,9 @@ export const CONTROLS: readonly Control[] = [
   ofProtocol('P2', 'the number of the protocol is read when a chunk is claimed', { writes: 'when it claims' }),
   ofProtocol('P3', 'the number is raised beside a transaction that has read it', { raises: 'beside writers' }),
   ofProtocol('P4', 'keys in Redis are the same under each number', { keys: 'are the same' }),
+  ofProtocol('P5', 'keys in Redis name the number that the schema states at the load', {
+    keys: 'name the number at the load',
+  }),
   lost('Q1', 'versions are compared without their history', { compares: 'version' }, { readers: 2 }),
   lost('Q2', 'the timeline cannot be read, and no start time takes its place', { names: 'neither' }, { readers: 2 }),
   erased('Q3', 'an erased user starts again at 0', { tombstone: 'dropped' }, { workers: ['all'], outages: 0 }),

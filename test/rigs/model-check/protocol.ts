@@ -61,7 +61,7 @@ export const PROTOCOL_CHANGE: ProtocolRules = {
   reads: 'with each certificate',
   writes: 'in its transaction',
   raises: 'once writers have ended',
-  keys: 'name the number',
+  keys: 'name the number of the release',
 };
 export const REFRESH_WINDOW: RefreshWindowRules = { claim: 'shared', during: 'queued again' };
 export const ROLLOUT: RolloutRules = {

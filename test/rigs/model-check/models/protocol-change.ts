@@ -14,7 +14,7 @@ export interface ProtocolRules {
   readonly reads: 'with each certificate' | 'when it connects';
   readonly writes: 'in its transaction' | 'when it claims';
   readonly raises: 'once writers have ended' | 'beside writers';
-  readonly keys: 'name the number' | 'are the same';
+  readonly keys: 'name the number of the release' | 'name the number at the load' | 'are the same';
 }
 
 export interface ProtocolState {
@@ -26,10 +26,10 @@ export interface ProtocolState {
   claimed: 1 | 2 | null;
   /** Whether the worker's transaction has found the number known, and is not committed yet. */
   checked: boolean;
-  /** Whether the worker has rows for Redis, of the first number. */
-  loading: boolean;
-  /** Whether Redis holds such rows under keys that the next release reads. */
-  isMixed: boolean;
+  /** The number under which the worker read rows for Redis; null: it has none. */
+  loading: 1 | 2 | null;
+  /** The number by which the rows in Redis were read, by the number in their keys (0 for keys that name none); 0: no rows. */
+  stored: readonly (0 | 1 | 2)[];
   reads: number;
   claims: number;
   broken: string | null;
@@ -38,7 +38,7 @@ export interface ProtocolState {
 /** The number that both programs know. */
 const KNOWN = 1;
 
-const NOTHING_YET = { loading: false, isMixed: false, reads: 0, claims: 0, broken: null };
+const NOTHING_YET = { loading: null, stored: [0, 0, 0], reads: 0, claims: 0, broken: null };
 
 export function protocolChange(rules: ProtocolRules, most: number): Model<ProtocolState> {
   return {
@@ -97,22 +97,27 @@ function* workerSteps({ writes }: ProtocolRules, state: ProtocolState, most: num
   });
 }
 
+/** Workers and readers of both releases: each knows its own number, and starts nothing under another. */
 function* loadSteps({ keys }: ProtocolRules, state: ProtocolState, most: number): Generator<Step<ProtocolState>> {
-  const { number, loading, isMixed } = state;
-  if (!loading && number === KNOWN && state.claims < most) {
-    yield step(state, 'the worker reads committed rows for Redis', (draft) => {
+  const { number, loading, stored } = state;
+  const named = (known: 1 | 2) => (keys === 'are the same' ? 0 : known);
+  if (loading === null && state.claims < most) {
+    yield step(state, `a worker of release ${number} reads committed rows for Redis`, (draft) => {
       draft.claims++;
-      draft.loading = true;
+      draft.loading = number;
     });
   }
-  if (loading) {
-    yield step(state, 'the worker loads them into Redis', (draft) => {
-      draft.loading = false;
-      if (keys === 'are the same') draft.isMixed = true;
+  if (loading !== null) {
+    const key = named(keys === 'name the number at the load' ? number : loading);
+    yield step(state, `the worker of release ${loading} loads them into Redis`, (draft) => {
+      draft.loading = null;
+      draft.stored = stored.map((before, at) => (at === key ? loading : before));
     });
   }
-  if (number === KNOWN || !isMixed) return;
-  yield step(state, 'a reader of the next release takes a row from Redis', (draft) => {
-    draft.broken = 'I4: an answer is called fresh by what labels meant before';
+  const found = stored[named(number)];
+  if (!found || state.reads >= most) return;
+  yield step(state, `a reader of release ${number} takes a row from Redis`, (draft) => {
+    draft.reads++;
+    if (found !== number) draft.broken = 'I4: an answer is called fresh by what labels meant before';
   });
 }

@@ -1,0 +1,39 @@
+/**
+ * The short form of faults.long.test.ts: a process that is killed and a store that is lost, under load, with the checker and a
+ * look at the stores.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { until } from '../../e2e/until.fixture.ts';
+import { findFaults } from './catalogue/faults.ts';
+import { openSession } from './rig/session.ts';
+
+const SEED = 21;
+/** Without rollouts: each loads another version, which takes long. */
+const RATES = {
+  ...{ readers: 1, readsPerSecond: 10, usersPerRead: 20, writers: 1, writesPerSecond: 5, transactionsPerSecond: 2 },
+  movesPerSecond: 0,
+};
+
+it('an API killed after a commit, and a flushed cache: nothing stale is called fresh, nothing acknowledged lost', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-faults-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const session = await openSession({ seed: SEED, folder, users: 100, apis: 1, workers: 1, rates: RATES });
+  const { checker } = session;
+  try {
+    for (const fault of findFaults(['killed-at-event-after-commit', 'cache-flushed'])) {
+      const { fresh } = checker.reads;
+      const { acknowledged } = checker.events;
+      await fault.run(session);
+      const hasGoneOn = () => checker.reads.fresh > fresh + 200 && checker.events.acknowledged > acknowledged + 10;
+      await until('reads and events go on', hasGoneOn);
+    }
+    await session.finish();
+  } finally {
+    await session.close();
+  }
+  expect(checker.violations.first).toEqual([]);
+  expect(checker.known.faults.counts.size).toBe(2);
+});
