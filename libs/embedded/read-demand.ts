@@ -84,9 +84,12 @@ interface AskedMany {
   readonly request?: FeaturesOfUsers;
 }
 
-/** Returns the users of a call, which are all ids, or all with features. Throws `invalid_input`. */
+/**
+ * Returns the users of a call, which are all ids, or all with features. The list is a copy: ids that the caller put into its
+ * array during the read would be answered without being certified. Throws `invalid_input`.
+ */
 export function usersOf(users: readonly string[] | readonly UserWithFeatures[]): AskedMany {
-  if (!hasFeatures(users)) return { userIds: users, fieldOf: (i) => `userIds[${i}]` };
+  if (!hasFeatures(users)) return { userIds: [...users], fieldOf: (i) => `userIds[${i}]` };
   const entryOf = (i: number) => `users[${i}]`;
   const features = users.map((user, i) => {
     if (typeof user !== 'object' || user === null) throw invalid(entryOf(i), 'has no features', 'give each user some');
