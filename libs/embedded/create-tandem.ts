@@ -22,7 +22,7 @@ import { predictionView } from './prediction-view.ts';
 import { proveDatabase } from './prove-database.ts';
 import { createRankCandidates, type RankCandidates, type Ranking } from './rank-candidates.ts';
 import {
-  assertFeatures,
+  copyOf,
   type ManyDemand,
   manyOptionsOf,
   type RankDemand,
@@ -171,8 +171,8 @@ class EmbeddedTandem implements Tandem {
 
   async infer(name: string, rows: readonly GivenRow[]): Promise<Inferred> {
     if (rows.length > MAX_USERS) throw tooMany('rows', rows.length);
-    for (const [i, row] of rows.entries()) assertFeatures(row?.features, `rows[${i}].features`);
-    return this.#during(name, (predictor) => this.#inferRows(predictor, rows));
+    const copied = Array.from(rows, (row, i) => ({ features: copyOf(row?.features, `rows[${i}].features`) }));
+    return this.#during(name, (predictor) => this.#inferRows(predictor, copied));
   }
 
   metrics(): Promise<string> {

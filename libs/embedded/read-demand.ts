@@ -105,15 +105,12 @@ function hasFeatures(users: readonly string[] | readonly UserWithFeatures[]): us
   return typeof users[0] === 'object';
 }
 
-/** The caller may change its object while the read is under way. */
-function copyOf(features: RequestFeatures, field: string): RequestFeatures {
-  assertFeatures(features, field);
-  return { ...features };
-}
-
-/** Throws `invalid_input` if the features of a row are not an object. */
-export function assertFeatures(features: unknown, field: string): void {
-  if (typeof features === 'object' && features !== null && !Array.isArray(features)) return;
+/**
+ * Returns a copy of a row's features: the caller may change its object while the call is under way. Throws `invalid_input` if
+ * they are not an object.
+ */
+export function copyOf<F extends object>(features: F | undefined, field: string): F {
+  if (typeof features === 'object' && features !== null && !Array.isArray(features)) return { ...features };
   throw invalid(field, 'is not an object', 'give a value for each feature, by name');
 }
 
