@@ -148,8 +148,8 @@ function withPatience(request: LiveRequest, patience: CallerPatience): LiveReque
 }
 
 /**
- * Asks within a caller's limits: its own deadline and its quota. Readers beyond it get `OVER_QUOTA`; one that shares another's inference counts as well, and
- * one with request features counts once for each row: all of its rows, or none.
+ * Asks within a caller's limits: its own deadline and its quota. Readers beyond the quota get `OVER_QUOTA`. A reader that shares
+ * another's inference counts as well. A reader with request features counts once for each row: all of its rows, or none.
  */
 export async function predictWithin(
   live: LivePredictor,
