@@ -12,7 +12,7 @@ import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { MAX_USERS, type PredictionView } from '@tandem/wire/predictions';
 import { RANK_EXAMPLE, RankSchema } from '@tandem/wire/rankings';
 import type { Sent } from '@tandem/wire/schema';
-import { checkForm } from './check-form.ts';
+import { ARGUMENT, checkForm } from './check-form.ts';
 import { createInferRows, type GivenRow, type InferRows, type Inferred } from './infer-rows.ts';
 import { createKnownAssignments } from './known-assignments.ts';
 import { openReadingPools } from './open-pools.ts';
@@ -165,7 +165,7 @@ class EmbeddedTandem implements Tandem {
 
   async rank(name: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking> {
     const options = rankOptionsOf(demand);
-    const checked = checkForm({ schema: RankSchema, example: RANK_EXAMPLE }, asked);
+    const checked = checkForm({ schema: RankSchema, example: RANK_EXAMPLE }, asked, ARGUMENT);
     return this.#during(name, (predictor) => this.#rankCandidates(predictor, checked, options));
   }
 

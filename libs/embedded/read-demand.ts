@@ -55,6 +55,7 @@ export function rankOptionsOf(demand: RankDemand | undefined): ReadOptions {
 
 function optionsOf(demand: ReadDemand, names: readonly string[]): ReadOptions {
   const unknown = Object.keys(demand).find((name) => !names.includes(name));
+  if (unknown === 'minContext') throw invalid(unknown, 'is a token of one user', 'read that user by read');
   if (unknown !== undefined) throw invalid(unknown, 'is not an option of this read', `use ${names.join(', ')}`);
   const { minContext } = demand;
   const options = {

@@ -147,6 +147,11 @@ it('ranks candidates as the API does, under one label', async () => {
   const theirs = await api.client.rank('checkout', asked);
   expect({ ...ranking, computedAt: '' }).toEqual({ ...theirs, computedAt: '' });
   await expect(tandem.rank('checkout', { ...asked, candidates: [] })).rejects.toMatchObject({ field: 'candidates' });
+  const unlike = {
+    message: expect.stringMatching(/^The argument: /),
+    remedy: expect.stringMatching(/^give an object /),
+  };
+  await expect(tandem.rank('checkout', 'x' as unknown as typeof asked)).rejects.toMatchObject(unlike);
   await expect(tandem.rank('checkout', { ...asked, by: 'profit' })).rejects.toMatchObject({ field: 'by' });
   await expect(tandem.rank('checkout', asked, { onlyIfCached: true })).rejects.toMatchObject({ code: 'not_cached' });
 });
@@ -213,7 +218,7 @@ it('an invalid demand or option is refused by name', async () => {
   await expect(asked({ noCache: true, onlyIfCached: true })).rejects.toMatchObject({ field: 'noCache' });
   await expect(tandem.read(COUNT, '01')).rejects.toMatchObject({ code: 'invalid_input', field: 'userId' });
   await expect(tandem.readMany(COUNT, ['1'], { minContext: 'x' } as object)).rejects.toMatchObject({
-    field: 'minContext',
+    ...{ field: 'minContext', message: 'minContext is a token of one user.' },
   });
   const mixed = [{ userId: '1', features: {} }, '2'] as unknown as string[];
   await expect(tandem.readMany(COUNT, mixed)).rejects.toMatchObject({ code: 'invalid_input', field: 'users[1]' });
