@@ -11,8 +11,12 @@ export interface BodyForm<S extends Schema> {
   readonly optional?: boolean;
 }
 
+/** How errors speak of the whole value. */
+const BODY = { name: 'The body', remedy: 'send a JSON object' };
+export const ARGUMENT: typeof BODY = { name: 'The argument', remedy: 'give an object' };
+
 /** Throws a TandemError `invalid_input` that names the first field that is wrong. */
-export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, value: unknown): Read<S> {
+export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, value: unknown, whole = BODY): Read<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -26,9 +30,9 @@ export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, va
     });
   }
   const field = pathOf(issue?.path ?? []);
-  throw new TandemError('invalid_input', `${field === '' ? 'The body' : field}: ${issue?.message ?? 'wrong form'}.`, {
+  throw new TandemError('invalid_input', `${field === '' ? whole.name : field}: ${issue?.message ?? 'wrong form'}.`, {
     ...(field === '' ? {} : { field }),
-    remedy: `send a JSON object${known}, such as ${JSON.stringify(example)}`,
+    remedy: `${whole.remedy}${known}, such as ${JSON.stringify(example)}`,
   });
 }
 

@@ -12,7 +12,7 @@ import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { MAX_USERS, type PredictionView } from '@tandem/wire/predictions';
 import { RANK_EXAMPLE, RankSchema } from '@tandem/wire/rankings';
 import type { Sent } from '@tandem/wire/schema';
-import { checkForm } from './check-form.ts';
+import { ARGUMENT, checkForm } from './check-form.ts';
 import { createInferRows, type GivenRow, type InferRows, type Inferred } from './infer-rows.ts';
 import { createKnownAssignments } from './known-assignments.ts';
 import { openReadingPools } from './open-pools.ts';
@@ -22,7 +22,7 @@ import { predictionView } from './prediction-view.ts';
 import { proveDatabase } from './prove-database.ts';
 import { createRankCandidates, type RankCandidates, type Ranking } from './rank-candidates.ts';
 import {
-  assertFeatures,
+  copyOf,
   type ManyDemand,
   manyOptionsOf,
   type RankDemand,
@@ -165,14 +165,14 @@ class EmbeddedTandem implements Tandem {
 
   async rank(name: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking> {
     const options = rankOptionsOf(demand);
-    const checked = checkForm({ schema: RankSchema, example: RANK_EXAMPLE }, asked);
+    const checked = checkForm({ schema: RankSchema, example: RANK_EXAMPLE }, asked, ARGUMENT);
     return this.#during(name, (predictor) => this.#rankCandidates(predictor, checked, options));
   }
 
   async infer(name: string, rows: readonly GivenRow[]): Promise<Inferred> {
     if (rows.length > MAX_USERS) throw tooMany('rows', rows.length);
-    for (const [i, row] of rows.entries()) assertFeatures(row?.features, `rows[${i}].features`);
-    return this.#during(name, (predictor) => this.#inferRows(predictor, rows));
+    const copied = Array.from(rows, (row, i) => ({ features: copyOf(row?.features, `rows[${i}].features`) }));
+    return this.#during(name, (predictor) => this.#inferRows(predictor, copied));
   }
 
   metrics(): Promise<string> {

@@ -2,7 +2,7 @@
  * Runs a predictor's model on features that the caller gives. Nothing of a user is read or stored, so nothing is certified: an
  * answer is as old as the caller's values.
  */
-import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { LiveOutcome } from '@tandem/freshness/live-predictor';
 import { decodeOutputs } from '@tandem/freshness/outputs';
@@ -37,7 +37,10 @@ interface InferDependencies {
   mayInfer(modelVersionId: string): boolean;
 }
 
-/** Rejects with `invalid_input`, `overloaded`, `live_timeout` or `live_failed` for the whole call. */
+/**
+ * Rejects for the whole call with `unknown_predictor`, `invalid_input`, `overloaded`, `live_timeout`, `live_failed`, or
+ * `unavailable`: the model is paused or cannot be loaded, or this process closes.
+ */
 export type InferRows = (predictor: Predictor, rows: readonly GivenRow[]) => Promise<Inferred>;
 
 export function createInferRows({ knownAssignments, registry, scorer, mayInfer }: InferDependencies): InferRows {
@@ -49,7 +52,8 @@ export function createInferRows({ knownAssignments, registry, scorer, mayInfer }
     if (!mayInfer(version.id)) throw notLoaded(version);
     const request = { version, batch, rows: [...rows.keys()], timeoutMs: policy.freshness.liveTimeoutMs };
     const scores = await scoreIsolating(scorer, { ...request, priority: 'live' }).catch((error: unknown) => {
-      throw errorOf(asFailure(error), 'The model');
+      // The reason lies in no row, and the error says when to call again.
+      throw isTandemError(error, 'unavailable') ? error : errorOf(asFailure(error), 'The model');
     });
     const { outputs } = scores;
     const predictions = rows.map((_, row) => {

@@ -1,15 +1,20 @@
 /**
  * The assignments of Postgres, for inference that reads no user and so needs no certificate. They are asked for at most
- * once a second. While Postgres does not answer, the last known assignments serve.
+ * once a second. While Postgres does not answer, the last known
+ * assignments serve, however old.
  */
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
+import { isTandemError } from '@tandem/freshness/errors';
 
 interface KnownAssignmentsDependencies {
   readonly authority: Pick<Authority, 'certify'>;
   readonly now?: () => number;
 }
 
-/** Returns the certificate to use. Rejects with `unavailable` if Postgres has never answered. */
+/**
+ * Returns the certificate to use. Rejects with `unavailable` if Postgres has never answered, and with `protocol_unknown` once
+ * it has answered under a protocol that this release does not know.
+ */
 export type KnownAssignments = () => Promise<Certificate>;
 
 /** How long known assignments are used before Postgres is asked again, in ms. */
@@ -35,6 +40,8 @@ export function createKnownAssignments({
       })
       .catch((error: unknown) => {
         isAway = true;
+        // This release may not use what it knew before either.
+        if (isTandemError(error, 'protocol_unknown')) known = undefined;
         throw error;
       })
       .finally(() => {
@@ -48,8 +55,13 @@ export function createKnownAssignments({
     const before = known;
     if (before === undefined) return ask();
     if (now() < askAt) return before;
-    const asked = ask().catch(() => before);
+    const asked = ask().catch((error: unknown) => {
+      if (known === undefined) throw error;
+      return before;
+    });
+    if (!isAway) return asked;
     // Once Postgres has not answered, no request waits for it.
-    return isAway ? before : asked;
+    asked.catch(() => {});
+    return before;
   };
 }

@@ -55,6 +55,7 @@ export function rankOptionsOf(demand: RankDemand | undefined): ReadOptions {
 
 function optionsOf(demand: ReadDemand, names: readonly string[]): ReadOptions {
   const unknown = Object.keys(demand).find((name) => !names.includes(name));
+  if (unknown === 'minContext') throw invalid(unknown, 'is a token of one user', 'read that user by read');
   if (unknown !== undefined) throw invalid(unknown, 'is not an option of this read', `use ${names.join(', ')}`);
   const { minContext } = demand;
   const options = {
@@ -84,9 +85,12 @@ interface AskedMany {
   readonly request?: FeaturesOfUsers;
 }
 
-/** Returns the users of a call, which are all ids, or all with features. Throws `invalid_input`. */
+/**
+ * Returns the users of a call, which are all ids, or all with features. The list is a copy: ids that the caller put into its
+ * array during the read would be answered without being certified. Throws `invalid_input`.
+ */
 export function usersOf(users: readonly string[] | readonly UserWithFeatures[]): AskedMany {
-  if (!hasFeatures(users)) return { userIds: users, fieldOf: (i) => `userIds[${i}]` };
+  if (!hasFeatures(users)) return { userIds: [...users], fieldOf: (i) => `userIds[${i}]` };
   const entryOf = (i: number) => `users[${i}]`;
   const features = users.map((user, i) => {
     if (typeof user !== 'object' || user === null) throw invalid(entryOf(i), 'has no features', 'give each user some');
@@ -102,15 +106,12 @@ function hasFeatures(users: readonly string[] | readonly UserWithFeatures[]): us
   return typeof users[0] === 'object';
 }
 
-/** The caller may change its object while the read is under way. */
-function copyOf(features: RequestFeatures, field: string): RequestFeatures {
-  assertFeatures(features, field);
-  return { ...features };
-}
-
-/** Throws `invalid_input` if the features of a row are not an object. */
-export function assertFeatures(features: unknown, field: string): void {
-  if (typeof features === 'object' && features !== null && !Array.isArray(features)) return;
+/**
+ * Returns a copy of a row's features: the caller may change its object while the call is under way. Throws `invalid_input` if
+ * they are not an object.
+ */
+export function copyOf<F extends object>(features: F | undefined, field: string): F {
+  if (typeof features === 'object' && features !== null && !Array.isArray(features)) return { ...features };
   throw invalid(field, 'is not an object', 'give a value for each feature, by name');
 }
 

@@ -147,6 +147,11 @@ it('ranks candidates as the API does, under one label', async () => {
   const theirs = await api.client.rank('checkout', asked);
   expect({ ...ranking, computedAt: '' }).toEqual({ ...theirs, computedAt: '' });
   await expect(tandem.rank('checkout', { ...asked, candidates: [] })).rejects.toMatchObject({ field: 'candidates' });
+  const unlike = {
+    message: expect.stringMatching(/^The argument: /),
+    remedy: expect.stringMatching(/^give an object /),
+  };
+  await expect(tandem.rank('checkout', 'x' as unknown as typeof asked)).rejects.toMatchObject(unlike);
   await expect(tandem.rank('checkout', { ...asked, by: 'profit' })).rejects.toMatchObject({ field: 'by' });
   await expect(tandem.rank('checkout', asked, { onlyIfCached: true })).rejects.toMatchObject({ code: 'not_cached' });
 });
@@ -161,6 +166,12 @@ it('runs the model on features that the caller gives, and reads nothing of a use
   expect((await tandem.infer(COUNT, [row({ load: 0, changes: 1 }), row({ load: 0, changes: 2 })])).predictions).toEqual(
     [{ score: 1 }, { score: 2 }],
   );
+  const features = { changes: 7, amount: 2 };
+  const rows = [row(features)];
+  const inferring = tandem.infer('checkout', rows);
+  features.changes = 8;
+  rows.push(row({}));
+  expect((await inferring).predictions).toEqual([{ changes: 7, amount: 2, channel: 0 }]);
   const unusable = await tandem.infer(COUNT, [{ features: { load: 0, changes: null } }, row({ load: 0, changes: 3 })]);
   expect(unusable.predictions).toMatchObject([{ code: 'features_unusable' }, { score: 3 }]);
   const refused = (features: unknown) => tandem.infer(COUNT, [{ features: features as Record<string, number> }]);
@@ -207,7 +218,7 @@ it('an invalid demand or option is refused by name', async () => {
   await expect(asked({ noCache: true, onlyIfCached: true })).rejects.toMatchObject({ field: 'noCache' });
   await expect(tandem.read(COUNT, '01')).rejects.toMatchObject({ code: 'invalid_input', field: 'userId' });
   await expect(tandem.readMany(COUNT, ['1'], { minContext: 'x' } as object)).rejects.toMatchObject({
-    field: 'minContext',
+    ...{ field: 'minContext', message: 'minContext is a token of one user.' },
   });
   const mixed = [{ userId: '1', features: {} }, '2'] as unknown as string[];
   await expect(tandem.readMany(COUNT, mixed)).rejects.toMatchObject({ code: 'invalid_input', field: 'users[1]' });
@@ -253,10 +264,20 @@ it('is listed as a process, and its reads count as demand', async () => {
 it('a reader that does not know the protocol of the schema answers nothing', async () => {
   const tandem = await open();
   await tandem.read(COUNT, '8');
+  await tandem.infer(COUNT, [{ features: { load: 0, changes: 1 } }]);
   await deployment.pool.query('update tandem.settings set protocol = 2');
   try {
     await expect(tandem.read(COUNT, '8')).rejects.toMatchObject({ code: 'protocol_unknown' });
     await expect(tandem.readMany(COUNT, ['8', '9'])).rejects.toMatchObject({ code: 'protocol_unknown' });
+    const infer = () => tandem.infer(COUNT, [{ features: { load: 0, changes: 1 } }]);
+    // The assignments that it knows are used for up to a second.
+    await until('inference is rejected', () =>
+      infer().then(
+        () => false,
+        ({ code }) => code === 'protocol_unknown',
+      ),
+    );
+    await expect(infer()).rejects.toMatchObject({ code: 'protocol_unknown' });
     await expect(open()).rejects.toMatchObject({ code: 'config_invalid', field: 'database.url' });
   } finally {
     await deployment.pool.query('update tandem.settings set protocol = 1');

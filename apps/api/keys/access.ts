@@ -93,10 +93,12 @@ function unauthorized(): RequestError {
 
 /** @param wanted scopes of which one suffices */
 function missingScope(wanted: readonly Scope[]): RequestError {
+  // Several scopes in a challenge are all required (RFC 6750, section 3).
+  const challenged = wanted.length === 1 ? `, scope="${wanted[0]}"` : '';
   return new RequestError('missing_scope', `The key lacks the scope ${wanted.join(' or ')}.`, {
     field: 'Authorization',
-    remedy: `use a key with it: tandem key create --scopes ${wanted[0]}`,
-    headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${wanted.join(' ')}"` },
+    remedy: `use a key with it: tandem key create --scopes ${wanted.join(', or --scopes ')}`,
+    headers: { 'www-authenticate': `Bearer error="insufficient_scope"${challenged}` },
   });
 }
 

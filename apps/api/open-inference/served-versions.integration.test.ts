@@ -57,6 +57,38 @@ it('has the policy that the registry has now, though it had an older one when th
   expect((await find('repurchase', undefined)).predictor).toBe(await registry.predictor('repurchase'));
 });
 
+it('keeps no version of arms that changed while it was looked for', async () => {
+  let now = 0;
+  const { registry } = api.dependencies.app;
+  const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let holdNext = false;
+  const predictor: typeof registry.predictor = async (name) => {
+    if (!holdNext) return registry.predictor(name);
+    holdNext = false;
+    asked.resolve();
+    await gate.promise;
+    const held = await registry.predictor(name);
+    // As an adoption gives another object than the one that was found before.
+    return held && { ...held };
+  };
+  const modelVersion = (id: string) => registry.modelVersion(id);
+  const find = createServedVersions({
+    ...api.dependencies.app,
+    ...{ registry: { predictor, modelVersion }, now: () => now },
+  });
+  const { numbers } = await find('repurchase', undefined);
+  holdNext = true;
+  const late = find('repurchase', undefined);
+  await asked.promise;
+  await adoptOther([0.4, 0.4]);
+  now += 1_001;
+  const newest = await find('repurchase', undefined);
+  expect(newest.numbers).not.toEqual(numbers);
+  gate.resolve();
+  await late;
+  expect((await find('repurchase', undefined)).numbers).toEqual(newest.numbers);
+});
+
 it('waits for Postgres once while it does not answer', async () => {
   let now = 0;
   const answers: (() => Promise<Certificate>)[] = [];
@@ -101,8 +133,8 @@ it('learns of versions and arms that came while Postgres did not answer', async 
     const found = await find('repurchase', number).catch(() => undefined);
     return [found?.version.number, found?.variant, found?.numbers];
   };
-  await expect.poll(() => known('3')).toEqual([3, 'stable', ['3', '2']]);
-  expect(await known('2')).toEqual([2, 'second', ['3', '2']]);
+  await expect.poll(() => known('4')).toEqual([4, 'stable', ['4', '2']]);
+  expect(await known('2')).toEqual([2, 'second', ['4', '2']]);
 });
 
 it('knows outputs by the mapping alone where a version has no metadata of its file', async () => {

@@ -41,8 +41,8 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
   const { registry, models } = dependencies;
   const knownAssignments = createKnownAssignments(dependencies);
   let known: Certificate | undefined;
-  /** By predictor and number, under the known certificate. */
-  const found = new Map<string, Promise<ServedVersion>>();
+  /** By predictor and number, under the known certificate: another one has a map of its own. */
+  let found = new Map<string, Promise<ServedVersion>>();
   /** By id: a version never changes. */
   const described = new IdleCache(async (id) => {
     const version = await registry.modelVersion(id);
@@ -63,15 +63,18 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
 
   return async function findServedVersion(predictor, number) {
     const certificate = await knownAssignments();
-    if (certificate.revision !== known?.revision || certificate.history !== known.history) found.clear();
+    if (certificate.revision !== known?.revision || certificate.history !== known.history) {
+      found = new Map();
+    }
     known = certificate;
+    const ofCertificate = found;
     const key = `${predictor}\n${number ?? ''}`;
-    const before = await found.get(key);
+    const before = await ofCertificate.get(key);
     // The registry may have given an older policy, where it could not load the newest in time.
     if (before && before.predictor === (await registry.predictor(predictor))) return before;
     const finding = find(predictor, number, certificate);
-    found.set(key, finding);
-    finding.catch(() => found.delete(key));
+    ofCertificate.set(key, finding);
+    finding.catch(() => ofCertificate.delete(key));
     return finding;
   };
 }

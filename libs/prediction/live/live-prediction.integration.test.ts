@@ -199,7 +199,9 @@ describe('a deadline', () => {
 
   it('is over when the caller has gone: its users cost no statement, but for those that others wait for', async () => {
     const { gate, statements, features } = gatedFeatures();
-    const live = createLive({ features, maxStatements: 1 });
+    const answered: string[] = [];
+    const onAnswered = (_: unknown, outcomes: ReadonlyMap<string, unknown>) => void answered.push(...outcomes.keys());
+    const live = createLive({ features, maxStatements: 1, onAnswered });
     const first = live.predict(await requestFor([{ userId: '26' }]));
     await gate.arrived;
     const gone = Promise.withResolvers<void>();
@@ -207,11 +209,21 @@ describe('a deadline', () => {
     const leaving = live.predict(await requestFor([{ userId: '27' }, { userId: '28' }], { onGone }));
     const staying = live.predict(await requestFor([{ userId: '28' }]));
     gone.resolve();
-    expect([...(await leaving).values()]).toMatchObject([{ reason: 'live_timeout' }, { reason: 'live_timeout' }]);
+    const left = { reason: 'live_timeout', detail: 'the caller has gone' };
+    expect([...(await leaving).values()]).toMatchObject([left, left]);
     gate.open();
     await first;
     expect((await staying).get('28')).toMatchObject({ kind: 'predicted' });
     expect(statements).toEqual([['26'], ['28']]);
+    expect(answered.sort()).toEqual(['26', '28']);
+  });
+
+  it('takes no room from others when its caller has gone already', async () => {
+    const live = createLive({ loadShedding: { room: () => 1 } });
+    const leaving = live.predict(await requestFor([{ userId: '29' }], { onGone: (tell) => tell() }));
+    const staying = live.predict(await requestFor([{ userId: '39' }]));
+    expect((await leaving).get('29')).toMatchObject({ detail: 'the caller has gone' });
+    expect((await staying).get('39')).toMatchObject({ kind: 'predicted' });
   });
 
   it('is not spent on Redis: an answer that is there is given, kept or not', async () => {

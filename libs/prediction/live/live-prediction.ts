@@ -21,7 +21,10 @@ import { createSuspects } from './suspects.ts';
 export interface LivePredictorDependencies extends FlightDependencies {
   /** Decides who can be inferred in time; absent: every request. */
   readonly loadShedding?: LoadShedding;
-  /** Receives each answered request, for metrics: the result of its readers, and its duration. */
+  /**
+   * Receives each answered request, for metrics: the result of its readers, and its duration. It does not receive requests whose
+   * caller has gone.
+   */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
   /** How many ms rejections wait for each other, which makes them cheaper (`GatheredRefusals`). */
   readonly refusalPatienceMs?: number | undefined;
@@ -86,19 +89,24 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       if (!request.enabled || request.readers.length === 0) return Promise.resolve(new Map());
       return new Promise((resolve) => {
         const askedAt = performance.now();
+        let isGone = false;
         const read = new LiveRead(request.readers, askedAt + request.timeoutMs, () => {
           deadlines.remove(read);
-          const outcomes = outcomesOf(read, request);
+          const outcomes = outcomesOf(read, isGone ? GONE : late(request));
           const tell = () => {
             resolve(outcomes);
-            onAnswered?.(request, outcomes, performance.now() - askedAt);
+            if (!isGone) onAnswered?.(request, outcomes, performance.now() - askedAt);
           };
           if (read.outcomes.every(isNoRoom)) refusals.add(tell, request.timeoutMs);
           else tell();
         });
         deadlines.add(read, request.timeoutMs);
-        request.onGone?.(() => read.end());
-        tableOf(request).join(read);
+        request.onGone?.(() => {
+          isGone ||= !read.isOver;
+          read.end();
+        });
+        // A caller who has gone already takes no room from others.
+        if (!read.isOver) tableOf(request).join(read);
       });
     },
   };
@@ -112,9 +120,12 @@ function isNoRoom(outcome: LiveOutcome | undefined): boolean {
   return outcome === NO_ROOM;
 }
 
-function outcomesOf({ outcomes }: LiveRead, request: LiveRequest): Map<string, LiveOutcome> {
+const GONE: LiveOutcome = Object.freeze({ kind: 'failed', reason: 'live_timeout', detail: 'the caller has gone' });
+
+/** @param missing the outcome of readers that have none */
+function outcomesOf({ outcomes, readers }: LiveRead, missing: LiveOutcome): Map<string, LiveOutcome> {
   const byUser = new Map<string, LiveOutcome>();
-  for (const [i, { userId }] of request.readers.entries()) byUser.set(userId, outcomes[i] ?? late(request));
+  for (const [i, { userId }] of readers.entries()) byUser.set(userId, outcomes[i] ?? missing);
   return byUser;
 }
 

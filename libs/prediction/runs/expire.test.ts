@@ -83,4 +83,19 @@ describe('expiry', () => {
     expect((await expire(endless, { pause, whyIdle })).errors).toEqual([]);
     expect(taken.length).toBeLessThanOrEqual(5);
   });
+
+  it('stays stopped though a check that began before says that it may go on', async () => {
+    const taken: string[] = [];
+    const slow = Promise.withResolvers<null>();
+    const checks = [() => slow.promise, async () => new Error('another protocol')];
+    const whyIdle = () => (checks.shift() ?? (async () => null))();
+    const expiring = expire(
+      ['a', 'b'].map((name) => table(name, 5, taken)),
+      { pause, whyIdle },
+    );
+    await pause();
+    slow.resolve(null);
+    expect(await expiring).toEqual({ rowsExpired: 20, errors: [] });
+    expect(taken).toEqual(['a', 'b']);
+  });
 });

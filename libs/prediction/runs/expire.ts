@@ -53,7 +53,8 @@ export async function expire(
       const { rows, isDone } = await step(one.name, one.expireSome, { rows: 0, isDone: true });
       rowsExpired += rows;
       if (!isDone) waiting.push(one);
-      isStopped ||= stopping.aborted || Boolean(await whyIdle?.());
+      // No `||=`, which would read the flag before it waits, and undo what the other lane has found meanwhile.
+      if (stopping.aborted || (await whyIdle?.())) isStopped = true;
       if (isStopped || performance.now() >= deadline) return;
       if (!isDone) await pause((performance.now() - began) * PAUSE_RATIO);
     }

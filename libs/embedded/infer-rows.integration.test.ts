@@ -1,0 +1,45 @@
+import type { Predictor } from '@tandem/freshness/predictor';
+import { createInferencePool } from '@tandem/inference/live/pool';
+import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '@tandem/prediction/prediction-world.fixture';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createInferRows } from './infer-rows.ts';
+import { createKnownAssignments } from './known-assignments.ts';
+
+let world: PredictionWorld;
+beforeAll(async () => {
+  world = await createPredictionWorld({ users: 1 });
+  await world.adoptHanging();
+});
+afterAll(() => world?.close());
+
+it('rejects rows of a model that is paused as unavailable, with the time until it is tried again', async () => {
+  const { registry, authority } = world;
+  // The clock stops with the pause, which does not end during the test.
+  let pausedAt: number | undefined;
+  const pool = createInferencePool({
+    loadArtifact: registry.loadArtifact,
+    ...{ log: () => {}, processes: 1, killGraceMs: 10, maxLostMs: 200 },
+    now: () => pausedAt ?? performance.now(),
+    onRest: () => {
+      pausedAt = performance.now();
+    },
+  });
+  try {
+    const knownAssignments = createKnownAssignments({ authority });
+    const inferRows = createInferRows({ knownAssignments, registry, scorer: pool, mayInfer: () => true });
+    const adopted = (await registry.predictor(PREDICTOR)) as Predictor;
+    const within = (liveTimeoutMs: number, turns: number) => {
+      const freshness = { ...adopted.policy.freshness, liveTimeoutMs };
+      return inferRows({ ...adopted, policy: { ...adopted.policy, freshness } }, [{ features: { turns, changes: 1 } }]);
+    };
+    expect((await within(20_000, 0)).predictions).toEqual([{ score: 1 }]);
+    await expect(within(500, 2 ** 62)).rejects.toMatchObject({ code: 'live_timeout' });
+    await expect.poll(() => pausedAt, { timeout: 20_000 }).toBeDefined();
+    await expect(within(20_000, 0)).rejects.toMatchObject({
+      ...{ code: 'unavailable', retryAfter: 1, message: expect.stringMatching(/is paused/) },
+      remedy: expect.stringContaining('roll back'),
+    });
+  } finally {
+    await pool.close();
+  }
+});
