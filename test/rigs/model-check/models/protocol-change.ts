@@ -38,7 +38,7 @@ export interface ProtocolState {
 /** The number that both programs know. */
 const KNOWN = 1;
 
-const NOTHING_YET = { loading: null, stored: [0, 0, 0], reads: 0, claims: 0, broken: null };
+const NOTHING_YET = { loading: null, stored: [0, 0, 0], reads: 0, claims: 0, broken: null } as const;
 
 export function protocolChange(rules: ProtocolRules, most: number): Model<ProtocolState> {
   return {
