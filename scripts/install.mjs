@@ -17,7 +17,7 @@ export const stateFolder = join(root, '.tandem');
 const platform = `${process.platform}-${process.arch}`;
 const pinnedPackage = `node_modules/node-${platform}`;
 export const pinnedNode = join(root, pinnedPackage, 'bin/node');
-/** Line 1: what is installed. Line 2: which Node runs here, `pinned` or `host`. Line 3: `serve`, or `all` with the tools. */
+/** Line 1: the hash of the installed lock file. Line 2: which Node runs here, `pinned` or `host`. Line 3: `serve`, or `all` with the tools. */
 const markerFile = join(modules, '.tandem-lock-hash');
 
 function say(text) {

@@ -6,7 +6,7 @@ import type { Problem } from './wire.ts';
 export type { ProblemCode } from './problem-codes.ts';
 export type { Problem } from './wire.ts';
 
-/** A code of this release, or one that a later release or a proxy added. */
+/** A problem code of this release, or a code that a later release or a proxy adds. */
 export type AnyCode = ProblemCode | (string & Record<never, never>);
 
 /** A problem document of the service, or of a proxy in front of it, which may lack `detail`. */

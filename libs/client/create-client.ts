@@ -131,7 +131,7 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
   session(tokens?: ContextTokens): Session<P>;
   readonly runs: RunCalls;
   readonly rollouts: RolloutCalls;
-  /** Answers that were kept; `explanation` explains the one that a read would give now. */
+  /** Reads kept explanations; `explanation` explains the answer that a read would return now. */
   readonly explanations: ExplanationCalls;
   /** Changes of pointers and keys, newest first. */
   audit(query?: AuditQuery, options?: CallOptions): Promise<AuditPage>;
@@ -142,7 +142,7 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
   generations(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly GenerationView[]>;
   /** The model versions that were stable, the newest period first. */
   stableVersions(predictor: PredictorName<P>, options?: CallOptions): Promise<readonly StableVersionView[]>;
-  /** @param to a generation's number; default: the last one that the stable arm served before the current generation */
+  /** @param to a generation's number; default: the generation that the stable arm served before the current one */
   rollback(predictor: PredictorName<P>, to?: number, options?: RollbackOptions): Promise<Rollback>;
   /** @param generation its number; left out: the newest that was compared */
   generationReport(

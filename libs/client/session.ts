@@ -12,7 +12,7 @@ export type ContextTokens = Readonly<Record<string, string>>;
 
 export interface Session<P extends PredictorsLike<P> = AnyPredictors>
   extends Pick<Client<P>, 'predict' | 'rank' | 'sendEvents'> {
-  /** Adds a token that came by another way; a token from before the one that the session has changes nothing. */
+  /** Adds a token from outside the session. A token older than the token of the session is ignored. */
   remember(userId: string, contextToken: string): void;
   /** Drops the token of a user, such as after the problem `history_changed`: the database lost the event. */
   forget(userId: string): void;
@@ -48,7 +48,10 @@ export function createSession<P extends PredictorsLike<P>>(client: Client<P>, to
   };
 }
 
-/** Whether a token is of an older context than another of the same history. Of two histories the one that came last counts. */
+/**
+ * Returns whether a token has an older context version than another token of the same history. Tokens of two histories
+ * have no order: the token received last counts.
+ */
 function isBefore(token: string, other: string): boolean {
   const [history, version] = partsOf(token);
   const [otherHistory, otherVersion] = partsOf(other);

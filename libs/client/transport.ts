@@ -1,5 +1,5 @@
 /**
- * One call over fetch: a deadline for each attempt, retries of what is safe to repeat, answers parsed, errors as
+ * One call over fetch: a deadline for each attempt, retries of calls that are safe to repeat, parsed answers, errors as
  * `ProblemError` or `UnreachableError`. Runs wherever fetch does: no import of a runtime.
  */
 import { type AnyProblem, ProblemError, UnreachableError } from './client-errors.ts';
@@ -88,8 +88,9 @@ interface Limits {
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Makes one attempt under its deadline and the caller's signal. Both are let go of afterwards: `AbortSignal.any` keeps
- * memory for as long as a signal lives, and Node 20.0 has none.
+ * Makes one attempt under its deadline and the caller's signal. Afterwards it clears the timer, and
+ * removes its listener unless the call is open-ended. `AbortSignal.any` is no substitute: it keeps memory for as long as
+ * a signal lives, and Node 20.0 lacks it.
  */
 async function withDeadline<T>(limits: Limits, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { base, timeoutMs, signal, isOpenEnded = false } = limits;

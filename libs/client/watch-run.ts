@@ -62,7 +62,7 @@ function watchLife(idleMs: number, signal: AbortSignal | undefined) {
     end: () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
-      controller.abort(new Error('nobody reads any more'));
+      controller.abort(new Error('the reader closed the stream'));
     },
   };
 }

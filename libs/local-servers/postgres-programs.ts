@@ -78,7 +78,7 @@ function linkLibraries(folder: string): void {
     try {
       if (!existsSync(link)) symlinkSync(relative(dirname(link), join(folder, source)), link);
     } catch {
-      // Created by another process, or the folder is read-only: a library that is missing then is told of by its first run.
+      // Created by another process, or the folder is read-only: the first program that lacks a library reports it.
     }
   }
 }

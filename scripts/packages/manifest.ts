@@ -41,7 +41,7 @@ function exportsOf(plan: PackagePlan): Record<string, unknown> {
   );
 }
 
-/** The Postgres for laptops: npm installs that of its platform, and goes on where there is none. */
+/** Returns the packages of the local Postgres: npm installs the package of its platform, and succeeds if there is none. */
 function localServers(): NonNullable<PackageJson['optionalDependencies']> {
   return readPackageJson('libs/local-servers').optionalDependencies ?? {};
 }

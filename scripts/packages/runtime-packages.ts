@@ -76,7 +76,8 @@ function buildRuntimePackage(platform: Platform, folder: string): void {
   };
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   writeFileSync(join(target, 'README.md'), readmeOf(platform));
-  writeFileSync(join(target, 'LICENSE'), MICROSOFT_LICENSE);
+  // onnxruntime-node states the licence in its package.json, and has no file of it.
+  cpSync(join(import.meta.dirname, 'onnxruntime-license.txt'), join(target, 'LICENSE'));
 }
 
 function readmeOf(platform: Platform): string {
@@ -86,27 +87,3 @@ ONNX Runtime for \`tandem\` and \`@tandem/embedded\` on ${platform.os} ${platfor
 [onnxruntime-node](https://www.npmjs.com/package/onnxruntime-node) for this platform, unchanged, and no install script.
 `;
 }
-
-/** onnxruntime-node states the licence in its package.json, and has no file of it. */
-const MICROSOFT_LICENSE = `MIT License
-
-Copyright (c) Microsoft Corporation
-
-Permission is hereby granted, free of charge, to any person obtaining a copy
-of this software and associated documentation files (the "Software"), to deal
-in the Software without restriction, including without limitation the rights
-to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-copies of the Software, and to permit persons to whom the Software is
-furnished to do so, subject to the following conditions:
-
-The above copyright notice and this permission notice shall be included in all
-copies or substantial portions of the Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
-SOFTWARE.
-`;

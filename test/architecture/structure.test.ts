@@ -83,7 +83,7 @@ const ENTRY_POINTS = [
   'apps/feed/tandem.config.ts',
 ];
 
-/** Apps import libs. The project's own scripts import both: they write what is generated from them. */
+/** Apps import libs. The project's own scripts import both: they generate files from both. */
 function isAllowed(workspace: string, target: string): boolean {
   if (workspace === 'scripts') return /^(apps|libs|scripts)\//.test(target);
   return workspace.startsWith('apps/') || workspace === 'libs/testing'

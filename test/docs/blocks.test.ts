@@ -10,8 +10,8 @@ import { describedPaths } from './described-paths.ts';
 import { documentedBlocks, placeOf } from './documented-blocks.ts';
 import { commandsIn, curlRequest, tandemArguments } from './shell-commands.ts';
 
-/** Blocks that no test runs. A new one that could run should run: raise this number only for a block that cannot. */
-const MOST_NOT_RUN = 31;
+/** The most blocks that no test runs. Raise this number only for a block that cannot run. */
+const MOST_NOT_RUN = 32;
 
 const blocks = documentedBlocks();
 const shell = blocks.filter(({ language }) => language === 'sh');

@@ -7,7 +7,7 @@ import { anchorOf, anchorsOf, linksOf, readPage, readPages } from './markdown.ts
 
 const pages = readPages();
 
-/** Says what is wrong with a link, or null. */
+/** Returns the fault of a link, or null for a valid link. */
 function faultOf(from: string, link: string): string | null {
   const [path = '', anchor] = link.split('#');
   const target = path === '' ? from : normalize(join(dirname(from), decodeURI(path)));

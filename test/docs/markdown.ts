@@ -56,7 +56,7 @@ export function blocksOf({ path, text }: Page): Block[] {
   });
 }
 
-/** The page without blocks, comments and code in a line: what is left may link. */
+/** Returns the text whose links count: without blocks and comments, and without brackets in inline code. */
 function proseOf({ text }: Page): string {
   return text
     .replaceAll(FENCED, '')

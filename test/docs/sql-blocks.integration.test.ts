@@ -26,7 +26,7 @@ const blocks = documentedBlocks().filter(({ language, mark }) => language === 's
 
 it.each(blocks.map((block) => [placeOf(block), block] as const))('%s runs', async (_, { code }) => {
   const name = new URL(database.url).pathname.slice(1);
-  // The block's own transaction would end the one that is rolled back.
+  // A commit in the block would end the transaction that this test rolls back.
   const statements = code.replaceAll(/^(begin|commit);$/gm, '').replaceAll('on database shop', `on database ${name}`);
   const client = await pool.connect();
   try {

@@ -1,7 +1,7 @@
 /**
- * The process that a config is imported in: a file that never returns, or that ends its process, costs this one alone.
- * Node runs TypeScript by itself; what is added here is that a config far from this installation still finds `tandem`, and
- * that whatever goes wrong says where. Sends one Imported, by 'advanced' IPC.
+ * The process that imports a config: a file that never returns, or that ends its process, affects this process alone.
+ * Node runs TypeScript by itself. This file adds two things: a config outside this installation can import `tandem`, and
+ * each error names its place. Sends one Imported, by 'advanced' IPC.
  */
 import { flushCompileCache, registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -5,7 +5,7 @@
  * estimated next run.
  *
  * One statement inside Postgres writes the chunks of the first two kinds. It asks for a stored prediction, not for a
- * feature row: a chunk leaves out users whom the feature query no longer returns. Memory stays flat, and everything is
+ * feature row: a chunk leaves out users that the feature query no longer returns. Memory stays flat, and everything is
  * written under the fence of the step.
  */
 import { TandemError } from '@tandem/freshness/errors';
@@ -126,7 +126,7 @@ interface Chosen {
   readonly chunks: number;
 }
 
-/** SQL, from its `from` on, of counts of reads `d` and what is stored of their users, without erased users. */
+/** SQL, from its `from` on, of read counts `d`, joined with the stored predictions of their users, without erased users. */
 const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exists (
   select from tandem.user_contexts c where c.user_id = d.user_id and ${IS_ERASED})`;
 /**

@@ -1,6 +1,7 @@
 /**
  * The client in an application of its own, without this repository: the bundle as a package, on Node 20, Bun and Deno,
- * against a real API. Each runtime is a package of npm; one that cannot be installed here is skipped, and said so.
+ * against a real API. Each runtime is a package of npm. A runtime that npm cannot install here is skipped with the
+ * reason.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';

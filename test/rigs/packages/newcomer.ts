@@ -16,7 +16,7 @@ import { delimiter, join } from 'node:path';
 import { runCommand } from '@tandem/local-servers/run-command';
 import { mustRun } from './tools.ts';
 
-/** `nobody` of most systems; it needs no entry in the system's list. */
+/** The unprivileged user and group of most systems; they need no entry in /etc/passwd or /etc/group. */
 const ORDINARY = { uid: 65_534, gid: 65_534 };
 
 export interface Newcomer {
