@@ -40,8 +40,8 @@ function arrive(node: string, env: Record<string, string> = {}): Newcomer {
 }
 
 beforeAll(async () => {
-  await mustRun(process.execPath, [join(root, 'scripts/packages/main.ts')]);
   scratch = mkdtempSync(join(tmpdir(), 'tandem registry-'));
+  await mustRun(process.execPath, [join(root, 'scripts/packages/main.ts')]);
   registry = await startRegistry(scratch);
   const folders = readdirSync(packages).filter((name) => PUBLISHED.includes(name) || name.startsWith('onnxruntime-'));
   for (const name of folders.filter((one) => one !== 'onnxruntime-node')) await registry.publish(join(packages, name));
