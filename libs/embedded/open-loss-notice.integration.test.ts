@@ -77,7 +77,7 @@ it('takes nothing from Redis before its mark is recalled, and notices the restor
   await second.stop();
 });
 
-const NOT_YET_ASKED = { code: 'unavailable', message: expect.stringContaining('not yet asked') };
+const NOT_YET_ASKED = { code: 'unavailable', message: expect.stringContaining('not been read yet') };
 
 it('takes nothing from a server that refuses to say which one it is', async () => {
   const admin = createServerConnection({ url: redis.url, log: () => {} });
