@@ -83,7 +83,7 @@ describe('a model that does not do what it should', { timeout: 120_000 }, () => 
     await expect(checkModel(version, sound.bytes, LIMITS)).rejects.toMatchObject({
       code: 'model_refused',
       message: expect.stringContaining('the bytes are not those of the registered artifact'),
-      remedy: expect.stringContaining('where it is whole'),
+      remedy: expect.stringContaining('the file is complete'),
     });
   });
 
