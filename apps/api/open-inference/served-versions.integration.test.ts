@@ -68,7 +68,7 @@ it('keeps no version of arms that changed while it was looked for', async () => 
     asked.resolve();
     await gate.promise;
     const held = await registry.predictor(name);
-    // As an adoption gives another object than the one that was found before.
+    // An adoption gives a new object, not the object found before.
     return held && { ...held };
   };
   const modelVersion = (id: string) => registry.modelVersion(id);

@@ -29,7 +29,7 @@ test('processes are listed by kind, release and protocol number', () => {
 test('a process that does not know the number of the schema is a warning, also if it reports none', () => {
   const older: LiveProcess = { ...worker, release: '0.1.0', protocol: null };
   expect(judgeProcesses([older], 1)).toMatchObject([{ level: 'ok', text: expect.stringContaining('not reported') }]);
-  const remedy = 'replace this release with the one that migrated the database, or with a newer one';
+  const remedy = 'replace this release with the release that migrated the database, or with a newer release';
   expect(judgeProcesses([older, { ...older, pid: 9 }, api], 2)).toMatchObject([
     {
       subject: 'worker',

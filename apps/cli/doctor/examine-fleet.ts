@@ -76,7 +76,7 @@ export function judgeProcesses(processes: readonly LiveProcess[], protocol: numb
     const remedy =
       known > protocol
         ? `tandem migrate, of release ${release}`
-        : 'replace this release with the one that migrated the database, or with a newer one';
+        : 'replace this release with the release that migrated the database, or with a newer release';
     return [warning(kind, `${text}: ${problem}`, remedy)];
   });
 }

@@ -84,7 +84,7 @@ describe('expiry', () => {
     expect(taken.length).toBeLessThanOrEqual(5);
   });
 
-  it('stays stopped though a check that began before says that it may go on', async () => {
+  it('stays stopped though an earlier check says that it may continue', async () => {
     const taken: string[] = [];
     const slow = Promise.withResolvers<null>();
     const checks = [() => slow.promise, async () => new Error('another protocol')];

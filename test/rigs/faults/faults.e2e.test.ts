@@ -27,8 +27,8 @@ it('an API killed after a commit, and a flushed cache: nothing stale is called f
       const { fresh } = checker.reads;
       const { acknowledged } = checker.events;
       await fault.run(session);
-      const hasGoneOn = () => checker.reads.fresh > fresh + 200 && checker.events.acknowledged > acknowledged + 10;
-      await until('reads and events go on', hasGoneOn);
+      const hasContinued = () => checker.reads.fresh > fresh + 200 && checker.events.acknowledged > acknowledged + 10;
+      await until('reads and events continue', hasContinued);
     }
     await session.finish();
   } finally {
