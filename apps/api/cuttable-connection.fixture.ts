@@ -4,9 +4,9 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface CuttableConnection {
   /** The server's URL, by this way. */
   readonly url: string;
-  /** Breaks all connections and refuses new ones until `mend` is called. */
+  /** Breaks all connections and refuses new ones until `restore` is called. */
   cut(): void;
-  mend(): void;
+  restore(): void;
   close(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export async function startCuttableConnection(serverUrl: string): Promise<Cuttab
       isCut = true;
       breakAll();
     },
-    mend() {
+    restore() {
       isCut = false;
     },
     async close() {

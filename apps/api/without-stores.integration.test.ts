@@ -69,7 +69,7 @@ describe('without Postgres', () => {
       503,
       { status: 'not_ready', parts: expect.arrayContaining([{ name: 'postgres', status: 'failed' }]) },
     ]);
-    api.postgres.mend();
+    api.postgres.restore();
     const { get } = api;
     const reason = async () => ((await (await get(`${path}/1`)).json()) as { reason: string }).reason;
     await expect.poll(reason, { timeout: 5_000 }).toBe('fresh');
@@ -95,7 +95,7 @@ describe('without the pooler', () => {
       503,
       [{ name: 'pooler', status: 'failed' }],
     ]);
-    api.postgres.mend();
+    api.postgres.restore();
     expect((await api.post('/v1/events', order, cloudEvent)).status).toBe(202);
   });
 });

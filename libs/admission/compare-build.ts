@@ -100,7 +100,8 @@ async function compare(
   { policy: { decision } }: Predictor,
 ): Promise<BuildFigures> {
   const userIds = labels?.map(({ userId }) => userId) ?? (await usersOfHalf(features, parent, 'held out', users));
-  if (userIds === null) throw nobody('Their ids were not read in time.', 'make the feature query faster: tandem check');
+  if (userIds === null)
+    throw noUsers('Their ids were not read in time.', 'make the feature query faster: tandem check');
   const batches = await readBoth(features, { parent, build }, userIds);
   const side = async (version: ModelVersion, batch: FeatureBatch) => {
     return { definition: version, bytes: await artifacts.get(version.artifactHash), batch };
@@ -134,7 +135,7 @@ async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly s
   });
   if (both.length === 0) {
     const why = ours.fault ?? theirs.fault ?? `of ${userIds.length} none has a row in the feature source`;
-    throw nobody(`${why}.`, 'fix the query, or set in features.nulls the value that a null counts as');
+    throw noUsers(`${why}.`, 'fix the query, or set in features.nulls the value that a null counts as');
   }
   return {
     parent: pick(
@@ -148,6 +149,6 @@ async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly s
   };
 }
 
-function nobody(why: string, remedy: string): TandemError {
+function noUsers(why: string, remedy: string): TandemError {
   return new TandemError('features_unusable', `There is no user to compare the two by: ${why}`, { remedy });
 }

@@ -1,7 +1,6 @@
 /**
- * The assignments of Postgres, for inference that reads no user and so needs no certificate. They are asked for at most
- * once a second. While Postgres does not answer, the last known
- * assignments serve, however old.
+ * The assignments of Postgres, for inference that reads no user and so needs no certificate. They are read at most once a second.
+ * While Postgres does not answer, the last known assignments are used, however old.
  */
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
 import { isTandemError } from '@tandem/freshness/errors';

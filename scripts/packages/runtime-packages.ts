@@ -4,7 +4,8 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { output, root } from './plans.ts';
 import { versionOf } from './workspaces.ts';
@@ -30,22 +31,30 @@ export function runtimePackages(): Record<string, string> {
 }
 
 export function buildRuntimePackages(): void {
-  const source = unpackSource();
-  for (const platform of PLATFORMS) buildRuntimePackage(platform, source);
+  const scratch = mkdtempSync(join(tmpdir(), 'tandem-onnxruntime-'));
+  try {
+    const source = unpackSource(scratch);
+    for (const platform of PLATFORMS) buildRuntimePackage(platform, source);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
 }
 
-/** From the registry, or npm's cache: an install keeps the files of its own platform alone (scripts/install.mjs). */
-function unpackSource(): string {
+/**
+ * Returns the folder with the files of all platforms, from the registry or npm's cache: an install keeps only the files of its own
+ * platform (scripts/install.mjs).
+ */
+function unpackSource(scratch: string): string {
   const spec = `onnxruntime-node@${versionOf('onnxruntime-node')}`;
-  const packing = ['pack', spec, '--json', '--prefer-offline', '--pack-destination', output];
+  const packing = ['pack', spec, '--json', '--prefer-offline', '--pack-destination', scratch];
   const [packed] = JSON.parse(execFileSync('npm', packing, { cwd: root, encoding: 'utf8' }));
-  const archive = join(output, packed.filename);
+  const archive = join(scratch, packed.filename);
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
   const { integrity } = lock.packages['node_modules/onnxruntime-node'];
   const found = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
   if (found !== integrity) throw new Error(`${spec} from the registry is not the file that package-lock.json names`);
-  execFileSync('tar', ['-xzf', archive, '-C', output]);
-  return join(output, 'package');
+  execFileSync('tar', ['-xzf', archive, '-C', scratch]);
+  return join(scratch, 'package');
 }
 
 function buildRuntimePackage(platform: Platform, folder: string): void {

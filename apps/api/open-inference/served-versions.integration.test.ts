@@ -45,7 +45,7 @@ it('asks for arms once a second, and uses the last known ones while Postgres doe
 });
 
 it('has the policy that the registry has now, though it had an older one when the version was found', async () => {
-  api.postgres.mend();
+  api.postgres.restore();
   const { registry } = api.dependencies.app;
   const newest = await registry.predictor('repurchase');
   if (!newest) throw new Error('the predictor is not known');
@@ -95,7 +95,7 @@ it('waits for Postgres once while it does not answer', async () => {
   const { authority } = api.dependencies.app;
   const certify = (...asked: Parameters<Authority['certify']>) =>
     (answers.shift() ?? (() => authority.certify(...asked)))();
-  api.postgres.mend();
+  api.postgres.restore();
   const find = createServedVersions({ ...api.dependencies.app, authority: { certify }, now: () => now });
   const first = await find('repurchase', undefined);
   const away = Promise.withResolvers<Certificate>();
@@ -127,7 +127,7 @@ it('learns of versions and arms that came while Postgres did not answer', async 
   await rollouts.begin(id, { actor: 'test', reason: 'a test' });
   now += 1_001;
   expect(await find('repurchase', undefined)).toMatchObject({ numbers });
-  api.postgres.mend();
+  api.postgres.restore();
   const known = async (number: string) => {
     now += 1_001;
     const found = await find('repurchase', number).catch(() => undefined);
@@ -138,7 +138,7 @@ it('learns of versions and arms that came while Postgres did not answer', async 
 });
 
 it('knows outputs by the mapping alone where a version has no metadata of its file', async () => {
-  api.postgres.mend();
+  api.postgres.restore();
   const find = createServedVersions(api.dependencies.app);
   const { inputs, outputs, triedOutputs } = await find('repurchase', undefined);
   expect(inputs).toEqual([{ name: 'features', type: 'float32', shape: [-1, 2] }]);

@@ -252,14 +252,14 @@ function differs(
       'Export the model for inference, without sampling, dropout or random operators: model.eval() in PyTorch.',
     );
   }
-  const mend =
+  const remedy =
     'export the model so that its rows do not touch one another (int8 weights: quantise statically, since a dynamic scale is taken over the batch)';
   return refuse(
     field,
     `${was}, but ${show(other)} in a batch of ${batch.users}: it depends on which other users are inferred with it`,
     batch.rowByRowHelps
-      ? `Set rowByRow: true in predictors.${definition.predictor}, which infers each user alone (its trial alone was passed), or ${mend}.`
-      : `${mend[0]?.toUpperCase()}${mend.slice(1)}.`,
+      ? `Set rowByRow: true in predictors.${definition.predictor}, which infers each user alone (its trial alone was passed), or ${remedy}.`
+      : `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`,
   );
 }
 

@@ -20,7 +20,7 @@ const TIMEOUT_MS = 1_800_000;
 /**
  * Carries rows over, and counts the users who are left on the base. Does nothing for a full generation, or for a
  * generation that is no longer being built: its worker may have lost the step long ago. Safe to repeat, and by several
- * at once. It comes after the comparison, which looks only at users whom the run scored; so the generation's partition
+ * at once. It comes after the comparison, which compares only users that the run scored; so the generation's partition
  * has its index.
  */
 export async function carryRows(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<void> {

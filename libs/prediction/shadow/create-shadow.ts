@@ -158,7 +158,7 @@ function isUnderWay({ id }: Pick<ShadowedRollout, 'id'>, assignments: Assignment
 }
 
 /**
- * Returns whether an answer is of a user whom the stable arm serves beside a shadow, and who was not assigned by hand.
+ * Returns whether the stable arm serves the user of an answer beside a shadow, and the user was not assigned by hand.
  */
 function isBesideShadow({ rollout }: Answer): boolean {
   return rollout !== null && rollout.kind === 'shadow' && !rollout.overridden;

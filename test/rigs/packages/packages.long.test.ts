@@ -44,7 +44,7 @@ beforeAll(async () => {
   await mustRun(process.execPath, [join(root, 'scripts/packages/main.ts')]);
   registry = await startRegistry(scratch);
   const folders = readdirSync(packages).filter((name) => PUBLISHED.includes(name) || name.startsWith('onnxruntime-'));
-  for (const name of folders.filter((one) => one !== 'onnxruntime-node')) await registry.publish(join(packages, name));
+  for (const name of folders) await registry.publish(join(packages, name));
   database = await createEmptyDatabase(inject('databaseUrl'));
   const pool = createPool({ url: database.url, max: 1, applicationName: 'newcomer' });
   await pool.query(`create table customers (customer_id int primary key, logins int not null, spent float8 not null);

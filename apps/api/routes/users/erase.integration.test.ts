@@ -94,7 +94,7 @@ describe('DELETE /v1/users/{userId}', () => {
     api.postgres.cut();
     const refused = await erase('5');
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
-    api.postgres.mend();
+    api.postgres.restore();
   });
 });
 
