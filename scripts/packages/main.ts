@@ -53,7 +53,7 @@ function build(plan: PackagePlan, undeclared: ReadonlySet<string>): void {
   if (usesModels) copyFileSync(join(import.meta.dirname, 'onnxruntime.js'), join(dist, 'onnxruntime.js'));
   const untold = [...declared.libraries].filter((name) => !program.libraries.has(name));
   if (untold.length > 0) throw new Error(`${plan.name} declares types of ${untold.join(', ')}, which it does not use`);
-  const manifest = manifestOf(plan, { libraries: program.libraries, usesModels });
+  const manifest = manifestOf(plan, { libraries: program.libraries, declared: declared.libraries, usesModels });
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
   cpSync(join(root, plan.workspace, 'README.md'), join(folder, 'README.md'));

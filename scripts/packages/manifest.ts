@@ -7,12 +7,18 @@ import { versionOf } from './workspaces.ts';
 interface ManifestParts {
   /** Libraries that the program imports. */
   readonly libraries: ReadonlySet<string>;
+  /** Libraries whose types the declarations name. */
+  readonly declared: ReadonlySet<string>;
   readonly usesModels: boolean;
 }
 
-export function manifestOf(plan: PackagePlan, { libraries, usesModels }: ManifestParts): Record<string, unknown> {
+export function manifestOf(
+  plan: PackagePlan,
+  { libraries, declared, usesModels }: ManifestParts,
+): Record<string, unknown> {
   const { description } = readPackageJson(plan.workspace);
-  const dependencies = Object.fromEntries([...libraries].sort().map((name) => [name, versionOf(name)]));
+  const versions = [...libraries].sort().map((name) => [name, versionOf(name)]);
+  const dependencies = Object.fromEntries([...typesOf(declared), ...versions]);
   const optional = { ...(usesModels && runtimePackages()), ...(plan.bin && localServers()) };
   return {
     name: plan.name,
@@ -29,6 +35,15 @@ export function manifestOf(plan: PackagePlan, { libraries, usesModels }: Manifes
     ...(Object.keys(optional).length > 0 && { optionalDependencies: optional }),
     publishConfig: { access: 'public' },
   };
+}
+
+/** Returns the packages with the types of libraries that have none of their own: declarations without them do not compile. */
+function typesOf(declared: ReadonlySet<string>): readonly (readonly [name: string, version: string])[] {
+  const known = readPackageJson('.').devDependencies ?? {};
+  return [...declared].sort().flatMap((library) => {
+    const name = `@types/${library}`;
+    return known[name] === undefined ? [] : [[name, known[name]] as const];
+  });
 }
 
 function exportsOf(plan: PackagePlan): Record<string, unknown> {
