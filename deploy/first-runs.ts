@@ -1,6 +1,6 @@
 /**
- * Scores everybody where nothing is stored yet, and waits for it: `docker compose up --wait` returns when predictions are
- * there. Where some are stored already, though out of date, a run is only asked for: the service answers live meanwhile.
+ * Scores all users of each predictor without stored predictions, and waits: `docker compose up --wait` returns when the
+ * predictions are stored. If stored predictions are out of date, it only starts a run: meanwhile the service answers live.
  */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
@@ -33,12 +33,12 @@ await withOwnKey(
 
 async function provide(client: Client, { name, modelVersion, generationExpired }: PredictorView): Promise<void> {
   const { generations, runs } = client;
-  // A rollout has generations and runs of its own.
+  // A rollout has other generations and runs.
   const inForce = (await generations(name)).find((one) => one.inForce && one.modelVersion === modelVersion);
   if (inForce !== undefined && !generationExpired) return say(`${name}: generation ${inForce.generation} is current`);
   const run = await startOrJoin(client, name, modelVersion);
   if (inForce !== undefined) return say(`${name}: the stored predictions are out of date; run ${run.id} is under way`);
-  say(`${name}: nothing is stored yet, scoring everybody (run ${run.id})`);
+  say(`${name}: nothing is stored yet, scoring all users (run ${run.id})`);
   const { state, usersScored, usersFailed, error } = await finish(client, run);
   if (state !== 'done' && state !== 'done_with_errors') throw new Error(`run ${run.id} is ${state}: ${error}`);
   say(

@@ -7,14 +7,12 @@ import { readFileSync } from 'node:fs';
 /** The limit for any number of files. */
 const MOST = 4_096;
 const LEAST = 4;
-/** With fewer connections than this, waiting requests would take a good part of them. */
+/** With fewer connections than this, waiting requests would occupy a large share of them. */
 const FEW = 256;
-/** Files beside the connections and the children's: 40 to Postgres, 6 to Redis, and some 30 of Node itself. */
+/** Files other than connections and children's files: 40 to Postgres, 6 to Redis, and about 30 of Node itself. */
 const OTHER_FILES = 77;
 const FILES_A_CHILD = 5;
-/**
- * Beside the serving children: one that is to replace another, and those of a rollout, a trial, a shadow and a replay.
- */
+/** Children that do not serve the stable version: a replacement, a rollout, a trial, a shadow and a replay. */
 const OTHER_CHILDREN = 5;
 
 /**

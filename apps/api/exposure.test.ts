@@ -40,7 +40,7 @@ test('where keys are off and a proxy publishes it on loopback, it has loopbackâ€
   expect(servesMetrics).toBe(false);
 });
 
-test('where keys are asked for, or everybody is let in, it is asked by any name', async () => {
+test('accepts any host name where keys are required or access is open to every client', async () => {
   for (const [publishedOn, mode] of [
     ['127.0.0.1', 'required'],
     ['0.0.0.0', 'auto'],
@@ -51,7 +51,7 @@ test('where keys are asked for, or everybody is let in, it is asked by any name'
   }
 });
 
-test('metrics on a port of their own are asked for by any address where that port is not on loopback', async () => {
+test('accepts any address for the metrics port, if that port is not on loopback', async () => {
   expect((await expose('0.0.0.0', '127.0.0.1')).isMetricsHost('172.18.0.5:9090')).toBe(true);
   expect((await expose('127.0.0.1', '127.0.0.1')).isMetricsHost('172.18.0.5:9090')).toBe(false);
 });

@@ -57,7 +57,7 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
   return JSON.parse(out);
 }
 
-test('after the first start everybody has a stored prediction', async () => {
+test('after the first start every user has a stored prediction', async () => {
   expect(await json('predict', 'repurchase', '42')).toMatchObject({
     userId: '42',
     source: 'batch',

@@ -1,8 +1,10 @@
 /**
- * The loops that every worker runs beside its jobs: create due runs; start and judge rollouts; bring derived state in
- * line; send events to Redis; drop expired generations and rows (slower); rewrite contexts after event rules grew; look
- * at waiting work. No loop waits for another: a long queue of events must not delay the next hint at a run. Each round
- * is one wide event with its work and its failures.
+ * The loops that every worker runs beside its jobs:
+ * - create due runs; start and judge rollouts; reconcile derived state; send events to Redis
+ * - rewrite contexts after event rules grew; measure waiting work; less often, drop expired generations and rows
+ *
+ * No loop waits for another: a long queue of events must not delay the next job of a run. Each round is one wide event
+ * with its work and its failures.
  */
 import { setTimeout } from 'node:timers/promises';
 import type { HintStore } from '@tandem/prediction/events/events';

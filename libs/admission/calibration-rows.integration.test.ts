@@ -49,7 +49,7 @@ beforeAll(async () => {
 });
 afterAll(() => close?.());
 
-it('everybody is in one of two halves of about one size, the same each time', async () => {
+it('splits all users into two halves of about equal size, the same each time', async () => {
   const [calibration, heldOut] = [
     await usersOfHalf(pool, version, 'calibration', USERS),
     await usersOfHalf(pool, version, 'held out', USERS),

@@ -75,7 +75,7 @@ test('an application that names what the wire does not have does not compile', (
     ["minStep: '10m'", "minSteps: '10m'", "'minSteps' does not exist"],
     ["kind: 'canary'", "kind: 'canaries'", 'canaries'],
     ["version: '3'", 'version: 3', "Type 'number' is not assignable to type 'string'"],
-    ["scope: { userIds: ['42'] }", "scope: 'everybody'", 'everybody'],
+    ["scope: { userIds: ['42'] }", "scope: 'everyone'", 'everyone'],
   ] as const;
   for (const [right, mistake, message] of wrong) {
     expect(APPLICATION).toContain(right);

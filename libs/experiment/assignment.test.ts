@@ -39,7 +39,7 @@ describe('the bucket of a user', () => {
     expect(Math.abs(both - 25_000)).toBeLessThan(550);
   });
 
-  it('keeps everybody in an arm that grows', () => {
+  it('keeps every user of an arm that grows', () => {
     fc.assert(
       fc.property(fc.string(), fc.uuid(), fc.nat(BUCKETS), fc.nat(BUCKETS), (userId, salt, one, other) => {
         const bucket = bucketOfUser(salt, userId);

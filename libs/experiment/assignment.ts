@@ -1,7 +1,6 @@
 /**
- * Which users a rollout serves from which arm: a hash of salt and user, the same in every process, today and tomorrow. A
- * user keeps the bucket for as long as the rollout lasts, so that an arm which grows from its lower end keeps everybody
- * it has.
+ * Assigns users to the arms of a rollout by a hash of salt and user id, which is the same in every process. A user keeps
+ * the bucket for as long as the rollout lasts, so that an arm that grows from its lower end keeps its users.
  */
 
 /** A bucket is a ten-thousandth of the users: a hundredth of a percent. */

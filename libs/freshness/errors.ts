@@ -149,7 +149,7 @@ const MAX_NAMES = 10;
 function rowUnusable(userId: string, why: string): TandemError {
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${why}.`, {
     remedy:
-      'fix the feature query: one row a user; tandem check lists users with more. freshness.default in tandem.config.ts is served meanwhile',
+      'fix the feature query: one row a user; tandem check lists users with more. Reads return freshness.default of tandem.config.ts meanwhile',
     detail: why,
   });
 }
@@ -168,7 +168,7 @@ export function featuresUnusable(userId: string, features: readonly string[], wh
   const reason = `the model does not take its ${which} (null, or no value of the kind)`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}.`, {
     remedy:
-      'in tandem.config.ts say what a null counts as (features.nulls) and an unknown text (features.categories); in the feature query make a null of a NaN with nullif, or fix the query; freshness.default there is served meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows what is wrong',
+      'in tandem.config.ts declare a value for nulls (features.nulls) and for unknown texts (features.categories); in the feature query turn NaN into null with nullif, or fix the query. Reads return freshness.default of the config meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows the faulty features',
     detail: why,
   });
 }
@@ -180,7 +180,7 @@ export function featuresUnusable(userId: string, features: readonly string[], wh
 export function outputUnusable(userId: string, why: string): TandemError {
   return new TandemError('output_unusable', `User ${userId} cannot be predicted: ${why}.`, {
     remedy:
-      'look at the features with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the feature query, or push a model that gives a finite number for them. freshness.default in tandem.config.ts is served meanwhile',
+      'inspect the features with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the feature query, or push a model that gives a finite number for them. Reads return freshness.default of tandem.config.ts meanwhile',
   });
 }
 

@@ -125,7 +125,7 @@ describe('createStatementBatcher', () => {
       expect(told).toEqual([]);
       await vi.advanceTimersByTimeAsync(50);
       expect(told).toEqual(['sent too late']);
-      // What comes after all is nobody's any more; the one that waits is sent, and has its own time.
+      // The late answer is dropped. The waiting statement is sent, with a time limit that begins now.
       answers.shift()?.(1);
       await vi.advanceTimersByTimeAsync(25);
       expect(answers).toHaveLength(1);

@@ -1,11 +1,12 @@
 /**
  * Limits how many connections a server keeps. When all places are taken, a newcomer replaces the connection that has been
  * idle for longest: idle connections cannot lock out new clients or probes. A connection that sends a body keeps its place for
- * a time. If every connection is in use, the newcomer replaces one that has sent nothing, or one between two requests. If each
- * waits for its answer, the newcomer is closed. In these last cases there are too few places, and readiness says so.
+ * a time. If every connection is in use, the newcomer replaces a connection that has sent nothing, or a connection between two
+ * requests. If each waits for its answer, the newcomer is closed. In these last cases there are too few places, and readiness
+ * says so.
  *
- * The server closes a connection on which no byte moves for a while, unless it waits for our answer. It also closes one that
- * takes too long to read an answer: else a client that reads a byte now and then would hold the answer in memory.
+ * The server closes a connection on which no byte moves for a while, unless it waits for our answer. It also closes a
+ * connection whose client takes too long to read an answer: else a slow client would hold the answer in memory.
  */
 import { open as openFile } from 'node:fs/promises';
 import type { Server, ServerResponse } from 'node:http';

@@ -79,7 +79,7 @@ describe('a server that leaves', () => {
       .toBe(true);
     expect(await server.close(GRACE_MS)).toBe(true);
     const lost = (await Promise.all(clients.map(({ ended }) => ended))).flat();
-    // A connection that came in the moment in which the listener closed was nobody's.
+    // The server never accepted a connection that came in the moment in which the listener closed.
     expect(lost.filter(({ port }) => accepted.has(port))).toEqual([]);
     await drained;
   });

@@ -77,8 +77,8 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
 
   /**
    * The kernel resets connections that were not accepted yet when the listener closes. Node accepts one waiting
-   * connection in each turn of the event loop. So after a turn without a new connection none waits, except one that
-   * came in that turn.
+   * connection in each turn of the event loop. So after a turn without a new connection none waits, except a
+   * connection that came in that turn.
    */
   async function acceptWaiting(): Promise<void> {
     for (let turns = 0, before = -1; before !== accepted && turns < MOST_TURNS; turns++) {

@@ -131,7 +131,7 @@ async function explainFailure(server: ServerProcess, { folder, log }: Plan, port
   }
   const said = server.readOutput();
   if (/lock file "postmaster\.pid" already exists|pre-existing shared memory block/.test(said)) {
-    log('Postgres is still letting go of its last run: trying again');
+    log('an earlier Postgres process still holds the data directory: retrying');
     const remedy = 'End the Postgres processes that still use it, then start again.';
     return new LocalServerError('in_use', `${folder} is still in use:\n${lastLines(said)}`, remedy);
   }

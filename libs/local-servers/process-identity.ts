@@ -1,5 +1,5 @@
 /**
- * Tells a process from a later one that got the same number. A process id alone proves nothing after a crash, a reboot or
+ * Distinguishes a process from a later process with the same id. A process id alone proves nothing after a crash, a reboot or
  * a container's restart, and ending the wrong process would be worse than leaving one behind.
  */
 import { execFileSync } from 'node:child_process';
@@ -16,13 +16,13 @@ export interface ProcessIdentity {
   readonly workingDirectory: string | undefined;
 }
 
-/** The process that has this number now; undefined when none runs (one that ended and waits to be reaped does not run). */
+/** Returns the process that has this id now; undefined if none runs. A process that ended and was not reaped does not run. */
 export function readProcess(pid: number): ProcessIdentity | undefined {
   if (!Number.isInteger(pid) || pid <= 0) return undefined;
   return process.platform === 'linux' ? readLinuxProcess(pid) : readPosixProcess(pid);
 }
 
-/** True while that very process runs. */
+/** Whether this same process still runs. */
 export function isRunning(identity: Pick<ProcessIdentity, 'pid' | 'startedAt'>): boolean {
   return readProcess(identity.pid)?.startedAt === identity.startedAt;
 }

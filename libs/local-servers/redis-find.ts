@@ -112,8 +112,8 @@ async function runFirstThatWorks(
 }
 
 /**
- * Debian without root: asks apt which packages a server needs beyond what is installed, downloads them and unpacks them
- * below `serverDir`. Resolves to the reason why it could not, or undefined.
+ * Installs Redis on Debian without root: asks apt which packages a server needs beyond the installed packages, downloads
+ * them and unpacks them below `serverDir`. Resolves to the reason of a failure, or undefined.
  */
 async function unpackRedis(serverDir: string, log: (line: string) => void): Promise<string | undefined> {
   if ((await runCommand('dpkg-deb', ['--version'])).code !== 0) return 'no dpkg-deb: not a Debian system';
@@ -130,13 +130,13 @@ async function unpackRedis(serverDir: string, log: (line: string) => void): Prom
     if (result.code !== 0) return describe(`dpkg-deb -x ${file}`, result);
   }
   rmSync(join(serverDir, UNPACKED), { recursive: true, force: true });
-  // Complete from its first moment: a kill half-way leaves only what the next start throws away.
+  // Renamed when complete: after a kill half-way the next start deletes the remains.
   renameSync(unpacked, join(serverDir, UNPACKED));
   rmSync(packages, { recursive: true, force: true });
   return undefined;
 }
 
-/** The machine's package lists are missing or out of date (slim images have none): fetch lists of our own. */
+/** Downloads with package lists below `serverDir`: the machine's lists are missing or out of date (slim images have none). */
 async function downloadWithOwnLists(
   packages: string,
   serverDir: string,
@@ -145,7 +145,7 @@ async function downloadWithOwnLists(
   const [lists, cache] = [join(serverDir, 'apt/lists'), join(serverDir, 'apt/cache')];
   for (const folder of [lists, cache]) mkdirSync(join(folder, 'partial'), { recursive: true });
   const options = ['-o', `Dir::State::Lists=${lists}`, '-o', `Dir::Cache=${cache}`];
-  log("the system's package lists do not serve: fetching lists of our own");
+  log("the system's package lists are missing or out of date: fetching lists into .tandem");
   const updated = await runCommand('apt-get', [...options, 'update']);
   // Without a network it still ends well, with the reason as a warning.
   const isUpdated = updated.code === 0 && !/Failed to fetch/.test(updated.stderr);

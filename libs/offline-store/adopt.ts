@@ -49,12 +49,12 @@ interface Adoption {
   /** All of the service's predictors: those of the database that are not among them are deactivated. */
   readonly predictors: readonly PredictorToAdopt[];
   readonly actor: string;
-  /** Milliseconds to wait for transactions that have sent events, where the change must. */
+  /** Milliseconds that a change of event rules waits for transactions that have sent events. */
   readonly waitMs?: number;
 }
 
 /**
- * - `added`: a new predictor, or one that was deactivated; `version`: its arm moved to another model version
+ * - `added`: a new predictor, or a deactivated one; `version`: its arm moved to another model version
  * - `policy`: only policies changed; `unchanged`
  */
 type AdoptedChange = 'added' | 'version' | 'policy' | 'unchanged';
@@ -66,7 +66,7 @@ interface AdoptedPredictor {
   readonly modelNumber: number;
   /** Number of the stable version: another version after a promotion or a rollback, which no config undoes. */
   readonly servedNumber: number;
-  /** While workers rewrite contexts for its wider event patterns, any event counts as one that concerns it. */
+  /** Whether workers still rewrite contexts for its wider event patterns. Until they end, every event concerns it. */
   readonly patternsPending: boolean;
 }
 

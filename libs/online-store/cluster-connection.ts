@@ -1,8 +1,8 @@
 /**
  * A Redis Cluster as one connection. Commands go to the primaries that hold their keys, those of one primary in one
- * write (connection.ts). A redirected command is sent again, to the new owner of a slot (MOVED) or to the server that a
- * slot is being moved to (ASK), if that is a known primary; else the refusal stands until the slots have been asked
- * for.
+ * write (connection.ts). A redirected command is sent again to the new owner of a slot (MOVED), or to the server that
+ * a slot is being moved to (ASK). If that server is not a known primary, the redirection is returned as an error until the
+ * slots have been read again.
  *
  * A read of many users is not lost with one server: the lookups of a server that does not answer return the error, and
  * the reader asks Postgres for those users only.

@@ -1,12 +1,14 @@
 /**
- * The bytes that Redis holds. Whatever does not decode to exactly what was encoded for this user is no candidate: the
- * reader then asks Postgres. Both checksums are seeded with the user's hash, so another user's bytes fail them too.
+ * The bytes that Redis holds. A value that does not decode to exactly the bytes encoded for this user is not a candidate:
+ * the reader then asks Postgres. Both checksums are seeded with the user's hash, so another user's bytes fail them too.
  *
  * Generation value: checksum (CRC-16, 2 bytes LE) · context version (varint) · computedAt − startedAt (uint32 LE, ms) ·
  * outputs. About seven bytes beside the outputs.
  *
- * Overlay entry, fixed offsets because put-overlay.lua reads them too (`<BBc8c16dddI4`): format 1 · source (0 batch,
- * 1 live, 2 live by a re-scoring, which a release before it takes for no candidate) · history (8) · model version id (16) · floor, context version, computedAt (doubles LE) · CRC-32 · outputs.
+ * Overlay entry, at fixed offsets because put-overlay.lua reads them too (`<BBc8c16dddI4`): format 1 · source · history
+ * (8) · model version id (16) · floor, context version, computedAt (doubles LE) · CRC-32 · outputs.
+ *
+ * Its source is 0 (batch), 1 (live) or 2 (live by a re-scoring). Releases without re-scoring ignore an entry of source 2.
  */
 
 import { crc32 as nativeCrc32 } from 'node:zlib';
@@ -30,8 +32,8 @@ const CRC_AT = 50;
 const OVERLAY_HEADER = 54;
 
 /**
- * The length of a user's value in a bucket, or 0 where it cannot be told: computed before the generation started or more
- * than 49 days later, or a label that is not a whole number. Such a row is left to Postgres.
+ * Returns the length of a user's value in a bucket. Returns 0 if the value cannot be encoded: it was computed before the
+ * generation started or more than 49 days later, or its label is not a whole number. Such a row stays in Postgres only.
  */
 export function generationValueLength(
   contextVersion: number,
@@ -54,7 +56,7 @@ interface GenerationValue {
   readonly stop: number;
 }
 
-/** Writes the value of `generationValueLength` bytes at `at`, without a buffer of its own, and gives the offset behind it. */
+/** Writes the value of `generationValueLength` bytes at `at`, without a new buffer, and returns the offset behind it. */
 export function writeGenerationValue(
   bytes: Buffer,
   at: number,

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => cluster?.stop());
 
 describe('queues on a cluster', () => {
-  it('go on by themselves after the primary that holds them was replaced by its replica', async () => {
+  it('continue automatically after a replica has replaced their primary', async () => {
     const queue = await createQueue({ url: cluster.url, log: silentLog });
     const done = new Set<string>();
     const load: Handlers['load-generation'] = async ({ generationId }) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { checkEviction, unfitForQueues } from './enqueue.ts';
 
 describe('eviction policy', () => {
-  it('says how to mend a server that may evict', async () => {
+  it('says how to fix a server that may evict', async () => {
     const info = async () => '# Memory\r\nused_memory:1\r\nmaxmemory_policy:allkeys-lru\r\n';
     expect(await checkEviction({ info })).toEqual({ outcome: 'unfit', policy: 'allkeys-lru' });
     expect(unfitForQueues('allkeys-lru')).toMatchObject({ code: 'config_invalid', field: 'QUEUE_REDIS_URL' });

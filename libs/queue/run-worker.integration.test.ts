@@ -135,7 +135,7 @@ describe('queues', () => {
     expect(tried.hopeless).toBe(1);
   });
 
-  it('goes on after a FLUSHALL once the same work is enqueued anew', async () => {
+  it('continues after a FLUSHALL once the same work is enqueued again', async () => {
     const seen: number[] = [];
     const runId = randomUUID();
     await queue.enqueue('run-chunk', { runId, no: 1, fence: 0 });
@@ -214,7 +214,7 @@ describe('queues', () => {
     expect(dead).toEqual([]);
   });
 
-  it('drains on close: a job under way ends, one that waits stays', async () => {
+  it('drains on close: a running job ends, a waiting job stays', async () => {
     const gate = Promise.withResolvers<void>();
     let ended = 0;
     const worker = work({
@@ -241,7 +241,7 @@ describe('queues', () => {
     await command('FLUSHALL');
   });
 
-  it('does not wait for a connection that is wedged where no job runs: there is nothing to drain', async () => {
+  it('does not wait for a blocked connection while no job runs: there is nothing to drain', async () => {
     let done = 0;
     const worker = work({ 'load-generation': async () => ({ done: ++done }) });
     await queue.enqueue('load-generation', { generationId: randomUUID() });
@@ -255,7 +255,7 @@ describe('queues', () => {
     }
   });
 
-  it('refuses a Redis that may evict keys, and says how to mend it', async () => {
+  it('refuses a Redis that may evict keys, and says how to fix it', async () => {
     await command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
     const refused = createQueue({ url: server.url, log: silentLog });
     await expect(refused).rejects.toMatchObject({ code: 'config_invalid', field: 'QUEUE_REDIS_URL' });

@@ -58,7 +58,7 @@ test('an error makes it an error, unless the level is said', () => {
   expect(second.lines[0]).toMatchObject({ level: 'warn' });
 });
 
-test('a timed part that fails is timed too, and its error goes on', async () => {
+test('times a part that fails too, and rethrows its error', async () => {
   const { lines, event, pass } = start();
   const failing = event.timed('live', async () => {
     pass(3);

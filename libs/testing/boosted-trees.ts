@@ -1,11 +1,12 @@
 /**
- * Gradient boosting in small: trees fitted one after the other to what the ones before left over (squared error, splits
- * between the bins of a histogram), on customers that are made up. What it gives has the shape of trained trees: features
- * of unequal importance, splits of unequal sides, branches that end early.
+ * Small gradient boosting on made-up customers: each tree is fitted to the residuals of the trees before it (squared error,
+ * splits between the bins of a histogram). The model has the shape of trained trees: features of unequal importance, splits
+ * of unequal sides, branches that end early.
  *
- * A model's cost depends on that. Measured in turns on one machine, µs a user: 200 such trees of depth 5 on such customers
- * 3.5, 200 trees that XGBoost fitted to the purchases of real customers, on those, 4.5; 200 of depth 5 with random splits on
- * uniform features 10, since a processor can guess none of their turns.
+ * A model's cost depends on that shape. Measured in turns on one machine, for 200 trees:
+ * - 3.5 µs a user: these trees, of depth 5, on such customers
+ * - 4.5 µs: trees that XGBoost fitted to the purchases of real customers, on those customers
+ * - 10 µs: trees of depth 5 with random splits on uniform features, since a processor can predict none of their branches
  */
 
 export interface Boosting {
@@ -21,8 +22,8 @@ export interface Boosting {
 }
 
 /**
- * Features as customers have them, 0 to 1: one that tells how active a user is, mostly little, and counts of what the
- * user did, which are zero for two users of three.
+ * Returns features as customers have them, 0 to 1: the user's activity, which is mostly low, and counts of actions, which
+ * are zero for two users of three.
  */
 function likelyFeatures(width: number, random: () => number): number[] {
   const activity = random() ** 2;
@@ -37,7 +38,7 @@ export type Tree =
 
 const BINS = 64;
 const LEARNING_RATE = 0.1;
-/** Users of a leaf at least. */
+/** The least number of users of a leaf. */
 const LEAF_USERS = 20;
 
 export function boostTrees({ width, trees, depth, users, random }: Boosting): Tree[] {

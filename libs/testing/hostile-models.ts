@@ -26,7 +26,7 @@ const hostile = (nodes: readonly Buffer[], constants: readonly Buffer[] = [], sh
 const first = node('Gather', ['features', 'at0'], ['first'], { axis: 1 });
 const at0 = integers('at0', [1], [0]);
 
-/** A tree of two splits and two leaves, given by where its splits lead and by what they look at. */
+/** A tree of two splits and two leaves. @param trueIds nodes that its splits lead to @param feature that they compare */
 function splitModel(trueIds: readonly number[], feature: number): Buffer {
   const attributes = {
     n_targets: 1,
@@ -114,7 +114,7 @@ export function oneMoreModel(): Buffer {
   );
 }
 
-/** Everybody's score, in reverse order. */
+/** A model that returns the users' scores in reverse order. */
 export function reversedModel(): Buffer {
   return hostile(
     [first, node('Slice', ['first', 'last', 'before', 'rows', 'back'], ['score'])],
@@ -134,7 +134,7 @@ export function randomModel(seed?: number): Buffer {
   return hostile([first, node('RandomUniformLike', ['first'], ['score'], attributes)], [at0]);
 }
 
-/** The first feature as a share of the largest in the batch, as a dynamic scale would have it; alone always 1. */
+/** A model that divides the first feature by the batch's largest, like a dynamic scale; for a single user it is always 1. */
 export function batchScaledModel(): Buffer {
   return hostile(
     [
@@ -147,7 +147,7 @@ export function batchScaledModel(): Buffer {
   );
 }
 
-/** NaN or infinity for everybody. */
+/** A model that returns NaN or infinity for every user. */
 export function neverFiniteModel(never: number): Buffer {
   return hostile(
     [first, node('Mul', ['first', 'zero'], ['nothing']), node('Add', ['nothing', 'never'], ['score'])],
@@ -155,7 +155,7 @@ export function neverFiniteModel(never: number): Buffer {
   );
 }
 
-/** Loops without a bound, whatever it is given. */
+/** A model that loops without end for any input. */
 export function endlessModel(): Buffer {
   const body = graph(
     [node('Identity', ['going'], ['on']), node('Add', ['sum', 'step'], ['next'])],

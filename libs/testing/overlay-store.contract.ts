@@ -1,6 +1,6 @@
 /**
- * What every overlay store promises, whatever it is made of: an entry never goes back within a history and floor. Written
- * once, and run against each implementation.
+ * The contract of every overlay store: within a history and floor, an older entry never replaces a newer one. Written once,
+ * and run against each implementation.
  */
 import type { Assignment } from '@tandem/freshness/certificate';
 import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/freshness/stored-prediction';
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 interface OverlaySubject {
   readonly overlay: OverlayStore;
   readonly predictions: StoredPredictions;
-  /** Of the predictor and model version that entries are kept for; no generation is in force. */
+  /** The assignment of the entries' predictor and model version; there is no current generation. */
   readonly assignment: Assignment;
   /** The store's own history, 16 hex digits. */
   readonly history: string;
@@ -34,7 +34,7 @@ const attempts: readonly (readonly [string, Partial<OverlayEntry>, boolean])[] =
   ['a lower floor with a newer label', { overlayFloor: 0, contextVersion: 9 }, false],
 ];
 
-/** Declares the tests. @param open a store of one's own, empty */
+/** Declares the tests. @param open opens a new, empty store */
 export function describeOverlayStore(name: string, open: () => Promise<OverlaySubject>): void {
   describe(`the overlay in ${name}`, () => {
     let subject: OverlaySubject;
@@ -74,7 +74,7 @@ export function describeOverlayStore(name: string, open: () => Promise<OverlaySu
       expect(await keptOf('42')).toBeUndefined();
     });
 
-    it.each(attempts)('lets %s replace what is kept, or not: %o %s', async (_, changes, replaces) => {
+    it.each(attempts)('lets %s replace the stored entry, or not: %o %s', async (_, changes, replaces) => {
       await subject.overlay.put([entryOf('42')]);
       await subject.overlay.put([entryOf('42', { ...changes, outputs: Buffer.from([9]) })]);
       expect((await keptOf('42'))?.outputs[0]).toBe(replaces ? 9 : 1);

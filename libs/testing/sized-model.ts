@@ -1,7 +1,7 @@
 /**
- * A dense network of any width, for benchmarks that need a model of a known cost. What one user costs is reading the
- * weights, which a run of many users does once for all of them: a run of 32 costs two to three times a run of one, as with
- * most networks that are worth serving. (Trees are the other kind: their cost is nearly linear in the users.)
+ * A dense network of any width, for benchmarks that need a model of a known cost. Most of the cost is reading the weights,
+ * which a run does once for all its users: a run of 32 users costs two to three times a run of one user, as with most
+ * networks in production. (The cost of trees is nearly linear in the number of users.)
  */
 import { floats, node } from './onnx-writer.ts';
 import { scoreModel } from './score-model.ts';

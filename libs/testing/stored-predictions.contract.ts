@@ -1,6 +1,6 @@
 /**
- * What everyone promises who finds stored predictions, whatever they are stored in: what was stored, labels and all, and
- * nothing else. Written once, and run against each implementation.
+ * The contract of every store of predictions: it returns exactly the stored predictions with their labels, and nothing
+ * else. Written once, and run against each implementation.
  */
 import type { Assignment } from '@tandem/freshness/certificate';
 import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/freshness/stored-prediction';
@@ -17,9 +17,9 @@ interface StoredSubject {
   readonly predictions: StoredPredictions;
   readonly overlay: OverlayStore;
   readonly history: string;
-  /** With a generation in force that holds exactly these rows; all of the same `computedAt`, ms since 1970. */
+  /** Makes a current generation of exactly these rows, all of the same `computedAt` (ms since 1970). */
   fill(rows: readonly StoredUserRow[], computedAt: number): Promise<Assignment>;
-  /** With another generation in force, of these rows, above the one that `fill` has made. */
+  /** Makes another current generation, of these rows, above the generation of `fill`. */
   fillAbove(below: Assignment, rows: readonly StoredUserRow[], computedAt: number): Promise<Assignment>;
   close(): Promise<unknown>;
 }
@@ -34,7 +34,7 @@ const rowOf = (userId: string, i: number): StoredUserRow => ({
   outputs: Buffer.from(`of ${userId}`),
 });
 
-/** Declares the tests. @param open a store of one's own, empty */
+/** Declares the tests. @param open opens a new, empty store */
 export function describeStoredPredictions(name: string, open: () => Promise<StoredSubject>): void {
   describe(`stored predictions in ${name}`, () => {
     let subject: StoredSubject;
@@ -85,7 +85,7 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
       expect(found.get('3')).toMatchObject([{ layer: 'overlay', contextVersion: 9 }]);
     });
 
-    it('come from the base for users whom the generation above lacks, and for no other', async () => {
+    it('come from the base for users that the generation above lacks, and for no others', async () => {
       const above = await subject.fillAbove(
         assignment,
         ['1', 'new'].map((userId) => ({ userId, contextVersion: 7, outputs: Buffer.from(`new of ${userId}`) })),
@@ -109,7 +109,7 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
       expect(found.get(UUID)?.[0]).toMatchObject({ computedAt: COMPUTED_AT, outputs: Buffer.from(`of ${UUID}`) });
     });
 
-    it('come from the overlay alone where no generation is in force, or one that is gone', async () => {
+    it('come from the overlay alone if there is no current generation, or it is gone', async () => {
       for (const generation of [null, elsewhere()]) {
         const found = await find(['1', '2'], { generation });
         expect([...found.keys()]).toEqual(['2']);
@@ -121,8 +121,8 @@ export function describeStoredPredictions(name: string, open: () => Promise<Stor
       expect(await find(['2', '3'], { predictor: 'another', generation: null })).toEqual(new Map());
     });
 
-    it('are not there for users unknown: they are left out, and nobody asked for finds nobody', async () => {
-      expect([...(await find(['nobody', '1', 'of 1', ''])).keys()]).toEqual(['1']);
+    it('leave out unknown users; a request for no users returns none', async () => {
+      expect([...(await find(['unknown', '1', 'of 1', ''])).keys()]).toEqual(['1']);
       expect(await find([])).toEqual(new Map());
     });
 

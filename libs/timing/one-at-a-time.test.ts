@@ -29,7 +29,7 @@ it('without options lets any number wait', async () => {
   expect(order).toEqual([1, 2, 3, 4]);
 });
 
-it('goes on after a work that failed', async () => {
+it('continues after a failed work', async () => {
   const queue = create();
   const failed = queue.run(() => Promise.reject(new Error('refused')));
   const next = queue.run(async () => 'tried');

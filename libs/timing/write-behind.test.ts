@@ -102,7 +102,7 @@ describe('write-behind', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('drops the entries of a failed write where it is told to, and goes on with the next batch', async () => {
+  it('with onDrop, drops the entries of a failed write and continues with the next batch', async () => {
     const dropped: (readonly string[])[] = [];
     const { line, add, set, writes, flushes } = world({ onDrop: (entries) => void dropped.push(entries) });
     set('fail');

@@ -21,7 +21,7 @@ const percent = z
   .number()
   .min(0.01)
   .max(100)
-  .refine((value) => Math.abs(value * 100 - bucketsOf(value)) < 1e-6, 'to hundredths: users lie in 10,000 buckets');
+  .refine((value) => Math.abs(value * 100 - bucketsOf(value)) < 1e-6, 'at most two decimals: users are divided into 10,000 buckets');
 
 const bucketsOf = (value: number) => Math.round(value * 100);
 const version = VersionNumberSchema.meta({ example: '3' });
@@ -30,7 +30,7 @@ const share = z.number().min(0).max(1);
 const armName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a name of a-z, 0-9, _ and -, with a letter first')
-  .refine((name) => name !== 'stable', 'another name: stable is the arm of everybody else');
+  .refine((name) => name !== 'stable', 'another name: stable is the arm of all other users');
 
 const OutcomeSchema = z.strictObject({
   name: z

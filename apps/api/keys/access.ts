@@ -12,8 +12,8 @@ import type { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
 /**
- * The access that a route requires: a scope; several scopes, of which its handler demands the one that the request
- * needs; or `public`: no key. A route without it does not compile.
+ * The access that a route requires: a scope; several scopes, of which the handler demands one, depending on the request;
+ * or `public`: no key. A route without it does not compile.
  */
 export type RouteScope = Scope | readonly Scope[] | 'public';
 

@@ -46,15 +46,15 @@ JSON bodies have at most 1 MiB, 32 levels and 5,000 keys an object; duplicate ke
 are refused, as are unknown fields and unknown query parameters. Errors are problem documents (RFC 9457); programs react
 to \`type\`.
 
-Requests come from programs, or from pages of this service's own origin: a POST whose \`Sec-Fetch-Site\` or \`Origin\` tells
-of a page of elsewhere is answered with 403, and so is, while the service is published on loopback, any request whose
-\`Host\` is neither loopback nor the configured \`HOST\` nor one of \`TANDEM_HOSTS\`. A proxy on the same machine has to send \`Host: localhost\`.
+Only programs and pages of this service's origin may send requests. A POST whose \`Sec-Fetch-Site\` or \`Origin\` names another
+origin is answered with 403. While the service is published on loopback, \`Host\` must be loopback, the configured \`HOST\` or
+one of \`TANDEM_HOSTS\`; other requests are answered with 403. A proxy on the same machine must send \`Host: localhost\`.
 
-Where the service is published on another address than loopback, each request names an API key, \`Authorization: Bearer
-tandem_live_…\`, never one in a URL: \`npx tandem key create\` makes it, with the scopes that each path names. \`/livez\`,
-\`/readyz\`, \`/openapi.json\` and \`/docs\` need none. A key may have limits, of requests and of users inferred live, a
-second and for each process of the service: above the first it is answered with 429; above the second with what is
-stored, said to be \`overloaded\`, and with 429 only where nothing is.`;
+If the service is published on another address than loopback, each request needs an API key in \`Authorization: Bearer
+tandem_live_…\`; a key in a URL is not read. \`npx tandem key create\` makes a key with the scopes that each path names.
+\`/livez\`, \`/readyz\`, \`/openapi.json\` and \`/docs\` need no key. A key may have two limits a second, for each process of the
+service. Requests above the request limit are answered with 429. Reads above the limit of live inferences are answered with
+the stored prediction and the reason \`overloaded\`, or with 429 if none is stored.`;
 
 function listProblems(): string {
   const rows = Object.entries(PROBLEM_KINDS).map(

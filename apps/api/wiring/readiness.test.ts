@@ -50,11 +50,11 @@ describe('createReadiness', () => {
     const check = vi.fn(async () => {});
     const told: string[] = [];
     const onFailed = (name: string) => void told.push(`${name} failed`);
-    const onMended = (name: string) => void told.push(`${name} mended`);
+    const onMended = (name: string) => void told.push(`${name} recovered`);
     const readiness = createReadiness({ parts: [{ ...ok, check }], onFailed, onMended });
     check.mockRejectedValueOnce(new Error('away')).mockRejectedValueOnce(new Error('away'));
     for (let look = 0; look < 4; look++) await readiness.check();
-    expect(told).toEqual(['postgres failed', 'postgres mended']);
+    expect(told).toEqual(['postgres failed', 'postgres recovered']);
   });
 
   it('is not ready once the process is about to end', async () => {

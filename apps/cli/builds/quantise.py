@@ -15,10 +15,10 @@ import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 NOTHING_TO_QUANTISE = 3
-# Of the standard operators: scales per channel came with it.
+# The opset of the standard operators that added scales per channel.
 LEAST_OPSET = 13
 STANDARD = ("", "ai.onnx")
-# What is worth it: the rest costs little, and loses more than it saves.
+# Only these operators gain from int8: others cost little CPU, and would lose more accuracy than they save.
 PRODUCTS = ["MatMul", "Gemm", "Conv"]
 INTEGER_PRODUCTS = {"MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv"}
 ROWS_OF_A_RUN = 64

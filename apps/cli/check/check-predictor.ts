@@ -177,7 +177,7 @@ async function checkPlans(pool: Pool, { definition, policy }: CheckedPredictor):
   const [one, range] = [await explainUser(pool, definition), await explainRange(pool, definition)];
   return [
     judgePlan('one user', one, policy.freshness.live ? failed : warning),
-    // A run reads everybody once; without an index it reads them once a chunk.
+    // A run reads each user once; without an index it reads all users once a chunk.
     judgePlan('a chunk', range, warning),
   ];
 }

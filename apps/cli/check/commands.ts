@@ -31,17 +31,17 @@ export function checkCommand(cli: Cli): Command {
   return createCommand({
     name: 'check',
     description: 'check a config against its database and its models, without adopting it',
-    detail: `Judges the query (columns, types, one row a user, nulls, index), the model (signature; trial runs on real users and
-made-up ones, alone and in batches) and the times; shows one prediction of each predictor with its inputs and cost.
-The model is tried within INFERENCE_MEMORY_MB, as it will be served. Reads the database, and changes nothing there.
---golden compares the model's predictions with those that training exported, a CSV file with a column of user ids and a
-column an output (score; a field with several values: field_0, field_1, …). It shows columns in the wrong order.
+    detail: `Checks the query (columns, types, one row a user, nulls, index), the model (signature; trial runs on real and
+made-up users, alone and in batches) and the times. Shows one prediction of each predictor with its inputs and cost.
+Tries the model within INFERENCE_MEMORY_MB, as it will be served. Reads the database and changes nothing there.
+--golden compares the model's predictions with those that training exported: a CSV file with a column of user ids and a
+column for each output (score; a field with several values: field_0, field_1, …). It detects columns in the wrong order.
 Ends with 0: no error, perhaps warnings; 1: an error; 2: wrong usage.`,
     example: 'tandem check --config ./tandem.config.ts',
   })
     .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
     .option('--golden <file>', 'expected predictions of up to 10,000 users, a CSV file')
-    .option('--key <column>', 'its column of user ids (default: user_id, or the only one that is no output)')
+    .option('--key <column>', 'the column of user ids (default: user_id, or the only column that is not an output)')
     .option('--predictor <name>', 'the predictor of the file, if the config has several')
     .option(
       '--tolerance <share>',

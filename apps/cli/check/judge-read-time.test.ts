@@ -27,7 +27,7 @@ test('a user who is not read at all is an error, unless no read is live', () => 
   expect(tooSlowForReads(reader(false), 'sample', '7', 10_000)).toMatchObject({ level: 'warning', text });
 });
 
-test('of a query that is slow over everybody no more is said than was seen', () => {
+test('of a query that is slow over all users, reports only what was measured', () => {
   const finding = noUserInTime(reader(true), 'sample', { what: 'user ids', ms: 5_000, userId: null });
   expect(finding).toMatchObject({
     level: 'warning',

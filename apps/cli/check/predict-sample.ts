@@ -136,12 +136,12 @@ interface LiveReader {
 }
 
 const REMEDY =
-  'create the index that the query needs for one user (see plan), keep what it computes over everybody in a table or a materialized view, or say freshness.live: false, so that reads answer from what the batch stored';
+  'create the index that the query needs for one user (see plan), keep aggregates over all users in a table or a materialized view, or set freshness.live: false, so that reads return the prediction that the batch stored';
 
 const MODEL_REMEDY =
-  'raise freshness.liveTimeout, serve a quicker build (tandem build create), or say freshness.live: false, so that reads answer from what the batch stored';
+  'raise freshness.liveTimeout, serve a faster build (tandem build create), or set freshness.live: false, so that reads return the prediction that the batch stored';
 
-/** Returns nothing where it is in time, or the predictor answers no read live. */
+/** Returns no finding if the sample was read in time, or if the predictor answers no read live. */
 export function judgeReadTime(
   { name, policy }: LiveReader,
   { userId, featuresMs, inferenceMs }: Pick<Sample, 'userId' | 'featuresMs' | 'inferenceMs'>,
@@ -160,7 +160,7 @@ export function judgeReadTime(
   ];
 }
 
-/** Not one user's features came, in a time that no read would wait. */
+/** Reports that not even one user's features were read within a time longer than any read waits. */
 export function tooSlowForReads({ policy }: LiveReader, subject: string, userId: string, ms: number): Finding {
   const { live, liveTimeoutMs } = policy.freshness;
   const text = `the features of user ${userId} were not read within ${inMs(ms)}`;
@@ -169,14 +169,14 @@ export function tooSlowForReads({ policy }: LiveReader, subject: string, userId:
   return failed(subject, `${text}: ${most}`, REMEDY);
 }
 
-/** Where not even user ids came: a query that is slow over everybody may still be quick for one, or not. */
+/** Reports that not even user ids were read in time. A query that is slow over all users may still be fast for one. */
 export function noUserInTime({ policy }: LiveReader, subject: string, { what, ms }: SlowUsers): Finding {
   const most = inMs(policy.freshness.liveTimeoutMs);
-  const text = `${what} were not read within ${inMs(ms)}, the query is slow for all users together; whether it is quick enough for a live read of one user (${most}, freshness.liveTimeout) was not seen`;
+  const text = `${what} were not read within ${inMs(ms)}, the query is slow for all users together; whether it is fast enough for a live read of one user (${most}, freshness.liveTimeout) was not measured`;
   return warning(subject, text, REMEDY);
 }
 
-/** A limit of 250 ms must not be told as 0.3 s. */
+/** Renders a limit of 250 ms as 250 ms, not as 0.3 s. */
 function inMs(ms: number): string {
   return ms < 1_000 ? `${Math.round(ms)} ms` : duration(ms);
 }

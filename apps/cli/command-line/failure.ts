@@ -70,7 +70,7 @@ export function explainFailure(error: unknown): Failure {
   return failure('failed', refusal?.message ?? explainPlainError(error), undefined, refusal?.remedy);
 }
 
-/** An outage that a request would wait out: a person at a terminal needs to know what is down. */
+/** Explains an outage: a request would wait until it is over, but a person at a terminal needs to know which store is down. */
 function explainOutage(error: TandemError): Failure {
   const refusal = explainStoreRefusal(error.cause);
   if (refusal) return failure(error.code, refusal.message ?? explainPlainError(error.cause), undefined, refusal.remedy);

@@ -184,7 +184,7 @@ function outputLines(outputs: readonly MatchedOutput[]): string[] {
 function policyLines(): string[] {
   return [
     `${SETTING}freshness: {`,
-    ...comment('An older answer is computed again when it is read. Longer than from one run to the next.', INNER),
+    ...comment('A read of an older prediction computes it again. Must be longer than the time from one run to the next.', INNER),
     `${INNER}maxAge: '36h',`,
     ...comment(
       'The longest time that a read of a changed user waits for the model before it answers with the stored prediction. Inference usually takes milliseconds; longer on a busy machine.',
@@ -195,7 +195,7 @@ function policyLines(): string[] {
     `${INNER}events: ['*'],`,
     `${SETTING}},`,
     `${SETTING}batch: {`,
-    ...comment('Everybody, every night at 02:00 UTC.', INNER),
+    ...comment('All users, every night at 02:00 UTC.', INNER),
     `${INNER}schedule: '0 2 * * *',`,
     `${SETTING}},`,
   ];

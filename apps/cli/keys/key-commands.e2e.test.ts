@@ -66,7 +66,7 @@ test.each([
   [['create', '--name', 'x', '--scopes', 'prediction:read'], 2, 'did you mean predictions:read?'],
   [['create', '--name', 'x'], 2, '--scopes'],
   [['create', '--name', 'x', '--scopes', 'all', '--expires', '90'], 2, 'like 90d'],
-  [['revoke', 'nobody'], 1, 'There is no key "nobody".'],
+  [['revoke', 'missing'], 1, 'There is no key "missing".'],
 ])('%j is refused with what helps', async (args, code, message) => {
   const ended = await key(...args);
   expect(ended).toMatchObject({ code, out: '' });

@@ -43,7 +43,7 @@ export function findPepper(cli: Cli): string {
   return pepper;
 }
 
-/** Returns the id of the pepper that the environment has, else of the one that the `tandem up` of this folder has. */
+/** Returns the id of the pepper of the environment, else of the pepper of this folder's `tandem up`. */
 export function knownPepperId({ env, cwd }: Cli): string | null {
   const given = givenPepper(env);
   return given === null ? (findRunning(cwd)?.pepperId ?? null) : pepperId(given);

@@ -45,7 +45,7 @@ export function parseGrace(text: string): number {
 }
 
 export function parseName(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern refuses control characters
   if (text.trim() !== '' && text.length <= 100 && !/[\u0000-\u001f\u007f-\u009f]/.test(text)) return text.trim();
   throw new InvalidArgumentError('a name of at most 100 characters is expected.');
 }

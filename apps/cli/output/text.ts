@@ -69,7 +69,7 @@ export function renderFields(fields: readonly (readonly [name: string, value: st
 
 /** Text from elsewhere, safe on a terminal: control characters, which could move the cursor or lie in colour, become `?`. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }
 

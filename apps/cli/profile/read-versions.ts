@@ -45,7 +45,7 @@ async function listVersions(pool: Databases['pool'], predictor: string): Promise
   const versions = await listModelVersions(pool, { predictor });
   if (versions.length > 0) return versions;
   const others = [...new Set((await listModelVersions(pool)).map((one) => one.predictor))];
-  throw new CommandFailure(`there is no model version of a predictor ${predictor} in this database`, {
+  throw new CommandFailure(`this database has no model version of predictor ${predictor}`, {
     remedy: others.length === 0 ? 'adopt a config first: tandem adopt' : `name one of ${others.join(', ')}`,
   });
 }

@@ -45,7 +45,7 @@ interface Move {
 const MOVES: readonly Move[] = [
   {
     move: 'advance',
-    description: 'go to the next step of a canary, whatever the analysis says; after the last one it is promoted',
+    description: 'move a canary to its next step, whatever the analysis says; after the last step, promote it',
     question: ({ predictor, percent, plan }) => {
       const next = (plan.kind === 'canary' && plan.steps?.find((step) => step > percent)) || 100;
       return `${predictor}: the candidate serves ${percent} % of the users. Go to ${next} %?`;
@@ -53,27 +53,27 @@ const MOVES: readonly Move[] = [
   },
   {
     move: 'hold',
-    description: 'stay at this step until it is resumed; a proven regression still takes the rollout back',
+    description: 'stay at this step until it is resumed; a proven regression still rolls it back',
   },
-  { move: 'resume', description: 'resume a held rollout under its analysis' },
+  { move: 'resume', description: 'resume a held rollout; its analysis decides again' },
   {
     move: 'promote',
-    description: 'serve everybody from an arm of the rollout: it is the stable one now',
+    description: 'serve all users from an arm of the rollout, which becomes the stable arm',
     takesVariant: true,
     question: ({ predictor, arms }, variant) => {
       const arm = arms.find((one) => one.variant === variant);
-      return `${predictor}: serve everybody model version ${arm?.modelVersion ?? '?'} (now ${arm?.percent ?? 0} %)?`;
+      return `${predictor}: serve model version ${arm?.modelVersion ?? '?'} to all users (now ${arm?.percent ?? 0} %)?`;
     },
   },
   {
     move: 'abort',
-    description: 'take the rollout back: everybody is served from the stable arm, from the next read on',
+    description: 'end the rollout and serve all users from the stable arm, from the next read on',
     question: ({ predictor, percent }) =>
       `${predictor}: take ${percent} % of the users back to the stable model version?`,
   },
   {
     move: 'end',
-    description: 'end a shadow or an A/B test; everybody is served from the stable arm',
+    description: 'end a shadow or an A/B test; the stable arm serves all users',
     question: ({ predictor, kind }) => `${predictor}: end the ${kind === 'ab' ? 'A/B test' : kind}?`,
   },
 ];

@@ -13,9 +13,9 @@ import {
 import { renderRollout } from './render-rollout.ts';
 
 const VERDICTS: Readonly<Record<Judgement['verdict'], readonly [Tone, string]>> = {
-  promote: ['good', 'go on'],
+  promote: ['good', 'promote'],
   hold: ['warn', 'hold'],
-  roll_back: ['bad', 'take it back'],
+  roll_back: ['bad', 'roll back'],
 };
 const STATES: Readonly<Record<Judgement['checks'][number]['state'], Tone>> = {
   pass: 'good',

@@ -76,7 +76,7 @@ describe('a rollout', () => {
     const odd = { ...ROLLOUT, reason: '\u001b[2J', createdBy: 'key:\u0007' };
     const report = { ...REPORT, rollout: odd };
     const all = [...renderRollout(odd, plain, NOW), ...renderRollouts([odd], plain, NOW)];
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters
     expect([...all, ...renderRolloutReport(report, plain, NOW)].join(' ')).not.toMatch(/[\u0000-\u001f]/);
   });
 });
@@ -85,7 +85,7 @@ describe('a report', () => {
   it('reads as what was served, what was found and what follows, each said once', () => {
     expect(renderRolloutReport(REPORT, plain, NOW).slice(7)).toEqual([
       'step     has lasted 11 min 40 s',
-      'verdict  take it back: errorRate of candidate, outcome:order of candidate',
+      'verdict  roll back: errorRate of candidate, outcome:order of candidate',
       'moved    3 users were served from two arms: they are left out of outcomes',
       '',
       'variant     users   reads  errors    slow    live',

@@ -24,7 +24,7 @@ test('a shadow reads as a table of segments and bars of differences', () => {
     'failed               2',
     '',
     'users         compared  differ      mean  deviation  largest  flips   ↑   ↓             95 %',
-    'everybody        4,000    98 %  -0.00400     0.0310    0.410    1 %  12  28  0.74 % … 1.36 %',
+    'all users        4,000    98 %  -0.00400     0.0310    0.410    1 %  12  28  0.74 % … 1.36 %',
     'country = DE     1,400    99 %   0.00100     0.0200    0.200  0.5 %   3   4  0.24 % … 1.03 %',
     '',
     'candidate minus served',

@@ -52,7 +52,7 @@ function renderSegments({ everybody, segments }: ShadowReport): string[] {
     printable(value === null ? `${feature}: all others` : `${feature} = ${value}`),
     ...cellsOf(found),
   ]);
-  return renderTable(['users', ...columns], [['everybody', ...cellsOf(everybody)], ...rows]);
+  return renderTable(['users', ...columns], [['all users', ...cellsOf(everybody)], ...rows]);
 }
 
 function cellsOf({ compared, differentShare, meanDelta, deviation, largestDelta, flips }: ShadowComparisons): string[] {

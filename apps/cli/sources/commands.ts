@@ -21,10 +21,10 @@ export function watchCommand(cli: Cli): Command {
     name: 'watch',
     description: 'make changes of a table raise context versions, by triggers; without a table: list which are watched',
     detail: `Creates statement-level triggers for insert, update, delete and truncate. In the transaction that changes a row
-they raise the context version of its user, so that the next read computes a new answer. Changes from then on are seen.
-A statement that leaves a user's rows as they were changes nothing. One that changes more than --max-users users makes
-every stored prediction stale until the next run instead.
-Takes the owner of the schema tandem and the right to create triggers on the table; the application needs no right.
+they raise the context version of its user, so that the next read computes a new prediction. Earlier changes have no effect.
+A statement that leaves a user's rows as they were raises nothing. A statement that changes more than --max-users users
+instead makes every stored prediction stale until the next run.
+Requires the owner of the schema tandem and the right to create triggers on the table; the application needs no new right.
 Ends with 0: watched; 1: not watched; 2: wrong usage.`,
     example: 'tandem watch customers --key customer_id',
   })
@@ -51,7 +51,7 @@ Ends with 0: watched; 1: not watched; 2: wrong usage.`,
         const watched = await watchTable(databases, table, options);
         present(cli, options, watched, () => [
           renderWatched(watched),
-          'Changes from now on are seen. What changed before is seen at the next run: tandem run start <predictor>',
+          'Changes from now on make predictions stale. The next run reads earlier changes: tandem run start <predictor>',
         ]);
       });
     });

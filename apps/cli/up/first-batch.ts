@@ -52,7 +52,7 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
     return;
   }
   const why = inForce === undefined ? 'no predictions are stored yet' : 'the stored predictions are older than maxAge';
-  say('batch', `${view.name}: ${why}, scoring everybody`);
+  say('batch', `${view.name}: ${why}, scoring all users`);
   const startedAt = cli.now();
   const started = await startOrJoin(client, view);
   if (started === null) {
@@ -64,7 +64,7 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   say('batch', `${view.name}: ${resultOf(run)} in ${duration(cli.now() - startedAt)}`);
 }
 
-/** Whether it is of the stable arm's model version: a rollout has generations and runs of its own. */
+/** Whether the generation is of the stable arm's model version: a rollout has other generations and runs. */
 function isServed({ modelVersion }: { readonly modelVersion: string }, view: PredictorView): boolean {
   return modelVersion === view.modelVersion;
 }

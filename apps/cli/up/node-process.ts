@@ -38,7 +38,7 @@ export function startNodeProgram({ name, file, env, stateDir }: NodeProgram): St
 
 /** Kills every process of a group at once; a process that has ended already is no error. */
 export function killGroup(leader: number): void {
-  // Group 0 would be our own, and -1 everybody.
+  // Group 0 would be this process's group, and -1 every process.
   if (leader <= 1) return;
   try {
     process.kill(-leader, 'SIGKILL');

@@ -10,7 +10,7 @@ interface FakeWorker extends WorkerProcess {
   die(reason: string): void;
 }
 
-/** An autoscaler whose clock stands still but for its pauses. @param each what happens in each pause, then it ends */
+/** Runs an autoscaler whose clock advances only in its pauses. @param each called in each pause; then the pause ends */
 async function run(needs: readonly (number | 'away')[], each: (look: number, living: FakeWorker[]) => void = () => {}) {
   const stop = new AbortController();
   const said: string[] = [];

@@ -22,7 +22,7 @@ const help = `Usage: npm run shop                       the story of one custome
        npm run shop -- --customer 500    of another one (1 to 2357)
        npm run shop -- replay            the history's last months as events, with a batch run each day
        npm run shop -- history           writes those months to a file, for \`npx tandem value\`
-       npm run shop -- canary            a better model version takes over step by step; a worse one is taken back
+       npm run shop -- canary            a better model version takes over step by step; a worse one is rolled back
        npm run shop -- ab                three model versions beside each other, and what the shop earns by each
 
 canary takes some three minutes and ab one; both set the shop back to the eve of its replay.

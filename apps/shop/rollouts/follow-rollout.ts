@@ -43,7 +43,7 @@ async function startRollout({ tandem, print }: FollowParts, plan: RolloutInput):
   return rollout;
 }
 
-/** The rollout as it is when it has moved on. */
+/** Returns the rollout after its next change of step or state. */
 async function awaitMove(parts: FollowParts, rollout: RolloutView): Promise<RolloutView> {
   const { tandem, sleep, print } = parts;
   const isFirstStep = rollout.state === 'running' && rollout.kind === 'canary' && rollout.step === 0;
@@ -56,7 +56,7 @@ async function awaitMove(parts: FollowParts, rollout: RolloutView): Promise<Roll
     }
     if (isFirstStep && waitedMs === firstStepMs) {
       for (const line of renderReason(`held: ${now.reason}`)) print(line);
-      print('      So few customers will not say more. The operator goes on by hand.');
+      print('      So few customers give no more evidence. The operator advances the rollout by hand.');
       await tandem.rollouts.move(now.id, 'advance', { reason: 'more customers are needed for a verdict' });
     }
     if (waitedMs > patienceMs)
@@ -64,7 +64,7 @@ async function awaitMove(parts: FollowParts, rollout: RolloutView): Promise<Roll
   }
 }
 
-/** The outcomes until then, the look that moved the rollout, and the arms that serve from now on. */
+/** Prints the outcomes until the change, the look that moved the rollout, and the arms that serve from now on. */
 async function tellMove({ tandem, tally, print }: FollowParts, before: RolloutView, now: RolloutView): Promise<void> {
   const seen = tally.take();
   if (before.state !== 'preparing') {

@@ -26,9 +26,9 @@ export function renderVersion({
 /** Renders the arms and the users that they serve from now on. */
 export function renderStep({ state, percent, arms, step, plan }: RolloutView): string {
   if (state === 'preparing') return '  preparing: every process loads the version, a run computes its generation';
-  if (state === 'promoted') return '  100 %: it is the stable version now';
-  if (state === 'aborted') return '  taken back: everybody is served by the stable version again';
-  if (state === 'ended') return '  ended: everybody is served by the stable version';
+  if (state === 'promoted') return '  100 %: the candidate is the stable version now';
+  if (state === 'aborted') return '  rolled back: the stable version serves all customers again';
+  if (state === 'ended') return '  ended: the stable version serves all customers';
   if (plan.kind === 'ab')
     return `  ${arms.map((arm) => `${arm.percent} % of the customers are ${arm.variant}`).join(', ')}`;
   return `  step ${step + 1} of ${(plan.kind === 'canary' && plan.steps?.length) || '?'}: ${percent} % of the customers are served by version ${arms[0]?.modelVersion ?? '?'}`;
@@ -42,7 +42,7 @@ export function renderTally(arms: readonly ArmTally[]): string[] {
   });
 }
 
-/** A look that moved the rollout: its verdict, and what each guardrail found. */
+/** Renders a look that moved the rollout: its verdict, and the finding of each guardrail. */
 export function renderLook({ judgement: { verdict, why, checks } }: RolloutCheck): string[] {
   const compared = checks.filter(({ guardrail, state }) => guardrail && state !== 'skipped');
   return [

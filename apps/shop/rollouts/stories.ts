@@ -84,7 +84,7 @@ async function push<Name extends ShopVersionName>(
   { tandem, print }: StoriesParts,
   names: readonly Name[],
 ): Promise<Record<Name, string>> {
-  print('Versions are pushed: each is tried on real customers before it is kept, and served to nobody yet.');
+  print('Model versions are pushed. Each is tried on real customers before it is stored; none serves a customer yet.');
   const pushed = await pushVersions(tandem, names);
   for (const version of pushed.values()) print(renderVersion(version));
   print('');
@@ -96,12 +96,12 @@ async function stableVersion(tandem: Client): Promise<string | null> {
   return predictors.find(({ name }) => name === 'repurchase')?.modelVersion ?? null;
 }
 
-const outcomesExplained = `Customers come and go. What comes of each answer is told at once, as if four weeks passed in a moment:
-  foresight   1 − (score − bought)²: 1 for a sure answer that comes true, 0 for one that does not
+const outcomesExplained = `Customers come and go. The outcome of each answer is reported at once, as if four weeks had passed:
+  foresight   1 − (score − bought)²: 1 for a certain answer that comes true, 0 for a certain answer that does not
   profit      a catalogue costs $${catalogueCost} and is sent from a score of ${catalogueFrom} on; an order brings $${orderMargin}
 `;
 
-/** Customers come and go until the work is done; where they cannot any more, the work ends too. */
+/** Runs traffic until the work is done. If the traffic fails, the work ends too. */
 async function withTraffic(parts: StoriesParts, work: (parts: FollowParts) => Promise<void>): Promise<void> {
   parts.print(outcomesExplained);
   const history = await readTransactions();

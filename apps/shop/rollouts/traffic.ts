@@ -1,6 +1,6 @@
 /**
- * The shop's customers, all of them again and again: each opens the shop, a few look at an order first (an event, so that
- * their answer is computed live), and what comes of the answer is told at once, as if four weeks passed in a moment.
+ * The shop's customers, who come again and again. Each opens the shop; a few look at an order first, an event after which
+ * their answer is computed live. The outcome of the answer is reported at once, as if four weeks had passed.
  */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';

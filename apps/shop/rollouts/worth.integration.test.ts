@@ -77,7 +77,7 @@ function change(name: string, figure: (score: number, bought: boolean) => number
 const foresight = (score: number, bought: boolean) => outcomesOf(score, bought).foresight;
 const profit = (score: number, bought: boolean) => outcomesOf(score, bought).profit;
 
-test('everybody is compared on every day', () => {
+test('compares every customer on every day', () => {
   expect(answers).toHaveLength(days.length * 2357);
 });
 

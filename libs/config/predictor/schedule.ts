@@ -58,9 +58,10 @@ export function slotGaps(schedule: string): SlotGaps {
 }
 
 /**
- * Why `maxAge` is too short for the schedule, or null: it must outlast the longest time between two slots and twice the
- * last run's time, or everybody's prediction would expire before the next is there, and every read would go live.
- * @param lastRunMs how long the last run took; 0 where there was none
+ * Returns why `maxAge` is too short for the schedule, or null. It must be longer than the longest time between two slots
+ * plus twice the last run's time. Else stored predictions would expire before the next are there, and every read would
+ * be live.
+ * @param lastRunMs duration of the last run; 0 if there was none
  */
 export function maxAgeTooShort(policy: Policy, lastRunMs: number): string | null {
   const { maxAgeMs } = policy.freshness;

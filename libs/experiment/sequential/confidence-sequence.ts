@@ -1,12 +1,12 @@
 /**
- * Asymptotic confidence sequences: intervals that hold at all looks together, so that you may look at any time and stop at
- * any time (Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas, "Time-uniform central limit theory and asymptotic confidence
- * sequences", Annals of Statistics 2024, arXiv 2103.06476: the two-sided form, its p-value and its tuning). A half-normal
+ * Asymptotic confidence sequences: intervals that hold at all looks together, so that you may look and stop at any time.
+ * The two-sided form, its p-value and its tuning are those of Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas, "Time-uniform
+ * central limit theory and asymptotic confidence sequences", Annals of Statistics 2024, arXiv 2103.06476. A half-normal
  * mixture makes the one-sided form.
  *
- * One normal mixture is tight near the number of users that it is tuned for, and needs 2.5 times the users of a single look
- * at a hundred times as many. The e-value here is the weighted mean of three mixtures. A mean of e-values is an e-value, and
- * this one needs at most 2.1 times the users of a single look, from 1,000 to 1,000,000 users (power.test.ts).
+ * One normal mixture is tight near the number of users that it is tuned for. At a hundred times that number it needs 2.5
+ * times the users of a single look. The e-value here is the weighted mean of three mixtures, and a mean of e-values is an
+ * e-value. It needs at most 2.1 times the users of a single look, from 1,000 to 1,000,000 users (power.test.ts).
  *
  * All functions take z, the distance of the estimate from the tested claim in standard errors, and the sample: how many
  * users it has, and the alpha that it is tuned for. An e-value has an expectation of at most 1 at any stopping time where

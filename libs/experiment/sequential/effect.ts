@@ -2,12 +2,14 @@
  * The effect of an arm on a metric: the difference of two means, in the metric's unit or relative to the stable arm's mean.
  *
  * The variance of a difference is the larger of two estimates. Each arm's own variance (Welch) is far too small where a
- * small arm has seen none of the rare or large values: no buyer among 23 users seems certain. The pooled variance, which is
- * the right one where the arms do not differ, is too small where a small arm has seen one of them by chance. With the
- * larger, an estimate counts in units of its own sum of squares, as in self-normalised sums: these have the tails of a
- * normal distribution whatever the values are (de la Peña, Klass, Lai, "Self-normalized processes", Annals of Probability
- * 32, 2004: exact where the differences are symmetric, as in two equal arms). For counts of rare events z stays below the
- * variance-stabilised 2(√k − √m) on both sides. What no theorem covers is simulated: false-alarms.long.test.ts.
+ * small arm has seen none of the rare or large values: no buyer among 23 users seems certain. The pooled variance
+ * is right if the arms do not differ, but too small if a small arm has seen one such value by chance.
+ *
+ * With the larger of the two, an estimate is measured in units of its sum of squares. Such self-normalised sums have the
+ * tails of a normal distribution whatever the values are. This is exact if the differences are symmetric, as in two equal
+ * arms (de la Peña, Klass, Lai, "Self-normalized processes", Annals of Probability 32, 2004). For counts of rare events z
+ * stays below the variance-stabilised 2(√k − √m) on both sides. Cases that no theorem covers are simulated:
+ * false-alarms.long.test.ts.
  */
 
 /** An estimate of an effect, and the estimate's variance. */

@@ -15,7 +15,7 @@ export interface ShareGuardrail {
   readonly count: (arm: ArmFigures) => number;
 }
 
-/** Of reads as of users, of whom there are no more than reads. */
+/** Scales a count of reads to the arm's users, of which there are at most as many as reads. */
 export function countOfUsers(arm: ArmFigures, count: number): ShareCount {
   const users = Math.min(arm.users, arm.reads);
   return { users, events: arm.reads > 0 ? (users * count) / arm.reads : 0 };

@@ -37,7 +37,7 @@ describe('the population stability index', () => {
     expect(stabilityIndex({ counts: [0, 0], users: 0 }, { counts: [3, 1], users: 4 })).toBeNull();
   });
 
-  it('of one class that everybody is in is 0, and not quite certain', () => {
+  it('is 0 with a wide interval, if all users are in one class', () => {
     const index = stabilityIndex({ counts: [0, 50], users: 50 }, { counts: [0, 20], users: 20 });
     expect(index?.estimate).toBe(0);
     expect(index?.variance).toBeGreaterThan(0);

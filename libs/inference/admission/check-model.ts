@@ -124,7 +124,7 @@ export function withOpenModel<T>(
   work: (model: OpenModel) => Promise<T>,
 ): Promise<T> {
   const all = { ...DEFAULTS, ...limits };
-  // Hashed in the child, before it is read: here a large file would keep everybody waiting for a fifth of a second.
+  // The child hashes the file before it reads it: in this process a large file would delay every request by 0.2 s.
   return withModel(bytes, sha256, all, (process, signature, rssBytes) =>
     work({
       signature,

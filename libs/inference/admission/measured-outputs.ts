@@ -11,10 +11,10 @@ import type { Signature, SignatureTensor, TensorData, WireTensor } from '../proc
 import type { TimeLimit } from '../process/time-limit.ts';
 import { allocate } from '../tensors/fill-tensor.ts';
 
-/** One more than a model that gives one row for everybody has. */
+/** Two: a model that returns one row whatever the number of users shows itself. */
 const USERS = 2;
 
-/** The outputs' shapes with the sizes that a run gave; as declared where the model does not take such users. */
+/** Returns the outputs' shapes with the sizes of a run, or as declared if the model rejects the made-up users. */
 export async function measureOutputs(
   process: InferenceProcess,
   session: string,

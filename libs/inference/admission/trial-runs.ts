@@ -14,7 +14,7 @@ interface TrialRunsOptions {
   readonly session: string;
   readonly definition: ModelDefinition;
   readonly batch: FeatureBatch;
-  /** Asked of every run's outputs. */
+  /** Checks the outputs of every run. */
   readonly checkWidths: CheckWidths;
   /** Limits of one run, at which the child is killed, and of all runs together. */
   readonly limits: { readonly run: TimeLimit; readonly total: TimeLimit };
@@ -35,9 +35,11 @@ export type TrialRun =
 
 export interface TrialRuns {
   /**
-   * Rejects with `live_failed` where the model gives another number of rows than users, `model_refused` where it gives
-   * another number of values than the config takes or the trial took too much CPU, `overloaded` where the machine gave it
-   * too little, or ProcessEnded.
+   * Runs the model. Rejects with:
+   * - `live_failed`: the model returned another number of rows than users
+   * - `model_refused`: it returned another number of values than the config declares, or the trial took too much CPU
+   * - `overloaded`: the machine gave the trial too little CPU
+   * - ProcessEnded
    */
   ask(rows: readonly number[]): Promise<TrialRun>;
   /** CPU time of the child since the first run, in ms. */

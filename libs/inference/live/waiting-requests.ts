@@ -1,6 +1,6 @@
 /**
- * The line of rows that wait for a child, and the rule that makes batches of them: what waits for the same model
- * version while every child is busy goes together, as much as there is, and nothing ever waits for company.
+ * The rows that wait for a child, and the rule that batches them. Rows of the same model version that wait while every
+ * child is busy form one batch, of any size. No row waits for more rows to arrive.
  */
 
 import { TandemError } from '@tandem/freshness/errors';

@@ -8,12 +8,12 @@ export class NotProtobuf extends Error {}
 
 /** Wire types: how a field is encoded. The others are of eight bytes (1) and of four (5). */
 export const VARINT = 0;
-/** With their length before them. */
+/** Bytes with their length before them. */
 export const BYTES = 2;
 
 /**
- * Readers in C++ keep 32 bits of a tag and drop what lies above, so that a larger number is another field to them than it
- * is here: a way to show a file to this reader that ONNX Runtime does not see.
+ * The largest field number. Readers in C++ keep 32 bits of a tag and drop the rest, so they would take a larger number for
+ * another field. A file could then show this reader other content than ONNX Runtime reads.
  */
 const MAX_NUMBER = 2 ** 29 - 1;
 
@@ -28,7 +28,7 @@ export interface Field {
   readonly end: number;
 }
 
-/** The field that begins at `at`; the next begins at its end. Throws NotProtobuf. @param end of the message */
+/** Returns the field that begins at `at`; the next begins at its end. Throws NotProtobuf. @param end of the message */
 export function readField(bytes: Buffer, at: number, end: number): Field {
   const tag = readVarint(bytes, at, end);
   const number = Math.floor(tag.value / 8);

@@ -70,9 +70,10 @@ interface Loaded {
 }
 
 /**
- * The cause of a child's end: a run past its `deadline`, too little CPU from a busy machine (`starved`), more `memory`
- * than allowed, a `crash` of its own code, or a signal from outside (`killed`: by an operator, or by the kernel for
- * lack of memory).
+ * The cause of a child's end:
+ * - `deadline`: a run passed its deadline; `starved`: a busy machine gave the child too little CPU
+ * - `memory`: it took more memory than allowed; `crash`: its code crashed
+ * - `killed`: a signal from an operator, or from the kernel for lack of memory
  */
 export type ProcessEnd = 'deadline' | 'starved' | 'memory' | 'crash' | 'killed';
 
@@ -232,9 +233,10 @@ function spawnWorker({ memoryLimitMb, boundData, threads = 1 }: ProcessOptions):
 }
 
 /**
- * The two settings that a child takes over, and no others, since those may hold secrets: a library path, without which a
- * program may not start at all, and Node's cache of compiled code, which halves the CPU time of a start (0.3 s). The child
- * has another working directory, so the cache's path is made absolute. The third is for glibc, which others ignore.
+ * Returns the environment of a child. It inherits two variables only, since others may hold secrets: the library path,
+ * without which a program may not start at all, and Node's compile cache, which halves the CPU time of a start (0.3 s). The
+ * cache's path is made absolute, because the child has another working directory. The third is for glibc; other libraries
+ * ignore it.
  */
 function childEnvironment({ LD_LIBRARY_PATH, NODE_COMPILE_CACHE }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return {

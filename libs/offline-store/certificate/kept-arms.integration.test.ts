@@ -72,7 +72,7 @@ test('and waits for another generation where that has expired', async () => {
   expect((await canaryTo(2)).arms).toMatchObject([{ generationNumber: null }]);
 });
 
-test('a formerly stable version has its last generation, and not one that was rolled back', async () => {
+test('a formerly stable version has its last generation, and not a rolled-back generation', async () => {
   await workAll(await start());
   await generations.rollBack({ predictor: 'visits', to: 1, actor: 'test' });
   await adopt(database.pool, { predictors: [visitsPredictor({ model: 'third' })], actor: 'test' });

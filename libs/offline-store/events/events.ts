@@ -54,9 +54,9 @@ interface ResultRow {
 }
 
 /**
- * One result an event, in order, with the names in its data that no predictor uses, which are read in parallel. The
- * names are those of every predictor, also of one that is not served now, as in migrations/0004; by the current rules.
- * They are informative only: the trigger decided the effect of the event.
+ * Returns one result an event, in order, with the names in its data that no predictor uses. By the current rules, it
+ * compares them with the names of every predictor, active or not, as migrations/0004 does. They are informative only: the
+ * trigger decided the effect of the event.
  */
 const SEND = `
   select r.status, r.user_id as "userId", r.context_version as version, r.history,

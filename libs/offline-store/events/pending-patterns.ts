@@ -41,13 +41,13 @@ export async function rewriteContexts(pool: pg.Pool): Promise<number> {
 
 interface Batch {
   readonly rewritten: number;
-  /** Whether another transaction holds the very first context. */
+  /** Whether another transaction has locked the first context. */
   readonly isStuck: boolean;
 }
 
 /**
- * Returns the next contexts of one predictor up to one that another transaction holds: an event must not wait for a
- * batch that waits for another event. Undefined if there is nothing to do, or other workers do it.
+ * Rewrites the next contexts of one predictor, up to the first that another transaction has locked: an event must not
+ * wait for a batch that waits for another event. Undefined if there is nothing to do, or other workers do it.
  */
 async function rewriteBatch(db: pg.PoolClient, size: number): Promise<Batch | undefined> {
   const [change] = await query<{ predictor: string; place: string }>(db, {

@@ -90,7 +90,7 @@ function noReport(predictor: string, number: number | null, exists: boolean): Ta
     {
       field: 'generation',
       remedy: exists
-        ? 'a generation is compared when its run has scored everybody: wait for the run'
+        ? 'a generation is compared when its run has scored all users: wait for the run'
         : 'tandem generation list, or GET /v1/predictors/{predictor}/generations, lists them',
     },
   );

@@ -44,7 +44,7 @@ export async function listInForce(db: Db): Promise<readonly Generation[]> {
   });
 }
 
-/** All that are not dropped, with what retention judges them by. @param predictor of this one alone; of all if it is left out */
+/** Returns all generations that are not dropped, with the facts that retention needs. @param predictor default: all */
 export async function listCandidates(db: Db, predictor?: string): Promise<readonly RetentionCandidate[]> {
   return query<RetentionCandidate>(db, {
     text: `select ${COLUMNS},
@@ -64,9 +64,11 @@ function elapsedMs(expression: string): string {
 const BYTES_A_USER = 32;
 
 /**
- * Returns the ids of generations that the online store may hold: those being built, those that an arm points at, the bases of
- * both, and of the generations kept for a rollback the last used ones that fit into so many bytes. The others stay in Postgres:
- * after a rollback to one of them, reads are answered from there until it is loaded again.
+ * Returns the ids of generations that the online store may hold:
+ * - generations that are being built or that an arm points at, and the bases of both
+ * - generations kept for a rollback, the last used first, as far as they fit into `rollbackBytes`
+ *
+ * The others stay in Postgres: after a rollback to one of them, reads are answered from there until it is loaded again.
  */
 export async function listOnlineGenerations(db: Db, rollbackBytes: number): Promise<readonly string[]> {
   const rows = await query<{ id: string }>(db, {

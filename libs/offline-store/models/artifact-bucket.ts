@@ -62,7 +62,7 @@ export function createBucket({ bucket, prefix, endpoint, ...keys }: BucketOption
   };
 }
 
-/** Nothing that a bucket holds is longer than a model may be. */
+/** Reads at most the size of the largest permitted model. */
 async function readBounded(response: Response): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -73,7 +73,7 @@ async function readBounded(response: Response): Promise<Buffer> {
       chunks.push(chunk);
     }
   } catch (cause) {
-    throw unavailable('the answer broke off', cause);
+    throw unavailable('the response was truncated', cause);
   }
   return Buffer.concat(chunks);
 }

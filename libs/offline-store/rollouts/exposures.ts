@@ -14,10 +14,12 @@ export function createExposureStore(pool: pg.Pool): ExposureStore {
 }
 
 /**
- * The moment is told by this database's clock and by how long ago it was on the sender's, and a second earlier: the statement
- * may have waited, and what a user does at once after an answer must not lie before the exposure. Left out are rollouts that are
- * not there any more, what an erasure has overtaken, and labels that the user does not have yet: those of a past that is lost,
- * which the next erasure would not reach. Sorted, so that two processes never wait crosswise.
+ * Inserts exposures. Their time is this database's clock minus the age by the sender's clock, minus a second: the statement
+ * may have waited, and an outcome right after the answer must not lie before the exposure.
+ *
+ * The statement leaves out exposures of deleted rollouts, of users erased since, and with a context version that the user
+ * has not reached. Such a label comes from a lost past, and the next erasure would not delete it. The rows are sorted, so
+ * that two processes never deadlock.
  */
 async function putExposures(db: Db, exposures: readonly Exposure[], now: number): Promise<void> {
   await query(db, {

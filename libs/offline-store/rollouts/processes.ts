@@ -124,7 +124,7 @@ const BEAT_SQL = `
       where o.rollout_id = a.rollout_id and o.arm = a.name and r.state in ('running', 'held')) as is_served,
       a.name <> 'stable' as is_tried
     from tandem.arms a join tandem.predictors p on p.name = a.predictor and p.active
-    -- What a shadow's model does must not touch those who serve: it has a process of its own.
+    -- A shadow's model must not affect serving models: it runs in a separate process.
     where not exists (select from tandem.rollouts r where r.id = a.rollout_id and r.kind = 'shadow')
     union all
     select model_version_id, false, false from tandem.awaited_versions where until > clock_timestamp()

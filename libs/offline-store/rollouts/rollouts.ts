@@ -149,7 +149,7 @@ async function promote(db: Db, rollout: Rollout, arm: string): Promise<boolean> 
 async function turn(db: Db, rollout: Rollout, from: RolloutState, to: RolloutState): Promise<boolean> {
   if (rollout.state === to) return false;
   if (rollout.state !== from)
-    throw conflict(rollout, `it is ${rollout.state}`, `only one that is ${from} can be ${to}`);
+    throw conflict(rollout, `it is ${rollout.state}`, `only a rollout that is ${from} can be ${to}`);
   await changeRows(db, rolloutOf(rollout.id).set({ state: to }));
   return true;
 }
@@ -185,16 +185,16 @@ function conflict(rollout: Rollout, why: string, remedy: string): TandemError {
   );
 }
 
-// Users who are put into an arm by hand, whatever their bucket: to see for oneself what it answers.
+// Users that an operator assigns to an arm by hand, whatever their bucket, to inspect its answers.
 
-/** They travel with every change of assignments, and lie in the memory of every process. */
+/** Overrides are sent with every change of assignments, and every process keeps them in memory. */
 const MAX_OVERRIDES = 1_000;
 
 interface Override {
   /** Id of the rollout. */
   readonly id: string;
   readonly userId: string;
-  /** Null: the user is left to their bucket again. */
+  /** Null: the user's bucket decides again. */
   readonly arm: string | null;
   readonly actor: string;
 }

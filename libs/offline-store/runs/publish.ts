@@ -4,10 +4,12 @@
  * generation is kept for a day, to be approved (`approveGeneration`), or compared again by resuming the run.
  *
  * One worker does this at a time, under the lease of the step. It indexes and compares without a lock on the run, and
- * publishes in a short transaction that the fence guards. A run that a failover or restore brought into another history
- * starts again there first (restart-run.ts): after a restore that was noticed late, its last chunks may have labels of
- * the lost past, and entries of a partial run no longer count. The publishing transaction first rules out an unnoticed
- * restore: after one, workers commit the chunks a second time, while Redis holds the first rows under the same id.
+ * publishes in a short transaction that the fence guards.
+ *
+ * A failover or restore brings a run into another history. There it first starts again (restart-run.ts): after a restore
+ * that was noticed late, its last chunks may have labels of the lost past, and entries of a partial run no longer count.
+ * The publishing transaction first rules out an unnoticed restore. After such a restore workers commit the chunks a second
+ * time, while Redis holds the first rows under the same id.
  */
 
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';

@@ -129,7 +129,7 @@ export async function findUnfinishedOverUsers(
   return (await fetchFirst(db, unfinished))?.id;
 }
 
-/** Whether a statement was refused because another unfinished run scores everybody by the same model version. */
+/** Whether a statement was refused because another unfinished run scores all users with the same model version. */
 export function isSecondAll(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23505' && error.constraint === 'runs_one_all';
 }

@@ -32,7 +32,7 @@ export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
             and g.tgfoid = to_regproc('tandem.watch_' || w.id) and g.tgenabled in ('O', 'A'))
           order by 1) end as broken
       from tandem.watched_sources w
-      -- The table itself, of all that have the triggers, is the one that has no parent. A detached partition keeps them.
+      -- Partitions have the triggers too; the watched table has no parent. A detached partition keeps the triggers.
       left join lateral (
         select c.oid, format('%I.%I', n.nspname, c.relname) as name
         from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace

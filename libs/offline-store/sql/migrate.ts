@@ -35,9 +35,9 @@ const RETRY_FOR_MS = 1_800_000;
 
 /**
  * - `missing`: never migrated; `behind`: files not applied; `current`
- * - `ahead`: migrated by a newer release, beside which this one serves
- * - `contracted`: a newer release dropped what this one uses
- * - `other_protocol`: its freshness protocol is not the one that this release knows
+ * - `ahead`: migrated by a newer release, with which this release can serve side by side
+ * - `contracted`: a newer release dropped objects that this release uses
+ * - `other_protocol`: this release does not know the schema's freshness protocol
  */
 export interface SchemaState {
   readonly state: 'missing' | 'behind' | 'ahead' | 'contracted' | 'other_protocol' | 'current';

@@ -58,7 +58,7 @@ interface Parties {
   readonly owner: string | null;
 }
 
-/** The catalogue is open to everybody. */
+/** Reads the catalogue, which needs no rights. */
 async function readParties(client: pg.ClientBase | pg.Pool): Promise<Parties> {
   const { rows } = await client.query<Parties>(
     `select current_user::text as user, current_database()::text as database,

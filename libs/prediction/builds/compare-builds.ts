@@ -77,7 +77,7 @@ function countFlips(decision: DecisionPolicy, parent: AnsweredUsers, build: Answ
   return { output, threshold, up, down, rate: (up + down) / before.length, low, high };
 }
 
-/** Where a field's values begin among those of an answer. */
+/** Returns the index of a field's first value among the values of an answer. */
 function placeOf(fields: readonly OutputField[], name: string): number | undefined {
   let at = 0;
   for (const field of fields) {
@@ -87,17 +87,17 @@ function placeOf(fields: readonly OutputField[], name: string): number | undefin
   return undefined;
 }
 
-// A comparison of an optimised build with its parent: what is compared, and the shape of the result.
+// The result of a comparison of an optimised build with its parent.
 
-/** How far the build's answers are from its parent's, of one field of the prediction. */
+/** How far one field of the build's predictions is from its parent's. */
 interface OutputAgreement {
   readonly name: string;
   /** Share of users with another answer, 0 to 1. */
   readonly changed: number;
-  /** Mean of absolute differences; for a vector, over all of its values. null: texts. */
+  /** Mean of absolute differences; for a vector, over all its values. null: texts. */
   readonly meanDifference: number | null;
   readonly largestDifference: number | null;
-  /** Spearman's, of the users' order; null: a vector, texts, or one value throughout. */
+  /** Spearman's rank correlation over users; null: a vector, texts, or a constant. */
   readonly rankCorrelation: number | null;
 }
 

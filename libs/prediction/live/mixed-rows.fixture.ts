@@ -1,8 +1,11 @@
 /**
- * Rows of many callers through the split and merge of live inference, on real stores and a real model: readers of shared
- * flights, calls with request features, calls of hundreds of rows for one user, chunks of runs, two model versions; with
- * readers that leave early, users whose query fails or whose features are unusable, and inference processes that are killed.
- * The model gives its inputs back: the user, the model version and a token of the call. A row of another caller shows by itself.
+ * Sends rows of many callers through the split and merge of live inference, on real stores and a real model:
+ * - readers of shared flights, calls with request features, calls of hundreds of rows for one user, chunks of runs, two
+ *   model versions
+ * - readers that leave early, users whose query fails or whose features are unusable, killed inference processes
+ *
+ * The model returns its inputs: the user, the model version and a token of the call. So each row shows to which caller it
+ * belongs.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { isTandemError } from '@tandem/freshness/errors';

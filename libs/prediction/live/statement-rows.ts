@@ -1,6 +1,6 @@
 /**
- * The rows of one feature statement and what becomes of them: a row for each user, shared by the readers of that user, and a
- * further row for each request of a reader with request features, which is for that reader alone.
+ * Turns the rows of one feature statement into outcomes. Each user has a row that all readers of the user share. Each
+ * request with request features has a further row, which only its reader gets.
  */
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { type LiveOutcome, NO_FEATURES } from '@tandem/freshness/live-predictor';
@@ -9,7 +9,7 @@ import type { CertifiedFeatures } from '../scoring/feature-source.ts';
 import { unusableFeatures } from './live-failures.ts';
 import type { Flight } from './live-flights.ts';
 
-/** The outcomes of the flights of one statement. Readers with request features get none of another flight's rows. */
+/** Outcomes of the flights of one statement. A reader with request features never gets a row of another flight. */
 export class Outcomes {
   /** Users that no flight scores: erased users and users with unusable features. */
   readonly users = new Map<string, LiveOutcome>();

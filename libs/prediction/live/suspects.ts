@@ -1,12 +1,12 @@
 /**
- * Remembers users for whom the feature query failed recently. A statement leaves them out, and each is read alone behind it.
+ * Remembers users with a recent failure of the feature query. A statement leaves them out, and each is read alone after it.
  * So a client that keeps reading such a user does not make the statement of other users fail and be halved.
  */
 import type { Flight } from './live-flights.ts';
 
 const REMEMBERED_MS = 60_000;
 const MAX_USERS = 1_000;
-/** Users that are read by themselves behind one statement. Any others go with the statement. */
+/** The most suspects that are read alone after one statement. Further suspects stay in the statement. */
 const MAX_APART = 16;
 
 export interface Suspects {
@@ -17,7 +17,7 @@ export interface Suspects {
 }
 
 export function createSuspects(now: () => number = () => performance.now()): Suspects {
-  /** User id → until when; in the order of the failures. */
+  /** User id → time until which the user is a suspect, in the order of the failures. */
   const until = new Map<string, number>();
 
   function isSuspect(userId: string): boolean {

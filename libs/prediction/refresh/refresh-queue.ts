@@ -64,12 +64,12 @@ export class RefreshQueue {
     this.#users.set(userId, { userId, at, dueAt: at + this.#options.delayMs(), weight: undefined });
   }
 
-  /** Puts a taken user back until a given time, even if a later event has added the user meanwhile. */
+  /** Puts a taken user back, due at `dueAt`, even if a later event has added the user meanwhile. */
   putBack({ userId, at, weight }: StaleUser, dueAt: number): void {
     this.#users.set(userId, { userId, at, dueAt, weight });
   }
 
-  /** Returns up to so many users whose weight was not asked for. */
+  /** Returns up to `most` users without a weight. */
   unweighed(most: number): StaleUser[] {
     const found: StaleUser[] = [];
     for (const user of this.#users.values()) {
@@ -80,8 +80,8 @@ export class RefreshQueue {
   }
 
   /**
-   * Takes up to this many due users: the likeliest to be read first; among equals, those who waited longest. Half of
-   * the queue's room stays free for new users, so that unlikely users do not block likely ones.
+   * Takes up to this many due users: the likeliest to be read first; of equals, the longest waiting first. Half of the
+   * queue's room stays free for new users, so that unlikely users do not block likely ones.
    */
   takeDue(most: number): StaleUser[] {
     const now = this.#options.now();

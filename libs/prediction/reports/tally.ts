@@ -1,4 +1,4 @@
-/** Sums over users, of everybody or of one segment: counted as rows come by, read off at the end. */
+/** Sums over all users or one segment, counted row by row and read at the end. */
 import type { Coverage, DecisionFlips, OutputShift } from './generation-report.ts';
 
 export class UserTally {
@@ -113,20 +113,21 @@ export interface Sums {
   readonly flips: FlipTally | null;
 }
 
-/** To six digits: what float32 holds. */
+/** Rounds to six digits, the precision of float32. */
 export function rounded(value: number): number {
   return Number(value.toPrecision(6));
 }
 
-// How far two distributions are apart, in one pass: values are counted in classes that each hold a twentieth of the users
-// served now, and the population stability index (PSI) is the sum over classes of (now - before) × ln(now / before), of
-// shares. By custom below 0.1 is no shift, above 0.25 a large one. Classes are read off a sample, counts are of everybody.
+// Measures the distance of two distributions in one pass. Values are counted in classes that each hold a twentieth of the
+// users served now. The population stability index (PSI) is the sum over classes of (now - before) × ln(now / before), of
+// shares. By convention a PSI below 0.1 is no shift, above 0.25 a large shift. Classes come from a sample, counts from all
+// users.
 
 const CLASSES = 20;
 
 /**
- * The upper ends of all classes but the last, ascending, each belonging to its class. Ties make fewer of them. Where many
- * users have the least value there is, what lies below it is a class of its own.
+ * Returns the upper ends of all classes but the last, ascending; each end belongs to its class. Ties make fewer classes.
+ * If many users have the least value, lower values form a separate class.
  * @param sample of values served now, in any order
  */
 export function classEnds(sample: Float64Array): Float64Array {

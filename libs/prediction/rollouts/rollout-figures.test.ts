@@ -124,7 +124,7 @@ describe('a report', () => {
     ]);
   });
 
-  it('has no comparison where an arm has served nobody', () => {
+  it('has no comparison if an arm has served no users', () => {
     const alone = { arms: [outcome('candidate', 1, 2)], asOf: null };
     expect(reportOf(rollout(), ANALYSIS, record({ outcomes: alone })).outcomes).toEqual([]);
     expect(reportOf(rollout(), ANALYSIS, record()).outcomes).toEqual([]);

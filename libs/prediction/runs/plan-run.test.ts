@@ -8,7 +8,7 @@ import { HINTED_CHUNKS } from './work-step.ts';
 const lease = { leaseMs: 60_000, renewMs: 20_000 };
 const claimed = { predictor: 'visits', fence: 1, attempts: 1, takenOver: false };
 
-/** A store whose step can be claimed; what is given back ends as the limit says. */
+/** A store whose step can be claimed; a released step ends as the limit says. */
 function storeWith(changes: Partial<PlanRunDependencies['runs']> = {}): PlanRunDependencies['runs'] {
   return {
     claimStep: async (runId, step) => ({ ...claimed, runId, step, history: 'h' }),

@@ -37,7 +37,7 @@ describe('a round of reconciliation', () => {
     expect(said).toEqual([]);
   });
 
-  it('hints at the next step of a run by its state, and at none of one that has ended', async () => {
+  it('enqueues the next step of a run by its state, and no step of an ended run', async () => {
     const next: Record<RunState, readonly string[]> = {
       planned: ['plan r1'],
       running: ['chunk r1 1 4'],
@@ -65,7 +65,7 @@ describe('a round of reconciliation', () => {
     expect(said).toEqual([]);
   });
 
-  it('has loaded what is not marked as loaded, every round, and counts no users itself', async () => {
+  it('enqueues a load of each generation that is not marked as loaded, every round, and counts no users itself', async () => {
     const { dependencies, said } = inLine({
       generations: { inForce: async () => ['loaded', 'lost'].map(generationOf) },
       loader: { isLoaded: async ({ id }) => id === 'loaded' },

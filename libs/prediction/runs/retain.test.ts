@@ -26,7 +26,7 @@ function retaining(changes: Partial<RetainDependencies> = {}) {
 }
 
 describe('retention', () => {
-  it('forgets in Redis what was dropped in Postgres, then sweeps by the list of what is kept', async () => {
+  it('deletes from Redis the generations dropped in Postgres, then sweeps all but the kept generations', async () => {
     const { dependencies, said } = retaining();
     expect(await retain(dependencies)).toEqual({ generationsDropped: 2, artifactsRemoved: 2, errors: [] });
     expect(said).toEqual(['forget g1', 'forget g2', 'sweep but g3']);

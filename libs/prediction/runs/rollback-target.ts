@@ -1,4 +1,4 @@
-/** The generation that a rollback goes to: one rule for the store and for the command that asks a person first. */
+/** Chooses the generation of a rollback: one rule for the store and for the command, which asks for confirmation first. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { Generation } from './generations.ts';
 
@@ -7,7 +7,7 @@ type Choosable = Pick<Generation, 'number' | 'state' | 'wasStable' | 'servedStab
 export interface WantedRollback {
   /** A generation's number; null: the newest that the stable arm served before the current one. */
   readonly to: number | null;
-  /** Whether the model version may be a version that was never stable. */
+  /** Whether to allow a model version that was never stable. */
   readonly force?: boolean;
 }
 
@@ -15,7 +15,7 @@ export interface WantedRollback {
  * Returns the generation that a rollback goes to. Without `to`, generations that only a rollout's arm served are skipped.
  * Throws `unknown_generation`, naming the generations to choose from, and `never_stable`.
  * @param all newest first
- * @param from the one in force; null where there is none
+ * @param from the current generation; null if there is none
  */
 export function rollbackTarget<T extends Choosable>(
   all: readonly T[],

@@ -205,7 +205,7 @@ describe('a chunk of a run', () => {
     });
   });
 
-  it('of a partial run from before a rollback is in force for nobody', async () => {
+  it('of a partial run from before a rollback answers no reads', async () => {
     await world.run({ kind: 'all' });
     await world.run({ kind: 'all' });
     await world.change('1');
@@ -240,8 +240,8 @@ describe('while Redis is away', () => {
   });
 });
 
-describe('loads that go on behind their jobs', () => {
-  it('of a worker that died before them are made good from the rows, and nobody was answered wrongly meanwhile', async () => {
+describe('loads that continue behind their jobs', () => {
+  it('of a worker that died before them are repeated from the rows; reads meanwhile are right', async () => {
     const runId = await world.plan();
     const dies = { begin: async () => {}, settled: async () => {} };
     for (const no of [0, 1]) {
@@ -261,7 +261,7 @@ describe('loads that go on behind their jobs', () => {
     expect(await read()).toEqual(['batch fresh 0']);
   });
 
-  it('hold everybody once they have settled, gathered from several chunks', async () => {
+  it('hold all users once they have settled, gathered from several chunks', async () => {
     const runId = await world.plan();
     const failed: string[] = [];
     const loads = createChunkLoads({ onFailed: (_chunk, why) => void failed.push(why) });

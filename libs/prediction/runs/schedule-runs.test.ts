@@ -90,7 +90,7 @@ describe('a schedule', () => {
     ] as const;
   const madeOf = (asked: readonly NewRun[]) => asked.map(({ scope, budget }) => [scope.kind, budget]);
 
-  it('of changed users scores them alone, or with a budget whom it chooses', async () => {
+  it('of changed users scores only these, or with a budget the users that it chooses', async () => {
     const plain = schedulesOf(at(26), twoSchedules(at(24)));
     await scheduleRuns(plain.dependencies);
     expect(madeOf(plain.asked)).toEqual([['stale', null]]);

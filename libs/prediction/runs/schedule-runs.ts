@@ -1,7 +1,7 @@
 /**
- * Creates the runs that are due. Postgres is the truth: its clock says what is due, and a unique slot makes any number
- * of schedulers create one run. After a downtime only the newest missed slot runs: the older ones would compute the
- * same.
+ * Creates the runs that are due. Postgres is the truth: its clock decides which are due, and a unique slot makes any number
+ * of schedulers create one run. After a downtime only the newest missed slot runs: older slots would compute the same
+ * predictions.
  */
 import { isTandemError } from '@tandem/freshness/errors';
 import type { Budget } from './budget.ts';

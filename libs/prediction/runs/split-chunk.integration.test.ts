@@ -61,7 +61,7 @@ describe('a chunk of a slow worker', () => {
     expect(await workerWith({ now: clockOf(20_000) })(other, 0)).toMatchObject({ usersScored: 20, usersHandedBack: 0 });
   });
 
-  it('of a process that is to end is handed back as far as it is not scored', async () => {
+  it('of a stopping process returns its unscored users', async () => {
     const runId = await planOneChunk();
     const stopping = new AbortController();
     const scorer: RunChunkDependencies['scorer'] = {
@@ -74,7 +74,7 @@ describe('a chunk of a slow worker', () => {
     expect(await worker(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 16, usersHandedBack: 24 });
   });
 
-  it('of a process that is to end before its users are read is released, and hinted at', async () => {
+  it('of a process that stops before it has read users is released and enqueued again', async () => {
     const runId = await world.plan();
     const stopping = new AbortController();
     const modelVersion = async (id: string) => {
@@ -87,7 +87,7 @@ describe('a chunk of a slow worker', () => {
     expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 20 });
   });
 
-  it('whose run is cancelled is not handed back; resumed, the run does what is left, once', async () => {
+  it('whose run is cancelled returns no users; the resumed run scores the remaining users once', async () => {
     const runId = await planOneChunk();
     await workerWith({ now: clockOf(20_000) })(runId, 0);
     await workerWith()(runId, 1);

@@ -10,11 +10,11 @@ import type { Run } from './runs.ts';
 
 const lease = { leaseMs: 60_000, renewMs: 20_000 };
 const hints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
-/** No past is remembered anywhere. */
+/** A notice that no past was lost. */
 export const NOTHING_LOST: Pick<LossNotice, 'prove'> = { prove: async () => true };
 const LOADS_NOTHING = { completeLoad: async () => false };
 
-/** The run after it, planned or failed; one that is planned already as it is. */
+/** Plans a run and returns it, planned or failed; returns an already planned run unchanged. */
 export async function planNow(runs: RunStore, runId: string): Promise<Run> {
   const report = await planRun({ runs, hints, lease }, runId);
   if (report.outcome === 'done') return report.result;

@@ -52,12 +52,12 @@ describe('the deadline of a run', () => {
 });
 
 describe('work beside runs', () => {
-  it('is a slot whose run nobody has made yet, since a worker makes it', async () => {
+  it('includes a slot without a run, since a worker creates it', async () => {
     expect(await find([], at(-60))).toEqual({ runs: [], chores: ['schedule'] });
     expect(await find([])).toEqual({ runs: [], chores: [] });
   });
 
-  it('is a generation in force that Redis lost; none can be loaded while Redis does not answer', async () => {
+  it('includes a current generation that Redis lost; none can be loaded while Redis does not answer', async () => {
     expect(await find([], now, [], async () => false)).toEqual({ runs: [], chores: ['load'] });
     expect(await find([], now, [], () => Promise.reject(new Error('away')))).toEqual({ runs: [], chores: [] });
   });

@@ -77,7 +77,7 @@ describe('a poison user', () => {
     expect(asked.length).toBeLessThanOrEqual(2 * Math.ceil(Math.log2(5_000)) + 1);
   });
 
-  it('fails alone also in company: one user in a hundred takes nobody along, spread out or side by side', async () => {
+  it('fails alone: one poison user in a hundred fails no other user, spread out or side by side', async () => {
     const spread = Array.from({ length: 50 }, (_, i) => i * 100 + 7);
     const sideBySide = Array.from({ length: 50 }, (_, i) => i);
     for (const poison of [spread, sideBySide]) {
@@ -132,13 +132,13 @@ describe('a model that dies of everything', () => {
 });
 
 describe('what lies in no row', () => {
-  it.each(['overloaded', 'live_timeout', 'unavailable'] as const)('rejects: %s is nobody’s fault', async (code) => {
+  it.each(['overloaded', 'live_timeout', 'unavailable'] as const)('rejects: %s is the fault of no user', async (code) => {
     const { scorer } = modelThatFailsOf(new Set([0]), () => new TandemError(code, 'not now'));
     await expect(scoreIsolating(scorer, requestOf(8))).rejects.toMatchObject({ code });
     await expect(scoreIsolating(scorer, requestOf(8, { priority: 'live' }))).rejects.toMatchObject({ code });
   });
 
-  it('asks nothing where there is nobody to score', async () => {
+  it('runs nothing if there are no users to score', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set());
     expect(await scoreIsolating(scorer, requestOf(0))).toEqual({
       parts: [],
@@ -225,7 +225,7 @@ describe('time', () => {
     expect([...faults.keys()].sort((a, b) => a - b)).toEqual([...hanging]);
   });
 
-  it('of a batch is CPU time where a part is ended for it: a busy machine makes no innocent user a failure', async () => {
+  it('of a batch is CPU time: on a busy machine no healthy user fails', async () => {
     let clock = 0;
     const scorer: Scorer = {
       async score({ rows, timeoutMs, runTimeoutMs = timeoutMs }) {
@@ -241,7 +241,7 @@ describe('time', () => {
     expect([...faults.keys()]).toEqual([2_500]);
   });
 
-  it('is not spent further once whoever is told of the progress objects', async () => {
+  it('is not spent further once the progress callback throws', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set([0]));
     const onPart = () => {
       throw new Error('the lease is lost');

@@ -35,12 +35,12 @@ const SHADOW_OUTCOMES = Object.freeze([
 
 export type ShadowOutcome = (typeof SHADOW_OUTCOMES)[number];
 
-/** Where classes of differences begin, on either side of 0; the middle one is nearer to 0 than the first of these. */
+/** Lower bounds of the classes of differences, on either side of 0. The middle class lies between the first two. */
 const DELTA_BOUNDS = Object.freeze([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 10, 100, 1_000]);
 const MIDDLE = DELTA_BOUNDS.length;
 export const DELTA_CLASSES = 2 * MIDDLE + 1;
 
-/** Comparisons of everybody, or of the users of a segment. */
+/** Comparisons of all users, or of the users of a segment. */
 export interface Comparisons {
   readonly compared: number;
   /** Answers that differ at all. */
@@ -49,11 +49,11 @@ export interface Comparisons {
   readonly measured: number;
   readonly sum: number;
   readonly sumOfSquares: number;
-  /** Without its sign. */
+  /** The largest absolute difference. */
   readonly largest: number;
   /** By DELTA_BOUNDS, from the most negative to the most positive. */
   readonly deltas: readonly number[];
-  /** Answers that came to the threshold by the candidate alone, and by the served one alone. */
+  /** Answers that reach the threshold only with the candidate (`up`), or only as served (`down`). */
   readonly up: number;
   readonly down: number;
   /** Answers at or above the threshold as they were served. */
@@ -71,7 +71,7 @@ interface ShadowEffort {
    */
   readonly featuresMs: readonly number[];
   readonly runMs: readonly number[];
-  /** Users in runs that were answered, and what those took of a processor. */
+  /** Users in answered runs, and the CPU time of these runs. */
   readonly usersRun: number;
   readonly cpuMs: number;
   /** Processes of the candidate that ended by themselves or had to be ended. */
@@ -84,7 +84,7 @@ export interface ShadowCounts extends Comparisons {
   readonly effort?: ShadowEffort;
 }
 
-/** Users who have a value of a feature; of everybody: null. `value` null: of all values that have no segment of their own. */
+/** Users with one value of a feature; null: all users. `value` null: all values without a segment. */
 export type Segment = { readonly feature: string; readonly value: string | null } | null;
 
 export const NO_COMPARISONS: Comparisons = Object.freeze({

@@ -24,7 +24,7 @@ describe('the line of a shadow', () => {
     expect(line.size).toBe(0);
   });
 
-  it('takes as many a second as may be, whoever asks', () => {
+  it('takes at most maxPerSecond users a second', () => {
     let now = 0;
     const line = lineOf({ maxPerSecond: 3, now: () => now });
     const tell = (from: number) => [0, 1, 2, 3, 4].map((i) => line.add(answer(`${from + i}`)));
@@ -33,13 +33,13 @@ describe('the line of a shadow', () => {
     expect(tell(10).filter((outcome) => outcome === 'waits')).toHaveLength(3);
   });
 
-  it('is of a bounded length, and of none where its processor time is used up', () => {
+  it('has a bounded length, and accepts no user once its CPU budget is spent', () => {
     const line = lineOf({ most: 2 });
     expect([1, 2, 3].map((i) => line.add(answer(`${i}`)))).toEqual(['waits', 'waits', 'over_line']);
     expect(lineOf({ budget: { isSpent: () => true } }).add(answer('1'))).toBe('over_cpu');
   });
 
-  it('leaves out what nobody knows to be fresh, and what was compared before', () => {
+  it('leaves out answers that are not certified as fresh, and answers compared before', () => {
     const line = lineOf();
     expect(line.add(answer('1', { source: 'stale' }))).toBe('not_fresh');
     expect(line.add(answer('1', { source: 'default' }))).toBe('not_fresh');
@@ -51,7 +51,7 @@ describe('the line of a shadow', () => {
   });
 });
 
-it('of compared answers the ones of long ago are forgotten, and no two users are taken for one', () => {
+it('forgets old compared answers, and never confuses two users', () => {
   const compared = createComparedAnswers(1_000);
   for (let i = 0; i < 3_000; i++) compared.add(answer(`user ${i}`));
   const known = Array.from({ length: 3_000 }, (_, i) => compared.has(answer(`user ${i}`)));

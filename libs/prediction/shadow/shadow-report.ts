@@ -141,7 +141,7 @@ export interface ShadowMover {
   readonly computedAt: number;
 }
 
-/** The sums of a process so far, of everybody (null) and of each segment. */
+/** The sums of a process so far, of all users (null) or of a segment. */
 export interface ShadowRow {
   readonly segment: Segment;
   readonly counts: ShadowCounts;

@@ -54,7 +54,7 @@ describe('batch-only', () => {
 });
 
 describe('the hybrid', () => {
-  it('infers where an event came since, once until the next event, and else answers from the run', () => {
+  it('infers after an event, once until the next event, and else answers from the run', () => {
     expect(answers(EVENT, hybrid)).toEqual({
       contexts: [0, 1, 1, 1],
       ages: [0.5, 0, expect.closeTo(0.2, 9), 0.5],
@@ -67,7 +67,7 @@ describe('the hybrid', () => {
     expect(answers(history, hybrid)).toMatchObject({ contexts: [0, 1], liveInferences: 0 });
   });
 
-  it('infers for a user whom no run knew, and where the stored answer is older than maxAge', () => {
+  it('infers for a user that no run has scored, and if the stored answer is older than maxAge', () => {
     expect(answers(historyOf([0.2, 0], [0.5, 'read']), hybrid)).toMatchObject({ contexts: [0], liveInferences: 1 });
     const late = historyOf([0, 0], [0.1, 'read'], [0.9, 'read']);
     expect(answers(late, hybrid, 0.5 * HOUR)).toMatchObject({ contexts: [0, 0], liveInferences: 1 });

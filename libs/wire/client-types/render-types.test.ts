@@ -48,7 +48,7 @@ test('a loose object says that it may have more fields', () => {
   expect(render({ Loose: z.looseObject({ a: z.string() }) })).toContain('readonly [name: string]: unknown');
 });
 
-test('settings with a default may be left out of what is sent, and are there in what is read', () => {
+test('settings with a default are optional in requests and present in responses', () => {
   const Plan = z.strictObject({ share: z.number().default(0.1) });
   const Rollout = z.strictObject({ plan: Plan });
   const Start = z.strictObject({ plan: Plan });

@@ -141,10 +141,10 @@ const route = createRoute({
   path: '/v1/artifacts/{sha256}',
   tags: ['models'],
   summary: 'Upload a model file',
-  description: `Up to ${MAX_MODEL_SIZE}, hashed while it comes; to repeat it changes nothing. A request has to arrive within
-seconds: a file that would take longer goes in parts of ${LEAST_PART / 1024} KiB to ${MOST_PART / 1_048_576} MiB, each with
-\`Content-Range: bytes <first>-<last>/<total>\`; after a break, GET says where to go on. \`Content-Digest\` (RFC 9530,
-sha-256) of the body is checked where it is sent. Parts of a file that is given up are kept for a day.`,
+  description: `Stores a file of up to ${MAX_MODEL_SIZE}; repeating the upload changes nothing. A request must arrive within seconds.
+Send a file that would take longer in parts of ${LEAST_PART / 1024} KiB to ${MOST_PART / 1_048_576} MiB, each with
+\`Content-Range: bytes <first>-<last>/<total>\`; after an interruption, GET says where to resume. If \`Content-Digest\` (RFC
+9530, sha-256) is sent, the body is checked against it. Parts of an unfinished upload are kept for a day.`,
   request: {
     params: ArtifactPath,
     body: {

@@ -121,11 +121,11 @@ const route = createRoute({
   path: '/v1/models/{predictor}/versions',
   tags: ['models'],
   summary: 'Push a model version',
-  description: `Tries it as \`tandem check\` does, and on real users: alone, together, as a live read and as a run read them. What
-is left out is as in the version that is served now; of an optimised build, as in its parent. The holder of a key that may push decides which
-SQL the service runs: one select, read only, with the rights of the login of feature queries.
-The same definition again is the same model version. One trial runs at a time: 503 \`overloaded\` says when to come back.
-With \`application/octet-stream\` the body is the file itself, its SHA-256 checked where \`Content-Digest\` names it.`,
+  description: `Tries the version as \`tandem check\` does, on real users: alone, together, in a live read and in a run. Settings
+that are left out are taken from the version that is served now; those of an optimised build, from its parent. A caller with a
+key that may push decides which SQL the service runs: one read-only select, with the rights of the login of feature queries.
+Pushing the same definition again returns the same model version. One trial runs at a time: 503 \`overloaded\` says when to
+retry. With \`application/octet-stream\` the body is the file itself; \`Content-Digest\`, if sent, is compared with its SHA-256.`,
   request: {
     params: PredictorPath,
     query: PushQuery,

@@ -70,7 +70,7 @@ const READ = '/v1/predictions/repurchase/3';
 describe('readOneDirectly', () => {
   it.each([
     ['a read', get(READ)],
-    ['one that infers', get(READ, 'Cache-Control: only-if-cached, max-age=0\r\n')],
+    ['a read that infers', get(READ, 'Cache-Control: only-if-cached, max-age=0\r\n')],
     ['an unknown directive', get(READ, 'Cache-Control: max-age=soon\r\n')],
     ['a token of another history', get(READ, 'Prediction-Min-Context: 0123456789abcdef.1\r\n')],
     ['a malformed token', get(READ, 'Prediction-Min-Context: x\r\n')],
