@@ -20,7 +20,7 @@ await withOwnKey(
   {
     databaseUrl: database.url,
     pepper() {
-      if (apiKeys.pepper === null) throw new Error('the API asks for a key, and API_KEY_PEPPER_FILE is not set');
+      if (apiKeys.pepper === null) throw new Error('the API requires a key, and API_KEY_PEPPER_FILE is not set');
       return apiKeys.pepper;
     },
   },

@@ -1,5 +1,5 @@
 /**
- * For the integration tests: the API on a database of its own, a key prefix of its own, and a small real model:
+ * For the integration tests: the API on a separate database, a separate key prefix, and a small real model:
  * `repurchase`, sigmoid(orders / 2 - recency / 10), over the table `customers`.
  */
 

@@ -167,7 +167,7 @@ function shareConnections({ grpcPort }: HttpSection, processes: number): Places 
   return { all, connections: createConnections({ most: all - overGrpc }), overGrpc };
 }
 
-/** Starts the API, and the metrics and gRPC if they have a port of their own. */
+/** Starts the API, and the metrics and gRPC if they have a separate port. */
 async function listen(
   app: AppDependencies,
   { host, port, metricsPort, grpcPort }: HttpSection,

@@ -1,4 +1,4 @@
-/** Runs the real command line as a process of its own, for the tests. */
+/** Runs the real command line as a separate process, for the tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 

@@ -1,6 +1,6 @@
 /**
  * The commands and the client against the real service, which `tandem up` runs on the example. One command of each way to
- * end, to print and to be followed is a process of its own; the others run in this one.
+ * end, to print and to be followed is a separate process; the others run in this one.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -230,7 +230,7 @@ test('explain of an unknown user ends with 1 and a line that says so', async () 
 test('check and doctor find nothing to fix', async () => {
   const config = join(import.meta.dirname, '../shop/tandem.config.ts');
   const checked = await json('check', '--config', config);
-  expect(checked).toMatchObject({ summary: 'everything is in order', samples: [{ predictor: 'repurchase' }] });
+  expect(checked).toMatchObject({ summary: 'no problems found', samples: [{ predictor: 'repurchase' }] });
   const doctor = await spawned('doctor', '--json');
   expect(doctor.code).toBe(0);
   expect(JSON.parse(doctor.out).findings).not.toContainEqual(expect.objectContaining({ level: 'error' }));

@@ -55,7 +55,7 @@ async function predictOne(cli: Cli, predictor: string, userId: string, options: 
       : await client.predict(predictor, userId, { ...demands, ifNoneMatch });
   const { answer, etag, cacheStatus, notModified } = result;
   present(cli, options, notModified ? { notModified, etag } : { ...answer, etag, cacheStatus }, () =>
-    notModified ? [`not modified: the answer ${etag} still stands`] : renderAnswer(result, cli.paint),
+    notModified ? [`not modified: the answer ${etag} is unchanged`] : renderAnswer(result, cli.paint),
   );
 }
 

@@ -73,7 +73,7 @@ export function createProgram(cli: Cli): Command {
   const program = new Command('tandem')
     .description('Per-user predictions, computed in batches and refreshed live where a user’s context is fresher.')
     .version(RELEASE, '-V, --version')
-    .helpCommand('help [command]', 'show what a command does')
+    .helpCommand('help [command]', 'show help for a command')
     .addHelpText('after', '\nExample: tandem up --example, then in another terminal: tandem predict repurchase 42');
   for (const create of COMMANDS) program.addCommand(create(cli));
   return configure(program, cli);

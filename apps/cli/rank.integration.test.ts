@@ -47,7 +47,7 @@ test('a table of the candidates, best first, with the label that certifies them'
     '   1  b?      20       3        0',
     '   2  c        7       3        0',
     '',
-    'source    live, requested: the caller asked for it',
+    'source    live, requested: the caller requested live inference',
     expect.stringMatching(/^model {5}version \d+ \(stable\)$/),
     expect.stringMatching(/^computed {2}2.* UTC, under 1 s ago$/),
     'context   version 0, predicted from 0',

@@ -56,7 +56,7 @@ test("a stranger's model and table are served", async () => {
   expect(written).toMatchObject({ predictor: 'churn', asOf: 'loaded_at', undecided: [] });
   const { summary, samples, golden } = await json('check', '--golden', 'scores.csv');
   expect({ summary, samples, golden }).toMatchObject({
-    summary: 'everything is in order',
+    summary: 'no problems found',
     samples: [{ predictor: 'churn' }],
     golden: { users: 20, equal: 20 },
   });

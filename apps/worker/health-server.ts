@@ -71,7 +71,7 @@ async function reply(incoming: IncomingMessage, isOurHost: HostRule, options: He
 async function show(path: string, { metrics, whyDead }: HealthServerOptions): Promise<Reply> {
   if (path === '/metrics') return plain(200, await metrics.exposition(), metrics.contentType);
   if (path !== '/livez') {
-    throw new RequestError('no_such_path', 'There is no such path.', { remedy: 'ask for /livez or /metrics' });
+    throw new RequestError('no_such_path', 'There is no such path.', { remedy: 'request /livez or /metrics' });
   }
   const why = whyDead();
   return plain(why === null ? 200 : 503, `${why ?? 'ok'}\n`);

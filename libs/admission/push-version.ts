@@ -144,7 +144,7 @@ async function certify(
     {
       path: 'features.sql',
       problem: `No real user could be tried: ${why ?? 'their features cannot be read'}.`,
-      remedy: 'fix the query, or say in features.nulls what a null counts as',
+      remedy: 'fix the query, or set the value of a null in features.nulls',
     },
   ]);
 }
@@ -154,7 +154,7 @@ function noUserInTime({ what, ms }: SlowUsers): TandemError {
     {
       path: 'features.sql',
       problem: `No real user could be tried: ${what} were not read within ${ms / 1000} s.`,
-      remedy: 'make the query faster: create the index that it needs, or keep what it computes in a table',
+      remedy: 'make the query faster: create the index that it needs, or store its aggregates in a table',
     },
   ]);
 }

@@ -1,6 +1,6 @@
 /**
  * Coalesces single reads: those of one turn of the event loop with the same predictor and demands leave as one request of
- * many users. Each caller has a result, an error and an abort of its own, whatever the others have.
+ * many users. Each caller has a separate result, error and abort.
  */
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { type Answered, type ManyResult, type PredictManyOptions, predict, predictMany } from './predictions.ts';
@@ -149,7 +149,7 @@ function answeredOf(userId: string, result: ManyResult | undefined): Answered | 
   return { answer, notModified: false, etag: null, cacheStatus: null, age: answer.ageSeconds, serverTiming: null };
 }
 
-/** Gives each caller of a user an object of its own. */
+/** Gives each caller of a user a separate object. */
 function settleUser(waiters: readonly Waiter[], result: Answered | Error): void {
   for (const [i, { resolve, reject }] of waiters.entries()) {
     if (result instanceof Error) reject(result);

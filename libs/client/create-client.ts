@@ -165,7 +165,7 @@ const RETRY_FOR_MS = 30_000;
 /** Long enough for a Retry-After of 1 s, which the service answers with when it is busy. */
 const RETRY_READS_FOR_MS = 2_000;
 
-/** Creates a client. It holds no connection of its own, and nothing to close. */
+/** Creates a client. It holds no connection, and nothing to close. */
 export function createClient<P extends PredictorsLike<P> = AnyPredictors>(options: ClientOptions): Client<P> {
   const { random = Math.random, now = Date.now, sleep = sleepFor, newId = () => crypto.randomUUID() } = options;
   const { retryForMs = RETRY_FOR_MS, retryReadsForMs = RETRY_READS_FOR_MS } = options;

@@ -7,7 +7,7 @@ export type SendOptions = RepeatedCallOptions;
 
 export interface EventParts {
   readonly transport: Transport;
-  /** For calls that name no time of their own. */
+  /** For calls without a time. */
   readonly retryForMs: number;
   /** The `source` of events that name none. */
   readonly source: string;

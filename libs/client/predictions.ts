@@ -37,7 +37,7 @@ export interface PredictOptions extends PredictManyOptions {
   readonly ifNoneMatch?: string;
 }
 
-/** The headers of an answer. Answers that came in one request have no headers of their own, but an age. */
+/** The headers of an answer. Answers of a shared request have no headers except an age. */
 export interface AnswerHeaders {
   readonly etag: string | null;
   /** RFC 9211: `tandem; hit`, `tandem; fwd=stale; stored; detail=context_newer`. */

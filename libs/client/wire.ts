@@ -66,7 +66,7 @@ export type {
   User as UserView,
 } from './wire-types.ts';
 
-// Parts of answers that have a name of their own.
+// Parts of answers with a name.
 
 export type PredictionValue = Prediction['prediction'][string];
 /** Where an answer comes from: stored by a run; inferred live; not known to be fresh; the declared default. */

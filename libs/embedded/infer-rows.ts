@@ -96,7 +96,7 @@ function errorOf(outcome: LiveOutcome, which: string): TandemError {
     case 'features_unusable':
       return new TandemError(
         reason,
-        `${which}: the model does not take the features ${features.join(', ')} as they are.`,
+        `${which}: the model cannot take the features ${features.join(', ')}.`,
         {
           remedy:
             'send other values; features.nulls and features.categories of the config say what null and unknown texts count as',

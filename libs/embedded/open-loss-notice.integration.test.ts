@@ -64,7 +64,7 @@ it('takes nothing from Redis before its mark is recalled, and notices the restor
   await redis.kill();
   await pool.query('truncate tandem.history_marks restart identity');
   const second = startProcess();
-  // It has left a mark of its own by then, and cannot recall.
+  // By then it has left its mark, and cannot recall.
   const countMarks = async () => (await pool.query('select from tandem.history_marks')).rowCount;
   await expect.poll(countMarks, PATIENT).toBe(1);
   expect(await second.find()).toMatchObject({ code: 'unavailable' });

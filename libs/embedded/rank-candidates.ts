@@ -88,7 +88,7 @@ function repeatedId({ candidates }: Asked): TandemError | undefined {
   if (place < 0) return undefined;
   return new TandemError('invalid_input', `${placeOf(place)}.id is the id of an earlier candidate.`, {
     field: `${placeOf(place)}.id`,
-    remedy: 'give each candidate an id of its own',
+    remedy: 'give each candidate a different id',
   });
 }
 

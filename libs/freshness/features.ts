@@ -50,7 +50,7 @@ export interface ContextValue {
   readonly value: unknown;
   /** When Postgres accepted it, on Postgres' clock; never earlier than the value that it replaced. */
   readonly accepted: number;
-  /** When it happened; without a time of its own the acceptance, and never earlier than the value that it replaced. */
+  /** Time of the event, or of its acceptance if it has none; never earlier than the value that it replaced. */
   readonly time: number;
   readonly source: string;
   readonly id: string;

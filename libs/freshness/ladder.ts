@@ -18,7 +18,7 @@ import { decodeOutputs } from './outputs.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
 
-/** Returns the rung below live inference: the error if the caller accepts only an inference of its own values. */
+/** Returns the rung below live inference: the error if the caller accepts only an inference of its values. */
 export function failureRung({
   predictor,
   options,

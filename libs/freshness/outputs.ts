@@ -135,7 +135,7 @@ function writeFloats(bytes: Buffer, start: number, row: number, columns: readonl
 
 /** The prediction in the bytes. Throws RangeError where they are not of this layout. */
 export function decodeOutputs(fields: readonly OutputField[], bytes: Buffer): Prediction {
-  // An object without a prototype is a hash table of its own, which takes far more memory; only one name needs it.
+  // An object without a prototype is a hash table, which takes far more memory; only one name needs it.
   const isPlain = fields.every(({ name }) => name !== '__proto__');
   const prediction: Record<string, PredictionValue> = isPlain ? {} : Object.create(null);
   const cursor = { offset: 0 };

@@ -23,7 +23,7 @@ const PLAN: CanaryPlan = {
 
 let world: PredictionWorld;
 let rollouts: ReturnType<typeof createRolloutStore>;
-/** Two processes, each with a memory of its own. */
+/** Two processes, each with a separate memory. */
 let readers: readonly PredictionReader[];
 
 beforeAll(async () => {

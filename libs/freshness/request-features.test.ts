@@ -33,7 +33,7 @@ describe('request features', () => {
     [{ items: 2 ** 53 }, 'items', 'is not a whole number'],
     [{ express: 1 }, 'express', 'is not true or false'],
     [{ channel: 5 }, 'channel', 'is not a text'],
-    [{ channel: 'phone' }, 'channel', 'is none of its categories'],
+    [{ channel: 'phone' }, 'channel', 'is not one of its categories'],
     [{ channel: 'x'.repeat(1_025) }, 'channel', 'is longer than 1024 characters'],
     [{ toString: 1 }, 'toString', 'is no request feature'],
   ])('refuses %.60j, naming %s', (sent, name, words) => {

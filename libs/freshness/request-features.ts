@@ -149,7 +149,7 @@ function isOfKind(kind: FeatureKind, value: unknown): boolean {
 function textFault(value: string, categories: Categories | undefined): string | null {
   if (value.length > MAX_REQUEST_TEXT) return `is longer than ${MAX_REQUEST_TEXT} characters`;
   if (!categories || categories.unknownAs !== undefined || categories.values.includes(value)) return null;
-  return 'is none of its categories';
+  return 'is not one of its categories';
 }
 
 /** Describes what a call sends for a column: `a finite number from 0 to 100`, `one of "web", "app"`. */

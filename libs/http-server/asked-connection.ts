@@ -120,7 +120,7 @@ export function closeBehind(answer: ServerResponse, connection: ClosingConnectio
 export function closeUnreadBehind(answer: ServerResponse, connection: ClosingConnection): void {
   closeBehind(answer, connection);
   connection[CLOSING] = true;
-  // Not while HTTP's parser is at work on what it was given: a listener of our own takes the connection from it.
+  // Not while HTTP's parser handles its input: a listener of this module would take the connection from it.
   process.nextTick(() => {
     connection.removeAllListeners('data');
     connection.on('data', () => {});

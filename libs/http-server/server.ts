@@ -178,7 +178,7 @@ function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
 }
 
 function unknownExpectation(): RequestError {
-  return new RequestError('malformed_request', 'The Expect header asks for an unsupported behaviour.', {
+  return new RequestError('malformed_request', 'The Expect header requests an unsupported behaviour.', {
     field: 'Expect',
     remedy: 'leave it out, or send 100-continue',
     headers: { connection: 'close' },

@@ -113,7 +113,7 @@ function explainRefusal(said: string, programs: PostgresPrograms, folder: string
     return new LocalServerError('no_program', `${programs.postgres} misses a library: ${said.trim()}`, remedy);
   }
   const problem = asRoot
-    ? `Postgres does not run as root, and its own user cannot enter ${folder} or run ${programs.postgres}: ${said.trim()}`
+    ? `Postgres does not run as root, and the user postgres cannot enter ${folder} or run ${programs.postgres}: ${said.trim()}`
     : `${programs.postgres} cannot be run: ${said.trim()}`;
   const remedy = asRoot
     ? `Move the project to a folder that every user may enter (chmod o+x each folder above it), or start as an ordinary user. ${useOwnPostgres}`

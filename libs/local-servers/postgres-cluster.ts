@@ -89,7 +89,7 @@ async function mustSucceed(step: string, running: ReturnType<typeof runAs>): Pro
   if (/No space left|ENOSPC/.test(said)) {
     throw new LocalServerError('disk_full', `${step}: the disk is full.`, 'Free about 500 MB, start again.');
   }
-  const remedy = 'Fix what it names, then start again.';
+  const remedy = 'Fix the cause, then start again.';
   throw new LocalServerError('start_failed', `${step} failed (code ${code}):\n${lastLines(said.trim())}`, remedy);
 }
 

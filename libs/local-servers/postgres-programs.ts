@@ -12,7 +12,7 @@ export interface PostgresPrograms {
   readonly majorVersion: string;
 }
 
-export const useOwnPostgres = 'Or use a Postgres of your own: set DATABASE_URL.';
+export const useOwnPostgres = 'Or use your own Postgres: set DATABASE_URL.';
 
 /**
  * Finds the programs in `binDir`, else those that npm installed.

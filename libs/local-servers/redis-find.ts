@@ -37,7 +37,7 @@ export async function findRedis(search: RedisSearch): Promise<RedisLaunch> {
 
 const remedy = [
   `Any of these helps: put redis-server or valkey-server ${OLDEST_MAJOR}.0 or newer on the PATH (Debian, Ubuntu: apt-get install redis-tools;`,
-  'Fedora: dnf install valkey; macOS: brew install redis); start Docker; or set REDIS_URL to a Redis of your own.',
+  'Fedora: dnf install valkey; macOS: brew install redis); start Docker; or set REDIS_URL to your own Redis.',
 ].join('\n');
 
 /**

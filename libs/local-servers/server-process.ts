@@ -1,5 +1,5 @@
 /**
- * A server as a process of its own group. Ctrl-C in a terminal signals the whole foreground group, and a server that
+ * A server as a separate process group. Ctrl-C in a terminal signals the whole foreground group, and a server that
  * died first would fail processes that are still finishing work. So servers have groups of their own, and the parent
  * ends them in its own order. Their output goes to a file, not a pipe: when the parent is killed they live on unharmed,
  * and the next start finds them.

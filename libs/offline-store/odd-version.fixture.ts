@@ -1,7 +1,7 @@
 /** For the tests of features: a version over the table `odd`, whose columns are of every type. */
 import type { FeatureColumn, ModelVersion } from '@tandem/freshness/predictor';
 
-/** Each a version of its own. */
+/** Outputs of which each makes a separate version. */
 export function oddVersion(columns: readonly FeatureColumn[], sql = 'select * from odd'): ModelVersion {
   return {
     id: Math.random().toString(16).slice(2),

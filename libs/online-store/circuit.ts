@@ -7,7 +7,7 @@ interface CircuitOptions {
   probe(): Promise<unknown>;
   /** Called at every change. */
   changed(state: 'open' | 'closed'): void;
-  /** Unanswered writes in a row that open it. One is too few: a pause of our own process looks the same. */
+  /** Unanswered writes in a row that open the circuit. One is too few: a pause of this process looks the same. */
   readonly threshold?: number;
   readonly probeEveryMs?: number;
 }

@@ -1,6 +1,6 @@
 /**
  * Which primaries of a Redis Cluster hold which slots, kept up to date: asked for every few seconds, and at once when a
- * connection is lost or a server says that a key has moved. Each primary has a connection of its own.
+ * connection is lost or a server says that a key has moved. Each primary has a separate connection.
  */
 import type { HostAndPort } from '@tandem/redis/redis-address';
 import { repeat } from '@tandem/timing/repeat';

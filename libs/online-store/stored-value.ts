@@ -75,7 +75,7 @@ export function writeGenerationValue(
   return end;
 }
 
-/** As `writeGenerationValue`, in a buffer of its own; null for a row that is left to Postgres. */
+/** As `writeGenerationValue`, in a separate buffer; null for a row that is left to Postgres. */
 export function encodeGenerationValue(
   { contextVersion, computedAt, outputs }: Pick<StoredPrediction, 'contextVersion' | 'computedAt' | 'outputs'>,
   startedAt: number,
@@ -152,7 +152,7 @@ export function writeOverlayEntry(bytes: Buffer, at: number, entry: OverlayEntry
   writeUInt32LE(bytes, at + CRC_AT, overlayCrc(bytes, at, at + OVERLAY_HEADER + outputs.length, userHash));
 }
 
-/** As `writeOverlayEntry`, in a buffer of its own. */
+/** As `writeOverlayEntry`, in a separate buffer. */
 export function encodeOverlayEntry(entry: OverlayEntry, userHash: number): Buffer {
   const bytes = Buffer.allocUnsafe(overlayEntryLength(entry));
   writeOverlayEntry(bytes, 0, entry, userHash);

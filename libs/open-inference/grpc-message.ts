@@ -112,7 +112,7 @@ function readTensor(tensor: GrpcTensor, field: string, raw: Uint8Array | undefin
   const dims = tensor.shape.map((size) => Number(bigIntOf(size)));
   const count = elementsOf(dims, field);
   if (raw) {
-    if (contents) throw refused(`${field}.contents`, 'is given beside raw contents', 'send the values once');
+    if (contents) throw refused(`${field}.contents`, 'is sent together with raw contents', 'send the values once');
     return { name, type, dims, data: readBinary(type, raw, count, `${field}: its raw contents`) };
   }
   return { name, type, dims, data: readContents(type, contents ?? {}, count, `${field}.contents`) };

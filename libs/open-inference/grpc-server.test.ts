@@ -232,7 +232,7 @@ function beginCall(
   return stream;
 }
 
-/** Begins a call on a connection of its own. */
+/** Begins a call on a separate connection. */
 function half(port: number, bytes?: Buffer, metadata = {}): ClientHttp2Stream {
   const session = connectHttp2(`http://127.0.0.1:${port}`);
   const stream = beginCall(session, 'ServerLive', bytes, metadata);

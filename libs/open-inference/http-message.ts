@@ -95,7 +95,7 @@ function binarySize(size: unknown, { data }: JsonTensor, field: string): number 
     throw refused(where, `is ${JSON.stringify(size)}`, "give the number of the tensor's bytes");
   }
   if (data === undefined) return size;
-  throw refused(where, 'is given beside data', 'send the values once, as data or as binary data');
+  throw refused(where, 'is sent together with data', 'send the values once, as data or as binary data');
 }
 
 function missingBytes(field: string, wanted: number, there: number): Error {

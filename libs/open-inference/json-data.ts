@@ -106,6 +106,6 @@ export function jsonDataOf({ name, type, data }: WireTensor): string {
   if (at < 0) return `[${numbers.join()}]`;
   throw new TandemError('output_unusable', `The output ${name} has ${numbers[at]} at ${at}, which JSON cannot carry.`, {
     field: name,
-    remedy: 'ask for the output as binary data, with its parameter binary_data: true',
+    remedy: 'request the output as binary data, with its parameter binary_data: true',
   });
 }

@@ -25,7 +25,7 @@ export function takeOneMessage(call: ServerInterceptingCallInterface): void {
     const found = write(data);
     messages += found.length;
     if (messages <= 1) return found;
-    const details = 'A call has one message, and this one has more. To fix it: send each message in a call of its own.';
+    const details = 'A call has one message, and this call has more. To fix it: send each message in a separate call.';
     call.sendStatus({ code: status.INVALID_ARGUMENT, details, metadata: new Metadata() });
     return [];
   };

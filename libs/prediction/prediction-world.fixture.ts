@@ -141,7 +141,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       const predictor = { name: PREDICTOR, artifact, policy: { freshness, batch: BATCH }, definition: hanging };
       await adopt(pool, { actor: 'test', predictors: [predictor] });
     },
-    /** A process that reads, with a memory of its own; some of its parts may be others. */
+    /** A process that reads, with a separate memory; some of its parts may be others. */
     createReader(
       reader: Partial<PredictionReaderDependencies> = {},
       live: Partial<LivePredictorDependencies> = {},

@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { createQueue, type Queue } from './enqueue.ts';
 import { createQueueWorker, type Handlers, type QueueWorker } from './run-worker.ts';
 
-// A server of its own: it is killed, flushed and reconfigured here.
+// A separate server: it is killed, flushed and reconfigured here.
 let folder: string;
 let server: LocalServer;
 let queue: Queue;

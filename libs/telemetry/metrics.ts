@@ -1,5 +1,5 @@
 /**
- * The product's metrics in a registry of their own: what each counts, and by which labels. Labels have few values
+ * The product's metrics in a separate registry: what each counts, and by which labels. Labels have few values
  * (predictors, states, reasons); ids, users and error texts belong in the log.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';

@@ -265,7 +265,7 @@ function workMetrics(registers: Registry[]) {
     }),
     workerRate: new Gauge({
       name: 'tandem_worker_users_per_second',
-      help: 'Users that one worker scores each second, as measured in an unfinished run and the one before it.',
+      help: 'Users that one worker scores each second, as measured in an unfinished run and the previous run.',
       labelNames: ['predictor'] as const,
       registers,
     }),

@@ -50,7 +50,7 @@ export const ExplanationSchema = z
     ),
     featureFault: z.string().nullable().meta({ description: 'Why the user cannot be scored' }),
     featureProblem: z.union([ProblemSchema, z.null()]).meta({ description: 'Why the features could not be read' }),
-    answer: z.union([PredictionSchema, z.null()]).meta({ description: 'What a read answers now' }),
+    answer: z.union([PredictionSchema, z.null()]).meta({ description: 'The answer of a read now' }),
     answerProblem: z.union([ProblemSchema, z.null()]),
     cacheStatus: z.string().nullable(),
   })

@@ -87,7 +87,7 @@ export const GenerationReportSchema = z
         limit: z.number(),
       }),
     ),
-    notes: z.array(z.string()).meta({ description: 'What was not compared or not judged, and why' }),
+    notes: z.array(z.string()).meta({ description: 'Parts that were not compared or not judged, and why' }),
     movers: z
       .array(z.strictObject({ userId: z.string(), before: z.number(), now: z.number(), delta: z.number() }))
       .meta({ description: 'At most 20 users, largest change first, without users erased since' }),

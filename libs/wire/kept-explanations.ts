@@ -7,7 +7,7 @@ import type { Answered } from './schema.ts';
 
 const FeatureSchema = z.strictObject({
   name: z.string(),
-  value: scalar.meta({ description: 'What the model is given' }),
+  value: scalar.meta({ description: 'The inputs of the model' }),
   from: FeatureOriginSchema,
   event: z
     .strictObject({ source: z.string(), id: z.string(), time: z.iso.datetime(), acceptedAt: z.iso.datetime() })

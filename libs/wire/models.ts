@@ -31,7 +31,7 @@ const ModelSchema = z
     note: z.string(),
     metrics: z.record(z.string(), z.number()).meta({ description: 'Metrics given by the owner' }),
     build: z.string().nullable().meta({ description: 'The kind of an optimised build: `int8`, `pruned`, …' }),
-    parent: z.string().nullable().meta({ description: 'The model version that an optimised build was made of' }),
+    parent: z.string().nullable().meta({ description: 'The model version that an optimised build was made from' }),
     inputs: z
       .array(z.strictObject({ name: z.string(), type: z.string(), columns: z.array(z.string()) }))
       .meta({ description: 'The tensors that it takes, each filled from feature columns' }),

@@ -24,7 +24,7 @@ const ProcessSchema = z
           since: z.iso.datetime(),
         }),
       )
-      .meta({ description: 'What it keeps loaded: the versions of all arms, also of rollouts that are prepared' }),
+      .meta({ description: 'Versions that it keeps loaded: those of all arms, also of rollouts in preparation' }),
   })
   .meta({ id: 'Process', description: 'A live process, and the model versions that it keeps loaded' });
 

@@ -25,7 +25,7 @@ export const noteText = z.string().max(MAX_NOTE, `at most ${MAX_NOTE} characters
 const MetricsSchema = z
   .record(z.string().min(1).max(MAX_NAME, `names of at most ${MAX_NAME} characters`), z.number())
   .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `at most ${MAX_METRICS} metrics`)
-  .meta({ description: 'What its owner measured', example: { auc: 0.82 } });
+  .meta({ description: 'Measurements of its owner', example: { auc: 0.82 } });
 
 export const PushSchema = z
   .strictObject({
@@ -43,7 +43,7 @@ export const PushSchema = z
       .record(z.string(), z.strictObject({ type: tensorType, columns: z.array(z.string()) }))
       .nullable()
       .optional()
-      .meta({ description: 'As in a config; null: columns fill them by themselves' }),
+      .meta({ description: 'As in a config; null: columns fill them automatically' }),
     outputs: z
       .record(
         z.string(),
@@ -59,7 +59,7 @@ export const PushSchema = z
     metrics: MetricsSchema.optional(),
     label: z.string().optional().meta({ description: 'Moves to the version', example: 'challenger' }),
     parent: VersionNumberSchema.optional().meta({
-      description: 'The model version that an optimised build was made of',
+      description: 'The model version that an optimised build was made from',
     }),
     build: z.string().min(1).max(MAX_NAME).optional().meta({ description: 'Its kind', example: 'int8' }),
   })

@@ -21,7 +21,10 @@ const percent = z
   .number()
   .min(0.01)
   .max(100)
-  .refine((value) => Math.abs(value * 100 - bucketsOf(value)) < 1e-6, 'at most two decimals: users are divided into 10,000 buckets');
+  .refine(
+    (value) => Math.abs(value * 100 - bucketsOf(value)) < 1e-6,
+    'at most two decimals: users are divided into 10,000 buckets',
+  );
 
 const bucketsOf = (value: number) => Math.round(value * 100);
 const version = VersionNumberSchema.meta({ example: '3' });
@@ -72,7 +75,7 @@ const AnalysisSchema = z.strictObject({
     .meta({ description: 'Counts default answers only; `errorRate` includes them as well' }),
   psi: z.number().positive().max(100).nullable().default(null).meta({
     description:
-      'Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift by custom',
+      'Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention 0.25 is a large shift',
   }),
   holdDeadline: duration('90d').nullable().default('7d').meta({
     description: 'How long a step may hold, after `minStep` and the windows of guardrail outcomes',
@@ -83,7 +86,7 @@ const AnalysisSchema = z.strictObject({
     .default('1d')
     .meta({ description: 'How long a rollout may stay in `preparing`', example: '1d' }),
   onDeadline: z.enum(['alert', 'roll_back']).default('alert').meta({
-    description: 'What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort',
+    description: 'Effect of a missed deadline: an alert (`tandem_rollout_overdue_seconds`), or an abort',
   }),
   outcomes: z
     .array(OutcomeSchema)
@@ -107,7 +110,7 @@ const CanarySchema = z
       .max(20)
       .refine(
         (steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)),
-        'they must rise, each above the one before',
+        'they must rise',
       )
       .refine((steps) => steps.at(-1) === 100, 'the last must be 100')
       .optional()
@@ -145,7 +148,7 @@ const AbSchema = z
       .max(9)
       .refine(
         (arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length,
-        'each needs a name of its own',
+        'each needs a different name',
       )
       .refine(
         (arms) => arms.reduce((sum, { weight }) => sum + bucketsOf(weight), 0) <= BUCKETS,

@@ -11,7 +11,7 @@ export const RolloutSchema = z
     rollout: z.string().meta({ description: 'Number of the rollout within its predictor' }),
     kind: z.enum(['canary', 'shadow', 'ab']),
     state: z.enum(['preparing', 'running', 'held', 'promoted', 'aborted', 'ended']),
-    reason: z.string().meta({ description: 'Reason for the state; while `preparing`, what it waits for' }),
+    reason: z.string().meta({ description: 'Reason for the state; while `preparing`, the parts that it waits for' }),
     step: z.int().meta({ description: 'Current step of a canary, from 0' }),
     percent: z.number().meta({ description: 'Percent of users served from an arm other than stable' }),
     stepStartedAt: z.iso.datetime().nullable(),

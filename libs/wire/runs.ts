@@ -30,7 +30,7 @@ export const BudgetSchema = z
   .meta({
     id: 'Budget',
     description:
-      'What a run may cost. Users with an outdated prediction are scored first, most read first; then other users who are read',
+      'Limit of the cost of a run. Users with an outdated prediction are scored first, most read first; then other users that are read',
   });
 
 export const StartRunSchema = z

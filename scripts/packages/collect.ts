@@ -71,7 +71,7 @@ function rewriteModule(path: string, { value }: Reference, ending: Ending, found
   return relativeTo(path, file);
 }
 
-/** A TypeScript file is a program of its own; anything else is copied as it is. */
+/** A TypeScript file is a separate program; anything else is copied as it is. */
 function rewriteFile(
   path: string,
   code: string,

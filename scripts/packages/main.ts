@@ -3,7 +3,7 @@
  *
  * Each holds the repository's modules as plain ESM, file by file in the same tree, so that a child process, a worker thread
  * or a migration is found relative to the file that needs it, here and there alike. The libs are part of the packages that use
- * them and have no packages of their own.
+ * them and have no separate packages.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -125,7 +125,7 @@ export function refuseContentEncoding(header: string | null | undefined): void {
     `The content encoding ${JSON.stringify(header.slice(0, 40))} is not supported.`,
     {
       field: 'Content-Encoding',
-      remedy: 'send the body as it is, without Content-Encoding',
+      remedy: 'send the body uncompressed, without Content-Encoding',
       headers: { 'accept-encoding': 'identity' },
     },
   );

@@ -118,7 +118,7 @@ function forwardReason(why: Reason): string {
       return 'request';
     case 'version_changed':
     case 'rolled_back':
-      // There are stored predictions, but none may be used any more.
+      // There are stored predictions, but none may be used.
       return 'miss';
     case 'context_newer':
     case 'expired':

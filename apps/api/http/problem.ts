@@ -45,7 +45,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'Method not allowed',
     'the path exists, `Allow` names its methods',
   ),
-  not_acceptable: kind(STATUS.not_acceptable, 'Not acceptable', '`Accept` excludes what the path produces'),
+  not_acceptable: kind(STATUS.not_acceptable, 'Not acceptable', '`Accept` excludes the media types of the path'),
   request_timeout: kind(STATUS.request_timeout, 'Request timeout', 'the request did not arrive in time'),
   event_conflict: kind(409, 'Event id used before', 'the same source and id were sent before with other content'),
   outcome_conflict: kind(409, 'Outcome id used before', 'the same source and id were sent before with other content'),
@@ -75,14 +75,14 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   invalid_input: kind(
     422,
     'Invalid input',
-    'the request is well-formed but says something impossible; `field` names where',
+    'the request is well-formed, but a value is not allowed; `field` names its place',
   ),
   config_invalid: kind(422, 'Invalid configuration', 'a configuration is refused; `field` names the setting'),
   model_refused: kind(422, 'Model refused', 'the model file or its signature is refused'),
   features_failed: kind(
     422,
     'Feature query failed',
-    "the feature query fails for the user, and nothing lower may answer; no repetition helps until the user's rows or the query change",
+    "the feature query fails for the user, and no lower rung may answer; a retry helps only after the user's rows or the query change",
   ),
   request_features_required: kind(
     422,
@@ -92,12 +92,12 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   features_unusable: kind(
     422,
     'Features unusable',
-    "the model cannot take the user's features as they are, and nothing lower may answer; no repetition helps until they change",
+    "the model cannot take the user's features, and no lower rung may answer; a retry helps only after the features change",
   ),
   output_unusable: kind(
     422,
     'Output unusable',
-    'the model gives NaN or Infinity for this user, and nothing lower may answer; no repetition helps until features or model change',
+    'the model gives NaN or Infinity for this user, and no lower rung may answer; a retry helps only after features or model change',
   ),
   rate_limited: kind(429, 'Too many requests', "the key's own limit is used up; see `Retry-After`"),
   headers_too_large: kind(
@@ -106,8 +106,8 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'the header section is larger than the service reads',
   ),
   no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
-  live_timeout: kind(503, 'Live inference too slow', 'the deadline passed and nothing lower may answer'),
-  live_failed: kind(503, 'Live inference failed', 'the model failed on this user and nothing lower may answer'),
+  live_timeout: kind(503, 'Live inference too slow', 'the deadline passed, and no lower rung may answer'),
+  live_failed: kind(503, 'Live inference failed', 'the model failed on this user, and no lower rung may answer'),
   overloaded: kind(
     503,
     'Overloaded',

@@ -105,7 +105,7 @@ function missingScope(wanted: readonly Scope[]): RequestError {
 function tooMany(perSecond: number, retryAfter: number): TandemError {
   return new TandemError('rate_limited', `The key exceeded its limit of ${perSecond} requests a second.`, {
     retryAfter: Math.max(1, retryAfter),
-    remedy: 'ask again after the time in Retry-After, or ask for many users in one request',
+    remedy: 'retry after the time in Retry-After, or read many users in one request',
   });
 }
 

@@ -228,7 +228,7 @@ describe('ModelInfer', () => {
       'raw and typed contents',
       { inputs: [{ ...features, contents: { fp32_contents: ROWS } }], raw_input_contents: [Buffer.alloc(16)] },
       status.INVALID_ARGUMENT,
-      /beside raw contents/,
+      /together with raw contents/,
     ],
     [
       'classification',

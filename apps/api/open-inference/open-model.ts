@@ -59,7 +59,7 @@ export function wantedOutputs(wanted: readonly string[], given: readonly TensorM
     const field = `outputs[${i}].name`;
     const names = given.map((output) => output.name);
     if (!names.includes(name)) throw refused(field, `is ${shown(name)}`, `the model gives ${names.join(', ')}`);
-    if (wanted.indexOf(name) < i) throw refused(field, `is ${shown(name)} again`, 'ask for it once');
+    if (wanted.indexOf(name) < i) throw refused(field, `is ${shown(name)} again`, 'request it once');
   }
   return wanted;
 }

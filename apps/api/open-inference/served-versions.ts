@@ -41,7 +41,7 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
   const { registry, models } = dependencies;
   const knownAssignments = createKnownAssignments(dependencies);
   let known: Certificate | undefined;
-  /** By predictor and number, under the known certificate: another one has a map of its own. */
+  /** Served versions by predictor and number, under the known certificate. Each certificate has a separate map. */
   let found = new Map<string, Promise<ServedVersion>>();
   /** By id: a version never changes. */
   const described = new IdleCache(async (id) => {

@@ -60,7 +60,7 @@ export function openExplanations(
   };
 }
 
-// Inference for replays, in a process of its own with a higher nice value than the serving children. It exists only
+// Inference for replays, in a separate process with a higher nice value than the serving children. It exists only
 // while replays are asked for. So a model that no longer serves is loaded beside no other, and a hanging model delays
 // no read. One replay runs at a time; a few may wait.
 

@@ -68,7 +68,7 @@ function observing(
   };
 }
 
-// Inference for shadows, in a process of their own with a higher nice value than the serving ones. It exists only while
+// Inference for shadows, in a separate process with a higher nice value than the serving ones. It exists only while
 // there is something to run. A candidate that crashes, hangs or leaks affects only this process.
 
 /** One process of the lowest priority above idle scheduling. */

@@ -100,7 +100,7 @@ test('a query that gives no user in time is refused, also where reads are never 
   const slow = config.replace(/ age\n/, ' slow(age) as age\n').replace(/liveTimeout: '[^']+'/, 'live: false');
   await place.write('tandem.config.ts', slow);
   await expect(adoptWithin({ featuresMs: 200, force: false })).rejects.toThrow(
-    /error +churn parity .*with no real user, since the features of 3 users were not read in time\n +→ make/,
+    /error +churn parity .*with no real users, since the features of 3 users were not read in time\n +→ make/,
   );
   const forced = await adoptWithin({ featuresMs: 200, force: true });
   expect(renderAdoption(forced, place.folder)).toEqual([

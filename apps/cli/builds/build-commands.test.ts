@@ -139,7 +139,7 @@ describe('a comparison', () => {
       { userId: '43', label: 0 },
     ];
     expect(asked).toEqual([{ path: '/v1/models/repurchase/versions/3/comparison', body: { labels } }]);
-    expect(out).toMatch(/^repurchase: int8 build 3 beside model version 2/);
+    expect(out).toMatch(/^repurchase: int8 build 3 compared with model version 2/);
   });
 
   test('is one JSON document where that is wanted', async () => {

@@ -48,7 +48,7 @@ Ends with 3 where the model has nothing to quantise, as trees have not.`,
   })
     .argument('<predictor>')
     .argument('<version>', 'the model version to make it of', parseWhole(1))
-    .addOption(new Option('--kind <kind>', 'what to make').choices(['int8']).default('int8'))
+    .addOption(new Option('--kind <kind>', 'the kind of build').choices(['int8']).default('int8'))
     .option('--static', 'scales from rows of real users, rather than run by run')
     .option('--rows <count>', `users of a static build (default: ${ROWS})`, parseWhole(1))
     .option('--python <path>', 'the Python to make it with (default: python3)')
@@ -91,7 +91,7 @@ function rowsWithoutStatic(): CommandFailure {
 }
 
 export function buildCommands(cli: Cli): Command {
-  return group('build', 'optimised builds: int8, pruned, distilled; beside the model version that they were made of', [
+  return group('build', 'optimised builds of a model version: int8, pruned, distilled', [
     buildCreateCommand(cli),
     buildRegisterCommand(cli),
     buildCompareCommand(cli),
@@ -108,13 +108,13 @@ function buildRegisterCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'register',
     description: 'upload an optimised build made elsewhere; the build is tried but does not serve traffic yet',
-    detail: 'Its feature query, inputs and outputs are those of the version that it was made of.',
+    detail: 'The build has the feature query, inputs and outputs of its parent.',
     example: 'tandem build register repurchase 2 pruned.onnx --kind pruned',
   })
     .argument('<predictor>')
-    .argument('<parent>', 'the model version that it was made of', parseWhole(1))
+    .argument('<parent>', 'the model version that the build was made from', parseWhole(1))
     .argument('<file>', 'the ONNX file')
-    .addOption(new Option('--kind <kind>', 'what was done').choices(KINDS).makeOptionMandatory());
+    .addOption(new Option('--kind <kind>', 'the kind of optimisation').choices(KINDS).makeOptionMandatory());
   return withBuildWords(command).action(
     async (predictor: string, parent: number, file: string, { kind, ...options }: RegisterOptions) => {
       await pushBuild(cli, { predictor, parent, kind, model: await readModelFile(cli, file) }, options);

@@ -16,14 +16,14 @@ export function buildCompareCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'compare',
     description: 'compare size, answers, speed and parity of an optimised build with its parent',
-    detail: `The service runs both by turns on the machine that would serve them, on users of the half that no build is calibrated
-on; with --labels, on the users in the file. Speed is the time that a run takes: the ratio is the median of many
-rounds, with what nine of ten lie above and below.`,
+    detail: `The service runs both versions in turns on the machine that would serve them, on the half of the users that no build is
+calibrated on; with --labels, on the users in the file. Speed is the time of a run: the ratio is the median of many rounds,
+with the range of nine in ten.`,
     example: 'tandem build compare repurchase 3 --labels held-out.csv',
   })
     .argument('<predictor>')
     .argument('<build>', 'the build’s model version', parseWhole(1))
-    .option('--users <count>', 'look at so many at most (default: 2,000)', parseWhole(1))
+    .option('--users <count>', 'the most users to compare (default: 2,000)', parseWhole(1))
     .option('--labels <file>', 'a CSV file user_id,label: observed labels of users that neither model was trained on')
     .action(async (predictor: string, build: number, { users, labels: file, ...options }: Options) => {
       if (users !== undefined && file !== undefined) throw usersAndLabels();

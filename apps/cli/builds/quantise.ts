@@ -143,7 +143,7 @@ function nothingToQuantise({ operators }: Report): CommandFailure {
     : `the model has nothing to quantise: no float32 matrix product or convolution (it has ${operators.join(', ')})`;
   const remedy = trees
     ? 'make it smaller instead: fewer or shallower trees, or a distilled model; then tandem build register'
-    : 'register what was optimised elsewhere: tandem build register';
+    : 'register a build that was made elsewhere: tandem build register';
   return new CommandFailure(problem, { remedy, exitCode: EXIT_NOTHING_TO_QUANTISE });
 }
 

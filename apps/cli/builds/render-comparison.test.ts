@@ -5,7 +5,7 @@ import { renderComparison } from './render-comparison.ts';
 
 it('shows both side by side, then how far their answers are apart', () => {
   expect(renderComparison(BUILD_COMPARISON_EXAMPLE).join('\n')).toBe(
-    `repurchase: int8 build 3 beside model version 2, on 1,994 of 2,000 real users
+    `repurchase: int8 build 3 compared with model version 2, on 1,994 of 2,000 real users
                           version 2     build 3
 bytes                     1,830,412     471,208  0.26 of its parent
 time a user, alone          61.2 µs     44.9 µs  1.36× as fast (1.29 to 1.44)

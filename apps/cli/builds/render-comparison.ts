@@ -19,7 +19,7 @@ export function renderComparison(comparison: BuildComparison): string[] {
   ];
   const kind = printable(build.build ?? 'build');
   return [
-    `${predictor}: ${kind} build ${build.modelVersion} beside model version ${parent.modelVersion}, on ${usersText(users)}`,
+    `${predictor}: ${kind} build ${build.modelVersion} compared with model version ${parent.modelVersion}, on ${usersText(users)}`,
     ...renderTable(['', right(`version ${parent.modelVersion}`), right(`build ${build.modelVersion}`), ''], rows),
     '',
     ...renderFields(answerFields(comparison)),

@@ -132,13 +132,13 @@ const REASONS: Readonly<Record<UnscorableValue, string>> = {
 function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): string {
   switch (reason) {
     case 'null':
-      return 'say in features.nulls what the model was trained with in the place of a null';
+      return 'set features.nulls to the value that the training used for a null';
     case 'unknown':
-      return 'say with unknown, of features.categories, what a text of no category counts as';
+      return 'set unknown of features.categories to the value of a text outside the categories';
     case 'too_long':
       return `shorten it in the query: left(${column}, 10000) as ${column}`;
     case 'not_finite':
-      return `make a null of a NaN in the query, nullif(${column}, 'NaN') as ${column}, and say in features.nulls what it counts as`;
+      return `turn NaN into null in the query, nullif(${column}, 'NaN') as ${column}, and set its value in features.nulls`;
   }
 }
 

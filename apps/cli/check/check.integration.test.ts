@@ -98,7 +98,7 @@ test('a query that is too slow for a live read is told so, with what was waited 
   expect(findings).toContainEqual({
     subject: 'churn parity',
     level: 'error',
-    text: expect.stringContaining('no real user, since the features of 1 user were not read in time'),
+    text: expect.stringContaining('no real users, since the features of 1 user were not read in time'),
     remedy: expect.any(String),
   });
   expect(findings).toContainEqual(

@@ -81,7 +81,7 @@ function whyNobodyReal({ users }: CheckedPredictor): WhyNobody | null {
   }
   if (users.read === 0) return null;
   return {
-    why: 'with no real user, since none of those read can be scored',
+    why: 'with no real users, since none of the users read can be scored',
     remedy: 'see what keeps them from being scored, and check again',
   };
 }

@@ -34,7 +34,7 @@ export async function findOrder(
   return best.misfit === 0 ? best.order.map((place) => batch.columns[place]?.name ?? '') : null;
 }
 
-/** Columns of numbers: texts and categories fill other places than a value of their own. */
+/** Columns of numbers. Texts and categories do not fill exactly one value of an input. */
 function movable({ columns }: FeatureBatch): number[] {
   return columns.flatMap(({ kind, categories }, i) => (kind === 'string' || categories ? [] : [i]));
 }

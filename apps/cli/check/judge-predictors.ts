@@ -56,7 +56,7 @@ export function judgeProbabilities({ predictor, userId, prediction }: Sample): F
     const odd = [value].flat().find((one) => typeof one === 'number' && (one < -TOLERANCE || one > 1 + TOLERANCE));
     if (!/prob/i.test(field) || odd === undefined) return [];
     const text = `${field} of user ${userId} holds ${odd}, which is no probability: a margin or a distance, perhaps`;
-    const remedy = `rename the field for what it is, such as scores; or export probabilities (scikit-learn: SVC(probability=True))`;
+    const remedy = `rename the field to what it holds, such as scores; or export probabilities (scikit-learn: SVC(probability=True))`;
     return [warning(`${predictor} outputs`, text, remedy)];
   });
 }

@@ -33,6 +33,6 @@ test('of a query that is slow over all users, reports only what was measured', (
     level: 'warning',
     text: expect.stringMatching(/^user ids were not read within 5.0 s/),
   });
-  expect(finding.text).toContain('of one user (50 ms, freshness.liveTimeout) was not seen');
+  expect(finding.text).toContain('of one user (50 ms, freshness.liveTimeout) was not measured');
   expect(finding.remedy).toContain('create the index');
 });

@@ -95,14 +95,14 @@ function whyNobody(subject: string, predictor: CheckedPredictor): Finding {
   if (slow !== null) return noUserInTime(predictor, subject, slow);
   if (read === 0) return warning(subject, 'the feature query gives no user', 'see that its tables hold rows');
   const { userId = '', why = '' } = fault ?? {};
-  const text = `none of ${counted(read, 'user')} looked at can be scored; user ${userId}: ${why}`;
+  const text = `none of the ${counted(read, 'user')} read can be scored; user ${userId}: ${why}`;
   return failed(subject, text, remedyFor(why));
 }
 
 function remedyFor(why: string): string {
   const nan = /^feature (.+) is NaN;/.exec(why)?.[1];
-  if (nan === undefined) return 'say in features.nulls what a null counts as, or fix the query';
-  return `make a null of it in the query, nullif(${nan}, 'NaN') as ${nan}, and say in features.nulls what it counts as`;
+  if (nan === undefined) return 'set the value of a null in features.nulls, or fix the query';
+  return `turn it into null in the query, nullif(${nan}, 'NaN') as ${nan}, and set its value in features.nulls`;
 }
 
 function infer(

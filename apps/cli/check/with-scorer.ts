@@ -1,4 +1,4 @@
-/** Runs the model of a config that is checked, in a process of its own. */
+/** Runs the model of a config that is checked, in a separate process. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';

@@ -98,7 +98,7 @@ function failure(
   return { code, message, where, remedy, exitCode };
 }
 
-/** An AggregateError, which a refused connection to several addresses gives, has no message of its own. */
+/** An AggregateError, which a refused connection to several addresses gives, has no message. */
 function explainPlainError(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') {
     return [...new Set(error.errors.map(explainPlainError))].join('; ');

@@ -64,7 +64,7 @@ test.each(COMMANDS)('%s names the database that does not exist', async (command)
 
 test.each(COMMANDS)('%s says that the server has no TLS, which sslmode demands', async (command) => {
   const url = changed(inject('databaseUrl'), (one) => one.searchParams.set('sslmode', 'require'));
-  // A process of its own: what drivers warn of is printed there.
+  // A separate process: what drivers warn of is printed there.
   const text = await said(command, { DATABASE_URL: url }, runCli);
   expect(text).toMatch(/Postgres there has no TLS \(ssl = off\), and sslmode in DATABASE_URL demands it\n.*ssl = on/);
   expect(text).not.toContain('Warning');

@@ -49,7 +49,7 @@ test.each<[string, string | Buffer, RegExp]>([
   ['a name that is there twice', 'id,a,id\n', /line 1: two columns are named id/],
   ['too few values', 'id,a\n1,2\n3\n', /line 3: 1 value, and the head has 2/],
   ['too many values', 'id,a\n1,2,3\n', /line 2: 3 values, and the head has 2/],
-  ['a mark inside a cell', 'id,a\n1,5" or 6"\n', /line 2: a quotation mark stands inside a cell/],
+  ['a mark inside a cell', 'id,a\n1,5" or 6"\n', /line 2: a quotation mark is inside an unquoted cell/],
   ['an open mark', 'id,a\n1,2\n3,"4\n5,6\n', /line 3: a quotation mark is not closed/],
   [
     'bytes that are not UTF-8',

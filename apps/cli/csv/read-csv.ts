@@ -151,7 +151,7 @@ function cellsOf(record: string, isQuoted: boolean, file: string, line: number):
   throw csvFailure(
     file,
     line,
-    'a quotation mark stands inside a cell',
+    'a quotation mark is inside an unquoted cell',
     'quote the whole cell, and write each mark in it twice: "a ""b"" c"',
   );
 }

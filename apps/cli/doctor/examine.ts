@@ -120,7 +120,7 @@ function ofAnotherPepper(keys: readonly ApiKey[], own: string): Finding {
   const many = counted(keys.length, 'key is', 'keys are');
   return warning(
     'keys',
-    `${many} stored under another pepper than ${own} (${which}): an API refuses keys of another pepper than its own`,
+    `${many} stored under another pepper than ${own} (${which}): an API refuses keys of another pepper`,
     'rotate them under the pepper that every API has (tandem key rotate <id>), or revoke them',
   );
 }

@@ -17,7 +17,7 @@ const DISK_WANTED_MB = 2_000;
 
 export function judgeNode(version: string): Finding {
   const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number);
-  const remedy = `use Node ${PINNED_MAJOR}: npm scripts do so by themselves`;
+  const remedy = `use Node ${PINNED_MAJOR}: npm scripts do so automatically`;
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
     return failed('node', `${version} is too old`, remedy);
   }
@@ -26,7 +26,7 @@ export function judgeNode(version: string): Finding {
 }
 
 export function judgeDisk(folder: string, freeMb: number = freeMegabytes(folder)): Finding {
-  const text = `${freeMb.toLocaleString('en-US')} MB free where ${folder} lies`;
+  const text = `${freeMb.toLocaleString('en-US')} MB free on the disk of ${folder}`;
   if (freeMb < DISK_NEEDED_MB) return failed('disk', text, 'free some space: Postgres stops when the disk is full');
   if (freeMb < DISK_WANTED_MB) return warning('disk', text, 'free some space before a large run');
   return ok('disk', text);

@@ -205,7 +205,7 @@ function judgeDefaults({ user, database, defaults }: PostgresFacts): Finding {
   );
   return ok(
     'settings',
-    others.length === 0 ? 'as Tandem sets them' : `${others.join(', ')}: Tandem's connections set their own`,
+    others.length === 0 ? 'as Tandem sets them' : `${others.join(', ')}: Tandem's connections override them`,
   );
 }
 

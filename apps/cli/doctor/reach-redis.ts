@@ -113,7 +113,7 @@ type Wrong = (problem: string, remedy: string) => CommandFailure;
 
 function explainKind(at: string, { kind, name }: Named, { mode, primaries }: Asked, wrong: Wrong) {
   if (mode === null) return undefined;
-  const known = primaries === null ? '(not told to this user)' : primaries.join(', ') || 'none';
+  const known = primaries === null ? '(not visible to this user)' : primaries.join(', ') || 'none';
   const example = `redis+sentinel://:password@${at}/${primaries?.[0] ?? 'name'}?sentinelPassword=…`;
   if (mode === 'sentinel' && kind !== 'sentinel') {
     return wrong(`is a Sentinel, which keeps no data; the primaries that it knows: ${known}`, `write ${example}`);

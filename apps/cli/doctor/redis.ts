@@ -129,7 +129,7 @@ export function judgeRedis(servers: readonly RedisFacts[]): Finding[] {
 
 function judgeVersion({ server, version, role, isCluster, isAddressedAsCluster }: RedisFacts): Finding {
   if (version === null) {
-    return warning('redis', 'does not tell its version to this user', 'let the user run INFO: acl setuser … +info');
+    return warning('redis', 'does not show its version to this user', 'let the user run INFO: acl setuser … +info');
   }
   const major = Number.parseInt(version, 10);
   if (major < OLDEST_MAJOR)
@@ -162,8 +162,8 @@ function judgeRights({ refused }: RedisFacts): Finding {
 function judgePolicy({ policy, holdsQueue }: RedisFacts): Finding {
   if (policy === null) return ok('eviction', 'maxmemory-policy is not readable by this user');
   if (policy === 'noeviction' || !holdsQueue) return ok('eviction', `maxmemory-policy ${policy}`);
-  const remedy = 'config set maxmemory-policy noeviction; or give the queue a Redis of its own: QUEUE_REDIS_URL';
-  return failed('eviction', `maxmemory-policy is ${policy}: jobs of the queue would be thrown away`, remedy);
+  const remedy = 'config set maxmemory-policy noeviction; or give the queue a separate Redis: QUEUE_REDIS_URL';
+  return failed('eviction', `maxmemory-policy is ${policy}: Redis would evict jobs of the queue`, remedy);
 }
 
 function judgeMemory({ usedMemory, maxMemory, maxListpackEntries }: RedisFacts): Finding {

@@ -20,7 +20,7 @@ import { renderExplanation } from './render-explanation.ts';
 import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';
 
 export function explanationCommands(cli: Cli): Command {
-  return group('explanation', 'answers that were kept with what they were made of', [
+  return group('explanation', 'answers that were kept with their inputs', [
     explanationKeepCommand(cli),
     explanationListCommand(cli),
     explanationShowCommand(cli),
@@ -75,7 +75,7 @@ function explanationListCommand(cli: Cli): Command {
   })
     .option('--predictor <name>', 'of this predictor only')
     .option('--user <userId>', 'of this user only');
-  return paged(command, '--before <place>', 'the page behind the one whose `next` this is (--json)').action(
+  return paged(command, '--before <place>', 'the page after the page with this `next` (--json)').action(
     async ({ predictor, user, limit, before, ...options }: ListOptions) => {
       const page = await connect(cli, options).explanations.list({
         limit,
@@ -89,7 +89,7 @@ function explanationListCommand(cli: Cli): Command {
 function explanationShowCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'show',
-    description: 'show a kept answer: as it was served, with the inputs of its model',
+    description: 'show a kept answer as served, with the inputs of its model',
     example: 'tandem explanation show 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
   })
     .argument('<id>', 'the id, from `tandem explanation list`')
@@ -105,7 +105,7 @@ const PATIENCE_MS = 60_000;
 export function replayCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'replay',
-    description: 'replay a kept answer with its own model version and inputs, and compare',
+    description: 'replay a kept answer with the same model version and inputs, and compare',
     detail:
       'Ends with 0 where it agrees, or its inputs are of another context; 1: it differs, or could not be computed.',
     example: 'tandem replay 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',

@@ -77,7 +77,7 @@ test('a replay is told by its verdict, and by how much it differs', () => {
     'verdict   differs: why',
     'kept      score 0.831',
     'now       score 0.829',
-    'furthest  score 0.831 → 0.829, by 0.00200: 200 times what the tolerance of 0.00001 allows',
+    'furthest  score 0.831 → 0.829, by 0.00200: 200 times the tolerance of 0.00001',
   ]);
   const refused = { ...REPLAY_EXAMPLE, verdict: 'refused', reason: 'no\u001b row', recomputed: null } as const;
   expect(renderReplay(refused, plain)).toEqual(['verdict  not computed: no? row', 'kept     score 0.831']);

@@ -87,6 +87,6 @@ function furthest(difference: NonNullable<Replay['difference']>, tolerance: numb
   const { output, kept, recomputed, difference: by, ofAllowed } = difference;
   const values = `${printable(output)} ${renderValue(kept)} → ${renderValue(recomputed)}`;
   if (by === null || ofAllowed === null) return values;
-  const times = `${Number(ofAllowed.toPrecision(2))} times what the tolerance of ${tolerance ?? 0} allows`;
+  const times = `${Number(ofAllowed.toPrecision(2))} times the tolerance of ${tolerance ?? 0}`;
   return `${values}, by ${by.toPrecision(3)}: ${times}`;
 }

@@ -47,7 +47,7 @@ function usersAndFlips({ users, decision, answers }: Figures): (readonly [string
   return [
     [
       'users',
-      `${count(before)} before, ${count(now)} now; ${count(both)} in both, ${count(added)} new, ${count(gone)} gone`,
+      `${count(before)} before, ${count(now)} now; ${count(both)} in both, ${count(added)} new, ${count(gone)} removed`,
     ],
     ...(decision === null
       ? []

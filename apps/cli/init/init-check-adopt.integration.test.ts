@@ -66,7 +66,7 @@ test('named inputs take the columns of their names, in another schema, for keys 
   const { code, out } = await place.tandem('check --json');
   expect({ code, report: parse(out) }).toMatchObject({
     code: 0,
-    report: { summary: 'everything is in order', samples: [{ prediction: { score: 41 } }] },
+    report: { summary: 'no problems found', samples: [{ prediction: { score: 41 } }] },
   });
 });
 

@@ -86,7 +86,7 @@ async function placeFor(path: string, force: boolean): Promise<string> {
     );
   }
   if (force || !(await isThere(file))) return file;
-  throw new CommandFailure(`${file} exists, and is left as it is`, {
+  throw new CommandFailure(`${file} exists and was not changed`, {
     remedy: 'write another file with --config, or overwrite this one with --force',
   });
 }

@@ -107,7 +107,7 @@ function matchMatrix(
 
 function orderText({ chosen }: Choice): string {
   const texts = chosen.some(({ oneHot }) => oneHot) ? ', texts after numbers as pandas.get_dummies leaves them' : '';
-  return `the model does not name its features. They stand in the table's order${texts}: see that it is the order of the training`;
+  return `the model does not name its features. They are in the table's order${texts}: make sure that this is the order of the training`;
 }
 
 function choose(tensor: InputTensor, columns: readonly TableColumn[], { texts }: TableFacts): Choice {
@@ -231,7 +231,7 @@ function matchWide(wide: readonly InputTensor[], columns: readonly TableColumn[]
   const remarks =
     features.length > 1
       ? [
-          "the model does not name the features within each input. They stand in the table's order: see that it is the order of the training",
+          "the model does not name the features within each input. They are in the table's order: make sure that this is the order of the training",
         ]
       : [];
   return { features, undecided, remarks };

@@ -68,7 +68,7 @@ function valuesOf(tensor: Tensor): MatchedOutput {
   const field = isWord(from) ? from : 'scores';
   const width = valuesPerUser(tensor);
   if (width === null) return { field, from, type, index: 0, note: openNote(tensor) };
-  const note = `All ${width} values; the model does not say what they are: distances, margins or probabilities.`;
+  const note = `All ${width} values; the model does not say whether they are distances, margins or probabilities.`;
   return { field, from, type, width, note };
 }
 

@@ -115,5 +115,5 @@ function nullNotes({ inputs: { features }, table: { texts } }: InitResult): stri
   );
   if (missing.length === 0) return [];
   const names = missing.map(({ column }) => column.name).join(', ');
-  return [`users with a null in ${names} are not scored until features.nulls says what the model is given for it`];
+  return [`users with a null in ${names} are not scored until features.nulls has a value for it`];
 }

@@ -72,7 +72,7 @@ const KINDS: Readonly<Record<string, ColumnKind>> = {
   'time without time zone': 'span',
 };
 
-/** `char(n)` is filled up with blanks, which count for nothing in Postgres and for a text of its own in a model. */
+/** `char(n)` is filled up with blanks, which Postgres ignores, but which make another text for a model. */
 export function isPadded({ type }: Pick<TableColumn, 'type'>): boolean {
   return type.startsWith('character(');
 }

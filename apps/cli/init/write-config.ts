@@ -111,7 +111,7 @@ function nullLines({ texts, rows }: TableFacts, { features }: InputMatch): strin
   });
   if (missing.length === 0) return [];
   const counts = missing.map(({ name, many }) => `${name} (${count(many)})`).join(', ');
-  const text = `Users with a null are not scored: ${counts} of ${rows === null ? 'all' : count(rows)} rows. Say what the model was trained with in their place: 'nan' is usual for trees, 0 or a mean for others.`;
+  const text = `Users with a null are not scored: ${counts} of ${rows === null ? 'all' : count(rows)} rows. Set the value that the training used for them: 'nan' is usual for trees, 0 or a mean for other models.`;
   const entries = missing.map(({ name, value }) => `${keyText(name)}: ${value}`);
   return [...comment(text, INNER), ...comment(`nulls: { ${entries.join(', ')} },`, INNER)];
 }
@@ -126,7 +126,7 @@ function nullFor({ type, oneHot }: MatchedFeature): string {
 function categoryLines({ features, asIndex }: InputMatch, { texts }: TableFacts): string[] {
   const oneHot = features.filter(({ oneHot }) => oneHot !== undefined);
   if (oneHot.length > 0) {
-    const text = 'One value for each text, in alphabetical order, as scikit-learn and pandas have them.';
+    const text = 'One value for each text, in alphabetical order, as in scikit-learn and pandas.';
     const entries = oneHot.flatMap(({ name, oneHot: values = [] }) => [
       `${INNER}  ${keyText(name)}: {`,
       ...list('values', values, `${INNER}    `),
@@ -184,7 +184,10 @@ function outputLines(outputs: readonly MatchedOutput[]): string[] {
 function policyLines(): string[] {
   return [
     `${SETTING}freshness: {`,
-    ...comment('A read of an older prediction computes it again. Must be longer than the time from one run to the next.', INNER),
+    ...comment(
+      'A read of an older prediction computes it again. Must be longer than the time from one run to the next.',
+      INNER,
+    ),
     `${INNER}maxAge: '36h',`,
     ...comment(
       'The longest time that a read of a changed user waits for the model before it answers with the stored prediction. Inference usually takes milliseconds; longer on a busy machine.',

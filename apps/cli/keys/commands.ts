@@ -16,7 +16,7 @@ import { findPepper, withKeys } from './open-keys.ts';
 import { parseGrace, parseName, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';
 
 export function keyCommands(cli: Cli): Command {
-  return group('key', 'API keys: who may ask for what', [
+  return group('key', 'API keys and their scopes', [
     keyCreateCommand(cli),
     keyListCommand(cli),
     keyRotateCommand(cli),
@@ -40,12 +40,12 @@ function keyCreateCommand(cli: Cli): Command {
     detail: `Scopes: ${SCOPES.join(', ')}; all: these. Limits hold for each process of the API.`,
     example: 'tandem key create --name shop --scopes predictions:read,events:write --expires 90d --rate 100/s',
   })
-    .requiredOption('--name <name>', 'who will use it', parseName)
-    .requiredOption('--scopes <list>', 'what it may do, separated by commas; or all', parseScopes)
+    .requiredOption('--name <name>', 'the application that will use it', parseName)
+    .requiredOption('--scopes <list>', 'its scopes, separated by commas; or all', parseScopes)
     .option('--expires <span>', 'how long the key is valid, like 90d (default: until it is revoked)', parseSpan)
     .option('--rate <rate>', 'requests, like 100/s (default: no limit)', parseRate)
     .option('--live-rate <rate>', 'users inferred live, like 20/s (default: no limit)', parseRate)
-    .option('--test', 'tandem_test_… instead of tandem_live_…: told apart by people and scanners')
+    .option('--test', 'tandem_test_… instead of tandem_live_…, for people and secret scanners')
     .action(async (options: CreateOptions) => {
       const pepper = findPepper(cli);
       const { insertApiKey } = await import('@tandem/offline-store/api-keys');

@@ -36,7 +36,7 @@ export function findPepper(cli: Cli): string {
   if (pepper === null) {
     throw new CommandFailure('no API_KEY_PEPPER is configured, under which keys are stored', {
       remedy:
-        'set API_KEY_PEPPER, or API_KEY_PEPPER_FILE, to what the API has; or run this in the folder of a `tandem up`',
+        'set API_KEY_PEPPER, or API_KEY_PEPPER_FILE, to the pepper of the API; or run this in the folder of a `tandem up`',
     });
   }
   if (running && isAnother(running, pepper)) throw anotherPepper(cli);

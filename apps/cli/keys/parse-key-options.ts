@@ -26,7 +26,7 @@ export function parseRate(text: string): number {
   const [, amount = '', unit] = /^(\d{1,9}(?:\.\d{1,3})?)\/(s|m)$/.exec(text) ?? [];
   const perSecond = Number(amount) / (unit === 'm' ? 60 : 1);
   if (amount !== '' && perSecond > 0) return perSecond;
-  throw new InvalidArgumentError('so many a second or minute are expected, like 100/s or 90/m.');
+  throw new InvalidArgumentError('a number a second or a minute is expected, like 100/s or 90/m.');
 }
 
 /** A hundred years: beyond some longer span Postgres has no moments. */

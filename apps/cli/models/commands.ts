@@ -77,8 +77,8 @@ function modelArchiveCommand(cli: Cli): Command {
   return archiving(cli, true, {
     name: 'archive',
     description: 'archive a model version: hide it in lists and exclude it from rollouts and rollbacks',
-    detail: `Nothing of it is deleted: tandem model list --archived shows it. A version that is served is refused. It comes back with
-tandem model unarchive, or when it is pushed or adopted again.`,
+    detail: `No data is deleted: tandem model list --archived shows the version. A served version cannot be archived. To restore it,
+run tandem model unarchive, or push or adopt it again.`,
     example: 'tandem model archive repurchase 2',
   });
 }

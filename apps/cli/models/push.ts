@@ -50,7 +50,7 @@ resumes, and the same definition is the same model version. It then gets the not
     .option('--note <text>', 'what changed, for people')
     .option('--label <label>', 'a label to move to the version')
     .option('--metric <name=number>', 'what you measured; may be given several times', parseMetric)
-    .option('--parent <version>', 'of an optimised build: the version that it was made of', parseWhole(1))
+    .option('--parent <version>', 'of an optimised build: the version that it was made from', parseWhole(1))
     .option('--build <kind>', 'of an optimised build: int8, pruned, distilled')
     .action(async (predictor: string, file: string | undefined, options: Options) => {
       const pushed = await gather(cli, predictor, file, options);

@@ -18,7 +18,7 @@ import { count, printable, renderFields } from '../output/text.ts';
 import { readOutcomes } from './read-outcomes.ts';
 
 export function outcomeCommands(cli: Cli): Command {
-  return group('outcome', 'tell what users did after they were served', [outcomeSendCommand(cli)]);
+  return group('outcome', 'report what users did after they were served', [outcomeSendCommand(cli)]);
 }
 
 interface Options extends ApiOptions {

@@ -19,7 +19,7 @@ test('an answer starts with the prediction, then says where it comes from', () =
   expect(renderAnswer(answered, plain)).toEqual([
     'score     0.831',
     'segment   [a, b]',
-    'source    batch, fresh: stored, and no event that concerns this predictor came since',
+    'source    batch, fresh: stored, and no later event concerns this predictor',
     'model     version 2 (stable), generation 17',
     'computed  2026-11-24 02:00:11 UTC, 8 h 50 min ago',
     'context   version 5, predicted from 5',

@@ -9,20 +9,20 @@ const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'goo
 
 /** The text of each reason. */
 export const REASONS: Readonly<Record<string, string>> = {
-  fresh: 'stored, and no event that concerns this predictor came since',
+  fresh: 'stored, and no later event concerns this predictor',
   context_newer: 'the context is newer than the stored prediction',
-  missing: 'nothing was stored for this user',
-  expired: 'what was stored is older than maxAge',
-  version_changed: 'what was stored is of another model version',
+  missing: 'no prediction was stored for this user',
+  expired: 'the stored prediction is older than maxAge',
+  version_changed: 'the stored prediction is of another model version',
   rolled_back: 'after a rollback: the stored prediction is of the restored generation, or no longer counts',
-  requested: 'the caller asked for it',
+  requested: 'the caller requested live inference',
   features_failed: 'the feature query fails for this user; tandem explain shows the error',
   live_failed: 'the model could not be run, or its features could not be read',
   features_unusable: 'the model cannot take the user’s features; tandem explain shows why',
   output_unusable: 'the model gives no finite number for the user’s features; tandem explain shows them',
   live_timeout: 'the model did not answer in time',
   overloaded: 'the model is overloaded',
-  unverified: 'Postgres, which alone knows, did not answer',
+  unverified: 'Postgres did not answer, so nothing is proven',
 };
 
 export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Paint): string[] {

@@ -48,7 +48,7 @@ export function renderFindings(findings: readonly Finding[], paint: Paint): stri
 export function summarise(findings: readonly Finding[]): string {
   const of = (level: Level) => findings.filter((finding) => finding.level === level).length;
   const [errors, warnings] = [of('error'), of('warning')];
-  if (errors + warnings === 0) return 'everything is in order';
+  if (errors + warnings === 0) return 'no problems found';
   return [errors > 0 ? counted(errors, 'error') : '', warnings > 0 ? counted(warnings, 'warning') : '']
     .filter((part) => part !== '')
     .join(', ');

@@ -95,7 +95,7 @@ test('reports a setting whose process is killed, and recommends another one', as
   const { code, out } = await cli.ended;
   expect(code).toBe(0);
   // Killed before it had loaded the model, or after.
-  expect(out).toMatch(/Not measured: version 1, batch 16, |ended by themselves with version 1, batch 16, /);
+  expect(out).toMatch(/Not measured: version 1, batch 16, |crashed with version 1, batch 16, /);
   const report = JSON.parse(await place.read('killed.json')) as ProfileReport;
   expect(report.recommended).toMatchObject({ batch: 1, lost: 0 });
   for (const one of report.measured) expect(one.cpuMsPerThousand).toBeGreaterThan(0);

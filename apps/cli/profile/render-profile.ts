@@ -62,7 +62,7 @@ export function conclusions(report: ProfileReport): string[] {
 function recommendation({ recommended, targetP99Ms }: ProfileReport): string[] {
   if (recommended === null) return ['Nothing was measured in time: raise --minutes.'];
   if (!recommended.meetsTarget && targetP99Ms === null)
-    return ['Inference processes ended by themselves with each setting.'];
+    return ['Inference processes crashed with each setting.'];
   if (!recommended.meetsTarget) {
     return [
       `No setting keeps p99 within ${targetP99Ms} ms under full load. The nearest: ${describe(recommended)}. Use a smaller or optimised model, more cores, or a longer target.`,
@@ -97,7 +97,7 @@ function searchSentence(searched: number, choice: ProfileFigures, best: ProfileF
 }
 
 function lostSentence(one: ProfileFigures): string {
-  return `Inference processes ended by themselves with ${nameSetting(one)}, and possibly others: they may need more memory (INFERENCE_MEMORY_MB). Such a setting is not recommended.`;
+  return `Inference processes crashed with ${nameSetting(one)}, and possibly others: they may need more memory (INFERENCE_MEMORY_MB). Such a setting is not recommended.`;
 }
 
 function failedSentence({ failed, version }: ProfileFigures): string {

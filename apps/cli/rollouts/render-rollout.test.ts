@@ -127,7 +127,7 @@ describe('a report', () => {
     expect(lineOf({})).toBeUndefined();
     expect(lineOf({ outcomesAsOf: '2026-11-24T02:20:00.000Z' })).toBe('outcomes  these are of 10 min ago');
     expect(lineOf({ outcomesAsOf: null, outcomesError: 'too slow' })).toBe(
-      'outcomes  could not be counted (too slow): none are counted yet',
+      'outcomes  could not be counted (too slow): none have been counted yet',
     );
   });
 

@@ -25,7 +25,7 @@ function headOf(report: ShadowReport, now: number): [string, string][] {
   const { cpuMsPerThousand, processesEnded } = candidate;
   return [
     ['predictor', printable(predictor)],
-    ['candidate', `model version ${modelVersion}, beside ${percent(share)} of the users, ${state}`],
+    ['candidate', `model version ${modelVersion}, for ${percent(share)} of the users, ${state}`],
     ['told', `${ago(updatedAt, now)} by ${counted(processes, 'process', 'processes')}`],
     ['decision', decision ? `${printable(decision.output)} ≥ ${decision.threshold}` : 'none declared'],
     ...(servedAgeSeconds === null

@@ -8,17 +8,17 @@ import { run } from '../program.fixture.ts';
 describe('tandem rollout start', () => {
   it.each([
     ['', 'which model version?'],
-    ['2 --shadow --steps 5,100', '--steps says nothing of a shadow'],
-    ['2 --shadow --min-users 50', '--min-users says nothing of a shadow'],
-    ['2 --shadow --psi off', '--psi says nothing of a shadow'],
+    ['2 --shadow --steps 5,100', '--steps does not apply to a shadow'],
+    ['2 --shadow --min-users 50', '--min-users does not apply to a shadow'],
+    ['2 --shadow --psi off', '--psi does not apply to a shadow'],
     ['2 --outcome-window 2d', '--outcome-window has no --outcome'],
-    ['2 --shadow --hold-deadline 1h', '--hold-deadline says nothing of a shadow'],
+    ['2 --shadow --hold-deadline 1h', '--hold-deadline does not apply to a shadow'],
     ['2 --at-once --steps 5,100', '--steps has no effect with --at-once'],
     ['2 --at-once --min-step 1h', '--min-step has no effect with --at-once'],
-    ['2 --share 0.5', '--share says nothing of a canary'],
-    ['2 --max-per-second 5', '--max-per-second says nothing of a canary'],
-    ['--arm b=2:50 --shadow', '--shadow says nothing of an A/B test'],
-    ['--arm b=2:50 --steps 100', '--steps says nothing of an A/B test'],
+    ['2 --share 0.5', '--share does not apply to a canary'],
+    ['2 --max-per-second 5', '--max-per-second does not apply to a canary'],
+    ['--arm b=2:50 --shadow', '--shadow does not apply to an A/B test'],
+    ['--arm b=2:50 --steps 100', '--steps does not apply to an A/B test'],
     ['3 --arm b=2:50', 'an A/B test has its model versions in --arm'],
   ])('%s is refused before anything is asked: it would have no effect', async (options, problem) => {
     const { code, out, err } = await run(`rollout start repurchase ${options}`);

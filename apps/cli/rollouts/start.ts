@@ -41,7 +41,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     description: 'start a canary (default), a shadow (--shadow) or an A/B test (--arm)',
     example: 'tandem rollout start repurchase 3 --steps 1,5,25,50,100',
     detail: [
-      'A canary advances by itself while its guardrails hold, and is aborted by itself when one is broken.',
+      'A canary advances automatically while its guardrails hold, and is aborted automatically when a guardrail is broken.',
       'It begins when every process has loaded the model version and its generation is computed: tandem rollout show.',
     ].join('\n'),
   })
@@ -55,7 +55,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--arm <name=version:percent>', 'of an A/B test; repeat it for more arms', collectArm)
     .option('--live', 'begin before its generation is computed: its users are inferred live until then')
     .option('--manual', 'record verdicts without acting on them')
-    .option('--dry-run', 'as --manual; each verdict says what it would do')
+    .option('--dry-run', 'like --manual; each verdict names the move that it would make')
     .option('--interval <duration>', 'time between two looks of the analysis, such as 30s')
     .option('--min-step <duration>', 'the shortest duration of a step, such as 1h')
     .option('--min-users <count>', 'users of each arm that a verdict needs', parseNumber)
@@ -130,7 +130,7 @@ function refuseOthers(kind: Kind, options: Options): void {
   const flag = `--${other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const isSkipped = options.atOnce && OPTIONS[kind].includes(other);
   if (isSkipped) throw usageError(`${flag} has no effect with --at-once`, `leave out ${flag} or --at-once`);
-  throw usageError(`${flag} says nothing of ${SAID[kind]}`, 'leave it out');
+  throw usageError(`${flag} does not apply to ${SAID[kind]}`, 'leave it out');
 }
 
 function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Options) {
@@ -181,7 +181,7 @@ export function leastDurationOf({ plan }: Pick<RolloutView, 'plan'>): string | n
   if (!longest || longest.ms <= (parseDuration(analysis.minStep) ?? 0)) return null;
   const shorter = 'a shorter --outcome-window makes it shorter';
   if (plan.kind === 'ab')
-    return `it knows of ${longest.name} after ${duration(longest.ms)} at the earliest; ${shorter}`;
+    return `it can judge ${longest.name} after ${duration(longest.ms)} at the earliest; ${shorter}`;
   const compared = (plan.steps ?? []).filter((percent) => percent < 100).length;
   if (compared === 0) return null;
   return `it takes at least ${days(compared * longest.ms)}: ${compared} steps below 100 % each wait for the window of ${longest.name}, ${longest.window}; ${shorter}`;

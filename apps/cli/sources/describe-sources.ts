@@ -83,7 +83,7 @@ interface LostTable {
 /** Returns a finding if another table has the name now, or the triggers were dropped. */
 function lostFinding(predictor: string, former: WatchedSource, { name, isDeclared }: LostTable): Finding {
   const { oid, name: now, key } = former;
-  const where = oid === null ? 'its triggers are gone' : `the triggers are on ${now}, which had this name before`;
+  const where = oid === null ? 'its triggers are missing' : `the triggers are on ${now}, which had this name before`;
   const watch = watchCommand({ predictor, table: name, key });
   const remedy = `${isDeclared ? `tandem adopt, or ${watch}` : watch}; ${scoreMissed(predictor)}`;
   return warning(SUBJECT, `${name}: not watched any more: ${where}`, remedy);

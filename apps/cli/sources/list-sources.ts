@@ -33,7 +33,7 @@ async function describeLeftovers(pool: Databases['pool'], watched: readonly Watc
   const findings: Finding[] = [];
   for (const { oid, name } of watched) {
     if (oid !== null) continue;
-    const text = `${name}: the table is gone, its watch is left`;
+    const text = `${name}: the table was dropped, its watch remains`;
     const heir = watched.find((one) => one.oid !== null && one.name === name);
     if (heir) {
       const remedy = `to remove the rest: tandem watch ${name} ${keyOption(heir.key)}`;

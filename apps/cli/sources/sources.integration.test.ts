@@ -133,7 +133,7 @@ test('doctor and check warn of a declared table that lost its watch, by a swap o
   await place.sql('drop table customers_old');
   expect(await sourcesBy('watch --json')).toEqual(['ok: public.customers: watched, by customer_id']);
   expect((await place.tandem('watch')).out).toMatch(
-    /public.customers_old: the table is gone, its watch is left\n +→ tandem unwatch public.customers_old/,
+    /public.customers_old: the table was dropped, its watch remains\n +→ tandem unwatch public.customers_old/,
   );
   expect((await place.tandem('unwatch public.customers_old')).code).toBe(0);
 

@@ -26,7 +26,7 @@ Ends with 0: written, or up to date; 1: with --check, the file is out of date; 2
     .option('--check', 'write nothing; fail if the file is not up to date')
     .action(async ({ config, out, ...options }: Options) => {
       if (options.check && out === undefined) {
-        throw usageError('--check compares a file, and none is named', 'add --out <file>');
+        throw usageError('--check needs the file that it compares', 'add --out <file>');
       }
       const { readConfigForm } = await import('@tandem/config/predictor/load-config');
       const types = renderPredictorTypes(await readConfigForm(resolve(cli.cwd, config)));

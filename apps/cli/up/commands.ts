@@ -8,7 +8,7 @@ export function upCommand(cli: Cli): Command {
   return createCommand({
     name: 'up',
     description:
-      'start everything here: Postgres and Redis (unless DATABASE_URL and REDIS_URL name yours), API and worker',
+      'start Tandem here: Postgres and Redis (unless DATABASE_URL and REDIS_URL name yours), API and worker',
     example: 'tandem up --config ./tandem.config.ts --port 8080',
   })
     .addOption(

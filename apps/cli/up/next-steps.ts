@@ -26,7 +26,7 @@ const SEND_KEY = ' -H "Authorization: Bearer $TANDEM_API_KEY"';
 
 export function renderNextSteps(next: NextSteps): string[] {
   const { url, asksForKeys, hasOwnPepper, toTry, hasStory, databaseUrl, paint } = next;
-  const where = hasOwnPepper ? '; set API_KEY_PEPPER there as it is here first' : '';
+  const where = hasOwnPepper ? '; first set the same API_KEY_PEPPER there' : '';
   const steps: Step[] = [
     ...(asksForKeys ? [[`an API key, which the lines below send${where}`, MAKE_KEY] as const] : []),
     ...(toTry ? requests({ url, header: asksForKeys ? SEND_KEY : '' }, toTry) : []),
@@ -51,7 +51,7 @@ export function renderServersSteps(databaseUrl: string | null, paint: Paint): st
 
 function renderSteps(steps: readonly Step[], paint: Paint): string[] {
   const lines = steps.flatMap(([title, line]) => [`  ${paint('faint', title)}`, `    ${line}`]);
-  return ['', paint('strong', 'Try, in another terminal:'), ...lines, '', paint('faint', 'Ctrl-C stops everything.')];
+  return ['', paint('strong', 'Try, in another terminal:'), ...lines, '', paint('faint', 'Ctrl-C stops all processes.')];
 }
 
 interface Api {

@@ -1,5 +1,5 @@
 /**
- * Starts a program of this project in a process group of its own, with its log in a file; and ends the programs that a
+ * Starts a program of this project in a separate process group, with its log in a file; and ends the programs that a
  * killed `tandem up` left running.
  */
 import { join } from 'node:path';

@@ -11,7 +11,7 @@ import { orEnd, type UpContext } from './up-context.ts';
 
 interface ProgramSettings {
   readonly databaseUrl: string;
-  /** The same database, perhaps with a login of its own. */
+  /** The same database, perhaps with a separate login. */
   readonly featuresUrl: string;
   readonly redisUrl: string;
   readonly port: number;

@@ -44,7 +44,7 @@ export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
   } catch (error) {
     if (!cli.signal.aborted || error !== cli.signal.reason) throw error;
   } finally {
-    if (!takedown.isEmpty()) say('stop', 'stopping everything in order; Ctrl-C again ends it at once');
+    if (!takedown.isEmpty()) say('stop', 'stopping all processes in order; Ctrl-C again ends them at once');
     await takedown.stopAll();
     stateDir.release();
     clearInterval(alive);
@@ -142,7 +142,7 @@ const LOADER = fileURLToPath(new URL('../../shop/load-history-main.ts', import.m
 const EXAMPLE_CONFIG = fileURLToPath(new URL('../../shop/tandem.config.ts', import.meta.url));
 const EXAMPLE_TO_TRY = { predictor: 'repurchase', userId: '42', eventType: 'order.placed' };
 
-/** Loads the history of the example shop, an application of its own, by its own program. */
+/** Loads the history of the example shop with the shop's program: the shop is a separate application. */
 async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promise<void> {
   const env = { ...cli.env, DATABASE_URL: databaseUrl };
   const { code, stdout, stderr } = await runCommand(process.execPath, [LOADER], { env });

@@ -106,7 +106,7 @@ test('a kill -9 leaves nothing that the next start does not take over; a second 
   // Stopped, it cannot follow a SIGTERM.
   process.kill(api, 'SIGSTOP');
   second.kill('SIGINT');
-  await second.waitFor(/stopping everything in order/);
+  await second.waitFor(/stopping all processes in order/);
   const again = setInterval(() => second.kill('SIGINT'), 100);
   const { code } = await second.ended;
   clearInterval(again);

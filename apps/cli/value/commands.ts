@@ -27,7 +27,7 @@ const CADENCES = '1h,6h,1d,7d';
 export function valueCommand(cli: Cli): Command {
   return createCommand({
     name: 'value',
-    description: 'report what fresh context is worth: quality and inferences of batch-only, hybrid and live-only',
+    description: 'report the value of fresh context: quality and inferences of batch-only, hybrid and live-only',
     detail: `The history is a file (--history; docs/value.md describes it), or the kept answers of this service (the setting
 \`explanations\`) with an outcome that was sent (--outcome, --within). The config's model predicts again from the features of
 each moment. Prints log-loss, AUC and calibration, or the hit rate of a list, with 95 % intervals by user, and draws one
@@ -41,7 +41,7 @@ picture, quality against cost. A file takes no database. --outcome 'click:*' tak
     .option('--within <duration>', 'of kept answers: how long after the read it counts, such as 28d', parseTime)
     .option('--cadence <durations>', `times between two runs (default: ${CADENCES})`, parseTimes)
     .option('--output <name>', 'the output to judge (default: that of the decision, or the first number)')
-    .option('--top <count>', 'of a list: an outcome among so many first items is a hit', parseWhole(1), 10)
+    .option('--top <count>', 'for lists: an outcome among the first n items is a hit', parseWhole(1), 10)
     .option('--seed <number>', 'draws the users of the intervals', parseWhole(1), 1)
     .option('--picture <file>', 'the file for the picture (default: <predictor>-value.svg)')
     .action(async (predictor: string, options: Options) => {

@@ -16,7 +16,7 @@ function headline({ gains, simulated, users }: ValueReport): string {
       : [`${kind === 'gain' ? 'better' : 'worse'} predictions than batch-only ${everyOf(some)}`];
   });
   if (gains.some(({ verdict }) => verdict === 'unknown')) {
-    return `No finding: ${users.judged} users are too few to tell a gain from chance.`;
+    return `No finding: ${users.judged} users are too few to distinguish a gain from chance.`;
   }
   if (told.length === 0)
     return `No significant gain: ${on}, live answers after events were not measurably better than batch-only.`;

@@ -30,7 +30,7 @@ export function drawValue(report: ValueReport): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="13" fill="${INK}">`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
-    svgText(30, 36, `What fresh context is worth: ${report.predictor}${kind}`, { size: 20, weight: 600 }),
+    svgText(30, 36, `Value of fresh context: ${report.predictor}${kind}`, { size: 20, weight: 600 }),
     ...wrap(headline, 150).map((line, i) => svgText(30, 62 + 18 * i, line)),
     drawCost(report),
     drawAges(report),

@@ -66,7 +66,7 @@ test.each<[string, readonly (object | string)[]]>([
   ['line 1: simulated is neither true nor false', [{ ...HEAD, simulated: 'yes' }]],
   ['line 2: its user is not a text', [HEAD, { ...READ, user: 7 }]],
   ['line 2: at is not a moment', [HEAD, { ...READ, at: 5 }]],
-  ['line 2: its kind is none of context, event, read', [HEAD, { ...READ, kind: 'reed' }]],
+  ['line 2: its kind is not context, event or read', [HEAD, { ...READ, kind: 'reed' }]],
   ['line 2: its outcome is no number and no text', [HEAD, { ...READ, outcome: null }]],
   ['line 2: it is not before the end of the history (to)', [HEAD, { ...READ, at: HEAD.to }]],
   ['line 2: it is a read before the begin of the history (from)', [HEAD, { ...READ, at: '2025-12-01T00:00:00Z' }]],

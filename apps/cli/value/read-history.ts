@@ -102,7 +102,7 @@ class HistoryBuilder {
     if (kind === 'context') steps.push({ kind, at, context: this.#context(line.features) });
     else if (kind === 'event') steps.push({ kind, at });
     else if (kind === 'read') steps.push({ kind, at, read: this.#read(place, at, line.outcome) });
-    else this.#fail('its kind is none of context, event, read');
+    else this.#fail('its kind is not context, event or read');
   }
 
   finish(): HistoryFile {

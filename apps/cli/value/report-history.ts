@@ -53,7 +53,7 @@ export async function reportHistory({ history, features }: ValueSource, request:
 
 function nothingKnown({ reads }: ValueHistory): CommandFailure {
   return new CommandFailure(
-    `none of ${count(reads.length)} reads can be judged: no context is known at each run before`,
+    `none of ${count(reads.length)} reads can be judged: their contexts at the runs before them are not known`,
     {
       remedy: 'give each user a context at the begin of the history, or name shorter times with --cadence',
     },

@@ -65,7 +65,7 @@ function batchOf(
   columns.forEach(({ name, nullAs }, column) => {
     if (nullAs !== undefined) return;
     values[column]?.forEach((value, row) => {
-      if (value === null) faults.set(row, `feature ${name} is null; features.nulls says what a null counts as`);
+      if (value === null) faults.set(row, `feature ${name} is null; set the value of a null in features.nulls`);
     });
   });
   return {

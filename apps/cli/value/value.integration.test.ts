@@ -56,7 +56,7 @@ describe('of a file', () => {
     expect(out).toMatch(/batch-only, 1h +0\.6931 \[0\.6931, 0\.6931\] .* 4,800 +0 +80/);
     expect(out).toMatch(/hybrid, 1d .* 200 +60 +4\.33/);
     expect(out).not.toMatch(/simulated/i);
-    expect(await place.read('churn-value.svg')).toMatch(/^<svg .*What fresh context is worth: churn</s);
+    expect(await place.read('churn-value.svg')).toMatch(/^<svg .*Value of fresh context: churn</s);
   });
 
   test('it prints one JSON document, of the cadences that are asked for', async () => {

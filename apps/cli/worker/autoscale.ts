@@ -106,7 +106,7 @@ function createWorkers(parts: AutoscaleParts) {
   function end([place, one]: readonly [number, Running]): void {
     one.isEnding = true;
     one.worker.end();
-    say(`worker ${place + 1} is told to end (process ${one.worker.pid}); ${running().length} still running`);
+    say(`worker ${place + 1} gets SIGTERM (process ${one.worker.pid}); ${running().length} still running`);
   }
 
   return {

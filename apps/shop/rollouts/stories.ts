@@ -34,9 +34,9 @@ export async function tellCanary(parts: StoriesParts): Promise<void> {
   await withTraffic(parts, async (story) => {
     const stable = await stableVersion(tandem);
     if (stable === versions.fourteen) {
-      print(`Version ${stable} has been stable since an earlier story: only the second canary is told.`);
+      print(`Version ${stable} has been stable since an earlier story: only the second canary is run.`);
     } else {
-      print(`A canary of version ${versions.fourteen}, beside version ${stable}:`);
+      print(`A canary of version ${versions.fourteen}, next to version ${stable}:`);
       await followRollout(story, canaryPlan(versions.fourteen));
     }
     print(`\nA canary of version ${versions.balanced}. Its AUC was as good; watch what comes of its answers:`);
@@ -55,7 +55,7 @@ export async function tellAb(parts: StoriesParts): Promise<void> {
   await prepareShop(parts);
   const versions = await push(parts, ['boosted', 'balanced']);
   await withTraffic(parts, async (story) => {
-    print('An A/B test of both beside the stable version:');
+    print('An A/B test of both with the stable version:');
     const arms = Object.entries(versions).map(([variant, version]) => ({ variant, version }));
     const rollout = await beginRollout(story, abPlan(arms));
     story.tally.take();

@@ -15,7 +15,7 @@ interface ShopVersion {
 }
 
 export const shopVersions = Object.freeze([
-  { name: 'fourteen', note: 'logistic regression with two columns more, by a query of its own', query: 'fourteen.sql' },
+  { name: 'fourteen', note: 'logistic regression with two more columns and another query', query: 'fourteen.sql' },
   { name: 'boosted', note: '60 boosted trees' },
   { name: 'network', note: 'a network, 12 → 32 → 16 → 1' },
   { name: 'network-int8', note: 'the same network in 8 bits', build: { kind: 'int8', parent: 'network' } },

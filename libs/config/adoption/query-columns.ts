@@ -106,7 +106,7 @@ function asOfProblems(asOf: string, columns: readonly QueryColumn[], path: strin
   if (!column || asOf === 'user_id') {
     const others = columns.filter(({ type }) => plainType(type) === 'timestamptz').map(({ name }) => name);
     const remedy = others.length > 0 ? `name one of ${others.join(', ')}` : `add ${asOf} to the query as a timestamptz`;
-    return [{ path, problem: `the query has no column ${asOf} beside user_id`, remedy }];
+    return [{ path, problem: `the query has no column ${asOf}`, remedy }];
   }
   if (plainType(column.type) === 'timestamptz') return [];
   return [

@@ -64,7 +64,7 @@ export interface HttpSection {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Where metrics have a port of their own; null: with the API, as long as that is on loopback. */
+  /** Where metrics have a separate port; null: with the API, as long as that is on loopback. */
   readonly metricsPort: number | null;
   /** Where the Open Inference Protocol is served over gRPC; null: it is not. */
   readonly grpcPort: number | null;

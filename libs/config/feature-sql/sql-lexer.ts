@@ -99,7 +99,7 @@ function readBlockComment(sql: string, start: number): Read {
   }
   return {
     problem: 'has a quote or comment that is not closed: a /* comment',
-    remedy: 'close it with */; comments nest, and each needs its own end',
+    remedy: 'close it with */; comments nest, and each needs an end',
   };
 }
 

@@ -108,7 +108,7 @@ const OUTPUT_FORM = 'a type, or { from, type, index?, width? }';
 
 const pattern = z.string(form('a pattern in quotes')).superRefine((text, ctx) => {
   const problem = eventPatternProblem(text);
-  if (problem) refuse(ctx, problem, "write an event type in which * stands for any characters, such as 'order.*'");
+  if (problem) refuse(ctx, problem, "write an event type in which * matches any characters, such as 'order.*'");
 });
 
 const REFRESH_FORM = "{ within: '2s' }, or false";

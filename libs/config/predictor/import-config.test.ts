@@ -1,4 +1,4 @@
-/** Configs are imported by Node itself, in a process of its own: a test runner would put its own loader in between. */
+/** Configs are imported by Node itself, in a separate process: a test runner would put its own loader in between. */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -11,7 +11,7 @@ export type Imported =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly problem: ConfigProblem };
 
-/** As Node ends a program whose top level awaits what never comes; it would print a warning of its own, of this file. */
+/** As Node ends a program whose top level awaits what never comes; it would print a warning about this file. */
 const EXIT_UNSETTLED = 13;
 
 const DEFINE_CONFIG = new URL('../define-config.ts', import.meta.url).href;

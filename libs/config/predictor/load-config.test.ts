@@ -175,7 +175,7 @@ test.each<[string, Settings, string]>([
   [
     'asOf and overlayFor',
     { features: { asOf: 'at', overlayFor: '1h' } },
-    'features.overlayFor: has no effect beside asOf',
+    'features.overlayFor: has no effect with asOf',
   ],
   [
     'bad overlayFor',
@@ -274,7 +274,7 @@ test.each<[string, Settings, string]>([
   [
     'event pattern without effect',
     { freshness: { events: ['order.*', 'order.paid'] } },
-    "freshness.events[1]: 'order.paid' has no effect beside 'order.*' → remove it",
+    "freshness.events[1]: 'order.paid' has no effect: 'order.*' includes it → remove it",
   ],
   [
     'event pattern twice',

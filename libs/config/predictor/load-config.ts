@@ -63,7 +63,7 @@ function noPredictors(form: Extract<FormCheck, { ok: true }>): SettingProblem[] 
   return [{ path: 'predictors', problem: 'is empty: there would be nothing to serve', remedy: 'add a predictor' }];
 }
 
-// Imports a config file in a process of its own with a deadline. Whatever the file does when it is loaded, the caller
+// Imports a config file in a separate process with a deadline. Whatever the file does when it is loaded, the caller
 // gets one sentence about it.
 
 const CONFIG_NAME = 'tandem.config.ts';

@@ -35,7 +35,7 @@ function isNumber(output: ParsedOutputs[string] | undefined): boolean {
 function repeatedSegments({ segments }: PartialPredictor, at: At): SettingProblem[] {
   return (segments ?? []).flatMap((column, i, all) => {
     if (all.indexOf(column) === i) return [];
-    return [{ path: at('segments', i), problem: `'${column}' stands here twice`, remedy: 'remove it' }];
+    return [{ path: at('segments', i), problem: `'${column}' is listed twice`, remedy: 'remove it' }];
   });
 }
 

@@ -93,7 +93,7 @@ test('settings that cannot be kept without defaults, or without live inference, 
     `predictors.churn.freshness.refresh: has no effect, ${why} → ${remedy}`,
   ]);
   expect(await problemsWith(request, { freshness: { live: false } })).toEqual([
-    'predictors.churn.request: has no effect with freshness.live: false, since only a live inference takes what a call sends → remove one of the two',
+    'predictors.churn.request: has no effect with freshness.live: false, since only live inference uses features of a call → remove one of the two',
   ]);
 });
 

@@ -82,7 +82,7 @@ function policyProblems(
   at: At,
 ): SettingProblem[] {
   if (freshness?.live === false) {
-    const problem = 'has no effect with freshness.live: false, since only a live inference takes what a call sends';
+    const problem = 'has no effect with freshness.live: false, since only live inference uses features of a call';
     return [{ path: at('request'), problem, remedy: 'remove one of the two' }];
   }
   const required = namesWithoutDefault({ request: resolveRequest(request) });

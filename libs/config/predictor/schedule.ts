@@ -13,7 +13,7 @@ export function scheduleProblem(schedule: string): string | null {
     return `a schedule has five fields (minute hour day month weekday), this has ${schedule.trim() === '' ? 0 : fields.length}`;
   }
   // `H` picks a random value at each parse: two schedulers would disagree about the slots.
-  if (/(^|[^a-z])h/i.test(schedule)) return 'H stands for a random value, and a schedule must be the same everywhere';
+  if (/(^|[^a-z])h/i.test(schedule)) return 'H means a random value, and a schedule must be the same in every process';
   try {
     parse(schedule, FIRST_DAY).next();
     return null;

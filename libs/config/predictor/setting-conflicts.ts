@@ -69,7 +69,7 @@ function outputProblems({ outputs }: PartialPredictor, at: At): SettingProblem[]
 function inputProblems({ inputs }: PartialPredictor, at: At): SettingProblem[] {
   if (!inputs || Object.keys(inputs).length > 0) return [];
   return [
-    { path: at('inputs'), problem: 'is empty', remedy: 'remove it: columns fill the inputs of a model by themselves' },
+    { path: at('inputs'), problem: 'is empty', remedy: 'remove it: columns fill the inputs of a model automatically' },
   ];
 }
 
@@ -98,7 +98,7 @@ function overlayProblems({ features }: PartialPredictor, at: At): SettingProblem
   return [
     {
       path: at('features', 'overlayFor'),
-      problem: "has no effect beside asOf, which ends an overlay when the row's asOf is later",
+      problem: "has no effect with asOf, which ends an overlay when the row's asOf is later",
       remedy: 'remove one of the two',
     },
   ];
@@ -177,7 +177,7 @@ function eventProblems({ freshness }: PartialPredictor, at: At): SettingProblem[
     const covering = coveringPattern(patterns, i);
     if (covering === undefined) return [];
     const problem =
-      covering === pattern ? `'${pattern}' stands here twice` : `'${pattern}' has no effect beside '${covering}'`;
+      covering === pattern ? `'${pattern}' is listed twice` : `'${pattern}' has no effect: '${covering}' includes it`;
     return [{ path: at('freshness', 'events', i), problem, remedy: 'remove it' }];
   });
 }

@@ -172,8 +172,8 @@ function shownEffect({ relative }: ComparedOutcome): string {
 
 function neededOf({ minimumEffect }: ConclusionQuestion, moreDays: number | null): string {
   const effect = `a difference of ${percent(minimumEffect)}`;
-  if (moreDays === null) return `how long it takes to find ${effect} of a stable mean near 0 cannot be told`;
-  if (moreDays === 0) return `these users are likely to show ${effect}, and smaller ones take longer`;
+  if (moreDays === null) return `how long it takes to find ${effect} of a stable mean near 0 cannot be estimated`;
+  if (moreDays === 0) return `these users are likely to show ${effect}, and smaller effects take longer`;
   return `about ${moreDays} more ${moreDays === 1 ? 'day' : 'days'} to find ${effect}`;
 }
 

@@ -35,7 +35,7 @@ describe('an A/B test ends with a sentence', () => {
     });
     expect(concluded(count(35_000, 3_500), count(35_000, 3_600)).text).toContain('these users are likely to show');
     const nearNothing = { users: 1_000, sum: 0, sumOfSquares: 1_000 };
-    expect(concluded(nearNothing, nearNothing).text).toContain('cannot be told');
+    expect(concluded(nearNothing, nearNothing).text).toContain('cannot be estimated');
   });
 
   it('that names the missing users', () => {

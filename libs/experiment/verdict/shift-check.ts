@@ -17,7 +17,7 @@ export function checkShift(planned: number | null, stable: ArmFigures, arm: ArmF
   const limit = planned ?? CUSTOMARY_LIMIT;
   const [ours, theirs] = [histogramOf(stable), histogramOf(arm)];
   const check = { name: 'psi', arm: arm.name, guardrail: planned !== null } as const;
-  const told = planned === null ? '; told only' : '';
+  const told = planned === null ? '; reported only' : '';
   const users = { [stable.name]: ours.users, [arm.name]: theirs.users };
   const index = stabilityIndex(ours, theirs);
   if (index === null) {

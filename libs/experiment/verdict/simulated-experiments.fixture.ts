@@ -20,7 +20,7 @@ const binary = (percent: number): SimulatedMetric => ({
   },
 });
 
-/** Revenue: this share of the users buys, each for a value of its own. */
+/** Revenue: this share of the users buys, each for another value. */
 const revenue = (name: string, share: number, value: (random: Random) => number): SimulatedMetric => ({
   name,
   draw: (random, users, effect = 0) => {

@@ -109,7 +109,7 @@ export async function checkModel(
   return withOpenModel({ bytes, sha256: definition.artifactHash }, limits, (model) => model.check(definition, options));
 }
 
-/** A model that is loaded in a child of its own. */
+/** A model that is loaded in a separate child. */
 export interface OpenModel {
   /** The declared signature. */
   readonly signature: Signature;

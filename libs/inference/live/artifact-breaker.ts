@@ -5,7 +5,7 @@
  *
  * Metrics, the event `inference.model_rests` and its field `restMs` call a pause a rest.
  *
- * Batch runs have no breaker: they isolate poison users one by one, within a budget of their own (isolate-poison.ts).
+ * Batch runs have no breaker: they isolate poison users one by one, within a separate budget (isolate-poison.ts).
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { ProcessEnded } from '../process/inference-process.ts';

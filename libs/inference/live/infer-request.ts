@@ -70,7 +70,7 @@ function bytesOf(data: TensorData): number {
 
 function tooLarge(): TandemError {
   const text = `The outputs of these rows take more than ${MOST_ANSWER_BYTES / 1_048_576} MiB.`;
-  return new TandemError('output_unusable', text, { remedy: 'send fewer rows, or ask for fewer outputs' });
+  return new TandemError('output_unusable', text, { remedy: 'send fewer rows, or request fewer outputs' });
 }
 
 const wanted = new WeakMap<ModelVersion, readonly string[]>();

@@ -48,7 +48,7 @@ export interface WarmUpRuns {
 }
 
 /**
- * The share of a reader's time that one run may take: a reader that arrives during it can still have a run of its own
+ * The share of a reader's time that one run may take: a reader that arrives during it can still have a separate run
  * after it.
  */
 const RUN_SHARE = 0.25;

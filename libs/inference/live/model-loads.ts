@@ -36,7 +36,7 @@ interface ModelLoadsOptions {
 
 /** A file up to this size is loaded within some 25 ms of CPU time, for which a read may wait. */
 const QUICK_BYTES = 8_000_000;
-const BLOCKED_BY_SERVING = 'what the children at work hold could not be loaded beside it';
+const BLOCKED_BY_SERVING = 'the models of the serving children could not be loaded with it';
 
 export class ModelLoads {
   readonly #options: ModelLoadsOptions;

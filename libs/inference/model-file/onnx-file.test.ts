@@ -85,7 +85,7 @@ describe('findFault', () => {
     ],
     ['a foreign operator', foreignModel('com.example'), 'operator "Backdoor" is of the domain "com.example"'],
     ['one whose domain is given again as a number', withMore(message(1, [foreign, field(7, 0)])), '"com.example"'],
-    ['functions of its own', model(body, { more: [message(25, [field(1, 'f')])] }), 'functions of its own'],
+    ['functions', model(body, { more: [message(25, [field(1, 'f')])] }), 'defines functions'],
     [
       'a constant of 4 TiB',
       withConstant(raw('bomb', FLOAT, [2 ** 40], Buffer.alloc(4))),

@@ -173,7 +173,7 @@ function refuseFault(fault: ModelFault | null): void {
 /** Functions that call functions can double at every level, when they are put in place of their calls. */
 function functions(): Refused {
   return new Refused(
-    'it defines functions of its own, which are expanded without a bound when it is loaded',
+    'it defines functions, which are expanded without a bound when it is loaded',
     'Put them in place of their calls: onnx.save(onnx.inliner.inline_local_functions(onnx.load(path)), path).',
   );
 }

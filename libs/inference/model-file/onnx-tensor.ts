@@ -79,7 +79,7 @@ export function sparseFault(bytes: Buffer, start: number, end: number): string |
     if (field.number === SPARSE_DIMS) values *= productOf(bytes, field);
   }
   if (values <= MAX_SPARSE_VALUES) return null;
-  return `a sparse constant stands for ${values} values; ${MAX_SPARSE_VALUES} are the most`;
+  return `a sparse constant has ${values} values; at most ${MAX_SPARSE_VALUES} are allowed`;
 }
 
 /** Returns the product of a dimension, or of several packed into a field; 1 for a field with another encoding. */

@@ -1,7 +1,7 @@
 /**
  * Sets the priority of inference children against their parent. A child works as long as there is something to run. The
  * parent's event loop works for moments, in which it may answer from stored predictions or reject a request. So
- * children run at a higher nice value; with a processor of their own they lose nothing by it.
+ * children run at a higher nice value; if they have a processor to themselves, this costs them nothing.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
@@ -41,7 +41,7 @@ export function createChildPriority(pid: number, steps: number = STEPS): ChildPr
   let isTrying = false;
 
   /**
-   * A session of its own, as a child's, may be scheduled by Linux as a group, and has a niceness as one: then that decides.
+   * Linux may schedule a session, such as a child's, as one group with one niceness: then the group's niceness decides.
    * The parent may be in no such group, as what a system starts before any session is: then its own niceness counts.
    */
   function groupsNiceness(by: number = steps): number {

@@ -14,7 +14,7 @@ const { parentPid, memoryLimitMb } = workerData as { parentPid: number; memoryLi
 const limit = memoryLimitMb * 1024 * 1024;
 
 setInterval(() => {
-  if (process.ppid !== parentPid) end('its parent is gone');
+  if (process.ppid !== parentPid) end('its parent has ended');
   if (process.memoryUsage.rss() > limit) end(`it took more than ${memoryLimitMb} MB of memory`);
 }, PERIOD_MS);
 // Each thread writes its own: see worker.ts.

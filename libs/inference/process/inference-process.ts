@@ -218,7 +218,7 @@ function spawnWorker({ memoryLimitMb, boundData, threads = 1 }: ProcessOptions):
     env: childEnvironment(process.env),
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
-    // A process group of its own: a terminal's Ctrl-C is for the parent, which then drains.
+    // A separate process group: a terminal's Ctrl-C is for the parent, which then drains.
     detached: true,
   });
   // The child removes its folder itself; this handles a child that died before.

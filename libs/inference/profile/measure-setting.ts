@@ -1,5 +1,5 @@
 /**
- * Measures one setting of live inference: a pool of its own with that many children, batch limit and threads, under full
+ * Measures one setting of live inference: a separate pool with that many children, batch limit and threads, under full
  * load of single users, as live reads come. It is the pool that the API uses, with its batcher, so that what feeding the
  * children costs is part of the figures. Reading features and HTTP are not.
  */

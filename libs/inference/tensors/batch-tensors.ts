@@ -104,7 +104,7 @@ function refusal(batch: FeatureBatch, { column, values }: FilledColumn, row: num
   const known = categories.values.slice(0, 8).map((text) => JSON.stringify(text));
   const list = `${known.join(', ')}${known.length < categories.values.length ? ', …' : ''}`;
   const counts = categories.encoding === 'index' ? "a number or 'nan'" : "'zeros'";
-  return `${which}, which is none of its categories (${list}); say what an unknown text counts as (features.categories.${name}: unknown: ${counts}), or let the feature query give a category`;
+  return `${which}, which is not one of its categories (${list}); set the value of an unknown text (features.categories.${name}: unknown: ${counts}), or return a category from the feature query`;
 }
 
 // Output tensors of a run, back to the requests whose rows were in it. The first dimension is the users: if a model

@@ -120,7 +120,7 @@ describe('categories', () => {
     expect(refusals('float32', [plan({ categories: index })], [['pro'], ['gold'], [null]])).toEqual([
       [
         1,
-        `feature plan of user 1 is "gold", which is none of its categories ("free", "plus", "pro"); say what an unknown text counts as (features.categories.plan: unknown: a number or 'nan'), or let the feature query give a category`,
+        `feature plan of user 1 is "gold", which is not one of its categories ("free", "plus", "pro"); set the value of an unknown text (features.categories.plan: unknown: a number or 'nan'), or return a category from the feature query`,
       ],
       [2, expect.stringContaining('feature plan of user 2 is null')],
     ]);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-/** For a machine with much else to do; the limit itself has a test of its own. */
+/** For a machine with much else to do; the limit itself has a separate test. */
 const PATIENT = { timeoutMs: 20_000 };
 
 const event = (id: string, userId: string) => ({ source: 't', id, type: 'x', userId, time: null, data: null });

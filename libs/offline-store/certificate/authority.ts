@@ -1,6 +1,6 @@
 /**
  * The authority on freshness: one small statement on the primary for all reads of a moment. It is the hottest path of
- * the service, and everything else waits for it. So it has a pool of its own that no other statement can exhaust, is
+ * the service, and everything else waits for it. So it has a separate pool that no other statement can exhaust, is
  * prepared once, and has a strict time limit: if Postgres stops answering, a read loses `timeoutMs`, and each statement
  * its connection.
  */
@@ -21,7 +21,7 @@ import { Lanes } from './lanes.ts';
 export interface AuthorityOptions {
   /** Milliseconds after which a question is rejected. */
   readonly timeoutMs?: number;
-  /** Statements under way at once; each has a connection of its own. */
+  /** Statements under way at once; each has a separate connection. */
   readonly maxStatements?: number;
   /** The name in pg_stat_activity, if the pool is our own. */
   readonly applicationName?: string;

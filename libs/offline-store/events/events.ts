@@ -110,7 +110,7 @@ function asEventError(error: unknown, events: readonly ContextEvent[]): unknown 
   if (isIdCollision(error)) {
     return new TandemError('event_conflict', 'An event id of this batch is being used for another event.', {
       field: '[0].id',
-      remedy: 'give each event an id of its own; repeat an event unchanged',
+      remedy: 'give each event a different id; repeat an event unchanged',
       cause: error,
     });
   }

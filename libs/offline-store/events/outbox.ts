@@ -1,6 +1,6 @@
 /**
  * The outbox in Postgres: versions that committed events raised and that the online store may not know yet. It is a
- * ring of slots (migrations/0056_shared_housekeeping.sql), each a table of its own, so that a slot without rows is
+ * ring of slots (migrations/0056_shared_housekeeping.sql), each a separate table, so that a slot without rows is
  * emptied whole.
  */
 import type { Outbox, OutboxPage, OutboxSlot } from '@tandem/prediction/events/relay-outbox';

@@ -1,7 +1,7 @@
 /**
  * Rewrites contexts after rules of events grew: each user's last event then concerns the predictor. Readers take the
  * user's version meanwhile (rule-changes.ts), so the rewrite is not urgent. It runs in batches in the order of the
- * keys, each in a transaction of its own. The row of the change stores the last rewritten user: any worker continues
+ * keys, each in a separate transaction. The row of the change stores the last rewritten user: any worker continues
  * from there, and a further change starts from the first user.
  *
  * One pass is enough. It begins when no transaction under earlier rules is open. Later events set `touched` by the new

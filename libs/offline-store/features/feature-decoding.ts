@@ -161,7 +161,7 @@ const DECLARED_NULL: Decoded = { value: null };
 export function decoderOf({ name, kind, nullAs }: FeatureColumn, oid: number): Decoder {
   const undeclared: Decoded = {
     value: null,
-    fault: `feature ${name} is null; say what a null counts as (features.nulls), let the feature query give a value (coalesce), or leave the user out`,
+    fault: `feature ${name} is null; set the value of a null (features.nulls), return a value from the feature query (coalesce), or leave the user out`,
   };
   const missing = nullAs === undefined ? undeclared : DECLARED_NULL;
   if (!fitsKind(kind, oid)) {

@@ -45,7 +45,7 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
     renew: (hash) => renewArtifact(pool, hash),
     async put(hash, bytes) {
       if ((await hashInSlices(bytes)) !== hash)
-        throw notItself(hash, 'came damaged', 'send the file again, under its own SHA-256');
+        throw notItself(hash, 'came damaged', 'send the file again, under its SHA-256');
       if (bucket === null) return insertArtifact(pool, hash, bytes);
       const location = bucket.newLocation(hash);
       // First, so that the object is found where this process is killed before it has a row.
@@ -88,7 +88,7 @@ async function findArtifact(pool: pg.Pool, hash: string, bucket: Bucket | null):
   const remedy = 'push or adopt it again where the file is whole: tandem model push, tandem up';
   if (!row) throw notItself(hash, 'is missing', remedy);
   if (row.location !== null && bucket === null) {
-    throw notItself(hash, 'lies in a bucket that this process does not know', 'set ARTIFACT_URL here as elsewhere');
+    throw notItself(hash, 'is in a bucket that this process does not know', 'set ARTIFACT_URL here as elsewhere');
   }
   const bytes = row.location === null ? await readSlices(pool, hash, row.size) : await bucket?.get(row.location);
   if (!bytes) throw notItself(hash, 'is missing in its bucket', remedy);

@@ -11,7 +11,7 @@ const UNTOLD = 10;
 
 /**
  * Which pools of the service go past a pooler, by their names in pg_stat_activity: all of them where there is none. The
- * statements of pools whose names end in `features` have an address of their own.
+ * statements of pools whose names end in `features` have a separate address.
  */
 export function directPools(paths: DatabasePaths): RegExp {
   const { url, featuresUrl = url } = paths;

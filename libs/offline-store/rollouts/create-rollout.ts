@@ -78,9 +78,9 @@ async function findVersions(
     await refuseArchived(db, { predictor, number: version }, field);
     const other = row.id === stable ? STABLE : found.find(({ modelVersionId }) => modelVersionId === row.id)?.name;
     if (other !== undefined) {
-      throw new TandemError('invalid_input', `Model version ${version} is what the arm ${other} serves.`, {
+      throw new TandemError('invalid_input', `The arm ${other} already serves model version ${version}.`, {
         field,
-        remedy: 'name another model version: two arms of one version could not be told apart',
+        remedy: 'name another model version: two arms of one version could not be distinguished',
       });
     }
     found.push({ name, number: version, modelVersionId: row.id, field, wasStable: row.wasStable });

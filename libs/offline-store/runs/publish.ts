@@ -245,7 +245,7 @@ export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
     return `model version ${run.modelNumber} is not served any more`;
   }
   if (arm.overlayFloor !== run.overlayFloor) {
-    return 'a rollback came after the run was asked for';
+    return 'a rollback came after the run was requested';
   }
   if (arm.generationNumber !== null && arm.generationNumber > (run.generationNumber ?? 0)) {
     return `the newer ${arm.generationNumber} is`;

@@ -100,7 +100,7 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
   if (userIds.length === 0) {
     throw new TandemError('invalid_input', 'A run of named users names at least one.', {
       field: 'scope.userIds',
-      remedy: 'name users, or ask for the scope "all" or "stale"',
+      remedy: 'name users, or request the scope "all" or "stale"',
     });
   }
   userIds.forEach((userId, i) => {
@@ -120,7 +120,7 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
 function budgetOfSome(): TandemError {
   return new TandemError('invalid_input', 'Only a run of all users can have a budget.', {
     field: 'budget',
-    remedy: 'leave the budget out, or ask for the scope "all"',
+    remedy: 'leave the budget out, or request the scope "all"',
   });
 }
 
@@ -241,7 +241,7 @@ async function refuseDropped(db: Db, run: Run): Promise<void> {
   if (run.generationId === null) return refuseForgotten(db, run);
   const generation = statements.selectFrom('tandem.generations').select('state').where('id', '=', run.generationId);
   if ((await fetchFirst(db, generation))?.state === 'building') return;
-  throw stateConflict(run, 'its generation is gone', 'start another run');
+  throw stateConflict(run, 'its generation was dropped', 'start another run');
 }
 
 /** Chunks whose users were named, and are not any more (retention.ts). */

@@ -152,7 +152,7 @@ async function keepWatch(db: Db, table: Watchable, request: WatchRequest, known:
             where id = $6 returning id, predictors`,
     values: known === undefined ? values : [...values, known],
   });
-  if (!kept) throw new Error(`watch ${known} is gone`);
+  if (!kept) throw new Error(`watch ${known} was removed`);
   await query(db, {
     text: `insert into tandem.source_versions (predictor) select unnest($1::text[]) on conflict do nothing`,
     values: [kept.predictors],

@@ -24,7 +24,7 @@ export interface DriverConnection {
   sendCopyFail(why: string): void;
 }
 
-/** A statement of our own. The driver calls it with what Postgres says, and puts its time limit around `callback`. */
+/** A statement of this module. The driver calls it with Postgres' messages, and puts its time limit around `callback`. */
 interface DriverStatement {
   /** Milliseconds; the pool's limit where it is left out. */
   readonly query_timeout?: number;

@@ -1,6 +1,6 @@
 /**
  * The ways to Postgres, proved when a process starts. `DATABASE_URL` may lead through a pooler in transaction mode: then
- * `DATABASE_DIRECT_URL` names the server itself, for what needs a session of its own (prepared certificates, advisory locks,
+ * `DATABASE_DIRECT_URL` names the server itself, for what needs a separate session (prepared certificates, advisory locks,
  * temporary settings), and for what must not wait in the pooler's queue.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
@@ -40,7 +40,7 @@ interface Paths {
 }
 
 /**
- * Rejects with `config_invalid` where a path does not keep its promise: a session of its own without a pooler, the same
+ * Rejects with `config_invalid` where a path does not keep its promise: a separate session without a pooler, the same
  * database by each address, and on each the settings that results and acknowledgements rely on. With `unavailable` where a
  * server does not answer. The login of feature statements is features/feature-login.ts's to prove.
  */
@@ -89,7 +89,7 @@ async function assertOwnSessionAt(url: string, variable: string): Promise<void> 
     const isShared = await sharesProcess(...clients);
     if (!isShared) return;
     const message = `${variable} leads through a pooler in transaction mode, which lends a session for one transaction.`;
-    const direct = `set ${DIRECT} to the address of Postgres itself, beside ${variable}`;
+    const direct = `set ${DIRECT} to the address of Postgres itself, in addition to ${variable}`;
     throw refusal(DIRECT, message, variable === DIRECT ? 'name Postgres itself there' : direct);
   } catch (error) {
     throw isRefusedByPooler(error) ? refusedByPooler(variable, error) : translated(error);

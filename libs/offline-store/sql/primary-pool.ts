@@ -21,7 +21,7 @@ export function serverAddresses(url: string, variable: string): readonly string[
     const remedy = `write target_session_attrs=read-write, or leave it out`;
     throw invalid(
       variable,
-      `asks for target_session_attrs=${wanted}; only the primary certifies and takes events`,
+      `asks for target_session_attrs=${wanted}; only the primary certifies and accepts events`,
       remedy,
     );
   }

@@ -1,5 +1,5 @@
 /**
- * Erasures. The tombstone is a short transaction of its own. It waits only for senders of the same user's events, other
+ * Erasures. The tombstone is a separate short transaction. It waits only for senders of the same user's events, other
  * erasures, and changes of assignments. The deletes follow one by one. Until they are complete, predictions labelled up
  * to the deleted version are not served; unfinished deletes are repeated.
  */
@@ -119,7 +119,7 @@ async function readmit(db: Db, userId: string): Promise<Readmission> {
       : 'select tandem.current_history() as history, $2::bigint as version where $1::text is not null',
     values: wasErased ? [userId] : [userId, context?.version ?? 0],
   });
-  if (!row) throw new Error('Postgres told no history');
+  if (!row) throw new Error('Postgres returned no history');
   return { userId, ...row, wasErased };
 }
 

@@ -38,6 +38,6 @@ function notAcknowledged(cause: TandemError): TandemError {
     cause,
     retryAfter: 1,
     remedy:
-      'repeat the request after the time in Retry-After, for the receipt; nothing of the user is served meanwhile',
+      'repeat the request after the time in Retry-After to get the receipt; no prediction of the user is served meanwhile',
   });
 }

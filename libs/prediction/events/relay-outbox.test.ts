@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type OutboxSlot, relayOutbox } from './relay-outbox.ts';
 
-/** Slots with so many entries each, of a user of its own. */
+/** Slots with this many entries each, each entry of another user. */
 function outboxOf(...sizes: readonly number[]) {
   const left = [...sizes];
   const slots = left.map((_, slot): OutboxSlot => {

@@ -54,7 +54,7 @@ export interface ExplanationKeeper {
   close(): Promise<void>;
 }
 
-/** A salt of its own, so that the sampled users are no arm of any rollout. */
+/** A separate salt, so that the sampled users are no arm of any rollout. */
 const SALT = 'kept explanations';
 const MAX_PER_SECOND = 50;
 const MAX_WAITING = 500;

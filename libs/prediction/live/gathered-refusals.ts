@@ -3,7 +3,7 @@
  * processor, which evict this process from its caches. Answered one by one, refusals cost a fifth to a third more CPU
  * (104 µs against 85, and 168 against 112 on a shared machine), which is lost to answers. So the first refusal waits a short
  * time for others. This also slows clients that ask again as soon as they are refused.
- * It is no statement line: nothing is sent, and each refusal has a limit of its own.
+ * It is no statement line: nothing is sent, and each refusal has a separate limit.
  */
 
 /** Milliseconds. */

@@ -4,7 +4,7 @@
  * - A reader that comes before the statement is sent joins the flight and takes its result, whatever its label.
  * - A reader that comes later follows the flight. It takes the result only if the label is at least its own version.
  * - A reader that demands a new inference joins only a flight whose statement is not sent yet.
- * - A reader with request features has a flight of its own, which no other reader joins or follows.
+ * - A reader with request features has a separate flight, which no other reader joins or follows.
  *
  * The code uses plain callbacks and one promise per read. With promises and a timer for each reader, sharing cost more than
  * a reader's part of the statement.

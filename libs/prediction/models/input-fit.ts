@@ -231,7 +231,7 @@ function unheld(tensor: DescribedTensor, what: string, setting: readonly string[
     problem: `${what}, which the model's input ${describeTensor(tensor)} cannot hold`,
     remedy: what.includes('NaN')
       ? 'write a number; only inputs of floats take NaN'
-      : 'write what the model was trained with, or export the model with an input of another type',
+      : 'write the value that the training used, or export the model with an input of another type',
     setting,
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Re-scores users of one predictor by reading them as any read does, over a live predictor of its own. The certificate
+ * Re-scores users of one predictor by reading them as any read does, over a separate live predictor. The certificate
  * decides which users are stale: a fresh stored prediction ends the user's turn. Inferred answers are labelled and
  * stored by the live use case. No caller gets these answers.
  */

@@ -122,7 +122,7 @@ class StepSums {
       cells.set(source, cell);
       return cell;
     };
-    // Under an id of its own: where a step begins again, its users do too.
+    // Under a separate id: where a step begins again, its users do too.
     const made = { cells, cellOf, seed: keyOf(arm, keyOf(this.processId, this.step)) };
     this.#arms.set(arm, made);
     return made;

@@ -132,11 +132,14 @@ describe('a model that dies of everything', () => {
 });
 
 describe('what lies in no row', () => {
-  it.each(['overloaded', 'live_timeout', 'unavailable'] as const)('rejects: %s is the fault of no user', async (code) => {
-    const { scorer } = modelThatFailsOf(new Set([0]), () => new TandemError(code, 'not now'));
-    await expect(scoreIsolating(scorer, requestOf(8))).rejects.toMatchObject({ code });
-    await expect(scoreIsolating(scorer, requestOf(8, { priority: 'live' }))).rejects.toMatchObject({ code });
-  });
+  it.each(['overloaded', 'live_timeout', 'unavailable'] as const)(
+    'rejects: %s is the fault of no user',
+    async (code) => {
+      const { scorer } = modelThatFailsOf(new Set([0]), () => new TandemError(code, 'not now'));
+      await expect(scoreIsolating(scorer, requestOf(8))).rejects.toMatchObject({ code });
+      await expect(scoreIsolating(scorer, requestOf(8, { priority: 'live' }))).rejects.toMatchObject({ code });
+    },
+  );
 
   it('runs nothing if there are no users to score', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set());

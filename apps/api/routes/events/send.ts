@@ -190,7 +190,7 @@ const route = createRoute({
 });
 
 /**
- * A path of its own in the description: generated Python clients cannot send an array where a path takes other media
+ * A separate path in the description: generated Python clients cannot send an array where a path takes other media
  * types too.
  */
 const batchRoute = createRoute({

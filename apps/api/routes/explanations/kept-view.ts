@@ -73,6 +73,6 @@ export async function requireKept(store: Pick<ExplanationStore, 'find'>, id: str
   if (found) return found;
   throw new TandemError('unknown_explanation', 'There is no explanation with this id, or it has expired.', {
     field: 'id',
-    remedy: 'GET /v1/explanations lists the kept ones',
+    remedy: 'GET /v1/explanations lists the kept explanations',
   });
 }

@@ -111,7 +111,7 @@ function judge(answer: ServedAnswer, inputs: KeptInputs, difference: AnswerDiffe
     const of = `the answer was computed from context version ${answer.predictedFromContextVersion}`;
     return {
       verdict: 'inputs_changed' as const,
-      reason: `${of}, and the inputs are of ${inputs.contextVersion}, as they were read after the reply`,
+      reason: `${of}, and the inputs are of ${inputs.contextVersion}, read after the reply`,
     };
   }
   if (difference === null) return { verdict: 'agrees' as const, reason: 'equal to the last bit' };

@@ -1,4 +1,4 @@
-/** GET /metrics: for Prometheus. Served beside the API on loopback alone, else on a port of its own. */
+/** GET /metrics: for Prometheus. Served beside the API on loopback alone, else on a separate port. */
 import { createRoute } from '@hono/zod-openapi';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { TextSchema } from '@tandem/wire/documents';

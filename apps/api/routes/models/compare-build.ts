@@ -28,10 +28,10 @@ export function compareBuild(dependencies: CompareBuildDependencies) {
     path: '/v1/models/{predictor}/versions/{version}/comparison',
     tag: 'models',
     summary: 'Compare an optimised build with its parent',
-    description: `Runs both in one process of their own, by turns, on users of the half that no build is calibrated on: how far the
-answers are apart, decisions that flip, time a user alone and together, and whether rows need to be inferred one by one.
-With \`labels\`, AUC and log-loss of scores from 0 to 1, else errors. It takes its turn among trials of pushed models:
-503 \`overloaded\` says when to come back.`,
+    description: `Runs both versions in turns in a separate process, on the half of the users that no build is calibrated on. Returns
+the differences of the answers, flipped decisions, the time of a user alone and in a batch, and whether rows must be inferred
+one by one. With \`labels\`, it also returns AUC and log-loss for scores from 0 to 1, else errors. The comparison waits in the
+queue of trials of pushed models: 503 \`overloaded\` says when to retry.`,
     scope: 'models:read',
     params: ModelVersionPath,
     body: BODY,

@@ -42,10 +42,10 @@ export function inferTensors(dependencies: OpenModelDependencies): readonly Endp
       path: `${path}/infer`,
       tag: 'inference',
       summary: `Inference by ${of}`,
-      description: `\`{predictor}\` takes the model's tensors, and gives its own; rows of several callers run together.
-\`{predictor}.hybrid\` takes \`user_id\`, and gives certified predictions with their provenance. Tensors may be sent and asked
-for as binary data behind the JSON, as the extension \`binary_tensor_data\` has it. \`{predictor}\` needs the scope
-\`models:infer\`, \`{predictor}.hybrid\` the scope \`predictions:read\`.`,
+      description: `\`{predictor}\` takes the input tensors of the model and returns its output tensors; rows of several callers share a
+run. \`{predictor}.hybrid\` takes \`user_id\` and returns certified predictions with their provenance. Inputs and outputs may be
+binary data after the JSON (extension \`binary_tensor_data\`). \`{predictor}\` needs the scope \`models:infer\`,
+\`{predictor}.hybrid\` the scope \`predictions:read\`.`,
       scope: MODEL_SCOPES,
       params,
       headers: InferenceHeaders,

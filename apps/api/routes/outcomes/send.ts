@@ -61,7 +61,7 @@ async function readOutcomes(context: Context, keyType: OutcomeDependencies['keyT
   const { outcomes, ...rest } = value;
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) {
-    throw refuse(unknown.slice(0, 80), 'it is not known', 'leave it out: beside `outcomes` there is nothing');
+    throw refuse(unknown.slice(0, 80), 'it is not known', 'leave it out: `outcomes` is the only field');
   }
   if (!Array.isArray(outcomes)) throw refuse('outcomes', 'it is not an array', 'send an array of outcomes');
   if (outcomes.length > MAX_OUTCOMES) {

@@ -226,7 +226,7 @@ function send(outgoing: ServerResponse, { status, headers, body }: Reply): void 
     return;
   }
   const length = Buffer.byteLength(body);
-  // Without a length of our own Node would send it in chunks.
+  // Without this length Node would send the body in chunks.
   fields.push('content-length', String(length));
   outgoing.writeHead(status, fields);
   // As many bytes as characters are ASCII, which costs less to write if it is said.

@@ -14,7 +14,7 @@ export function listProcesses({ listProcesses }: ProcessDependencies) {
     method: 'get',
     path: '/v1/processes',
     tag: 'models',
-    summary: 'The live processes, and what each has loaded',
+    summary: 'The live processes and their loaded model versions',
     description:
       'A model version serves users only when every live API has it `ready`. A process without a heartbeat for 15 s is not listed.',
     scope: 'models:read',

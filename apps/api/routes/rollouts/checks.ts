@@ -20,7 +20,7 @@ export function listRolloutChecks({ rollouts, listChecks }: CheckDependencies) {
     method: 'get',
     path: '/v1/rollouts/{id}/checks',
     tag: 'rollouts',
-    summary: 'What the analysis found, newest first',
+    summary: 'Findings of the analysis, newest first',
     scope: 'models:read',
     params: RolloutPath,
     query: LimitQuery,

@@ -28,7 +28,7 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutD
     tag: 'rollouts',
     summary: 'Start a canary, a shadow or an A/B test',
     description:
-      'The rollout is `preparing` until every process has loaded the model version and, with `coverage: required`, its generation is computed. Then it starts by itself.',
+      'The rollout is `preparing` until every process has loaded the model version and, with `coverage: required`, its generation is computed. Then it starts automatically.',
     scope: 'rollouts:admin',
     params: PredictorPath,
     body: BODY,

@@ -29,7 +29,7 @@ export function planRun({ registry, findBudgetFacts }: RunPlanDependencies) {
     method: 'get',
     path: '/v1/runs/plan',
     tag: 'runs',
-    summary: 'What a budget buys',
+    summary: 'The effect of a budget',
     description:
       'Estimates which share of the reads until the next run a budget covers, and the cost. Starts no run. The estimate uses read counts and the cost of earlier runs.',
     scope: 'runs:read',
@@ -83,7 +83,7 @@ function usersOf(budget: Budget, costs: RunCosts, predictor: string): number {
 }
 
 function nothingKnown(why: string, predictor: string): TandemError {
-  return new TandemError('run_conflict', `${why}, so nothing tells what a budget buys.`, {
+  return new TandemError('run_conflict', `${why}, so the effect of a budget cannot be estimated.`, {
     field: 'predictor',
     remedy: `start one: tandem run start ${predictor}`,
   });

@@ -33,7 +33,7 @@ export function runView(run: Run): RunView {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Whether a text can be the id of a run at all; Postgres would refuse any other with an error of its own. */
+/** Whether a text can be the id of a run. Postgres would refuse any other text with an internal error. */
 export function isRunId(id: string): boolean {
   return UUID.test(id);
 }
