@@ -28,7 +28,7 @@ const DESCRIPTION =
 
 const width = 960;
 const height = 322;
-/** Where moments are, from left to right. */
+/** Horizontal positions of the moments. */
 const at = { run: 176, event: 430, stored: 520, read: 660, end: 936 };
 
 interface TextStyle {
@@ -63,7 +63,7 @@ function moments({ ink, faint, event }: Theme): string[] {
   ];
 }
 
-/** What a read finds: a dot on the lane, and the answer below it. */
+/** Draws a read: a dot on the lane, and its answer below. */
 function read(y: number, answer: string, colour: string, { onBar }: Theme): string[] {
   return [
     `<circle cx="${at.read}" cy="${y + 20}" r="7" fill="${onBar}" stroke="${colour}" stroke-width="3"/>`,

@@ -11,7 +11,10 @@ import { migrate } from '@tandem/offline-store/sql/migrate';
 
 const FILE = new URL('../libs/offline-store/sql/database-schema.ts', import.meta.url);
 
-/** What the driver's parsers make of each type (libs/offline-store/sql/database.ts). Counters stay below 2^53. */
+/**
+ * The TypeScript type of each Postgres type, by the driver's parsers (libs/offline-store/sql/database.ts). Counters
+ * stay below 2^53.
+ */
 export const DRIVER_TYPES: Readonly<Record<string, string>> = {
   ...{
     bool: 'boolean',
@@ -26,7 +29,7 @@ export const DRIVER_TYPES: Readonly<Record<string, string>> = {
   ...{ text: 'string', uuid: 'string', varchar: 'string', name: 'string', char: 'string', regclass: 'string' },
 };
 
-/** What the catalog does not say: the type in a column, and the module that exports it. */
+/** Types of columns that the catalog does not have, and the modules that export them. */
 const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly from?: string }>> = {
   'api_keys.scopes': { type: 'Scope[]', from: '@tandem/prediction/keys/api-key' },
   'arm_counts.counts': { type: 'ArmCounts', from: '@tandem/prediction/rollouts/arm-counts' },
@@ -58,7 +61,7 @@ const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly fr
 interface Column {
   readonly table: string;
   readonly name: string;
-  /** Of pg_type; of an array, that of its elements. */
+  /** The name in pg_type; for an array, of its elements. */
   readonly type: string;
   readonly isArray: boolean;
   readonly isNullable: boolean;

@@ -40,9 +40,9 @@ export interface TestApi {
   readonly pool: ReturnType<typeof createPool>;
   readonly databaseUrl: string;
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
-  /** Sends JSON; a text is sent as it is. */
+  /** Sends JSON; a text is sent unchanged. */
   post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
-  /** A worker's round: Redis is told how many erasures there were, without which nothing is served unverified. */
+  /** Does a worker's round: it writes the count of erasures to Redis, without which no unverified answer is served. */
   keepErased(): Promise<void>;
   /** The API's own way to Postgres; `pool` has another. */
   readonly postgres: CuttableConnection;
@@ -62,7 +62,7 @@ const CUSTOMERS = `
 interface DatabaseBefore {
   readonly defaults?: HostileDefaults;
   readonly prepare?: (pool: TestApi['pool']) => Promise<unknown>;
-  /** `postgres`, the way that can be cut, stands for a pooler: the server itself is named beside it. */
+  /** `postgres`, the connection that can be cut, acts as the pooler; the direct address is the server's. */
   readonly hasPooler?: boolean;
 }
 
@@ -131,7 +131,7 @@ export async function createTestApi(
   };
 }
 
-/** What the model answers for a customer. */
+/** Returns the model's score of a customer. */
 export function scoreOf(recency: number, orders: number): number {
   return linearScore(WEIGHTS, 0, [recency, orders]);
 }

@@ -1,4 +1,4 @@
-/** The HTTP application: every endpoint at its path, and an answer for unknown paths. Starts nothing by itself. */
+/** The HTTP application: every endpoint at its path, and an answer for unknown paths. Starts nothing. */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { checkHost } from '@tandem/http-server/foreign-request';
 import { RequestError } from '@tandem/http-server/request-error';

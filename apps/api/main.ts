@@ -236,7 +236,7 @@ function endInOrder(running: Servers, dependencies: ApiDependencies, { log, drai
   const { onSignal, onFault } = createEnding({
     log,
     async drain(cause) {
-      // If one of several processes ends by itself, the others keep the port.
+      // If one of several processes ends, the others keep the port.
       const isPortServed = member !== null && (cause === 'fault' || time === AT_ONCE);
       if (!isPortServed) dependencies.app.readiness.drain();
       if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(time)));

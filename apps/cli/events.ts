@@ -1,4 +1,4 @@
-/** `tandem event send`: tells that a user's context changed. */
+/** `tandem event send`: reports that a user's context changed. */
 import type { EventInput, EventResult } from '@tandem/client/wire';
 import type { Command } from 'commander';
 import {

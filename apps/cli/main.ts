@@ -4,13 +4,13 @@ import { createInterface } from 'node:readline/promises';
 import { createCli } from './command-line/command.ts';
 import { runProgram } from './program.ts';
 
-/** Ctrl-C, SIGTERM and SIGHUP: the first asks for an end in good order, the second ends the process at once. */
+/** Ctrl-C, SIGTERM and SIGHUP: the first requests an orderly end, the second ends the process at once. */
 interface SignalWatch {
   /** Aborted by the first of them. */
   readonly signal: AbortSignal;
   /** Registers what the second one does before the process ends; gives what takes it back. */
   readonly whenForced: (act: () => void) => () => void;
-  /** Asks for an end in good order, where no signal has. */
+  /** Requests an orderly end without a signal. */
   readonly end: (why: string) => void;
   /** Whether something is registered for the second one: it runs because of this process. */
   readonly keeps: () => boolean;
@@ -89,12 +89,12 @@ for (const stream of [process.stdout, process.stderr]) {
     // A terminal that was closed has sent SIGHUP: what runs because of us is ended in good order, though unheard.
     if (signal.aborted || error.code === 'EIO') return;
     if (error.code !== 'EPIPE') throw error;
-    // A reader that goes away early (`tandem run list | head -1`) is no failure.
+    // A reader that closes early (`tandem run list | head -1`) is not a failure.
     if (keeps()) end('the end of its output');
     else process.exit(0);
   });
 }
 
 process.exitCode = await runProgram(cli, process.argv.slice(2));
-// An interrupted command leaves its connections as they are; nothing waits for them.
+// An interrupted command does not close its connections.
 if (signal.aborted) process.exit();

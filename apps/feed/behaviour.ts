@@ -17,7 +17,7 @@ const SESSIONS_A_DAY = 1;
 const ZIPF_EXPONENT = 0.6;
 /** Items of a session: after each one the user leaves with this chance. */
 const LEAVES = 0.12;
-/** From an item to the next read of the same user: log-normal, median 60 s, 1 % under 200 ms. */
+/** Time from an item to the next read of the same user: log-normal, median 60 s, 1 % under 200 ms. */
 const GAP_MEDIAN_MS = MINUTE_MS;
 const GAP_SIGMA = Math.log(300) / 2.326;
 /** A session begins keen with this chance; a keen user turns idle at this rate, and stays so. */
@@ -40,7 +40,7 @@ export interface View {
 export interface FeedUser {
   readonly id: string;
   readonly affinity: number;
-  /** By time, in ms from the begin. */
+  /** Views by time, in ms from the beginning. */
   readonly views: readonly View[];
 }
 

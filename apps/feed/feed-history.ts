@@ -1,11 +1,11 @@
 /** Writes the simulated feed as a history for `tandem value` (docs/value.md). */
 import { DAYS, type FeedOptions, type FeedUser, MINUTE_MS, simulateFeed, USERS, WINDOW_MS } from './behaviour.ts';
 
-/** Any moment would do; it stands at the begin of a day. */
+/** Any time would do; this is the beginning of a day. */
 const BEGIN_MS = Date.UTC(2026, 0, 5);
 const END_MS = BEGIN_MS + DAYS * 24 * 60 * MINUTE_MS;
 
-/** Of a user, at a moment: items opened and passed in the ten minutes before. */
+/** Features of a user: the affinity, and items opened and passed in the last ten minutes. */
 const FEATURES = ['affinity', 'opened_10m', 'passed_10m'] as const;
 
 /** Yields the file's lines, the head first. */

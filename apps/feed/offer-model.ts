@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { linearModel } from '@tandem/testing/onnx-models';
 
-/** Of affinity, opened_10m and passed_10m. */
+/** Coefficients of affinity, opened_10m and passed_10m. */
 export const WEIGHTS = [0.53, 0.42, -0.26] as const;
 export const BIAS = -2.29;
 export const MODEL_FILE = new URL('./model/offer.onnx', import.meta.url);

@@ -39,7 +39,7 @@ export async function loadHistory(
   });
 }
 
-/** The shop as it was at the end of a day, whatever a replay or a story left. */
+/** Restores the shop to the end of a day, whatever a replay or a story changed. */
 export async function resetHistory(db: Pool, until: string): Promise<void> {
   await db.query('truncate shop.transactions, shop.clock');
   await loadHistory(db, { until });
@@ -94,7 +94,7 @@ async function inTransaction<T>(db: Pool | ClientBase, work: (client: ClientBase
     await db.query('commit');
     return result;
   } catch (error) {
-    // On a lost connection there is nothing to roll back, and the first error is the one to tell.
+    // On a lost connection there is nothing to roll back, and the first error is reported.
     await db.query('rollback').catch(() => undefined);
     throw error;
   }

@@ -1,4 +1,4 @@
-/** A customer buys: the shop inserts the row in its own database, and tells Tandem that the customer changed. */
+/** A customer buys: the shop inserts the row into its database, and sends Tandem an event. */
 import type { Client } from '@tandem/client/create-client';
 import type { EventResult } from '@tandem/client/wire';
 import type { Pool } from 'pg';

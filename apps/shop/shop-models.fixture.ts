@@ -10,12 +10,12 @@ export interface GoldenRow {
   readonly asOf: string;
   /** Fourteen, of which the last two are those of fourteen.sql alone. */
   readonly features: readonly number[];
-  /** By model. */
+  /** Scores by model. */
   readonly scores: Readonly<Record<string, number>>;
 }
 
 export interface Golden {
-  /** Of the features. */
+  /** Names of the features. */
   readonly names: readonly string[];
   readonly rows: readonly GoldenRow[];
 }

@@ -26,7 +26,8 @@ export default defineConfig({
         events: ['order.*'],
       },
       batch: { schedule: '0 2 * * *', chunkSize: 500 },
-      // Answers of one customer in a hundred are kept with what they were made of; `explanation keep` keeps any other's.
+      // Answers of one customer in a hundred are kept with their inputs; `explanation keep` keeps those of any other
+      // customer.
       explanations: { share: 0.01, keepFor: '7d' },
     },
   },

@@ -222,7 +222,7 @@ const NICE_STEPS = 14;
 /** Rows of one inference run of a chunk at most. */
 const SLICE_ROWS = 4_096;
 
-/** With what re-scoring may take of it, and what chunks took. */
+/** Creates the scorer, with the share of re-scoring and the measured time of chunks. */
 function createScorer(
   { inference, workerProcess }: Pick<WorkerEnvironment, 'inference' | 'workerProcess'>,
   registry: Pick<StoredRegistry, 'loadArtifact'>,

@@ -80,7 +80,7 @@ async function main(log: Log): Promise<void> {
 
 const log = openLog();
 
-/** A level that is none is told by `main`, with all else that is wrong: until then the log has its usual one. */
+/** `main` reports an invalid level with all other errors; until then the log has its default level. */
 function openLog(): Log {
   try {
     return createLog({ name: 'worker', ...readEnvironment(process.env, { log: logSection }).log });

@@ -1,4 +1,4 @@
-/** Looks at what waits in Postgres and in the queues, and sets the gauges that tell. */
+/** Measures the waiting work in Postgres and in the queues, and sets its gauges. */
 import type { Backlog } from '@tandem/offline-store/runs/backlog';
 import type { Queue } from '@tandem/queue/enqueue';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -9,7 +9,7 @@ interface ObserveBacklogDependencies {
   readonly metrics: Metrics;
 }
 
-/** Rejects where Postgres or the queue's Redis does not answer: then the gauges of that one stay as they were. */
+/** Rejects where Postgres or the queue's Redis does not answer: then the gauges of that store keep their values. */
 export function createObserveBacklog({ findBacklog, queue, metrics }: ObserveBacklogDependencies): () => Promise<void> {
   return async () => {
     const looks = await Promise.allSettled([

@@ -129,7 +129,7 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
   };
 }
 
-/** What was seen while the slow steps were under way. */
+/** Observations during the slow steps. */
 export interface Seen {
   readonly alone: number;
   readonly beside: readonly number[];

@@ -6,7 +6,7 @@ import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem
 interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
   readonly pool: ConnectionPool;
-  /** Of statements with a feature query. */
+  /** The pool of statements with a feature query. */
   readonly features: ConnectionPool;
   isOnlineOpen(): boolean;
   /** Further states to sample. */

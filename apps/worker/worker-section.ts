@@ -3,7 +3,7 @@ import type { Section } from '@tandem/config/environment/environment';
 
 export interface WorkerProcessSection {
   readonly host: string;
-  /** Where `/livez` and `/metrics` are answered; null: nowhere. 0: any free port. */
+  /** The port of `/livez` and `/metrics`; null: none; 0: any free port. */
   readonly port: number | null;
   /**
    * Lease of a chunk, and of the planning and the publication of a run: without a renewal it ends after so many ms. After a

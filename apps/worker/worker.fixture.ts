@@ -25,7 +25,7 @@ export interface Customers {
   readonly chunkSize: number;
   readonly schedule?: string;
   readonly model?: Buffer;
-  /** Those that the model takes. */
+  /** The model's columns. */
   readonly columns?: readonly string[];
   readonly request?: readonly RequestColumn[];
   readonly name?: string;
@@ -144,7 +144,7 @@ export function startWorkerProcess(environment: Readonly<Record<string, string>>
   };
 }
 
-/** What `createDependencies` takes, for a worker inside a test. */
+/** Returns the environment of a worker inside a test. */
 export function environmentOf(databaseUrl: string, redisUrl: string): WorkerEnvironment {
   return {
     database: { url: databaseUrl, featuresUrl: databaseUrl },

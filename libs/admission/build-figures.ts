@@ -31,11 +31,11 @@ export interface BuildSide {
   /** null: of the parent, where it is no build itself. */
   readonly kind: string | null;
   readonly artifact: string;
-  /** Of its file. */
+  /** Size of the file. */
   readonly bytes: number;
   /** Whether it is pinned: each user is inferred alone. */
   readonly rowByRow: boolean;
-  /** Without the pin. */
+  /** Parity without the pin to one row at a time. */
   readonly parity: RowParity;
   /** Users without a usable answer of this version. */
   readonly refused: number;

@@ -1,4 +1,4 @@
-/** How a slow step is told while it is done. */
+/** Reports a slow step while it runs. */
 
 /** Does the work of a step, whose name completes "still …". */
 export type ReportProgress = <T>(name: string, work: () => Promise<T>) => Promise<T>;

@@ -24,7 +24,7 @@ export interface SampledUsers {
   readonly bothWays: BothWays | undefined;
   /** A user that cannot be scored, and why. */
   readonly fault: { readonly userId: string; readonly why: string } | null;
-  /** Where the query was too slow for it: what was not read in time. */
+  /** Set if the query was too slow: the users that were not read in time. */
   readonly slow: SlowUsers | null;
 }
 
@@ -37,7 +37,7 @@ export interface SlowUsers {
   /** `256 users`, `user ids`. */
   readonly what: string;
   readonly ms: number;
-  /** One whose features may be asked for alone; null: not even a key was read. */
+  /** A user whose features can be read alone; null: not even a key was read. */
   readonly userId: string | null;
 }
 
@@ -60,8 +60,9 @@ const FEATURES_MS = 5_000;
 const NOBODY: SampledUsers = { read: 0, scorable: undefined, bothWays: undefined, fault: null, slow: null };
 
 /**
- * Samples by the pool of feature statements. Undefined where features cannot be read yet: the schema's tables, which label them, are not there. Rejects with
- * `config_invalid` where the query itself fails, `unavailable` where the database is away.
+ * Samples users over the pool of feature statements. Returns undefined if features cannot be read yet, because the
+ * schema's tables, which label them, do not exist. Rejects with `config_invalid` where the query itself fails,
+ * `unavailable` where the database is away.
  */
 export async function sampleUsers(
   pool: Pool,
@@ -150,7 +151,7 @@ export async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
   }
 }
 
-/** @param order user ids as they were asked for, which a read by key does not keep */
+/** @param order user ids in the requested order, which a read by key does not keep */
 function describe(batch: FeatureBatch, order: readonly string[]): Omit<SampledUsers, 'bothWays'> {
   const places = new Map(order.map((userId, i) => [userId, i]));
   const placeOf = (row: number) => places.get(batch.userIds[row] ?? '') ?? 0;

@@ -1,4 +1,7 @@
-/** Tells a statement that was ended for its time from a database that is not there: the first is the query's fault. */
+/**
+ * Distinguishes a statement that exceeded its time limit from a database that does not answer: the first is the query's
+ * fault.
+ */
 
 import { isTandemError } from '@tandem/freshness/errors';
 import { sqlState } from '@tandem/offline-store/sql/database';

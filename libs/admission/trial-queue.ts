@@ -1,6 +1,6 @@
 /**
- * Runs trials one at a time: each takes a process and its memory beside the serving ones. One more trial may wait;
- * further callers are told when to retry.
+ * Runs trials one at a time: each takes a process and its memory beside the serving processes. One more trial may wait;
+ * further callers get the time of a retry.
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';

@@ -1,4 +1,4 @@
-/** Optimised builds: a model file as it was uploaded, and a build beside the model version that it was made of. */
+/** Optimised builds: an uploaded model file, and a build compared with its parent. */
 import { UnreachableError } from './client-errors.ts';
 import type { CallOptions } from './predictions.ts';
 import { type RetryOptions, retry } from './retry.ts';

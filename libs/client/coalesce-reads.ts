@@ -8,7 +8,7 @@ import type { Transport } from './transport.ts';
 
 export type ReadOne = (predictor: string, userId: string, options: PredictManyOptions) => Promise<Answered>;
 
-/** As many as the service takes in one request. */
+/** The most users of one request. */
 const MAX_USERS = 1_000;
 
 interface Waiter {

@@ -61,7 +61,7 @@ import type {
 } from './wire-types.ts';
 
 export interface ClientOptions {
-  /** Where the service listens: `http://127.0.0.1:8080`; in a browser also a path of the page's own origin. */
+  /** The URL of the service: `http://127.0.0.1:8080`; in a browser also a path of the page's origin. */
   readonly url: string;
   /** Milliseconds for one attempt of a call. Default 5,000. */
   readonly timeoutMs?: number;

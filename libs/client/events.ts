@@ -7,7 +7,7 @@ export type SendOptions = RepeatedCallOptions;
 
 export interface EventParts {
   readonly transport: Transport;
-  /** For calls without a time. */
+  /** The default of calls without `retryForMs`. */
   readonly retryForMs: number;
   /** The `source` of events that name none. */
   readonly source: string;

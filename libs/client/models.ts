@@ -18,7 +18,7 @@ export interface ModelListOptions extends CallOptions {
 export interface ModelCalls {
   /** Model versions, newest first; of one predictor, or of all, predictor by predictor. */
   models(predictor?: string, options?: ModelListOptions): Promise<readonly ModelView[]>;
-  /** With its query, and the certificate of its trial. */
+  /** Returns a version with its query and the certificate of its trial. */
   modelVersion(predictor: string, version: string, options?: CallOptions): Promise<ModelDetail>;
   /**
    * Uploads the file in parts and pushes it. The version is tried on real users and stored if it passes, but does not

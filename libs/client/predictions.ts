@@ -12,7 +12,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Of a call that is safe to repeat. */
+/** Options of a call that is safe to repeat. */
 export interface RepeatedCallOptions extends CallOptions {
   /** Milliseconds from the first attempt in which another may begin; 0: one attempt. */
   readonly retryForMs?: number;

@@ -37,7 +37,7 @@ export async function retry<T>(
   }
 }
 
-/** What the service says of one user: the same inference fails again. */
+/** Problems of one user, whose inference would fail again. */
 const OF_ONE_USER = ['no_prediction', 'live_failed', 'live_timeout'];
 
 /** Whether the error says nothing of the request: no answer, a service that is busy or away, a proxy without its service. */

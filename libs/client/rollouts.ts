@@ -30,7 +30,7 @@ export type RolloutMove = 'advance' | 'hold' | 'resume' | 'promote' | 'abort' | 
 export interface MoveOptions extends CallOptions {
   /** For the audit. */
   readonly reason?: string;
-  /** Of `promote`: the arm that becomes the stable one; `candidate` where it is left out. */
+  /** For `promote`: the arm that becomes the stable arm; default: `candidate`. */
   readonly variant?: string;
 }
 

@@ -27,7 +27,7 @@ export interface RunCalls {
    * or, for `cpuMinutes`, if none has recorded its CPU time.
    */
   plan(predictor: string, budget?: Budget, options?: CallOptions): Promise<RunPlan>;
-  /** With the users that could not be scored. */
+  /** Returns a run with the users that could not be scored. */
   show(runId: string, options?: CallOptions): Promise<Run>;
   cancel(runId: string, options?: CallOptions): Promise<Run>;
   resume(runId: string, options?: CallOptions): Promise<Run>;

@@ -11,7 +11,7 @@ export interface Call {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  /** A body that is sent as it is, in the place of `body`. */
+  /** A body that is sent unchanged, in place of `body`. */
   readonly bytes?: Uint8Array;
   readonly contentType?: string;
   /** Milliseconds for one attempt, its body included; the client's own if left out. */

@@ -1,4 +1,6 @@
-/** A run's progress as it happens, through lost connections: the service tells where a run stands on each new stream. */
+/**
+ * A run's progress as it happens, through lost connections: the service sends the state of a run on each new stream.
+ */
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { type RetryOptions, retry } from './retry.ts';
 import type { Transport } from './transport.ts';
@@ -11,7 +13,7 @@ interface WatchParts {
   readonly idleMs: number;
 }
 
-/** Streams in a row that told nothing: it is not a run's silence any more. */
+/** Empty streams in a row after which the service, not the run, is at fault. */
 const BARREN_STREAMS = 8;
 
 /** The run at each change, the finished one last. Fails with a problem (`unknown_run`), or when the service stays away. */
@@ -41,7 +43,7 @@ export async function* watchRun(parts: WatchParts, runId: string, signal?: Abort
   throw new UnreachableError(path, false, 'the stream of progress breaks off again and again');
 }
 
-/** Aborts a stream that shows no sign of life, and when its reader goes away. */
+/** Aborts a stream without data, and when its reader closes. */
 function watchLife(idleMs: number, signal: AbortSignal | undefined) {
   const controller = new AbortController();
   const die = () => controller.abort(new Error(`no sign of life for ${idleMs} ms`));

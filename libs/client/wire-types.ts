@@ -383,7 +383,7 @@ export interface Explanation {
   readonly featureFault: string | null;
   /** Why the features could not be read */
   readonly featureProblem: Problem | null;
-  /** What a read answers now */
+  /** The answer of a read now */
   readonly answer: Prediction | null;
   readonly answerProblem: Problem | null;
   readonly cacheStatus: string | null;
@@ -490,7 +490,7 @@ export interface GenerationReport {
     readonly value: number;
     readonly limit: number;
   }[];
-  /** What was not compared or not judged, and why */
+  /** Parts that were not compared or not judged, and why */
   readonly notes: readonly string[];
   /** At most 20 users, largest change first, without users erased since */
   readonly movers: readonly {
@@ -566,7 +566,7 @@ export interface KeptExplanation {
     readonly ofSameContext: boolean;
     readonly features: readonly {
       readonly name: string;
-      /** What the model is given */
+      /** The inputs of the model */
       readonly value: number | string | null;
       /** The feature source or an event; of a request feature, the call or the declared default */
       readonly from: 'row' | 'event' | 'request' | 'default';
@@ -644,7 +644,7 @@ export interface Model {
   readonly metrics: Readonly<Record<string, number>>;
   /** The kind of an optimised build: `int8`, `pruned`, … */
   readonly build: string | null;
-  /** The model version that an optimised build was made of */
+  /** The model version that an optimised build was made from */
   readonly parent: string | null;
   /** The tensors that it takes, each filled from feature columns */
   readonly inputs: readonly { readonly name: string; readonly type: string; readonly columns: readonly string[] }[];
@@ -740,7 +740,7 @@ export interface ModelDetail {
   readonly metrics: Readonly<Record<string, number>>;
   /** The kind of an optimised build: `int8`, `pruned`, … */
   readonly build: string | null;
-  /** The model version that an optimised build was made of */
+  /** The model version that an optimised build was made from */
   readonly parent: string | null;
   /** The tensors that it takes, each filled from feature columns */
   readonly inputs: readonly { readonly name: string; readonly type: string; readonly columns: readonly string[] }[];
@@ -912,8 +912,8 @@ export interface CpuBudget {
 }
 
 /**
- * What a run may cost. Users with an outdated prediction are scored first, most read first; then other users who
- * are read
+ * Limit of the cost of a run. Users with an outdated prediction are scored first, most read first; then other
+ * users that are read
  */
 export type Budget = ShareBudget | CpuBudget;
 
@@ -1111,7 +1111,7 @@ export interface Process {
   readonly startedAt: string;
   /** When it was heard of last, on the clock of Postgres */
   readonly seenAt: string;
-  /** What it keeps loaded: the versions of all arms, also of rollouts that are prepared */
+  /** Versions that it keeps loaded: those of all arms, also of rollouts in preparation */
   readonly models: readonly {
     readonly predictor: string;
     readonly modelVersion: string;
@@ -1141,7 +1141,7 @@ export interface Push {
   };
   /** Request features, as in a config; null: none */
   readonly request?: Readonly<Record<string, unknown>> | null;
-  /** As in a config; null: columns fill them by themselves */
+  /** As in a config; null: columns fill them automatically */
   readonly inputs?: Readonly<
     Record<
       string,
@@ -1205,11 +1205,11 @@ export interface Push {
   /** Infer each user alone */
   readonly rowByRow?: boolean;
   readonly note?: string;
-  /** What its owner measured */
+  /** Measurements of its owner */
   readonly metrics?: Readonly<Record<string, number>>;
   /** Moves to the version */
   readonly label?: string;
-  /** The model version that an optimised build was made of */
+  /** The model version that an optimised build was made from */
   readonly parent?: string;
   /** Its kind */
   readonly build?: string;
@@ -1291,15 +1291,15 @@ export interface CanaryPlan {
     /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare: number | null;
     /**
-     * Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift
-     * by custom
+     * Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention
+     * 0.25 is a large shift
      */
     readonly psi: number | null;
     /** How long a step may hold, after `minStep` and the windows of guardrail outcomes */
     readonly holdDeadline: string | null;
     /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline: string | null;
-    /** What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort */
+    /** Effect of a missed deadline: an alert (`tandem_rollout_overdue_seconds`), or an abort */
     readonly onDeadline: 'alert' | 'roll_back';
     readonly outcomes: readonly {
       readonly name: string;
@@ -1343,15 +1343,15 @@ export interface CanaryPlanInput {
     /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare?: number | null;
     /**
-     * Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift
-     * by custom
+     * Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention
+     * 0.25 is a large shift
      */
     readonly psi?: number | null;
     /** How long a step may hold, after `minStep` and the windows of guardrail outcomes */
     readonly holdDeadline?: string | null;
     /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline?: string | null;
-    /** What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort */
+    /** Effect of a missed deadline: an alert (`tandem_rollout_overdue_seconds`), or an abort */
     readonly onDeadline?: 'alert' | 'roll_back';
     readonly outcomes?: readonly {
       readonly name: string;
@@ -1402,14 +1402,14 @@ export interface AbPlan {
     /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare: number | null;
     /**
-     * Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift
-     * by custom
+     * Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention
+     * 0.25 is a large shift
      */
     readonly psi: number | null;
     readonly holdDeadline: string | null;
     /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline: string | null;
-    /** What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort */
+    /** Effect of a missed deadline: an alert (`tandem_rollout_overdue_seconds`), or an abort */
     readonly onDeadline: 'alert' | 'roll_back';
     readonly outcomes: readonly {
       readonly name: string;
@@ -1446,14 +1446,14 @@ export interface AbPlanInput {
     /** Counts default answers only; `errorRate` includes them as well */
     readonly defaultShare?: number | null;
     /**
-     * Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift
-     * by custom
+     * Left out or null: a shift of the scores is only reported, since another scale is also a shift. By convention
+     * 0.25 is a large shift
      */
     readonly psi?: number | null;
     readonly holdDeadline?: string | null;
     /** How long a rollout may stay in `preparing` */
     readonly preparingDeadline?: string | null;
-    /** What a missed deadline causes: an alert (`tandem_rollout_overdue_seconds`), or an abort */
+    /** Effect of a missed deadline: an alert (`tandem_rollout_overdue_seconds`), or an abort */
     readonly onDeadline?: 'alert' | 'roll_back';
     readonly outcomes?: readonly {
       readonly name: string;
@@ -1479,7 +1479,7 @@ export interface Rollout {
   readonly rollout: string;
   readonly kind: 'canary' | 'shadow' | 'ab';
   readonly state: 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
-  /** Reason for the state; while `preparing`, what it waits for */
+  /** Reason for the state; while `preparing`, the parts that it waits for */
   readonly reason: string;
   /** Current step of a canary, from 0 */
   readonly step: number;

@@ -69,7 +69,7 @@ export type {
 // Parts of answers with a name.
 
 export type PredictionValue = Prediction['prediction'][string];
-/** Where an answer comes from: stored by a run; inferred live; not known to be fresh; the declared default. */
+/** The origin of an answer: stored by a run; inferred live; not known to be fresh; the declared default. */
 export type Source = Prediction['source'];
 export type StoreStates = Explanation['stores'];
 export type ExplainedFeature = Explanation['features'][number];

@@ -55,7 +55,7 @@ export interface PredictorConfig {
   readonly explanations?: ExplanationsConfig;
 }
 
-/** Which explanations are kept. They hold features of users, so they expire, and an erasure deletes them. */
+/** Settings of kept explanations. They contain features of users, so they expire, and an erasure deletes them. */
 export interface ExplanationsConfig {
   /** Share of the users, 0.0001 to 1: all answers of a sampled user are kept, up to 50 a second in each process. */
   readonly share: number;
@@ -85,7 +85,7 @@ export interface PublishConfig {
   readonly maxMeanDelta?: number;
   /** The lowest share of currently served users that the new generation must have too, 0 to 1. */
   readonly minCoverage?: number;
-  /** With fewer users in both generations only `minCoverage` counts. Default 100. */
+  /** The least number of users: with fewer in both generations only `minCoverage` counts. Default 100. */
   readonly minUsers?: number;
   /** How long a comparison may take; at most `1h`. Default `2m`. */
   readonly reportTimeout?: Duration;

@@ -11,7 +11,7 @@ export interface BodyForm<S extends Schema> {
   readonly optional?: boolean;
 }
 
-/** How errors speak of the whole value. */
+/** The name of the whole value in errors. */
 const BODY = { name: 'The body', remedy: 'send a JSON object' };
 export const ARGUMENT: typeof BODY = { name: 'The argument', remedy: 'give an object' };
 

@@ -51,7 +51,7 @@ export function keepModels(dependencies: KeepLoadedDependencies): KeptModels {
     },
     ...createLoadLog(log),
   });
-  // Behind a certificate, which tells the registry of adoptions.
+  // After a certificate, which notifies the registry of adoptions.
   const known = authority.certify([]).then(() => registry.predictors());
   const begun = Promise.allSettled([kept.started, known]);
   return {
@@ -79,7 +79,7 @@ interface WarmUpDependencies {
 /** Never rejects. Versions that are warm cost nothing; one without a generation is warmed again when it has one. */
 type WarmUpReads = (versions: readonly ModelVersion[]) => Promise<void>;
 
-/** As many as the live reads of one version use at once (live-prediction.ts), and as the pool keeps. */
+/** The connections that live reads of one version use at once (live-prediction.ts), and that the pool keeps open. */
 export const WARM_CONNECTIONS = 2;
 /** The first read learns the types of the columns, the second prepares the statement for them (features.ts). */
 const ROUNDS = 2;

@@ -25,7 +25,7 @@ interface NoticingLoss {
 }
 
 const EVERY_MS = 2_000;
-/** Until the connected Redis has been asked for its mark: reads cannot use it. */
+/** True until the mark of the connected Redis was read: reads cannot use it before. */
 const UNSURE_EVERY_MS = 100;
 /** Undefined table, insufficient privilege: an older schema or a role with fewer rights. Such a process cannot look. */
 const CANNOT_LOOK = ['42P01', '42501'];

@@ -16,7 +16,7 @@ const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_000, lockTimeoutMs: 
 const CERTIFICATES = 4;
 /** Connections of fixed number, whatever the limit. */
 const FIXED = CERTIFICATES + VITAL.max;
-/** With two connections for reads, and two for feature statements. */
+/** The least number: two connections for reads, and two for feature statements. */
 export const LEAST_CONNECTIONS = FIXED + 4;
 
 type PoolOf = ReturnType<typeof createPool>;

@@ -109,7 +109,7 @@ async function keepReady(settings: ReadingSettings, pools: ReadingPools, parts: 
   return { kept, live: createLive(settings, parts, kept) };
 }
 
-/** Returns a register that only sends heartbeats: it neither asks for model versions nor reports any. */
+/** Returns a register that only sends heartbeats: it neither requests model versions nor reports any. */
 function withoutModels(register: ProcessRegister): ProcessRegister {
   return { ...register, beat: () => register.beat([]).then(() => []) };
 }
@@ -145,7 +145,7 @@ function openPostgres(
   const losses = openLossNotice(pool, memory, log);
   opened.push(() => losses.stop());
   const authority = createAuthority(directUrl, {
-    // What it was told before may be of a past that the database does not have any more.
+    // Earlier notices may come from a past that the database no longer has.
     onConnect: losses.look,
     // Asking for a certificate first, and then for predictors, gives the adopted state.
     onRevision: (revision, history) => registry.noticeRevision(revision, history),

@@ -8,7 +8,7 @@ import type { ReadingPools } from './open-pools.ts';
 /** Something that a service depends on. */
 export interface Part {
   readonly name: string;
-  /** Without it nothing can be answered; without the others, answers come slower. */
+  /** Whether no read can be answered without it; without the others, answers are slower. */
   readonly isEssential: boolean;
   /** Resolves where the part works; rejects otherwise. */
   check(): Promise<void>;

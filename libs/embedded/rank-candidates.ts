@@ -27,7 +27,7 @@ export interface Ranking extends Omit<RankingView, 'refused'> {
 
 interface RefusedCandidate {
   readonly id: string;
-  /** Where the candidate stands in the call. */
+  /** The candidate's place in the call. */
   readonly at: string;
   readonly error: TandemError;
 }
@@ -76,7 +76,10 @@ function placeOf(candidate: number): string {
   return `candidates[${candidate}]`;
 }
 
-/** Returns the error of the whole call: no candidate has a prediction, or the model was not asked for some of them in time. */
+/**
+ * Returns the error of the whole call: no candidate has a prediction, or the model did not run in time for some of
+ * them.
+ */
 function failureOf(results: readonly ReadResult[]): TandemError | undefined {
   const errors = results.filter((result) => result instanceof TandemError);
   return errors.find(isTransient) ?? (errors.length === results.length ? errors[0] : undefined);

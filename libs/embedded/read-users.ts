@@ -40,7 +40,7 @@ export interface FeaturesOfUsers {
 interface UsersRead {
   /** In the order of the user ids. */
   readonly results: readonly ReadResult[];
-  /** Of these, the number of users whose id is malformed. */
+  /** The number of these users whose id is malformed. */
   readonly refused: number;
   /**
    * Counts the reads. To be called when the reply is made.

@@ -49,7 +49,7 @@ interface Demanded {
 
 export type DemandInference = (demand: AskedDemand, notice: Notice) => Promise<Demanded>;
 
-/** A caller who names a context is told first whether that context exists. */
+/** If the caller names a context, the first error is that the context does not exist. */
 export function isDemand({ noCache, onlyIfCached, minContext }: ReadOptions): boolean {
   return noCache && !onlyIfCached && minContext === null;
 }
@@ -93,7 +93,7 @@ async function demandOfArm({ registry, live }: DemandDependencies, demand: Deman
   const { assignment, userIds } = demand.group;
   const { history } = known;
   const answers: Results = new Map();
-  // Rarely is there one: a map for each read is not worth it.
+  // Rarely is there one: a map for each read would cost more.
   let failures: Map<string, LiveOutcome> | undefined;
   const version = await registry.modelVersion(assignment.modelVersionId);
   if (!isComplete(version, options)) return nothingDemanded();

@@ -28,7 +28,7 @@ export interface FeatureBatch {
   readonly faults: ReadonlyMap<number, string>;
   /** Of those, by row, the names of the features that no model can be given. */
   readonly unusable: ReadonlyMap<number, readonly string[]>;
-  /** By row, the values that events laid over the row's own. Of live reads alone; absent: not told. */
+  /** By row, the values that events laid over the row's own. For live reads only; absent: unknown. */
   readonly fromEvents?: ReadonlyMap<number, readonly LaidValue[]>;
   /** The first request feature among the columns, where there are any. */
   readonly requestFrom?: number;

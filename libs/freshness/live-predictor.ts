@@ -117,7 +117,7 @@ export interface LiveReader {
   readonly rows?: readonly RequestRow[] | undefined;
 }
 
-/** Returns how many rows of the model a reader asks for. */
+/** Returns the number of model rows of a reader. */
 export function rowsOf({ rows }: Pick<LiveReader, 'rows'>): number {
   return rows?.length ?? 1;
 }

@@ -59,9 +59,9 @@ export function encodeOutputs(fields: readonly OutputField[], tensors: OutputTen
 
 /** The outputs of the rows of a batch. */
 export interface EncodedBatch {
-  /** Of all rows, one after the other. */
+  /** Outputs of all rows, one after the other. */
   readonly bytes: Buffer;
-  /** Where those of each row begin, and behind the last, where they end. */
+  /** The offset of each row's outputs, and the end of the last. */
   readonly offsets: Uint32Array;
   /** Row → why it has none; it then has no bytes. */
   readonly faults: ReadonlyMap<number, string>;
@@ -103,7 +103,7 @@ function encodeRow(
   return Buffer.alloc(0);
 }
 
-/** Where one value of each row lies. */
+/** The place of one value of each row. */
 interface FloatColumn {
   readonly data: Float32Array;
   readonly width: number;

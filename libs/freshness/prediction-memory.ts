@@ -27,7 +27,7 @@ export interface PredictionMemory {
 }
 
 interface PredictionMemoryOptions {
-  /** Of memory, as far as it can be told; 0: nothing is remembered. */
+  /** Limit of memory, as estimated; 0: nothing is remembered. */
   readonly maxBytes: number;
 }
 
@@ -36,7 +36,7 @@ export const HALF_LIFE_MS = 300_000;
 /** Measured with one score a user and ids of 8 digits: prediction, the texts of its last answer, a place in the map. */
 const ENTRY_BYTES = 790;
 
-/** Of one generation. */
+/** Predictions of one generation. */
 interface Users {
   readonly remembered: Map<string, RememberedPrediction>;
   /** By when their features were read: a chunk of users has one label, but for the few with a context. */
@@ -149,7 +149,7 @@ function bytesOf(userId: string, prediction: Prediction): number {
   return bytes;
 }
 
-/** By user. */
+/** Predictions by user. */
 export type Remembered = ReadonlyMap<string, RememberedPrediction>;
 
 /** @param assignments as Postgres last said; a guess, which does no harm where it is wrong */

@@ -8,7 +8,7 @@ export type RolloutKind = 'canary' | 'shadow' | 'ab';
 
 /**
  * - `preparing`: the arms' versions are being loaded and their generations computed; they serve no users yet
- * - `running`: its arms are served (or shadowed); `held`: they are, and it does not advance by itself
+ * - `running`: its arms are served (or shadowed); `held`: they are, and it does not advance automatically
  * - `promoted`: an arm's version has become the stable one; `aborted`: the stable arm serves all users again; `ended`:
  *   without either
  */

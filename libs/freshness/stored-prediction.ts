@@ -28,7 +28,7 @@ export interface StoredPrediction extends Label {
 /** Up to one candidate a layer for each user; generation first. */
 export type Candidates = ReadonlyMap<string, readonly StoredPrediction[]>;
 
-/** Port: finds candidates in one round trip, for any number of users. Candidates prove nothing by themselves. */
+/** Port: finds candidates in one round trip, for any number of users. Candidates alone prove nothing. */
 export interface StoredPredictions {
   find(assignment: Assignment, userIds: readonly string[]): Promise<Candidates>;
 }

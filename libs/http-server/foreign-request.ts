@@ -62,7 +62,7 @@ export function checkHost(req: RequestHead, isOurs: HostRule): void {
   );
 }
 
-/** Throws a RequestError `forbidden` where a page of another origin asks for a change. */
+/** Throws a RequestError `forbidden` if a page of another origin requests a change. */
 export function checkOrigin(req: RequestHead): void {
   const site = req.header('sec-fetch-site');
   if (site !== undefined && site !== 'same-origin' && site !== 'none') throw refusePage('Sec-Fetch-Site', site);

@@ -20,7 +20,7 @@ export const REQUEST_ERROR_STATUS = Object.freeze({
 export type RequestErrorCode = keyof typeof REQUEST_ERROR_STATUS;
 
 interface RequestErrorOptions {
-  /** Where the fault lies: a header's name, or a path into the body. */
+  /** The place of the fault: a header's name, or a path into the body. */
   readonly field?: string;
   readonly remedy?: string;
   /** Headers that belong to the status, such as Allow. */

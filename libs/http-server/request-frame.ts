@@ -67,7 +67,7 @@ function targetFault(url: string, host: string): RequestError | undefined {
     : unlawful('Host', "is not the request's own authority", 'send the same in both, or the path alone');
 }
 
-/** The path of a request target as it was sent: without scheme, authority and query, and with nothing resolved. */
+/** The path of a request target, unchanged: without scheme, authority and query, and with nothing resolved. */
 export function targetPath(url: string): string {
   return pathOf(url).replace(ABSOLUTE, '');
 }

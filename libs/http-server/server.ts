@@ -71,7 +71,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   connections.keep(server);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const refuse = () => refusals.malformed(error, socket, LIMITS.maxHeaderSize);
-    // Timeouts come by the thousand. Other errors come one by one, and the rest of their connection must not be read.
+    // Timeouts may come by the thousand. Other errors are rare, and the rest of their connection must not be read.
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') turns.add(refuse);
     else refuse();
   });
@@ -96,7 +96,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 type Answering = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
 /**
- * Begins pipelined requests a few in each turn of the event loop: one read of one connection may ask for many megabytes,
+ * Begins pipelined requests a few in each turn of the event loop: one read of one connection may return many megabytes,
  * and twenty such reads at once would take a quarter of a second.
  */
 function createAnswering({ answer, onFault }: HttpServerOptions, refusals: Refusals, turns: Turns): Answering {
@@ -125,8 +125,8 @@ function unexpected(cause: unknown): RequestError {
 }
 
 /**
- * Answers what never becomes a request of the application: what the parser refuses, what asks for another protocol, and
- * what HTTP does not allow. Node's own answers to these are empty.
+ * Answers input that never becomes a request of the application: input that the parser refuses, upgrades to another
+ * protocol, and requests that HTTP does not allow. Node's own answers to these are empty.
  */
 interface RefusalOptions {
   /** Renders a refusal in the server's own format. @param path of the request, where it has one */

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 
 /** A request that was sent and not answered. */
 export interface LostRequest {
-  /** Of its connection, on the client's side. */
+  /** The port of its connection, on the client's side. */
   readonly port: number;
   /** The error's code, or `end` where the connection ended before the answer. */
   readonly why: string;

@@ -30,7 +30,7 @@ interface PortChoice {
   readonly server: string;
   /** Demanded by the caller: taken or an error. */
   readonly requested: number | undefined;
-  /** Where the port of the last start is kept. */
+  /** The file with the port of the last start. */
   readonly rememberIn: string;
   readonly log: (line: string) => void;
 }

@@ -66,8 +66,8 @@ function locate(name: string): string | undefined {
 }
 
 /**
- * Creates the links among the libraries that the package's install script would have created. npm runs no scripts where it is
- * told so, and newer versions run none that were not allowed.
+ * Creates the links among the libraries that the package's install script would have created. npm may be configured to
+ * run no scripts, and newer versions run only allowed scripts.
  */
 function linkLibraries(folder: string): void {
   const file = join(folder, 'native/pg-symlinks.json');

@@ -117,7 +117,7 @@ function spawnPostmaster(plan: Plan, port: number): ServerProcess {
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const [program = programs.postgres, ...args] = [...account.prefix, programs.postgres, '-D', cluster, ...flags];
   const { uid, gid } = account;
-  // Root enters the folder before it hands over to Postgres' account, so the start itself needs no rights on the way.
+  // Root enters the folder before it switches to Postgres' account, so the start needs no rights on parent folders.
   const { cwd, env } = place(cluster);
   const outputFile = join(folder, 'server.log');
   return startServerProcess({ program, args, cwd, env: { ...env, ...environment }, uid, gid, outputFile });

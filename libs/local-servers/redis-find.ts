@@ -8,11 +8,11 @@ import { findOnPath, findUnpacked, OLDEST_MAJOR, UNPACKED } from './redis-progra
 import { type CommandResult, runCommand } from './run-command.ts';
 
 interface RedisSearch {
-  /** Where a server that is not on the path is unpacked, and found again at the next start. */
+  /** The folder in which a server is unpacked, and found again at the next start. */
   readonly serverDir: string;
   /** The folder of the data, which a container mounts. */
   readonly folder: string;
-  /** Where programs are searched, as in the variable PATH. */
+  /** Folders of programs, as in the variable PATH. */
   readonly path: string | undefined;
   readonly asRoot: boolean;
   readonly log: (line: string) => void;

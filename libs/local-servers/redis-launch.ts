@@ -11,7 +11,7 @@ export interface RedisLaunch {
   /** Returns the server's own settings; in a container they differ from those outside. */
   settings(port: number, folder: string): Pick<RedisSettings, 'port' | 'folder' | 'bind'>;
   command(port: number, settingsFile: string): Pick<ServerCommand, 'program' | 'args' | 'argv0' | 'env'>;
-  /** Removes what would stand in the way of a start and is not a process of ours. */
+  /** Removes files that would prevent a start and belong to no process of this service. */
   clear(folder: string): Promise<void>;
 }
 
@@ -66,7 +66,7 @@ function launchContainer(folder: string, dockerVersion: string): RedisLaunch {
 interface RedisSettings {
   readonly port: number;
   readonly password: string;
-  /** Where the append-only file is kept. */
+  /** The folder of the append-only file. */
   readonly folder: string;
   /** The address it listens on. */
   readonly bind: string;
@@ -87,7 +87,7 @@ export function renderRedisSettings({ port, password, folder, bind }: RedisSetti
     ['save', '""'],
     // Queues lose jobs under any other policy.
     ['maxmemory-policy', 'noeviction'],
-    // Leaves the command line as we gave it, which tells a leftover server from another program.
+    // Leaves the command line unchanged, so that a leftover server can be recognised.
     ['set-proc-title', 'no'],
     ['always-show-logo', 'no'],
   ];

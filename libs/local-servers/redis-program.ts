@@ -16,7 +16,7 @@ export interface RedisProgram {
 /** The oldest that has functions, sharded pub/sub and listpacks, which the queue and the online store use. */
 export const OLDEST_MAJOR = 7;
 
-/** Where an unpacked server is kept, below the folder given for it. */
+/** The place of an unpacked server below its folder. */
 export const UNPACKED = 'root';
 
 const candidates = [

@@ -1,4 +1,4 @@
-/** Runs a short command to its end and gives back what it said. */
+/** Runs a short command to its end and returns its output. */
 import { spawn } from 'node:child_process';
 
 export interface CommandOptions {

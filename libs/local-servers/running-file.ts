@@ -11,7 +11,7 @@ export interface RunningServices {
   /** With password, so the file is its owner's alone; null where the environment named the server. */
   readonly databaseUrl: string | null;
   readonly redisUrl: string | null;
-  /** Tells the pepper of the API's keys from others, and nothing else of it; null where no API runs. */
+  /** Identifies the pepper of the API's keys without revealing it; null if no API runs. */
   readonly pepperId: string | null;
 }
 

@@ -104,7 +104,7 @@ export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<Adoption
   return changeEventRules(pool, adoptAll, adoption.waitMs);
 }
 
-/** The names of those that adopting would leave as they are. */
+/** The names of predictors that adopting would not change. */
 export async function findUnchanged(
   pool: pg.Pool,
   predictors: readonly PredictorToAdopt[],

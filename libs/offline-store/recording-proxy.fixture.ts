@@ -7,7 +7,7 @@ export interface SentMessage {
   /** The letter of the protocol: Q is the simple protocol, P a Parse, S a Sync. */
   readonly type: string;
   readonly text: string;
-  /** Connections are numbered as they are opened. */
+  /** Connections are numbered in the order in which they are opened. */
   readonly connection: number;
 }
 

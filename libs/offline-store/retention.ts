@@ -24,7 +24,10 @@ const RUNS = 20;
 const ROLLOUTS = 5;
 /** Finished runs, and as many rollouts that are over, kept of each predictor. */
 const KEPT = 200;
-/** Longer than an outcome may have been under way (outcomes.ts): a duplicate is known as one for as long as it is taken. */
+/**
+ * Longer than an outcome may have been under way (outcomes.ts): a duplicate is recognised for as long as it is
+ * accepted.
+ */
 const OUTCOMES = `(select clock_timestamp() - interval '180 days')`;
 /** An event may be up to five minutes ahead of its acceptance: its id is remembered somewhat longer than it may be sent. */
 const HORIZON = `(select clock_timestamp() - event_horizon - interval '1 hour' from tandem.settings)`;
@@ -266,7 +269,7 @@ export interface OverdueRows {
 
 const reached = (step: string) => `(select position ->> 0 from tandem.expiry_steps where step = '${step}')`;
 
-/** Where the rows of each table begin: it is looked at where its expiry has come to, by an index. */
+/** Where the rows of each table begin: expiry continues from here, by an index. */
 const OLDEST = [
   ...BY_AGE.map(({ table, horizon }) => ({
     ...{ table, horizon },

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 
 export interface S3Server {
   readonly endpoint: string;
-  /** By path: `/bucket/prefix/key`. */
+  /** Objects by path: `/bucket/prefix/key`. */
   readonly objects: Map<string, Buffer>;
   /** The next so many requests are answered with 503. */
   failNext(count: number): void;

@@ -1,7 +1,7 @@
-/** For tests of a Postgres that hangs: a proxy that can be told to answer nothing any more. */
+/** For tests of a Postgres that hangs: a proxy that can stop answering. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Forwards bytes to Postgres until it is told to stall: then it takes them and answers nothing, as a stopped server. */
+/** Forwards bytes to Postgres until `stall`: then it accepts bytes and answers nothing, like a stopped server. */
 export async function startProxy(target: URL) {
   let stalled = false;
   const sockets = new Set<Socket>();

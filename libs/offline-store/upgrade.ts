@@ -23,7 +23,7 @@ export async function contractSchema(databaseUrl: string): Promise<readonly stri
   const pool = createPool({ url: databaseUrl, max: 2, applicationName: 'tandem-migrate' });
   try {
     return await withClient(pool, async (client) => {
-      // A process that registers takes the same lock (rollouts/processes.ts). It goes with the session.
+      // A process that registers takes the same lock (rollouts/processes.ts). It ends with the session.
       await client.query(`select pg_advisory_lock(hashtext('tandem.processes'))`);
       await assertUpgraded(pool);
       const applied = await migrate(databaseUrl, undefined, contractFolder(), CONTRACT_TABLE);

@@ -54,12 +54,12 @@ function writeDigits(bytes: Buffer, at: number, value: number): number {
  */
 export interface StagedRows {
   readonly bytes: Buffer;
-  /** Where each row begins, and behind the last, where it ends. */
+  /** The offset of each row, and the end of the last. */
   readonly offsets: Uint32Array;
   /** The hashes of the users, by row. */
   readonly hashes: Uint32Array;
   readonly rows: number;
-  /** Rows that the layout cannot tell: they stay in Postgres alone. */
+  /** Rows that the layout cannot encode: they stay in Postgres only. */
   readonly skipped: number;
 }
 
@@ -202,7 +202,7 @@ const HEAD_BYTES = 48;
 const HSET = Buffer.from('$4\r\nhset\r\n');
 
 /**
- * Each batch is written when it is asked for.
+ * Each batch is written on demand.
  * @param staged at most `MAX_STAGED_ROWS` rows
  * @param batchRows a batch ends with the bucket in which it has so many rows
  */
@@ -212,7 +212,7 @@ export function* bucketCommands(
   batchRows: number,
 ): Generator<BucketCommands> {
   const shards = new Map<number, number>();
-  /** Where a bucket stands in the order: by server, then by number. */
+  /** The place of a bucket in the order: by server, then by number. */
   function rankOf(bucket: number): number {
     if (!shardOf) return bucket;
     const shard = shards.get(bucket) ?? shardOf(`${keyPrefix}${bucket}`);
@@ -250,7 +250,7 @@ interface Target extends Source {
   readonly bytes: Buffer;
 }
 
-/** Where the rows of the bucket end to which the row at `at` belongs. */
+/** Returns the end of the bucket that contains the row at `at`. */
 function endOfBucket(order: Float64Array, at: number): number {
   const behind = (Math.floor((order[at] as number) / MAX_STAGED_ROWS) + 1) * MAX_STAGED_ROWS;
   let end = at + 1;

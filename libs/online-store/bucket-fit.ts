@@ -14,7 +14,7 @@ import { command } from './pipelined-commands.ts';
 
 interface BucketFit {
   readonly meanUsers: number;
-  /** The server's limit; null where it does not tell (managed servers forbid CONFIG), and 128 is assumed. */
+  /** The server's limit; null if it does not report it (managed servers forbid CONFIG): then 128 is assumed. */
   readonly maxEntries: number | null;
   readonly maxValueBytes: number | null;
   readonly layout: 'listpack' | 'hash table';

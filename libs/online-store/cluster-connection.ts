@@ -21,7 +21,7 @@ import {
 } from './connection.ts';
 import { type CommandLike, command, copyOf, isRefusal, type Lookup } from './pipelined-commands.ts';
 
-/** A key that moves while it is asked for is redirected more than once. */
+/** A key that moves during its lookup is redirected more than once. */
 const MAX_REDIRECTIONS = 5;
 /** Milliseconds before a command on several keys is sent again after only some of them have moved (TRYAGAIN). */
 const TRY_AGAIN_MS = 10;

@@ -1,5 +1,5 @@
 /**
- * Which primaries of a Redis Cluster hold which slots, kept up to date: asked for every few seconds, and at once when a
+ * Which primaries of a Redis Cluster hold which slots, kept up to date: read every few seconds, and at once when a
  * connection is lost or a server says that a key has moved. Each primary has a separate connection.
  */
 import type { HostAndPort } from '@tandem/redis/redis-address';
@@ -27,7 +27,7 @@ export interface ClusterTopology {
   layout(): Layout;
   /**
    * The connection to a server, made where there is none yet.
-   * @param near a server whose host stands for an empty one
+   * @param near a server whose host replaces an empty host
    */
   serverAt(address: HostAndPort, near?: ServerConnection): ServerConnection;
   /** Asks the cluster for its slots; calls of a moment share one question. Never rejects. */
@@ -41,7 +41,7 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
   const { seeds, connect, log, connectTimeoutMs } = options;
   const servers = new Map<string, ServerConnection>();
   let layout = NO_LAYOUT;
-  /** The slots as last told, as a text: equal texts need no other layout. */
+  /** The last reply of slots, as a text: equal texts need no new layout. */
   let known = '';
   let asking: Promise<void> | null = null;
   let askedAt = Number.NEGATIVE_INFINITY;
@@ -63,8 +63,8 @@ export function createClusterTopology(options: TopologyOptions): ClusterTopology
   }
 
   /**
-   * The slots as one of the servers tells them; null where none answers. A server that the cluster has left tells old
-   * slots, and that its state is not ok: it is believed only if no other answers.
+   * Returns the slots from one of the servers; null if none answers. A server that has left the cluster returns old
+   * slots and a state that is not ok: its reply is used only if no other answers.
    */
   async function askForSlots(): Promise<readonly SlotRange[] | null> {
     let doubtful: readonly SlotRange[] | null = null;

@@ -17,7 +17,7 @@ import { type CommandLike, gatheredCommand, isRefusal, type Lookup, writeTogethe
 export type OnlineLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
 
 export interface OnlineConnectionOptions {
-  /** As `parseRedisAddress` reads it. */
+  /** An address for `parseRedisAddress`. */
   readonly url: string;
   readonly log: OnlineLog;
   /** The wait for one command. Loaders of generations take seconds, reads the default of 50 ms. */
@@ -39,9 +39,9 @@ export interface OnlineConnection {
   serverId(): string | null;
   /** Whether keys are spread over servers, so that a command may name keys of one hash tag alone. */
   readonly isCluster: boolean;
-  /** Whether it is worth sending anything now. */
+  /** Whether commands may be sent now. */
   isOpen(): boolean;
-  /** Which servers hold keys at this moment. */
+  /** The servers that hold keys now. */
   layout(): Layout;
   /**
    * Sends commands, those of one server in one write. A command that the server refused has its error in its place;
@@ -68,7 +68,7 @@ export interface Shard {
 
 /** The servers that hold keys: one, or the primaries of a cluster. */
 export interface Layout {
-  /** None before a cluster has said. */
+  /** The shards; none before a cluster has sent its slots. */
   readonly shards: readonly Shard[];
   /** The number of the shard that holds a key; -1 where the cluster assigns its slot to no server. */
   shardOf(key: string): number;
@@ -160,9 +160,7 @@ export function connectServer(address: ServerOptions, options: ServerSettings): 
   const layout: Layout = Object.freeze({ shards: [{ tag: '', server: connection }], shardOf: () => 0 });
   return connection;
 
-  /**
-   * One of the commands failed: tells a refusal, which is that command's own affair, from a server that is not there.
-   */
+  /** Distinguishes a refused command from a server that does not answer. */
   async function settle(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
     const outcomes = await Promise.allSettled(commands.map((command) => command.promise));
     const lost = outcomes.find((outcome) => outcome.status === 'rejected' && !isRefusal(outcome.reason));
@@ -200,7 +198,8 @@ function connect(address: ServerOptions, options: ServerSettings): Redis {
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    // A demoted primary refuses writes for ever: find the new one. Before Redis 7 a script's error has it in its midst.
+    // A demoted primary refuses all writes: find the new primary. Before Redis 7 a script's error contains this in its
+    // middle.
     reconnectOnError: (error) => (error.message.includes('READONLY') ? 1 : false),
     retryStrategy: (attempt) => Math.min(MAX_RETRY_DELAY_MS, 25 * 2 ** Math.min(attempt, 6)) * (0.5 + random() / 2),
     connectionName: 'tandem-online',

@@ -84,7 +84,7 @@ function lowestCount(counts: readonly (ErasureCount | null)[]): ErasureCount | n
   });
 }
 
-// Erasures in Redis. The server is told first: the user's version hint, which keeps overlay entries from before out,
+// Erasures in Redis. The server gets these first: the user's version hint, which keeps overlay entries from before out,
 // and the count. Then the user's fields in all generations and the overlay's entries are deleted. The hint stays; it
 // holds a version alone.
 

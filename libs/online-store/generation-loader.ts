@@ -76,7 +76,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   const loadRows: GenerationLoader['loadRows'] = (generation, rows) =>
     load(generation, stageRows(rows, generation.startedAt));
 
-  /** Keys of buckets, as many as one write goes to. */
+  /** Keys of buckets in one write. */
   function* bucketsOf({ id, buckets }: LoadableGeneration): Generator<string[]> {
     for (let first = 0; first < buckets; first += BUCKETS_A_COUNT) {
       const length = Math.min(BUCKETS_A_COUNT, buckets - first);
@@ -132,7 +132,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
       const total = { loaded: 0, skipped: 0 };
       const startedAt = performance.now();
       for await (const page of pages) {
-        // Small steps where the rate is low: a second's worth at once would not be an even load.
+        // Small steps at a low rate: all rows of a second at once would be an uneven load.
         const step = Math.max(1, Math.min(windowRows, Math.ceil(rowsPerSecond / 10)));
         for (let i = 0; i < page.length; i += step) {
           signal?.throwIfAborted();

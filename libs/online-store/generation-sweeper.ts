@@ -10,7 +10,7 @@ import { createKeys, generationName, parseGenerationName } from './keys.ts';
 import { type CommandLike, command } from './pipelined-commands.ts';
 
 interface GenerationSweeperDependencies {
-  /** As the loader's: with a command timeout of seconds. */
+  /** A connection with a command timeout of seconds, like the loader's. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;
   /** Ms between two steps of a scan, 20: some 25,000 keys a second, beside reads. */

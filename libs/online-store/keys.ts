@@ -71,7 +71,7 @@ export function fieldOf(userId: string): string {
   return hash('sha256', userId, 'base64url').slice(0, DIGEST_LENGTH);
 }
 
-/** The field of a bucket that tells whether it is whole. No user has it: an id is never empty. */
+/** The field of a bucket that marks it as complete. No user has it: an id is never empty. */
 export const WHOLE_FIELD = '';
 
 /** The value of that field if the bucket has every row that its generation has there. */
@@ -81,7 +81,7 @@ export function bucketOf(userHash: number, buckets: number): number {
   return userHash % buckets;
 }
 
-/** @param prefix first part of every key; tells apart services that share a Redis */
+/** @param prefix first part of every key; distinguishes services that share a Redis */
 export function createKeys(prefix: string = prefixOf(PROTOCOL)) {
   const generations = `${prefix}:g:`;
   const markers = `${prefix}:m:`;

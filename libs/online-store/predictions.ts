@@ -98,7 +98,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
   }
 
   return {
-    // What answers unverified goes by the identity of one server.
+    // Unverified answers depend on the identity of one server.
     serverId: () => (connection.isCluster ? null : connection.serverId()),
     toldOfErasures: createErasureCount(dependencies).told,
     async find(assignment, userIds) {

@@ -12,7 +12,7 @@ interface RefreshWindowsDependencies {
   readonly prefix?: string;
 }
 
-/** As for overlay entries: a longer call would hold up the server's other clients. */
+/** The same as for overlay entries: a longer call would delay the server's other clients. */
 const KEYS_A_CALL = 250;
 
 /** `take` rejects `unavailable` where Redis does not answer. */

@@ -49,7 +49,7 @@ export function generationValueLength(
 /** The value of a user in a generation; the outputs lie from `start` to `stop`. */
 interface GenerationValue {
   readonly contextVersion: number;
-  /** From the generation's start to when it was computed. */
+  /** Time from the generation's start to the computation. */
   readonly offsetMs: number;
   readonly outputs: Buffer;
   readonly start: number;
@@ -75,7 +75,7 @@ export function writeGenerationValue(
   return end;
 }
 
-/** As `writeGenerationValue`, in a separate buffer; null for a row that is left to Postgres. */
+/** Like `writeGenerationValue`, into a new buffer; null for a row that stays in Postgres only. */
 export function encodeGenerationValue(
   { contextVersion, computedAt, outputs }: Pick<StoredPrediction, 'contextVersion' | 'computedAt' | 'outputs'>,
   startedAt: number,
@@ -152,7 +152,7 @@ export function writeOverlayEntry(bytes: Buffer, at: number, entry: OverlayEntry
   writeUInt32LE(bytes, at + CRC_AT, overlayCrc(bytes, at, at + OVERLAY_HEADER + outputs.length, userHash));
 }
 
-/** As `writeOverlayEntry`, in a separate buffer. */
+/** Like `writeOverlayEntry`, into a new buffer. */
 export function encodeOverlayEntry(entry: OverlayEntry, userHash: number): Buffer {
   const bytes = Buffer.allocUnsafe(overlayEntryLength(entry));
   writeOverlayEntry(bytes, 0, entry, userHash);

@@ -1,4 +1,4 @@
-/** A client made of the protocol's own file, for tests. */
+/** A client made from the protocol's file, for tests. */
 import { join } from 'node:path';
 import {
   type Client,

@@ -35,7 +35,7 @@ interface GrpcCall {
   header(name: string): string | undefined;
   /** Returns the milliseconds until the caller's deadline; Infinity: it has none. */
   leftMs(): number;
-  /** Tells when the caller has gone without an answer, or its deadline has passed. */
+  /** Aborts when the caller disconnects without an answer, or its deadline passes. */
   onGone(tell: () => void): void;
 }
 
@@ -76,7 +76,7 @@ export interface GrpcServer {
 
 /** How long a call may take to send its message, in ms. */
 const MESSAGE_MS = 7_000;
-/** A connection without a call is asked to close after so many ms; clients connect again by themselves. */
+/** A connection without a call gets GOAWAY after this many ms; clients reconnect automatically. */
 const IDLE_MS = 30_000;
 /** How long an answer may be on its way, and how long after it was asked to close a connection may stay, in ms. */
 const TAKING_MS = 8_000;

@@ -29,7 +29,7 @@ export interface ModelMetadata {
 }
 
 export interface InferRequest {
-  /** Given back in the answer. */
+  /** Repeated in the answer. */
   readonly id: string | undefined;
   readonly parameters: Parameters;
   readonly inputs: readonly WireTensor[];

@@ -8,7 +8,7 @@ interface PrivateCall {
   readonly decoder: { write(data: Buffer): Buffer[] };
 }
 
-/** Calls back when the call's stream has closed: an interceptor is told only when the answer is sent. */
+/** Calls back when the call's stream has closed: an interceptor learns only of the sent answer. */
 export function onStreamClosed(call: ServerInterceptingCallInterface, closed: () => void): void {
   (call as unknown as PrivateCall).stream.once('close', closed);
 }

@@ -82,7 +82,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   const online = createOnlinePredictions({ connection, prefix, log: () => {} });
   const erasures = createErasureStore(pool);
   const onlineErasures = createErasures({ connection, prefix });
-  // Redis is told the count of erasures by the first worker's first round.
+  // The first worker's first round writes the count of erasures to Redis.
   const keepErased = createKeepErased({ store: erasures, online: onlineErasures });
   await keepErased.round();
   const lease = { leaseMs: 60_000, renewMs: 20_000 };
@@ -197,7 +197,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       const keys = await connection.redis.keys(`${prefix}:${start}*`);
       return keys.length === 0 ? 0 : connection.redis.del(...keys);
     },
-    /** What Redis holds now; calling the result puts it back, whatever has happened since. */
+    /** Copies the content of Redis; calling the result restores it. */
     async snapshot(): Promise<() => Promise<void>> {
       const keys = await connection.redis.keys(`${prefix}:*`);
       const dumps = await Promise.all(keys.map((key) => connection.redis.dumpBuffer(key)));
@@ -242,7 +242,7 @@ const HANGING = {
   inputs: [{ name: 'features', type: 'float32' as const, columns: ['turns', 'changes'] }],
 };
 
-/** Holds calls back until it is opened, and tells when the first has come. */
+/** Delays calls until it is opened, and reports the first call. */
 export function createGate() {
   const come = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();

@@ -13,7 +13,7 @@ import { Cluster, type Redis } from 'ioredis';
 import { definitionOf, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
 
 interface QueueOptions {
-  /** As `parseRedisAddress` reads it; the servers must be `noeviction`. */
+  /** An address for `parseRedisAddress`; the servers must be `noeviction`. */
   readonly url: string;
   readonly log: Log;
   /** Prefix of the queues' keys. */

@@ -25,11 +25,13 @@ export interface Log {
 interface LogOptions {
   /** Lines below it are not written. */
   readonly level: LogLevel;
-  /** Which program speaks: `api`, `worker`. */
+  /** The program's name: `api`, `worker`. */
   readonly name: string;
   /** One readable line in place of JSON, for a developer's terminal. */
   readonly pretty?: boolean;
-  /** Where lines go; standard output by default, synchronously, so that the last line before a crash is there. */
+  /**
+   * The destination of lines. Default: standard output, synchronously, so that the last line before a crash is written.
+   */
   readonly destination?: DestinationStream;
 }
 

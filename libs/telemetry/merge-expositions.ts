@@ -2,7 +2,7 @@
 
 /** @param expositions in the Prometheus text format; their series differ by a label, such as `process` */
 export function mergeExpositions(expositions: readonly string[]): string {
-  /** By the metric's name: its HELP and TYPE lines, and its series. */
+  /** HELP and TYPE lines and series by the metric's name. */
   const families = new Map<string, { readonly head: string[]; readonly series: string[] }>();
   for (const exposition of expositions) {
     let family = familyOf(families, '');

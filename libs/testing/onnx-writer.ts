@@ -36,7 +36,7 @@ type AttributeValue =
 
 export interface ModelHead {
   readonly ir?: number;
-  /** By domain; '' is ai.onnx. */
+  /** Opsets by domain; '' is ai.onnx. */
   readonly opsets?: Readonly<Record<string, number>>;
   /** Further fields of the model. */
   readonly more?: readonly Buffer[];

@@ -22,7 +22,7 @@ interface OverlaySubject {
 const COMPUTED_AT = Date.UTC(2026, 0, 1);
 const base = { overlayFloor: 1, contextVersion: 5, source: 'live', computedAt: COMPUTED_AT } as const;
 
-/** What replaces an entry that is kept, and what does not. */
+/** Entries that replace a stored entry, and entries that do not. */
 const attempts: readonly (readonly [string, Partial<OverlayEntry>, boolean])[] = [
   ['a newer label', { contextVersion: 6 }, true],
   ['a newer label that was computed earlier', { contextVersion: 6, computedAt: COMPUTED_AT - 1_000 }, true],

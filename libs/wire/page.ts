@@ -4,7 +4,7 @@ import { z } from 'zod';
 export const DEFAULT_LIMIT = 20;
 export const MAX_LIMIT = 100;
 
-/** As the OpenAPI document has it. */
+/** The limit as in the OpenAPI document. */
 const limitQuery = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional();
 
 /** Returns the query parameters of a page. @param before what `next` of a page is */
@@ -23,6 +23,6 @@ export function nextOf<B extends z.ZodType>(before: B) {
 
 export const LimitQuery = z.object({ limit: limitQuery });
 
-/** Of rows that are numbered. */
+/** The query of a page of numbered rows. */
 export const PageQuery = pageQuery(z.string());
 export const UuidPageQuery = pageQuery(z.uuid());

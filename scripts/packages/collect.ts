@@ -5,10 +5,10 @@ import { output, root } from './plans.ts';
 import { findReferences, type Reference, replaceReferences } from './references.ts';
 import { findWorkspaceFile } from './workspaces.ts';
 
-/** Where the compiled repository is. */
+/** The folder of the compiled repository. */
 export const tree = join(output, 'tree');
 
-/** What stands for a library in the packages: a file of the build rather than the library of that name. */
+/** Libraries that a file of the build replaces in the packages. */
 const REPLACED: Readonly<Record<string, string>> = { 'onnxruntime-node': 'onnxruntime.js' };
 
 type Ending = '.js' | '.d.ts';
@@ -18,7 +18,7 @@ interface Collected {
   readonly files: ReadonlySet<string>;
   /** Libraries that the collected files import. */
   readonly libraries: ReadonlySet<string>;
-  /** Those of REPLACED. */
+  /** The replaced libraries. */
   readonly replaced: ReadonlySet<string>;
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const root = join(import.meta.dirname, '../..');
-/** Where the build writes: `tree` (everything as JavaScript), and a folder for each package. */
+/** The build's folder: `tree` (everything as JavaScript), and a folder for each package. */
 export const output = join(root, '.tandem/packages');
 
 export interface PackageJson {

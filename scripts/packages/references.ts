@@ -3,7 +3,7 @@ import { parseSync, Visitor } from 'rolldown/utils';
 
 export interface Reference {
   readonly kind: 'module' | 'file';
-  /** As written; null for a template whose value only the run time knows. */
+  /** The text as written; null for a template whose value is known only at run time. */
   readonly value: string | null;
   /** The text between the quotes. */
   readonly start: number;

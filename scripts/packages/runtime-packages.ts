@@ -15,7 +15,7 @@ interface Platform {
   readonly cpu: string;
 }
 
-/** Those on which Tandem runs: it needs POSIX signals and process groups. */
+/** Supported platforms: Tandem needs POSIX signals and process groups. */
 const PLATFORMS: readonly Platform[] = [
   { os: 'linux', cpu: 'x64' },
   { os: 'linux', cpu: 'arm64' },

@@ -67,7 +67,7 @@ function box(x: number, y: number, width: number, height: number, fill: string):
   return `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="4" fill="${fill}"/>`;
 }
 
-/** Where moments are, from left to right. */
+/** Horizontal positions of the moments. */
 const at = { start: 170, event: 430, rescored: 560, other: 760, end: 950 };
 
 function drawVersions({ event, ink }: Theme): string[] {

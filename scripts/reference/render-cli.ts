@@ -69,7 +69,7 @@ function meaningOf({ description, defaultValue, mandatory, argChoices }: Option)
   return notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
 }
 
-/** What the help says below the options: a paragraph or more, and an example. */
+/** Returns the help below the options: paragraphs, and an example. */
 function helpAfter(command: Command): string[] {
   const said: string[] = [];
   command.configureOutput({ writeOut: (more) => void said.push(more) });

@@ -136,7 +136,7 @@ function checkRequest(req: RequestHead, endpoint: Pick<Endpoint, 'produces' | 'q
   if (req.url.includes('?')) checkQuery(new URL(req.url).searchParams, endpoint.query ?? []);
 }
 
-/** The router leaves undecodable parts as they are: `%ff` and `%25ff` would then name the same user. */
+/** The router does not decode malformed parts: `%ff` and `%25ff` would then name the same user. */
 function checkEncoding(url: string): void {
   try {
     decodeURIComponent(url);

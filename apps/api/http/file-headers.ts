@@ -79,7 +79,7 @@ export async function readFileBody(request: Request, { most, remedy }: FileBound
   const tooLarge = () => new RequestError('body_too_large', `The body has at most ${inUnits(most)}.`, { remedy });
   if (announced > most) throw tooLarge();
   const hash = createHash('sha256');
-  // One buffer of the announced size, whose pages the system gives as they are written: no second copy at the end.
+  // One buffer of the announced size, whose pages the system allocates as they are written: no second copy at the end.
   const file = announced > 0 ? Buffer.alloc(announced) : null;
   const chunks: Uint8Array[] = [];
   let size = 0;

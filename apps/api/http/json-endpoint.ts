@@ -17,7 +17,7 @@ interface JsonEndpoint<S extends Schema, B extends Schema> extends Pick<Endpoint
   /** The endpoint's name in the document, in logs and in metrics. */
   readonly operationId: string;
   readonly method: RouteConfig['method'];
-  /** With parameters in OpenAPI's form: `/v1/runs/{id}`. */
+  /** The path, with parameters in OpenAPI's form: `/v1/runs/{id}`. */
   readonly path: string;
   readonly tag: string;
   readonly summary: string;

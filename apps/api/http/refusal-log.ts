@@ -1,6 +1,6 @@
 /**
- * Decides which rejected requests are logged. Metrics count each. When rejections come by the thousand, all alike, a
- * line for each would take time from requests that can be answered.
+ * Decides which rejected requests are logged. Metrics count each. With thousands of equal rejections, a line for each
+ * would delay requests that can be answered.
  */
 import { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { ProblemCode } from './problem.ts';

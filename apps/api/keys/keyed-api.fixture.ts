@@ -1,4 +1,4 @@
-/** An API that asks for keys, what it logged, and keys for it. */
+/** An API that requires keys, its log, and keys for it. */
 import { Writable } from 'node:stream';
 import type { FreshnessPolicy } from '@tandem/freshness/predictor';
 import { type ApiKeyWithText, insertApiKey, type NewApiKey } from '@tandem/offline-store/api-keys';
@@ -53,7 +53,7 @@ const ANY_KEY: NewApiKey = {
   livePerSecond: null,
 };
 
-/** Of a path that asks for a scope that it lacks. */
+/** The answer of a path whose scope the key lacks. */
 async function statusOf(api: TestApi, key: string): Promise<number> {
   return (await api.get('/v1/models', bearer(key))).status;
 }

@@ -32,7 +32,7 @@ interface ServedReply {
 
 export function createServeCall(dependencies: OpenInferenceDependencies & ReadyDependencies & ServeOptions): ServeCall {
   const rpcs = rpcsOf(createOpenModels(dependencies), dependencies);
-  // No browser page can speak gRPC, so the authority needs no check.
+  // No browser page can use gRPC, so the authority needs no check.
   const options = { ...dependencies, isOurHost: () => true };
   const servings = new Map(
     Object.entries(rpcs).map(([name, { scope }]) => [name, createServing(endpointOf(name, scope), options, refuse)]),

@@ -32,7 +32,7 @@ interface HybridModelDependencies {
 
 const USER_ID: TensorMetadata = Object.freeze({ name: 'user_id', type: 'string', shape: [-1] });
 
-/** Outputs that tell where a prediction comes from; -1 and the empty text stand for null. */
+/** Outputs with the provenance of a prediction; -1 and the empty text mean null. */
 const PROVENANCE = new Map<string, readonly [TensorType, (view: PredictionView) => number | string]>(
   Object.entries({
     'tandem.source': ['string', ({ source }) => source],
@@ -51,7 +51,10 @@ const PROVENANCE = new Map<string, readonly [TensorType, (view: PredictionView) 
   }),
 );
 
-/** The output with the type of a user's problem, or the empty text. A caller that asks for it gets the other users' answers. */
+/**
+ * The output with the type of a user's problem, or the empty text. A caller that requests it gets the other users'
+ * answers.
+ */
 const ERROR = 'tandem.error';
 const ERROR_TENSOR: TensorMetadata = Object.freeze({ name: ERROR, type: 'string', shape: [-1] });
 
@@ -140,7 +143,7 @@ function rowOf(result: ReadResult): Row {
   return result instanceof TandemError ? { error: result } : { view: predictionView(result) };
 }
 
-/** Returns how many predictions are from which source, for callers that do not ask for the outputs `tandem.…`. */
+/** Returns how many predictions are from which source, for callers that do not request the outputs `tandem.…`. */
 function sourcesOf(rows: readonly Row[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = { batch: 0, live: 0, stale: 0, default: 0, unverified: 0 };
   for (const row of rows) {

@@ -43,7 +43,7 @@ export function createServedVersions(dependencies: ServedVersionDependencies): F
   let known: Certificate | undefined;
   /** Served versions by predictor and number, under the known certificate. Each certificate has a separate map. */
   let found = new Map<string, Promise<ServedVersion>>();
-  /** By id: a version never changes. */
+  /** Described versions by id; a version never changes. */
   const described = new IdleCache(async (id) => {
     const version = await registry.modelVersion(id);
     const [record] = await models.list({ predictor: version.predictor, number: version.number });

@@ -5,7 +5,7 @@
  */
 import type { ApiDocument } from './openapi.ts';
 
-/** A JSON schema: the keywords that hold other schemas, and what goes with a reference. */
+/** A JSON schema: the keywords that contain other schemas or may accompany a reference. */
 export interface JsonSchema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];

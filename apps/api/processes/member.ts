@@ -12,7 +12,7 @@ interface Channel {
 
 /** The side of the channel that the rest of an API process uses. */
 export interface Member {
-  /** From 1 on. A replacement has the number of the process that it replaces. */
+  /** The process's number, from 1 on. A replacement has the number of the process that it replaces. */
   readonly number: number;
   /** Tells the primary that this process listens. */
   started(): void;

@@ -17,5 +17,5 @@ export type Report =
   | { readonly kind: 'started' }
   | { readonly kind: 'gather'; readonly id: number; readonly question: Question }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
-  /** Asks for an empty `answers`, which arrives after everything that the primary sent before. */
+  /** Requests an empty `answers`, which arrives after everything that the primary sent before. */
   | { readonly kind: 'flush'; readonly id: number };

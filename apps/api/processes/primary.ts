@@ -1,6 +1,6 @@
 /**
- * The primary of several API processes on one port. It accepts connections and hands them out in turn (Node's `cluster`,
- * round robin), restarts a process that ended, and ends all in order. It answers no request itself.
+ * The primary of several API processes on one port. It accepts connections and distributes them in turn (Node's
+ * `cluster`, round robin), restarts a process that ended, and ends all in order. It answers no requests.
  *
  * Why not SO_REUSEPORT: a process that leaves resets the connections that wait in its own queue, few connections are spread
  * badly, and a second service on the port would go unnoticed. Here a process gets its next connection when it has taken the
@@ -208,12 +208,12 @@ export class ProcessNotStarted extends Error {
 }
 
 /**
- * Closes the connection that was being handed to a process that is killed. Node waits for the process to acknowledge it, and
- * would keep it open forever: its client would wait until its own timeout. A connection that the process had taken is closed
- * in the primary already, and closing it again does nothing.
+ * Closes the connection that was being passed to a killed process. Node waits for the process to acknowledge it, and
+ * would keep it open forever: its client would wait until its own timeout. A connection that the process had taken is
+ * closed in the primary already, and closing it again does nothing.
  */
 function closeUndelivered({ process }: Worker): void {
-  /** By the message's number, until the process says that it has taken or refused it. */
+  /** Sent connections by the message's number, until the process has accepted or refused them. */
   const sent = new Map<unknown, { close(): void }>();
   const send = process.send.bind(process) as (...args: unknown[]) => boolean;
   process.send = (...args: unknown[]): boolean => {

@@ -40,7 +40,7 @@ export function openExplanationKeeper(
 
 interface ExplanationStores {
   readonly pool: ReturnType<typeof createPool>;
-  /** Of statements with a feature query. */
+  /** The pool of statements with a feature query. */
   readonly features: ReturnType<typeof createPool>;
   readonly registry: StoredRegistry;
 }
@@ -60,9 +60,9 @@ export function openExplanations(
   };
 }
 
-// Inference for replays, in a separate process with a higher nice value than the serving children. It exists only
-// while replays are asked for. So a model that no longer serves is loaded beside no other, and a hanging model delays
-// no read. One replay runs at a time; a few may wait.
+// Inference for replays, in a separate process with a higher nice value than the serving children. It exists only while
+// replays are requested. So a model that no longer serves is loaded beside no other, and a hanging model delays no
+// read. One replay runs at a time; a few may wait.
 
 export interface ReplayScorer {
   /** Infers the one user of a batch. Rejects as a Scorer does, and with `overloaded` if too many wait. */

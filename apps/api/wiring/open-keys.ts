@@ -21,7 +21,11 @@ interface OpenedKeys {
 const BELIEVED_MS = 15 * 60_000;
 const KEYS_OFF: OpenedKeys = Object.freeze({ access: openAccess, parts: [], close: async () => {} });
 
-/** Waits for the first look at the keys, not for its success: a service may start before its database. Asks for changed keys each second, or every `everyMs`. @param pool with short limits, that nothing exhausts: a revocation counts within 5 s */
+/**
+ * Waits for the first look at the keys, not for its success: a service may start before its database. Reads changed
+ * keys each second, or every `everyMs`. @param pool with short limits, which no other work exhausts: a revocation
+ * applies within 5 s
+ */
 export async function openKeys(mode: KeyMode, pool: Pool, log: Log, everyMs?: number): Promise<OpenedKeys> {
   if (mode === null) return KEYS_OFF;
   const { pepper } = mode;

@@ -51,7 +51,7 @@ export async function endShadow({ pool }: TestApi, rolloutId: string): Promise<v
   ]);
 }
 
-/** The predictor decides at this score, and its users are told apart by these features. */
+/** The threshold of the predictor's decision, and its segments. */
 export async function declareDecision({ pool }: TestApi, threshold: number, segments: readonly string[]) {
   const policy = JSON.stringify({ decision: { output: 'score', threshold }, segments });
   await pool.query('update tandem.predictors set policy = policy || $1::jsonb', [policy]);

@@ -80,7 +80,7 @@ const OPTIONS = Object.freeze({
   maxLiveRows: 256,
 });
 
-/** @param open creates the pool, which starts nothing by itself */
+/** @param open creates the pool, which starts nothing yet */
 export function createShadowScorer(
   open: (options: Partial<InferencePoolOptions>) => InferencePool,
 ): ShadowScorer & { stats(): ReturnType<InferencePool['stats']> | null } {
@@ -105,7 +105,7 @@ export function createShadowScorer(
       if (ready.has(version.artifactHash)) return;
       const asked = opened();
       await asked.warmUp(version);
-      // Each replacement process loads it by itself.
+      // Each replacement process loads it.
       if (asked === pool) ready.add(version.artifactHash);
     },
     score: (request) => opened().score(request),

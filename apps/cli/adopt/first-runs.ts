@@ -34,7 +34,7 @@ export async function findFirstRuns(pool: Pool, starts: boolean): Promise<readon
 
 type SlotOf = (predictor: string) => Pick<FirstRun, 'nextSlot' | 'isDue'>;
 
-/** By Postgres' clock, as the workers decide it. */
+/** Reads the slots that are due by Postgres' clock, as the workers do. */
 async function readSlots(pool: Pool): Promise<SlotOf> {
   const { now, schedules } = await createScheduleStore(pool).schedules();
   return (predictor) => {

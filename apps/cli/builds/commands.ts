@@ -1,6 +1,5 @@
 /**
- * `tandem build create` and `register`: make or take an optimised build, and push it beside the model version that it
- * was made of.
+ * `tandem build create` and `register`: make or take an optimised build, and push it with its parent's settings.
  */
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -131,7 +130,7 @@ interface PushBuildOptions extends ApiOptions {
 
 interface Build {
   readonly predictor: string;
-  /** Number of the version that it was made of. */
+  /** Number of the parent version. */
   readonly parent: number;
   readonly kind: string;
   readonly model: Uint8Array;

@@ -1,4 +1,4 @@
-/** `tandem build compare`: compares an optimised build with the model version that it was made of, on real users. */
+/** `tandem build compare`: compares an optimised build with its parent, on real users. */
 import type { Command } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
@@ -44,7 +44,7 @@ interface Label {
   readonly label: number;
 }
 
-/** As many as the service takes. */
+/** The limit of the service. */
 const MOST_LABELS = 10_000;
 const COLUMNS = ['user_id', 'label'];
 

@@ -208,7 +208,10 @@ async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Prom
   return ok('times', `${age}, schedule ${schedule ?? 'none'}${changed}, ${run}`);
 }
 
-/** Where a budget limits every scheduled run, rows of users who are not read last until the base is 40 days old. */
+/**
+ * Warns if a budget limits every scheduled run: rows of users that are not read then last until the base is 40 days
+ * old.
+ */
 export function checkBudget({ policy }: Pick<CheckedPredictor, 'policy'>): readonly Finding[] {
   const { budget, changedSchedule } = policy.batch;
   if (budget === undefined || changedSchedule !== undefined || policy.freshness.maxAgeMs !== null) return [];

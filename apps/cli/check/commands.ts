@@ -21,10 +21,10 @@ interface Options extends CommonOptions {
   readonly tolerance?: number;
 }
 
-/** As near as 32-bit floats of two programs are to each other. */
+/** The usual difference of 32-bit floats between two programs. */
 const TOLERANCE = 1e-4;
 
-/** Looking for duplicate keys reads the whole source; a query that takes longer is told to be slow. */
+/** Looking for duplicate keys reads the whole source; a query that takes longer is reported as slow. */
 const STATEMENT_TIMEOUT_MS = 30_000;
 
 export function checkCommand(cli: Cli): Command {

@@ -11,11 +11,14 @@ export interface UnscorableUsers {
   readonly users: number;
   /** Users that cannot be scored. */
   readonly unscorable: number;
-  /** By column; a user may be among several. */
+  /** Reasons by column; a user may have several. */
   readonly reasons: readonly { readonly column: string; readonly reason: UnscorableValue; readonly users: number }[];
 }
 
-/** A null that nothing stands for, a text that is no category, a NaN or an infinity, a text beyond what a row may have. */
+/**
+ * A null without a declared value, a text outside the categories, a NaN or an infinity, a text longer than a row may
+ * have.
+ */
 export type UnscorableValue = 'null' | 'unknown' | 'not_finite' | 'too_long';
 
 interface Reason {
@@ -25,9 +28,9 @@ interface Reason {
 }
 
 /**
- * Reads every row once. Event values, which may stand in for a null, are left out of account. Each condition names its
- * column again; `offset 0` keeps Postgres from computing a column for each of them: of 20,000 users with two subqueries
- * 0.6 s instead of 3.
+ * Reads every row once. Event values, which may replace a null, are ignored. Each condition names its column again;
+ * `offset 0` keeps Postgres from computing a column for each of them: of 20,000 users with two subqueries 0.6 s instead
+ * of 3.
  */
 export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery): Promise<UnscorableUsers> {
   const values: string[][] = [];

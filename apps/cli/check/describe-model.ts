@@ -6,7 +6,7 @@ import { bareName } from '../command-line/names.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count } from '../output/text.ts';
 
-/** More inputs than this are told by their number. */
+/** More inputs than this are reported by their number. */
 const INPUTS_SHOWN = 3;
 const MIB = 1 << 20;
 

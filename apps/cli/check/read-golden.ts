@@ -5,7 +5,7 @@ import { CommandFailure } from '../command-line/failure.ts';
 import { type CsvRow, csvFailure, readCsv } from '../csv/read-csv.ts';
 import { count } from '../output/text.ts';
 
-/** Where a value lies in a prediction. */
+/** The place of a value in a prediction. */
 interface GoldenOutput {
   /** The column of the file. */
   readonly column: string;

@@ -1,7 +1,7 @@
 /** Explains why Postgres or Redis rejects a connection, with the fix. */
 
 interface StoreRefusal {
-  /** Where the store's own words are not enough. */
+  /** Replaces the store's message where that is not enough. */
   readonly message?: string;
   readonly remedy: string;
 }
@@ -18,7 +18,7 @@ const UNKNOWN_CERTIFICATE: StoreRefusal = {
     'name the file of its CA: sslrootcert=<file> in DATABASE_URL, or NODE_EXTRA_CA_CERTS=<file>, which Redis takes too; sslmode=no-verify encrypts without a check of the certificate',
 };
 
-/** By SQLSTATE, or by Node's code of a refused certificate. */
+/** Explanations by SQLSTATE, or by Node's code of a refused certificate. */
 const BY_CODE: Readonly<Record<string, StoreRefusal>> = {
   '28P01': { remedy: 'correct the password in DATABASE_URL' },
   '28000': { remedy: 'correct user and host in DATABASE_URL, or what pg_hba.conf allows them' },

@@ -19,7 +19,7 @@ export function splitCsv(line: string): string[] | undefined {
 }
 
 export interface CsvRow {
-  /** Where the row begins in the file, from 1. */
+  /** The first line of the row in the file, from 1. */
   readonly line: number;
   readonly cells: readonly string[];
 }

@@ -7,7 +7,7 @@ import { readProcess } from '@tandem/local-servers/process-identity';
 
 const LISTENING = '0A';
 
-/** `process 4711 (node server.js)`, or undefined where it cannot be told. */
+/** `process 4711 (node server.js)`, or undefined if it is unknown. */
 export function findPortHolder(port: number): string | undefined {
   const sockets = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeningSockets(table, port)));
   if (sockets.size === 0) return undefined;

@@ -63,7 +63,7 @@ export interface PostgresFacts {
   readonly walLevel: string;
   readonly encoding: string;
   readonly mayCreate: boolean;
-  /** Functions that tell one past of the cluster from another, and that this user may not execute. */
+  /** Functions that identify the past of the cluster and that this user may not execute. */
   readonly closedFunctions: readonly string[];
   /** The settings of `JUDGED_DEFAULTS` in sessions that set nothing. */
   readonly defaults: Readonly<Record<string, string>>;
@@ -165,7 +165,7 @@ function judgeDurability({ fsync, defaults, fullPageWrites, walLevel }: Postgres
   return ok('durability', `fsync on, synchronous_commit ${synchronousCommit}, wal_level ${walLevel}`);
 }
 
-/** Settings that Tandem's own connections make for themselves, as Postgres has them by itself. */
+/** Settings that Tandem's connections set, with Postgres' defaults. */
 const USUAL_DEFAULTS: Readonly<Record<string, RegExp>> = {
   DateStyle: /^iso\b/i,
   IntervalStyle: /^postgres$/,

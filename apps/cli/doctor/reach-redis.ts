@@ -27,7 +27,7 @@ export async function withRedis<T>(
 
 type Open<C> = (options: Omit<OnlineConnectionOptions, 'url'>) => C;
 
-/** A refused login is told at once: no further attempt changes it. */
+/** A refused login is reported at once: a retry would not change it. */
 async function reach<T, C extends OnlineConnection>(
   open: Open<C>,
   work: (connection: C) => Promise<T>,
@@ -133,7 +133,7 @@ function explainKind(at: string, { kind, name }: Named, { mode, primaries }: Ask
   return undefined;
 }
 
-/** The store's words would speak of the login in front of the hosts. */
+/** The store's error would contain the login before the hosts. */
 function explainRefusal(at: string, error: Error): CommandFailure | undefined {
   const [refusal] = /^(NOAUTH|WRONGPASS|ERR AUTH)/.exec(error.message) ?? [];
   if (refusal === undefined) return undefined;

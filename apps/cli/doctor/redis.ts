@@ -29,7 +29,9 @@ async function readFacts({ tag, server }: Shard, holdsQueue: boolean): Promise<R
   };
 }
 
-/** The fields of an INFO reply that matter here; a Valkey gives the Redis version that it stands for, and its own. */
+/**
+ * The fields of an INFO reply that matter here; a Valkey reports the Redis version that it emulates, and its version.
+ */
 export function parseInfo(
   info: string,
 ): Omit<RedisFacts, 'holdsQueue' | 'refused' | 'maxListpackEntries' | 'isAddressedAsCluster'> {

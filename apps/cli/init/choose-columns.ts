@@ -1,6 +1,7 @@
 /**
  * Which columns of a table fill a matrix whose columns have no names: those in the table's order, texts after numbers,
- * if a sensible way of leaving others out gives the number that the model takes. It is told what was left out, and why.
+ * if a sensible way of leaving others out gives the number that the model takes. The result names the columns left out,
+ * and why.
  */
 import { bareName } from '../command-line/names.ts';
 import { isNumber } from './column-expression.ts';

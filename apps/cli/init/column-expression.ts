@@ -60,7 +60,7 @@ function asInteger(column: TableColumn, text: TextFacts | undefined): Expression
   return { sql: `${exact}${kind === 'text' ? '::numeric' : ''}::bigint`, note: 'rounded to an integer' };
 }
 
-/** Numbers and flags: what a numeric tensor takes as it is. */
+/** Numbers and flags, which a numeric tensor takes unchanged. */
 export function isNumber(column: TableColumn): boolean {
   return ['integer', 'number', 'numeric', 'money', 'boolean'].includes(kindOf(column));
 }

@@ -130,7 +130,7 @@ function usableInputs(inputs: Awaited<ReturnType<typeof measureModel>>['inputs']
   });
 }
 
-/** With `./`, as a path in a config is read. */
+/** Returns the path with `./`, as a config needs it. */
 function fromConfig(file: string, modelFile: string): string {
   const path = relative(dirname(file), modelFile).split(sep).join('/');
   return path.startsWith('.') || path.startsWith('/') ? path : `./${path}`;

@@ -1,6 +1,6 @@
 /**
- * Matches a model's inputs to a table's columns: named inputs by their names, matrices by the number of their values, or
- * by the names of their features where the model file tells them. Pure; what it cannot decide it says.
+ * Matches a model's inputs to a table's columns: named inputs by their names, matrices by the number of their values,
+ * or by the names of their features if the model file has them. Pure; it reports what it cannot decide.
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
@@ -30,7 +30,7 @@ export interface MatchedFeature {
 
 export interface InputMatch {
   readonly features: readonly MatchedFeature[];
-  /** Which columns fill which tensor, where their names alone do not say it. */
+  /** The columns of each tensor, if their names alone do not decide it. */
   readonly inputs:
     | readonly { readonly name: string; readonly type: TensorType; readonly columns: readonly string[] }[]
     | null;
@@ -44,7 +44,7 @@ export interface InputMatch {
   readonly asIndex: readonly TableColumn[];
 }
 
-/** @param featureNames of a single matrix, in its order, where the model file tells them */
+/** @param featureNames of a single matrix, in its order, if the model file has them */
 export function matchInputs(
   tensors: readonly InputTensor[],
   table: TableFacts,

@@ -48,7 +48,7 @@ function asLabelled(tensors: readonly Tensor[]): readonly MatchedOutput[] | null
   return /prob/i.test(values.name) ? [probabilitiesOf(values), labelField] : [labelField, valuesOf(values)];
 }
 
-/** As converters of classifiers name them. */
+/** Maps probabilities to fields: `probabilities` for more than two classes, else `score`. */
 function probabilitiesOf(tensor: Tensor): MatchedOutput {
   const { name: from, type } = tensor;
   const classes = valuesPerUser(tensor);
@@ -62,7 +62,7 @@ function probabilitiesOf(tensor: Tensor): MatchedOutput {
   return { field: 'score', from, type, index: 1, note };
 }
 
-/** Distances of a clustering, margins, logits: which, the model's owner knows. */
+/** Maps values to a field: distances, margins or logits; only the model's owner knows which. */
 function valuesOf(tensor: Tensor): MatchedOutput {
   const { name: from, type } = tensor;
   const field = isWord(from) ? from : 'scores';

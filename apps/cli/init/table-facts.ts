@@ -3,7 +3,7 @@ export interface TableColumn {
   readonly name: string;
   /** The name as SQL must spell it. */
   readonly sql: string;
-  /** As Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
+  /** The type as Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
   readonly type: string;
   /** Rows in which it is null; null: not counted. */
   readonly nulls: number | null;
@@ -37,7 +37,7 @@ export interface TableFacts {
   readonly isWatchable: boolean;
   /** null: not counted, since that would have taken too long. */
   readonly rows: number | null;
-  /** By column name. */
+  /** Facts of text columns by column name. */
   readonly texts: ReadonlyMap<string, TextFacts>;
 }
 

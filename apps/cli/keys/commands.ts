@@ -179,7 +179,7 @@ function endOf({ state, expiresAt, revokedAt }: ApiKey): string {
   return expiresAt === null ? 'never' : moment(expiresAt);
 }
 
-/** As `--rate` takes it: so many a minute where it is less than one a second. */
+/** Renders a rate as `--rate` takes it: a number a minute if it is less than one a second. */
 function rateOf(perSecond: number, what: string): string {
   const [amount, unit] = perSecond < 1 ? [perSecond * 60, 'm'] : [perSecond, 's'];
   return `${Math.round(amount * 1000) / 1000} ${what}/${unit}`;

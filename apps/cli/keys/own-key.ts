@@ -1,4 +1,4 @@
-/** The key of `tandem up` for its first runs, where the API that it started asks for keys: revoked afterwards. */
+/** The key of `tandem up` for its first runs, if its API requires keys. It is revoked afterwards. */
 import { isProblem } from '@tandem/client/client-errors';
 import { type Client, type ClientOptions, createClient } from '@tandem/client/create-client';
 import { insertApiKey, revokeApiKey } from '@tandem/offline-store/api-keys';
@@ -6,7 +6,7 @@ import { createPool } from '@tandem/offline-store/sql/database';
 
 interface OwnKeyPlace {
   readonly databaseUrl: string;
-  /** Asked for where a key is needed. */
+  /** Called if a key is needed. */
   pepper(): string;
 }
 

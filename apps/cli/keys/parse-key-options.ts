@@ -39,7 +39,7 @@ export function parseSpan(text: string): number {
   throw new InvalidArgumentError('a whole number with its unit is expected, like 90d, 24h or 30m; at most 36500d.');
 }
 
-/** As `parseSpan`; `0` too. */
+/** Like `parseSpan`, but accepts `0`. */
 export function parseGrace(text: string): number {
   return text === '0' ? 0 : parseSpan(text);
 }

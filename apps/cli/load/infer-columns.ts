@@ -14,7 +14,7 @@ export interface ColumnFacts {
   blank: number;
 }
 
-/** From the narrowest on. */
+/** Column types, the narrowest first. */
 const TYPES: readonly ColumnType[] = ['bigint', 'double precision', 'boolean', 'date', 'timestamp with time zone'];
 
 export function newColumn(name: string): ColumnFacts {

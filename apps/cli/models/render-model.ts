@@ -3,7 +3,7 @@ import type { ModelDetail, ModelView, ParityView } from '@tandem/client/wire';
 import type { Paint } from '../command-line/command.ts';
 import { ago, count, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
-/** Enough of a hash to tell files apart. */
+/** Enough of a hash to distinguish files. */
 const HASH_SHOWN = 12;
 
 export function renderModels(models: readonly ModelView[], paint: Paint, now: number): string[] {

@@ -1,4 +1,4 @@
-/** `tandem outcome send`: tells what users did after they were served. */
+/** `tandem outcome send`: reports what users did after they were served. */
 import { resolve } from 'node:path';
 import { isProblem } from '@tandem/client/client-errors';
 import { MAX_OUTCOMES, type OutcomeInput, type OutcomeResult } from '@tandem/client/outcomes';

@@ -8,7 +8,7 @@ import { splitCsv } from '../csv/read-csv.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 type Field = (typeof FIELDS)[number];
-/** Without an id a file that is sent twice would count twice. */
+/** Required columns: without an id, a file that is sent twice would count twice. */
 const REQUIRED = ['id', 'userId', 'name'] as const;
 
 /** Batches of at most so many, in order. Rejects with a CommandFailure that names the line. */

@@ -72,7 +72,7 @@ export function renderManyAnswers(results: readonly ManyResult[], paint: Paint):
     ];
   });
   const [head = '', ...lines] = renderTable(columns, rows);
-  // A refusal is as long as it is, whatever the columns.
+  // A refusal is not cut to the width of the columns.
   const refusals = results.map(({ problem }) =>
     problem === null ? '' : `  ${paint('bad', printable(problem.detail))}`,
   );

@@ -8,7 +8,7 @@ import { count, duration } from './text.ts';
 
 interface ProgressDisplay {
   update(progress: Progress): void;
-  /** Takes the bar away, so that the next line stands alone. */
+  /** Removes the bar, so that the next line is printed alone. */
   end(): void;
 }
 

@@ -40,10 +40,10 @@ interface TitledColumn {
   readonly align?: 'right';
 }
 
-/** A column by its title alone stands at the left. */
+/** A column given by its title is aligned left. */
 type Column = string | TitledColumn;
 
-/** A column of numbers, which stand at the right. */
+/** A column of numbers, aligned right. */
 export function right(title: string): TitledColumn {
   return { title, align: 'right' };
 }

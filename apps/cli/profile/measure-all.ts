@@ -1,4 +1,4 @@
-/** Measures what a search asks for, or a whole grid, and then the choice again. */
+/** Measures the settings of a search, or a whole grid, and then the choice again. */
 import { availableParallelism } from 'node:os';
 import { measureSetting } from '@tandem/inference/profile/measure-setting';
 import { searchSettings } from '@tandem/prediction/profile/search-settings';

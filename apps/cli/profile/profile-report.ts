@@ -50,7 +50,7 @@ export interface ProfileFigures extends Setting {
   readonly costPerMillion: number | null;
   readonly meetsTarget: boolean;
   readonly failed: number;
-  /** Inference processes that ended by themselves. */
+  /** Inference processes that crashed. */
   readonly lost: number;
 }
 
@@ -72,7 +72,7 @@ export interface ProfileReport {
   /** The setting of this environment; null if it was not measured. */
   readonly current: ProfileFigures | null;
   readonly recommended: ProfileFigures | null;
-  /** Of an exhaustive profile: what the search would have measured and chosen. */
+  /** For an exhaustive profile: the measurements and the choice of the search. */
   readonly search: { readonly measured: number; readonly choice: ProfileFigures | null } | null;
 }
 

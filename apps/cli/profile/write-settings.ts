@@ -76,7 +76,9 @@ function writable(file: string, { predictor, recommended, stable, targetP99Ms }:
   );
 }
 
-/** Writes beside the file and renames, so that it is never half written: it may hold secrets that are nowhere else. */
+/**
+ * Writes beside the file and renames, so that it is never half written: it may hold secrets that have no other copy.
+ */
 async function replaceFile(name: string, text: string): Promise<void> {
   // The target of a link is replaced, not the link.
   const file = await realpath(name).catch(() => name);

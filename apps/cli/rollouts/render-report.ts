@@ -61,7 +61,7 @@ function outcomesNote({ outcomesAsOf, outcomesError }: RolloutReport, now: numbe
   return ageMs < OLD_MS ? [] : [['outcomes', of]];
 }
 
-/** Where several checks decide, their names: what each found stands below. */
+/** Returns the reason, or the names of the checks if several decide: their findings are printed below. */
 function whyOf({ why, checks }: Judgement): string {
   const deciding = checks.filter((check) => why.includes(check.why));
   if (deciding.length < 2) return why;

@@ -1,4 +1,4 @@
-/** Which tables a predictor's query reads, and which of them are watched: what `check`, `doctor` and `watch` tell. */
+/** Which tables a predictor's query reads, and which of them are watched: used by `check`, `doctor` and `watch`. */
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTandemError } from '@tandem/freshness/errors';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';

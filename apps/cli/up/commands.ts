@@ -32,7 +32,7 @@ export function upCommand(cli: Cli): Command {
       parseWhole(1, MOST_API_PROCESSES),
     )
     .action(async (options: UpOptions) => {
-      // Drivers and models take time to load, which the commands that only ask the API should not pay.
+      // Drivers and models take time to load, which commands that only call the API should not need.
       const { runUp } = await import('./run-up.ts');
       await runUp(cli, options);
     });

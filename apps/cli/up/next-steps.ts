@@ -5,7 +5,7 @@ import { shellOperand, shellWord } from '../output/text.ts';
 
 interface NextSteps {
   readonly url: string;
-  /** Whether the API asks for keys. */
+  /** Whether the API requires keys. */
   readonly asksForKeys: boolean;
   /** Whether the pepper of keys is one from the environment, which another terminal does not have. */
   readonly hasOwnPepper: boolean;
@@ -13,7 +13,7 @@ interface NextSteps {
   readonly toTry: ToTry | null;
   /** Whether the example runs from the repository, which has a program that tells its story. */
   readonly hasStory: boolean;
-  /** Of the Postgres that runs because of us, with its password; null where the environment named one. */
+  /** The URL of the Postgres that `up` started, with its password; null if the environment names one. */
   readonly databaseUrl: string | null;
   readonly paint: Paint;
 }
@@ -37,7 +37,7 @@ export function renderNextSteps(next: NextSteps): string[] {
   return renderSteps(steps, paint);
 }
 
-/** Where only the servers run. */
+/** Renders the next steps of `up --servers`. */
 export function renderServersSteps(databaseUrl: string | null, paint: Paint): string[] {
   const steps: Step[] = [
     ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),
@@ -56,7 +56,7 @@ function renderSteps(steps: readonly Step[], paint: Paint): string[] {
 
 interface Api {
   readonly url: string;
-  /** As curl takes it; empty where none is needed. */
+  /** The header for curl; empty if none is needed. */
   readonly header: string;
 }
 

@@ -48,8 +48,8 @@ export function killGroup(leader: number): void {
 }
 
 /**
- * Ends the recorded processes of a `tandem up` that was killed, and names those that outlive it. They do no harm by
- * themselves, but a port and a log belong to one process.
+ * Ends the recorded processes of a `tandem up` that was killed, and names those that outlive it. They do no harm, but a
+ * port and a log belong to one process.
  */
 export async function endLeftovers(stateDir: StateDir, say: (line: string) => void): Promise<void> {
   const leftovers = stateDir.listProcesses();

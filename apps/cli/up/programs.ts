@@ -26,7 +26,7 @@ const FILES = {
 };
 const READY_WITHIN_MS = 60_000;
 
-/** Where the environment names no pepper: the API may be told to ask for keys, and `tandem key` makes them under it. */
+/** Used if the environment names no pepper: the API may require keys, and `tandem key` hashes them under it. */
 function pepperFile({ cli, stateDir }: UpContext): NodeJS.ProcessEnv {
   if (cli.env.API_KEY_PEPPER || cli.env.API_KEY_PEPPER_FILE) return {};
   return { API_KEY_PEPPER_FILE: localPepperFile(stateDir.path) };

@@ -152,7 +152,7 @@ async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promis
 
 interface ApiAddress {
   readonly port: number;
-  /** As reached from this machine. */
+  /** The URL on this machine. */
   readonly url: string;
 }
 

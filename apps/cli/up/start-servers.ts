@@ -63,7 +63,7 @@ function withLog(
   return (port) => startServer({ dataDir: folder(name), log, ...given({ port }) });
 }
 
-/** A server that will not do is told before anything is built on it. */
+/** A server that is not suitable is reported before anything uses it. */
 async function useGiven(name: string, url: string, say: Say, examine: () => Promise<Finding[]>): Promise<string> {
   const wrong = (await examine()).find(({ level }) => level === 'error');
   if (wrong !== undefined) throw new CommandFailure(`${wrong.subject}: ${wrong.text}`, { remedy: wrong.remedy });
@@ -71,7 +71,7 @@ async function useGiven(name: string, url: string, say: Say, examine: () => Prom
   return url;
 }
 
-/** Starts a server, and again on the same port should it die: the address was handed on. Gives its address. */
+/** Starts a server, and restarts it on the same port if it dies, because its address is in use. Returns its address. */
 async function keepServer(context: UpContext, name: string, start: StartServer): Promise<string> {
   const { say } = context;
   let address: { url: string; port: number } | undefined;

@@ -10,7 +10,7 @@ interface Stoppable {
 interface Takedown {
   add(started: Stoppable): void;
   isEmpty(): boolean;
-  /** Ends everything, the last started first; a failure is told and does not keep the rest from ending. */
+  /** Ends everything, the last started first. A failure is reported and does not prevent the rest from ending. */
   stopAll(): Promise<void>;
   killAll(): void;
 }

@@ -21,7 +21,7 @@ export interface UpContext {
   readonly supervision: Pick<SupervisorParts, 'now' | 'sleep'>;
   /** Has a running process ended with everything else, and `up` end when it is given up. */
   readonly keep: (supervised: Supervised) => void;
-  /** Rejects when the user asks for an end, or when a process was given up; never resolves. */
+  /** Rejects when the user stops `up`, or when a process keeps failing; never resolves. */
   readonly ended: Promise<never>;
 }
 
@@ -39,7 +39,7 @@ export function stepLabel(step: string): string {
   return `${step.padEnd(NAME_WIDTH)}  `;
 }
 
-/** With `--json`, standard output is the result's alone. */
+/** Creates `say`. With `--json`, standard output has the result only. */
 export function createSay(cli: Cli, { json }: CommonOptions): Say {
   const stream = json ? cli.stderr : cli.stdout;
   const paint: Cli['paint'] = json ? plain : cli.paint;

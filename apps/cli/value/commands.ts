@@ -1,4 +1,4 @@
-/** `tandem value`: what fresh context was worth on a history of reads with outcomes. */
+/** `tandem value`: the value of fresh context on a history of reads with outcomes. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { formatDuration, parseDuration } from '@tandem/wire/durations';

@@ -128,7 +128,7 @@ function drawPoint({ policy, inferences, againstLive }: PolicyFigures, x: Scale,
 const LABEL_WIDTH = 30;
 const LABEL_HEIGHT = 16;
 
-/** Labels of points that lie near each other stand in rows: below the points of batch-only, above those of the hybrid. */
+/** Labels of close points are placed in rows: below the points of batch-only, above those of the hybrid. */
 function drawLabels(kind: 'batch' | 'hybrid', policies: readonly PolicyFigures[], x: Scale, y: Scale): string[] {
   const ends: number[] = [];
   return policies

@@ -54,7 +54,7 @@ function policyTable(report: ValueReport): string[] {
   return renderTable(columns, rows);
 }
 
-/** Of chances; empty of lists. */
+/** Renders the table of probabilities; empty for lists. */
 function chanceTable({ policies }: ValueReport): string[] {
   const rows = policies.flatMap((one) => {
     const { auc, calibration } = one;

@@ -1,4 +1,4 @@
-/** Scores the contexts of a history with the config's model, and reports what each way of serving was worth. */
+/** Scores the contexts of a history with the config's model, and reports the value of each way of serving. */
 import type { OutputField } from '@tandem/freshness/predictor';
 import { judgeChances, judgeLists, type Predicted } from '@tandem/prediction/value/judges';
 import type { ValueHistory } from '@tandem/prediction/value/value-history';

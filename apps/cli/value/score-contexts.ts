@@ -12,7 +12,7 @@ const AT_ONCE = 5_000;
 const DEADLINE_MS = 30_000;
 
 interface Scored {
-  /** By context, the value of the output. */
+  /** The value of the output by context. */
   readonly predicted: ReadonlyMap<number, PredictionValue>;
   /** Why the first context that could not be scored was refused; null: all were scored. */
   readonly fault: string | null;

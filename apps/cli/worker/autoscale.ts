@@ -10,14 +10,14 @@ export interface WorkerProcess {
   readonly pid: number;
   /** Resolves with the reason in words when it has ended. */
   readonly exited: Promise<string>;
-  /** Tells it to end in good order. */
+  /** Ends it in order. */
   end(): void;
 }
 
 export interface AutoscaleParts {
   /** Returns how many workers what waits needs; rejects while Postgres does not answer. */
   look(): Promise<number>;
-  /** As createScaler of desired-workers.ts. */
+  /** Like `createScaler` of desired-workers.ts. */
   scale(nowMs: number, needed: number): number;
   /** @param place 0 to the most workers less one, each held by one worker from its start until it has ended */
   start(place: number): WorkerProcess;
@@ -45,7 +45,7 @@ interface Running {
   isEnding: boolean;
 }
 
-/** Resolves once it was told to end and every worker has ended; rejects where no worker can be started. */
+/** Resolves after the end was requested and every worker has ended; rejects if no worker can be started. */
 export async function autoscale(parts: AutoscaleParts): Promise<void> {
   const { signal, pause } = parts;
   const workers = createWorkers(parts);
@@ -61,7 +61,7 @@ export async function autoscale(parts: AutoscaleParts): Promise<void> {
 
 function createWorkers(parts: AutoscaleParts) {
   const { say, now } = parts;
-  /** By place. */
+  /** Running workers by place. */
   const held = new Map<number, Running>();
   let failedStarts = 0;
   let noStartBefore = Number.NEGATIVE_INFINITY;

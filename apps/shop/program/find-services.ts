@@ -4,7 +4,7 @@ import { findRunning } from '@tandem/local-servers/running-file';
 interface Services {
   readonly databaseUrl: string;
   readonly apiUrl: string;
-  /** Where the API asks for keys. */
+  /** Set if the API requires keys. */
   readonly apiKey?: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The story of one customer, told in a terminal: a stored answer, a purchase, a live answer with another score, the
- * stored live answer, and after a batch refresh the batch again.
+ * The story of one customer in a terminal: a stored answer, a purchase, a live answer with another score, the stored
+ * live answer, and after a batch refresh the batch again.
  */
 import type { Client } from '@tandem/client/create-client';
 import type { Answered } from '@tandem/client/predictions';

@@ -1,4 +1,4 @@
-/** For tests of what fresh context is worth to the shop, as `tandem value` reports from its history. */
+/** For tests of the value of fresh context to the shop, as `tandem value` reports it from the shop's history. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Two stories of model versions in a terminal: a canary that is promoted and a canary that is aborted by itself; an A/B
- * test of three versions. The shop's date is the eve of 1998. The purchases of the four weeks after measure the
+ * Two stories of model versions in a terminal: a canary that is promoted and a canary that is aborted automatically; an
+ * A/B test of three versions. The shop's date is the eve of 1998. The purchases of the four weeks after measure the
  * answers.
  */
 import type { Client } from '@tandem/client/create-client';

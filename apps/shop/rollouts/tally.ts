@@ -16,7 +16,7 @@ export interface ArmTally {
 
 export interface Tally {
   add(answer: PredictionAnswer, outcomes: AnswerOutcomes): void;
-  /** Since the last time it was asked for; `stable` first, then by name. */
+  /** Counts since the last call; `stable` first, then by name. */
   take(): readonly ArmTally[];
 }
 

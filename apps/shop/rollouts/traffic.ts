@@ -64,7 +64,7 @@ async function comeAndGo({ tandem, bought, random, tally }: TrafficParts, custom
   }
 }
 
-/** Without customers who got no answer: the service counts them by itself. */
+/** Without customers that got no answer: the service counts them. */
 async function readAll(tandem: Client, customerIds: readonly string[]): Promise<PredictionAnswer[]> {
   const alone = customerIds.filter((_, place) => place % readsAloneOneIn === 0);
   const together = customerIds.filter((_, place) => place % readsAloneOneIn !== 0);

@@ -10,7 +10,7 @@ interface ShopVersion {
   readonly note: string;
   /** The other 12 columns' query where it is left out. */
   readonly query?: string;
-  /** Of an optimised build: what it was made of, which comes before it. */
+  /** Of an optimised build: its parent, which is pushed before it. */
   readonly build?: { readonly kind: string; readonly parent: string };
 }
 
@@ -24,7 +24,7 @@ export const shopVersions = Object.freeze([
 
 export type ShopVersionName = (typeof shopVersions)[number]['name'];
 
-/** Of customers and weeks that training did not see. */
+/** Metrics on customers and weeks that training did not see. */
 interface HeldOutMetrics {
   readonly auc: number;
   readonly logLoss: number;
@@ -43,7 +43,7 @@ export async function readQuery({ query }: ShopVersion): Promise<string> {
   return sql;
 }
 
-/** By name; the shop starts with `repurchase`. */
+/** Reads the metrics by model name; the shop starts with `repurchase`. */
 async function readMetrics(): Promise<Readonly<Record<string, HeldOutMetrics>>> {
   const { models }: { models: Record<string, { heldOutCustomersAtLaterDates: HeldOutMetrics }> } = JSON.parse(
     await readFile(new URL('metrics.json', modelFolder), 'utf8'),

@@ -22,7 +22,7 @@ const compared = ['repurchase', 'fourteen', 'balanced', 'network', 'network-int8
 interface Answer {
   readonly customerId: string;
   readonly bought: boolean;
-  /** By model. */
+  /** Scores by model. */
   readonly scores: Readonly<Record<string, number>>;
 }
 

@@ -1,4 +1,4 @@
-/** An attempt at a step of a run in the log and the metrics: told by the worker that made it. */
+/** Records an attempt at a step of a run in log and metrics, by the worker that made it. */
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished, type Run, type RunStep } from '@tandem/prediction/runs/runs';
 import type { StepReport } from '@tandem/prediction/runs/work-step';

@@ -136,7 +136,7 @@ function declaredColumns(
 }
 
 function unusedColumns({ features, predictor, at }: Mapping, inputs: readonly ModelInput[]): SettingProblem[] {
-  // Where nothing is mapped the reason is told already.
+  // If nothing is mapped, the reason was already reported.
   if (inputs.length === 0) return [];
   const used = new Set(inputs.flatMap(({ columns }) => columns));
   return features
@@ -211,7 +211,7 @@ function missingColumn(
   request: readonly FeatureColumn[],
 ): NamedFault {
   const { name } = tensor;
-  // What no column could ever fill (a sequence, an image, a switch of the training) is told for what it is.
+  // What no column could ever fill (a sequence, an image, a switch of the training) is reported as such.
   const [shape] = inputMisfits(tensor, [{ name, kind: tensor.type === 'string' ? 'string' : 'boolean' }], true);
   if (shape && (tensor.type === null || tensor.shape.length > 2)) return { setting: ['model'], ...shape };
   const meant = nearestName(name, free);

@@ -69,7 +69,7 @@ function fitFaults(output: ResolvedOutput, tensor: DescribedTensor): readonly Fa
   return [...faults, unsaidPlace(tensor, given)];
 }
 
-/** Which value is meant where there may be several is for the config to say; the first would be a guess. */
+/** Returns the fault of an output with several values: the config must name one, since the first would be a guess. */
 function unsaidPlace(tensor: DescribedTensor, given: number | null): Fault {
   const described = `the model's output ${describeTensor(tensor)}`;
   if (given !== null) {

@@ -88,7 +88,7 @@ function settingsOf({ freshness, batch, publish, decision }: Policy) {
   });
 }
 
-/** Without what was said of columns by the version that is served, and that another query does not have any more. */
+/** Removes the served version's settings of columns that the new query no longer has. */
 export function forgetGoneColumns(
   predictor: ResolvedPredictor,
   said: PushedSettings,
@@ -129,7 +129,7 @@ function categoriesOf({ categories }: FeatureColumn) {
   return categories && wordsOf(categories);
 }
 
-/** As a config says it. */
+/** Returns the categories as a config declares them. */
 export function wordsOf({ values, encoding, unknownAs }: Categories) {
   return { values, as: encoding, ...present({ unknown: unknownAs }) };
 }
@@ -147,7 +147,7 @@ function requestOf({ request }: ModelDefinition) {
   return request && Object.fromEntries(request.map((column) => [column.name, wordsOfRequest(column, wordsOf)]));
 }
 
-/** Undefined where the columns fill them by themselves, as they will fill those of another model. */
+/** Undefined if the columns fill them automatically, as they will fill those of another model. */
 function inputsOf({ inputs, query, request = [] }: ModelDefinition) {
   const columns = [...query.columns, ...request];
   const [only, second] = inputs;

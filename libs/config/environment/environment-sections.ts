@@ -64,9 +64,9 @@ export interface HttpSection {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Where metrics have a separate port; null: with the API, as long as that is on loopback. */
+  /** The port of metrics; null: the API's port, if that is on loopback. */
   readonly metricsPort: number | null;
-  /** Where the Open Inference Protocol is served over gRPC; null: it is not. */
+  /** The port of the Open Inference Protocol over gRPC; null: none. */
   readonly grpcPort: number | null;
 }
 
@@ -131,7 +131,7 @@ export interface InferenceSection {
 
 /**
  * `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512, at least 256),
- * `INFERENCE_QUEUE_LIMIT` (10,000 users), `INFERENCE_BATCH_LIMIT` (256 users; 1: each by itself), `INFERENCE_THREADS` (1).
+ * `INFERENCE_QUEUE_LIMIT` (10,000 users), `INFERENCE_BATCH_LIMIT` (256 users; 1: no batching), `INFERENCE_THREADS` (1).
  */
 export const inference: Section<InferenceSection> = inferenceOf(1);
 
@@ -179,12 +179,12 @@ export const log: Section<LogSection> = (read) => ({
   level: read.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
 });
 
-/** Where API and worker find model files that are not in Postgres. */
+/** The bucket of model files that are not in Postgres. */
 interface BucketSection {
   readonly bucket: string;
-  /** Without slashes at its ends; may be empty. */
+  /** The prefix of objects, without slashes at its ends; may be empty. */
   readonly prefix: string;
-  /** Where the service listens that speaks S3. */
+  /** The address of the S3 service. */
   readonly endpoint: string;
   readonly region: string;
   readonly accessKeyId: string;

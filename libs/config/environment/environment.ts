@@ -1,6 +1,6 @@
 /**
  * Reads the environment: servers, secrets and sizes, which differ from machine to machine. Each app composes the
- * sections it uses (environment-sections.ts), so that no variable is defined twice; all that is wrong is told at once.
+ * sections it uses (environment-sections.ts), so that no variable is defined twice. All errors are reported at once.
  */
 
 import { readFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** The allowed forms of a URL. */
 interface UrlForm {
-  /** With their colons. */
+  /** Protocols with their colons. */
   readonly protocols: readonly string[];
   /** Returns the problem of an address that must have one of these protocols; null if there is none. */
   readonly problemOf?: (url: string) => UrlProblem | null;
@@ -53,7 +53,7 @@ interface VariableReader {
   secret(name: string, least: number, remedy: string): string | null;
   /** A whole number within bounds. */
   whole(name: string, bounds: { least: number; most: number; instead: number }): number;
-  /** As `whole`, null where it is not set. */
+  /** Like `whole`; null if it is not set. */
   optionalWhole(name: string, bounds: { least: number; most: number }): number | null;
   /** A share, from 0 to 1. */
   share(name: string, instead: number): number;
@@ -70,7 +70,7 @@ interface VariableReader {
 function createVariableReader(env: Variables): VariableReader {
   const problems: ConfigProblem[] = [];
   const refuse: VariableReader['refuse'] = (path, problem, remedy) => {
-    // Two sections may read the same variable; its problem is told once.
+    // Two sections may read the same variable; its problem is reported once.
     const known = problems.some((other) => other.path === path && other.problem === problem);
     if (!known) problems.push({ file: 'environment', path, problem, remedy });
   };
@@ -202,7 +202,7 @@ function readLongSecret(source: Source, name: string, least: number, remedy: str
 }
 
 function urlProblem(text: string, protocols: readonly string[], example: string): UrlProblem | null {
-  // Of several hosts, separated by commas, the first stands for all.
+  // Of several hosts, separated by commas, the first represents all.
   const first = text.replace(/^([^/]+:\/\/(?:[^/?#]*@)?[^,/?#]+)(?:,[^,/?#]+)+/, '$1');
   const url = URL.canParse(first) ? new URL(first) : null;
   const wanted = protocols.map((protocol) => `${protocol}//`).join(' or ');
@@ -220,7 +220,7 @@ function urlProblem(text: string, protocols: readonly string[], example: string)
 export function maskUrl(url: string): string {
   return (
     url
-      // Up to the last @ before the host: an unescaped @ may stand in the password itself.
+      // Up to the last @ before the host: an unescaped @ may be in the password.
       .replace(/(:\/\/[^/?#@:\s]*):[^\s]*@/g, '$1:***@')
       .replace(/([?&](?:[a-z_-]*password|[a-z_-]*secret|[a-z_-]*token)=)[^&#\s]*/gi, '$1***')
   );

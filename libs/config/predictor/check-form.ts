@@ -19,7 +19,7 @@ export type FormCheck =
   | {
       readonly ok: false;
       readonly problems: readonly SettingProblem[];
-      /** Of each predictor, the settings whose form is right. */
+      /** The settings of each predictor that have the right form. */
       readonly rest: Readonly<Record<string, PartialPredictor>>;
     };
 
@@ -120,7 +120,7 @@ function restOf(root: unknown, issues: readonly z.core.$ZodIssue[]): Record<stri
   return rest;
 }
 
-/** Sections that are judged as wholes; in the others each setting is judged by itself. */
+/** Sections that are judged as wholes; in the others each setting is judged alone. */
 const WHOLES: readonly unknown[] = ['outputs', 'inputs', 'request'];
 
 function settingOf(path: readonly PropertyKey[]): string {

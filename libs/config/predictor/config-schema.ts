@@ -1,6 +1,6 @@
 /**
- * The form of `tandem.config.ts`: which settings there are, and what each may say by itself. What settings mean
- * together is judged in setting-conflicts.ts.
+ * The form of `tandem.config.ts`: which settings there are, and the values of each. Combinations of settings are judged
+ * in setting-conflicts.ts.
  */
 import { parseDuration } from '@tandem/wire/durations';
 import { TENSOR_TYPES } from '@tandem/wire/tensor-types';

@@ -1,4 +1,4 @@
-/** Patterns of event types, `order.*`: `*` stands for any characters, everything else for itself. */
+/** Patterns of event types, `order.*`: `*` matches any characters; all other characters match themselves. */
 
 /** Why a text is no pattern, or null. */
 export function eventPatternProblem(pattern: string): string | null {

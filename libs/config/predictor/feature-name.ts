@@ -4,7 +4,7 @@
 const MAX_BYTES = 63;
 const KEY = 'user_id';
 
-/** Whether a feature's column can have this name: it is not the key's, and stays as it is. */
+/** Whether a feature's column can have this name: it is not the key's name, and Postgres keeps it unchanged. */
 export function canNameFeature(name: string): boolean {
   return name !== '' && name !== KEY && Buffer.byteLength(name) <= MAX_BYTES;
 }

@@ -1,7 +1,7 @@
 /**
  * The process that imports a config: a file that never returns, or that ends its process, affects this process alone.
- * Node runs TypeScript by itself. This file adds two things: a config outside this installation can import `tandem`, and
- * each error names its place. Sends one Imported, by 'advanced' IPC.
+ * Node runs TypeScript. This file adds two things: a config outside this installation can import `tandem`, and each
+ * error names its place. Sends one Imported, by 'advanced' IPC.
  */
 import { flushCompileCache, registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -11,7 +11,7 @@ export type Imported =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly problem: ConfigProblem };
 
-/** As Node ends a program whose top level awaits what never comes; it would print a warning about this file. */
+/** Node's exit code of a program whose top level never settles. Node would print a warning about this file. */
 const EXIT_UNSETTLED = 13;
 
 const DEFINE_CONFIG = new URL('../define-config.ts', import.meta.url).href;

@@ -1,4 +1,4 @@
-/** Loads `tandem.config.ts`: imports it, judges every setting, reads the models, and tells all that is wrong at once. */
+/** Loads `tandem.config.ts`: imports it, judges every setting, reads the models, and reports all errors at once. */
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { stat } from 'node:fs/promises';

@@ -6,7 +6,7 @@ import type { ParsedOutputs } from './config-schema.ts';
 
 type At = (...keys: (string | number)[]) => string;
 
-/** Of `decision`, `segments` and `publish`, what needs no knowledge of the query's columns. */
+/** Returns the problems of `decision`, `segments` and `publish` that do not depend on the query's columns. */
 export function publicationProblems(predictor: PartialPredictor, at: At): SettingProblem[] {
   return [...decisionProblems(predictor, at), ...repeatedSegments(predictor, at), ...thresholdProblems(predictor, at)];
 }

@@ -112,7 +112,7 @@ function resolvePolicy({
       // Its values were judged against the outputs.
       default: (freshness.default as Policy['freshness']['default'] | undefined) ?? null,
       events: freshness.events ?? ['*'],
-      // Said only where the config says it: a policy that an earlier release adopted stays as it is.
+      // Set only if the config sets it: a policy that an earlier release adopted stays unchanged.
       ...(freshness.refresh === undefined ? {} : { refresh: resolveRefresh(freshness.refresh) }),
     },
     batch: {

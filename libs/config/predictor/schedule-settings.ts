@@ -35,7 +35,9 @@ export function scheduleProblems({ features, freshness, batch }: PartialPredicto
   return problems;
 }
 
-/** Without the last run's time, which only a database knows: that is `maxAgeTooShort`, for `check`. */
+/**
+ * Returns the problems of expiry that need no database. `maxAgeTooShort`, for `check`, also uses the last run's time.
+ */
 export function expiryProblems({ freshness, batch }: PartialPredictor, at: At): SettingProblem[] {
   const maxAgeMs = freshness?.maxAge === undefined ? null : parseDuration(freshness.maxAge);
   if (maxAgeMs === null || batch?.schedule === undefined) return [];

@@ -73,7 +73,7 @@ function inputProblems({ inputs }: PartialPredictor, at: At): SettingProblem[] {
   ];
 }
 
-/** Of features.nulls and features.categories, what needs no knowledge of the columns. */
+/** Returns the problems of features.nulls and features.categories that do not depend on the columns. */
 function declarationProblems({ features }: PartialPredictor, at: At): SettingProblem[] {
   const { nulls, categories } = features ?? {};
   const empty = Object.entries({ nulls, categories }).filter(([, said]) => said && Object.keys(said).length === 0);
@@ -130,7 +130,7 @@ function ladderProblems({ freshness }: PartialPredictor, at: At): SettingProblem
   return problems;
 }
 
-/** A relay of events comes by twice a second. */
+/** Events are relayed twice a second. */
 const LEAST_WINDOW_MS = 1_000;
 
 function refreshProblems({ freshness }: PartialPredictor, at: At): SettingProblem[] {
@@ -256,7 +256,7 @@ function expectation(value: unknown, type: TensorType): string | null {
 // Checks the setting that keeps explanations: rejects a share that selects no user and a time that is too short to
 // look.
 
-/** Users are told apart by ten-thousandths. */
+/** Users are divided into ten thousand buckets. */
 const LEAST_SHARE = 0.0001;
 const LEAST_MS = 60_000;
 

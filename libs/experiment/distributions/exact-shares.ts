@@ -10,7 +10,9 @@
  */
 import { logBeta } from './gamma.ts';
 
-/** Of users, how many had the event. Neither need be whole: shares of reads enter as so many users. */
+/**
+ * Users, and those of them with the event. Neither need be a whole number: shares of reads count as fractions of users.
+ */
 export interface ShareCount {
   readonly users: number;
   readonly events: number;

@@ -25,7 +25,7 @@ const MIXTURES = [
 
 /** The parameters of an e-value beside z; neither may depend on measured values. */
 export interface SequenceSize {
-  /** As many as two equal arms would need to know as much: `balancedUsers`. */
+  /** The users of two equal arms with the same information: `balancedUsers`. */
   readonly users: number;
   /** The level of intervals that should be tight; it only tunes. */
   readonly alpha: number;
@@ -36,7 +36,9 @@ export function logEvidenceOfDifference(z: number, size: SequenceSize): number {
   return logOfMixture(size, (information) => logOfNormalMixture(z, information));
 }
 
-/** Returns ln of the e-value against "it is not above", however far below it is; z > 0 speaks against the claim. */
+/**
+ * Returns ln of the e-value against "it is not above", however far below it is; z > 0 is evidence against the claim.
+ */
 export function logEvidenceAbove(z: number, size: SequenceSize): number {
   return logOfMixture(size, (information) => {
     const above = normalCdf(z * Math.sqrt(information / (1 + information)));
@@ -73,7 +75,7 @@ export function oneSidedBounds(
   };
 }
 
-/** Of one mixture: ρ² × users, ρ tuned for intervals of 1 − alpha at `tunedFor` users. */
+/** Returns the information of one mixture: ρ² × users, ρ tuned for intervals of 1 − alpha at `tunedFor` users. */
 function informationOf({ users, alpha }: SequenceSize, tunedFor: number): number {
   const twice = -2 * Math.log(alpha);
   return (users * (twice + Math.log(twice + 1))) / tunedFor;
@@ -104,7 +106,7 @@ function certainZ(size: SequenceSize, alpha: number): number {
 
 // E-values as figures: finite, so that they can be written as JSON.
 
-/** From its logarithm; at most some 1e304. */
+/** Returns the e-value of its logarithm; at most about 1e304. */
 export function eValueOf(logEvidence: number): number {
   return Math.exp(Math.min(logEvidence, 700));
 }

@@ -36,7 +36,7 @@ export function drawBinomial(random: Random, n: number, p: number): number {
   }
 }
 
-/** Of so many users whose values are normal: the sum and the sum of squares have the distributions of these draws. */
+/** Draws a sample of users with normal values: its sum and sum of squares have the distributions of these draws. */
 export function drawSample(random: Random, users: number, mean: number, deviation: number): ArmSample {
   const sum = users * mean + Math.sqrt(users) * deviation * drawNormal(random);
   // Chi-squared of users − 1 degrees of freedom by Wilson and Hilferty's cube root.

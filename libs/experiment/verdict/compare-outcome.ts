@@ -52,7 +52,7 @@ interface OutcomePower {
   readonly detectableEffect: number | null;
   /** Users of both arms together that would find `minimumEffect`. */
   readonly usersNeeded: number | null;
-  /** With as many new users a day as so far; 0 where there are enough. */
+  /** Further days at the current number of new users a day; 0 if there are enough users. */
   readonly moreDays: number | null;
 }
 

@@ -119,14 +119,14 @@ describe('a guardrail that is proven worse', () => {
     expect(judgeRollout(figures, rules).verdict).toBe('roll_back');
   });
 
-  it('is told only where it is a shift of the scores that the plan sets no limit for', () => {
+  it('only reports a shift of the scores if the plan sets no limit for it', () => {
     const told = { ...rules, guardrails: { ...rules.guardrails, psi: null } };
     const shifted = step({ scores: [400, 300, 200, 80, 20].map((count) => count * 20) });
     const { verdict, checks } = judgeRollout(shifted, told);
     expect(verdict).toBe('promote');
     expect(checks.find((one) => one.name === 'psi')).toMatchObject({
       ...{ guardrail: false, state: 'fail', figures: { margin: 0.25 } },
-      why: expect.stringContaining('told only'),
+      why: expect.stringContaining('reported only'),
     });
   });
 

@@ -59,7 +59,7 @@ function judgeStep(figures: RolloutFigures, rules: JudgingRules): Judgement {
   return judged('promote', 'not_worse', 'no guardrail is worse than stable by its margin', checks);
 }
 
-/** Of one arm with stable: guardrails, and outcomes that are told only. */
+/** Compares one arm with stable: guardrails, and outcomes that are only reported. */
 function comparisons(figures: RolloutFigures, arm: ArmFigures, rules: JudgingRules): Check[] {
   const { stable } = figures;
   const shares = shareGuardrails(rules);

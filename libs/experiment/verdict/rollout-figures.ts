@@ -7,7 +7,7 @@
  */
 import type { ArmSample } from '../sequential/effect.ts';
 
-/** Of one step of a rollout, since it began. */
+/** Figures of one step of a rollout since its beginning. */
 export interface RolloutFigures {
   /** Milliseconds since the step began. */
   readonly elapsedMs: number;
@@ -33,7 +33,7 @@ export interface ArmFigures {
   readonly sources: Readonly<Record<string, number>>;
   /** Reads by class of the score; empty where scores are not counted. */
   readonly scores: readonly number[];
-  /** By the outcome's name: over the users whose window is over. */
+  /** Samples by the outcome's name, over the users whose window is over. */
   readonly outcomes: Readonly<Record<string, ArmSample>>;
 }
 
@@ -44,7 +44,10 @@ export interface JudgingRules {
   readonly minUsers: number;
   /** The probability that a harmless version is rolled back, over all looks of all guardrails. */
   readonly alpha: number;
-  /** How much worse than stable is worse, as a difference of shares (of `psi`, the index); null: not looked at (`psi`: told only). */
+  /**
+   * How much worse than stable is worse, as a difference of shares (of `psi`, the index); null: not checked (`psi`:
+   * only reported).
+   */
   readonly guardrails: {
     readonly errorRate: number | null;
     readonly slowShare: number | null;
@@ -56,7 +59,7 @@ export interface JudgingRules {
   };
   /** Milliseconds in a step after which `hold` is overdue; null: never. */
   readonly holdDeadlineMs?: number | null;
-  /** Whether an overdue `hold` is told only, or rolls back. */
+  /** Whether an overdue `hold` only raises an alert, or rolls back. */
   readonly onDeadline?: 'alert' | 'roll_back';
   readonly outcomes: readonly OutcomeRule[];
 }
@@ -65,9 +68,9 @@ export interface OutcomeRule {
   readonly name: string;
   readonly kind: 'binary' | 'sum';
   readonly better: 'higher' | 'lower';
-  /** Whether it rolls a rollout back; else it is told only. */
+  /** Whether it rolls a rollout back; else it is only reported. */
   readonly guardrail: boolean;
-  /** Relative: a loss smaller than this does not stand in the way of a promotion. */
+  /** Relative: a loss smaller than this does not prevent a promotion. */
   readonly minimumEffect: number;
 }
 

@@ -12,7 +12,7 @@ import { countOfUsers } from './share-check.ts';
  */
 const SOURCE_TOLERANCE = 0.02;
 
-/** No plan can ask for less: a handful of users proves nothing that is worth acting on. */
+/** The least value of a plan: a handful of users gives no usable evidence. */
 const FEWEST_USERS = 20;
 
 export function checkTraffic({ stable, arms }: RolloutFigures): Check {
@@ -83,7 +83,7 @@ function ofAll(name: string, state: CheckState, arms: readonly ArmFigures[], why
 // The sequential test is the multinomial's, with a Dirichlet mixture around the assigned shares: M. Lindon and A. Malek,
 // "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022. Exact, at all looks together.
 
-/** A mismatch is told below this: the convention, since it is a fault and not a finding. */
+/** A mismatch is reported below this: the convention, since it is a fault and not a finding. */
 export const SAMPLE_RATIO_ALPHA = 0.001;
 
 /**

@@ -56,9 +56,10 @@ export function conclusionOf(state: CheckState, margin: string): string {
   return `is not proven to be above or below ${margin}`;
 }
 
-// The sequential test of two shares that guardrails use. Its e-value is the mean of two: the exact one, which is honest with
-// any counts, and the asymptotic one of confidence-sequence.ts, which needs half the users where events are common. The
-// latter counts 0 until each arm has enough events for a normal approximation, so that a handful of reads never speaks.
+// The sequential test of two shares that guardrails use. Its e-value is the mean of two: the exact one, which is honest
+// with any counts, and the asymptotic one of confidence-sequence.ts, which needs half the users where events are
+// common. The latter counts 0 until each arm has enough events for a normal approximation, so that a handful of reads
+// is never evidence.
 
 /** Users with the event, and without, that each arm has before its share is taken to be normally distributed. */
 const EVENTS_FOR_NORMAL = 10;

@@ -10,8 +10,8 @@ import { conclusionOf } from './share-check.ts';
 const CUSTOMARY_LIMIT = 0.25;
 
 /**
- * Returns the check of the shift. Without a limit in the plan it is told only, against the customary one: a version whose
- * scores have another scale is shifted, and need not be worse.
+ * Returns the check of the shift. Without a limit in the plan it is only reported, against the conventional limit: a
+ * version whose scores have another scale is shifted, and need not be worse.
  */
 export function checkShift(planned: number | null, stable: ArmFigures, arm: ArmFigures, alphas: Alphas): Check {
   const limit = planned ?? CUSTOMARY_LIMIT;

@@ -113,7 +113,7 @@ export async function checkModel(
 export interface OpenModel {
   /** The declared signature. */
   readonly signature: Signature;
-  /** As `checkModel`, in that child. */
+  /** Like `checkModel`, in that child. */
   check(definition: ModelDefinition, users: TrialUsers): Promise<CheckedModel>;
 }
 
@@ -190,8 +190,8 @@ async function withModel<T>(
 }
 
 /**
- * Returns the rejection of a model that is at fault, or `overloaded` if the machine was too busy to tell. @param doing
- * the step: `a trial run`
+ * Returns the rejection of a model that is at fault, or `overloaded` if the machine was too busy to judge it. @param
+ * doing the step: `a trial run`
  */
 export function asRefusal(error: unknown, doing: string, limits: Pick<Limits, 'field' | 'memoryLimitMb'>): unknown {
   const { field, memoryLimitMb } = limits;

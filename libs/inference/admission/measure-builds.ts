@@ -62,8 +62,8 @@ const TOTAL_LIMIT = cpuLimit(60_000);
 const FIELD = 'version';
 
 /**
- * Rejects with `model_refused` where a model cannot be loaded or run, `overloaded` where the machine was too busy to tell,
- * `features_unusable` where no user got two answers.
+ * Rejects with `model_refused` where a model cannot be loaded or run, `overloaded` if the machine was too busy to judge
+ * it, `features_unusable` where no user got two answers.
  */
 export async function measureBuilds(
   parent: MeasuredVersion,
@@ -99,7 +99,7 @@ export async function measureBuilds(
 interface Side {
   readonly definition: ModelDefinition;
   readonly runs: TrialRuns;
-  /** Without the pin to one row at a time. */
+  /** Runs without the pin to one row at a time. */
   readonly unpinned: TrialRuns;
   readonly tolerance: number;
 }
@@ -158,7 +158,7 @@ async function answerAll(sides: readonly [Side, Side], users: number, answersMs:
   return { ...answered, refused };
 }
 
-/** An answer or the reason of each; where all together were refused, each is asked for alone. */
+/** An answer or the reason of each; if all together were refused, each is inferred alone. */
 async function answersOf(runs: TrialRuns, rows: readonly number[]): Promise<readonly (Answer | string)[]> {
   const run = await runs.ask(rows);
   if (run.fault === null) return run.answers;

@@ -18,7 +18,7 @@ interface TrialRunsOptions {
   readonly checkWidths: CheckWidths;
   /** Limits of one run, at which the child is killed, and of all runs together. */
   readonly limits: { readonly run: TimeLimit; readonly total: TimeLimit };
-  /** Where the model is named in the config. */
+  /** The model's field in the config. */
   readonly field: string;
 }
 

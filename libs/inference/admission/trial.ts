@@ -28,9 +28,9 @@ export interface TrialResult {
 
 /** A user's rows in a trial's batch. */
 interface ReadBothWays {
-  /** As a live read reads them. */
+  /** The row with the features of a live read. */
   readonly live: number;
-  /** As a run does. */
+  /** The row with the features of a run. */
   readonly run: number;
 }
 
@@ -45,13 +45,13 @@ export interface TrialOptions {
   readonly tolerance: number;
   /** CPU time of all runs together; a slow model is tried with fewer users. */
   readonly totalCpuMs: number;
-  /** Where the model is named in the config. */
+  /** The model's field in the config. */
   readonly field: string;
 }
 
 /** Users that go together in the mixes of the second half. */
 const MIX_SIZES = [2, 3, 7];
-/** A batch such as runs are made of, for its cost and because kernels change their ways with size. */
+/** A batch such as runs are made of, for its cost and because kernels change their algorithm with the size. */
 const LARGE_BATCH = 1_024;
 /** Values that the large batch may have in all: a model of wide outputs is tried with fewer users. */
 const LARGE_VALUES = 1 << 20;
@@ -263,7 +263,7 @@ function differs(
   );
 }
 
-/** Its `detail` tells it from other refusals: a table that changed between two reads looks the same, once. */
+/** Its `detail` distinguishes it from other refusals: a table that changed between two reads looks the same, once. */
 export const READS_DIFFER = 'reads differ';
 
 function readsDiffer({ definition }: TrialOptions, { output, userId, alone, other }: AnswerDifference): TandemError {

@@ -138,7 +138,10 @@ export type Permit = Exclude<ReturnType<ArtifactBreaker['permit']>, TandemError>
 /** The permit of batch requests, which have no breaker. */
 export const FREE: Permit = Object.freeze({ isProbe: false });
 
-/** Tells the breaker how a live run ended. Returns the error of all requests that wait for the model if it is paused. */
+/**
+ * Reports the end of a live run to the breaker. Returns the error of all requests that wait for the model if it is
+ * paused.
+ */
 export function tellBreaker(
   breaker: ArtifactBreaker,
   part: Part<Pending> | undefined,

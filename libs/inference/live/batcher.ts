@@ -240,7 +240,7 @@ export class Batcher implements Scorer, LoadShedding {
     const { killGraceMs, now } = this.#options;
     const priority = parts[0]?.request.priority ?? 'batch';
     const graceMs = priority === 'live' ? killGraceMs : 0;
-    // Each by itself: a request with a long timeout must not prolong the run of another one.
+    // Separate timers: a request with a long timeout must not prolong the run of another one.
     const limits = parts.map(({ request: r }) =>
       Math.min(r.runTimeoutMs + graceMs, Math.max(0, r.deadline - now()) + killGraceMs),
     );

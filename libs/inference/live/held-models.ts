@@ -1,6 +1,6 @@
 /**
  * The models that one child holds, within the memory that models may take there. To make room, the model that was
- * unused for longest is unloaded; it is loaded again when it is asked for.
+ * unused for longest is unloaded; it is loaded again on demand.
  */
 import type { InferenceProcess } from '../process/inference-process.ts';
 import type { LoadOccasion, ModelLoader } from './model-loader.ts';

@@ -20,7 +20,7 @@ export interface InferRequest {
   readonly runTimeoutMs: number;
   /** Whether rows of other requests must not be in its runs. */
   readonly isAlone?: boolean;
-  /** Tells when the caller has gone: then nothing more is run for it. */
+  /** Aborts when the caller disconnects: then no more rows are run for it. */
   onGone?(tell: () => void): void;
 }
 

@@ -34,7 +34,7 @@ export interface LiveRoom {
   isTooLate(version: ModelVersion, rows: number, timeoutMs: number, leftMs: number): boolean;
   /** Returns the cost of this many rows in ms of a child, with as many rows in a run as allowed. */
   costMs(version: ModelVersion, rows: number, timeoutMs: number): number;
-  /** Learns what a row costs from the runs that a model was warmed up with. */
+  /** Estimates the cost of a row from the warm-up runs of a model. */
   warmedUp(version: ModelVersion, runs: WarmUpRuns): void;
   /** @param live whether it covers the version's live runs */
   begin(version: ModelVersion, rows: number, live: boolean): RunUnderWay;
@@ -161,7 +161,7 @@ interface RunCost {
   /** Rows of the largest run that is likely to end in that time, and is not far beyond what was ever run; 0: none. */
   rowsWithin(ms: number): number;
   warmedUp(runs: WarmUpRuns): void;
-  /** @param ms from when the run was handed over until its answer was there */
+  /** @param ms from the start of the run to its answer */
   observe(rows: number, ms: number): void;
 }
 
@@ -172,11 +172,11 @@ const FIRST_ROWS = 16;
 /** A run may be so many times as large as the largest so far: the line says little of what lies far beyond. */
 const REACH = 2;
 /**
- * A run that takes this many times as long as was expected was held up by something else: no more is believed of it.
+ * A run that takes this many times as long as was expected was delayed by other work: its time is capped there.
  */
 const MOST_SURPRISE = 4;
 const SURPRISE_MS = 5;
-/** Below this share of the mean, squared, sizes differ too little to tell what a row costs. */
+/** Below this share of the mean, squared, sizes differ too little to estimate the cost of a row. */
 const LEAST_SPREAD = 0.01;
 
 /** The rounding error of sums of fractions, in rows. */

@@ -214,11 +214,11 @@ interface ApartPool {
   readonly ids: Set<string>;
 }
 
-/** @param open makes a pool that starts nothing by itself; called for the stable versions and for each tried one */
+/** @param open creates a pool that starts nothing yet; called for the stable versions and for each tried one */
 export function createIsolatedPools(open: (options: Partial<InferencePoolOptions>) => InferencePool): IsolatedPools {
   const main = open({});
   const apart = new Set<ApartPool>();
-  /** By the id of its version. */
+  /** Pools by the id of their version. */
   const homes = new Map<string, ApartPool>();
   /** Children that are no longer needed, until they are closed. */
   const leaving = new Set<Promise<void>>();
@@ -280,7 +280,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
   };
 }
 
-/** Whether a child is free is asked of the main pool: tried versions may be resting without harm to the others. */
+/** The main pool decides whether a child is free: paused versions on trial do not affect the others. */
 function added(sum: PoolStats, { waitingRows, restingModels, models, pids }: PoolStats): PoolStats {
   return {
     ...sum,

@@ -51,7 +51,7 @@ export type SlotAnswer = Pick<RunAnswer, 'outputs' | 'cpuMs'>;
 export interface FinishedRun {
   readonly artifactHash: string;
   readonly rows: number;
-  /** From its start to its end. */
+  /** Time from its start to its end. */
   readonly ms: number;
   /** CPU, in ms. */
   readonly cpuMs: number;

@@ -184,7 +184,8 @@ export function createPending(
   now: number,
   done: (outcome: Outcome) => void,
 ): Pending {
-  // A live reader leaves at the deadline. A batch stays while it runs: how its run ends tells whether a row is poison.
+  // A live reader leaves at the deadline. A batch stays while it runs: the end of its run shows whether a row is
+  // poison.
   const timer = setTimeout(
     () => {
       if (priority === 'live' || request.running === 0) request.settle(late(timeoutMs));

@@ -16,7 +16,7 @@ const MAX_TEXT = 64;
 /** Limit of domains, since found ones are kept in memory: the file is not trusted. */
 const MAX_DOMAINS = 16;
 
-/** Never throws: of a damaged file it tells what came before the damage. */
+/** Never throws: of a damaged file it returns the facts before the damage. */
 export function readFacts(bytes: Buffer): Pick<ModelMetadata, 'opset' | 'irVersion' | 'producer'> {
   const opset = new Map<string, number>();
   const producer = { name: '', version: '' };
@@ -41,7 +41,7 @@ function readOpset(bytes: Buffer, { start, end }: Field): [domain: string, versi
   return [domain || 'ai.onnx', version];
 }
 
-/** Without what would reach a terminal, or that a database's JSON cannot hold. */
+/** Removes characters that control a terminal or that a database's JSON cannot hold. */
 function textOf(bytes: Buffer, { start, end }: Field): string {
   const text = bytes.toString('utf8', start, Math.min(end, start + MAX_TEXT));
   return text.replace(/\p{C}/gu, '');
@@ -61,7 +61,7 @@ function* fieldsOf(bytes: Buffer, start = 0, end = bytes.length): Generator<Fiel
 }
 
 // Reads the metadata of a model file beyond its signature: the names of its features, if the exporter wrote them into
-// `metadata_props` (converters do not by themselves). A bounded walk over the file's outermost fields.
+// `metadata_props` (converters do not write it). A bounded walk over the file's outermost fields.
 
 const METADATA = 14;
 const MAX_METADATA_BYTES = 1_000_000;

@@ -116,7 +116,7 @@ describe('findFault', () => {
     [
       'a huge sparse constant',
       withMore(message(15, [field(1, tensor), field(2, tensor), field(3, 2 ** 40)])),
-      'stands for 1099511627776 values',
+      'has 1099511627776 values',
     ],
     ['two tensors that make one', attributed(field(5, tensor), field(5, tensor)), 'one attribute has field 5 twice'],
     ['two graphs that make one', model(body, { more: [message(7, [body])] }), 'one model has field 7 twice'],

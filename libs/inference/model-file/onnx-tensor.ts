@@ -1,6 +1,6 @@
 /**
- * Whether a constant of a model holds as many values as it says. ONNX Runtime allocates what the dimensions say, so a few
- * bytes could ask for terabytes. (Field numbers from onnx.proto3, TensorProto and SparseTensorProto.)
+ * Whether a constant of a model holds as many values as it says. ONNX Runtime allocates what the dimensions say, so a
+ * few bytes could request terabytes. (Field numbers from onnx.proto3, TensorProto and SparseTensorProto.)
  */
 import { BYTES, countVarints, type Field, readField, readVarint, VARINT } from './protobuf.ts';
 

@@ -96,7 +96,9 @@ const NODE_DATA_MB = 1280;
 /** Models travel in pieces, so that the parent's event loop never copies more at once. */
 const PART_BYTES = 1 << 20;
 const STDERR_KEPT = 2_000;
-/** Allocations from this size on are given back to the system when they are freed. By itself glibc raises this to 32 MB. */
+/**
+ * Allocations from this size on are returned to the system when they are freed. By default glibc raises this to 32 MB.
+ */
 const RETURNED_BYTES = 2_000_000;
 
 /** Starts a child. Its end, however it comes, is in `ended`. */
@@ -177,7 +179,7 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
   };
 }
 
-/** Sends the file in parts. If the child is dying the channel is closed, and its 'close' tells how. */
+/** Sends the file in parts. If the child is dying the channel is closed, and its 'close' event has the cause. */
 async function sendModel(child: ChildProcess, { session, bytes, sha256 }: ModelFile): Promise<void> {
   const tell = (command: Command) => new Promise<void>((resolve) => child.send(command, () => resolve()));
   for (let at = 0; at < bytes.length && child.connected; at += PART_BYTES) {

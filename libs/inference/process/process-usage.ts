@@ -10,7 +10,7 @@ const TICK_MS = 10;
 const USER_TIME = 11;
 const SYSTEM_TIME = 12;
 
-/** Returns user and system time of all threads in ms, to about 10 ms; null if the system does not tell. */
+/** Returns user and system time of all threads in ms, to about 10 ms; null if the system does not report it. */
 export async function readCpuMs(pid: number): Promise<number | null> {
   try {
     if (process.platform === 'linux') return ofProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
@@ -41,7 +41,7 @@ export function ofPsTime(text: string): number | null {
   return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000;
 }
 
-/** Returns resident memory in MB of 10^6 bytes; null if the system does not tell. */
+/** Returns resident memory in MB of 10^6 bytes; null if the system does not report it. */
 export async function readResidentMb(pid: number): Promise<number | null> {
   try {
     const kilobytes =

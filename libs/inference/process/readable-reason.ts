@@ -4,8 +4,8 @@
  */
 
 /**
- * ONNX Runtime's own source file and function, of no use to a caller: `/…/x.cc:12 void a::b(int) `. It begins with a word
- * and has bounds everywhere, since a name may be made of thousands of such beginnings.
+ * ONNX Runtime's own source file and function, of no use to a caller: `/…/x.cc:12 void a::b(int) `. It begins with a
+ * word and has bounds everywhere, since a name may consist of thousands of such beginnings.
  */
 const SOURCE_PLACE =
   /(?<!\S)\S*\/onnxruntime\/\S{1,256}:\d{1,6} (?:[^()]{0,256}::[^()]{0,256}\([^()]{0,256}\)(?: const)?(?: \[with [^\]]{0,512}\])? )?/g;

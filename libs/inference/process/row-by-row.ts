@@ -11,8 +11,8 @@ type NumbersConstructor = new (buffer: ArrayBuffer, offset?: number, length?: nu
 const ALIGNMENT = 64;
 
 /**
- * Gives the feeds of one row, valid until the next is asked for. Every row is copied to one place: some kernels sum up
- * in an order that depends on where their input lies in memory, which would make a row's last bit depend on its number.
+ * Returns the feeds of one row, valid until the next call. Every row is copied to one place: some kernels sum up in an
+ * order that depends on where their input lies in memory, which would make a row's last bit depend on its number.
  */
 export function createRowFeeder(feeds: readonly WireTensor[]): (row: number) => readonly WireTensor[] {
   const rowOf = feeds.map((feed) => {

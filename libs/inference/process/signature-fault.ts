@@ -1,6 +1,6 @@
 /**
- * Whether what a model declares can be told to others. Its signature goes to the process that serves, and from there into
- * messages, logs and terminals; names are the file's to choose, and may be as long as it is.
+ * Whether the signature of a model can be passed on. Its signature goes to the process that serves, and from there into
+ * messages, logs and terminals; the file chooses the names, which may be as long as the file.
  */
 import type { ModelFault } from '../model-file/onnx-file.ts';
 import type { Signature } from './protocol.ts';

@@ -74,7 +74,7 @@ export function watchTime(child: TimedChild, limit: TimeLimit, onUp: (up: TimeUp
   };
 }
 
-/** Null if only wall time counts, or the system does not tell. */
+/** Null if only wall time counts, or the system does not report it. */
 async function cpuSince({ pid, cpuMs }: TimedChild, limit: TimeLimit): Promise<number | null> {
   if (pid === undefined || !Number.isFinite(limit.cpuMs)) return null;
   const now = await readCpuMs(pid);

@@ -51,7 +51,7 @@ const RUNTIME_BYTES = 25_000_000;
 const LEAST_SESSION_BYTES = 200_000;
 
 const sessions = new Map<string, InferenceSession>();
-/** More is worth a collection of garbage, which takes some 3 ms. */
+/** Above this, garbage is collected, which takes about 3 ms. */
 const MOST_GARBAGE_BYTES = 4_000_000;
 
 let isRuntimeStarted = false;

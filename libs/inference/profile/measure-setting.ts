@@ -30,7 +30,7 @@ interface MeasureOptions {
 /** Runs of each child, so that the 99th percentile does not depend on one run. */
 const LEAST_RUNS = 20;
 const MOST_TIMES_LOAD = 5;
-/** Load before the measurement: the batcher learns what runs cost, and children grow to their size. */
+/** Load before the measurement: the batcher learns the cost of runs, and children grow to their size. */
 const WARM_UP_MS = 300;
 /** Users that are tried before the load; one answer is enough. */
 const FIRST_USERS = 10;

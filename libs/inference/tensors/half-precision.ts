@@ -22,7 +22,7 @@ export function toHalfBits(value: number): number {
   return sign | (((exponent + 15) << 10) + nearestEven((size / 2 ** exponent - 1) * HIDDEN_BIT));
 }
 
-/** The number that a half's bits stand for. */
+/** Returns the number that a half's bits encode. */
 export function fromHalfBits(bits: number): number {
   const sign = bits & SIGN ? -1 : 1;
   const exponent = (bits & INFINITY) >> 10;

@@ -81,7 +81,8 @@ export function createAuthority(
   const ask = createStatementBatcher<AskedUsers, Certificate>({
     async send(questions) {
       const asked = joined(questions);
-      // The facts sent with this statement count, whatever another learns meanwhile: a null answer refers to them.
+      // The facts sent with this statement count, even if another statement returns newer ones: a null answer refers to
+      // them.
       const told = known;
       const startedAt = performance.now();
       const values: Values = [textArray(asked.userIds), ...knownOf(told), textArray(asked.predictors)];

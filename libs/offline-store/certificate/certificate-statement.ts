@@ -169,7 +169,7 @@ interface CertificateParameters {
   readonly tellsArms?: boolean;
 }
 
-/** Stands for arms that differ from the known ones, in a row of a statement that does not return them. */
+/** Marks arms that differ from the known arms, in a row of a statement that does not return them. */
 export const UNTOLD = '';
 
 /**

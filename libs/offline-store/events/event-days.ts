@@ -24,7 +24,7 @@ export async function makeEventDays(db: Db): Promise<void> {
 interface DayPartition {
   readonly partition: string;
   readonly state: 'attached' | 'detaching' | 'detached';
-  /** As Postgres estimates them. */
+  /** Rows, as Postgres estimates them. */
   readonly rows: number;
 }
 

@@ -37,7 +37,7 @@ interface NewRules {
 
 /**
  * @param definition of a version that is to be served
- * @param patterns LIKE patterns of event types; absent: they stay as they are
+ * @param patterns LIKE patterns of event types; absent: unchanged
  */
 export async function findNewRules(
   db: Db,

@@ -34,8 +34,8 @@ export function createExplanationStore(pool: pg.Pool): ExplanationStore {
 }
 
 /**
- * The moment is told by this database's clock and by how long ago it was on the sender's. Left out is what an erasure has
- * overtaken, and what was certified in another past of the database: its labels would say nothing to an erasure.
+ * The time is this database's clock minus the age by the sender's clock. Explanations of users erased since are left
+ * out, and so are those certified in another past of the database, whose labels mean nothing to an erasure.
  */
 async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise<readonly string[]> {
   const kept = await query<{ id: string }>(db, {
@@ -76,7 +76,7 @@ function labelOf({ answer }: ExplanationToKeep): number {
   return answer.predictedFromContextVersion ?? answer.contextVersion ?? 0;
 }
 
-/** Numbers as they are, to the last bit. JSON knows minus zero, and JSON.stringify does not write it. */
+/** Writes numbers exactly. JSON has minus zero, but JSON.stringify does not write it. */
 function inputsText(inputs: KeptInputs | NoInputs): string {
   if (typeof inputs === 'string') return JSON.stringify(inputs);
   const { features, ...rest } = inputs;
@@ -160,7 +160,7 @@ const TIMEOUT_MS = 2_000;
 
 /** @param features the pool of feature statements */
 export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource {
-  /** By number and predictor, with a blank between them. */
+  /** Versions by number and predictor, with a blank between them. */
   const versions = new IdleCache((key) =>
     findByNumber(pool, key.slice(key.indexOf(' ') + 1), Number.parseInt(key, 10)),
   );

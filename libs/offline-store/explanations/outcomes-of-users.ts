@@ -12,7 +12,7 @@ interface OutcomeQuery {
   readonly since: Date;
 }
 
-/** Returns their outcomes of that name, by time. */
+/** Returns the users' outcomes of that name, by time. */
 export function outcomesOfUsers(db: Db, { userIds, name, isPrefix, since }: OutcomeQuery): Promise<UserOutcome[]> {
   return query<UserOutcome>(db, {
     text: `select user_id as "userId", name, time from tandem.outcomes

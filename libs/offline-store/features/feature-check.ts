@@ -13,7 +13,7 @@ import { asRelation, rangeSql, usersSql } from './feature-statement.ts';
 
 interface DescribedColumn {
   readonly name: string;
-  /** As Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
+  /** The type as Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
   readonly type: string;
 }
 

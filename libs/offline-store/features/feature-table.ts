@@ -147,7 +147,7 @@ class Column {
 interface Form {
   /** The query gives them as text, since their own form would have to be written out by hand (numeric, float4). */
   readonly asText: boolean;
-  /** The value as a number, or `NOT_NATIVE` where it is none that a feature may have as it is: then `text` tells. */
+  /** The value as a number, or `NOT_NATIVE` if a feature cannot have it unchanged: then `text` has it. */
   read(bytes: Buffer, at: number, length: number): number;
   /** As Postgres writes it. */
   text(bytes: Buffer, at: number, length: number): string;

@@ -20,7 +20,7 @@ export interface RefusedRow {
   readonly column: string;
 }
 
-/** By user id. */
+/** Refused rows by user id. */
 export type RefusedRows = ReadonlyMap<string, RefusedRow>;
 
 interface RowBounds {

@@ -14,7 +14,7 @@ import { type Db, execute, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 import { fetchFirst, statements } from '../sql/statements.ts';
 
-/** As long as the index may take. */
+/** The time limit of the index. */
 const TIMEOUT_MS = 1_800_000;
 
 /**

@@ -56,8 +56,9 @@ async function deleteFromGenerations(
 }
 
 /**
- * With the generations' counts, which tell a loader whether Redis has all of them. Their rows come last, in order and behind
- * changes of assignments, which lock some of them too: they are held for the commit alone, and in no circle.
+ * Also updates the generations' counts, by which a loader knows whether Redis has all rows. Their rows come last, in
+ * order and behind changes of assignments, which lock some of them too: they are held for the commit alone, and in no
+ * circle.
  */
 async function deleteCounted(db: Db, generationIds: readonly string[], numbers: readonly number[]): Promise<number> {
   const text = deleteFromAllSql(generationIds);

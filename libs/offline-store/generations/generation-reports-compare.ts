@@ -88,7 +88,7 @@ interface Task {
     readonly number: number;
     /** Set if the generation's base serves the users that it lacks. */
     readonly baseId: string | null;
-    /** With those of its base. */
+    /** Users, including those of its base. */
     readonly users: number;
     readonly modelVersionId: string;
   };

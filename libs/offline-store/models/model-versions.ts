@@ -13,7 +13,7 @@ import {
 import { type Db, query } from '../sql/database.ts';
 import { statements } from '../sql/statements.ts';
 
-/** How a version came: with a config, or by itself. */
+/** The origin of a version: a config, or a push. */
 export type OriginKind = 'adopt' | 'push';
 
 export interface ModelOrigin {
@@ -24,7 +24,7 @@ export interface ModelOrigin {
 
 /** The parent and the kind of an optimised build. */
 export interface BuildOf {
-  /** Number of the version that it was made of. */
+  /** Number of the parent version. */
   readonly parent: number;
   /** `int8`, `pruned`, `distilled`: its maker's word. */
   readonly kind: string;
@@ -76,7 +76,7 @@ interface Row extends Omit<ModelVersionRecord, keyof ModelDefinition | 'build'> 
   readonly kind: string | null;
 }
 
-/** By predictor, the oldest of each first. */
+/** Lists versions by predictor, the oldest of each first. */
 export async function listModelVersions(
   db: Db,
   { predictor, number }: VersionQuery = {},

@@ -34,7 +34,7 @@ interface Loaded {
 /** Time limit in ms: reads wait for it, and can mostly use known entries. A caller without any entry waits longer. */
 const LOAD_WITHIN_MS = 1_000;
 const RETRY_SILENT_MS = 1_000;
-/** An unknown name is looked up again, but not more often than this: someone may ask for it all day. */
+/** An unknown name is looked up again, but not more often than this: a caller may request it all day. */
 const RETRY_UNKNOWN_MS = 1_000;
 
 /** @param now a monotonic clock in milliseconds */

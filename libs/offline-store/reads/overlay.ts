@@ -126,7 +126,7 @@ export function createLossyWriter(
   return {
     keepLater(entries) {
       for (const entry of entries) {
-        // The id last: whatever stands in it, the two before it hold no space.
+        // The id last: it may contain spaces, the two before it do not.
         const key = `${entry.modelVersionId} ${entry.predictor} ${entry.userId}`;
         const known = writer.find(key);
         if (!known || replaces(entry, known)) writer.add(entry, key);
@@ -142,7 +142,7 @@ function byUser(one: OverlayEntry, other: OverlayEntry): number {
   return one.userId < other.userId ? -1 : 1;
 }
 
-/** The same order as the store's own: of one user only the entry that it would keep is worth writing. */
+/** The same order as the store's: of one user only the entry that it would keep is written. */
 function replaces(entry: OverlayEntry, known: OverlayEntry): boolean {
   if (entry.history !== known.history) return true;
   if (entry.overlayFloor !== known.overlayFloor) return entry.overlayFloor > known.overlayFloor;

@@ -1,6 +1,6 @@
 /**
- * Stored predictions as Postgres has them: what a read asks for when Redis lacks them. It is certified by then, and has a
- * model to turn to where the rows do not come: so it does not wait for them for as long as a statement may take.
+ * Stored predictions as Postgres has them: the source of a read when Redis lacks them. It is certified by then, and has
+ * a model to turn to where the rows do not come: so it does not wait for them for as long as a statement may take.
  */
 import type { AssignedGeneration, Assignment } from '@tandem/freshness/certificate';
 import type { StoredPrediction, StoredPredictions } from '@tandem/freshness/stored-prediction';

@@ -67,7 +67,7 @@ async function putCounts(db: Db, counts: readonly ReadCount[]): Promise<void> {
   });
 }
 
-/** Deletes the counts of erased users, by the erasures' numbers; tells how many. */
+/** Deletes the counts of erased users, by the erasures' numbers; returns how many. */
 export async function deleteReadCounts(db: Db, numbers: readonly number[]): Promise<number> {
   const { rowCount } = await execute(db, {
     text: `with locked as materialized (

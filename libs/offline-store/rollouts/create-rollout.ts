@@ -46,7 +46,7 @@ interface ArmVersion {
   readonly name: string;
   readonly number: number;
   readonly modelVersionId: string;
-  /** Where the plan names it. */
+  /** The field of the plan that names it. */
   readonly field: string;
   /** Whether the stable arm ever served it. */
   readonly wasStable: boolean;

@@ -5,7 +5,7 @@ import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
 import { fetchFirst, statements } from '../sql/statements.ts';
 
-/** Days of new users that are told: the last so many. */
+/** The number of last days whose new users are reported. */
 const DAYS = 28;
 const DAY_MS = 86_400_000;
 

@@ -8,11 +8,11 @@ import { asRefusal } from '../events/refusal.ts';
 import { query } from '../sql/database.ts';
 
 interface OutcomeStoreOptions {
-  /** Milliseconds after which senders are told `unavailable`; else the pool's own limits count. */
+  /** Milliseconds after which senders get `unavailable`; default: the pool's limits. */
   readonly withinMs?: number;
 }
 
-/** As of events: clocks differ. */
+/** The same as for events: clocks differ. */
 const AHEAD = '5 minutes';
 /** Windows are shorter than this, and ids are remembered for longer: retention.ts. */
 const BACK = '90 days';

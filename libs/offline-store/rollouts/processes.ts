@@ -70,7 +70,10 @@ export function createRegister(pool: pg.Pool, self: Registering): ProcessRegiste
 interface RoomOptions {
   /** The connections that the process may open to the server itself. */
   readonly connections: number;
-  /** The names of pools that the fleet counts (connection-room.ts); a pooler opens as many for the others as it was told to. */
+  /**
+   * The names of pools that the fleet counts (connection-room.ts); for the others a pooler opens as many as it is
+   * configured to.
+   */
   readonly direct: RegExp;
   /** Milliseconds to wait for it: a process that was killed counts for a while, and its successor comes at once. */
   readonly waitMs?: number;

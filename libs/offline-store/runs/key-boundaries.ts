@@ -15,7 +15,7 @@ interface KeyBoundaries {
   readonly keys: readonly string[];
 }
 
-/** Ranges that one round trip asks for. */
+/** Ranges of one round trip. */
 const STEPS = 64;
 
 /** Postgres' own text of a key is the canonical one. */

@@ -7,7 +7,7 @@ const COMMIT_SECONDS = 10;
 /** SQL: whether context `c` may have changed since the base was begun, at $6. */
 export const CHANGED_SINCE = `c.updated_at >= $6::timestamptz - interval '${COMMIT_SECONDS} s'`;
 
-/** Of outdated users that the sample should have: their number then differs by some 5 %. */
+/** Outdated users of a sample: their number then differs by about 5 %. */
 const SAMPLED_USERS = 500;
 /** A larger sample would cost more than it spares. */
 const MOST_SAMPLED = 1 / 20;

@@ -164,7 +164,7 @@ async function fail(db: Db, run: Run, note: string): Promise<PublishOutcome> {
   return { state: 'failed', note, generation: null, report: null };
 }
 
-/** Not published: retention drops it a day after its run ended. */
+/** Holds a generation back: retention drops it a day after its run ended. */
 async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise<PublishOutcome> {
   const { predictor, generationNumber: number, generationId } = run;
   const why = compared.crossings.map(crossingText).join(', ') || compared.notes.join(', ');

@@ -60,7 +60,7 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
 
 /**
  * Locks a run's chunks, in order, until the transaction ends. Chunks come before their run: a commit holds its chunk
- * when it asks for the run, so a transaction that needs both locks them in this order too.
+ * when it locks the run, so a transaction that needs both locks them in this order too.
  */
 export async function lockChunks(db: Db, runId: string): Promise<void> {
   if (!UUID.test(runId)) return;
@@ -164,5 +164,5 @@ export function leaseOver(column: string): string {
   return `${column} not between clock_timestamp() and clock_timestamp() + interval '11 minutes'`;
 }
 
-/** Claims of one chunk or step in a row whose lease may run out: what kills its workers must not do so for ever. */
+/** Claims of one chunk or step in a row whose lease may run out: work that kills its workers must not do so forever. */
 export const MAX_CLAIMS = 12;

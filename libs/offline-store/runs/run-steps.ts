@@ -7,7 +7,7 @@ import { changeRows, fetchFirst, fromNow, statements } from '../sql/statements.t
 import { startPublishing } from './chunks.ts';
 import { freeStep, leaseOver, MAX_CLAIMS, setRunState } from './run-rows.ts';
 
-/** The state of a run that asks for the step. */
+/** The state of a run that needs the step. */
 const STATES = { plan: 'planned', publish: 'publishing' } as const satisfies Record<RunStep, string>;
 const FAILURES = { plan: 'cannot be planned', publish: 'cannot be published' } as const satisfies Record<
   RunStep,

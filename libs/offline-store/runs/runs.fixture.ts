@@ -47,7 +47,7 @@ export async function createRunsWorld({ users, ...options }: RunStoreOptions & {
       } as const;
       return planNow(store, (await store.create({ ...asked, ...more })).run.id);
     },
-    /** Asks for a run and plans it; no worker knows of it. */
+    /** Requests a run and plans it, without a worker. */
     start: async (scope: RunScope = { kind: 'all' }): Promise<Run> => planNow(store, (await ask(scope)).id),
   };
 }

@@ -1,4 +1,4 @@
-/** The life of a run apart from its chunks: it is asked for, cancelled, taken up again. */
+/** The life of a run apart from its chunks: it is requested, cancelled, resumed. */
 import { requestFeaturesRequired, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { assertProtocol } from '@tandem/freshness/protocol';
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
@@ -140,8 +140,8 @@ async function refuseOtherReleases(db: Db): Promise<void> {
 }
 
 /**
- * Notes that the run's slot is taken, and returns the run that was made of it before. Of a moment that both schedules name
- * one run is made: a run of everyone is one of changed users, too.
+ * Records that the run's slot is taken, and returns the run that was created for it before. If both schedules have a
+ * slot at the same time, one run is created: a run of all users includes changed users.
  */
 async function takeSlot(db: Db, run: NewRun, arm: Arm): Promise<string | undefined> {
   if (run.scheduleSlot === null) return undefined;
@@ -200,7 +200,7 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
     const run = await lockRun(db, runId);
     await checkProtocol(db);
     if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
-    // Past chunks that are locked: a commit has its chunk before it asks for the run, and must not be waited for here.
+    // Past chunks that are locked: a commit locks its chunk before the run, and this must not wait for it.
     const waiting = statements
       .selectFrom('tandem.chunks')
       .select('no')

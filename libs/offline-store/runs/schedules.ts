@@ -50,7 +50,10 @@ export interface AwaitedRun {
   readonly runId: string | null;
 }
 
-/** By name. A predictor that rolled back or was promoted to a version with a generation is not among them. */
+/**
+ * Returns awaited runs by predictor name. A predictor that rolled back or was promoted to a version with a generation
+ * awaits none.
+ */
 export async function findAwaitedRuns(db: Db): Promise<readonly AwaitedRun[]> {
   return query<AwaitedRun>(db, {
     text: `select p.name as predictor, v.number as "modelNumber", (p.policy -> 'freshness' ->> 'live')::boolean as live,

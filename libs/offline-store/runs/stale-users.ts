@@ -121,7 +121,7 @@ export async function staleValues(pool: pg.Pool, { run }: Pick<Plan, 'run'>): Pr
 interface ServedGeneration {
   readonly id: string;
   readonly baseId: string | null;
-  /** With those of its base. */
+  /** Users, including those of its base. */
   readonly users: number;
   /** Source version of its own run. */
   readonly ownSourceVersion: number;

@@ -23,7 +23,7 @@ export type LoadOutcome = 'created' | 'refilled' | 'recreated';
 
 /** Postgres refused a row of the input. */
 export class RowRefused extends Error {
-  /** Which row, from 1. */
+  /** The row's number, from 1. */
   readonly row: number;
   readonly isDuplicate: boolean;
 
@@ -61,7 +61,7 @@ export async function loadTable(
     await copyInAll(db, { text: `copy ${sql} (${columns}) from stdin`, timeoutMs: LOAD_MS }, rows).catch(rethrow);
     return made;
   });
-  // The rows are there. Where this fails, Postgres analyses the table by itself, a while later.
+  // The rows are there. Where this fails, Postgres analyses the table automatically later.
   await query(pool, { text: `analyze ${sql}` }).catch(() => {});
   return outcome;
 }

@@ -97,7 +97,7 @@ export function unwatchSource(pool: pg.Pool, table: string, actor: string): Prom
   });
 }
 
-/** Tells whether a watch is one of the table, or of an earlier table of that name, which is gone. */
+/** Whether a watch is of the table, or of an earlier, dropped table of that name. */
 async function isOn(db: Db, table: string): Promise<(watch: WatchedSource) => boolean> {
   const named = await findTable(db, table);
   if (!named) return ({ oid, name }) => oid === null && (name === table || name === `public.${table}`);
@@ -228,7 +228,10 @@ async function checkRequest(
   if (key !== null) await checkKey(db, table, key, keyType);
 }
 
-/** As the trigger function evaluates it: with the rights of the schema's owner, and no schema but pg_catalog by itself. */
+/**
+ * As the trigger function evaluates it: with the rights of the schema's owner, and no schema but pg_catalog on the
+ * search path.
+ */
 async function checkKey(db: Db, table: Watchable, key: string, keyType: KeyType): Promise<void> {
   await query(db, { text: 'savepoint key_check' });
   const type = await typeOfKey(db, table, key).catch((error: unknown) => {

@@ -27,8 +27,8 @@ export function copyIn(db: pg.PoolClient, options: CopyOptions, bytes: Buffer): 
 }
 
 /**
- * COPY … FROM STDIN of input that is read while it is sent, no faster than Postgres takes it. Where reading fails, Postgres
- * is told to give up, and the promise rejects with that failure.
+ * COPY … FROM STDIN of input that is read while it is sent, no faster than Postgres takes it. If reading fails, the
+ * COPY is aborted, and the promise rejects with that failure.
  */
 export async function copyInAll(db: pg.PoolClient, options: CopyOptions, input: AsyncIterable<Buffer>): Promise<void> {
   const refusal = new AbortController();
@@ -49,7 +49,7 @@ export async function copyInAll(db: pg.PoolClient, options: CopyOptions, input: 
   }
 }
 
-/** Resolves with what reading failed with, after Postgres was told; null: all was sent, or Postgres takes no more. */
+/** Resolves with the error of reading, after the COPY was aborted; null: all was sent, or Postgres accepts no more. */
 async function send(
   connection: DriverConnection,
   input: AsyncIterable<Buffer>,

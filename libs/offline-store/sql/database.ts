@@ -43,8 +43,8 @@ const CLIENT_GRACE_MS = 2_000;
 const LIFETIME_MS = 3_600_000;
 
 /**
- * How long a connection lives, in ms, more or less a quarter: those that were opened together do not end together. So changed
- * addresses are followed, and what its server process has grown by is given back.
+ * How long a connection lives, in ms, more or less a quarter: those that were opened together do not end together. So
+ * changed addresses are followed, and grown server processes release their memory.
  */
 export function lifetimeMs(): number {
   return LIFETIME_MS * (0.75 + Math.random() / 2);
@@ -143,7 +143,7 @@ export async function query<R extends object>(db: Db, statement: Statement): Pro
 /** The driver's types lack it: without a name and without values it would take the simple protocol. */
 type ExtendedConfig = pg.QueryConfig & { readonly queryMode: 'extended' };
 
-/** As `query`, with what else the result tells. */
+/** Like `query`, with the other facts of the result. */
 export async function execute(db: Db, statement: Statement): Promise<pg.QueryResult> {
   const { timeoutMs, withinMs, values = [], ...rest } = statement;
   const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + CLIENT_GRACE_MS };
@@ -154,7 +154,7 @@ export async function execute(db: Db, statement: Statement): Promise<pg.QueryRes
   return withClient(db, (client) => send(client, config));
 }
 
-/** A statement by itself, with our settings in the same message where the session is lent for it. */
+/** A single statement, with our settings in the same message if a pooler lends the session for it. */
 function send(client: pg.PoolClient, config: pg.QueryConfig): Promise<pg.QueryResult> {
   const settings = frameOf(client);
   if (settings === undefined) return client.query(config);
@@ -249,7 +249,7 @@ export function isConnectionFailure(error: unknown): boolean {
 
 /**
  * The error as callers should see it: `unavailable` where a retry may succeed, else as it was.
- * @param throughPooler whether a pooler stands between, which may be what does not answer
+ * @param throughPooler whether a pooler is in between, which may be the part that does not answer
  */
 export function translated(error: unknown, throughPooler = false): unknown {
   if (isTandemError(error)) return error;
@@ -274,7 +274,7 @@ function unavailable(detail: string, cause?: unknown, path = ''): TandemError {
 /** The functions of Postgres that say so; their messages may be in another language (lc_messages). */
 const NOT_NOW = ['pg_current_wal_insert_lsn', 'CheckMyDatabase'];
 
-/** A standby refuses to tell the history; a database that is being copied refuses connections. */
+/** A standby refuses to return the history; a database that is being copied refuses connections. */
 function isStandby(error: unknown): boolean {
   if (!(error instanceof pg.DatabaseError) || error.code !== '55000') return false;
   return NOT_NOW.includes(error.routine ?? '') || error.message.includes('recovery is in progress');

@@ -89,9 +89,9 @@ async function look(db: Db, known: readonly HistoryMark[]): Promise<MarkLook> {
   return { newest: seq === null || mark === null ? null : { past, seq, mark }, isLost };
 }
 
-// The history names one past of the database. Postgres itself starts another where it was promoted or recovered to a point in
-// time, and another database has another oid. A copy of the files that is started as after a crash has all of these in common
-// with the original; a rotation of the row in tandem.history_rotation tells them apart.
+// The history names one past of the database. Postgres itself starts another where it was promoted or recovered to a
+// point in time, and another database has another oid. A copy of the files that is started as after a crash has all of
+// these in common with the original; a rotation of the row in tandem.history_rotation distinguishes them.
 
 export interface HistoryChange {
   /** 16 hex digits each, as at the head of a context token. */
@@ -107,7 +107,7 @@ export function rotateHistory(pool: pg.Pool, actor: string): Promise<HistoryChan
   return transaction(pool, (db) => rotateIn(db, actor));
 }
 
-/** As `rotateHistory`, in a transaction of the caller's. */
+/** Like `rotateHistory`, in the caller's transaction. */
 export async function rotateIn(db: Db, actor: string): Promise<HistoryChange> {
   const from = await findHistory(db);
   const rotation = statements.fn<string>('gen_random_uuid', []);

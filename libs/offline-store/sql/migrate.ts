@@ -210,7 +210,9 @@ async function howToApplyNext(migrator: Migrator, texts: ReadonlyMap<string, str
   return { disableTransactions: isConcurrent(texts.get(next?.name ?? '') ?? '') };
 }
 
-/** Such a file has nothing else in it, and its statements may be repeated. */
+/**
+ * Whether a file builds indexes concurrently. Such a file has no other statements, and its statements may be repeated.
+ */
 function isConcurrent(text: string): boolean {
   return /\bindex concurrently\b/.test(text);
 }

@@ -39,7 +39,7 @@ export function serverAddresses(url: string, variable: string): readonly string[
 
 /**
  * @param addresses one for each server, as `serverAddresses` returns them
- * @param isBroken whether an error speaks of the server rather than of what was asked of it
+ * @param isBroken whether an error is of the server rather than of the statement
  */
 export function createPrimaryPool(
   addresses: readonly string[],
@@ -50,7 +50,7 @@ export function createPrimaryPool(
   const servers = new Servers(addresses);
   class ServerClient extends pg.Client {
     readonly address = servers.current;
-    /** As the server said; undefined where a pooler keeps it to itself. */
+    /** The server's report; undefined if a pooler does not pass it on. */
     inHotStandby: boolean | undefined;
 
     constructor(options?: pg.ClientConfig) {
@@ -99,7 +99,7 @@ interface ParameterStatus {
   readonly parameterValue: string;
 }
 
-/** The servers, and which of them is believed to be the primary. */
+/** The servers, and the presumed primary. */
 class Servers {
   readonly #addresses: readonly string[];
   #at = 0;
@@ -119,7 +119,7 @@ class Servers {
     return this.#addresses[this.#at] ?? '';
   }
 
-  /** The next connection goes to the next server, where this one is still the current. */
+  /** Makes the next server current, if this server is still current. */
   leave(address: string, reason: unknown): void {
     this.left++;
     this.#reasons.set(address, reason);

@@ -1,4 +1,4 @@
-/** Tells the faults of a feature query from those of the database, with the words of Postgres and what fixes them. */
+/** Distinguishes faults of a feature query from those of the database, with Postgres' message and the fix. */
 import { isTandemError } from '@tandem/freshness/errors';
 import { FeatureQueryFailed } from '@tandem/prediction/scoring/feature-source';
 import pg from 'pg';
@@ -25,7 +25,7 @@ const PLAIN_SELECT = 'write one select with a column user_id and the feature col
 const MISSING =
   'correct its name, or create it; outside of the search_path of the login its schema goes before the name';
 
-/** By SQLSTATE, where Postgres gives no hint: a syntax error; a name that is not there; a missing right. */
+/** Remedies by SQLSTATE if Postgres gives no hint: a syntax error; an unknown name; a missing right. */
 const REMEDIES: Readonly<Record<string, string>> = {
   '3F000': 'correct the name of the schema, or create it',
   '42501': 'grant select on it to the login of feature queries (FEATURES_DATABASE_URL, else DATABASE_URL)',

@@ -69,7 +69,7 @@ async function readParties(client: pg.ClientBase | pg.Pool): Promise<Parties> {
   return parties;
 }
 
-/** As SQL wants a name: in quotation marks unless it is plain. */
+/** Quotes a name for SQL, unless it is plain. */
 export function quoteName(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

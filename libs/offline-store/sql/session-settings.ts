@@ -71,7 +71,7 @@ export async function setUpSession(client: pg.ClientBase, limits: SessionLimits,
   });
 }
 
-/** Whether Postgres refused a setting's name or value, or the right to make it; it refuses for ever. */
+/** Whether Postgres refused a setting's name or value, or the right to make it; it refuses every time. */
 function isRefused(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && /^(22|42)/.test(error.code ?? '');
 }
@@ -135,6 +135,6 @@ function namedLimits({ statementTimeoutMs, lockTimeoutMs, idleInTransactionMs }:
   };
 }
 
-/** Not a setting before Postgres 17. */
+/** Sets `transaction_timeout`, which exists since Postgres 17. */
 const TRANSACTION_TIMEOUT = `select set_config('transaction_timeout', '0', false)
   where current_setting('transaction_timeout', true) <> '0'`;

@@ -25,10 +25,10 @@ export function settingsLost(): Error {
 }
 
 /**
- * Locks the settings until the transaction ends; throws `protocol_unknown` where this release must not change them. Each
- * transaction that changes who is served what (adopts, publishes, rolls back, drops generations) does this first: they all
- * raise the revision in this row, and would else meet there in different orders. An erasure comes to it last, and goes by
- * event-rules.ts.
+ * Locks the settings until the transaction ends; throws `protocol_unknown` where this release must not change them.
+ * Each transaction that changes assignments (adopts, publishes, rolls back, drops generations) does this first: they
+ * all raise the revision in this row, and would else meet there in different orders. An erasure comes to it last, and
+ * goes by event-rules.ts.
  */
 export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null }> {
   const settings = statements.selectFrom('tandem.settings').select(['key_type as keyType', 'protocol']).forUpdate();

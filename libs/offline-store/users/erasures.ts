@@ -165,7 +165,7 @@ async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number
   });
 }
 
-/** Starts passes over the outcomes again that stand at such a user. Returns 0: a pass is no exposure. */
+/** Restarts passes over the outcomes that have reached such a user. Returns 0: a pass is no exposure. */
 async function resetPasses(db: Db, numbers: readonly number[]): Promise<number> {
   await change(db, numbers, {
     text: `update tandem.outcome_passes p set as_of = null, after_user = '', sums = '[]' from tandem.erasures t
@@ -232,7 +232,10 @@ async function sweepAgain(db: Db, above: number): Promise<void> {
   }
 }
 
-/** By compare-and-set: of two workers that made the same sweep one counts it, else the last one would be left out. */
+/**
+ * Counts sweeps by compare-and-set: if two workers made the same sweep, one counts it; else the last sweep would be
+ * left out.
+ */
 async function countSweeps(db: Db, sweeps: readonly DueSweep[]): Promise<void> {
   await query(db, {
     text: `update tandem.erasures t set sweeps = t.sweeps + 1, sweep_at = t.erased_at + ${SWEEPS}[t.sweeps + 2]

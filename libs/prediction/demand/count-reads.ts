@@ -14,7 +14,7 @@ export interface ReadCount {
   readonly userId: string;
   /** An estimate where the process counted a share of the reads. */
   readonly reads: number;
-  /** The label of the first answer; 0 where it had none. An erasure goes by it. */
+  /** The label of the first answer; 0 if it had none. An erasure uses it. */
   readonly contextVersion: number;
 }
 
@@ -25,7 +25,7 @@ export interface ReadCountStore {
 
 interface ReadCountsOptions {
   readonly store: ReadCountStore;
-  /** From 0 to 1. */
+  /** Returns a number from 0 to 1. */
   readonly random: () => number;
   readonly flushMs?: number;
   /** Users that a flush should write at most. */

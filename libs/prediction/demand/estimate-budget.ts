@@ -47,7 +47,7 @@ export interface BudgetEstimate {
 
 const MINUTE_MS = 60_000;
 
-/** How many users a budget pays for, of all; null where no run has recorded its CPU time yet. */
+/** The number of users that fit into a budget; null if no run has recorded its CPU time yet. */
 export function usersWithin(budget: Budget, { users, cpuMsPerUser }: RunCosts): number | null {
   if ('share' in budget) return Math.min(users, Math.ceil(users * budget.share));
   if (cpuMsPerUser === null) return null;

@@ -1,4 +1,4 @@
-/** For the tests of erasure: what the stores hold of a user, whatever it is worth. */
+/** For the tests of erasure: all data of a user in the stores, usable or not. */
 import type { PredictionWorld } from '../prediction-world.fixture.ts';
 
 export interface Stored {

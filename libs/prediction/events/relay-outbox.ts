@@ -1,6 +1,6 @@
 /**
- * Tells the online store of events that it may not know: those written in SQL, and those whose hint was lost. Any number of
- * relays share the work. A hint that is repeated is harmless: it only ever raises a version.
+ * Sends events to the online store that it may not know: those written in SQL, and those whose hint was lost. Any
+ * number of relays share the work. A hint that is repeated is harmless: it only ever raises a version.
  */
 import type { HintStore } from './events.ts';
 
@@ -32,7 +32,7 @@ export interface Outbox {
   slots(): Promise<readonly OutboxSlot[]>;
 }
 
-/** Rows are held while Redis is told, some 20 ms: Redis and the transaction have time limits of seconds. */
+/** Rows are locked during the write to Redis, about 20 ms: Redis and the transaction have time limits of seconds. */
 const PAGE = 1_000;
 
 interface RelayOptions {

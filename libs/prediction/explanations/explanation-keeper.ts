@@ -134,7 +134,7 @@ export function createExplanationKeeper(dependencies: KeepDependencies): Explana
   };
 }
 
-/** Without what it is held by, and whatever else is this process's own. */
+/** Returns the answer without fields that only this process uses. */
 function asServed(answer: Answer): ServedAnswer {
   const { predictor, userId, prediction, source, reason, modelNumber, variant, generationNumber } = answer;
   const { computedAt, ageSeconds, contextVersion, lastConcerningVersion, predictedFromContextVersion, history } =

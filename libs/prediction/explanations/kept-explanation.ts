@@ -6,7 +6,7 @@
 import type { Answer } from '@tandem/freshness/answer';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 
-/** An answer as it was served; times in ms since 1970. */
+/** A served answer; times in ms since 1970. */
 export type ServedAnswer = Pick<
   Answer,
   | 'predictor'
@@ -44,7 +44,7 @@ export interface KeptFeature {
 }
 
 export interface KeptInputs {
-  /** By the inference whose answer it is, or after the reply. */
+  /** When the features were read: for the answer's inference, or after the reply. */
   readonly read: 'for_the_answer' | 'after_the_reply';
   /** Postgres' clock at the statement, ms since 1970. */
   readonly readAt: number;

@@ -38,7 +38,7 @@ export const KEY_FORM = /^tandem_(?:live|test)_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f
 const ID_BYTES = 8;
 const SECRET_BYTES = 32;
 const CHECKSUM_DIGITS = 8;
-/** Both kinds are four letters: the id always stands at the same place. */
+/** Both kinds have four letters, so the id is always at the same place. */
 const ID_START = 'tandem_live_'.length;
 const ID_END = ID_START + 2 * ID_BYTES;
 
@@ -69,7 +69,7 @@ export function digestOf(text: string, pepper: string): Buffer {
   return createHmac('sha256', pepper).update(text).digest();
 }
 
-/** Tells peppers apart, and nothing of the pepper: keys made under another one can be named as such. */
+/** Identifies a pepper without revealing it, so that keys of another pepper can be named. */
 export function pepperId(pepper: string): string {
   return createHmac('sha256', pepper).update('tandem pepper').digest('hex').slice(0, 8);
 }

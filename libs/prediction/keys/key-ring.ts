@@ -62,10 +62,10 @@ export interface HeldKey {
 
 type WhyRefused = 'malformed' | 'unknown' | 'wrong secret' | 'rotated out' | 'revoked' | 'expired';
 
-/** For the log alone: a caller is told nothing of it. */
+/** For the log only: callers never see it. */
 export interface Refusal {
   readonly why: WhyRefused;
-  /** Where the text names a key that there is. */
+  /** The id, if the text names an existing key. */
   readonly id?: string;
 }
 
@@ -78,7 +78,7 @@ interface Held extends HeldKey {
 interface KeyRingOptions {
   readonly pepper: string;
   readonly clock?: Clock;
-  /** Milliseconds since the last load for which keys are believed. */
+  /** Milliseconds after the last load for which keys stay valid. */
   readonly believedForMs: number;
 }
 

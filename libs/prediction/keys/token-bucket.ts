@@ -1,6 +1,6 @@
 /**
- * A limit of so many a second: a bucket that fills at that rate and holds one second's worth, at least one. So a second's
- * worth may come at once, and in any longer time no more than the rate allows and that once.
+ * A limit of so many a second: a bucket that fills at that rate and holds the requests of one second, at least one. So
+ * the requests of a second may arrive at once; over a longer time at most the rate is allowed, plus these once.
  */
 
 /** Milliseconds that only go forward. */
@@ -8,7 +8,7 @@ export type Clock = () => number;
 
 export class TokenBucket {
   readonly perSecond: number;
-  /** One second's worth. */
+  /** The requests of one second. */
   readonly most: number;
   readonly #clock: Clock;
   #tokens: number;

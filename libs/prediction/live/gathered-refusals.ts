@@ -16,7 +16,10 @@ interface GatheredRefusals {
   add(tell: () => void, timeoutMs: number): void;
 }
 
-/** @param patienceMs that a refusal waits at most; 0: each is told at once, as where few can be connected at a time */
+/**
+ * @param patienceMs that a refusal waits at most; 0: each is answered at once, for example if only few clients can be
+ * connected
+ */
 export function createGatheredRefusals(patienceMs = REFUSAL_PATIENCE_MS): GatheredRefusals {
   let waiting: (() => void)[] = [];
   let endsAt = Number.POSITIVE_INFINITY;

@@ -17,7 +17,7 @@ import type { Timed } from './reader-deadlines.ts';
 export class LiveRead implements Timed {
   readonly readers: readonly LiveReader[];
   readonly deadline: number;
-  /** By index of the reader; undefined until it has a result. */
+  /** Outcomes by index of the reader; undefined until there is a result. */
   readonly outcomes: (LiveOutcome | undefined)[];
   index = -1;
   isOver = false;

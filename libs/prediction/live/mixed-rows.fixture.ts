@@ -189,7 +189,7 @@ function killChild(inference: ReturnType<typeof createInferencePool>): number {
     process.kill(pid, 'SIGKILL');
     return 1;
   } catch {
-    // It ended by itself meanwhile.
+    // It has ended meanwhile.
     return 0;
   }
 }

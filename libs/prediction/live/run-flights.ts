@@ -83,7 +83,7 @@ async function send(
     const certified = await readFeatures(dependencies, request, flights, outcomes);
     if (certified) onRead(flights);
     const inferring = inferAndKeep(context, certified && { certified, flights }, outcomes);
-    // It has asked the scorer by now, or has nothing to ask for.
+    // By now it has called the scorer, or has nothing to score.
     onHandedOver(roomTakenBy(flights));
     void inferring
       .then((apart) => {

@@ -128,7 +128,7 @@ function widthMisfits(
   ];
 }
 
-/** Where a column is declared, and how it is changed. */
+/** The place of a column's declaration, and how to change it. */
 interface Place {
   /** The column, with its kind. */
   readonly described: string;
@@ -236,7 +236,7 @@ function unheld(tensor: DescribedTensor, what: string, setting: readonly string[
   };
 }
 
-/** The number that stands for a text of no category; undefined where nothing is said. */
+/** The number for a text outside the categories; undefined if none is declared. */
 export function unknownNumber({ unknownAs }: Categories): number | undefined {
   if (unknownAs === undefined) return undefined;
   return unknownAs === 'zeros' ? 0 : unknownAs === 'nan' ? Number.NaN : unknownAs;

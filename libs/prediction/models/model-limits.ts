@@ -41,7 +41,7 @@ export function modelsBytes(memoryLimitMb: number): number {
   return (memoryLimitMb - PROCESS_MB) * MIB * 0.75;
 }
 
-/** Returns the problem of a model that needs more memory than the limit by itself, and the remedy. */
+/** Returns the problem of a model that alone needs more memory than the limit, and the remedy. */
 export function tooLargeForChild(
   bytes: number,
   memoryLimitMb: number,

@@ -100,7 +100,7 @@ function mapOutput({ name }: DescribedTensor): Misfit {
 /** An offset into the bytes, of outputs that begin at `start`. */
 export type PlaceOf = (bytes: Buffer, start: number) => number;
 
-/** Where the field at `index` begins; `fields.length`: where the outputs end. */
+/** Returns the place of the field at `index`; for `fields.length`, the end of the outputs. */
 export function placeOf(fields: readonly OutputField[], index: number): PlaceOf {
   const before = fields.slice(0, index);
   if (before.every(({ type }) => type !== 'string')) {

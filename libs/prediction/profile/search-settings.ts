@@ -1,10 +1,10 @@
 /**
  * Finds the best setting of a grid without measuring all of it.
  *
- * Along each axis the throughput within a latency target rises to one peak and falls: larger batches pay until the target or
- * the cache ends them, processes until the cores do. So the search climbs: it measures one start for each version and number of
- * threads, and climbs from the best, one axis after the other, until no neighbour is better. It also climbs from the second best
- * start if that is near, since a peak may hide behind another one.
+ * Along each axis the throughput within a latency target rises to one peak and falls: larger batches help until the
+ * target or the cache limits them, processes until the cores do. So the search climbs: it measures one start for each
+ * version and number of threads, and climbs from the best, one axis after the other, until no neighbour is better. It
+ * also climbs from the second best start if that is near, since a peak may hide behind another one.
  */
 import { type Grid, isBetter, type LatencyTarget, type Measurement, type Setting, settingKey } from './settings.ts';
 

@@ -36,7 +36,7 @@ export interface Measurement {
   readonly memoryMb: number;
   /** Requests that the model gave no answer to. */
   readonly failed: number;
-  /** Children that ended by themselves: such a setting is chosen only if no other was measured. */
+  /** Crashed children: such a setting is chosen only if no other was measured. */
   readonly lost: number;
 }
 
@@ -62,7 +62,7 @@ export function chooseSetting(measured: readonly Measurement[], target: LatencyT
   return equal.toSorted((a, b) => costOf(a) - costOf(b) || a.p99Ms - b.p99Ms)[0] ?? null;
 }
 
-/** Returns the threads of all processes: they stand for memory and CPU, whose measurements are noisy. */
+/** Returns the threads of all processes: they represent memory and CPU, whose measurements are noisy. */
 function costOf({ setting: { processes, threads } }: Measurement): number {
   return processes * threads;
 }

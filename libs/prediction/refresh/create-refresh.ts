@@ -45,7 +45,7 @@ export interface RefreshObserver {
 }
 
 interface Refresh {
-  /** The relay has told Redis of these events. Never throws, and waits for nothing. */
+  /** Called after the relay has sent these events to Redis. Never throws, and waits for nothing. */
   told(page: OutboxPage): void;
   /** Users who wait. */
   waiting(): number;
@@ -140,7 +140,7 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
     if (outcome === 'waiting') queue.putBack(user, now() + waitMs);
   }
 
-  /** Without weights users are taken in the order of their events. */
+  /** Reads the weights of users. Without weights, users are taken in the order of their events. */
   async function weigh(): Promise<void> {
     const users = queue.unweighed(WEIGHED_A_PASS);
     if (users.length === 0) return;

@@ -41,7 +41,7 @@ const WITHIN_MS = 2_000;
 const PASS_MS = 5_000;
 
 /**
- * The window of a predictor in ms; null where it is not re-scored, or no event or inference could make it worth it.
+ * The window of a predictor in ms; null where it is not re-scored, or no event or inference could make it useful.
  * @param version of the stable arm; a version that needs request features has nothing to store
  */
 export function refreshWindowMs(

@@ -10,9 +10,9 @@ export interface StaleUser {
   readonly userId: string;
   /** When the first event came that the user waits for, on the queue's clock. */
   readonly at: number;
-  /** Not taken before. */
+  /** The earliest time to take the user. */
   dueAt: number;
-  /** How likely a read is; undefined until it was asked for. */
+  /** The likelihood of a read; undefined until it was read from the counts. */
   weight: number | undefined;
 }
 

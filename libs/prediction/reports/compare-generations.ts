@@ -22,7 +22,7 @@ export interface ComparisonOptions {
 
 /** A user's row; its fields are overwritten by the next. */
 export interface ComparedRow {
-  /** Where the parts below lie. */
+  /** The buffer of the parts below. */
   bytes: Buffer;
   readonly userId: StoredAt;
   readonly before: StoredAt;
@@ -136,7 +136,7 @@ function moverOf({ bytes, userId }: ComparedRow, { before, now }: User): Mover {
 
 // Sums over the users of each value of a feature column.
 
-/** Values of a column that are told apart: those met first; the others are counted together. */
+/** Values of a column that are counted separately: the first ones; the others are counted together. */
 const MOST_VALUES = 50;
 /** UTF-16 units of a value that are kept. */
 const VALUE_LENGTH = 120;
@@ -158,7 +158,7 @@ function createSegment(column: string, ends: Float64Array | null, isDecided: boo
   return { column, values: new Map(), others: create(), create };
 }
 
-/** Where users of that value are counted. */
+/** Returns the sums of users with that value. */
 function sumsOf(segment: SegmentTally, value: string | null): Sums {
   const known = segment.values.get(value);
   if (known) return known;
@@ -192,7 +192,7 @@ const MOVERS = 20;
 class TopMovers {
   readonly #heap: Mover[] = [];
 
-  /** Whether a user with that delta would be among them: only then its id is worth reading. */
+  /** Whether a user with that delta would be among them: only then its id is read. */
   admits(delta: number): boolean {
     const size = Math.abs(delta);
     return size > 0 && (this.#heap.length < MOVERS || size > movedBy(this.#heap[0]));

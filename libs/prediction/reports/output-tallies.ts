@@ -4,7 +4,7 @@ import type { OutputField } from '@tandem/freshness/predictor';
 import { isNumber, numberReader, type PlaceOf, placeOf } from '../models/output-fit.ts';
 import { classEnds, rounded, ShiftTally } from './tally.ts';
 
-/** Where stored outputs lie: from `start` up to `end`; `start` is negative where the generation lacks the user. */
+/** The place of stored outputs, from `start` up to `end`; `start` is negative if the generation lacks the user. */
 export interface StoredAt {
   start: number;
   end: number;

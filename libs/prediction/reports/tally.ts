@@ -179,7 +179,7 @@ function sumOf(counts: Float64Array): number {
 // the bits of the number itself, and a quantile is the mean of its class (so that equal sizes give it exactly; at most
 // 3 % off else). As DDSketch does with a logarithm: https://arxiv.org/abs/1908.10693
 
-/** Bits of the fraction that tell classes apart, and the 64 powers of two from 2^-30 on that have classes of their own. */
+/** Bits of the fraction that distinguish classes, and the 64 powers of two from 2^-30 on that have separate classes. */
 const FRACTION_BITS = 5;
 const LEAST_EXPONENT = -30;
 const DELTA_CLASSES = 64 << FRACTION_BITS;

@@ -53,7 +53,7 @@ interface AnalysisReport {
   readonly failed: readonly FailedRollout[];
 }
 
-/** Milliseconds for the outcomes of all rollouts in one round, so that errors are soon looked at again. */
+/** Milliseconds for the outcomes of all rollouts in one round, so that errors are soon checked again. */
 const OUTCOMES_MS = 30_000;
 /** The share of it for one rollout. */
 const OUTCOMES_OF_ONE_MS = 10_000;

@@ -16,7 +16,7 @@ export interface ServedSums {
   readonly counts: ArmCounts;
 }
 
-/** Port: keeps a process's sums in the place of those it told before. Safe to repeat. */
+/** Port: stores a process's sums in place of its earlier sums. Safe to repeat. */
 export interface ArmCountStore {
   put(sums: readonly ServedSums[]): Promise<void>;
 }
@@ -32,7 +32,7 @@ export interface ServedRead {
 
 export interface ServedCounter {
   count(rollout: ServedRollout, read: ServedRead): void;
-  /** Sums that have changed since they were last told. */
+  /** Sums that have changed since they were last stored. */
   changed(): readonly ServedSums[];
   /** They are kept: nothing of them need be told again until it changes. */
   told(sums: readonly ServedSums[]): void;
@@ -83,7 +83,7 @@ export function createServedCounter(newId: () => string): ServedCounter {
   };
 }
 
-/** By the same classes as the sums of latencies. */
+/** Whether a read is slow, by the classes of the sums of latencies. */
 function isSlow({ slowMs }: ServedRollout, { ms }: ServedRead): boolean {
   return slowMs !== undefined && latencyClassOf(ms) > latencyClassOf(slowMs);
 }
@@ -220,9 +220,9 @@ export interface ArmCounts {
   readonly reads: number;
   /** Reads without a prediction of the model: errors of the service and defaults. */
   readonly errors: number;
-  /** By LATENCY_BOUNDS_MS and above. */
+  /** Reads by LATENCY_BOUNDS_MS and above. */
   readonly latency: readonly number[];
-  /** By SCORE_CLASSES, of the field that the predictor decides by: each user's first score in the step. */
+  /** Each user's first score in the step, by SCORE_CLASSES, of the field that the predictor decides by. */
   readonly scores: readonly number[];
   /** Sum over the users of the share of their reads that are counted here. */
   readonly users: number;

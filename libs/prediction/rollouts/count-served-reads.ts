@@ -14,7 +14,7 @@ import { createExposureLog, type Exposure, type ExposureStore, type ServedSource
 export interface ServedReadsDependencies {
   readonly counts: ArmCountStore;
   readonly exposures: ExposureStore;
-  /** As Postgres last said: whose arm it was that a read failed in. */
+  /** The last known assignments, which name the arm of a failed read. */
   assignments(predictor: string): Assignments | undefined;
   /** Whether this process may infer live with the version; absent: with any. */
   readonly mayInfer?: ((modelVersionId: string) => boolean) | undefined;

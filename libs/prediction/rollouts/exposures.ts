@@ -9,7 +9,7 @@
 import type { Source } from '@tandem/freshness/answer';
 import type { ServedRollout } from '@tandem/freshness/certificate';
 
-/** Where an answer came from; `error`: there was none. */
+/** The source of an answer; `error`: there was none. */
 export type ServedSource = Source | 'error';
 
 export interface Exposure {

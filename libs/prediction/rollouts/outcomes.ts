@@ -5,12 +5,12 @@
  */
 import type { OutcomeMetric } from '@tandem/freshness/rollout';
 
-/** With `source`, `id` names an outcome for ever: it counts once, however often it is sent. */
+/** An outcome. `source` and `id` identify it permanently: it counts once, however often it is sent. */
 export interface Outcome {
   readonly source: string;
   readonly id: string;
   readonly userId: string;
-  /** As OutcomeMetric has it. */
+  /** The name of the OutcomeMetric. */
   readonly name: string;
   /** The value that a `sum` adds; 1 if the sender gave none, so that the sum counts. */
   readonly value: number;

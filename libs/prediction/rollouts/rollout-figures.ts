@@ -17,7 +17,7 @@ import type { ArmOutcomes, OutcomeStatistics } from './outcomes.ts';
 
 /** The stored record of the reads of a rollout's step. */
 export interface ServedRecord {
-  /** By the database's clock, since the step began, ms; 0 where it has not. */
+  /** Time since the step began, by the database's clock, in ms; 0 if it has not begun. */
   readonly elapsedMs: number;
   readonly served: StepFigures;
 }

@@ -7,7 +7,7 @@
 export interface MeasuredRun {
   /** Rate of one chunk under way. */
   readonly usersPerSecond: number;
-  /** From the first claim to the last commit. */
+  /** Time from the first claim to the last commit. */
   readonly seconds: number;
   readonly users: number;
 }
@@ -21,7 +21,7 @@ export interface ChunkSizes {
   readonly chunkMs: number;
 }
 
-/** Where no earlier run tells. */
+/** The time of a chunk without an earlier run. */
 export const USUAL_CHUNK_MS = 5_000;
 /** The cost of claim and commit is small against it, and it is short enough at the end of a run. */
 const LEAST_CHUNK_MS = 500;

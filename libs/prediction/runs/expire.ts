@@ -3,7 +3,7 @@ import { createStepper } from './independent-steps.ts';
 
 /** One kind of rows that expire. */
 export interface Expiry {
-  /** As reports name it: its table. */
+  /** The name in reports: its table. */
   readonly name: string;
   /** Removes a bounded number of rows, in bounded time. Finds nothing to do where another worker is at it. */
   expireSome(): Promise<ExpiredRows>;

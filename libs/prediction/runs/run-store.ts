@@ -20,7 +20,7 @@ import type {
 export interface NewRun {
   readonly predictor: string;
   readonly scope: RunScope;
-  /** Who started the run: `api`, `cli`, `schedule`. */
+  /** The origin of the run: `api`, `cli`, `schedule`. */
   readonly reason: string;
   /** The scheduled time; a second run of the same slot and model version is not created: the first is returned. */
   readonly scheduleSlot: Date | null;

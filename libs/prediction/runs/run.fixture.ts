@@ -57,7 +57,7 @@ export const generationOf = (id: string): Generation => ({
   servedStable: true,
 });
 
-/** What was hinted at, one line a hint. */
+/** Records hints, one line each. */
 export function writeDownHints(): { readonly hints: RunHints; readonly said: string[] } {
   const said: string[] = [];
   return {

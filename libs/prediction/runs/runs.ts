@@ -26,7 +26,7 @@ export interface Run {
   readonly history: string;
   readonly scheduleSlot: Date | null;
   readonly state: RunState;
-  /** Who started the run: `api`, `cli`, `schedule`, … */
+  /** The origin of the run: `api`, `cli`, `schedule`, … */
   readonly reason: string;
   /** The budget; null: no limit. */
   readonly budget: Budget | null;

@@ -57,7 +57,7 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
   const { now, schedules: all } = await schedules.schedules();
   const made: ScheduledRun[] = [];
   const failed: { predictor: string; error: unknown }[] = [];
-  /** By arm, the slot of everyone that is due, or was until now. */
+  /** Slots of runs of all users by arm that are due, or were due until now. */
   const ofEveryone = new Map<string, Date>();
   for (const one of all) {
     const { predictor, variant, schedule, isOfChanged, after } = one;
@@ -89,7 +89,10 @@ async function createWithin(runs: ScheduleRunsDependencies['runs'], schedule: Sc
   }
 }
 
-/** With a budget, a run of changed users chooses its users: changed users first, then others. */
+/**
+ * Returns the run of a schedule. With a budget, a run of changed users chooses its users: changed users first, then
+ * others.
+ */
 function runOf({ predictor, variant, isOfChanged, budget }: Schedule, scheduleSlot: Date): NewRun {
   const kind = isOfChanged && budget === null ? 'stale' : 'all';
   return { predictor, variant, scope: { kind }, reason: 'schedule', scheduleSlot, budget, isOfChanged };

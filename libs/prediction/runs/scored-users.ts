@@ -8,7 +8,7 @@ export interface ScoredUsers {
   readonly contextVersions: readonly number[];
   /** The outputs of all, one after the other, each in the layout of outputs.ts. */
   readonly outputs: Buffer;
-  /** Where the outputs of each begin, and behind the last, where they end. */
+  /** The offset of each user's outputs, and the end of the last. */
   readonly offsets: Uint32Array;
 }
 

@@ -1,6 +1,6 @@
 /** Port to turns: work that one worker does for all, now and then. */
 interface TurnTimes {
-  /** From the end of the work to the next turn; after a failure the next worker that asks takes it. */
+  /** Time from the end of the work to the next turn; after a failure the next worker takes the turn. */
   readonly everyMs: number;
   /** A worker that was killed keeps its turn for so long. */
   readonly leaseMs: number;

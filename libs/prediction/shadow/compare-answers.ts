@@ -5,7 +5,7 @@ import type { Policy, Prediction, PredictionValue } from '@tandem/freshness/pred
 export interface Yardstick {
   /** A prediction's field; null: the first that holds one value. */
   readonly output: string | null;
-  /** From which on a number decides for yes; null: there is no decision. */
+  /** The least number of a positive decision; null: there is no decision. */
   readonly threshold: number | null;
 }
 

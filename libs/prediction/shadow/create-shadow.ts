@@ -39,14 +39,14 @@ export interface Shadow {
 /** Share of one processor: enough for a thousand users of most models within seconds. */
 const CPU_SHARE = 0.25;
 const KEEP_EVERY_MS = 5_000;
-/** Without anything to do for so long, its processes are given up. */
+/** After this time without work, its processes are ended. */
 const IDLE_MS = 60_000;
 
 export function createShadow(dependencies: ShadowDependencies): Shadow {
   const { assignments, store, processId, observer, now = () => performance.now() } = dependencies;
   const { keepEveryMs = KEEP_EVERY_MS } = dependencies;
   const budget = createCpuBudget(CPU_SHARE, now);
-  /** By predictor; the one whose turn was last is the last. */
+  /** Shadowed rollouts by predictor; the predictor of the last turn is the last. */
   const shadowed = new Map<string, ShadowedRollout>();
   /** Finished rollouts, until their last sums are stored. */
   const over = new Set<ShadowedRollout>();

@@ -51,7 +51,7 @@ export interface Comparisons {
   readonly sumOfSquares: number;
   /** The largest absolute difference. */
   readonly largest: number;
-  /** By DELTA_BOUNDS, from the most negative to the most positive. */
+  /** Differences by DELTA_BOUNDS, from the most negative to the most positive. */
   readonly deltas: readonly number[];
   /** Answers that reach the threshold only with the candidate (`up`), or only as served (`down`). */
   readonly up: number;

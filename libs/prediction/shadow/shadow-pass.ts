@@ -196,7 +196,7 @@ function compare(
   };
 }
 
-/** None where the candidate's query has no such feature. */
+/** Returns the segment, or none if the candidate's query has no such feature. */
 function segmentOf({ columns, values }: FeatureBatch, row: number, feature: string) {
   const at = columns.findIndex(({ name }) => name === feature);
   const column = values[at];

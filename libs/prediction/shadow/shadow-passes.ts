@@ -35,7 +35,7 @@ interface ShadowPasses {
   isOf(one: ShadowedRollout): boolean;
   /** Releases the scorer's processes after they were idle for this long. */
   restAfter(idleMs: number): Promise<void>;
-  /** None is begun any more; resolves when the one under way is over. */
+  /** Begins no further pass; resolves when the current pass has ended. */
   stop(): Promise<void>;
 }
 
@@ -184,7 +184,7 @@ interface ShadowObserver {
   passed(predictor: string, ms: number, cpuMs: number): void;
   processEnded(predictor: string): void;
   began(predictor: string, rolloutId: string): void;
-  /** With what became of this process's answers. */
+  /** Called with the outcomes of this process's answers. */
   ended(predictor: string, rolloutId: string, outcomes: Readonly<Record<string, number>>): void;
   notKept(rolloutId: string, error: unknown): void;
 }

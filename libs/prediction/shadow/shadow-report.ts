@@ -16,7 +16,7 @@ interface ShadowReport {
   /** Served answers of users who are shadowed, by what became of them. */
   readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
   readonly everybody: ComparisonReport;
-  /** By feature, those of more users first. */
+  /** Segments by feature, those with more users first. */
   readonly segments: readonly (ComparisonReport & { readonly segment: NonNullable<Segment> })[];
   /** Scores of 0 to 1 in classes of equal width: a row for each class of served scores; null: there are no such scores. */
   readonly joint: readonly (readonly number[])[] | null;
@@ -43,7 +43,7 @@ interface FlipReport {
   readonly up: number;
   readonly down: number;
   readonly rate: number | null;
-  /** Where the rate of all users lies, at 95 %, taking each answer for another user's. */
+  /** The 95 % interval of the rate of all users, with each answer counted as a separate user. */
   readonly interval: Interval;
 }
 

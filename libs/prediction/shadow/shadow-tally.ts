@@ -26,7 +26,7 @@ export class ShadowTally {
   readonly #featuresMs = zeros(LATENCY_BOUNDS_MS.length + 1);
   readonly #runMs = zeros(LATENCY_BOUNDS_MS.length + 1);
   readonly #plain = { usersRun: 0, cpuMs: 0, processesEnded: 0, servedAgeSeconds: 0 };
-  /** By feature, then by value; null: all values without an entry. */
+  /** Sums by feature, then by value; null: all values without an entry. */
   readonly #segments = new Map<string, Map<string | null, Mutable<typeof NO_COMPARISONS>>>();
   #movers: ShadowMover[] = [];
   /** Differences below it are not among the largest. */

@@ -11,7 +11,7 @@ export interface Interval {
 /** The z within which 95 % of a normal distribution lie. */
 const Z_95 = 1.959964;
 
-/** Where the true share lies, at 95 %; of nothing: anywhere. */
+/** Returns the 95 % interval of the true share; without trials: 0 to 1. */
 export function wilsonInterval(successes: number, trials: number, z: number = Z_95): Interval {
   if (trials === 0) return { low: 0, high: 1 };
   const share = successes / trials;

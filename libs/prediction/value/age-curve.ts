@@ -10,7 +10,7 @@ import {
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** Where the bins begin, in ms. */
+/** Lower bounds of the bins, in ms. */
 const BINS = [0, MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS, 7 * 24 * HOUR_MS];
 /** An interval of fewer users says more than they know. */
 export const LEAST_USERS = 20;

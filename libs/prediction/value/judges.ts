@@ -4,7 +4,7 @@ import type { OutputField, PredictionValue } from '@tandem/freshness/predictor';
 import type { Outcome } from './value-history.ts';
 import type { Judge } from './value-report.ts';
 
-/** By context the value of the judged output; undefined where it could not be scored. */
+/** The value of the judged output by context; undefined if it could not be scored. */
 export type Predicted = ReadonlyMap<number, PredictionValue>;
 
 export function judgeChances(predicted: Predicted): Judge {

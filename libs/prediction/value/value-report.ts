@@ -163,10 +163,10 @@ export function scorableReads({ history, served, judged }: ValuePlan, judge: Jud
 interface Board {
   readonly reads: Uint32Array;
   readonly users: number;
-  /** By judged read. */
+  /** The user of each judged read. */
   readonly userOf: Uint32Array;
   readonly outcomes: Uint8Array;
-  /** By policy and judged read. */
+  /** Quality by policy and judged read. */
   readonly quality: readonly Float64Array[];
   /** 1 where higher is better, -1 where lower is. */
   readonly sign: number;

@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 
-/** What `toJSONSchema` makes of our schemas. Keywords that only narrow a value are no part of its type. */
+/** The result of `toJSONSchema`. Keywords that only narrow a value are not part of its type. */
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 type Named = Readonly<Record<string, JsonSchema>>;
 

@@ -1,4 +1,4 @@
-/** GET /v1/artifacts/{sha256}/file: a model file as it was uploaded, a piece at a time, its hash checked before the first. */
+/** GET /v1/artifacts/{sha256}/file: an uploaded model file, sent in pieces, its hash checked before the first. */
 import { createRoute } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import { FileSchema } from '@tandem/wire/documents';

@@ -108,7 +108,7 @@ function schemaBlock([name, schema]: [string, unknown]): string {
   return `<details id="schema-${escapeHtml(name)}"><summary><code>${escapeHtml(name)}</code></summary><pre>${escapeHtml(JSON.stringify(schema, null, 2))}</pre></details>`;
 }
 
-/** Of Markdown only what our own description uses: headings, tables and paragraphs. */
+/** Renders the Markdown that the description uses: headings, tables and paragraphs. */
 function markdown(text: string): string {
   return text
     .split(/\n\n+/)

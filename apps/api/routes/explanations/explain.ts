@@ -1,7 +1,7 @@
 /**
- * Why a user is answered as it is, now: what Postgres certifies, what both stores hold and how each candidate is judged,
- * where each feature comes from, and what a read answers. The facts are gathered before the read, which may infer live
- * and store its answer.
+ * Explains the answer that a user would get now: what Postgres certifies, what both stores hold and how each candidate
+ * is judged, where each feature comes from, and what a read answers. The facts are gathered before the read, which may
+ * infer live and store its answer.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import { type Assignment, type Authority, type Certificate, isErased } from '@tandem/freshness/certificate';

@@ -1,7 +1,7 @@
 /**
- * POST /v1/users/{userId}/explanations/{predictor}: answers a user as a read does, and keeps that answer with what it was
- * made of. It shows nothing that `GET` of the same path does not show to the same key; and it is kept under the predictor's
- * own promise, so that one which keeps none keeps none on demand either.
+ * POST /v1/users/{userId}/explanations/{predictor}: answers a user as a read does, and keeps that answer with its
+ * inputs. It shows nothing that `GET` of the same path does not show to the same key; and it is kept under the
+ * predictor's own promise, so that one which keeps none keeps none on demand either.
  */
 import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';

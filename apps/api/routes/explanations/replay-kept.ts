@@ -91,7 +91,7 @@ function columnsOf({ query, request = [] }: ModelVersion) {
   return [...query.columns, ...request];
 }
 
-/** As it was read: one user, no fault. */
+/** Returns the kept features as a batch of one user without faults. */
 function batchOf(version: ModelVersion, userId: string, { history, readAt, contextVersion, features }: KeptInputs) {
   const columns = columnsOf(version);
   const values = features.map(({ value }) => [value]);

@@ -1,4 +1,4 @@
-/** GET /v1/explanations/{id}: an answer that was kept, and what it was made of. */
+/** GET /v1/explanations/{id}: a kept answer with its inputs. */
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';

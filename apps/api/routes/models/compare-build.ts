@@ -1,6 +1,6 @@
 /**
- * POST /v1/models/{predictor}/versions/{version}/comparison: an optimised build beside the model version that it was made
- * of, on real users, on the machine that would serve it. Keeps nothing; a POST, since it is work, and labels are sent.
+ * POST /v1/models/{predictor}/versions/{version}/comparison: compares an optimised build with its parent, on real
+ * users, on the machine that would serve it. Keeps nothing; a POST, since it is work, and labels are sent.
  */
 import type { CompareBuild } from '@tandem/admission/compare-build';
 import {

@@ -8,7 +8,7 @@ import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 
 export interface ModelDependencies {
   readonly models: {
-    /** By predictor, the oldest of each first. */
+    /** Lists versions by predictor, the oldest of each first. */
     list(query?: VersionQuery): Promise<readonly ModelVersionRecord[]>;
     moveLabel(move: LabelMove): Promise<MovedLabel>;
     archive(change: ArchiveChange): Promise<void>;
@@ -50,7 +50,7 @@ export function modelView(model: ModelVersionRecord): ModelView {
   };
 }
 
-/** With everything that decides its answers, and what its trial showed. */
+/** Renders a version with everything that decides its answers, and the results of its trial. */
 export function modelDetail(model: ModelVersionRecord): ModelDetailView {
   const { query, request = [], rowByRow = false, metadata, parity } = model;
   return {

@@ -7,7 +7,7 @@ import { parseTime } from '../../json/read-json.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 const MAX_ID_BYTES = 256;
-/** Of outcomes that name none. */
+/** The source of outcomes that name none. */
 const SOURCE = 'api';
 
 /**

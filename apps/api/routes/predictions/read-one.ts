@@ -217,7 +217,7 @@ function headOf({ headers }: IncomingMessage, url: string): RequestHead {
 }
 
 function send(outgoing: ServerResponse, { status, headers, body }: Reply): void {
-  // One flat list, which Node walks as it is.
+  // One flat list, which Node walks without a copy.
   const fields: string[] = [];
   for (const name in headers) fields.push(name, headers[name] as string);
   if (body === null) {

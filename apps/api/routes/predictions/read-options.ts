@@ -17,7 +17,7 @@ export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefin
   return liveQuota === undefined ? demanded : { ...demanded, liveQuota };
 }
 
-/** With what only a predictor's policy turns into an age. */
+/** Read options with directives that need a predictor's policy. */
 export interface DemandedOptions extends ReadOptions {
   readonly minFresh?: number | null;
 }

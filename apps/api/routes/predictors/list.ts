@@ -15,7 +15,7 @@ export function listPredictors({ registry, authority }: PredictorDependencies) {
     problems: ['unavailable'],
     async handle() {
       const certificate = await authority.certify([]);
-      // Behind the certificate, which tells the registry of adoptions.
+      // After the certificate, which notifies the registry of adoptions.
       const all = await registry.predictors();
       return { predictors: await Promise.all(all.map((one) => predictorView(registry, one, certificate))) };
     },

@@ -19,7 +19,7 @@ export function showPredictor({ registry, authority }: PredictorDependencies) {
     async handle({ req }) {
       const name = req.param('predictor') ?? '';
       const certificate = await authority.certify([]);
-      // Behind the certificate, which tells the registry of adoptions.
+      // After the certificate, which notifies the registry of adoptions.
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
       return predictorView(registry, predictor, certificate);

@@ -40,7 +40,7 @@ export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencie
         });
       }
       const served = await rolloutChecks.served(rollout);
-      // Errors and times are told, whatever becomes of the outcomes.
+      // Errors and times are reported even if outcomes cannot be counted.
       const { outcomes, outcomesError } = await rolloutChecks
         .outcomes(rollout, analysis.outcomes, OUTCOMES_MS)
         .then((found) => ({ outcomes: found, outcomesError: null }))

@@ -13,7 +13,7 @@ export interface RolloutsApi extends TestApi {
   send(method: string, path: string, body?: unknown): Promise<Response>;
   /** A rollout of `repurchase`; there is none under way afterwards but this one. */
   start(plan: unknown): Promise<RolloutView>;
-  /** As the workers do, once every process has loaded its versions. */
+  /** Begins a rollout as the workers do, once every process has loaded its versions. */
   begin(id: string): Promise<void>;
   /** Reads of so many users of each arm, as an API counts them. */
   serve(id: string, served: Readonly<Record<string, Served>>): Promise<void>;

@@ -23,7 +23,7 @@ export function shadowReportView(
   };
 }
 
-/** Without the classes at either end that nothing is in. */
+/** Renders comparisons without the empty classes at either end. */
 function comparisonsView(comparisons: ComparisonReport): ComparisonReport {
   const { deltas } = comparisons;
   const first = deltas.findIndex(({ answers }) => answers > 0);

@@ -44,7 +44,7 @@ function streamOf(runId: string, watcher: RunDependencies['runWatcher'], caller:
     start(controller) {
       let isOpen = true;
       const write = (text: string) => {
-        // A client that does not read gets no more than the queue holds: the next change tells it all.
+        // The queue bounds the memory for a client that does not read: the next change has the whole state.
         if (isOpen && (controller.desiredSize ?? 0) > -64) controller.enqueue(encoder.encode(text));
       };
       const end = () => {

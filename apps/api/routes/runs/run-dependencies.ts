@@ -9,11 +9,15 @@ export interface RunDependencies {
   readonly runs: RunStore;
   readonly registry: Pick<Registry, 'predictor'>;
   readonly runWatcher: RunWatcher;
-  /** Tells a worker that a run waits to be planned. A hint: where it fails, the reconciler finds the run in Postgres. */
+  /**
+   * Notifies a worker that a run waits to be planned. This is a hint: if it fails, the reconciler finds the run in
+   * Postgres.
+   */
   enqueuePlan(runId: string): Promise<void>;
 }
 
-// Tells a worker of a run, within a budget: the run is in Postgres already, so an answer never waits long for Redis.
+// Notifies a worker of a run within a time limit: the run is in Postgres already, so an answer never waits long for
+// Redis.
 
 const BUDGET_MS = 250;
 

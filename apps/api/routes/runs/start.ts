@@ -1,4 +1,4 @@
-/** POST /v1/runs: a run is written down, a worker told, and the caller shown where to watch it. */
+/** POST /v1/runs: stores a run, notifies a worker, and returns the path where the caller can watch it. */
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
 import { userIdProblem } from '@tandem/freshness/user-id';

@@ -34,7 +34,7 @@ export function showUser(dependencies: UserDependencies) {
       // By the rules of every key type, before Postgres sees it: there are texts that it refuses to take.
       const unfit = userIdProblem('text', userId, 'userId');
       if (unfit) throw unfit;
-      // Behind a certificate, which tells the registry of adoptions.
+      // After a certificate, which notifies the registry of adoptions.
       const all = await authority.certify([]).then(() => registry.predictors());
       const [first] = all;
       const names = first ? all.map(({ name }) => name) : [NO_PREDICTOR];
@@ -60,7 +60,7 @@ export function showUser(dependencies: UserDependencies) {
   });
 }
 
-/** Stands for predictors where there are none: the version of a user is known all the same. */
+/** A placeholder predictor, if there are none: the version of a user is still known. */
 const NO_PREDICTOR = '';
 
 async function storedFor(

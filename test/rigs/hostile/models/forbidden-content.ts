@@ -97,7 +97,7 @@ export const FORBIDDEN: readonly ModelCase[] = [
     withWeights(raw('w', FLOAT, [2, 1], Buffer.alloc(3))),
   ),
   bad('no weights', 'is said to have 2 values, but holds 0', () => withWeights(weights())),
-  bad('a sparse constant of a tebibyte', 'stands for 1099511627776 values', () =>
+  bad('a sparse constant of a tebibyte', 'has 1099511627776 values', () =>
     sparse(field(1, four), field(2, four), field(3, 2 ** 40)),
   ),
   bad('two tensors that make one', 'one attribute has field 5 twice', () =>
