@@ -19,7 +19,7 @@ const queue = password('queue');
 // An earlier installation had it among the passwords: keys made under it stay valid.
 secret(pepperFolder, PEPPER, read(folder, PEPPER));
 rmSync(join(folder, PEPPER), { force: true });
-// Written again each time: a start that was killed half-way leaves none of them missing.
+// Written at each start: after a start that was killed half-way none is missing.
 write('database-url', `postgres://tandem:${postgres}@postgres:5432/tandem`);
 write('redis-url', `redis://:${cache}@cache:6379`);
 write('queue-redis-url', `redis://:${queue}@queue:6379`);
@@ -30,7 +30,7 @@ function password(service: string): string {
   return secret(folder, `${service}-password`);
 }
 
-/** @param instead what it shall be where it is not there yet; undefined: something new */
+/** @param instead the value of a missing file; undefined: a new secret */
 function secret(place: string, name: string, instead?: string): string {
   const known = read(place, name);
   if (known !== undefined) return known;

@@ -19,7 +19,7 @@ export function createApp(dependencies: AppDependencies) {
   const page = once(() => docsPage(JSON.parse(document()) as DocumentedApi));
   const endpoints = createEndpoints(dependencies, { document, page });
   return Object.assign(mount(endpoints, dependencies), {
-    /** Takes some 50 ms, which block other requests. */
+    /** Takes about 50 ms, which block other requests. */
     describe: () => void page(),
   });
 }

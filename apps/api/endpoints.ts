@@ -100,7 +100,7 @@ export interface EndpointDependencies
   readonly explanations: ExplanationStore;
   readonly explanationKeeper: Pick<ExplanationKeeper, 'notice' | 'keepNow'>;
   readonly metrics: Metrics;
-  /** Whether /metrics is served here: only on loopback. */
+  /** Whether this port serves /metrics: only on loopback. */
   readonly servesMetrics: boolean;
 }
 

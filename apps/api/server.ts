@@ -12,7 +12,7 @@ import { problemReply, problemResponse, toProblem } from './http/problem.ts';
 
 interface ServerOptions {
   fetch(request: Request): Response | Promise<Response>;
-  /** Receives each request first and returns whether it answers it; the others are left to `fetch`. */
+  /** Receives each request first and returns whether it answers it; `fetch` answers the others. */
   direct?(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
   /** Receives exceptions of answers, for the log. */
   onFault?(error: unknown, url: string): void;

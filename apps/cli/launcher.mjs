@@ -60,7 +60,7 @@ function install(spec, folder) {
   if (status !== 0) throw error ?? new Error(`npm install ${spec} ended with code ${status}`);
 }
 
-/** In place at once and whole: another start may be doing the same. The package's headers (67 MB) are not kept. */
+/** Renamed in one step: another start may be doing the same. The package's headers (67 MB) are not kept. */
 function keep(bin, home) {
   const whole = fs.mkdtempSync(`${home}.`);
   fs.renameSync(bin, join(whole, 'bin'));

@@ -86,7 +86,7 @@ async function askOnTerminal(question: string): Promise<string> {
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // A terminal that was closed has sent SIGHUP: what runs because of us is ended in good order, though unheard.
+    // A terminal that was closed has sent SIGHUP: the started processes are ended in order, without output.
     if (signal.aborted || error.code === 'EIO') return;
     if (error.code !== 'EPIPE') throw error;
     // A reader that closes early (`tandem run list | head -1`) is not a failure.

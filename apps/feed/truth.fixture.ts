@@ -6,7 +6,7 @@
 import { type FeedUser, logistic, simulateFeed, type View, WINDOW_MS } from './behaviour.ts';
 import { BIAS, WEIGHTS } from './offer-model.ts';
 
-/** @returns the mean over reads, above 0 where the hybrid is better */
+/** @returns the mean over reads, above 0 if the hybrid is better */
 export function trueGain(cadenceMs: number, seeds: readonly number[], users?: number): number {
   let [gain, reads] = [0, 0];
   for (const seed of seeds) {

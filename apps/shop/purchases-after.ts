@@ -14,7 +14,7 @@ export function indexPurchases(history: readonly Transaction[]): (customerId: st
   };
 }
 
-/** Returns the ISO day that is so many days later. */
+/** Returns the ISO day that is the given number of days later. */
 export function addDays(day: string, count: number): string {
   const date = new Date(`${day}T00:00:00Z`);
   date.setUTCDate(date.getUTCDate() + count);

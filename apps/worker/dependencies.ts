@@ -69,7 +69,7 @@ import type { WorkerProcessSection } from './worker-section.ts';
 
 export interface WorkerEnvironment {
   readonly database: DatabaseSection;
-  /** The bucket of model files; Postgres where it is not said. */
+  /** The bucket of model files; default: Postgres. */
   readonly artifacts?: BucketOptions | null;
   readonly redis: RedisSection;
   readonly inference: InferenceSection;

@@ -8,7 +8,7 @@ export function createRunHints(queue: HintQueue): RunHints {
   return {
     plan: async (runId) => void (await queue.enqueue('plan-run', { runId })),
     async chunks(refs) {
-      // Chunks that can be claimed while no job waits: no worker works on them, whatever the queue holds.
+      // Chunks that can be claimed while no job waits: no worker works on them, even if the queue has jobs.
       const isIdle = await isScoringIdle(queue);
       await (isIdle ? queue.enqueueAnew('run-chunk', ...refs) : queue.enqueue('run-chunk', ...refs));
     },

@@ -25,7 +25,7 @@ function setBacklog(backlog: Backlog, metrics: Metrics): void {
   const { outbox, runs, generations, preparing, overdue, missingWatches, overdueRows } = backlog;
   metrics.outboxEntries.set(outbox.entries);
   metrics.outboxAge.set(outbox.oldestSeconds);
-  // A predictor that has none any more must not keep what it had.
+  // A predictor without a value must not keep its last value.
   const { runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing, rolloutOverdue, watchesMissing } =
     metrics;
   const progress = [runsUnfinished, runAge, runChunks, generationAge];

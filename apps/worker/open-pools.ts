@@ -23,7 +23,7 @@ const FIXED = OTHER_CONNECTIONS + OTHER_FEATURE_CONNECTIONS + VITAL.max;
 const CONNECTIONS_A_STEP = 4;
 /**
  * Plans, and publications, under way at once: a predictor has one of each, and they hardly do anything but wait for
- * Postgres. So the long ones of a few predictors hold up no other.
+ * Postgres. So long plans of a few predictors delay no other predictor.
  */
 const USUAL_STEPS = 4;
 const MOST_STEPS = 8;

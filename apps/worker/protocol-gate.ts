@@ -9,7 +9,7 @@ interface ProtocolGate {
   assertKnown(): void;
 }
 
-/** @param check rejects with `protocol_unknown`; any other error is left to the work itself, which meets it too */
+/** @param check rejects with `protocol_unknown`; any other error is ignored, because the work itself fails with it */
 export function createProtocolGate(check: () => Promise<void>, log: Pick<Log, 'error' | 'info'>): ProtocolGate {
   let unknown: TandemError | null = null;
   return {

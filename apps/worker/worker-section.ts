@@ -6,8 +6,8 @@ export interface WorkerProcessSection {
   /** The port of `/livez` and `/metrics`; null: none; 0: any free port. */
   readonly port: number | null;
   /**
-   * Lease of a chunk, and of the planning and the publication of a run: without a renewal it ends after so many ms. After a
-   * kill, another worker takes the work this much later.
+   * Lease of a chunk, and of the planning and the publication of a run: without a renewal it ends after this many ms.
+   * After a kill, another worker takes the work this much later.
    */
   readonly leaseMs: number;
   /** Memory of Redis for generations kept for a rollback, beside the current ones. */

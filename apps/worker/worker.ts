@@ -88,7 +88,7 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
     onDead,
   });
   const housekeeping = startHousekeeping(dependencies);
-  // Jobs that this release may not run are left to other workers.
+  // Other workers take the jobs that this release may not run.
   const holding = repeat(HOLD_EVERY_MS, async () => jobs.hold((await dependencies.whyIdle()) !== null));
   log.info('worker.started', { chunkConcurrency });
   return {
@@ -115,7 +115,7 @@ function createHandlers(dependencies: WorkerDependencies, stopping: AbortSignal)
   };
 }
 
-/** Wraps a handler so that a job that may not begin now is left to its next attempt. */
+/** Wraps a handler so that a job that may not begin now waits for its next attempt. */
 function unlessIdle<N extends JobName>(handler: Handler<N>, { whyIdle }: WorkerDependencies): Handler<N> {
   return async (payload, job) => {
     const why = await whyIdle();

@@ -29,7 +29,7 @@ export interface CheckedPredictor {
   readonly verification: CheckedModel;
   /** Its query's columns of texts that are filled up with blanks. */
   readonly padded: readonly QueryColumn[];
-  /** Undefined before the schema is there: see sample-users.ts. */
+  /** Undefined before the schema exists: see sample-users.ts. */
   readonly users: SampledUsers | undefined;
 }
 
@@ -49,8 +49,8 @@ export type Defined =
   | { readonly problems: readonly SettingProblem[] };
 
 /**
- * Defines the predictor, whose model is open for the time of the work. Rejects with `unavailable` where the database does not answer, `overloaded` where the machine is too busy for a trial,
- * `model_refused`, `config_invalid`.
+ * Defines the predictor, whose model is open during the work. Rejects with `unavailable` if the database does not
+ * answer, `overloaded` if the machine is too busy for a trial, `model_refused`, `config_invalid`.
  * @param pool of feature statements, here and below
  */
 export async function withDefined<T>(

@@ -43,7 +43,7 @@ export interface SlowUsers {
 
 /** More than a trial takes, since some may have nulls. */
 const USERS_READ = 256;
-/** Read where so many take too long: a trial with few users shows more than one with none. */
+/** Users to read if more take too long: a trial with few users shows more than a trial without users. */
 const FEW_USERS = 8;
 /** Read both ways: as many as a small chunk has. */
 const NEIGHBOURS = 32;

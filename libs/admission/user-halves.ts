@@ -12,7 +12,7 @@ type UserHalf = 'calibration' | 'held out';
 /** For the keys, which to spread out takes a look at all of them; and again for any, where that took longer. */
 const KEYS_MS = 5_000;
 
-/** At most so many, spread over the keys; null: not read in time. */
+/** Returns user ids up to a limit, spread over the keys; null: not read in time. */
 export async function usersOfHalf(
   pool: Pool,
   { query: { sql } }: Pick<ModelDefinition, 'query'>,

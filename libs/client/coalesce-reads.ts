@@ -141,7 +141,7 @@ async function readUsers(
   return ids.map((userId, i) => answeredOf(userId, results[i]));
 }
 
-/** Refuses the result of another user, whatever a proxy did. */
+/** Refuses the result of another user, which a faulty proxy may return. */
 function answeredOf(userId: string, result: ManyResult | undefined): Answered | Error {
   if (result?.userId !== userId) return new UnreachableError('the service', false, `no result of user ${userId} came`);
   const { answer, problem } = result;

@@ -80,7 +80,7 @@ interface UploadParts {
   readonly retryForMs: number;
 }
 
-/** Gives the SHA-256 under which the file is there. */
+/** Returns the SHA-256 of the stored file. */
 async function upload(
   { transport, retryForMs, signal, onProgress = () => undefined }: UploadParts,
   file: Uint8Array,

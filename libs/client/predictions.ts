@@ -20,7 +20,7 @@ export interface RepeatedCallOptions extends CallOptions {
 
 /** The demands of a read on its answers. */
 export interface PredictManyOptions extends RepeatedCallOptions {
-  /** Infer now, whatever is stored. */
+  /** Infer now, even if a fresh prediction is stored. */
   readonly noCache?: boolean;
   /** Only a stored answer; a 504 problem where the model would be needed. */
   readonly onlyIfCached?: boolean;

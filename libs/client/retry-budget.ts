@@ -7,8 +7,8 @@ export interface RetryBudget {
   /** Records the first attempt of a call. */
   earn(): void;
   /**
-   * Reserves a token for a retry. Returns the milliseconds until the token is there; undefined, without reserving one,
-   * if that takes longer than `withinMs`.
+   * Reserves a token for a retry. Returns the milliseconds until the token is available; undefined, without reserving
+   * one, if that takes longer than `withinMs`.
    */
   take(withinMs: number): number | undefined;
 }

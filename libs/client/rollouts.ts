@@ -49,7 +49,7 @@ export interface RolloutCalls {
   /** Returns the looks of the analysis, newest first. */
   checks(id: string, limit?: number, options?: CallOptions): Promise<readonly RolloutCheck[]>;
   overrides(id: string, options?: CallOptions): Promise<readonly ArmOverrideView[]>;
-  /** @param variant null: the user is left to their bucket again */
+  /** @param variant null: the user's bucket decides again */
   override(
     id: string,
     userId: string,

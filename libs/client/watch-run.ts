@@ -33,7 +33,7 @@ export async function* watchRun(parts: WatchParts, runId: string, signal?: Abort
       }
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      // What the service said, and what outlasted the retries, is final; a broken stream is opened again.
+      // Problems of the service, and errors after all retries, are final; a broken stream is opened again.
       if (error instanceof ProblemError || error instanceof UnreachableError) throw error;
     } finally {
       life.end();

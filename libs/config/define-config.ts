@@ -77,7 +77,7 @@ export interface DecisionConfig {
  * to each output with one number a user.
  */
 export interface PublishConfig {
-  /** Limit of the population stability index of an output: by custom 0.1 is a small shift, 0.25 a large one. */
+  /** Limit of the population stability index of an output: by convention 0.1 is a small shift, 0.25 a large shift. */
   readonly maxPsi?: number;
   /** Limit of the share of users whose decision flips, 0 to 1. */
   readonly maxFlipRate?: number;

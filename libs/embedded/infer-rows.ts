@@ -94,15 +94,11 @@ function errorOf(outcome: LiveOutcome, which: string): TandemError {
   const { reason, detail, features = [] } = outcome;
   switch (reason) {
     case 'features_unusable':
-      return new TandemError(
-        reason,
-        `${which}: the model cannot take the features ${features.join(', ')}.`,
-        {
-          remedy:
-            'send other values; features.nulls and features.categories of the config say what null and unknown texts count as',
-          detail,
-        },
-      );
+      return new TandemError(reason, `${which}: the model cannot take the features ${features.join(', ')}.`, {
+        remedy:
+          'send other values; features.nulls and features.categories of the config say what null and unknown texts count as',
+        detail,
+      });
     case 'output_unusable':
       return new TandemError(reason, `${which}: ${detail}.`, {
         remedy: 'send other values, or push a model that gives a finite number for them',

@@ -9,7 +9,7 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import { observeOnline } from './observe-stores.ts';
 
 interface OnlineSettings {
-  /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
+  /** `commandTimeoutMs`: the longest time that a read waits for Redis; default: the connection's limit. */
   readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
   readonly log: Log;
   readonly metrics: Metrics;

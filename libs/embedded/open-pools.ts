@@ -14,7 +14,7 @@ const REQUESTS = Object.freeze({ statementTimeoutMs: 5_000, lockTimeoutMs: 2_000
 const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_000, lockTimeoutMs: 1_000 });
 /** Two at work, and as many that take the place of broken ones (authority.ts, which opens them). */
 const CERTIFICATES = 4;
-/** Connections of fixed number, whatever the limit. */
+/** The fixed number of connections, independent of the limit. */
 const FIXED = CERTIFICATES + VITAL.max;
 /** The least number: two connections for reads, and two for feature statements. */
 export const LEAST_CONNECTIONS = FIXED + 4;

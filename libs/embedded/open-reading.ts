@@ -40,7 +40,7 @@ export interface ReadingSettings {
   readonly database: DatabasePaths & { readonly certifyWithinMs?: number };
   /** The model versions that it infers live with: any assigned one, by loading it; only loaded ones; or none. */
   readonly live: 'any' | 'loaded' | 'none';
-  /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
+  /** `commandTimeoutMs`: the longest time that a read waits for Redis; default: the connection's limit. */
   readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
   readonly inference: InferenceSettings & { readonly refusalPatienceMs?: number | undefined };
   /** The bucket of model files; Postgres if absent. */

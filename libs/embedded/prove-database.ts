@@ -17,8 +17,8 @@ export interface Part {
 type ProvedPools = Pick<ReadingPools, 'pool' | 'features' | 'vital'>;
 
 /**
- * Rejects with `config_invalid` where a path or the login will not do. A database that is away now is asked again by the
- * parts of readiness that are returned.
+ * Rejects with `config_invalid` if a path or the login is not suitable. The returned parts of readiness check again a
+ * database that does not answer now.
  */
 export async function proveDatabase(paths: DatabasePaths, pools: ProvedPools): Promise<readonly Part[]> {
   const { url, featuresUrl = url } = paths;

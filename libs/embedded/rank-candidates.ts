@@ -19,7 +19,7 @@ interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' 
 
 type Asked = Read<typeof RankSchema>;
 
-/** A ranking as the wire has it, but for the errors of refused candidates. */
+/** A ranking in the wire format, but for the errors of refused candidates. */
 export interface Ranking extends Omit<RankingView, 'refused'> {
   /** Candidates that the model gave no usable output for. */
   readonly refused: readonly RefusedCandidate[];
@@ -114,7 +114,10 @@ function rankingOf(asked: Asked, by: string, results: readonly ReadResult[]): Ra
   };
 }
 
-/** Returns the output to rank by. Throws `invalid_input` if `said` is missing and needed, or names no output with one number. */
+/**
+ * Returns the output to rank by. Throws `invalid_input` if `said` is required but missing, or names no output with one
+ * number.
+ */
 function outputToRankBy(fields: readonly OutputField[], said: string | undefined): string {
   const outputs = fields.filter(({ type, width }) => width === null && type !== 'string').map(({ name }) => name);
   const by = said ?? (outputs.length === 1 ? outputs[0] : undefined);

@@ -18,7 +18,7 @@ export interface RankDemand extends ManyDemand {
 
 /** Demands on a read of several users. */
 export interface ManyDemand {
-  /** Infers now, whatever is stored. */
+  /** Infers now, even if a fresh prediction is stored. */
   readonly noCache?: boolean;
   /** Never infers; the error is `not_cached` where that would be needed. */
   readonly onlyIfCached?: boolean;

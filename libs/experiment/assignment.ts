@@ -18,7 +18,7 @@ export interface ArmInterval {
   readonly endBucket: number;
 }
 
-/** The arm of a bucket among arms whose intervals do not meet; undefined: none has it. */
+/** Returns the arm of a bucket among arms with disjoint intervals; undefined: no arm has it. */
 export function armOfBucket<T extends ArmInterval>(arms: readonly T[], bucket: number): T | undefined {
   return arms.find(({ firstBucket, endBucket }) => firstBucket <= bucket && bucket < endBucket);
 }

@@ -56,12 +56,12 @@ export interface ContextValue {
   readonly id: string;
 }
 
-/** Feature name → what an event said last. */
+/** Feature name → the last value of an event. */
 export type ContextFeatures = Readonly<Record<string, ContextValue>>;
 
 /**
  * Whether an event's value still overlays the feature source's row.
- * @param asOf the row's `asOf` in ms, null where the query names none or the row has none
+ * @param asOf the row's `asOf` in ms, null if the query names none or the row has none
  */
 export function overlays(query: FeatureQuery, entry: ContextValue, asOf: number | null, now: number): boolean {
   if (entry.value === null) return false;

@@ -37,7 +37,7 @@ export function judge(
 export function fits(candidate: Label, assignment: Assignment, history: string): boolean {
   if (candidate.modelVersionId !== assignment.modelVersionId) return false;
   if (candidate.layer === 'generation') {
-    // A published generation's labels are true in whatever history lists it as published.
+    // A published generation's labels are true in each history that lists it as published.
     return layerOf(assignment.generation, candidate.generationId) !== null;
   }
   return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;

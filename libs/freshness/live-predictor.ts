@@ -111,8 +111,8 @@ export interface LiveReader {
   /** `no-cache`: only a statement sent after this reader arrived counts. */
   readonly fresh: boolean;
   /**
-   * The request features of this reader, a row for each prediction that it wants. Such a reader shares nothing with any other
-   * and its predictions are not stored. Absent: none.
+   * The request features of this reader, a row for each requested prediction. Such a reader shares nothing with any
+   * other and its predictions are not stored. Absent: none.
    */
   readonly rows?: readonly RequestRow[] | undefined;
 }
@@ -130,7 +130,7 @@ export interface LiveRequest {
   /** Whether the predictor infers live at all. */
   readonly enabled: boolean;
   readonly readers: readonly LiveReader[];
-  /** Calls back when the caller has gone: its readers stop waiting. */
+  /** Calls back when the caller disconnects: its readers stop waiting. */
   readonly onGone?: CallerPatience['onGone'];
 }
 

@@ -110,7 +110,7 @@ interface FloatColumn {
   readonly column: number;
 }
 
-/** The values of a row in the order of their bytes; null where they are not all 32-bit floats. */
+/** The values of a row in the order of their bytes; null if they are not all 32-bit floats. */
 function floatColumns(fields: readonly OutputField[], tensors: OutputTensors): FloatColumn[] | null {
   const columns: FloatColumn[] = [];
   for (const { output, type, index, width } of fields) {

@@ -152,7 +152,7 @@ function bytesOf(userId: string, prediction: Prediction): number {
 /** Predictions by user. */
 export type Remembered = ReadonlyMap<string, RememberedPrediction>;
 
-/** @param assignments as Postgres last said; a guess, which does no harm where it is wrong */
+/** @param assignments as Postgres last said; a guess, which is harmless if it is wrong */
 export function findRemembered(
   memory: PredictionMemory,
   assignments: Assignments | undefined,

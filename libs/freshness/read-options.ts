@@ -36,7 +36,7 @@ export interface RequestRead {
 export interface CallerPatience {
   /** Returns the milliseconds until the caller's deadline; Infinity without one. */
   leftMs(): number;
-  /** Calls back when the caller has gone; at once if it has gone already. */
+  /** Calls back when the caller disconnects; at once if it has disconnected already. */
   onGone(tell: () => void): void;
 }
 

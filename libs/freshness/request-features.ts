@@ -50,7 +50,7 @@ export function checkRequest(
   return { sent, values: request.map((column) => givenValue(column, inputs, sent, field)) };
 }
 
-/** The columns that a call may fill; so many of the first take null, as SQL does. */
+/** The columns that a call may fill; the first ones take null, as in SQL. */
 interface GivenColumns {
   readonly columns: readonly RequestColumn[];
   readonly nullable: number;
@@ -163,7 +163,7 @@ export function describeRequestColumn({ kind, min, max, categories }: RequestCol
   return `${KINDS[kind]}${from}${to}`;
 }
 
-/** Returns the batch with the version's request features behind its columns, each at its default; null where it has none. */
+/** Returns the batch with the version's request features behind its columns, each at its default; null if it has none. */
 export function withRequestDefaults({ request }: Requested, batch: FeatureBatch): FeatureBatch {
   if (request === undefined) return batch;
   const users = batch.userIds.length;

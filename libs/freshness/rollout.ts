@@ -134,7 +134,7 @@ interface Guardrails {
 }
 
 export interface OutcomeMetric {
-  /** The outcome's name, as POST /v1/outcomes has it. */
+  /** The outcome's name, as in POST /v1/outcomes. */
   readonly name: string;
   /** `binary`: whether a user had one; `sum`: the sum of a user's values. */
   readonly kind: 'binary' | 'sum';

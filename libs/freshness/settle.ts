@@ -1,6 +1,6 @@
 /**
- * Settles a certified read for one user: from the candidates it makes an answer, an error, or the reason why neither is
- * there yet. Each candidate is judged once, when the user's standing is made.
+ * Settles a certified read for one user: from the candidates it makes an answer, an error, or the reason why there is
+ * neither yet. Each candidate is judged once, when the user's standing is made.
  */
 import { type Answer, type Candidate, labelOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import { type AssignedRollout, type Assignment, type Certificate, isErased, type UserState } from './certificate.ts';

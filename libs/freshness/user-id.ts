@@ -20,7 +20,7 @@ const OK: UserIdCheck = { ok: true };
 
 /** Checks the spelling of a user id; never throws. */
 export function checkUserId(keyType: KeyType, userId: string): UserIdCheck {
-  // Nearly all ids, in a third of the time: whatever is of this form breaks no other rule.
+  // Matches nearly all ids in a third of the time: an id of this form breaks no other rule.
   if (keyType === 'int8' && userId.length < 19 && WHOLE_NUMBER.test(userId)) return OK;
   if (userId === '') return refuse('a user id is not empty');
   if (userId.length > MAX_USER_ID_BYTES || Buffer.byteLength(userId) > MAX_USER_ID_BYTES) {
@@ -75,7 +75,7 @@ export function requireKeyType(keyType: KeyType | null): KeyType {
   });
 }
 
-/** Returns the error of a user id, or undefined where it is canonical. */
+/** Returns the error of a user id, or undefined if it is canonical. */
 export function userIdProblem(keyType: KeyType, userId: string, field: string): TandemError | undefined {
   const check = checkUserId(keyType, userId);
   if (check.ok) return undefined;

@@ -96,7 +96,7 @@ interface ClosingConnection extends Duplex {
   destroySoon?(): void;
 }
 
-/** Whether it is being closed: nothing that comes on it means anything any more. */
+/** Whether it is being closed: further input is ignored. */
 export function isClosing(connection: ClosingConnection): boolean {
   return connection[CLOSING] === true;
 }

@@ -36,7 +36,7 @@ interface ConnectionsOptions {
 const SILENCE_MS = 8_000;
 /** For how long a whole answer may be on its way to its client. */
 const TAKING_MS = 8_000;
-/** How often that is looked at. */
+/** The interval of this check. */
 const LOOK_MS = 500;
 /**
  * How long a newcomer may wait before its first request, and how long a connection counts as in use after a request.
@@ -54,7 +54,7 @@ interface OpenConnection {
   usedAt: number;
   /** When the head of its last request came that may have a body. */
   sendingSince: number;
-  /** An answer that its client had not taken when it was first looked at. */
+  /** An answer that its client had not read at the first check. */
   untaken?: { readonly answer: ServerResponse; readonly since: number } | undefined;
 }
 

@@ -36,7 +36,11 @@ export function frameFault(incoming: RequestFrame): RequestError | undefined {
 /** RFC 9112, 6.1: another coding cannot be read, and a sender of HTTP/1.0 does not know the header. */
 function codingFault(value: string, version: string): RequestError | undefined {
   if (value.trim().toLowerCase() !== 'chunked') {
-    return unlawful('Transfer-Encoding', 'names another coding than chunked', 'send the body without a transfer encoding, or chunked');
+    return unlawful(
+      'Transfer-Encoding',
+      'names another coding than chunked',
+      'send the body without a transfer encoding, or chunked',
+    );
   }
   return version === '1.0'
     ? unlawful('Transfer-Encoding', 'does not exist in HTTP/1.0', 'send Content-Length, or HTTP/1.1')

@@ -23,7 +23,7 @@ export interface DrainTime {
 export interface ServerDrain {
   /** Whether each answer has to be the last on its connection. */
   readonly isLeaving: boolean;
-  /** Resolves when the server need not accept connections any more. */
+  /** Resolves when the server need no longer accept connections. */
   listenOn(time: DrainTime): Promise<void>;
   /**
    * Stops listening and lets requests under way finish; after the grace period closes the remaining connections.
@@ -88,7 +88,7 @@ export function createServerDrain(server: Server, settled: () => Promise<unknown
   }
 
   async function leave(): Promise<void> {
-    // HTTP's own would destroy whatever looks idle, and look at no time limit any more.
+    // HTTP's close would destroy each connection that looks idle, and stop checking time limits.
     Listener.prototype.close.call(server);
     // A client that is sent away connects again at once: the listener must not accept it then.
     if (settled !== turn) await settled();

@@ -26,7 +26,7 @@ interface AccountChoice {
   readonly log: (line: string) => void;
 }
 
-/** Throws when no account can run the programs in that folder, with what the system said and how to fix it. */
+/** Throws when no account can run the programs in that folder, with the system's message and the fix. */
 export async function choosePostgresAccount({ programs, folder, log }: AccountChoice): Promise<PostgresAccount> {
   const asRoot = process.getuid?.() === 0;
   const candidates = asRoot ? accountsForRoot(await findAccount(log)) : [ordinary];

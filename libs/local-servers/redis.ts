@@ -25,7 +25,7 @@ interface RedisOptions {
   readonly port?: number;
   /** Where programs are searched. Default: the environment's PATH. */
   readonly path?: string | undefined;
-  /** Environment of the server's process, beside its own; a container gets none of it. */
+  /** Additional environment of the server's process; a container gets none of it. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
@@ -95,7 +95,7 @@ function prepareFolder(dataDir: string): string {
 
 /**
  * Finds the server by the recorded process and by asking the last port. A server that accepts our password is ours,
- * whatever the record says. Two servers on one append-only file would ruin it.
+ * even without a record. Two servers on one append-only file would ruin it.
  */
 async function endLeftoverRedis(folder: string, password: string, log: (line: string) => void): Promise<void> {
   const recorded = readServerRecord(folder);

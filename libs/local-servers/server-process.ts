@@ -16,7 +16,7 @@ export interface LocalServer {
   readonly pid: number;
   /** Resolves when the server has ended, asked or not, with the reason in words. Never rejects. */
   readonly exited: Promise<string>;
-  /** Ends it in good order; resolves when it is gone. May be called twice. */
+  /** Ends it in order; resolves when it has ended. May be called twice. */
   stop(): Promise<void>;
 }
 

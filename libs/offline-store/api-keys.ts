@@ -50,7 +50,7 @@ export interface ApiKeyWithText extends ApiKey {
 const CLI = 'cli';
 /** How long revoked and expired keys are kept, for readers of old logs. */
 const KEPT_MS = 90 * 24 * 3_600_000;
-/** Each is held in the memory of every process of the API, some 600 bytes. */
+/** Each is held in the memory of every process of the API, about 600 bytes. */
 export const MOST_KEYS = 10_000;
 
 const ISO = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;

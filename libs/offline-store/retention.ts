@@ -111,8 +111,8 @@ async function keepEventDays(pool: pg.Pool): Promise<ExpiredRows> {
 }
 
 /**
- * A row that was changed meanwhile stays for the next batch, which then begins where this one did. A position from a clock
- * that was ahead counts for nothing.
+ * A row that was changed meanwhile stays for the next batch, which then begins at the same place. A position from a
+ * clock that was ahead is ignored.
  */
 async function expireByAge(db: Db, table: string, horizon: string, from: Position): Promise<Batch> {
   const [found] = await query<{ rows: number; old: number; last: string | null }>(db, {
@@ -240,7 +240,7 @@ async function expireRuns(db: Db): Promise<number> {
   return changeRows(db, statements.deleteFrom('tandem.runs').where('id', '=', anyOf(ids)));
 }
 
-/** Cancelled and failed runs that cannot be resumed any more, and whose chunks name users. */
+/** Cancelled and failed runs that can no longer be resumed, and whose chunks name users. */
 const NAMING = `select r.id from tandem.runs r left join tandem.generations g on g.run_id = r.id
   where r.state in ('cancelled', 'failed')
     and case when g.id is null then r.finished_at < clock_timestamp() - interval '24 hours' else g.state = 'dropped' end
@@ -263,7 +263,7 @@ async function expireNames(db: Db): Promise<number> {
 /** How far the oldest row of a table is past its time. */
 export interface OverdueRows {
   readonly table: string;
-  /** 0 where all rows are within their time. */
+  /** 0 if all rows are within their time. */
   readonly seconds: number;
 }
 

@@ -204,7 +204,7 @@ const HSET = Buffer.from('$4\r\nhset\r\n');
 /**
  * Each batch is written on demand.
  * @param staged at most `MAX_STAGED_ROWS` rows
- * @param batchRows a batch ends with the bucket in which it has so many rows
+ * @param batchRows a batch ends with the bucket that reaches this number of rows
  */
 export function* bucketCommands(
   { keyPrefix, buckets, shardOf }: BucketTarget,
@@ -258,7 +258,7 @@ function endOfBucket(order: Float64Array, at: number): number {
   return end;
 }
 
-/** At most so many bytes. */
+/** Returns an upper bound of the bytes. */
 function sizeOf({ staged: { offsets }, order, prefix }: Source, first: number, last: number): number {
   let size = (last - first) * (HEAD_BYTES + prefix.length);
   for (let i = first; i < last; i++) {

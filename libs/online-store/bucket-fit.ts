@@ -30,7 +30,7 @@ export interface BucketFitDependencies {
 const ASSUMED_ENTRIES = 128;
 const ASSUMED_VALUE_BYTES = 64;
 
-/** Values looked at: the outputs of a model are of one length, or texts of similar ones. */
+/** Values that are sampled: the outputs of a model have one length, or are texts of similar length. */
 const VALUES_SAMPLED = 32;
 
 /**
@@ -80,7 +80,7 @@ async function longestValue(connection: OnlineConnection, bucket: string): Promi
   );
 }
 
-/** The number in a reply of CONFIG GET: names and values in turn, or null where it was refused. */
+/** The number in a reply of CONFIG GET: names and values in turn, or null if it was refused. */
 function firstNumber(reply: unknown): number | null {
   if (!Array.isArray(reply)) return null;
   const number = Number(String(reply[1] ?? ''));

@@ -85,8 +85,8 @@ const keyOfLookup = ([, key = '']: Lookup) => key;
 const commandOf = ([name = '', ...args]: Lookup) => command(name, args);
 
 /**
- * Sends questions to the servers that hold their keys. Each has its reply in its place: what the server said, or the
- * error where it did not answer.
+ * Sends questions to the servers that hold their keys. Each has its reply in its place: the server's reply, or the
+ * error if it did not answer.
  */
 function createRouted(topology: ClusterTopology, followWithinMs: number) {
   /**

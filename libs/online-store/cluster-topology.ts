@@ -13,7 +13,7 @@ const UNASSIGNED = 0xffff;
 const REFRESH_EVERY_MS = 2_000;
 /** Milliseconds for which the connection to a former primary stays open for commands under way. */
 const LINGER_MS = 5_000;
-/** Between two questions at least, however many reads find that a primary is gone. */
+/** The least time between two reads of the slots, even if many reads find a lost primary. */
 const LEAST_PAUSE_MS = 100;
 
 interface TopologyOptions {

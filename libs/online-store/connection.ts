@@ -1,5 +1,5 @@
 /**
- * The connection that reads use. Redis only makes reads faster: whatever its state (down, hanging, loading, demoted), a
+ * The connection that reads use. Redis only makes reads faster: in any state (down, hanging, loading, demoted) a
  * command ends within its timeout, or at once if the state is known. The caller then asks Postgres.
  *
  * Commands are sent by hand in batches of one write. Measured with 64 concurrent reads of a bucket and an overlay key:

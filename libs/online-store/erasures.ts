@@ -47,7 +47,7 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
     return (await runScript(connection, script, calls)).every((reply) => reply === 1);
   }
 
-  /** One question for all who ask at a moment: while Postgres is away every read does. */
+  /** One statement for all concurrent callers: while Postgres does not answer, every read is one. */
   const ask = createStatementBatcher({
     send: () => send(tags().map((tag) => command('get', [keys.erasures(tag)]))),
     maxInFlight: Number.POSITIVE_INFINITY,
@@ -88,7 +88,7 @@ function lowestCount(counts: readonly (ErasureCount | null)[]): ErasureCount | n
 // and the count. Then the user's fields in all generations and the overlay's entries are deleted. The hint stays; it
 // holds a version alone.
 
-/** A longer write would hold up the server's other clients. */
+/** A longer write would delay the server's other clients. */
 const COMMANDS_A_WRITE = 1_000;
 
 interface Delete {

@@ -13,7 +13,7 @@ interface GenerationSweeperDependencies {
   /** A connection with a command timeout of seconds, like the loader's. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;
-  /** Ms between two steps of a scan, 20: some 25,000 keys a second, beside reads. */
+  /** Ms between two steps of a scan, 20: about 25,000 keys a second, beside reads. */
   readonly pauseMs?: number;
 }
 

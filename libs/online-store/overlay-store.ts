@@ -1,6 +1,6 @@
 /**
- * Keeps overlay entries by compare-and-set: put-overlay.lua says which entry gives way. Entries that come together go
- * in one call, as one command with one promise and one timer.
+ * Keeps overlay entries by compare-and-set: put-overlay.lua decides which entry is replaced. Entries that come together
+ * are sent in one call, as one command with one promise and one timer.
  */
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import type { HintStore } from '@tandem/prediction/events/events';
@@ -19,7 +19,7 @@ interface OverlayStoreDependencies {
 }
 
 /**
- * A longer call would hold up the server's other clients: this one takes a millisecond. In a cluster each user has a
+ * A longer call would delay the server's other clients: this one takes a millisecond. In a cluster each user has a
  * call.
  */
 const ENTRIES_A_CALL = 250;

@@ -82,7 +82,7 @@ interface Many {
   readonly replies: number;
   /** Takes a reply, in order; a refusal (OOM, READONLY) is an error. */
   take(reply: unknown): void;
-  /** Computes the value of the promise once all replies are there; an exception rejects it. */
+  /** Computes the value of the promise after all replies; an exception rejects it. */
   result(): unknown;
 }
 

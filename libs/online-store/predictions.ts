@@ -44,7 +44,7 @@ interface Replies {
   readonly keysAnMget: number;
 }
 
-/** A longer MGET would hold up the server's other clients. */
+/** A longer MGET would delay the server's other clients. */
 const MAX_KEYS_AN_MGET = 1_000;
 /** Users in one write at most. */
 const MAX_USERS = 5_000;

@@ -47,7 +47,7 @@ export async function runScript(
   return accepted(results);
 }
 
-/** In Redis' protocol as it goes out: of two keys an entry ioredis would make a piece each, some 1.5 µs an entry. */
+/** In Redis' protocol as it goes out: of two keys an entry ioredis would make a piece each, about 1.5 µs an entry. */
 function asCommand(name: 'eval' | 'evalsha', script: string, { keys, args }: ScriptCall) {
   const one = command(name, []);
   const protocol = protocolOf([name, script, String(keys.length), ...keys, ...args]);

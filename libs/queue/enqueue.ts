@@ -29,7 +29,7 @@ interface ClassCounts {
 
 export interface Queue {
   /**
-   * Adds a job for each payload, unless one of the same key waits or runs. Resolves within about 2 s; false where Redis
+   * Adds a job for each payload, unless one of the same key waits or runs. Resolves within about 2 s; false if Redis
    * did not take them, which is logged. Rejects only for a payload that is not of the job's schema.
    */
   enqueue<N extends JobName>(name: N, ...payloads: readonly JobPayload<N>[]): Promise<boolean>;

@@ -55,7 +55,7 @@ export interface QueueWorker {
   running(): number;
   /** Stops taking jobs, until called with false; jobs under way end as usual. */
   hold(isHeld: boolean): void;
-  /** Takes no more jobs and waits for those under way; false where they did not end in time. */
+  /** Takes no more jobs and waits for those under way; false if they did not end in time. */
   close(drainMs: number): Promise<boolean>;
 }
 

@@ -6,7 +6,7 @@ import type { JobClass } from './catalog.ts';
 
 /** The state of one job class at one moment. */
 interface Sighting {
-  /** Jobs ready to be taken; null where the queue does not say, which proves nothing. */
+  /** Jobs ready to be taken; null if the queue does not say, which proves nothing. */
   readonly waiting: number | null;
   readonly running: number;
   readonly concurrency: number;
@@ -53,7 +53,7 @@ export function createWatchdog({ idleMs, stuckMs }: WatchdogOptions): Watchdog {
   };
 }
 
-/** How long a condition has held by now, in ms; null where it does not hold. */
+/** How long a condition has held by now, in ms; null if it does not hold. */
 function heldFor(since: Map<JobClass, number>, jobClass: JobClass, holds: boolean, now: number): number | null {
   if (!holds) {
     since.delete(jobClass);

@@ -91,7 +91,7 @@ interface Split {
   readonly bin: number;
 }
 
-/** The split that explains most of the users' residuals; null where each would leave too few on one side. */
+/** The split that explains most of the users' residuals; null if each would leave too few on one side. */
 function bestSplit({ bins, residuals }: Sample, users: readonly number[]): Split | null {
   const best = { feature: -1, bin: 0, gain: Number.NEGATIVE_INFINITY };
   const [counts, sums] = [new Float64Array(BINS), new Float64Array(BINS)];

@@ -62,7 +62,7 @@ export class WriteBehind<Entry> {
   }
 
   /**
-   * Lets an entry wait, in the place of the one of its key. Returns false where it is dropped: there is no room, or the close
+   * Lets an entry wait, in the place of the one of its key. Returns false if it is dropped: there is no room, or the close
    * has begun.
    */
   add(entry: Entry, key: unknown = entry): boolean {

@@ -11,7 +11,7 @@ const UNITS = [
 /** A whole number with its unit: `50ms`, `30s`, `15m`, `36h`, `7d`. */
 export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
-/** The milliseconds of a duration, or null where the text is none (also for zero, fractions and other units). */
+/** The milliseconds of a duration, or null if the text is none (also for zero, fractions and other units). */
 export function parseDuration(text: string): number | null {
   const parts = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/.exec(text);
   const unit = UNITS.find(([name]) => name === parts?.[2]);

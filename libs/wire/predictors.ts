@@ -1,4 +1,4 @@
-/** A predictor: its policies, and who is served what. */
+/** A predictor: its policies and assignments. */
 import { z } from 'zod';
 import { OutputsSchema } from './predictions.ts';
 import { BudgetSchema } from './runs.ts';

@@ -108,10 +108,7 @@ const CanarySchema = z
       .array(percent)
       .min(1)
       .max(20)
-      .refine(
-        (steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)),
-        'they must rise',
-      )
+      .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)), 'they must rise')
       .refine((steps) => steps.at(-1) === 100, 'the last must be 100')
       .optional()
       .meta({
@@ -146,10 +143,7 @@ const AbSchema = z
       .array(z.strictObject({ variant: armName, version, weight: percent }))
       .min(1)
       .max(9)
-      .refine(
-        (arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length,
-        'each needs a different name',
-      )
+      .refine((arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length, 'each needs a different name')
       .refine(
         (arms) => arms.reduce((sum, { weight }) => sum + bucketsOf(weight), 0) <= BUCKETS,
         'their weights make at most 100 together',

@@ -85,7 +85,7 @@ function buildRuntimePackage(platform: Platform, folder: string): void {
   };
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   writeFileSync(join(target, 'README.md'), readmeOf(platform));
-  // onnxruntime-node states the licence in its package.json, and has no file of it.
+  // onnxruntime-node states the licence in its package.json, and has no licence file.
   cpSync(join(import.meta.dirname, 'onnxruntime-license.txt'), join(target, 'LICENSE'));
 }
 

@@ -119,7 +119,7 @@ function emptyTensor(name: string, outputs: readonly TensorMetadata[]): WireTens
 /**
  * Returns the milliseconds that an answer may take: the caller's limit, else the predictor's limit of a live read. Throws
  * `invalid_input`.
- * @param timeout in microseconds, as Triton has it; 0: not stated
+ * @param timeout in microseconds, as in Triton; 0: not stated
  * @param leftMs until the deadline of the transport; Infinity: it has none
  */
 function timeFor(timeout: Parameter | undefined, leftMs: number, liveTimeoutMs: number): number {

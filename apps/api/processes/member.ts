@@ -22,7 +22,7 @@ export interface Member {
   gather(question: Question): Promise<readonly unknown[]>;
   /** Resolves when all connections that the primary sent before have arrived, and it has received all earlier reports. */
   flush(): Promise<unknown>;
-  /** Registers what to do when the primary wants this process to end. */
+  /** Registers a callback for the primary's request to end. */
   onLeave(act: (cause: 'end' | 'restart', reason: string) => void): void;
 }
 

@@ -49,7 +49,10 @@ interface AdoptionOptions {
   readonly reportProgress?: ReportProgress;
   /** How long a query may take for the users that models are tried with. */
   readonly sampling?: SampleLimits;
-  /** Receives lines for warnings, for ignored errors and for what will not be served any more, before the adoption. */
+  /**
+   * Receives lines for warnings, for ignored errors and for predictors that will no longer be served, before the
+   * adoption.
+   */
   readonly say: (line: string) => void;
   /** The folder that files are named from. */
   readonly cwd: string;

@@ -19,7 +19,7 @@ interface FirstRun {
   readonly isDue: boolean;
 }
 
-/** @param starts whether to start a run of all users where none is under way */
+/** @param starts whether to start a run of all users if none is in progress */
 export async function findFirstRuns(pool: Pool, starts: boolean): Promise<readonly FirstRun[]> {
   const awaited = await findAwaitedRuns(pool);
   const slotOf = await readSlots(pool);

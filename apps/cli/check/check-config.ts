@@ -20,7 +20,7 @@ export interface CheckReport {
   readonly trials: readonly Trial[];
   /** One prediction of each predictor, computed now. */
   readonly samples: readonly Sample[];
-  /** How the predictions of `--golden` were met; null where there was none, or nothing to compare it with. */
+  /** How the predictions of `--golden` were met; null if there was none, or nothing to compare it with. */
   readonly golden: GoldenComparison | null;
 }
 

@@ -33,7 +33,7 @@ const DUPLICATES_SHOWN = 5;
 const KEYS_MS = 10_000;
 
 /**
- * @param isMigrated whether the schema's tables are there, which the plans and the last run need
+ * @param isMigrated whether the schema's tables exist, which the plans and the last run need
  * @param memoryLimitMb of the process that the model was tried in
  */
 export async function checkPredictor(
@@ -227,8 +227,8 @@ export function checkBudget({ policy }: Pick<CheckedPredictor, 'policy'>): reado
 }
 
 /**
- * Returns which tables the query reads, which of them are watched, and whether those that the config names can be. The
- * schema is there, as this release wants it.
+ * Returns which tables the query reads, which of them are watched, and whether those that the config names can be.
+ * Requires the schema of this release.
  */
 async function checkSources({ pool, features }: Databases, predictor: CheckedPredictor): Promise<Finding[]> {
   const requests = watchRequests(predictor);

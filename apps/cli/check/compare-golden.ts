@@ -29,7 +29,7 @@ export interface GoldenComparison {
   readonly predictor: string;
   /** Users in the file. */
   readonly users: number;
-  /** Users whose values are all as expected. */
+  /** Users whose values all equal the expected values. */
   readonly equal: number;
   /** The greatest first, one a user. */
   readonly differences: readonly Difference[];

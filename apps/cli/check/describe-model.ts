@@ -67,7 +67,7 @@ interface WhyNobody {
   readonly isRefused?: boolean;
 }
 
-/** Why the trial had no real user; null where the query gives none. */
+/** Why the trial had no real user; null if the query gives none. */
 function whyNobodyReal({ users }: CheckedPredictor): WhyNobody | null {
   if (users === undefined) {
     return { why: 'no real user can be read before the schema is there', remedy: 'tandem migrate, and check again' };

@@ -16,7 +16,7 @@ interface Judgement {
 }
 
 interface JudgementOptions {
-  /** Whether the schema is there: reads of features carry a certificate, whose tables it has. */
+  /** Whether the schema exists: reads of features carry a certificate from its tables. */
   readonly isMigrated: boolean;
   /** Memory limit of the processes that try a model. */
   readonly memoryLimitMb: number;

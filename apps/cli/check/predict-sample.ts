@@ -78,7 +78,9 @@ export async function predictSample(
   }
 }
 
-/** Times work that a busy machine may hold up: the quickest attempt counts, of a few unless one is within the time. */
+/**
+ * Times work that a busy machine may delay: the fastest of a few attempts counts; the first within the limit is enough.
+ */
 async function timed<T>(work: () => Promise<T>, withinMs: number): Promise<{ result: T; quickestMs: number }> {
   let quickestMs = Number.POSITIVE_INFINITY;
   for (let attempts = 1; ; attempts++) {

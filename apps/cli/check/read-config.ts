@@ -46,7 +46,7 @@ export async function readConfig(
   return { file, predictors: fit };
 }
 
-/** The predictors that are served, by name; none where the schema is not there yet. */
+/** The predictors that are served, by name; none if the schema does not exist yet. */
 async function findServed(pool: Pool): Promise<readonly string[]> {
   if ((await schemaState(pool)).state !== 'current') return [];
   const rows = await query<{ name: string }>(pool, {

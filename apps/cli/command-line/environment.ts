@@ -20,7 +20,7 @@ import { CommandFailure, usageError } from './failure.ts';
 
 const DEFAULT_API_URL = 'http://127.0.0.1:8080';
 
-/** @param said the option `--url` */
+/** @param said the value of `--url` */
 export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string {
   const url = said ?? (env.TANDEM_URL || undefined) ?? findRunning(cwd)?.apiUrl ?? DEFAULT_API_URL;
   if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
@@ -28,7 +28,7 @@ export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string 
   throw usageError(`${place} is not an address: ${url}`, `write it like ${DEFAULT_API_URL}`);
 }
 
-/** Where the API listens as PORT and HOST have it, from this machine; undefined where the environment names no port. */
+/** The API's URL on this machine by PORT and HOST; undefined if the environment names no port. */
 export function givenApiUrl({ env }: Pick<Cli, 'env'>): string | undefined {
   if (!env.PORT) return undefined;
   const { host, port } = readEnvironment(env, { http }).http;
@@ -61,12 +61,12 @@ export function findApiKey({ env }: Pick<Cli, 'env'>): { apiKey?: string } {
   return key === null ? {} : { apiKey: key };
 }
 
-/** The database that the environment names, checked; undefined where it names none. */
+/** The database that the environment names, checked; undefined if it names none. */
 export function givenDatabaseUrl({ env }: Pick<Cli, 'env'>): string | undefined {
   return env.DATABASE_URL || env.DATABASE_URL_FILE ? commandUrls(env).url : undefined;
 }
 
-/** The addresses of API and worker; undefined where the environment names no database. */
+/** The addresses of API and worker; undefined if the environment names no database. */
 export function givenPaths({ env }: Pick<Cli, 'env'>): DatabaseSection | undefined {
   return env.DATABASE_URL || env.DATABASE_URL_FILE ? readEnvironment(env, { database }).database : undefined;
 }

@@ -6,7 +6,7 @@ import { explainStoreRefusal } from './store-refusals.ts';
 
 const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
-/** 128 + SIGINT, as shells have it. */
+/** 128 + SIGINT, as in shells. */
 export const EXIT_INTERRUPTED = 130;
 
 interface CommandFailureOptions {
@@ -16,7 +16,7 @@ interface CommandFailureOptions {
   readonly cause?: unknown;
 }
 
-/** A failure that a person can act on. An empty message: all has been said. */
+/** A failure that a person can act on. An empty message: the output already has the error. */
 export class CommandFailure extends Error {
   readonly remedy: string | undefined;
   readonly exitCode: number;

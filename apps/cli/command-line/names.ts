@@ -15,7 +15,7 @@ export function findByName<T extends { readonly name: string }>(name: string, al
   return alike.length === 1 ? alike[0] : undefined;
 }
 
-/** `, did you mean user_id?`, or all there are where none is near. */
+/** `, did you mean user_id?`, or all names if none is similar. */
 export function suggestion(name: string, known: readonly string[]): string {
   const meant = nearestName(name, known);
   if (meant !== undefined) return `did you mean ${meant}?`;

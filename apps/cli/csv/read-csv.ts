@@ -25,7 +25,7 @@ export interface CsvRow {
 }
 
 interface CsvBatch {
-  /** The names in the head: none is empty, none is there twice. */
+  /** The names of the header line, none empty and none repeated. */
   readonly names: readonly string[];
   /** Each with a cell a name. Empty in the one batch of a file without rows. */
   readonly rows: readonly CsvRow[];
@@ -138,7 +138,7 @@ function endOfRecord(text: string, start: number, quote: number): number {
   return end;
 }
 
-/** Infinity where it is not there. */
+/** Infinity if it is not found. */
 function findFrom(text: string, character: string, from: number): number {
   const at = text.indexOf(character, from);
   return at < 0 ? Number.POSITIVE_INFINITY : at;

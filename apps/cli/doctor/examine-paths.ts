@@ -60,7 +60,7 @@ async function examineServersOf(url: string, variable: string, paths: DatabasePa
   });
 }
 
-/** Returns why the server does not answer; null where it does, also as a standby. */
+/** Returns why the server does not answer; null if it does, also as a standby. */
 async function answers(pool: ReturnType<typeof createPool>): Promise<string | null> {
   try {
     await pool.query('select 1');

@@ -45,7 +45,7 @@ async function reached(subject: string, url: string, look: () => Promise<Finding
   }
 }
 
-/** The finding for a store that could not be looked at. */
+/** The finding for a store that could not be checked. */
 export function unreached(subject: string, where: string, error: unknown): Finding {
   const { message, remedy } = explainFailure(error);
   return failed(subject, `${where}${message}`, remedy ?? 'see that it runs, and that address and password are right');

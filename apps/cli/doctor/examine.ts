@@ -77,7 +77,7 @@ async function atAddress<T>(
   }
 }
 
-/** Nothing where the schema is not there, as this release wants it. */
+/** Returns no findings if the schema of this release does not exist. */
 async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
   try {
     return await withDatabases(urls, { applicationName: 'tandem-doctor' }, async (databases) =>

@@ -37,7 +37,7 @@ function freeMegabytes(folder: string): number {
   return Math.floor((bavail * bsize) / MB);
 }
 
-/** Judges whether so many API processes on one port suit the cores of this machine. */
+/** Judges whether this number of API processes on one port suits the cores of this machine. */
 export function judgeApiProcesses(processes: number, cores: number = availableParallelism()): Finding {
   const text = `${counted(processes, 'API process', 'API processes')} on ${counted(cores, 'core')}`;
   if (processes <= cores) return ok('processes', text);

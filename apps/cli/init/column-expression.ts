@@ -8,7 +8,7 @@ interface Expression {
   readonly note?: string;
 }
 
-/** The column as the tensor takes it, or null where only categories (or nothing) could make it fit. */
+/** The column as the tensor takes it, or null if only categories (or nothing) could make it fit. */
 export function expressionFor(column: TableColumn, type: TensorType, text: TextFacts | undefined): Expression | null {
   if (type === 'string') return asText(column);
   if (type === 'bool') return asFlag(column);

@@ -1,4 +1,4 @@
-/** Which table or view is meant by a name typed in a shell, whose quotes are often gone by then. */
+/** Finds the table or view of a name that was typed in a shell, which often removes its quotes. */
 import { nearestName } from '@tandem/config/predictor/config-problem';
 
 export interface Relation {

@@ -38,7 +38,7 @@ export interface InitResult {
   readonly table: TableFacts;
   readonly inputs: InputMatch;
   readonly outputs: readonly MatchedOutput[];
-  /** Whether the database has Tandem's schema, as this release wants it. */
+  /** Whether the database has the schema of this release. */
   readonly isMigrated: boolean;
   /** Other predictors that are served: adopting this file alone would withdraw them. */
   readonly served: readonly string[];

@@ -68,7 +68,7 @@ function findAsOf(tensors: readonly InputTensor[], columns: readonly TableColumn
   return loadedAt(tensors, columns).find(({ type }) => /^timestamp.* with time zone$/.test(type)) ?? null;
 }
 
-/** It could say when a row was loaded, if it said in which zone. */
+/** A time without a zone: with a zone it could be `asOf`. */
 function withoutZone(tensors: readonly InputTensor[], columns: readonly TableColumn[]): string[] {
   return loadedAt(tensors, columns)
     .filter(({ type }) => /^timestamp.* without time zone$/.test(type))

@@ -10,7 +10,7 @@ import { count } from '../output/text.ts';
 import { findTable, type Relation } from './find-table.ts';
 import { type KeyFacts, kindOf, type TableColumn, type TableFacts, type TextFacts } from './table-facts.ts';
 
-/** Rows of a text column that are looked at, and texts that are worth listing as categories. */
+/** Rows of a text column that are read, and the most texts that are listed as categories. */
 const TEXT_ROWS = 200_000;
 const MAX_CATEGORIES = 50;
 const A_NUMBER = '^[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?$';
@@ -163,7 +163,7 @@ function byCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** null where it took longer than a statement may: then it is not known. */
+/** null if it took longer than a statement may: then it is not known. */
 async function inTime<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;

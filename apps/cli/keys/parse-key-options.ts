@@ -21,7 +21,7 @@ function parseScope(text: string): Scope {
   );
 }
 
-/** `100/s`, `90/m`: as so many a second. */
+/** Parses `100/s` or `90/m` to a number a second. */
 export function parseRate(text: string): number {
   const [, amount = '', unit] = /^(\d{1,9}(?:\.\d{1,3})?)\/(s|m)$/.exec(text) ?? [];
   const perSecond = Number(amount) / (unit === 'm' ? 60 : 1);

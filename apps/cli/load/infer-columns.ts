@@ -38,7 +38,7 @@ function addValue(column: ColumnFacts, value: string): void {
   column.candidates = column.candidates.filter((type) => hasType(value, type));
 }
 
-/** The column as a table has it, with the number of its nulls. */
+/** A column of a table, with the number of its nulls. */
 export function described(column: ColumnFacts, isKey: boolean) {
   const type = typeOf(column, isKey);
   return { name: column.name, type, nulls: column.empty + (type === 'text' ? 0 : column.blank) };

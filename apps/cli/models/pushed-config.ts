@@ -1,4 +1,4 @@
-/** One predictor of a config, in the words of a push: everything that its model version is, said. */
+/** One predictor of a config as a push, with every setting of its model version. */
 import type { PushInput } from '@tandem/client/wire';
 import { wordsOf } from '@tandem/config/adoption/pushed-version';
 import { loadConfig } from '@tandem/config/predictor/load-config';

@@ -11,7 +11,7 @@ type Field = (typeof FIELDS)[number];
 /** Required columns: without an id, a file that is sent twice would count twice. */
 const REQUIRED = ['id', 'userId', 'name'] as const;
 
-/** Batches of at most so many, in order. Rejects with a CommandFailure that names the line. */
+/** Batches of limited size, in order. Rejects with a CommandFailure that names the line. */
 export async function* readOutcomes(file: string, atMost: number): AsyncGenerator<readonly OutcomeInput[]> {
   let batch: OutcomeInput[] = [];
   for await (const outcome of readOneByOne(file)) {

@@ -79,7 +79,7 @@ export function renderManyAnswers(results: readonly ManyResult[], paint: Paint):
   return [head, ...lines.map((line, i) => line + refusals[i])];
 }
 
-/** Returns the text of a feature or an output: empty where there is none. */
+/** Returns the text of a feature or an output: empty if there is none. */
 export function renderValue(value: unknown): string {
   if (value === undefined) return '';
   if (value === null) return 'null';

@@ -66,7 +66,7 @@ export function renderProgressBar({ done, total, elapsedMs }: Progress, unit: st
   return text.slice(0, Math.max(0, columns - 1));
 }
 
-/** The line for a step of ten percent, or undefined where no new one is reached since `lastTenth`. */
+/** The line for a step of ten percent, or undefined if no new one is reached since `lastTenth`. */
 export function nextTenth({ done, total }: Progress, lastTenth: number): number | undefined {
   if (total === 0) return undefined;
   const tenth = Math.floor(shareOf(done, total) * 10);

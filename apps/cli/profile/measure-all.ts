@@ -49,7 +49,7 @@ interface Results {
 const CONFIRMED = 3;
 const TIMES_LONGER = 3;
 
-/** How many settings of a version may fail before one of it is measured; then the rest of it is skipped. */
+/** The number of settings of a version that may fail before one is measured; then its other settings are skipped. */
 const MOST_FAILED = 2;
 
 /** Measures settings until the deadline. Rejects with the signal's reason if interrupted, and if no setting can be measured. */

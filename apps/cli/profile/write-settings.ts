@@ -15,7 +15,7 @@ interface Written {
 /** A line of an environment file, as `docker compose`, systemd and `node --env-file` read it. */
 const LINE = /^\s*(?:#.*|(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=.*)?\s*$/;
 
-/** Returns the file's text, empty where there is none. Throws where it is not an environment file. */
+/** Returns the file's text, empty if there is none. Throws where it is not an environment file. */
 export async function readSettingsFile(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';

@@ -63,7 +63,7 @@ function cellsOf({ compared, differentShare, meanDelta, deviation, largestDelta,
   return [count(compared), percent(differentShare), ...numbers, ...decisions];
 }
 
-/** A line for each class, its bar as long as its answers are many; empty where nothing was compared. */
+/** A line for each class, its bar as long as its answers are many; empty if nothing was compared. */
 function renderDeltas({ deltas }: ShadowComparisons): string[] {
   const most = Math.max(0, ...deltas.map(({ answers }) => answers));
   const rows = deltas.map(({ from, to, answers }) => [

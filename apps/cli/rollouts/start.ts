@@ -170,7 +170,7 @@ function collectArm(text: string, before: readonly ArmOption[] = []): readonly A
   return [...before, { variant, version, weight: Number(weight) }];
 }
 
-/** Returns a sentence on the shortest course of a rollout; null where no outcome's window makes it longer. */
+/** Returns a sentence on the shortest course of a rollout; null if no outcome's window makes it longer. */
 export function leastDurationOf({ plan }: Pick<RolloutView, 'plan'>): string | null {
   if (plan.kind === 'shadow') return null;
   const { analysis } = plan;

@@ -7,8 +7,7 @@ import type { UpOptions } from './up-context.ts';
 export function upCommand(cli: Cli): Command {
   return createCommand({
     name: 'up',
-    description:
-      'start Tandem here: Postgres and Redis (unless DATABASE_URL and REDIS_URL name yours), API and worker',
+    description: 'start Tandem here: Postgres and Redis (unless DATABASE_URL and REDIS_URL name yours), API and worker',
     example: 'tandem up --config ./tandem.config.ts --port 8080',
   })
     .addOption(

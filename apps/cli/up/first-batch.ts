@@ -56,7 +56,10 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   const startedAt = cli.now();
   const started = await startOrJoin(client, view);
   if (started === null) {
-    say('batch', `${view.name}: takes request features without a default, so no predictions are stored: each read is live`);
+    say(
+      'batch',
+      `${view.name}: takes request features without a default, so no predictions are stored: each read is live`,
+    );
     return;
   }
   const run = await followRun(cli, client, started, stepLabel('batch'));

@@ -59,9 +59,7 @@ test('where the API asks for keys, each request sends the key of the first line;
   }
   expect(stepsFor('42').join('\n')).not.toMatch(/Authorization|TANDEM_API_KEY/);
   expect(lines.join('\n')).not.toContain('API_KEY_PEPPER');
-  expect(stepsFor('42', 'order.placed', true, true).join('\n')).toContain(
-    'first set the same API_KEY_PEPPER there',
-  );
+  expect(stepsFor('42', 'order.placed', true, true).join('\n')).toContain('first set the same API_KEY_PEPPER there');
 });
 
 test('where no event makes a user live there is none to try', () => {

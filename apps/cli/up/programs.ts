@@ -75,7 +75,7 @@ interface ReadyParts {
 const ASK_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 2_000;
 
-/** Rejects with what `/readyz` said last when the time is over. */
+/** Rejects with the last answer of `/readyz` when the time is over. */
 async function waitUntilReady({ url, signal, now, sleep, withinMs }: ReadyParts): Promise<void> {
   const end = now() + withinMs;
   for (;;) {

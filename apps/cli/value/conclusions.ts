@@ -51,13 +51,13 @@ export function measureOf({ measure, top }: Pick<ValueReport, 'measure' | 'top'>
   return measure === 'logLoss' ? 'log-loss' : `hit rate at ${top}`;
 }
 
-/** Returns a number with its sign and so many digits. */
+/** Returns a number with its sign and the given number of digits. */
 export function signed(value: number, digits = 3): string {
   const text = figure(Math.abs(value), digits);
   return Number(text.replaceAll(',', '')) === 0 ? '0' : `${value < 0 ? '−' : '+'}${text}`;
 }
 
-/** Returns a number with so many significant digits: `1,230`, `0.0123`. */
+/** Returns a number with the given number of significant digits: `1,230`, `0.0123`. */
 export function figure(value = Number.NaN, digits = 3): string {
   if (!Number.isFinite(value)) return 'none';
   return value.toLocaleString('en-US', { maximumSignificantDigits: digits });

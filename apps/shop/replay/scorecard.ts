@@ -27,7 +27,7 @@ export interface OccasionResult {
   readonly batchLogLoss: number;
   /** Log-loss of the answers minus that of batch-only answers; below zero is better. */
   readonly change: Estimate;
-  /** The same among the reads that were not answered from the batch, or null where there were none. */
+  /** The same among the reads that were not answered from the batch, or null if there were none. */
   readonly changeWhereLive: Estimate | null;
 }
 

@@ -13,7 +13,7 @@ export const catalogueFrom = catalogueCost / orderMargin;
 export interface AnswerOutcomes {
   /** 1 for a certain answer that came true, 0 for a certain answer that did not: 1 − (score − bought)². */
   readonly foresight: number;
-  /** Dollars that the catalogue brought or cost; 0 where none was sent. */
+  /** Dollars that the catalogue brought or cost; 0 if none was sent. */
   readonly profit: number;
 }
 

@@ -28,7 +28,10 @@ const groupMs = 1_000;
 const fourWeeksMs = 2_000;
 export const outcomeWindow = '5s';
 
-/** One in so many looks at an order first, and one in so many reads alone, the others many in a request. */
+/**
+ * Shares of customers: one in this many looks at an order first, and one in this many reads alone; the others are read
+ * many in a request.
+ */
 const viewsOneIn = 40;
 const readsAloneOneIn = 12;
 const readsAtOnce = 60;

@@ -65,7 +65,7 @@ function mapDeclared(mapping: Mapping, declared: readonly ResolvedInput[]): read
       problems.push({ path: at('inputs', input.name, 'type'), problem, remedy: `write '${tensor.type}'` });
     }
     const columns = declaredColumns(mapping, input);
-    // Columns that are not known cannot be said to be too few or of the wrong kind.
+    // Unknown columns cannot be judged by number or kind.
     return columns.length < input.columns.length
       ? { name: input.name, type: input.type, columns: input.columns }
       : fill(mapping, tensor, columns, at('inputs', input.name, 'columns'));

@@ -106,7 +106,7 @@ export function forgetGoneColumns(
 }
 
 function featuresOf({ query }: ModelDefinition, said: NonNullable<PushedSettings['features']>) {
-  // Of the two that end an overlay one alone may be said.
+  // Only one of the two settings that end an overlay may be set.
   const asOf = said.asOf === undefined && said.overlayFor ? null : said.asOf;
   const overlayFor = said.overlayFor === undefined && said.asOf ? null : said.overlayFor;
   const servedOverlay = query.overlayForMs === null ? null : formatDuration(query.overlayForMs);

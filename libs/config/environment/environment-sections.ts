@@ -96,7 +96,7 @@ export const apiProcesses: Section<number> = (read) =>
 export interface ApiKeysSection {
   /** `auto`: off where the API is published on loopback, required elsewhere. */
   readonly mode: 'auto' | 'off' | 'required';
-  /** Under which keys are stored; null where none is set. */
+  /** The pepper of stored keys; null if none is set. */
   readonly pepper: string | null;
   /** The address at which others reach the API: another than `HOST` behind a proxy, or in a container. */
   readonly publishedOn: string;

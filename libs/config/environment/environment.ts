@@ -49,7 +49,7 @@ interface VariableReader {
    * @param instead used where the variable is not set; without it the variable is required
    */
   url(name: string, form: UrlForm, example: string, instead?: string): string;
-  /** A secret text of at least so many characters, also from the file that `<name>_FILE` names; null where none is set. */
+  /** A secret text of a least length, also from the file that `<name>_FILE` names; null if none is set. */
   secret(name: string, least: number, remedy: string): string | null;
   /** A whole number within bounds. */
   whole(name: string, bounds: { least: number; most: number; instead: number }): number;

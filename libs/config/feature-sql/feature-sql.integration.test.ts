@@ -15,7 +15,7 @@ const client = new pg.Client({ connectionString: inject('databaseUrl') });
 beforeAll(() => client.connect());
 afterAll(() => client.end());
 
-/** What Postgres says of a text that it parses and does not run: null where it is one statement. */
+/** What Postgres says of a text that it parses and does not run: null if it is one statement. */
 function parsed(text: string): Promise<string | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>();
   const statement = {

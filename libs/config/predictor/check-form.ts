@@ -90,7 +90,7 @@ function wordForm(issue: z.core.$ZodIssueInvalidUnion): string {
   return first?.code === 'invalid_value' ? first.message : issue.message;
 }
 
-/** The choice that a misspelt one probably meant. */
+/** The most similar choice of a misspelt choice. */
 function suggestion(value: unknown, issue: z.core.$ZodIssue): string | undefined {
   const found = issue.code === 'invalid_union' ? issue.errors[0]?.[0] : issue;
   if (typeof value !== 'string' || found?.code !== 'invalid_value') return undefined;

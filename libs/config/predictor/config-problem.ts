@@ -30,7 +30,7 @@ export function formatProblem({ file, path, problem, remedy }: ConfigProblem): s
   return `  ${[file, path, problem].filter((part) => part !== '').join(': ')}\n    → ${remedy}`;
 }
 
-/** The known name closest to `name`, or undefined where none is close: at most a third of its letters differ. */
+/** The known name closest to `name`, or undefined if none is close: at most a third of its letters differ. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const wanted = name.toLowerCase();
   const limit = Math.max(1, Math.floor(wanted.length / 3));

@@ -68,7 +68,7 @@ function noPredictors(form: Extract<FormCheck, { ok: true }>): SettingProblem[] 
 
 const CONFIG_NAME = 'tandem.config.ts';
 const DEADLINE_MS = 15_000;
-/** How import-main ends where the file awaits, at its top level, what nothing can bring any more. */
+/** The exit of import-main if the file's top level never settles. */
 const EXIT_UNSETTLED = 13;
 
 const EXAMPLE = `import { defineConfig } from 'tandem';

@@ -36,7 +36,7 @@ function resolveFeature(name: string, said: ParsedRequestFeature): RequestColumn
   };
 }
 
-/** Returns the default as a batch has it, where NaN is a null of a column with `nullAs`. */
+/** Returns the default in a batch's form, in which NaN is a null of a column with `nullAs`. */
 function defaultOf(kind: FeatureKind, value: Value): Pick<RequestColumn, 'default' | 'nullAs'> {
   return kind === 'number' && value === 'nan' ? { default: null, nullAs: 'nan' } : { default: asFeature(value) };
 }

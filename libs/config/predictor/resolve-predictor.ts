@@ -33,7 +33,7 @@ export interface ResolvedOutput {
   /** The tensor. */
   readonly from: string;
   readonly type: TensorType;
-  /** null: not said. */
+  /** null: not set. */
   readonly index: number | null;
   readonly width: number | null;
 }

@@ -5,7 +5,7 @@
  * the true shares under it are, the quotient is at most a martingale of expectation 1, with any order of arrivals and no
  * approximation: with no errors seen, or one of two, it says next to nothing.
  *
- * What it costs against a test tuned for many events is some 3 nats: about twice as many users where events are common,
+ * What it costs against a test tuned for many events is about 3 nats: about twice as many users where events are common,
  * little where they are rare.
  */
 import { logBeta } from './gamma.ts';

@@ -25,7 +25,7 @@ export interface Interval {
 
 /**
  * Returns arm − scale × stable, in the metric's unit. A scale other than 1 asks how the arm compares with a part of the
- * stable mean. The variance is 0 where an arm has no users or nothing varies: nothing can be said then.
+ * stable mean. The variance is 0 if an arm has no users or nothing varies: then there is no evidence.
  */
 export function differenceOf(stable: ArmSample, arm: ArmSample, scale = 1): Effect {
   return {
@@ -34,7 +34,7 @@ export function differenceOf(stable: ArmSample, arm: ArmSample, scale = 1): Effe
   };
 }
 
-/** Returns (arm − stable) / |stable|; null where the stable arm's mean is 0. */
+/** Returns (arm − stable) / |stable|; null if the stable arm's mean is 0. */
 export function relativeEffectOf(stable: ArmSample, arm: ArmSample): number | null {
   const base = meanOf(stable);
   return base === 0 ? null : (meanOf(arm) - base) / Math.abs(base);
@@ -59,7 +59,7 @@ export function relativeInterval(stable: ArmSample, arm: ArmSample, critical: nu
   return { lower: Math.min(...effects), upper: Math.max(...effects) };
 }
 
-/** Returns the estimate in standard errors; 0 where nothing varies, which proves nothing. */
+/** Returns the estimate in standard errors; 0 if nothing varies, which proves nothing. */
 export function zOf({ estimate, variance }: Effect): number {
   return variance > 0 ? estimate / Math.sqrt(variance) : 0;
 }
@@ -96,7 +96,7 @@ export function meanOf({ users, sum }: ArmSample): number {
   return users > 0 ? sum / users : 0;
 }
 
-/** The sample's variance, unbiased; 0 where there are fewer than two users. */
+/** The sample's variance, unbiased; 0 if there are fewer than two users. */
 function varianceOf({ users, sum, sumOfSquares }: ArmSample): number {
   // Rounding may make it a little less than nothing.
   return users > 1 ? Math.max(0, (sumOfSquares - (sum * sum) / users) / (users - 1)) : 0;

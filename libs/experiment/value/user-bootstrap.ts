@@ -12,7 +12,7 @@ export interface Estimate {
   readonly high: number;
 }
 
-/** A figure of all users, each counted so many times; NaN where it has no value. */
+/** A figure of all users with the given counts; NaN if it has no value. */
 export type Statistic = (weights: ArrayLike<number>) => number;
 
 interface Resampling {

@@ -35,7 +35,7 @@ interface Estimate extends Interval {
 export interface OutcomeComparison {
   readonly stable: { readonly users: number; readonly mean: number };
   readonly arm: { readonly users: number; readonly mean: number };
-  /** arm − stable, in the outcome's unit; null where nothing varies, so that nothing can be said. */
+  /** arm − stable, in the outcome's unit; null if nothing varies, so that there is no estimate. */
   readonly difference: Estimate | null;
   /** (arm − stable) / |stable|, from the same test; null as well where the stable mean may be 0. */
   readonly relative: Estimate | null;
@@ -46,7 +46,7 @@ export interface OutcomeComparison {
   readonly conclusion: Conclusion;
 }
 
-/** For a sequential test that finds the effect with PLANNED_POWER; each null where nothing can be said of it yet. */
+/** For a sequential test that finds the effect with PLANNED_POWER; each null if it cannot be estimated yet. */
 interface OutcomePower {
   /** The relative effect that the users seen so far would find. */
   readonly detectableEffect: number | null;
@@ -120,7 +120,7 @@ type ConclusionKind = 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_d
 
 interface Conclusion {
   readonly kind: ConclusionKind;
-  /** One sentence, for people. The interval stands with the figures, once. */
+  /** One sentence, for people. The interval is printed once, with the figures. */
   readonly text: string;
 }
 

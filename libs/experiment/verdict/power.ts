@@ -14,14 +14,14 @@ export interface TestPlan {
   readonly alpha: number;
   /** The probability with which an effect is found that exists. */
   readonly power: number;
-  /** `sequential`: looked at whenever one likes; `fixed`: once. */
+  /** `sequential`: any number of looks; `fixed`: one look. */
   readonly looks: 'sequential' | 'fixed';
 }
 
-/** Beyond so many times the users that there are, a test is taken never to end. */
+/** Beyond this multiple of the current users, a test is assumed never to end. */
 const MOST_GROWTH = 1e6;
 
-/** The difference, in the metric's unit, that is found with the users that there are; null where that cannot be said. */
+/** The difference, in the metric's unit, that the current users can detect; null if it cannot be estimated. */
 export function detectableDifference(stable: ArmSample, arm: ArmSample, plan: TestPlan): number | null {
   const { variance } = differenceOf(stable, arm);
   if (variance === 0) return null;
@@ -60,7 +60,7 @@ export function usersPerArmForMean(
   return usersPerArm(deviation ** 2, deviation ** 2, mean * relativeEffect, plan);
 }
 
-/** Relative to |stable mean|; null where that is 0. */
+/** Relative to |stable mean|; null if that is 0. */
 export function relativeTo(stable: ArmSample, difference: number): number | null {
   const base = Math.abs(meanOf(stable));
   return base === 0 ? null : difference / base;

@@ -20,7 +20,7 @@ export interface RolloutFigures {
 
 export interface ArmFigures {
   readonly name: string;
-  /** Its share of the users, in whatever unit the arms have in common: the buckets of its interval. */
+  /** Its share of the users, in a unit common to all arms: the buckets of its interval. */
   readonly weight: number;
   /** Different users that the arm has served since the step began, without users assigned by hand. */
   readonly users: number;
@@ -52,7 +52,7 @@ export interface JudgingRules {
     readonly errorRate: number | null;
     readonly slowShare: number | null;
     readonly liveShare: number | null;
-    /** Absent of plans of an earlier release, as all that may be absent here: not looked at. */
+    /** Absent in plans of an earlier release, like every optional field here: not checked. */
     readonly staleShare?: number | null;
     readonly defaultShare?: number | null;
     readonly psi: number | null;

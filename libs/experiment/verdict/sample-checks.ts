@@ -87,13 +87,14 @@ function ofAll(name: string, state: CheckState, arms: readonly ArmFigures[], why
 export const SAMPLE_RATIO_ALPHA = 0.001;
 
 /**
- * How close to the assigned shares the mixtures look: as if each had seen so many users before. The first is the authors'
- * choice, for many users and a small mismatch; the second finds a gross one among a few dozen. The mean of two e-values is one.
+ * How close to the assigned shares the mixtures look: as if each had seen this many users before. The first is the
+ * authors' choice, for many users and a small mismatch; the second finds a gross one among a few dozen. The mean of two
+ * e-values is one.
  */
 const NEAR = 100;
 const ANYWHERE = 2;
 
-/** Of an arm: the users seen, and its share of the assignment, in whatever unit the arms have in common. */
+/** The users seen in an arm, and its share of the assignment, in a unit common to all arms. */
 interface ArmShare {
   readonly users: number;
   readonly weight: number;

@@ -69,7 +69,7 @@ export interface SharePair {
   readonly stable: ShareCount;
 }
 
-/** Returns candidate − stable; 0 where an arm has no users. */
+/** Returns candidate − stable; 0 if an arm has no users. */
 function shareDifference({ candidate, stable }: SharePair): number {
   return candidate.users > 0 && stable.users > 0 ? shareOf(candidate) - shareOf(stable) : 0;
 }

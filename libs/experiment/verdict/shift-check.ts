@@ -44,7 +44,7 @@ function histogramOf(arm: ArmFigures): Histogram {
   return { counts: arm.scores, users: Math.min(arm.users, sumOf(arm.scores)) };
 }
 
-// The population stability index (PSI) between two histograms, Σ (p − q) ln(p / q): 0 where they are alike; by custom 0.1
+// The population stability index (PSI) between two histograms, Σ (p − q) ln(p / q): 0 if they are alike; by custom 0.1
 // is a shift worth a look, and 0.25 one to act on. (B. Yurdakul and J. Naranjo, "Statistical properties of the population
 // stability index", Journal of Risk Model Validation 14, 2020: its distribution where there is no shift.)
 //
@@ -54,7 +54,7 @@ function histogramOf(arm: ArmFigures): Histogram {
 /** Added to the earlier count of every class: an empty class would have an infinite logarithm. */
 const SMOOTHING = 0.5;
 
-/** One arm's histogram; `users` says how much it counts for, whatever its sum. */
+/** One arm's histogram; `users` is its weight, whatever its sum. */
 interface Histogram {
   readonly counts: readonly number[];
   readonly users: number;

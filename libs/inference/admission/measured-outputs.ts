@@ -11,7 +11,7 @@ import type { Signature, SignatureTensor, TensorData, WireTensor } from '../proc
 import type { TimeLimit } from '../process/time-limit.ts';
 import { allocate } from '../tensors/fill-tensor.ts';
 
-/** Two: a model that returns one row whatever the number of users shows itself. */
+/** Two users: a model that returns one row for any number of users is detected. */
 const USERS = 2;
 
 /** Returns the outputs' shapes with the sizes of a run, or as declared if the model rejects the made-up users. */
@@ -25,7 +25,7 @@ export async function measureOutputs(
   const fetches = signature.outputs.filter(({ type }) => type !== null).map(({ name }) => name);
   const isKnown = (feed: WireTensor | null): feed is WireTensor => feed !== null;
   if (!feeds.every(isKnown) || fetches.length < signature.outputs.length) return signature;
-  // A model that dislikes zeros is for the trial to judge, on users who are meant.
+  // If the model rejects zeros, the trial judges it on real users.
   const run = await process.run({ session, feeds, fetches, rowByRow: false }, limit).catch(() => null);
   if (run === null) return signature;
   const given = new Map(run.outputs.map(({ name, dims }) => [name, dims]));

@@ -55,7 +55,7 @@ export async function comparePaces(
   const many = Array.from({ length: RUNS_TOGETHER }, () => takeAround(rows, together));
   const [alone, batch]: [Round[], Round[]] = [[], []];
   const begin = performance.now();
-  // The first round allocates what later ones use again, and counts for nothing.
+  // The first round allocates memory that later rounds reuse, and is not counted.
   for (let round = -1; round < LEAST_ROUNDS || isGoingOn(round, performance.now() - begin, budgetMs); round++) {
     const isSwapped = round % 2 !== 0;
     const [one, all] = [await takeTurns(sides, single, isSwapped), await takeTurns(sides, many, isSwapped)];

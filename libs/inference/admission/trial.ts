@@ -140,7 +140,7 @@ async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried,
   }
   const width = tried.alone.get(rows[0] ?? -1)?.length ?? 1;
   const size = Math.max(1, Math.min(LARGE_BATCH, Math.floor(LARGE_VALUES / width)));
-  // What it takes at most: as long as so many users one after the other.
+  // Its longest time: that of all users one after the other.
   const isAffordable =
     runs.spentCpuMs() + size * median(times.map(({ cpuMs }) => cpuMs)) < options.totalCpuMs * PLANNED_SHARE;
   if (size <= all.length || !isAffordable) {

@@ -157,7 +157,7 @@ export class Batcher implements Scorer, LoadShedding {
       : new Promise((resolve) => this.#waitingForDrain.push(resolve));
   }
 
-  /** Fails the pending requests that are meant. */
+  /** Fails the given pending requests. */
   abandon(error: TandemError, isMeant: (request: Pending) => boolean = () => true): void {
     for (const request of [...this.#pending]) if (isMeant(request)) request.settle(error);
   }

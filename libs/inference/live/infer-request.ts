@@ -12,7 +12,7 @@ export interface InferRequest {
   /** Filled for each input of the version, in its order. */
   readonly inputs: readonly EncodedInput[];
   readonly rows: number;
-  /** Names of the outputs that are wanted, in order. Requests that want the same ones run together. */
+  /** Names of the requested outputs, in order. Requests for the same outputs run together. */
   readonly outputs: readonly string[];
   /** Milliseconds from now until the answer is worthless. */
   readonly timeoutMs: number;

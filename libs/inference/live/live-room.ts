@@ -25,12 +25,12 @@ export interface RunUnderWay {
 
 export interface LiveRoom {
   /**
-   * How many more rows of a version can be answered within a time, in ms; at least 1 where a child has nothing to do.
+   * How many more rows of a version can be answered within a time, in ms; at least 1 if a child is idle.
    */
   room(version: ModelVersion, timeoutMs: number): number;
-  /** Rows that may be run together for a reader who has so many ms in all, of which so many are left. */
+  /** Returns the rows that may run together for a reader, by its total and remaining ms. */
   runRows(version: ModelVersion, timeoutMs: number, leftMs?: number): number;
-  /** Whether so many rows that wait, and have so many ms left of all, would come too late though they were run now. */
+  /** Whether waiting rows would be too late even if they ran now, by their number and their remaining ms. */
   isTooLate(version: ModelVersion, rows: number, timeoutMs: number, leftMs: number): boolean;
   /** Returns the cost of this many rows in ms of a child, with as many rows in a run as allowed. */
   costMs(version: ModelVersion, rows: number, timeoutMs: number): number;
@@ -156,7 +156,7 @@ export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now
  * models that are slow a row, and on the safe side for others.
  */
 interface RunCost {
-  /** Milliseconds that a run of so many rows is likely to take. */
+  /** Returns the expected milliseconds of a run, by its rows. */
   ms(rows: number): number;
   /** Rows of the largest run that is likely to end in that time, and is not far beyond what was ever run; 0: none. */
   rowsWithin(ms: number): number;
@@ -169,7 +169,7 @@ interface RunCost {
 const MEMORY = 0.95;
 /** Rows of the first run of a version of which nothing is known yet. */
 const FIRST_ROWS = 16;
-/** A run may be so many times as large as the largest so far: the line says little of what lies far beyond. */
+/** A run may be this many times as large as the largest so far: the fitted line is unreliable far beyond. */
 const REACH = 2;
 /**
  * A run that takes this many times as long as was expected was delayed by other work: its time is capped there.
@@ -219,7 +219,7 @@ export function createRunCost(): RunCost {
     warmedUp({ oneMs, rows, ms }) {
       if (sums.runs > 0) return;
       const perRow = (ms - oneMs) / (rows - 1);
-      // One run each, while models are loaded: a single row that was held up would make all others free.
+      // One run each, while models are loaded: a single delayed row would make all others seem free.
       if (perRow > 0) steepness = perRow;
       largest = Math.max(rows, largest);
     },

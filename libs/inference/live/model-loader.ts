@@ -16,7 +16,7 @@ interface ModelLoaderOptions {
   readonly loadLimit: TimeLimit;
   /** Resident memory of a child in MB. */
   readonly memoryLimitMb: number;
-  /** A child loaded a model, for which it unloaded so many others; for counters. */
+  /** Called after a child loaded a model, with the number of models unloaded for it; for counters. */
   onLoad?: ((when: LoadOccasion, unloaded: number) => void) | undefined;
   readonly log: InferenceLog;
   /** Milliseconds that only ever rise. */

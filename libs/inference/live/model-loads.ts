@@ -34,7 +34,7 @@ interface ModelLoadsOptions {
   onWarmedUp(version: ModelVersion, runs: WarmUpRuns): void;
 }
 
-/** A file up to this size is loaded within some 25 ms of CPU time, for which a read may wait. */
+/** A file up to this size is loaded within about 25 ms of CPU time, for which a read may wait. */
 const QUICK_BYTES = 8_000_000;
 const BLOCKED_BY_SERVING = 'the models of the serving children could not be loaded with it';
 

@@ -31,7 +31,7 @@ export interface InferencePoolOptions extends Pick<ProcessOptions, 'niceSteps' |
   readonly log: InferenceLog;
   /** A run was answered, and what it took. */
   onRun?(run: FinishedRun): void;
-  /** A child loaded a model, for which it unloaded so many others; for counters. */
+  /** Called after a child loaded a model, with the number of models unloaded for it; for counters. */
   onLoad?(when: LoadOccasion, unloaded: number): void;
   /** A child ended and is replaced; for a counter. */
   onRestart?(why: ProcessEnd): void;

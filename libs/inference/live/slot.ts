@@ -20,7 +20,7 @@ import type { InferenceLog, ModelLoader } from './model-loader.ts';
 interface SlotOptions {
   readonly memoryLimitMb: number;
   readonly startLimit: TimeLimit;
-  /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
+  /** Steps of niceness beyond the parent's; default: those of a serving child. */
   readonly niceSteps?: number | undefined;
   /** Threads of a run; default: 1. */
   readonly threads?: number | undefined;
@@ -36,7 +36,7 @@ interface SlotOptions {
   readonly log: InferenceLog;
 }
 
-/** The request to run, made when the model is loaded; null: no request waits for it any more. */
+/** The request to run, made when the model is loaded; null: no request waits for it. */
 export interface PreparedRun extends Omit<ModelRun, 'session'> {
   /** At which the child is killed. */
   readonly limit: TimeLimit;

@@ -45,7 +45,7 @@ export interface WaitingLine<R> {
   take(maxRows: number): Part<R>[];
 }
 
-/** How many waiting parts are looked at for one run: a bound on its cost where many versions wait. */
+/** The number of waiting parts that are considered for one run: it bounds the cost if many versions wait. */
 const SCANNED = 1_000;
 
 export function createWaitingLine<R>(): WaitingLine<R> {
@@ -242,7 +242,7 @@ function overloaded(waiting: number, refused: readonly number[], room: number): 
 }
 
 /**
- * The error of a request that is not taken on for want of room, or of time: with the live requests before it, it would
+ * Returns the error of a request that is refused for lack of room or time: with the live requests before it, it would
  * be late.
  * @param most rows that may wait
  */
@@ -259,7 +259,7 @@ export function refusalOf(
   return isRefused ? overloaded(waiting, rows.slice(room), room) : undefined;
 }
 
-/** A request in parts of so many rows at most. */
+/** Cuts a request into parts of limited rows. */
 export function cut(
   request: Pending,
   { rows, version, inputs, outputs, isAlone = false }: Work,

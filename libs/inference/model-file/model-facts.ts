@@ -67,7 +67,7 @@ const METADATA = 14;
 const MAX_METADATA_BYTES = 1_000_000;
 const KEYS = /^(feature|input|column)s?([_ .-]?(features?|names?|columns?|order))*$/i;
 
-/** Entries of `metadata_props`, numbers from onnx.proto3; empty where there is none. Never throws. */
+/** Entries of `metadata_props`, numbers from onnx.proto3; empty if there is none. Never throws. */
 export function readMetadata(bytes: Buffer): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
   for (const { number, start, end } of fieldsOf(bytes)) {

@@ -201,8 +201,8 @@ function notOnnx(why: string): Refused {
   return new Refused(`the file is not an ONNX model: ${why}`, 'Export the model again, as a single .onnx file.');
 }
 
-// Which releases of the ONNX format the runtime reads, said before it is asked: its own refusal of a model from the future
-// names neither the version nor what to do. (Field numbers from onnx.proto3, OperatorSetIdProto.)
+// Which releases of the ONNX format the runtime reads, checked before it is loaded: its own refusal of a model from the
+// future names neither the version nor what to do. (Field numbers from onnx.proto3, OperatorSetIdProto.)
 
 /** A problem of a model file and its fix. */
 export interface ModelFault {

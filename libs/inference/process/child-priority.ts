@@ -7,9 +7,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 
 /**
- * Steps of niceness, each about 1.25 times: of a processor that both want, the parent may have nine tenths. It does not want
- * it for long: with 3 steps the p99 of cached reads beside saturated inference was 17 ms, with 10 it is 10 (alone 5), and
- * inference does as much.
+ * Steps of niceness, each about 1.25 times: of a processor that both use, the parent may get nine tenths. It does not
+ * need it for long: with 3 steps the p99 of cached reads beside saturated inference was 17 ms, with 10 it is 10 (alone
+ * 5), and inference does as much.
  */
 const STEPS = 10;
 /**

@@ -19,7 +19,7 @@ export interface ProcessOptions {
   /** Whether the kernel bounds the data segment too, where it can: see `command`. */
   readonly boundData: boolean;
   readonly startLimit: TimeLimit;
-  /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
+  /** Steps of niceness beyond the parent's; default: those of a serving child. */
   readonly niceSteps?: number | undefined;
   /** Threads of a run; default: 1. */
   readonly threads?: number | undefined;

@@ -96,7 +96,9 @@ function timeUp(
   return { why: 'starved', how: starvedText(usedMs, spentMs) };
 }
 
-/** Returns the error of work that the machine held up; the same work may succeed later. @param how such as `starvedText` */
+/**
+ * Returns the error of work that the machine delayed; the same work may succeed later. @param how such as `starvedText`
+ */
 export function machineBusy(how: string, cause?: unknown): TandemError {
   return new TandemError('overloaded', `the inference process ${how}`, {
     remedy: 'try again when the machine has less to do, or give it more CPU; this says nothing about the model',

@@ -155,7 +155,7 @@ function fillBigInts(
   }
 }
 
-/** Texts as their index, one value a row, or as one-hot, where the zeros are there already. */
+/** Texts as their index, one value a row, or as one-hot, in which the zeros are already set. */
 function fillCategories(
   out: Numbers | BigInts,
   filled: FilledColumn,
@@ -205,7 +205,7 @@ function fillTexts(columns: readonly FilledColumn[], rows: readonly number[], re
   );
 }
 
-/** From so many rows on, a table is built sooner than the values are searched. */
+/** From this many rows on, building a table is faster than searching the values. */
 const TABLE_FROM_ROWS = 16;
 
 /** @returns a text's place in `values`, from 0, or -1 */

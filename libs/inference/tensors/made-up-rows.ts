@@ -76,7 +76,7 @@ function magnitude(row: number, random: () => number): number {
   return sign * (size ?? 1) * random();
 }
 
-/** The value as the column's kind has it and as its input can hold it. */
+/** The value in the column's kind and within the range of its input. */
 function fit(value: number, { kind }: FeatureColumn, type: TensorType): number {
   if (kind === 'boolean' || type === 'bool') return Math.ceil(Math.abs(value)) % 2;
   const unsigned = type.startsWith('uint') ? Math.abs(value) : value;

@@ -63,8 +63,8 @@ export async function requireEventFeatures(db: Db, definition: ModelDefinition):
   if (!features) return requireSettled(db, predictor);
   throw new UnsettledRules(async (own) => {
     const known = eventFeatures(definition);
-    // The announcement stays, whatever happens to the change: stored predictions of other versions with these features
-    // are older.
+    // The announcement stays even if the change fails: stored predictions of other versions with these features are
+    // older.
     if (await isStoredWithNew(own, predictor, Object.keys(known))) await setPatternsPending(own, predictor);
     await query(own, {
       text: 'update tandem.predictors set event_features = $2::jsonb || event_features where name = $1',

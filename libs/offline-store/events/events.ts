@@ -12,7 +12,7 @@ interface EventStoreOptions {
   /** How long a batch waits for a user that another transaction has locked, in ms. */
   readonly lockTimeoutMs?: number;
   /**
-   * Milliseconds after which senders get `unavailable`, whatever delays Postgres; absent: the pool's own limits count.
+   * Milliseconds after which senders get `unavailable`, for any delay in Postgres; default: the pool's limits.
    */
   readonly withinMs?: number;
 }

@@ -11,7 +11,7 @@ import { type Db, query, sqlState, transaction } from '../sql/database.ts';
 const MAX_UNUSED_NAMES = 1_000;
 
 interface OutboxOptions {
-  /** A smaller table is left to vacuum, since emptying it replans the statements on it; 8 MiB. */
+  /** Vacuum cleans a smaller table, since emptying it replans the statements on it; 8 MiB. */
   readonly emptyAboveBytes?: number;
 }
 

@@ -156,9 +156,9 @@ async function trySettling(pool: pg.Pool, waitMs: number): Promise<boolean> {
 }
 
 /**
- * Settles the changes that no open transaction precedes any more. Open transactions are looked up once for each change,
- * in a statement that sees the change: a transaction that takes the lock later also reads the rules later. In order of
- * numbers, so that a change committed meanwhile is looked up too.
+ * Settles the changes without an earlier open transaction. Open transactions are looked up once for each change, in a
+ * statement that sees the change: a transaction that takes the lock later also reads the rules later. In the order of
+ * numbers, so that a change that is committed meanwhile is also found.
  */
 export async function settleEnded(pool: pg.Pool): Promise<void> {
   const open = await query(pool, { text: `select from tandem.pending_rules where state = 'open' limit 1` });

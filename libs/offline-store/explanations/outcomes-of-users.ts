@@ -26,7 +26,7 @@ interface RunSize {
   readonly now: Date;
   /** Users of the predictor's newest published generation; 0 if there is none. */
   readonly users: number;
-  /** Share of the users whose answers are kept; 0 where none are. */
+  /** Share of the users whose answers are kept; 0 if none are. */
   readonly share: number;
 }
 

@@ -88,7 +88,7 @@ export function createFeatureTable(
 
 const NOT_READ: Decoded = { value: null };
 
-/** One feature of all users. Numbers lie in one array; whatever else a row has lies apart, and is rare. */
+/** One feature of all users. Numbers are in one array; other values are rare and kept separately. */
 class Column {
   private readonly form: Form;
   private readonly decode: Decoder;

@@ -18,7 +18,7 @@ export function isPackable({ query }: Pick<FeatureVersion, 'query'>, oids: reado
   return query.columns.every(({ kind }, i) => !formOf(kind, oids[i] ?? 0).asText);
 }
 
-/** The batch of packed rows, or undefined where a value is not of the type, or in the form, that was expected. */
+/** The batch of packed rows, or undefined if a value is not of the type, or in the form, that was expected. */
 export function unpackRows(
   version: FeatureVersion,
   rows: readonly RawRow[],

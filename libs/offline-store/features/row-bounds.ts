@@ -24,7 +24,7 @@ export interface RefusedRow {
 export type RefusedRows = ReadonlyMap<string, RefusedRow>;
 
 interface RowBounds {
-  /** Counts a row of so many bytes. Returns whether it may be kept. */
+  /** Counts a row's bytes. Returns whether it may be kept. */
   accept(bytes: number): boolean;
   /**
    * Says why a row that was not accepted is dropped.
@@ -53,7 +53,7 @@ export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[])
 
 /** How the features lie in the fields of a row. */
 export interface RowForm {
-  /** The row's bytes, whatever they are written as. */
+  /** The row's bytes, in any encoding. */
   bytesOf(row: ArrivedRow): number;
   /** Bytes of each feature. */
   sizesOf(features: readonly (string | null)[]): number[];

@@ -35,7 +35,7 @@ const SAMPLE_ONE_IN = 10;
 /** Share of its time that a comparison by segments may take before it is repeated without them. */
 const SHARE_WITH_SEGMENTS = 0.6;
 
-/** Returns null where the run makes no generation. */
+/** Returns null if the run makes no generation. */
 export async function compareWithServed(pools: Pools, run: Run, lost: AbortSignal): Promise<ComparedGeneration | null> {
   if (run.generationId === null) return null;
   const started = performance.now();
@@ -98,12 +98,12 @@ interface Task {
   readonly decision: DecisionPolicy | null;
   readonly segments: readonly string[];
   readonly policy: PublishPolicy;
-  /** One of so many users is compared. */
+  /** One in this many users is compared. */
   readonly oneIn: number;
   readonly byPages: boolean;
 }
 
-/** The generation of the arm that serves the run's model version, else of the stable arm; null where neither has one. */
+/** The generation of the arm that serves the run's model version, else of the stable arm; null if neither has one. */
 async function findTask(db: Db, { predictor, modelVersionId, generationId }: Run): Promise<Task | null> {
   const rows = await query<Task['against'] & Pick<Task, 'isOfSome'> & PolicyParts>(db, {
     text: `select g.id, g.number, g.base_id as "baseId", g.users + coalesce(g.users_left, 0) as users,

@@ -57,7 +57,7 @@ test('the users of a sample of pages are compared, with new and missing users', 
   const forwards = await compare(all, fewer, true);
   const backwards = await compare(fewer, all, true);
   for (const { users } of [forwards, backwards]) {
-    // A tenth of 30,000, on some 300 pages.
+    // A tenth of 30,000, on about 300 pages.
     expect(Math.abs(users.both - 3_000)).toBeLessThan(2_000);
   }
   expect(forwards).toMatchObject({ users: { added: 0, gone: expect.any(Number) }, outputs: [{ meanDelta: 5 }] });

@@ -20,7 +20,7 @@ const WORK_MEM = '64MB';
 /** Users whose outputs define the classes of the distributions. */
 const SAMPLE = 20_000;
 
-/** Outputs of users of a generation, or of its base: of all, or of so many as a sample of its pages gives. */
+/** Outputs of users of a generation, or of its base: of all, or of a sample of its pages. */
 export async function sampleOutputs(
   pool: pg.Pool,
   { id, baseId, users }: { readonly id: string; readonly baseId: string | null; readonly users: number },
@@ -46,7 +46,7 @@ interface JoinOptions extends Cancellable {
   /** The version whose feature query has the segments. */
   readonly version: Pick<ModelVersion, 'query'>;
   readonly segments: readonly string[];
-  /** One of so many users is compared; all, where it is 1. */
+  /** One in this many users is compared; 1: all. */
   readonly oneIn: number;
   /**
    * Whether pages are sampled instead of a hash of user ids. A hash reads all rows; users of one page have neighbouring
@@ -102,7 +102,7 @@ function joinSql(options: JoinOptions): string {
     ${features('coalesce(n.user_id, o.user_id)')}) to stdout (format binary)`;
 }
 
-/** Joins the row that a generation has of the user; none where there is no generation. */
+/** Joins the row that a generation has of the user; none if there is no generation. */
 function rowOf(generationId: string | null, alias: string): string {
   const id = generationId === null ? 'null' : pg.escapeLiteral(generationId);
   return `left join tandem.predictions ${alias} on ${alias}.generation_id = ${id} and ${alias}.user_id = n.user_id`;

@@ -1,4 +1,4 @@
-/** Rows of tandem.generations as the domain's generations, and their predictions in pages. */
+/** Reads rows of tandem.generations as the domain's generations, and their predictions in pages. */
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
@@ -135,7 +135,7 @@ export async function* readPages(
 export interface RetentionCandidate extends Generation {
   /** Whether an arm names its model version. */
   readonly isServed: boolean;
-  /** Milliseconds since an arm last left it, else since it was published; null where it never was. */
+  /** Milliseconds since an arm last left it, else since it was published; null if it never was. */
   readonly lastUsedMs: number | null;
   /** Milliseconds since the run that builds it ended; null while it is not finished. */
   readonly runEndedMs: number | null;
@@ -164,7 +164,7 @@ export function retiredGenerations(all: readonly RetentionCandidate[]): readonly
     for (const version of keptVersions(group)) for (const one of keptOf(version)) kept.add(one.id);
   }
   const retired = all.filter((one) => !one.inForce && !kept.has(one.id) && isOver(one));
-  // A base goes after those above it: once they are dropped.
+  // A base is dropped after the generations above it.
   const bases = new Set(all.map(({ baseId }) => baseId));
   return retired.filter(({ id }) => !bases.has(id));
 }

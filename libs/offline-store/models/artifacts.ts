@@ -14,7 +14,7 @@ import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../s
 
 /** Port: where artifacts lie. */
 export interface ArtifactStore {
-  /** Bytes of its file; null: it is not there. */
+  /** Bytes of its file; null: it does not exist. */
   sizeOf(hash: string): Promise<number | null>;
   /** As `sizeOf`, and a file that no model version uses is kept for another day (unused-artifacts.ts). */
   renew(hash: string): Promise<number | null>;
@@ -31,7 +31,7 @@ export interface Bucket {
   put(location: string, hash: string, bytes: Uint8Array): Promise<void>;
   /** To repeat it changes nothing. */
   remove(location: string): Promise<void>;
-  /** Null: nothing is there. */
+  /** Null: no file is stored. */
   get(location: string): Promise<Buffer | null>;
 }
 
@@ -57,7 +57,7 @@ export function createArtifactStore(pool: pg.Pool, bucket: Bucket | null = null)
   };
 }
 
-/** One statement: a removal at the same time either leaves the file, or has it gone here too. */
+/** One statement: a concurrent removal either leaves the file, or has removed it here too. */
 async function renewArtifact(db: Db, hash: string): Promise<number | null> {
   const renewal = statements
     .updateTable('tandem.artifacts')
@@ -66,7 +66,7 @@ async function renewArtifact(db: Db, hash: string): Promise<number | null> {
   return (await fetchFirst(db, renewal.returning('size')))?.size ?? null;
 }
 
-/** Into Postgres, also inside a transaction; the bytes' hash has been checked. Those that are there are renewed, not sent. */
+/** Into Postgres, also inside a transaction; the bytes' hash has been checked. Existing files are renewed, not sent. */
 export async function insertArtifact(db: Db, hash: string, bytes: Uint8Array): Promise<void> {
   if ((await renewArtifact(db, hash)) !== null) return;
   await insertNew(db, { hash, bytes: bufferOf(bytes), size: bytes.byteLength });
@@ -170,7 +170,7 @@ export interface ArtifactPart {
   readonly bytes: Uint8Array;
 }
 
-/** Keeps a part, and gives how much of the file is there without a gap from its beginning. */
+/** Stores a part, and returns the stored bytes of the file from its beginning without a gap. */
 export async function keepPart(pool: pg.Pool, { hash, firstByte, total, bytes }: ArtifactPart): Promise<number> {
   return transaction(pool, async (db) => {
     // Of another total they are of another attempt at the same file, one of which lies.
@@ -189,7 +189,7 @@ export async function keepPart(pool: pg.Pool, { hash, firstByte, total, bytes }:
   });
 }
 
-/** How much of the file is there without a gap from its beginning; 0: nothing. */
+/** Returns the stored bytes of the file from its beginning without a gap. */
 export async function receivedBytes(db: Db, hash: string): Promise<number> {
   const parts = placesOf(hash).select((eb) => eb.fn<number>('octet_length', ['bytes']).as('length'));
   return (await fetchRows(db, parts)).reduce(

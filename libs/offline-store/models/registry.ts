@@ -75,7 +75,7 @@ export function createRegistry(
   async function current(): Promise<Loaded> {
     if (!loaded) return load();
     if (isAsNoticed(loaded) || now() < silentUntil) return loaded;
-    // While Postgres does not answer, what was known serves on: a read decides for itself what it may do with it.
+    // While Postgres does not answer, the last known assignments stay: each read decides how to use them.
     const before = loaded;
     return load().catch(() => before);
   }

@@ -91,7 +91,8 @@ function unverified(predictor: string, number: number): TandemError {
   );
 }
 
-// Archives a model version: lists leave it out, and no rollout and no rollback goes to it. No data is deleted.
+// Archives a model version: lists leave it out, and it cannot be the target of a rollout or rollback. No data is
+// deleted.
 
 export interface ArchiveChange {
   readonly predictor: string;

@@ -11,9 +11,9 @@ export function createOverlayStore(pool: pg.Pool): OverlayStore {
 }
 
 /**
- * Keeps each entry by compare-and-set: within a history and floor none goes back to an older label, nor, of equal labels,
- * to an older time. Entries of another history or protocol than the database's own are not kept: their labels prove nothing
- * here; nor are those of a model version that it does not have.
+ * Keeps each entry by compare-and-set: within a history and floor, no entry is replaced by one with an older label, or
+ * with an equal label and an older time. Entries of another history or protocol than the database's own are not kept:
+ * their labels prove nothing here; nor are those of a model version that it does not have.
  *
  * One statement for all that have everything in common but the user, which is mostly all of them: with every value in
  * every row it cost twice as much.

@@ -12,7 +12,7 @@ import { type Db, execute, query } from '../sql/database.ts';
 
 /** Half-lives from 1970 until now. */
 const NOW = `(extract(epoch from statement_timestamp())::float8 / ${HALF_LIFE_MS / 1000})`;
-/** More than any count, and what the power of two of a float8 can hold, whatever a clock was set to. */
+/** More than any count, and within the exponent of a float8, for any setting of the clock. */
 const MOST_LOG = 1_000;
 
 /** An SQL expression: the weight that a stored `log_weight` has by now. */
@@ -108,7 +108,9 @@ export async function expireReadCounts(
   return looked ?? { rows: 0, seen: 0, last: null };
 }
 
-/** Pages of 8 kB, some 200,000 rows: of larger tables a part is looked at, so that the look takes bounded time, 0.2 s of CPU. */
+/**
+ * Pages of 8 kB, about 200,000 rows: of larger tables a part is read, so that a look takes bounded time, 0.2 s of CPU.
+ */
 const MOST_PAGES = 2_000;
 
 /** Users in groups of about the same weight, the most read first. Of a large table an estimate, from some of its pages. */

@@ -53,7 +53,7 @@ interface ArmMove {
   readonly raiseFloor: boolean;
   /** Whether the expiry of the generation's predictions is counted from now on. */
   readonly restartExpiry: boolean;
-  /** Stable, where it is not said. */
+  /** The arm; default: stable. */
   readonly arm?: string;
 }
 

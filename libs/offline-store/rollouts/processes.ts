@@ -43,7 +43,7 @@ export async function openRegister(
       await enter(pool, self, room);
       break;
     } catch (error) {
-      // An older schema, or a database that is away: others say so.
+      // An older schema, or a database that does not answer: other parts report it.
       if (!isTandemError(error, 'config_invalid')) break;
       if (performance.now() > deadline) throw error;
     }

@@ -17,7 +17,9 @@ export function createShadowStore(pool: pg.Pool): ShadowStore {
   return { keep: (sums) => transaction(pool, (db) => keepSums(db, sums)) };
 }
 
-/** The rollout's row first: processes that keep theirs at the same time would else wait crosswise for each other's users. */
+/**
+ * The rollout's row first: otherwise processes that store theirs at the same time would deadlock on each other's users.
+ */
 async function keepSums(db: Db, sums: ShadowSums): Promise<number> {
   const { rolloutId, processId, rows, movers } = sums;
   const rollout = statements.selectFrom('tandem.rollouts').where('id', '=', rolloutId).forNoKeyUpdate();

@@ -48,7 +48,7 @@ const leastWeight = async () => {
 
 describe('a budget of many users', { timeout: 60_000 }, () => {
   test('chooses the most read of all outdated ones', async () => {
-    // That of the user with id 34,722, some 5 % more or less.
+    // That of the user with id 34,722, about 5 % more or less.
     const weight = (await leastWeight()) ?? 0;
     expect(weight).toBeGreaterThan(1_000 - 400);
     expect(weight).toBeLessThan(1_000 - 290);

@@ -32,7 +32,7 @@ export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedC
   });
 }
 
-/** Brings the run into this history; returns false if it has ended, or is there already. */
+/** Brings the run into this history; returns false if it has ended, or is already in it. */
 async function takeAlong(db: Db, runId: string): Promise<boolean> {
   const rows = await query(db, {
     text: `update tandem.runs set history = tandem.current_history(), state = 'running', ${freeStep()},

@@ -156,7 +156,7 @@ export async function setRunState(db: Db, runId: string, state: RunState, error:
 // Leases on Postgres' clock: of chunks, and of the steps before and after them.
 
 /**
- * Returns a condition that is true where the lease in a column is over. A lease that ends later than any that is taken now
+ * Returns a condition that is true if the lease in a column is over. A lease that ends later than any that is taken now
  * was taken under a clock that has been set back since: its worker, if it lives, has renewed it long before. The longest
  * lease is ten minutes (CHUNK_LEASE_MS): one just taken must not seem over where the clock is set back by a little.
  */

@@ -78,7 +78,7 @@ export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedSt
   return (await changeRows(pool, claimed)) > 0;
 }
 
-/** Locks the run's row until the transaction ends; false where the fence is lost, or the schema's protocol is unknown. */
+/** Locks the run's row until the transaction ends; false if the fence is lost, or the schema's protocol is unknown. */
 export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Promise<boolean> {
   const claimed = statements
     .selectFrom('tandem.runs')

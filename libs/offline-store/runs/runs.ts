@@ -244,7 +244,7 @@ async function refuseDropped(db: Db, run: Run): Promise<void> {
   throw stateConflict(run, 'its generation was dropped', 'start another run');
 }
 
-/** Chunks whose users were named, and are not any more (retention.ts). */
+/** Chunks whose named users were deleted (retention.ts). */
 async function refuseForgotten(db: Db, run: Run): Promise<void> {
   const forgotten = await query(db, {
     text: `select no from tandem.chunks where run_id = $1 and state in ('cancelled', 'failed') and user_ids = '{}' limit 1`,

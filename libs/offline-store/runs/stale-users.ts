@@ -16,7 +16,7 @@ import { lockStep } from './run-steps.ts';
 const STALE_SHARE = 1 / 5;
 
 /**
- * Writes the stale users as chunks while it reads them. Returns the number of users, or null where the fence is lost.
+ * Writes the stale users as chunks while it reads them. Returns the number of users, or null if the fence is lost.
  * @param db the transaction of the scan
  */
 export async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): Promise<number | null> {
@@ -45,7 +45,7 @@ export async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): P
   return users;
 }
 
-/** Deletes the chunks of an earlier attempt at the plan. Returns false where the fence is lost. */
+/** Deletes the chunks of an earlier attempt at the plan. Returns false if the fence is lost. */
 export function deleteEarlier(pool: pg.Pool, claimed: ClaimedStep): Promise<boolean> {
   return transaction(pool, async (db) => {
     if (!(await lockStep(db, claimed))) return false;
@@ -54,7 +54,7 @@ export function deleteEarlier(pool: pg.Pool, claimed: ClaimedStep): Promise<bool
   });
 }
 
-/** Writes a chunk of these users. Returns false where the fence is lost. */
+/** Writes a chunk of these users. Returns false if the fence is lost. */
 export function writeNamed(
   pool: pg.Pool,
   claimed: ClaimedStep,
@@ -107,7 +107,7 @@ export function outdatedSql(absent: '0' | 'null'): string {
 
 export async function staleValues(pool: pg.Pool, { run }: Pick<Plan, 'run'>): Promise<readonly unknown[]> {
   const generation = await findServedGeneration(pool, run);
-  // Rows from before a bulk change count for nothing: reads infer those users live.
+  // Rows from before a bulk change are stale: reads infer those users live.
   const isCurrent = (sourceVersion: number | null | undefined) => (sourceVersion ?? 0) >= run.sourceVersion;
   return [
     run.predictor,

@@ -42,8 +42,8 @@ const UNIQUE_VIOLATION = '23505';
 const OTHERS_DEPEND = ['2BP01', '0A000'];
 
 /**
- * Reads of an existing table wait until its new rows are there. Times without a zone count as UTC. Rejects with RowRefused,
- * or with `invalid_input` where the table exists and must not, or cannot, be replaced.
+ * Reads of an existing table wait for its new rows. Times without a zone count as UTC. Rejects with RowRefused, or with
+ * `invalid_input` where the table exists and must not, or cannot, be replaced.
  * @param rows in COPY's text format
  */
 export async function loadTable(
@@ -61,7 +61,7 @@ export async function loadTable(
     await copyInAll(db, { text: `copy ${sql} (${columns}) from stdin`, timeoutMs: LOAD_MS }, rows).catch(rethrow);
     return made;
   });
-  // The rows are there. Where this fails, Postgres analyses the table automatically later.
+  // The rows are committed. If this fails, Postgres analyses the table automatically later.
   await query(pool, { text: `analyze ${sql}` }).catch(() => {});
   return outcome;
 }

@@ -104,7 +104,7 @@ async function isOn(db: Db, table: string): Promise<(watch: WatchedSource) => bo
   return ({ oid, name }) => oid === named.oid || (oid === null && name === named.name);
 }
 
-/** The watch of the table comes first, then those of earlier tables of its name, which are gone. */
+/** The watch of the table comes first, then those of earlier, dropped tables of its name. */
 async function findWatchesOf(db: Db, table: Watchable): Promise<readonly WatchedSource[]> {
   const watched = await listWatchedSources(db);
   return watched.filter(await isOn(db, table.name)).sort((a, b) => Number(a.oid === null) - Number(b.oid === null));

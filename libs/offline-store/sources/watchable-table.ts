@@ -36,7 +36,7 @@ interface Relation {
   readonly mayTrigger: boolean;
 }
 
-/** Returns the table's oid and `schema.table`, quoted where SQL needs it; undefined where there is none. */
+/** Returns the table's oid and `schema.table`, quoted where SQL needs it; undefined if there is none. */
 export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 'oid' | 'name'> | undefined> {
   const [found] = await query<{ oid: number; name: string }>(db, {
     text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name

@@ -5,9 +5,9 @@ import { OPERATIONS, triggerName } from './watch-trigger.ts';
 
 export interface WatchedSource {
   readonly id: number;
-  /** The table that has the triggers; null where it is gone. */
+  /** The table that has the triggers; null if it was dropped. */
   readonly oid: number | null;
-  /** `schema.table` as the table is called now; `watchedAs` where it is gone. */
+  /** `schema.table` as the table is called now; `watchedAs` if it was dropped. */
   readonly name: string;
   /** `schema.table` as the table was called when it was watched. */
   readonly watchedAs: string;
@@ -15,7 +15,7 @@ export interface WatchedSource {
   readonly columns: readonly string[] | null;
   readonly predictors: readonly string[];
   readonly maxUsers: number;
-  /** Triggers that are missing or disabled, as `table: trigger`; of a table that is gone, the table alone. */
+  /** Triggers that are missing or disabled, as `table: trigger`; for a dropped table, the table alone. */
   readonly broken: readonly string[];
 }
 
@@ -82,7 +82,7 @@ async function withOids(db: Db, declared: readonly Omit<DeclaredWatch, 'oid'>[])
 }
 
 /**
- * Returns the oid of each table, null where there is none. By the catalog alone: `to_regclass` rejects where the login may
+ * Returns the oid of each table, null if there is none. By the catalog alone: `to_regclass` rejects where the login may
  * not use the schema, as that of a worker may not. A name without a schema is looked up along the search path first.
  */
 export async function findTableOids(db: Db, tables: readonly string[]): Promise<readonly (number | null)[]> {

@@ -19,7 +19,7 @@ export interface PoolOptions {
   /** A postgres:// URL, of one server or of several with commas between. */
   readonly url: string;
   readonly max?: number;
-  /** Connections that stay open however long they are idle; none where it is left out. */
+  /** Connections that stay open however long they are idle; none if it is left out. */
   readonly min?: number;
   /** Whether a pooler lends the sessions, for one transaction each: nothing is set or prepared in them beyond it. */
   readonly throughPooler?: boolean;
@@ -173,7 +173,7 @@ async function executeWithin(pool: pg.Pool, config: pg.QueryConfig, withinMs: nu
   const deadline = performance.now() + withinMs;
   const asked = withClient(pool, (client) => {
     const left = deadline - performance.now();
-    // No caller waits any more. The connection came late, and is usable.
+    // No caller waits. The connection came late, and is usable.
     if (left <= 0) throw tooLate(withinMs);
     // The caller fails when its time is over; the connection gets longer. Else a server that is slow for a moment would
     // have to open new connections just then. Only a connection that stays silent is dead.
@@ -226,7 +226,9 @@ async function abandon(client: pg.PoolClient, error: unknown): Promise<void> {
   );
 }
 
-/** SQLSTATE classes and codes of a server that cannot serve now: connection, login, shutdown, a database not there (yet). */
+/**
+ * SQLSTATE classes and codes of a server that cannot serve now: connection, login, shutdown, absent database.
+ */
 const CONNECTION_SQLSTATE = /^(08|28|57P|25P03|25P04|3D000)/;
 /** Node's codes: of sockets, and of certificates that are refused. */
 const CONNECTION_CODE = /^(E[A-Z]|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;

@@ -100,8 +100,8 @@ export interface HistoryChange {
 }
 
 /**
- * Begins another history. Every statement that starts after the commit gets it, and tokens, overlay entries and chunks
- * of before prove nothing any more. Rejects with `unavailable` on a standby.
+ * Begins another history. Every statement that starts after the commit gets it, and earlier tokens, overlay entries and
+ * chunks become invalid. Rejects with `unavailable` on a standby.
  */
 export function rotateHistory(pool: pg.Pool, actor: string): Promise<HistoryChange> {
   return transaction(pool, (db) => rotateIn(db, actor));

@@ -46,7 +46,7 @@ export interface SchemaState {
   readonly pending: readonly string[];
   /** Applied names that this release does not know. */
   readonly unknown: readonly string[];
-  /** The number of the freshness protocol that it states; null where it states none. */
+  /** The number of the freshness protocol that it states; null if it states none. */
   readonly protocol: number | null;
 }
 

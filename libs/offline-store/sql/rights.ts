@@ -21,7 +21,7 @@ export function grantsFor(user: string, owner: string): string {
   ].join('; ');
 }
 
-/** Whether Postgres refused for want of a right. */
+/** Whether Postgres refused because of a missing right. */
 export function isRefusal(error: unknown): error is Error {
   if (isTandemError(error)) return isRefusal(error.cause);
   return error instanceof Error && 'code' in error && error.code === INSUFFICIENT_PRIVILEGE;
@@ -54,7 +54,7 @@ function refusal(message: string, cause: Error, remedy: string): TandemError {
 interface Parties {
   readonly user: string;
   readonly database: string;
-  /** Null where the schema is not there. */
+  /** Null if the schema does not exist. */
   readonly owner: string | null;
 }
 

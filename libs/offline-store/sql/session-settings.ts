@@ -43,7 +43,7 @@ const SETTINGS = {
   // Connections in a pool are idle for long; a statement's error ends the statement, not the session.
   idle_session_timeout: '0',
   exit_on_error: 'off',
-  // A statement whose client has gone away ends instead of running on.
+  // A statement whose client has disconnected ends instead of running on.
   client_connection_check_interval: '1000',
   // Plans: compiling one takes longer (0.9 s measured for a certificate) than most of our statements run.
   jit: 'off',
@@ -113,7 +113,7 @@ export function lentSession(limits: SessionLimits): (client: object) => Promise<
   return async (client) => void frames.set(client, frame);
 }
 
-/** The statement, without rows, that makes our settings for its transaction; undefined where the session is the connection's own. */
+/** The statement, without rows, that makes our settings for its transaction; undefined if the session is the connection's own. */
 export function frameOf(client: object): string | undefined {
   return frames.get(client)?.settings;
 }

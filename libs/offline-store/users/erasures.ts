@@ -32,7 +32,7 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
     setTombstone: (userId) => transaction(pool, (db) => setTombstone(db, userId)),
     readmit: (userId) => transaction(pool, (db) => readmit(db, userId)),
     async deleteRows(numbers) {
-      // Labels decide what goes: each table in a transaction that a change of their meaning waits for.
+      // Labels decide which rows are deleted: each table in a transaction that a change of their meaning waits for.
       const remove = (deleteFrom: (db: Db, numbers: readonly number[]) => Promise<number>) =>
         writeKnown(pool, (db) => deleteFrom(db, numbers));
       return {

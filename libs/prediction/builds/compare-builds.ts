@@ -155,7 +155,7 @@ export function midranks(values: readonly number[]): readonly number[] {
   return ranks;
 }
 
-/** Spearman's rank correlation, ties included; null where one side has one value throughout. */
+/** Spearman's rank correlation, ties included; null if one side has one value throughout. */
 export function rankCorrelation(first: readonly number[], second: readonly number[]): number | null {
   const [a, b] = [centred(midranks(first)), centred(midranks(second))];
   const product = (x: readonly number[], y: readonly number[]) => x.reduce((sum, n, i) => sum + n * (y[i] ?? 0), 0);

@@ -4,7 +4,7 @@
  */
 import type { Budget } from '../runs/budget.ts';
 
-/** A read counts half after so many milliseconds: three days, in which both frequency and recency show. */
+/** A read's count halves after this many milliseconds: three days, in which both frequency and recency show. */
 export const HALF_LIFE_MS = 259_200_000;
 
 /** Users whose weights are about the same. */

@@ -33,7 +33,7 @@ export function createKeepErased({ store, online }: KeepErasedDependencies): Kee
   return {
     async round() {
       const due = await store.due(MAX_SWEPT);
-      // While Redis is away they go all the same.
+      // They are deleted even while Redis does not answer.
       if (due.length > 0) await store.deleteRows(due.map(({ number }) => number));
       await restoreCount();
       if (due.length === 0) return 0;

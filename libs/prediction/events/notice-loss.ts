@@ -17,7 +17,7 @@ export interface HistoryMark {
 }
 
 export interface MarkLook {
-  /** The newest mark in the database; null where there is none yet. */
+  /** The newest mark in the database; null if there is none yet. */
   readonly newest: HistoryMark | null;
   /** One of the marks asked about is missing from the history that it was seen in. */
   readonly isLost: boolean;
@@ -40,7 +40,7 @@ interface RecalledMark {
 
 /** Port: a memory of the newest mark that outlives the process, and may be lost or old. */
 export interface MarkMemory {
-  /** Identifies the server that holds it; null where it has not said. A process is never sure of such a server. */
+  /** Identifies the server that holds it; null if it is unknown. A process never relies on such a server. */
   serverId(): string | null;
   /** Rejects where the memory cannot be read. */
   recall(): Promise<RecalledMark>;

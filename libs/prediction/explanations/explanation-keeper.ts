@@ -44,7 +44,7 @@ export interface ExplanationKeeper {
   /** An answer was given. Costs next to nothing where none is kept, never throws, and waits for nothing. */
   notice(answer: Answer, predictor: Predictor): void;
   /**
-   * Keeps an answer whosever it is, at once. Gives its id; undefined where an erasure has overtaken it. Rejects where it
+   * Keeps an answer whosever it is, at once. Gives its id; undefined if an erasure has overtaken it. Rejects where it
    * could not be written.
    */
   keepNow(answer: Answer, keepForMs: number): Promise<string | undefined>;

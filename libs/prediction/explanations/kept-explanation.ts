@@ -25,7 +25,7 @@ export type ServedAnswer = Pick<
   | 'history'
 >;
 
-/** A feature as the model has it, and where its value comes from: the feature source's row, or an event laid over it. */
+/** A feature as the model gets it, and the source of its value: the feature source's row, or an event laid over it. */
 export interface KeptFeature {
   readonly name: string;
   readonly value: number | string | null;

@@ -57,7 +57,7 @@ export function writeKey(kind: KeyKind, id: string, random: RandomBytes = random
   return `${start}_${checksumOf(start)}`;
 }
 
-/** The id in a key's text; undefined where the text is none, or was cut or mistyped. */
+/** The id in a key's text; undefined if the text is none, or was cut or mistyped. */
 export function keyIdOf(text: string): string | undefined {
   if (!KEY_FORM.test(text)) return undefined;
   const end = text.length - CHECKSUM_DIGITS - 1;

@@ -22,7 +22,7 @@ export class TokenBucket {
     this.#at = clock();
   }
 
-  /** Takes so many whole ones, or what there is; gives how many. */
+  /** Takes up to the given number of whole tokens; returns how many. */
   take(wanted: number): number {
     const now = this.#clock();
     this.#tokens = Math.min(this.most, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);
@@ -37,7 +37,7 @@ export class TokenBucket {
     this.#tokens = Math.min(this.most, this.#tokens + unused);
   }
 
-  /** Until the next one is there, as of the last take; 0 where one is. */
+  /** Milliseconds until the next token, as of the last take; 0 if there is one. */
   secondsToNext(): number {
     return Math.max(0, (1 - this.#tokens) / this.perSecond);
   }

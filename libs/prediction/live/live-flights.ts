@@ -51,7 +51,7 @@ export interface Flight {
   readonly userId: string;
   /** For a reader with request features: its rows. */
   readonly rows?: readonly RequestRow[];
-  /** How many rows it takes of the shared room, until the scorer has it. */
+  /** The rows that it takes of the shared room, until the scorer gets it. */
   roomTaken: number;
   /** Whether its feature statement has been sent. */
   isSent: boolean;

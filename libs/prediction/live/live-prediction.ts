@@ -22,8 +22,8 @@ export interface LivePredictorDependencies extends FlightDependencies {
   /** Decides who can be inferred in time; absent: every request. */
   readonly loadShedding?: LoadShedding;
   /**
-   * Receives each answered request, for metrics: the result of its readers, and its duration. It does not receive requests whose
-   * caller has gone.
+   * Receives each answered request, for metrics: the result of its readers, and its duration. It does not receive
+   * requests whose caller has disconnected.
    */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
   /** How many ms rejections wait for each other, which makes them cheaper (`GatheredRefusals`). */
@@ -105,7 +105,7 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
           isGone ||= !read.isOver;
           read.end();
         });
-        // A caller who has gone already takes no room from others.
+        // A caller that has disconnected already takes no room from others.
         if (!read.isOver) tableOf(request).join(read);
       });
     },

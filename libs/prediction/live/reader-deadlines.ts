@@ -14,7 +14,7 @@ export interface Timed {
 }
 
 interface ReaderDeadlines {
-  /** @param timeoutMs how far away its deadline is */
+  /** @param timeoutMs time until its deadline */
   add(reader: Timed, timeoutMs: number): void;
   remove(reader: Timed): void;
 }

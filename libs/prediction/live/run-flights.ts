@@ -116,7 +116,7 @@ function completeAll(flights: readonly Flight[], table: FlightTable, outcome: Li
   for (const flight of flights) table.complete(flight, outcome);
 }
 
-/** V1 for all the users of one statement; null if no reader waits for it any more. */
+/** V1 for all the users of one statement; null if no reader waits for it. */
 async function readFeatures(
   dependencies: FlightDependencies,
   request: LiveRequest,
@@ -225,7 +225,7 @@ function outcomeOfRow(
   return { kind: 'predicted', outputs, contextVersion, computedAt, kept: false, certificate, inputs };
 }
 
-/** Splits off users whose readers have all given up or gone: they must not cost a statement. */
+/** Splits off users whose readers have all timed out or disconnected: they must not cost a statement. */
 function usersInTime(flights: readonly Flight[], outcomes: Outcomes): string[] {
   const now = performance.now();
   const inTime: string[] = [];
@@ -264,7 +264,7 @@ function entryOf(request: LiveRequest, batch: FeatureBatch, row: number, outputs
 interface AnswerStores {
   /** Awaited: the next read of the user should find the answer. */
   readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
-  /** The lasting copy: written after the answer, may lose entries. */
+  /** The copy in Postgres: written after the answer; entries may be lost. */
   keepLater(entries: readonly OverlayEntry[]): void;
 }
 

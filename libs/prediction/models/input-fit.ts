@@ -26,7 +26,7 @@ function rowWidth(columns: readonly FeatureColumn[]): number {
 }
 
 /**
- * Everything that keeps the columns from filling the tensor, in order; empty where they fit. An open size fits: what it
+ * Everything that keeps the columns from filling the tensor, in order; empty if they fit. An open size fits: what it
  * is, a trial run must show.
  * @param request the columns that calls send: they are changed in the config, the others in the feature query
  */
@@ -251,7 +251,7 @@ export function isTensorType(type: string | null): type is TensorType {
   return type === 'string' || (type !== null && Object.hasOwn(TENSOR_RANGES, type));
 }
 
-// Texts and keys as a config file writes them, whatever characters are in them.
+// Texts and keys as a config file writes them, with any characters.
 
 /** A string literal, in the quotes that need fewer escapes. */
 export function quote(text: string): string {

@@ -21,22 +21,24 @@ export function tooLargeForModel(bytes: number, most: number = MAX_MODEL_BYTES):
   return `has ${Math.ceil((bytes / MIB) * 10) / 10} MiB, more than the ${most / MIB} MiB that a model file may have`;
 }
 
-/** Resident memory in MB of a process that runs models, where nothing else is said; one without a model takes about 100. */
+/** Default resident memory in MB of a process that runs models; without a model it takes about 100. */
 export const INFERENCE_MEMORY_MB = 512;
 
 /** Below this a process could not even start and load a small model. */
 export const LEAST_INFERENCE_MEMORY_MB = 256;
 
-/** Users that may wait for a live answer in one process, where nothing else is said; more are refused as overloaded. */
+/** Default number of users that may wait for a live answer in one process; more are refused as overloaded. */
 export const LIVE_QUEUE_USERS = 10_000;
 
-/** Users of one live run, where nothing else is said. 256 of a model of 1 ms, most of it weights, take about 20 ms. */
+/** Default number of users of one live run. 256 of a model of 1 ms, most of it weights, take about 20 ms. */
 export const LIVE_RUN_USERS = 256;
 
 /** Resident memory in MB of a process without models, once ONNX Runtime has started. */
 export const PROCESS_MB = 128;
 
-/** Memory that loaded models may take in a process of so many MB. A quarter of what it has is left to loads and runs. */
+/**
+ * Returns the memory that loaded models may take in a process of this many MB. A quarter is left for loads and runs.
+ */
 export function modelsBytes(memoryLimitMb: number): number {
   return (memoryLimitMb - PROCESS_MB) * MIB * 0.75;
 }

@@ -19,7 +19,7 @@ interface WantedOutput {
 }
 
 /**
- * Everything that the declaration shows to keep the field from being taken from the tensor, in order; empty where it fits.
+ * Everything that the declaration shows to keep the field from being taken from the tensor, in order; empty if it fits.
  * The sizes that a model declares for its outputs are no promise: LightGBM's converter writes label [1] and gives [users],
  * skl2onnx writes [users, 1] for a forest of two targets and gives [users, 2]. How many values there are, the trial run
  * shows (`widthMisfit`).
@@ -42,7 +42,7 @@ export function outputMisfits(wanted: WantedOutput, tensor: DescribedTensor): Mi
 /**
  * Returns the misfit of a field with the values that a run gave; null if they fit.
  * @param given values a user
- * @param isPlaced whether the config says which are meant, by index or width: the first of several would be a guess
+ * @param isPlaced whether the config chooses values by index or width: the first of several would be a guess
  */
 export function widthMisfit(
   wanted: WantedOutput,
@@ -73,7 +73,7 @@ function counted(values: number): string {
   return values === 1 ? '1 value' : `${values} values`;
 }
 
-/** Values a user in a tensor of shape [users, …]; null where the model leaves it open, or declares no shape. */
+/** Values a user in a tensor of shape [users, …]; null if the model leaves it open, or declares no shape. */
 export function valuesPerUser({ shape }: DescribedTensor): number | null {
   if (shape.length === 0) return null;
   return shape

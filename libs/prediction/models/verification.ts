@@ -27,7 +27,7 @@ export interface ParityCertificate {
   readonly batchSizes: readonly number[];
   /** Answers compared with the first one given to the same user alone. */
   readonly comparisons: number;
-  /** Relative; 0 where each user is inferred alone: then answers must be equal to the last bit. */
+  /** Relative; 0 if each user is inferred alone: then answers must be equal to the last bit. */
   readonly tolerance: number;
   /** The difference nearest to its limit; null: all answers were equal to the last bit. */
   readonly largestDifference: AnswerDifference | null;
@@ -54,7 +54,7 @@ export interface ModelMetadata {
   /** Domain → version; `ai.onnx` for the standard operators. */
   readonly opset: Readonly<Record<string, number>>;
   readonly irVersion: number;
-  /** `skl2onnx 1.17.0`; empty: not said. */
+  /** `skl2onnx 1.17.0`; empty: unknown. */
   readonly producer: string;
   /** Size of the file. */
   readonly bytes: number;

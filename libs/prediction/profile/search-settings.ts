@@ -109,7 +109,7 @@ function nearest(values: readonly number[], wanted: number): number {
   return first;
 }
 
-/** Returns the setting so many steps away on an axis; null beyond its ends. */
+/** Returns the setting at the given number of steps on an axis; null beyond its ends. */
 function move(grid: Grid, setting: Setting, axis: Axis, step: number): Setting | null {
   const at = grid[axis].indexOf(setting[axis]);
   const value = at < 0 ? undefined : grid[axis][at + step];

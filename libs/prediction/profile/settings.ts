@@ -52,7 +52,7 @@ const SAME = 0.03;
 
 /**
  * Returns the measurement of the highest throughput within the target; of equal ones that with the fewest threads in all, then
- * the shortest p99. Where none is within it, the one with the shortest p99; null where there is none at all.
+ * the shortest p99. Where none is within it, the one with the shortest p99; null if there is none at all.
  */
 export function chooseSetting(measured: readonly Measurement[], target: LatencyTarget): Measurement | null {
   const within = measured.filter((one) => meetsTarget(one, target));

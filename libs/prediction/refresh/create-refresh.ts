@@ -103,7 +103,7 @@ export function createRefresh(dependencies: RefreshDependencies): Refresh {
     }
   }
 
-  /** The predictors that are re-scored, as Postgres has them now; none where it does not answer. */
+  /** The predictors that are re-scored, as Postgres has them now; none if it does not answer. */
   async function refreshed(users: readonly StaleUser[]): Promise<readonly Predictor[]> {
     try {
       const certificate = await authority.certify([]);

@@ -18,7 +18,7 @@ export type RefreshOutcome = 'inferred' | 'taken_out' | 'waiting' | 'erased' | '
 
 /** Port: the windows in which a user of a predictor is re-scored once, whichever worker does it. */
 export interface RefreshWindows {
-  /** Takes a window of so many ms for each user. Returns 0 where it was free, else for how many ms it still is taken. */
+  /** Takes a window of this many ms for each user. Returns 0 if it was free, else the ms until it is free. */
   take(predictor: string, userIds: readonly string[], forMs: number): Promise<readonly number[]>;
 }
 
@@ -41,7 +41,7 @@ const WITHIN_MS = 2_000;
 const PASS_MS = 5_000;
 
 /**
- * The window of a predictor in ms; null where it is not re-scored, or no event or inference could make it useful.
+ * The window of a predictor in ms; null if it is not re-scored, or no event or inference could make it useful.
  * @param version of the stable arm; a version that needs request features has nothing to store
  */
 export function refreshWindowMs(
@@ -80,7 +80,7 @@ function errorOutcome({ code }: TandemError): RefreshOutcome {
   return code === 'unknown_user' ? 'erased' : 'failed';
 }
 
-/** Infers those whose windows are free, and notes what becomes of each. */
+/** Infers the users whose windows are free, and records the outcome of each. */
 function inWindows(
   live: LivePredictor,
   windows: RefreshWindows,
@@ -105,7 +105,7 @@ function inWindows(
   };
 }
 
-/** @param waitMs undefined where Redis did not answer */
+/** @param waitMs undefined if Redis did not answer */
 function refreshedUser(answer: LiveOutcome, waitMs: number | undefined): RefreshedUser {
   if (waitMs !== undefined && waitMs > 0) return { outcome: 'waiting', waitMs };
   if (answer.kind === 'predicted') return { outcome: 'inferred' };

@@ -46,7 +46,7 @@ export class RefreshQueue {
     return this.#users.size;
   }
 
-  /** Returns for how long the first user has waited, in ms; 0 where none waits. */
+  /** Returns for how long the first user has waited, in ms; 0 if none waits. */
   oldestMs(): number {
     let first = Number.POSITIVE_INFINITY;
     for (const { at } of this.#users.values()) first = Math.min(first, at);

@@ -148,7 +148,7 @@ interface SegmentTally {
   readonly create: () => Sums;
 }
 
-/** @param ends of the classes of the output that is looked at; null: none is */
+/** @param ends of the classes of the compared output; null: none */
 function createSegment(column: string, ends: Float64Array | null, isDecided: boolean): SegmentTally {
   const create = () => ({
     users: new UserTally(),

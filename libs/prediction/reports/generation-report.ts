@@ -55,7 +55,7 @@ export interface Segment {
   readonly column: string;
   /** The first 50 values that were met, those with most users first. */
   readonly values: readonly SegmentValue[];
-  /** All other users; null where there are none. */
+  /** All other users; null if there are none. */
   readonly others: SegmentValue | null;
 }
 
@@ -69,7 +69,7 @@ export interface ReportFigures {
   readonly segments: readonly Segment[];
 }
 
-/** One of the users whose output moved furthest. Kept apart from the figures, since an erasure takes it away. */
+/** One of the users whose output moved furthest. Stored separately from the figures, since an erasure deletes it. */
 export interface Mover {
   readonly userId: string;
   readonly before: number;

@@ -219,7 +219,7 @@ export class DeltaSketch {
     return this.#total - this.#zeros;
   }
 
-  /** The size that a share of all does not exceed; 0 where there are none. */
+  /** The size that a share of all does not exceed; 0 if there are none. */
   quantile(share: number): number {
     const rank = Math.ceil(share * this.#total);
     let passed = this.#zeros;

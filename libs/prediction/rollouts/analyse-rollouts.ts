@@ -104,7 +104,7 @@ function judgementOf({ rollout, analysis, served }: Look, outcomes: OutcomeStati
   return judgeRollout(judgedFiguresOf(rollout, analysis, { ...served, outcomes }), rulesOf(rollout, analysis));
 }
 
-/** Holds; undefined where the rollout is not there any more. */
+/** Holds the rollout; undefined if it no longer exists. */
 function failedLook(rollout: Rollout, error: unknown, failed: FailedRollout[]): Judgement | undefined {
   if (isTandemError(error, 'unknown_rollout')) return undefined;
   failed.push({ rollout, error });
@@ -122,7 +122,7 @@ async function conclude(
   const applied = act !== null && (await perform(act, dependencies));
   const check = { step: rollout.step, verdict: judgement.verdict, applied, judgement };
   await dependencies.checks.keep(rollout.id, check);
-  // Who held it said why.
+  // The reason of the hold stays.
   if (!act && rollout.state === 'running') {
     await dependencies.rollouts.note(rollout.id, reasonOf(rollout, analysis, judgement));
   }

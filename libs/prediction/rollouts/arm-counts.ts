@@ -38,7 +38,10 @@ export interface ServedCounter {
   told(sums: readonly ServedSums[]): void;
 }
 
-/** Rollouts that are remembered, more than are active at once; beyond, the oldest goes, which has long been told. */
+/**
+ * Rollouts that are remembered, more than are active at once; beyond that the oldest is removed, whose sums were stored
+ * long ago.
+ */
 const MAX_ROLLOUTS = 1_000;
 /** The current step and the one before, of which reads may still be under way. */
 const STEPS = 2;
@@ -210,7 +213,7 @@ export function latencyClassOf(ms: number): number {
   return at < 0 ? LATENCY_BOUNDS_MS.length : at;
 }
 
-/** The class of a score; undefined where it is not of 0 to 1. */
+/** The class of a score; undefined if it is not of 0 to 1. */
 export function scoreClassOf(score: number): number | undefined {
   if (!(score >= 0 && score <= 1)) return undefined;
   return Math.min(SCORE_CLASSES - 1, Math.floor(score * SCORE_CLASSES));

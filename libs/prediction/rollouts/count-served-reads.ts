@@ -44,7 +44,7 @@ export interface ServedReads {
 }
 
 const FLUSH_MS = 5_000;
-/** Exposures a statement; so many do not wait for the next flush. */
+/** Exposures of one statement; this many are written without waiting for the next flush. */
 const BATCH = 5_000;
 const MAX_WAITING = 50_000;
 

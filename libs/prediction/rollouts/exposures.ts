@@ -18,9 +18,9 @@ export interface Exposure {
   readonly arm: string;
   readonly userId: string;
   readonly source: ServedSource;
-  /** The user's, as the answer told it; 0 where it did not. */
+  /** The user's, as the answer told it; 0 if it did not. */
   readonly contextVersion: number;
-  /** Milliseconds on a clock that only goes forward, of this process. */
+  /** Milliseconds on this process's monotonic clock. */
   readonly at: number;
 }
 
@@ -43,7 +43,7 @@ interface ExposureLog {
 
 interface ExposureLogOptions {
   readonly now: () => number;
-  /** Returns false where there is no room: the exposure is logged when its user is next served. */
+  /** Returns false if there is no room: the exposure is logged when its user is next served. */
   add(exposure: Exposure): boolean;
 }
 
@@ -126,13 +126,13 @@ class KeyTable {
     return this.#size >= this.slots * FILL;
   }
 
-  /** Returns the slot of a key; -1 where the table does not have it. */
+  /** Returns the slot of a key; -1 if the table does not have it. */
   slotOf(key: number): number {
     const slot = this.#find(key);
     return this.#keys[slot] === key ? slot : -1;
   }
 
-  /** Returns the slot of a key, which is added where the table does not have it. */
+  /** Returns the slot of a key, which is added if the table does not have it. */
   add(key: number): number {
     const slot = this.#find(key);
     if (this.#keys[slot] === key) return slot;

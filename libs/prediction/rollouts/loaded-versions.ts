@@ -1,8 +1,8 @@
 /**
- * Keeps the model versions loaded that this process may have to answer with, and tells the others how far it has come.
- * Two loops that do not wait for each other: the process says every few seconds that it lives, and hears in answer which
- * versions are wanted; and these are loaded, and those that failed tried again. What was heard last counts while the
- * database is away.
+ * Keeps the model versions loaded that this process may have to answer with, and reports its progress to the others.
+ * Two loops that do not wait for each other: the process says every few seconds that it lives, and hears in answer
+ * which versions are wanted; and these are loaded, and those that failed tried again. What was heard last counts while
+ * the database is away.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
@@ -115,7 +115,7 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
 }
 
 interface Loads {
-  /** These, and no others; each time it is said, those that failed are tried again after their pause. */
+  /** Sets exactly these versions; each call retries failed versions after their pause. */
   want(versions: readonly WantedVersion[]): void;
   reports(): readonly LoadReport[];
   /** Resolves when all that is wanted has been tried. */

@@ -15,7 +15,7 @@ import { computeArm, type StartRolloutDependencies, uncomputed } from './start-r
 export interface PrepareRolloutsDependencies extends Pick<StartRolloutDependencies, 'hints'> {
   readonly rollouts: Pick<RolloutStore, 'active' | 'begin' | 'note' | 'abort'>;
   readonly runs: Pick<RunStore, 'create' | 'list'>;
-  /** Why these model versions may not be served yet, as sentences that name processes; none where they may. */
+  /** Why these model versions may not be served yet, as sentences that name processes; none if they may. */
   whyNotServed(modelVersionIds: readonly string[]): Promise<readonly string[]>;
 }
 
@@ -72,7 +72,7 @@ async function prepare(dependencies: PrepareRolloutsDependencies, rollout: Activ
   return { why };
 }
 
-/** The deadline that a rollout has missed, and whether it is to be aborted for it; null where it has not. */
+/** The deadline that a rollout has missed, and whether it is to be aborted for it; null if it has not. */
 function overdueOf(rollout: ActiveRollout): { readonly ms: number; readonly rollsBack: boolean } | null {
   const analysis = analysisOf(rollout);
   const ms = analysis?.preparingDeadlineMs;

@@ -86,7 +86,7 @@ function measured(
   };
 }
 
-/** For a finished rollout, whose arms are gone, the arms of its last step: its record can still be read. */
+/** For a finished rollout, whose arms were removed, the arms of its last step, so that its record can be read. */
 function weightedArms({ state, arms, plan, step }: Rollout): readonly { name: string; weight: number }[] {
   if (isActive(state) || plan.kind === 'shadow') {
     return arms.map(({ name, firstBucket, endBucket }) => ({ name, weight: endBucket - firstBucket }));

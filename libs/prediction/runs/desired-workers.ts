@@ -27,7 +27,7 @@ const LEAST_SECONDS = 60;
 
 /**
  * Returns the least number of workers that meets every deadline, where runs are worked on by deadline. One does what has no
- * measured rate, and all other work; 0 where nothing waits.
+ * measured rate, and all other work; 0 if nothing waits.
  */
 export function workersNeeded({ runs, chores }: WaitingWork): number {
   let needed = runs.length + chores.length > 0 ? 1 : 0;

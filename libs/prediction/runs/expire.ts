@@ -1,4 +1,4 @@
-/** Removes rows that are past their time: table by table, in bounded batches, until nothing is left to remove. */
+/** Deletes expired rows: table by table, in bounded batches, until nothing is left to remove. */
 import { createStepper } from './independent-steps.ts';
 
 /** One kind of rows that expire. */
@@ -16,7 +16,7 @@ export interface ExpiredRows {
 }
 
 interface ExpireOptions {
-  /** Resolves after so many milliseconds, or as soon as the round is to end. */
+  /** Resolves after this many milliseconds, or when the round must end. */
   pause(ms: number): Promise<void>;
   /** Ends the round after the batches under way. */
   readonly stopping?: AbortSignal;
@@ -32,7 +32,7 @@ interface ExpiryReport {
   readonly errors: readonly string[];
 }
 
-/** Batches at a time: a slow table does not hold up the others. */
+/** Concurrent batches: a slow table does not delay the others. */
 const LANES = 2;
 const ROUND_MS = 300_000;
 /** After each batch, of the time that it took: events and reads come first. */

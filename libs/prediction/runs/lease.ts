@@ -1,6 +1,6 @@
 /**
- * Keeps the lease of a chunk or a step alive while it is worked on. Only Postgres says whether it is lost: a renewal that
- * fails for want of an answer changes nothing, since every write is guarded by the fence anyway.
+ * Keeps the lease of a chunk or a step alive while it is worked on. Only Postgres says whether it is lost: a renewal
+ * without an answer changes nothing, since every write is guarded by the fence anyway.
  */
 export interface LeaseTimes {
   /** How long a chunk or step stays claimed without a renewal: after a kill, another worker takes it this much later. */
@@ -13,13 +13,13 @@ export interface LeaseTimes {
 const LONGEST_RENEW_MS = 1_000;
 
 export interface HeldLease {
-  /** Aborted when another worker holds the chunk or step, or the run has ended: the work is worth nothing any more. */
+  /** Aborted when another worker holds the chunk or step, or the run has ended: the work is no longer needed. */
   readonly lost: AbortSignal;
   /** Stops the renewals; the lease itself runs out. */
   release(): void;
 }
 
-/** @param renew extends the lease; false where the fence is lost */
+/** @param renew extends the lease; false if the fence is lost */
 export function holdLease(renew: (leaseMs: number) => Promise<boolean>, times: LeaseTimes): HeldLease {
   const controller = new AbortController();
   let renewing = false;

@@ -1,6 +1,6 @@
 /**
- * B7: what a chunk committed goes to the online store, into its generation's buckets or, from a partial run, into the
- * overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
+ * B7: loads a chunk's committed rows into the online store, into its generation's buckets or, from a partial run, into
+ * the overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
  */
 import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
 import type { GenerationLoader, LoadableGeneration, LoadCount, ScoredPage } from './online-generations.ts';
@@ -16,8 +16,8 @@ export interface LoadChunkDependencies {
 }
 
 /**
- * @param written what the commit wrote: users erased meanwhile are not in it
- * @param isLast no chunk of the run is open any more
+ * @param written the committed rows, without users erased meanwhile
+ * @param isLast no chunk of the run is open
  * @returns null when loaded, else why not
  */
 export async function loadChunk(
@@ -132,7 +132,7 @@ export interface GatheringOptions {
 interface GatheredLoads {
   /**
    * As the loader's `loadScored`, together with others of the generation; its count is that of all of them.
-   * @param isLast nothing follows: what was gathered goes at once, and so does what comes late
+   * @param isLast no more rows follow: gathered and late rows are written at once
    */
   loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[], isLast?: boolean): Promise<LoadCount>;
 }

@@ -1,6 +1,6 @@
 /**
- * Ports to the part of the online store that holds generations. What it holds was committed in Postgres before, so
- * loading repeats harmlessly, and whatever it loses is loaded again.
+ * Ports to the part of the online store that holds generations. Its rows were committed in Postgres before, so loading
+ * may be repeated, and lost rows are loaded again.
  */
 import type { Generation } from './generations.ts';
 import type { GenerationStore, StoredRow } from './run-store.ts';
@@ -29,7 +29,7 @@ interface LoadOptions {
 
 /** Rejects `unavailable` where the online store does not answer or refuses; then load again, from the start. */
 export interface GenerationLoader {
-  /** Writes committed rows into the generation's buckets; rows that are there already stay as they are. */
+  /** Writes committed rows into the generation's buckets; existing rows stay unchanged. */
   loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
   /** The same for what several chunks have committed. */
   loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[]): Promise<LoadCount>;
@@ -38,7 +38,7 @@ export interface GenerationLoader {
    * base is also marked bucket by bucket, so that missing users are known to be its base's.
    */
   completeLoad(generation: LoadableGeneration, users: number): Promise<boolean>;
-  /** Loads all rows at a bounded rate; `complete` is false where the store lost some meanwhile. */
+  /** Loads all rows at a bounded rate; `complete` is false if the store lost some meanwhile. */
   loadGeneration(
     generation: LoadableGeneration,
     pages: AsyncIterable<readonly StoredRow[]> | Iterable<readonly StoredRow[]>,
@@ -54,7 +54,10 @@ interface SweepCount {
 
 /** All are safe to repeat, and reject `unavailable` where the online store does not answer. */
 export interface GenerationSweeper {
-  /** Forgets a generation, in steps that do not hold up reads; it never counts as loaded while it goes. Returns how many keys went. */
+  /**
+   * Deletes a generation, in steps that do not delay reads; it never counts as loaded meanwhile. Returns the number of
+   * deleted keys.
+   */
   forget(generation: Pick<Generation, 'id' | 'buckets'>): Promise<number>;
   /**
    * Deletes all generations that are not listed; the cost depends on the number of generations, not of keys.

@@ -49,8 +49,8 @@ interface ScheduleReport {
 }
 
 /**
- * Creates the due runs; tells which this call made. A slot that comes up during an unfinished run of its predictor
- * stays due and runs after it, if no newer slot has come by then. Rejects where the schedules cannot be read.
+ * Creates the due runs, and returns those that this call created. A slot that is due during an unfinished run of its
+ * predictor runs after it, if no newer slot is due by then. Rejects where the schedules cannot be read.
  */
 export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Promise<ScheduleReport> {
   const { schedules, runs, hints, latestSlot } = dependencies;

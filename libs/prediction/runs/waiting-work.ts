@@ -26,7 +26,9 @@ interface WaitingWorkDependencies {
   readonly loader: Pick<GenerationLoader, 'isLoaded'>;
   latestSlot(schedule: string, at: Date): Date;
   nextSlot(schedule: string, at: Date): Date;
-  /** A run is to end so many ms after it was asked for, or before the next slot of its schedule if that is earlier. */
+  /**
+   * A run must end within this many ms after its request, or before the next slot of its schedule if that is earlier.
+   */
   readonly deadlineMs: number;
 }
 

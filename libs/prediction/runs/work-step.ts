@@ -1,6 +1,7 @@
 /**
- * One attempt at a step of a run: claim it, work under its lease, free it after an error. A hint at a step that cannot be
- * claimed ends at once, so that a long step of one predictor holds up no other. A kill costs the time until the lease ends.
+ * One attempt at a step of a run: claim it, work under its lease, free it after an error. A hint at a step that cannot
+ * be claimed ends at once, so that a long step of one predictor delays no other. A kill costs the time until the lease
+ * ends.
  */
 import { isTransient, reasonOf, unreachable } from '@tandem/freshness/errors';
 import { holdLease, type LeaseTimes } from './lease.ts';
@@ -40,7 +41,7 @@ interface StepOptions {
 }
 
 /**
- * Returns null where it wrote nothing: the fence is lost, or the run begins again.
+ * Returns null if it wrote nothing: the fence is lost, or the run begins again.
  * @param lost aborts when the lease is lost, the run has ended, or this process is to end
  */
 export type StepWork<T> = (claimed: ClaimedStep, lost: AbortSignal) => Promise<T | null>;

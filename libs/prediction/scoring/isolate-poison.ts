@@ -68,7 +68,7 @@ type Rows = readonly number[];
 
 /**
  * A batch has `timeoutMs` for each of its parts; a live request has it in total, since its readers leave then. Rejects
- * as the scorer does if the reason lies in no row (overload, deadline).
+ * as the scorer does if the reason is in no row (overload, deadline).
  */
 export async function scoreIsolating(
   scorer: Scorer,

@@ -16,7 +16,7 @@ export interface ScoreRequest {
   readonly timeoutMs: number;
   /** Time limit of one run of these rows in ms, counted likewise from its start; default: the rest of `timeoutMs`. */
   readonly runTimeoutMs?: number;
-  /** `live` goes before `batch` if both wait. */
+  /** `live` runs before `batch` if both wait. */
   readonly priority: 'live' | 'batch';
 }
 

@@ -71,7 +71,7 @@ interface ComparedAnswers {
 
 type Served = Pick<Answer, 'userId' | 'computedAt' | 'predictedFromContextVersion'>;
 
-/** Users remembered of one shadow, at some 50 bytes each; who is forgotten is compared again. */
+/** Users remembered of one shadow, at about 50 bytes each; who is forgotten is compared again. */
 const MOST_USERS = 100_000;
 
 export function createComparedAnswers(most: number = MOST_USERS): ComparedAnswers {

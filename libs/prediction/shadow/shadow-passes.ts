@@ -45,7 +45,7 @@ const GATHER_MS = 100;
 const PASS_MS = 5_000;
 const USERS_A_PASS = 256;
 /**
- * What a user of a pass is charged beside the model's own processor time, in ms: some 50 µs of the event loop that also
+ * What a user of a pass is charged beside the model's own processor time, in ms: about 50 µs of the event loop that also
  * answers (features, tensors, comparison), and five times that, since there it takes from others. So a shadow of the
  * lightest model takes a twentieth of the loop.
  */

@@ -11,7 +11,7 @@ export interface ArtifactDependencies {
     get(hash: string): Promise<Uint8Array>;
   };
   readonly artifactParts: {
-    /** Gives how much is there from the beginning without a gap. */
+    /** Returns the number of stored bytes from the beginning without a gap. */
     keep(part: { hash: string; firstByte: number; total: number; bytes: Uint8Array }): Promise<number>;
     received(hash: string): Promise<number>;
     join(hash: string, total: number): Promise<Buffer>;
@@ -75,7 +75,7 @@ export function hashIn(text: string | undefined): string {
   });
 }
 
-/** The error of a file that is another than was said. */
+/** The error of a file whose hash differs from the declared hash. */
 export function otherFile(said: string, found: string, field: string): TandemError {
   return new TandemError('invalid_input', `The file's SHA-256 is ${found}, not ${said}.`, {
     field,

@@ -1,4 +1,4 @@
-/** GET /v1/artifacts/{sha256}: whether a model file is there, or how much of it. */
+/** GET /v1/artifacts/{sha256}: whether a model file is stored, or how much of it. */
 import { TandemError } from '@tandem/freshness/errors';
 import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
 import { ArtifactPath } from '@tandem/wire/parameters';

@@ -1,4 +1,4 @@
-/** An explanation as the wire has it. */
+/** An explanation in the wire format. */
 import { predictionView } from '@tandem/embedded/prediction-view';
 import { TandemError } from '@tandem/freshness/errors';
 import type { ExplanationView } from '@tandem/wire/explanations';

@@ -1,4 +1,4 @@
-/** A model version as the wire has it. */
+/** A model version in the wire format. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/models/model-versions';
 import type { ArchiveChange, LabelMove, MovedLabel } from '@tandem/offline-store/models/version-labels';

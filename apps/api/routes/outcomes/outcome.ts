@@ -50,7 +50,7 @@ function requireText(sent: Readonly<Record<string, unknown>>, name: string, pref
   throw refuse(`${prefix}${name}`, problem, `send ${name} as a text that is not empty`);
 }
 
-/** Ids and sources: whatever the sender likes, within bounds. */
+/** Ids and sources: any text of the sender, within bounds. */
 function nameOf(sent: Readonly<Record<string, unknown>>, name: string, prefix: string): string {
   const value = requireText(sent, name, prefix);
   if (value.trim() === '') throw refuse(`${prefix}${name}`, 'it is only white space', `send a ${name} that names one`);

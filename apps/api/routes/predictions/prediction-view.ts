@@ -1,10 +1,10 @@
-/** Renders a prediction as the wire has it. */
+/** Renders a prediction in the wire format. */
 import { predictionView } from '@tandem/embedded/prediction-view';
 import type { Answer, AnswerFrame, Rendering } from '@tandem/freshness/answer';
 import { weakETag } from '../../http/caching.ts';
 
 // An answer has its entity tag and its JSON. The texts of a prediction in memory are kept beside it: until the user's
-// context or the assignment changes, only the age differs, and rendering costs some 4 µs of a read's 40.
+// context or the assignment changes, only the age differs, and rendering costs about 4 µs of a read's 40.
 
 interface RenderedAnswer {
   readonly etag: string;
@@ -24,7 +24,7 @@ export function renderAnswer(answer: Answer): RenderedAnswer {
 
 function textsOf(answer: Answer): Rendering {
   const json = JSON.stringify(predictionView(answer));
-  // The last one is ours, whatever the model's outputs are called: only context versions follow it.
+  // The last field of this name is not an output, whatever the outputs' names: only context versions follow it.
   const start = json.lastIndexOf(AGE) + AGE.length;
   return {
     frame: frameOf(answer),

@@ -168,7 +168,7 @@ const route = createRoute({
 const READ_ONE = Object.freeze({ route, scope: 'predictions:read', produces: 'application/json' });
 
 // Answers plain reads of one user on Node's own request and response. Hono's Request, router and Response cost such a
-// read some 7 µs of 40; other requests (escapes, queries, bodies, other methods) are left to Hono. The same code
+// read about 7 µs of 40; other requests (escapes, queries, bodies, other methods) are left to Hono. The same code
 // answers both kinds.
 
 /** Answers a request or leaves it to others: then it gives false, and has touched nothing. */
@@ -229,6 +229,6 @@ function send(outgoing: ServerResponse, { status, headers, body }: Reply): void 
   // Without this length Node would send the body in chunks.
   fields.push('content-length', String(length));
   outgoing.writeHead(status, fields);
-  // As many bytes as characters are ASCII, which costs less to write if it is said.
+  // As many bytes as characters: the text is ASCII, which Node writes faster if the encoding says so.
   outgoing.end(body, length === body.length ? 'latin1' : 'utf8');
 }

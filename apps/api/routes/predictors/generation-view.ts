@@ -1,4 +1,4 @@
-/** A generation as the wire has it. */
+/** A generation in the wire format. */
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { GenerationView } from '@tandem/wire/generations';
 

@@ -1,4 +1,4 @@
-/** A predictor as the wire has it: its policies, and who is served what. */
+/** A predictor in the wire format: its policies and assignments. */
 import { type Assignment, type Authority, type Certificate, UNTOUCHED } from '@tandem/freshness/certificate';
 import { judge } from '@tandem/freshness/judge';
 import type { Predictor } from '@tandem/freshness/predictor';

@@ -1,4 +1,4 @@
-/** The report of a generation as the wire has it. */
+/** The report of a generation in the wire format. */
 import type { KeptReport, ReportStore } from '@tandem/prediction/runs/run-store';
 import type { GenerationReportView } from '@tandem/wire/generation-report';
 import { NUMBER_TEXT } from '@tandem/wire/numbers';

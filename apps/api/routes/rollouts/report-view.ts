@@ -1,4 +1,4 @@
-/** A rollout's report as the wire has it. */
+/** A rollout's report in the wire format. */
 import type { Judgement } from '@tandem/experiment/verdict/rollout-figures';
 import type { RolloutReport } from '@tandem/prediction/rollouts/rollout-figures';
 import type { JudgementView, RolloutReportView } from '@tandem/wire/rollout-report';

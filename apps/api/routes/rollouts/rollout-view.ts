@@ -1,4 +1,4 @@
-/** A rollout as the wire has it. */
+/** A rollout in the wire format. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { Rollout } from '@tandem/freshness/rollout';
 import type { RolloutStore } from '@tandem/prediction/rollouts/rollout-store';

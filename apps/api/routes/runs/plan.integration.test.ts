@@ -32,7 +32,9 @@ describe('the plan of a run', () => {
     await api.pool.query('update tandem.chunks set cpu_ms = null where run_id = $1', [run.id]);
     expect(await plan('&cpuMinutes=1')).toMatchObject({
       status: 409,
-      body: { detail: 'No run of repurchase has recorded its CPU time yet, so the effect of a budget cannot be estimated.' },
+      body: {
+        detail: 'No run of repurchase has recorded its CPU time yet, so the effect of a budget cannot be estimated.',
+      },
     });
     const unread = await plan('');
     expect(unread).toMatchObject({ status: 200, body: { predictor: 'repurchase', users: 9, asked: null } });

@@ -1,4 +1,4 @@
-/** A run as the wire has it. */
+/** A run in the wire format. */
 import { unknownRun } from '@tandem/freshness/errors';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { Run } from '@tandem/prediction/runs/runs';

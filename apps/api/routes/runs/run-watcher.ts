@@ -8,8 +8,8 @@ import { type Repeating, repeat } from '@tandem/timing/repeat';
 
 export interface RunWatcher {
   /**
-   * Calls `onRun` with the run now and at each change, then `onEnd` once: when the run is finished, is no more, or the
-   * watcher closes.
+   * Calls `onRun` with the run now and at each change, then `onEnd` once: when the run has finished or was deleted, or
+   * the watcher closes.
    * @returns the function that stops it
    */
   watch(runId: string, listener: RunListener): () => void;

@@ -1,4 +1,4 @@
-/** A stored prediction of a user as the wire has it, with what the freshness rule says of it. */
+/** A stored prediction of a user in the wire format, with its state by the freshness rule. */
 import type { CandidateView } from '@tandem/wire/users';
 import type { FoundCandidates, JudgedCandidate } from './find-candidates.ts';
 

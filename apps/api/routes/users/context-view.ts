@@ -1,4 +1,4 @@
-/** A user's context as the wire has it: the version, and what events left in it. */
+/** A user's context in the wire format: the version, and the values of events. */
 import type { ContextFeatures, ContextValue } from '@tandem/freshness/features';
 import type { EventValueView } from '@tandem/wire/users';
 
