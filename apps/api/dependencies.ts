@@ -69,7 +69,7 @@ export interface ApiDependencies {
   close(): Promise<void>;
 }
 
-/** One in a thousand: enough examples of successes, at no noticeable cost. */
+/** The logged share of successes, one in a thousand: enough examples, at no noticeable cost. */
 const LOG_SHARE = 0.001;
 
 export async function createDependencies(settings: ApiSettings): Promise<ApiDependencies> {

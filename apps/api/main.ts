@@ -156,7 +156,7 @@ type Servers = { readonly api: RunningServer } & { readonly [name in 'metrics' |
 interface Places {
   /** Maximum over HTTP and gRPC together. */
   readonly all: number;
-  /** Over HTTP. */
+  /** Connections over HTTP. */
   readonly connections: Connections;
   readonly overGrpc: number;
 }

@@ -34,7 +34,7 @@ import { workerCommand } from './worker/commands.ts';
 /** Commands that have something to take down when they are interrupted; the others just end. */
 const ENDS_IN_ITS_OWN_ORDER = new Set(['up', 'worker', 'profile']);
 
-/** In the order of the help. */
+/** Commands in the order of the help. */
 const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   upCommand,
   workerCommand,

@@ -16,7 +16,7 @@ interface EraseOptions extends ApiOptions {
 function userEraseCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'erase',
-    description: 'erase a user from every store, with a receipt; nothing of before is ever served again',
+    description: 'erase a user from every store, with a receipt; earlier predictions are never served again',
     example: 'tandem user erase 42 --yes',
   })
     .argument('<userId>')

@@ -177,7 +177,7 @@ function tellJudged({ rollout, check }: Analysed, log: Log): void {
   const facts = { rolloutId: id, predictor, kind, step, verdict, applied, reason, why };
   if (reason === 'look_failed') log.warn('rollout.look_failed', facts);
   else log.info('rollout.judged', facts);
-  // Separate, so that an alert can distinguish it from a verdict without a move.
+  // A separate event, so that an alert can distinguish it from a verdict that moves nothing.
   if (applied && verdict === 'roll_back') log.warn('rollout.taken_back', facts);
 }
 

@@ -11,7 +11,7 @@ import type { WorkerProcessSection } from './worker-section.ts';
 const CONNECTIONS_A_CHUNK = 2;
 /** For the loops, loads, and the renewals of the leases of steps. */
 const OTHER_CONNECTIONS = 6;
-/** One cancels, one re-scores, beside a plan or comparison of each step and a statement of each chunk. */
+/** Connections for cancelling and for re-scoring, in addition to those of steps and chunks. */
 const OTHER_FEATURE_CONNECTIONS = 2;
 /** Re-scoring: a pass, and beside it the rows that it leaves behind; the pass's feature statement. */
 const REFRESH = Object.freeze({ pool: 2, features: 1 });

@@ -10,7 +10,7 @@ import { usersOfHalf } from './user-halves.ts';
 
 export interface CalibrationRows {
   readonly users: number;
-  /** Each with a row a user. */
+  /** Tensors with one row a user. */
   readonly tensors: readonly WireTensor[];
 }
 

@@ -27,7 +27,7 @@ export interface CheckedPredictor {
   readonly artifact: Buffer;
   /** Also the record that is stored with the version. */
   readonly verification: CheckedModel;
-  /** Its query's columns of texts that are filled up with blanks. */
+  /** Text columns of the query that are padded with blanks. */
   readonly padded: readonly QueryColumn[];
   /** Undefined before the schema exists: see sample-users.ts. */
   readonly users: SampledUsers | undefined;

@@ -159,10 +159,10 @@ function noUserInTime({ what, ms }: SlowUsers): TandemError {
   ]);
 }
 
-/** Its users and what events send of them are known to the predictors that are served beside it. */
+/** Refuses a version whose user-ID type or event features conflict with those of the other served predictors. */
 async function refuseConflicts(pool: Pool, definition: ModelDefinition, served: ModelDefinition): Promise<void> {
   if (definition.keyType !== served.keyType) {
-    const problem = `The query has user ids of type ${definition.keyType}, and the version that is served ${served.keyType}.`;
+    const problem = `The query has user ids of type ${definition.keyType}, and the served version has type ${served.keyType}.`;
     throw refused([{ path: 'features.sql', problem, remedy: 'cast user_id to the type of the ids that are known' }]);
   }
   const versions = await listModelVersions(pool);
@@ -200,7 +200,7 @@ async function keep(
   return { version, isNew: kept.isNew };
 }
 
-/** One error for all problems; the first one's place and remedy. */
+/** Returns one error for all problems, with the place and remedy of the first. */
 function refused(problems: readonly SettingProblem[]): TandemError {
   const [first] = problems;
   const text = problems

@@ -41,7 +41,7 @@ export interface SlowUsers {
   readonly userId: string | null;
 }
 
-/** More than a trial takes, since some may have nulls. */
+/** Users to read: more than a trial takes, since some may have nulls. */
 const USERS_READ = 256;
 /** Users to read if more take too long: a trial with few users shows more than a trial without users. */
 const FEW_USERS = 8;
@@ -90,7 +90,7 @@ export async function sampleUsers(
   return { ...NOBODY, slow: { what, ms: featuresMs, userId: first } };
 }
 
-/** In the keys' order. Null where not even the first that come were read in time. */
+/** Returns users in the order of keys; null if not even the first were read in time. */
 async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition, ms: number): Promise<string[] | null> {
   const keys = (order: string) => `select distinct key from (
       select f.user_id as key from ${asRelation(sql)} where f.user_id is not null ${order} limit ${USERS_READ}) k order by key`;
@@ -174,7 +174,7 @@ function spread<T>(all: readonly T[], most: number): readonly T[] {
   return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)] as T);
 }
 
-/** These rows alone, none of which has a fault. */
+/** Returns a batch of these rows, none of which has a fault. */
 export function pick(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {
   return {
     ...batch,

@@ -19,7 +19,7 @@ export interface BuildCalls {
   ): Promise<BuildComparison>;
 }
 
-/** It takes minutes on a busy machine, and waits for a trial before it. Node's `fetch` waits no longer than this. */
+/** A comparison takes minutes on a busy machine, and may wait for a trial. Node's `fetch` waits no longer than this. */
 const COMPARISON_MS = 300_000;
 
 export function buildCalls(transport: Transport, patience: RetryOptions): BuildCalls {

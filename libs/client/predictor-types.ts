@@ -62,6 +62,6 @@ type Ranked = Ranking['ranked'][number];
 export interface RankingOf<N extends string = string, Outputs = AnyPredictors[string]['outputs']>
   extends Omit<Ranking, 'predictor' | 'ranked'> {
   readonly predictor: N;
-  /** In descending order; equal ones in the order of the call. */
+  /** Candidates in descending order; equal candidates in the order of the call. */
   readonly ranked: readonly (Omit<Ranked, 'prediction'> & { readonly prediction: Outputs })[];
 }

@@ -13,7 +13,7 @@ export interface RetryBudget {
   take(withinMs: number): number | undefined;
 }
 
-/** In tenths of a token, which add up exactly. */
+/** The cost of a retry in tenths of a token, which add up exactly. */
 const RETRY = 10;
 const CALL = 1;
 const MILLISECOND = 0.1;

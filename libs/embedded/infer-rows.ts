@@ -25,7 +25,7 @@ export interface Inferred {
   readonly modelVersion: string;
   /** The arm that serves the version: `stable`. */
   readonly variant: string;
-  /** In the order of the rows; the error of a row that the model gives no usable output for. */
+  /** Predictions in the order of the rows; an error for a row without a usable output. */
   readonly predictions: readonly (Prediction | TandemError)[];
 }
 

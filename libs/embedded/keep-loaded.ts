@@ -132,7 +132,7 @@ export function createWarmUpReads({ featureSource, scorer, findScoredUsers, log 
     await underWay;
   }
 
-  /** One line however many there are, and once for each. */
+  /** Logs one line for all late versions, and each version once. */
   function tellLate([first, ...others]: readonly ModelVersion[]): void {
     if (!first) return;
     for (const { id } of [first, ...others]) late.add(id);

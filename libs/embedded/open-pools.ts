@@ -12,7 +12,7 @@ import { WARM_CONNECTIONS } from './keep-loaded.ts';
 const REQUESTS = Object.freeze({ statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 });
 /** Statements that are sent again each second or two. */
 const VITAL = Object.freeze({ max: 1, statementTimeoutMs: 1_000, lockTimeoutMs: 1_000 });
-/** Two at work, and as many that take the place of broken ones (authority.ts, which opens them). */
+/** Two at work, and two to replace broken connections (opened by authority.ts). */
 const CERTIFICATES = 4;
 /** The fixed number of connections, independent of the limit. */
 const FIXED = CERTIFICATES + VITAL.max;

@@ -20,7 +20,7 @@ export interface RankDemand extends ManyDemand {
 export interface ManyDemand {
   /** Infers now, even if a fresh prediction is stored. */
   readonly noCache?: boolean;
-  /** Never infers; the error is `not_cached` where that would be needed. */
+  /** Never infers; the error is `not_cached` if an inference would be needed. */
   readonly onlyIfCached?: boolean;
   /** Accepts no older stored prediction. */
   readonly maxAge?: number;

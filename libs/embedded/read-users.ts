@@ -31,14 +31,14 @@ export interface AskedUsers {
 
 /** The request features of a call. */
 export interface FeaturesOfUsers {
-  /** In the order of the user ids. */
+  /** Results in the order of the user ids. */
   readonly features: readonly RequestFeatures[];
   /** Returns where in the call the entry of a user stands. */
   entryOf(i: number): string;
 }
 
 interface UsersRead {
-  /** In the order of the user ids. */
+  /** Results in the order of the user ids. */
   readonly results: readonly ReadResult[];
   /** The number of these users whose id is malformed. */
   readonly refused: number;

@@ -19,11 +19,13 @@ import { type LocalServer, lastLines, type ServerProcess, startServerProcess } f
 interface RedisOptions {
   /** Created where missing. One server a folder. */
   readonly dataDir: string;
-  /** Where a server is unpacked when the machine has none. Default: `redis-server` beside the data folder. */
+  /**
+   * The folder in which a server is unpacked if the machine has none. Default: `redis-server` beside the data folder.
+   */
   readonly serverDir?: string;
   /** Left out: the port of the last start, or a free one. */
   readonly port?: number;
-  /** Where programs are searched. Default: the environment's PATH. */
+  /** Folders of programs. Default: the environment's PATH. */
   readonly path?: string | undefined;
   /** Additional environment of the server's process; a container gets none of it. */
   readonly environment?: Readonly<Record<string, string>>;

@@ -8,7 +8,7 @@ import { isRunning, readProcess } from './process-identity.ts';
 
 export interface RunningServices {
   readonly apiUrl: string;
-  /** With password, so the file is its owner's alone; null if the environment named the server. */
+  /** The URL with its password, so only the owner may read the file; null if the environment names the server. */
   readonly databaseUrl: string | null;
   readonly redisUrl: string | null;
   /** Identifies the pepper of the API's keys without revealing it; null if no API runs. */

@@ -10,7 +10,7 @@ import { type EndStep, endProcess, readProcess } from './process-identity.ts';
 
 /** A running local server, as the starters of this package return it. */
 export interface LocalServer {
-  /** With user and password. */
+  /** The URL with user and password. */
   readonly url: string;
   readonly port: number;
   readonly pid: number;

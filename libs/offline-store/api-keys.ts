@@ -35,7 +35,7 @@ export interface ApiKey {
   readonly rotatedAt: string | null;
   readonly expiresAt: string | null;
   readonly revokedAt: string | null;
-  /** Until when the secret before the rotation is accepted. */
+  /** The time until which the secret before the rotation is accepted. */
   readonly previousUntil: string | null;
   /** Id of the pepper that it was made under. */
   readonly pepperId: string;
@@ -50,7 +50,7 @@ export interface ApiKeyWithText extends ApiKey {
 const CLI = 'cli';
 /** How long revoked and expired keys are kept, for readers of old logs. */
 const KEPT_MS = 90 * 24 * 3_600_000;
-/** Each is held in the memory of every process of the API, about 600 bytes. */
+/** The most keys: every API process keeps each in memory, about 600 bytes. */
 export const MOST_KEYS = 10_000;
 
 const ISO = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;

@@ -39,14 +39,14 @@ const BY_AGE = [
   { table: 'outcomes', horizon: OUTCOMES },
 ];
 
-/** Where the next batch of a step begins; null: at the oldest rows. */
+/** The place where the next batch of a step begins; null: the oldest rows. */
 type Position = readonly string[] | null;
 
 interface Batch extends ExpiredRows {
   readonly next: Position;
 }
 
-/** Each is independent of the others. */
+/** Creates the expiries, which are independent of each other. */
 export function createExpiries(pool: pg.Pool): readonly Expiry[] {
   const step = (name: string, batch: (db: pg.PoolClient, from: Position) => Promise<Batch>): Expiry => ({
     name,
@@ -71,7 +71,7 @@ export function createExpiries(pool: pg.Pool): readonly Expiry[] {
   ];
 }
 
-/** One batch in one transaction, which holds the step's row: other workers take other steps. */
+/** Deletes one batch in one transaction, which locks the step's row: other workers take other steps. */
 async function claim(
   pool: pg.Pool,
   step: string,
@@ -217,7 +217,7 @@ async function expireOverlay(db: Db, from: Position): Promise<Batch> {
   return { rows: found.rows, isDone: false, next: [found.id, found.userId] };
 }
 
-/** One batch a round: ten million users are checked within a day, and a row more or less costs no read anything. */
+/** Deletes one batch a round: ten million users are checked within a day, and extra rows cost reads nothing. */
 async function expireReadDemand(db: Db, from: Position): Promise<Batch> {
   const { rows, seen, last } = await expireReadCounts(db, from?.[0] ?? '', ROWS);
   return { rows, isDone: true, next: seen < ROWS || last === null ? null : [last] };
@@ -269,7 +269,7 @@ export interface OverdueRows {
 
 const reached = (step: string) => `(select position ->> 0 from tandem.expiry_steps where step = '${step}')`;
 
-/** Where the rows of each table begin: expiry continues from here, by an index. */
+/** Statements for the oldest row of each table, from which expiry continues by an index. */
 const OLDEST = [
   ...BY_AGE.map(({ table, horizon }) => ({
     ...{ table, horizon },

@@ -191,7 +191,7 @@ interface BucketTarget {
 /** Some of the commands, in one buffer. */
 interface BucketCommands {
   readonly bytes: Buffer;
-  /** One HSET each, at least one. */
+  /** HSET commands, at least one. */
   readonly commands: number;
   /** The server that they are for. */
   readonly shard: number;

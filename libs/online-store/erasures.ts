@@ -27,12 +27,12 @@ interface OnlineErasureCount extends Pick<OnlineErasures, 'told' | 'restore'> {
   raise(count: ErasureCount): Promise<void>;
 }
 
-/** All reject `unavailable` where Redis does not answer or refuses. */
+/** Creates the count. All calls reject with `unavailable` if Redis does not answer or refuses. */
 export function createErasureCount({ connection, prefix }: ErasureCountDependencies): OnlineErasureCount {
   const keys = createKeys(prefix);
   const script = loadScript('raise-erasures.lua');
 
-  /** Each primary of a cluster has a count, since what one of them lost says nothing of the others. */
+  /** Hash tags of the counts: each primary of a cluster has a count, since it may lose its data separately. */
   function tags(): readonly string[] {
     const { shards } = connection.layout();
     if (shards.length === 0) throw unavailable('it is not connected');

@@ -20,7 +20,7 @@ import { bulkCommand, type CommandLike, command } from './pipelined-commands.ts'
 import { loadScript, runScript } from './scripts.ts';
 
 interface GenerationLoaderDependencies {
-  /** One with a command timeout of seconds: a server busy with a window of rows answers later than a read's 50 ms. */
+  /** A connection with a command timeout of seconds: a server that loads rows answers later than a read's 50 ms. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;
   /** Rows in one write, 10,000: measured 210,000 rows/s at 1,000, 340,000 at 5,000, 430,000 from 20,000 on. */

@@ -41,7 +41,7 @@ export function createGenerationSweeper(dependencies: GenerationSweeperDependenc
     }
   }
 
-  /** In a cluster a command names keys of one hash tag alone. */
+  /** Deletes keys; in a cluster one command names keys of one hash tag only. */
   async function unlink(doomed: readonly string[]): Promise<number> {
     if (doomed.length === 0) return 0;
     const groups = connection.isCluster ? doomed.map((key) => [key]) : [[...doomed]];

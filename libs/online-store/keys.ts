@@ -132,7 +132,7 @@ function tagged(user: UserKey): string {
 
 const DIGITS = 36;
 const PAIR = DIGITS * DIGITS;
-/** All numbers below 36² in two digits. */
+/** Two digits for each number below 36². */
 const PAIRS = Array.from({ length: PAIR }, (_, n) => n.toString(DIGITS).padStart(2, '0'));
 
 /** `hash.toString(36)` of 32 bits, in a tenth of its time. */

@@ -23,7 +23,7 @@ interface OverlayStoreDependencies {
  * call.
  */
 const ENTRIES_A_CALL = 250;
-/** Before each entry. */
+/** Bytes of the length before each entry. */
 const LENGTH_BYTES = 4;
 
 /** `put` rejects `unavailable` where Redis does not answer or refuses (out of memory, say). */

@@ -278,7 +278,7 @@ async function closeGently(
   const late = pause(graceMs, false, { signal: patience.signal }).catch(() => false);
   const isInTime = await Promise.race([finished, late]);
   patience.abort();
-  // grpc-js's own forceShutdown knows connections only with channelz.
+  // The forceShutdown of grpc-js knows connections only with channelz.
   for (const socket of open()) socket.destroy();
   return isInTime;
 }

@@ -10,7 +10,7 @@ import {
 } from './redis-servers.ts';
 
 const SLOTS = 16_384;
-/** A primary that is silent for so long is replaced by its replica. */
+/** The time without an answer after which a replica replaces a primary. */
 const NODE_TIMEOUT_MS = 1_500;
 
 export interface RedisCluster {

@@ -18,7 +18,7 @@ export interface ServedVersion {
   readonly variant: string;
   /** Numbers of the versions that a request may name, the stable one first. */
   readonly numbers: readonly string[];
-  /** In the order in which the model is given them. */
+  /** Input tensors in the model's order. */
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
   /** The names of all outputs: the array of `wantedBy`, so that requests and reads run together. */

@@ -8,7 +8,7 @@ export type Order =
   /** Drain and end. `restart`: the other processes keep the port, so nothing in front needs to notice. */
   | { readonly kind: 'leave'; readonly cause: 'end' | 'restart'; readonly reason: string }
   | { readonly kind: 'question'; readonly id: number; readonly question: Question }
-  /** To the process that asked; null for a process that did not answer in time (questions.ts). */
+  /** Answers for the process that asked; null for a process that did not answer in time (questions.ts). */
   | { readonly kind: 'answers'; readonly id: number; readonly answers: readonly unknown[] };
 
 /** A message from an API process to the primary. */

@@ -71,7 +71,7 @@ function observing(
 // Inference for shadows, in a separate process with a higher nice value than the serving ones. It exists only while
 // there is something to run. A candidate that crashes, hangs or leaks affects only this process.
 
-/** One process of the lowest priority above idle scheduling. */
+/** Options of one process at the lowest priority above idle scheduling. */
 const OPTIONS = Object.freeze({
   processes: 1,
   niceSteps: 19,

@@ -82,7 +82,7 @@ export async function adoptConfig(
   return { file, ...adopted, ignored, warnings, toTry: toTryOf(predictors), watched: await watchAll(pool, watches) };
 }
 
-/** After the adoption: a watch is for predictors that are known. */
+/** Watches the tables after the adoption, because a watch needs known predictors. */
 async function watchAll(pool: Databases['pool'], requests: readonly WatchRequest[]): Promise<readonly Watched[]> {
   const watched = new Map<string, Watched>();
   for (const request of requests) {

@@ -46,12 +46,12 @@ Ends with 3 where the model has nothing to quantise, as trees have not.`,
     example: 'tandem build create repurchase 2 --kind int8 --static --python build-python/bin/python',
   })
     .argument('<predictor>')
-    .argument('<version>', 'the model version to make it of', parseWhole(1))
+    .argument('<version>', 'the model version to optimise', parseWhole(1))
     .addOption(new Option('--kind <kind>', 'the kind of build').choices(['int8']).default('int8'))
-    .option('--static', 'scales from rows of real users, rather than run by run')
+    .option('--static', 'take scales from rows of real users, not from each run')
     .option('--rows <count>', `users of a static build (default: ${ROWS})`, parseWhole(1))
     .option('--python <path>', 'the Python to make it with (default: python3)')
-    .option('--output <file>', 'keep the file here too, also where it is refused');
+    .option('--output <file>', 'also keep the file here, even if it is refused');
   return withBuildWords(command).action(async (predictor: string, parent: number, options: CreateOptions) => {
     if (options.rows !== undefined && !options.static) throw rowsWithoutStatic();
     const python = await findPython(cli, options.python);

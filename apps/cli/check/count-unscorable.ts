@@ -7,7 +7,7 @@ import { MAX_ROW_BYTES } from '@tandem/offline-store/features/row-bounds';
 import { query } from '@tandem/offline-store/sql/database';
 
 export interface UnscorableUsers {
-  /** All that the query gives. */
+  /** All users of the query. */
   readonly users: number;
   /** Users that cannot be scored. */
   readonly unscorable: number;

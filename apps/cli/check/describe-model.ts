@@ -92,7 +92,7 @@ function costText({ verification: { cost, rssBytes }, definition }: CheckedPredi
   return `${alone}, ${together}; its process takes ${Math.round(rssBytes / MIB)} of ${memoryLimitMb} MB`;
 }
 
-/** Two digits that count: 0.018, 2.7, 140. */
+/** Renders two significant digits: 0.018, 2.7, 140. */
 function significant(value: number): string {
   return value >= 100 ? count(Math.round(value)) : `${Number(value.toPrecision(2))}`;
 }

@@ -17,7 +17,7 @@ interface GoldenOutput {
 
 export interface GoldenUser {
   readonly userId: string;
-  /** In the order of `outputs`; numbers where the output is of numbers or booleans. */
+  /** Expected values in the order of `outputs`; numbers for outputs of numbers or booleans. */
   readonly expected: readonly (number | string)[];
 }
 
@@ -33,7 +33,7 @@ interface GoldenTarget {
   readonly key: string | null;
 }
 
-/** All of them are kept in memory, and read from the database once more where the order of columns is searched. */
+/** The most users: all are kept in memory, and read again if the order of columns is searched. */
 const MOST_GOLDEN_USERS = 10_000;
 
 interface Layout {

@@ -132,7 +132,10 @@ type Pool = ReturnType<typeof createPool>;
 /** The database of a command, over two pools: for our own statements, and for those that contain a feature query. */
 export interface Databases {
   readonly pool: Pool;
-  /** Nothing that a query does to its session meets another statement; its login may have fewer rights. */
+  /**
+   * The pool of feature queries: their session settings affect no other statement, and their login may have fewer
+   * rights.
+   */
   readonly features: Pool;
 }
 

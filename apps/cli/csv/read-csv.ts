@@ -27,7 +27,7 @@ export interface CsvRow {
 interface CsvBatch {
   /** The names of the header line, none empty and none repeated. */
   readonly names: readonly string[];
-  /** Each with a cell a name. Empty in the one batch of a file without rows. */
+  /** Rows with one cell for each name. Empty in the only batch of a file without rows. */
   readonly rows: readonly CsvRow[];
 }
 

@@ -55,7 +55,7 @@ const IDLE: Readonly<Record<ProcessKind, readonly [one: string, many: string]>> 
   embedded: ['it answers no read', 'they answer no read'],
 };
 
-/** Most that are named. */
+/** The most that are named. */
 const NAMED = 3;
 
 /** Returns a finding for each kind, release and protocol number. @param protocol the number that the schema states */

@@ -100,7 +100,7 @@ async function examineLive(cli: Cli, urls: DatabaseUrls): Promise<Finding[]> {
   );
 }
 
-/** Most that are named. */
+/** The most that are named. */
 const NAMED = 3;
 
 /**

@@ -216,7 +216,7 @@ function judgeConnections({ maxConnections, connections }: PostgresFacts): Findi
   return warning('connections', `only ${free} of ${maxConnections} are free`, remedy);
 }
 
-/** Nothing decides by our clock; but times in logs and in `--time` are read beside Postgres'. */
+/** Judges this machine's clock. It decides nothing, but times in logs and in `--time` are compared with Postgres'. */
 function judgeClock(skewMs: number): Finding {
   if (Math.abs(skewMs) < SKEW_WORTH_TELLING_MS)
     return ok('clock', `within ${duration(SKEW_WORTH_TELLING_MS)} of Postgres'`);

@@ -120,7 +120,7 @@ const MB = 1024 * 1024;
 /** Buckets hold 48 users on average; a limit below twice that makes a user cost five times the memory. */
 const LISTPACK_ENTRIES_WANTED = 96;
 
-/** One finding a subject: the worst of all servers. */
+/** Returns one finding for each subject: the worst of all servers. */
 export function judgeRedis(servers: readonly RedisFacts[]): Finding[] {
   return [judgeVersion, judgeRights, judgePolicy, judgeMemory].flatMap((judge) => {
     const findings = servers.map(judge);

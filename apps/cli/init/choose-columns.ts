@@ -9,7 +9,7 @@ import { kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
 
 interface ChosenColumn {
   readonly column: TableColumn;
-  /** Its texts, one-hot: a value of the matrix for each. */
+  /** Texts of a one-hot column: each is a value of the matrix. */
   readonly oneHot?: readonly string[];
 }
 

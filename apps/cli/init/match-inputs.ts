@@ -18,7 +18,7 @@ export interface InputTensor {
 
 export interface MatchedFeature {
   readonly column: TableColumn;
-  /** Its name in the query. */
+  /** The column's name in the query. */
   readonly name: string;
   readonly sql: string;
   readonly note?: string;

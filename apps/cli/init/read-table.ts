@@ -18,7 +18,7 @@ const A_NUMBER = '^[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?$';
 interface FoundRelation extends Relation {
   readonly oid: number;
   readonly sql: string;
-  /** Its schema as SQL must spell it. */
+  /** The schema's name, quoted for SQL. */
   readonly schema_sql: string;
   readonly is_table: boolean;
   readonly is_watchable: boolean;

@@ -11,7 +11,7 @@ export interface TableColumn {
 
 /** Facts about the values of a text column, read if it would have to become numbers. */
 export interface TextFacts {
-  /** Its distinct texts in the order of their code points, as Python sorts them; null: more than can be listed. */
+  /** Distinct texts in the order of their code points, as Python sorts them; null: too many to list. */
   readonly values: readonly string[] | null;
   /** Rows of spaces, or of nothing. */
   readonly blanks: number;
@@ -30,7 +30,7 @@ export interface KeyFacts {
 export interface TableFacts {
   /** The name as SQL must spell it, with its schema where that is needed. */
   readonly sql: string;
-  /** All but the key, in the table's order. */
+  /** All columns except the key, in the table's order. */
   readonly columns: readonly TableColumn[];
   readonly key: KeyFacts;
   /** Whether it can have triggers: a table, not a view. */

@@ -26,7 +26,7 @@ the same, it keeps its triggers, indexes and rights. Ends with 0: loaded; 1: not
     example: 'tandem load customers.csv --key customer_id',
   })
     .argument('<file>')
-    .requiredOption('--key <column>', 'the column of user ids: no two rows have the same; becomes the primary key')
+    .requiredOption('--key <column>', 'the column of user ids, which must be unique; it becomes the primary key')
     .option('--table <name>', 'table or schema.table (default: the name of the file)')
     .option('--replace', 'replace the rows of an existing table')
     .action(async (file: string, options: Options) => {

@@ -44,7 +44,7 @@ resumes, and the same definition is the same model version. It then gets the not
     .argument('<predictor>')
     .argument('[file]', 'the ONNX file (default: that of --config)')
     .option('--features <file>', 'a file with the feature query')
-    .option('--as-of <column>', 'the query’s column that says when a row was loaded')
+    .option('--as-of <column>', 'the query’s column with the load time of a row')
     .option('--row-by-row', 'infer each user alone: for int8 weights with a dynamic scale')
     .option('--config <path>', 'a config that defines everything, instead of the options above')
     .option('--note <text>', 'what changed, for people')

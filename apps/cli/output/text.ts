@@ -85,7 +85,7 @@ function visibleWidth(text: string): number {
 
 /** Characters of a line: as much as two terminals side by side have. */
 const LINE = 100;
-/** However little is left beside other columns. */
+/** The least width, even if other columns leave less. */
 const LEAST = 30;
 
 /** Words longer than a line stand on one of their own; a figure stays with its `%`. */
@@ -131,7 +131,7 @@ export function renderSentences(
   return renderTable(columns, broken);
 }
 
-/** The same with each sentence cut to one line. */
+/** Renders a table like `renderTable`, with each sentence cut to one line. */
 export function renderClipped(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const width = widthBeside(columns, rows);
   return renderTable(

@@ -11,7 +11,7 @@ export interface ProfileOptions {
   readonly batches: readonly number[];
   readonly processes: readonly number[];
   readonly threads: readonly number[];
-  /** In ms. */
+  /** The target, in ms. */
   readonly p99?: number;
   readonly pricePerCpuHour?: number;
   readonly minutes: number;
@@ -52,7 +52,7 @@ Recommends the highest throughput within --p99; without it, the highest. docs/si
     .addOption(
       listOption('--threads <counts>', 'threads of a run', doublesUpTo(Math.min(CORES, MOST_THREADS)), MOST_COUNT),
     )
-    .option('--p99 <duration>', 'the longest wanted p99 of inference, such as 20ms', parseLatency)
+    .option('--p99 <duration>', 'the target p99 of inference, such as 20ms', parseLatency)
     .option(
       '--price-per-cpu-hour <price>',
       'of one core, in any currency: adds the cost of a million predictions',

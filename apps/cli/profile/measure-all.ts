@@ -23,7 +23,7 @@ interface Measuring {
   readonly memoryMb: number;
   /** Duration of the load for each setting. */
   readonly seconds: number;
-  /** On the clock of `performance.now`. */
+  /** The deadline on the clock of `performance.now`. */
   readonly deadline: number;
   readonly isExhaustive: boolean;
 }

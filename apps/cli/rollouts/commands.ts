@@ -35,7 +35,7 @@ function rolloutListCommand(cli: Cli): Command {
     description: 'list rollouts, newest first',
     example: 'tandem rollout list --predictor repurchase',
   }).option('--predictor <name>', 'of this predictor only');
-  return paged(command, '--before <id>', 'those before this rollout: the last one of a page').action(
+  return paged(command, '--before <id>', 'rollouts before this one: the last of a page').action(
     async ({ predictor, limit, before, ...options }: PageOptions) => {
       const page = await connect(cli, options).rollouts.list({ limit, ...given({ predictor, before }) });
       present(cli, options, page, ({ rollouts }) => renderRollouts(rollouts, cli.paint, cli.now()));
@@ -85,7 +85,7 @@ interface OverrideOptions extends ApiOptions {
 function rolloutOverrideCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'override',
-    description: 'put a user into an arm whatever their bucket, or (without --variant) leave them to it again',
+    description: 'assign a user to an arm whatever the bucket, or (without --variant) to the bucket again',
     example: 'tandem rollout override repurchase 42 --variant candidate',
     detail: 'Such users are served, and not counted in any analysis.',
   })

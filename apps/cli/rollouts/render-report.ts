@@ -103,7 +103,10 @@ function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
   return ['', ...renderTable(titles, rows), '', ...outcomes.map(({ conclusion }) => printable(conclusion.text))];
 }
 
-/** In the outcome's own unit, which is what the p-value is of; a ratio to a mean near zero says little. */
+/**
+ * Renders the effect in the outcome's unit, to which the p-value belongs; a ratio to a mean near zero is not
+ * meaningful.
+ */
 function effectOf({ difference, relative }: OutcomeComparisonView): string {
   if (difference === null) return 'nothing to compare yet';
   const { estimate, lower, upper } = difference;

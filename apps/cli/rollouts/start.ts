@@ -58,7 +58,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--dry-run', 'like --manual; each verdict names the move that it would make')
     .option('--interval <duration>', 'time between two looks of the analysis, such as 30s')
     .option('--min-step <duration>', 'the shortest duration of a step, such as 1h')
-    .option('--min-users <count>', 'users of each arm that a verdict needs', parseNumber)
+    .option('--min-users <count>', 'the least users of each arm for a verdict', parseNumber)
     .option('--hold-deadline <duration>', 'a step held for longer is overdue (default 7d; none for an A/B test)')
     .option('--preparing-deadline <duration>', 'a rollout that prepares for longer is overdue (default 1d)')
     .addOption(new Option('--on-deadline <what>', 'what an overdue rollout causes').choices(['alert', 'roll_back']))
@@ -187,7 +187,7 @@ export function leastDurationOf({ plan }: Pick<RolloutView, 'plan'>): string | n
   return `it takes at least ${days(compared * longest.ms)}: ${compared} steps below 100 % each wait for the window of ${longest.name}, ${longest.window}; ${shorter}`;
 }
 
-/** In days where it is whole days, as windows are written. */
+/** Renders a duration in days if it is whole days, as in windows. */
 function days(ms: number): string {
   const whole = ms / 86_400_000;
   return Number.isInteger(whole) ? `${whole} ${whole === 1 ? 'day' : 'days'}` : duration(ms);

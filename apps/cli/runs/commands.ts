@@ -165,7 +165,7 @@ function runShowCommand(cli: Cli): Command {
 function runCancelCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'cancel',
-    description: 'stop a run: chunks that wait are dropped, those under way commit nothing more',
+    description: 'cancel a run: waiting chunks are dropped, and chunks in progress commit no more rows',
     example: 'tandem run cancel 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e',
   })
     .argument('<id>')

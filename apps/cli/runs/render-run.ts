@@ -53,7 +53,7 @@ function renderFailures(failures: NonNullable<Run['failures']>, failed: number):
   return ['not scored:', ...renderFields(rows, '  '), ...more];
 }
 
-/** Nothing to say of a step that succeeded, or is tried for the first time. */
+/** Returns the attempts of a step; none if it succeeded or is tried for the first time. */
 function attemptsOf({ attempts, attemptError }: Run): [string, string][] {
   if (attempts < 2 && attemptError === null) return [];
   return [

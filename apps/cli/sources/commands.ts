@@ -19,7 +19,7 @@ type Options = CommonOptions & WatchOptions;
 export function watchCommand(cli: Cli): Command {
   return createCommand({
     name: 'watch',
-    description: 'make changes of a table raise context versions, by triggers; without a table: list which are watched',
+    description: 'make changes of a table raise context versions, by triggers; without a table: list watched tables',
     detail: `Creates statement-level triggers for insert, update, delete and truncate. In the transaction that changes a row
 they raise the context version of its user, so that the next read computes a new prediction. Earlier changes have no effect.
 A statement that leaves a user's rows as they were raises nothing. A statement that changes more than --max-users users
@@ -60,7 +60,7 @@ Ends with 0: watched; 1: not watched; 2: wrong usage.`,
 export function unwatchCommand(cli: Cli): Command {
   return createCommand({
     name: 'unwatch',
-    description: 'stop watching a table: its changes are seen at the next run again',
+    description: 'stop watching a table: then only runs read its changes',
     detail: `Removes the table's triggers and their function. Take it out of features.watch as well, where a config names it:
 adopting that config would watch it again. Ends with 0: not watched any more; 1: it was not watched.`,
     example: 'tandem unwatch customers',

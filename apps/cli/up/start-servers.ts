@@ -24,7 +24,10 @@ interface Stores {
 
 type StartServer = (port: number | undefined) => Promise<LocalServer>;
 
-/** Both at once: a first start of each takes seconds. Whatever was started is on the takedown, also when one fails. */
+/**
+ * Starts both servers at once, since each first start takes seconds. The takedown ends each started server, even if the
+ * other fails.
+ */
 export async function startServers(context: UpContext): Promise<Stores> {
   const { cli, stateDir, say } = context;
   const [given, givenRedis] = [givenDatabaseUrls(cli), givenRedisUrl(cli)];

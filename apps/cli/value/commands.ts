@@ -42,7 +42,7 @@ picture, quality against cost. A file takes no database. --outcome 'click:*' tak
     .option('--cadence <durations>', `times between two runs (default: ${CADENCES})`, parseTimes)
     .option('--output <name>', 'the output to judge (default: that of the decision, or the first number)')
     .option('--top <count>', 'for lists: an outcome among the first n items is a hit', parseWhole(1), 10)
-    .option('--seed <number>', 'draws the users of the intervals', parseWhole(1), 1)
+    .option('--seed <number>', 'the seed of the intervals', parseWhole(1), 1)
     .option('--picture <file>', 'the file for the picture (default: <predictor>-value.svg)')
     .action(async (predictor: string, options: Options) => {
       const { reportHistory } = await import('./report-history.ts');

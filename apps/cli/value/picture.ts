@@ -167,7 +167,7 @@ function drawAges(report: ValueReport): string {
   ].join('\n');
 }
 
-/** On two lines: `1h` and `to 6h`. */
+/** Draws a label on two lines: `1h` and `to 6h`. */
 function ageLabel(x: number, label: string): string {
   const [first = '', ...rest] = label.split(' ');
   return [first, rest.join(' ')]

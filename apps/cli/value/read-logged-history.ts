@@ -12,7 +12,7 @@ type Pool = ReturnType<typeof createPool>;
 
 interface LoggedRequest {
   readonly predictor: string;
-  /** A name, or how names of items begin and `*`. */
+  /** A name, or the prefix of item names and `*`. */
   readonly outcome: string;
   readonly withinMs: number;
 }

@@ -31,7 +31,7 @@ export interface AutoscaleParts {
 const LOOK_EVERY_MS = 5_000;
 /** A worker that lived for so long had started. */
 const STARTED_AFTER_MS = 20_000;
-/** After a start that failed. */
+/** The pause after a failed start. */
 const NEXT_START_MS = 60_000;
 const MOST_FAILED_STARTS = 5;
 

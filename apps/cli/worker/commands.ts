@@ -5,7 +5,7 @@ import { usageError } from '../command-line/failure.ts';
 
 interface Options {
   readonly autoscale: string;
-  /** In seconds. */
+  /** Hold time in seconds. */
   readonly hold: number;
 }
 
@@ -28,7 +28,7 @@ connections to Postgres (DATABASE_CONNECTIONS). The first worker listens on WORK
     });
 }
 
-/** More would not fit a machine, nor its Postgres. */
+/** The most workers: more would not fit a machine or its Postgres. */
 const MOST_WORKERS = 64;
 
 export function parseRange(said: string): { readonly min: number; readonly max: number } {

@@ -65,7 +65,7 @@ function workerEnvironment(cli: Cli): (place: number) => NodeJS.ProcessEnv {
   return (place) => ({ ...env, ...found, ...(port > 0 ? { WORKER_PORT: String(port + place) } : {}) });
 }
 
-/** Its group is its own: Ctrl-C asks this command alone, which ends the workers in order. */
+/** Starts a worker in a separate process group: Ctrl-C signals this command only, which ends the workers in order. */
 function startWorker(env: NodeJS.ProcessEnv, living: Set<WorkerProcess>): WorkerProcess {
   const child = spawn(process.execPath, [WORKER], { env, detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
   const exited = new Promise<string>((resolve) => {

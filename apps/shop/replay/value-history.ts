@@ -64,7 +64,7 @@ function contextLine(row: Row, features: readonly string[], at: string): string 
   return JSON.stringify({ user: String(row.customer_id), at, kind: 'context', features: values });
 }
 
-/** In the order of the view, which is that of the model. */
+/** Returns feature names in the order of the view, which is the model's order. */
 async function featureNames(db: Pool): Promise<string[]> {
   const { fields } = await db.query('select * from shop.customer_features limit 0');
   return fields.map(({ name }) => name).filter((name) => name !== 'customer_id');

@@ -23,7 +23,7 @@ export function isOver(state: RolloutState): boolean {
   return state === 'promoted' || state === 'aborted' || state === 'ended';
 }
 
-/** Until it is over. Rejects where it stays where it is for minutes. */
+/** Follows a rollout to its end. Rejects if it does not move for minutes. */
 export async function followRollout(parts: FollowParts, plan: RolloutInput): Promise<RolloutView> {
   let rollout = await startRollout(parts, plan);
   while (!isOver(rollout.state)) rollout = await awaitMove(parts, rollout);

@@ -36,7 +36,7 @@ const viewsOneIn = 40;
 const readsAloneOneIn = 12;
 const readsAtOnce = 60;
 
-/** Until the signal says so. */
+/** Runs traffic until the signal aborts. */
 export async function runTraffic(parts: TrafficParts, signal: AbortSignal): Promise<void> {
   const groups = groupCustomers(parts.customerIds, parts.random, groupCount);
   for (let turn = 0; !signal.aborted; turn++) {
@@ -46,7 +46,7 @@ export async function runTraffic(parts: TrafficParts, signal: AbortSignal): Prom
   }
 }
 
-/** All customers, in an order that the seed decides, in groups of the same size or one less. */
+/** Groups all customers in a seeded random order, in groups of equal size or one less. */
 export function groupCustomers(customerIds: readonly string[], random: () => number, count: number): string[][] {
   const shuffled = customerIds.map((id) => ({ id, at: random() })).sort((a, b) => a.at - b.at);
   return Array.from({ length: count }, (_, group) =>

@@ -2,7 +2,7 @@
 import { type BucketFitDependencies, checkBuckets } from '@tandem/online-store/bucket-fit';
 import type { Generation } from '@tandem/prediction/runs/generations';
 
-/** Never rejects: a store that does not answer costs the look, not the job. */
+/** Never rejects: a store that does not answer makes the check fail, not the job. */
 export type CheckFit = (generation: Generation) => Promise<void>;
 
 export function createCheckFit(dependencies: BucketFitDependencies): CheckFit {

@@ -13,7 +13,7 @@ export interface QueryColumn {
 
 interface QueryRoles {
   readonly keyType: KeyType;
-  /** In the query's order. */
+  /** Columns in the query's order. */
   readonly features: readonly FeatureColumn[];
 }
 

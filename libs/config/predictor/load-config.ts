@@ -14,7 +14,7 @@ import { settingConflicts } from './setting-conflicts.ts';
 interface LoadedConfig {
   /** Absolute. */
   readonly file: string;
-  /** In the config's order; at least one. */
+  /** Predictors in the config's order; at least one. */
   readonly predictors: readonly ResolvedPredictor[];
 }
 

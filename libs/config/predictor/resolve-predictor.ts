@@ -142,7 +142,7 @@ function resolveSchedule(schedule: ParsedBatch['schedule']): Pick<BatchPolicy, '
   return { schedule: schedule.everyone, changedSchedule: schedule.changed };
 }
 
-/** It says one of the two. */
+/** Resolves a budget, which sets either share or CPU minutes. */
 function resolveBudget({ share, cpuMinutes = 0 }: NonNullable<ParsedBatch['budget']>): Budget {
   return share === undefined ? { cpuMinutes } : { share };
 }

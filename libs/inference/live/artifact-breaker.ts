@@ -46,7 +46,7 @@ export interface ArtifactBreaker {
 
 /** Milliseconds that the start of the next process costs the others, on top of the run. */
 const RESTART_MS = 150;
-/** Two runs that never end, or a dozen crashes. */
+/** The time of two runs that never end, or of a dozen crashes. */
 const MAX_LOST_MS = 2_000;
 /** Share of each millisecond that is subtracted from the lost time: an occasional poison user pauses nothing. */
 const FORGIVEN = 0.05;

@@ -54,7 +54,7 @@ interface BatcherOptions {
   readonly maxWaitingRows: Readonly<Record<ScoreRequest['priority'], number>>;
   /** How long after the last deadline of a run its child is killed. */
   readonly killGraceMs: number;
-  /** Over live requests. */
+  /** The breaker of live requests. */
   readonly breaker: ArtifactBreaker;
   readonly now: () => number;
 }
@@ -289,7 +289,7 @@ function runRows(room: LiveRoom, { request, version }: Part<Pending>, now: numbe
   return room.runRows(version, paceOf(request), request.deadline - now);
 }
 
-/** To run it would cost as much as an answer does, and be none. */
+/** Whether a part would be too late: running it would cost as much as an answer, without one. */
 function isTooLate(room: LiveRoom, { request, version, rows }: Part<Pending>, now: number): boolean {
   return room.isTooLate(version, rows, request.timeoutMs, request.deadline - now);
 }

@@ -27,7 +27,7 @@ export interface InferRequest {
 /** Runs the rows; gives the wanted outputs of all of them. */
 export type Infer = (request: InferRequest) => Promise<readonly WireTensor[]>;
 
-/** Most bytes of the outputs of one request. */
+/** The most bytes of the outputs of one request. */
 export const MOST_ANSWER_BYTES = 16 * 1_048_576;
 
 /** A queue that runs requests, and knows how many rows fit into its next run. */

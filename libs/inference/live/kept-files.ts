@@ -13,7 +13,7 @@ export type LoadArtifact = (hash: string, reload?: boolean) => Promise<Uint8Arra
 const MOST_BYTES = 64 * 1024 * 1024;
 
 export function keepFiles(load: (hash: string) => Promise<Uint8Array>, mostBytes = MOST_BYTES): LoadArtifact {
-  /** In the order of their last use. */
+  /** Files in the order of their last use. */
   const kept = new Map<string, Uint8Array>();
   const underWay = new Map<string, Promise<Uint8Array>>();
 

@@ -19,7 +19,7 @@ export interface LiveRoomOptions {
 
 /** A run under way. */
 export interface RunUnderWay {
-  /** It is over; whether it gave an answer, and so shows what such a run takes. */
+  /** Ends the run; with an answer, its time counts for the estimates. */
   end(wasAnswered: boolean): void;
 }
 

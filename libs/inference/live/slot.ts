@@ -38,7 +38,7 @@ interface SlotOptions {
 
 /** The request to run, made when the model is loaded; null: no request waits for it. */
 export interface PreparedRun extends Omit<ModelRun, 'session'> {
-  /** At which the child is killed. */
+  /** The limit at which the child is killed. */
   readonly limit: TimeLimit;
   /** Priority of all its rows. */
   readonly priority: ScoreRequest['priority'];

@@ -14,7 +14,7 @@ import type { LiveRoom } from './live-room.ts';
 export interface Part<R> {
   readonly request: R;
   readonly version: ModelVersion;
-  /** Its first row in the request. */
+  /** The part's first row in the request. */
   readonly start: number;
   readonly rows: number;
   readonly inputs: readonly EncodedInput[];
@@ -22,7 +22,7 @@ export interface Part<R> {
   readonly outputs: readonly string[];
   /** Whether no other part may be in its run. */
   readonly isAlone: boolean;
-  /** Its estimated cost in ms of a child; set before it waits. */
+  /** Estimated cost in ms of a child; set before the part waits. */
   costMs: number;
   /** How many failed runs the request was part of. */
   suspicions: number;
@@ -36,7 +36,7 @@ export interface WaitingLine<R> {
   /** Returns their total cost in ms of a child. */
   costMs(): number;
   add(part: Part<R>): void;
-  /** Before all others, and never again together with another part: one of those it was run with failed. */
+  /** Adds a part before all others that never again shares a run: a run that it shared has failed. */
   addSuspect(part: Part<R>): void;
   remove(part: Part<R>): void;
   /** The part that the next run begins with. */
@@ -149,15 +149,15 @@ export type Outcome = readonly WireTensor[] | Error;
 export interface Pending {
   readonly priority: ScoreRequest['priority'];
   deadline: number;
-  /** Its total time limit when it came, in ms. */
+  /** The request's total time limit at its arrival, in ms. */
   readonly timeoutMs: number;
   /** How long one run of its rows may take, in ms. */
   readonly runTimeoutMs: number;
-  /** In the order of its rows. */
+  /** Parts in the order of the request's rows. */
   readonly parts: Part<Pending>[];
   readonly results: Map<Part<Pending>, readonly WireTensor[]>;
   settled: boolean;
-  /** Its index among the pending requests. */
+  /** The request's index among the pending requests. */
   index: number;
   /** Parts being run. */
   running: number;

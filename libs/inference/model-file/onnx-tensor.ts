@@ -70,7 +70,7 @@ export function tensorFault(bytes: Buffer, start: number, end: number): string |
   return `its constant ${JSON.stringify(name)} is said to have ${values} values, but holds ${held}`;
 }
 
-/** The same of a sparse tensor, whose own values are a tensor inside. */
+/** Returns the fault of a sparse tensor, whose values are a nested tensor. */
 export function sparseFault(bytes: Buffer, start: number, end: number): string | null {
   let values = 1;
   for (let at = start; at < end; ) {

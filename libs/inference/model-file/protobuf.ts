@@ -19,7 +19,7 @@ const MAX_NUMBER = 2 ** 29 - 1;
 
 export interface Field {
   readonly number: number;
-  /** Its wire type. */
+  /** The field's wire type. */
   readonly wire: number;
   /** The value of a varint, as far as a double holds it. */
   readonly value: number;

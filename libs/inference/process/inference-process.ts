@@ -80,7 +80,7 @@ export type ProcessEnd = 'deadline' | 'starved' | 'memory' | 'crash' | 'killed';
 /** The child died. */
 export class ProcessEnded extends ScoringCrash {
   readonly why: ProcessEnd;
-  /** In a few words, for people. */
+  /** The cause in a few words, for people. */
   readonly how: string;
 
   constructor(how: string, why: ProcessEnd, cpuMs?: number) {

@@ -63,7 +63,7 @@ export interface ModelRun {
 }
 
 export interface RunAnswer {
-  /** In the order of the fetches. */
+  /** Outputs in the order of the fetches. */
   readonly outputs: readonly WireTensor[];
   /** Duration of the model's run in the child, without transfer. */
   readonly ms: number;

@@ -10,7 +10,7 @@
 const SOURCE_PLACE =
   /(?<!\S)\S*\/onnxruntime\/\S{1,256}:\d{1,6} (?:[^()]{0,256}::[^()]{0,256}\([^()]{0,256}\)(?: const)?(?: \[with [^\]]{0,512}\])? )?/g;
 
-/** Of which at most `LONGEST` are left when source places are taken out. */
+/** The most characters that are read; after source locations are removed, at most `LONGEST` remain. */
 const LONGEST_READ = 2_000;
 const LONGEST = 400;
 

@@ -7,7 +7,7 @@ import type { TensorData, WireTensor } from './protocol.ts';
 type Numbers = Exclude<TensorData, readonly string[]>;
 type NumbersConstructor = new (buffer: ArrayBuffer, offset?: number, length?: number) => Numbers;
 
-/** Where kernels begin to take several values at a time: a multiple of every vector register's size. */
+/** Alignment at which kernels process several values at a time: a multiple of every vector register's size. */
 const ALIGNMENT = 64;
 
 /**
@@ -42,7 +42,7 @@ function aligned(like: Numbers, length: number): Numbers {
 interface RowAnswers {
   /** Throws where the outputs are not one row each, in the widths of the first. */
   add(outputs: readonly WireTensor[]): void;
-  /** All rows, as one run of them would give them. */
+  /** Returns the outputs of all rows, as one run would return them. */
   outputs(): readonly WireTensor[];
 }
 

@@ -45,7 +45,7 @@ export function wallLimit(wallMs: number): TimeLimit {
 /** The child that is timed. */
 interface TimedChild {
   readonly pid: number | undefined;
-  /** Its CPU time before the question, in ms. */
+  /** The child's CPU time before the call, in ms. */
   readonly cpuMs: number;
 }
 

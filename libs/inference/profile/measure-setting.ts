@@ -22,7 +22,7 @@ interface MeasureOptions {
   readonly memoryLimitMb: number;
   /** Milliseconds of load that count. Longer where a child would do fewer than `LEAST_RUNS` runs, up to five times as long. */
   readonly loadMs: number;
-  /** On the clock of `performance.now`: no load is longer. */
+  /** The deadline of loads on the clock of `performance.now`. */
   readonly deadline: number;
   readonly signal: AbortSignal;
 }

@@ -4,7 +4,7 @@ const HIDDEN_BIT = 0x400;
 const SIGN = 0x8000;
 const INFINITY = 0x7c00;
 const NAN = 0x7e00;
-/** Where halves begin to lie evenly: below it each is a multiple of the smallest. */
+/** The smallest normal half: below it, each half is a multiple of the smallest. */
 const LEAST_NORMAL = 2 ** -14;
 const SMALLEST = 2 ** -24;
 /** The first value that rounds to infinity. */

@@ -127,7 +127,7 @@ describe('encodeInputs', () => {
   });
 });
 
-/** In ms. */
+/** The target, in ms. */
 function timeOf(work: () => unknown): number {
   const start = performance.now();
   work();

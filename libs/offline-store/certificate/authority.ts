@@ -118,7 +118,7 @@ export function createAuthority(
   };
 }
 
-/** Each user once for each predictor. */
+/** Returns each user once for each predictor. */
 export function askedOf(userIds: readonly string[], predictors: readonly string[]): AskedUsers {
   return {
     userIds: predictors.length === 1 ? userIds : predictors.flatMap(() => userIds),

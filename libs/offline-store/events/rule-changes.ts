@@ -17,7 +17,7 @@ import { type Db, execute, query, sqlState, transaction } from '../sql/database.
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, databaseNow, statements } from '../sql/statements.ts';
 
-/** As in migrations/0004, where the trigger acquires it. */
+/** The lock of migrations/0004, which the trigger acquires. */
 const LOCK = '1413567556, 1163284052';
 /** How long others wait behind us for a lock of an open transaction; then the change backs off and retries. */
 const QUEUE_MS = 100;
@@ -91,7 +91,10 @@ export async function setPatternsPending(db: Db, predictor: string): Promise<voi
   await openRules(db, [predictor]);
 }
 
-/** Since migration 0055, later than the flag's, each process reports how many connections it may open. */
+/**
+ * Refuses the change beside an earlier release. Since migration 0055, later than the flag's, each process reports its
+ * limit of connections.
+ */
 async function refuseBesideEarlierRelease(db: Db): Promise<void> {
   const [earlier] = await query<{ kind: string; host: string; pid: number; release: string }>(db, {
     text: `select kind, host, pid, release from tandem.processes

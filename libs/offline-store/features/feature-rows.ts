@@ -18,7 +18,7 @@ const SIGNATURE_BYTES = 11;
 const FIRST_ROWS = 8_192;
 
 interface FeatureRows {
-  /** One message of COPY: a row, the last one without a user and with [history, clock] instead. */
+  /** Takes one message of COPY: a row; the last has [history, clock] instead of a user. */
   take(bytes: Buffer): void;
   /** Throws where the row without a user never came. */
   finish(): FeatureBatch;

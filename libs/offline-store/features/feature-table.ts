@@ -149,7 +149,7 @@ interface Form {
   readonly asText: boolean;
   /** The value as a number, or `NOT_NATIVE` if a feature cannot have it unchanged: then `text` has it. */
   read(bytes: Buffer, at: number, length: number): number;
-  /** As Postgres writes it. */
+  /** Returns the text in Postgres' spelling. */
   text(bytes: Buffer, at: number, length: number): string;
 }
 

@@ -131,7 +131,7 @@ interface UsersOptions {
   readonly onOverlay?: OverlayListener;
 }
 
-/** One V1 statement. */
+/** Reads users in one V1 statement. */
 export async function readUsers(
   pool: pg.Pool,
   version: ModelVersion,

@@ -154,7 +154,7 @@ interface Made {
   readonly notes: readonly string[];
 }
 
-/** By segments, and where those cannot be had in their share of the time, without. */
+/** Compares by segments, or without them if they exceed their share of the time. */
 async function compareInTime(
   { pool, features }: Pools,
   task: Task,

@@ -146,7 +146,7 @@ function emptyRow(segments: number): ComparedRow {
   };
 }
 
-/** Where a field lies; `start` is -1 for a null. */
+/** The place of a field; `start` is -1 for a null. */
 interface FieldPlace {
   start: number;
   end: number;

@@ -76,7 +76,7 @@ async function putInForce(db: pg.PoolClient, { id, predictor, modelVersionId }: 
   if (features) await setPatternsPending(db, predictor);
 }
 
-/** Each in a separate transaction; one whose partition cannot be locked waits for the next time. */
+/** Drops each generation in a separate transaction; if its partition cannot be locked, it waits for the next round. */
 async function dropRetired(pool: pg.Pool): Promise<readonly Generation[]> {
   const dropped: Generation[] = [];
   for (const { id, predictor } of retiredGenerations(await listCandidates(pool))) {

@@ -16,9 +16,9 @@ import { changeRows, databaseNow, fetchFirst, fetchRows, statements } from '../s
 export interface ArtifactStore {
   /** Bytes of its file; null: it does not exist. */
   sizeOf(hash: string): Promise<number | null>;
-  /** As `sizeOf`, and a file that no model version uses is kept for another day (unused-artifacts.ts). */
+  /** Like `sizeOf`; a file that no model version uses is kept for another day (unused-artifacts.ts). */
   renew(hash: string): Promise<number | null>;
-  /** To repeat it renews it. Rejects with `model_refused` where the bytes have another hash. */
+  /** Stores a file; a repeated call renews it. Rejects with `model_refused` if the bytes have another hash. */
   put(hash: string, bytes: Uint8Array): Promise<void>;
   /** Rejects with `model_refused` where it is missing or damaged. */
   get(hash: string): Promise<Buffer>;
@@ -29,7 +29,7 @@ export interface Bucket {
   /** A location that no object has had. */
   newLocation(hash: string): string;
   put(location: string, hash: string, bytes: Uint8Array): Promise<void>;
-  /** To repeat it changes nothing. */
+  /** Removes a file; a repeated call changes nothing. */
   remove(location: string): Promise<void>;
   /** Null: no file is stored. */
   get(location: string): Promise<Buffer | null>;

@@ -17,7 +17,7 @@ import { statements } from '../sql/statements.ts';
 export type OriginKind = 'adopt' | 'push';
 
 export interface ModelOrigin {
-  /** As audit rows name who acts: `key:ci`, `api`, `cli`. */
+  /** The actor, as in audit rows: `key:ci`, `api`, `cli`. */
   readonly by: string;
   readonly how: OriginKind;
 }
@@ -50,7 +50,7 @@ export interface ModelVersionRecord extends ModelVersion, OwnersWords {
   /** Null: not archived. */
   readonly archivedAt: Date | null;
   readonly origin: ModelOrigin;
-  /** Both null: adopted before there were certificates. */
+  /** Both are null for a version that was adopted before certificates existed. */
   readonly metadata: ModelMetadata | null;
   readonly parity: KeptCertificate | null;
   /** Bytes of its file. */

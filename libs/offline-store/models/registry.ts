@@ -46,7 +46,7 @@ export function createRegistry(
   let noticed: Noticed = { revision: 0, history: '' };
   let loaded: Loaded | undefined;
   let loading: Promise<Loaded> | undefined;
-  /** Until then, or the next certificate, retries would be useless: a load has just failed. */
+  /** Until this time or the next certificate retries would be useless, because a load has just failed. */
   let silentUntil = 0;
   const versions = new IdleCache((id) => findModelVersion(pool, id), now);
 

@@ -34,7 +34,7 @@ export function moveLabel(pool: pg.Pool, move: LabelMove): Promise<MovedLabel> {
   return transaction(pool, (db) => putLabel(db, move));
 }
 
-/** The same inside a transaction, for a label that `assertLabel` has let through. */
+/** Like the move of a label, inside a transaction, for a label that `assertLabel` accepted. */
 export async function putLabel(db: Db, { predictor, label, number, actor }: LabelMove): Promise<MovedLabel> {
   const named = numberedVersion(predictor, number).select((eb) => ['id', eb('parity', 'is not', null).as('verified')]);
   const version = await fetchFirst(db, named);

@@ -22,7 +22,7 @@ export async function putEntries(db: Db, entries: readonly OverlayEntry[]): Prom
   for (const group of groupsOf(entries)) await putGroup(db, [...group.values()]);
 }
 
-/** By user, the best entry of each: an insert cannot meet its own rows. */
+/** The best entry of each user: one insert cannot update a row twice. */
 type Group = Map<string, OverlayEntry>;
 
 function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {
@@ -62,7 +62,7 @@ async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void>
     values: [
       ...COMMON.map((name) => first[name] ?? false),
       textArray(entries.map(({ userId }) => userId)),
-      // As literals: the driver looks at every element of an array for what it is.
+      // Written as literals, because the driver inspects the type of every element of an array.
       `{${entries.map(({ contextVersion }) => contextVersion).join(',')}}`,
       `{${entries.map(({ computedAt }) => computedAt).join(',')}}`,
       `{${entries.map(({ outputs }) => `"\\\\x${outputs.toString('hex')}"`).join(',')}}`,

@@ -78,7 +78,7 @@ function findRows(
   });
 }
 
-/** One row a user, of the generation or of its base. */
+/** SQL of one row a user, of the generation or of its base. */
 function layersSql({ id, base }: AssignedGeneration): string {
   const own = layerSql(id, '');
   if (base === null) return own;

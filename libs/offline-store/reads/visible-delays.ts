@@ -31,7 +31,7 @@ export function observeVisible(store: OverlayStore, pool: pg.Pool, { eventVisibl
   };
 }
 
-/** To be asked before the entries are written. */
+/** Finds the delays; call it before the entries are written. */
 async function findVisibleDelays(pool: pg.Pool, entries: readonly OverlayEntry[]): Promise<readonly VisibleDelay[]> {
   const looked = entries.filter(({ contextVersion }) => contextVersion > 0).slice(0, MOST_LOOKED_AT);
   if (looked.length === 0) return [];

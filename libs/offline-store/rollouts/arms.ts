@@ -121,7 +121,7 @@ export async function removeArms(db: Db, rolloutId: string): Promise<void> {
   });
 }
 
-/** All arms of a rollout go; what one of them served is what the stable arm serves. */
+/** Removes all arms of a rollout; the stable arm takes over the version of one of them. */
 export async function makeStable(
   db: Db,
   { id, predictor }: { id: string; predictor: string },

@@ -186,7 +186,7 @@ async function chooseStored(
 }
 
 /**
- * Writes nothing if a least weight leaves fewer users than the budget pays for.
+ * Writes no users if a least weight leaves fewer users than the budget covers.
  * @param values $1 to $9 of `RANKED`
  */
 async function writeRanked(db: Db, plan: Plan, values: readonly unknown[]): Promise<Chosen> {
@@ -208,7 +208,9 @@ async function writeRanked(db: Db, plan: Plan, values: readonly unknown[]): Prom
 /** Ends a transaction without a trace. */
 class FenceLost extends Error {}
 
-/** Each comparison with the users chosen so far reads all of those, so it is made of many: they take 10 MB. */
+/**
+ * Users of one comparison with the users chosen so far: it reads all of those, so it compares many at once, in 10 MB.
+ */
 const COMPARED_USERS = 100_000;
 
 /**

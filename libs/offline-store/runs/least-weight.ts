@@ -2,7 +2,7 @@
 import { type Db, query } from '../sql/database.ts';
 import { outdatedSql } from './stale-users.ts';
 
-/** Longer than a transaction that raises a version takes to commit, by far. */
+/** Far longer than a transaction that raises a version takes to commit. */
 const COMMIT_SECONDS = 10;
 /** SQL: whether context `c` may have changed since the base was begun, at $6. */
 export const CHANGED_SINCE = `c.updated_at >= $6::timestamptz - interval '${COMMIT_SECONDS} s'`;
@@ -11,7 +11,7 @@ export const CHANGED_SINCE = `c.updated_at >= $6::timestamptz - interval '${COMM
 const SAMPLED_USERS = 500;
 /** A larger sample would cost more than it spares. */
 const MOST_SAMPLED = 1 / 20;
-/** More users than the budget pays for, since the sample is one. */
+/** The factor of additional users, since a sample is inexact. */
 const SPARE = 1.25;
 
 /**

@@ -61,7 +61,7 @@ async function findSourceVersion(db: Db, predictor: string): Promise<number> {
 }
 
 export interface Plan {
-  /** Its source version has not been written yet. */
+  /** The run, whose source version has not been written yet. */
   readonly run: Run;
   readonly version: ModelVersion;
   readonly claimed: ClaimedStep;

@@ -139,7 +139,10 @@ function tableSql(name: string): string {
   return name.split('.').map(quoteName).join('.');
 }
 
-/** In its context Postgres says of COPY at which line of the input it was: a row each, since breaks are escaped. */
+/**
+ * Rethrows an error of COPY with its row: the error's context has the line of the input, and each row is one line,
+ * since breaks are escaped.
+ */
 function rethrow(error: unknown): never {
   const row = error instanceof pg.DatabaseError ? /COPY .*?, \D*(\d+)/.exec(error.where ?? '')?.[1] : undefined;
   if (!(error instanceof pg.DatabaseError) || row === undefined) throw error;

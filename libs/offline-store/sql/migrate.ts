@@ -22,7 +22,7 @@ export const CONTRACT_TABLE = 'contract_migrations';
 /** The migration since which the schema states the number of its protocol. */
 const STATES_PROTOCOL = '0065_protocol_number';
 const SCHEMA = 'tandem';
-/** Two 32-bit halves of an advisory lock's name that no one else is likely to use. */
+/** Two 32-bit halves of an advisory lock's id that no other program is likely to use. */
 const LOCK = '1413567556, 1296648007';
 /** Between two looks whether another process has finished. */
 const LOOK_MS = 100;
@@ -227,7 +227,10 @@ function run(text: string): Migration {
   };
 }
 
-/** One by one, each with blanks for what comes before it, so that an error's position is one in the file. */
+/**
+ * Returns the statements, each with blanks for the text before it, so that an error's position is the position in the
+ * file.
+ */
 function statementsOf(text: string): string[] {
   return [...text.matchAll(/[^;]*[^;\s][^;]*;/g)].map(
     (found) => text.slice(0, found.index).replace(/[^\n]/g, ' ') + found[0],

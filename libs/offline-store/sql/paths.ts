@@ -35,7 +35,7 @@ function hostsOf(url: string): string | undefined {
 interface Paths {
   readonly pool: pg.Pool;
   readonly features: pg.Pool;
-  /** To the server itself. */
+  /** The pool of the server itself, without a pooler. */
   readonly vital: pg.Pool;
 }
 

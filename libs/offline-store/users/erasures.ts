@@ -22,7 +22,7 @@ import { checkProtocol, holdProtocol, writeKnown } from '../sql/protocol.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, currentHistory, fetchFirst, statements } from '../sql/statements.ts';
 
-/** After the erasure; what may still come is a chunk under way (minutes), or a process that was stopped meanwhile. */
+/** Times of the sweeps after the erasure: a chunk in progress (minutes) or a stopped process may still write. */
 const SWEEPS = `(array['5 s', '3 min', '15 min', '1 h']::interval[])`;
 
 const PAGE = 10_000;
@@ -157,7 +157,7 @@ async function deleteFailures(db: Db, numbers: readonly number[]): Promise<numbe
   });
 }
 
-/** Their ids stay, so that a late duplicate is known as one. */
+/** Deletes the outcomes. Their ids stay, so that a late duplicate is recognised. */
 async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number> {
   return change(db, numbers, {
     text: `update tandem.outcomes o set user_id = null, name = null, value = null, time = null from tandem.erasures t

@@ -50,7 +50,7 @@ export interface KeptInputs {
   readonly readAt: number;
   readonly history: string;
   readonly contextVersion: number;
-  /** In the model's order. */
+  /** Returns the columns in the model's order. */
   readonly features: readonly KeptFeature[];
   /** Why the user cannot be scored from them; null: they can be. */
   readonly fault: string | null;

@@ -5,7 +5,7 @@
  */
 
 export interface Timed {
-  /** On the clock of `performance.now`. */
+  /** The deadline on the clock of `performance.now`. */
   readonly deadline: number;
   /** Set here: the index among waiting readers; -1 for a reader that does not wait. */
   index: number;

@@ -148,7 +148,7 @@ interface Gathering {
   readonly result: PromiseWithResolvers<LoadCount>;
 }
 
-/** However often further chunks come. */
+/** A fixed time, even if further chunks arrive. */
 const MOST_WAITS = 10;
 
 export function gatherLoads(

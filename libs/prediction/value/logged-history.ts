@@ -1,7 +1,8 @@
 /**
- * The history that kept answers and outcomes tell. An answer is kept with the features of its user, so these are known at the
- * answer, and back to when it was computed if no event came between. Between two answers they are known if the context
- * version is the same at both; else they are not known there, and the event is taken to have come just before the later one.
+ * Builds a history from kept answers and outcomes. An answer is kept with the features of its user, so these are known
+ * at the answer, and back to when it was computed if no event came between. Between two answers they are known if the
+ * context version is the same at both; else they are not known there, and the event is taken to have come just before
+ * the later one.
  */
 import { isOfSameContext, type KeptExplanation, type KeptInputs } from '../explanations/kept-explanation.ts';
 import type { FeatureRow, Outcome, Step, ValueHistory } from './value-history.ts';

@@ -12,7 +12,7 @@ import { parseTime } from '../../json/read-json.ts';
 type Attributes = Readonly<Record<string, unknown>>;
 
 const NAMES = /^[a-z0-9]+$/;
-/** Each is a text that is not empty. */
+/** Required attributes: each is a non-empty text. */
 const REQUIRED = ['specversion', 'id', 'source', 'type', 'subject'] as const;
 
 /**

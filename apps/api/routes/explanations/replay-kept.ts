@@ -86,7 +86,7 @@ async function infer(
   }
 }
 
-/** In the model's order. */
+/** Returns the columns in the model's order. */
 function columnsOf({ query, request = [] }: ModelVersion) {
   return [...query.columns, ...request];
 }

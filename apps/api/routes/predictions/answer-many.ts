@@ -21,7 +21,7 @@ interface ManyUsers {
 }
 
 interface ManyAnswers {
-  /** In the order of the user ids. */
+  /** Results in the order of the user ids. */
   readonly results: readonly ReadResult[];
   /**
    * Counts and notes the reads, and notifies shadow and explanation keeper. To be called when the reply is made.

@@ -45,7 +45,7 @@ function isOfSameContext(answer: Answer, texts: Rendering): boolean {
 
 let lastFrame: AnswerFrame | undefined;
 
-/** Most users' answers share one. */
+/** Returns the shared part of answers: most users' answers have the same. */
 function frameOf(answer: Answer): AnswerFrame {
   if (lastFrame && isFramedBy(answer, lastFrame)) return lastFrame;
   const { predictor, source, reason, modelNumber, variant, generationNumber, history } = answer;
@@ -66,7 +66,9 @@ function isFramedBy(answer: Answer, frame: AnswerFrame): boolean {
   );
 }
 
-/** Over everything that makes an answer another one; not its age, so that an answer that only grows older is a 304. */
+/**
+ * Returns the tag of an answer. It covers everything except the age, so that an answer that only grows older is a 304.
+ */
 function answerETag(answer: Answer): string {
   return weakETag([
     answer.predictor,

@@ -8,7 +8,7 @@ import type { PredictorView } from '@tandem/wire/predictors';
 
 /** Port: the predictors that are adopted. */
 export interface PredictorRegistry extends Registry {
-  /** By name. */
+  /** Lists predictors by name. */
   predictors(): Promise<readonly Predictor[]>;
 }
 

@@ -10,7 +10,7 @@ export interface ShowReportDependencies extends ReportDependencies {
   readonly registry: Pick<Registry, 'predictor'>;
 }
 
-/** In place of a number: the newest that has a report. */
+/** In place of a number: the newest generation with a report. */
 const NEWEST = 'newest';
 
 export function showReport({ reports, registry }: ShowReportDependencies) {
