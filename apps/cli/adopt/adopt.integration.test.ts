@@ -86,7 +86,7 @@ test('it prints the warnings of `check` before it adopts, each with its remedy',
   await place.sql('insert into customers (customer_id) values (4)');
   const config = await place.read('tandem.config.ts');
   await place.write('tandem.config.ts', config.replace(/batch: \{/, 'batch: { minCoverage: 0.5,'));
-  const warned = /warning +churn users +1 of 4 cannot be scored: age is null \(1\)\n +→ say in features\.nulls/;
+  const warned = /warning +churn users +1 of 4 cannot be scored: age is null \(1\)\n +→ set features\.nulls/;
   expect((await place.tandem('check')).out).toMatch(warned);
   const adopted = await place.tandem('adopt');
   expect(adopted).toMatchObject({ code: 0, err: expect.stringMatching(warned) });

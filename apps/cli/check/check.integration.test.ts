@@ -151,9 +151,9 @@ test('texts that a hand-written query leaves filled up with blanks are told; of 
   );
   expect(out).toContain('→ cast it, which takes the blanks off: plan::text as plan');
   expect(out).toMatch(
-    /error +churn sample +none of 1 users? looked at can be scored; user 1: feature age is NaN; .*, or a null: nullif\(age, 'NaN'\)/,
+    /error +churn sample +none of the 1 users? read can be scored; user 1: feature age is NaN; .*, or a null: nullif\(age, 'NaN'\)/,
   );
-  expect(out).toContain("→ make a null of it in the query, nullif(age, 'NaN') as age");
+  expect(out).toContain("→ turn it into null in the query, nullif(age, 'NaN') as age");
 });
 
 test('a query that fails for one user is a finding with the words of Postgres, beside all other findings', async () => {

@@ -74,7 +74,7 @@ function whyNobodyReal({ users }: CheckedPredictor): WhyNobody | null {
   }
   if (users.slow) {
     return {
-      why: `with no real user, since ${users.slow.what} were not read in time`,
+      why: `with no real users, since ${users.slow.what} were not read in time`,
       remedy: 'make the query faster (see sample and plan), and check again',
       isRefused: true,
     };

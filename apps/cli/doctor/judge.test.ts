@@ -89,7 +89,7 @@ test('defaults that Tandem sets for itself are named, and are in order', () => {
   expect(of(defaultsWith({ jit: 'on', DateStyle: 'German, DMY' }))).toEqual({
     subject: 'settings',
     level: 'ok',
-    text: "DateStyle German, DMY, jit on: Tandem's connections set their own",
+    text: "DateStyle German, DMY, jit on: Tandem's connections override them",
   });
 });
 
@@ -173,7 +173,7 @@ test('findings align, with their remedies below', () => {
   const findings = [judgeNode('v24.21.0'), judgeDisk('/data', 100)];
   expect(renderFindings(findings, plain)).toEqual([
     'ok       node  v24.21.0',
-    'error    disk  100 MB free where /data lies',
+    'error    disk  100 MB free on the disk of /data',
     '               → free some space: Postgres stops when the disk is full',
   ]);
   expect(summarise(findings)).toBe('1 error');

@@ -48,7 +48,7 @@ test.each([
   const values = { field: name, from: name, type: 'float32', width };
   const match = matchOutputs([tensor('label', 'int64', 'N'), tensor(name, 'float32', 'N', width)]);
   expect(match).toMatchObject({ ok: true, outputs: [label, values] });
-  expect(match.ok && match.outputs[1]?.note).toContain('does not say what they are');
+  expect(match.ok && match.outputs[1]?.note).toContain('does not say whether they are distances');
 });
 
 test('values beside a label whose name says nothing are scores, and no probabilities', () => {

@@ -279,7 +279,7 @@ test.each<[string, Settings, string]>([
   [
     'event pattern twice',
     { freshness: { events: ['a', 'a'] } },
-    "freshness.events[1]: 'a' stands here twice → remove it",
+    "freshness.events[1]: 'a' is listed twice → remove it",
   ],
   [
     'events as text',

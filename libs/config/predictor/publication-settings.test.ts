@@ -98,7 +98,7 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     'a segment twice',
     { segments: ['plan', 'plan'] },
-    "predictors.churn.segments[1]: 'plan' stands here twice → remove it",
+    "predictors.churn.segments[1]: 'plan' is listed twice → remove it",
   ],
   [
     'a share above 1',

@@ -76,7 +76,7 @@ test.each<[unknown, string]>([
   ],
   [
     { size: { type: 'string', categories: ['s', 'm'], default: 'l' } },
-    '.size.default: is "l", which is none of its categories → write one of "s", "m" of at most 1024 characters',
+    '.size.default: is "l", which is not one of its categories → write one of "s", "m" of at most 1024 characters',
   ],
 ])('%j is refused by name', async (request, expected) => {
   expect(await problemsWith(request)).toEqual([`predictors.churn.request${expected}`]);
