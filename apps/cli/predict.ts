@@ -93,7 +93,7 @@ function presentMany(cli: Cli, options: Options, results: readonly ManyResult[])
   if (results.some(({ answer }) => answer === null)) throw new CommandFailure('', { presented: true });
 }
 
-/** Parses `name=value`. Quotes make a text of what looks like a number: `code="42"`. */
+/** Parses `name=value`. A quoted value is a text, even if it looks like a number: `code="42"`. */
 function parseFeature(text: string, earlier: Features = {}): Features {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('Write name=value, such as amount=12.5.');

@@ -101,7 +101,7 @@ const STDERR_KEPT = 2_000;
  */
 const RETURNED_BYTES = 2_000_000;
 
-/** Starts a child. Its end, however it comes, is in `ended`. */
+/** Starts a child. `ended` resolves at its end, for any cause. */
 export function startInferenceProcess(options: ProcessOptions): InferenceProcess {
   const child = spawnWorker(options);
   const { promise: ended, resolve: tellEnd } = Promise.withResolvers<ProcessEnded>();

@@ -21,9 +21,9 @@ export interface ComparedGeneration extends GenerationReport {
 }
 
 /**
- * Users who are compared if a predictor configures no decision, segments or thresholds. Shares are known to 0.7 points if
- * users with neighbouring ids are unlike each other, and less well if they are alike. A run of millions does not spend a
- * seventh of its time on the report.
+ * Users who are compared if a predictor configures no decision, segments or thresholds. Shares are known to 0.7 points
+ * if users with neighbouring ids are unlike each other, and less well if they are alike. A sample keeps the report of a
+ * run of millions below a seventh of the run's time.
  */
 const USERS_UNASKED = 20_000;
 

@@ -1,4 +1,4 @@
-/** Reads rows of tandem.generations as the domain's generations, and their predictions in pages. */
+/** Reads rows of tandem.generations, and the predictions of a generation in pages. */
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';

@@ -24,9 +24,9 @@ export interface ArtifactStore {
   get(hash: string): Promise<Buffer>;
 }
 
-/** Port: a store of files outside of Postgres. All that ask it reject with `unavailable` where it does not answer. */
+/** Port: a store of files outside of Postgres. All calls reject with `unavailable` if it does not answer. */
 export interface Bucket {
-  /** A location that no object has had. */
+  /** Returns a location that was never used. */
   newLocation(hash: string): string;
   put(location: string, hash: string, bytes: Uint8Array): Promise<void>;
   /** Removes a file; a repeated call changes nothing. */
