@@ -84,7 +84,7 @@ export interface BuiltDependencies extends WorkerDependencies {
 /** Bulk writes wait for a server that is busy with the ones before; a read's 50 ms would be far too short. */
 const BULK_TIMEOUT_MS = 5_000;
 const BULK_SILENCE_MS = 10_000;
-/** Rejects with `config_invalid` where the schema is not this release's, or the queue's Redis may evict keys. */
+/** Rejects with `config_invalid` if the schema is not this release's, or the queue's Redis may evict keys. */
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);

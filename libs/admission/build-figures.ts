@@ -54,7 +54,7 @@ export function sideOf(version: ModelVersionRecord, { parity, refused }: SideFig
   return { number, kind: build?.kind ?? null, artifact, bytes, rowByRow, parity, refused };
 }
 
-/** Throws `invalid_input` where the predictor gives no single number that a label could be held against. */
+/** Throws `invalid_input` if the predictor gives no single number that a label could be held against. */
 export function judgeLabels(
   labels: readonly Label[],
   userIds: readonly string[],

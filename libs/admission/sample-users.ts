@@ -61,7 +61,7 @@ const NOBODY: SampledUsers = { read: 0, scorable: undefined, bothWays: undefined
 
 /**
  * Samples users over the pool of feature statements. Returns undefined if features cannot be read yet, because the
- * schema's tables, which label them, do not exist. Rejects with `config_invalid` where the query itself fails,
+ * schema's tables, which label them, do not exist. Rejects with `config_invalid` if the query itself fails,
  * `unavailable` where the database is away.
  */
 export async function sampleUsers(

@@ -6,7 +6,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 
 export interface TrialQueue {
-  /** Rejects with `overloaded` where a trial is under way and another waits. */
+  /** Rejects with `overloaded` if a trial is under way and another waits. */
   run<T>(trial: () => Promise<T>): Promise<T>;
 }
 

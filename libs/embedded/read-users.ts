@@ -43,7 +43,7 @@ interface UsersRead {
   /** The number of these users whose id is malformed. */
   readonly refused: number;
   /**
-   * Counts the reads. To be called when the reply is made.
+   * Counts the reads. Called when the reply is made.
    * @param shown the result that the caller gets for each user, if it differs; undefined: none
    */
   note(shown?: readonly (ReadResult | undefined)[]): void;

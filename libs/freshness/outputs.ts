@@ -133,7 +133,7 @@ function writeFloats(bytes: Buffer, start: number, row: number, columns: readonl
   return true;
 }
 
-/** The prediction in the bytes. Throws RangeError where they are not of this layout. */
+/** The prediction in the bytes. Throws RangeError if they are not of this layout. */
 export function decodeOutputs(fields: readonly OutputField[], bytes: Buffer): Prediction {
   // An object without a prototype is a hash table, which takes far more memory; only one name needs it.
   const isPlain = fields.every(({ name }) => name !== '__proto__');

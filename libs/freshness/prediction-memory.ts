@@ -39,7 +39,9 @@ const ENTRY_BYTES = 790;
 /** Predictions of one generation. */
 interface Users {
   readonly remembered: Map<string, RememberedPrediction>;
-  /** By when their features were read: a chunk of users has one label, but for the few with a context. */
+  /**
+   * Labels by the time at which features were read: the users of a chunk have one label, except the few with a context.
+   */
   readonly labels: Map<number, Label>;
 }
 

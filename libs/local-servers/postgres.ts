@@ -156,8 +156,8 @@ const postgresShutdown: readonly EndStep[] = [
 ];
 
 /**
- * True once the server with this process id accepts connections, as a standby those that read; the file's eighth line is
- * what `pg_ctl --wait` reads.
+ * Whether the server with this process id accepts connections (a standby: read-only connections). Like `pg_ctl --wait`,
+ * it reads the file's eighth line.
  */
 function isReady(cluster: string, pid: number): boolean {
   const lines = readPidFile(cluster);

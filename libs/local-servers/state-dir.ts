@@ -23,7 +23,9 @@ export interface StateDir {
   /** Remembers a process under a name (`api`, `worker-1`), so that a later start can take over what a kill left behind. */
   recordProcess(name: string, pid: number): void;
   forgetProcess(name: string): void;
-  /** The recorded processes that still run, this holder's and those of earlier ones. Records of ended ones are removed. */
+  /**
+   * The recorded processes that still run, of this holder and of earlier holders. Records of ended ones are removed.
+   */
   listProcesses(): RecordedProcess[];
   /** Ends a recorded process by its steps and forgets it. Returns false when it outlived them all. */
   endRecorded(recorded: RecordedProcess, steps: readonly EndStep[]): Promise<boolean>;

@@ -76,7 +76,7 @@ export interface AdoptionOutcome {
 }
 
 /**
- * Rejects with `config_invalid` where keys disagree, `model_refused` where the artifact is not what its hash says,
+ * Rejects with `config_invalid` if keys disagree, `model_refused` where the artifact is not what its hash says,
  * `unavailable` where transactions that have sent events stay open.
  */
 export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<AdoptionOutcome> {

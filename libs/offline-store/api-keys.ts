@@ -65,7 +65,7 @@ const COLUMNS = `id, name, kind, scopes,
   case when previous_until > clock_timestamp() then ${iso('previous_until')} end as "previousUntil",
   pepper_id as "pepperId"`;
 
-/** @param actor who makes it, for the audit. Rejects with `invalid_input` where there are too many. */
+/** @param actor who makes it, for the audit. Rejects with `invalid_input` if there are too many. */
 export function insertApiKey(
   pool: pg.Pool,
   key: NewApiKey,
@@ -169,7 +169,7 @@ async function setSecret(
   );
 }
 
-/** Takes the key back. A second time changes nothing. Rejects with `invalid_input` where there is no such key. */
+/** Takes the key back. A second time changes nothing. Rejects with `invalid_input` if there is no such key. */
 export function revokeApiKey(pool: pg.Pool, id: string, actor: string = CLI): Promise<ApiKey> {
   return transaction(pool, async (db) => {
     const [revoked] = await query<ApiKey>(db, {

@@ -35,7 +35,7 @@ const VALUES_SAMPLED = 32;
 
 /**
  * Reads the server's limits and some values of a generation that is loaded, and logs a warning where its buckets do not
- * fit. Rejects `unavailable` where Redis does not answer.
+ * fit. Rejects `unavailable` if Redis does not answer.
  */
 export async function checkBuckets(
   { connection, log, prefix }: BucketFitDependencies,

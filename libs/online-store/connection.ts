@@ -45,12 +45,12 @@ export interface OnlineConnection {
   layout(): Layout;
   /**
    * Sends commands, those of one server in one write. A command that the server refused has its error in its place;
-   * rejects `unavailable` where a server did not answer in time or is not connected.
+   * rejects `unavailable` if a server did not answer in time or is not connected.
    */
   send(commands: readonly CommandLike[]): Promise<readonly unknown[]>;
   /**
    * Sends lookups, each with its key as its second word, and gives the replies in order, as buffers. A lookup that was
-   * refused has its error in its place, in a cluster also one whose server does not answer. Rejects `unavailable` where
+   * refused has its error in its place, in a cluster also one whose server does not answer. Rejects `unavailable` if
    * no server does.
    */
   ask(lookups: readonly Lookup[]): Promise<readonly unknown[]>;
@@ -181,7 +181,7 @@ export function unavailable(why: string, cause?: unknown): TandemError {
   });
 }
 
-/** Returns the replies. Throws `unavailable` where the server refused a command. */
+/** Returns the replies. Throws `unavailable` if the server refused a command. */
 export function accepted(replies: readonly unknown[]): readonly unknown[] {
   const refusal = replies.find(isRefusal);
   if (refusal) throw unavailable('it refused a command', refusal);

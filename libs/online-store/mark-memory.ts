@@ -11,7 +11,7 @@ interface MarkMemoryDependencies {
 }
 
 /**
- * `recall` and `replace` reject `unavailable` where Redis does not answer or refuses; a mark may be of any age. Each
+ * `recall` and `replace` reject `unavailable` if Redis does not answer or refuses; a mark may be of any age. Each
  * primary of a cluster has a mark, since what one of them lost says nothing of what the others hold.
  */
 export function createMarkMemory({ connection, prefix }: MarkMemoryDependencies): MarkMemory {

@@ -26,7 +26,7 @@ const ENTRIES_A_CALL = 250;
 /** Bytes of the length before each entry. */
 const LENGTH_BYTES = 4;
 
-/** `put` rejects `unavailable` where Redis does not answer or refuses (out of memory, say). */
+/** `put` rejects `unavailable` if Redis does not answer or refuses (out of memory, say). */
 export function createOverlayStore(dependencies: OverlayStoreDependencies): OnlineOverlayStore {
   const { connection, prefix, expiryMs = DEFAULT_EXPIRY_MS } = dependencies;
   const keys = createKeys(prefix);
@@ -79,7 +79,7 @@ interface HintStoreDependencies {
   readonly expiryMs?: number;
 }
 
-/** `raise` rejects `unavailable` where Redis does not answer. */
+/** `raise` rejects `unavailable` if Redis does not answer. */
 export function createHintStore(dependencies: HintStoreDependencies): HintStore {
   const { connection, prefix, expiryMs = DEFAULT_EXPIRY_MS } = dependencies;
   const keys = createKeys(prefix);

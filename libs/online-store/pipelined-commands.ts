@@ -99,7 +99,7 @@ function commandOfMany(redis: Redis, { name, protocol, replies, take, result }: 
     take(reply);
     left--;
     if (left > 0) {
-      // The queue's types name commands that its own connection made.
+      // The queue's types are for commands of the same connection.
       redis.commandQueue.unshift(place as unknown as Parameters<typeof redis.commandQueue.unshift>[0]);
       return;
     }

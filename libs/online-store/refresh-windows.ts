@@ -15,7 +15,7 @@ interface RefreshWindowsDependencies {
 /** The same as for overlay entries: a longer call would delay the server's other clients. */
 const KEYS_A_CALL = 250;
 
-/** `take` rejects `unavailable` where Redis does not answer. */
+/** `take` rejects `unavailable` if Redis does not answer. */
 export function createRefreshWindows({ connection, prefix }: RefreshWindowsDependencies): RefreshWindows {
   const keys = createKeys(prefix);
   const script = loadScript('take-windows.lua');

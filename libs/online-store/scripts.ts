@@ -29,7 +29,7 @@ export function loadScript(
   return { lua, digest: createHash('sha1').update(lua).digest('hex') };
 }
 
-/** Makes all the calls in one write; their results in order. Rejects `unavailable` where any of them failed. */
+/** Makes all the calls in one write; their results in order. Rejects `unavailable` if any of them failed. */
 export async function runScript(
   connection: OnlineConnection,
   script: Script,

@@ -117,7 +117,7 @@ interface HttpAnswer {
   readonly jsonLength: number | undefined;
 }
 
-/** Renders an answer. Throws `output_unusable` where JSON cannot carry an output. */
+/** Renders an answer. Throws `output_unusable` if JSON cannot carry an output. */
 export function renderHttpAnswer(answer: InferAnswer, { request, isBinary }: HttpRequest): HttpAnswer {
   const binary: Buffer[] = [];
   const outputs = answer.outputs.map((tensor) => {

@@ -8,7 +8,7 @@ import { allocate } from './binary-data.ts';
 import { datatypeOf, otherCount, refused, shown } from './messages.ts';
 
 /**
- * Returns nested values as a flat array; a flat one as it is. Throws `invalid_input` where the nesting is not that of the shape.
+ * Returns nested values as a flat array; a flat one as it is. Throws `invalid_input` if the nesting is not that of the shape.
  * @param field of the data
  */
 export function flatten(data: readonly unknown[], shape: readonly number[], field: string): readonly unknown[] {

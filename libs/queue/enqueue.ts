@@ -50,7 +50,7 @@ const tooLate = () => new Error(`no answer within ${PATIENCE_MS} ms`);
 const KEEP_COMPLETED = { age: 3_600, count: 200 };
 const KEEP_FAILED = { age: 7 * 86_400, count: 500 };
 
-/** Rejects with `config_invalid` where the server may evict keys. A server that is away is only warned of. */
+/** Rejects with `config_invalid` if the server may evict keys. A server that is away is only warned of. */
 export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOptions): Promise<Queue> {
   const redis = connectProducer(url);
   redis.on('error', () => undefined);

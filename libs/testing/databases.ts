@@ -15,7 +15,7 @@ export interface TestDatabase {
 export async function createTemplateDatabase(serverUrl: string): Promise<TestDatabase> {
   const database = await createDatabase(serverUrl, null);
   await migrate(database.url);
-  // As an upgrade ends: no test may need what only earlier releases use.
+  // Also drops the objects of earlier releases, as after an upgrade: no test may need them.
   await contractSchema(database.url);
   return database;
 }

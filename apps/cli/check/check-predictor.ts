@@ -81,7 +81,7 @@ function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Find
   return warning('query', text, `cast it, which takes the blanks off: ${name}::text as ${name}`);
 }
 
-/** The work's findings, or that the query failed or took too long for them. */
+/** Returns the findings of the work, or one finding that the query failed or took too long. */
 async function inTime<T>(name: string, subject: string, what: string, work: () => Promise<T>): Promise<T | Finding> {
   const begin = performance.now();
   try {

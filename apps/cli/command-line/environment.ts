@@ -145,7 +145,7 @@ interface PoolChoice {
 }
 
 /**
- * Opens both for the time of the work. Rejects with `config_invalid` where the login of feature statements reaches another
+ * Opens both for the time of the work. Rejects with `config_invalid` if the login of feature statements reaches another
  * database or lacks a right.
  */
 export async function withDatabases<T>(

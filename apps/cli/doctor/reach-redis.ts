@@ -11,7 +11,7 @@ import { explainStoreRefusal } from '../command-line/store-refusals.ts';
 const CONNECT_WITHIN_MS = 3_000;
 const HEAR_WITHIN_MS = 1_000;
 
-/** Works with a connection to what the address names. Rejects where it does not answer in time, with the reason. */
+/** Works with a connection to what the address names. Rejects with the reason if it does not answer in time. */
 export async function withRedis<T>(
   url: string,
   work: (connection: OnlineConnection) => Promise<T>,

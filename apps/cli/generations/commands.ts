@@ -123,7 +123,7 @@ function generationRollbackCommand(cli: Cli): Command {
     });
 }
 
-/** Gives the generation that was agreed to: by now another one may be the one before. */
+/** Returns the generation that the user confirmed: meanwhile another generation may have become the previous one. */
 async function agreeToRollBack(cli: Cli, client: Client, predictor: string, wanted: WantedRollback): Promise<number> {
   askerOf(cli);
   const generations = (await client.generations(predictor)).map((one) => ({

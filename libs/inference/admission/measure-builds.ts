@@ -62,7 +62,7 @@ const TOTAL_LIMIT = cpuLimit(60_000);
 const FIELD = 'version';
 
 /**
- * Rejects with `model_refused` where a model cannot be loaded or run, `overloaded` if the machine was too busy to judge
+ * Rejects with `model_refused` if a model cannot be loaded or run, `overloaded` if the machine was too busy to judge
  * it, `features_unusable` where no user got two answers.
  */
 export async function measureBuilds(

@@ -24,7 +24,7 @@ export interface InferRequest {
   onGone?(tell: () => void): void;
 }
 
-/** Runs the rows; gives the wanted outputs of all of them. */
+/** Runs the rows; returns the requested outputs of all rows. */
 export type Infer = (request: InferRequest) => Promise<readonly WireTensor[]>;
 
 /** The most bytes of the outputs of one request. */

@@ -146,7 +146,7 @@ export class Slot {
     if (hashes.some((hash) => this.hasLoaded(hash))) await this.#do((models) => models.unload(hashes));
   }
 
-  /** Resolves when its child could take work, at once where there is none yet. */
+  /** Resolves when its child can take work; at once if there is no child yet. */
   whenFree(): Promise<void> {
     return this.#state === 'cold' || this.#state === 'idle' ? Promise.resolve() : this.#do(() => {});
   }

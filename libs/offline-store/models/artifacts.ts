@@ -20,7 +20,7 @@ export interface ArtifactStore {
   renew(hash: string): Promise<number | null>;
   /** Stores a file; a repeated call renews it. Rejects with `model_refused` if the bytes have another hash. */
   put(hash: string, bytes: Uint8Array): Promise<void>;
-  /** Rejects with `model_refused` where it is missing or damaged. */
+  /** Rejects with `model_refused` if it is missing or damaged. */
   get(hash: string): Promise<Buffer>;
 }
 

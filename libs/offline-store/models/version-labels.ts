@@ -26,7 +26,7 @@ export interface MovedLabel {
 }
 
 /**
- * Moves a label, and says so in the audit. Rejects with `unknown_model_version`, `version_unverified` where the version has no
+ * Moves a label, and says so in the audit. Rejects with `unknown_model_version`, `version_unverified` if the version has no
  * certificate, `invalid_input` where the label is not one.
  */
 export function moveLabel(pool: pg.Pool, move: LabelMove): Promise<MovedLabel> {

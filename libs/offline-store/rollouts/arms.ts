@@ -49,7 +49,7 @@ export function nextUse(predictor: string): string {
 interface ArmMove {
   readonly modelVersionId: string;
   readonly generationId: string | null;
-  /** Whether overlay entries written so far stop to fit, as after a rollback. */
+  /** Whether existing overlay entries become invalid, as after a rollback. */
   readonly raiseFloor: boolean;
   /** Whether the expiry of the generation's predictions is counted from now on. */
   readonly restartExpiry: boolean;

@@ -25,7 +25,7 @@ export const GONE_AFTER_MS = 15_000;
 type Registering = ProcessIdentity & { readonly connections?: number };
 
 /**
- * Registers this process. Rejects with `config_invalid` where Postgres has no room for its connections beside those of the
+ * Registers this process. Rejects with `config_invalid` if Postgres has no room for its connections beside those of the
  * live processes and of other programs.
  * @param pool shared with little else: what exhausts others must not bury the process
  */

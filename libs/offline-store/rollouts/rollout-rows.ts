@@ -69,7 +69,7 @@ export async function listActive(db: Db): Promise<readonly ActiveRollout[]> {
   });
 }
 
-/** Rejects with `rollout_conflict` where a rollout of the predictor is active: it decides who is served what. */
+/** Rejects with `rollout_conflict` if a rollout of the predictor is active: it decides who is served what. */
 export async function refuseUnderRollout(db: Db, predictor: string): Promise<void> {
   const rollouts = statements
     .selectFrom('tandem.rollouts')

@@ -5,7 +5,7 @@ import type pg from 'pg';
 import { schemaState } from './migrate.ts';
 
 /**
- * Rejects with `config_invalid` where the schema is missing, behind, of another protocol, or has lost what this release uses.
+ * Rejects with `config_invalid` if the schema is missing, behind, of another protocol, or has lost what this release uses.
  * A database that does not answer is not refused: it may be back at the first query.
  */
 export async function assertMigrated(pool: pg.Pool): Promise<void> {

@@ -196,7 +196,7 @@ export async function withClient<T>(pool: pg.Pool, use: (client: pg.PoolClient) 
 }
 
 /**
- * Runs `work` in one transaction. Rejects with `unavailable` where the connection fails, also at the commit, when it is
+ * Runs `work` in one transaction. Rejects with `unavailable` if the connection fails, also at the commit, when it is
  * not known whether it took place.
  */
 export async function transaction<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {

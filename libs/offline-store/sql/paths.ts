@@ -40,7 +40,7 @@ interface Paths {
 }
 
 /**
- * Rejects with `config_invalid` where a path does not keep its promise: a separate session without a pooler, the same
+ * Rejects with `config_invalid` if a path does not keep its promise: a separate session without a pooler, the same
  * database by each address, and on each the settings that results and acknowledgements rely on. With `unavailable` where a
  * server does not answer. The login of feature statements is features/feature-login.ts's to prove.
  */
@@ -189,7 +189,7 @@ function wrongSetting(variable: string, { name, value, role }: Setting): TandemE
   return refusal(variable, message, `alter role ${role} reset ${setting}, and the same of the database; see also`);
 }
 
-/** Rejects with `config_invalid` where `other` reaches another database than `pool`, or a standby. */
+/** Rejects with `config_invalid` if `other` reaches another database than `pool`, or a standby. */
 export async function assertSameDatabase(pool: pg.Pool, other: pg.Pool, field: string): Promise<{ user: string }> {
   const [ours, theirs] = [await readPlace(pool), await readPlace(other)];
   if (theirs.inRecovery) {

@@ -13,7 +13,7 @@ const ADDRESS = /^(\w+:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/s;
 const WRITABLE = ['read-write', 'primary'];
 const STANDBY = new Error('it is a standby');
 
-/** Returns one address for each server. Throws `config_invalid` where one is not an address, or another than the primary is wanted. */
+/** Returns one address for each server. Throws `config_invalid` if one is not an address, or another than the primary is wanted. */
 export function serverAddresses(url: string, variable: string): readonly string[] {
   const [, login = '', servers = '', rest = ''] = ADDRESS.exec(url) ?? [];
   const wanted = new URLSearchParams(rest.split('?')[1]).get('target_session_attrs') ?? 'primary';

@@ -59,7 +59,7 @@ interface SetUp {
   readonly variable: string;
 }
 
-/** Makes the settings. Rejects with `config_invalid` where Postgres refuses one. */
+/** Makes the settings. Rejects with `config_invalid` if Postgres refuses one. */
 export async function setUpSession(client: pg.ClientBase, limits: SessionLimits, setUp: SetUp): Promise<void> {
   // One message of many statements: one round trip. The limits first, since the role's own may be short.
   const text = [

@@ -25,7 +25,7 @@ export function settingsLost(): Error {
 }
 
 /**
- * Locks the settings until the transaction ends; throws `protocol_unknown` where this release must not change them.
+ * Locks the settings until the transaction ends; throws `protocol_unknown` if this release must not change them.
  * Each transaction that changes assignments (adopts, publishes, rolls back, drops generations) does this first: they
  * all raise the revision in this row, and would else meet there in different orders. An erasure comes to it last, and
  * goes by event-rules.ts.

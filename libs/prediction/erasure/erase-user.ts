@@ -14,7 +14,7 @@ interface EraseUserDependencies {
   readonly memory: Pick<PredictionMemory, 'forgetUser'>;
 }
 
-/** Rejects `unavailable` where a store did not answer: what was committed by then stays, and the call may be repeated. */
+/** Rejects `unavailable` if a store did not answer: what was committed by then stays, and the call may be repeated. */
 export type EraseUser = (userId: string) => Promise<ErasureReceipt>;
 
 export function createEraseUser({ store, online, memory }: EraseUserDependencies): EraseUser {

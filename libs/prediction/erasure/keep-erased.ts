@@ -12,7 +12,7 @@ interface KeepErasedDependencies {
 }
 
 export interface KeepErased {
-  /** How many erasures were swept. Rejects `unavailable` where a store does not answer: the next round does it. */
+  /** How many erasures were swept. Rejects `unavailable` if a store does not answer: the next round does it. */
   round(): Promise<number>;
 }
 

@@ -29,7 +29,10 @@ interface RefreshQueueOptions {
 
 /** Some 200 bytes each. */
 const MOST = 20_000;
-/** After the user's time has come: who was not re-scored by then was most likely read, or is not likely to be. */
+/**
+ * The time after which a due user is dropped: a user that was not re-scored by then was most likely read, or will not
+ * be.
+ */
 const LATE_MS = 60_000;
 
 export class RefreshQueue {

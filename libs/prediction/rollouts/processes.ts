@@ -7,7 +7,7 @@
 /** `embedded`: an application that reads predictions in its own process. */
 export type ProcessKind = 'api' | 'worker' | 'embedded';
 
-/** `loading`: also for a process that does not know the version yet. */
+/** `loading` includes a process that does not know the version yet. */
 type LoadState = 'loading' | 'ready' | 'failed';
 
 /** A process as it reports itself. */

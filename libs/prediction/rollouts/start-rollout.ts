@@ -19,8 +19,8 @@ export async function startRollout(dependencies: StartRolloutDependencies, rollo
 }
 
 /**
- * The arms to compute for: also arms that start with a kept generation of their version. A generation older than the
- * stable arm's would answer more users live, which is no difference of the versions.
+ * The arms to compute for: also arms that start with a kept generation of their version. With a generation older than
+ * the stable arm's, more users would be answered live, which is not a difference between the versions.
  */
 function outdated(rollout: Rollout): readonly RolloutArm[] {
   const { plan, arms } = rollout;

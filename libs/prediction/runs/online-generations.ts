@@ -27,7 +27,7 @@ interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Rejects `unavailable` where the online store does not answer or refuses; then load again, from the start. */
+/** Rejects `unavailable` if the online store does not answer or refuses; then load again, from the start. */
 export interface GenerationLoader {
   /** Writes committed rows into the generation's buckets; existing rows stay unchanged. */
   loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
@@ -52,7 +52,7 @@ interface SweepCount {
   readonly keys: number;
 }
 
-/** All are safe to repeat, and reject `unavailable` where the online store does not answer. */
+/** All are safe to repeat, and reject `unavailable` if the online store does not answer. */
 export interface GenerationSweeper {
   /**
    * Deletes a generation, in steps that do not delay reads; it never counts as loaded meanwhile. Returns the number of

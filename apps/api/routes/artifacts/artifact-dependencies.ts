@@ -42,7 +42,7 @@ export async function refuseOverLimit({ megabytes, unusedBytes }: UploadLimit, b
 
 /** Files, or parts of them, in this process's memory: a bound on how many there are at a time. */
 interface FileRoom {
-  /** Rejects with `overloaded` where no place is left. */
+  /** Rejects with `overloaded` if no place is left. */
   hold<T>(work: () => Promise<T>): Promise<T>;
 }
 

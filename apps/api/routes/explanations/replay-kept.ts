@@ -39,7 +39,7 @@ export type Replay =
       readonly difference: AnswerDifference | null;
     };
 
-/** Rejects with `unavailable` or `overloaded` where to ask again may help. */
+/** Rejects with `unavailable` or `overloaded` if to ask again may help. */
 export async function replayKept(
   { registry, replayScorer, models }: ReplayDependencies,
   { modelVersionId, answer, inputs }: KeptExplanation,

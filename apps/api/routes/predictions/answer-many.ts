@@ -24,7 +24,7 @@ interface ManyAnswers {
   /** Results in the order of the user ids. */
   readonly results: readonly ReadResult[];
   /**
-   * Counts and notes the reads, and notifies shadow and explanation keeper. To be called when the reply is made.
+   * Counts and notes the reads, and notifies shadow and explanation keeper. Called when the reply is made.
    * @param shown the result that the caller gets for each user, if it differs; undefined: none
    */
   tell(shown?: readonly (ReadResult | undefined)[]): void;

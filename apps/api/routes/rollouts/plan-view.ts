@@ -22,7 +22,7 @@ export function planOf(view: RolloutPlanView): RolloutPlan {
   }
 }
 
-/** Throws `invalid_input` where steps are given to a canary that skips them. */
+/** Throws `invalid_input` if steps are given to a canary that skips them. */
 function stepsOf({ steps, atOnce }: Extract<RolloutPlanView, { kind: 'canary' }>): readonly number[] {
   if (!atOnce) return steps ?? DEFAULT_STEPS;
   if (steps === undefined || steps.length === 1) return [100];
