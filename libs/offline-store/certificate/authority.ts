@@ -120,6 +120,8 @@ export function createAuthority(
 
 /** Returns each user once for each predictor. */
 export function askedOf(userIds: readonly string[], predictors: readonly string[]): AskedUsers {
+  // The usual read: one user of one predictor.
+  if (userIds.length === 1 && predictors.length === 1) return { userIds, predictors };
   return {
     userIds: predictors.length === 1 ? userIds : predictors.flatMap(() => userIds),
     predictors: predictors.flatMap((predictor) => userIds.map(() => predictor)),
@@ -129,10 +131,14 @@ export function askedOf(userIds: readonly string[], predictors: readonly string[
 function joined(questions: readonly AskedUsers[]): AskedUsers {
   const [first] = questions;
   if (first && questions.length === 1) return first;
-  return {
-    userIds: questions.flatMap(({ userIds }) => userIds),
-    predictors: questions.flatMap(({ predictors }) => predictors),
-  };
+  // flatMap took 2 % of the CPU of an embedded read.
+  const userIds: string[] = [];
+  const predictors: string[] = [];
+  for (const question of questions) {
+    userIds.push(...question.userIds);
+    predictors.push(...question.predictors);
+  }
+  return { userIds, predictors };
 }
 
 /** The parameters after the users: revision, history and erasures that the caller knows. */

@@ -41,11 +41,12 @@ export async function adoptPredictor(servers: BenchServers, predictor: AdoptedUs
   await adopt(servers.pool, { actor: 'bench', predictors: [...known.values()] });
 }
 
-/** The predictor `bench` with a linear model, and the table `baseline` that the baselines look users up in. */
+/** The predictor `bench` with a linear model, and the table `baseline` that the baselines look users up in. Safe to repeat. */
 export async function adoptBench(servers: BenchServers, users: number, chunkSize = CHUNK_SIZE): Promise<void> {
   const artifact = linearModel({ weights: FEATURES.map((_, i) => (i - 6) / 10) });
   await adoptPredictor(servers, { name: 'bench', artifact, users, chunkSize });
   await servers.pool.query(`
+    drop table if exists baseline;
     create table baseline as select user_id::text as user_id, 0::bigint as version from bench_features;
     alter table baseline add primary key (user_id);
     analyze baseline`);
