@@ -14,7 +14,7 @@ export const replacedRedis: readonly NamedFault[] = (['cluster', 'sentinel'] as 
 function faultsOf(form: ReplicatedForm): readonly NamedFault[] {
   const common = {
     needs: form,
-    expected: "Postgres' rows answer for what the primary held until its replica serves it",
+    expected: "reads of the primary's data are answered from Postgres' rows until its replica takes over",
   };
   const faults: NamedFault[] = [
     {
@@ -30,7 +30,7 @@ function faultsOf(form: ReplicatedForm): readonly NamedFault[] {
     {
       ...common,
       name: `${form}-primary-stopped`,
-      what: 'SIGSTOP of a primary until its replica has taken its place; it returns, believing that it is the primary',
+      what: 'SIGSTOP of a primary until its replica has taken its place; then it returns and acts as a primary',
       run: (stage) =>
         withPrimary(stage, 'primary of Redis stopped', ({ pid }) => ({
           inject: async () => void process.kill(pid, 'SIGSTOP'),
@@ -40,7 +40,7 @@ function faultsOf(form: ReplicatedForm): readonly NamedFault[] {
     {
       ...common,
       name: `${form}-primary-flushed`,
-      what: 'FLUSHALL on one primary: of the queue too, where it holds it',
+      what: 'FLUSHALL on one primary, with its part of the queue, if the queue is there',
       run: (stage) =>
         withPrimary(stage, 'primary of Redis flushed', (primary) => ({
           inject: async () => void (await primary.send('flushall')),

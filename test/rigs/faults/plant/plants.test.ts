@@ -42,7 +42,7 @@ describe('applyPatches', () => {
   });
 
   it('refuses a place that is not there, that is there twice, or that two patches change', () => {
-    expect(() => applyPatches('one', [patch('two', '')])).toThrow(/a\.ts: .*"two".*not there any more/);
+    expect(() => applyPatches('one', [patch('two', '')])).toThrow(/a\.ts: .*"two".*no longer in the file/);
     expect(() => applyPatches('one one', [patch('one', '')])).toThrow(/more than once/);
     expect(() => applyPatches('one two', [patch('one t', ''), patch('two', '')])).toThrow(/two plants/);
   });
