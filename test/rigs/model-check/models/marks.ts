@@ -269,13 +269,13 @@ function* runSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkState
   }
 }
 
-/** Its row is read and written in one step: that they may be apart is history.ts's. */
+/** Publishes the run. It reads and writes its row in one step; history.ts has them as separate steps. */
 function publish({ database }: MarkState): void {
   const { run, version, context } = database;
   if (run) database.run = { ...run, row: { label: version, from: context } };
 }
 
-/** Of a process that recalls at once and has no memory of its own, as one that has just started. */
+/** Steps of another process, which has just started: it recalls at once, and has no mark of its own. */
 function* otherSteps(state: MarkState): Generator<Step<MarkState>> {
   if (state.othersLeft === 0) return;
   yield step(state, 'another process recalls, leaves a mark and looks, and remembers it in Redis', (draft) => {
