@@ -1,4 +1,4 @@
-/** Parts of a run fail at random, and everything at once. */
+/** Parts of a run fail at random, and several servers fail at once. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { Rig } from '../rig/rig.ts';
@@ -7,7 +7,7 @@ import type { NamedFault } from './fault.ts';
 
 const HELD_MS = 10_000;
 const OFTEN = 1_000_000;
-/** When the first program has had the signal and the others have not. */
+/** The delay after which only the first program has had the signal. */
 const IN_DEPLOY_MS = 1_000;
 
 export const failingWork: readonly NamedFault[] = [

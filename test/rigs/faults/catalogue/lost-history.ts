@@ -1,4 +1,4 @@
-/** Postgres comes back without its last commits: what was acknowledged with them is of another past. */
+/** Postgres returns without its last commits: their acknowledgements belong to a lost history. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { Stage } from '../rig/session.ts';

@@ -1,4 +1,4 @@
-/** The primary is lost, and a standby at an address of its own promoted: connections have to find the other server. */
+/** The primary is lost, and a standby at another address is promoted: connections must find the other server. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type PostgresPair, silence } from '../../../e2e/postgres-pair.fixture.ts';
 import type { Stage } from '../rig/session.ts';
@@ -9,7 +9,7 @@ import { type NamedFault, NotMet } from './fault.ts';
 const LOST_MS = 4_000;
 /** How long the old primary is silent once the new one takes writes. */
 const SILENT_MS = 5_000;
-const WITHOUT_LOSS = 'connections go to the other server; nothing that was acknowledged is lost';
+const WITHOUT_LOSS = 'connections go to the other server; no acknowledged event is lost';
 
 export const promotedStandby: readonly NamedFault[] = [
   {
@@ -75,7 +75,7 @@ async function failOver(
         loss = await lose(lost);
         await pair.promote();
       },
-      // The application's own sessions may wait for the silent one for as long as their statements may take.
+      // The application's own sessions may wait for the silent server until their statements time out.
       lift: async () => {},
     },
   );

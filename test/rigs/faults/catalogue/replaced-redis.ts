@@ -1,11 +1,11 @@
-/** A primary of the cache and the queue is lost, forgets, or hangs until its replica has replaced it; slots move. */
+/** A primary of the cache and the queue is lost, loses its data, or hangs until its replica has replaced it; slots move. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisServer } from '@tandem/testing/redis-servers';
 import type { ReplicatedForm, ReplicatedRedis } from '../rig/replicated-redis.ts';
 import type { Stage } from '../rig/session.ts';
 import { type NamedFault, NotMet, oneOf } from './fault.ts';
 
-/** Longer than a primary may be silent before it is replaced. */
+/** Longer than the silence after which a primary is replaced. */
 const LOST_MS = 6_000;
 const MOVED_SLOTS = 200;
 

@@ -1,4 +1,4 @@
-/** SIGSTOP: a process that is neither alive nor dead, and wakes up when the world has moved on. */
+/** SIGSTOP: a process pauses, and continues after its leases and the state of the service have changed. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type NamedFault, oneOf } from './fault.ts';
 

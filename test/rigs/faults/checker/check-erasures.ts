@@ -47,7 +47,7 @@ export function createErasureChecker(known: Known, calls: CallChecker, violation
     const wrong = (why: string) => violations.note('event versions', why, { before, call: headOf(call) });
     const raises = call.kind === 'erase' ? erasures.beganServed(user) : call.wasErased;
     if (known.demands.find(user, call.firstSent, before) && version < before.version + (raises ? 1 : 0)) {
-      wrong(`${call.kind}: not above a version that was known before it was asked for`);
+      wrong(`${call.kind}: not above a version that was known before its request`);
     }
     const holder = known.events.holder(user, version);
     if (raises && holder >= 0 && !known.events.isMarked(holder, DROPPED))
@@ -76,7 +76,7 @@ export function createErasureChecker(known: Known, calls: CallChecker, violation
       calls.check(call);
       const user = known.userOf(call.userId);
       const { contextVersion: version } = call;
-      // What was asked of a history that was lost since tells nothing of this one.
+      // A call sent to a history that was lost since proves nothing about the current one.
       if (version === null || call.firstSent <= known.faults.historyCountsFrom()) {
         if (call.failure !== 'refused') erasures.leftOpen(user, call.kind, call.ended);
         return;
