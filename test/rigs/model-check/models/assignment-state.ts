@@ -18,7 +18,7 @@ export interface AssignmentScope {
   /** How often another model version is adopted: the other of two. */
   readonly adoptions: number;
   readonly readers: number;
-  /** How often Redis loses everything. */
+  /** How often Redis loses all data. */
   readonly flushes: number;
 }
 

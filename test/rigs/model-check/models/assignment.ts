@@ -183,7 +183,7 @@ function* redisSteps(rules: AssignmentRules, state: AssignmentState): Steps {
     });
   }
   if (state.left.flushes > 0) {
-    yield step(state, 'FAULT: Redis loses everything', (draft) => {
+    yield step(state, 'FAULT: Redis loses all data', (draft) => {
       draft.left.flushes--;
       draft.redis.rows = [null, null, null, null];
       draft.redis.overlay = null;

@@ -102,7 +102,7 @@ function* worldSteps(rules: RefreshWindowRules, state: RefreshWindowState): Step
       });
     }
   }
-  // A user who is put back needs a next window: the last tick is always left to come.
+  // A postponed user needs a next window, so the last tick can always come.
   if (left.ticks > 0 || workers.some(({ queued, dueAt }) => queued > 0 && dueAt > now)) {
     yield step(state, 'the next window begins', (draft) => {
       draft.left.ticks = Math.max(0, left.ticks - 1);
