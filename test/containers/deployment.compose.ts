@@ -1,6 +1,6 @@
 /**
- * What docker-compose.yml and docs/containers.md promise, on a real engine: one command starts everything, the README's lines work, workers are
- * scaled, a replica may be killed, data outlive the containers, and nothing that is secret is said.
+ * Tests the promises of docker-compose.yml and docs/containers.md on a real engine. One command starts everything, and the
+ * README's lines work. Workers scale, a replica can be killed, data outlive the containers, and no log or image shows a secret.
  */
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => project?.remove());
 
 describe('docker compose up --wait', () => {
-  it('returns when everything is healthy and everybody is scored', async () => {
+  it('returns when every container is healthy and every user is scored', async () => {
     for (const [service, replicas] of Object.entries(SERVERS)) {
       const health = (await inspectAll(service)).map(({ State }) => State.Health?.Status);
       expect(health, service).toEqual(Array(replicas).fill('healthy'));
@@ -56,7 +56,7 @@ describe('docker compose up --wait', () => {
     expect((await read('42')).headers.get('cache-status')).toMatch(/^tandem; hit/);
   });
 
-  it('runs nothing as root, on read-only file systems, without rights that it could use', async () => {
+  it('runs no container as root; file systems are read-only and all capabilities are dropped', async () => {
     for (const { Name, Config, HostConfig } of await inspectAll()) {
       expect(Config.User, Name).toMatch(/^(1000:1000|postgres|redis|haproxy)$/);
       expect(HostConfig, Name).toMatchObject({ ReadonlyRootfs: true, CapDrop: ['ALL'], Privileged: false });
@@ -68,28 +68,28 @@ describe('docker compose up --wait', () => {
     }
   });
 
-  it('reaches from outside nothing but the proxy, and that from this machine alone', async () => {
+  it('publishes the port of the proxy alone, and to this machine alone', async () => {
     const published = (await inspectAll()).flatMap(({ NetworkSettings }) =>
       Object.values(NetworkSettings.Ports ?? {}).flatMap((bindings) => bindings ?? []),
     );
     expect(published).toEqual([{ HostIp: '127.0.0.1', HostPort: new URL(project.url).port }]);
   });
 
-  it('does not answer to the name of another machine, as a web page might use one', async () => {
+  it('rejects a Host header that names another machine, as a web page could send by DNS rebinding', async () => {
     expect(await statusFor('tandem.example')).toBe(403);
     expect(await statusFor('localhost')).toBe(200);
   });
 });
 
 describe('what runs', () => {
-  it('has as many workers as are asked for', async () => {
+  it('has as many workers as --scale sets', async () => {
     await project.up('--no-deps', '--no-recreate', '--scale', 'worker=3', 'worker');
     const health = (await inspectAll('worker')).map(({ State }) => State.Health?.Status);
     expect(health).toEqual(['healthy', 'healthy', 'healthy']);
     expect(await runEveryone()).toMatchObject({ state: 'done', usersScored: CUSTOMERS });
   });
 
-  it('continues to answer while a replica of the API is killed: the proxy itself rejects nothing', async () => {
+  it('continues to answer while a replica of the API is killed: the proxy rejects no request', async () => {
     const [victim = ''] = await project.containers('api');
     let isOver = false;
     let answered = 0;
@@ -99,7 +99,7 @@ describe('what runs', () => {
         const response = await read(String(((reader * 500 + n) % 2_000) + 1));
         const text = await response.text();
         if (response.ok) answered++;
-        // On a machine with too much to do the API itself may ask to come back later; its problems name their instance.
+        // On a busy machine the API may answer 503 with Retry-After. Its problems name their instance; the proxy's do not.
         else if (!text.includes('"instance"')) refused.push(`${response.status} ${text}`);
       }
     });
@@ -114,10 +114,10 @@ describe('what runs', () => {
     expect((await inspectAll('api')).map(({ State }) => State.Health?.Status)).toEqual(['healthy', 'healthy']);
   });
 
-  it('answers what it can while Postgres is stopped, and says that nothing certifies it', async () => {
+  it('answers stored predictions as unverified while Postgres is stopped', async () => {
     const noticed = async () =>
       (await project.compose('logs', 'proxy')).match(/backend '?ready'? has no server/g)?.length ?? 0;
-    // It says so at its start too, before the API is there.
+    // The proxy also logs this line at its start, before an API is ready.
     const before = await noticed();
     await project.compose('stop', 'postgres');
     const unverified = async () => {
@@ -125,13 +125,13 @@ describe('what runs', () => {
       return response.ok ? ((await response.json()) as { source: string; reason: string }) : response.status;
     };
     await expect.poll(unverified, { timeout: 60_000 }).toMatchObject({ source: 'stale', reason: 'unverified' });
-    // The checks have noticed by now that no replica is ready.
+    // Once the proxy's health checks see that no replica is ready, reads are still answered.
     await expect.poll(noticed, { timeout: 60_000 }).toBeGreaterThan(before);
     expect(await unverified()).toMatchObject({ source: 'stale', reason: 'unverified' });
     await project.up('--no-deps', '--no-recreate', 'postgres');
   });
 
-  it('says no secret: not in its logs, not in what the engine knows of containers and images', async () => {
+  it('shows no secret in logs, containers, images or process lists', async () => {
     const read = ['exec', '-T', 'worker', 'sh', '-c', 'cat /run/tandem/*-password'];
     const secrets = (await project.compose(...read)).split('\n').filter(Boolean);
     expect(secrets.map((secret) => secret.length)).toEqual([48, 48, 48]);
@@ -165,7 +165,7 @@ describe('what runs', () => {
 
 describe('a rejected start', () => {
   const KEPT = ['postgres', 'cache', 'queue', 'proxy'];
-  /** Starts that change a variable of the API too, so that it is made anew, and fail. */
+  /** Expects the start to fail. It also changes a variable of the API, so that Compose recreates the API. */
   async function refuse(changed: ComposeProject, why: RegExp): Promise<void> {
     const [latest] = await tandem().generations('repurchase');
     const [kept, api] = [await project.containers(...KEPT), await project.containers('api')];

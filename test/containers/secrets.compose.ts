@@ -1,4 +1,4 @@
-/** Who is given which secrets: docker-compose.yml as Compose itself reads it. Starts nothing. */
+/** Tests which services docker-compose.yml gives which secrets, as Compose itself reads the file. Starts no container. */
 import { expect, it } from 'vitest';
 import { run } from './compose.fixture.ts';
 
@@ -22,8 +22,8 @@ const KEYED = ['api', 'first-runs', 'migrate'];
 
 it.each([
   ['alone', []],
-  ['with a model and a Postgres of one’s own', ['deploy/own-model.yml', 'deploy/own-postgres.yml']],
-])('gives the pepper to those alone who check or make keys, %s', async (_, more) => {
+  ['with the operator’s own model and Postgres', ['deploy/own-model.yml', 'deploy/own-postgres.yml']],
+])('gives the pepper only to services that check or create keys, %s', async (_, more) => {
   const files = ['docker-compose.yml', ...more].flatMap((file) => ['--file', file]);
   const env = { ...process.env, TANDEM_CONFIG: '/srv', TANDEM_DATABASE_URL_FILE: '/srv/database-url' };
   const text = await run('docker', ['compose', ...files, '--profile', '*', 'config', '--format', 'json'], env);

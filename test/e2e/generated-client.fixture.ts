@@ -1,6 +1,6 @@
 /**
- * The Python client that openapi-python-client generates from a document. The generator is installed once, from a package
- * index, into a virtual environment of its own beside other caches of the tests.
+ * The Python client that openapi-python-client generates from an OpenAPI document. The generator is installed once, from a
+ * package index, into its own virtual environment beside other caches of the tests.
  */
 import { execFile } from 'node:child_process';
 import { access, rm, writeFile } from 'node:fs/promises';
@@ -14,11 +14,11 @@ const run = promisify(execFile);
 
 export interface PythonTools {
   readonly python: string;
-  /** Generates the package `tandem_client` in the folder. Rejects with what the generator could not take. */
+  /** Generates the package `tandem_client` in the folder. Rejects with the generator's error if it cannot read the document. */
   generate(document: string, folder: string): Promise<void>;
 }
 
-/** Rejects with what is missing: Python 3.11 or newer with `venv`, or a package index. */
+/** Finds or installs the tools. Rejects if Python 3.11 or newer with `venv`, or a package index, is missing. */
 export async function findPythonTools(): Promise<PythonTools> {
   const environment = join(tmpdir(), `tandem-test-${GENERATOR.replace('==', '-')}`);
   const bin = join(environment, 'bin');

@@ -1,8 +1,8 @@
 /**
- * Rows of many callers of the Open Inference Protocol, over gRPC and HTTP, through the split and merge of an API process:
- * tensors for two model versions by number and for the stable one, and users of both arms; with deadlines that pass, calls that
- * are cancelled, requests that are refused, users whose features fail, and inference processes that are killed. The model gives
- * its inputs back: the owner, the model version and a token of the row. A row of another caller shows by itself.
+ * Many callers send rows over the Open Inference Protocol, by gRPC and HTTP, and one API process splits and merges them. Callers
+ * send tensors for two model versions by number and for the stable version, and read users of both arms. Some deadlines pass,
+ * some calls are cancelled, some requests are rejected, some users' features fail, and inference processes are killed. The
+ * model returns its inputs: the owner, the model version and a token of the row. A caller thus recognises another caller's row.
  */
 import { rm } from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
@@ -17,7 +17,7 @@ import { makeFolder, ownRedis } from './servers.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const UNKNOWN = 9_999;
-/** The problems of a user's own, by the user that alone has it. Others come of load, deadlines and killed processes. */
+/** Maps each problem that only one user can have to that user. Other problems come from load, deadlines and killed processes. */
 const OWNERS = new Map([
   ['features_failed', FAILING],
   ['features_unusable', UNUSABLE],
@@ -30,7 +30,7 @@ interface Options {
   readonly seed: number;
 }
 
-/** Mixes rows on servers of its own. */
+/** Mixes rows on servers that it starts for itself. */
 export async function mixInference(options: Options): ReturnType<typeof mixCallers> {
   const folder = await makeFolder();
   const redis = await ownRedis(folder);

@@ -1,14 +1,14 @@
 /**
- * The batch job that a competent engineer would write in an afternoon with the same libraries, to be measured against:
- * one process that takes users in pages by key; each page is read, scored in one run, upserted in one statement,
- * written to Redis in one pipeline, and then comes the next. It cannot be resumed, has no generations, and ignores
- * events.
+ * The baseline of batch runs: the job that a competent engineer would write in an afternoon with the same libraries.
+ * One process takes users in pages by key. It reads a page, scores it in one run, upserts it in one statement and writes
+ * it to Redis in one pipeline; then it takes the next page. It cannot be resumed, has no generations, and ignores events.
  *
- * With `overlapped` it is the result of a week of tuning: the next page is read while one is scored, and Postgres and
- * Redis are written side by side.
+ * With `overlapped` it is the result of a week of tuning: it reads the next page while it scores one, and writes
+ * Postgres and Redis in parallel.
  *
- * Prints how many users it scored, in how many seconds and with how many of its own CPU, without its start and the
- * loading of the model. Usage: node baseline-batch.ts <model file> <feature table> <users> plain|overlapped
+ * Prints how many users it scored, in how many seconds and with how many seconds of its own CPU. Neither includes its
+ * start and the loading of the model.
+ * Usage: node baseline-batch.ts <model file> <feature table> <users> plain|overlapped
  */
 
 import { Redis } from 'ioredis';
@@ -63,13 +63,13 @@ async function writeRedis(rows: readonly Row[], scores: Float32Array): Promise<v
   const pipeline = redis.pipeline();
   const computedAt = Date.now();
   rows.forEach((row, i) => {
-    // Flat: ioredis takes an object apart first, which was seen in the profile.
+    // A flat list: the profile showed the time that ioredis takes to flatten an object.
     pipeline.hset(`baseline_prediction:${row.user_id}`, 'score', scores[i] ?? 0, 'computedAt', computedAt);
   });
   await pipeline.exec();
 }
 
-/** Gives how many users were scored: whole pages. */
+/** Scores whole pages until the limit. Returns how many users it scored. */
 async function scorePlainly(limit: number): Promise<number> {
   let users = 0;
   let last = '0';

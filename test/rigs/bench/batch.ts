@@ -1,9 +1,9 @@
 /**
- * Batch runs: users a second from the request until the new generation is published and Redis holds it, against a
- * straightforward script and against what the cores could do at best; memory of the processes and of Redis.
+ * Measures batch runs: users per second from the request until the new generation is published and loaded into Redis.
+ * Compares them with a plain script and with the upper limit of the cores. Also measures memory of the processes and of Redis.
  *
- * One worker with its defaults. Rounds alternate between everybody, a tenth of them, and the scripts, so that a ratio is
- * of one moment.
+ * One worker runs with its defaults. Rounds alternate between all users, a tenth of them, and the scripts, so that each ratio
+ * compares measurements of one moment.
  */
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -23,7 +23,7 @@ import { type BenchOptions, type Figure, figureOf, type Section } from './sectio
 import { type BenchServers, type Program, runProgram, startApi, startWorker } from './service.ts';
 import { measureStages, type StageCosts } from './stages.ts';
 
-/** Predictors over everybody, and over a tenth of them. */
+/** The predictors over all users, and over a tenth of them. */
 export const MANY = 'many';
 const TENTH = 'tenth';
 /** The predictor whose stages are timed: over a tenth of the users, `MOST_STAGED` at most. */
@@ -63,12 +63,12 @@ interface ScriptCost {
   readonly cpuMicros: number;
 }
 
-/** Of one round; rates in users/s. */
+/** The measurements of one round; rates in users/s. */
 interface Round {
   readonly publishedRate: number;
   readonly loadedRate: number;
   readonly phases: RunPhases;
-  /** The time of everybody over the time of a tenth. */
+  /** The time of a run of all users, divided by the time of a run of a tenth. */
   readonly tenthRatio: number;
   readonly script: ScriptCost;
   /** The same script with its steps side by side. */
@@ -126,12 +126,12 @@ async function measureRound({ servers, options, parts }: Bench, tandem: Client, 
   };
 }
 
-/** More take as long each: 44,748 users/s of 10,000,000, 44,849 of 1,000,000. */
+/** Above this, the rate does not depend on the number: 44,748 users/s of 10,000,000, 44,849 of 1,000,000. */
 const MOST_SCRIPTED = 2_500_000;
 
 /**
- * Into an empty table each time: the script's better case, since it would find yesterday's rows there. The table goes
- * at once, or its vacuum would run during the next measurement.
+ * Measures the script on an empty table, which is its better case: in production it would find yesterday's rows. The table
+ * is dropped at once, or its vacuum would run during the next measurement.
  */
 async function measureScript(
   servers: BenchServers,
@@ -227,12 +227,12 @@ function runFigures(rounds: readonly Round[], { manyUsers }: BenchOptions): Figu
       'µs',
       of((r) => r.script.cpuMicros),
     ),
-    // Of the first round: in later ones retention may drop an older generation meanwhile.
+    // Only the first round counts: in later rounds retention may drop an older generation meanwhile.
     figureOf('Redis a user, ids of 8 digits', 'bytes', of((r) => r.redisBytesPerUser).slice(0, 1), { most: 40 }),
   ];
 }
 
-/** After the worker has ended: it would take the chunks. */
+/** Measures the stages. The worker must have ended, or it would take the chunks. */
 async function measureIdeal(bench: Bench, rounds: readonly Round[]): Promise<Figure[]> {
   const { servers, options, parts, say } = bench;
   const costs: StageCosts[] = [];

@@ -1,8 +1,13 @@
 /**
- * An application that reads predictions in its own process (docs/embedded.md), and measures itself: `GET /reads?seconds=5`
- * reads with 64 reads under way, `GET /live?seconds=5` infers one user after the other, `GET /given?seconds=5` one after the
- * other with request features, `GET /infer?seconds=5` runs the model on features and certifies nothing, `GET /bare?seconds=5` asks
- * a child that runs the model and does nothing else (embedded-bare-child.ts). Answers with an `EmbeddedResult`. Prints its port.
+ * An application that reads predictions in its own process (docs/embedded.md), and measures itself. It prints its port, and
+ * answers these requests with an `EmbeddedResult`:
+ *
+ * - `GET /reads?seconds=5` reads, with 64 reads in progress.
+ * - `GET /live?seconds=5` infers one user after the other.
+ * - `GET /given?seconds=5` infers one user after the other, with request features.
+ * - `GET /infer?seconds=5` runs the model on given features, without a certificate.
+ * - `GET /bare?seconds=5` asks a child that only runs the model (embedded-bare-child.ts).
+ *
  * Usage: node embedded-program.ts <users> <exponent> <megabytes of predictions in memory> <model.onnx>
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -67,7 +72,7 @@ async function measure(seconds: number, lanes: number, one: () => Promise<unknow
   };
 }
 
-/** The operation of each path, and how many of it are under way at once. */
+/** The operation of each path, and how many of them run at once. */
 const measurements: Readonly<Record<string, readonly [lanes: number, one: () => Promise<unknown>]>> = {
   '/reads': [READS_UNDER_WAY, () => tandem.read('bench', anyUser())],
   '/live': [1, () => tandem.read('bench', anyUser(), { noCache: true })],

@@ -1,11 +1,13 @@
 /**
- * Reads in an application's own process (libs/embedded) against the same reads over HTTP, both certified, with 64 under way;
- * uniform users without predictions in memory, and users by Zipf's law with the default memory. Then inference of one row at a
- * time against a child that is given the features and does nothing but run the model: features given without a certificate,
- * which is what that child does; features given in a certified read, which asks Postgres; features read from Postgres.
+ * Compares reads in an application's own process (libs/embedded) with the same reads over HTTP. Both are certified, with 64 in
+ * progress: uniform users without predictions in memory, and users by Zipf's law with the default memory.
  *
- * Rounds alternate between the targets, and a ratio is of one round. An embedded read also saves the CPU of the client, which
- * is the load here: beside the rates stands the CPU a read of the process that reads.
+ * Then compares inference of one row at a time with a child that receives the features and only runs the model. The row's
+ * features are given without a certificate, as that child gets them; given in a certified read, which asks Postgres; or read
+ * from Postgres.
+ *
+ * Rounds alternate between the targets, and each ratio compares measurements of one round. An embedded read also saves the CPU
+ * of the client, which is the load here. So the CPU per read of the reading process is printed beside the rates.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,9 +21,9 @@ import { figureOf, type Section } from './section.ts';
 import { type BenchProcess, type BenchServers, startApi, startListener } from './service.ts';
 
 const CONNECTIONS = 64;
-/** Lengths of a round after which nearly all users of a round are in memory. */
+/** The warm-up, in lengths of a round, after which nearly all users of a round are in memory. */
 const SKEWED_WARM_UP = 6;
-/** Lengths of a round after which the code of an inference, one at a time, has been compiled. */
+/** The warm-up, in lengths of a round, after which V8 has compiled the code of a single inference. */
 const INFERENCE_WARM_UP = 3;
 
 interface Target {

@@ -1,16 +1,17 @@
 /**
- * Live reads: features and version read from Postgres after the read arrived, inference, the answer; 64 at once.
+ * Measures live reads, 64 at once: after a read arrives, the service reads features and version from Postgres, infers and
+ * answers.
  *
- * Two models. `slow` takes 1 ms for one user, most of it the reading of its weights, which a run of many users does once:
- * the cost of a run by its number of users is printed, since how much batching can give is a property of the model (with
- * one whose cost is linear in the users it could give nothing). `fast` takes 0.02 ms.
+ * There are two models. `slow` takes 1 ms for one user, most of it to read its weights, which a run of many users reads once.
+ * The cost of a run by its number of users is printed, because the gain of batching depends on the model: batching gains
+ * nothing if the cost is linear in the users. `fast` takes 0.02 ms.
  *
  * The baseline of `slow` is the same service with one inference in flight at a time, INFERENCE_BATCH_LIMIT=1. `fast` has
- * two (baseline-live.ts): a handler that reads the features with one query and infers nothing at all, and one that runs
- * the model too. Neither knows a version, checks anything or keeps its answer.
+ * two baselines (baseline-live.ts): a handler that reads the features with one query and does not infer, and a handler that
+ * also runs the model. Neither knows versions, checks freshness or stores its answer.
  *
- * Rounds alternate between the targets, and a ratio is of one round. Beside the rate stands what a read cost of CPU in
- * all processes together (service, its inference child, Postgres, Redis), which other work on the machine hardly changes.
+ * Rounds alternate between the targets, and each ratio compares measurements of one round. The CPU per read of all processes
+ * (service, inference child, Postgres, Redis) is printed beside the rate; other work on the machine hardly changes it.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,9 +25,9 @@ import { type BenchOptions, type Figure, figureOf, type Target as Goal, type Sec
 import { type BenchProcess, startApi, startListener } from './service.ts';
 
 const CONNECTIONS = 64;
-/** By then the last answers have their lasting copy, which belongs to what they cost. */
+/** The wait until Postgres has the copies of the last live answers, whose CPU is part of the cost of a read. */
 const COPIED_AFTER_MS = 1_000;
-/** Where other work takes the processors for a quarter of a second, Postgres does not certify a read in time. */
+/** Reads may fail: if other work takes the processors for a quarter of a second, Postgres does not certify a read in time. */
 const MOST_FAILED = 0.01;
 const ONE_PROCESS = { INFERENCE_PROCESSES: '1' };
 const ONE_AT_A_TIME = { ...ONE_PROCESS, INFERENCE_BATCH_LIMIT: '1' };
@@ -38,7 +39,7 @@ interface Target {
   readonly predictor: string;
   /** Whether each read demands an inference; else the users' events must have made them stale. */
   readonly demands: boolean;
-  /** Whether it infers, so that each of its answers can be checked to be live. */
+  /** Whether the server infers; if so, each of its answers must be live. */
   readonly infers: boolean;
 }
 
@@ -112,7 +113,7 @@ interface LiveLoad extends LoadResult {
   readonly allMicros: number;
 }
 
-/** Each user is read at most once, in random order: no answer can come from an earlier read. */
+/** Loads the target. Each user is read at most once, in random order, so that no answer comes from an earlier read. */
 async function loadLive(
   { servers }: LiveWorld,
   target: Target,
@@ -147,7 +148,7 @@ async function assertLive({ name, server }: Target, asked: number, before: numbe
   if (counted < asked - CONNECTIONS) throw new Error(`${name}: of ${asked} answers only ${counted} were live`);
 }
 
-/** Live answers that the service has counted so far. */
+/** Returns the number of live answers that the service has counted so far. */
 async function liveAnswers(url: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
   const counts = text.matchAll(/^tandem_predictions_total\{[^}]*source="live"[^}]*\} (\d+)$/gm);

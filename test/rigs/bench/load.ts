@@ -1,9 +1,9 @@
 /**
- * Load on one HTTP server, by a client so lean that the server is what is measured: plain sockets that stay open, each
- * sends one request and waits for its answer before the next. A general client (autocannon) costs as much CPU a request
- * as the servers measured here, and on a machine that load and server share it would level their differences.
+ * Loads one HTTP server from a client so lean that it measures the server, not itself. It keeps plain sockets open; each sends
+ * one request and waits for its answer before the next. A general client (autocannon) costs as much CPU per request as the
+ * servers measured here. On a machine that load and server share, it would hide their differences.
  *
- * Beside the rate it tells the server's CPU a request, which other work on the machine hardly changes.
+ * Besides the rate, it reports the server's CPU per request, which other work on the machine hardly changes.
  */
 import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
@@ -73,7 +73,7 @@ interface Client {
   answered(ms: number, isOk: boolean): void;
 }
 
-/** One connection: request, answer, request, until there is none. */
+/** Sends the requests of one connection, one after the other, until there is none left. */
 function ask(socket: Socket, { next, answered }: Client): Promise<void> {
   return new Promise((resolve, reject) => {
     let received = '';
@@ -106,7 +106,7 @@ function ask(socket: Socket, { next, answered }: Client): Promise<void> {
   });
 }
 
-/** Bytes of a whole answer, from its head; -1 while that is incomplete. */
+/** Returns the length of a whole answer in bytes, by its head; -1 while the head is incomplete. */
 function lengthOf(text: string): number {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return -1;
@@ -115,7 +115,7 @@ function lengthOf(text: string): number {
   return end + 4 + Number(length);
 }
 
-/** CPU seconds that a process has used so far, in user and system mode, all threads. */
+/** Returns the CPU seconds that a process has used so far: user and system mode, all threads. */
 export async function cpuSeconds(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
   // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field.

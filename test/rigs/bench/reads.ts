@@ -1,15 +1,15 @@
 /**
- * Cached reads: users whose stored prediction is fresh, each read certified by Postgres, over 64 connections, against two
- * handlers that a competent engineer would write (baseline-server.ts): one HMGET and no check, and the same with a query
- * by primary key. Every user is as likely as any other, or by Zipf's law with exponent 1; and a hundred users in a request.
+ * Measures cached reads over 64 connections: the stored prediction is fresh, and Postgres certifies each read. Compares them
+ * with two handlers that a competent engineer would write (baseline-server.ts): one HMGET without a check, and the same with a
+ * query by primary key. Users are drawn uniformly or by Zipf's law with exponent 1. Other requests read a hundred users.
  *
- * What is called a cached read asks Redis each time: the API keeps no predictions in memory there (ANSWER_CACHE_MB=0). The
- * skewed traffic is answered with the default of that setting, after a longer warm-up of both sides: what is measured is a
- * service that has been running, not the minute after its start.
+ * A cached read here asks Redis each time, because the API keeps no predictions in memory (ANSWER_CACHE_MB=0). For the skewed
+ * traffic that setting has its default, after a longer warm-up of both sides. This measures a service in steady state, not
+ * the minute after its start.
  *
- * Rounds alternate between the targets, and a ratio is of one round. Beside the rate stands the server's CPU a read,
- * which other work on the machine hardly changes, and what the load itself took of a core: far from all of it, or the
- * load would be what was measured.
+ * Rounds alternate between the targets, and each ratio compares measurements of one round. Two figures are printed beside the
+ * rate: the server's CPU per read, which other work on the machine hardly changes, and the share of a core that the load took.
+ * That share must be far below 1, or the measurement would be of the load.
  */
 import { createClient } from '@tandem/client/create-client';
 import { Redis } from 'ioredis';
@@ -22,7 +22,7 @@ import { type BenchProcess, type BenchServers, startApi, startBaseline, startWor
 
 const CONNECTIONS = 64;
 const USERS_A_REQUEST = 100;
-/** By then nearly all of the users are in memory that a round asks for. */
+/** The warm-up, in lengths of a round, after which nearly all users of a round are in memory. */
 const SKEWED_WARM_UP = 6;
 
 /** Requests of one kind to one server. */
@@ -76,7 +76,7 @@ async function fillBaseline({ env }: BenchServers, users: number): Promise<void>
   }
 }
 
-/** A generation that is published and that Redis holds. */
+/** Runs all users; resolves when the generation is published and loaded into Redis. */
 export async function scoreEveryone(servers: BenchServers, predictor = 'bench'): Promise<void> {
   const api = await startApi(servers);
   const worker = await startWorker(servers);

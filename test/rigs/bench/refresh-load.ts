@@ -1,24 +1,25 @@
 /**
- * The load of re-scoring, fixed in docs/benchmarks.md: events and reads at constant rates, users by a Zipf law, and for each
- * event a read of the same user after a log-normal delay. Reads that no event calls for at a moment are of users by that law,
- * so the rate of reads is constant. Random numbers are seeded: a round has the same load with re-scoring on and off.
+ * The load that measures re-scoring, as docs/benchmarks.md defines it. Events and reads come at constant rates, and users are
+ * drawn by a Zipf law. Each event causes a read of the same user after a log-normal delay. When no such read is due, a user
+ * drawn by that law is read, so that the rate of reads is constant. Random numbers are seeded: a round has the same load with
+ * re-scoring on and off.
  */
 import { setTimeout } from 'node:timers/promises';
 import { createUserPicker } from './pick-users.ts';
 
 export const LOAD = Object.freeze({
   eventsPerSecond: 1_000,
-  /** Of these the share sent over HTTP; the others are rows that an application inserts. */
+  /** The share of events sent over HTTP; the others are rows that an application inserts. */
   overHttp: 0.5,
   readsPerSecond: 2_000,
-  /** Of the delay from an event to the read that it calls for. */
+  /** The median delay from an event to the read that it causes. */
   medianDelayMs: 60_000,
   shortDelayMs: 200,
   shareOfShort: 0.01,
   seed: 20_261_129,
 });
 
-/** Whether the body of an answer says that a store had it and that it is fresh. */
+/** Returns whether the body of an answer says that the prediction was stored and is fresh. */
 export function isStoredFresh(body: string): boolean {
   return /"source":"(batch|live)","reason":"fresh"/.test(body);
 }
@@ -40,7 +41,7 @@ export function createRandom(seed: number): Random {
   };
 }
 
-/** From an event to the read that it calls for, in ms. */
+/** Draws the delay from an event to the read that it causes, in ms. */
 export function drawDelay(random: Random): number {
   // Box and Muller; 1 - random() is never 0.
   const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
@@ -54,16 +55,16 @@ export interface UserLoad {
   readUser(n: number): number;
 }
 
-/** Events use the first half, reads the second, for rounds of up to four minutes. */
+/** The number of drawn users. Events use the first half and reads the second; this suffices for rounds of four minutes. */
 const DRAWN = 2 ** 20;
 
-/** The users of a round. */
+/** Draws the users of a round. */
 export function createUserLoad(users: number, exponent: number): UserLoad {
   const random = createRandom(LOAD.seed);
   const pick = createUserPicker(users, exponent, random);
-  // Drawn beforehand: which user a number has must not depend on what is sent first.
+  // Users are drawn in advance: the user of the nth request must not depend on the order in which requests are sent.
   const drawn = Uint32Array.from({ length: DRAWN }, pick);
-  /** By the read's number, the users whom events call for then. */
+  /** Maps the number of a read to the users whose events cause that read. */
   const called = new Map<number, number[]>();
   const late: number[] = [];
   return {
@@ -84,7 +85,7 @@ export function createUserLoad(users: number, exponent: number): UserLoad {
 
 const STEP_MS = 10;
 
-/** Calls `send` with the numbers that are due, at a constant rate; rejects as it does. */
+/** Calls `send` with the numbers that are due, at a constant rate; rejects if `send` rejects. */
 export async function atRate(perSecond: number, seconds: number, send: (from: number, to: number) => Promise<unknown>) {
   const startedAt = performance.now();
   const total = Math.round(perSecond * seconds);

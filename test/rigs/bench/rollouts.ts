@@ -1,8 +1,8 @@
 /**
- * Measures the cost of rollouts for served users: cached reads of two predictors, one with a canary of a quarter of its
- * users and one with a shadow, with default settings; and of the same without, in rounds that alternate on one process
- * of the API. A candidate is the served model under another feature query, so that its answers cost the same; the
- * canary has its own generation.
+ * Measures the cost of rollouts for served users. It reads two predictors from the cache with default settings: one has a
+ * canary of a quarter of its users, the other has a shadow. Rounds with and without rollouts alternate on one API process.
+ * A candidate is the served model with another feature query, so that its answers cost the same. The canary has its own
+ * generation.
  */
 
 import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';
@@ -68,7 +68,7 @@ function shadowOf(version: number): RolloutPlan {
   return { kind: 'shadow', version, share: 0.1, maxPerSecond: 50 };
 }
 
-/** Makes a version of the served model that has another identity, and a rollout to it. */
+/** Inserts a second model version of the served model, and starts a rollout to it. */
 async function add({ pool }: BenchServers, predictor: string, plan: (version: number) => RolloutPlan): Promise<string> {
   const { rows } = await pool.query<{ definition: ModelDefinition; artifact_hash: string }>(
     `select v.definition, v.artifact_hash from tandem.model_versions v join tandem.arms a on a.model_version_id = v.id
@@ -92,7 +92,7 @@ async function add({ pool }: BenchServers, predictor: string, plan: (version: nu
   return made.id;
 }
 
-/** A worker computes what the canary lacks, and begins both. */
+/** Waits until a worker has computed the canary's generation and begun both rollouts. */
 async function untilRunning(servers: BenchServers, ids: readonly string[]): Promise<void> {
   const worker = await startWorker(servers);
   const store = createRolloutStore(servers.pool);
@@ -125,8 +125,8 @@ async function countWork({ pool }: BenchServers, ids: readonly string[]): Promis
     [ids],
   );
   const { compared = 0, exposed = 0 } = rows[0] ?? {};
-  if (compared === 0) throw new Error('the shadow compared nothing: what was measured is no shadow');
-  if (exposed === 0) throw new Error('the canary served nobody: what was measured is no canary');
+  if (compared === 0) throw new Error('the shadow compared no answers, so the figures do not include its cost');
+  if (exposed === 0) throw new Error('the canary served no users, so the figures do not include its cost');
   return { compared, exposed };
 }
 

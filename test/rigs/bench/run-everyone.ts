@@ -1,4 +1,4 @@
-/** Runs over everybody of a predictor with 200 trees, asked for through the API as an operator would. */
+/** Runs of all users of a predictor with 200 trees, started through the API as an operator would. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@tandem/client/create-client';
@@ -13,27 +13,27 @@ import { workerProcess } from '../../../apps/worker/worker-section.ts';
 import { adoptPredictor, FEATURES } from './predictors.ts';
 import type { BenchServers } from './service.ts';
 
-/** What a worker is made of, in this process: to look at runs, and to time its steps one by one. */
+/** The parts of a worker, in this process: benchmarks observe runs with them, and time the steps one by one. */
 export type WorkerParts = BuiltDependencies;
 
 export function openWorkerParts({ env }: BenchServers): Promise<WorkerParts> {
   return createDependencies(readEnvironment(env, { database, redis, inference, worker, workerProcess }), silentLog);
 }
 
-/** Customers that the model is made from. */
+/** The number of customers that the model is trained on. */
 const LEARNT_FROM = 2_000;
 let made: Buffer | null = null;
 
 /**
- * The model of the batch figures: 200 boosted trees of depth 5 over 12 features, which cost as much as trained ones of real
- * customers do (some 3 µs a user on a core that has nothing else to do). The same bytes each time.
+ * Makes the model of the batch figures: 200 boosted trees of depth 5 over 12 features. Its cost is that of a model trained on
+ * real customers (some 3 µs per user on an idle core). The bytes are the same each time.
  */
 export function boostedTrees(): Buffer {
   made ??= treeModel({ width: FEATURES.length, trees: 200, depth: 5, users: LEARNT_FROM, random: sameNumbers() });
   return made;
 }
 
-/** A linear congruential generator (Numerical Recipes): any numbers will do, as long as they are the same each time. */
+/** Makes a linear congruential generator (Numerical Recipes). Any numbers will do if they are the same each time. */
 function sameNumbers(): () => number {
   let state = 1;
   return () => {
@@ -42,12 +42,12 @@ function sameNumbers(): () => number {
   };
 }
 
-/** A predictor with that model over so many users. */
+/** Adopts a predictor with that model over so many users. */
 export function adoptTrees(servers: BenchServers, name: string, users: number): Promise<void> {
   return adoptPredictor(servers, { name, artifact: boostedTrees(), users });
 }
 
-/** Where the time of a run went, in seconds. */
+/** The time of a run by phase, in seconds. */
 export interface RunPhases {
   /** From the request until the chunks were known. */
   readonly plan: number;
@@ -62,21 +62,21 @@ export interface RunPhases {
 export interface RunTimes {
   readonly run: Run;
   readonly phases: RunPhases;
-  /** From the request until it was published, in seconds: from then on reads are answered from it. */
+  /** From the request until the generation was published, in seconds; reads are answered from it after that. */
   readonly publishedSeconds: number;
   /** From the request until Redis held all of it as well. */
   readonly loadedSeconds: number;
 }
 
-/** Of the time so far: looking takes CPU that the run would have, and a look may be late by as much. */
+/** The pause between looks, as a share of the time so far. A look takes CPU from the run, and may be late by one pause. */
 const LOOK_EVERY = 0.002;
 const LEAST_LOOK_MS = 25;
 /** A run that takes longer than this has stopped: 30,000,000 users need some ten minutes. */
 const GIVE_UP_AFTER_MS = 3_600_000;
 
 /**
- * Rejects where the run does not end as `done`.
- * @param budget the share of the users that is scored; left out: all
+ * Runs the predictor once and times it. Rejects if the run does not end as `done`.
+ * @param budget the share of the users that is scored; default: all
  */
 export async function runEveryone(
   { pool }: BenchServers,
@@ -110,7 +110,7 @@ async function phasesOf(pool: BenchServers['pool'], runId: string): Promise<Omit
   return rows[0];
 }
 
-/** Looks at a run until it is as wanted; rejects where that does not come. */
+/** Polls a run until `isAsWanted` accepts it; rejects if the run ends first or stops. */
 export async function waitForRun(parts: WorkerParts, id: string, isAsWanted: (run: Run) => boolean): Promise<Run> {
   const startedAt = performance.now();
   for (;;) {

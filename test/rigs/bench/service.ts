@@ -1,6 +1,6 @@
 /**
- * The product's own processes, as its users start them, on a Postgres and a Redis of the benchmark's own. Everything that
- * is started here ends with `BenchServers.stop`, whoever started it and whatever failed.
+ * The product's processes, as operators start them, on a Postgres and a Redis that only the benchmark uses.
+ * `BenchServers.stop` ends every process that this module started, also after a failure.
  *
  * Postgres has the settings of the local server (`libs/local-servers`): its defaults, durable, with 128 MB of shared buffers.
  * Redis is two servers, as in docker-compose.yml: a cache that keeps nothing on disk, and a queue with an append-only file that
@@ -33,13 +33,13 @@ export interface BenchServers {
   readonly pool: ReturnType<typeof createPool>;
   /** For small files; removed at the end. */
   readonly folder: string;
-  /** Remembers a process, to be ended with the servers. */
+  /** Registers a process that ends with the servers. */
   own(child: ChildProcess): void;
-  /** Ends what was started on these servers, then the servers, and removes their data. May be called twice. */
+  /** Ends the processes that use these servers, then the servers, and removes their data. May be called twice. */
   stop(): Promise<void>;
 }
 
-/** Leaves nothing behind where it fails. */
+/** Starts the servers. If it fails, it stops what it started and removes their data. */
 export async function startServers(): Promise<BenchServers> {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-bench-'));
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
@@ -80,7 +80,7 @@ export async function startServers(): Promise<BenchServers> {
   }
 }
 
-/** Makes Redis keep nothing on disk: rewriting the file took 5 % of the CPU of a run of 10,000,000 users. */
+/** Turns off Redis' append-only file: rewriting it took 5 % of the CPU of a run of 10,000,000 users. */
 async function disableAppendOnlyFile(url: string): Promise<void> {
   const redis = new Redis(url);
   await redis.config('SET', 'appendonly', 'no').finally(() => redis.disconnect());
@@ -89,7 +89,7 @@ async function disableAppendOnlyFile(url: string): Promise<void> {
 /** Starts the servers of a program; SIGINT, SIGTERM and SIGHUP stop them and end it, also while they start. */
 export function startServersUntilSignal(): Promise<BenchServers> {
   const starting = startServers();
-  // More than once on one Ctrl-C, where npm passes on what the terminal sent already.
+  // One Ctrl-C can send the signal twice: from the terminal, and from npm, which forwards it.
   const leave = (code: number) => void starting.then((one) => one.stop()).finally(() => process.exit(code));
   process.on('SIGINT', () => leave(130));
   process.on('SIGTERM', () => leave(143));
@@ -97,19 +97,19 @@ export function startServersUntilSignal(): Promise<BenchServers> {
   return starting;
 }
 
-/** The last first; a step that fails does not keep the others from being taken. */
+/** Runs the steps in reverse order; a step that fails does not stop the others. */
 async function undoAll(undo: (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = [];
   for (const step of undo.reverse()) await step().catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
 }
 
-/** A program that runs. */
+/** A running program. */
 export interface Program {
   readonly pid: number;
-  /** Ends it in good order; resolves when it is gone. */
+  /** Sends SIGTERM; resolves when the process has ended. */
   stop(): Promise<void>;
-  /** `kill -9`; resolves when it is gone. What it started itself is left to itself. */
+  /** Sends SIGKILL; resolves when the process has ended. Its child processes are left running. */
   kill(): Promise<void>;
 }
 
@@ -118,7 +118,7 @@ export interface BenchProcess extends Program {
   readonly url: string;
 }
 
-/** The API, with further environment variables where its defaults are not measured. */
+/** Starts the API; `variables` override its defaults. */
 export async function startApi(servers: BenchServers, variables: Variables = {}): Promise<BenchProcess> {
   const port = await findFreePort();
   const last = Number(variables.API_PROCESSES ?? 1) > 1 ? '"api.processes_started"' : '"api.started"';
@@ -135,7 +135,7 @@ export function startBaseline(servers: BenchServers, kind: 'hmget' | 'hmget+pg')
   return startListener(servers, ['test/rigs/bench/baseline-server.ts', kind]);
 }
 
-/** A program that prints its port, and nothing but digits in that line. */
+/** Starts a program that prints its port in a line of digits. */
 export async function startListener(
   servers: BenchServers,
   args: readonly string[],
@@ -161,7 +161,7 @@ async function start(
   throw new Error(`${args.join(' ')} ended before it was ready`);
 }
 
-/** Runs a program of the project to its end and gives what it printed. Rejects where it fails. */
+/** Runs a program of the project to its end and returns its output. Rejects if the program fails. */
 export async function runProgram(
   servers: BenchServers,
   args: readonly string[],

@@ -1,7 +1,7 @@
 /**
- * Each stage of a batch run alone, in CPU a user: the worker's own parts, one stage after the other over the same chunks,
- * with nothing else under way. Counted is the CPU of everybody involved: this process, the inference children, Postgres
- * with its backends, Redis. What the machine's cores could do at best follows from the sum.
+ * Measures each stage of a batch run alone, in CPU per user. The worker's own parts run one stage after the other over the same
+ * chunks, while no other work runs. The figure counts the CPU of every process involved: this process, the inference children,
+ * Postgres with its backends, Redis. The sum gives the highest rate that the machine's cores could reach.
  */
 
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -14,7 +14,7 @@ import { cpuSecondsOf } from './process-usage.ts';
 import type { WorkerParts } from './run-everyone.ts';
 import type { BenchServers } from './service.ts';
 
-/** µs of CPU a user. */
+/** The cost of each stage, in µs of CPU per user. */
 export interface StageCosts {
   readonly read: number;
   readonly score: number;
@@ -25,7 +25,7 @@ export interface StageCosts {
 }
 
 const LEASE_MS = 600_000;
-/** Chunks that go through the stages together: as many as a worker holds at a time, or their users take the memory of the machine. */
+/** Chunks that go through the stages together. A worker holds as many at a time; more would exhaust the memory of the machine. */
 const CHUNKS = 10;
 const unlost = new AbortController().signal;
 
@@ -35,7 +35,7 @@ interface Work {
   readonly chunks: readonly ClaimedChunk[];
 }
 
-/** One run of the predictor, stage by stage. No worker may be running: it would take the chunks. */
+/** Runs the predictor once, stage by stage. No worker may be running, or it would take the chunks. */
 export async function measureStages(servers: BenchServers, parts: WorkerParts, predictor: string): Promise<StageCosts> {
   const { run, chunks } = await planWork(parts, predictor);
   const { postgres, redis } = servers.pids;

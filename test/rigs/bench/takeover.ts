@@ -14,9 +14,9 @@ import { adoptTrees, openWorkerParts, type WorkerParts, waitForRun } from './run
 import { type Figure, figureOf, type Section } from './section.ts';
 import { type BenchServers, type Program, startApi, startWorker } from './service.ts';
 
-/** Shorter than the default of 30 s, so that the run does not last for the wait's sake. */
+/** Shorter than the default of 30 s, so that the run spends less time waiting for leases. */
 const LEASE_MS = 10_000;
-/** An inference child has noticed by then that its worker is gone. */
+/** The time within which an inference child notices that its worker has ended. */
 const CHILDREN_END_WITHIN_MS = 10_000;
 const LOADED_WITHIN_MS = 60_000;
 const SAMPLE = 200;
@@ -40,7 +40,7 @@ export const takeover: Section = {
       await expectEveryoneOnce(servers, run, manyUsers);
       const loadedMs = await expectEveryoneInRedis(servers, parts, run, manyUsers);
       await expectSameAsLive(tandem, manyUsers);
-      say(`everybody is in Postgres and, ${Math.round(loadedMs)} ms after that was seen, in Redis`);
+      say(`every user is in Postgres and, ${Math.round(loadedMs)} ms after that was seen, in Redis`);
       return await figuresOf(servers, run, killed);
     } finally {
       await Promise.all([victim.stop(), survivor.stop()]);
@@ -58,9 +58,9 @@ interface HeldChunk extends Record<string, unknown> {
 
 interface Killed {
   readonly at: Date;
-  /** The chunks that were claimed just after, by either worker. */
+  /** The chunks that either worker held just after the kill. */
   readonly held: readonly HeldChunk[];
-  /** Until the last of its children had ended. */
+  /** The time until the last inference child of the killed worker had ended. */
   readonly childrenMs: number;
 }
 
@@ -79,7 +79,7 @@ async function kill({ pool }: BenchServers, victim: Program, runId: string): Pro
   return { at: rows[0]?.now ?? new Date(), held: rows, childrenMs: performance.now() - killedAt };
 }
 
-/** In Postgres: a row for each user, and every chunk committed. */
+/** Expects in Postgres one row for each user, and every chunk committed. */
 async function expectEveryoneOnce({ pool }: BenchServers, run: Run, users: number): Promise<void> {
   const { rows } = await pool.query<{ rows: string; users: string; open: string }>({
     text: `select (select count(*) from tandem.predictions where generation_id = $1) as rows,
@@ -92,7 +92,7 @@ async function expectEveryoneOnce({ pool }: BenchServers, run: Run, users: numbe
   if (!isComplete) throw new Error(`of ${users} users the run left: ${JSON.stringify(found)}`);
 }
 
-/** Each bucket is counted; a user has one field, in one bucket. Gives how long the loading was waited for. */
+/** Expects in Redis one field for each user, over all buckets. Returns the time that it waited for the loading, in ms. */
 async function expectEveryoneInRedis(
   { env }: BenchServers,
   { generations, loader }: WorkerParts,
@@ -110,7 +110,7 @@ async function expectEveryoneInRedis(
   return waitedMs;
 }
 
-/** A sample through the API: stored answers, equal to what the model says now. */
+/** Expects that stored answers of a sample, read through the API, equal live answers. */
 async function expectSameAsLive(tandem: Client, users: number): Promise<void> {
   const ids = Array.from({ length: SAMPLE }, () => `${FIRST_USER + Math.floor(Math.random() * users)}`);
   const stored = await tandem.predictMany(MANY, ids);
@@ -122,14 +122,14 @@ async function expectSameAsLive(tandem: Client, users: number): Promise<void> {
   }
 }
 
-/** All times on Postgres' clock. */
+/** Computes the figures; all times are on Postgres' clock. */
 async function figuresOf({ pool }: BenchServers, run: Run, { at, held, childrenMs }: Killed): Promise<Figure[]> {
   const { rows } = await pool.query<{ no: number; fence: number }>({
     text: 'select no, fence from tandem.chunks where run_id = $1',
     values: [run.id],
   });
   const fences = new Map(rows.map(({ no, fence }) => [no, fence]));
-  // Those of the survivor were committed under the fence that they had.
+  // The survivor's own chunks were committed under an unchanged fence.
   const orphans = held.filter(({ no, fence }) => (fences.get(no) ?? 0) > fence);
   if (orphans.length === 0) throw new Error('the killed worker held no chunk: nothing was taken over');
   const leaseEnd = Math.max(...orphans.map(({ leaseUntil }) => leaseUntil.getTime()));

@@ -16,7 +16,7 @@ type Name = typeof PLAIN | typeof WATCHED;
 interface Statement {
   readonly what: string;
   readonly rows: number;
-  /** Of these one is changed that an index has, as a table's `updated_at` often is, or one that none has. */
+  /** The changed column: `f2` is indexed, as `updated_at` often is; `f1` is not. */
   readonly column: 'f1' | 'f2';
   readonly times: number;
   readonly most?: number;
@@ -26,7 +26,7 @@ const STATEMENTS: readonly Statement[] = [
   { what: 'update of one row', rows: 1, column: 'f1', times: 300 },
   { what: 'update of 5,000 rows', rows: 5_000, column: 'f1', times: 5, most: 3 },
   { what: 'the same, an indexed column', rows: 5_000, column: 'f2', times: 5, most: 3 },
-  // More than a watch raises one by one.
+  // A watch does not raise the versions of so many users one by one.
   { what: 'update of 50,000 rows, in bulk', rows: 50_000, column: 'f1', times: 1, most: 3 },
 ];
 
@@ -67,7 +67,7 @@ async function measureOne(servers: BenchServers, statement: Statement, rounds: n
   ];
 }
 
-/** Milliseconds of one statement. */
+/** Times one statement, in milliseconds. */
 async function timeOf({ pool }: BenchServers, name: Name, { rows, column }: Statement, i: number): Promise<number> {
   const first = FIRST_USER + (rows === 1 ? i : 0);
   const text = `update ${tableOf(name)} set ${column} = ${column} + 1 where user_id between $1 and $2`;
@@ -76,7 +76,7 @@ async function timeOf({ pool }: BenchServers, name: Name, { rows, column }: Stat
   return performance.now() - startedAt;
 }
 
-/** As autovacuum and a worker leave tables. */
+/** Vacuums the tables, as autovacuum would, and empties the outbox, as a worker would. */
 async function tidy({ pool }: BenchServers): Promise<void> {
   for (const table of [tableOf(PLAIN), tableOf(WATCHED), 'tandem.user_contexts']) await pool.query(`vacuum ${table}`);
   await pool.query('truncate tandem.outbox');

@@ -1,6 +1,6 @@
 /**
- * The short form of faults.long.test.ts: a process that is killed and a store that is lost, under load, with the checker and a
- * look at the stores.
+ * The short form of faults.long.test.ts: one process is killed and one store loses its data, under load. The checker judges
+ * the answers and the stores.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { findFaults } from './catalogue/faults.ts';
 import { openSession } from './rig/session.ts';
 
 const SEED = 21;
-/** Without rollouts: each loads another version, which takes long. */
+/** Rates without rollouts: each rollout loads another version, which takes long. */
 const RATES = {
   ...{ readers: 1, readsPerSecond: 10, usersPerRead: 20, writers: 1, writesPerSecond: 5, transactionsPerSecond: 2 },
   movesPerSecond: 0,

@@ -1,6 +1,6 @@
 /**
- * The short selection: the load meets every kind of answer, some faults of the catalogue are done to it, and the checker
- * finds nothing, in the stores neither; and one planted mistake, for which it does. `npm test` has two of these faults
+ * The short selection. The load gets every kind of answer while some faults of the catalogue are injected, and the checker
+ * finds no violation in answers or stores. One planted mistake must be caught. `npm test` has two of these faults
  * (faults.e2e.test.ts).
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -15,10 +15,10 @@ import { openSession } from './rig/session.ts';
 import { tryControl } from './try-controls.ts';
 
 const SEED = 20;
-/** Of each kind of outcome, that the load must have met. */
+/** Outcomes of each kind that the load must have had. */
 const OUTCOMES = ['read 200', 'read 304', 'event 202', 'event 409', 'run 202'];
 const SOURCES = ['batch fresh', 'live fresh', 'live context_newer', 'live requested', 'stale context_newer'];
-/** Enough to meet every kind of answer within seconds; the whole machine is not needed for that. */
+/** Rates that are high enough to get every kind of answer within seconds, without using the whole machine. */
 const TRAFFIC = {
   readers: 4,
   readsPerSecond: 10,
@@ -27,9 +27,9 @@ const TRAFFIC = {
   writesPerSecond: 5,
   transactionsPerSecond: 4,
 };
-/** Rollouts come and go in the short time, and most begin: with many moves a second few would else live to be prepared. */
+/** Rates with many moves of rollouts; few rollouts are aborted while they are being prepared, so that most begin. */
 const RATES = { ...TRAFFIC, movesPerSecond: 2, abortedInPreparing: 0.04 };
-/** None that holds for long: a kill of each kind of process, and each store gone. */
+/** Short faults: a kill of each kind of process, and a loss of each store. */
 const FAULTS = ['killed-at-event-after-commit', 'killed-at-batch-after-commit', 'cache-flushed', 'everything-at-once'];
 
 let folder: string;
@@ -51,16 +51,16 @@ it('survives kills of its processes and stores under load: nothing stale is call
     const hasMet = () =>
       OUTCOMES.every((outcome) => checker.calls.outcomes.has(outcome)) &&
       SOURCES.every((source) => checker.reads.sources.has(source)) &&
-      // From the stable arm, and from a rollout's.
+      // Answers of the stable arm, and of a rollout's arm.
       checker.assignments.served.size > 1;
-    // A version is loaded at the least priority: beside other work on a small machine that takes its time.
+    // A version is loaded at the lowest priority, which takes long on a busy machine.
     await until('every kind of answer was met', hasMet, 200_000);
     for (const fault of findFaults(FAULTS)) {
       const seen = checker.reads.fresh;
       await fault.run(session);
       await until('reads continue', () => checker.reads.fresh > seen + 200);
     }
-    // How long that takes is the machine's; a load that never gets there fails here.
+    // The time depends on the machine; a load that never has enough outcomes fails here.
     await until('enough was done and seen', () => shortOf(checker).length === 0).catch((cause: unknown) => {
       throw new Error(`too few ${shortOf(checker).join(', ')}`, { cause });
     });
@@ -72,7 +72,7 @@ it('survives kills of its processes and stores under load: nothing stale is call
   expect(checker.known.faults.counts.size).toBe(FAULTS.length);
 });
 
-/** Of what the load must have done or seen there is too little. */
+/** Returns the outcomes of which the load has too few. */
 function shortOf({ events, reads, assignments }: Checker): readonly string[] {
   const least = [
     ['acknowledged events', events.acknowledged, 50],
@@ -83,7 +83,7 @@ function shortOf({ events, reads, assignments }: Checker): readonly string[] {
   return least.filter(([, seen, enough]) => seen < enough).map(([what]) => what);
 }
 
-it('catches a mistake that is planted: predictions stamped when they are completed', async () => {
+it('catches a planted mistake: predictions are stamped when they are complete', async () => {
   const [control] = findControls(['N1']);
   if (control === undefined) throw new Error('the control is gone');
   const options = { seed: SEED, folder, withinMs: 60_000, soundMs: 0, apis: 1, workers: 1, say: () => {} };

@@ -19,7 +19,7 @@ async function readAll(path: string): Promise<readonly Operation[]> {
   return all;
 }
 
-it('gives back what was written, in its order, over many pieces of the file', async () => {
+it('reads the written operations in order, over many pieces of the file', async () => {
   const path = join(folder, 'history.ndjson');
   const written = Array.from({ length: 40_000 }, (_, i) => change(i));
   const sink = openHistory(path);
@@ -28,7 +28,7 @@ it('gives back what was written, in its order, over many pieces of the file', as
   expect(await readAll(path)).toEqual(written);
 });
 
-it('goes on with a file that is there, and leaves out a line that was cut off', async () => {
+it('appends to an existing file, and skips a truncated line', async () => {
   const path = join(folder, 'history.ndjson');
   for (const i of [1, 2]) {
     const sink = openHistory(path);
@@ -39,7 +39,7 @@ it('goes on with a file that is there, and leaves out a line that was cut off', 
   expect(await readAll(path)).toEqual([change(1), change(2)]);
 });
 
-it('tells several sinks at once', async () => {
+it('writes to several sinks at once', async () => {
   const paths = [join(folder, 'a'), join(folder, 'b')];
   const sink = toEach(paths.map(openHistory));
   sink.write(change(1));

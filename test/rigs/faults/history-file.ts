@@ -1,8 +1,8 @@
-/** A history's file: written while it happens, read again afterwards. */
+/** The file of a history: written during a run, read afterwards. */
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
 import type { HistorySink, Operation } from './history.ts';
 
-/** Text kept before it is written at once: what a killed rig loses, and all the memory that a sink takes. */
+/** The size of a block that is written at once: a killed rig loses at most one block, and a sink needs no more memory. */
 const BLOCK_CHARACTERS = 256 * 1024;
 
 /** Appends to a file. Writing is synchronous: a disk that does not keep up slows the load, and memory stays flat. */
@@ -29,7 +29,7 @@ function writeWhole(file: number, bytes: Buffer): void {
   for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
 }
 
-/** Tells several at once: a file and a checker beside it. */
+/** Makes a sink that writes to several sinks, such as a file and a checker. */
 export function toEach(sinks: readonly HistorySink[]): HistorySink {
   return {
     write(operation) {
@@ -41,7 +41,7 @@ export function toEach(sinks: readonly HistorySink[]): HistorySink {
   };
 }
 
-/** The operations of a file in its order, as many at a time as a piece of the file holds. */
+/** Reads the operations of a file in order, a piece of the file at a time. */
 export async function* readHistory(path: string): AsyncGenerator<readonly Operation[]> {
   let rest = '';
   for await (const piece of createReadStream(path, { encoding: 'utf8', highWaterMark: 1024 * 1024 })) {
@@ -49,5 +49,5 @@ export async function* readHistory(path: string): AsyncGenerator<readonly Operat
     rest = lines.pop() ?? '';
     yield lines.map((line) => JSON.parse(line) as Operation);
   }
-  // A killed rig may leave half a line, which tells nothing.
+  // A killed rig may leave a truncated line, which is skipped.
 }

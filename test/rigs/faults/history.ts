@@ -1,10 +1,10 @@
 /**
- * The history of a run of the rig: what clients asked and were told, and what was done to the deployment, one operation a
- * line of NDJSON. A line is written when its operation has ended, so that a history is in the order of `ended`.
+ * The history of a run of the rig: the requests of clients with their answers, and the faults. It is NDJSON with one operation
+ * a line. A line is written when its operation has ended, so that a history is in the order of `ended`.
  *
- * Times are milliseconds on the machine's monotonic clock, the same in every process: clocks that a fault moves do not
- * touch it. `at` is taken before the first byte is sent and `ended` after the last has come: what really happened lies
- * between, and only what ended before another began is known to have come before it.
+ * Times are milliseconds on the machine's monotonic clock, which is the same in every process; faults do not move it. `at` is
+ * taken before the first byte is sent and `ended` after the last byte has come. The operation took effect between them. So one
+ * operation is known to precede another only if it ended before the other began.
  */
 import type { Budget } from '@tandem/prediction/runs/budget';
 
@@ -35,26 +35,26 @@ interface Timed {
 }
 
 /**
- * Why there is no status. `refused` was not sent; after `reset` and `timeout` the result is unknown. `idle`: the
- * connection had been idle for as long as the service keeps one, and was closed as the request left; HTTP allows that
- * at any time, and senders have to handle it.
+ * The reason why there is no status. A `refused` request was not sent. After `reset` and `timeout` the result is unknown.
+ * `idle`: the service closed an idle connection at its time limit, just as the request was sent. HTTP allows this at any time,
+ * and senders must handle it.
  */
 export type Failure = 'refused' | 'reset' | 'timeout' | 'idle';
 
-/** What every call of the service tells. */
+/** The fields that every call of the service has. */
 export interface Call extends Timed {
-  /** Which of the API processes was asked, by its name. */
+  /** The name of the API process that was asked. */
   readonly api: string;
-  /** Null where there was no whole answer: then `failure` says why. */
+  /** Null without a whole answer; `failure` then says why. */
   readonly status: number | null;
   readonly failure?: Failure;
-  /** Seconds, where the answer says them. */
+  /** Seconds, if the answer names them. */
   readonly retryAfter?: number;
-  /** What a body holds that must never leave the service, with where it stands. */
+  /** Text in a body that must never leave the service, with its place. */
   readonly leak?: string;
 }
 
-/** First of a history: what the service promises of itself. */
+/** The first line of a history: the promises of the service. */
 export interface Contract extends Timed {
   readonly kind: 'contract';
   /** `GET /v1/predictions/{predictor}/{userId}` → its status codes, from the service's own OpenAPI document. */
@@ -74,7 +74,7 @@ export interface Directives {
   readonly maxStale?: number;
   /** The version that `Prediction-Min-Context` names; its token is of the history at that time. */
   readonly minContext?: number;
-  /** Of If-None-Match. */
+  /** The tag of If-None-Match. */
   readonly ifNoneMatch?: string;
 }
 
@@ -86,7 +86,7 @@ export interface Read extends Call {
   readonly many: boolean;
   readonly userIds: readonly string[];
   readonly directives: Directives;
-  /** Empty where there is no answer, or it is a problem document. */
+  /** Empty if there is no answer, or if it is a problem document. */
   readonly answers: readonly ReadAnswer[];
 }
 
@@ -94,7 +94,7 @@ export interface ReadAnswer {
   readonly userId: string;
   /** The read's own, or within an answer for many: 200, or the status of that user's problem document. */
   readonly status: number;
-  /** Null beside a problem. After a 304 this and what follows is what the body with that tag said. */
+  /** Null for a problem. After a 304, this field and the next ones are those of the body with that tag. */
   readonly source: Source | null;
   readonly reason: string | null;
   readonly score: number | null;
@@ -102,9 +102,9 @@ export interface ReadAnswer {
   readonly predictedFromContextVersion: number | null;
   readonly variant: string | null;
   readonly modelVersion: string | null;
-  /** The number of the model version that the prediction itself shows; null where there is none. */
+  /** The number of the model version that the prediction itself contains; null without one. */
   readonly computedBy: number | null;
-  /** The value that the prediction shows of the user's last SQL event, 0 of none; absent where it is not asked. */
+  /** The value of the user's last SQL event in the prediction, 0 without one; absent if it is not part of the prediction. */
   readonly told?: number | null;
   readonly generation: string | null;
   readonly etag?: string;
@@ -117,11 +117,11 @@ export interface SentEvent {
   readonly score: number;
   /** When that change was begun. */
   readonly changedAt: number;
-  /** When an event with this id was sent first, by whatever call. */
+  /** When an event with this id was first sent, by any call. */
   readonly firstSent: number;
-  /** The value that it carries, of SQL events: later accepted ones of a user carry higher values. */
+  /** The value of an SQL event: a later accepted event of the same user carries a higher value. */
   readonly told?: number;
-  /** Sent with another payload than the acknowledged event of this id: to be refused with 409. */
+  /** Whether its payload differs from the acknowledged event of this id; the service must refuse it with 409. */
   readonly conflicting?: true;
 }
 
@@ -133,7 +133,7 @@ export interface EventResult {
   readonly contextToken: string;
 }
 
-/** POST /v1/events, one attempt: a retry is an operation of its own, with the same ids. */
+/** POST /v1/events, one attempt. A retry is a separate operation with the same ids. */
 export interface SendEvents extends Call {
   readonly kind: 'event';
   readonly events: readonly SentEvent[];
@@ -151,18 +151,18 @@ export interface SqlEvents extends Timed {
   readonly results: readonly Pick<EventResult, 'id' | 'contextVersion' | 'contextToken'>[];
 }
 
-/** The application changes its own row, and says nothing of it yet. */
+/** The application changes its own row, and sends no event yet. */
 export interface Change extends Timed {
   readonly kind: 'change';
   readonly userId: string;
-  /** The count after it; null where COMMIT was not acknowledged. */
+  /** The count after the change; null if COMMIT was not acknowledged. */
   readonly score: number | null;
 }
 
-/** One statement on a watched table, with no event; empty where COMMIT was not acknowledged. */
+/** One statement on a watched table, without an event; empty if COMMIT was not acknowledged. */
 export interface TableChange extends Timed {
   readonly kind: 'table change';
-  /** The counts after it. */
+  /** The counts after the statement. */
   readonly changes: readonly { readonly userId: string; readonly score: number }[];
 }
 
@@ -170,25 +170,25 @@ export interface TableChange extends Timed {
 export interface StartRun extends Call {
   readonly kind: 'run';
   readonly scope: 'all' | 'stale' | 'users';
-  /** How many are named, for scope `users`. */
+  /** The number of named users, for scope `users`. */
   readonly users: number;
-  /** The arm whose model version scores; left out: the stable one. */
+  /** The arm whose model version scores; default: the stable arm. */
   readonly variant?: string;
   readonly budget?: Budget;
-  /** Of the run, where it was written down. */
+  /** The id of the run, if it was recorded. */
   readonly id: string | null;
 }
 
 /** POST /v1/predictors/{predictor}/rollback. */
 export interface RollBack extends Call {
   readonly kind: 'rollback';
-  /** Numbers of generations, where it was acknowledged. */
+  /** Numbers of generations, if the rollback was acknowledged. */
   readonly from: string | null;
   readonly to: string | null;
-  /** Numbers of the model versions that these are of. */
+  /** Numbers of the model versions of these generations. */
   readonly fromVersion: number | null;
   readonly toVersion: number | null;
-  /** Numbers of their bases; null where they have none. */
+  /** Numbers of their bases; null without a base. */
   readonly fromBase?: string | null;
   readonly toBase?: string | null;
 }
@@ -196,7 +196,7 @@ export interface RollBack extends Call {
 /** GET /v1/predictors/{predictor}/generations. */
 export interface ListGenerations extends Call {
   readonly kind: 'generations';
-  /** Of those that were ever published, each that has a base, as numbers; the newest. Empty where there is no answer. */
+  /** The newest published generations that have a base, by number. Empty without an answer. */
   readonly bases: readonly { readonly generation: string; readonly base: string }[];
 }
 
@@ -208,11 +208,11 @@ export interface ToldArm {
   readonly version: number;
 }
 
-/** Written before the announced request is sent: from here on it may take effect. */
+/** A line that is written before the request is sent: the request may take effect from now on. */
 export interface MoveIntent extends Timed {
   readonly kind: 'move intent';
   readonly move: Move | 'rollback';
-  /** Of the rollout that is started or moved. */
+  /** The arm of the rollout that is started or moved. */
   readonly arm: ToldArm | null;
 }
 
@@ -222,7 +222,7 @@ export interface MoveRollout extends Call {
   readonly move: Move;
   /** For the rollout that is moved; null for a rollout that is started. */
   readonly id: string | null;
-  /** What it is now, where it was acknowledged. */
+  /** The rollout after the move, if it was acknowledged. */
   readonly told: ToldRollout | null;
 }
 
@@ -230,22 +230,22 @@ export interface ToldRollout extends ToldArm {
   readonly id: string;
   readonly state: 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
   readonly step: number;
-  /** Of a canary: percent of the users; none of an A/B test. */
+  /** The steps of a canary, in percent of the users; empty for an A/B test. */
   readonly steps: readonly number[];
 }
 
-/** GET /v1/rollouts, then GET /v1/predictors/{predictor}: who is served what, by the service's own word. */
+/** GET /v1/rollouts, then GET /v1/predictors/{predictor}: the arms, as the service reports them. */
 export interface Survey extends Call {
   readonly kind: 'survey';
-  /** The stable arm's model version, where both were answered. */
+  /** The stable arm's model version, if both requests were answered. */
   readonly stable: number | null;
-  /** The newest rollout; null where there is none. */
+  /** The newest rollout; null if there is none. */
   readonly rollout: ToldRollout | null;
 }
 
 export type ErasureAct = 'erase' | 'readmit';
 
-/** Written before the first attempt is sent: from here on it may be done. */
+/** A line that is written before the first attempt is sent: the user may be erased from now on. */
 export interface ErasureIntent extends Timed {
   readonly kind: 'erasure intent';
   readonly act: ErasureAct;
@@ -256,64 +256,63 @@ export interface ErasureIntent extends Timed {
 export interface Erase extends Call {
   readonly kind: 'erase';
   readonly userId: string;
-  /** Of the same erasure, by whatever attempt. */
+  /** When the first attempt of this erasure was sent. */
   readonly firstSent: number;
-  /** The tombstone's, where it was acknowledged. */
+  /** The version of the tombstone, if the erasure was acknowledged. */
   readonly contextVersion: number | null;
 }
 
 /** POST /v1/users/{userId}/readmit, one attempt. */
 export interface Readmit extends Omit<Erase, 'kind'> {
   readonly kind: 'readmit';
-  /** False: the service says that the user was not erased; null where it was not acknowledged. */
+  /** False if the service says that the user was not erased; null if the call was not acknowledged. */
   readonly wasErased: boolean | null;
 }
 
 /**
- * Four lines a fault, each written when that has happened: it `begins` to be injected, it `holds` everywhere, it is about
- * to be lifted (`lifts`), and everything that the rig does about it is done (`over`). A kill holds at once; its fault
- * lifts when the supervisor starts the process again.
+ * A fault has four lines, one for each phase: its injection `begins`, it `holds` everywhere, it is about to be lifted (`lifts`),
+ * and the rig has finished its work on it (`over`). A kill holds at once, and lifts when the supervisor starts the process again.
  */
 export interface Fault extends Timed {
   readonly kind: 'fault';
   readonly name: string;
-  /** Tells two injections of one fault apart. */
+  /** Distinguishes two injections of one fault. */
   readonly id: string;
   readonly phase: 'begins' | 'holds' | 'lifts' | 'over';
   readonly seed: number;
-  /** While it holds no API reaches Postgres: nothing may call itself fresh. */
+  /** While it holds, no API reaches Postgres, so no answer may be called fresh. */
   readonly cutsPostgres?: true;
   /** Names of APIs that may leave calls hanging from `begins` to `over` (stopped, not killed). */
   readonly mayHang?: readonly string[];
-  /** Committed transactions are lost by it: what was acknowledged before `over` demands nothing afterwards. */
+  /** The fault loses committed transactions: acknowledgements from before `over` demand nothing afterwards. */
   readonly losesHistory?: true;
-  /** Nothing is lost, and another history may begin: a token of before may be refused. */
+  /** The fault loses no data, but another history may begin: an earlier token may be refused. */
   readonly changesHistory?: true;
-  /** Throughput may be low from `begins` on, and is back that many milliseconds after `over`. */
+  /** Throughput may be low from `begins` on, and must be back within so many milliseconds after `over`. */
   readonly recoversWithinMs?: number;
 }
 
-/** What a process holds at a moment. */
+/** The resources of a process at a moment. */
 export interface ProcessSample extends Timed {
   readonly kind: 'process';
-  /** `api 1`, `worker 2`, …: stays when the process is started again. */
+  /** `api 1`, `worker 2`, …; unchanged when the process is started again. */
   readonly name: string;
   readonly pid: number;
   /** Bytes. */
   readonly rss: number;
   readonly descriptors: number;
-  /** CPU time so far, all threads. */
+  /** CPU time of all threads so far. */
   readonly cpuMs: number;
-  /** Its main thread so far: how long it ran, and how long it could have and waited for a CPU. Not every kernel tells. */
+  /** The time for which the main thread ran, and for which it was runnable and waited for a CPU. Not every kernel reports it. */
   readonly main?: { readonly ranMs: number; readonly waitedMs: number };
 }
 
-/** What the deployment did since the sample before: what is lost between two samples is in none. */
+/** The work of the deployment since the previous sample. A sample may miss rows that were deleted before it. */
 export interface WorkSample extends Timed {
   readonly kind: 'work';
-  /** Those that are done. */
+  /** The runs that are done. */
   readonly runs: readonly DoneRun[];
-  /** Answers that a re-scoring had stored, of each API process since it began. */
+  /** For each API process since its start, the answers whose prediction a re-scoring had stored. */
   readonly rescored: readonly { readonly name: string; readonly pid: number; readonly answers: number }[];
 }
 
@@ -326,20 +325,20 @@ export interface DoneRun {
   readonly left: number | null;
 }
 
-/** A text in a process' output that must not be there; a reader of the output looks for it. */
+/** A text that must not be in a process' output. The rig searches the output for such texts. */
 export interface LogLine extends Timed {
   readonly kind: 'log';
   readonly name: string;
   readonly leak: string;
 }
 
-/** Milliseconds of the machine's monotonic clock. */
+/** Returns the milliseconds of the machine's monotonic clock. */
 export function monotonicNow(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1_000 + nanoseconds / 1e6;
 }
 
-/** Takes what happened, in the order of `ended`. */
+/** Receives operations in the order of `ended`. */
 export interface HistorySink {
   write(operation: Operation): void;
   close(): void;

@@ -1,23 +1,23 @@
-/** What is kept of runs, as results.ndjson has it. */
+/** The lines of results.ndjson: the recorded results of runs. */
 import type { Violation } from './checker/violations.ts';
 import type { ControlResult } from './try-controls.ts';
 import type { FaultResult } from './try-faults.ts';
 
-/** Of each run. */
+/** The fields that each run has. */
 export interface RunHead {
-  /** UTC, when it ended. */
+  /** The time when the run ended, UTC. */
   readonly at: string;
-  /** The commit that it was done on; `changed`: with changes that were not committed. */
+  /** The commit that was tested; `changed` means with uncommitted changes. */
   readonly commit: string;
   readonly machine: string;
-  /** Of the machine when it ended, one minute's: how much else it had to do. */
+  /** The machine's load average of one minute at the end of the run; it shows other work. */
   readonly loadAverage: number;
   readonly seed: number;
   readonly seconds: number;
 }
 
 export interface FaultRun extends RunHead {
-  /** As it was called. */
+  /** The arguments of the command. */
   readonly how: string;
   readonly answers: number;
   readonly fresh: number;
@@ -26,19 +26,19 @@ export interface FaultRun extends RunHead {
   readonly acknowledged: number;
   readonly duplicates: number;
   readonly runs: number;
-  /** Changes of rollouts that were acknowledged, and fresh answers of arms beside the stable one; absent: none was moved. */
+  /** Acknowledged changes of rollouts, and fresh answers of arms beside the stable one; absent if no rollout moved. */
   readonly moves?: number;
   readonly ofOtherArms?: number;
-  /** What the deployment did → how often; absent: it was not counted. */
+  /** Maps kinds of work of the deployment to counts; absent if they were not counted. */
   readonly work?: Readonly<Record<string, number>>;
-  /** Kind → the slowest call, in ms. */
+  /** Maps kinds of calls to the slowest call, in ms. */
   readonly slowest: Readonly<Record<string, number>>;
-  /** Rule → how often. */
+  /** Maps rules to counts of violations. */
   readonly violations: Readonly<Record<string, number>>;
-  /** One of each rule. */
+  /** One violation of each rule. */
   readonly examples: readonly Pick<Violation, 'rule' | 'why'>[];
   readonly failed: readonly string[];
-  /** What an examination of it came to; written by hand. */
+  /** The finding of a person who examined the run; written by hand. */
   readonly note?: string;
   readonly faults: readonly FaultResult[];
 }
@@ -49,6 +49,6 @@ export interface ControlRun extends RunHead {
 
 export interface Results {
   readonly faultRuns: readonly FaultRun[];
-  /** The newest of each control. */
+  /** The newest run of each control. */
   readonly controls: readonly ControlRun[];
 }

@@ -1,20 +1,20 @@
 /**
- * `npm run test:faults`: every fault once, or what the arguments say. Ends with 1 where the checker found something, or
- * a control was not caught.
+ * `npm run test:faults`: every fault once, or as the arguments say. Exit code 1 if the checker found a violation, or did not
+ * catch a control.
  *
  *   --only name[,name]  these faults, or those whose names begin so; with --controls, these controls
- *   --minutes N         faults in an order of chance until N minutes are over, each once before one comes again
+ *   --minutes N         faults in random order until N minutes are over; no fault repeats before all have run
  *   --seed S            repeats the choices of that seed
- *   --users-per-read N  users of one read at most, 60 where it is left out: more answers are judged in the same time
- *   --embedded SHARE    of the readers that ask the application with an embedded reader, 0.5 by default
- *   --watched           the load writes a watched application table only, and sends no event
+ *   --users-per-read N  the most users of one read, default 60; a larger number judges more answers in the same time
+ *   --embedded SHARE    the share of readers that ask the application with an embedded reader, default 0.5
+ *   --watched           the load writes only a watched application table, and sends no events
  *   --pooler            each program reaches Postgres through a PgBouncer in transaction mode
- *   --managed           on a Postgres whose role owns its database alone, and may not read what names its history
- *   --cluster, --sentinel  cache and queue are a Redis Cluster, or a primary behind sentinels; its faults where --only is left out
- *   --standby           with a standby at an address of its own, and DATABASE_URL names both; its faults where --only is left out
- *   --controls          the negative controls instead: each must be caught, and nothing where it is not planted
- *   --record            adds what came of it to results.ndjson, and writes RESULTS.md of it
- *   --folder F          where servers and histories are put; kept where it is named
+ *   --managed           a Postgres role that only owns its database, and may not read the names of its history
+ *   --cluster, --sentinel  cache and queue are a Redis Cluster, or a primary behind sentinels; without --only: their faults
+ *   --standby           with a standby at another address, and DATABASE_URL names both; without --only: its faults
+ *   --controls          the negative controls: each must be caught, and give no violation without its plant
+ *   --record            adds the results to results.ndjson, and writes RESULTS.md
+ *   --folder F          the folder of servers and histories; it is kept if it is named
  */
 import { randomInt } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -58,7 +58,7 @@ const seed = wholeNumber('seed', values.seed) ?? randomInt(2 ** 31);
 const minutes = wholeNumber('minutes', values.minutes);
 const embeddedShare = share('embedded', values.embedded);
 const usersPerRead = wholeNumber('users-per-read', values['users-per-read']);
-/** Each has a deployment of its own; `Needs` that are not among them are met by any. */
+/** Sessions, each with its own deployment. Requirements that are not in this list can be met by any session. */
 const SESSIONS = ['ordinary', 'small disk', 'standby', 'cluster', 'sentinel'] as const;
 const chosenSession = (['standby', 'cluster', 'sentinel'] as const).find((name) => values[name]);
 const names = values.only.split(',').filter(Boolean);
@@ -102,25 +102,25 @@ async function doFaults(folder: string): Promise<boolean> {
       plan: (random: () => number) => planOf(some, random),
     };
     isGood = (await doSome(needs === 'ordinary' ? order : { ...order, needs })) && isGood;
-    // So many minutes in all.
+    // With `--minutes`, the first session uses all the minutes.
     if (minutes !== undefined) break;
   }
   return isGood;
 }
 
-/** Faults that share a deployment. */
+/** Returns the session in which a fault runs. */
 function sessionOf({ needs }: NamedFault): (typeof SESSIONS)[number] {
   return chosenSession ?? SESSIONS.find((session) => session === needs) ?? 'ordinary';
 }
 
-/** What sends events of its own has nothing to say of a load without any. */
+/** Returns the chosen faults. A watched load skips faults that send events. */
 function chosenFaults(): readonly NamedFault[] {
   const isOfSession = ({ needs }: NamedFault) =>
     chosenSession === undefined || names.length > 0 || needs === chosenSession;
   return findFaults(names).filter((fault) => isOfSession(fault) && !(values.watched && sendsEvents(fault)));
 }
 
-/** Those that can be done here; of the others it is said why not. */
+/** Returns the faults that this machine can run, and reports why it skips the others. */
 async function skipUnable(chosen: readonly NamedFault[], folder: string): Promise<readonly NamedFault[]> {
   const whyNot: Partial<Record<Needs, string | null>> = {};
   const isNeeded = (need: Needs) => chosen.some(({ needs }) => needs === need);
@@ -158,7 +158,7 @@ function howItWasCalled(): string {
   return told.filter(Boolean).join(' ') || 'every fault once';
 }
 
-/** Each once; for as long as it was asked for each once in an order of chance, then again in another. */
+/** Yields each fault once; with `--minutes`, again and again in another random order. */
 function* planOf(chosen: readonly NamedFault[], random: () => number): Generator<NamedFault> {
   if (minutes === undefined) return yield* chosen;
   const endsAt = performance.now() + minutes * 60_000;
@@ -173,7 +173,7 @@ function* planOf(chosen: readonly NamedFault[], random: () => number): Generator
 async function main(): Promise<void> {
   const folder = values.folder ?? (await mkdtemp(join(tmpdir(), 'tandem-faults-')));
   await mkdir(folder, { recursive: true });
-  // Postgres' own account has to pass through.
+  // Postgres' own account must be able to enter the folder.
   await chmod(folder, 0o755);
   say(`--seed ${seed}, in ${folder}`);
   const isGood = await (values.controls ? doControls(folder) : doFaults(folder));
@@ -181,6 +181,6 @@ async function main(): Promise<void> {
   process.exitCode = isGood ? 0 : 1;
 }
 
-// Their exit hooks end the servers.
+// The exit hooks of the servers end them.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 await main();

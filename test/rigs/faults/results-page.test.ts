@@ -31,17 +31,18 @@ const control: ControlRun = {
   },
 };
 
-it('says what none means, by reads, and how each fault ended', () => {
+it('says what no violation means, by reads, and how each fault ended', () => {
   const page = pageOf({ faultRuns: [run], controls: [] });
   expect(page).toContain('**Stale answers called fresh: 0.**');
+  expect(page).toContain('The meaning of zero');
   expect(page).toContain('3/600 = 5.0e-3');
-  expect(page).toContain('Nothing: no violation');
+  expect(page).toContain('No violation, and every fault');
   expect(page.replaceAll(/ +/g, ' ')).toContain(
     '| cache-flushed | FLUSHALL | 2 | 2.5 | 2.5 | 1 | done 1, not met 1 | 0 |',
   );
 });
 
-it('tells what the deployment did in a run, where that was counted', () => {
+it('reports the work of the deployment in a run, if that was counted', () => {
   const { work, ...older } = run;
   const page = pageOf({ faultRuns: [run, older], controls: [] }).replaceAll(/ +/g, ' ');
   expect(page).toContain('Counted in 1 of these runs: runs within a share 3.');
@@ -58,7 +59,7 @@ it('hides no failure', () => {
   };
   const page = pageOf({ faultRuns: [run, stale], controls: [control] });
   expect(page).toContain('**Stale answers called fresh: 2.**');
-  expect(page).not.toContain('What zero means');
+  expect(page).not.toContain('The meaning of zero');
   expect(page).toContain('seed 7, 2026-01-02T03:04:05: stale called fresh (2): label 1, score 1');
   expect(page).toContain('not as expected: queue-away: workers were started again');
   expect(page).toContain('**not caught** in 77');

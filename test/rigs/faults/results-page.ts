@@ -1,4 +1,4 @@
-/** RESULTS.md, from what was kept of the runs. */
+/** Renders RESULTS.md from the recorded results of runs. */
 import type { ControlRun, FaultRun, Results } from './kept-results.ts';
 import { tableOfCells } from './markdown-table.ts';
 import { tableOf } from './try-controls.ts';
@@ -6,21 +6,21 @@ import type { FaultResult } from './try-faults.ts';
 
 export function pageOf({ faultRuns, controls }: Results): string {
   return `${[
-    '# Faults: what was run, and what came of it',
-    'Written by `npm run test:faults -- --record` from `results.ndjson`; how to run, repeat and read it is in [README.md](README.md).',
+    '# Faults: runs and results',
+    '`npm run test:faults -- --record` writes this page from `results.ndjson`. [README.md](README.md) says how to run and repeat it, and how to read the results.',
     ...summaryOf(faultRuns),
     '## Runs',
-    ...(faultRuns.length > 0 ? [runsTable(faultRuns)] : ['None is kept.']),
-    '## What was found',
+    ...(faultRuns.length > 0 ? [runsTable(faultRuns)] : ['No run is recorded.']),
+    '## Findings',
     ...findings(faultRuns),
-    '## Faults, and when throughput was back',
-    'Each fault by its name, over all runs above. _Back_: until good answers a second are at half of their median before the fault, for two seconds; whole seconds are looked at, counted from the end of the fault, and 0 says that they never fell. _Not told_: the next injection came first.',
+    '## Faults and recovery times',
+    'Each fault by its name, over all runs above. _Back_ is the time from the end of the fault until throughput is back: for two seconds, good answers per second reach half of their median before the fault. It counts whole seconds; 0 means that throughput never fell. _Not measured_: the next injection came first.',
     faultsTable(faultRuns),
     '## Negative controls',
-    'Each plants a known mistake into the processes under test alone. The checker must catch it; _without the plant_ the same load with the same doings must leave it with nothing to say.',
+    'Each control plants a known mistake into the processes under test. The checker must catch it. _Without the plant_, the same load and the same actions must give no violation.',
     ...(controls.length > 0
       ? [tableOf(controls.map(({ control }) => control)), controlsHead(controls)]
-      : ['None is kept.']),
+      : ['No control is recorded.']),
   ].join('\n\n')}\n`;
 }
 
@@ -35,11 +35,11 @@ function summaryOf(runs: readonly FaultRun[]): readonly string[] {
     ...workOf(runs),
     stale > 0
       ? 'Each of them is a defect; see below.'
-      : `What zero means: the answers of one read share a statement, so a read is the trial; none in ${number(reads)} trials says that fewer than 3/${number(reads)} = ${(3 / reads).toExponential(1)} of such reads are stale, at 95 % confidence, under these faults and this load. It does not say never.`,
+      : `The meaning of zero: the answers of one read share a statement, so a read is one trial. No violation in ${number(reads)} trials means that fewer than 3/${number(reads)} = ${(3 / reads).toExponential(1)} of such reads are stale, at 95 % confidence, under these faults and this load. It does not prove that no read is stale.`,
   ];
 }
 
-/** What the deployment did beside its answers, where that was counted. */
+/** Renders the counts of the deployment's work beside its answers, if runs have them. */
 function workOf(runs: readonly FaultRun[]): readonly string[] {
   const counted = runs.flatMap(({ work }) => (work ? [work] : []));
   const sums: Record<string, number> = {};
@@ -90,7 +90,7 @@ function findings(runs: readonly FaultRun[]): readonly string[] {
     ...run.failed.map((one) => `- seed ${run.seed}, ${run.at}: not as expected: ${one}`),
     ...(run.note === undefined ? [] : [`  - examined: ${run.note}`]),
   ]);
-  return lines.length > 0 ? [lines.join('\n')] : ['Nothing: no violation, and every fault ended as it should.'];
+  return lines.length > 0 ? [lines.join('\n')] : ['No violation, and every fault ended as expected.'];
 }
 
 function faultsTable(runs: readonly FaultRun[]): string {
@@ -99,7 +99,7 @@ function faultsTable(runs: readonly FaultRun[]): string {
     ({ name }) => name,
   );
   return tableOfCells(
-    ['fault', 'what is done', 'times', 'back, s: median', 'longest', 'not told', 'outcome', 'violations'],
+    ['fault', 'injection', 'times', 'back, s: median', 'longest', 'not measured', 'outcome', 'violations'],
     [...byName].sort(([a], [b]) => a.localeCompare(b)).map(([name, results]) => faultRow(name, results)),
   );
 }

@@ -1,4 +1,4 @@
-/** What runs came to, kept beside the page that is written of them: results.ndjson, a run a line, from which RESULTS.md follows. */
+/** Records results of runs: results.ndjson has a run a line, and RESULTS.md is rendered from it. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
@@ -54,7 +54,7 @@ export function record(added: Partial<Results>): void {
   writeFileSync(PAGE, pageOf({ faultRuns, controls }));
 }
 
-/** Empty where nothing was kept yet. */
+/** Reads the recorded results; empty if there are none yet. */
 function readResults(): Results {
   const lines = existsSync(FILE) ? readFileSync(FILE, 'utf8').split('\n').filter(Boolean) : [];
   const kept = lines.map((line) => JSON.parse(line) as FaultRun | ControlRun);

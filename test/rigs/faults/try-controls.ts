@@ -1,4 +1,4 @@
-/** Tries the negative controls: each must be caught, and the service without it must not. */
+/** Tries the negative controls: the checker must catch each plant, and report no violation without it. */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { countViolations } from './checker/report.ts';
@@ -10,26 +10,26 @@ import { openSession, type Session } from './rig/session.ts';
 export interface ControlResult {
   readonly name: string;
   readonly what: string;
-  /** By which rule; null: not in the time. */
+  /** The rule that caught the control; null if none did in time. */
   readonly caughtBy: Rule | null;
-  /** Answers that the checker had judged by then, and those called fresh. */
+  /** The answers that the checker had judged by then, and the fresh ones of them. */
   readonly answers: number;
   readonly fresh: number;
   readonly seconds: number;
-  /** The plant must not be found. */
+  /** Whether the checker must not catch the plant. */
   readonly holds: boolean;
-  /** Violations of any rule without the plant, and in how many answers; null where that was not tried. */
+  /** Violations of any rule without the plant, and the number of answers; null if that was not tried. */
   readonly sound: { readonly violations: number; readonly answers: number } | null;
 }
 
 export interface TryingOptions {
   readonly seed: number;
   readonly folder: string;
-  /** Milliseconds for each to be caught. */
+  /** Milliseconds within which each control must be caught. */
   readonly withinMs: number;
-  /** Milliseconds that the service is tried without the plant; 0: not. */
+  /** Milliseconds for which the service runs without the plant; 0 skips this. */
   readonly soundMs: number;
-  /** Processes of each; two where it is left out. */
+  /** Processes of each kind; default: two. */
   readonly apis?: number;
   readonly workers?: number;
   say(line: string): void;
@@ -37,7 +37,7 @@ export interface TryingOptions {
 
 const POLL_MS = 50;
 const HEADS = [
-  ...['control', 'what is planted', 'caught after answers', 'of them called fresh', 'seconds', 'by the rule'],
+  ...['control', 'planted mistake', 'caught after answers', 'of them called fresh', 'seconds', 'by the rule'],
   'without the plant',
 ];
 
@@ -92,7 +92,7 @@ async function tryOne(
   return { caughtBy: rule, answers, fresh, seconds, violations: countViolations(session.checker) };
 }
 
-/** Rounds until it is over; at least one. */
+/** Runs rounds of actions until `isOver`; at least one. */
 async function stirUntil(control: Control, session: Session, isOver: () => boolean, say: (line: string) => void) {
   if (!control.stir) return;
   do {
@@ -118,7 +118,7 @@ export function tableOf(results: readonly ControlResult[]): string {
   return tableOfCells(HEADS, rows);
 }
 
-/** Caught where it is planted and something is done about it, and nothing found where not. */
+/** Returns whether the checker caught a control that must be caught, and found no violation without the plant. */
 export function isAsItShould({ caughtBy, holds, sound }: ControlResult): boolean {
   return (caughtBy === null) === holds && (sound?.violations ?? 0) === 0;
 }

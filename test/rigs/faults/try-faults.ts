@@ -1,4 +1,4 @@
-/** Does faults to one deployment under load, one after another, and tells what each came to. */
+/** Injects faults into one deployment under load, one after another, and reports the result of each. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type NamedFault, NotMet } from './catalogue/fault.ts';
 import type { Checker } from './checker/checker.ts';
@@ -12,28 +12,28 @@ export interface FaultResult {
   readonly name: string;
   readonly what: string;
   readonly outcome: 'done' | 'not met' | 'not as expected';
-  /** Why it was not met, or what was not as expected. */
+  /** Why the fault was not met, or did not end as expected. */
   readonly why?: string;
   /**
-   * Milliseconds until throughput was back, of each time that it was injected; whole seconds are looked at. Null: not
-   * in time, or the next came first.
+   * Milliseconds until throughput was back, for each injection, in whole seconds. Null: not in time, or the next injection
+   * came first.
    */
   readonly backAfterMs: readonly (number | null)[];
-  /** Violations that came up between its beginning and the next one's. */
+  /** Violations between the beginning of the fault and that of the next fault. */
   readonly violations: number;
 }
 
 export interface FaultsResult {
   readonly faults: readonly FaultResult[];
   readonly checker: Checker;
-  /** Of all of them: the stores after the end, and what did not end as it should. */
+  /** Faults that did not end as expected, and failures of the final check of the stores. */
   readonly failed: readonly string[];
 }
 
 export interface TryingFaults {
   readonly seed: number;
   readonly folder: string;
-  /** Which, in their order. */
+  /** Yields the faults in their order. */
   plan(random: () => number): Iterable<NamedFault>;
   readonly needs?: NamedFault['needs'];
   readonly form?: DeploymentForm;
@@ -41,13 +41,13 @@ export interface TryingFaults {
   say(line: string): void;
 }
 
-/** Before the first fault: what throughput is compared with. */
+/** The time before the first fault, which gives the baseline of throughput. */
 const BASELINE_MS = 8_000;
-/** Between two faults: longer where throughput is not back yet, until its bound has passed. */
+/** The pause between two faults; it is longer if throughput is not back yet, up to its bound. */
 const CALM_MS = 3_000;
 const LONGEST_CALM_MS = 30_000;
 const POLL_MS = 250;
-/** By then everything that the load asks for, or a schedule, was done at least once. */
+/** The time within which each kind of work of the deployment must occur once. */
 const ALL_DONE_MS = 10 * 60_000;
 
 export async function tryFaults({
@@ -76,7 +76,7 @@ export async function tryFaults({
   } finally {
     await session.close();
   }
-  // Each bulk change of a watched table outdates the base: hardly any run is within its budget then.
+  // With a watched table, bulk changes make the base stale, so that hardly any run is within its budget.
   if (!form.isWatched && performance.now() - startedAt >= ALL_DONE_MS) failed.push(...notDone(checker.work));
   for (const { name, outcome, why } of faults) if (outcome === 'not as expected') failed.push(`${name}: ${why}`);
   return { faults, checker, failed };
@@ -91,7 +91,7 @@ async function tryOne({ name, what, run }: NamedFault, session: Session): Promis
       ({ outcome: error instanceof NotMet ? 'not met' : 'not as expected', why: textOf(error) }) as const,
   );
   await untilCalm(checker);
-  // Else nothing is scheduled until the hour has passed by which a clock was ahead.
+  // Otherwise no run is scheduled until the hour has passed by which a clock was ahead.
   await forgetSlotsAhead(session.rig).catch(() => {});
   const backAfterMs = checker.recoveries.slice(recoveries).map((one) => one.backAfterMs);
   return { name, what, ...ended, backAfterMs, violations: countViolations(checker) - violations };

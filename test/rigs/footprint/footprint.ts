@@ -1,6 +1,6 @@
 /**
- * What one operation executes: the files of the product and the lines of their functions. Functions that also run for
- * other reasons (timers, metrics) do not run in every repetition, so only those that ran in every repetition count.
+ * The footprint of an operation: the product's files and the lines of functions that it executes. Functions that also run for
+ * other reasons (timers, metrics) do not run in every repetition, so only functions that ran in every repetition count.
  */
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -17,7 +17,7 @@ interface Place {
 }
 
 interface Functions {
-  /** Functions that ran, and functions inside one that ran. */
+  /** Functions that ran, and the functions inside them. */
   readonly known: Map<string, Place>;
   readonly ran: Set<string>;
 }
@@ -60,7 +60,7 @@ function productFile(root: string, url: string): string | null {
   return isProduct ? path : null;
 }
 
-/** An inner function that did not run takes its lines away, but for the first, on which the outer one makes it. */
+/** Counts executed lines. An inner function that did not run subtracts its lines, except its first: the outer one executes that. */
 function countLines(text: string, known: ReadonlyMap<string, Place>, ran: ReadonlySet<string>): number {
   const outerFirst = [...known].sort(([, a], [, b]) => a.start - b.start || b.end - a.end);
   const executed = new Set<number>();

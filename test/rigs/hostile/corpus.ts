@@ -1,6 +1,6 @@
 /**
- * The corpus of hostile requests: one file each under `requests/`. A file begins with comments (`#`, why this is sent),
- * then says what must come of it, then, below `===`, what is sent.
+ * The corpus of hostile requests: one file each under `requests/`. A file begins with comments (`#`, the reason for the
+ * request). Then come the expectations, and below `===` the text to send.
  *
  *     # Two lengths: a proxy and the service would disagree where the request ends.
  *     answer: 400 malformed_request
@@ -9,17 +9,17 @@
  *     POST /v1/events HTTP/1.1
  *     …
  *
- * - `answer: <status> [<problem>]`, once for each answer, in order; a status may be several (`400|404`); `answer: none`:
- *   the connection is closed without one
- * - `field:`, `detail:`, `header: <name>: <value>` of the last answer; `detail` and a header's value are parts of theirs
- * - `connection: closes` or `stays`, after the last answer
- * - `changes: yes`: the request may change what is stored; all others must not
- * - `users: text`: sent to a service whose user ids are texts; otherwise they are whole numbers
- * - `times: <n>`: what is sent is sent so often, in one go; each answer must be as the first `answer` says
- * - `served: <n>`: of these at least so many are answered, before the connection ends; otherwise all are
- * - `within: <ms>`: the last answer must have come by then
+ * - `answer: <status> [<problem>]`, once for each answer, in order. Several statuses are possible (`400|404`). `answer: none`:
+ *   the connection is closed without an answer.
+ * - `field:`, `detail:`, `header: <name>: <value>` of the last answer. `detail` and a header's value need only be contained.
+ * - `connection: closes` or `stays`, after the last answer.
+ * - `changes: yes`: the request may change stored data; other requests must not.
+ * - `users: text`: the request goes to a service whose user ids are texts; by default they are whole numbers.
+ * - `times: <n>`: the text is sent so often, in one go; each answer must be as the first `answer` says.
+ * - `served: <n>`: at least so many of these are answered before the connection ends; by default all are.
+ * - `within: <ms>`: the time limit of the last answer.
  *
- * What is sent may be several requests with `---` between; each waits for the answer before it. render.ts says how lines
+ * The text may have several requests with `---` between them; each waits for the previous answer. render.ts says how lines
  * become bytes.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -27,9 +27,9 @@ import { join, relative } from 'node:path';
 import type { HostileKey } from './service.ts';
 
 export interface ExpectedAnswer {
-  /** Those that are right; empty: none at all. */
+  /** The expected statuses; empty if no answer is expected. */
   readonly statuses: readonly number[];
-  /** The problem's code, where it must be one. */
+  /** The problem's code, if the answer must be a problem. */
   readonly problem: string | null;
 }
 
@@ -45,7 +45,7 @@ export interface HostileRequest {
   readonly connection: 'closes' | 'stays' | null;
   readonly mayChange: boolean;
   readonly times: number;
-  /** How many of them must be answered at least. */
+  /** The least number of the repeated requests that must be answered. */
   readonly served: number;
   readonly withinMs: number;
   /** The text of each request. */
@@ -66,7 +66,7 @@ const KEYS = new Set([
   'within',
 ]);
 
-/** The whole corpus, by name. */
+/** Reads the whole corpus, sorted by name. */
 export function readCorpus(): readonly HostileRequest[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.http'))
@@ -76,10 +76,10 @@ export function readCorpus(): readonly HostileRequest[] {
     );
 }
 
-/** Throws if the file has a line that is not used. */
+/** Parses a corpus file. Throws if a line of its head is not known. */
 export function parseRequest(name: string, text: string): HostileRequest {
   const cut = text.indexOf('\n===\n');
-  if (cut < 0) throw new Error(`${name}: no === above what is sent`);
+  if (cut < 0) throw new Error(`${name}: no === above the text to send`);
   const head = text.slice(0, cut).split('\n');
   const why = head.filter((line) => line.startsWith('#')).map((line) => line.slice(1).trim());
   const said = new Map<string, string[]>();
@@ -102,7 +102,7 @@ export function parseRequest(name: string, text: string): HostileRequest {
     times: Number(one('times') ?? 1),
     served: Number(one('served') ?? one('times') ?? 1),
     withinMs: Number(one('within') ?? 10_000),
-    // The file's last line end is an editor's, not the request's.
+    // The last line end belongs to the file, not to the request.
     sent: text
       .slice(cut + '\n===\n'.length)
       .replace(/\n$/, '')

@@ -1,4 +1,4 @@
-/** Some requests of the fuzz, with a seed that never changes; `npm run test:fuzz` sends ten thousand of another. */
+/** Sends some requests of the fuzz with a fixed seed; `npm run test:fuzz` sends ten thousand with another seed. */
 import { rm } from 'node:fs/promises';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -11,9 +11,9 @@ const SEED = 20_261_203;
 const REQUESTS = 1_500;
 
 /**
- * What chance does not bring about in so few requests: rollouts are moved from one state alone, and one is under way here; a
- * rollback needs a second generation; a file must be what its hash says, and a model; an explanation must have been kept. The
- * corpus has requests for each.
+ * Operations that so few random requests do not reach with a good answer. A rollout moves only from certain states, and one is
+ * active here. A rollback needs a second generation. An uploaded file must match its hash, and be a model. An explanation must
+ * have been kept. The corpus has requests for each of these operations.
  */
 const OUT_OF_REACH: ReadonlySet<string> = new Set([
   ...['sendOutcomes', 'resumeRun', 'startRollout', 'advanceRollout', 'holdRollout', 'resumeRollout', 'promoteRollout'],
@@ -41,13 +41,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe('requests made of the OpenAPI document', () => {
-  it('are answered as it says, every one', () => {
+describe('requests generated from the OpenAPI document', () => {
+  it('are all answered as the document says', () => {
     expect(report.sent).toBe(REQUESTS);
     expect(report.findings).toEqual([]);
   });
 
-  it('reach every operation, and each of them answers well too', async () => {
+  it('reach every operation, and each operation also answers with success', async () => {
     const { operations } = await fetchDocument(service.url);
     const good = new Set(
       [...report.answers.keys()].filter((key) => / 20[012]$/.test(key)).map((key) => key.split(' ')[0]),
@@ -56,7 +56,7 @@ describe('requests made of the OpenAPI document', () => {
     expect(missed.filter((id) => !OUT_OF_REACH.has(id))).toEqual([]);
   });
 
-  it('leave the service ready, and no error in its log', async () => {
+  it('leave the service ready, without an error in its log', async () => {
     expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
     expect(service.api.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });

@@ -1,6 +1,6 @@
 /**
- * Every model of the corpus, through the checks that stand before adoption: refused where it should be, with the sentence
- * that it should have, or served; while a sound model answers in the same process, always the same.
+ * Runs the checks before adoption on every model of the corpus. A bad model must be refused with the expected sentence, and a
+ * good one served. A sound model in the same process must always give the same answers.
  */
 
 import { asRefusal, checkModel, inspectModel } from '@tandem/inference/admission/check-model';
@@ -21,10 +21,10 @@ import { UNLOADABLE } from './models/unloadable-graphs.ts';
 const ALL = [...DAMAGED, ...FORBIDDEN, ...UNLOADABLE, ...UNFIT, ...INSATIABLE, ...SERVABLE];
 const LIMITS = { memoryLimitMb: 256 };
 const FIELD = 'predictors.toy.model';
-/** What the walk over a file of a megabyte may hold at most. */
+/** The most memory that the walk over a file of a megabyte may use. */
 const WALK_BYTES = 64 * 2 ** 20;
 
-/** Some take a second to make: each is made once, and once more to see that it is the same. */
+/** Models that were made: some take a second. Each is made once, and once more to compare the bytes. */
 const made = new Map<ModelCase, Buffer>();
 function bytesOf(one: ModelCase): Buffer {
   const bytes = made.get(one) ?? one.bytes();
@@ -69,7 +69,7 @@ async function refusalOf(work: Promise<unknown>): Promise<{ message: string; rem
   return error as { message: string; remedy: string };
 }
 
-/** That the work is refused as the case says. */
+/** Expects that the work is refused as the case says. */
 async function expectRefusal({ name, says }: ModelCase, work: Promise<unknown>): Promise<string> {
   const { message, remedy } = await refusalOf(work);
   const [text = '', help = ''] = EXPLAINED[name] ?? [];
@@ -86,7 +86,7 @@ const inspected = (bytes: Buffer) => inspectModel(bytes, { ...LIMITS, field: FIE
 const LOADING = /^(the model cannot be loaded|loading the model)/;
 
 describe('the corpus of models', () => {
-  it('has a hundred and more, none of them twice, and the same each time', () => {
+  it('has more than a hundred different models, each with the same bytes each time', () => {
     expect(ALL.length).toBeGreaterThanOrEqual(120);
     expect(new Set(ALL.map(({ name }) => name)).size).toBe(ALL.length);
     for (const one of ALL) expect(one.bytes().equals(bytesOf(one))).toBe(true);
@@ -104,8 +104,8 @@ describe('a file that the walk over its bytes refuses', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(WALK_BYTES);
   });
 
-  it('is refused with the same sentence where models are checked', async () => {
-    // Some of them: a process is started for each.
+  it('is refused with the same sentence by the check of models', async () => {
+    // Only some files: each starts a process.
     const some = of('bytes').filter((_, i) => i % 12 === 0);
     for (const [, one] of some) {
       expect((await refusalOf(inspected(bytesOf(one)))).message).toContain(one.says);
@@ -114,7 +114,7 @@ describe('a file that the walk over its bytes refuses', () => {
 });
 
 describe('a model that cannot be loaded', { timeout: 120_000 }, () => {
-  // One child for all of them, as `inspectModel` asks it: what it refuses leaves nothing behind in it.
+  // One child for all models, used as `inspectModel` uses it: a refused model must not affect the next one.
   let child: InferenceProcess | undefined;
   afterAll(() => child?.kill('the test is over'));
 
@@ -133,7 +133,7 @@ describe('a model that cannot be loaded', { timeout: 120_000 }, () => {
   });
 });
 
-describe.concurrent('a model that takes or gives what nobody can use', { timeout: 120_000 }, () => {
+describe.concurrent('a model with unusable inputs or outputs', { timeout: 120_000 }, () => {
   it.each([...of('signature'), ...of('trial')])('%s', async (_, one) => {
     await expectRefusal(one, checked(bytesOf(one)));
   });
@@ -145,7 +145,7 @@ describe.concurrent('a model that never ends', { timeout: 120_000 }, () => {
   });
 });
 
-describe.concurrent('a model that takes all the memory there is', { timeout: 120_000 }, () => {
+describe.concurrent('a model that exhausts the memory', { timeout: 120_000 }, () => {
   it.each(of('memory'))('%s', async (_, one) => {
     await expectRefusal(one, checked(bytesOf(one)));
   });

@@ -1,6 +1,6 @@
 /**
- * Sends hostile requests to a port that has a few paths of its own, and judges the answers by what holds of all ports: each
- * request is answered, with a status that the port declares, and shows nothing of the service's insides.
+ * Sends hostile requests to a port with only a few paths, and judges the answers by the rules of all ports. Each request is
+ * answered with a status that the port declares. No answer shows internals of the service.
  */
 import type { HostileRequest } from './corpus.ts';
 import { type Answer, openConnection } from './exchange.ts';
@@ -9,9 +9,9 @@ import { type Piece, render } from './render.ts';
 import { methodOf, spokenMs } from './replay.ts';
 import { showsInsides } from './verdict.ts';
 
-/** OPTIONS has 204; what the parser refuses has 400, 408, 413 or 431. */
+/** The declared statuses: OPTIONS has 204; a request that the parser rejects has 400, 408, 413 or 431. */
 const DECLARED: ReadonlySet<number> = new Set([200, 204, 400, 403, 404, 405, 406, 408, 413, 431]);
-/** Of no run, user or prediction: these ports know none. */
+/** Facts of no run, user or prediction: these ports know none. */
 const FACTS = { runId: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11', contextToken: 'none.1', etag: 'W/"none"' };
 
 /** Sends a corpus file. Returns faults as sentences; none if all is right. */
@@ -32,7 +32,7 @@ export async function probeBytes(bytes: Buffer, method: string, port: Port): Pro
   return [...(error === null ? unanswered : [error]), ...answers.flatMap((answer) => portFaults(answer, port))];
 }
 
-/** Whether its process lives and the port answers. */
+/** Returns faults if the process has ended or the port does not answer with 200. */
 export async function aliveFaults({ port, program, paths, name }: Port): Promise<readonly string[]> {
   if (program.hasEnded()) return [`the process of ${name} has ended`];
   const statuses = await Promise.all(
@@ -54,13 +54,13 @@ function repeated(text: string, times: number): Exchange {
   return { method: methodOf(text), pieces: [Buffer.concat(bytes)] };
 }
 
-/** Each request after the answer to the one before, for as long as the connection stays. */
+/** Sends each request after the answer to the previous one, until the connection ends. */
 async function exchange(exchanges: readonly Exchange[], { port }: Port, patienceMs: number) {
   const connection = await openConnection(port);
   const answers: Answer[] = [];
   try {
     for (const { method, pieces } of exchanges) {
-      // A service that refuses what it has not read to the end answers while it is being sent.
+      // A service that refuses a request before its end answers while the request is still being sent.
       void connection.send(pieces);
       const answer = await connection.answer(method, patienceMs);
       if (!answer) break;

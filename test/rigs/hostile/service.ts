@@ -1,6 +1,6 @@
 /**
- * The service under hostile input: the API as a process of its own over the given database and Redis, with one predictor,
- * twenty users, two published generations of them all, and one acknowledged event. The corpus and the fuzz use it alike.
+ * The service under hostile input: an API process on the given database and Redis, with one predictor, twenty users, two
+ * published generations of all users, and one acknowledged event. The corpus and the fuzz both use it.
  */
 
 import type { KeyType } from '@tandem/freshness/user-id';
@@ -16,11 +16,11 @@ export interface HostileService {
   readonly grpcPort: number;
   readonly pool: Pool;
   readonly api: Program;
-  /** Of the run that scored everybody. */
+  /** The id of the run that scored all users. */
   readonly runId: string;
-  /** Of the event for the first user. */
+  /** The context token of the first user's event. */
   readonly contextToken: string;
-  /** Of that user's stored prediction. */
+  /** The entity tag of that user's stored prediction. */
   readonly etag: string;
   close(): Promise<void>;
 }
@@ -31,12 +31,12 @@ export interface Stores {
 }
 
 const USERS = 20;
-/** The id of user `n`, in SQL. */
+/** SQL for the id of user `n`. */
 const ID: Readonly<Record<'int8' | 'text', string>> = { int8: 'n::bigint', text: "'user ' || n" };
 
 export type HostileKey = keyof typeof ID;
 
-/** The first user's id: the one with an event. */
+/** Returns the id of the first user, who has an event. */
 export function firstUser(keyType: HostileKey): string {
   return keyType === 'int8' ? '1' : 'user 1';
 }
@@ -86,12 +86,12 @@ async function close(pool: Pool, programs: readonly Program[]): Promise<void> {
 function keyedBy(keyType: KeyType): PredictorToAdopt {
   const predictor = countPredictor({ freshness: { maxAgeMs: 3_600_000, default: { score: 0.5 } } });
   const { query } = predictor.definition;
-  // With a time of its row, so that events' values count.
+  // The query names the time of its row, so that events' values count.
   const timed = { ...query, sql: 'select user_id, load, changes, loaded_at from counts', asOf: 'loaded_at' };
   return { ...predictor, definition: { ...predictor.definition, keyType, query: timed } };
 }
 
-/** There is a generation to roll back to. The worker lives as long as its runs: afterwards nothing changes but what a request changes. */
+/** Scores all users twice, so that a rollback is possible. The worker then ends, so that only requests change data. */
 async function scoreTwice(
   url: string,
   environment: Readonly<Record<string, string>>,
@@ -109,7 +109,7 @@ async function scoreTwice(
 async function scoreEverybody(url: string): Promise<string> {
   const started = await send(`${url}/v1/runs`, 'application/json', { predictor: COUNT, scope: 'all' });
   const { id } = (await started.json()) as { id: string };
-  await until('everybody is scored', async () => {
+  await until('every user is scored', async () => {
     const { state } = (await (await fetch(`${url}/v1/runs/${id}`)).json()) as { state: string };
     if (state === 'failed' || state === 'cancelled') throw new Error(`the run is ${state}`);
     return state === 'done';

@@ -1,10 +1,10 @@
-/** Whether answers are what the corpus asks for, and what every answer must be. Each fault is a sentence. */
+/** Judges answers by the corpus, and by the rules of every answer. Each fault is a sentence. */
 import type { ExpectedAnswer, HostileRequest } from './corpus.ts';
 import type { Answer } from './exchange.ts';
 
-/** What no answer and no line of the log may show: a stack, a path of the machine, SQL. */
+/** Texts that no answer and no line of the log may show: a stack trace, a path of the machine, SQL. */
 export const INSIDES = /\n\s+at |node:internal|\.ts:\d+|file:\/\/\/|\bselect .+ from\b/i;
-/** Of an answer without its SQL: a model version shows its own query, and a refused push an example of one. */
+/** The same without SQL: a model version shows its own query, and a rejected push shows an example of a query. */
 const INSIDES_BUT_SQL = /\n\s+at |node:internal|\.ts:\d+|file:\/\/\//i;
 
 /** @param method of the request, since HEAD has no bodies */
@@ -28,7 +28,7 @@ export function showsInsides(answer: Answer): boolean {
   return INSIDES_BUT_SQL.test(answer.body) || INSIDES.test(problemOf(answer)?.detail ?? '');
 }
 
-/** What holds of every answer, whatever was asked. */
+/** Returns faults by the rules that hold for every answer. */
 function wellFormedFaults(answer: Answer, method: string): string[] {
   const { status, headers, body } = answer;
   const faults: string[] = [];
@@ -44,7 +44,7 @@ function wellFormedFaults(answer: Answer, method: string): string[] {
   return faults;
 }
 
-/** What a corpus file says of the last answer, besides its status. */
+/** Returns faults by what a corpus file says of the last answer, beside its status. */
 export function lastAnswerFaults(answer: Answer | undefined, request: HostileRequest): string[] {
   const { field, detail, headers, withinMs } = request;
   if (!answer) return [];
@@ -59,10 +59,10 @@ export function lastAnswerFaults(answer: Answer | undefined, request: HostileReq
   return faults;
 }
 
-/** Of several requests sent in one go: whether this is the answer to that target, and may follow the one before it. */
+/** Returns faults of one of several pipelined answers: it must be about its target, and must not follow the last answer. */
 export function orderFaults({ headers, body }: Answer, target: string, before: Answer | undefined): string[] {
   const faults: string[] = [];
-  if (before?.headers.connection === 'close') faults.push('comes after one that said it was the last');
+  if (before?.headers.connection === 'close') faults.push('comes after the last answer');
   if (headers['content-type']?.includes('json') !== true) return faults;
   const { instance, userId } = JSON.parse(body) as { readonly instance?: string; readonly userId?: string };
   const named = instance ?? userId;

@@ -1,7 +1,7 @@
 /**
- * What is put together with what. Six combinations hold every version that the service works with at least once, the
- * oldest together and the newest together; where one of them fails, those of a single part tell whose fault it is. Four
- * more run the Postgres of distributions, which compiles plans (JIT, with LLVM) as its settings say.
+ * The combinations of versions. Six combinations cover every supported version at least once, with the oldest together and the
+ * newest together. If one of them fails, the combinations of a single part show which part is at fault. Four more run the
+ * Postgres of distributions, which compiles plans (JIT, with LLVM) as its settings say.
  */
 
 /** The tests of a combination: filters of vitest over file paths, and its projects. */
@@ -10,7 +10,7 @@ export interface Suite {
   readonly files: readonly string[];
 }
 
-/** Whatever speaks to Postgres or Redis: statements, scripts, the queue, reads, runs, API and worker on both. */
+/** Tests that use Postgres or Redis: statements, scripts, the queue, reads, runs, API and worker on both. */
 const STORES: Suite = {
   projects: ['integration', 'end to end'],
   files: [
@@ -19,7 +19,7 @@ const STORES: Suite = {
   ],
 };
 
-/** Whatever has a plan that may be compiled: statements and triggers, from all processes, with each process's limits. */
+/** Tests whose plans Postgres may compile: statements and triggers, from all processes, with each process's limits. */
 const PLANS: Suite = {
   projects: ['integration', 'end to end', 'long'],
   files: [
@@ -29,7 +29,7 @@ const PLANS: Suite = {
   ],
 };
 
-/** Whatever starts processes, reads files or runs models, from the command line to the inference children. */
+/** Tests that start processes, read files or run models, from the command line to the inference children. */
 const PROGRAMS: Suite = {
   projects: ['unit', 'integration', 'end to end'],
   files: [
@@ -46,23 +46,23 @@ export interface Images {
 }
 
 export interface Combination {
-  /** As named on the command line: `npm run test:matrix -- --only postgres-15`. */
+  /** The name for the command line: `npm run test:matrix -- --only postgres-15`. */
   readonly name: string;
-  /** One of a single part: run only where it is named. */
+  /** Whether the combination is of a single part, and runs only if it is named. */
   readonly onlyNamed: boolean;
   readonly suite: Suite;
   /** Servers in containers; null: the servers that the tests start themselves. */
   readonly images: Images | null;
   /** The major version of a Postgres with JIT that is installed here; null: as `images` says. */
   readonly installedPostgres: number | null;
-  /** A version of Node from npm; null: the one that runs this. */
+  /** A version of Node from npm; null: the version that runs this program. */
   readonly node: string | null;
-  /** `here`: in this checkout, as whoever runs this; else a copy at a path with a space, as root or as an ordinary user. */
+  /** `here`: in this checkout, as the current user; else a copy at a path with a space, as root or as an ordinary user. */
   readonly place: 'here' | 'spaced path, root' | 'spaced path, user';
 }
 
 export const NEWEST: Images = { postgres: 'postgres:18-alpine', redis: 'redis:8-alpine' };
-/** Debian's, for where the official image cannot be fetched; see `valkey.Dockerfile`. */
+/** Built from Debian's package if the official image cannot be fetched; see `valkey.Dockerfile`. */
 export const VALKEY = 'valkey/valkey:8';
 
 const NODE_22 = '22.23.3';

@@ -1,15 +1,15 @@
-/** Images of servers: those that are here, else fetched, else (Valkey alone) built; and which version is in them. */
+/** Provides images of servers: local ones, else fetched, else (only Valkey) built. Finds out which version they have. */
 import { join } from 'node:path';
 import { runCommand } from '@tandem/local-servers/run-command';
 import { VALKEY } from './combinations.ts';
 
 export interface ReadyImage {
   readonly name: string;
-  /** As the program inside says it: `7.0.15`, `Valkey 8.1.1`. A tag may promise another. */
+  /** The version that the program inside reports: `7.0.15`, `Valkey 8.1.1`. The tag may name another. */
   readonly version: string;
 }
 
-/** Why a combination cannot be run here, and how that is mended. */
+/** The reason why a combination cannot run on this machine, and how to fix it. */
 export class NotHere extends Error {}
 
 const FETCHED_WITHIN_MS = 300_000;
@@ -18,7 +18,7 @@ const BUILT_VALKEY = 'tandem-matrix/valkey:8';
 
 const seen = new Map<string, Promise<ReadyImage>>();
 
-/** Rejects with `NotHere`. An image is looked for once. */
+/** Provides an image; rejects with `NotHere` if that fails. Each image is looked for once. */
 export function provideImage(image: string, program: 'postgres' | 'redis-server'): Promise<ReadyImage> {
   const known = seen.get(image) ?? find(image, program);
   seen.set(image, known);
@@ -42,7 +42,7 @@ async function fetch(image: string): Promise<string> {
   if (image !== VALKEY) throw new NotHere(`${image} is not here and cannot be fetched: ${lastLine(pulled.stderr)}`);
   if (await isHere(BUILT_VALKEY)) return BUILT_VALKEY;
   const file = join(import.meta.dirname, 'valkey.Dockerfile');
-  // The folder holds nothing that the build needs, only little.
+  // A small folder as build context: the build needs no files.
   const built = await docker(['build', '--tag', BUILT_VALKEY, '--file', file, import.meta.dirname], BUILT_WITHIN_MS);
   if (built.code === 0) return BUILT_VALKEY;
   throw new NotHere(`${image} can neither be fetched nor built: ${lastLine(built.stderr || built.stdout)}`);

@@ -1,10 +1,11 @@
 /**
- * `npm run test:matrix`: a selection of the integration and end-to-end tests against the versions of Postgres, Redis,
- * Valkey and Node that the service works with, on the Postgres of distributions, which compiles plans, and from a path with a
- * space as root and as an ordinary user.
+ * `npm run test:matrix`: runs a selection of the integration and end-to-end tests against the supported versions of Postgres,
+ * Redis, Valkey and Node. It also runs them on the Postgres of distributions, which compiles plans, and from a path with a
+ * space, as root and as an ordinary user.
  *
- * Servers are containers where an engine answers, or a Postgres that is installed here. What cannot be had on a machine is skipped, with its reason, and counted.
- * Exit code 0 where all that was run passed, 1 where something failed or nothing could be run, 2 for a wrong command line.
+ * Servers are containers, or a Postgres that is installed on the machine. A combination that the machine cannot run is skipped
+ * and counted, with the reason. Exit code 0 if all that ran passed, 1 if a test failed or no combination could run, 2 for a
+ * wrong command line.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -30,7 +31,7 @@ Logs, and the figures as JSON, go to .tandem/matrix.
 
 const say = (line: string) => process.stderr.write(`matrix: ${line}\n`);
 
-/** Throws with a sentence for people. */
+/** Reads the command line. Throws with a message for the operator. */
 function readCommandLine(args: string[]): readonly Combination[] | 'help' {
   const { values } = parseArgs({ args, options: { only: { type: 'string' }, help: { type: 'boolean' } } });
   if (values.help) return 'help';
@@ -82,7 +83,7 @@ async function main(chosen: readonly Combination[]): Promise<number> {
   try {
     for (const one of chosen) {
       outcomes.push(await measure(one));
-      // After each: a run that is broken off leaves what it had.
+      // Written after each combination, so that an interrupted run leaves its results.
       writeFileSync(join(folder, 'matrix.json'), `${JSON.stringify(outcomes, null, 2)}\n`);
     }
   } finally {

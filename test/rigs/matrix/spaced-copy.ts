@@ -1,6 +1,6 @@
 /**
- * A copy of the checkout at a path with a space, as root's or as an ordinary user's. A copy, because that user may not
- * write where the packages and the caches of this checkout are.
+ * Copies the checkout to a path with a space, owned by root or by an ordinary user. A copy, because an ordinary user may not
+ * write to the packages and caches of this checkout.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,23 +16,23 @@ export interface Account {
 export interface Place {
   /** The root of the checkout that is tested. */
   readonly root: string;
-  /** Null: whoever runs this. */
+  /** Null: the current user. */
   readonly account: Account | null;
 }
 
-/** `nobody` of most systems; it needs no entry in the system's list. */
+/** The unprivileged account of most systems; it needs no entry in the system's list of users. */
 const ORDINARY: Account = { uid: 65_534, gid: 65_534 };
 const LEFT_OUT = ['.git', '.tandem', '.turbo', 'coverage'];
 const COPIED_WITHIN_MS = 600_000;
 
-/** Rejects with `NotHere`. The copy of an earlier combination is used again. */
+/** Provides the place; rejects with `NotHere` if that fails. It reuses the copy of an earlier combination. */
 export async function providePlace(wanted: Combination['place'], checkout: string, folder: string): Promise<Place> {
   if (wanted === 'here') return { root: checkout, account: null };
   const isRoot = process.getuid?.() === 0;
   if (wanted === 'spaced path, root' && !isRoot) throw new NotHere('only root can run it as root: repeat it as root');
   const root = spacedFolder(folder);
   const isNew = !copied.has(root);
-  // Remembered first: a copy that breaks off half-way is removed as well.
+  // Registered before the copy, so that an incomplete copy is removed too.
   copied.add(root);
   if (isNew) await copy(checkout, root);
   if (wanted === 'spaced path, root' || !isRoot) return { root, account: null };
@@ -42,10 +42,10 @@ export async function providePlace(wanted: Combination['place'], checkout: strin
   throw new NotHere(`an ordinary user may not enter ${root}: put the checkout where others may pass (chmod o+x)`);
 }
 
-/** The copies that this process has made: one that is left from before may be of other files. */
+/** The copies that this process has made. A copy left by an earlier process may have other files. */
 const copied = new Set<string>();
 
-/** Only what this process copied: another run of the matrix may be at work in its own. */
+/** Removes the copy if this process made it: another run of the matrix may use its own. */
 export function removeCopy(folder: string): void {
   if (copied.delete(spacedFolder(folder))) rmSync(spacedFolder(folder), { recursive: true, force: true });
 }
@@ -56,10 +56,10 @@ function spacedFolder(folder: string): string {
 
 async function copy(checkout: string, root: string): Promise<void> {
   rmSync(root, { recursive: true, force: true });
-  // With the folder for state, which becomes the ordinary user's as well.
+  // The folder for state is created too, so that the ordinary user owns it.
   mkdirSync(join(root, '.tandem'), { recursive: true });
   const entries = readdirSync(checkout).filter((name) => !LEFT_OUT.includes(name));
-  // Links stay links: those of the workspaces are relative, and lead to the copy.
+  // Links stay links: the links of workspaces are relative, and lead to the copy.
   await run('cp', ['-a', '--', ...entries.map((name) => join(checkout, name)), root]);
 }
 

@@ -1,4 +1,4 @@
-/** What is explored exhaustively: small scopes by `npm test`, the next by `npm run test:long`, large ones by main.ts. */
+/** Scopes that are explored exhaustively: small by `npm test`, medium by `npm run test:long`, large by main.ts. */
 import { type Exploration, explore } from './checker/explore.ts';
 import { assignment } from './models/assignment.ts';
 import type { AssignmentScope } from './models/assignment-state.ts';
@@ -39,7 +39,7 @@ import {
 
 export interface Check {
   readonly name: string;
-  /** How much of everything there is. */
+  /** The scope as a text: how many of each part the model has. */
   readonly scope: string;
   explore(): Exploration;
 }
@@ -52,7 +52,7 @@ function histories(scope: HistoryScope): Check {
   return { name: 'history', scope: told(scope), explore: () => explore(history(HISTORY, scope)) };
 }
 
-/** Where the timeline cannot be read. */
+/** Checks histories on a server whose timeline cannot be read. */
 function byStartTime(scope: HistoryScope): Check {
   const rules = { ...HISTORY, names: 'start time' } as const;
   return { name: 'history by start time', scope: told(scope), explore: () => explore(history(rules, scope)) };
@@ -123,7 +123,7 @@ function nameOf(value: unknown): string {
   return typeof value === 'boolean' ? (value ? 'no-cache' : 'plain') : String(value);
 }
 
-/** Of an erasure: one reader stands for all, since what the process learns from others is a step of its own. */
+/** The scope of one erasure. One reader is enough, because knowledge that the process gets from other reads is a separate step. */
 const ONE_ERASURE: ErasureScope = {
   ...{ workers: [], readers: 1, erasures: 1, isOtherErased: false, outages: 1, faults: 0, runsOn: false },
   ...{ isSaved: false, isLive: false, isLoading: false },
@@ -175,7 +175,7 @@ export const SMALL: readonly Check[] = [
   windows({ events: 2, workers: 2, ticks: 2, reads: 1, losses: 1 }),
 ];
 
-/** What takes more than 0.8 s of CPU, and less than 30. */
+/** Checks that take between 0.8 and 30 s of CPU. */
 export const MEDIUM: readonly Check[] = [
   reads({ events: ['sql', 'sql'], workers: 0, rescorers: 1, readers: [false], faults: 0 }),
   reads({ events: ['http'], workers: 0, rescorers: 1, readers: [false], faults: 1 }),

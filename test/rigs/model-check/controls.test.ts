@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { expectFound, SMALL_CONTROLS } from './controls.fixture.ts';
 import { CONTROLS } from './controls.ts';
 
-/** For a machine with much else to do; the longest takes some seconds. */
+/** A limit for a busy machine; the longest exploration takes some seconds. */
 const ENDS_WITHIN_MS = 300_000;
 
 describe('the negative controls', () => {
@@ -10,13 +10,13 @@ describe('the negative controls', () => {
     expectFound(look()),
   );
 
-  it('finds nothing against a version in Redis while nothing fails, which is why it passes ordinary tests', () => {
+  it('finds no violation of a version in Redis without faults, which is why it passes ordinary tests', () => {
     const harmless = CONTROLS.filter((control) => control.isHarmless);
     expect(harmless.map(({ id }) => id)).toEqual(['N5']);
     for (const control of harmless) expect(control.explore()).toMatchObject({ violation: null, isComplete: true });
   });
 
-  it('has all that the protocol names', () => {
+  it('include all that the protocol names', () => {
     const named = [...Array.from({ length: 12 }, (_, i) => `N${i + 1}`), 'Q1', 'Q3'];
     expect(CONTROLS.map(({ id }) => id)).toEqual(expect.arrayContaining(named));
   });

@@ -1,7 +1,7 @@
 /**
- * The negative controls: the protocol with one rule broken as usual designs break it. Each has to be found, or the
- * models prove nothing. Beside those that the protocol names there are some of our own, one for each rule of
- * generations, floor, runs and erasure that the models were made for.
+ * The negative controls: the protocol with one rule broken as usual designs break it. The checker must find each of them, or
+ * the models prove nothing. Some controls are named by the protocol. Others break a rule of generations, floor, runs or
+ * erasure that only the models have.
  */
 import { type Exploration, explore } from './checker/explore.ts';
 import { assignment } from './models/assignment.ts';
@@ -45,7 +45,7 @@ export interface Control {
   readonly id: string;
   /** The rule that is broken. */
   readonly breaks: string;
-  /** Of N5 alone: where nothing fails nothing is found, which is why such a design passes ordinary tests. */
+  /** Whether the control has no violation: N5 without faults. This is why such a design passes ordinary tests. */
   readonly isHarmless?: boolean;
   explore(): Exploration;
 }
@@ -121,16 +121,16 @@ function ofProtocol(id: string, breaks: string, broken: Partial<ProtocolRules>):
 
 export const CONTROLS: readonly Control[] = [
   read('N1', 'a prediction is stamped when it is complete, and compared by time', BROKEN.N1),
-  read('N2', "stamped at its read; an event's time is its transaction's begin", BROKEN.N2),
-  read('N3', 'stamped by a worker whose clock is ahead', BROKEN.N3),
+  read('N2', "a prediction is stamped at its read; an event's time is its transaction's begin", BROKEN.N2),
+  read('N3', 'a prediction is stamped by a worker whose clock is ahead', BROKEN.N3),
   read('N4', 'an event deletes the key; writers set it', BROKEN.N4),
   { ...read('N5', 'the version is in Redis only; nothing fails', BROKEN.N5, ONE_EVENT), isHarmless: true },
   read('N6', 'N5, and Redis loses everything or returns to an old copy', BROKEN.N5, { ...ONE_EVENT, faults: 1 }),
   read('N7', 'N5, and the version may fail to be raised', BROKEN.N7),
   read('N8', 'features are read first, the version after', BROKEN.N8),
-  read('N9', 'the certificate may come from a statement under way', BROKEN.N9),
+  read('N9', 'the certificate may come from a statement that began before the read', BROKEN.N9),
   read('N10', 'a poller raises the version of events in SQL', BROKEN.N10),
-  moved('N11', 'the pointer in Redis is believed', { pointer: 'redis' }),
+  moved('N11', 'readers trust the pointer in Redis', { pointer: 'redis' }),
   {
     id: 'N12',
     breaks: 'an ETag is of the prediction alone',
@@ -138,24 +138,24 @@ export const CONTROLS: readonly Control[] = [
   },
   ofProtocol('P1', 'the number of the protocol is read when a connection is made', { reads: 'when it connects' }),
   ofProtocol('P2', 'the number of the protocol is read when a chunk is claimed', { writes: 'when it claims' }),
-  ofProtocol('P3', 'the number is raised beside a transaction that has read it', { raises: 'beside writers' }),
+  ofProtocol('P3', 'the number is raised while a transaction that has read it is open', { raises: 'beside writers' }),
   ofProtocol('P4', 'keys in Redis are the same under each number', { keys: 'are the same' }),
   ofProtocol('P5', 'keys in Redis name the number that the schema states at the load', {
     keys: 'name the number at the load',
   }),
   lost('Q1', 'versions are compared without their history', { compares: 'version' }, { readers: 2 }),
-  lost('Q2', 'the timeline cannot be read, and no start time takes its place', { names: 'neither' }, { readers: 2 }),
+  lost('Q2', 'the timeline cannot be read, and no start time replaces it', { names: 'neither' }, { readers: 2 }),
   erased('Q3', 'an erased user starts again at 0', { tombstone: 'dropped' }, { workers: ['all'], outages: 0 }),
   restored(
     'H1',
-    'a memory that cannot be recalled counts as empty, and is overwritten',
+    'a mark that cannot be recalled counts as missing, and is overwritten',
     { recall: 'counts as empty' },
     { restarts: 1 },
   ),
-  restored('M16', 'a process believes Redis before it has recalled its mark', { reads: 'at once' }, { restarts: 1 }),
+  restored('M16', 'a process trusts Redis before it has recalled its mark', { reads: 'at once' }, { restarts: 1 }),
   restored(
     'M17',
-    'a mark is kept over one that was not recalled',
+    'a mark is stored over another that was not recalled',
     { keeps: 'whatever is there' },
     { marks: 2, others: 1 },
   ),
@@ -174,12 +174,12 @@ export const CONTROLS: readonly Control[] = [
   ),
   lost(
     'M2',
-    'it gets a new id, which is asked for when rows are loaded, not when they are committed',
+    'a run that begins again gets a new id, but reads it when rows are loaded, not when they are committed',
     { id: 'asked late' },
     { workers: 2, events: 1, claims: 1 },
   ),
   moved('M3', 'a rollback leaves the floor', { floor: 'left' }, 1),
-  moved('M4', 'a run puts its generation in force past a rollback', { publishes: 'always' }),
+  moved('M4', 'a run that was requested before a rollback publishes its generation after it', { publishes: 'always' }),
   erased(
     'M5',
     'unverified by run id: an erasure between check and commit of a chunk',
@@ -193,20 +193,24 @@ export const CONTROLS: readonly Control[] = [
     { faults: 1, isSaved: true },
   ),
   ran('M7', 'a commit does not look at the fence', { fence: 'is not looked at' }),
-  ran('M8', 'nobody looks for what is not done', { reconciler: 'never' }),
-  ran('M9', 'the last chunk publishes, whatever the others are', { publishes: 'when its own was the last number' }),
+  ran('M8', 'no reconciler looks for unfinished work', { reconciler: 'never' }),
+  ran('M9', 'the last chunk publishes, whatever the state of the others', {
+    publishes: 'when its own was the last number',
+  }),
   ran('S1', 'a part of a chunk is committed whatever the fence', { splits: 'whatever the fence' }, ONE_SPLIT),
-  ran('S2', 'what is split off is inserted after the commit', { handsBack: 'after the commit' }, ONE_SPLIT),
+  ran('S2', 'a chunk that is split off is inserted after the commit', { handsBack: 'after the commit' }, ONE_SPLIT),
   ran(
     'S3',
-    'a run that begins again keeps what was split off',
+    'a run that begins again keeps the chunks that were split off',
     { restart: 'keeps what was split off' },
     { ...ONE_SPLIT, failsOver: true },
   ),
   stepped('M16', 'a plan or publication does not look at the fence', { fence: 'is not looked at' }),
   stepped('M17', 'a cancelled run keeps the claim of its step', { cancel: 'leaves the claim' }),
-  stepped('M20', 'a step is claimed whatever the other runs of the predictor do', { claims: 'as many as there are' }),
-  read('M10', 'a result that has landed is taken whatever its label', BROKEN.M10, {
+  stepped('M20', 'a step is claimed while another run of the predictor has the same step', {
+    claims: 'as many as there are',
+  }),
+  read('M10', 'a reader takes a landed result, whatever its label', BROKEN.M10, {
     events: ['sql', 'sql'],
     workers: 0,
     readers: [false, false],
@@ -216,62 +220,66 @@ export const CONTROLS: readonly Control[] = [
   }),
   erased(
     'M11',
-    'unverified: which Redis it is, is seen once the certificate has come',
+    'unverified: a read notes the Redis server after its certificate, not before',
     { seesServer: 'after' },
     { faults: 1, isSaved: true },
   ),
   erased(
     'M12',
-    'unverified: an erasure that is told late sets a count that Redis lost',
+    'unverified: an erasure that reaches Redis late sets a count that Redis lost',
     { tells: 'sets' },
     { isLive: true, isOtherErased: true, faults: 1, runsOn: true },
   ),
   erased(
     'M13',
-    'unverified: an erasure leaves the announcement of who asked for the count before it',
+    'unverified: an erasure does not clear the announcement of an earlier restore of the count',
     { tells: 'raises, announcements stay' },
     { isLoading: true, faults: 1, runsOn: true },
   ),
   rolledOut(
     'R1',
-    'a process keeps for a while what it was told of arms',
+    'a process keeps the arms of an earlier certificate for a while',
     { assignment: 'kept by the process' },
     { readers: 2 },
   ),
-  rolledOut('R2', 'an entry of the overlay fits whatever arm the user is in', { overlay: 'any arm' }, { readers: 2 }),
-  rolledOut('R3', 'users are dealt to arms anew at each step', { bucket: 'anew at each step' }, { readers: 2 }),
+  rolledOut('R2', 'an entry of the overlay fits any arm of the user', { overlay: 'any arm' }, { readers: 2 }),
+  rolledOut('R3', 'each step assigns users to arms again', { bucket: 'drawn again at each step' }, { readers: 2 }),
   rolledOut(
     'M14',
-    "a rollout's arm has the floor of the stable one",
+    "a rollout's arm has the floor of the stable arm",
     { floor: "the stable arm's" },
     { rollouts: 2, readers: 2 },
   ),
   rolledOut(
     'M15',
-    'a run puts its generation in force in the stable arm, whatever its version',
+    'a run publishes its generation in the stable arm, whatever its version',
     { publishes: 'in the stable arm' },
     { runs: 1 },
   ),
   changed('B1', 'a run notes the source version when it commits', { runNotes: 'when it commits' }),
   changed('B2', 'a poller raises the source version after the change', { raised: 'by a poller' }),
-  changed('B3', 'a live result is stored under the floor of that moment', { liveFloor: 'when it is stored' }),
-  changed('F2', 'a re-scoring is stored under the floor of that moment', { rescoredFloor: 'when it is stored' }),
-  changed('B4', 'a flight is shared whatever its floor', { shares: 'by version' }),
+  changed('B3', 'a live result is stored under the floor at its storing, not under its certificate’s', {
+    liveFloor: 'when it is stored',
+  }),
+  changed('F2', 'a re-scoring is stored under the floor at its storing, not under an earlier one', {
+    rescoredFloor: 'when it is stored',
+  }),
+  changed('B4', 'readers share a flight, whatever its floor', { shares: 'by version' }),
   changed('B5', 'the floor is the greater of rollbacks and bulk changes', { floor: 'greater of the two' }),
-  rescored('F3', 'each worker keeps its own windows', { claim: 'of the worker' }),
+  rescored('F3', 'each worker has its own windows', { claim: 'of the worker' }),
   rescored('F4', 'an event of a user who is being inferred is not queued', { during: 'left to the inference' }),
   widened('W1', 'the flag is cleared before all contexts are rewritten', { clears: 'while some are left' }),
   widened('W2', 'a reader of `touched` ignores the flag', { reader: 'ignores the flag' }),
   widened('W3', 'contexts are rewritten while events by earlier rules are open', { rewrites: 'at once' }),
   widened(
     'W4',
-    'another change leaves the rewrite where it is',
+    'another change does not restart the rewrite',
     { change: 'leaves its place' },
     { events: [3], changes: 2 },
   ),
   widened(
     'W5',
-    'the events that were waited for settle the change after them, too',
+    'the end of the awaited transactions settles a later change, too',
     { settles: 'whatever is there' },
     { events: [3], changes: 2 },
   ),
@@ -287,17 +295,17 @@ export const CONTROLS: readonly Control[] = [
     { outdated: 'by the run of the generation above' },
     { changes: 1 },
   ),
-  layered('L2', 'a budgeted run takes along rows from before a bulk change', { carries: 'all' }, { changes: 1 }),
+  layered('L2', 'a budgeted run carries rows over from before a bulk change', { carries: 'all' }, { changes: 1 }),
   layered(
     'L3',
-    'a reader goes by the base that its process knew before',
+    'a reader uses the base that its process knew before',
     { base: 'known before' },
     { readers: 2, runs: 3 },
   ),
   layered('L4', 'the base of a kept generation is dropped', { drops: 'any that no arm names' }),
-  layered('L5', 'an answer from the base says that it is of the generation above', {
+  layered('L5', 'an answer from the base names the generation above', {
     number: 'of the generation above',
   }),
-  layered('L6', 'Redis offers the base where it lacks the user above', { offers: 'always' }),
+  layered('L6', 'Redis offers the base whenever the generation above lacks the user', { offers: 'always' }),
   layered('L7', 'memory of a base outlives another publication above it', { memory: 'by the layer' }, { readers: 2 }),
 ];

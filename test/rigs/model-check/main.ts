@@ -1,9 +1,9 @@
 /**
- * The model check as a table: every model at its scopes, then the negative controls with what found them.
+ * Prints the model check as a table: every model at its scopes, then the negative controls with the violation of each.
  *
- * `node test/rigs/model-check/main.ts [--small] [--traces]`: without `--small` the larger scopes, which take minutes; with
- * `--traces` each control's shortest way to its violation. Exit code 1 where the protocol is broken, where a scope was
- * not finished, or where a control was not found.
+ * `node test/rigs/model-check/main.ts [--small] [--traces]`. Without `--small` it explores the larger scopes, which takes
+ * minutes. With `--traces` it prints each control's shortest trace to its violation. Exit code 1 if the protocol is broken, if
+ * a scope was not finished, or if a control was not found.
  */
 import { parseArgs } from 'node:util';
 import type { Exploration } from './checker/explore.ts';

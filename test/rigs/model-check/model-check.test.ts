@@ -3,7 +3,7 @@ import { explore } from './checker/explore.ts';
 import { type Model, step } from './checker/model.ts';
 import { SMALL } from './checks.ts';
 
-/** For a machine with much else to do; the longest takes some seconds. */
+/** A limit for a busy machine; the longest exploration takes some seconds. */
 const ENDS_WITHIN_MS = 300_000;
 
 describe('the protocol', () => {
@@ -40,25 +40,25 @@ describe('the checker', () => {
     });
   });
 
-  it('meets what is interchangeable once', () => {
+  it('visits states that differ only by interchangeable parts once', () => {
     const canonical = ({ a, b }: Counters) => ({ a: Math.min(a, b), b: Math.max(a, b) });
     expect(explore(counters(9, { canonical })).states).toBe((10 * 11) / 2);
   });
 
-  it('tells the shortest way to a violation', () => {
+  it('reports the shortest trace to a violation', () => {
     const violation = ({ a, b }: Counters) => (a === 2 && b === 1 ? 'two and one' : null);
     const found = explore(counters(5, { violation })).violation;
     expect(found?.what).toBe('two and one');
     expect(found?.trace.toSorted()).toEqual(['a rises', 'a rises', 'b rises']);
   });
 
-  it('tells where something is stuck', () => {
-    // Whoever raises b first never comes to where a is alone.
+  it('reports a state from which no settled state can be reached', () => {
+    // After b has risen, no state with b = 0 can be reached.
     const found = explore(counters(2, { isSettled: ({ a, b }) => a === 2 && b === 0 })).violation;
     expect(found).toMatchObject({ what: expect.stringContaining('stuck'), trace: ['b rises'] });
   });
 
-  it('says that it has not finished', () => {
+  it('reports that an exploration is incomplete', () => {
     expect(explore(counters(300), { maxStates: 1_000 })).toMatchObject({ isComplete: false, violation: null });
   });
 });

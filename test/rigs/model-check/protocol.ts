@@ -1,4 +1,4 @@
-/** The rules as they should be, of each model but certified-read.ts, which has its own file of rules. */
+/** The correct rules of each model; certified-read.ts has its own file of rules. */
 import type { AssignmentRules } from './models/assignment-state.ts';
 import type { BulkRules } from './models/bulk-change-state.ts';
 import type { ErasureRules } from './models/erasure-state.ts';

@@ -107,7 +107,7 @@ const OFFLINE: readonly Mutant[] = [
   },
   {
     name: 'retention-keeps-one-less',
-    what: 'retention keeps one generation beside the one in force, not two: off by one',
+    what: 'retention keeps one generation beside the current one, not two: off by one',
     area,
     isControl: false,
     patches: [

@@ -1,4 +1,4 @@
-/** As many readers as connections, each of whom asks again as soon as it is answered: what a service can do at most. */
+/** Measures the capacity of a service: each connection has a reader that sends its next request after each answer. */
 import { getRequest, openConnection } from './exchange.ts';
 import type { OpenLoopResult, Outcome } from './open-loop.ts';
 
@@ -35,7 +35,7 @@ export async function runClosedLoop({ port, readers, seconds, request }: ClosedL
   return { outcomes, seconds, lateMs: [0] };
 }
 
-/** A reader who demands an inference, of one user after another. */
+/** Makes requests that demand an inference, of one user after another. */
 export function demandFrom(predictor: string, users: number): (n: number) => string {
   return (n) => getRequest(`/v1/predictions/${predictor}/${1 + (n % users)}`, { 'cache-control': 'no-cache' });
 }

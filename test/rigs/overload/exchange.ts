@@ -1,12 +1,12 @@
 /**
- * One request after another on a kept connection, written and read by hand: what node:http costs a request would be
- * half of what a generator on one core can send.
+ * Sends one request after another on a kept connection, without node:http: its cost would halve the rate of a generator on
+ * one core.
  */
 import { connect, type Socket } from 'node:net';
 
 export interface Exchange {
   readonly status: number;
-  /** Seconds; null where the answer names none. */
+  /** Seconds; null if the answer names none. */
   readonly retryAfter: number | null;
   readonly body: string;
 }
@@ -14,12 +14,12 @@ export interface Exchange {
 export interface Connection {
   /** Whether the server may still answer on it. */
   isOpen(): boolean;
-  /** One at a time. `done` is called once: null where the connection ended before the answer was whole. */
+  /** Sends a request, one at a time. Calls `done` once, with null if the connection ended before the answer was complete. */
   ask(request: string | Buffer, done: (answer: Exchange | null) => void): void;
   end(): void;
 }
 
-/** Connects at once; what is asked before it is connected is sent then. */
+/** Opens a connection. A request from before it is established is sent then. */
 export function openConnection(host: string, port: number): Connection {
   const socket: Socket = connect({ host, port, noDelay: true });
   let received = '';
@@ -60,13 +60,13 @@ export function openConnection(host: string, port: number): Connection {
   };
 }
 
-/** The text of a GET. */
+/** Returns the text of a GET request. */
 export function getRequest(path: string, headers: Readonly<Record<string, string>> = {}): string {
   const fields = Object.entries({ host: '127.0.0.1', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
   return `GET ${path} HTTP/1.1\r\n${fields.join('')}\r\n`;
 }
 
-/** A whole answer; null while some of it is missing. */
+/** Parses an answer; null while it is incomplete. */
 export function readAnswer(text: string): (Exchange & { readonly isLast: boolean }) | null {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return null;

@@ -1,4 +1,4 @@
-/** Thousands who hold connections: for how long they can, and what those who only read notice. */
+/** Measures for how long thousands of clients can hold connections, and how much they slow other reads. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { getRequest } from './exchange.ts';
 import { runOpenLoop } from './open-loop.ts';
@@ -18,12 +18,12 @@ export interface HeldOptions {
 export interface Held {
   readonly alone: Tally;
   readonly beside: Tally;
-  /** Seconds from when the last had come until the service held none of them; Infinity: it still does. */
+  /** Seconds from the last opened connection until the service held none of them; Infinity if it still does. */
   readonly reapedSeconds: number;
 }
 
 const LONGEST_SECONDS = 30;
-/** The last users: those whom nobody demands an inference of. */
+/** The number of users that the cached reads ask for. */
 const CACHED_USERS = 100;
 
 export async function holdConnections(options: HeldOptions): Promise<Held> {
@@ -38,7 +38,7 @@ export async function holdConnections(options: HeldOptions): Promise<Held> {
   }
 }
 
-/** Cached reads at a constant rate, over a few connections. */
+/** Reads cached predictions at a constant rate, over a few connections. */
 export function readCached({ port, ratePerSecond, seconds }: Pick<HeldOptions, 'port' | 'ratePerSecond' | 'seconds'>) {
   const request = (n: number) => getRequest(`/v1/predictions/${LENIENT}/${1 + (n % CACHED_USERS)}`);
   return runOpenLoop({ port, ratePerSecond, seconds, request, maxConnections: 64, timeoutMs: 10_000 });

@@ -1,4 +1,4 @@
-/** Many readers at once of one user whose context has just changed. */
+/** Sends many reads at once of one user whose context has just changed. */
 import { createClient } from '@tandem/client/create-client';
 import { getRequest, openConnection } from './exchange.ts';
 import { LENIENT } from './slow-predictors.ts';
@@ -7,7 +7,7 @@ import { kindOf } from './tally.ts';
 export interface Herd {
   /** Answers by kind. */
   readonly kinds: Readonly<Record<string, number>>;
-  /** Feature statements whose inference somebody was given: each reads at another moment. */
+  /** The number of different inferences in the answers, counted by `computedAt`. */
   readonly inferences: number;
 }
 

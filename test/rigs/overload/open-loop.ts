@@ -1,10 +1,10 @@
 /**
- * A load of a constant arrival rate, whatever becomes of what was sent before. Latency counts from the moment at which a
- * request was due, not from when a connection or the generator was free for it: else a server that stalls would be asked
- * less while it stalls, and the stall be counted once instead of for all who would have come (coordinated omission).
+ * Sends requests at a constant arrival rate, independent of earlier answers. Latency counts from the moment at which a request
+ * was due, not from the moment at which a connection or the generator was free for it. Otherwise a stalled server would get
+ * fewer requests, and the stall would count once instead of for all requests that were due (coordinated omission).
  *
- * What the generator itself is late by is told beside: where that is much, it could not keep up, and says nothing of the
- * server.
+ * The lateness of the generator is reported too. If it is large, the generator could not keep up, and the figures say nothing
+ * about the server.
  */
 import { type Connection, type Exchange, openConnection } from './exchange.ts';
 
@@ -14,16 +14,16 @@ export interface OpenLoopOptions {
   readonly seconds: number;
   /** The text of the nth request. */
   request(n: number): string;
-  /** Requests beyond what these can hold wait for one, and their time runs. */
+  /** Further requests wait for a free connection; their latency includes the wait. */
   readonly maxConnections: number;
-  /** From when it was due until it is given up. */
+  /** The time from when a request is due until it counts as a timeout. */
   readonly timeoutMs: number;
 }
 
 export interface Outcome {
-  /** When it was due, in ms since the beginning. */
+  /** When the request was due, in ms since the beginning. */
   readonly due: number;
-  /** From when it was due until its answer. */
+  /** The time from when the request was due until its answer. */
   readonly ms: number;
   readonly answer: Exchange | 'timeout' | 'reset';
 }
@@ -31,7 +31,7 @@ export interface Outcome {
 export interface OpenLoopResult {
   readonly outcomes: readonly Outcome[];
   readonly seconds: number;
-  /** How late the generator was with each request, in ms, for no reason of the server's. */
+  /** The lateness of each request that the generator itself caused, in ms. */
   readonly lateMs: readonly number[];
 }
 
@@ -111,7 +111,7 @@ function createLine({ port, maxConnections, timeoutMs }: OpenLoopOptions, outcom
     send,
     giveUp(now: number) {
       for (const request of underWay) {
-        // In the order of their time.
+        // Requests wait in the order in which they were due.
         if (now - request.due < timeoutMs) return;
         finish(request, now, 'timeout');
         request.connection?.end();

@@ -1,6 +1,5 @@
 /**
- * Far more than can be done, in short: what must be true on any machine, however busy. The figures are those of
- * `npm run test:overload`.
+ * Tests overload briefly: promises that must hold on any machine, however busy. `npm run test:overload` measures the figures.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDeployment, type Deployment } from '../../e2e/deployment.fixture.ts';
@@ -14,7 +13,7 @@ import { adoptSlowPredictors, LENIENT, STRICT, slowDown } from './slow-predictor
 import { tallyOf } from './tally.ts';
 
 const SLOW = { users: 2_000, rowMs: 50, liveTimeoutMs: 1_000 };
-/** Ten times what one child can do where it has a processor to itself; few enough to be refused where it has none. */
+/** Ten times the capacity of one child on an idle processor; few enough that a busy machine can refuse them in time. */
 const RATE = 200;
 
 let deployment: Deployment;
@@ -31,8 +30,8 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-describe('ten times what live inference can do', () => {
-  it('is refused before it has waited, and what is taken on is answered', async () => {
+describe('ten times the capacity of live inference', () => {
+  it('is refused before it has waited, and accepted reads are answered', async () => {
     const api = await deployment.startApi();
     const load = { port: api.port, ratePerSecond: RATE, maxConnections: 1_000, timeoutMs: 20_000 };
     const { kinds, withoutRetryAfter } = tallyOf(
@@ -40,7 +39,7 @@ describe('ten times what live inference can do', () => {
     );
     const count = (name: string) => kinds.get(name)?.count ?? 0;
     const said = JSON.stringify([...kinds.values()]);
-    // Without admission every read waits in the line until its time is over, and hardly any comes in time.
+    // Without load shedding every read would wait in the queue, and hardly any answer would come in time.
     expect(count('503 overloaded'), said).toBeGreaterThan(6 * RATE * 0.5);
     expect(count('live'), said).toBeGreaterThan(count('503 live_timeout'));
     expect(count('503 live_failed') + count('timeout') + count('reset'), said).toBe(0);
@@ -59,7 +58,7 @@ it('a thousand readers of one user whose context has just changed cost one infer
   api.kill('SIGKILL');
 });
 
-it('clients who only hold connections are put out, whatever they hold them with, and others served meanwhile', async () => {
+it('clients that only hold connections are disconnected, however they hold them, and other clients are served', async () => {
   const api = await deployment.startApi();
   const holding = await openSlowClients(api.port, 500, ['silent', 'headers', 'body', 'idle']);
   const untaking = await openSlowClients(api.port, 6, ['unread', 'trickle']);

@@ -1,4 +1,4 @@
-/** Clients that ask thousands of things at once on one connection, and what those who only read notice. */
+/** Sends thousands of requests at once on one connection, and measures how much they slow other reads. */
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { getRequest, readAnswer } from './exchange.ts';
@@ -8,7 +8,7 @@ import { type Tally, tallyOf } from './tally.ts';
 
 export interface FloodOptions {
   readonly port: number;
-  /** On each connection. */
+  /** Requests on each connection. */
   readonly requests: number;
   readonly ratePerSecond: number;
   readonly seconds: number;
@@ -17,11 +17,11 @@ export interface FloodOptions {
 export interface Flood {
   readonly alone: Tally;
   readonly beside: Tally;
-  /** Whom the answers on one connection were about, in their order; asked for were the users from 1 on. */
+  /** The users of the answers on one connection, in order. The requests were for the users from 1 on. */
   readonly userIds: readonly string[];
-  /** Of that connection: `end`, or why it was not ended. */
+  /** How that connection ended: `end`, or the error. */
   readonly end: string;
-  /** Answers on each connection of those who asked for what is large. */
+  /** The number of answers on each connection with large answers. */
   readonly answers: readonly number[];
 }
 
@@ -45,7 +45,7 @@ export async function flood(options: FloodOptions): Promise<Flood> {
   return { alone, beside, userIds, end: read.end, answers };
 }
 
-/** Sends it all, and takes what comes until the end. */
+/** Sends the whole text, and receives answers until the end. */
 function askAtOnce(port: number, text: string): Promise<{ readonly bodies: readonly string[]; readonly end: string }> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });

@@ -1,8 +1,9 @@
 /**
- * Ten times what live inference can do: what is refused and how early, what is answered in time, and how soon it is over.
+ * Sends ten times the capacity of live inference. Measures how early requests are refused, how many are answered in time, and
+ * how soon the service recovers.
  *
- * Capacity is measured before and after, and everything by the processor time that the service used and what such time was
- * worth just then: on a shared machine neither is the same from one minute to the next.
+ * Capacity is measured before and after. All rates are also given per CPU second of the service and per piece of work of the
+ * gauge: on a shared machine, both the CPU time that the service gets and its speed change from minute to minute.
  */
 import { cpuSecondsOf } from '../bench/process-usage.ts';
 import { type ClosedLoopOptions, demandFrom, runClosedLoop } from './closed-loop.ts';
@@ -13,39 +14,39 @@ import { describe, goodput, goodputBySecond, type Tally, tallyOf } from './tally
 
 export interface SaturationOptions {
   readonly port: number;
-  /** Of the service. */
+  /** The process id of the service. */
   readonly pid: number;
   readonly users: number;
   readonly liveTimeoutMs: number;
   readonly seconds: number;
   readonly capacitySeconds: number;
-  /** Times the capacity. */
+  /** The load, as a multiple of the capacity. */
   readonly factor: number;
-  /** Of the service's processor. */
+  /** The gauge of the service's processor. */
   readonly gauge: SpeedGauge;
   say(line: string): void;
 }
 
 export interface Rate {
   readonly aSecond: number;
-  /** By the processor time that the service got, which on a shared machine is not a second each second. */
+  /** The rate per CPU second of the service; on a shared machine it gets less than one each second. */
   readonly aCpuSecond: number;
-  /** The same, by what the processor does meanwhile in such a second: comparable with what was measured at another time. */
+  /** The same, divided by the speed of the processor at that time: comparable with rates of other times. */
   readonly byWork: number;
 }
 
 export interface Saturation {
-  /** Live answers in time: before and after the overload, the mean of both. */
+  /** Live answers in time without overload: the mean of before and after it. */
   readonly capacity: Rate;
-  /** The same under it. */
+  /** Live answers in time under overload. */
   readonly goodput: Rate;
   readonly overload: Tally;
-  /** Seconds after the overload until live answers are as many as are asked for at half of the capacity; Infinity: not seen. */
+  /** Seconds after the overload until the service answers a load of half its capacity live; Infinity if it never does. */
   readonly recoverySeconds: number;
 }
 
 const MAX_CONNECTIONS = 2_000;
-/** A few more than one run holds, so that a place never waits for a reader. */
+/** Slightly more readers than one run holds users, so that a run never waits for a reader. */
 const CAPACITY_READERS = 8;
 const RECOVERY_SECONDS = 12;
 
@@ -99,10 +100,10 @@ function said({ aSecond, aCpuSecond, byWork }: Rate): string {
   return `${aSecond.toFixed(1)} a second, ${aCpuSecond.toFixed(1)} a CPU second, ${byWork.toFixed(3)} a piece of work`;
 }
 
-/** Other work on the machine may spoil a second now and then: so many in a row are enough. */
+/** Other work on the machine may disturb single seconds, so recovery needs only so many good seconds in a row. */
 const STEADY_SECONDS = 3;
 
-/** The first second from which on nine in ten of what was asked were answered live in time. */
+/** Returns the first of these seconds in a row in which nine in ten requests were answered live in time. */
 function recovered(result: OpenLoopResult, asked: number, withinMs: number): number {
   const isGood = goodputBySecond(result, 'live', withinMs).map((count) => count >= asked * 0.9);
   const first = isGood.findIndex((_, at) => isGood.slice(at, at + STEADY_SECONDS).every(Boolean));

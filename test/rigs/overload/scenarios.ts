@@ -1,4 +1,4 @@
-/** What is tried, and what each has to show. */
+/** The scenarios, and the goals of each. */
 import { readBesideLive } from './cached-beside-live.ts';
 import { type Held, holdConnections } from './held-connections.ts';
 import { sendHerd } from './herd.ts';
@@ -30,17 +30,17 @@ export interface Scenario {
   run(context: Context): Promise<readonly Goal[]>;
 }
 
-/** What a service on one processor is asked for by tight limits' load and by the crowd beside cached reads. */
+/** The rate of demanded inferences in the scenarios `memory`, `files` and `cached`. */
 const LIVE_RATE = 600;
 const CACHED_RATE = 500;
-/** Before and after the overload. */
+/** The seconds for which capacity is measured, before and after the overload. */
 const CAPACITY_SECONDS = 10;
 const HELD_CLIENTS = 2_000;
 const HERD = 1_000;
 const KINDS: readonly Slowness[] = ['silent', 'headers', 'body', 'idle'];
 const MODELS_TURN_MS = 5;
 const UNTAKING: readonly Slowness[] = ['unread', 'trickle'];
-/** Each asks for some ten megabytes: more would be a flood of requests, and no slow clients. */
+/** Clients that do not read. Each requests some ten megabytes: more clients would be a flood of requests, not slow clients. */
 const UNTAKING_CLIENTS = 20;
 const AT_ONCE = 10_000;
 
@@ -91,7 +91,7 @@ async function cached({ world, users, say }: Context): Promise<Goal[]> {
 
 async function held({ world, say }: Context): Promise<Goal[]> {
   const goals: Goal[] = [];
-  // All together, then those by themselves who were never put out before they had a rule of their own.
+  // First all kinds together, then alone the clients that do not read, which need a rule of their own to be disconnected.
   for (const kinds of [KINDS, UNTAKING]) {
     const api = await world.startApi();
     const clients = kinds === KINDS ? HELD_CLIENTS : UNTAKING_CLIENTS;
@@ -158,7 +158,7 @@ function tightGoals(limit: string, { alive, probes, hasEnded, afterwards, readin
   ];
 }
 
-/** A turn that the model has just begun on the processor that it shares with the reads takes some ms to end. */
+/** Allows twice the p99, or one run of the model more: a run that has begun on the shared processor takes some ms to end. */
 function isUnharmed(busy: Kind, calm: Kind): boolean {
   return busy.p99 <= Math.max(calm.p99 * 2, calm.p99 + MODELS_TURN_MS);
 }
@@ -176,7 +176,7 @@ async function stop(api: { kill(signal: NodeJS.Signals): void; readonly ended: P
   await api.ended;
 }
 
-/** The one with the median p99. */
+/** Returns the tally with the median p99. */
 function middle(tallies: readonly Tally[]): Tally {
   const sorted = [...tallies].sort((a, b) => a.all.p99 - b.all.p99);
   return sorted[sorted.length >> 1] as Tally;

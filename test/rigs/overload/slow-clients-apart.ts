@@ -1,18 +1,18 @@
 /**
- * Slow clients in a process of their own. What thousands of sockets cost whoever holds them, when they come, when they are
- * counted and when all are closed at once, would be lateness of the readers beside them, and be taken for the service's.
+ * Runs slow clients in a separate process. Thousands of sockets take CPU time when they open, are counted and close. In the
+ * process of the readers, that time would delay the readers and be mistaken for latency of the service.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { SlowClientsOrder } from './slow-clients-program.ts';
 
 export interface SlowClientsApart {
-  /** How many of them the service still holds. */
+  /** Returns how many of the connections the service still holds. */
   held(): Promise<number>;
   end(): void;
 }
 
-/** Resolves when all have come. */
+/** Opens the clients; resolves when all are connected. */
 export async function openSlowClientsApart(order: SlowClientsOrder): Promise<SlowClientsApart> {
   const child = fork(fileURLToPath(new URL('./slow-clients-program.ts', import.meta.url)));
   const ask = (message: object) => {

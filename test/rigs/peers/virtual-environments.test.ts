@@ -17,7 +17,7 @@ describe('requirements', () => {
     expect(await pinnedVersions(name, packages)).toHaveLength(packages.length);
   });
 
-  it('have one version of ONNX Runtime: the one that Tandem runs', async () => {
+  it('pin the version of ONNX Runtime that Tandem runs', async () => {
     const manifest = JSON.parse(await readFile(join(import.meta.dirname, '../bench/package.json'), 'utf8'));
     const own = manifest.dependencies['onnxruntime-node'];
     for (const { name, packages } of PEERS.filter((peer) => peer.packages.includes('onnxruntime'))) {
@@ -27,11 +27,11 @@ describe('requirements', () => {
   });
 });
 
-it('says which Python to install where there is none', async () => {
+it('says which Python to install if none is found', async () => {
   await expect(checkPython('no-such-python')).rejects.toThrow(/^no-such-python is not on the PATH: install Python 3/);
 });
 
-it('says that an environment is not installed where it must not install it', async () => {
+it('says that an environment is not installed if --skip-install is set', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-peers-'));
   const prepared = prepareEnvironment('feast', { folder, python: 'python3', skipInstall: true, say: () => {} });
   await expect(prepared).rejects.toThrow(

@@ -1,6 +1,6 @@
 /**
- * A virtual environment of Python for each peer, from requirements that pin every package. They lie in `.tandem/peers`, outside
- * version control, and are made again where the requirements have changed.
+ * Makes a Python virtual environment for each peer, from requirements that pin every package. The environments are in
+ * `.tandem/peers`, outside version control, and are made again if the requirements have changed.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -20,12 +20,12 @@ const NEWEST_PYTHON = [3, 12];
 export interface Environment {
   readonly name: EnvironmentName;
   readonly python: string;
-  /** Its programs: `uvicorn`, `mlserver`, … */
+  /** The folder of its programs: `uvicorn`, `mlserver`, … */
   readonly bin: string;
 }
 
 export interface PrepareOptions {
-  /** Where the environments lie, each in a folder of its name. */
+  /** The folder of the environments; each has a subfolder with its name. */
   readonly folder: string;
   /** A program, or its path. */
   readonly python: string;
@@ -34,7 +34,7 @@ export interface PrepareOptions {
   say(line: string): void;
 }
 
-/** Creates the environment if it is missing or outdated. Throws with what is wrong and how to fix it. */
+/** Creates the environment if it is missing or outdated. Throws with a message that says how to fix the problem. */
 export async function prepareEnvironment(name: EnvironmentName, options: PrepareOptions): Promise<Environment> {
   const { folder, python, skipInstall, say } = options;
   const path = join(folder, name);

@@ -1,9 +1,9 @@
 /**
- * 200 predictors of three assigned model versions each (the stable one, and two of an A/B test) on one API with two
- * inference children: what a start, a changed version and a read of a rarely read predictor take, and what a child holds.
- * The models are small dense networks, each with bytes of its own; together they take more than a child may hold.
+ * One API with two inference children serves 200 predictors. Each has three assigned model versions: the stable version and two
+ * of an A/B test. Measures the time of a start, of a changed version and of a read of a rarely read predictor, and the memory
+ * of a child. The models are small dense networks with different bytes; together they exceed the memory of a child.
  *
- * Versions and rollouts are inserted as an adoption and a started rollout leave them, since 600 trials take minutes.
+ * Versions and rollouts are inserted as rows, in the form that an adoption and a started rollout leave: 600 trials take minutes.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -20,16 +20,16 @@ import { type BenchProcess, type BenchServers, startApi } from '../service.ts';
 import type { Law } from './law.ts';
 
 const PREDICTORS = 200;
-/** The predictor whose version changes; it is in no test, which would keep it from being adopted. */
+/** The predictor whose version changes. It is in no A/B test, because a predictor in a test cannot be adopted. */
 const CHANGED = PREDICTORS - 1;
-/** Assigned to arms. */
+/** Model versions that are assigned to arms. */
 const VERSIONS = CHANGED * 3 + 1;
-/** Users of the one table of features. */
+/** Users in the table of features, which all predictors share. */
 const USERS = 1_000;
 const CHILDREN = 2;
-/** The least that a child may have: 96 MB of it are for models, of which all of these take more than twice as much. */
+/** The minimum for a child: 96 MB of it are for models, and all models of this test need more than twice as much. */
 const MEMORY_MB = 256;
-/** The versions that tests try have so many children in all, however many tests there are. */
+/** All versions of A/B tests share so many separate children, however many tests there are. */
 const MOST_CHILDREN = CHILDREN + MOST_APART;
 const READS = 300;
 const READY_WITHIN_MS = 120_000;
@@ -62,7 +62,7 @@ function startFigures({ readyMs, cpuMs }: { readonly readyMs: number; readonly c
   ];
 }
 
-/** Reads of one predictor, in turn with the same of a service that has no other. */
+/** Measures reads of one predictor, in turn with the same reads of a service that has only this predictor. */
 async function measureReads(servers: BenchServers, api: BenchProcess): Promise<readonly Figure[]> {
   const url = new URL(servers.env.DATABASE_URL);
   url.pathname = '/alone';
@@ -124,7 +124,7 @@ async function makeUsers(pool: BenchServers['pool']): Promise<void> {
   await pool.query('vacuum analyze features');
 }
 
-/** The versions 2 and 3 of each predictor but the last, in an A/B test: a third of the users for each version. */
+/** Inserts an A/B test of versions 2 and 3 for each predictor but the last: each version gets a third of the users. */
 async function insertTests({ pool }: BenchServers): Promise<void> {
   for (let predictor = 0; predictor < CHANGED; predictor++) {
     const versions = [2, 3].map((number) => ({ number, ...toAdopt(predictor, number) }));
@@ -154,7 +154,7 @@ async function insertTests({ pool }: BenchServers): Promise<void> {
   }
 }
 
-/** Of a test that is held: no worker runs that would judge it. */
+/** The plan of a held A/B test: no worker runs that would judge it. */
 const PLAN = {
   kind: 'ab',
   arms: [2, 3].map((version) => ({ name: `arm${version}`, version, weight: 33 })),
@@ -193,7 +193,7 @@ function toAdopt(predictor: number, version: number): PredictorToAdopt {
   };
 }
 
-/** The model with bytes of its own: field 6 of an ONNX model is a text that nothing reads. */
+/** Makes a model file with different bytes: field 6 of an ONNX model is a text that no reader uses. */
 function fileOf(text: string): Buffer {
   return Buffer.concat([MODEL, Buffer.from([0x32, text.length]), Buffer.from(text)]);
 }
@@ -212,7 +212,7 @@ async function withApi<T>(
   }
 }
 
-/** Waits until the API reports so many versions as ready, this one among them. */
+/** Waits until the API reports so many versions as ready, including the given version. */
 async function untilReady({ pool }: BenchServers, count: number, id = versionId(0, 1)): Promise<void> {
   const deadline = performance.now() + READY_WITHIN_MS;
   while (performance.now() < deadline) {
@@ -228,7 +228,7 @@ async function untilReady({ pool }: BenchServers, count: number, id = versionId(
   throw new Error(`not ready within ${READY_WITHIN_MS} ms`);
 }
 
-/** Milliseconds of a read that must infer. */
+/** Times a read that must infer, in milliseconds. */
 async function timeRead(api: BenchProcess, predictor: number, read: number): Promise<number> {
   const began = performance.now();
   const url = `${api.url}/v1/predictions/${nameOf(predictor)}/${1 + (read % USERS)}`;
@@ -238,7 +238,7 @@ async function timeRead(api: BenchProcess, predictor: number, read: number): Pro
   return performance.now() - began;
 }
 
-/** Models that children which serve have loaded so far. */
+/** Counts the models that serving children have loaded so far. */
 async function loadsOf(api: BenchProcess): Promise<number> {
   const text = await (await fetch(`${api.url}/metrics`)).text();
   const lines = [...text.matchAll(/^tandem_model_loads_total\{.*when="(?:ahead|on_demand)".*\} (\d+)$/gm)];

@@ -1,6 +1,7 @@
 /**
- * Relays of one outbox, a thread each as workers are processes: one and two of them in turn on a long queue, then one again
- * after two million rows, of which no vacuum may remove any: a transaction stays open, as the plan of a long run does.
+ * Measures relays of one outbox. Each relay has its own thread, as each worker has its own process. First one and two relays
+ * take turns on a long queue. Then one relay runs again after two million rows. Vacuum cannot remove any of these rows, because
+ * a transaction stays open, as the plan of a long run does.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -89,7 +90,7 @@ async function compareOneAndTwo(relays: readonly [Relay, Relay], say: (line: str
   return [one, two] as const;
 }
 
-/** Users of 3 million, in no order. */
+/** Inserts rows of up to 3 million users, in scattered order. */
 async function seed({ pool }: BenchServers, rows: number): Promise<void> {
   const text = `insert into tandem.outbox (user_id, context_version)
     select 'user-' || n::bigint * 7919 % 3000017, n from generate_series(1, $1) n`;

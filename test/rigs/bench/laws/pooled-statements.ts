@@ -1,4 +1,4 @@
-/** What a session that a pooler lends costs: settings in each message, and nothing prepared. */
+/** Measures the cost of a session that a pooler lends: it sends settings with each message, and prepares no statement. */
 import { randomUUID } from 'node:crypto';
 import { createEventStore } from '@tandem/offline-store/events/events';
 import { createPool, query } from '@tandem/offline-store/sql/database';
@@ -7,10 +7,10 @@ import type { Law } from './law.ts';
 
 type Pool = ReturnType<typeof createPool>;
 
-/** Many short ones: a machine that has much else to do is as slow for both, in most of them. */
+/** Many short rounds: in most of them, other work on the machine slows both sides equally. */
 const ROUNDS = 25;
 const CALLS = 50;
-/** The first calls connect, and prepare what is prepared. */
+/** The first calls connect, and prepare statements in the session that is not lent. */
 const WARM = 100;
 
 interface Measured {
@@ -20,7 +20,7 @@ interface Measured {
 
 const STATEMENTS: Readonly<Record<string, Measured>> = {
   'smallest statement': { run: (pool) => query(pool, { text: 'select 1' }), bound: { most: 0.5 } },
-  // Mostly the wait for the disk.
+  // Most of its time is the wait for the disk.
   event: {
     run: (pool) => {
       const event = { source: 'law', id: randomUUID(), type: 'x', userId: '1', time: null, data: null };

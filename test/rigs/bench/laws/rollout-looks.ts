@@ -1,7 +1,7 @@
 /**
- * A look at a rollout, and the comparison before a publication, at sizes that no statement reads in its time: a look reads
- * counts that the inserts of exposures keep, outcomes are counted in slices, and the comparison falls back to a sample.
- * Exposures of 1 and of 10 million users are seeded without triggers, then counted as the migration counts them.
+ * Measures a look at a rollout, and the comparison before a publication, at sizes that no statement can read within its time
+ * limit. A look reads counts that inserts of exposures maintain. Outcomes are counted in slices, and the comparison falls back
+ * to a sample. Exposures of 1 and of 10 million users are seeded without triggers, then counted as the migration counts them.
  */
 import { randomUUID } from 'node:crypto';
 import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
@@ -16,7 +16,7 @@ import { adoptBench, type BenchServers } from '../service.ts';
 import type { Law } from './law.ts';
 
 const MILLION = 1_000_000;
-/** As a look of the workers has them; a slice that was begun in it is ended. */
+/** The time that a worker's look gives to outcomes. A slice that began within it is finished. */
 const OUTCOMES_MS = 2_000;
 const ORDERED: OutcomeMetric = {
   ...{ name: 'order', kind: 'binary', windowMs: 86_400_000, better: 'higher', guardrail: true, minimumEffect: 0.05 },
@@ -74,7 +74,7 @@ async function insertRollout({ pool }: BenchServers): Promise<Step> {
   return { id: rows[0]?.id ?? '', step: 0 };
 }
 
-/** Users from..to, one of twenty in the candidate's arm. */
+/** Inserts exposures of the users from..to, one of twenty in the candidate's arm. */
 async function seedExposures({ pool }: BenchServers, { id }: Step, from: number, to: number): Promise<void> {
   await transaction(pool, async (db) => {
     await db.query(`set local session_replication_role = replica; set local maintenance_work_mem = '512MB';
@@ -98,7 +98,7 @@ async function seedExposures({ pool }: BenchServers, { id }: Step, from: number,
   await pool.query('vacuum analyze tandem.exposures');
 }
 
-/** One of each of the first million users, in their window. */
+/** Inserts an outcome of each of the first million users, within the user's window. */
 async function seedOutcomes({ pool }: BenchServers): Promise<void> {
   await pool.query(`insert into tandem.outcomes (source, id, payload_hash, user_id, name, value, time, context_version)
     select 'shop', n::text, '\\x00', n::text, 'order', 1, now() - interval '47 hours', 0 from generate_series(1, ${MILLION}) n`);
@@ -111,7 +111,7 @@ async function timed<T>(work: () => Promise<T>): Promise<readonly [ms: number, r
   return [performance.now() - started, result];
 }
 
-/** The two parts of a look; then the rest of the pass that its second part began. */
+/** Measures the two parts of a look, then the rest of the pass over outcomes that the second part began. */
 async function lookAt({ pool }: BenchServers, step: Step) {
   const checks = createRolloutChecks(pool);
   const rollout = step as Rollout;
@@ -125,7 +125,7 @@ const ROUNDS = 5;
 const BATCHES = 2;
 const BATCH = 5_000;
 
-/** In rounds that alternate. */
+/** Compares inserts with and without counting, in alternating rounds. */
 async function compareInserts(servers: BenchServers, step: Step): Promise<readonly Figure[]> {
   const counted: number[] = [];
   const ratios: number[] = [];
@@ -139,7 +139,7 @@ async function compareInserts(servers: BenchServers, step: Step): Promise<readon
   ];
 }
 
-/** New users by the exposure store, from four processes. */
+/** Measures inserts of new users through the exposure store, from four callers in parallel. */
 async function insertsPerSecond({ pool }: BenchServers, { id, step }: Step, isCounted: boolean): Promise<number> {
   const verb = isCounted ? 'enable' : 'disable';
   await pool.query(`alter table tandem.exposures ${verb} trigger exposures_inserted`);

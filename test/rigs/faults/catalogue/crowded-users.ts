@@ -1,4 +1,4 @@
-/** Many at one user at the same moment: readers of one who has just changed, and transactions that meet crosswise. */
+/** Many callers at one user at once: readers of a user who has just changed, and transactions that deadlock. */
 import { Agent, request } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT, type Pool } from '../../../e2e/counts.fixture.ts';
@@ -6,7 +6,7 @@ import type { Stage } from '../rig/session.ts';
 import type { SupervisedProgram } from '../rig/supervised-program.ts';
 import { type NamedFault, NotMet } from './fault.ts';
 
-/** At each API. */
+/** Readers at each API. */
 const READERS = 200;
 const HERDS = 3;
 const CROSSED_MS = 10_000;
@@ -18,14 +18,15 @@ const CROSSED = ['1901', '1902'] as const;
 export const crowdedUsers: readonly NamedFault[] = [
   {
     name: 'herd',
-    what: `${READERS} readers at each API ask at once for one user who has just changed, ${HERDS} times`,
-    expected: 'one inference an API, which the others share; nobody gets what was before the change as fresh',
+    what: `${READERS} readers at each API read one user at once, right after the user changed, ${HERDS} times`,
+    expected: 'one inference an API, which all its readers share; no answer from before the change is called fresh',
     run: herd,
   },
   {
     name: 'events-crosswise',
-    what: `for ${CROSSED_MS / 1_000} s two applications insert events of two users in opposite order, and senders over HTTP name both`,
-    expected: 'Postgres ends one of two that meet; what is left of each transaction and batch is all or nothing',
+    what: `for ${CROSSED_MS / 1_000} s two applications insert events of two users in opposite order, and HTTP batches name both users`,
+    expected:
+      'Postgres aborts one of two deadlocked transactions; each transaction and batch is stored whole or not at all',
     run: cross,
   },
 ];
@@ -59,7 +60,7 @@ async function herd({ rig, fault }: Stage): Promise<void> {
   } finally {
     agent.destroy();
   }
-  if (inferred === 0) throw new NotMet('nobody was inferred in time: the machine is too busy for so many readers');
+  if (inferred === 0) throw new NotMet('no inference ended in time: the machine is too busy for so many readers');
 }
 
 function readers(agent: Agent, { url }: SupervisedProgram): readonly Promise<Seen>[] {
@@ -83,8 +84,8 @@ function read(agent: Agent, url: string): Promise<Seen> {
 }
 
 /**
- * Gives how many were inferred, or found what others were. Another reader of that user may demand an inference of its
- * own, and what one API has kept the other finds.
+ * Checks the answers of a herd, and returns how many readers got an inference, their own or a shared one. One further
+ * inference is allowed, because another reader may demand one; an API may also find an answer that the other API stored.
  */
 function judgeHerd(all: readonly Seen[], version: number, apis: number): number {
   const good = all.filter(({ status }) => status === 200);
@@ -98,7 +99,7 @@ function judgeHerd(all: readonly Seen[], version: number, apis: number): number 
   return inferred.length;
 }
 
-/** In one transaction, as an application does; gives the context version. */
+/** Changes the user and inserts the event in one transaction, as an application does. Returns the context version. */
 async function changeAndSay(pool: Pool, userId: string): Promise<number> {
   const { rows } = await pool.query<{ version: number }>({
     text: `with changed as (
@@ -142,7 +143,7 @@ async function cross({ rig, fault }: Stage): Promise<void> {
   await expectAllOrNothing(rig.pool);
 }
 
-/** Gives how many transactions Postgres ended because two waited for each other. */
+/** Inserts events until the fault is over. Returns how many transactions Postgres aborted as deadlocked. */
 async function insertMany({ pool, isOver }: Crossing, userIds: readonly string[]): Promise<number> {
   let ended = 0;
   const client = await pool.connect();
@@ -165,7 +166,7 @@ async function insertMany({ pool, isOver }: Crossing, userIds: readonly string[]
   return ended;
 }
 
-/** Before the events are said, and apart: a label is never above a count, and only the events shall meet. */
+/** Changes both users before the events, in a separate transaction: a label is never above a count, and only events deadlock. */
 async function changeBoth(pool: Pool): Promise<void> {
   await pool.query({
     text: 'update counts set changes = changes + 1 where user_id = any ($1::bigint[])',
@@ -173,7 +174,7 @@ async function changeBoth(pool: Pool): Promise<void> {
   });
 }
 
-/** Both events of a transaction have ids of one beginning. */
+/** Inserts one event of a transaction. The ids of both its events have the same prefix. */
 async function insertOne(client: Pick<Pool, 'query'>, userId: string): Promise<void> {
   await client.query({
     text: `insert into tandem.events (source, id, type, user_id)

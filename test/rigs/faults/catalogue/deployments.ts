@@ -1,4 +1,4 @@
-/** What a deployment does to itself: its programs are replaced one by one, or are more than were thought of. */
+/** Faults of a deployment: its programs are replaced one by one, killed, or more numerous than planned. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { loadedPredictor } from '../../../e2e/counts.fixture.ts';
@@ -11,45 +11,45 @@ import { adoptBeside } from '../rig/told-versions.ts';
 import { type NamedFault, NotMet, oneOf } from './fault.ts';
 
 const KILLS = 5;
-/** Workers, each a scheduler, beside the two that there are. */
+/** Further workers beside the usual two; each is also a scheduler. */
 const HIRED = 3;
 const SLOTS = 2;
 /** A slot is a minute; a run of everyone comes after it. */
 const SLOT_WITHIN_MS = 120_000;
 const SCHEDULED = 'scheduled';
 
-const NOBODY_MS = 10_000;
+const NO_WORKER_MS = 10_000;
 const PUBLISHES_WITHIN_MS = 60_000;
 
 export const deployments: readonly NamedFault[] = [
   {
     name: 'rolling-deploy',
-    what: 'each program is replaced, one after another: SIGTERM, and a new one when it has ended',
-    expected: 'what was under way ends well; clients find the other API meanwhile',
+    what: 'each program is replaced, one after another: SIGTERM, then a new process when it has ended',
+    expected: 'work in progress ends well; clients use the other API meanwhile',
     run: ({ rig, fault }) =>
       fault({ name: 'each program replaced' }, { inject: () => replaceAll(rig), lift: async () => {} }),
   },
   {
     name: 'inference-killed',
     what: `kill -9 of the inference children of one API and one worker, ${KILLS} times`,
-    expected: 'whoever was with it is asked again or refused; both programs live on',
+    expected: 'reads in those children are retried or refused; both programs continue',
     run: killInference,
   },
   {
     name: 'several-schedulers',
-    what: `${HIRED} more workers, five schedulers in all, for ${SLOTS} slots of a schedule; whoever makes the first run is killed before it says so to the queue`,
-    expected: 'one run a slot, each of which is done',
+    what: `${HIRED} more workers, five schedulers in all, for ${SLOTS} slots of a schedule; the worker that creates the first run is killed before it enqueues the run`,
+    expected: 'one run a slot, and each run is done',
     run: scheduleByMany,
   },
   {
     name: 'workers-to-zero-in-publish',
-    what: `every worker is told to end as one begins to publish, and none is there for ${NOBODY_MS / 1_000} s`,
-    expected: 'the next worker publishes and goes on with what was handed back; events are relayed late',
+    what: `every worker gets SIGTERM as one begins to publish, and no worker runs for ${NO_WORKER_MS / 1_000} s`,
+    expected: 'the next worker publishes and continues the work that was handed back; events are relayed late',
     run: scaleToZero,
   },
 ];
 
-/** One after another: the next when the one before has started. */
+/** Restarts the programs one after another, each after the previous program has started. */
 export async function replaceAll({ programs }: Rig): Promise<void> {
   for (const program of programs) await program.restart('SIGTERM');
 }
@@ -117,7 +117,7 @@ async function scaleToZero({ rig: { workers }, fault }: Stage): Promise<void> {
         }
         await Promise.all(workers.map((worker) => worker.ended()));
       },
-      hold: () => pause(NOBODY_MS),
+      hold: () => pause(NO_WORKER_MS),
       async lift() {
         for (const worker of workers) worker.release();
         await Promise.all(workers.map((worker) => worker.ready()));

@@ -1,4 +1,4 @@
-/** Parts of a run fail at random, and everything at once. */
+/** Parts of a run fail at random, and several servers fail at once. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { Rig } from '../rig/rig.ts';
@@ -7,14 +7,14 @@ import type { NamedFault } from './fault.ts';
 
 const HELD_MS = 10_000;
 const OFTEN = 1_000_000;
-/** When the first program has had the signal and the others have not. */
+/** The delay after which only the first program has had the signal. */
 const IN_DEPLOY_MS = 1_000;
 
 export const failingWork: readonly NamedFault[] = [
   {
     name: 'half-of-chunks-fail',
     what: `every other chunk fails before it is scored, in both workers, for ${HELD_MS / 1_000} s`,
-    expected: 'all are done in the end, by trying again',
+    expected: 'all chunks are done in the end, by retries',
     async run({ rig, fault }) {
       await fault(
         { name: 'half of the chunks fail' },
@@ -35,7 +35,7 @@ export const failingWork: readonly NamedFault[] = [
   {
     name: 'everything-at-once',
     what: 'the cache and the queue are killed and come back empty, Postgres is stopped at once, one API and one worker are killed',
-    expected: 'what holds after each of them',
+    expected: 'the expectations of each of these faults',
     async run({ rig, fault }) {
       const [api, worker] = [rig.apis[0], rig.workers[0]];
       let back: Promise<unknown> = Promise.resolve();
@@ -57,7 +57,7 @@ export const failingWork: readonly NamedFault[] = [
   {
     name: 'everything-at-once-in-deploy',
     what: 'while each program is replaced, one after another, the cache and the queue are killed and come back empty, and Postgres is stopped at once',
-    expected: 'what holds after each of them',
+    expected: 'the expectations of each of these faults',
     async run({ rig, fault }) {
       let deploying = Promise.resolve();
       await fault(

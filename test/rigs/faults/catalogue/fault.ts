@@ -2,18 +2,18 @@
 import type { Needs, Stage } from '../rig/session.ts';
 
 export interface NamedFault {
-  /** As `--only` takes it. */
+  /** The name that `--only` takes. */
   readonly name: string;
   readonly what: string;
-  /** What not every machine gives, or not every session has; elsewhere it is skipped. A small disk and a standby have sessions of their own. */
+  /** A requirement that not every machine or session meets; otherwise the fault is skipped. A small disk and a standby need separate sessions. */
   readonly needs?: Needs;
-  /** What the service does about it, beyond what holds in every case (checker/). */
+  /** The expected reaction of the service, beside the rules that always hold (checker/). */
   readonly expected: string;
   /** Causes the fault and ends it; records both in the history. Rejects if the deployment does not recover. */
   run(stage: Stage): Promise<void>;
 }
 
-/** The load did not come to where the fault was to be done: nothing is known, and nothing is wrong. */
+/** The load did not reach the step of the fault: the fault was not injected, which says nothing about the service. */
 export class NotMet extends Error {
   override readonly name = 'NotMet';
 }

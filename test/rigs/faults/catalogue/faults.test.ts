@@ -5,18 +5,18 @@ import { findPlants } from '../plant/plants.ts';
 import { faults, findFaults } from './faults.ts';
 
 describe('the catalogue of faults', () => {
-  it('has a name each, made for a command line', () => {
+  it('has a different name for each fault, usable on a command line', () => {
     const names = faults.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     expect(names.filter((name) => !/^[a-z0-9-]+$/.test(name))).toEqual([]);
   });
 
-  it('kills at every failpoint that the load meets', () => {
+  it('kills at every failpoint that the load reaches', () => {
     const kills = faults.filter(({ name }) => name.includes('killed'));
     expect(kills.length).toBeGreaterThanOrEqual(failpointNames.length - 5);
   });
 
-  it('finds one by its name, a family by its beginning, and says what there is instead of an unknown one', () => {
+  it('finds a fault by its name and a family by its prefix, and lists all names for an unknown one', () => {
     expect(findFaults(['cache-flushed']).map(({ name }) => name)).toEqual(['cache-flushed']);
     expect(findFaults(['killed-at-']).length).toBeGreaterThan(30);
     expect(findFaults([])).toBe(faults);
@@ -25,7 +25,7 @@ describe('the catalogue of faults', () => {
 });
 
 describe('the negative controls', () => {
-  it('are all there, each with plants that exist', () => {
+  it('are complete, and each names plants that exist', () => {
     expect(controls.map(({ name }) => name)).toEqual([
       ...[
         'N1',

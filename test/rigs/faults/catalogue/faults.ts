@@ -1,4 +1,4 @@
-/** Every fault of the catalogue, in the order in which all of them are done. */
+/** The faults of the catalogue, in the order in which they run. */
 import { crowdedUsers } from './crowded-users.ts';
 import { deployments } from './deployments.ts';
 import { failingWork } from './failing-work.ts';
@@ -43,12 +43,12 @@ export const faults: readonly NamedFault[] = [
   ...replacedRedis,
 ];
 
-/** Events of its own, or it waits for one to come by. */
+/** Returns whether a fault sends events itself, or waits for an event of the load. */
 export function sendsEvents(fault: NamedFault): boolean {
   return crowdedUsers.includes(fault) || repeatedEvents.includes(fault) || fault.name.startsWith('killed-at-event');
 }
 
-/** Those whose name is, or begins with, one of these; all where none is named. Throws where a name means none. */
+/** Returns the faults whose name is, or begins with, one of these; all without a name. Throws if a name matches no fault. */
 export function findFaults(names: readonly string[]): readonly NamedFault[] {
   if (names.length === 0) return faults;
   return names.flatMap((name) => {

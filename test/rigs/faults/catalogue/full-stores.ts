@@ -11,25 +11,25 @@ export const fullStores: readonly NamedFault[] = [
   {
     name: 'queue-full',
     what: `the queue's Redis takes no more writes for ${HELD_MS / 1_000} s: maxmemory, noeviction`,
-    expected: 'runs are written down and go on when there is room again',
+    expected: 'runs are recorded, and continue when there is room again',
     run: ({ rig, fault }) => limit(rig.queue, 0, 'queue full', fault),
   },
   {
     name: 'cache-evicting',
     what: `the cache has half of the room that it needs for ${HELD_MS / 1_000} s`,
-    expected: 'more live inferences, and nothing else',
+    expected: 'more live inferences; no other effect',
     run: ({ rig, fault }) => limit(rig.cache, 0.5, 'cache evicting', fault),
   },
   {
     name: 'disk-full',
     needs: 'small disk',
     what: `no byte is left on Postgres' disk for ${HELD_MS / 1_000} s`,
-    expected: 'nothing is acknowledged that could not be written; all goes on when there is room again',
+    expected: 'no write that failed is acknowledged; all work continues when there is room again',
     run: fillDisk,
   },
 ];
 
-/** @param share of what it holds now that it may hold; 0: as little as can be said */
+/** @param share the new limit, as a share of the memory that Redis uses now; 0: the smallest limit */
 function limit(redis: RigRedis, share: number, name: string, fault: Stage['fault']): Promise<void> {
   const allow = (bytes: number) => redis.with((one) => one.config('SET', 'maxmemory', bytes));
   return fault(

@@ -6,12 +6,12 @@ import type { Stage } from '../rig/session.ts';
 import type { SupervisedProgram } from '../rig/supervised-program.ts';
 import { type NamedFault, NotMet, oneOf } from './fault.ts';
 
-/** Schedules and whole loads are not part of the load; what ends a program is a fault of its own. */
+/** Steps that are not killed here: the load has no schedules and whole loads, and a shutdown is a separate fault. */
 const ELSEWHERE = /^schedule\.|^load\.|in_shutdown$/;
 const OF_APIS = /^(event|run|live|read)\./;
-/** A step that the load has not met by then is passed over, and said so. */
+/** A step that the load does not reach within this time is reported as not met. */
 const MET_WITHIN_MS = 30_000;
-/** Programs look at their orders every 20 ms while they have anything to do. */
+/** Busy programs check every 20 ms which failpoints are armed. */
 const DISARMED_WITHIN_MS = 500;
 
 const steps = failpointNames.filter((name) => !ELSEWHERE.test(name));
@@ -20,14 +20,14 @@ export const killedPrograms: readonly NamedFault[] = steps.map((step) => ({
   name: `killed-at-${step.replace('.', '-').replaceAll('_', '-')}`,
   what: `kill -9 at ${step}`,
   expected: OF_APIS.test(step)
-    ? 'a client repeats its events and is told the version that they had; nothing else is noticed'
-    : 'another worker goes on when the lease is over, and nothing is done twice',
+    ? 'a client repeats its events and gets the versions that they had; no other effect'
+    : 'another worker takes over when the lease ends, and no work is done twice',
   run: (stage) => killAt(stage, oneOf(OF_APIS.test(step) ? stage.rig.apis : stage.rig.workers, stage.random), step),
 }));
 
 export const killedInShutdown: readonly NamedFault[] = (['api', 'worker'] as const).map((kind) => ({
   name: `${kind}-killed-in-shutdown`,
-  what: 'SIGTERM, and kill -9 when what was under way has ended and the connections are closed',
+  what: 'SIGTERM, then kill -9 after the work in progress has ended and the connections are closed',
   expected: 'as a kill at any other moment',
   run: (stage) => {
     const program = oneOf(kind === 'api' ? stage.rig.apis : stage.rig.workers, stage.random);
@@ -59,7 +59,7 @@ async function killAt({ fault }: Stage, program: SupervisedProgram, step: string
   );
 }
 
-/** A program that was about to fire when time was over sees only then that it is not to: else it would die of no fault. */
+/** Checks once more after the time limit: a program that fired just then must count as killed by this fault. */
 async function wasMetAfterAll(armed: ArmedFailpoint): Promise<boolean> {
   armed.disarm();
   await pause(DISARMED_WITHIN_MS);

@@ -1,4 +1,4 @@
-/** The cache's Redis forgets, stops, remembers what was true long ago, or is two servers at once. */
+/** The cache's Redis loses its data, stops, returns with old data, or is split into two primaries. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { startReplica } from '../rig/replica.ts';
 import type { Stage } from '../rig/session.ts';
@@ -10,7 +10,7 @@ export const lostCache: readonly NamedFault[] = [
   {
     name: 'cache-flushed',
     what: 'FLUSHALL on the cache',
-    expected: "Postgres' rows answer; the generation is loaded again by itself",
+    expected: "reads are answered from Postgres' rows; workers load the generation again",
     run: ({ rig, fault }) => fault({ name: 'cache flushed' }, { inject: () => rig.cache.flush(), lift: nothing }),
   },
   {
@@ -26,7 +26,7 @@ export const lostCache: readonly NamedFault[] = [
   },
   {
     name: 'cache-old-snapshot',
-    what: 'kill -9 of the cache, which comes back as it was some seconds ago',
+    what: 'kill -9 of the cache, which returns with its data of some seconds ago',
     expected: 'labels that are too old are not served as fresh',
     async run({ rig, fault }) {
       await rig.cache.keepCopy();
@@ -37,7 +37,7 @@ export const lostCache: readonly NamedFault[] = [
   {
     name: 'cache-stopped',
     what: 'SIGSTOP of the cache for 15 s',
-    expected: 'reads go on from Postgres within their deadline; none hangs',
+    expected: 'reads are answered from Postgres within their deadline; none hangs',
     run: ({ rig, fault }) =>
       fault(
         { name: 'cache stopped' },
@@ -50,14 +50,14 @@ export const lostCache: readonly NamedFault[] = [
   },
   {
     name: 'cache-split',
-    what: 'a replica of the cache that has missed some seconds of writes is promoted; one API and one worker go over to it, the others stay with the old primary, which lives on; then all go back',
-    expected: 'each reads what the other wrote late or never, and nothing stale is called fresh',
+    what: 'a replica of the cache that lacks some seconds of writes is promoted; one API and one worker use it, the others stay with the old primary; then all use the old primary again',
+    expected: 'each side reads the writes of the other late or never, and no stale answer is called fresh',
     run: splitCache,
   },
   {
     name: 'hints-evicted',
     what: 'the version hints alone are deleted',
-    expected: 'nothing but writes that were worth nothing',
+    expected: 'some writes to the overlay are useless; no other effect',
     run: ({ rig, fault }) =>
       fault(
         { name: 'hints evicted' },

@@ -1,4 +1,4 @@
-/** Postgres comes back without its last commits: what was acknowledged with them is of another past. */
+/** Postgres returns without its last commits: their acknowledgements belong to a lost history. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { Stage } from '../rig/session.ts';
@@ -13,7 +13,7 @@ const SLOWER_FOR_MS = 10_000;
 export const lostHistory: readonly NamedFault[] = [
   {
     name: 'failover-losing-commits',
-    what: `Postgres is lost, and a standby promoted that had heard of nothing for ${LOST_MS / 1_000} s`,
+    what: `Postgres is lost, and a standby is promoted that lacks the commits of the last ${LOST_MS / 1_000} s`,
     expected: 'versions of the lost history prove nothing; tokens of it are refused with 409',
     run: (stage) => failOver(stage),
   },
@@ -21,12 +21,12 @@ export const lostHistory: readonly NamedFault[] = [
     name: 'failover-to-slower-clock',
     needs: 'server clocks',
     what: 'the same, and the clock of the new primary is an hour behind',
-    expected: 'as after a failover; values of events stand in the order of acceptance',
+    expected: 'as after a failover; of two values of events, the one accepted later counts',
     run: (stage) => failOver(stage, -HOUR_MS),
   },
   {
     name: 'restored-backup',
-    what: `Postgres is put back to a backup of ${LOST_MS / 1_000} s ago, and its history rotated as ops are told to`,
+    what: `Postgres is restored from a backup of ${LOST_MS / 1_000} s ago, and its history is rotated, as docs/backup.md says`,
     expected: 'as after a failover',
     run: restoreBackup,
   },

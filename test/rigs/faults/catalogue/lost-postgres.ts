@@ -1,4 +1,4 @@
-/** Postgres goes and comes back: without it nothing is fresh, and nothing is acknowledged. */
+/** Postgres stops and returns: meanwhile no answer is fresh, and no event is acknowledged. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { Stage } from '../rig/session.ts';
@@ -8,7 +8,7 @@ export const lostPostgres: readonly NamedFault[] = [
   {
     name: 'postgres-immediate-restart',
     what: 'pg_ctl stop -m immediate and a start, three times',
-    expected: 'reads are unverified or refused meanwhile; all goes on within seconds of its being ready',
+    expected: 'reads are unverified or refused meanwhile; the service recovers within seconds after Postgres is ready',
     async run(stage) {
       for (let i = 0; i < 3; i++) {
         await restart(stage);
@@ -19,7 +19,7 @@ export const lostPostgres: readonly NamedFault[] = [
   {
     name: 'postgres-cut-off',
     what: 'no API reaches Postgres for 10 s: a black hole',
-    expected: 'nothing is called fresh; reads are answered within their deadline all the same',
+    expected: 'no answer is called fresh; reads are still answered within their deadline',
     run: ({ rig, fault }) => {
       const proxies = rig.proxies('postgres', rig.apis);
       return fault(

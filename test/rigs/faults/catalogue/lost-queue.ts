@@ -1,4 +1,4 @@
-/** The queue's Redis forgets or stops: jobs are hints, and what they hint at is in Postgres. */
+/** The queue's Redis loses its data or stops. Jobs are only hints: Postgres has the runs and chunks. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NamedFault } from './fault.ts';
 
@@ -21,7 +21,7 @@ export const lostQueue: readonly NamedFault[] = [
   {
     name: 'queue-away',
     what: 'no connection between the workers and the queue for 20 s',
-    expected: 'workers go on without a restart',
+    expected: 'workers continue without a restart',
     async run({ rig, fault }) {
       const starts = rig.workers.map((worker) => worker.starts());
       const proxies = rig.proxies('queue', rig.workers);

@@ -18,35 +18,35 @@ interface Misbehaviour {
   readonly what: string;
   readonly expected: string;
   readonly predictor: PredictorToAdopt;
-  /** Users for whom it fails. */
+  /** The value of `load` that makes the model or the query fail for a user. */
   readonly load: number;
-  /** The users it fails for; by default one. */
+  /** The users with that value; by default one. */
   readonly failsFor?: readonly string[];
   /** The status of a read of one of them. */
   readonly answered: 422 | 503;
   /** Users of the run, including the user that makes it fail; default: all users. */
   readonly userIds?: readonly string[];
-  /** What becomes of the run. */
+  /** The final state of the run. */
   readonly state: 'done_with_errors' | 'failed';
 }
 
-/** The load changes neither of them: it changes the first of all users. */
+/** The load changes neither of these users: it changes only users with lower numbers. */
 const POISON = '1013';
 const OTHER = '900';
 const AROUND = (users: number) => Array.from({ length: users }, (_, i) => String(1_001 + i));
 const RUN_ENDS_WITHIN_MS = 180_000;
-/** Floats beyond the bound of a child's memory; turns of a loop that end in no lifetime. */
+/** DEADLY: a number of floats that exceeds a child's memory. FOR_EVER: turns of a loop that does not end in practice. */
 const DEADLY = 3e8;
 const FOR_EVER = 2 ** 62;
 
 const BOTH = ['load', 'changes'] as const;
-const WORD_OF_ONE = 'over one user of a run of';
+const WORD_OF_ONE = 'for one user of a run of';
 
 const MISBEHAVIOURS: readonly Misbehaviour[] = [
   {
     name: 'model-crashes',
-    what: `the model takes more memory than there is ${WORD_OF_ONE} 200, and kills its process`,
-    expected: 'that user fails alone, by name; live it is refused; others are inferred',
+    what: `the model exhausts the memory ${WORD_OF_ONE} 200, and its process is killed`,
+    expected: 'the run names that user alone as failed; a live read of that user is refused; others are inferred',
     predictor: predictorOver('greatest(load, 1)', { name: 'crashes', model: memoryModel(), columns: BOTH }, 100),
     load: DEADLY,
     answered: 503,
@@ -56,7 +56,7 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
   {
     name: 'model-hangs',
     what: `the model never ends ${WORD_OF_ONE} 16`,
-    expected: 'its process is killed at the deadline; that user fails alone, by name; others are inferred',
+    expected: 'its process is killed at the deadline; the run names that user alone as failed; others are inferred',
     // Chunks of one user each: every attempt at the hanging user's chunk takes 10 s.
     predictor: predictorOver('load', { name: 'hangs', model: loopModel(), columns: BOTH }, 1),
     load: FOR_EVER,
@@ -66,8 +66,8 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
   },
   {
     name: 'model-not-a-number',
-    what: `the model gives no number ${WORD_OF_ONE} 200`,
-    expected: 'that user fails alone, by name; NaN is neither stored nor served',
+    what: `the model returns NaN ${WORD_OF_ONE} 200`,
+    expected: 'the run names that user alone as failed; NaN is neither stored nor served',
     predictor: predictorOver('load', { name: 'roots', model: rootModel(), columns: ['load'] }, 100),
     load: -1,
     answered: 422,
@@ -77,7 +77,7 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
   {
     name: 'query-fails-for-one',
     what: `the feature query fails ${WORD_OF_ONE} 200`,
-    expected: 'that user fails alone, by name; live it is refused; others are inferred',
+    expected: 'the run names that user alone as failed; a live read of that user is refused; others are inferred',
     predictor: predictorOver(
       '1 / (7 - load)',
       { name: 'divides', model: echoModel('float32', 1), columns: ['changes'] },
@@ -91,7 +91,7 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
   {
     name: 'chunk-always-fails',
     what: 'the feature query of a run of all users fails for each user of one chunk, each time',
-    expected: 'all other chunks are done, and the run is failed with the reason',
+    expected: 'all other chunks are done, and the run fails with the reason',
     predictor: predictorOver(
       '1 / (7 - load)',
       { name: 'fails', model: echoModel('float32', 1), columns: ['changes'] },
@@ -111,7 +111,7 @@ export const misbehavingModels: readonly NamedFault[] = MISBEHAVIOURS.map((one) 
   run: (stage) => misbehave(stage, one),
 }));
 
-/** @param load what its query makes of a user's load */
+/** @param load the expression by which the query computes a user's load */
 function predictorOver(
   load: string,
   model: Pick<LoadedPredictor, 'name' | 'model' | 'columns'>,
@@ -181,7 +181,7 @@ async function findEnded({ pool }: Rig, id: string): Promise<EndedRun | null> {
   return rows[0] ?? null;
 }
 
-/** A good user is inferred all the time; the bad user never gets a number that does not exist. */
+/** Expects that another user is inferred before and after a read of the bad user, which gets the expected status. */
 async function expectReads({ apis }: Rig, { predictor: { name }, answered }: Misbehaviour): Promise<void> {
   const isInferred = ({ status, text }: Said) => status === 200 && /"source":"(live|batch)"/.test(text);
   for (const { url } of apis) {

@@ -1,4 +1,4 @@
-/** What a network does between a program and a store, by the proxies. */
+/** Faults of the network between a program and a store, which the proxies imitate. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StoreName } from '../rig/stores.ts';
 import type { Dose, Toxic } from '../rig/toxics.ts';
@@ -14,16 +14,16 @@ interface Weather {
 const HELD_MS = 8_000;
 
 const WEATHERS: readonly Weather[] = [
-  { name: 'black-hole', what: 'nothing gets through', toxic: { type: 'timeout', timeout: 0 } },
+  { name: 'black-hole', what: 'no bytes pass', toxic: { type: 'timeout', timeout: 0 } },
   { name: 'resets', what: 'connections are reset after 300 ms', toxic: { type: 'reset_peer', timeout: 300 } },
-  { name: 'slow', what: '200 ms later, give or take 100', toxic: { type: 'latency', latency: 200, jitter: 100 } },
+  { name: 'slow', what: 'delays of 100 to 300 ms', toxic: { type: 'latency', latency: 200, jitter: 100 } },
   { name: 'thin', what: '20 kB a second', toxic: { type: 'bandwidth', rate: 20 } },
   {
     name: 'sliced',
     what: 'in slices of some 40 bytes',
     toxic: { type: 'slicer', averageSize: 40, sizeVariation: 30, delayUs: 200 },
   },
-  { name: 'half-open', what: 'the server side vanishes without a word', toxic: { type: 'half_open' } },
+  { name: 'half-open', what: 'the server side vanishes without closing the connection', toxic: { type: 'half_open' } },
   {
     name: 'cut-short',
     what: 'half of the connections end after 20 kB',
@@ -44,7 +44,7 @@ export const partitions: readonly NamedFault[] = WAYS.flatMap(([kind, store]) =>
   WEATHERS.map((weather) => ({
     name: `${kind}-${store}-${weather.name}`,
     what: `between one ${kind} and ${store}, for ${HELD_MS / 1_000} s: ${weather.what}`,
-    expected: 'the others go on; that one within seconds of its end',
+    expected: 'the other programs continue; this one recovers within seconds after the fault',
     run: async ({ rig, random, fault }) => {
       const program = oneOf(kind === 'api' ? rig.apis : rig.workers, random);
       const proxy = program.proxies[store];

@@ -1,4 +1,4 @@
-/** The primary is lost, and a standby at an address of its own promoted: connections have to find the other server. */
+/** The primary is lost, and a standby at another address is promoted: connections must find the other server. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type PostgresPair, silence } from '../../../e2e/postgres-pair.fixture.ts';
 import type { Stage } from '../rig/session.ts';
@@ -9,27 +9,27 @@ import { type NamedFault, NotMet } from './fault.ts';
 const LOST_MS = 4_000;
 /** How long the old primary is silent once the new one takes writes. */
 const SILENT_MS = 5_000;
-const WITHOUT_LOSS = 'connections go to the other server; nothing that was acknowledged is lost';
+const WITHOUT_LOSS = 'connections go to the other server; no acknowledged event is lost';
 
 export const promotedStandby: readonly NamedFault[] = [
   {
     name: 'standby-promoted',
     needs: 'standby',
-    what: 'the primary is killed, and the standby promoted that its commits waited for',
+    what: 'the primary is killed, and its synchronous standby is promoted',
     expected: WITHOUT_LOSS,
     run: (stage) => failOver(stage, { changesHistory: true }, (pair) => pair.synchronise(), kill),
   },
   {
     name: 'standby-promoted-beside-silence',
     needs: 'standby',
-    what: "the same, but the primary's machine falls silent: no connection is refused or ended",
+    what: "the same, but the primary's machine stops answering: it neither refuses nor ends connections",
     expected: WITHOUT_LOSS,
     run: (stage) => failOver(stage, { changesHistory: true }, (pair) => pair.synchronise(), fallSilent),
   },
   {
     name: 'standby-promoted-losing-commits',
     needs: 'standby',
-    what: `the primary is killed, and a standby promoted that had heard of nothing for ${LOST_MS / 1_000} s`,
+    what: `the primary is killed, and a standby is promoted that lacks the commits of the last ${LOST_MS / 1_000} s`,
     expected: 'versions of the lost history prove nothing; tokens of it are refused with 409',
     run: (stage) => failOver(stage, { losesHistory: true }, lag, kill),
   },
@@ -75,7 +75,7 @@ async function failOver(
         loss = await lose(lost);
         await pair.promote();
       },
-      // The application's own sessions may wait for the silent one for as long as their statements may take.
+      // The application's own sessions may wait for the silent server until their statements time out.
       lift: async () => {},
     },
   );

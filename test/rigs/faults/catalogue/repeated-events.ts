@@ -1,4 +1,4 @@
-/** Everything that was ever said is said again, as by a sender who has lost its place in its log. */
+/** All recent events are sent again, as by a sender that has lost its position in its log. */
 import { until } from '../../../e2e/until.fixture.ts';
 import type { EventResult } from '../history.ts';
 import { HTTP_SOURCE } from '../load/event-writers.ts';
@@ -13,7 +13,7 @@ export const repeatedEvents: readonly NamedFault[] = [
   {
     name: 'events-repeated',
     what: `the latest ${MOST} events that were acknowledged over HTTP are sent again, ${BATCH} at a time by ${SENDERS} senders`,
-    expected: 'each is a duplicate with the version that it had, and changes nothing',
+    expected: 'each is acknowledged as a duplicate with its first version, and has no effect',
     run: repeatAll,
   },
 ];
@@ -37,9 +37,9 @@ async function repeatAll(stage: Stage): Promise<void> {
   );
   const sendSome = async () => {
     for (let batch = batches.pop(); batch; batch = batches.pop()) {
-      // What was refused as a whole is sent until it is taken, as by any sender.
+      // A batch that is refused as a whole is sent again until it is accepted, as by any sender.
       const answer = await until('repeated events are taken', () => sendAgain(stage, batch));
-      // Not in a poll: a wrong answer must not be hidden by the next try.
+      // Checked outside the poll: the next attempt must not hide a wrong answer.
       checkDuplicates(batch, answer);
     }
   };
@@ -57,7 +57,7 @@ interface Told {
   readonly results?: readonly EventResult[];
 }
 
-/** Undefined where it was refused as a whole. */
+/** Sends the batch again; returns undefined if it was refused as a whole. */
 async function sendAgain({ rig, random }: Stage, batch: readonly StoredEvent[]): Promise<Told | undefined> {
   const answer = await fetch(`${rig.apis[Math.floor(random() * rig.apis.length)]?.url}/v1/events`, {
     method: 'POST',
@@ -74,7 +74,7 @@ async function sendAgain({ rig, random }: Stage, batch: readonly StoredEvent[]):
   return { status: answer.status, ...(results && { results }) };
 }
 
-/** Throws where an event was taken for another. */
+/** Throws if an event was not acknowledged as a duplicate with its version. */
 function checkDuplicates(batch: readonly StoredEvent[], { status, results }: Told): void {
   if (results === undefined) throw new Error(`repeated events were answered with ${status}`);
   for (const [i, { id, version }] of batch.entries()) {

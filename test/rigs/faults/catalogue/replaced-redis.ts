@@ -1,11 +1,11 @@
-/** A primary of the cache and the queue is lost, forgets, or hangs until its replica has replaced it; slots move. */
+/** A primary of the cache and the queue is lost, loses its data, or hangs until its replica has replaced it; slots move. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisServer } from '@tandem/testing/redis-servers';
 import type { ReplicatedForm, ReplicatedRedis } from '../rig/replicated-redis.ts';
 import type { Stage } from '../rig/session.ts';
 import { type NamedFault, NotMet, oneOf } from './fault.ts';
 
-/** Longer than a primary may be silent before it is replaced. */
+/** Longer than the silence after which a primary is replaced. */
 const LOST_MS = 6_000;
 const MOVED_SLOTS = 200;
 
@@ -14,7 +14,7 @@ export const replacedRedis: readonly NamedFault[] = (['cluster', 'sentinel'] as 
 function faultsOf(form: ReplicatedForm): readonly NamedFault[] {
   const common = {
     needs: form,
-    expected: "Postgres' rows answer for what the primary held until its replica serves it",
+    expected: "reads of the primary's data are answered from Postgres' rows until its replica takes over",
   };
   const faults: NamedFault[] = [
     {
@@ -30,7 +30,7 @@ function faultsOf(form: ReplicatedForm): readonly NamedFault[] {
     {
       ...common,
       name: `${form}-primary-stopped`,
-      what: 'SIGSTOP of a primary until its replica has taken its place; it returns, believing that it is the primary',
+      what: 'SIGSTOP of a primary until its replica has taken its place; then it returns and acts as a primary',
       run: (stage) =>
         withPrimary(stage, 'primary of Redis stopped', ({ pid }) => ({
           inject: async () => void process.kill(pid, 'SIGSTOP'),
@@ -40,7 +40,7 @@ function faultsOf(form: ReplicatedForm): readonly NamedFault[] {
     {
       ...common,
       name: `${form}-primary-flushed`,
-      what: 'FLUSHALL on one primary: of the queue too, where it holds it',
+      what: 'FLUSHALL on one primary, with its part of the queue, if the queue is there',
       run: (stage) =>
         withPrimary(stage, 'primary of Redis flushed', (primary) => ({
           inject: async () => void (await primary.send('flushall')),

@@ -6,29 +6,29 @@ import type { Stage } from '../rig/session.ts';
 import type { NamedFault } from './fault.ts';
 
 const HELD_MS = 8_000;
-/** Of each 50 ms, how long the connections' processes are stopped. */
+/** The time in each 50 ms for which the backends of the connections are stopped. */
 const STARVED_MS = 45;
 const ROUND_MS = 50;
-/** What the service may have got hold of since it was looked last. */
+/** Connections that the service may have opened since the last look. */
 const FEW = 3;
 
 export const slowPostgres: readonly NamedFault[] = [
   {
     name: 'user-row-locked',
-    what: `one user's context is locked for ${HELD_MS / 1_000} s by a transaction that nobody ends`,
-    expected: 'events of that user are refused, or wait within their deadline; reads, and all others, notice nothing',
+    what: `one user's context is locked for ${HELD_MS / 1_000} s by a transaction that stays open`,
+    expected: 'events of that user are refused, or wait within their deadline; reads and other users are not affected',
     run: lockUser,
   },
   {
     name: 'postgres-starved',
     what: `all of the service's connections get a tenth of the time for ${HELD_MS / 1_000} s (SIGSTOP and SIGCONT)`,
-    expected: 'what cannot be certified in time is unverified or refused',
+    expected: 'reads that Postgres cannot certify in time are unverified or refused',
     run: starve,
   },
   {
     name: 'connections-hogged',
-    what: `all connections that Postgres has are taken by idle transactions for ${HELD_MS / 1_000} s; the service's own are ended as often as it gets one`,
-    expected: 'refusals within the deadline; the pools come back by themselves',
+    what: `idle transactions take all connections of Postgres for ${HELD_MS / 1_000} s; each connection that the service gets is ended`,
+    expected: 'refusals within the deadline; the pools reconnect afterwards',
     run: hog,
   },
 ];
@@ -103,7 +103,7 @@ const SERVICE = `select pid from pg_stat_activity where backend_type = 'client b
 
 async function hog({ rig, fault }: Stage): Promise<void> {
   const hogs: pg.Client[] = [];
-  // Taken before the others are: the rig's pool would get none.
+  // Opened before the others are taken: the rig's pool would get no connection.
   const own = await rig.pool.connect();
   try {
     await fault(
@@ -129,7 +129,7 @@ async function hog({ rig, fault }: Stage): Promise<void> {
   }
 }
 
-/** Until there is none left. */
+/** Takes connections until none is left. */
 async function takeAll({ postgres }: Rig, hogs: pg.Client[]): Promise<void> {
   for (;;) {
     const client = new pg.Client({ connectionString: postgres.url, application_name: 'hog' });

@@ -1,4 +1,4 @@
-/** The inputs that order the work are missing: no stale users are named, or no counts of reads. */
+/** The inputs that order the work are missing: the relay names no stale users, or the counts of reads are lost. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT } from '../../../e2e/counts.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';
@@ -8,7 +8,7 @@ import { startRun } from '../rig/start-run.ts';
 import { type NamedFault, NotMet } from './fault.ts';
 
 const STOPPED_MS = 15_000;
-/** More often than the relay tries in that time. */
+/** Failures of the relay: more than it attempts during the fault. */
 const OFTEN = 1_000_000;
 const RELAYS_WITHIN_MS = 20_000;
 const RUN_WITHIN_MS = 60_000;
@@ -17,14 +17,14 @@ const SHARE = 0.1;
 export const starvedWork: readonly NamedFault[] = [
   {
     name: 'relay-stopped',
-    what: `no worker relays the outbox for ${STOPPED_MS / 1_000} s: nobody is re-scored before a read`,
-    expected: 'each read after an event is live; what waited is relayed afterwards',
+    what: `no worker relays the outbox for ${STOPPED_MS / 1_000} s: no user is re-scored before a read`,
+    expected: 'each read after an event is live; the waiting rows are relayed afterwards',
     run: stopRelay,
   },
   {
     name: 'counts-lost',
-    what: `the counts of reads are truncated, and a run of ${SHARE * 100} % of the users started`,
-    expected: 'the run scores those who changed, and is done; reads are counted again',
+    what: `the counts of reads are truncated, and a run of ${SHARE * 100} % of the users is started`,
+    expected: 'the run scores users who changed, and is done; reads are counted again',
     run: loseCounts,
   },
 ];
@@ -49,7 +49,7 @@ async function stopRelay({ rig, fault }: Stage): Promise<void> {
   );
 }
 
-/** Whatever is in the outbox by now; more comes all the time. */
+/** Waits until the rows that are in the outbox now are relayed; the load adds more all the time. */
 async function untilRelayed({ pool }: Rig): Promise<void> {
   const { rows } = await pool.query<{ now: string }>('select clock_timestamp()::text as now');
   await until(

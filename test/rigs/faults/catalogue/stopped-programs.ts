@@ -1,4 +1,4 @@
-/** SIGSTOP: a process that is neither alive nor dead, and wakes up when the world has moved on. */
+/** SIGSTOP: a process pauses, and continues after its leases and the state of the service have changed. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type NamedFault, oneOf } from './fault.ts';
 
@@ -8,7 +8,7 @@ export const stoppedPrograms: readonly NamedFault[] = [
   {
     name: 'worker-stopped',
     what: 'SIGSTOP of a worker for ten times its lease',
-    expected: 'its chunks are taken over; what it writes late meets the fence',
+    expected: 'its chunks are taken over; the fence rejects its late writes',
     run: ({ rig, random, fault }) => {
       const worker = oneOf(rig.workers, random);
       return fault(
@@ -24,7 +24,7 @@ export const stoppedPrograms: readonly NamedFault[] = [
   {
     name: 'api-stopped',
     what: 'SIGSTOP of an API for 5 s',
-    expected: 'its calls wait for it; what it held back is judged by statements that began after it woke up',
+    expected: 'its calls wait; after it continues, new statements certify the delayed answers',
     run: ({ rig, random, fault }) => {
       const api = oneOf(rig.apis, random);
       return fault(

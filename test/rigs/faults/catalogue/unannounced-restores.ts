@@ -22,20 +22,20 @@ const AWAY_MS = 3_000;
 export const unannouncedRestores: readonly NamedFault[] = [
   {
     name: 'unannounced-restore',
-    what: 'the files of Postgres are put back to a copy, without an announcement, while API and worker go on',
-    expected: 'the missing mark is noticed before a certificate is given; another history begins',
+    what: 'the files of Postgres are restored from a copy, without an announcement, while API and worker continue',
+    expected: 'the service detects the missing mark before it certifies a read; another history begins',
     run: (stage) => restoreFiles(stage, async (restored) => restored()),
   },
   {
     name: 'unannounced-restore-restarted',
     what: 'the same while the service is down: all its processes start on the restored database',
-    expected: 'the mark in Redis is recalled before anything in Redis is believed',
+    expected: 'processes recall the mark in Redis before they trust any data in Redis',
     run: (stage) => restoreFiles(stage, (restored) => whileDown(stage, restored)),
   },
   {
     name: 'unannounced-restore-cache-away',
     what: `the same, and the cache cannot be reached for ${AWAY_MS / 1_000} s after the start`,
-    expected: 'nothing overwrites the mark that could not be recalled; reads are answered from rows or live',
+    expected: 'no process overwrites the mark that it could not recall; reads are answered from rows or live',
     run: (stage) =>
       restoreFiles(
         stage,
@@ -45,16 +45,16 @@ export const unannouncedRestores: readonly NamedFault[] = [
   },
   {
     name: 'restored-under-another-name',
-    what: 'a copy of the database is put under another name in the same cluster, and the service started on it',
-    expected: 'the oid and name of the database are of its history',
+    what: 'the database is copied under another name in the same cluster, and the service is started on the copy',
+    expected: 'another history begins, because the oid and name of the database are part of it',
     run: restoreUnderAnotherName,
   },
 ];
 
-/** Does what goes with the restore, and the restore itself, which resolves when Postgres takes writes again. */
+/** Prepares, calls `restored`, and cleans up. `restored` restores, and resolves when Postgres takes writes again. */
 type Around = (restored: () => Promise<void>) => Promise<void>;
 
-/** @param whole around the fault as a whole, until the history has changed */
+/** @param whole wraps the whole fault */
 async function restoreFiles(
   { rig, fault }: Stage,
   around: Around,
@@ -94,7 +94,7 @@ async function whileDown({ rig }: Stage, work: () => Promise<void>): Promise<voi
   await Promise.all(rig.programs.map((program) => program.ready()));
 }
 
-/** The cache is a black hole meanwhile, and for a while longer. */
+/** Makes the cache a black hole during the restore, and for a while longer. */
 async function withoutCache({ rig, fault }: Stage, work: () => Promise<void>): Promise<void> {
   const ways = rig.proxies('cache');
   await fault(

@@ -1,6 +1,6 @@
 /**
- * The time of day of one program or one store jumps by an hour while it runs, and back: only Postgres' clock decides
- * anything, and nothing but expiry and leases.
+ * The clock of one program or one store jumps by an hour while it runs, and back. Only Postgres' clock decides anything, and
+ * it decides only expiry and leases.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
@@ -11,7 +11,7 @@ import { type NamedFault, NotMet, oneOf } from './fault.ts';
 export const HOUR_MS = 3_600_000;
 const HELD_MS = 10_000;
 const STEP_EVERY_MS = 700;
-/** What a server's clock may be off, and still be said to have moved by an hour. */
+/** The tolerance with which a server's clock counts as moved by an hour. */
 const NEARLY_MS = 60_000;
 const MET_WITHIN_MS = 30_000;
 const TAKEN_OVER_WITHIN_MS = 60_000;
@@ -25,7 +25,7 @@ const ofPrograms: readonly NamedFault[] = (['api', 'worker'] as const).flatMap((
   WAYS.map(([way, ms]) => ({
     name: `${kind}-clock-${way}`,
     what: `the clock of one ${kind} is an hour ${way} for ${HELD_MS / 1_000} s`,
-    expected: 'nobody notices',
+    expected: 'no effect',
     run: ({ rig, random, fault }) => {
       const program = oneOf(kind === 'api' ? rig.apis : rig.workers, random);
       return fault(
@@ -41,9 +41,9 @@ const ofPrograms: readonly NamedFault[] = (['api', 'worker'] as const).flatMap((
 );
 
 const EXPECTED: Readonly<Record<StoreName, string>> = {
-  postgres: 'leases end early or are taken over late, and chunks are done again; nothing else',
-  cache: 'keys may expire early; nothing else',
-  queue: "locks of jobs may end early or late; runs go on, by Postgres' rows",
+  postgres: 'leases end early or are taken over late, and chunks are done again; no other effect',
+  cache: 'keys may expire early; no other effect',
+  queue: "locks of jobs may end early or late; runs continue, by Postgres' rows",
 };
 
 const ofStores: readonly NamedFault[] = (['postgres', 'cache', 'queue'] as const).flatMap((store) =>
@@ -71,19 +71,19 @@ export const wrongClocks: readonly NamedFault[] = [
     name: 'postgres-clock-steps',
     needs: 'server clocks',
     what: `Postgres' clock steps ahead and back, by up to an hour, for ${HELD_MS / 1_000} s`,
-    expected: 'values of events stand in the order of acceptance',
+    expected: 'of two values of events, the one accepted later counts',
     run: stepClock,
   },
   {
     name: 'postgres-clock-set-back',
     needs: 'server clocks',
-    what: "a worker is killed with a chunk in hand while Postgres' clock is an hour ahead, which is then set right",
-    expected: 'the chunk is taken over at once, though its lease seems to last for an hour yet',
+    what: "a worker is killed while it holds a chunk and Postgres' clock is an hour ahead; then the clock is set right",
+    expected: 'another worker takes over the chunk at once, although its lease seems to last another hour',
     run: setBack,
   },
 ];
 
-/** Rejects where the server does not see it: it may run where no library can be put under it. */
+/** Moves the server's clock. Rejects if the server's time does not change: the library may not be loaded into it. */
 export async function moveClock({ clock, tellTime }: RigServer, aheadMs: number): Promise<void> {
   if (clock === null) throw new Error('its clock cannot be moved here');
   await clock.setClock(aheadMs);
@@ -91,7 +91,7 @@ export async function moveClock({ clock, tellTime }: RigServer, aheadMs: number)
   if (Math.abs(off) > NEARLY_MS) throw new Error(`its clock was to be ${aheadMs} ms ahead, and is off by ${off} ms`);
 }
 
-/** Each step may follow events of the one before within a second, or be too small to be seen by itself. */
+/** Moves Postgres' clock in steps. A step may come within a second after events of the previous step, or be very small. */
 export async function stepClock({ rig, fault, random }: Stage): Promise<void> {
   await fault(
     { name: "Postgres' clock steps" },

@@ -8,19 +8,19 @@
 import type { ToldArm } from '../history.ts';
 
 export interface ArmClaims {
-  /** From then on the arm may serve, unless it may already. */
+  /** Notes that the arm may serve from then on, unless it may already. */
   allow(arm: AnyArm, from: number): void;
-  /** From then on nothing is, but for these. */
+  /** Notes that only these arms may serve from then on. */
   closeOthers(kept: readonly ToldArm[], at: number): void;
-  /** The arm no longer serves. */
+  /** Notes that the arm no longer serves. */
   close(arm: ToldArm, at: number): void;
   isAllowed(arm: ToldArm, at: number, ended: number): boolean;
-  /** Nothing is known: everything is allowed. */
+  /** Forgets all claims: every arm is allowed. */
   forget(): void;
   readonly all: readonly Claim[];
 }
 
-/** Null: any. */
+/** An arm; null matches any value. */
 export interface AnyArm {
   readonly variant: string | null;
   readonly version: number | null;

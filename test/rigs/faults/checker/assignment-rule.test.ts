@@ -1,4 +1,4 @@
-/** Histories of rollouts, written by hand: an answer is of an arm that could serve while the read was under way. */
+/** Histories of rollouts, written by hand: an answer must be of an arm that could serve at some moment of its read. */
 import { describe, expect, it } from 'vitest';
 import type { MoveRollout, Operation, Read } from '../history.ts';
 import { fault, intendMove, moveRollout, read, rollBack, rulesOf, survey } from './written-history.fixture.ts';
@@ -9,38 +9,38 @@ const stable = (at: number, version = 1, more: Partial<Read> = {}, generation: s
   read(at, { modelVersion: String(version), computedBy: version, generation }, more);
 const unknown: Partial<MoveRollout> = { status: 503, retryAfter: 1, told: null };
 
-/** Started at 0, and known to run from 20 to 30. */
+/** A rollout that starts at 0, and of which a survey from 20 to 30 says that it runs. */
 const running: readonly Operation[] = [
   ...moveRollout(0, 'start', { state: 'preparing' }),
   survey(20, { state: 'running' }),
 ];
 
 const violations: readonly (readonly [string, string, readonly Operation[]])[] = [
-  ['an arm that nobody ever started', 'unassigned version', [candidate(0)]],
+  ['an answer of an arm without a rollout', 'unassigned version', [candidate(0)]],
   [
-    'an arm, asked for after it was taken back',
+    'an answer of the candidate to a read sent after the abort',
     'unassigned version',
     [...running, ...moveRollout(40, 'abort', { state: 'aborted' }), candidate(51)],
   ],
   [
-    'an arm that has become the stable one',
+    'an answer of the candidate after its promotion to the stable arm',
     'unassigned version',
     [...running, ...moveRollout(40, 'promote', { state: 'promoted' }), candidate(51)],
   ],
   [
-    'what was stable before a promotion',
+    'an answer of the former stable version after a promotion',
     'unassigned version',
     [...running, ...moveRollout(40, 'promote', { state: 'promoted' }), stable(51)],
   ],
   [
-    'what was stable before the last step',
+    'an answer of the former stable version after the last step',
     'unassigned version',
     [...running, ...moveRollout(40, 'advance', { state: 'promoted', step: 2 }), stable(51)],
   ],
-  ['a version that is the stable one before anybody promoted it', 'unassigned version', [...running, stable(31, 2)]],
-  ['an arm with the version of another', 'unassigned version', [...running, candidate(31, {}, 3)]],
+  ['a candidate version in the stable arm before its promotion', 'unassigned version', [...running, stable(31, 2)]],
+  ['an arm with the model version of another arm', 'unassigned version', [...running, candidate(31, {}, 3)]],
   [
-    'what a rollback left, of another version',
+    'an answer of the model version that a rollback left',
     'unassigned version',
     [
       ...running,
@@ -50,19 +50,23 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
       stable(71, 2, {}, null),
     ],
   ],
-  ['a user who is back in the stable arm', 'user changed arms', [...running, candidate(31), stable(42)]],
+  ['a user who returns to the stable arm', 'user changed arms', [...running, candidate(31), stable(42)]],
   [
     'the same, with a step between',
     'user changed arms',
     [...running, candidate(31), ...moveRollout(45, 'advance', { step: 1 }), stable(60)],
   ],
-  ['a user who came to the arm without a step', 'user changed arms', [...running, stable(31), candidate(50)]],
+  ['a user who enters the arm without a step', 'user changed arms', [...running, stable(31), candidate(50)]],
   [
-    'a user who came late, after a step',
+    'a user who enters the arm late, after a step',
     'user changed arms',
     [...running, ...moveRollout(40, 'advance', { step: 1 }), stable(51), candidate(70)],
   ],
-  ['a prediction of another version than is named', 'mixed arms', [read(0, { modelVersion: '1', computedBy: 2 })]],
+  [
+    'a prediction of another version than the answer names',
+    'mixed arms',
+    [read(0, { modelVersion: '1', computedBy: 2 })],
+  ],
   [
     'the same, stale and unverified',
     'mixed arms',
@@ -86,23 +90,23 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
 
 const innocent: readonly (readonly [string, readonly Operation[]])[] = [
   [
-    'either arm while it begins',
+    'answers of either arm while the rollout begins',
     [...moveRollout(0, 'start', { state: 'preparing' }), candidate(11), survey(20, { state: 'running' })],
   ],
   [
-    'the arm while it is taken back, and before it is told',
+    'answers of both arms while an abort is in progress',
     [...running, candidate(31), intendMove(40, 'abort'), candidate(41), stable(44)],
   ],
   [
-    'a read that was sent before it was taken back',
+    'an answer of the candidate to a read sent before the abort',
     [...running, ...moveRollout(40, 'abort', { state: 'aborted' }), candidate(45, { ended: 90 })],
   ],
   [
-    'a user who comes with a step, while it is under way',
+    'a user who enters the arm while a step is in progress',
     [...running, stable(31), intendMove(50, 'advance'), candidate(51)],
   ],
   [
-    'both after a move of which nobody knows, until it is over',
+    'answers of both arms after a move with an unknown result, until the rollout is over',
     [
       ...running,
       ...moveRollout(40, 'promote', {}, unknown),
@@ -114,11 +118,11 @@ const innocent: readonly (readonly [string, readonly Operation[]])[] = [
     ],
   ],
   [
-    'a start that nobody acknowledged',
+    'answers after a start that was not acknowledged',
     [...moveRollout(0, 'start', {}, unknown), candidate(20), survey(40, { state: 'running' }), candidate(60)],
   ],
   [
-    'one of a single step, as soon as it may have begun',
+    'answers of a rollout with a single step, as soon as it may have begun',
     [
       ...moveRollout(0, 'start', { state: 'preparing', steps: [100] }),
       stable(20, 2),
@@ -127,7 +131,7 @@ const innocent: readonly (readonly [string, readonly Operation[]])[] = [
     ],
   ],
   [
-    'an answer of the rollout before, which came late, and the stable arm in the next',
+    'a late answer of the previous rollout, and an answer of the stable arm in the next',
     [
       ...running,
       ...moveRollout(40, 'abort', { state: 'aborted' }),
@@ -137,7 +141,7 @@ const innocent: readonly (readonly [string, readonly Operation[]])[] = [
     ],
   ],
   [
-    'the same version in a later rollout',
+    'answers of the same version in a later rollout',
     [
       ...running,
       ...moveRollout(40, 'abort', { state: 'aborted' }),
@@ -146,7 +150,7 @@ const innocent: readonly (readonly [string, readonly Operation[]])[] = [
     ],
   ],
   [
-    'whatever it is once the past is lost, until there was a look',
+    'any answer after the history was lost, until a survey',
     [
       ...running,
       fault(40, 'begins', { losesHistory: true }),
@@ -160,11 +164,11 @@ const innocent: readonly (readonly [string, readonly Operation[]])[] = [
 describe('finds', () => {
   it.each(violations)('%s: %s', (_, rule, history) => expect(rulesOf(history)).toEqual([rule]));
 
-  it('what is left of a rollout that turns out to be over, and of a call that could not work any more', () => {
+  it('answers of a rollout that is known to be over, and of a call that can no longer take effect', () => {
     const lost = [...running, ...moveRollout(40, 'abort', {}, unknown)];
     expect(rulesOf([...lost, candidate(60)])).toEqual([]);
     expect(rulesOf([...lost, survey(60, { state: 'aborted' }), candidate(71)])).toEqual(['unassigned version']);
-    // A rollback may work for as long as a process may have been stopped.
+    // A rollback can take effect late, for as long as a process can be paused.
     const rolledBack = [
       intendMove(0, 'rollback'),
       { ...rollBack(0, 2, 1), status: 503, retryAfter: 1, toVersion: null },
@@ -173,7 +177,7 @@ describe('finds', () => {
     expect(rulesOf([...rolledBack, survey(70_000, null), stable(70_011, 3)])).toEqual(['unassigned version']);
   });
 
-  it('an arm of a past that was lost, once there was a look', () => {
+  it('an answer of an arm of the lost history, after a survey', () => {
     const lost = [fault(40, 'begins', { losesHistory: true }), fault(50, 'over', { losesHistory: true })];
     expect(rulesOf([...running, ...lost, survey(60, null), candidate(71)])).toEqual(['unassigned version']);
     expect(rulesOf([...running, ...lost, survey(45, null), candidate(71)])).toEqual([]);

@@ -11,9 +11,9 @@ import { createSettledUsers } from './settled-users.ts';
 import type { Violations } from './violations.ts';
 
 export interface AssignmentCounts {
-  /** What was acknowledged, `start`, `advance`, … → how often. */
+  /** Maps each kind of acknowledged move, `start`, `advance`, …, to its count. */
   readonly moves: Map<string, number>;
-  /** Fresh answers that were judged, by variant. */
+  /** Maps each variant to the count of its judged fresh answers. */
   readonly served: Map<string, number>;
 }
 
@@ -22,28 +22,28 @@ export interface AssignmentRule {
   moved(move: MoveRollout): void;
   rolledBack(rollback: RollBack): void;
   surveyed(survey: Survey): void;
-  /** A fresh answer. */
+  /** Checks a fresh answer. */
   check(read: Read, answer: ReadAnswer, user: number): void;
   /** Assignments of another history are unknown; requests sent until then prove nothing about this one. */
   forget(until: number): void;
   readonly counts: AssignmentCounts;
 }
 
-/** A call that may work yet, or have worked: of which rollout, where it was of one. */
+/** A call with an unknown result, which may still take effect; with the id of its rollout, if it names one. */
 interface OpenCall {
   readonly rollout: string | null;
   readonly until: number;
 }
 
-/** @param windowMs longer than any call takes, or works after its sender has given it up */
+/** @param windowMs longer than any call lasts, also after its sender stopped waiting for it */
 export function createAssignmentRule(windowMs: number, violations: Violations): AssignmentRule {
   const claims = createArmClaims(windowMs, { variant: STABLE, version: 1 });
   const users = createSettledUsers();
   const counts: AssignmentCounts = { moves: new Map(), served: new Map() };
   let open: OpenCall[] = [];
-  /** The rollout that is under way, or may be. */
+  /** The rollout that is active, or may be. */
   let arm: ToldArm | null = null;
-  /** Only what was sent later counts. */
+  /** Only requests sent after this moment count. */
   let since = Number.NEGATIVE_INFINITY;
 
   const isSure = (at: number) => {
@@ -55,7 +55,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
     open.push({ rollout, until: ended + windowMs });
   }
 
-  /** No other arm can serve, unless a call may still take effect. */
+  /** Notes that only these arms can serve, unless an open call may still take effect. */
   function settle(arms: readonly ToldArm[], { at, ended }: { readonly at: number; readonly ended: number }): void {
     for (const one of arms) claims.allow(one, at);
     if (isSure(at)) claims.closeOthers(arms, ended);
@@ -67,7 +67,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
     arm = null;
   }
 
-  /** @param stable what else is said of it; null: nothing */
+  /** @param stable the model version of the stable arm; null: unknown */
   function learn(rollout: ToldRollout, stable: number | null, call: { readonly at: number; readonly ended: number }) {
     const { state, variant, version, steps } = rollout;
     const own = { variant, version };
@@ -85,7 +85,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
       return claims.close(asStable, call.ended);
     }
     arm = own;
-    // Of one step alone it is the stable one as soon as it begins.
+    // A rollout whose only step is 100 % makes its version stable as soon as it begins.
     const mayBeStable = state === 'preparing' && (steps[0] ?? 0) >= 100 ? [asStable] : [];
     if (known.length > 0) settle([...known, own, ...mayBeStable], call);
     else if (mayBeStable.length === 0 && isSure(call.at)) claims.close(asStable, call.ended);
@@ -94,7 +94,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
 
   function whyMoved(own: ToldArm, { at, ended }: Read, user: number): string | null {
     if (own.variant !== STABLE) return users.servedFromArm(user, at, ended);
-    // Of a rollout that may have been promoted, its version serves everybody.
+    // If the rollout may have been promoted, its version may serve all users.
     return own.version === arm?.version ? null : users.servedFromStable(user, at);
   }
 
@@ -110,7 +110,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
       }
       if (move === 'advance') users.grow();
       if (move === 'abort' || move === 'end') return users.end();
-      // The last step is a promotion, and so is the only one.
+      // The last step is a promotion, also if it is the only step.
       claims.allow({ variant: STABLE, version: meant.version }, at);
     },
     moved({ move, id, told, status, failure, at, ended }) {
@@ -118,7 +118,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
         count(counts.moves, move);
         return learn(told, null, { at, ended });
       }
-      // What was refused did nothing: a survey says what there is instead.
+      // A refused call has no effect; a survey reports the state.
       const isRefused = failure === 'refused' || (status !== null && status !== 503);
       if (!isRefused || told !== null) leaveOpen(id, ended);
     },
@@ -131,7 +131,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
     },
     surveyed({ stable, rollout, at, ended }) {
       if (stable === null || at <= since) return;
-      // Of a predictor one rollout is active at a time, the newest.
+      // A predictor has at most one active rollout, the newest.
       open = open.filter((call) => call.rollout === null || call.rollout === rollout?.id);
       if (rollout !== null) return learn(rollout, stable, { at, ended });
       arm = null;

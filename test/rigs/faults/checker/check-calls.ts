@@ -1,4 +1,4 @@
-/** What holds of every call: a declared status, within its deadline, saying when to come back, telling no secret. */
+/** Checks the rules of every call: a declared status within its deadline, Retry-After on a refusal, no secret. */
 import type {
   Contract,
   Erase,
@@ -29,16 +29,16 @@ export type ServiceCall =
   | Readmit;
 
 export interface CallCounts {
-  /** `read 200`, `event reset`, … → how often. */
+  /** Maps `read 200`, `event reset`, … to counts. */
   readonly outcomes: Map<string, number>;
-  /** Kind → the longest, in ms. */
+  /** Maps kinds of calls to the slowest call, in ms. */
   readonly slowest: Map<string, number>;
 }
 
 export interface CallChecker {
   learn(contract: Contract): void;
   check(call: ServiceCall): void;
-  /** Whether the route of single reads declares it, for an answer among many. */
+  /** Checks the status of one answer among many: the route of single reads must declare it. */
   checkOneOfMany(status: number, read: Read, userId: string): void;
   readonly counts: CallCounts;
 }
@@ -54,7 +54,7 @@ const ROUTES = {
   readmit: 'POST /v1/users/{userId}/readmit',
 } as const;
 
-/** Beside what a correct call is answered with. */
+/** Statuses with which a correct call may be refused. */
 const REFUSALS: ReadonlySet<number> = new Set([429, 503]);
 
 export function createCallChecker(known: Known, violations: Violations): CallChecker {
@@ -124,7 +124,7 @@ function routeOf(call: ServiceCall): string {
   }
 }
 
-/** The load asks nothing that is wrong: whatever says so is itself wrong. */
+/** Returns whether the status is right for a call of the load, which sends only correct requests. */
 function isExpected(call: ServiceCall, status: number, known: Known): boolean {
   if (REFUSALS.has(status)) return true;
   switch (call.kind) {
@@ -133,12 +133,12 @@ function isExpected(call: ServiceCall, status: number, known: Known): boolean {
     case 'event':
       return status === 202 || (status === 409 && call.events.some((event) => mayConflict(event, known.faults)));
     case 'run':
-      // 409: a run of everyone is under way. 422: the arm is gone by now.
+      // 409: a run of all users is in progress. 422: the arm has ended meanwhile.
       return (
         status === 202 || (status === 409 && call.scope !== 'users') || (status === 422 && call.variant !== undefined)
       );
     case 'rollback':
-      // 404: there is no generation to return to. 409: a rollout is under way.
+      // 404: there is no generation to return to. 409: a rollout is active.
       return status === 200 || status === 404 || status === 409;
     case 'rollout':
       return isExpectedOfMove(call, status, known);
@@ -150,27 +150,27 @@ function isExpected(call: ServiceCall, status: number, known: Known): boolean {
   }
 }
 
-/** 409: another is active, or it is over by now. 422: by now the version is the stable one. */
+/** Returns whether the status is right for a move. 409: another rollout is active, or this one is over. 422: the version is stable. */
 function isExpectedOfMove({ move }: MoveRollout, status: number, { faults }: Known): boolean {
   if (move === 'start') return status === 201 || status === 409 || status === 422;
   return status === 200 || status === 409 || (status === 404 && faults.isHistoryLost());
 }
 
 function isExpectedOfRead({ directives, userIds, at }: Read, status: number, known: Known): boolean {
-  // No other user is unknown; of several users each has its own status.
+  // Only an erased user is unknown. In a read of several users, each user has a status.
   if (status === 404) return userIds.every((userId) => known.erasures.mayBeErased(known.userOf(userId), at));
-  // A token of the history before.
+  // The token is of the previous history.
   if (status === 409) return directives.minContext !== undefined && known.faults.isHistoryChanged();
   if (status === 304) return directives.ifNoneMatch !== undefined;
   return status === 504 && directives.onlyIfCached === true;
 }
 
-/** What was applied under its id in a lost history is unknown. */
+/** Returns whether the event may conflict: the payload applied under its id in a lost history is unknown. */
 function mayConflict({ conflicting, changedAt }: SentEvent, faults: FaultWindows): boolean {
   return conflicting === true || changedAt <= faults.historyCountsFrom();
 }
 
-/** A call without what may be long. */
+/** Returns a call without its long fields. */
 export function headOf(call: ServiceCall | SqlEvents): unknown {
   const { answers, userIds, events, results, ...head } = call as ServiceCall & Record<string, unknown>;
   return head;

@@ -1,4 +1,4 @@
-/** Real stores after real erasures: accepted once a worker has repeated the deletes, and whatever is put back is found. */
+/** Checks real stores after real erasures: they pass once a worker has repeated the deletes; inserted leftovers are found. */
 
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-/** Of user 1: erased with version 1. */
+/** The erasure of user 1, with version 1. */
 const ERASED = erase(0, 1);
 
 async function found(
@@ -43,36 +43,36 @@ async function found(
     last = round();
     await Promise.race([last, checking]);
   }
-  // It may give Redis its count back, which the next test changes.
+  // The worker may restore Redis' count of erasures, which the next test changes.
   await last;
   return checker.violations.first.map(({ rule, why }) => `${rule}: ${why}`);
 }
 
-describe('what an erasure leaves', () => {
-  it('is nothing, once its deletes are repeated', async () => {
+describe('the check of erased users', () => {
+  it('passes once a worker has repeated the deletes', async () => {
     expect(await found()).toEqual([]);
   });
 
-  it('is not looked at where no worker repeats them', async () => {
+  it('fails if no worker repeats the deletes', async () => {
     await world.pool.query('update tandem.erasures set sweeps = 0, sweep_at = clock_timestamp()');
     const idle = () => new Promise<void>((resolve) => setImmediate(resolve));
     expect(await found(ERASED, idle, 0)).toEqual(['erased user stored: no worker repeats the deletes']);
     expect(await found()).toEqual([]);
   });
 
-  it('is not looked at where Redis does not count the erasures of this history', async () => {
+  it('fails if Redis does not count the erasures of this history', async () => {
     const key = `${prefix}:{erasures}`;
     await world.connection.redis.set(key, `${'0'.repeat(16)}.9`);
     const idle = () => new Promise<void>((resolve) => setImmediate(resolve));
     expect(await found(ERASED, idle, 0)).toEqual([
-      'erased user stored: no worker gives Redis its count of erasures back',
+      'erased user stored: no worker restores the count of erasures in Redis',
     ]);
     expect(await found()).toEqual([]);
   });
 
   it.each([
     [
-      'a prediction from before it, though its user is readmitted',
+      'a prediction from before the erasure of a readmitted user',
       `insert into tandem.predictions (generation_id, user_id, context_version, computed_at, outputs)
         select id, '2', 1, now(), '' from tandem.generations where state = 'published' limit 1`,
       `delete from tandem.predictions where user_id = '2'`,
@@ -84,12 +84,12 @@ describe('what an erasure leaves', () => {
       `update tandem.events set data = null where source = 'late'`,
     ],
     [
-      'values in its context',
+      'values in the context of an erased user',
       `update tandem.user_contexts set features = '{"changes": {}}' where user_id = '1'`,
       `update tandem.user_contexts set features = '{}' where user_id = '1'`,
     ],
-  ])('%s is found in Postgres', async (_, put, take) => {
-    // The deletes have all been repeated: nothing will remove it.
+  ])('finds %s in Postgres', async (_, put, take) => {
+    // All deletes have been repeated, so no worker removes the inserted row.
     await world.pool.query('update tandem.erasures set sweep_at = null');
     await world.pool.query(put);
     expect(await found()).toEqual(['erased user stored: in Postgres']);
@@ -99,7 +99,7 @@ describe('what an erasure leaves', () => {
   it.each([
     ['a field of a generation', ':g:', (key: string) => world.connection.redis.hset(key, '1', 'x')],
     ['an entry of the overlay', ':o:', (key: string) => world.connection.redis.set(key, 'x')],
-  ])('%s is found in Redis', async (_, kind, put) => {
+  ])('finds %s in Redis', async (_, kind, put) => {
     await world.pool.query('update tandem.erasures set sweep_at = null');
     const bucket = (await world.keys()).find((key) => key.includes(':g:')) ?? '';
     const key = kind === ':g:' ? bucket : `${prefix}:o:{tag}1:changes`;
@@ -110,11 +110,11 @@ describe('what an erasure leaves', () => {
 });
 
 describe('a tombstone', () => {
-  it('that is acknowledged and not there is found', async () => {
+  it('is reported as lost if it was acknowledged and is not stored', async () => {
     expect(await found(erase(0, 7))).toEqual(['event versions: an acknowledged tombstone is lost']);
   });
 
-  it('that somebody has lifted, though no readmission was asked for, is found', async () => {
+  it('is reported as missing if the user was readmitted without a request', async () => {
     await world.readmit('1');
     expect(await found()).toEqual(['event versions: the user is not erased']);
     expect(await found([...ERASED, ...readmit(20, 2)])).toEqual([]);

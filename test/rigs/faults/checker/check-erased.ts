@@ -10,19 +10,19 @@ import type { Checker } from './checker.ts';
 export interface ErasingStores {
   readonly db: Queryable;
   readonly redis: Pick<Redis, 'keys' | 'hexists' | 'get'>;
-  /** Of every key. */
+  /** The prefix of every key. */
   readonly prefix?: string;
-  /** Whether Redis counts the erasures of that history; by default one server says so. */
+  /** Returns whether Redis counts the erasures of that history; by default it asks one server. */
   readonly isCounted?: (history: string) => Promise<boolean>;
 }
 
 const POLL_MS = 200;
-/** A worker looks every few seconds, where it gets the time. */
+/** A worker on an idle machine looks every few seconds; a busy machine delays it. */
 const LOOKED_AT_WITHIN_MS = 60_000;
 
 /**
- * Waits until Redis counts the erasures of the present history, makes all deletes due, waits for them, then notes what is
- * left. A worker that gives Redis its count back also makes ended deletes due again.
+ * Waits until Redis counts the erasures of the current history. Then makes all deletes due, waits for them, and notes
+ * leftovers as violations. A worker that restores the count in Redis also makes ended deletes due again.
  */
 export async function checkErased(stores: ErasingStores, checker: Checker, withinMs = LOOKED_AT_WITHIN_MS) {
   await checkTombstones(stores.db, checker);
@@ -37,7 +37,7 @@ export async function checkErased(stores: ErasingStores, checker: Checker, withi
     }
     return true;
   };
-  if (!(await isInTime(() => isCountedInRedis(stores), 'no worker gives Redis its count of erasures back'))) return;
+  if (!(await isInTime(() => isCountedInRedis(stores), 'no worker restores the count of erasures in Redis'))) return;
   await stores.db.query('update tandem.erasures set sweep_at = clock_timestamp() where sweep_at is not null');
   const areSwept = async () => (await countDue(stores.db)) === 0;
   if (!(await isInTime(areSwept, 'no worker repeats the deletes'))) return;
@@ -65,7 +65,7 @@ interface StoredTombstone {
   readonly deletedVersion: number;
 }
 
-/** Every acknowledged erasure, unless there is a newer one; it applies if no readmission was requested since. */
+/** Checks the newest acknowledged erasure of each user; it applies if no readmission was requested since. */
 async function checkTombstones(db: Queryable, { known, violations }: Checker): Promise<void> {
   const { rows } = await db.query<StoredTombstone>({
     text: `select user_id as "userId", version::int, deleted_version::int as "deletedVersion"
@@ -85,10 +85,10 @@ async function checkTombstones(db: Queryable, { known, violations }: Checker): P
   }
 }
 
-/** After all there was. */
+/** A moment after the whole history. */
 const LATER = Number.MAX_VALUE;
 
-/** Generations that were never published serve no reads; they are dropped as a whole. */
+/** Checks Postgres' rows. Generations that were never published serve no reads; they are dropped as a whole. */
 async function checkRows(db: Queryable, { violations }: Checker): Promise<void> {
   const { rows } = await db.query({
     text: `select p.user_id as "userId", 'predictions' as "table", p.context_version::int as label, t.deleted_version::int as tombstone
@@ -109,7 +109,7 @@ async function checkRows(db: Queryable, { violations }: Checker): Promise<void> 
   for (const row of rows) violations.note('erased user stored', 'in Postgres', row);
 }
 
-/** Ids of the load's users are short: a field is the id itself. */
+/** Checks Redis' keys. Ids of the load's users are short, so that a field is the id itself. */
 async function checkRedis({ db, redis, prefix = 'tandem' }: ErasingStores, { violations }: Checker): Promise<void> {
   const users = await db.query<{ userId: string }>({
     text: `select user_id as "userId" from tandem.user_contexts where version = deleted_version and deleted_version > 0`,

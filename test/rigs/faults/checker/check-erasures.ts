@@ -1,8 +1,10 @@
 /**
- * I11: nothing below a tombstone is served. From outside: a read that began after an erasure was acknowledged is answered
- * from nothing labelled up to the tombstone, however it is called, and until a readmission is asked for from nothing at
- * all; an event that was sent in that time counts for nothing. And I2 across erasures: a tombstone's version is above
- * what was known before and no event's own, and so is a readmission's.
+ * Checks I11 from outside: no prediction below a tombstone is served. A read that began after an erasure was acknowledged
+ * gets no answer labelled up to the tombstone, fresh or not. Until a readmission is requested, it gets no answer at all, and
+ * events sent in that time have no effect.
+ *
+ * Also checks I2 across erasures: the version of a tombstone or of a readmission is above all versions known before, and no
+ * event has it.
  */
 import type {
   Erase,
@@ -22,7 +24,7 @@ import type { Known } from './known.ts';
 import type { Violations } from './violations.ts';
 
 export interface ErasureCounts {
-  /** Acknowledged. */
+  /** Acknowledged erasures. */
   erased: number;
   readmitted: number;
 }
@@ -33,7 +35,7 @@ export interface ErasureChecker {
   readonly counts: ErasureCounts;
 }
 
-/** Mark of the event memory: it may have been taken while its user was erased, and have the tombstone's version. */
+/** A mark of the event memory: the event may have been accepted while its user was erased, with the tombstone's version. */
 export const DROPPED = 4;
 
 export function createErasureChecker(known: Known, calls: CallChecker, violations: Violations): ErasureChecker {
@@ -45,7 +47,7 @@ export function createErasureChecker(known: Known, calls: CallChecker, violation
     const wrong = (why: string) => violations.note('event versions', why, { before, call: headOf(call) });
     const raises = call.kind === 'erase' ? erasures.beganServed(user) : call.wasErased;
     if (known.demands.find(user, call.firstSent, before) && version < before.version + (raises ? 1 : 0)) {
-      wrong(`${call.kind}: not above a version that was known before it was asked for`);
+      wrong(`${call.kind}: not above a version that was known before its request`);
     }
     const holder = known.events.holder(user, version);
     if (raises && holder >= 0 && !known.events.isMarked(holder, DROPPED))
@@ -74,7 +76,7 @@ export function createErasureChecker(known: Known, calls: CallChecker, violation
       calls.check(call);
       const user = known.userOf(call.userId);
       const { contextVersion: version } = call;
-      // What was asked of a history that was lost since tells nothing of this one.
+      // A call sent to a history that was lost since proves nothing about the current one.
       if (version === null || call.firstSent <= known.faults.historyCountsFrom()) {
         if (call.failure !== 'refused') erasures.leftOpen(user, call.kind, call.ended);
         return;
@@ -85,7 +87,7 @@ export function createErasureChecker(known: Known, calls: CallChecker, violation
   };
 }
 
-/** Why an answer must not be given, however it is called; null where the erasures that are known allow it. */
+/** Returns why no such answer may be given, fresh or not; null if the known erasures allow it. */
 export function servedThoughErased(
   erasures: ErasureMemory,
   { at, ended }: Read,
@@ -102,7 +104,7 @@ export function servedThoughErased(
 
 type Acknowledgement = Pick<EventResult, 'contextVersion'> & { readonly status?: string };
 
-/** What an acknowledgement of an event must not say of a user who is erased, or is not; null where it may. */
+/** Returns why the acknowledgement of an event contradicts the known erasures of its user; null if it does not. */
 export function flawOfErased(
   erasures: ErasureMemory,
   { at, ended }: SendEvents | SqlEvents,
@@ -110,14 +112,14 @@ export function flawOfErased(
   user: number,
 ): string | null {
   if (status === 'accepted' && erasures.isTombstone(user, version)) return 'accepted with the version of a tombstone';
-  if (status === 'erased' && !erasures.mayBeErased(user, at)) return 'dropped, though nobody erased its user';
+  if (status === 'erased' && !erasures.mayBeErased(user, at)) return 'dropped, although its user was not erased';
   const tombstone = erasures.erasedThroughout(user, at, ended);
-  // A duplicate may have been applied before.
+  // A duplicate may have been applied before the erasure.
   if (tombstone === 0 || status === 'duplicate' || version === tombstone) return null;
   return `its user is erased, at version ${tombstone}`;
 }
 
-/** Whether an event may have been taken while its user was erased: then it has no version of its own. */
+/** Returns whether an event may have been accepted while its user was erased; it then shares the tombstone's version. */
 export function mayBeDropped(
   erasures: ErasureMemory,
   { firstSent }: SentEvent,

@@ -1,4 +1,4 @@
-/** What acknowledgements of events may say: one version an id for ever, rising, never used twice. */
+/** Checks acknowledgements of events: each id keeps one version; versions rise, and none is used twice. */
 import type { EventResult, SendEvents, SentEvent, SqlEvents } from '../history.ts';
 import { type CallChecker, headOf } from './check-calls.ts';
 import { DROPPED, flawOfErased, mayBeDropped } from './check-erasures.ts';
@@ -24,7 +24,7 @@ export interface EventChecker {
 
 /** Marks of the event memory: the service said `accepted` once; a store has it. */
 export const ACCEPTED = 1;
-/** Its data set a value. */
+/** A mark: the event's data set a value. */
 export const CARRIES_A_VALUE = 8;
 export const STORED = 2;
 
@@ -35,7 +35,7 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
   const before: Demand = { version: 0, score: 0 };
   const { events: memory, erasures } = known;
 
-  /** Its row's change was lost with the history; the event itself may be applied all the same. */
+  /** Returns whether the change of its row was lost with the history; the event itself may still be applied. */
   function isOfLostHistory({ changedAt }: SentEvent): boolean {
     return changedAt <= known.faults.historyCountsFrom();
   }
@@ -78,13 +78,13 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
     }
     known.demand(user, call.at, call.ended, version, memory.score(place));
     if (event.told !== undefined && result.status !== 'duplicate') {
-      // Not `raise`: one of a lost past that is sent again is accepted after others that carry more.
+      // Not `raise`: an event of a lost history that is sent again is accepted after events with higher values.
       known.values.replace(user, call.ended, version, event.told);
       memory.mark(place, CARRIES_A_VALUE);
     }
   }
 
-  /** Those of one time have the tombstone's version together, which may have been known before. */
+  /** Checks dropped events: events dropped by one erasure share the tombstone's version, which may have been known before. */
   function acknowledgeDropped(
     { firstSent }: SentEvent,
     { contextVersion: version, status }: Acknowledgement,

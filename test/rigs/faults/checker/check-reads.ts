@@ -1,4 +1,4 @@
-/** What a read's answers may say, given all that was known before it was sent. */
+/** Checks the answers of a read against all that was known before the read was sent. */
 import type { Read, ReadAnswer } from '../history.ts';
 import type { AssignmentRule } from './assignment-rule.ts';
 import { type CallChecker, headOf } from './check-calls.ts';
@@ -14,15 +14,15 @@ import type { Rule, Violations } from './violations.ts';
 export interface ReadCounts {
   /** Answers that were judged, fresh or not. */
   answers: number;
-  /** Of these, called fresh, and found to be. */
+  /** Judged answers that are called fresh. */
   fresh: number;
-  /** Reads with such an answer: the answers of one read share a statement, and are no trials of their own. */
+  /** Reads with a fresh answer. The answers of one read share a statement, so they are not independent trials. */
   freshReads: number;
-  /** Answers called fresh, of users with an acknowledged change: others cannot be stale. */
+  /** Fresh answers of users with an acknowledged change; other users cannot be stale. */
   freshOfChanged: number;
-  /** Called fresh, of reads that took longer than the checker remembers. */
+  /** Fresh answers of reads that took longer than the checker's memory. */
   unjudged: number;
-  /** `batch fresh`, `live context_newer`, … → how often. */
+  /** Maps `batch fresh`, `live context_newer`, … to counts. */
   readonly sources: Map<string, number>;
 }
 
@@ -72,8 +72,9 @@ export function createReadChecker(
     }
     if (contextVersion === null) note('dishonest source', 'fresh without a certificate', read, answer);
     else if ((label ?? -1) < contextVersion) note('stale called fresh', 'by its own word', read, answer);
-    if (known.faults.isPostgresCut(read.at)) note('fresh without Postgres', 'nobody could know', read, answer);
-    // Others may share an inference that has read already; a read that demands one may not.
+    if (known.faults.isPostgresCut(read.at))
+      note('fresh without Postgres', 'the API could not ask Postgres', read, answer);
+    // Reads may share an inference that has already read its features, unless they demand an inference.
     if (read.directives.noCache && source === 'live' && known.changes.find(user, read.at, changed)) {
       if ((score ?? -1) < changed.score) note('features from before the request', `score ${score}`, read, answer);
     }
@@ -83,8 +84,8 @@ export function createReadChecker(
   }
 
   /**
-   * Of two values the one accepted later stands, whatever the clock of Postgres did in between. An event since that is not
-   * acknowledged yet may have carried less: one of a lost past that is sent again.
+   * Checks that of two values the one accepted later counts, whatever the clock of Postgres did in between. A later event
+   * that is not acknowledged yet may carry a lower value: after a lost history, writers send old events again.
    */
   function checkValue(read: Read, answer: ReadAnswer, user: number): void {
     const { told, predictedFromContextVersion: label } = answer;
@@ -103,7 +104,7 @@ export function createReadChecker(
     if (label > score && label > score + known.unchanging(user)) {
       note('untrue label', `label ${label} is above score ${score}`, read, answer);
     }
-    // A lost history may have had another event of that version.
+    // The lost history may have had another event with that version.
     if (known.faults.isHistoryLost() && !isCalledFresh(answer)) return;
     const event = known.events.holder(user, label);
     if (event >= 0 && score < known.events.score(event)) {
@@ -111,7 +112,7 @@ export function createReadChecker(
     }
   }
 
-  /** For any state: an unverified answer names the version that it was computed by, too. */
+  /** Checks an answer in any state: an unverified answer also names the model version that computed it. */
   function checkComputation(read: Read, answer: ReadAnswer): void {
     const { variant, modelVersion, computedBy, source } = answer;
     if (variant === null) note('mixed arms', 'without a variant', read, answer);

@@ -1,4 +1,4 @@
-/** Every run has ended, done or failed with a reason, and accounts for each user. */
+/** Checks that every run has ended, done or failed with a reason, and accounts for each user. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from './check-stores.ts';
 import type { Checker } from './checker.ts';
@@ -13,23 +13,23 @@ interface StoredRun {
   readonly failed: number;
   readonly named: number;
   readonly openChunks: number;
-  /** Null where it made no generation, or that is dropped. */
+  /** Rows of its generation; null if it made none, or if the generation is dropped. */
   readonly rows: number | null;
   readonly distinctUsers: number | null;
-  /** Users that were never erased, in it or in its base. */
+  /** Users in the generation or its base that were never erased. */
   readonly lasting: number | null;
   /** Whether a budget left users on a base, or may have: a dropped generation outlives the row of its base. */
   readonly isOfSome: boolean;
-  /** Rows taken along from the generation before. */
+  /** Rows carried over from the previous generation. */
   readonly carried: number;
 }
 
-/** Retention keeps so many ended runs of a predictor, and names so many failures of a run. */
+/** The numbers of ended runs of a predictor that retention keeps, and of failures of a run that are named. */
 const KEPT_RUNS = 200;
 const NAMED_FAILURES = 1_000;
 const POLL_MS = 200;
 
-/** Waits for runs under way, then records violations. @param users of the predictor, all of them */
+/** Waits until runs have ended, then records violations. @param users the number of the predictor's users */
 export async function checkRuns(db: Queryable, checker: Checker, users: number, withinMs: number): Promise<void> {
   await untilRunsEnd(db, withinMs);
   const erasable = namesOfErasable(checker);
@@ -42,7 +42,7 @@ export async function checkRuns(db: Queryable, checker: Checker, users: number, 
   }
 }
 
-/** Resolves when no run is under way, or after that time. */
+/** Resolves when all runs have ended, or after that time. */
 export async function untilRunsEnd(db: Queryable, withinMs: number): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (performance.now() < deadline) {
@@ -61,7 +61,7 @@ function namesOfErasable({ known }: Checker): readonly string[] {
 
 interface Whom {
   readonly users: number;
-  /** Of them, users who may come and go while a run is under way. */
+  /** The number of users who may be erased and readmitted during a run. */
   readonly erasable: number;
 }
 

@@ -1,4 +1,4 @@
-/** A real database after a real load over SQL: it passes unchanged, and any manipulation is found. */
+/** Checks a real database after a real load over SQL: it passes unchanged, and each manipulation is found. */
 import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -19,7 +19,7 @@ const stores = { sources: [SQL_SOURCE], changesSql: 'select user_id::text, chang
 let database: TestDatabase;
 let pool: Pool;
 let history: readonly Operation[];
-/** Committed, with one event at least. */
+/** The last committed transaction, with at least one event. */
 let last: SqlEvents;
 
 beforeAll(async () => {
@@ -79,7 +79,7 @@ async function rulesAfter(
 const checkAll = (db: Queryable, checker: ReturnType<typeof checkerOf>) => checkStores(db, checker, stores);
 
 describe('events and contexts', () => {
-  it('are accepted as the service leaves them, as often as one looks', async () => {
+  it('pass as the service leaves them, however often they are checked', async () => {
     const checker = checkerOf(history);
     await checkAll(pool, checker);
     await checkAll(pool, checker);
@@ -96,19 +96,23 @@ describe('events and contexts', () => {
 
   it.each([
     [
-      'an acknowledged event is gone',
+      'an acknowledged event that is not stored',
       () => `delete from tandem.event_ids where id = '${id}'`,
       'acknowledged event lost',
     ],
     [
-      'it has another version',
+      'an event with another version than acknowledged',
       () => `update tandem.event_ids set context_version = 900 where id = '${id}'`,
       'event versions',
     ],
-    ['it is of another user', () => `update tandem.event_ids set user_id = '999' where id = '${id}'`, 'event versions'],
-    ['it is missing in the log', () => `delete from tandem.events where id = '${id}'`, 'event versions'],
     [
-      'an event that nobody sent',
+      'an event of another user',
+      () => `update tandem.event_ids set user_id = '999' where id = '${id}'`,
+      'event versions',
+    ],
+    ['an event missing in the log', () => `delete from tandem.events where id = '${id}'`, 'event versions'],
+    [
+      'an event that no writer sent',
       () => `insert into tandem.events (source, id, user_id) values ('${SQL_SOURCE}', 'ghost', '3')`,
       'event never sent',
     ],
@@ -118,7 +122,7 @@ describe('events and contexts', () => {
       'context differs from its events',
     ],
     [
-      'a context behind them',
+      'a context behind its events',
       () => `update tandem.user_contexts set version = version - 1 where user_id = '${userId}'`,
       'context differs from its events',
     ],
@@ -136,7 +140,7 @@ describe('events and contexts', () => {
     expect(await rulesAfter(statement(), checkAll)).toContain(rule);
   });
 
-  it('finds an answer that showed more than there ever was', async () => {
+  it('finds an answer with more changes than the stores ever had', async () => {
     const beyond = read(last.ended + 1, { userId, label: 500, source: 'live', generation: null });
     expect(await rulesAfter('select', checkAll, [...history, beyond])).toEqual(['answer beyond the stores']);
   });
@@ -150,15 +154,15 @@ describe('runs', () => {
 
   it.each([
     ['failed with a reason', insert('state, error', `'failed', 'no rows'`), []],
-    ['failed without one', insert('state', `'failed'`), ['run not ended']],
+    ['failed without a reason', insert('state', `'failed'`), ['run not ended']],
     ['still running', insert('state', `'running'`), ['run not ended']],
-    ['done without everyone', insert('state, users_expected', `'done', ${USERS}`), ['run does not cover']],
-    ['done of nobody', insert('state, users_expected', `'done', 0`), ['run does not cover']],
+    ['done, with unscored users', insert('state, users_expected', `'done', ${USERS}`), ['run does not cover']],
+    ['done, with no users', insert('state, users_expected', `'done', 0`), ['run does not cover']],
   ])('%s', async (_, statement, rules) => {
     expect(await rulesAfter(statement, check)).toEqual(rules);
   });
 
-  it('takes some users for all of a budget, also where their generation is dropped and its base has expired', async () => {
+  it('accepts a run that scored only the users of its budget, also if its generation is dropped and its base expired', async () => {
     const made = (columns: string, values: string, users: number, number: number) =>
       `${insert(`state, users_expected, ${columns}`, `'done', ${users}, ${values}`)} returning *), scored${number} as (
         insert into tandem.chunks (run_id, no, state, scored) select id, 0, 'committed', ${users} from made${number})`;
@@ -171,7 +175,7 @@ describe('runs', () => {
     expect(await rulesAfter(statement, check)).toEqual([]);
   });
 
-  it('finds that one which was acknowledged is not there', async () => {
+  it('finds that an acknowledged run is missing', async () => {
     const started = { kind: 'run', at: 0, ended: 1, api: 'api 1', status: 202, scope: 'all', users: 0 } as const;
     expect(await rulesAfter('select', check, [{ ...started, id: 'a' }])).toEqual(['run not ended']);
   });

@@ -1,6 +1,6 @@
 /**
- * What Postgres holds after the load has ended, against what the history says: every acknowledged event once and no
- * other, contexts' versions equal to their events, every run ended and accounted for.
+ * Compares Postgres with the history after the load has ended. Every acknowledged event is stored once, and no other event
+ * is. The versions of contexts match their events. Every run has ended, and covers its users.
  */
 import type pg from 'pg';
 import { STORED } from './check-events.ts';
@@ -12,16 +12,16 @@ export type Queryable = Pick<pg.Pool, 'query'>;
 export interface StoresToCheck {
   /** Sources of the load's events. */
   readonly sources: readonly string[];
-  /** Gives `user_id` (text) and `changes` (int) of the application's own rows. */
+  /** A query that returns `user_id` (text) and `changes` (int) of the application's own rows. */
   readonly changesSql: string;
-  /** Whether versions rise with the rows themselves, by a watch; there are no events then. */
+  /** Whether a watch raises the versions when rows change; the load then sends no events. */
   readonly isWatched?: boolean;
 }
 
-/** Rows of a page: memory stays the same however many there are. */
+/** Rows of a page, so that memory does not grow with the number of rows. */
 const PAGE = 10_000;
 
-/** Records violations; may be called again after more load. */
+/** Checks the stores and records violations. It may be called again after more load. */
 export async function checkStores(db: Queryable, checker: Checker, stores: StoresToCheck): Promise<void> {
   await checkEventIds(db, checker, stores.sources);
   await checkEventLog(db, checker, stores.sources);
@@ -62,8 +62,8 @@ async function checkEventIds(db: Queryable, checker: Checker, sources: readonly 
 function checkEventId({ known, violations }: Checker, row: StoredEvent): void {
   const place = known.events.find(row.id);
   if (place < 0) {
-    // A lost history takes what it acknowledged; what it kept was sent all the same.
-    if (!known.faults.isHistoryLost()) violations.note('event never sent', 'nobody sent this id', row);
+    // After a lost history the checker does not know all ids that were sent.
+    if (!known.faults.isHistoryLost()) violations.note('event never sent', 'no writer sent this id', row);
     return;
   }
   if (!known.events.mark(place, STORED)) violations.note('event versions', 'stored twice', row);
@@ -75,11 +75,11 @@ function checkEventId({ known, violations }: Checker, row: StoredEvent): void {
   }
 }
 
-/** With the events that a migration left behind (migrations/0051_events_by_day.sql). */
+/** The log of events, with the events that a migration left in the old table (migrations/0051_events_by_day.sql). */
 export const EVENT_LOG = `(select source, id, user_id, data from tandem.events
   union all select source, id, user_id, data from tandem.events_before) e`;
 
-/** The log of events and the memory of their ids are written together, each event once. */
+/** Checks that the log of events and the table of their ids agree: both have each event once. */
 async function checkEventLog(db: Queryable, { violations }: Checker, sources: readonly string[]): Promise<void> {
   const { rows } = await db.query({
     text: `select coalesce(l.id, i.id) as id, coalesce(l.n, 0)::int as "inLog", (i.id is not null) as "isKnown"
@@ -100,14 +100,14 @@ async function checkContexts(db: Queryable, { violations }: Checker): Promise<vo
           max(context_version) as highest from tandem.event_ids group by user_id) e using (user_id)
       where case when c.deleted_version = 0
         then c.version <> coalesce(e.events, 0) or e.events <> e.versions or e.highest <> c.version
-        -- Erasures and readmissions raise it as well, and events of the time between them do not.
+        -- Erasures and readmissions raise the version too, and events between them do not.
         else c.version < greatest(e.highest, c.deleted_version) end
       limit 100`,
   });
   for (const row of rows) violations.note('context differs from its events', 'version, events, highest', row);
 }
 
-/** A change raises a version once, or not at all where it is one of many. */
+/** Checks contexts of watched rows: a change raises a version once, or not at all if it is part of a bulk change. */
 async function checkWatchedContexts(db: Queryable, { violations }: Checker, changesSql: string): Promise<void> {
   const { rows } = await db.query({
     text: `select c.user_id as "userId", c.version::int, s.changes::int
@@ -123,7 +123,7 @@ interface StoredUser {
   readonly version: number;
 }
 
-/** No answer may have shown more than there ever was. */
+/** Checks that no answer had a label or a score above the stores. */
 async function checkSeen(db: Queryable, { known, violations }: Checker, changesSql: string): Promise<void> {
   let after: string | null = null;
   for (;;) {
@@ -138,7 +138,7 @@ async function checkSeen(db: Queryable, { known, violations }: Checker, changesS
       if (user === undefined) continue;
       const { label, score } = known.highestSeen(user);
       if (label > row.version || score > row.changes) {
-        violations.note('answer beyond the stores', 'more than there ever was', { row, label, score });
+        violations.note('answer beyond the stores', 'above the stores', { row, label, score });
       }
     }
     after = page.rows.at(-1)?.userId ?? null;

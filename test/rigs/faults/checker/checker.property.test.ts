@@ -1,4 +1,4 @@
-/** Every legal race is accepted; histories that were tampered with, and those of a service with a flaw, are not. */
+/** The checker accepts every legal race. It rejects manipulated histories, and histories of a flawed service. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
@@ -33,7 +33,7 @@ function check(history: readonly Operation[]): readonly Violation[] {
 }
 
 describe('legal histories', () => {
-  it('are accepted, whatever overlaps', () => {
+  it('are accepted, whichever operations overlap', () => {
     fc.assert(
       fc.property(world, (one) => {
         expect(check(historyOf(one))).toEqual([]);
@@ -42,7 +42,7 @@ describe('legal histories', () => {
     );
   });
 
-  it('are accepted too where lines of several processes are a little out of order', () => {
+  it('are accepted if lines of several processes are slightly out of order', () => {
     fc.assert(
       fc.property(world, (one) => {
         const random = createRandom(one.seed);
@@ -67,7 +67,7 @@ describe('a service with a flaw', () => {
   ])('%s: is caught', (flaw, rules) => {
     const found = new Set<Rule>();
     for (let seed = 1; seed <= 15; seed++) {
-      // Users who change all the time have an answer from a generation only rarely.
+      // Users who change often rarely get an answer from a generation.
       const users = seed % 2 === 0 ? 3 : 20;
       for (const { rule } of check(historyOf({ seed, users, events: 60 }, flaw))) found.add(rule);
     }
@@ -75,7 +75,7 @@ describe('a service with a flaw', () => {
   });
 });
 
-/** One place of a history changed so that it cannot be; null where the history has no such place. */
+/** Changes one operation of a history so that the history is impossible; null if it has no such operation. */
 type Mutant = (history: readonly Operation[]) => readonly Operation[] | null;
 
 const mutants: readonly (readonly [name: string, rule: Rule, mutate: Mutant])[] = [
@@ -88,7 +88,7 @@ const mutants: readonly (readonly [name: string, rule: Rule, mutate: Mutant])[] 
       ),
   ],
   [
-    'the same, where it hides the version too',
+    'the same, with a lowered context version and score',
     'stale called fresh',
     (history) =>
       withAnswer(history, isFresh, (answer, demanded) =>
@@ -98,9 +98,9 @@ const mutants: readonly (readonly [name: string, rule: Rule, mutate: Mutant])[] 
       ),
   ],
   [
-    'a score below what an acknowledged event counts',
+    'a score below the count of an acknowledged event',
     'stale called fresh',
-    // Below any count: an event may count less than the version that it raised.
+    // -1 is below any count: an event's count may be lower than the version that it raised.
     (history) => withAnswer(history, isFresh, (answer, demanded) => (demanded > 0 ? { ...answer, score: -1 } : null)),
   ],
   [
@@ -134,12 +134,12 @@ const mutants: readonly (readonly [name: string, rule: Rule, mutate: Mutant])[] 
       ),
   ],
   [
-    'fresh by a reason of staleness',
+    'a fresh answer with a reason of stale answers',
     'dishonest source',
     (history) => withAnswer(history, isFresh, (answer) => ({ ...answer, reason: 'unverified' })),
   ],
   [
-    'stale though nobody allowed it',
+    'a stale answer that the caller did not allow',
     'directive not honoured',
     (history) =>
       withAnswer(
@@ -153,7 +153,7 @@ const mutants: readonly (readonly [name: string, rule: Rule, mutate: Mutant])[] 
       ),
   ],
   [
-    'no-cache from a store',
+    'a stored answer to no-cache',
     'directive not honoured',
     (history) =>
       withAnswer(
@@ -163,7 +163,7 @@ const mutants: readonly (readonly [name: string, rule: Rule, mutate: Mutant])[] 
       ),
   ],
   [
-    'less than the token demands',
+    'a label below the demanded context',
     'demanded context not met',
     (history) =>
       withAnswer(
@@ -176,7 +176,7 @@ const mutants: readonly (readonly [name: string, rule: Rule, mutate: Mutant])[] 
       ),
   ],
   [
-    'a 304 of another body',
+    'a 304 with the tag of another body',
     'wrong user',
     (history) =>
       withAnswer(
@@ -191,27 +191,27 @@ const mutants: readonly (readonly [name: string, rule: Rule, mutate: Mutant])[] 
     (history) => withAcknowledgement(history, 'duplicate', (version) => version + 1),
   ],
   [
-    'a version of before for a new event',
+    'an earlier version for a new event',
     'event versions',
     (history) => withAcknowledgement(history, 'accepted', (version) => (version > 1 ? version - 1 : null)),
   ],
   [
-    'an answer with a status of its own',
+    'an answer with a status that no route promises',
     'unexpected status',
     (history) => withRead(history, (read) => ({ ...read, status: 500, answers: [] })),
   ],
   [
-    'a refusal without a time to come back',
+    'a refusal without Retry-After',
     'no Retry-After',
     (history) => withRead(history, (read) => ({ ...read, status: 503, answers: [] })),
   ],
   [
-    'a call that was left hanging',
+    'a call without an answer',
     'late',
     (history) => withRead(history, (read) => ({ ...read, status: null, failure: 'timeout', answers: [] })),
   ],
   [
-    'a connection refused though nothing was wrong',
+    'a refused connection without a fault',
     'unreachable without a fault',
     (history) => withRead(history, (read) => ({ ...read, status: null, failure: 'refused', answers: [] })),
   ],
@@ -237,7 +237,7 @@ function isFresh({ source }: ReadAnswer): boolean {
   return source === 'batch' || source === 'live';
 }
 
-/** The last answer that fits and that can be changed; `demanded`: the highest acknowledged version before its read. */
+/** Changes the last fitting answers. `demanded` is the highest version of the user acknowledged before the read. */
 function withAnswer(
   history: readonly Operation[],
   fits: (answer: ReadAnswer, read: Read) => boolean,
@@ -272,7 +272,7 @@ function withAcknowledgement(
     const [result] = call.kind === 'event' ? call.results : [];
     if (call.kind !== 'event' || result?.status !== status) continue;
     const contextVersion = change(result.contextVersion);
-    // A repetition that is told first is the one that the others are compared with.
+    // The checker compares repetitions with the first acknowledgement, so a changed first one is not a violation.
     if (contextVersion === null || (status === 'duplicate' && !isToldBefore(history, i, result.id))) continue;
     const told = { ...result, contextVersion, contextToken: `0123456789abcdef.${contextVersion}` };
     return history.with(i, { ...call, results: [told] });

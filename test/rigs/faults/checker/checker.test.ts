@@ -1,4 +1,4 @@
-/** Histories written by hand: each violation is caught, and what only looks like one is not. */
+/** Histories written by hand: the checker catches each violation, and accepts legal histories that resemble one. */
 import { describe, expect, it } from 'vitest';
 import type { Contract, Operation } from '../history.ts';
 import { change, event, fault, read, rollBack, rulesOf } from './written-history.fixture.ts';
@@ -30,42 +30,42 @@ const live = { source: 'live', reason: 'fresh', generation: null } as const;
 
 const violations: readonly (readonly [string, string, readonly Operation[]])[] = [
   [
-    'a fresh answer of before an event acknowledged before it was sent',
+    'a fresh answer older than an event acknowledged before the read',
     'stale called fresh',
     [event(0, { version: 1 }), read(11, { label: 0 })],
   ],
   [
-    'one of whom another read has shown that it is old',
+    'a fresh answer older than an earlier answer showed',
     'stale called fresh',
     [read(0, { label: 3 }), read(11, { label: 2 })],
   ],
   [
-    'a label that is new enough over a score that is not',
+    'a new label with an old score',
     'stale called fresh',
     [event(0, { version: 1, score: 5 }), read(11, { label: 1, score: 4 })],
   ],
   [
-    'fresh below the version that the answer itself says',
+    'a fresh answer with a label below its own context version',
     'stale called fresh',
     [read(0, { label: 1, contextVersion: 2 })],
   ],
   [
-    'a 304 to a body that is old',
+    'a 304 for an old body',
     'stale called fresh',
     [event(0, { version: 1 }), read(11, { label: 0, etag: 'a' }, { status: 304, directives: { ifNoneMatch: 'a' } })],
   ],
   [
-    'a value that an event accepted before has replaced',
+    'a value that a later accepted event replaced',
     'older event value',
     [event(0, { version: 1, told: 3 }), event(20, { version: 2, told: 5 }), read(31, { label: 2, told: 3 })],
   ],
   [
-    'the same, and a later event carries no value',
+    'an old value, with a later event that carries no value',
     'older event value',
     [event(0, { version: 1, told: 5 }), event(20, { version: 2 }), read(31, { label: 2, told: 3 })],
   ],
   [
-    'a score that the event of this label contradicts, though nothing calls it fresh',
+    'an unverified score that contradicts the event of its label',
     'untrue label',
     [
       read(0, { label: 1, score: 1, contextVersion: null, source: 'stale', reason: 'unverified' }),
@@ -74,17 +74,17 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
     ],
   ],
   [
-    'an inference on demand that did not see a change',
+    'a demanded inference that missed an earlier change',
     'features from before the request',
     [change(0, 1), read(11, { ...live, reason: 'requested', label: 0, score: 0 }, { directives: { noCache: true } })],
   ],
   [
-    'fresh while nobody reaches Postgres',
+    'a fresh answer while no API reaches Postgres',
     'fresh without Postgres',
     [fault(0, 'begins', { cutsPostgres: true }), fault(5, 'holds', { cutsPostgres: true }), read(6, { label: 0 })],
   ],
   [
-    'a generation before one that was seen',
+    'a generation older than that of an earlier answer',
     'withdrawn generation',
     [read(0, { generation: '2' }), read(11, { generation: '1' })],
   ],
@@ -94,7 +94,7 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
     [read(0, { generation: '2' }), rollBack(20, 2, 1), read(31, { generation: '2' })],
   ],
   [
-    'the same id with another version',
+    'a repeated event with another version',
     'event versions',
     [event(0, { id: 'a', version: 1 }), event(11, { id: 'a', version: 2, firstSent: 0, status: 'duplicate' })],
   ],
@@ -109,27 +109,27 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
     [event(0, { id: 'a', version: 2 }), event(11, { id: 'b', version: 1 })],
   ],
   [
-    'an event that is applied twice',
+    'an event that is accepted twice',
     'event versions',
     [event(0, { id: 'a', version: 1 }), event(11, { id: 'a', version: 1, firstSent: 0 })],
   ],
   [
-    'another payload under a known id',
+    'an accepted payload that conflicts with a known id',
     'payload conflict',
     [event(0, { id: 'a', version: 1 }), event(11, { id: 'a', version: 1, conflicting: true, status: 'duplicate' })],
   ],
-  ['409 to an event of its own', 'unexpected status', [event(0, { version: 1 }, { status: 409, results: [] })]],
+  ['409 to an event without a conflict', 'unexpected status', [event(0, { version: 1 }, { status: 409, results: [] })]],
   [
-    'a status that the document does not have',
+    'a status that the API document does not declare',
     'undeclared status',
     [contract, read(0, {}, { ...refused, status: 429 })],
   ],
   [
-    'an unknown user among many, whom everybody knows',
+    'a 404 for a known user, among many',
     'unexpected status',
     [read(0, { userId: '2', status: 404, source: null, reason: null, score: null }, { many: true })],
   ],
-  ['504 though an inference was allowed', 'unexpected status', [read(0, {}, { status: 504, answers: [] })]],
+  ['504 although an inference was allowed', 'unexpected status', [read(0, {}, { status: 504, answers: [] })]],
   ['an answer too late', 'late', [contract, read(0, {}, { ended: 1_001 })]],
   [
     'a reset long after a fault',
@@ -142,23 +142,23 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
 
 const legal: readonly (readonly [string, readonly Operation[]])[] = [
   [
-    'a value of a lost past that is sent again, and accepted after another',
+    'an event of a lost history, sent again and accepted after a higher value',
     [event(0, { version: 1, told: 5 }), event(20, { version: 2, told: 3 }), read(31, { label: 2, told: 3 })],
   ],
   [
-    'the same, before it is acknowledged',
+    'such an event, read before it is acknowledged',
     [event(0, { version: 1, told: 5 }), read(31, { label: 2, told: 3 }), event(20, { version: 2, told: 3 })],
   ],
   ['an event acknowledged after the read was sent', [event(0, { version: 1 }), read(9, { label: 0 })]],
-  ['an event acknowledged in the very moment of sending', [event(0, { version: 1 }), read(10, { label: 0 })]],
-  ['an answer that is newer than any acknowledgement', [read(0, { ...live, label: 3 }), event(0, { version: 1 })]],
+  ['an event acknowledged at the moment when the read was sent', [event(0, { version: 1 }), read(10, { label: 0 })]],
+  ['an answer newer than any acknowledgement', [read(0, { ...live, label: 3 }), event(0, { version: 1 })]],
   [
-    'an old answer that says so, where Postgres is away',
+    'an old answer that is marked as unverified',
     [event(0, { version: 1 }), read(11, { source: 'stale', reason: 'unverified', label: 0, contextVersion: null })],
   ],
   ['overlapping events in either order', [event(0, { id: 'b', version: 2 }), event(5, { id: 'a', version: 1 })]],
   [
-    'a repetition that is acknowledged before what it repeats',
+    'a repetition that is acknowledged before the first attempt',
     [
       event(5, { id: 'a', version: 1, firstSent: 0, status: 'duplicate' }),
       event(8, { id: 'b', version: 2 }),
@@ -166,7 +166,7 @@ const legal: readonly (readonly [string, readonly Operation[]])[] = [
     ],
   ],
   [
-    'an event whose first attempt was lost, though it was applied before another',
+    'an event whose first attempt was applied, but not acknowledged',
     [
       event(0, { id: 'a', version: 1 }, { status: 503, retryAfter: 1, results: [] }),
       event(11, { id: 'b', version: 2 }),
@@ -174,7 +174,7 @@ const legal: readonly (readonly [string, readonly Operation[]])[] = [
     ],
   ],
   [
-    'a refused conflict',
+    'a conflicting payload that is refused',
     [
       event(0, { id: 'a', version: 1 }),
       event(11, { id: 'a', version: 1, conflicting: true }, { status: 409, results: [] }),
@@ -183,7 +183,7 @@ const legal: readonly (readonly [string, readonly Operation[]])[] = [
   ['a silent change that no stored answer shows', [change(0, 1), read(11, { label: 0 })]],
   ['504 to only-if-cached', [contract, read(0, {}, { status: 504, answers: [], directives: { onlyIfCached: true } })]],
   [
-    'fresh from before Postgres was cut, and after it is about to come back',
+    'fresh answers before Postgres is cut off, and while the fault is being lifted',
     [
       fault(0, 'begins', { cutsPostgres: true }),
       read(4, { label: 0 }),
@@ -193,9 +193,9 @@ const legal: readonly (readonly [string, readonly Operation[]])[] = [
       read(21, { label: 0 }),
     ],
   ],
-  ['a reset by a kill', [fault(0, 'begins'), read(1, {}, { status: null, failure: 'reset', answers: [] })]],
+  ['a connection reset by a kill', [fault(0, 'begins'), read(1, {}, { status: null, failure: 'reset', answers: [] })]],
   [
-    'a stopped API that leaves a call hanging',
+    'a call that hangs while its API is paused',
     [
       contract,
       fault(0, 'begins', { mayHang: ['api 1'] }),
@@ -204,18 +204,18 @@ const legal: readonly (readonly [string, readonly Operation[]])[] = [
     ],
   ],
   [
-    'an earlier generation while a rollback to it is under way',
+    'an earlier generation while a rollback to it is in progress',
     [read(0, { generation: '2' }), read(30, { generation: '1' }), { ...rollBack(25, 2, 1), ended: 60 }],
   ],
   [
-    'less than what was acknowledged, once that history is lost',
+    'answers below acknowledged versions, after the history was lost',
     [
       event(0, { version: 7 }),
       fault(20, 'begins', { losesHistory: true }),
       fault(40, 'over', { losesHistory: true }),
       read(50, { label: 3 }),
       event(61, { id: 'after', version: 4 }),
-      // Its row's change is lost, and it is applied all the same; under its id, or under that of a conflict.
+      // The event's row change is lost, but the event is applied, under its own id or under a conflicting one.
       event(80, { id: 'retried', version: 5, score: 9, changedAt: 5 }),
       read(91, { label: 5, score: 4 }),
       event(110, { id: 'lost', version: 6, score: 9, changedAt: 5, conflicting: true }),
@@ -231,13 +231,13 @@ describe('a violation', () => {
   });
 });
 
-describe('what is allowed', () => {
+describe('a legal history', () => {
   it.each(legal)('%s', (_, history) => {
     expect(rulesOf(inOrder(history))).toEqual([]);
   });
 });
 
-it('goes on to judge what belongs to the new history after one was lost', () => {
+it('judges answers of the new history after the old one was lost', () => {
   const lost = [
     event(0, { version: 7 }),
     fault(20, 'begins', { losesHistory: true }),
@@ -247,7 +247,7 @@ it('goes on to judge what belongs to the new history after one was lost', () => 
   expect(rulesOf([...lost, event(50, { id: 'after', version: 4 }), old])).toContain('stale called fresh');
 });
 
-it('tells of a reader that was slower than its memory that it cannot judge it', () => {
+it('does not judge the freshness of a read that took longer than its memory', () => {
   const events = Array.from({ length: 100 }, (_, i) => event(i * 2_000, { version: i + 1 }));
   const slow = read(0, { label: 0 }, { ended: 199_990 });
   expect(rulesOf([contract, ...events, slow])).toEqual(['late']);

@@ -1,7 +1,7 @@
 /**
- * The independent checker: it is given a history, a line at a time, and says what in it cannot be. It knows the promises
- * of the service and nothing of how they are kept; of the deployment it sees only what clients see, and afterwards the
- * stores (check-stores.ts). It is a sink, so it can run beside the load as well as over a file.
+ * The independent checker: it receives a history, a line at a time, and reports contradictions to the service's promises. It
+ * knows nothing of the implementation. It sees only the requests and answers of clients, and afterwards the stores
+ * (check-stores.ts). It is a sink, so that it can run during the load as well as on a file.
  *
  * Memory: some hundred bytes a user, 60 bytes an event sent, one number a second, and the raises of the last minute.
  */
@@ -20,7 +20,7 @@ import { createViolations, type Violations } from './violations.ts';
 import { createWorkDone, type WorkCounts } from './work-done.ts';
 
 export interface CheckerOptions {
-  /** Milliseconds; longer than any call takes, its deadline missed included. */
+  /** Milliseconds; longer than any call takes, including a call that misses its deadline. */
   readonly windowMs?: number;
   readonly throughput?: ThroughputOptions;
   readonly growth?: GrowthBounds;
@@ -35,11 +35,11 @@ export interface Checker extends HistorySink {
   readonly assignments: AssignmentCounts;
   readonly work: WorkCounts;
   readonly recoveries: readonly Recovery[];
-  /** Whether it is open yet if throughput is back after the last fault. */
+  /** Returns whether throughput is still to come back after the last fault. */
   isAwaitingThroughput(): boolean;
-  /** Good answers in each second. */
+  /** Returns the number of good answers in each second. */
   rates(): readonly number[];
-  /** What the stores are compared with. */
+  /** The knowledge from the history, with which the stores are compared. */
   readonly known: Known;
   /** Ids of runs that were acknowledged. */
   readonly runs: ReadonlySet<string>;
@@ -68,7 +68,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
       known.changes.raise(known.userOf(userId), ended, 0, score);
   }
 
-  /** Its COMMIT acknowledges it: from then on nothing older is fresh. */
+  /** Records a change of a watched table. Its COMMIT acknowledges it: from then on no older answer is fresh. */
   function takeTableChange({ changes, at, ended }: TableChange): void {
     for (const { userId, score } of changes) {
       known.demand(known.userOf(userId), at, ended, 0, score);

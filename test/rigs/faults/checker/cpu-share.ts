@@ -1,6 +1,6 @@
 /**
- * Measures which share of the time the APIs got a CPU when they could have worked. On a busy machine rates fall without
- * any fault; expectations have to fall as far, and no further.
+ * Measures for which share of their runnable time the APIs got a CPU. On a busy machine rates fall without a fault;
+ * expectations must fall by the same share, and no further.
  */
 import type { ProcessSample } from '../history.ts';
 

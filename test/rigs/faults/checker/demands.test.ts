@@ -10,7 +10,7 @@ const raise = fc.record({
   lookBack: fc.integer({ min: 0, max: 200 }),
 });
 
-it('knows at each moment of the window what a list of everything knows, and says so where it does not', () => {
+it('agrees with a complete list at each moment of the window, and returns false before it', () => {
   fc.assert(
     fc.property(fc.array(raise, { maxLength: 300 }), (raises) => {
       const demands = createDemands(100);
@@ -33,7 +33,7 @@ it('knows at each moment of the window what a list of everything knows, and says
   );
 });
 
-it('keeps the memory of a hot user to the window', () => {
+it('bounds the memory of a user with many raises by the window', () => {
   const demands = createDemands(1_000);
   for (let i = 1; i <= 1_000_000; i++) demands.raise(i % 3, i, i, i);
   const found: Demand = { version: 0, score: 0 };

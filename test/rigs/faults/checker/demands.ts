@@ -1,10 +1,10 @@
 /**
- * What was known of each user at each moment of the recent past: the highest context version, and the highest count that
- * goes with an acknowledged event. A read that began at some moment may be answered from nothing older.
+ * What was known of each user at each moment of the recent past: the highest context version, and the highest count of an
+ * acknowledged event. A read must not be answered from anything older than what was known when it began.
  *
- * Reads are judged when they have ended, and what they could demand is of when they began: so each raise is kept for a
- * window, all users' in one ring in the order of time, and what falls out of the window becomes its user's base. A raise
- * costs 24 bytes for that time, a user 20 bytes for ever.
+ * A read is judged when it has ended, by the knowledge at its beginning. So each raise is kept for a window. The raises of all
+ * users are in one ring, in the order of time; a raise that leaves the window becomes the base of its user. A raise costs 24
+ * bytes while it is in the window. A user costs 20 bytes until the end.
  */
 export interface Demand {
   version: number;
@@ -16,13 +16,13 @@ export interface Demands {
   raise(user: number, ended: number, version: number, score: number): void;
   /** As `raise`, also for lower values. */
   replace(user: number, ended: number, version: number, score: number): void;
-  /** Fills in what was known before `at`; false where that is too long ago to be told. */
+  /** Fills in what was known before `at`; false if `at` is before the window. */
   find(user: number, at: number, demand: Demand): boolean;
   /** Forgets the values of all users. */
   forget(): void;
 }
 
-/** @param windowMs how long before the newest raise a moment may be that is asked about */
+/** @param windowMs the age of the oldest moment that can be looked up, counted from the newest raise */
 export function createDemands(windowMs: number): Demands {
   let users = createBases(1_024);
   let ring = createRing(4_096);
@@ -64,7 +64,7 @@ export function createDemands(windowMs: number): Demands {
       const knownVersion = (isKept ? ring.version[slot] : users.version[user]) as number;
       const knownScore = (isKept ? ring.score[slot] : users.score[user]) as number;
       if (version <= knownVersion && score <= knownScore) return;
-      // Lines of several processes may be a little out of order; the later moment demands less.
+      // Lines of several processes may be slightly out of order; the later moment demands less.
       const since = Math.max(ended, (isKept ? ring.ended[slot] : users.ended[user]) as number);
       push(user, since, Math.max(version, knownVersion), Math.max(score, knownScore));
     },
@@ -99,7 +99,7 @@ export function createDemands(windowMs: number): Demands {
   };
 }
 
-/** By user: the number of the newest raise, and what was known when the window began. */
+/** For each user, the number of the newest raise, and what was known when the window began. */
 interface Bases {
   readonly newest: Int32Array;
   readonly ended: Float64Array;
@@ -131,7 +131,7 @@ interface Ring {
   readonly ended: Float64Array;
   readonly version: Int32Array;
   readonly score: Int32Array;
-  /** The number of the same user's raise before, -1 for none. */
+  /** The number of the same user's previous raise; -1 for none. */
   readonly older: Int32Array;
 }
 

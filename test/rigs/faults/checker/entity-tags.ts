@@ -9,7 +9,7 @@ import type { Violations } from './violations.ts';
 const KEPT = 50_000;
 
 export interface EntityTags {
-  /** Takes note of an answer that came with its body. */
+  /** Records the tag of an answer that came with its body, and notes a violation if another answer has the tag. */
   check(read: Read, answer: ReadAnswer): void;
 }
 

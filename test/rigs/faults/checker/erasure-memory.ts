@@ -1,35 +1,35 @@
 /**
  * Tracks erased users as clients can know them. An erasure certainly applies from its acknowledgement until a
  * readmission is requested; it may apply from the moment before its request. A call without an answer may still take
- * effect, for as long as a process may have been stopped. Until then its effect is possible, and the state that it
- * would end is not certain.
+ * effect, for as long as a process may be paused. Until then its effect is possible, and the state that it would end is
+ * not certain.
  *
  * Memory: some 60 bytes an erasure, and a few hundred for each user who was ever erased.
  */
 import type { ErasureAct } from '../history.ts';
 
 export interface ErasureMemory {
-  /** A call is about to erase or readmit that user. */
+  /** Notes that a call is about to erase or readmit that user. */
   intend(user: number, act: ErasureAct, at: number): void;
-  /** An attempt without an acknowledgement. */
+  /** Notes an attempt without an acknowledgement. */
   leftOpen(user: number, act: ErasureAct, ended: number): void;
-  /** @param asked when it was asked for first, by whatever attempt */
+  /** Notes an acknowledged erasure. @param asked when the first attempt was sent */
   erased(user: number, asked: number, ended: number, version: number): void;
   readmitted(user: number, asked: number, ended: number): void;
-  /** Whether the user was not erased, for certain, when the last erasure was about to be asked for. */
+  /** Returns whether the user was certainly not erased just before the last erasure was requested. */
   beganServed(user: number): boolean;
-  /** Whether the user may have been erased at some moment from `at` on. */
+  /** Returns whether the user may have been erased at some moment from `at` on. */
   mayBeErased(user: number, at: number): boolean;
-  /** The tombstone's version, where the user was erased all the time; else 0. */
+  /** Returns the tombstone's version if the user was erased all the time; otherwise 0. */
   erasedThroughout(user: number, at: number, ended: number): number;
-  /** The version of the newest tombstone that was acknowledged before `at`; 0 where none was. */
+  /** Returns the version of the newest tombstone that was acknowledged before `at`; 0 if none was. */
   deletedVersion(user: number, at: number): number;
   isTombstone(user: number, version: number): boolean;
-  /** Of the user's versions, how many may be of erasures and readmissions. */
+  /** Returns how many of the user's versions may come from erasures and readmissions. */
   raises(user: number): number;
-  /** Users with any erasure. */
+  /** Returns the users with any erasure. */
   users(): Iterable<number>;
-  /** The history is lost: whether those users are erased is unknown. */
+  /** Notes that the history is lost: it is unknown whether these users are erased. */
   forget(): void;
 }
 
@@ -39,7 +39,7 @@ interface Tombstone {
 }
 
 interface State {
-  /** In the order of their acknowledgements. */
+  /** Tombstones in the order of their acknowledgements. */
   tombstones: Tombstone[];
   /** The user is erased for certain from `since` to `until`. */
   since: number;
@@ -55,7 +55,7 @@ interface State {
 const NEVER = Number.NEGATIVE_INFINITY;
 const FOR_EVER = Number.POSITIVE_INFINITY;
 
-/** @param windowMs longer than a call works after its sender has given it up */
+/** @param windowMs longer than a call can take effect after its sender stopped waiting for it */
 export function createErasureMemory(windowMs: number): ErasureMemory {
   const states = new Map<number, State>();
 

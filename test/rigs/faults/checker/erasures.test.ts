@@ -1,4 +1,4 @@
-/** Erasures in histories written by hand: a read served after an erasure is found, an overlapping read is not. */
+/** Erasures in histories written by hand: the checker reports a read served after an erasure, but not an overlapping read. */
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../history.ts';
 import { erase, event, fault, read, readmit, rulesOf } from './written-history.fixture.ts';
@@ -9,44 +9,40 @@ const UNVERIFIED = { source: 'stale', reason: 'unverified', contextVersion: null
 const DEFAULT = { source: 'default', reason: 'missing', score: 0, predictedFromContextVersion: null } as const;
 const REFUSED = { status: 503, retryAfter: 1, contextVersion: null } as const;
 const LOST = { status: null, failure: 'timeout', contextVersion: null } as const;
-/** Longer than a call works after its sender has given it up. */
+/** Longer than a call can take effect after its sender stopped waiting for it. */
 const LONG = 100_000;
 
 type Written = readonly (Operation | readonly Operation[])[];
 
 const violations: readonly (readonly [string, string, Written])[] = [
-  ['an answer called fresh', 'erased user served', [erase(0, 1), read(11, { label: 2 })]],
-  ['one that nobody vouches for', 'erased user served', [erase(0, 1), read(11, { ...UNVERIFIED, label: 0 })]],
+  ['a fresh answer after the erasure', 'erased user served', [erase(0, 1), read(11, { label: 2 })]],
+  ['an unverified answer', 'erased user served', [erase(0, 1), read(11, { ...UNVERIFIED, label: 0 })]],
   ['a default', 'erased user served', [erase(0, 1), read(11, DEFAULT)]],
-  ['one of many', 'erased user served', [erase(0, 1), read(11, { label: 0 }, { many: true })]],
+  ['an answer in a read of many', 'erased user served', [erase(0, 1), read(11, { label: 0 }, { many: true })]],
   [
-    'a 304 to what was answered before',
+    'a 304 for an earlier answer',
     'erased user served',
     [erase(0, 1), read(11, { label: 0, etag: 'a' }, { status: 304, directives: { ifNoneMatch: 'a' } })],
   ],
   [
-    'an answer from before the erasure, though the user is readmitted',
+    'an answer from before the erasure of a readmitted user',
     'erased user served',
     [erase(0, 1), readmit(20, 2), read(31, { ...UNVERIFIED, label: 1 })],
   ],
   [
-    'one of before the first erasure while the second is under way',
+    'an answer from before the first erasure while the second is in progress',
     'erased user served',
     [erase(0, 1), readmit(20, 2), erase(40, 3, { ended: 90 }), read(50, { ...UNVERIFIED, label: 1 })],
   ],
-  ['an event that is taken of an erased user', 'event versions', [erase(0, 1), event(11, { version: 2 })]],
+  ['an accepted event of an erased user', 'event versions', [erase(0, 1), event(11, { version: 2 })]],
   [
-    'an event that is dropped with another version than the tombstone’s',
+    'a dropped event with another version than the tombstone’s',
     'event versions',
     [erase(0, 1), event(11, { version: 2, status: 'erased' })],
   ],
+  ['a dropped event of a user who was never erased', 'event versions', [event(11, { version: 1, status: 'erased' })]],
   [
-    'an event that is dropped, though nobody was erased',
-    'event versions',
-    [event(11, { version: 1, status: 'erased' })],
-  ],
-  [
-    'one that is dropped after the readmission',
+    'an event that is dropped after the readmission',
     'event versions',
     [erase(0, 1), readmit(20, 2), event(31, { version: 2, status: 'erased' })],
   ],
@@ -55,18 +51,18 @@ const violations: readonly (readonly [string, string, Written])[] = [
     'event versions',
     [erase(0, 1), readmit(20, 2), event(31, { version: 1 })],
   ],
-  ['the same while neither knew of the other', 'event versions', [erase(0, 1), event(5, { version: 1 })]],
-  ['and the other way round', 'event versions', [event(0, { version: 1 }), erase(5, 1)]],
+  ['an overlapping event with the tombstone’s version', 'event versions', [erase(0, 1), event(5, { version: 1 })]],
+  ['a tombstone with an overlapping event’s version', 'event versions', [event(0, { version: 1 }), erase(5, 1)]],
   [
-    'a dropped event with a version of before',
+    'a dropped event with an earlier version',
     'event versions',
     [event(0, { version: 3 }), erase(11, 4, { ended: 60 }), event(20, { id: 'b', version: 2, status: 'erased' })],
   ],
-  ['a tombstone that starts again', 'event versions', [event(0, { version: 3 }), erase(11, 1)]],
-  ['one with the version of an event', 'event versions', [event(0, { version: 3 }), erase(11, 3)]],
-  ['a readmission that raises nothing', 'event versions', [erase(0, 1), readmit(20, 1)]],
+  ['a tombstone with a lower version than before', 'event versions', [event(0, { version: 3 }), erase(11, 1)]],
+  ['a tombstone with the version of an event', 'event versions', [event(0, { version: 3 }), erase(11, 3)]],
+  ['a readmission that does not raise the version', 'event versions', [erase(0, 1), readmit(20, 1)]],
   [
-    'a dropped event that comes back as another version',
+    'a dropped event that is repeated and gets another version',
     'event versions',
     [
       erase(0, 1),
@@ -81,18 +77,18 @@ const violations: readonly (readonly [string, string, Written])[] = [
     [erase(0, 1), readmit(20, 2), read(31, {}, UNKNOWN)],
   ],
   [
-    'an unknown user of many, of whom another is erased',
+    'a 404 for a user of many, while another of them is erased',
     'unexpected status',
     [erase(0, 1), read(11, { userId: '2', ...ONE_OF_MANY }, { many: true })],
   ],
   ['a refusal to erase', 'unexpected status', [erase(0, 1, { status: 409, contextVersion: null })]],
   [
-    'a label above what erasures and events explain',
+    'a label above all erasures and events',
     'untrue label',
     [erase(0, 1), readmit(20, 2), read(31, { label: 3, score: 0 })],
   ],
   [
-    'an answer after the readmission that does not count a dropped event’s change',
+    'an answer after the readmission that lacks the change of a dropped event',
     'stale called fresh',
     [
       erase(0, 1),
@@ -104,21 +100,24 @@ const violations: readonly (readonly [string, string, Written])[] = [
 ];
 
 const legal: readonly (readonly [string, Written])[] = [
-  ['an unknown user, alone and of many', [erase(0, 1), read(11, {}, UNKNOWN), read(11, ONE_OF_MANY, { many: true })]],
   [
-    'either answer to who asked before the acknowledgement',
+    'a 404 for the erased user, alone and of many',
+    [erase(0, 1), read(11, {}, UNKNOWN), read(11, ONE_OF_MANY, { many: true })],
+  ],
+  [
+    'either answer to a read sent before the acknowledgement',
     [erase(0, 1, { ended: 30 }), read(5, {}, UNKNOWN), read(5, { label: 0 }), read(25, { label: 0 })],
   ],
   [
-    'either answer while a readmission is under way',
+    'either answer while a readmission is in progress',
     [erase(0, 1), ...readmit(20, 2, { ended: 60 }), read(15, {}, UNKNOWN), read(25, { label: 2, score: 0 })],
   ],
   [
-    'what is computed after the readmission, labelled above its changes',
+    'an answer computed after the readmission, with a label above its changes',
     [event(0, { version: 1 }), erase(11, 2), readmit(30, 3), read(41, { label: 3, score: 1 })],
   ],
   [
-    'dropped events with one version, repeated later, of whom one was first told so',
+    'dropped events that share a version and are repeated later, one of them first acknowledged as a duplicate',
     [
       erase(0, 1, { ended: 100 }),
       event(10, { id: 'a', version: 1, status: 'erased' }),
@@ -130,13 +129,13 @@ const legal: readonly (readonly [string, Written])[] = [
       event(170, { version: 3 }),
     ],
   ],
-  ['an erasure that is asked for twice', [erase(0, 1), erase(20, 1), read(31, {}, UNKNOWN), readmit(40, 2)]],
+  ['an erasure that is requested twice', [erase(0, 1), erase(20, 1), read(31, {}, UNKNOWN), readmit(40, 2)]],
   [
     'an erasure that was acknowledged by its second attempt',
     [erase(0, 1, REFUSED), erase(20, 1, { firstSent: 0 }).slice(1), read(31, {}, UNKNOWN)],
   ],
   [
-    'an attempt that works after the readmission, for as long as it lasts',
+    'an unacknowledged erasure that takes effect after the readmission',
     [
       fault(0, 'begins', { mayHang: ['api 1'] }),
       erase(0, 1, LOST),
@@ -150,7 +149,7 @@ const legal: readonly (readonly [string, Written])[] = [
     ],
   ],
   [
-    'a readmission that works after the next erasure',
+    'an unacknowledged readmission that takes effect after the next erasure',
     [
       fault(0, 'begins', { mayHang: ['api 1'] }),
       erase(0, 1),
@@ -161,7 +160,7 @@ const legal: readonly (readonly [string, Written])[] = [
     ],
   ],
   [
-    'a user who is back with the history that came back',
+    'a user whose erasure was lost with the history',
     [
       erase(0, 5),
       fault(20, 'begins', { losesHistory: true }),
@@ -177,7 +176,7 @@ describe('a violation', () => {
     expect(rulesOf(inOrder(history))).toContain(rule);
   });
 
-  it('is found again once no attempt of before can work any more', () => {
+  it('is reported again once no earlier attempt can take effect', () => {
     const doubtful = [
       fault(0, 'begins', { mayHang: ['api 1'] }),
       erase(0, 1, LOST),
@@ -191,7 +190,7 @@ describe('a violation', () => {
   });
 });
 
-describe('what is allowed', () => {
+describe('a legal history', () => {
   it.each(legal)('%s', (_, history) => {
     expect(rulesOf(inOrder(history))).toEqual([]);
   });

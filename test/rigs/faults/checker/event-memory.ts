@@ -1,28 +1,27 @@
 /**
- * Every event that was sent, in some 40 bytes each: its user, the count that its row showed, and the context version that
- * it was acknowledged with. Ids are known by 64 bits of a hash: among a million of them two are alike once in 30 million
- * runs.
+ * Every sent event in some 40 bytes: its user, the count in its row, and its acknowledged context version. Ids are stored as
+ * hashes of 64 bits: among a million ids, two collide once in 30 million runs.
  */
 export const NOT_ACKNOWLEDGED = 0;
 
 export interface EventMemory {
   readonly size: number;
-  /** The place of an event, made where there is none. */
+  /** Returns the place of an event, and creates it if there is none. */
   place(id: string): number;
-  /** -1 where no event of that id was sent. */
+  /** Returns the place of an event; -1 if no event with that id was sent. */
   find(id: string): number;
   describe(place: number, user: number, score: number): void;
-  /** -1 before it was described. */
+  /** Returns the user of an event; -1 before the event was described. */
   user(place: number): number;
   score(place: number): number;
   version(place: number): number;
-  /** The event that has that version of the user; -1 where none is acknowledged with it. */
+  /** Returns the event with that version of the user; -1 if no event is acknowledged with it. */
   holder(user: number, version: number): number;
   acknowledge(place: number, version: number): void;
-  /** True at the first call for that place and mark, out of 8. */
+  /** Sets one of 8 marks; returns true if the place did not have it. */
   mark(place: number, mark: number): boolean;
   isMarked(place: number, mark: number): boolean;
-  /** Takes that mark off every place. */
+  /** Removes the mark from every place. */
   unmark(mark: number): void;
   forget(): void;
 }
@@ -32,7 +31,7 @@ const FIRST_SIZE = 4_096;
 export function createEventMemory(): EventMemory {
   let columns = createColumns(FIRST_SIZE);
   let size = 0;
-  /** Open addressing; an entry is a place + 1. Twice as long as the columns. */
+  /** A hash table with open addressing, twice as long as the columns; an entry is a place + 1. */
   let byId = new Int32Array(FIRST_SIZE * 2);
   let byVersion = new Int32Array(FIRST_SIZE * 2);
 
@@ -142,7 +141,7 @@ function grownColumns(old: Columns): Columns {
   return columns;
 }
 
-/** Two independent 32-bit lanes over the UTF-16 units, each finished as MurmurHash3 does. */
+/** Hashes a text in two independent 32-bit lanes over its UTF-16 units, each finished as MurmurHash3 does. */
 function hash(text: string): readonly [low: number, high: number] {
   let low = 0x9e3779b9 | 0;
   let high = 0x85ebca6b | 0;

@@ -1,36 +1,36 @@
-/** Which faults are under way while a line of the history is judged, and what they excuse. */
+/** Tracks the faults that are active while a line of the history is judged, and which outcomes they excuse. */
 import type { Fault } from '../history.ts';
 
 export interface FaultWindows {
   take(fault: Fault): void;
-  /** Whether any fault was under way at some moment from `at` until now, or shortly before it. */
+  /** Returns whether any fault was active at some moment from `at` until now, or shortly before `at`. */
   touched(at: number): boolean;
-  /** Whether a call to that API may have been left hanging. */
+  /** Returns whether a call to that API may hang. */
   mayHang(api: string, at: number): boolean;
-  /** Whether no API could reach Postgres all the time from `at` until now. */
+  /** Returns whether no API could reach Postgres at any moment from `at` until now. */
   isPostgresCut(at: number): boolean;
-  /** From which moment on acknowledgements count; Infinity while a fault may lose more. */
+  /** Returns the moment from which acknowledgements count; Infinity while a fault may lose more. */
   historyCountsFrom(): number;
-  /** Whether a fault ever lost history. */
+  /** Returns whether a fault ever lost history. */
   isHistoryLost(): boolean;
-  /** Whether a token may be of another history than that of the read. */
+  /** Returns whether a token may be of another history than the read. */
   isHistoryChanged(): boolean;
-  /** Those that have begun and are not over. */
+  /** The faults that have begun and are not over. */
   readonly open: ReadonlyMap<string, Fault>;
-  /** Name → how often it was begun. */
+  /** Maps the name of a fault to the number of its injections. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** A connection that broke may show itself only at its next use. */
+/** The time for which a fault excuses errors after its end: a broken connection may fail only at its next use. */
 const AFTERMATH_MS = 2_000;
 
 export function createFaultWindows(): FaultWindows {
   const open = new Map<string, Fault>();
   const counts = new Map<string, number>();
-  /** Fault → since when it holds. */
+  /** Maps a fault to the time since when it holds. */
   const cuts = new Map<string, number>();
   let lastOver = Number.NEGATIVE_INFINITY;
-  /** API → until when it may have hung, as far as faults are over. */
+  /** Maps an API to the time until which it may have hung, for faults that are over. */
   const hung = new Map<string, number>();
   let historyFrom = Number.NEGATIVE_INFINITY;
   let losing = 0;

@@ -1,9 +1,10 @@
 /**
- * I9, for generations: a fresh answer of a generation is of the current one, or of its base. From outside: once an
- * answer of a generation was seen, no read sent later is answered from an earlier generation of the same model version,
- * except the base of that one or of a later one, unless a rollback came between. After a rollback's acknowledgement no
- * read is answered from the generation that it left, or from its base, unless another rollback returned to it, or a
- * rollout of its model version may have.
+ * Checks I9 for generations from outside: a fresh answer of a generation is of the current one, or of its base.
+ *
+ * - Once a generation has answered, no later read is answered from an earlier generation of the same model version. The
+ *   exceptions are the base of that generation or of a later one, and a rollback in between.
+ * - After a rollback's acknowledgement, no read is answered from the generation that it left, or from its base. The
+ *   exceptions are another rollback that returned to it, and a rollout of its model version.
  *
  * A rollback takes effect before its line is written, and a generation is current before its base is known. So a
  * contradiction is only suspected until any rollback or list that could explain it would have been recorded.
@@ -14,16 +15,16 @@ import { createDemands, type Demand } from './demands.ts';
 import type { Violations } from './violations.ts';
 
 export interface GenerationRule {
-  /** A fresh answer. */
+  /** Checks a fresh answer. */
   check(read: Read, answer: ReadAnswer): void;
   rolledBack(rollback: RollBack): void;
-  /** A rollout of that model version may begin, with the newest generation that there is of it. */
+  /** Notes that a rollout of that model version may begin, with its newest generation. */
   mayReturn(version: number): void;
-  /** Which generations have bases, as of some moment of the call. */
+  /** Notes which generations have bases, as of some moment of the call. */
   listed(list: ListGenerations): void;
-  /** A suspicion from long before that moment becomes a violation. */
+  /** Turns suspicions from long before `now` into violations. */
   settle(now: number): void;
-  /** Whatever generations there were are of another past; reads sent until then tell nothing of this one. */
+  /** Forgets all generations, which belong to another history. Reads sent until then are not judged. */
   forget(until: number): void;
 }
 
@@ -32,27 +33,27 @@ interface Suspicion {
   readonly read: Read;
   readonly answer: ReadAnswer;
   readonly generation: number;
-  /** Explained by a base of this one, or of a later one; null: by none. */
+  /** The newest generation that had answered: the answer is legal if it is of this one's base, or of a later one's. */
   readonly inForce: number | null;
 }
 
-/** By then a rollback that was under way is told: its sender gives it up before. */
+/** The time within which the line of a rollback is written: its sender stops waiting before. */
 const ROLLBACK_TOLD_MS = 20_000;
-/** Suspicions at a time: each holds its read, and more would tell nothing new. */
+/** The most suspicions at a time: each holds its read, and more would add no information. */
 const MOST_SUSPICIONS = 1_000;
-/** Of these, from one generation: until a base is told most answers are suspected. */
+/** The most suspicions of one generation: until its base is known, most answers are suspected. */
 const MOST_ALIKE = 20;
 
-/** @param windowMs longer than any call takes, or works after its sender has given it up */
+/** @param windowMs longer than any call lasts, also after its sender stopped waiting for it */
 export function createGenerationRule(windowMs: number, violations: Violations): GenerationRule {
   const seen = createDemands(windowMs);
   const newest: Demand = { version: 0, score: 0 };
-  /** Generation → when its rollback was acknowledged, and of which model version it is. */
+  /** Maps a generation to the time when its rollback was acknowledged, and to its model version. */
   const withdrawn = new Map<number, { readonly at: number; readonly version: number | null }>();
   let suspicions: Suspicion[] = [];
   /** Only reads sent later are judged. */
   let since = Number.NEGATIVE_INFINITY;
-  /** Base → the newest generation that has it. */
+  /** Maps a base to the newest generation that has it. */
   const above = new Map<number, number>();
   /** When the newest list was requested: it covers all generations current before. */
   let listedAt = Number.NEGATIVE_INFINITY;
@@ -71,7 +72,7 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
     since = from;
   }
 
-  /** Whether whatever could explain it is told by now. */
+  /** Returns whether every rollback or list that could explain the suspicion has been recorded. */
   function isTold({ read }: Suspicion, now: number): boolean {
     if (now === Number.POSITIVE_INFINITY) return true;
     return read.ended < now - ROLLBACK_TOLD_MS && read.ended < listedAt;
@@ -93,7 +94,7 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
       } else if (isKnown && generation < newest.version) {
         if (isBase(generation, newest.version)) return;
         const inForce = newest.version;
-        suspect({ why: `${inForce} was in force`, read, answer, generation, inForce });
+        suspect({ why: `${inForce} was current`, read, answer, generation, inForce });
       } else seen.raise(version, read.ended, generation, 0);
     },
     rolledBack({ status, failure, at, ended, from, to, fromVersion, fromBase = null, toBase = null }) {
@@ -106,7 +107,7 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
         for (const one of numbersOf(from, fromBase)) withdrawn.set(one, { at: ended, version: fromVersion });
         for (const one of numbersOf(to, toBase)) withdrawn.delete(one);
       } else if (failure === 'reset' || failure === 'timeout' || status === 503) {
-        // It may have taken effect, or may still; its generations are unknown.
+        // The rollback may have taken effect, or may still; its generations are unknown.
         forgetAnswers(Math.max(since, ended + windowMs));
       }
     },
@@ -133,7 +134,7 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
   };
 }
 
-/** Of a generation and its base, where there are such. */
+/** Returns the numbers of a generation and its base, without those that are null. */
 function numbersOf(...texts: readonly (string | null)[]): readonly number[] {
   return texts.filter((text) => text !== null).map(Number);
 }

@@ -1,4 +1,4 @@
-/** Which sources go with which reasons, and what a caller's directives leave of them, as the product's wire says it. */
+/** Checks that an answer's source goes with its reason, and that the caller's directives allow both. */
 import type { Directives, ReadAnswer } from '../history.ts';
 
 const LIVE_FAILURES = [
@@ -13,7 +13,7 @@ const REASONS: Readonly<Record<string, ReadonlySet<string>>> = {
   default: new Set(['missing', ...LIVE_FAILURES, 'context_newer', 'expired', 'requested']),
 };
 
-/** The pair that is not of the wire; null where it is. */
+/** Returns why the wire does not allow this source, reason and label together; null if it does. */
 export function dishonesty({ source, reason, score, predictedFromContextVersion }: ReadAnswer): string | null {
   if (source === null || reason === null) return 'an answer without source or reason';
   if (!REASONS[source]?.has(reason)) return `source ${source} does not go with reason ${reason}`;
@@ -22,14 +22,14 @@ export function dishonesty({ source, reason, score, predictedFromContextVersion 
   return isDefault === (predictedFromContextVersion === null) ? null : 'exactly a default has no label';
 }
 
-/** What the caller demanded and was not given; null where all is as demanded. */
+/** Returns which directive the answer disregards; null if it honours all. */
 export function disregard(answer: ReadAnswer, directives: Directives): string | null {
   const { source, reason } = answer;
   const { noCache, onlyIfCached, maxStale, minContext } = directives;
   if (noCache && !onlyIfCached && isStoredAsFresh(answer)) return 'no-cache was answered from a store';
   if (onlyIfCached && source === 'live' && reason !== 'fresh') return 'only-if-cached was answered by an inference';
   if (reason === 'unverified' && (noCache || minContext !== undefined)) {
-    return 'what nobody certified answered what only Postgres can vouch for';
+    return 'an uncertified answer to a request that only Postgres can certify';
   }
   if (source === 'stale' && (reason === 'context_newer' || reason === 'expired') && maxStale === undefined) {
     return 'stale without a failure, and the caller did not allow it';

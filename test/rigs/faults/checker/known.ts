@@ -1,4 +1,4 @@
-/** What the checker has learnt from the history so far: who is who, what was acknowledged, what was seen. */
+/** The checker's knowledge from the history so far: users, acknowledgements, and answers. */
 import type { Read, ReadAnswer } from '../history.ts';
 import { createDemands, type Demands } from './demands.ts';
 import { createErasureMemory, type ErasureMemory } from './erasure-memory.ts';
@@ -9,27 +9,27 @@ export interface Known {
   readonly faults: FaultWindows;
   readonly events: EventMemory;
   readonly erasures: ErasureMemory;
-  /** Of acknowledged events and of what answers have shown to be committed. */
+  /** Demands by acknowledged events, and by commits that answers have shown. */
   readonly demands: Demands;
-  /** Of the application's own rows; as scores. */
+  /** Demands by the application's own rows, as scores. */
   readonly changes: Demands;
-  /** Of the values that acknowledged SQL events carried; as scores. */
+  /** Demands by the values of acknowledged SQL events, as scores. */
   readonly values: Demands;
-  /** Users that were ever to be erased, also in a lost history: an erasure clears their values. */
+  /** Users with any requested erasure, also in a lost history: an erasure clears their values. */
   readonly everErased: Set<number>;
-  /** A number from 0 for each user id. */
+  /** Returns a number from 0 for each user id. */
   userOf(userId: string): number;
   readonly users: ReadonlyMap<string, number>;
-  /** From `ended` on nothing older is fresh. @param at when the operation was sent that tells it */
+  /** Notes that from `ended` on no older answer is fresh. @param at when the operation that shows this was sent */
   demand(user: number, at: number, ended: number, version: number, score: number): void;
   learnFromAnswer(read: Read, answer: ReadAnswer, user: number): void;
-  /** The highest label and score that answers have shown since the history was lost last. */
+  /** Returns the highest label and score in answers since the last loss of history. */
   highestSeen(user: number): { readonly label: number; readonly score: number };
-  /** One more event of that user whose row's change is lost. */
+  /** Counts one more event of that user whose row change is lost. */
   addOrphan(user: number): void;
-  /** By how much a true label may be above the score: what raised the version without a change that is known. */
+  /** Returns by how much a true label may exceed the score: raises of the version without a known change. */
   unchanging(user: number): number;
-  /** Whatever was acknowledged demands nothing any more. */
+  /** Notes that earlier acknowledgements no longer demand anything. */
   forgetHistory(): void;
 }
 
@@ -77,7 +77,7 @@ export function createKnown(windowMs: number): Known {
       return users.size - 1;
     },
     learnFromAnswer(read, { contextVersion, predictedFromContextVersion: label, score }, user) {
-      // An unverified answer may be of a lost history, and tells nothing of this one.
+      // An unverified answer may be of a lost history, and proves nothing about the current one.
       if (contextVersion === null || read.at <= faults.historyCountsFrom()) return;
       demand(user, read.at, read.ended, Math.max(contextVersion, label ?? 0), 0);
       see(user, label ?? 0, label === null ? 0 : (score ?? 0));

@@ -15,7 +15,7 @@ it.each([
   expect(inLog(line)).not.toContain('hunter2');
 });
 
-it('lets a line of an error have its stack, but none said by the way, no body, and no stack stand by itself', () => {
+it('allows a stack in a log line of a warning or an error, but not in other lines, in bodies or by itself', () => {
   const frames = `"error":{"stack":${JSON.stringify('at read (file:///app/read.ts:3:7)')}}}`;
   const stack = `{"level":"error",${frames}`;
   expect(inLog(`{"level":"warn",${frames}`)).toBeNull();
@@ -27,7 +27,7 @@ it('lets a line of an error have its stack, but none said by the way, no body, a
   expect(inLog('    at read (file:///app/read.ts:3:7)')).toMatch(/^a stack trace/);
 });
 
-it('accepts what is masked, and what is nothing', () => {
+it('accepts masked passwords and texts without secrets', () => {
   expect(inLog('postgres://tandem:***@127.0.0.1:5432/tandem')).toBeNull();
   expect(inLog('GET http://127.0.0.1:8080/v1/users/a@b')).toBeNull();
   expect(inBody('{"title":"Unavailable","detail":"The database does not answer at the moment."}')).toBeNull();

@@ -6,21 +6,21 @@ const NEVER: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['an uncaught exception', /uncaught ?exception/i],
 ];
 /**
- * In a log line a stack is a field of an error to investigate: of level `warn` or `error`. Other lines have none. A
- * stack elsewhere, as in a body, comes from an uncaught error.
+ * A stack trace. A log line may have one only as a field of an error of level `warn` or `error`. A stack elsewhere, as in a
+ * body, comes from an uncaught error.
  */
 const STACK = ['a stack trace', /(?:^|"|\n|\\n)\s*at [^\n]*:\d+:\d+\)?/] as const;
 const NEVER_IN_BODIES: typeof NEVER = [...NEVER, STACK];
 const MAY_HAVE_STACK = /^\{"level":"(?:warn|error)"/;
 
 export interface LeakFinder {
-  /** What a line of a process' output gives away; null: nothing. */
+  /** Returns the leak in a line of a process' output; null if there is none. */
   inLog(text: string): string | null;
-  /** The same of an answer's body. */
+  /** Returns the leak in an answer's body; null if there is none. */
   inBody(text: string): string | null;
 }
 
-/** @param secrets texts that appear nowhere: passwords, keys */
+/** @param secrets texts that must not appear anywhere: passwords, keys */
 export function createLeakFinder(secrets: readonly string[]): LeakFinder {
   function find(text: string, patterns: typeof NEVER): string | null {
     const secret = secrets.findIndex((one) => text.includes(one));
@@ -34,7 +34,7 @@ export function createLeakFinder(secrets: readonly string[]): LeakFinder {
   };
 }
 
-/** Where it stands, without the match itself: a report must not leak either. */
+/** Returns the text before the match, without the match: a report must not leak either. */
 function excerpt(text: string, pattern: RegExp): string {
   const at = text.search(pattern);
   return `after ${JSON.stringify(text.slice(Math.max(0, at - 60), at))}`;

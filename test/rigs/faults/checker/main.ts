@@ -1,4 +1,4 @@
-/** Checks a history from a file: `node test/rigs/faults/checker/main.ts history.ndjson`; ends with 1 where it finds something. */
+/** Checks a history from a file: `node test/rigs/faults/checker/main.ts history.ndjson`; exit code 1 if it finds a violation. */
 import { readHistory } from '../history-file.ts';
 import { createChecker } from './checker.ts';
 import { countViolations, reportOf } from './report.ts';

@@ -15,7 +15,7 @@ function judge(rss: (i: number) => number, descriptors: (i: number) => number, s
   return violations.first.map(({ why }) => why);
 }
 
-it('accepts a process that warms up and then goes up and down', () => {
+it('accepts a process that warms up and then varies', () => {
   expect(
     judge(
       (i) => (i < 600 ? i * 0.3 : 180 + (i % 40)) * MB,
@@ -24,7 +24,7 @@ it('accepts a process that warms up and then goes up and down', () => {
   ).toEqual([]);
 });
 
-it('finds memory that grows all the time, and descriptors that nobody closes', () => {
+it('finds memory that grows all the time, and descriptors that are never closed', () => {
   expect(
     judge(
       (i) => (150 + i * 0.1) * MB,
@@ -39,7 +39,7 @@ it('finds memory that grows all the time, and descriptors that nobody closes', (
   ).toEqual(['api 1: descriptors']);
 });
 
-it('does not judge what it has hardly seen', () => {
+it('does not judge a process with few samples', () => {
   expect(
     judge(
       (i) => i * 100 * MB,

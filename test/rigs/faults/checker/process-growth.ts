@@ -1,11 +1,11 @@
-/** Whether memory and descriptors of each process stay flat, from samples of it. */
+/** Checks by samples whether memory and descriptors of each process stay flat. */
 import type { ProcessSample } from '../history.ts';
 import type { Violations } from './violations.ts';
 
 export interface GrowthBounds {
-  /** A process is judged from so many samples on, some minutes; those of the first quarter are its warm-up. */
+  /** The fewest samples by which a process is judged, some minutes; the first quarter of them is its warm-up. */
   readonly fewestSamples?: number;
-  /** By how much the median of the last quarter may be above that of the second. */
+  /** The share by which the median of the last quarter may exceed that of the second. */
   readonly rssShare?: number;
   readonly rssBytes?: number;
   readonly descriptors?: number;
@@ -16,13 +16,13 @@ export interface ProcessGrowth {
   finish(): void;
 }
 
-/** Samples kept of a process: where there are more, every other one goes, so that half of them stay at least. */
+/** The most samples of a process. Beyond this, every other sample is removed. */
 const KEPT = 512;
 
 interface Track {
   readonly name: string;
   readonly samples: ProcessSample[];
-  /** Of how many samples one is kept. */
+  /** One sample of so many is kept. */
   every: number;
   seen: number;
 }

@@ -1,4 +1,4 @@
-/** What a check came to, as text for people: counts, recoveries, violations, and what none of them means. */
+/** Renders the result of a check for operators: counts, recoveries, violations, and the meaning of no violation. */
 import type { Checker } from './checker.ts';
 
 export function countViolations({ violations }: Checker): number {

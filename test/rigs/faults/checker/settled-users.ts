@@ -1,24 +1,24 @@
 /**
- * Checks that users stay where a rollout put them. Until it is aborted its arms only grow: a user of an arm stays in
- * it. While the arms do not grow either, a user of the stable arm stays there too.
+ * Checks that users stay in the arm that a rollout assigned. Until the rollout is aborted its arms only grow, so a user of
+ * an arm stays in it. While the arms do not grow, a user of the stable arm stays there too.
  *
- * Memory: 16 bytes a user.
+ * Memory: 16 bytes per user.
  */
 export interface SettledUsers {
-  /** A rollout may begin: no user's arm is known. */
+  /** Notes that a rollout may begin: no user's arm is known. */
   start(at: number): void;
-  /** Its arms may grow. */
+  /** Notes that the rollout's arms may grow. */
   grow(): void;
-  /** They have grown, and do not until they are told to. */
+  /** Notes that the arms have grown, and do not grow until the next `grow`. */
   settle(at: number): void;
-  /** The rollout may be aborted: nothing is known until the next one. */
+  /** Notes that the rollout may be aborted: users' arms are unknown until the next rollout. */
   end(): void;
   /**
-   * Checks a fresh answer of the rollout's arm and returns the violation. An answer requested before the rollout is of
-   * another.
+   * Checks a fresh answer of the rollout's arm and returns the violation. An answer requested before the rollout belongs to
+   * an earlier rollout, and is not checked.
    */
   servedFromArm(user: number, at: number, ended: number): string | null;
-  /** A fresh answer of what was the stable arm when the rollout began. */
+  /** Checks a fresh answer of the version that was stable when the rollout began, and returns the violation. */
   servedFromStable(user: number, at: number): string | null;
 }
 
@@ -28,11 +28,11 @@ const FOR_EVER = Number.POSITIVE_INFINITY;
 export function createSettledUsers(): SettledUsers {
   let isOn = false;
   let startedAt = FOR_EVER;
-  /** Since when it has not grown, for certain. */
+  /** The moment since when the arms have certainly not grown. */
   let since = FOR_EVER;
-  /** User → when the first answer from the arm had come. */
+  /** Maps a user to the end of the first read that was answered from the arm. */
   const inArm = new Map<number, number>();
-  /** User → when the latest read was sent that was answered from the stable arm. */
+  /** Maps a user to the start of the latest read that was answered from the stable arm. */
   const inStable = new Map<number, number>();
 
   function forget(): void {
@@ -65,7 +65,7 @@ export function createSettledUsers(): SettledUsers {
     servedFromStable(user, at) {
       if (!isOn) return null;
       inStable.set(user, Math.max(at, inStable.get(user) ?? NEVER));
-      return at > (inArm.get(user) ?? FOR_EVER) ? 'back to the stable arm, and nobody took it back' : null;
+      return at > (inArm.get(user) ?? FOR_EVER) ? 'back to the stable arm, although the rollout was not aborted' : null;
     },
   };
 }

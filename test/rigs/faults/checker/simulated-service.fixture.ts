@@ -1,12 +1,12 @@
 /**
- * A service small enough to be seen through: memory, one step at a time, on a clock of its own. Its operations overlap as
- * real ones do, each step of each at a random moment between the operation's beginning and its end, so that its histories
- * hold every race that is allowed. With a flaw it breaks the protocol in one place, as a real service might.
+ * A small simulated service in memory, with its own clock. Its operations overlap as real operations do: each step comes at a
+ * random moment between the beginning and the end of its operation. So its histories contain every legal race. With a flaw it
+ * breaks the protocol in one place, as a real service might.
  */
 import type { Directives, Operation, Read, ReadAnswer, SendEvents, SentEvent } from '../history.ts';
 
 export type Flaw =
-  /** Certifies with the version of some time before the read was sent. */
+  /** Certifies with a version from before the read was sent. */
   | 'old authority'
   /** Reads the features, then the version that becomes the label. */
   | 'version after context'
@@ -16,15 +16,15 @@ export type Flaw =
   | 'late raise'
   /** A repeated event is applied again. */
   | 'no memory of ids'
-  /** A demanded inference joins an inference that has read already. */
+  /** A demanded inference joins an inference that has already read its features. */
   | 'joined too late'
-  /** Answers from the generation before, if it is at hand. */
+  /** Answers from the previous generation, if there is one. */
   | 'old pointer';
 
 export interface Simulation {
   readonly random: () => number;
   readonly users: number;
-  /** Events and as many reads as four times that. */
+  /** The number of events; there are four times as many reads. */
   readonly events: number;
   readonly flaw?: Flaw;
 }
@@ -95,7 +95,7 @@ export function simulate({ random, users, events, flaw }: Simulation): Operation
     const done = from + span(40);
     const ended = done + span(40);
     let result: ReturnType<typeof apply> | null = null;
-    // Its result is unknown; the sender learns that in time to send it again.
+    // The result is unknown; the sender learns this early enough to send the event again.
     const failure = { status: 503, retryAfter: 1, results: [] } as const;
     at(done, () => {
       if (outcome !== 'lost before') result = apply(done, event);
@@ -128,7 +128,7 @@ export function simulate({ random, users, events, flaw }: Simulation): Operation
       const losses = (['lost before', 'lost after'] as const).slice(0, below(3));
       let next = firstSent;
       for (const loss of losses) next = planAttempt(event, next, loss) + span(10);
-      // The last is delivered several times, which overlap.
+      // The last attempt is delivered several times, in overlapping deliveries.
       for (let i = below(3); i >= 0; i--) planAttempt(event, next + span(20), 'answered');
     });
   }
@@ -275,7 +275,7 @@ function answerOf(
   return { ...said, status: 200, variant: 'stable', modelVersion: '1', computedBy: 1, etag: JSON.stringify(said) };
 }
 
-/** Steps may plan further ones, never before themselves. */
+/** Runs steps in the order of their times. A step may plan further steps, but only at later times. */
 function runInOrder(steps: Step[]): void {
   let ordered: Step[] = [];
   for (;;) {

@@ -4,7 +4,7 @@ import { createThroughput } from './throughput.ts';
 import { createViolations } from './violations.ts';
 import { fault, read } from './written-history.fixture.ts';
 
-/** @param rate good answers in a second, by its number */
+/** @param rate the number of good answers in the nth second */
 function judge(rate: (second: number) => number, others: readonly Operation[]) {
   const violations = createViolations();
   const throughput = createThroughput(violations);
@@ -18,7 +18,7 @@ function judge(rate: (second: number) => number, others: readonly Operation[]) {
 
 const oneFault = [fault(20_100, 'begins'), fault(25_100, 'over')];
 
-it('tells after how long the rate is back', () => {
+it('measures the time until the rate is back', () => {
   const { recoveries, rules } = judge((second) => (second < 20 || second >= 29 ? 100 : 10), oneFault);
   expect(recoveries).toEqual([
     { fault: 'a fault', id: '1', before: 100, backAfterMs: expect.closeTo(3_900, 0), isOvertaken: false },
@@ -32,8 +32,8 @@ it('finds a rate that does not come back within the bound', () => {
   expect(rules).toEqual(['throughput not back']);
 });
 
-describe('on a machine that has much else to do', () => {
-  /** An API that, from that second on, runs for 100 ms a second and waits for a CPU for so many. */
+describe('on a busy machine', () => {
+  /** Samples of an API that runs for 100 ms in each second, and waits for a CPU for so many ms. */
   function samples(waitedMs: (second: number) => number): readonly Operation[] {
     const main = { ranMs: 0, waitedMs: 0 };
     return Array.from({ length: 60 }, (_, second) => {
@@ -45,7 +45,7 @@ describe('on a machine that has much else to do', () => {
     });
   }
 
-  it('expects as much less as the APIs had of a CPU, and no less than that', () => {
+  it('lowers the expected rate by the share of CPU that the APIs lost, and not below', () => {
     const starved = samples((second) => (second < 20 ? 0 : 400));
     expect(judge((second) => (second < 20 ? 100 : 11), [...oneFault, ...starved]).rules).toEqual([]);
     expect(judge((second) => (second < 20 ? 100 : 9), [...oneFault, ...starved]).rules).toEqual([
@@ -53,20 +53,20 @@ describe('on a machine that has much else to do', () => {
     ]);
   });
 
-  it('excuses nothing where it was as busy before', () => {
+  it('does not lower the expected rate if the machine was as busy before the fault', () => {
     const busy = samples(() => 400);
     expect(judge((second) => (second < 20 ? 100 : 40), [...oneFault, ...busy]).rules).toEqual(['throughput not back']);
   });
 });
 
-it('waits for the last of faults that overlap', () => {
+it('measures from the end of the last of overlapping faults', () => {
   const second = [fault(23_000, 'begins', { id: '2' }), fault(30_100, 'over', { id: '2' })];
   const { recoveries, rules } = judge((at) => (at < 20 || at >= 33 ? 100 : 10), [...oneFault, ...second]);
   expect(recoveries).toMatchObject([{ id: '2', before: 100 }]);
   expect(rules).toEqual([]);
 });
 
-it('says of a fault that the next one came before the rate could be back', () => {
+it('marks a fault as overtaken if the next fault came before the rate was back', () => {
   const next = [fault(27_000, 'begins', { id: '2' }), fault(30_100, 'over', { id: '2' })];
   const { recoveries } = judge((at) => (at < 20 || at >= 33 ? 100 : 10), [...oneFault, ...next]);
   expect(recoveries).toMatchObject([
@@ -75,12 +75,12 @@ it('says of a fault that the next one came before the rate could be back', () =>
   ]);
 });
 
-it('expects nothing once nobody asks any more', () => {
+it('expects no rate after the load has stopped', () => {
   const { recoveries, rules } = judge((at) => (at < 20 ? 100 : at < 28 ? 10 : 0), oneFault);
   expect(recoveries).toMatchObject([{ backAfterMs: null, isOvertaken: true }]);
   expect(rules).toEqual([]);
 });
 
-it('says nothing of a rate that nobody knows from before', () => {
+it('does not measure a fault without a known rate before it', () => {
   expect(judge(() => 10, [fault(1_000, 'begins'), fault(2_000, 'over')]).recoveries).toEqual([]);
 });

@@ -1,12 +1,12 @@
-/** Good answers a second, and whether they are back in time after each fault. */
+/** Measures good answers per second, and checks that their rate is back in time after each fault. */
 import type { Fault, Operation } from '../history.ts';
 import { createCpuShare } from './cpu-share.ts';
 import type { Violations } from './violations.ts';
 
 export interface ThroughputOptions {
-  /** Of the rate before the fault, what counts as back. */
+  /** The share of the rate before the fault that counts as back. */
   readonly share?: number;
-  /** Milliseconds after a fault, where it does not say its own bound. */
+  /** The bound in milliseconds after a fault, for faults without their own bound. */
   readonly boundMs?: number;
 }
 
@@ -26,26 +26,26 @@ export interface Throughput {
   /** Ends all waits. */
   finish(): void;
   readonly recoveries: readonly Recovery[];
-  /** Whether it is open yet if the rate is back after the last fault. */
+  /** Returns whether the rate is still to come back after the last fault. */
   isAwaiting(): boolean;
-  /** Good answers in each second since the first operation. */
+  /** Returns the number of good answers in each second since the first operation. */
   rates(): readonly number[];
 }
 
-/** Seconds before a fault that are its baseline, and the fewest that make one. */
+/** The seconds before a fault that are its baseline, and the fewest seconds of a baseline. */
 const BASELINE_SECONDS = 20;
 const FEWEST_SECONDS = 3;
-/** The rate is back where it stays so for that many seconds. */
+/** The rate is back if it stays high enough for so many seconds. */
 const STEADY_SECONDS = 2;
-/** Over which the share of a CPU is looked at, up to the second that is judged. */
+/** The seconds over which the share of a CPU is measured, up to the judged second. */
 const SHARE_SECONDS = 5;
 
 interface Awaited {
   readonly fault: Fault;
   readonly before: number;
-  /** What part of the time they wanted the APIs had a CPU then. */
+  /** The share of their runnable time for which the APIs had a CPU before the fault. */
   readonly cpuShare: number | null;
-  /** In seconds of this history; null while the fault is not over. */
+  /** The end of the fault, in seconds of this history; null until then. */
   over: number | null;
 }
 
@@ -56,7 +56,7 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
   const recoveries: Recovery[] = [];
   const cpu = createCpuShare();
   let start: number | null = null;
-  /** The last second in which a read ended, well or not: without requests there are no answers. */
+  /** The last second in which a read ended, with or without success: without requests there are no answers. */
   let lastAsked = 0;
   let awaited: Awaited[] = [];
   let open = 0;
@@ -73,7 +73,7 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
     return { before: rates[rates.length >> 1] ?? 0, cpuShare: cpu.of(calm) };
   }
 
-  /** Good answers a second that count as back: fewer where others take the CPU that the APIs want. */
+  /** Returns the rate that counts as back: a lower rate if other processes take the CPU that the APIs need. */
   function expected({ before, cpuShare }: Awaited, second: number): number {
     const now = cpu.of(Array.from({ length: SHARE_SECONDS }, (_, i) => second - i));
     const given = now === null || cpuShare === null ? 1 : Math.min(1, now / cpuShare);

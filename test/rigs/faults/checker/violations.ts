@@ -1,23 +1,23 @@
-/** What was found wrong: how often by each rule, and the first few of each with their evidence. */
+/** The violations that were found: a count for each rule, and the first few of each rule with their evidence. */
 
 export type Rule =
-  /** An answer called fresh is older than what was acknowledged before it was asked for. */
+  /** An answer called fresh is older than a change that was acknowledged before the read was sent. */
   | 'stale called fresh'
-  /** An answer called fresh shows the value of an older event than one acknowledged before it was asked for. */
+  /** An answer called fresh has an event value that was replaced before the read was sent. */
   | 'older event value'
-  /** A label says more than the score shows: it is not the context that the prediction was computed from. */
+  /** A label contradicts the score: it is not the context that the prediction was computed from. */
   | 'untrue label'
   | 'demanded context not met'
   /** An inference that the caller demanded read features from before the request. */
   | 'features from before the request'
-  /** The context version in an answer is older than what was acknowledged before it was asked for. */
+  /** The context version in an answer is lower than a version that was acknowledged before the read was sent. */
   | 'old certificate'
   | 'fresh without Postgres'
-  /** From a generation that is no longer current. */
+  /** An answer from a generation that is no longer current. */
   | 'withdrawn generation'
   /** A fresh answer of an arm and a model version that no user was assigned to during the read. */
   | 'unassigned version'
-  /** A user came to another arm, or back, without a matching move of the rollout. */
+  /** A user changed arms without a matching move of the rollout. */
   | 'user changed arms'
   /** The prediction was computed by another model version than the answer names. */
   | 'mixed arms'
@@ -44,7 +44,7 @@ export type Rule =
   | 'run not ended'
   | 'run does not cover'
   | 'answer beyond the stores'
-  /** What an erasure deletes is still there, though its deletes were repeated. */
+  /** Data of an erased user are still stored, although the deletes were repeated. */
   | 'erased user stored';
 
 export interface Violation {
@@ -55,12 +55,12 @@ export interface Violation {
 
 export interface Violations {
   note(rule: Rule, why: string, evidence: unknown): void;
-  /** Rule → how often. */
+  /** Maps rules to counts. */
   readonly counts: ReadonlyMap<Rule, number>;
   readonly first: readonly Violation[];
 }
 
-/** @param kept of each rule, with their evidence; further ones would tell nothing new */
+/** @param kept the most violations of each rule that are kept with their evidence */
 export function createViolations(kept = 10): Violations {
   const counts = new Map<Rule, number>();
   const first: Violation[] = [];
@@ -70,7 +70,7 @@ export function createViolations(kept = 10): Violations {
     note(rule, why, evidence) {
       const count = (counts.get(rule) ?? 0) + 1;
       counts.set(rule, count);
-      // A copy: the evidence may still change elsewhere.
+      // Copied, because the caller may still change the evidence.
       if (count <= kept) first.push({ rule, why, evidence: structuredClone(evidence) });
     },
   };

@@ -10,7 +10,7 @@ function workDone(...samples: readonly Partial<WorkSample>[]) {
 
 const run = (said: Partial<DoneRun>): DoneRun => ({ id: '', budget: null, schedule: null, left: null, ...said });
 
-it('counts a run as one within its budget where that left users on a base', () => {
+it('counts a run as within its budget if it left users on a base', () => {
   const [share, minutes] = [{ share: 0.1 }, { cpuMinutes: 1 }];
   const counts = workDone({
     runs: [
@@ -32,13 +32,13 @@ it('counts a run as one within its budget where that left users on a base', () =
   });
 });
 
-it('counts re-scored answers of each process from its beginning', () => {
+it('counts re-scored answers of each process since its start', () => {
   const told = (name: string, pid: number, answers: number) => ({ rescored: [{ name, pid, answers }] });
   const counts = workDone(told('api 1', 1, 5), told('api 2', 2, 1), told('api 1', 1, 7), told('api 1', 3, 2));
   expect(counts.get('re-scored answers')).toBe(10);
 });
 
-it('says what was never done', () => {
+it('reports work that never occurred', () => {
   const counts = workDone({ runs: [run({ budget: { share: 0.1 }, left: 5, schedule: 'changed' })] });
   expect(notDone(counts)).toEqual([
     'no runs within CPU minutes: nothing is said of them',

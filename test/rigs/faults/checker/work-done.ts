@@ -1,6 +1,6 @@
 /**
- * Whether the deployment did what it was to be tried at: a load that never gets a run within its budget, or an answer that a
- * re-scoring had stored, says nothing of them. It judges no promise.
+ * Counts the work that the deployment did by itself. If a session never had a run within its budget, or an answer that a
+ * re-scoring had stored, it did not test them. This module judges no promise.
  */
 import type { DoneRun, WorkSample } from '../history.ts';
 
@@ -16,7 +16,7 @@ const WORK = [
 
 type Work = (typeof WORK)[number];
 
-/** How often each was done, at the least. */
+/** A lower bound for the count of each kind of work. */
 export type WorkCounts = ReadonlyMap<Work, number>;
 
 export interface WorkDone {
@@ -26,7 +26,7 @@ export interface WorkDone {
 
 export function createWorkDone(): WorkDone {
   const counts = new Map<Work, number>(WORK.map((work) => [work, 0]));
-  /** API process → what it told last. */
+  /** Maps an API process to the number that it reported last. */
   const told = new Map<string, number>();
   const add = (work: Work, times = 1) => void counts.set(work, (counts.get(work) ?? 0) + times);
 
@@ -50,7 +50,7 @@ export function createWorkDone(): WorkDone {
   };
 }
 
-/** Says of each that was never done what that means. */
+/** Returns a sentence for each kind of work that never occurred. */
 export function notDone(counts: WorkCounts): readonly string[] {
   return [...counts].flatMap(([work, times]) => (times > 0 ? [] : [`no ${work}: nothing is said of them`]));
 }

@@ -1,4 +1,4 @@
-/** Histories written by hand: operations with everything that a test does not care about filled in. */
+/** Builders for histories written by hand: they fill in the fields that a test does not need. */
 import type {
   Change,
   Erase,
@@ -29,7 +29,7 @@ export function rulesOf(history: readonly Operation[]): readonly string[] {
 
 type Answered = Partial<ReadAnswer> & { readonly label?: number };
 
-/** One user's read, from `at` for 10 ms: fresh by a run, with a label as high as its score. */
+/** Makes a read of one user, from `at` for 10 ms: fresh from a generation, with equal label and score. */
 export function read(at: number, answered: Answered, more: Partial<Read> = {}): Read {
   const { label = 0, ...said } = answered;
   const answer: ReadAnswer = {
@@ -71,7 +71,7 @@ interface Sent {
   readonly told?: number;
 }
 
-/** An acknowledged event, sent at `at`, acknowledged 10 ms later. */
+/** Makes an event, sent at `at` and acknowledged 10 ms later. */
 export function event(at: number, sent: Sent, more: Partial<SendEvents> = {}): SendEvents {
   const { version, id = `event-${version}`, userId = '1', score = version, firstSent = at, status = 'accepted' } = sent;
   const { conflicting, told } = sent;
@@ -92,7 +92,7 @@ export function rollBack(at: number, from: number, to: number): RollBack {
   return { kind: 'rollback', at, ended: at + 10, api: 'api 1', status: 200, ...moved };
 }
 
-/** From `at` for 10 ms. @param bases of the generations that have one, by their numbers */
+/** Makes a list of generations, from `at` for 10 ms. @param bases maps the number of a generation to that of its base */
 export function listGenerations(at: number, bases: Readonly<Record<number, number>>): ListGenerations {
   const told = Object.entries(bases).map(([generation, base]) => ({ generation, base: String(base) }));
   return { kind: 'generations', at, ended: at + 10, api: 'api 1', status: 200, bases: told };
@@ -100,7 +100,7 @@ export function listGenerations(at: number, bases: Readonly<Record<number, numbe
 
 type Told = Partial<ToldRollout>;
 
-/** A canary of model version 2, at its first step. */
+/** Makes a canary of model version 2, at its first step. */
 function told(said: Told): ToldRollout {
   return { id: 'a', state: 'running', variant: 'candidate', version: 2, step: 0, steps: [10, 50, 100], ...said };
 }
@@ -110,14 +110,14 @@ export function intendMove(at: number, move: MoveIntent['move'], version = 2): M
   return { kind: 'move intent', at, ended: at, move, arm };
 }
 
-/** An intended move of the rollout and its only attempt, from `at` for 10 ms. */
+/** Makes the intent of a move and its only attempt, from `at` for 10 ms. */
 export function moveRollout(at: number, move: Move, said: Told, more: Partial<MoveRollout> = {}): readonly Operation[] {
   const status = move === 'start' ? 201 : 200;
   const call = { kind: 'rollout', at, ended: at + 10, api: 'api 1', move, id: 'a', status, told: told(said) } as const;
   return [intendMove(at, move, said.version), { ...call, ...more }];
 }
 
-/** From `at` for 10 ms: version 1 is the stable one. @param said null: there was never a rollout */
+/** Makes a survey, from `at` for 10 ms: version 1 is stable. @param said null: there was never a rollout */
 export function survey(at: number, said: Told | null, more: Partial<Survey> = {}): Survey {
   const rollout = said && told(said);
   return { kind: 'survey', at, ended: at + 10, api: 'api 1', status: 200, stable: 1, rollout, ...more };
@@ -131,7 +131,7 @@ function intent(at: number, act: ErasureAct): ErasureIntent {
   return { kind: 'erasure intent', act, at, ended: at, userId: '1' };
 }
 
-/** An intention and its only attempt, acknowledged 10 ms later. */
+/** Makes the intent of an erasure and its only attempt, acknowledged 10 ms later. */
 export function erase(at: number, version: number, more: Partial<Erase> = {}): readonly Operation[] {
   const call = { kind: 'erase', at, ended: at + 10, api: 'api 1', status: 200, userId: '1', firstSent: at } as const;
   return [intent(at, 'erase'), { ...call, contextVersion: version, ...more }];

@@ -1,6 +1,6 @@
 /**
- * Ops who erase users and readmit them later. A call is repeated until it is acknowledged, as a real erasure must be.
- * Meanwhile readers and writers continue with these users as with any other.
+ * Ops that erase users and readmit them later. They repeat a call until it is acknowledged, as a real application must.
+ * Meanwhile readers and writers treat these users as all others.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ErasureAct, monotonicNow } from '../history.ts';
@@ -12,19 +12,19 @@ export interface EraserOptions {
   readonly actsPerSecond: number;
 }
 
-/** What both calls are answered with. */
+/** The answer to both calls. */
 interface Acknowledged {
   readonly contextVersion: number;
   readonly status?: 'readmitted' | 'not_erased';
 }
 
-/** Longer than of other actors: each attempt that may have worked makes the checker surer of less. */
+/** A longer pause than other actors have: after each attempt with an unknown result, the checker can judge less. */
 const RETRY_MS = 250;
 
 export function startEraser(parts: LoadParts, dice: Dice, { userIds, actsPerSecond }: EraserOptions): Promise<void> {
   const erased = new Set<string>();
 
-  /** The more are erased, the likelier one is readmitted: half of them are, in the long run. */
+  /** Erases or readmits a user. The more users are erased, the likelier a readmission: half of the users are erased on average. */
   async function act(): Promise<void> {
     const isReadmitting = dice.below(userIds.length) < erased.size;
     const userId = dice.oneOf(userIds.filter((one) => erased.has(one) === isReadmitting));
@@ -33,7 +33,7 @@ export function startEraser(parts: LoadParts, dice: Dice, { userIds, actsPerSeco
     else erased.add(userId);
   }
 
-  /** False where the load stopped first. */
+  /** Repeats the call until it is acknowledged; returns false if the load stopped first. */
   async function untilAcknowledged(what: ErasureAct, userId: string): Promise<boolean> {
     const firstSent = monotonicNow();
     parts.sink.write({ kind: 'erasure intent', at: firstSent, ended: firstSent, act: what, userId });

@@ -1,7 +1,7 @@
 /**
- * Applications that change their own row and say so over HTTP: events are sent until they are acknowledged, with the same
- * ids; some several times at once, some again much later, some in another order than they happened, and some again with
- * another payload, which must be refused.
+ * Applications that change their own row and send an event over HTTP. They repeat events with the same ids until these are
+ * acknowledged. Some events are sent several times at once, some again much later, and some out of order. Some are sent again
+ * with another payload, which the service must refuse.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { changeSilently, type Pool } from '../../../e2e/counts.fixture.ts';
@@ -10,13 +10,13 @@ import { type Dice, type LoadParts, REFUSED_PAUSE_MS, type RecentEvent, repeat, 
 
 export interface WriterOptions {
   readonly pool: Pool;
-  /** Of each writer. */
+  /** The rate of each writer. */
   readonly callsPerSecond: number;
-  /** Events of one call, at most. */
+  /** The most events of one call. */
   readonly mostEvents: number;
 }
 
-/** An event that has its row's change committed, and is to be said. */
+/** An event that is not sent yet; the change of its row is committed. */
 interface Unsaid {
   readonly source: string;
   readonly id: string;
@@ -35,7 +35,7 @@ export function startWriter(parts: LoadParts, name: string, dice: Dice, options:
   let made = 0;
   let stoppingSince: number | null = null;
 
-  /** Changes a row; null where the database took no change. */
+  /** Changes a row; null if the database did not accept the change. */
   async function change(userId: string): Promise<Unsaid | null> {
     const at = monotonicNow();
     const score = await changeSilently(options.pool, userId).catch(() => null);
@@ -54,7 +54,7 @@ export function startWriter(parts: LoadParts, name: string, dice: Dice, options:
     const userIds = Array.from({ length: 1 + dice.below(options.mostEvents) }, () =>
       String(1 + dice.below(parts.changing)),
     );
-    // Several of one user, whose changes are then said in any order.
+    // Several events of one user, which are then sent in random order.
     const isOfOne = choice < 0.2;
     const unsaid: Unsaid[] = [];
     for (const userId of userIds) {
@@ -123,7 +123,7 @@ async function send(parts: LoadParts, dice: Dice, sendable: readonly Sendable[])
   return results;
 }
 
-/** An event that was acknowledged some time ago, over HTTP or SQL: harmless; with another payload: refused. */
+/** Sends an acknowledged event again, over HTTP. With the same payload it has no effect; with another it is refused. */
 async function sendAgain(parts: LoadParts, dice: Dice, isConflicting: boolean): Promise<void> {
   const event = parts.recent.any(dice);
   if (!event) return;

@@ -1,16 +1,16 @@
-/** Lists once a second which generations have which base: an answer names the layer that it comes from. */
+/** Lists the bases of generations once a second: an answer names only the layer that it comes from. */
 import type { GenerationView } from '@tandem/client/wire';
 import type { ListGenerations } from '../history.ts';
 import { type Dice, type LoadParts, repeat } from './load-parts.ts';
 
-/** More than are published while no API answers. */
+/** The number of listed generations: more than are published while no API answers. */
 const MOST_LISTED = 50;
 
 export function startLister(parts: LoadParts, dice: Dice): Promise<void> {
   return repeat(parts, 1, async () => void (await listGenerations(parts, dice)));
 }
 
-/** Returns whether it was answered. */
+/** Lists the generations; returns whether an API answered. */
 export async function listGenerations(parts: LoadParts, dice: Dice): Promise<boolean> {
   const { call, body } = await parts.caller.send(dice.oneOf(parts.apis), {
     method: 'GET',

@@ -1,4 +1,4 @@
-/** What becomes of a call, over real sockets: answered, refused, broken off, left hanging. */
+/** Tests the outcomes of a call over real sockets: answered, refused, truncated, without an answer. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -28,7 +28,7 @@ beforeAll(async () => {
         incoming.socket.resetAndDestroy();
         break;
       default:
-        // Left hanging.
+        // This request gets no answer.
         break;
     }
   });
@@ -42,7 +42,7 @@ afterAll(() => {
 });
 
 describe('a call', () => {
-  it('is told with its times, headers and body', async () => {
+  it('is reported with its times, headers and body', async () => {
     const { call, headers, body } = await caller.send(api, {
       method: 'POST',
       path: '/answer',
@@ -55,7 +55,7 @@ describe('a call', () => {
     expect(body).toEqual({ method: 'POST', said: 'application/json' });
   });
 
-  it('that is refused says when to come back, and what it leaks', async () => {
+  it('that is refused is reported with Retry-After and with a leak in its body', async () => {
     const { call } = await caller.send(api, { method: 'GET', path: '/refuse', timeoutMs: 60_000 });
     expect(call).toMatchObject({ status: 503, retryAfter: 2, leak: 'secret 1' });
   });
@@ -70,11 +70,11 @@ describe('a call', () => {
     expect(body).toBeUndefined();
   });
 
-  it('to nobody ends as refused', async () => {
-    const nobody = createServer();
-    await new Promise<void>((resolve) => nobody.listen(0, '127.0.0.1', resolve));
-    const { port } = nobody.address() as AddressInfo;
-    await new Promise((resolve) => nobody.close(resolve));
+  it('to a port without a server ends as refused', async () => {
+    const closed = createServer();
+    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
+    const { port } = closed.address() as AddressInfo;
+    await new Promise((resolve) => closed.close(resolve));
     const { call } = await caller.send(
       { name: 'api 2', url: `http://127.0.0.1:${port}` },
       { method: 'GET', path: '/', timeoutMs: 60_000 },

@@ -1,4 +1,4 @@
-/** HTTP calls as a history tells them: what came back and when, or why nothing came; nothing is thrown. */
+/** Sends HTTP calls and reports each outcome as a history needs it: the answer and its times, or a failure. It never throws. */
 import { Agent, type ClientRequest, type IncomingHttpHeaders, request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { LeakFinder } from '../checker/leaks.ts';
@@ -6,19 +6,19 @@ import { type Call, type Failure, monotonicNow } from '../history.ts';
 
 export interface Api {
   readonly name: string;
-  /** Without a slash at its end. */
+  /** The base URL, without a slash at its end. */
   readonly url: string;
 }
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** Absolute. */
+  /** An absolute path. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  /** `application/json` where it is left out. */
+  /** Default: `application/json`. */
   readonly contentType?: string;
-  /** Milliseconds for all of it. */
+  /** Milliseconds for the whole call. */
   readonly timeoutMs: number;
 }
 
@@ -26,7 +26,7 @@ export interface HttpOutcome {
   /** The parts of an operation that every call has. */
   readonly call: Call;
   readonly headers: IncomingHttpHeaders;
-  /** Of an answer in JSON; undefined where there is none. */
+  /** The parsed body of an answer in JSON; undefined without one. */
   readonly body: unknown;
 }
 
@@ -41,13 +41,13 @@ interface Arrived {
   readonly text: string;
 }
 
-/** Nearly as long as the service keeps an idle connection; our own clock may have noticed its last answer late. */
+/** A little less than the service keeps an idle connection: this process may notice the last answer late. */
 const KEPT_IDLE_MS = 4_000;
 
-/** Connections stay open, and are as many as calls are under way. */
+/** Creates a caller that keeps connections open: as many as there are calls in progress. */
 export function createHttpCaller(leaks: LeakFinder): HttpCaller {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
-  /** When its last answer had come. */
+  /** Maps a connection to the time of its last answer. */
   const lastUsed = new WeakMap<Socket, number>();
 
   async function send(api: Api, wanted: HttpRequest): Promise<HttpOutcome> {
@@ -59,7 +59,7 @@ export function createHttpCaller(leaks: LeakFinder): HttpCaller {
     }
     const { status, headers, text } = arrived;
     const retryAfter = headers['retry-after'];
-    // The hot path's answers are of one shape; whatever else is said is looked at.
+    // Answers with 200 and 304 have a fixed shape; only other bodies are searched for leaks.
     const leak = status === 200 || status === 304 ? null : leaks.inBody(text);
     return {
       call: {
@@ -94,9 +94,9 @@ function exchange(agent: Agent, api: Api, wanted: HttpRequest, lastUsed: WeakMap
         if (sent.socket) lastUsed.set(sent.socket, performance.now());
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
       });
-      // An answer that breaks off has no end.
+      // A truncated answer emits no end.
       response.on('error', reject);
-      response.on('aborted', () => reject(new Error('the answer broke off')));
+      response.on('aborted', () => reject(new Error('the answer was truncated')));
     });
     const timer = setTimeout(() => sent.destroy(new TimeoutError()), timeoutMs);
     sent.on('error', (error) => {
@@ -111,7 +111,7 @@ function exchange(agent: Agent, api: Api, wanted: HttpRequest, lastUsed: WeakMap
 class TimeoutError extends Error {}
 class IdleError extends Error {}
 
-/** For how long its connection had rested; 0 for a new one. */
+/** Returns for how long the connection of a request was idle; 0 for a new connection. */
 function restedMs({ reusedSocket, socket }: ClientRequest, lastUsed: WeakMap<Socket, number>): number {
   const used = reusedSocket && socket ? lastUsed.get(socket) : undefined;
   return used === undefined ? 0 : performance.now() - used;

@@ -1,7 +1,7 @@
-/** Which status codes the service declares for each of its routes, from the OpenAPI document that it serves. */
+/** Reads the status codes that the service declares for each route, from its OpenAPI document. */
 import { type Contract, monotonicNow } from '../history.ts';
 
-/** As long as the slowest store's own deadline and what comes after it; the machine has much else to do. */
+/** Deadlines of calls: the deadline of the slowest store, with an allowance for a busy machine. */
 export const DEADLINES: Contract['deadlines'] = {
   read: 6_000,
   event: 10_000,
@@ -10,7 +10,7 @@ export const DEADLINES: Contract['deadlines'] = {
   rollout: 15_000,
   survey: 20_000,
   generations: 15_000,
-  // It asks each store several times, one after another.
+  // This call sends several requests to each store, one after another.
   erase: 30_000,
   readmit: 15_000,
 };
@@ -19,7 +19,7 @@ interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses?: object }>>>>;
 }
 
-/** Rejects where the document cannot be had. */
+/** Reads the contract. Rejects if the service does not serve the document. */
 export async function learnContract(url: string, deadlines: Contract['deadlines'] = DEADLINES): Promise<Contract> {
   const at = monotonicNow();
   const answer = await fetch(`${url}/openapi.json`);

@@ -17,7 +17,7 @@ function event(no: number, history: string): RecentEvent {
   return { ...said, contextVersion: no, contextToken: `${history}.${no}` };
 }
 
-it('remembers the last events, and knows which are the newest', () => {
+it('remembers the last events, and picks among the newest of them', () => {
   const recent = createRecentEvents();
   expect(recent.any(dice)).toBeUndefined();
   for (let no = 1; no <= 5_000; no++) recent.add(event(no, 'a'));
@@ -28,7 +28,7 @@ it('remembers the last events, and knows which are the newest', () => {
   expect([Math.min(...newest), Math.max(...newest)]).toEqual([4_993, 5_000]);
 });
 
-it('forgets another history with the first word of a new one, and takes no late word of the old', () => {
+it('forgets the old history at the first event of a new one, and ignores late events of the old', () => {
   const recent = createRecentEvents();
   for (let no = 1; no <= 10; no++) recent.add(event(no, 'a'));
   recent.add(event(3, 'b'));
@@ -36,9 +36,9 @@ it('forgets another history with the first word of a new one, and takes no late 
   expect(new Set(Array.from({ length: 50 }, () => recent.any(dice)?.contextToken))).toEqual(new Set(['b.3']));
 });
 
-it('lets nobody wait for his next moment once the load stops', async () => {
+it('does not wait for the next moment of an actor once the load stops', async () => {
   let acts = 0;
-  // The next would be a thousand seconds later.
+  // The next moment would be a thousand seconds later.
   await repeat({ isStopping: () => acts > 0 }, 0.001, async () => void acts++);
   expect(acts).toBe(1);
 });

@@ -1,4 +1,4 @@
-/** The shared parts of a load's actors: the APIs and users they ask for, and the latest acknowledgements. */
+/** The parts that the actors of a load share: APIs, users, and the latest acknowledgements. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Contract, HistorySink } from '../history.ts';
 import type { Api, HttpCaller } from './http-caller.ts';
@@ -12,12 +12,12 @@ export interface LoadParts {
   readonly users: number;
   readonly changing: number;
   readonly recent: RecentEvents;
-  /** Milliseconds by which each kind of call is to be answered; it is given up then. */
+  /** Milliseconds within which each kind of call must be answered; after that the caller stops waiting. */
   readonly deadlines: Contract['deadlines'];
   readonly isStopping: () => boolean;
 }
 
-/** Randomness of one actor, and what it chooses with it. */
+/** The random choices of one actor. */
 export interface Dice {
   /** In [0, 1). */
   next(): number;
@@ -53,7 +53,7 @@ export interface RecentEvent {
   readonly userId: string;
   readonly type: string;
   readonly score: number;
-  /** The value that its data carry, where it has data. */
+  /** The value in its data; absent without data. */
   readonly told?: number;
   readonly changedAt: number;
   readonly firstSent: number;
@@ -61,7 +61,7 @@ export interface RecentEvent {
   readonly contextToken: string;
 }
 
-/** Of the database's present history alone: what another one acknowledged, this one may never have seen. */
+/** The latest acknowledged events of the current history: the current database may lack events of another history. */
 export interface RecentEvents {
   add(event: RecentEvent): void;
   any(dice: Dice): RecentEvent | undefined;
@@ -83,7 +83,7 @@ export function createRecentEvents(): RecentEvents {
     add(event) {
       const [own = ''] = event.contextToken.split('.');
       if (own !== history) {
-        // Late words of a past that is lost.
+        // A late acknowledgement of a lost history.
         if (histories.has(own)) return;
         histories.add(own);
         history = own;
@@ -97,7 +97,7 @@ export function createRecentEvents(): RecentEvents {
   };
 }
 
-/** An actor does one thing after another, `perSecond` times on average at most, until the load stops. */
+/** Repeats the act of an actor until the load stops, on average at most `perSecond` times a second. */
 export async function repeat(
   parts: Pick<LoadParts, 'isStopping'>,
   perSecond: number,
@@ -109,18 +109,18 @@ export async function repeat(
   while (!parts.isStopping()) {
     await act();
     next += gap;
-    // What was missed is not made up for: a fault would be followed by a flood.
+    // Missed acts are not repeated: otherwise a flood would follow each fault.
     next = Math.max(next, performance.now());
     await pauseUntil(next, parts.isStopping);
   }
 }
 
-/** Or until the load stops: some act twice a minute. */
+/** Pauses until the moment, or until the load stops: some actors act only twice a minute. */
 async function pauseUntil(moment: number, isStopping: () => boolean): Promise<void> {
   for (let wait = moment - performance.now(); wait > 0 && !isStopping(); wait = moment - performance.now()) {
     await pause(Math.min(wait, LONGEST_PAUSE_MS));
   }
 }
 
-/** Milliseconds before an API that was not reached, or refused, is asked again. */
+/** The pause in milliseconds after an API refused a call or was not reached. */
 export const REFUSED_PAUSE_MS = 25;

@@ -1,4 +1,4 @@
-/** Readers: of one user and of many, with every directive that a caller may give, conditional ones included. */
+/** Readers of one user and of many, with every directive that a caller may send, including conditional reads. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PredictionAnswer } from '@tandem/client/wire';
 import type { Directives, ReadAnswer } from '../history.ts';
@@ -7,9 +7,9 @@ import type { HttpOutcome } from './http-caller.ts';
 import { type Dice, type LoadParts, REFUSED_PAUSE_MS, repeat } from './load-parts.ts';
 
 export interface ReaderOptions {
-  /** Of each reader. */
+  /** The rate of each reader. */
   readonly requestsPerSecond: number;
-  /** Users of a read of many, at most. */
+  /** The most users of a read of many. */
   readonly mostUsers: number;
 }
 
@@ -17,7 +17,7 @@ export interface ReaderOptions {
 interface Question {
   readonly userIds: readonly string[];
   readonly directives: Directives;
-  /** Of `Prediction-Min-Context`. */
+  /** The token in `Prediction-Min-Context`. */
   readonly token?: string;
 }
 
@@ -75,14 +75,14 @@ function oneUser(parts: LoadParts, dice: Dice, bodies: ReadonlyMap<string, ReadA
   }
   const known = choice < 0.6 ? anyBody(parts, dice, bodies) : undefined;
   if (known?.etag !== undefined) {
-    // One who takes a stale answer as well must not be told that the fresh one it has still stands.
+    // A reader that also accepts stale answers must not get a 304 for its fresh answer while the current answer is stale.
     const takesStale = dice.next() < 0.3 ? { maxStale: -1 } : {};
     return { userIds: [known.userId], directives: { ifNoneMatch: known.etag, ...takesStale } };
   }
   return { userIds: [anyUser(parts, dice)], directives: cacheDirectives(dice) };
 }
 
-/** That of a user who has just changed, where the reader knows one. */
+/** Returns a remembered body, preferably of a user who has just changed. */
 function anyBody({ recent }: LoadParts, dice: Dice, bodies: ReadonlyMap<string, ReadAnswer>): ReadAnswer | undefined {
   const changed = bodies.get(recent.newest(dice)?.userId ?? '');
   if (changed !== undefined && dice.next() < 0.7) return changed;
@@ -129,7 +129,7 @@ function answersOfOne(
   const etag = headers.etag;
   if (call.status === 304) {
     const known = bodies.get(userId);
-    // A 304 stands for the body that had this tag.
+    // A 304 repeats the body that had this tag.
     return known?.etag === directives.ifNoneMatch && known
       ? [{ ...known, ...(etag === undefined ? {} : { etag }) }]
       : [];
@@ -165,7 +165,7 @@ const NO_ANSWER = {
 } as const;
 
 function answerOf(answer: PredictionAnswer | undefined): ReadAnswer {
-  // A 200 without a body that can be read is the checker's to judge.
+  // The checker judges a 200 without a readable body.
   if (answer === undefined) return { ...NO_ANSWER, userId: '', status: 200 };
   const { userId, prediction, source, reason, contextVersion, predictedFromContextVersion } = answer;
   const { variant, modelVersion, generation } = answer;

@@ -1,23 +1,23 @@
-/** The calls of ops who move rollouts, each told to the history: before it is sent, and what came of it. */
+/** The calls of ops that move rollouts. Each is recorded in the history: its intent before it is sent, then its result. */
 import type { RolloutView } from '@tandem/client/rollouts';
 import type { Rollback } from '@tandem/client/wire';
 import { type Move, type MoveIntent, monotonicNow, type ToldArm, type ToldRollout } from '../history.ts';
 import type { HttpRequest } from './http-caller.ts';
 import type { Dice, LoadParts } from './load-parts.ts';
 
-/** The result of each; undefined if it is unknown, or the call was rejected. */
+/** Each call returns its result; undefined if that is unknown, or the call was rejected. */
 export interface Ops {
   start(arm: ToldArm, plan: object): Promise<ToldRollout | undefined>;
   move(rollout: ToldRollout, what: Exclude<Move, 'start'>): Promise<ToldRollout | undefined>;
   survey(): Promise<Surveyed | undefined>;
-  /** The model version that serves now. */
+  /** Rolls back, and returns the model version that serves afterwards. */
   rollBack(): Promise<number | undefined>;
 }
 
 export interface Surveyed {
   /** The stable arm's model version. */
   readonly stable: number;
-  /** The newest; null where there is none. */
+  /** The newest rollout; null if there is none. */
   readonly rollout: ToldRollout | null;
 }
 
@@ -86,7 +86,7 @@ function armOf({ variant, version }: ToldArm): ToldArm {
   return { variant, version };
 }
 
-/** Once a rollout is over it has no arms: its plan tells what they were. */
+/** Returns the arm of a rollout. A rollout that is over has no arms, so the plan names them. */
 function toldOf({ id, state, step, plan }: RolloutView): ToldRollout {
   const { steps = [], version } = plan as { readonly steps?: readonly number[]; readonly version?: string };
   const [arm] =

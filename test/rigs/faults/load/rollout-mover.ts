@@ -1,7 +1,7 @@
 /**
- * Ops who move arms, one act after another. Canaries and A/B tests are started, looked at, advanced, promoted and
- * aborted (also during a run of theirs). Generations are rolled back, to another model version too. After a call
- * without an acknowledgement its result is unknown: they look before they continue.
+ * Ops that move arms, one act after another. They start, survey, advance, promote and abort canaries and A/B tests, also
+ * during a run of an arm. They roll back generations, also to another model version. After a call with an unknown result
+ * they survey before they continue.
  */
 import type { Move, ToldRollout } from '../history.ts';
 import type { Dice, LoadParts } from './load-parts.ts';
@@ -13,7 +13,7 @@ export interface MoverOptions {
   readonly movesPerSecond: number;
   readonly abortedInPreparing: number;
   readonly rollbacksPerSecond: number;
-  /** How many model versions there are. */
+  /** The number of model versions. */
   readonly versions: number;
 }
 
@@ -26,9 +26,9 @@ const STEPS = [
 export function startMover(parts: LoadParts, dice: Dice, options: MoverOptions): Promise<void> {
   const { movesPerSecond, abortedInPreparing, rollbacksPerSecond, versions } = options;
   const ops = createOps(parts, dice);
-  /** The rollout that is under way, as it was told last; undefined: that is to be looked up first. */
+  /** The active rollout as the service last reported it; undefined: the ops must survey first. */
   let active: ToldRollout | null | undefined = null;
-  /** The highest version that was ever the stable one: those above have their steps before them. */
+  /** The highest version that was ever stable: rollouts of higher versions need steps. */
   let highest = 1;
 
   async function act(): Promise<void> {
@@ -56,7 +56,7 @@ export function startMover(parts: LoadParts, dice: Dice, options: MoverOptions):
   }
 
   async function start(): Promise<void> {
-    // Now and then a former version: its rollout needs no steps.
+    // Some rollouts are of a former version, which needs no steps.
     const isNew = dice.next() < 0.85 && highest < versions;
     const version = isNew ? highest + 1 : 1 + dice.below(highest);
     const coverage = dice.next() < 0.5 ? 'live' : 'required';

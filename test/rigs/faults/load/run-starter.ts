@@ -5,13 +5,13 @@ import { type Dice, type LoadParts, repeat } from './load-parts.ts';
 
 export interface RunStarterOptions {
   readonly runsPerSecond: number;
-  /** Of scope `users`, at most. */
+  /** The most users of a run of scope `users`. */
   readonly mostUsers: number;
-  /** Of runs of scope `all`, the share that have a budget. */
+  /** The share of runs of scope `all` that have a budget. */
   readonly budgeted: number;
 }
 
-/** From hardly anybody, so that most answers are of the base, to about half: a run of everyone takes 0.001 to 0.004 minutes of CPU. */
+/** Budgets for very few users, so that most answers are of the base, up to about half: a full run takes 0.001 to 0.004 CPU minutes. */
 const BUDGETS: readonly Budget[] = [
   ...[0.02, 0.1, 0.25].map((share) => ({ share })),
   ...[0.0002, 0.0005, 0.001].map((cpuMinutes) => ({ cpuMinutes })),
@@ -30,15 +30,15 @@ export function startRunStarter(parts: LoadParts, dice: Dice, options: RunStarte
   return repeat(parts, options.runsPerSecond, start);
 }
 
-/** What a run may say of itself beside its scope. */
+/** The options of a run beside its scope. */
 interface RunLimits {
-  /** The arm whose model version scores; stable, where it is left out. */
+  /** The arm whose model version scores; default: the stable arm. */
   readonly variant?: string;
-  /** No limit, where it is left out. */
+  /** Default: no limit. */
   readonly budget?: Budget;
 }
 
-/** @param scope user ids, for those alone */
+/** @param scope `all`, `stale`, or the ids of the users to score */
 export async function startRun(
   parts: LoadParts,
   dice: Dice,

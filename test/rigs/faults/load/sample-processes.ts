@@ -1,15 +1,15 @@
-/** Samples of what processes hold, from /proc. */
+/** Samples the resources of processes, from /proc. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setInterval } from 'node:timers';
 import { type HistorySink, monotonicNow, type ProcessSample } from '../history.ts';
 
 export interface Watched {
-  /** Stays when the process is started again. */
+  /** Unchanged when the process is started again. */
   readonly name: string;
   pid(): number;
 }
 
-/** Gives what ends it. */
+/** Samples the processes at an interval. Returns a function that ends this. */
 export function sampleProcesses(watched: readonly Watched[], sink: HistorySink, everyMs = 1_000): () => void {
   const timer = setInterval(() => {
     for (const { name, pid } of watched) {
@@ -20,11 +20,11 @@ export function sampleProcesses(watched: readonly Watched[], sink: HistorySink, 
   return () => clearInterval(timer);
 }
 
-/** Of every Linux that Node runs on. */
+/** The size of a page on every Linux that Node runs on. */
 const PAGE_BYTES = 4_096;
 const TICK_MS = 10;
 
-/** Null where there is no such process now. */
+/** Samples a process; null if it does not exist. */
 export function sampleOf(name: string, pid: number): ProcessSample | null {
   const at = monotonicNow();
   try {
@@ -48,7 +48,7 @@ function mainThreadOf(pid: number): Pick<ProcessSample, 'main'> {
     const [ranNs, waitedNs] = readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ').map(Number);
     return { main: { ranMs: Number(ranNs) / 1e6, waitedMs: Number(waitedNs) / 1e6 } };
   } catch {
-    // A kernel without these statistics.
+    // This kernel does not report these statistics.
     return {};
   }
 }

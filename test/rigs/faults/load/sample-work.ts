@@ -1,11 +1,11 @@
-/** Samples of what the deployment did beside its answers: the runs that are done, and the answers that re-scorings had stored. */
+/** Samples the work of the deployment beside its answers: the runs that are done, and the answers that re-scorings had stored. */
 import { setInterval } from 'node:timers';
 import type { Budget } from '@tandem/prediction/runs/budget';
 import { COUNT, type Pool } from '../../../e2e/counts.fixture.ts';
 import { type DoneRun, type HistorySink, monotonicNow, type WorkSample } from '../history.ts';
 
 export interface Working {
-  /** Straight to Postgres. */
+  /** A pool that connects to Postgres without the proxy. */
   readonly pool: Pool;
   readonly apis: readonly { readonly name: string; readonly url: string | null; pid(): number }[];
 }
@@ -45,7 +45,7 @@ export function sampleWork(working: Working, sink: HistorySink, everyMs = 5_000)
   };
 }
 
-/** Of the rig's predictor; none where Postgres does not answer. */
+/** Returns the runs of the rig's predictor that are done; none if Postgres does not answer. */
 async function doneRuns({ pool }: Working): Promise<readonly DoneRun[]> {
   const found = await pool
     .query<{ id: string; budget: Budget | null; schedule: DoneRun['schedule']; left: number | null }>({
@@ -59,7 +59,7 @@ async function doneRuns({ pool }: Working): Promise<readonly DoneRun[]> {
   return found.rows;
 }
 
-/** Of the APIs that answer. */
+/** Returns the re-scored answers of each API that answers. */
 async function rescoredAnswers({ apis }: Working): Promise<WorkSample['rescored']> {
   const counted = apis.map(async ({ name, url, pid }) => {
     const asked = pid();

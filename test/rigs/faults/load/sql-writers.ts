@@ -1,6 +1,6 @@
 /**
- * Applications that change their row and insert the event in one transaction: its COMMIT is the acknowledgement. Each event
- * carries a value without a time, higher than every one before it, in whatever past of the database that was.
+ * Applications that change their row and insert the event in one transaction, whose COMMIT is the acknowledgement. Each event
+ * carries a value without a time. The value is higher than all earlier values, also those of lost histories.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from '../../../e2e/counts.fixture.ts';
@@ -9,9 +9,9 @@ import { type Dice, type LoadParts, REFUSED_PAUSE_MS, repeat } from './load-part
 
 export interface SqlWriterOptions {
   readonly pool: Pool;
-  /** Of each writer. */
+  /** The rate of each writer. */
   readonly transactionsPerSecond: number;
-  /** Users of one transaction, at most. */
+  /** The most users of one transaction. */
   readonly mostUsers: number;
 }
 
@@ -25,7 +25,7 @@ export function startSqlWriter(parts: LoadParts, name: string, dice: Dice, optio
 
   async function write(): Promise<void> {
     const chosen = Array.from({ length: 1 + dice.below(options.mostUsers) }, () => 1 + dice.below(parts.changing));
-    // As texts: the order in which the service locks the contexts of several users.
+    // Sorted as texts, because the service locks the contexts of several users in that order.
     const userIds = [...new Set(chosen.map(String))].sort();
     const at = monotonicNow();
     const ids = userIds.map(() => `${name}-${++made}`);
@@ -66,7 +66,7 @@ interface Inserted {
   readonly contextToken: string;
 }
 
-/** Rejects where it is not known to be committed. */
+/** Inserts the events. Rejects if the commit is not known to have succeeded. */
 async function insert(pool: Pool, userIds: readonly string[], ids: readonly string[]): Promise<readonly Inserted[]> {
   const client = await pool.connect();
   try {
@@ -77,7 +77,7 @@ async function insert(pool: Pool, userIds: readonly string[], ids: readonly stri
     client.release();
     return inserted;
   } catch (error) {
-    // Whatever its state, no other writer may get it.
+    // The connection is closed, because its state is unknown: no other writer may get it.
     client.release(true);
     throw error;
   }
@@ -88,7 +88,7 @@ async function insertOne(client: Pick<Pool, 'query'>, userId: string, id: string
     text: 'update counts set changes = changes + 1 where user_id = $1::bigint returning changes',
     values: [userId],
   });
-  // The user's row is locked by now: the events of a user are accepted in the order of their values.
+  // The user's row is locked, so that the events of a user are accepted in the order of their values.
   const told = ++lastTold;
   await client.query({
     text: 'insert into tandem.events (source, id, type, user_id, data) values ($1, $2, $3, $4, $5)',

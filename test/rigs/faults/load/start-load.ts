@@ -1,6 +1,6 @@
 /**
- * The load of a run: readers, writers over HTTP and SQL, and ops who start runs and move rollouts, each with randomness of its own from one
- * seed. Whatever they meet is written to the history; nothing that a fault does ends them.
+ * The load of a session: readers, writers over HTTP and SQL, and ops that start runs and move rollouts. Each has its own random
+ * numbers from one seed. All outcomes are written to the history, and no fault ends an actor.
  */
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import type { Pool } from '../../../e2e/counts.fixture.ts';
@@ -26,7 +26,7 @@ export interface LoadOptions {
   /** Applications with an embedded reader, which a share of the readers asks; none by default. */
   readonly embedded?: readonly Api[];
   readonly embeddedShare?: number;
-  /** The application's own connections, which no fault of the service's passes through. */
+  /** The application's own connections, which faults of the service do not affect. */
   readonly pool: Pool;
   readonly sink: HistorySink;
   readonly leaks: LeakFinder;
@@ -40,7 +40,7 @@ export interface LoadOptions {
 
 export interface LoadRates {
   readonly readers: number;
-  /** Requests of each reader a second, and users of one request at most. */
+  /** The requests of each reader a second, and the most users of one request. */
   readonly readsPerSecond: number;
   readonly usersPerRead: number;
   readonly writers: number;
@@ -48,15 +48,15 @@ export interface LoadRates {
   readonly eventsPerWrite: number;
   readonly sqlWriters: number;
   readonly transactionsPerSecond: number;
-  /** They change rows of a watched table, and send no event. */
+  /** Writers that change rows of a watched table, and send no events. */
   readonly tableWriters: number;
   readonly runsPerSecond: number;
-  /** Of runs of everyone, the share that have a budget. */
+  /** The share of runs of all users that have a budget. */
   readonly budgetedRuns: number;
   readonly rollbacksPerSecond: number;
-  /** Of rollouts: starts, steps, ends, and looks. */
+  /** The rate of moves of rollouts: starts, steps, ends, and surveys. */
   readonly movesPerSecond: number;
-  /** The share of moves of a rollout that is being prepared that abort it. */
+  /** The share of moves of a preparing rollout that abort it. */
   readonly abortedInPreparing: number;
   /** Erasures and readmissions together. */
   readonly erasuresPerSecond: number;
@@ -80,7 +80,7 @@ export const RATES: LoadRates = Object.freeze({
   erasuresPerSecond: 0.5,
 });
 
-/** Of a load that writes application tables only: the rest is as ever. */
+/** Rates of a load that writes only application tables; the other rates do not change. */
 export const TABLES_ALONE: Partial<LoadRates> = { writers: 0, sqlWriters: 0, tableWriters: 3 };
 
 const LISTED_WITHIN_MS = 10_000;
@@ -90,7 +90,7 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-/** Rejects where no API tells its contract. */
+/** Starts the load. Rejects if no API serves its contract. */
 export async function startLoad(options: LoadOptions): Promise<Load> {
   const { seed, apis, pool, sink, leaks, predictor, users, changing = Math.max(1, Math.floor(users / 10)) } = options;
   const rates = { ...RATES, ...options.rates };
@@ -127,7 +127,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     startLister(parts, dice()),
     startEraser(parts, dice(), { userIds: erasable(changing), actsPerSecond: rates.erasuresPerSecond }),
   ]);
-  // An actor's own error is told by stop.
+  // `stop` reports errors of an actor.
   done.catch(() => {});
   return {
     async stop() {
@@ -137,12 +137,12 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   };
 }
 
-/** Reports the history that the last reads may have met. Without an answering API this is not possible. */
+/** Lists the generations a last time, for the last reads. Without an answering API this is not possible. */
 async function listLastly(parts: LoadParts, dice: Dice): Promise<void> {
   await until('the generations are listed', () => listGenerations(parts, dice), LISTED_WITHIN_MS).catch(() => {});
 }
 
-/** Some of the changing users, which readers ask for most: the last tenth. */
+/** Returns the users that may be erased: the last tenth of the changing users, for which readers ask most. */
 function erasable(changing: number): readonly string[] {
   return Array.from({ length: Math.max(1, Math.floor(changing / 10)) }, (_, i) => String(changing - i));
 }

@@ -1,6 +1,6 @@
 /**
- * Applications that change rows of a watched table and send no event: the COMMIT is all that there is. Most statements
- * change a few users, whose context versions rise; some change more than a watch raises one by one.
+ * Applications that change rows of a watched table and send no events. Most statements change a few users, whose context
+ * versions rise. Some statements change more users than a watch raises one by one.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from '../../../e2e/counts.fixture.ts';
@@ -9,13 +9,13 @@ import { type Dice, type LoadParts, REFUSED_PAUSE_MS, repeat } from './load-part
 
 export interface TableWriterOptions {
   readonly pool: Pool;
-  /** Of each writer. */
+  /** The rate of each writer. */
   readonly transactionsPerSecond: number;
-  /** Users of one statement, at most; the watch raises them one by one. */
+  /** The most users of one statement; the watch raises their versions one by one. */
   readonly mostUsers: number;
 }
 
-/** Users that the watch raises one by one, at most. */
+/** The most users whose versions the watch raises one by one. */
 export const WATCHED_USERS = 20;
 const BULK_USERS = 2 * WATCHED_USERS;
 /** One statement in so many is a bulk change. */
@@ -43,7 +43,7 @@ function chooseUsers(dice: Dice, changing: number, mostUsers: number): readonly 
   return Array.from({ length: 1 + dice.below(mostUsers) }, () => 1 + dice.below(changing));
 }
 
-/** Rejects where it is not known to be committed. Rows are locked in their order: two writers end in no deadlock. */
+/** Changes the rows. Rejects if the commit is not known to have succeeded. Rows are locked in order, to avoid deadlocks. */
 async function change(pool: Pool, users: readonly number[]): Promise<TableChange['changes']> {
   const { rows } = await pool.query<{ userId: string; score: number }>({
     text: `with chosen as (select user_id from counts where user_id = any ($1::bigint[]) order by user_id for update)

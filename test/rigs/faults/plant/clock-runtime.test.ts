@@ -22,17 +22,17 @@ function tellIn(clock: string): readonly [number, number, number, boolean, numbe
   return JSON.parse(execFileSync(process.execPath, ['--import', preload.href, '-e', TELL], { encoding: 'utf8' }));
 }
 
-it("moves a child's time of day by what the file says, and no other clock", () => {
+it("moves a child's time of day as the file says, and no monotonic clock", () => {
   const file = join(folder, 'clock');
   writeFileSync(file, String(HOUR));
   const [now, made, given, isDate, monotonic] = tellIn(file);
-  // To the minute: what it takes to start a process is not the point.
+  // Compared to the minute, because a process takes time to start.
   expect(Math.round((now - monotonic) / 60_000)).toBe(60);
   expect(Math.round((made - monotonic) / 60_000)).toBe(60);
   expect([given, isDate]).toEqual([5, true]);
 });
 
-it('leaves it alone where there is no file', () => {
+it('does not move the time of day without a file', () => {
   const [now, , , , monotonic] = tellIn(join(folder, 'none'));
   expect(Math.abs(now - monotonic)).toBeLessThan(60_000);
 });

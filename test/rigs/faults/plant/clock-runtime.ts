@@ -1,10 +1,10 @@
 /**
- * A process whose clock is wrong: what JavaScript there takes for the time of day is moved by as much as a file says, also
- * while it runs. Clocks that only rise (performance.now, timers) are left alone, as a wrong time of day leaves them.
+ * A process with a wrong clock: JavaScript's time of day is moved as a file says, also while the process runs. Monotonic
+ * clocks (performance.now, timers) do not change, as with a wrong time of day.
  */
 import { readFileSync } from 'node:fs';
 
-/** How often the file is looked at. */
+/** The interval at which the file is read. */
 const LOOK_EVERY_MS = 20;
 
 /** @param file milliseconds as text; no file: none */

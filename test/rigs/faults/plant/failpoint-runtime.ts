@@ -1,7 +1,7 @@
 /**
- * Failpoints as a process meets them: `await failpoint('event.after_commit')` at the places that failpoints.ts plants.
- * A file arms them while the process runs; what fired is written down beside it before it happens, so that a process
- * that was killed and started again is not killed again by the same order.
+ * The runtime of failpoints: `await failpoint('event.after_commit')` at the places that failpoints.ts plants. A file arms
+ * them while the process runs. Each action is recorded beside that file before it happens, so that the same order does not
+ * kill a restarted process again.
  */
 import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,11 +15,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export type FailpointAction = 'kill9' | 'stop' | 'pause' | 'throw' | 'hang';
 
 export interface ArmedPoint {
-  /** Tells two orders for one place apart. */
+  /** Distinguishes two orders for one place. */
   readonly id: string;
   readonly name: string;
   readonly action: FailpointAction;
-  /** Of a pause. */
+  /** The length of a pause. */
   readonly ms: number;
   /** Fires from the hit of this number on, counted from 1 in each process since it was armed. */
   readonly hit: number;
@@ -29,7 +29,7 @@ export interface ArmedPoint {
   readonly times: number;
 }
 
-/** How often the file is looked at: an order counts within that time. */
+/** The interval at which the file is read: an order takes effect within that time. */
 const LOOK_EVERY_MS = 20;
 
 declare global {
@@ -74,7 +74,7 @@ export function firedFile(pointsFile: string): string {
   return `${pointsFile}.fired`;
 }
 
-/** How often the order was carried out. */
+/** Returns how often the order was carried out. */
 export function countFired(pointsFile: string, id: string): number {
   try {
     const lines = readFileSync(firedFile(pointsFile), 'utf8').split('\n');

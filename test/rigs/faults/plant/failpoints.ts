@@ -1,12 +1,12 @@
 /**
- * The failpoints: a place before or after each step of the protocol, in the words of the product's own files. Names are
- * `path.moment`; the steps are those of ARCHITECTURE.md and of the files' own comments (E1 to E4, B1 to B9, V1 to V5).
+ * The failpoints: a place before or after each step of the protocol, located by text of the product's files. Names are
+ * `path.moment`. ARCHITECTURE.md and the comments of the files describe the steps (E1 to E4, B1 to B9, V1 to V5).
  */
 import type { Patch, Plant } from './patch.ts';
 
 interface Site {
   readonly file: string;
-  /** Text of the file, once in it; whole lines, so that a statement fits before and after. */
+  /** Text that occurs once in the file: whole lines, so that a statement fits before and after. */
   readonly anchor: string;
   readonly before?: string;
   readonly after?: string;

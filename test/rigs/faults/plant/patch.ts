@@ -1,19 +1,19 @@
 /**
- * Plants: changes of the product's own text, made in the memory of one child process (or one scratch database) while it
- * is loaded. The product's files have no switch for them and never learn of them.
+ * Plants: changes of the product's source text, made in the memory of one child process (or in one scratch database) while it
+ * is loaded. The product has no switch for them, and its files do not change.
  */
 
-/** Relative to the project's root, with forward slashes. */
+/** A replacement in a file; its path is relative to the project's root, with forward slashes. */
 export interface Patch {
   readonly file: string;
-  /** Must occur exactly once in the file: a patch that no longer finds its place is an error, never a quiet no-op. */
+  /** A text that must occur exactly once in the file; otherwise the patch is an error. */
   readonly find: string;
   readonly replace: string;
 }
 
 export interface Plant {
   readonly name: string;
-  /** What it does wrong on purpose, in a sentence. */
+  /** The planted mistake, in a sentence. */
   readonly what: string;
   readonly patches: readonly Patch[];
 }
@@ -24,8 +24,8 @@ interface Place extends Patch {
 }
 
 /**
- * The text of a file with these patches, each looked for in the text as it was.
- * Throws where one does not find its place, finds two, or two of them overlap.
+ * Returns the text of a file with these patches; each is looked for in the original text.
+ * Throws if a patch does not find its text, finds it twice, or overlaps another patch.
  */
 export function applyPatches(text: string, patches: readonly Patch[]): string {
   const places = patches.map((patch) => placeOf(text, patch)).sort((one, other) => one.from - other.from);
@@ -43,14 +43,16 @@ function placeOf(text: string, patch: Patch): Place {
   const from = text.indexOf(patch.find);
   const shown = JSON.stringify(patch.find);
   if (from < 0)
-    throw new Error(`${patch.file}: a plant looks for ${shown}, which is not there any more; mend its find`);
+    throw new Error(`${patch.file}: a plant looks for ${shown}, which is no longer in the file; fix its find`);
   if (text.indexOf(patch.find, from + 1) >= 0) {
-    throw new Error(`${patch.file}: a plant looks for ${shown}, which is there more than once; make its find longer`);
+    throw new Error(
+      `${patch.file}: a plant looks for ${shown}, which the file has more than once; make its find longer`,
+    );
   }
   return { ...patch, from, to: from + patch.find.length };
 }
 
-/** Patches by file. */
+/** Groups the patches of plants by file. */
 export function byFile(plants: readonly Plant[]): ReadonlyMap<string, readonly Patch[]> {
   const files = new Map<string, Patch[]>();
   for (const patch of plants.flatMap((plant) => plant.patches)) {

@@ -10,7 +10,7 @@ const textOf = (file: string) => readFileSync(fileURLToPath(new URL(`../../../..
 
 describe.each(plants)('$name', (plant) => {
   it.each([...byFile([plant])])(
-    'finds its places in %s once each, and leaves a file that can be loaded',
+    'finds each of its places in %s once, and leaves a file that can be loaded',
     (file, patches) => {
       const text = textOf(file);
       const patched = applyPatches(text, patches);
@@ -21,12 +21,12 @@ describe.each(plants)('$name', (plant) => {
 });
 
 describe('failpoints', () => {
-  it('have a name each', () => {
+  it('have different names', () => {
     expect(new Set(failpointNames).size).toBe(failpointNames.length);
     expect(failpointNames.length).toBeGreaterThan(40);
   });
 
-  it('go together with every control', () => {
+  it('can be combined with every control', () => {
     for (const plant of plants) {
       if (plant.name === 'failpoints') continue;
       for (const [file, patches] of byFile([...findPlants(['failpoints']), plant])) applyPatches(textOf(file), patches);
@@ -37,17 +37,17 @@ describe('failpoints', () => {
 describe('applyPatches', () => {
   const patch = (find: string, replace: string) => ({ file: 'a.ts', find, replace });
 
-  it('looks for each in the text as it was', () => {
+  it('looks for each patch in the original text', () => {
     expect(applyPatches('one two', [patch('two', 'one'), patch('one', 'two')])).toBe('two one');
   });
 
-  it('refuses a place that is not there, that is there twice, or that two patches change', () => {
-    expect(() => applyPatches('one', [patch('two', '')])).toThrow(/a\.ts: .*"two".*not there any more/);
+  it('rejects a text that is missing, that occurs twice, or that two patches change', () => {
+    expect(() => applyPatches('one', [patch('two', '')])).toThrow(/a\.ts: .*"two".*no longer in the file/);
     expect(() => applyPatches('one one', [patch('one', '')])).toThrow(/more than once/);
     expect(() => applyPatches('one two', [patch('one t', ''), patch('two', '')])).toThrow(/two plants/);
   });
 
-  it('refuses a name that is no plant', () => {
+  it('rejects a name without a plant', () => {
     expect(() => findPlants(['N1', 'N99'])).toThrow(/no plant "N99"/);
   });
 });

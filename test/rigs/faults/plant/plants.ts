@@ -1,4 +1,4 @@
-/** Every plant by its name, for the child process that is told names alone. */
+/** Every plant by its name: a child process receives only names. */
 import { deleteOnEvent } from './controls/cache-aside.ts';
 import { valuesByClock } from './controls/clock-order.ts';
 import { unblocked, unverifiedWithoutTombstones } from './controls/erasure.ts';
@@ -47,7 +47,7 @@ export const plants: readonly Plant[] = [
   baseAsAbove,
 ];
 
-/** Throws for an unknown name. */
+/** Returns the named plants. Throws if a name is unknown. */
 export function findPlants(names: readonly string[]): readonly Plant[] {
   return names.map((name) => {
     const found = plants.find((plant) => plant.name === name);

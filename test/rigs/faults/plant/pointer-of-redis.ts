@@ -1,10 +1,10 @@
-/** The reader of the planted design "the pointer in Redis is believed". */
+/** The reader of the planted design "readers trust the pointer in Redis". */
 import type { Assignment, Assignments } from '@tandem/freshness/certificate';
 import { askRedis } from './redis-of-plants.ts';
 
 const BELIEVED_MS = 3_000;
 
-/** @param assigned what Postgres assigns now: written where Redis holds nothing. Of a rollout nothing is held. */
+/** @param assigned the assignment in Postgres, which is written if Redis has none; rollouts are not written */
 export async function pointerOfRedis(assigned: Assignments): Promise<Assignments> {
   const stable = await heldOf(assigned.stable);
   const of = (userId: string) => {

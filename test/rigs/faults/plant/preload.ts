@@ -1,7 +1,7 @@
 /**
- * Loaded with `--import` into a child process of the rig, before anything of the product: rewrites the named files while
- * they are loaded, and puts the failpoints' runtime in place. Its own URL says what: `?plants=` their names, with commas,
- * `&points=` the file that arms failpoints, `&clock=` the file that moves its clock.
+ * Loaded with `--import` into a child process of the rig, before all files of the product. It rewrites files while they are
+ * loaded, and installs the failpoints' runtime. Its own URL has the options: `?plants=` names with commas, `&points=` the
+ * file that arms failpoints, `&clock=` the file that moves the clock.
  */
 import fs from 'node:fs';
 import { registerHooks, syncBuiltinESMExports } from 'node:module';
@@ -41,7 +41,7 @@ function rewriteModules(): void {
   });
 }
 
-/** Lua is read as text, by readFileSync. */
+/** Rewrites Lua files, which the product reads as text by readFileSync. */
 function rewriteReads(): void {
   const read = fs.readFileSync;
   const patched = (...args: Parameters<typeof read>): ReturnType<typeof read> => {

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 
 let connection: Redis | undefined;
 
-/** Rejects `unavailable` where Redis does not answer soon. */
+/** Asks Redis; rejects with `unavailable` if it does not answer soon. */
 export async function askRedis<T>(ask: (redis: Redis) => Promise<T>): Promise<T> {
   connection ??= connect();
   return ask(connection).catch((cause: unknown) => {

@@ -1,4 +1,4 @@
-/** The feature source of the planted design "version after": labels from a statement after the one with the features. */
+/** The feature source of the planted design "version after": a later statement than that of the features reads the labels. */
 
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { Db } from '@tandem/offline-store/sql/database';

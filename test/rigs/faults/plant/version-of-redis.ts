@@ -1,4 +1,4 @@
-/** The reader of the planted design "version in Redis": a certificate that believes the hints. */
+/** The reader of the planted design "version in Redis": its certificate uses the hints. */
 
 import type { Certificate } from '@tandem/freshness/certificate';
 import { createKeys, userKeyOf } from '@tandem/online-store/keys';

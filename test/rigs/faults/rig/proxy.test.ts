@@ -11,7 +11,7 @@ let clients: Socket[];
 beforeEach(async () => {
   served = [];
   clients = [];
-  // Says back what it hears.
+  // The server echoes what it receives.
   server = createServer((socket) => {
     served.push(socket);
     socket.on('error', () => {});
@@ -28,14 +28,14 @@ afterEach(async () => {
 });
 
 describe('proxy', () => {
-  it('passes bytes unchanged both ways, also a great many', async () => {
+  it('passes bytes unchanged in both directions, also many megabytes', async () => {
     const client = await open();
     const sent = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => i % 251));
     client.write(sent);
     expect((await receive(client, sent.length)).equals(sent)).toBe(true);
   });
 
-  it('passes the end of a stream on while the other direction goes on', async () => {
+  it('forwards the end of one direction while the other direction continues', async () => {
     const client = await open();
     client.end('last words');
     expect((await receive(client, 10)).toString()).toBe('last words');
@@ -43,7 +43,7 @@ describe('proxy', () => {
     expect(proxy.connections()).toEqual([]);
   });
 
-  it('delays by its latency, in both directions or in one, and only while it is on', async () => {
+  it('delays by its latency, in both directions or in one, and only while the toxic is active', async () => {
     const client = await open();
     const latency = proxy.add({ type: 'latency', latency: 60 });
     expect(await echoMs(client)).toBeGreaterThanOrEqual(118);
@@ -55,7 +55,7 @@ describe('proxy', () => {
     expect((await receive(client, 7)).toString()).toBe('at once');
   });
 
-  it('does not let one delayed chunk delay the next by as much again', async () => {
+  it('delays consecutive chunks in parallel, not one after the other', async () => {
     const client = await open();
     proxy.add({ type: 'latency', latency: 500 }, { direction: 'upstream' });
     const startedAt = performance.now();
@@ -64,11 +64,11 @@ describe('proxy', () => {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     await receive(client, 20);
-    // One after the other they would take 10 s.
+    // Delays one after the other would take 10 s.
     expect(performance.now() - startedAt).toBeLessThan(5_000);
   });
 
-  it('holds everything back in a black hole, and delivers it when that is lifted', async () => {
+  it('holds all bytes in a black hole, and delivers them when it is lifted', async () => {
     const client = await open();
     const hole = proxy.add({ type: 'timeout', timeout: 0 });
     client.write('held');
@@ -83,7 +83,7 @@ describe('proxy', () => {
     await once(client, 'close');
   });
 
-  it('resets connections that are open and those that come', async () => {
+  it('resets open and new connections', async () => {
     const client = await open();
     proxy.add({ type: 'reset_peer', timeout: 0 });
     expect(await errorOf(client)).toBe('ECONNRESET');
@@ -98,13 +98,13 @@ describe('proxy', () => {
     const startedAt = performance.now();
     for (let i = 0; i < 4; i++) client.write(Buffer.alloc(5_000));
     await receive(client, 20_000);
-    // What was passed on has to be paid for before the next.
+    // Each chunk must wait until the bandwidth has paid for the bytes before it.
     client.write('x');
     await receive(client, 1);
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(195);
   });
 
-  it('slices what passes', async () => {
+  it('slices the bytes that pass', async () => {
     const client = await open();
     const sizes: number[] = [];
     served[0]?.on('data', (bytes) => sizes.push(bytes.length));
@@ -117,7 +117,7 @@ describe('proxy', () => {
 
   it('ends a connection after its limit of bytes', async () => {
     const client = await open();
-    // Those before it do not count.
+    // Bytes from before the toxic do not count.
     await echoMs(client);
     proxy.add({ type: 'limit_data', bytes: 4 }, { direction: 'downstream' });
     client.write('12345678');
@@ -126,7 +126,7 @@ describe('proxy', () => {
     await closed;
   });
 
-  it('passes an end on late', async () => {
+  it('delays the end of a connection', async () => {
     const client = await open();
     proxy.add({ type: 'slow_close', delay: 80 }, { direction: 'upstream' });
     const startedAt = performance.now();
@@ -135,7 +135,7 @@ describe('proxy', () => {
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(78);
   });
 
-  it('leaves a client with a connection that is open on its side alone', async () => {
+  it('leaves a half-open connection, which is open only on the side of the client', async () => {
     const client = await open();
     const [side] = served;
     const gone = once(side as Socket, 'close');
@@ -148,7 +148,7 @@ describe('proxy', () => {
     expect(await errorOf(client)).toBe('ECONNRESET');
   });
 
-  it('refuses while it is down, and listens at the same port afterwards', async () => {
+  it('refuses connections while it is down, and listens on the same port afterwards', async () => {
     const client = await open();
     const closed = once(client, 'close');
     await proxy.down();
@@ -161,7 +161,7 @@ describe('proxy', () => {
     await open();
   });
 
-  it('poisons the connection that is named, and of a share the same ones for the same seed', async () => {
+  it('applies a toxic to the named connection, and with a share to the same connections for the same seed', async () => {
     const [first, second] = [await open(), await open()];
     proxy.add({ type: 'timeout', timeout: 0 }, { connection: 2 });
     second.write('held');
@@ -177,7 +177,7 @@ describe('proxy', () => {
   });
 });
 
-/** Which of 24 connections, made one after the other, a toxicity of one half resets. */
+/** Opens 24 connections, one after the other, and returns which of them a toxicity of one half resets. */
 async function whoIsReset(port: number, seed: number): Promise<readonly boolean[]> {
   const other = await startProxy({ port, seed });
   const sockets: Socket[] = [];

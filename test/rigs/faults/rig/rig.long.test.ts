@@ -1,4 +1,4 @@
-/** The rig itself: it can break and repair its parts, and its plants are in its children alone. */
+/** Tests the rig itself: it can break and repair its parts, and its plants affect only its child processes. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,7 +51,7 @@ describe('rig', () => {
     for (const no of [1, 2]) expect((await clientOf(no).predict(COUNT, '7')).answer).toMatchObject({ source: 'batch' });
   });
 
-  it('kills a program at its failpoint, once, and has it back', async () => {
+  it('kills a program once at its failpoint, and the supervisor starts it again', async () => {
     const [api] = rig.apis;
     if (!api) throw new Error('no API');
     const before = api.starts();
@@ -66,10 +66,10 @@ describe('rig', () => {
     expect(api.starts()).toBe(before + 1);
   });
 
-  it('fails, pauses and counts hits at a failpoint while the program goes on', async () => {
+  it('fails and counts hits at a failpoint while the program continues', async () => {
     const [, api] = rig.apis;
     const failing = api?.failpoints.arm('event.before_transaction', 'throw', { hit: 2, every: 2, times: 2 });
-    // Armed when it is seen: it looks every 20 ms.
+    // The program looks every 20 ms which failpoints are armed.
     await new Promise((resolve) => setTimeout(resolve, 50));
     const outcomes: string[] = [];
     for (let i = 0; i < 6; i++) {
@@ -94,12 +94,12 @@ describe('rig', () => {
     await rig.settle();
   });
 
-  it('cuts one program off a store while the others go on', async () => {
-    // What an API has never seen certified it does not answer without.
+  it('cuts one program off a store while the other programs continue', async () => {
+    // An API answers without Postgres only if it has seen a certificate before.
     expect((await clientOf(1).predict(COUNT, '8')).answer).toMatchObject({ reason: 'fresh' });
     const [cut] = rig.proxies('postgres', rig.apis.slice(0, 1));
     cut?.add({ type: 'timeout', timeout: 0 });
-    // Whether Redis holds it by now is not the point.
+    // Both outcomes are right, whether or not Redis holds the prediction by now.
     const outcome = await clientOf(1)
       .predict(COUNT, '8')
       .then(
@@ -115,10 +115,10 @@ describe('rig', () => {
     });
   });
 
-  it.runIf(hasServerClocks)('moves the clock of each store while it runs, and all are right again', async () => {
+  it.runIf(hasServerClocks)('moves the clock of each running store, and sets all clocks right again', async () => {
     const hoursAhead = async () => {
       const told = await Promise.all([rig.postgres, rig.cache, rig.queue].map((store) => store.tellTime()));
-      // Rounded down to nothing from below it would be -0, which is another.
+      // `+ 0` turns -0 into 0, which toEqual distinguishes.
       return told.map((time) => Math.round((time - Date.now()) / HOUR_MS) + 0);
     };
     await rig.postgres.clock?.setClock(HOUR_MS);

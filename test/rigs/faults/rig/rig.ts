@@ -1,6 +1,6 @@
 /**
- * The deployment under test, each part a real process: Postgres, two Redis, APIs and workers under a supervisor, and a
- * TCP proxy on each program's way to each store. Faults act on it; plants are in its children alone.
+ * The deployment under test. Each part is a real process: Postgres, two Redis, APIs and workers under a supervisor, and a
+ * TCP proxy between each program and each store. Faults act on the deployment; plants affect only its child processes.
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -26,21 +26,21 @@ import { type SupervisedProgram, superviseProgram } from './supervised-program.t
 import { adoptToldVersions } from './told-versions.ts';
 import { openWays, waysTo } from './ways.ts';
 
-/** What stands under and beside the programs, where it is not the ordinary deployment. */
+/** Differences from the ordinary deployment. */
 export interface DeploymentForm {
-  /** The predictor's table is watched, and the load writes application tables only: its changes need no event. */
+  /** Whether the predictor's table is watched, and the load writes only application tables, without events. */
   readonly isWatched?: boolean;
-  /** Each program's way to Postgres leads through a PgBouncer in transaction mode of its own, but for what needs a session. */
+  /** Whether each program connects to Postgres through its own PgBouncer in transaction mode, except for connections that need a session. */
   readonly throughPooler?: boolean;
   /** The share of the readers that ask an application with an embedded reader; 0 by default. */
   readonly embeddedShare?: number;
-  /** Postgres has the rights that a provider leaves: each of its restarts begins another history. */
+  /** Whether Postgres has the rights of a managed service, where each restart begins another history. */
   readonly isManaged?: boolean;
 }
 
 export interface RigOptions extends DeploymentForm {
   readonly seed: number;
-  /** Made where missing; holds data, logs of the servers and failpoint files. The account of Postgres must reach it. */
+  /** The folder of data, server logs and failpoint files; it is created if missing. The account of Postgres must be able to enter it. */
   readonly folder: string;
   /** Names of plants beside the failpoints. */
   readonly plants?: readonly string[];
@@ -50,58 +50,58 @@ export interface RigOptions extends DeploymentForm {
   readonly embedded?: number;
   /** The predictor: test/e2e/counts.fixture.ts. */
   readonly counts: Counts;
-  /** Of both APIs and workers, beyond the rig's own. */
+  /** Further environment variables of APIs and workers. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Postgres' data are on a disk of that size, which can be filled. */
+  /** The size of a disk for Postgres' data, which can be filled. */
   readonly postgresDiskMb?: number;
-  /** Cache and queue together are such a Redis; `Rig.cache` and `Rig.queue` are used by no program then. */
+  /** A replicated Redis for both cache and queue; programs then do not use `Rig.cache` and `Rig.queue`. */
   readonly redis?: ReplicatedForm | undefined;
-  /** A standby follows Postgres at an address of its own, and DATABASE_URL names both. */
+  /** Whether a standby at another address follows Postgres, and DATABASE_URL names both. */
   readonly hasStandby?: boolean;
-  /** Shown each line that a program writes. */
+  /** Called with each line of output of a program. */
   onLine?(name: string, line: string): void;
 }
 
 export interface Rig {
   readonly seed: number;
   readonly folder: string;
-  /** What was adopted. */
+  /** The adopted predictor. */
   readonly counts: Counts;
   /** Numbers in [0, 1), from the seed. */
   readonly random: () => number;
-  /** The primary, where there are two. */
+  /** The primary, if there are two servers. */
   readonly postgres: RigPostgres;
   readonly pair: PostgresPair<RigPostgres> | null;
   readonly cache: RigRedis;
   readonly queue: RigRedis;
   readonly replicated: ReplicatedRedis | null;
-  /** Of Postgres, where it has one of its own. */
+  /** The disk of Postgres; null without a separate disk. */
   readonly disk: SmallDisk | null;
   readonly apis: readonly SupervisedProgram[];
   readonly workers: readonly SupervisedProgram[];
   readonly embedded: readonly SupervisedProgram[];
   readonly programs: readonly SupervisedProgram[];
-  /** The application's own connections, straight to Postgres; they come back by themselves after an outage. */
+  /** The application's own connections, directly to Postgres; they reconnect after an outage. */
   readonly pool: Pool;
-  /** All ways to that store, or those of some programs. */
+  /** Returns the proxies of all programs, or of some, to that store. */
   proxies(store: StoreName, of?: readonly SupervisedProgram[]): readonly TcpProxy[];
-  /** More workers, beside the rig's own; the caller closes them. */
+  /** Starts further workers; the caller closes them. */
   hireWorkers(count: number): Promise<readonly SupervisedProgram[]>;
-  /** The programs reach that database of the server from their next start on, the application from its next connection. */
+  /** Switches to another database: programs use it after their next start, the application from its next connection on. */
   useDatabase(name: string): void;
-  /** As ops are told to do after a restore: versions of the past that is lost prove nothing from now on. */
+  /** Rotates the history, as ops must after a restore: versions of the lost history then prove nothing. */
   rotateHistory(): Promise<void>;
   /**
    * Removes all effects of proxies, failpoints and clocks, continues stopped and held processes, and waits until all
    * have started.
    */
   settle(withinMs?: number): Promise<void>;
-  /** Ends everything that it started, by process id. */
+  /** Ends all processes that the rig started, by process id. */
   close(): Promise<void>;
 }
 
 const STORES: readonly StoreName[] = ['postgres', 'cache', 'queue'];
-/** The cache may lose anything at any time, as in production. */
+/** Settings by which the cache may evict any key at any time, as in production. */
 export const CACHE_SETTINGS = { 'maxmemory-policy': 'allkeys-lru' };
 const SIZES = { INFERENCE_PROCESSES: '1', CHUNK_LEASE_MS: '1000' };
 
@@ -182,7 +182,7 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
   };
 }
 
-/** Others may pass, not look: Postgres' own account has to reach its folder. */
+/** Makes the folder. Other accounts may enter it but not list it: Postgres' own account must reach its folder. */
 async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await chmod(folder, 0o755);
@@ -221,7 +221,7 @@ async function startSecond(folder: string, first: RigPostgres, opened: Closing[]
   });
 }
 
-/** That login, at the address of a server. */
+/** Makes the URL of that login at the address of a server. */
 function loginAt(login: string) {
   return ({ url }: RigPostgres) => Object.assign(new URL(login), { port: new URL(url).port }).href;
 }
@@ -236,7 +236,7 @@ async function prepareDatabase(
   opened.push(() => pool.end());
   await adoptToldVersions(pool, counts);
   if (isWatched) {
-    // Not `load`, which faults change as well: a version rises with a change that the score shows, or not at all.
+    // `load` is not watched, because faults change it: a version must rise only with a change that the score shows.
     const watch = { table: 'counts', key: 'user_id', columns: ['changes'], predictors: [COUNT], actor: 'rig' };
     await watchSource(pool, { ...watch, maxUsers: WATCHED_USERS });
   }
@@ -277,15 +277,15 @@ async function startOne(
   return program;
 }
 
-/** Between the program and its proxy, so that each fault of the proxy is one of both ways. */
+/** Starts a pooler between the program and its proxy, so that each fault of the proxy affects both addresses. */
 async function startOwnPooler(folder: string, url: string, opened: Closing[]): Promise<OwnPooler> {
-  // As docs/postgres-connections.md says: by default it waits for 15 s after an attempt that failed.
+  // As docs/postgres-connections.md says: by default PgBouncer waits for 15 s after a failed attempt.
   const pooler = await startPooler({ folder, url, settings: ['server_login_retry = 1'] });
   opened.push(() => pooler.close());
   return pooler;
 }
 
-/** The URL of another database of that server. */
+/** Returns the URL of another database of that server. */
 export function inDatabase(url: string, name: string): string {
   const other = new URL(url);
   other.pathname = `/${name}`;

@@ -1,4 +1,4 @@
-/** A rig under load, with a checker beside it: what every fault and every control is tried in. */
+/** A session: a rig under load, with a checker. Every fault and every control runs in one. */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BatchPolicy } from '@tandem/freshness/predictor';
@@ -22,45 +22,45 @@ import { createRig, type DeploymentForm, type Rig } from './rig.ts';
 import type { SupervisedProgram } from './supervised-program.ts';
 import { type FaultActs, type FaultHead, tellFault } from './tell-fault.ts';
 
-/** What a fault may need: a disk that can be filled, servers whose clocks can be moved, a standby at an address of its own. */
+/** A requirement of a fault: a disk that can be filled, servers whose clocks can move, a standby at another address. */
 export type Needs = 'small disk' | 'server clocks' | 'standby' | ReplicatedForm;
 
 export interface SessionOptions extends DeploymentForm {
   readonly seed: number;
-  /** For the rig's own folder and `history.ndjson`. */
+  /** The folder of the rig and of `history.ndjson`. */
   readonly folder: string;
   readonly plants?: readonly string[];
   readonly users?: number;
-  /** Processes of each; two where it is left out. */
+  /** Processes of each kind; default: two. */
   readonly apis?: number;
   readonly workers?: number;
-  /** Users who change; a tenth where it is left out. */
+  /** The number of users who change; default: a tenth. */
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
-  /** Of the predictor; nothing makes runs but the load, where it is left out. */
+  /** The batch policy of the predictor; by default only the load starts runs. */
   readonly batch?: Partial<BatchPolicy>;
   readonly needs?: Needs;
 }
 
-/** What faults are done with. */
+/** The means by which faults are injected. */
 export interface Stage {
   readonly rig: Rig;
   readonly sink: HistorySink;
   /** Numbers in [0, 1), from the seed. */
   readonly random: () => number;
-  /** Does a fault and tells the history of it. */
+  /** Injects a fault and records it in the history. */
   fault(head: Omit<FaultHead, 'seed'>, acts: FaultActs): Promise<void>;
 }
 
 export interface Session extends Stage {
   readonly checker: Checker;
-  /** Ends all faults and the load, and checks history and stores; then nothing runs any more. */
+  /** Ends all faults and the load, checks history and stores, and stops all processes. */
   finish(): Promise<void>;
-  /** Ends everything without another look. */
+  /** Stops all processes without further checks. */
   close(): Promise<void>;
 }
 
-/** Most runs are of changed users, and within a budget. */
+/** A policy by which most runs score changed users within a budget. */
 export const SCHEDULED: Partial<BatchPolicy> = {
   schedule: '*/5 * * * *',
   changedSchedule: '* * * * *',
@@ -69,9 +69,9 @@ export const SCHEDULED: Partial<BatchPolicy> = {
 
 const USERS = 2_000;
 const CHUNK_SIZE = 200;
-/** A new cluster takes some 60 MB, and its log grows by 16 MB a time. */
+/** A new cluster takes some 60 MB, and its log grows in steps of 16 MB. */
 const SMALL_DISK_MB = 512;
-/** A first run of everyone, on a machine that has much else to do. */
+/** The time for a first run of all users on a busy machine. */
 const FIRST_RUN_MS = 120_000;
 const LOAD_STOPS_WITHIN_MS = 60_000;
 const RUNS_END_WITHIN_MS = 120_000;
@@ -94,7 +94,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     throughPooler = false,
   } = options;
   const rates = isWatched ? { ...TABLES_ALONE, ...options.rates } : options.rates;
-  // Passwords of the servers are in their URLs, which leaks.ts knows to look for.
+  // The servers' passwords are in their URLs, and leaks.ts searches for passwords in URLs.
   const leaks = createLeakFinder([]);
   const checker = createChecker();
   let sink: HistorySink = checker;
@@ -124,7 +124,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     if (!stopping) return;
     const late = pause(LOAD_STOPS_WITHIN_MS, 'late', { ref: false });
     if ((await Promise.race([stopping, late])) === 'late') {
-      throw new Error('the load cannot end: an event that it sent is acknowledged by nobody');
+      throw new Error('the load did not end in time: the service does not acknowledge one of its events');
     }
   }
 
@@ -182,20 +182,20 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   };
 }
 
-/** No run begins while the stores are checked. Written to the rows: a rollout that is left under way refuses another config. */
+/** Ends the schedules, so that no run begins while the stores are checked. It updates rows: an active rollout rejects a new config. */
 async function endSchedules({ pool }: Rig): Promise<void> {
   await pool.query(`update tandem.predictors
     set policy = jsonb_set(policy, '{batch}', (policy -> 'batch') - 'changedSchedule' || '{"schedule": null}')`);
 }
 
-/** So that there is something to be stale. */
+/** Runs all users once, so that there are stored predictions that can become stale. */
 async function runEveryone({ apis, pool }: Rig): Promise<void> {
   const body = JSON.stringify({ predictor: COUNT, scope: 'all' });
   const headers = { 'content-type': 'application/json' };
   const { id } = await until('the first run is taken', async () => {
     const answer = await fetch(`${apis[0]?.url}/v1/runs`, { method: 'POST', headers, body });
     const said = (await answer.json()) as { readonly id?: string };
-    // A machine that is busy with other things may have refused it.
+    // A busy machine may have refused the run.
     if (answer.status !== 503 && said.id === undefined) throw new Error(`it was answered with ${answer.status}`);
     return said.id === undefined ? null : { id: said.id };
   });
@@ -210,6 +210,6 @@ async function runEveryone({ apis, pool }: Rig): Promise<void> {
     },
     FIRST_RUN_MS,
   );
-  // Its last chunks are on their way to Redis.
+  // The last chunks are still being loaded into Redis.
   await pause(500);
 }

@@ -1,23 +1,23 @@
-/** Does a fault and tells the history of it: each of its four moments, when it has come. */
+/** Injects a fault, and records each of its four phases in the history. */
 import { randomUUID } from 'node:crypto';
 import { type Fault, type HistorySink, monotonicNow } from '../history.ts';
 
-/** What the fault is, and what it excuses while it lasts. */
+/** The fault, and the outcomes that it excuses while it lasts. */
 export type FaultHead = Pick<
   Fault,
   'name' | 'seed' | 'cutsPostgres' | 'mayHang' | 'losesHistory' | 'changesHistory' | 'recoversWithinMs'
 >;
 
 export interface FaultActs {
-  /** Resolves when it holds. */
+  /** Injects the fault; resolves when it holds. */
   inject(): Promise<void>;
-  /** What happens meanwhile; nothing for a kill, which is over at once. */
+  /** Waits or acts while the fault holds; absent for a kill, which is over at once. */
   hold?(): Promise<void>;
-  /** Resolves when everything is as before, as far as the rig has a hand in it. */
+  /** Lifts the fault; resolves when the rig has restored its parts. */
   lift(): Promise<void>;
 }
 
-/** Lifts it also where the holding fails; rejects then. */
+/** Runs a fault. It lifts the fault also if `hold` fails, and then rejects. */
 export async function tellFault(sink: HistorySink, head: FaultHead, acts: FaultActs): Promise<void> {
   const id = randomUUID();
   const tell = (phase: Fault['phase'], at: number) =>

@@ -37,7 +37,7 @@ describe('schemaFaults', () => {
     expect(faults(value, schema).join()).toContain(fault);
   });
 
-  it('has nothing to say of what is right', () => {
+  it('reports no fault of a valid value', () => {
     const schema = {
       type: 'object',
       properties: {
@@ -50,7 +50,7 @@ describe('schemaFaults', () => {
     expect(faults({ user: { id: '1' }, times: ['2026-11-24T10:12:00.5Z', null] }, schema)).toEqual([]);
   });
 
-  it('passes over no keyword that it does not know', () => {
+  it('throws at a keyword or format that it does not know', () => {
     expect(() => faults('x', { contentEncoding: 'base64' })).toThrow('keyword contentEncoding');
     expect(() => faults('x', { format: 'hostname' })).toThrow('format hostname');
   });

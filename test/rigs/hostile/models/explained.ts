@@ -1,6 +1,5 @@
 /**
- * What the refusals of some models of the corpus say in full, by the model's name: a part of the sentence, and of the
- * remedy.
+ * Parts of the refusals of some models of the corpus, by the model's name: of the sentence, and of the remedy.
  */
 export const EXPLAINED: Readonly<Record<string, readonly [says: string, remedy: string]>> = {
   'an operator that there is not': ['No Op registered for NoSuchOperator', 'operators that ONNX Runtime'],
@@ -20,8 +19,8 @@ export const EXPLAINED: Readonly<Record<string, readonly [says: string, remedy: 
   'a scale over the batch': ['depends on which other users', 'rowByRow: true in predictors.toy'],
   'answers by lot': ["the model's answers are random", 'model.eval()'],
   'answers by a lot that is fixed': ["the model's answers are random", 'model.eval()'],
-  'NaN for everybody': ['with every user: output score is NaN', 'one finite answer'],
-  'infinity for everybody': ['output score is Infinity', 'one finite answer'],
+  'NaN for every user': ['with every user: output score is NaN', 'one finite answer'],
+  'infinity for every user': ['output score is Infinity', 'one finite answer'],
   'a split by a feature that is not there': ['requests feature 100000000', 'in Python'],
   'a loop without a bound': ['no answer within 200 ms', 'loop without a bound'],
   '50 GB at once': ['allocate memory', 'smaller or simpler'],

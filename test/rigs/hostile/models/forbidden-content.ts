@@ -1,4 +1,4 @@
-/** Models that ONNX Runtime might load, with content that is never loaded here. */
+/** Models that ONNX Runtime might load, with content that Tandem never loads. */
 import { nestedModel } from '@tandem/testing/hostile-models';
 import { FLOAT, field, floats, message, model, node, raw } from '@tandem/testing/onnx-writer';
 import { around, bodyOf, type ModelCase, refused, soundModel } from './model-case.ts';
@@ -6,7 +6,7 @@ import { around, bodyOf, type ModelCase, refused, soundModel } from './model-cas
 const bad = (name: string, says: string, bytes: () => Buffer) => refused('bytes', name, says, bytes);
 const NODES = [node('MatMul', ['features', 'w'], ['score'])];
 const COUNTED = [field(1, 2), field(1, 1), field(2, FLOAT), field(8, 'w')];
-/** The weights `w`, and what stands beside their head. */
+/** Makes the weights `w`, with further fields beside their head. */
 const weights = (...more: Buffer[]) => Buffer.concat([...COUNTED, ...more]);
 const external = (location: string) => weights(message(13, [field(1, 'location'), field(2, location)]), field(14, 1));
 const withWeights = (tensor: Buffer) => model(bodyOf(NODES, [tensor]));
@@ -55,7 +55,7 @@ export const FORBIDDEN: readonly ModelCase[] = [
     withAttribute(message(22, [field(1, external('x'))]), field(20, 11)),
   ),
   bad('weights of a branch elsewhere', EXTERNAL, () => inBranch(external('x'))),
-  bad('an operator of somebody', FOREIGN, () =>
+  bad('an operator of an unknown domain', FOREIGN, () =>
     around([node('Backdoor', ['first'], ['score'], {}, 'com.example.evil')]),
   ),
   bad('an operator of a domain with a NUL', FOREIGN, () =>
@@ -117,7 +117,7 @@ function rawNode(operator: string, outputs: readonly string[], ...attributes: Bu
   return Buffer.concat([...outputs.map((name) => field(2, name)), field(4, operator), ...attributes]);
 }
 
-/** Each calls the one before it twice: 2^count operators, once they are put in place of their calls. */
+/** Makes functions that each call the previous one twice: inlined, they are 2^count operators. */
 function doublingFunctions(count: number): Buffer[] {
   return Array.from({ length: count }, (_, i) => {
     const inner = (from: string, to: string) =>

@@ -1,14 +1,19 @@
 /**
- * One file of the corpus of hostile models: how it is made (always the same bytes), and how it is treated. Each takes
- * `features` float32[N,2] and gives `score` float32[N,1], or seems to, or is no model at all.
+ * A file of the corpus of hostile models: a function that makes it, always with the same bytes, and the expected treatment. Each
+ * takes `features` float32[N,2] and gives `score` float32[N,1], or claims to, or is not a model.
  */
 import { floats, integers, type ModelHead, model, node } from '@tandem/testing/onnx-writer';
 import { scoreGraph } from '@tandem/testing/score-model';
 
 /**
- * The check that a file does not pass: `bytes` (the walk over its protobuf), `load` (ONNX Runtime, in a child), `signature`
- * (what it takes and gives), `trial` (what it does), `time` and `memory` (it asks for more than there is, wherever that shows);
- * or none: it is `served`.
+ * The check that a file does not pass:
+ *
+ * - `bytes`: the walk over its protobuf.
+ * - `load`: ONNX Runtime, in a child process.
+ * - `signature`: its inputs and outputs.
+ * - `trial`: its behaviour.
+ * - `time` and `memory`: it exceeds a limit, in whichever check.
+ * - `served`: none; it passes all checks.
  */
 export type ModelCheck = 'bytes' | 'load' | 'signature' | 'trial' | 'time' | 'memory' | 'served';
 
@@ -16,7 +21,7 @@ export interface ModelCase {
   readonly name: string;
   readonly bytes: () => Buffer;
   readonly check: ModelCheck;
-  /** Part of the sentence that refuses it. */
+  /** A part of the sentence that refuses it. */
   readonly says: string;
 }
 
@@ -30,23 +35,23 @@ export const served = (name: string, bytes: () => Buffer) =>
 export const FIRST = [node('Gather', ['features', 'at0'], ['first'], { axis: 1 })];
 export const AT0 = integers('at0', [1], [0]);
 
-/** A sound model around nodes that make `score` of `features` and `first`. */
+/** Makes a sound model around nodes that compute `score` from `features` and `first`. */
 export function around(nodes: readonly Buffer[], constants: readonly Buffer[] = [], head: ModelHead = {}): Buffer {
   return model(bodyOf([...FIRST, ...nodes], [AT0, ...constants]), head);
 }
 
-/** The graph alone. @param more of its fields */
+/** Makes the graph alone. @param more further fields of the graph */
 export function bodyOf(nodes: readonly Buffer[], constants: readonly Buffer[], more: readonly Buffer[] = []): Buffer {
   return Buffer.concat([scoreGraph(2, nodes, constants), ...more]);
 }
 
-/** sigmoid(features · weights): the model that nothing is wrong with. */
+/** Makes the sound model: sigmoid(features · weights). */
 export function soundModel(head: ModelHead = {}): Buffer {
   const nodes = [node('MatMul', ['features', 'w'], ['z']), node('Sigmoid', ['z'], ['score'])];
   return model(bodyOf(nodes, [floats('w', [2, 1], [1, -1])]), head);
 }
 
-/** So many operators, each behind the one before. */
+/** Makes a chain of so many operators. */
 export function chain(length: number): Buffer {
   const nodes = Array.from({ length }, (_, i) =>
     node('Neg', [i === 0 ? 'first' : `n${i}`], [i === length - 1 ? 'score' : `n${i + 1}`]),

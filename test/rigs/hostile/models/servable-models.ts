@@ -1,4 +1,4 @@
-/** Models that look dangerous and are not: refusing them would be as wrong as serving the others. */
+/** Models that look dangerous but are sound, and must be served. */
 import { nestedModel } from '@tandem/testing/hostile-models';
 import { linearModel } from '@tandem/testing/onnx-models';
 import {
@@ -25,7 +25,7 @@ export const SERVABLE: readonly ModelCase[] = [
   served('a linear model', () => linearModel({ weights: [1, -1] })),
   served('the newest opset and format', () => soundModel({ ir: 13, opsets: { '': 26, 'ai.onnx.ml': 5 } })),
   served('an old opset', () => soundModel({ ir: 3, opsets: { '': 7 } })),
-  served('an opset of a domain that nothing is of', () => soundModel({ opsets: { '': 17, 'com.example.evil': 1 } })),
+  served('an opset of a domain without operators', () => soundModel({ opsets: { '': 17, 'com.example.evil': 1 } })),
   served('unknown fields', () => Buffer.concat([soundModel(), field(1_000, 'x'), field(2_000, 7)])),
   served('a description of 10 MB', () => soundModel({ more: [field(6, 'x'.repeat(10_000_000))] })),
   served('a name of 10 MB', () =>
@@ -39,14 +39,14 @@ export const SERVABLE: readonly ModelCase[] = [
   served('a property that is bytes and no text', () =>
     soundModel({ more: [message(14, [field(1, Buffer.from([0xff, 0xfe]))])] }),
   ),
-  // Releases that cannot train take dropout for what it is when it is off.
+  // Releases of ONNX Runtime without training treat dropout as turned off.
   served('dropout that was left on', () =>
     around(
       [node('Dropout', ['first', 'half', 'yes'], ['kept']), node('Neg', ['kept'], ['score'])],
       [YES, floats('half', [], [0.5])],
     ),
   ),
-  served('2,000 constants that nobody reads', () =>
+  served('2,000 constants that no node reads', () =>
     around(
       [node('Neg', ['first'], ['score'])],
       Array.from({ length: 2_000 }, (_, i) => floats(`c${i}`, [1], [i])),

@@ -1,4 +1,4 @@
-/** Models that load, and then take or give values that cannot be used. */
+/** Models that load, but whose inputs or outputs cannot be used. */
 import * as hostile from '@tandem/testing/hostile-models';
 import { FLOAT, floats, graph, INT64, integers, model, node, STRING, value } from '@tandem/testing/onnx-writer';
 import { AT0, around, FIRST, type ModelCase, refused } from './model-case.ts';
@@ -7,7 +7,7 @@ const unfit = (name: string, says: string, bytes: () => Buffer) => refused('sign
 const failing = (name: string, says: string, bytes: () => Buffer) => refused('trial', name, says, bytes);
 const score = (element: number, shape: readonly (number | string)[]) => [value('score', element, shape)];
 const FEATURES = [value('features', FLOAT, ['N', 2])];
-/** As `around`, where the output is declared otherwise. */
+/** Makes a model as `around` does, with another declaration of the output. */
 const giving = (nodes: Buffer[], constants: Buffer[], outputs: Buffer[]) =>
   model(graph([...FIRST, ...nodes], [AT0, ...constants], FEATURES, outputs));
 
@@ -47,9 +47,9 @@ export const UNFIT: readonly ModelCase[] = [
   failing('a scale over the batch', 'depends on which other users', () => hostile.batchScaledModel()),
   failing('answers by lot', 'are random', () => hostile.randomModel()),
   failing('answers by a lot that is fixed', 'are random', () => hostile.randomModel(7)),
-  failing('NaN for everybody', 'score is NaN', () => hostile.neverFiniteModel(Number.NaN)),
-  failing('infinity for everybody', 'score is Infinity', () => hostile.neverFiniteModel(Number.POSITIVE_INFINITY)),
-  failing('minus infinity for everybody', 'score is -Infinity', () =>
+  failing('NaN for every user', 'score is NaN', () => hostile.neverFiniteModel(Number.NaN)),
+  failing('infinity for every user', 'score is Infinity', () => hostile.neverFiniteModel(Number.POSITIVE_INFINITY)),
+  failing('minus infinity for every user', 'score is -Infinity', () =>
     hostile.neverFiniteModel(Number.NEGATIVE_INFINITY),
   ),
   failing('zero divided by zero', 'score is NaN', () =>

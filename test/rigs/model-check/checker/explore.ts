@@ -1,6 +1,6 @@
 /**
- * Visits every state that a model can reach, the nearest first, so that the trace of a violation is as short as any.
- * Nothing is sampled: without a violation and within `maxStates` all interleavings of the model were looked at.
+ * Visits every state that a model can reach, the nearest first, so that no trace to a violation is shorter. It does not
+ * sample: without a violation and within `maxStates` it has explored all interleavings of the model.
  */
 import type { Model } from './model.ts';
 import { createStateSet, widened } from './state-set.ts';
@@ -8,21 +8,21 @@ import { createStateSet, widened } from './state-set.ts';
 export interface Violation {
   /** The invariant and how it is broken. */
   readonly what: string;
-  /** What happened, from the beginning, a step a line. */
+  /** The steps from the initial state, one a line. */
   readonly trace: readonly string[];
 }
 
 export interface Exploration {
   readonly model: string;
-  /** States that differ, after interchangeable ones were made one. */
+  /** The number of different states; interchangeable states count as one. */
   readonly states: number;
   readonly transitions: number;
-  /** Of the longest of the shortest ways to a state. */
+  /** The length of the longest of the shortest traces to a state. */
   readonly depth: number;
-  /** Of this thread's CPU. */
+  /** CPU seconds of this thread. */
   readonly seconds: number;
   readonly violation: Violation | null;
-  /** Whether all was visited; false where a violation or the limit ended it. */
+  /** Whether all states were visited; false if a violation or the limit ended the exploration. */
   readonly isComplete: boolean;
 }
 
@@ -35,7 +35,7 @@ export function explore<S>(model: Model<S>, { maxStates = 40_000_000 }: ExploreO
   const met = createStateSet();
   const way = createWay();
   const canonical = (state: S) => model.canonical?.(state) ?? state;
-  // States are told apart as canonical ones, but kept as they are: in a trace a worker keeps its number.
+  // States are compared in canonical form but stored unchanged, so that a worker keeps its number in a trace.
   let frontier: S[] = [model.initial];
   let first = met.place(canonical(model.initial));
   let transitions = 0;
@@ -76,10 +76,10 @@ export function explore<S>(model: Model<S>, { maxStates = 40_000_000 }: ExploreO
     if (next.length > 0) depth++;
   }
   const stuck = model.isSettled ? way.findStuck(met.size) : null;
-  return stuck === null ? result(null, true) : broken(stuck, 'stuck: from here nothing leads to an end any more');
+  return stuck === null ? result(null, true) : broken(stuck, 'stuck: no settled state can be reached from here');
 }
 
-/** How each state was first reached, and, where it is asked for, which state leads to which. */
+/** Records how each state was first reached and, if requested, the links between states. */
 function createWay() {
   let parents = new Uint32Array(1 << 16);
   let choices = new Uint32Array(1 << 16);
@@ -102,13 +102,13 @@ function createWay() {
       links[linked++] = to;
     },
     settle: (place: number) => void settled.push(place),
-    /** Which of the steps was taken in each state on the way. */
+    /** Returns which step was taken in each state of the trace. */
     to(place: number): number[] {
       const taken: number[] = [];
       for (let at = place; at !== 0; at = parents[at] as number) taken.push(choices[at] as number);
       return taken.reverse();
     },
-    /** The first state from which no settled one is reached, by a walk against the links. */
+    /** Finds the first state from which no settled state is reached, by a walk against the links. */
     findStuck: (size: number) => firstUnreached(size, links.subarray(0, linked), settled),
   };
 }
@@ -136,14 +136,14 @@ function firstUnreached(size: number, links: Uint32Array, settled: readonly numb
   return stuck < 0 ? null : stuck;
 }
 
-/** Gives what was there before. */
+/** Raises a number, and returns its previous value. */
 function raise(numbers: Uint32Array, at: number, by: number): number {
   const before = numbers[at] as number;
   numbers[at] = before + by;
   return before;
 }
 
-/** The sentences of the steps that were taken. */
+/** Returns the sentences of the steps that were taken. */
 function retrace<S>(model: Model<S>, taken: readonly number[]): string[] {
   let { initial: state } = model;
   return taken.map((choice) => {

@@ -1,9 +1,9 @@
 /**
- * What a model is: a state, and the steps that anybody may take from it. One step is what nothing can happen in the
- * middle of: a transaction's commit, one statement, one command of Redis, what a process does between two waits.
+ * A model is a state and the steps that any process can take from it. A step is atomic: a transaction's commit, one statement,
+ * one command of Redis, or the work of a process between two waits.
  *
  * States are plain data (objects, arrays, small whole numbers, booleans, strings, null), always of the same shape, so
- * that they can be copied and told apart without the model's help.
+ * that the checker can copy and compare them without the model's help.
  */
 
 export interface Step<S> {
@@ -18,13 +18,13 @@ export interface Model<S> {
   steps(state: S): Iterable<Step<S>>;
   /** The broken invariant and how, or null. */
   violation(state: S): string | null;
-  /** May exchange what is interchangeable (two workers, say) in a copy of its own, so that equals are met once. */
+  /** Returns a copy with interchangeable parts (two workers, say) in a fixed order, so that equal states are visited once. */
   canonical?(state: S): S;
-  /** Where it is given, a state from which no such state can be reached is a violation: something is stuck. */
+  /** If given, a state from which no settled state can be reached is a violation: the model is stuck. */
   isSettled?(state: S): boolean;
 }
 
-/** A step: a copy of the state, changed. */
+/** Makes a step: a changed copy of the state. */
 export function step<S>(state: S, does: string, change: (draft: S) => void): Step<S> {
   const draft = copy(state);
   change(draft);
@@ -43,7 +43,7 @@ export function copy<T>(value: T): T {
   return made as T;
 }
 
-/** Sorts what is interchangeable; by any order, as long as it is always the same. */
+/** Sorts interchangeable parts in a fixed, arbitrary order. */
 export function sorted<T>(items: readonly T[]): T[] {
   if (items.length < 2) return [...items];
   return items
@@ -52,7 +52,7 @@ export function sorted<T>(items: readonly T[]): T[] {
     .map(({ item }) => item);
 }
 
-/** An item that is there. */
+/** Returns the item at an index. Throws if there is none. */
 export function nth<T>(items: readonly T[], i: number): T {
   const item = items[i];
   if (item === undefined) throw new RangeError(`there is no item ${i} of ${items.length}`);

@@ -1,11 +1,11 @@
 /**
- * The states met so far, each as a number of 64 bits, in the order in which they were met. Of ten million states two
- * share their number with a probability below three in a million; only then would one be left out.
+ * The visited states in order, each as a hash of 64 bits. Among ten million states, the probability that two collide is below
+ * three in a million; only then would the checker miss a state.
  */
 
 export interface StateSet {
   readonly size: number;
-  /** The place of a state: a new one, where it was not met before (then it equals the size before). */
+  /** Returns the place of a state; a new state gets a new place, which equals the previous size. */
   place(state: unknown): number;
 }
 
@@ -15,7 +15,7 @@ export function createStateSet(): StateSet {
   let size = 0;
   let low = new Uint32Array(1 << 16);
   let high = new Uint32Array(1 << 16);
-  /** Open addressing: places + 1. Twice as many slots as places at least. */
+  /** A hash table with open addressing; an entry is a place + 1. There are at least twice as many slots as places. */
   let slots = new Uint32Array(1 << 17);
 
   function grow(): void {

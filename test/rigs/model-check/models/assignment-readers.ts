@@ -1,4 +1,4 @@
-/** A read while the pointer moves. Its certificate names the assignment; candidates of any other do not fit. */
+/** A read while the pointer moves. Its certificate names the assignment; candidates of other assignments do not fit. */
 import { nth, type Step, step } from '../checker/model.ts';
 import type { AssignmentReader, AssignmentRules, AssignmentState, Entry, Prediction } from './assignment-state.ts';
 import { keepRow, putEntry } from './overlay-entries.ts';
@@ -97,12 +97,12 @@ function isFresh(told: Told, found: Prediction | Entry, of: number): boolean {
   const itsFloor = 'floor' in found ? found.floor : 0;
   return isFreshUnder(
     { version, model, floor, generation: generation || null },
-    // Redis and memory know of a generation's rows only which it is: its model version is that of the assignment.
+    // Redis and memory know only the number of a generation, so its model version is taken from the assignment.
     { label: found.label, model: of > 0 ? model : found.model, floor: itsFloor, generation: of || null },
   );
 }
 
-/** I4 and I9, by what is known of the computation itself. */
+/** Checks I4 and I9 by the recorded facts of the computation. */
 function check({ due }: AssignmentReader, told: Told, found: Prediction, of: number, draft: AssignmentState): void {
   if (found.label < due.version) draft.broken = 'I4: a fresh answer from older context than was acknowledged';
   else if (told.revision < due.revision) draft.broken = 'I9: an answer of an assignment that was over before the read';

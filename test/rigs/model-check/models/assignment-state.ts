@@ -1,28 +1,28 @@
-/** What assignment.ts knows of the world, and the rules that may be broken in it. */
+/** The state of assignment.ts, and the rules that a control may break. */
 
 export interface AssignmentRules {
-  /** Who says which generation is in force: Postgres, or (N11) a pointer in Redis. */
+  /** Where readers learn the current generation: from Postgres, or (N11) from a pointer in Redis. */
   readonly pointer: 'postgres' | 'redis';
-  /** Whether a rollback raises the floor below which entries of the overlay do not fit any more. */
+  /** Whether a rollback raises the floor, below which entries of the overlay no longer fit. */
   readonly floor: 'raised' | 'left';
-  /** Whether a run that was asked for before a rollback may put its generation in force after it. */
+  /** Whether a run that was requested before a rollback may publish its generation after it. */
   readonly publishes: 'not past a rollback' | 'always';
 }
 
 export interface AssignmentScope {
   readonly events: number;
-  /** Runs of everybody, one after the other: each makes a generation. */
+  /** Runs of all users, one after the other: each makes a generation. */
   readonly runs: number;
   readonly partialRuns: number;
   readonly rollbacks: number;
   /** How often another model version is adopted: the other of two. */
   readonly adoptions: number;
   readonly readers: number;
-  /** How often Redis loses everything. */
+  /** How often Redis loses all data. */
   readonly flushes: number;
 }
 
-/** What was computed, for which model version, and how many rollbacks there had been when it was asked for. */
+/** A prediction: its label, its model version, and the number of rollbacks before its request (`asked`). */
 export interface Prediction {
   readonly label: number;
   readonly model: number;
@@ -44,7 +44,7 @@ export interface Arm {
 export interface Generation {
   model: number;
   is: 'building' | 'scored' | 'published' | 'dropped';
-  /** The floor when its run was asked for. */
+  /** The floor when its run was requested. */
   floor: number;
   asked: number;
   row: Prediction | null;
@@ -61,7 +61,7 @@ export interface AssignmentReader {
   is: 'away' | 'asking' | 'answered';
   due: { version: number; revision: number; rollbacks: number };
   told: (Arm & { version: number }) | null;
-  /** What it found in Redis before it was certified, where it was as quick. */
+  /** The data that it found in Redis before its certificate; null if Redis has not answered yet. */
   early: AssignmentState['redis'] | null;
 }
 

@@ -1,20 +1,20 @@
 /**
- * Who is served what: publications, rollbacks and adoptions move a pointer in Postgres, while rows of generations that it
- * left, and entries of the overlay from before, are still in Redis, in memory and on their way there.
+ * The pointer to the served generation. Publications, rollbacks and adoptions move it in Postgres. Meanwhile rows of earlier
+ * generations, and earlier entries of the overlay, are still in Redis and in memory, or on their way there.
  *
- * One user, one history. What happens, in every order:
+ * One user, one history. The model has these steps, in every order:
  *
- * - an event raises the version
- * - a run of everybody is asked for (it notes model version and floor), scores, commits, and is published: in force only
- *   within the model version that is served, not past a rollback, and not behind a newer generation
- * - a partial run is asked for, scores, commits its entry, and puts it into Redis, late
- * - a rollback to any published generation; an adoption of the other model version; a generation that is not in force is
- *   dropped (which retention does much later)
- * - the rows of any generation are loaded into Redis, whenever; Redis loses everything
- * - readers of one process, with its memory and live results
+ * - An event raises the version.
+ * - A run of all users is requested (it notes model version and floor), scores, commits, and is published. Its generation
+ *   becomes current only if its model version is served, no rollback came after the request, and no newer one is current.
+ * - A partial run is requested, scores, commits its entry, and puts it into Redis, late.
+ * - A rollback goes to any published generation. The other model version is adopted. A generation that is not current is
+ *   dropped (in the product, retention does this much later).
+ * - The rows of any generation are loaded into Redis, at any time. Redis loses all data.
+ * - Readers of one process share its memory and live results.
  *
- * I9 is watched without the rule's own means: an answer must be of an assignment that was in force at some moment since
- * the read arrived, and nothing that was asked for before a rollback may be served as fresh from the overlay after it.
+ * I9 is checked independently of the rules. An answer must be of an assignment that was current at some moment since the
+ * read arrived. After a rollback, no overlay entry that was requested before it may be served as fresh.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { assignmentReaderSteps, newAssignmentReader } from './assignment-readers.ts';
@@ -41,7 +41,7 @@ export function assignment(rules: AssignmentRules, scope: AssignmentScope): Mode
   };
 }
 
-/** The first generation is in force. */
+/** Returns the initial state: the first generation is current. */
 function initialState({ readers, ...left }: AssignmentScope): AssignmentState {
   const row = { label: 0, model: 1, asked: 0 };
   const arm = { model: 1, generation: 1, floor: 0, revision: 1 };
@@ -76,7 +76,7 @@ function* runSteps(rules: AssignmentRules, state: AssignmentState): Steps {
   if (state.left.runs > 0 && !isUnderWay) {
     yield step(
       state,
-      `run ${number + 1} is asked for, of model version ${arm.model} under floor ${arm.floor}`,
+      `run ${number + 1} is requested, of model version ${arm.model} under floor ${arm.floor}`,
       (draft) => {
         draft.left.runs--;
         const { model, floor } = arm;
@@ -102,7 +102,7 @@ function publish({ publishes }: AssignmentRules, draft: AssignmentState, number:
   mine.is = 'published';
   const isPast = publishes === 'not past a rollback' && arm.floor !== mine.floor;
   if (arm.model !== mine.model || isPast || arm.generation > number) return;
-  // What was asked for before a rollback must not undo it.
+  // A run that was requested before a rollback must not undo it.
   if (mine.asked < draft.postgres.rollbacks) draft.broken = `I9: generation ${number} undoes a rollback`;
   Object.assign(arm, { generation: number, revision: arm.revision + 1 });
 }
@@ -114,7 +114,7 @@ function* partialRunSteps(state: AssignmentState): Steps {
   switch (partial.is) {
     case 'idle':
       if (state.left.partialRuns === 0) return;
-      yield change('is asked for', (draft) => {
+      yield change('is requested', (draft) => {
         draft.left.partialRuns--;
         draft.partial = { is: 'asked', model: postgres.arm.model, floor: postgres.arm.floor, entry: null };
       });
@@ -123,7 +123,7 @@ function* partialRunSteps(state: AssignmentState): Steps {
       yield change(`scores: label ${postgres.version}`, (draft) => {
         const { model, floor } = draft.partial;
         draft.partial.is = 'scored';
-        // Its floor is of when it was asked for; its features are of now.
+        // The floor is that of the request; the features are read now.
         draft.partial.entry = { label: postgres.version, model, floor, asked: postgres.rollbacks };
       });
       return;
@@ -178,12 +178,12 @@ function* redisSteps(rules: AssignmentRules, state: AssignmentState): Steps {
     });
   }
   if (rules.pointer === 'redis' && redis.pointer.revision < postgres.arm.revision) {
-    yield step(state, 'Redis is told of the pointer', (draft) => {
+    yield step(state, 'Redis receives the pointer', (draft) => {
       draft.redis.pointer = draft.postgres.arm;
     });
   }
   if (state.left.flushes > 0) {
-    yield step(state, 'FAULT: Redis loses everything', (draft) => {
+    yield step(state, 'FAULT: Redis loses all data', (draft) => {
       draft.left.flushes--;
       draft.redis.rows = [null, null, null, null];
       draft.redis.overlay = null;

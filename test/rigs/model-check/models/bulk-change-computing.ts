@@ -1,18 +1,18 @@
-/** What is computed while a watched source changes in bulk, and where it is kept. */
+/** Computations while a watched source changes in bulk, and where their results are stored. */
 import type { BulkRules, BulkState, Entry } from './bulk-change-state.ts';
 
-/** The overlay floor that counts. */
+/** Returns the effective overlay floor. */
 export function floorOf({ floor: kind }: BulkRules, { postgres }: Pick<BulkState, 'postgres'>): number {
   const { arm, source } = postgres;
   return kind === 'sum' ? arm.floor + source : Math.max(arm.floor, source);
 }
 
-/** What is read of the user in one statement, now. */
+/** Reads the user's version and features in one statement, now. */
 export function computed({ postgres }: BulkState): Pick<Entry, 'label' | 'from'> {
   return { label: postgres.version, from: postgres.changes };
 }
 
-/** By compare-and-set: in Postgres always; in Redis too, which may lose it. */
+/** Stores the entry by compare-and-set, in Postgres and in Redis. */
 export function keep(draft: BulkState, entry: Entry): void {
   const { postgres, redis } = draft;
   if (isNewer(entry, postgres.entry)) postgres.entry = entry;

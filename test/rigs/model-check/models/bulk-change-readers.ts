@@ -1,4 +1,4 @@
-/** A read while a watched source changes in bulk. Its certificate names generation, floor and whether that is outdated. */
+/** A read while a watched source changes in bulk. Its certificate names the floor, the generation, and whether that is outdated. */
 import { nth, type Step, step } from '../checker/model.ts';
 import { computed, floorOf, keep } from './bulk-change-computing.ts';
 import type { BulkReader, BulkRules, BulkState, Entry, Prediction } from './bulk-change-state.ts';
@@ -35,7 +35,7 @@ export function* bulkReaderSteps(rules: BulkRules, state: BulkState, i: number):
   yield* answerSteps(rules, state, i, reader.told);
 }
 
-/** A flight reads its features once it has left, and its result is stored when it pleases. */
+/** A flight reads its features once it has left. Its result is stored at any time after that. */
 function* flightSteps(rules: BulkRules, state: BulkState): Steps {
   const { flight } = state;
   if (flight && !flight.isRead) {
@@ -84,7 +84,7 @@ function isEntryFresh({ version, floor }: Told, entry: Entry): boolean {
   return isFreshUnder({ version, floor }, { label: entry.label, floor: entry.floor });
 }
 
-/** I4 and I9, by what is known of the computation itself. */
+/** Checks I4 and I9 by the recorded facts of the computation. */
 function brokenBy({ due }: BulkReader, found: Prediction, where: string): string | null {
   if (found.from < due.changes) return 'I4: a fresh answer from before a bulk change that was committed';
   if (found.label < due.version) return 'I4: a fresh answer from older context than was acknowledged';

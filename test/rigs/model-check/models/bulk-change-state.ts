@@ -1,17 +1,17 @@
-/** What bulk-change.ts knows of the world, and the rules that may be broken in it. */
+/** The state of bulk-change.ts, and the rules that a control may break. */
 
 export interface BulkRules {
   /** When a run notes the source version: before any chunk reads features, or when it commits (later than the features). */
   readonly runNotes: 'before it reads' | 'when it commits';
-  /** Where the application's change raises the source version: in its own transaction, or a poller does it later. */
+  /** When the source version rises: in the transaction of the application's change, or later, by a poller. */
   readonly raised: 'in the transaction' | 'by a poller';
-  /** What a live result is kept under: the floor of its reader's certificate, or the floor when it is stored. */
+  /** The floor under which a live result is stored: that of its reader's certificate, or that at its storing. */
   readonly liveFloor: 'of the certificate' | 'when it is stored';
-  /** What a re-scoring is kept under: the floor that it asked for before its features, or (F2) the floor when it is stored. */
+  /** The floor under which a re-scoring is stored: that before it read its features, or (F2) that at its storing. */
   readonly rescoredFloor: 'asked before' | 'when it is stored';
-  /** What a flight is shared by: the floor of the certificate, or by the user's version alone. */
+  /** Which readers share a flight: readers with the same floor, or all readers by the user's version alone. */
   readonly shares: 'by floor' | 'by version';
-  /** Whether a rollback and a bulk change raise two counters, whose sum is compared, or set one to the other's value. */
+  /** Whether the floor is the sum of the counters of rollbacks and bulk changes, or the greater of the two. */
   readonly floor: 'sum' | 'greater of the two';
 }
 
@@ -21,7 +21,7 @@ export interface BulkScope {
   /** Events of the user. */
   readonly events: number;
   readonly rollbacks: number;
-  /** Runs of everyone, one after the other. */
+  /** Runs of all users, one after the other. */
   readonly runs: number;
   readonly partialRuns: number;
   /** Re-scorings that no read asked for. */
@@ -29,7 +29,7 @@ export interface BulkScope {
   readonly readers: number;
 }
 
-/** `from`: the bulk changes that its features held; `asked`: the rollbacks when it was asked for. */
+/** A prediction. `from`: the bulk changes in its features; `asked`: the rollbacks before its request. */
 export interface Prediction {
   readonly label: number;
   readonly from: number;
@@ -44,12 +44,12 @@ export interface Generation {
   is: 'planned' | 'scored' | 'published';
   /** The source version that its run noted. */
   source: number;
-  /** The arm's own floor when its run was asked for. */
+  /** The arm's own floor when its run was requested. */
   floor: number;
   row: Prediction | null;
 }
 
-/** What is computed though no read asked for it: a partial run, or a re-scoring. */
+/** A computation that no read requested: a partial run, or a re-scoring. */
 export interface Unread {
   is: 'idle' | 'asked' | 'scored';
   floor: number;
@@ -73,7 +73,7 @@ export interface BulkState {
     generations: Generation[];
     entry: Entry | null;
   };
-  /** What Redis or a process's memory may offer: any row that was ever loaded, and one entry. */
+  /** The candidates of Redis and of a process's memory: any row that was ever loaded, and one entry. */
   redis: { rows: number[]; overlay: Entry | null };
   partial: Unread;
   rescoring: Unread;

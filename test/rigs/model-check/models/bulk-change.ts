@@ -1,21 +1,21 @@
 /**
- * A bulk change of a watched source: one statement that changes more users than are worth a row each. It raises the
- * predictor's source version, in the application's own transaction, and no user's version.
+ * A bulk change of a watched source: one statement that changes too many users to raise each user's version. It raises the
+ * predictor's source version instead, in the application's own transaction.
  *
- * The source version counts in two places. Each run notes it before it reads any features: a generation whose run noted
- * a lower one than Postgres has now is stale as a whole. And the overlay floor that a certificate tells is the arm's own
- * floor plus the source version: an entry kept under a lower floor does not fit.
+ * The source version counts in two places. Each run notes it before it reads features: if Postgres has a higher one now, the
+ * run's whole generation is stale. The overlay floor in a certificate is the arm's own floor plus the source version: an entry
+ * stored under a lower floor does not fit.
  *
- * One user, one predictor, one history, one model version. What happens, in every order:
+ * One user, one predictor, one history, one model version. The model has these steps, in every order:
  *
- * - a bulk change commits; an event of the user commits
- * - a run of everyone notes the source version, reads features (later), commits, is published
- * - a partial run, the same with an entry; a re-scoring that no read asked for
- * - a rollback to a published generation raises the arm's floor
- * - readers: certificate, candidates of any age, live inferences that are shared and stored late
+ * - A bulk change commits. An event of the user commits.
+ * - A run of all users notes the source version, reads features later, commits, and is published.
+ * - A partial run does the same with an entry. A re-scoring starts without a read.
+ * - A rollback to a published generation raises the arm's floor.
+ * - Readers have a certificate, candidates of any age, and live inferences that are shared and stored late.
  *
- * A prediction knows which bulk changes its features held (`from`), which no process looks at. A fresh answer must hold
- * every bulk change and event that was committed before its reader arrived, and nothing from before a rollback.
+ * A prediction records the bulk changes in its features (`from`), which no process reads. A fresh answer must contain every
+ * bulk change and event that was committed before its reader arrived, and must not be from before a rollback.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { computed, floorOf, keep } from './bulk-change-computing.ts';
@@ -68,7 +68,7 @@ function* changeSteps(rules: BulkRules, state: BulkState): Steps {
     });
   }
   if (postgres.source < postgres.changes) {
-    yield step(state, 'the poller comes by and raises the source version', (draft) => {
+    yield step(state, 'the poller raises the source version', (draft) => {
       draft.postgres.source = draft.postgres.changes;
     });
   }
@@ -118,7 +118,7 @@ function* runSteps(rules: BulkRules, state: BulkState): Steps {
   }
 }
 
-/** Both ask for the floor first, read features later, and store what they have when they please. */
+/** Steps of partial runs and re-scorings: they ask for the floor first, read features later, and store the entry at any time. */
 function* unreadSteps(rules: BulkRules, state: BulkState, which: 'partial' | 'rescoring'): Steps {
   const left = which === 'partial' ? 'partialRuns' : 'rescorings';
   const mine = state[which];

@@ -1,9 +1,14 @@
 /**
- * A read, in every order of its steps. It arrives; its certificate and its look into Redis come in either order; then it
- * takes the first candidate that is fresh under the certificate, asks Postgres' rows where none is, and at last boards a
- * flight: one that has not left, or a new one. It may follow one that has left, or come when it has just landed, and takes
- * its result only where the label is at least its own version. A reader that demands an inference boards at once, and the flight's own statement, which
- * begins after it arrived, is its certificate.
+ * A read, in every order of its steps:
+ *
+ * - It arrives. Its certificate and the answer of Redis come in either order.
+ * - It takes the first candidate that is fresh under the certificate. Without one it asks for Postgres' rows.
+ * - At last it boards a flight that has not left, or begins a new flight.
+ * - Instead it may follow a flight that has left, or find a flight that has just landed. It takes that result only if the
+ *   label is at least its own version.
+ *
+ * A reader that demands an inference boards at once. The flight's own statement, which begins after the reader arrived, is its
+ * certificate.
  */
 import { nth, type Step, step } from '../checker/model.ts';
 import { put, type Reading, readings, serverName } from './certified-read-computing.ts';
@@ -38,7 +43,7 @@ export function* readerSteps(rules: ReadRules, state: State, i: number): Generat
   if (i === 0 && rules.certificate === 'statement under way' && state.underWay < 0) {
     yield step(
       state,
-      `a statement of the authority reads version ${state.postgres.version}; its answer is under way`,
+      `a statement of the authority reads version ${state.postgres.version}; its answer is not delivered yet`,
       (draft) => {
         draft.underWay = draft.postgres.version;
       },
@@ -51,7 +56,7 @@ type Change = (does: string, then: (reader: Reader, draft: State) => void) => St
 function arrive(rules: ReadRules, reader: Reader, draft: State): void {
   reader.is = 'asking';
   reader.due = Math.max(0, ...draft.events.filter(({ is }) => is === 'acknowledged').map(({ context }) => context));
-  // From here on there is nothing to choose: what is held is looked at when the certificate comes.
+  // Memory is a candidate at once; the reader judges it when the certificate comes.
   if (rules.hasMemoryAndRows && !reader.isDemanding && draft.memory) reader.candidates = [draft.memory];
 }
 
@@ -67,7 +72,7 @@ function* askingSteps(
     for (const server of state.redis.keys()) {
       yield change(`finds what ${serverName(state, server)} has`, (mine, draft) => look(rules, mine, draft, server));
     }
-    // Who has nobody else to ask cannot answer then.
+    // A reader that gets its certificate from Redis cannot answer without Redis.
     if (rules.certificate !== 'redis') {
       yield change('gets no answer from Redis', (mine) => {
         mine.hasLooked = true;
@@ -76,9 +81,9 @@ function* askingSteps(
   }
   if (reader.told < 0) return;
   const best = reader.candidates.find((candidate) => isGood(rules, reader.told, candidate));
-  // What is held settles the read before Redis has answered.
+  // A candidate from memory can settle the read before Redis has answered.
   if (best) {
-    yield change(`answers as fresh what was computed from context ${best.from}`, (mine, draft) =>
+    yield change(`answers as fresh a prediction computed from context ${best.from}`, (mine, draft) =>
       answer(rules, mine, draft, best),
     );
   } else if (reader.hasLooked && !reader.hasRows && rules.hasMemoryAndRows) {
@@ -93,7 +98,7 @@ function* askingSteps(
   }
 }
 
-/** I4: a certificate is from a statement that began after the read arrived. */
+/** The certificate of a read. I4: it must come from a statement that began after the read arrived. */
 function* certificates(rules: ReadRules, state: State, change: Change): Generator<Step<State>> {
   const { version, changedAt } = state.postgres;
   if (rules.certificate === 'own statement' || rules.certificate === 'statement under way') {
@@ -102,7 +107,7 @@ function* certificates(rules: ReadRules, state: State, change: Change): Generato
     });
   }
   if (state.underWay >= 0) {
-    yield change(`joins the statement under way, which says version ${state.underWay}`, (mine, draft) => {
+    yield change(`joins the earlier statement, which returns version ${state.underWay}`, (mine, draft) => {
       mine.told = draft.underWay;
       draft.underWay = -1;
     });
@@ -113,7 +118,7 @@ function* certificates(rules: ReadRules, state: State, change: Change): Generato
     });
   }
   if (rules.certificate === 'none') {
-    yield change('asks nobody', (mine) => {
+    yield change('asks for no certificate', (mine) => {
       mine.told = 0;
     });
   }
@@ -136,13 +141,13 @@ function mayFollow(rules: ReadRules, told: number, prediction: Prediction): bool
   return rules.follows === 'whatever it is' || isGood(rules, told, prediction);
 }
 
-/** I4 again: what is called fresh holds all that was acknowledged before the read arrived. */
+/** Checks I4: a fresh answer contains every event that was acknowledged before the read arrived. */
 function answer(rules: ReadRules, reader: Reader, draft: State, prediction: Prediction): void {
   if (prediction.from < reader.due) {
-    draft.broken = `I4: a fresh answer from context ${prediction.from}, though ${reader.due} was acknowledged before the read`;
+    draft.broken = `I4: a fresh answer from context ${prediction.from}, but ${reader.due} was acknowledged before the read`;
   }
   if (rules.hasMemoryAndRows && prediction.isGeneration) draft.memory = prediction;
-  // What it knew is forgotten, so that states that differ in nothing else are one.
+  // The reader's knowledge is reset, so that states that differ only in it are equal.
   Object.assign(reader, { ...newReader(reader.isDemanding), is: 'answered' });
   forgetFlights(draft);
 }
@@ -163,7 +168,7 @@ function board(change: Change, state: State, i: number): Step<State> {
   return change('begins a flight', begin(i));
 }
 
-/** For a moment, which may be over. */
+/** A result that has just landed can be taken for a moment; this step need not happen. */
 function* landedSteps(rules: ReadRules, state: State, reader: Reader, change: Change): Generator<Step<State>> {
   const { boarding, landed } = state;
   if (boarding >= 0 || landed === null || !mayFollow(rules, reader.told, landed)) return;
@@ -211,7 +216,7 @@ function* ridingSteps(rules: ReadRules, state: State, reader: Reader, change: Ch
   );
 }
 
-/** V1 to V4. Whether and when Redis keeps the result, nobody waits to know. */
+/** The steps V1 to V4 of a flight. No reader waits for Redis to store the result. */
 function* flightSteps(rules: ReadRules, state: State, i: number): Generator<Step<State>> {
   const flight = nth(state.flights, i);
   const change = (does: string, then: (flight: Flight, draft: State) => void) =>
@@ -245,7 +250,7 @@ function* flightSteps(rules: ReadRules, state: State, i: number): Generator<Step
   }
 }
 
-/** A flight that has landed, is kept, and has no reader is as if it had never been; so is a result that nobody can take. */
+/** Removes landed flights that are stored and have no reader, and a landed result that no reader can take. */
 function forgetFlights(draft: State): void {
   const mayTake = draft.readers.some(({ is, isDemanding }) => !isDemanding && is !== 'riding' && is !== 'answered');
   if (!mayTake) draft.landed = null;

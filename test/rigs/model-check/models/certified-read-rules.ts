@@ -4,33 +4,33 @@ export interface ReadRules {
   /** Where a read learns the user's version. */
   readonly certificate: /** From a statement that began after the read arrived. */
     | 'own statement'
-    /** N9: from one that may have been under way when it arrived. */
+    /** N9: from a statement that may have begun before the read arrived. */
     | 'statement under way'
     /** N5: from Redis. */
     | 'redis'
     /** N1 to N3: nowhere; it compares the time of the prediction with that of the last change. */
     | 'times'
-    /** N4: nowhere; what is there counts. */
+    /** N4: nowhere; every stored prediction counts as fresh. */
     | 'none';
   /** How a computation learns the label of the features that it reads. */
   readonly label: 'same statement' | 'context first' | 'version first';
-  /** What raises the version of an event written in SQL: the trigger, or (N10) a poller that comes by later. */
+  /** What raises the version for an event written in SQL: the trigger, or (N10) a later poller. */
   readonly sqlEvent: 'trigger' | 'poller';
-  /** Whether an acknowledgement waits for Redis to be told. */
+  /** Whether an acknowledgement waits until Redis has the version. */
   readonly acknowledges: 'after commit' | 'after telling Redis';
-  /** N7: telling Redis may fail, and the event is acknowledged all the same. */
+  /** N7: the message to Redis may fail, and the event is still acknowledged. */
   readonly tellingMayFail: boolean;
-  /** What is written to Redis: by compare-and-set, or (N4) plainly. */
+  /** How predictions are written to Redis: by compare-and-set, or (N4) by a plain SET. */
   readonly put: 'compare and set' | 'set';
-  /** When a prediction's and a change's time is taken, by whose clock. */
+  /** When the times of predictions and changes are taken, and by which clock; null if times are not compared. */
   readonly times: null | 'at completion' | 'at read, event at begin' | 'at read, worker ahead';
-  /** What a reader takes of a flight that had left when it came: a result whose label is at least its own version, or any. */
+  /** Which results a reader takes from a flight that left before it arrived: with a label of at least its version, or any. */
   readonly follows: 'by label' | 'whatever it is';
-  /** What a re-scoring is labelled with: what its features were read with, or (F1) what the queue names by then. */
+  /** The label of a re-scoring: the version read with its features, or (F1) the version that the queue names at its end. */
   readonly rescoredLabel: 'of its features' | 'of the queue';
-  /** Whether a read also has the process's memory and Postgres' rows for candidates. */
+  /** Whether the process's memory and Postgres' rows are candidates too. */
   readonly hasMemoryAndRows: boolean;
-  /** Whether a label above what was read is reported, or only the answer that it leads to. */
+  /** Whether a label above the computed context is a violation itself, or only the answer that it causes. */
   readonly watchesLabels: boolean;
 }
 

@@ -1,27 +1,27 @@
-/** What certified-read.ts knows of the world. */
+/** The state of certified-read.ts. */
 
 export interface Prediction {
-  /** What it says of itself. */
+  /** The context that it claims to be computed from. */
   label: number;
-  /** The context that it was computed from. */
+  /** The context that it was truly computed from. */
   from: number;
-  /** Of the layer `generation`; of the overlay else. */
+  /** Whether it is of the layer `generation`; otherwise it is of the overlay. */
   isGeneration: boolean;
-  /** When it was made, where times are compared; 0 else. */
+  /** The time when it was made, if times are compared; otherwise 0. */
   time: number;
 }
 
 export interface Redis {
   generation: Prediction | null;
   overlay: Prediction | null;
-  /** The highest version that it was told of. */
+  /** The highest version that Redis has received. */
   hint: number;
 }
 
 export interface Event {
   sentBy: 'http' | 'sql';
   is: 'unsent' | 'open' | 'committed' | 'told' | 'acknowledged';
-  /** The context that its commit made. */
+  /** The context after its commit. */
   context: number;
   time: number;
 }
@@ -31,30 +31,30 @@ export interface Worker {
   prediction: Prediction | null;
 }
 
-/** Re-scores users whom events made stale, before a read asks; nobody waits for it, and it may lose whatever it knows. */
+/** A process that re-scores stale users before a read asks. No read waits for it, and it may lose its queue. */
 export interface Rescorer {
   is: 'idle' | 'asked' | 'reading' | 'scored' | 'done';
-  /** The version that its entry of the queue names; 0: it has none. */
+  /** The version that its entry of the queue names; 0 without an entry. */
   named: number;
   prediction: Prediction | null;
   isInRedis: boolean;
   isInRows: boolean;
 }
 
-/** An inference for reads. Each reader may begin one, which has the reader's number. */
+/** An inference for reads. Each reader may begin one; the flight has the reader's number. */
 export interface Flight {
   is: 'none' | 'waiting' | 'reading' | 'left' | 'landed';
   prediction: Prediction | null;
-  /** Whether Redis has been told, or will not be. */
+  /** Whether the result is in Redis, or will not be put there. */
   isKept: boolean;
 }
 
 export interface Reader {
   is: 'away' | 'asking' | 'following' | 'riding' | 'answered';
   isDemanding: boolean;
-  /** What was acknowledged before it arrived: an answer called fresh holds at least that. */
+  /** The context that was acknowledged before it arrived: a fresh answer must contain at least that. */
   due: number;
-  /** The version that its certificate says; -1 before there is one. */
+  /** The version in its certificate; -1 before it has one. */
   told: number;
   hasLooked: boolean;
   hasRows: boolean;
@@ -63,10 +63,10 @@ export interface Reader {
 }
 
 export interface State {
-  /** Committed events; the version, which differs from that in N10 alone; the entry of partial runs; the last change's time. */
+  /** Committed events; the version, which differs from them only in N10; the entry of partial runs; the last change's time. */
   postgres: { context: number; version: number; entry: Prediction | null; changedAt: number };
   events: Event[];
-  /** One server; two after a split. */
+  /** One Redis server; two after a split. */
   redis: Redis[];
   saved: Redis | null;
   workers: Worker[];
@@ -77,14 +77,14 @@ export interface State {
   flights: Flight[];
   /** The flight that a new reader finds; -1: none. */
   boarding: number;
-  /** The result of the flight that landed last, as long as somebody may still take it. */
+  /** The result of the flight that landed last, while a reader may still take it. */
   landed: Prediction | null;
-  /** What the process of the readers holds of the generation. */
+  /** The row of the generation in the memory of the readers' process. */
   memory: Prediction | null;
-  /** Of N9: a version as a statement has read it and not delivered yet; -1: none is under way. */
+  /** For N9: the version that an open statement has read and not delivered yet; -1 without one. */
   underWay: number;
   faultsLeft: number;
-  /** Times are places in this order. */
+  /** A counter that gives times their order. */
   clock: number;
   broken: string | null;
 }
@@ -93,7 +93,7 @@ export interface ReadScope {
   readonly events: readonly ('http' | 'sql')[];
   readonly workers: number;
   readonly rescorers?: number;
-  /** For each, whether it demands an inference. */
+  /** For each reader, whether it demands an inference. */
   readonly readers: readonly boolean[];
   readonly faults: number;
 }

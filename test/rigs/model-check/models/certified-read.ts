@@ -1,18 +1,18 @@
 /**
- * The promise, for one user: once an event is acknowledged, no later read is answered, as fresh, from older context.
+ * The promise for one user: once an event is acknowledged, no later read gets a fresh answer from older context.
  *
- * One user of one predictor, whose generation, model version, floor and history stay what they are (assignment.ts and
- * history.ts change those). What happens here, in every order:
+ * One user of one predictor, with a fixed generation, model version, floor and history (assignment.ts and history.ts change
+ * those). The model has these steps, in every order:
  *
- * - events: over HTTP (commit, acknowledge) and in SQL (its commit acknowledges). A user's row is locked, so events commit
- *   one by one. Redis is told at any time after, or never.
- * - workers of partial runs: read features and version, infer, commit the entry in Postgres, load Redis; any of it late.
- * - re-scorings of users whom events made stale: certified-read-rescorers.ts.
- * - reads of one process: certified-read-readers.ts.
- * - faults: a process dies, Redis loses everything, returns to an old copy, or splits in two.
+ * - Events: over HTTP (commit, then acknowledgement) and in SQL (the commit acknowledges). A user's row is locked, so events
+ *   commit one by one. Redis receives the version at any later time, or never.
+ * - Workers of partial runs: they read features and version, infer, commit the entry in Postgres, load Redis; each step late.
+ * - Re-scorings of stale users: certified-read-rescorers.ts.
+ * - Reads of one process: certified-read-readers.ts.
+ * - Faults: a process dies; Redis loses all data, returns to an old copy, or splits into two servers.
  *
- * Context is a number: how many events it holds. So a prediction knows what it was truly computed from (`from`), which
- * no process looks at, and the invariants compare that with the label that they do look at.
+ * Context is the number of events that it contains. A prediction records what it was truly computed from (`from`). No process
+ * of the model reads that; the invariants compare it with the label, which processes do read.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { isNewer, put, readings, serverName, tick } from './certified-read-computing.ts';
@@ -76,7 +76,7 @@ function initialState({ events, workers, rescorers = 0, readers, faults }: ReadS
 function* eventSteps(rules: ReadRules, state: State, event: Event, i: number): Generator<Step<State>> {
   const name = `event ${i + 1} (${event.sentBy})`;
   const isLocked = state.events.some((other) => other.is === 'open');
-  // What a transaction does is seen by nobody before its commit: that it was begun matters where it takes the time then.
+  // No process sees a transaction before its commit, so its begin is a step only if it takes the event's time.
   const isOneStep = rules.times !== 'at read, event at begin';
   if (event.is === 'unsent' && !isLocked && !isOneStep) {
     yield step(state, `${name}: its transaction begins and holds the user's row`, (draft) => {
@@ -95,26 +95,26 @@ function* eventSteps(rules: ReadRules, state: State, event: Event, i: number): G
   if (isCommitted && !(waitsForRedis && event.is === 'acknowledged')) {
     for (const [server, { hint }] of state.redis.entries()) {
       if (hint >= event.context && !waitsForRedis) continue;
-      yield step(state, `${name}: ${serverName(state, server)} is told`, (draft) => {
+      yield step(state, `${name}: ${serverName(state, server)} receives the version`, (draft) => {
         tell(rules, draft, server, event.context);
         if (waitsForRedis) nth(draft.events, i).is = 'told';
       });
     }
   }
   if (event.is === 'told' || (event.is === 'committed' && (!waitsForRedis || rules.tellingMayFail))) {
-    const how = event.is === 'committed' && waitsForRedis ? ', though Redis could not be told' : '';
+    const how = event.is === 'committed' && waitsForRedis ? ', though the message to Redis failed' : '';
     yield step(state, `${name}: is acknowledged${how}`, (draft) => {
       nth(draft.events, i).is = 'acknowledged';
     });
   }
   if (i === 0 && state.postgres.version < state.postgres.context) {
-    yield step(state, 'the poller comes by and raises the version', (draft) => {
+    yield step(state, 'the poller raises the version', (draft) => {
       draft.postgres.version = draft.postgres.context;
     });
   }
 }
 
-/** I2, I3: the version rises with the commit, in the transaction; only then may anybody be told. */
+/** Commits an event. I2, I3: the version rises in the event's transaction, and is announced only after the commit. */
 function commitEvent(rules: ReadRules, draft: State, event: Event): void {
   const { postgres } = draft;
   postgres.context++;
@@ -135,7 +135,7 @@ function tell(rules: ReadRules, draft: State, server: number, context: number): 
   } else redis.hint = Math.max(redis.hint, context);
 }
 
-/** A chunk of a partial run, B3 to B8. It is redone where its worker died, and nobody waits for it. */
+/** A chunk of a partial run, B3 to B8. It is done again if its worker dies, and no read waits for it. */
 function* workerSteps(rules: ReadRules, state: State, worker: Worker, i: number): Generator<Step<State>> {
   const name = `worker ${i + 1}`;
   const change = (does: string, then: (worker: Worker, draft: State) => void) =>
@@ -165,7 +165,7 @@ function* workerSteps(rules: ReadRules, state: State, worker: Worker, i: number)
           mine.prediction = null;
         });
       }
-      yield change('does not reach Redis', (mine) => {
+      yield change('cannot reach Redis', (mine) => {
         mine.is = 'done';
         mine.prediction = null;
       });
@@ -182,7 +182,7 @@ function* faultSteps(state: State): Generator<Step<State>> {
       change(draft);
     });
   if (state.readers.some(({ is }) => is !== 'away' && is !== 'answered') || state.memory) {
-    yield fault('the process of the readers dies; they come again', (draft) => {
+    yield fault('the process of the readers dies; the readers arrive again', (draft) => {
       draft.readers = draft.readers.map((reader) =>
         reader.is === 'answered' ? reader : newReader(reader.isDemanding),
       );
@@ -202,10 +202,10 @@ function* faultSteps(state: State): Generator<Step<State>> {
   const [redis] = state.redis;
   if (state.redis.length > 1 || !redis) return;
   const empty = { generation: null, overlay: null, hint: 0 };
-  yield fault('Redis loses everything', (draft) => {
+  yield fault('Redis loses all data', (draft) => {
     draft.redis = [empty];
   });
-  yield fault('Redis splits in two; anybody may meet either', (draft) => {
+  yield fault('Redis splits into two servers; each process may use either', (draft) => {
     draft.redis = [redis, redis].map((copy) => ({ ...copy }));
   });
   if (state.saved === null) {
@@ -214,7 +214,7 @@ function* faultSteps(state: State): Generator<Step<State>> {
     });
     return;
   }
-  yield fault('Redis returns to what was saved', (draft) => {
+  yield fault('Redis returns to the saved copy', (draft) => {
     draft.redis = draft.saved ? [draft.saved] : draft.redis;
     draft.saved = null;
   });

@@ -1,7 +1,7 @@
 /**
- * A conditional read: a client holds an answer and its ETag, and asks whether it still stands. A 304 says that the same
- * read would be answered the same: the answer's source, that is whether it is fresh, included. So the tag is made of
- * everything that decides an answer (N12: without source and current context version a 304 calls an old answer fresh).
+ * A conditional read: a client has an answer and its ETag, and asks whether it is still current. A 304 means that the read
+ * would get the same answer, including its source, which says whether it is fresh. So the tag is made of all facts that decide
+ * an answer (N12: without source and current context version, a 304 calls an old answer fresh).
  *
  * One user, one stored prediction, one event; live inference may fail, and then the stored one is served as stale.
  */

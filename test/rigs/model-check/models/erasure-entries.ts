@@ -1,12 +1,12 @@
-/** How a prediction comes about and into the overlay, whoever computes it. */
+/** How any process computes a prediction, and puts it into the overlay. */
 import type { ErasureState, Prediction } from './erasure-state.ts';
 
-/** By compare-and-set: not below the hint, nor below what is there. */
+/** Puts an entry by compare-and-set: not below the hint, and not below the stored entry. */
 export function putEntry({ redis }: ErasureState, entry: Prediction): void {
   if (redis.hint <= entry.label && (redis.overlay?.label ?? -1) <= entry.label) redis.overlay = entry;
 }
 
-/** Features and version in one statement. */
+/** Reads features and version in one statement, and computes a prediction. */
 export function predictionNow({ postgres }: ErasureState): Prediction {
   return { label: postgres.version, era: postgres.erasures };
 }

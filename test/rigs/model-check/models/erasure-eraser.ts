@@ -1,4 +1,4 @@
-/** Who erases: in the model's order, each erasure with the number that its commit gave it. */
+/** The eraser. Each erasure has the number that its commit gave it. */
 import { type Step, step } from '../checker/model.ts';
 import type { ErasureRules, ErasureState } from './erasure-state.ts';
 
@@ -20,14 +20,14 @@ export function* eraserSteps(rules: ErasureRules, state: ErasureState): Generato
     });
   }
   if (eraser.is === 'cleared') {
-    yield step(state, 'Redis is told of the tombstone', (draft) => {
+    yield step(state, 'Redis receives the tombstone', (draft) => {
       draft.eraser.is = 'told';
       draft.redis.hint = Math.max(draft.redis.hint, draft.postgres.version);
       tellCount(rules, draft, eraser.number);
     });
   }
   if (eraser.is === 'told') {
-    yield step(state, 'what Redis has of the user is deleted', (draft) => {
+    yield step(state, "the user's data in Redis are deleted", (draft) => {
       draft.eraser.is = 'deleted';
       Object.assign(draft.redis, { generations: [null, null], overlay: null });
     });
@@ -43,24 +43,24 @@ export function* eraserSteps(rules: ErasureRules, state: ErasureState): Generato
   }
 }
 
-/** What it deletes is of nobody here. */
+/** The erasure of another user, who has no data in this model. */
 export function* otherErasureSteps(rules: ErasureRules, state: ErasureState): Generator<Step<ErasureState>> {
   const { otherErasure } = state;
   if (otherErasure === null) return;
-  yield step(state, `Redis is told of somebody else's erasure, by its number: ${otherErasure}`, (draft) => {
+  yield step(state, `Redis receives the erasure of another user, with its number: ${otherErasure}`, (draft) => {
     draft.otherErasure = null;
     tellCount(rules, draft, otherErasure);
   });
 }
 
-/** The count alone; of a history there is one here. */
+/** Sends Redis the count of erasures. This model has one history. */
 function tellCount({ tells }: ErasureRules, { redis }: ErasureState, number: number): void {
   if (tells !== 'raises, announcements stay') redis.isRestoring = false;
   if (redis.erasures !== null || tells === 'sets') redis.erasures = Math.max(redis.erasures ?? 0, number);
 }
 
 function readmit(rules: ErasureRules, draft: ErasureState): void {
-  // Who came before may see it already.
+  // Readers that arrived before the readmission may already see it.
   for (const due of [draft.acknowledged, ...draft.readers.map((reader) => reader.due)]) due.isErased = false;
   if (rules.tombstone === 'dropped') Object.assign(draft.postgres, { version: 0, deleted: 0 });
   else draft.postgres.version++;

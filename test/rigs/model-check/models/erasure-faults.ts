@@ -1,4 +1,4 @@
-/** What may go wrong around an erasure. */
+/** Faults around an erasure. */
 import { type Step, step } from '../checker/model.ts';
 import type { ErasureScope, ErasureState, Redis } from './erasure-state.ts';
 
@@ -25,7 +25,7 @@ function become(state: ErasureState, does: string, redis: (draft: ErasureState) 
 }
 
 function* losses(state: ErasureState): Generator<Step<ErasureState>> {
-  yield become(state, 'Redis loses everything, and runs on', ({ redis: { run } }) => ({ run, ...NOTHING }));
+  yield become(state, 'Redis loses all data without a restart', ({ redis: { run } }) => ({ run, ...NOTHING }));
   if (state.redis.erasures !== null) {
     yield become(state, 'Redis evicts its count of erasures', ({ redis }) => ({ ...redis, erasures: null }));
   }
@@ -33,7 +33,7 @@ function* losses(state: ErasureState): Generator<Step<ErasureState>> {
 }
 
 function* restarts(state: ErasureState): Generator<Step<ErasureState>> {
-  yield become(state, 'Redis starts again, empty', (draft) => ({ run: ++draft.runsMade, ...NOTHING }));
+  yield become(state, 'Redis restarts without data', (draft) => ({ run: ++draft.runsMade, ...NOTHING }));
   const { saved } = state;
   if (saved === null) {
     yield step(state, 'Redis is saved', (draft) => {
@@ -41,7 +41,7 @@ function* restarts(state: ErasureState): Generator<Step<ErasureState>> {
     });
     return;
   }
-  yield become(state, 'Redis starts again with what was saved', (draft) => {
+  yield become(state, 'Redis restarts with the saved copy', (draft) => {
     draft.saved = null;
     return { ...saved, run: ++draft.runsMade };
   });

@@ -1,7 +1,7 @@
 /**
- * A read of a user who may be erased. While Postgres answers, the certificate decides: 404 while erased, nothing up to
- * the deleted version after. While it does not, what Redis has may be served, said to be unverified: then only what the
- * process knows of erasures, and that Redis was told of no other, keeps an erased user out.
+ * A read of a user who may be erased. While Postgres answers, the certificate decides: 404 while the user is erased, and no
+ * prediction up to the deleted version afterwards. While Postgres does not answer, data in Redis may be served as unverified.
+ * Then an erased user is kept out only by the erasures that the process knows, and by Redis' count, which must equal theirs.
  */
 import { nth, type Step, step } from '../checker/model.ts';
 import { predictionNow, putEntry } from './erasure-entries.ts';
@@ -51,7 +51,7 @@ export function* erasureReaderSteps(
   else yield* verifiedSteps(scope, state, reader, change);
 }
 
-/** What the readers' process does besides: one reader stands for all, but what the process knows it may have from others. */
+/** Steps of the readers' process beside the reader. One reader is enough, but the process also learns from other reads. */
 export function* processSteps(
   rules: ErasureRules,
   scope: ErasureScope,
@@ -66,7 +66,7 @@ export function* processSteps(
   }
   if (!scope.runsOn) yield* otherReadSteps(rules, state);
   if (postgres.isDown) return;
-  yield step(state, 'the process hears of erasures, and which Redis that is, no read sees', (draft) => {
+  yield step(state, 'the process learns of erasures, but does not note the Redis server', (draft) => {
     const { erasures, deleted } = heardNow(draft);
     Object.assign(draft.known, { erasures, deleted });
   });
@@ -128,14 +128,14 @@ function* verifiedSteps(
     if (!stored) continue;
     const generation = i % 2 === 0 ? inForce : null;
     const worth = worthOf({ label: stored.label, generation }, { ...told, generation: inForce });
-    // A stale candidate is served where live does not come in time, and says so.
+    // A stale candidate is served, marked as stale, if live inference is late.
     if (worth !== 'fresh' && worth !== 'stale') continue;
     yield change(`answers, as ${worth}, with label ${stored.label}`, (mine, draft) => serve(mine, stored, draft));
   }
   if (!scope.isLive) return;
   const { landed, flight } = state;
   if (landed !== null && landed.label >= (told.deleted > 0 ? told.deleted + 1 : 0)) {
-    yield change(`takes what has landed, with label ${landed.label}`, (mine, draft) => serve(mine, landed, draft));
+    yield change(`takes the landed result, with label ${landed.label}`, (mine, draft) => serve(mine, landed, draft));
   }
   if (isDown || flight !== null) return;
   if (isErased(state)) yield change('finds the user erased at its live statement: 404', end);
@@ -155,7 +155,7 @@ function* unverifiedSteps(
   change: Change,
 ): Generator<Step<ErasureState>> {
   yield change('answers 503', end);
-  // Redis is asked who it is, and what it was told, behind what was found in it.
+  // The read asks Redis for its run id and its count after it has found the data.
   if (found === null || unverified === 'off' || known.server !== redis.run) return;
   const isCounting = unverified === 'server and count';
   if (isCounting && redis.erasures !== known.erasures) return;
@@ -165,7 +165,7 @@ function* unverifiedSteps(
   }
 }
 
-/** I11. */
+/** Answers with a prediction, and checks I11. */
 function serve(reader: ErasureReader, { era }: Prediction, draft: ErasureState): void {
   const { due } = reader;
   if (due.isErased) draft.broken = "I11: an answer, though the user's erasure was acknowledged before the read";

@@ -1,40 +1,40 @@
-/** What erasure.ts knows of the world, and the rules that may be broken in it. */
+/** The state of erasure.ts, and the rules that a control may break. */
 
 export interface ErasureRules {
-  /** Whether a user who is erased keeps a context row with a tombstone, or (Q3) starts again at 0 one day. */
+  /** Whether an erased user keeps a context row with a tombstone, or (Q3) later starts again at 0. */
   readonly tombstone: 'kept' | 'dropped';
   /**
-   * What a read that Postgres does not answer goes by:
-   * - `server`: the Redis that it last saw beside a Postgres that answered, by its run id.
-   * - `server and count`: that server, and its count of erasures, which must be the one that Postgres last said; and the
-   *   tombstones that the process has heard of, which are all up to that count.
+   * The conditions for an answer while Postgres does not answer:
+   * - `server`: Redis has the run id that the process saw at its last certificate.
+   * - `server and count`: also, Redis' count of erasures equals the count of that certificate, and the process knows all
+   *   tombstones up to that count.
    */
   readonly unverified: 'off' | 'server' | 'server and count';
   /**
-   * What an erasure that is told does to Redis' count:
-   * - `raises`: raises one that is there to its own number, and takes down whatever was announced.
-   * - `raises, announcements stay`: the same, but it does not look at what was announced.
-   * - `sets`: sets its number also where there is none.
+   * The effect of an erasure on Redis' count:
+   * - `raises`: raises an existing count to its own number, and removes an announcement.
+   * - `raises, announcements stay`: raises an existing count, but does not remove an announcement.
+   * - `sets`: sets the count to its number, also if Redis has no count.
    */
   readonly tells: 'raises' | 'raises, announcements stay' | 'sets';
-  /** Whether a count that Redis lost is set again only where Redis has not lost anything since it was asked for. */
+  /** Whether a lost count is restored only if Redis has lost no data since the announcement. */
   readonly restores: 'guarded' | 'plainly';
-  /** When a read looks which server Redis is: before it asks for its certificate, or once that has come. */
+  /** When a read notes the Redis server: before it asks for its certificate, or after the certificate has come. */
   readonly seesServer: 'before' | 'after';
 }
 
 export interface ErasureScope {
-  /** What a worker does: a chunk of a new generation, or a chunk of a partial run. */
+  /** The work of each worker: a chunk of a new generation, or a chunk of a partial run. */
   readonly workers: readonly ('all' | 'users')[];
   readonly readers: number;
   readonly erasures: number;
-  /** Whether somebody else was erased before, which the process has heard of and Redis is still to be told. */
+  /** Whether another user was erased before: the process knows it, and Redis has not received it yet. */
   readonly isOtherErased: boolean;
   readonly outages: number;
   readonly faults: number;
-  /** Whether Redis never starts again, so that nobody has to look which it is; what it has it may lose all the same. */
+  /** Whether Redis never restarts, so that its run id never changes; it may still lose its data. */
   readonly runsOn: boolean;
-  /** Whether Redis was saved at the beginning, and is not again before that copy is used. */
+  /** Whether Redis was saved at the beginning; it is not saved again before that copy is used. */
   readonly isSaved: boolean;
   /** Whether reads infer live. */
   readonly isLive: boolean;
@@ -42,27 +42,27 @@ export interface ErasureScope {
   readonly isLoading: boolean;
 }
 
-/** The versions of a user that Postgres says. */
+/** The versions of a user in Postgres. */
 export interface User {
   version: number;
   deleted: number;
 }
 
-/** A prediction: its label, and how many erasures had been committed when its features were read, which nobody looks at. */
+/** A prediction: its label, and the number of erasures committed before its features were read. No process reads `era`. */
 export interface Prediction {
   readonly label: number;
   readonly era: number;
 }
 
 export interface Redis {
-  /** Which start of which server this is. */
+  /** The run id: it identifies one start of one server. */
   run: number;
   generations: (Prediction | null)[];
   overlay: Prediction | null;
   hint: number;
-  /** How many erasures it was told of; null: it lost that. */
+  /** The count of erasures that Redis has received; null if it lost the count. */
   erasures: number | null;
-  /** Who sets the count again has announced it here. */
+  /** Whether a restore of the count is announced. */
   isRestoring: boolean;
 }
 
@@ -74,11 +74,11 @@ export interface ErasureWorker {
 
 export interface Eraser {
   is: 'idle' | 'committed' | 'cleared' | 'told' | 'deleted';
-  /** Of the erasure: how many there were with it. */
+  /** The number of the erasure: the count of erasures including it. */
   number: number;
 }
 
-/** What a later read may count on: whether the user is erased, and that nothing from before so many erasures is served. */
+/** The promise to a later read: whether the user is erased, and that no prediction from before so many erasures is served. */
 export interface Acknowledged {
   isErased: boolean;
   eras: number;
@@ -87,18 +87,18 @@ export interface Acknowledged {
 export interface ErasureReader {
   is: 'away' | 'asking' | 'answered';
   due: Acknowledged;
-  /** Which Redis it saw when it came. */
+  /** The run id of Redis when the reader arrived. */
   server: number;
   told: (User & { inForce: number }) | 'no answer' | null;
-  /** What it found in Redis, before or after its certificate. */
+  /** The data that it found in Redis, before or after its certificate. */
   found: Pick<Redis, 'generations' | 'overlay'> | null;
 }
 
-/** What a process learns from a certificate. */
+/** The knowledge that a process gets from a certificate. */
 export interface Heard {
   inForce: number;
   erasures: number;
-  /** Of this user. */
+  /** The deleted version of this user. */
   deleted: number;
 }
 
@@ -116,21 +116,21 @@ export interface ErasureState {
   runsMade: number;
   eraser: Eraser;
   erasuresLeft: number;
-  /** The number of somebody else's erasure, until Redis is told of it; nothing but the count is shared. */
+  /** The number of another user's erasure, until Redis receives it; the two users share only the count. */
   otherErasure: number | null;
   workers: ErasureWorker[];
-  /** Of the loader of whole generations: what it has read. */
+  /** The row that the loader of whole generations has read. */
   loader: { generation: number; prediction: Prediction } | null;
-  /** Of whoever sets the count of erasures again: what he has read. */
+  /** The state of the process that restores the count of erasures, with the count that it has read. */
   restorer: { is: 'announced' } | { is: 'read'; erasures: number } | null;
-  /** A live result that Redis has not been given yet. */
+  /** A live result that is not in Redis yet. */
   flight: Prediction | null;
-  /** The result of the flight that landed last, which whoever comes may still take. */
+  /** The result of the flight that landed last, which a new reader may still take. */
   landed: Prediction | null;
   readers: ErasureReader[];
-  /** Another read of their process: which Redis it saw, and what it heard. */
+  /** Another read of the readers' process: the run id of Redis that it saw, and its certificate. */
   other: { server: number; heard: Heard | null } | null;
-  /** What the readers' process learnt from certificates. */
+  /** The knowledge of the readers' process from certificates. */
   known: Heard & { server: number };
   outagesLeft: number;
   faultsLeft: number;

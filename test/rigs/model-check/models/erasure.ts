@@ -1,15 +1,18 @@
 /**
- * Erasure and readmission of one user: nothing from before is served again, not even as stale (I11), and no version is
- * given twice (I2).
+ * Erasure and readmission of one user: no prediction from before is served again, not even as stale (I11), and no version is
+ * used twice (I2).
  *
- * Erasure raises the version and sets the deleted version to it, in one transaction; then the rows that are there are
- * deleted; then Redis is told (the hint, which keeps late entries out, and the count); then what Redis has is deleted; then
- * it is acknowledged. Somebody else may be erased before or after, and Redis be told of that in another order.
- * Readmission raises the version again: the user is served from labels above the tombstone.
+ * An erasure has these steps. One transaction raises the version and sets the deleted version to it. Then existing rows are
+ * deleted. Then Redis receives the hint, which keeps late entries out, and the count. Then the user's data in Redis are
+ * deleted. Then the erasure is acknowledged. Another user may be erased before or after, and Redis may receive the two
+ * erasures in the other order. Readmission raises the version again: the user is served from labels above the tombstone.
  *
- * Against it, in every order: workers that read before it and look for erased users, commit and load in steps that
- * nothing holds together; a loader of whole generations; live results that are put late; Redis losing everything, with or
- * without a restart, or returning to an old copy; and Postgres not answering, when reads go by Redis alone.
+ * Other steps interfere in every order:
+ *
+ * - Workers that read before the erasure look for erased users, commit and load in separate steps.
+ * - A loader copies whole generations; live results are stored late.
+ * - Redis loses all data, with or without a restart, or returns to an old copy.
+ * - Postgres does not answer, and reads use Redis alone.
  */
 import { type Model, nth, type Step, step } from '../checker/model.ts';
 import { predictionNow, putEntry } from './erasure-entries.ts';
@@ -72,7 +75,7 @@ function* workerSteps(state: ErasureState, worker: ErasureWorker, i: number): Ge
   const { postgres } = state;
   const change = (does: string, then: (worker: ErasureWorker, draft: ErasureState) => void) =>
     step(state, `worker ${i + 1} (${worker.kind}): ${does}`, (draft) => then(nth(draft.workers, i), draft));
-  // Without Postgres a worker waits; but what it has committed it may load.
+  // Without Postgres a worker waits, but it may load what it has committed.
   if (postgres.isDown && worker.is !== 'committed') return;
   const label = worker.prediction?.label ?? 0;
   switch (worker.is) {
@@ -128,29 +131,33 @@ function* loaderSteps(state: ErasureState): Generator<Step<ErasureState>> {
 }
 
 /**
- * Sets the count again that Redis lost: announced in Redis, read from Postgres after that, and set only while the
- * announcement is there. What Redis loses in between takes the announcement along.
+ * Restores a count that Redis lost. A process announces the restore in Redis, then reads the count from Postgres, and sets it
+ * only while the announcement exists. If Redis loses its data in between, it loses the announcement too.
  */
 function* restorerSteps({ restores }: ErasureRules, state: ErasureState): Generator<Step<ErasureState>> {
   const { restorer, redis, postgres } = state;
   if (restorer === null && redis.erasures !== postgres.erasures && !postgres.isDown) {
-    yield step(state, 'somebody announces in Redis that the count of erasures will be set', (draft) => {
+    yield step(state, 'a process announces in Redis that it restores the count of erasures', (draft) => {
       draft.restorer = { is: 'announced' };
       draft.redis.isRestoring = true;
     });
   }
   if (restorer?.is === 'announced' && !postgres.isDown) {
-    yield step(state, `he reads from Postgres: ${postgres.erasures} erasures`, (draft) => {
+    yield step(state, `that process reads from Postgres: ${postgres.erasures} erasures`, (draft) => {
       draft.restorer = { is: 'read', erasures: postgres.erasures };
     });
   }
   if (restorer?.is === 'read') {
-    yield step(state, `he sets the count in Redis${redis.isRestoring ? '' : ', if nothing was lost'}`, (draft) => {
-      if (draft.redis.isRestoring || restores === 'plainly') {
-        draft.redis.erasures = Math.max(draft.redis.erasures ?? 0, restorer.erasures);
-      }
-      draft.redis.isRestoring = false;
-      draft.restorer = null;
-    });
+    yield step(
+      state,
+      `that process sets the count${redis.isRestoring ? '' : ', if its announcement exists'}`,
+      (draft) => {
+        if (draft.redis.isRestoring || restores === 'plainly') {
+          draft.redis.erasures = Math.max(draft.redis.erasures ?? 0, restorer.erasures);
+        }
+        draft.redis.isRestoring = false;
+        draft.restorer = null;
+      },
+    );
   }
 }

@@ -1,14 +1,14 @@
 /**
- * Event rules that change while events are on their way. `touched` is the version of a user's last event that concerns the
- * predictor, by the rules that the event's transaction read: one that is open may commit by rules of before.
+ * Event rules that change while event transactions are open. `touched` is the version of a user's last event that concerns the
+ * predictor, by the rules that the event's transaction read. A transaction that was open at a change may commit by the old rules.
  *
- * Of a predictor that is served, wider rules set a flag in the transaction that changes them. While the flag is set every
- * reader takes the user's version for `touched`. A worker waits for the transactions that were open after the change, then
- * rewrites the contexts one by one in the order of their keys, and clears the flag last. Another change meanwhile starts it
- * from the beginning. A predictor that is new is not served before those transactions have ended: nothing is rewritten.
+ * If the predictor is served, the transaction that widens its rules sets a flag. While the flag is set, every reader uses the
+ * user's version in place of `touched`. A worker waits for the transactions that were open after the change. Then it rewrites
+ * the contexts one by one in the order of their keys, and clears the flag last. Another change meanwhile restarts the rewrite.
+ * A new predictor is not served until those transactions have ended; its contexts need no rewrite.
  *
- * One predictor, a few users. Events are of a kind; rules are a number, and concern all kinds up to it. A fresh answer must
- * hold each event that was committed before its reader arrived, and concerns the predictor by the rules of that moment.
+ * One predictor, a few users. Each event has a kind. Rules are a number, and concern all kinds up to it. A fresh answer must
+ * contain each event that was committed before its reader arrived and concerns the predictor by the rules of that moment.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { isFreshUnder } from './worth.ts';
@@ -18,9 +18,9 @@ export interface EventRuleRules {
   /** When the contexts are rewritten. */
   readonly rewrites: 'once older transactions have ended' | 'at once';
   readonly clears: 'once all are rewritten' | 'while some are left';
-  /** What another change makes of a rewrite under way. */
+  /** The effect of another change on a rewrite in progress. */
   readonly change: 'starts it again' | 'leaves its place';
-  /** Which change those that have ended are the older transactions of. */
+  /** Which change is settled when the awaited transactions have ended. */
   readonly settles: 'the change that it waited for' | 'whatever is there';
   readonly serves: 'once older transactions have ended' | 'at once';
 }
@@ -38,7 +38,7 @@ interface User {
   touched: number;
   /** Versions of the last event of each kind; no process looks at them. */
   last: number[];
-  /** The label of what is stored; null: nothing. */
+  /** The label of the stored prediction; null without one. */
   label: number | null;
 }
 
@@ -52,16 +52,16 @@ interface EventTransaction {
 
 interface EventRuleState {
   rules: number;
-  /** Of changes, so that one is not taken for the next. */
+  /** The number of the last change, which distinguishes changes. */
   number: number;
   isServed: boolean;
   isFlagged: boolean;
   isSettled: boolean;
-  /** Contexts that are rewritten. */
+  /** The number of contexts that are rewritten. */
   place: number;
   users: User[];
   events: EventTransaction[];
-  /** What the worker waits for: the change, and the transactions that it saw open behind it. */
+  /** The change that the worker waits for, and the transactions that were open after it. */
   waiting: { number: number; events: number[] } | null;
   reader: { is: 'away' | 'asking' | 'told'; user: number; due: number; version: number; touched: number };
   left: number;
@@ -152,13 +152,13 @@ function* changeSteps(rules: EventRuleRules, state: EventRuleState): Steps {
 function* workerSteps(rules: EventRuleRules, state: EventRuleState): Steps {
   const { waiting, number, place, users } = state;
   if (!state.isSettled) {
-    yield step(state, 'the worker looks at who is open', (draft) => {
+    yield step(state, 'the worker lists the open transactions', (draft) => {
       const open = [...state.events.keys()].filter((i) => nth(state.events, i).is === 'open');
       draft.waiting = { number, events: open };
     });
   }
   if (waiting?.events.every((i) => nth(state.events, i).is === 'over')) {
-    yield step(state, 'the worker says that older transactions have ended', (draft) => {
+    yield step(state, 'the worker notes that older transactions have ended', (draft) => {
       draft.waiting = null;
       if (waiting.number === number || rules.settles === 'whatever is there') draft.isSettled = true;
     });

@@ -1,6 +1,6 @@
 /**
- * A read while histories change. Whatever it finds was written in any history; its certificate is of one. The rule is the
- * product's own `judge`, with this difference where a control asks for it: that no history is compared.
+ * A read while histories change. A candidate may come from any history; the certificate is of one. The rule is the product's
+ * own `judge`; in a control it compares no histories.
  */
 import { nth, type Step, step } from '../checker/model.ts';
 import type { HistoryReader, HistoryRules, HistoryState, Row } from './history-state.ts';
@@ -51,7 +51,7 @@ export function* historyReaderSteps(
       Object.assign(mine, newHistoryReader(), { is: 'answered' });
     });
   }
-  // What is found after the certificate may as well be found at the moment of the answer.
+  // Data that the reader finds after its certificate may as well be found at the moment of the answer.
   if (told.isPublished) {
     const id = told.idOf;
     if (memory?.idOf === id) yield* offer('memory', memory.row, 'generation');
@@ -82,7 +82,7 @@ function isFresh(
   );
 }
 
-/** V1 reads the history as well: one that is not the certificate's ends the flight. */
+/** The live statement (V1) also reads the history: if it is not the certificate's, the flight ends. */
 function* liveSteps(
   rules: HistoryRules,
   state: HistoryState,
@@ -118,7 +118,7 @@ function* liveSteps(
   }
 }
 
-/** I1 and I4 across histories. */
+/** Checks I1 and I4 across histories. */
 function check({ due, never }: HistoryReader, { from }: Row, draft: HistoryState): void {
   if ((from & due) !== due) draft.broken = 'I4: a fresh answer lacks an event that was acknowledged before the read';
   else if ((from & never) !== 0) draft.broken = 'I1: a fresh answer knows an event that this history never had';

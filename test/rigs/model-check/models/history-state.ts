@@ -1,21 +1,21 @@
-/** What history.ts knows of the world, and the rules that may be broken in it. */
+/** The state of history.ts, and the rules that a control may break. */
 
 export interface HistoryRules {
   /** Whether versions are compared without their history: Q1. */
   readonly compares: 'history and version' | 'version';
   /**
-   * What a history is named after:
-   * - `timeline`: a failover or restore begins another; a restart does not
-   * - `start time`: of the server, where its timeline cannot be read; a restart begins another history as well
-   * - `neither`: the timeline cannot be read, and nothing takes its place
+   * The name of a history:
+   * - `timeline`: a failover or restore begins another history; a restart does not.
+   * - `start time` of the server, if its timeline cannot be read: a restart begins another history too.
+   * - `neither`: the timeline cannot be read, and no start time replaces it.
    */
   readonly names: 'timeline' | 'start time' | 'neither';
   /**
-   * What a generation's rows lie under in Redis and in memory, its id:
-   * - `new in each history`: the claim that brings a run into another history gives its generation an id that nobody has
-   *   seen; rows are loaded under the id that they were committed under
-   * - `kept`: a run that goes on after a failover keeps it, though its rows are scored anew
-   * - `asked late`: a new one, but as Postgres says it when the rows are loaded
+   * The id of a generation, under which its rows are in Redis and in memory:
+   * - `new in each history`: the claim that continues a run in another history gives its generation an unused id. Rows are
+   *   loaded under the id under which they were committed.
+   * - `kept`: a run that continues after a failover keeps the id, although its rows are scored again.
+   * - `asked late`: the id is new, but is read from Postgres when the rows are loaded.
    */
   readonly id: 'new in each history' | 'kept' | 'asked late';
 }
@@ -26,15 +26,15 @@ export interface HistoryScope {
   readonly readers: number;
   /** How often commits are lost. */
   readonly losses: number;
-  /** How often Postgres restarts, and loses nothing. */
+  /** How often Postgres restarts without a loss. */
   readonly restarts: number;
-  /** How often Redis loses everything. */
+  /** How often Redis loses all data. */
   readonly flushes: number;
   /** How often the chunk may be claimed in one history. */
   readonly claims: number;
 }
 
-/** A prediction: what it says of itself, and the events (bits) that it was computed from. */
+/** A prediction: the history and label that it claims, and the events (bits) that it was computed from. */
 export interface Row {
   readonly history: number;
   readonly label: number;
@@ -45,9 +45,9 @@ export interface Postgres {
   history: number;
   context: number;
   version: number;
-  /** Of the run: the history that it goes on in, which its commits are compared with. */
+  /** The history in which the run continues; commits are compared with it. */
   runHistory: number;
-  /** Of the generation: the history in which it was given its id, which names that id. */
+  /** The history in which the generation got its id; it stands for the id. */
   idOf: number;
   chunk: { is: 'waiting' | 'claimed' | 'committed'; fence: number; row: Row | null };
   isPublished: boolean;
@@ -65,11 +65,11 @@ export interface HistoryReader {
   is: 'away' | 'asking' | 'answered';
   /** The events that were acknowledged before it arrived and are not lost. */
   due: number;
-  /** Of its certificate; null before there is one. */
+  /** Its certificate; null before it has one. */
   told: { history: number; version: number; isPublished: boolean; idOf: number } | null;
-  /** What it found in Redis before it was certified, where it was as quick as that. */
+  /** The data that it found in Redis before its certificate; null if Redis has not answered yet. */
   early: HistoryState['redis'] | null;
-  /** The events that its certificate's past does not have: no answer may have seen them. */
+  /** The events that are not in its certificate's history: no fresh answer may contain them. */
   never: number;
 }
 
@@ -87,7 +87,7 @@ export interface HistoryState {
   /** The generation's row under each id that it had. */
   redis: { generation: (Row | null)[]; overlay: Row | null };
   memory: { row: Row; idOf: number } | null;
-  /** A live result of the process: for whom it was asked, whether Redis has it. */
+  /** A live result of the process, and whether Redis has it. */
   flight: { row: Row; isKept: boolean } | null;
   readers: HistoryReader[];
   broken: string | null;

@@ -1,17 +1,17 @@
 /**
- * A database that loses its last commits: a failover to a standby that lagged, or a restore. What was read before is
- * still under way in processes, in Redis and in memory, with versions that the new past gives away again to other
- * events. So a version alone proves nothing (Q1): the history goes with it.
+ * A database that loses its last commits: a failover to a standby that lagged, or a restore. Data that was read before are
+ * still in processes, in Redis and in memory, with versions that the new history assigns to other events. So a version alone
+ * proves nothing (Q1): it needs its history.
  *
- * One user, one chunk, one generation that is being built when it happens or has just been published. Context is a set of
- * events, as bits, since after a loss the same version is another context. What happens, in every order:
+ * One user, one chunk, one generation that is being built at the loss or has just been published. Context is a set of events,
+ * as bits, because after a loss the same version is another context. The model has these steps, in every order:
  *
- * - an event commits (in SQL: the commit acknowledges) and raises the version
- * - two workers: claim the chunk (also from one whose lease is over), read, commit under fence and history, load Redis late
- * - a loader reads the generation's rows and writes them to Redis later
- * - readers of one process, which share memory and live results
- * - the database is saved (what a standby has received), and later is replaced by that, under another history
- * - Postgres restarts and loses nothing; where its start time names the history, that is another one too
+ * - An event commits (in SQL: the commit acknowledges) and raises the version.
+ * - Two workers claim the chunk (also after another worker's lease), read, commit under fence and history, load Redis late.
+ * - A loader reads the generation's rows, and writes them to Redis later.
+ * - Readers of one process share memory and live results.
+ * - The database is saved (the data that a standby has received), and later replaced by that copy, under another history.
+ * - Postgres restarts without a loss; if its start time names the history, another history begins.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { historyReaderSteps, newHistoryReader } from './history-readers.ts';
@@ -111,7 +111,7 @@ function* workerSteps(
   }
 }
 
-/** B3. In another history than the run's, the run begins again. */
+/** Claims the chunk (B3). If the run is of another history, it begins again. */
 function claim(rules: HistoryRules, worker: HistoryWorker, draft: HistoryState): void {
   const { postgres } = draft;
   if (postgres.runHistory !== postgres.history) beginAgain(rules, postgres);
@@ -121,7 +121,7 @@ function claim(rules: HistoryRules, worker: HistoryWorker, draft: HistoryState):
   worker.idOf = postgres.idOf;
 }
 
-/** The fence is left as it is: a worker of the lost past may hold the same one. */
+/** Begins the run again. The fence does not change: a worker of the lost history may hold the same fence. */
 function beginAgain(rules: HistoryRules, postgres: Postgres): void {
   postgres.runHistory = postgres.history;
   if (rules.id !== 'kept') postgres.idOf = postgres.history;
@@ -133,7 +133,7 @@ function mayCommit({ postgres }: HistoryState, { fence, runHistory, result }: Hi
   return isHeld && postgres.history === runHistory && postgres.history === result?.history;
 }
 
-/** B6. */
+/** Commits the row of a worker (B6). */
 function commit(worker: HistoryWorker, draft: HistoryState): void {
   if (!mayCommit(draft, worker)) {
     Object.assign(worker, idleWorker());
@@ -144,7 +144,7 @@ function commit(worker: HistoryWorker, draft: HistoryState): void {
   worker.is = 'committed';
 }
 
-/** The product takes the second way in another history than the run's; what was committed is true there, so both may be. */
+/** Publishes the generation. If the history has changed, the product begins the run again; the committed row is true, so both are allowed. */
 function* publishSteps(rules: HistoryRules, state: HistoryState): Generator<Step<HistoryState>> {
   const { isPublished, chunk, runHistory, history } = state.postgres;
   if (isPublished || chunk.is !== 'committed') return;
@@ -155,7 +155,7 @@ function* publishSteps(rules: HistoryRules, state: HistoryState): Generator<Step
   yield step(state, 'the run, which would be published, begins again', (draft) => beginAgain(rules, draft.postgres));
 }
 
-/** The whole generation from its rows, as after a flush. */
+/** Loads the whole generation from its rows, as after a flush. */
 function* loaderSteps(state: HistoryState): Generator<Step<HistoryState>> {
   const { isPublished, chunk, idOf } = state.postgres;
   if (state.loader) {
@@ -169,14 +169,14 @@ function* loaderSteps(state: HistoryState): Generator<Step<HistoryState>> {
     });
   }
   if (state.flushesLeft > 0 && state.redis.generation.some((row) => row !== null)) {
-    yield step(state, 'FAULT: Redis loses everything', (draft) => {
+    yield step(state, 'FAULT: Redis loses all data', (draft) => {
       draft.flushesLeft--;
       draft.redis = { generation: [null, null, null, null], overlay: null };
     });
   }
 }
 
-/** It shows in the name of the history alone. */
+/** Restarts Postgres, which changes only the name of the history. */
 function* restartSteps({ names }: HistoryRules, state: HistoryState): Generator<Step<HistoryState>> {
   if (state.restartsLeft === 0 || names !== 'start time') return;
   yield step(state, `FAULT: Postgres restarts: history ${state.historiesMade + 1}`, (draft) => {
@@ -189,7 +189,7 @@ function* lossSteps({ names }: HistoryRules, state: HistoryState): Generator<Ste
   const { saved, lossesLeft } = state;
   if (lossesLeft === 0) return;
   if (saved === null) {
-    yield step(state, 'the standby is here (or: a backup is taken); it receives nothing more', (draft) => {
+    yield step(state, 'the standby stops receiving commits (or: a backup is taken)', (draft) => {
       draft.saved = draft.postgres;
     });
     return;
@@ -200,7 +200,7 @@ function* lossSteps({ names }: HistoryRules, state: HistoryState): Generator<Ste
     draft.historiesMade = Math.max(draft.historiesMade, history);
     draft.postgres = { ...saved, chunk: { ...saved.chunk }, history };
     if (draft.lossesLeft === 0) draft.saved = null;
-    // What is lost was promised by nobody any more: a token of it is refused.
+    // Lost events are no longer promised: the service refuses a token of the lost history.
     for (const reader of draft.readers) reader.due &= saved.context;
   });
 }

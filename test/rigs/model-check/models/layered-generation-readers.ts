@@ -1,4 +1,4 @@
-/** A read while generations have layers. Its certificate names the generation, the one below it, and which is outdated. */
+/** A read while generations have layers. Its certificate names the generation and its base, and whether each is outdated. */
 import { nth, type Step, step } from '../checker/model.ts';
 import type { LayerReader, LayerRules, LayerState, Row } from './layered-generation-state.ts';
 import { isFreshUnder } from './worth.ts';
@@ -87,7 +87,7 @@ function isFresh({ version, generation, isOutdated, base, isBaseOutdated }: Told
   return isFreshUnder({ version, generation, isOutdated, base: below }, { label: row.label, generation: lies });
 }
 
-/** I4, I5 and I9, by what is known of the computation and of the generations themselves. */
+/** Checks I4, I5 and I9 by the recorded facts of the computation and of the generations. */
 function brokenBy(
   rules: LayerRules,
   { postgres }: LayerState,

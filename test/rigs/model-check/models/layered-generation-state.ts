@@ -1,19 +1,19 @@
-/** What layered-generation.ts knows of the world, and the rules that may be broken in it. */
+/** The state of layered-generation.ts, and the rules that a control may break. */
 
 export interface LayerRules {
-  /** By which run's source version a row of the base counts as outdated. */
+  /** The run whose source version decides whether a row of the base is outdated. */
   readonly outdated: 'by the run of its layer' | 'by the run of the generation above';
-  /** Which rows of the generation before a budgeted run takes along for users whom it does not score. */
+  /** Which rows of the previous generation a budgeted run carries over for users that it does not score. */
   readonly carries: 'of the same source version' | 'all';
-  /** Which base a reader goes by: the certificate's, or the one that its process knew before. */
+  /** Which base a reader uses: the certificate's, or the base that its process knew before. */
   readonly base: 'of the certificate' | 'known before';
   /** Which published generations may be dropped. */
   readonly drops: 'no base of another' | 'any that no arm names';
-  /** Which number an answer from the base has. */
+  /** The number of the generation that an answer from the base names. */
   readonly number: 'of its layer' | 'of the generation above';
-  /** When Redis offers a row of the base: once the bucket above is known to be whole, or whenever it lacks the user. */
+  /** When Redis offers a row of the base: once the bucket above is known to be whole, or whenever that lacks the user. */
   readonly offers: 'below whole buckets' | 'always';
-  /** What memory is kept under: the generation that was assigned then, or the one that the row lies in. */
+  /** The key of a row in memory: the generation that was assigned then, or the generation that the row lies in. */
   readonly memory: 'by the assigned generation' | 'by the layer';
 }
 
@@ -21,7 +21,7 @@ export interface LayerScope {
   readonly events: number;
   /** Bulk changes of the watched source. */
   readonly changes: number;
-  /** Runs, one after the other: of everyone, or with a budget, which has room for the user or not. */
+  /** Runs, one after the other: of all users, or with a budget, which has room for the user or not. */
   readonly runs: number;
   readonly rollbacks: number;
   readonly readers: number;
@@ -29,7 +29,7 @@ export interface LayerScope {
   readonly losses: number;
 }
 
-/** `from`: the bulk changes that its features held. */
+/** A prediction. `from`: the bulk changes in its features. */
 export interface Row {
   readonly label: number;
   readonly from: number;
@@ -37,11 +37,11 @@ export interface Row {
 
 export interface Generation {
   is: 'planned' | 'scored' | 'carried' | 'published' | 'dropped';
-  /** The generation below; 0: none, it is of everyone. */
+  /** The generation below; 0: none, because the run scored all users. */
   readonly base: number;
   /** Whether its run scores the user. */
   readonly isChosen: boolean;
-  /** The source version that its run noted, and the arm's floor when it was asked for. */
+  /** The source version that its run noted, and the arm's floor when the run was requested. */
   readonly source: number;
   readonly floor: number;
   row: Row | null;
@@ -60,11 +60,11 @@ export interface LayerReader {
 }
 
 export interface LayerState {
-  /** Committed bulk changes raise the source version with them. */
+  /** `changes`: committed bulk changes, and thus the source version. */
   postgres: { changes: number; version: number; arm: { generation: number; floor: number }; generations: Generation[] };
-  /** The user's bucket of each generation: the user's row, and whether it is known to have all rows. */
+  /** The user's bucket of each generation: the user's row, and whether the bucket is known to have all rows. */
   redis: { row: Row | null; isWhole: boolean }[];
-  /** Of the readers' process: a row, where it lies, and what it is kept under; what it was last told. */
+  /** Memory of the readers' process: a row, its generation, and its key. `known`: the layers of its last certificate. */
   memory: { under: number; lies: number; row: Row } | null;
   known: Layers;
   readers: LayerReader[];

@@ -1,19 +1,19 @@
 /**
- * A generation with a base. A run with a budget scores some users; what it publishes names the generation of everyone below
- * it, its base. A user's layer is the generation where that has a row of the user, else the base.
+ * A generation with a base. A run with a budget scores some users, and its generation names a generation of all users below
+ * it: its base. A user's layer is the generation if it has a row of the user; otherwise it is the base.
  *
- * One user, one predictor, one history, one model version. What happens, in every order:
+ * One user, one predictor, one history, one model version. The model has these steps, in every order:
  *
- * - an event of the user commits; a bulk change of a watched source commits, and raises the source version
- * - a run of everyone, or with a budget that has room for the user or not. It notes base and source version, reads features
- *   (later), takes along the user's row of the generation in force if it does not score the user, and is published
- * - a rollback to a published generation; a generation that no arm names is dropped
- * - the user's bucket of any generation is loaded into Redis, marked as whole, lost
- * - readers of one process, with its memory
+ * - An event of the user commits. A bulk change of a watched source commits, and raises the source version.
+ * - A run of all users, or with a budget that has room for the user or not. It notes base and source version, and reads
+ *   features later. If it does not score the user, it carries over the user's row of the current generation. It is published.
+ * - A rollback goes to a published generation. A generation that no arm names is dropped.
+ * - The user's bucket of any generation is loaded into Redis, marked as whole, or lost.
+ * - Readers of one process share its memory.
  *
- * A fresh answer must hold every bulk change and event that was committed before its reader arrived, and come from the
- * user's layer of the assigned generation, under that layer's number. The generation in force always has a row of the user,
- * its own or its base's.
+ * A fresh answer must contain every bulk change and event that was committed before its reader arrived. It must come from the
+ * user's layer of the assigned generation, and name that layer. The current generation always has a row of the user, its own
+ * or its base's.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { layerReaderSteps, newLayerReader } from './layered-generation-readers.ts';
@@ -38,7 +38,7 @@ export function layeredGeneration(rules: LayerRules, scope: LayerScope): Model<L
   };
 }
 
-/** A generation of everyone is in force. */
+/** Returns the initial state: a generation of all users is current. */
 function initialState({ readers, ...left }: LayerScope): LayerState {
   const row = { label: 0, from: 0 };
   return {
@@ -55,7 +55,7 @@ function initialState({ readers, ...left }: LayerScope): LayerState {
   };
 }
 
-/** What is served has a row of the user, and so has whatever a rollback may return to. */
+/** Checks that every published generation, which is current or the target of a rollback, has a row of the user. */
 function uncovered({ postgres: { generations } }: LayerState): string | null {
   const found = generations.findIndex(
     ({ is, row, base }) => is === 'published' && row === null && nth(generations, base - 1).row === null,
@@ -97,7 +97,7 @@ function* runSteps(rules: LayerRules, state: LayerState): Steps {
       });
       return;
     case 'scored':
-      yield change('takes along what it does not score', (mine) => {
+      yield change('carries over the row that it does not score', (mine) => {
         mine.is = 'carried';
         mine.row ??= carriedRow(rules, mine, nth(generations, arm.generation - 1));
       });
@@ -110,12 +110,12 @@ function* runSteps(rules: LayerRules, state: LayerState): Steps {
   }
 }
 
-/** Of everyone, or with a budget: above the generation of everyone that is in force, or is below the one in force. */
+/** Plans a run of all users, or with a budget. The base of the latter is the current generation of all users, or its base. */
 function* planSteps(state: LayerState): Steps {
   const { generations, arm, changes } = state.postgres;
   const below = nth(generations, arm.generation - 1).base || arm.generation;
   const kinds = [
-    { does: 'everyone', base: 0, isChosen: true },
+    { does: 'all users', base: 0, isChosen: true },
     { does: 'some, with the user', base: below, isChosen: true },
     { does: 'some, without the user', base: below, isChosen: false },
   ];
@@ -128,7 +128,7 @@ function* planSteps(state: LayerState): Steps {
   }
 }
 
-/** The row of the generation in force, where that has the same base and holds the same bulk changes. */
+/** Returns the row of the current generation, if that has the same base and the same bulk changes. */
 function carriedRow({ carries }: LayerRules, mine: Generation, before: Generation): Generation['row'] {
   if (mine.base === 0 || before.base !== mine.base) return null;
   return carries === 'all' || before.source === mine.source ? before.row : null;
@@ -153,7 +153,7 @@ function* armSteps({ drops }: LayerRules, state: LayerState): Steps {
   }
 }
 
-/** A bucket is marked as whole only while it has every row that the generation has there. */
+/** Steps of Redis. A bucket is marked as whole only while it has every row of the generation's bucket. */
 function* redisSteps(state: LayerState): Steps {
   for (const [i, { is, row }] of state.postgres.generations.entries()) {
     const bucket = nth(state.redis, i);

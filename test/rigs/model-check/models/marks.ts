@@ -1,28 +1,30 @@
 /**
- * A restore that was not announced: the database returns to a copy, under the same history, and gives the same versions away
- * again. Marks notice it. Each round leaves one, and remembers the newest in the process and in Redis; a remembered mark that
- * is missing begins another history.
+ * An unannounced restore: the database returns to a copy under the same history, and assigns the same versions again. Marks
+ * detect it. Each round of a process leaves a mark, and remembers the newest mark in the process and in Redis. If a remembered
+ * mark is missing, another history begins.
  *
- * One user, whose stored answer in Redis has the events (bits) that it was computed from. What happens, in every order:
+ * One user, whose stored answer in Redis has the events (bits) that it was computed from. The model has these steps, in every
+ * order:
  *
- * - events commit; the connected process stores an answer, or takes the stored one for fresh
- * - rounds of the process: recall (which may fail), leave a mark and look, remember; rounds of others, which it knows nothing of
- * - the process publishes a run, and Redis may be given the run's row afterwards; a run that is not published when another
- *   history begins is given another id
- * - the process ends and starts again, without a memory of its own
- * - the database is saved, and later restored: its connection ends, and it looks through the next one first
- * - Redis loses everything
+ * - Events commit. The connected process stores an answer, or answers with the stored one as fresh.
+ * - The process has rounds: recall (which may fail), leave a mark and look, remember. Other processes have rounds that it
+ *   does not know of.
+ * - The process publishes a run, and the run's row may be loaded into Redis afterwards. A run that is not published when
+ *   another history begins gets another id.
+ * - The process ends and starts again, without a remembered mark.
+ * - The database is saved, and later restored. The connection then ends, and the process looks through the next one first.
+ * - Redis loses all data.
  *
- * The database is only restored where Redis remembers a mark that the copy lacks: less than that cannot be noticed.
+ * The database is restored only if Redis remembers a mark that the copy lacks: a smaller loss cannot be detected.
  */
 import { type Model, type Step, step } from '../checker/model.ts';
 
 export interface MarkRules {
-  /** What a memory that cannot be read means: nothing at all, or that nothing is remembered (H1). */
+  /** The meaning of a failed recall: unknown, so that no mark is kept; or (H1) that no mark is remembered. */
   readonly recall: 'no recall, no keep' | 'counts as empty';
   readonly keeps: 'onto what was recalled' | 'whatever is there';
   readonly reads: 'once sure' | 'at once';
-  /** What a new connection looks for. */
+  /** Which marks a new connection looks for. */
   readonly connects: 'for every mark' | "for the process' own";
   /** When a run is published. Its row in Redis is known by the run's id alone. */
   readonly publishes: 'once the past is proven' | 'at once';
@@ -31,7 +33,7 @@ export interface MarkRules {
 export interface MarkScope {
   readonly events: number;
   readonly marks: number;
-  /** How many rounds of other processes there are beside, each of one step. */
+  /** The number of rounds of other processes, each of one step. */
   readonly others: number;
   readonly restarts: number;
   readonly flushes: number;
@@ -60,7 +62,7 @@ interface Database {
 interface Recalled {
   readonly mark: Mark | null;
   readonly hasFailed: boolean;
-  /** A connection was opened since that could not recall. */
+  /** Whether a connection that could not recall was opened after this recall. */
   readonly isBeforeDoubt: boolean;
 }
 
@@ -68,14 +70,14 @@ interface Process {
   known: Mark | null;
   isSure: boolean;
   connection: 'none' | 'new' | 'looked through';
-  /** Of the connection that is opened, and of the round. */
+  /** The recalls of the connection that is being opened, and of the round. */
   connecting: Recalled | null;
   round: Recalled | null;
-  /** What the round keeps next. */
+  /** The mark that the round remembers next. */
   found: Mark | null;
-  /** Of the transaction that publishes. */
+  /** The recall of the publishing transaction. */
   publishing: Recalled | null;
-  /** It published once, after it had recalled, and the database has not restarted since. */
+  /** Whether it published once after a recall, and the database has not restarted since. */
   isProven: boolean;
 }
 
@@ -158,7 +160,7 @@ function* recallSteps(
   yield change(`cannot recall the mark of Redis (${why})`, (mine) => {
     const hasFailed = rules.recall === 'no recall, no keep';
     if (hasFailed && why === 'connecting') {
-      // A round that has recalled before this doubt is over cannot end it.
+      // A round that recalled before this doubt cannot end it.
       if (mine.round) mine.round = { ...mine.round, isBeforeDoubt: true };
       mine.isSure = false;
     }
@@ -204,14 +206,14 @@ function* roundSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkSta
   }
 }
 
-/** One statement, for what the process knows and what was recalled. Marks are left from the highest bit down. */
+/** Looks for the known and the recalled mark in one statement. Marks are left from the highest bit down. */
 function look({ database }: MarkState, mine: Process, { mark, hasFailed, isBeforeDoubt }: Recalled): void {
   const isLost = [mine.known, mark].some(
     (one) => one !== null && one.history === database.history && (database.marks & one.bit) === 0,
   );
   if (isLost) {
     database.history = 2;
-    // It begins again, under an id that was never seen.
+    // The run begins again, under an unused id.
     if (database.run?.row === null) database.run = { id: 2, row: null };
   }
   mine.known = database.marks === 0 ? null : { bit: database.marks & -database.marks, history: database.history };
@@ -229,8 +231,8 @@ function* answerSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkSt
       draft.redis.answer = { history, label: version, from: context };
     });
   } else if (isSure || rules.reads === 'at once') {
-    yield change(`answers with the stored one of version ${answer.label}, as fresh`, (_, draft) => {
-      if ((context & ~answer.from) !== 0) draft.broken = 'I4: an answer of a lost past is called fresh';
+    yield change(`answers with the stored answer of version ${answer.label}, as fresh`, (_, draft) => {
+      if ((context & ~answer.from) !== 0) draft.broken = 'I4: an answer of a lost history is called fresh';
     });
   }
 }
@@ -245,7 +247,7 @@ function* runSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkState
     if (rules.publishes === 'at once') yield change('publishes the run', (_, draft) => publish(draft));
     else yield* recallSteps(rules, state, 'publishing');
   } else if (run.row === null && publishing !== null) {
-    yield change('looks, and publishes the run where the past is proven', (mine, draft) => {
+    yield change('looks, and publishes the run if the past is proven', (mine, draft) => {
       mine.publishing = null;
       const before = draft.database.history;
       const isSureStill = mine.isSure;
@@ -257,25 +259,25 @@ function* runSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkState
     });
   } else if (run.row !== null) {
     const { id, row } = run;
-    yield change("gives the run's row to Redis", (_, draft) => {
+    yield change("loads the run's row into Redis", (_, draft) => {
       draft.redis.row = { id, ...row };
     });
     const stored = state.redis.row;
     if (stored?.id !== id || stored.label < version || connection !== 'looked through') return;
     if (!isSure && rules.reads !== 'at once') return;
     yield change("answers with the run's row in Redis, as fresh", (_, draft) => {
-      if ((context & ~stored.from) !== 0) draft.broken = 'I4: a row of a lost past is called fresh';
+      if ((context & ~stored.from) !== 0) draft.broken = 'I4: a row of a lost history is called fresh';
     });
   }
 }
 
-/** Its row is read and written in one step: that they may be apart is history.ts's. */
+/** Publishes the run. It reads and writes its row in one step; history.ts has them as separate steps. */
 function publish({ database }: MarkState): void {
   const { run, version, context } = database;
   if (run) database.run = { ...run, row: { label: version, from: context } };
 }
 
-/** Of a process that recalls at once and has no memory of its own, as one that has just started. */
+/** Steps of another process, which has just started: it recalls at once, and has no mark of its own. */
 function* otherSteps(state: MarkState): Generator<Step<MarkState>> {
   if (state.othersLeft === 0) return;
   yield step(state, 'another process recalls, leaves a mark and looks, and remembers it in Redis', (draft) => {
@@ -301,7 +303,7 @@ function* faultSteps(state: MarkState): Generator<Step<MarkState>> {
     });
   }
   if (state.flushesLeft > 0 && (redis.mark !== null || redis.answer !== null || redis.row !== null)) {
-    yield step(state, 'FAULT: Redis loses everything', (draft) => {
+    yield step(state, 'FAULT: Redis loses all data', (draft) => {
       draft.flushesLeft--;
       draft.redis = { mark: null, answer: null, row: null };
     });

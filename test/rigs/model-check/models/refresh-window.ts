@@ -1,17 +1,18 @@
 /**
- * What re-scoring costs and reaches, for one user: a storm of events costs at most one inference in a window (a tick of the
- * clock), whichever workers the relay names the user to; and where nothing is lost, the last event is re-scored.
+ * The cost and the result of re-scoring, for one user. A storm of events costs at most one inference in a window (a tick of the
+ * clock), whichever workers the relay names the user to. If no worker dies, the last event is re-scored.
  *
- * A worker keeps the user's newest version in a queue of its own. When it comes to the user, it takes the user out where the
- * stored answer is new enough: a read came first, or another worker. Else it claims the window, or puts the user back until
- * the next. Events come before, during and after an inference; a worker dies with its queue and the inference under way.
+ * A worker has its own queue with the user's newest version. When it reaches the user, it first checks the stored answer. If
+ * that is new enough, because a read or another worker came first, it removes the user. Otherwise it claims the window, or
+ * postpones the user to the next window. Events come before, during and after an inference. A worker may die, with its queue
+ * and its inference.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 
 export interface RefreshWindowRules {
-  /** What a worker claims a window from: one place for all workers, or (F3) its own memory. */
+  /** Where a worker claims a window: in one place for all workers, or (F3) in its own memory. */
   readonly claim: 'shared' | 'of the worker';
-  /** Whether a user who is being inferred is put into the queue again by a later event. */
+  /** Whether an event during the user's inference puts the user into the queue again. */
   readonly during: 'queued again' | 'left to the inference';
 }
 
@@ -28,7 +29,7 @@ interface RefreshWorker {
   queued: number;
   /** The window from which on the entry is due. */
   dueAt: number;
-  /** The label of the inference under way; -1: none. */
+  /** The label of the current inference; -1 without one. */
   label: number;
   isReading: boolean;
   /** The last window that it has claimed; -1: none. */
@@ -43,7 +44,7 @@ export interface RefreshWindowState {
   isRelayed: boolean[];
   workers: RefreshWorker[];
   now: number;
-  /** The last window that any worker has claimed where all share it. */
+  /** The last window that any worker has claimed, if all workers share windows. */
   claimed: number;
   /** Inferences of re-scorers that began in this window. */
   inferences: number;
@@ -101,7 +102,7 @@ function* worldSteps(rules: RefreshWindowRules, state: RefreshWindowState): Step
       });
     }
   }
-  // A user who is put back needs a next window: the last tick is always left to come.
+  // A postponed user needs a next window, so the last tick can always come.
   if (left.ticks > 0 || workers.some(({ queued, dueAt }) => queued > 0 && dueAt > now)) {
     yield step(state, 'the next window begins', (draft) => {
       draft.left.ticks = Math.max(0, left.ticks - 1);

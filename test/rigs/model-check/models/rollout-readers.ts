@@ -1,4 +1,4 @@
-/** A read while arms come, grow and go. Its certificate names the user's arm; candidates of any other do not fit. */
+/** A read while arms begin, grow and end. Its certificate names the user's arm; candidates of other arms do not fit. */
 import { nth, type Step, step } from '../checker/model.ts';
 import { keepRow, putEntry } from './overlay-entries.ts';
 import { armOfUser } from './rollout-arms.ts';
@@ -57,9 +57,9 @@ function* askSteps(
     mine.told = told;
     draft.kept = now;
   });
-  // Only such a process goes by it, and forgets it after a while.
+  // In the control R1 a process uses kept arms, and forgets them after a while.
   if (rules.assignment !== 'certificate' && kept !== null) {
-    yield change(`is certified, what the process kept is over: ${nameOf(now)}`, (mine, draft) => {
+    yield change(`is certified after the process forgot its kept arms: ${nameOf(now)}`, (mine, draft) => {
       mine.told = now;
       draft.kept = now;
     });
@@ -103,7 +103,7 @@ function* answerSteps(
   });
 }
 
-/** What a flight gave comes into Redis and Postgres whenever it does. */
+/** Stores the result of a flight in Redis and Postgres, at any time. */
 export function* keepSteps(state: RolloutState): Steps {
   const { flight } = state;
   if (flight === null) return;
@@ -120,22 +120,22 @@ function isFresh({ overlay }: RolloutRules, told: Told, found: Prediction | Entr
   const itsFloor = 'floor' in found && !isOfAny ? found.floor : floor;
   return isFreshUnder(
     { version, model, floor, generation: generation || null },
-    // Redis and memory know of a generation's rows only which it is: its model version is that of the assignment.
+    // Redis and memory know only the number of a generation, so its model version is taken from the assignment.
     { label: found.label, model: isOfAny ? model : found.model, floor: itsFloor, generation: of || null },
   );
 }
 
-/** I4 and I9, by what is known of the computation itself and of who was assigned what. */
+/** Answers, and checks I4 and I9 by the recorded facts of the computation and of the user's assignments. */
 function answer(mine: Reader, told: Told, found: Prediction, of: number, draft: RolloutState): void {
   const { due, assigned } = mine;
   if (found.label < due.version) draft.broken = 'I4: a fresh answer from older context than was acknowledged';
   else if (found.model !== told.model) draft.broken = 'I9: an answer computed by another model version than it names';
   else if (!assigned[told.model]) draft.broken = 'I9: an answer of an arm that the user left before the read';
   else if (of === 0 && told.isCandidate && found.asked < due.takenBack) {
-    draft.broken = 'I9: an answer of the overlay from a rollout that was taken back before the read';
+    draft.broken = 'I9: an answer of the overlay from a rollout that was aborted before the read';
   }
   if (!told.isCandidate && due.wasInArm) {
-    draft.broken ??= 'I9: the user is back in the stable arm, and nobody took the rollout back';
+    draft.broken ??= 'I9: the user is back in the stable arm, although the rollout was not aborted';
   }
   const isUnderWay = draft.postgres.candidate !== null && due.rollout === draft.left.rollouts;
   if (told.isCandidate && isUnderWay) draft.wasInArm = true;

@@ -1,28 +1,28 @@
-/** What rollout.ts knows of the world, and the rules that may be broken in it. */
+/** The state of rollout.ts, and the rules that a control may break. */
 
 export interface RolloutRules {
-  /** Who says what arm the user is in: each read's certificate, or (R1) what the process was told some time before. */
+  /** Where a read learns the user's arm: from its certificate, or (R1) from an earlier certificate of the process. */
   readonly assignment: 'certificate' | 'kept by the process';
-  /** What an entry of the overlay must be of to fit: (R2) or nothing of all that. */
+  /** Which entries of the overlay fit: those of the arm's model version and floor, or (R2) those of any arm. */
   readonly overlay: 'its model version and floor' | 'any arm';
-  /** (R3) Whether the user keeps a place in the rollout for as long as it lasts. */
-  readonly bucket: 'for as long as it lasts' | 'anew at each step';
+  /** Whether the user's bucket is fixed for the whole rollout, or (R3) drawn again at each step. */
+  readonly bucket: 'for as long as it lasts' | 'drawn again at each step';
   /** The overlay floor of a rollout's arm. */
   readonly floor: 'above all that there were' | "the stable arm's";
-  /** Where a run puts its generation in force. */
+  /** The arm in which a run publishes its generation. */
   readonly publishes: 'in the arm of its version and floor' | 'in the stable arm';
 }
 
 export interface RolloutScope {
   readonly events: number;
-  /** Rollouts, one after the other, each of the version that is not the stable one. */
+  /** Rollouts, one after the other, each of the version that is not stable. */
   readonly rollouts: number;
-  /** Runs of everybody, of whatever arm, one after the other. */
+  /** Runs of all users, of any arm, one after the other. */
   readonly runs: number;
   readonly readers: number;
 }
 
-/** What was computed: of which context, by which model version, and how many rollouts had been taken back by then. */
+/** A prediction: its label, its model version, and the number of rollouts aborted before it (`asked`). */
 export interface Prediction {
   readonly label: number;
   readonly model: number;
@@ -43,12 +43,12 @@ export interface Arm {
 export interface Generation {
   model: number;
   is: 'building' | 'scored' | 'published';
-  /** Of the arm, when its run was asked for. */
+  /** The floor of the arm when its run was requested. */
   floor: number;
   row: Prediction | null;
 }
 
-/** What a reader was told: the user's arm, and the context version. */
+/** A certificate: the user's arm, and the context version. */
 export interface Told extends Arm {
   readonly isCandidate: boolean;
   readonly version: number;
@@ -56,12 +56,12 @@ export interface Told extends Arm {
 
 export interface Reader {
   is: 'away' | 'asking' | 'answered';
-  /** What was so when it arrived. `rollout`: which one was under way; `wasInArm`: and the rollout is still under way. */
+  /** Facts of the moment when it arrived. `rollout`: the active rollout; `wasInArm`: reset when that rollout ends. */
   due: { version: number; takenBack: number; rollout: number | null; wasInArm: boolean };
-  /** The model versions that the user was assigned at some moment since it arrived, by number. */
+  /** For each model version, whether the user was assigned to it at some moment since the read arrived. */
   assigned: [boolean, boolean, boolean];
   told: Told | null;
-  /** What it found in Redis before it was certified, where it was as quick. */
+  /** The data that it found in Redis before its certificate; null if Redis has not answered yet. */
   early: RolloutState['redis'] | null;
 }
 
@@ -70,10 +70,10 @@ export interface RolloutState {
     version: number;
     stable: Arm;
     candidate: Arm | null;
-    /** 0: nobody is in the candidate arm yet; 1: others are; 2: the user is; 3: some more are. */
+    /** 0: no user is in the candidate arm; 1: other users are; 2: the user is too; 3: more users are. */
     step: number;
     generations: Generation[];
-    /** Of each model version the latest. */
+    /** The latest entry of each model version. */
     entries: (Entry | null)[];
     /** The highest floor that there ever was. */
     highestFloor: number;
@@ -81,7 +81,7 @@ export interface RolloutState {
   };
   redis: { rows: (Prediction | null)[]; overlay: Entry | null };
   memory: { generation: number; row: Prediction } | null;
-  /** What the process was told last of the user's arm. */
+  /** The user's arm in the last certificate of the process. */
   kept: Told | null;
   flight: Entry | null;
   readers: Reader[];

@@ -1,19 +1,19 @@
 /**
- * A rollout: another model version beside the stable one gets users, more of them at each step, and becomes the stable one
- * or is taken back, in the midst of its run too; the next may be of the same version again.
+ * A rollout: a candidate model version gets more users at each step. It becomes the stable version or is aborted, also in the
+ * middle of its run. The next rollout may be of the same version again.
  *
- * One user, whom the second step reaches; one history. What happens, in every order:
+ * One user, who enters the candidate arm at the second step; one history. The model has these steps, in every order:
  *
- * - an event raises the version
- * - a rollout is made, of the version that is not the stable one, with the newest generation that there is of it; it
- *   begins, grows, is promoted or aborted, also before it began
- * - a run of everybody is asked for, of either arm (it notes model version and floor), scores, and is published: in force
- *   only in the arm of its version, and not where that is another rollout's
- * - the rows of any generation are loaded into Redis, whenever; live results are kept late
- * - readers of one process, with its memory and flights
+ * - An event raises the version.
+ * - A rollout of the version that is not stable is made, with the newest generation of that version. It begins, grows, is
+ *   promoted or aborted, also before it began.
+ * - A run of all users is requested, of either arm (it notes model version and floor), scores, and is published. Its generation
+ *   becomes current only in the arm of its version, and not in the arm of another rollout.
+ * - The rows of any generation are loaded into Redis, at any time. Live results are stored late.
+ * - Readers of one process share its memory and flights.
  *
- * I9 is watched without the rule's own means: who was assigned what since a read arrived, by which version a prediction
- * was computed, and whether a user who was served from the arm is served from it until it is taken back.
+ * I9 is checked independently of the rules, by three recorded facts: the user's assignments since a read arrived, the version
+ * that computed a prediction, and whether a user of the arm is served from it until the rollout is aborted.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { armOfUser } from './rollout-arms.ts';
@@ -42,7 +42,7 @@ export function rollout(rules: RolloutRules, scope: RolloutScope): Model<Rollout
   };
 }
 
-/** The first generation is in force, and in Redis. */
+/** Returns the initial state: the first generation is current, and in Redis. */
 function initialState({ readers, ...left }: RolloutScope): RolloutState {
   const row = { label: 0, model: 1, asked: 0 };
   return {
@@ -71,7 +71,7 @@ function* moveSteps(rules: RolloutRules, state: RolloutState): Steps {
   const move = (does: string, then: (draft: RolloutState) => void) =>
     step(state, does, (draft) => {
       then(draft);
-      // Whoever asks at this moment may be told of either side of it.
+      // The certificate of an open read may be from before or after the move.
       for (const reader of draft.readers) {
         if (reader.is === 'asking') reader.assigned[armOfUser(rules, draft.postgres).model] = true;
       }
@@ -121,7 +121,7 @@ function* runSteps(rules: RolloutRules, state: RolloutState): Steps {
   const number = generations.length;
   if (last.is === 'published' && state.left.runs > 0) {
     for (const { model, floor } of candidate ? [stable, candidate] : [stable]) {
-      yield step(state, `run ${number + 1} is asked for, of model version ${model} under floor ${floor}`, (draft) => {
+      yield step(state, `run ${number + 1} is requested, of model version ${model} under floor ${floor}`, (draft) => {
         draft.left.runs--;
         draft.postgres.generations.push({ model, is: 'building', floor, row: null });
       });

@@ -1,17 +1,18 @@
 /**
- * The steps of a run around its chunks: each is claimed with a fence and a lease, and written by one transaction that the
- * fence guards. Whatever dies, is paused, cancelled or resumed: a run makes one generation, publishes it once, and never
- * after its cancellation (I5, I8); a predictor has one plan and one comparison at a time; nothing gets stuck.
+ * The steps of a run around its chunks. Each is claimed with a fence and a lease, and written by one transaction that the
+ * fence guards. Workers die or are paused, and runs are cancelled or resumed. Still a run makes one generation, and publishes
+ * it once and never after its cancellation (I5, I8). A predictor has one plan and one comparison at a time, and no run gets
+ * stuck.
  *
- * Two runs of one predictor, a few workers. Scoring is one step here: run.ts is about that. A scan takes as long as it likes
- * between a claim and its write. A paused worker's lease is over while it goes on, and knows nothing of it.
+ * Two runs of one predictor, a few workers. Scoring is one step here; run.ts models it. Any time may pass between a claim and
+ * its write. The lease of a paused worker may end, and the worker continues without knowing that.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 
 export interface RunStepRules {
-  /** Whether a write is refused where the step was claimed again, or the run has ended. */
+  /** Whether a write is refused if the step was claimed again or the run has ended. */
   readonly fence: 'guards the write' | 'is not looked at';
-  /** What a cancellation does to the claim of the step that is under way. */
+  /** The effect of a cancellation on the claim of the current step. */
   readonly cancel: 'ends the claim' | 'leaves the claim';
   readonly claims: 'one of a kind' | 'as many as there are';
 }
@@ -29,7 +30,7 @@ interface StepRun {
   claimed: Kind | null;
   fence: number;
   isLeaseOver: boolean;
-  /** Jobs in the queue that are about it. */
+  /** Whether the queue has a job for the run. */
   isHinted: boolean;
   generations: number;
 }
@@ -125,7 +126,7 @@ function* workerSteps(rules: RunStepRules, state: RunStepState, i: number): Step
     case 'done': {
       const run = nth(state.runs, worker.run);
       const may = rules.fence === 'is not looked at' || (isHeld(run, worker) && due(run) === worker.kind);
-      yield change(may ? `writes what it made for run ${worker.run + 1}` : 'may not write', (_mine, draft) => {
+      yield change(may ? `writes its result for run ${worker.run + 1}` : 'may not write', (_mine, draft) => {
         if (may) write(draft, worker);
         draft.workers[i] = { ...IDLE };
       });
@@ -148,11 +149,11 @@ function write(draft: RunStepState, { run: no, kind }: Worker): void {
     if (run.generations > 1) draft.broken = `I5: run ${no + 1} makes two generations`;
   } else if (isOver(run)) draft.broken = `I5: run ${no + 1} is published though it is ${run.is} already`;
   if (draft.broken === null && run.is === 'cancelled')
-    draft.broken = `I5: run ${no + 1} goes on though it is cancelled`;
+    draft.broken = `I5: run ${no + 1} continues although it is cancelled`;
   Object.assign(run, { is: kind === 'plan' ? 'running' : 'published', claimed: null, isLeaseOver: false });
 }
 
-/** What others do with a run: its chunks are scored, the reconciler comes by. */
+/** Steps of a run outside of this model's workers: its chunks are scored, and the reconciler enqueues it. */
 function* runItself(rules: RunStepRules, state: RunStepState, i: number): Steps {
   const run = nth(state.runs, i);
   if (run.is === 'running') {
@@ -179,7 +180,7 @@ function* faultSteps(rules: RunStepRules, state: RunStepState): Steps {
       if (isHeld(run, worker)) run.isLeaseOver = true;
     };
     yield fault(`worker ${i + 1} is paused, and its lease is over`, endLease);
-    yield fault(`worker ${i + 1} dies; one day its lease is over`, (draft) => {
+    yield fault(`worker ${i + 1} dies; later its lease ends`, (draft) => {
       endLease(draft);
       draft.workers[i] = { ...IDLE };
     });

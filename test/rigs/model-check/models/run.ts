@@ -1,36 +1,36 @@
 /**
- * A run is rows in Postgres: whatever is lost or dies, it ends, and a published generation has every user exactly once
- * (I5, I8). Jobs are hints that anybody may lose; workers die between any two steps; a worker whose lease is over goes on
- * for a while and knows nothing of it (a zombie): the fence keeps its late commit out. A slow worker commits the users that it
- * has scored and hands the others back as another chunk; one that is to end leaves, and all of them may be away for a while.
+ * A run consists of rows in Postgres. It ends despite every loss and death, and a published generation has every user exactly
+ * once (I5, I8). Jobs are hints that the queue may lose. Workers die between any two steps. A worker whose lease is over may
+ * continue without knowing that (a zombie); the fence rejects its late commit. A slow worker commits the users that it has
+ * scored, and hands the others back as another chunk. A worker that gets SIGTERM leaves, and for a while there may be no worker.
  *
- * One run of a few chunks, a few workers. Each step is one transaction or one command; leases end when they please, since
- * no clock is in the model. Everything that goes wrong costs one of the faults; the reconciler comes by at any time.
- * The checker also asks that from every state an end can be reached: nothing gets stuck.
+ * One run of a few chunks, a few workers. Each step is one transaction or one command. A lease may end at any time, because
+ * the model has no clock. Each failure costs one of the faults. The reconciler may run at any time. The checker also requires
+ * that an end can be reached from every state: the run never gets stuck.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 
 export interface RunRules {
-  /** Whether a commit is refused where the chunk was claimed again. */
+  /** Whether a commit is refused if the chunk was claimed again. */
   readonly fence: 'guards the commit' | 'is not looked at';
   readonly reconciler: 'comes by' | 'never';
-  /** When a worker looks whether its chunk was the last: after the commit, or (before it) with other chunks unseen. */
+  /** When a worker publishes: if no chunk is open after its commit, or if its own chunk has the last number. */
   readonly publishes: 'when no chunk is open' | 'when its own was the last number';
-  /** Whether the commit of a part of a chunk is guarded as any commit is. */
+  /** Whether the fence guards the commit of a part of a chunk. */
   readonly splits: 'under the fence' | 'whatever the fence';
-  /** When the users that were not scored become a chunk. */
+  /** When the users that were not scored become another chunk. */
   readonly handsBack: 'in the commit' | 'after the commit';
-  /** What becomes of chunks that were split off when the run begins again after a failover. */
+  /** The fate of chunks that were split off, when the run begins again after a failover. */
   readonly restart: 'empties what was split off' | 'keeps what was split off';
 }
 
 export interface RunScope {
   readonly chunks: number;
-  /** Of a chunk as it is planned. */
+  /** The users of a planned chunk. */
   readonly users: number;
   readonly workers: number;
   readonly faults: number;
-  /** Chunks that may be split, and workers that may be told to end, in all. */
+  /** The most splits, and the most workers that may leave. */
   readonly splits: number;
   readonly leaves: number;
   /** Whether a fault may be a failover, after which the run begins again. */
@@ -53,7 +53,7 @@ interface Worker {
   /** The users that it has read, and how many of them it has scored. */
   users: number[];
   scored: number;
-  /** Which past of the database it read them in. */
+  /** The history in which it read them. */
   era: number;
 }
 
@@ -61,9 +61,9 @@ export interface RunState {
   run: 'running' | 'publishing' | 'published' | 'failed' | 'cancelled';
   chunks: Chunk[];
   workers: Worker[];
-  /** Jobs in the queue: of each chunk, and to publish. */
+  /** Jobs in the queue: for each chunk, and for publication. */
   hints: { chunks: boolean[]; publish: boolean };
-  /** How often each user was written in this past. */
+  /** How often each user was written in this history. */
   written: number[];
   era: number;
   faultsLeft: number;
@@ -160,7 +160,7 @@ function* workerSteps(rules: RunRules, state: RunState, worker: Worker, i: numbe
           ? !state.chunks.some(isOpen)
           : worker.no === state.chunks.length - 1;
       yield change(
-        wasLast ? 'sees that no chunk is open, and hints at publishing' : 'sees that others are open',
+        wasLast ? 'sees that no chunk is open, and enqueues the publication' : 'sees that other chunks are open',
         (mine, draft) => {
           if (rules.handsBack === 'after the commit') handBack(mine, draft);
           rest(draft);
@@ -177,7 +177,7 @@ function isClaimable({ run: is }: RunState, chunk: Chunk): boolean {
   return is === 'running' && (chunk.is === 'waiting' || (chunk.is === 'claimed' && chunk.isLeaseOver));
 }
 
-/** B3. */
+/** Claims a chunk (B3). */
 function claim(worker: Worker, draft: RunState, no: number): void {
   const chunk = nth(draft.chunks, no);
   draft.hints.chunks[no] = false;
@@ -206,7 +206,7 @@ function tellCommit(worker: Worker): string {
   return isPart(worker) ? `commits a part of chunk ${worker.no + 1}` : `commits chunk ${worker.no + 1}`;
 }
 
-/** B6. */
+/** Commits the scored users of a chunk (B6). */
 function commit(rules: RunRules, worker: Worker, draft: RunState): void {
   const chunk = nth(draft.chunks, worker.no);
   chunk.is = 'committed';
@@ -221,7 +221,7 @@ function commit(rules: RunRules, worker: Worker, draft: RunState): void {
   if (draft.run === 'published') draft.broken ??= 'I5: a published generation changes';
 }
 
-/** The users that were not scored become a chunk of their own, which anybody may claim. */
+/** Makes another chunk of the users that were not scored; any worker may claim it. */
 function handBack(worker: Worker, draft: RunState): void {
   const left = worker.users.slice(worker.scored);
   if (left.length === 0) return;
@@ -229,7 +229,7 @@ function handBack(worker: Worker, draft: RunState): void {
   draft.hints.chunks.push(true);
 }
 
-/** Workers join when they please. One that is to end gives back a chunk of which it has scored nothing. */
+/** Workers join at any time. A worker that leaves hands back its chunk if it has not scored any of its users. */
 function* comingsAndGoings(state: RunState): Steps {
   for (const [i, worker] of state.workers.entries()) {
     if (worker.is === 'away') {
@@ -237,7 +237,7 @@ function* comingsAndGoings(state: RunState): Steps {
         draft.workers[i] = { ...IDLE };
       });
     } else if (state.leavesLeft > 0 && (worker.is === 'idle' || worker.is === 'claimed')) {
-      yield step(state, `worker ${i + 1} is told to end, and leaves`, (draft) => {
+      yield step(state, `worker ${i + 1} gets SIGTERM, and leaves`, (draft) => {
         draft.leavesLeft--;
         draft.workers[i] = { ...IDLE, is: 'away' };
         if (worker.is === 'claimed' && holds(draft, worker)) nth(draft.chunks, worker.no).is = 'waiting';
@@ -251,7 +251,7 @@ function holds({ chunks, run: is }: RunState, worker: Worker): boolean {
   return is === 'running' && chunk.is === 'claimed' && chunk.fence === worker.fence;
 }
 
-/** B9, by whoever has the job. */
+/** Publishes the run (B9); any worker may take the job. */
 function* publishSteps(rules: RunRules, state: RunState): Steps {
   if (!state.hints.publish) return;
   const isReady = rules.publishes !== 'when no chunk is open' || !state.chunks.some(isOpen);
@@ -271,7 +271,7 @@ function* reconcilerSteps(state: RunState): Steps {
   const isNew = due.some((one, no) => one !== state.hints.chunks[no]);
   const isDone = !state.chunks.some(isOpen);
   if (!isNew && (!isDone || state.hints.publish)) return;
-  yield step(state, 'the reconciler hints at what is not done', (draft) => {
+  yield step(state, 'the reconciler enqueues the unfinished work', (draft) => {
     draft.hints.chunks = due;
     if (!isDone) return;
     draft.hints.publish = true;
@@ -287,7 +287,7 @@ function* faultSteps(state: RunState): Steps {
     });
   for (const [i, worker] of state.workers.entries()) {
     if (worker.is === 'idle' || worker.is === 'away') continue;
-    yield fault(`worker ${i + 1} dies; one day its lease is over`, (draft) => {
+    yield fault(`worker ${i + 1} dies; later its lease ends`, (draft) => {
       draft.workers[i] = { ...IDLE };
       const chunk = nth(draft.chunks, worker.no);
       if (chunk.is === 'claimed' && chunk.fence === worker.fence) chunk.isLeaseOver = true;
@@ -298,13 +298,13 @@ function* faultSteps(state: RunState): Steps {
     yield fault(`worker ${i + 1} is paused, and its lease is over`, (draft) => {
       nth(draft.chunks, worker.no).isLeaseOver = true;
     });
-    yield fault(`chunk ${worker.no + 1} cannot be scored, and is given back for good`, (draft) => {
+    yield fault(`chunk ${worker.no + 1} cannot be scored, and fails`, (draft) => {
       nth(draft.chunks, worker.no).is = 'failed';
       draft.workers[i] = { ...IDLE };
     });
   }
   if (state.hints.publish || state.hints.chunks.some(Boolean)) {
-    yield fault('the queue loses everything', (draft) => {
+    yield fault('the queue loses all jobs', (draft) => {
       draft.hints = { chunks: draft.chunks.map(() => false), publish: false };
     });
   }
@@ -316,7 +316,7 @@ function* faultSteps(state: RunState): Steps {
   }
 }
 
-/** What was committed may differ in the past that is lost, so the run makes its rows anew: restart-run.ts. */
+/** Begins the run again: committed rows may be from lost context, so they are computed again (restart-run.ts). */
 function* failoverSteps(rules: RunRules, state: RunState): Steps {
   if (state.run !== 'running' && state.run !== 'publishing') return;
   yield step(state, 'FAULT: a failover changes the history, and the run begins again', (draft) => {

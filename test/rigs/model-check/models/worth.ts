@@ -1,22 +1,22 @@
 /**
- * The rule at the heart, as the models use it: the product's own `judge`, so that what is checked here is what decides
- * there. Nothing expires in the models: no clock decides anything else.
+ * The central rule: the models call the product's own `judge`, so that they check the code that decides. Predictions in the
+ * models do not expire; expiry is the only decision of a clock in `judge`.
  */
 import type { GenerationLayer } from '@tandem/freshness/certificate';
 import { isFresh, judge } from '@tandem/freshness/judge';
 import type { Label } from '@tandem/freshness/stored-prediction';
 
-/** A stored prediction as far as the rule looks at it. Numbers stand for ids. */
+/** The fields of a stored prediction that the rule reads. Numbers stand for ids. */
 export interface Candidate {
   readonly label: number;
   readonly model?: number;
-  /** Of an entry of a generation; null or absent in the overlay. */
+  /** The generation of a row; null or absent for an entry of the overlay. */
   readonly generation?: number | null;
   readonly history?: number | string;
   readonly floor?: number;
 }
 
-/** What a certificate says of one user of one predictor. */
+/** The certificate of one user of one predictor. */
 export interface Told {
   readonly version: number;
   /** Of the last event that concerns the predictor; absent: every event does. */

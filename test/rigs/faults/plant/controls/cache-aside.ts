@@ -1,10 +1,10 @@
-/** N4: the cache as most use it. An event deletes the user's key; a reader that finds one believes it. */
+/** N4: the usual cache-aside design. An event deletes the user's key; a reader trusts any key that it finds. */
 import type { Plant } from '../patch.ts';
 import { plainSet } from './plain-set.ts';
 
 export const deleteOnEvent: Plant = {
   name: 'N4',
-  what: "an event deletes the user's overlay entry, a live answer is stored by a plain SET, and what is there is fresh",
+  what: "an event deletes the user's overlay entry, a live answer is stored by a plain SET, and every stored entry is fresh",
   patches: [
     ...plainSet,
     {
@@ -18,7 +18,7 @@ export const deleteOnEvent: Plant = {
       replace: `redis.call('DEL', (string.gsub(KEYS[1], ':h:', ':o:', 1)) .. ':count')
 local hint = redis.pcall('GET', KEYS[1])`,
     },
-    // The lasting copy is no part of this design: what was deleted must be gone.
+    // This design has no copy of the overlay in Postgres: a deleted entry must not return from there.
     {
       file: 'libs/offline-store/reads/predictions.ts',
       find: 'from tandem.overlay where predictor = $2',

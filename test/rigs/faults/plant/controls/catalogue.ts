@@ -1,6 +1,6 @@
 /**
- * The negative controls as they are tried: the planted mistake, the actions on the deployment meanwhile, and the rule
- * by which the checker has to find it. Without the plant, the same load and actions must give no finding.
+ * The negative controls: the planted mistake, the actions on the deployment meanwhile, and the rules by which the checker
+ * must catch it. Without the plant, the same load and actions must give no violation.
  */
 import { findFaults } from '../../catalogue/faults.ts';
 import { runWithinBudget } from '../../catalogue/starved-work.ts';
@@ -26,27 +26,27 @@ export interface Control {
   readonly what: string;
   /** Names of plants. */
   readonly plants: readonly string[];
-  /** Beside the usual actors; rollouts are not moved unless stated here. */
+  /** Changes of the usual rates; rollouts do not move unless a rate is given here. */
   readonly rates?: Partial<LoadRates>;
-  /** Users who change. */
+  /** The number of users who change. */
   readonly changing?: number;
   /** One round of actions on the deployment; the next follows at once. */
   stir?(stage: Stage): Promise<void>;
   /** Any of these counts as caught. */
   readonly caughtBy: readonly Rule[];
-  /** The stores have to be checked after one round: the mistake does not show before. */
+  /** The stores must be checked after one round: the mistake does not show before. */
   readonly needsStores?: true;
   /** The load writes a watched table only. */
   readonly isWatched?: true;
-  /** On a Postgres with the rights that a provider leaves. */
+  /** The control runs on a Postgres with the rights of a managed service. */
   readonly isManaged?: true;
-  /** The doing itself is the control, so there is nothing to compare it with. */
+  /** The action itself is the control, so there is no run without it to compare with. */
   readonly isDoing?: true;
   /** The plant must not be found: no action on the deployment shows it. */
   readonly holds?: true;
 }
 
-/** A fault of the catalogue, once a round. */
+/** Makes an action that injects a fault of the catalogue once a round. */
 const doing = (name: string) => async (stage: Stage) => {
   for (const fault of findFaults([name])) await fault.run(stage);
 };
@@ -56,26 +56,26 @@ const BY_HTTP_ALONE: Partial<LoadRates> = { sqlWriters: 0, writers: 4, writesPer
 /** Hints do not report that a user was readmitted: a version that is only in Redis would keep the user erased. */
 const UNERASED: Partial<LoadRates> = { ...BY_HTTP_ALONE, erasuresPerSecond: 0 };
 const MANY_RUNS: Partial<LoadRates> = { runsPerSecond: 2, writers: 4, writesPerSecond: 15, transactionsPerSecond: 30 };
-/** Events whose values the checker knows the order of; users keep them, unless they are erased. */
+/** Rates of SQL events, of whose values the checker knows the order; users keep the values, unless they are erased. */
 const MANY_VALUES: Partial<LoadRates> = { sqlWriters: 2, transactionsPerSecond: 15 };
-/** A user's version stays where it is for some ten seconds: a row of a lost past can have the same one. */
+/** A user's version is unchanged for some ten seconds, so that a row of a lost history can have the same version. */
 const FEW_CHANGES: Partial<LoadRates> = {
   ...{ sqlWriters: 1, transactionsPerSecond: 6, writers: 1, writesPerSecond: 2 },
   ...{ runsPerSecond: 0.02, rollbacksPerSecond: 0, movesPerSecond: 0, erasuresPerSecond: 0.1 },
 };
-/** Nothing else withdraws served predictions. */
+/** Rates at which only rollouts withdraw served predictions. */
 const MANY_MOVES: Partial<LoadRates> = { movesPerSecond: 2, rollbacksPerSecond: 0 };
-/** Events come in the window of a re-scoring, and reads seldom before its end. */
+/** Rates at which events come in the window of a re-scoring, and reads seldom before its end. */
 const MANY_RESCORINGS: Partial<LoadRates> = {
   ...{ readers: 4, readsPerSecond: 10, usersPerRead: 4, runsPerSecond: 0 },
   ...{ writers: 4, writesPerSecond: 10, transactionsPerSecond: 10 },
 };
-/** One in ten seconds: the generation of a run after it holds it until the next comes. */
+/** One bulk change in ten seconds: the generation of a run after it has it until the next change. */
 const FEW_BULK_CHANGES: Partial<LoadRates> = {
   ...{ tableWriters: 1, transactionsPerSecond: 4, runsPerSecond: 0, rollbacksPerSecond: 0 },
   ...{ readers: 4, readsPerSecond: 10, usersPerRead: 20 },
 };
-/** What Redis held before an erasure has to fit afterwards, too: no other generation, no other floor. */
+/** Rates at which Redis' data from before an erasure still fits after it: generation and floor do not change. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
 
 export const controls: readonly Control[] = [
@@ -114,7 +114,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'N5-calm',
-    what: 'version only in Redis, and nothing is done to it: ordinary tests pass',
+    what: 'version only in Redis, which has no faults: ordinary tests pass',
     plants: ['version in Redis'],
     rates: UNERASED,
     holds: true,
@@ -148,7 +148,7 @@ export const controls: readonly Control[] = [
     name: 'N9',
     what: 'joined to a statement in flight',
     plants: ['N9'],
-    // A user's stored answer has to be up to date when the event comes: reads are many, events few.
+    // Many reads and few events, so that a user's stored answer is up to date when an event comes.
     rates: { readers: 16, readsPerSecond: 40, usersPerRead: 10, writers: 3, eventsPerWrite: 1, runsPerSecond: 0 },
     changing: 40,
     stir: delayCertificates,
@@ -163,7 +163,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'N11',
-    what: 'the pointer in Redis is believed',
+    what: 'readers trust the pointer in Redis',
     plants: ['N11'],
     rates: { runsPerSecond: 0.7 },
     stir: rollBack,
@@ -218,7 +218,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'H4',
-    what: 'a history without start time on a server whose timeline cannot be read; its files are put back to a copy',
+    what: 'a history without start time on a server whose timeline cannot be read; its files are restored from a copy',
     plants: ['H4'],
     rates: MANY_VALUES,
     changing: 60,
@@ -228,7 +228,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'C1',
-    what: "values of events without a time stand by Postgres' clock, which steps",
+    what: "Postgres' clock, which steps, decides which value of events without a time counts",
     plants: ['C1'],
     rates: MANY_VALUES,
     changing: 60,
@@ -246,7 +246,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'E1',
-    what: 'unverified answers without tombstones; Redis comes back as it was before erasures',
+    what: 'unverified answers without tombstones; Redis returns to its data from before erasures',
     plants: ['E1'],
     rates: MANY_ERASURES,
     changing: 60,
@@ -255,7 +255,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'E2',
-    what: 'nothing is blocked by a tombstone once the user is readmitted; Redis comes back as it was before erasures',
+    what: 'a tombstone blocks no prediction once the user is readmitted; Redis returns to its data from before erasures',
     plants: ['E2'],
     rates: MANY_ERASURES,
     changing: 60,
@@ -264,7 +264,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'R1',
-    what: 'a process believes for a second what it was last told of arms',
+    what: 'a process uses its last certificate of arms for a second',
     plants: ['R1'],
     rates: MANY_MOVES,
     caughtBy: ['unassigned version', 'user changed arms'],
@@ -279,7 +279,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'R3',
-    what: "users are dealt to arms anew at each step, not by the rollout's salt",
+    what: "each step assigns users to arms again, not by the rollout's salt",
     plants: ['R3'],
     rates: MANY_MOVES,
     caughtBy: ['user changed arms'],
@@ -316,7 +316,7 @@ export const controls: readonly Control[] = [
     what: 'a run with a budget goes above a base from before a bulk change, whose rows are judged by the source version of the run above',
     plants: ['L1'],
     isWatched: true,
-    // Of the changing users, most are on the base.
+    // With so many changing users, most of them are on the base.
     changing: 1_000,
     rates: FEW_BULK_CHANGES,
     stir: ({ rig }) => runWithinBudget(rig),
@@ -324,7 +324,7 @@ export const controls: readonly Control[] = [
   },
 ];
 
-/** All where none is named. Throws where a name means none. */
+/** Returns the named controls, or all if no name is given. Throws if no control has a name. */
 export function findControls(names: readonly string[]): readonly Control[] {
   if (names.length === 0) return controls;
   return names.map((name) => {

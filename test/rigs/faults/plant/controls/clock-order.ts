@@ -3,7 +3,7 @@ import type { Plant } from '../patch.ts';
 
 export const valuesByClock: Plant = {
   name: 'C1',
-  what: "of two values the one accepted at the later time of Postgres' clock stands",
+  what: "of two values the one accepted at the later time of Postgres' clock counts",
   patches: [
     {
       file: 'migrations/0022_order_of_event_values.sql',

@@ -1,9 +1,9 @@
-/** E1 and E2: tombstones that a reader does not ask for. */
+/** E1 and E2: readers that ignore tombstones. */
 import type { Plant } from '../patch.ts';
 
 export const unverifiedWithoutTombstones: Plant = {
   name: 'E1',
-  what: 'while Postgres does not answer, Redis is believed: nobody asks who was erased, nor whether it is the same server',
+  what: 'while Postgres does not answer, readers trust Redis: they check neither erasures nor whether it is the same server',
   patches: [
     {
       file: 'libs/freshness/unverified-read.ts',
@@ -15,7 +15,7 @@ export const unverifiedWithoutTombstones: Plant = {
 
 export const unblocked: Plant = {
   name: 'E2',
-  what: 'once a user is readmitted, what is stored from before the erasure counts again',
+  what: 'once a user is readmitted, predictions from before the erasure count again',
   patches: [
     {
       file: 'libs/freshness/judge.ts',

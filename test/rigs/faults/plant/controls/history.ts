@@ -3,7 +3,7 @@ import type { Plant } from '../patch.ts';
 
 export const versionWithoutHistory: Plant = {
   name: 'Q1',
-  what: 'an overlay entry fits whatever past of the database its version was counted in',
+  what: 'an overlay entry fits, whatever history of the database its version was counted in',
   patches: [
     {
       file: 'libs/freshness/judge.ts',
@@ -15,7 +15,7 @@ export const versionWithoutHistory: Plant = {
 
 export const recallLost: Plant = {
   name: 'H1',
-  what: 'a memory that could not be read counts as empty: Redis is believed, and the mark in it overwritten',
+  what: 'a mark that could not be recalled counts as missing: readers trust Redis, and its mark is overwritten',
   patches: [
     {
       file: 'libs/prediction/events/notice-loss.ts',
@@ -35,7 +35,7 @@ export const recallLost: Plant = {
 
 export const historyWithoutDatabase: Plant = {
   name: 'H2',
-  what: "a history is of the server alone, a mark of the database's name as well",
+  what: 'a history names the server alone; a mark also names the database',
   patches: [
     {
       file: 'migrations/0058_history_of_managed_servers.sql',
@@ -65,7 +65,7 @@ export const unprovenPublication: Plant = {
 
 export const historyWithoutStartTime: Plant = {
   name: 'H4',
-  what: 'where the timeline cannot be read nothing takes its place; missing marks are looked for in vain',
+  what: 'if the timeline cannot be read, no start time replaces it; missing marks are not detected',
   patches: [
     {
       file: 'migrations/0058_history_of_managed_servers.sql',

@@ -1,4 +1,4 @@
-/** F1: what a queue names as the label of what was read before. */
+/** F1: the version that a queue names becomes the label of features that were read before. */
 import type { Plant } from '../patch.ts';
 
 const PLANTED = 'globalThis as unknown as { plantedF1?: Map<string, number> }';

@@ -3,7 +3,7 @@ import type { Plant } from '../patch.ts';
 
 export const heldAssignment: Plant = {
   name: 'R1',
-  what: 'a process believes for a second what it was last told of who is served what',
+  what: 'a process uses the arms of its last certificate for a second',
   patches: [
     {
       file: 'libs/freshness/reader.ts',
@@ -20,7 +20,7 @@ export const heldAssignment: Plant = {
 
 export const overlayOfAnyArm: Plant = {
   name: 'R2',
-  what: 'an entry of the overlay fits whatever arm the user is in: Redis is believed to hold what is assigned',
+  what: 'an entry of the overlay fits any arm of the user: readers trust Redis to hold the assigned version',
   patches: [
     {
       file: 'libs/freshness/judge.ts',
@@ -32,7 +32,7 @@ export const overlayOfAnyArm: Plant = {
 
 export const saltedByStep: Plant = {
   name: 'R3',
-  what: "users are dealt to arms anew at each step, not by the rollout's own salt",
+  what: "each step assigns users to arms again, not by the rollout's own salt",
   patches: [
     {
       file: 'libs/offline-store/certificate/certificate-statement.ts',

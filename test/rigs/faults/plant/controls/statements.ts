@@ -1,4 +1,4 @@
-/** N8 and N9: the right parts, asked in the wrong order. */
+/** N8 and N9: the right statements in the wrong order. */
 import type { Plant } from '../patch.ts';
 
 const relabel = JSON.stringify(new URL('../relabel.ts', import.meta.url).href);

@@ -1,4 +1,4 @@
-/** Actions on the deployment while a control is tried: each is one round, and the next follows at once. */
+/** Actions on the deployment during a control: each is one round, and the next follows at once. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT } from '../../../../e2e/counts.fixture.ts';
 import { until } from '../../../../e2e/until.fixture.ts';
@@ -7,10 +7,10 @@ import { monotonicNow } from '../../history.ts';
 import type { Stage } from '../../rig/session.ts';
 import { startRun } from '../../rig/start-run.ts';
 
-/** Of each chunk: a run of ten takes some seconds. */
+/** The delay of each chunk: a run of ten chunks takes some seconds. */
 const SLOW_CHUNK_MS = 500;
 
-/** Hints are deleted, with the versions in them. */
+/** Deletes the hints, with the versions in them. */
 export async function evictHints({ rig, fault }: Stage): Promise<void> {
   await fault(
     { name: 'hints evicted' },
@@ -39,7 +39,7 @@ export async function failHints({ rig }: Stage): Promise<void> {
   await pause(5_000);
 }
 
-/** Every other certificate takes its time on the way back: what it says is old when it comes. */
+/** Delays the answer of every other certificate, so that it is old when it comes. */
 export async function delayCertificates({ rig, fault }: Stage): Promise<void> {
   await fault(
     { name: 'certificates are slow' },
@@ -56,7 +56,7 @@ export async function delayCertificates({ rig, fault }: Stage): Promise<void> {
   );
 }
 
-/** Events come between the features of a re-scoring and its end. */
+/** Slows re-scorings down, so that events come between their reading of features and their end. */
 export async function slowRescorings({ rig }: Stage): Promise<void> {
   for (const { failpoints } of rig.workers) {
     failpoints.disarmAll();
@@ -65,7 +65,7 @@ export async function slowRescorings({ rig }: Stage): Promise<void> {
   await pause(5_000);
 }
 
-/** Numbers. */
+/** A generation and its base, by number. */
 interface Layer {
   readonly generation: string;
   readonly base: string | null;
@@ -100,7 +100,7 @@ export async function restoreBackup({ rig, fault }: Stage): Promise<void> {
   await pause(3_000);
 }
 
-/** A run is planned, and none of its chunks is committed, when the fault begins; it ends before the fault restores anything. */
+/** Injects the fault during a run: the run is planned, without committed chunks, at the start of the fault, and ends before the restore. */
 export async function underRun(stage: Stage, fault: NamedFault): Promise<void> {
   const { rig } = stage;
   const setPace = (ms: number) => {
@@ -124,7 +124,7 @@ function restored({ pool }: Stage['rig']): () => Promise<void> {
   return async () => void (await pool.query('select 1'));
 }
 
-/** As a careless migration of the application's might. */
+/** Drops the trigger of the watched table, as a careless migration of the application might. */
 export async function dropTrigger({ rig }: Stage): Promise<void> {
   await rig.pool.query('drop trigger if exists tandem_watch_update on counts');
   await pause(500);

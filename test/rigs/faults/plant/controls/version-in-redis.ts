@@ -1,6 +1,6 @@
 /**
- * N5 to N7 and N10: the user's version is kept in Redis alone. Right as long as nothing fails, which is why ordinary
- * tests pass it; what happens to Redis, or to the writing of the version, is up to the rig.
+ * N5 to N7 and N10: the user's version is in Redis alone. This is right while no part fails, so ordinary tests pass. The rig
+ * adds faults of Redis, or of the writing of the version.
  */
 import type { Plant } from '../patch.ts';
 

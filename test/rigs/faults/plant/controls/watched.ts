@@ -1,4 +1,4 @@
-/** W2: a bulk change of a watched table that raises nothing. */
+/** W2: a bulk change of a watched table that raises no version. */
 import type { Plant } from '../patch.ts';
 
 export const bulkRaisesNothing: Plant = {

@@ -5,7 +5,7 @@ const pointer = JSON.stringify(new URL('../pointer-of-redis.ts', import.meta.url
 
 export const pointerInRedis: Plant = {
   name: 'N11',
-  what: "the assignment that Redis holds is believed for three seconds, whatever Postgres' is",
+  what: "readers trust the assignment in Redis for three seconds, whatever Postgres' assignment is",
   patches: [
     {
       file: 'libs/freshness/reader.ts',
