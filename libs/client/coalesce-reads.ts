@@ -57,12 +57,17 @@ function keyOf(predictor: string, options: PredictManyOptions): string {
   return JSON.stringify([predictor, noCache, onlyIfCached, maxAge, maxStale, timeoutMs, retryForMs]);
 }
 
-/** Node, Bun and Deno have `setImmediate`, which costs no timer; browsers and workers do not. */
+/**
+ * Waits for the callers of this turn: with `setImmediate`, which costs no timer, or with a timer in browsers. Cloudflare Workers
+ * cancel both if the request that began them ends, and the reads of other requests with them. There a microtask waits, which
+ * runs before another request does.
+ */
 function afterThisTurn(act: () => void): void {
   const { setImmediate = (run: () => void) => void setTimeout(run, 0) } = globalThis as {
     setImmediate?: (run: () => void) => unknown;
   };
-  setImmediate(act);
+  if (globalThis.navigator?.userAgent === 'Cloudflare-Workers') queueMicrotask(act);
+  else setImmediate(act);
 }
 
 function wait(waiters: Waiter[], userId: string, signal: AbortSignal | undefined): Promise<Answered> {
