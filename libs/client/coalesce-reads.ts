@@ -57,16 +57,20 @@ function keyOf(predictor: string, options: PredictManyOptions): string {
   return JSON.stringify([predictor, noCache, onlyIfCached, maxAge, maxStale, timeoutMs, retryForMs]);
 }
 
+/** The globals of a runtime that say how its turns end. */
+interface Turns {
+  readonly setImmediate?: (run: () => void) => unknown;
+  readonly navigator?: { readonly userAgent?: string };
+}
+
 /**
- * Waits for the callers of this turn: with `setImmediate`, which costs no timer, or with a timer in browsers. Cloudflare Workers
- * cancel both if the request that began them ends, and the reads of other requests with them. There a microtask waits, which
- * runs before another request does.
+ * Waits for the callers of this turn: with `setImmediate` in Node, Bun and Deno, else with a microtask. Cloudflare Workers
+ * cancel a `setImmediate` or a timer if the request that began it ends, and the reads of other requests would wait forever. A
+ * microtask runs before another request does.
  */
 function afterThisTurn(act: () => void): void {
-  const { setImmediate = (run: () => void) => void setTimeout(run, 0) } = globalThis as {
-    setImmediate?: (run: () => void) => unknown;
-  };
-  if (globalThis.navigator?.userAgent === 'Cloudflare-Workers') queueMicrotask(act);
+  const { setImmediate, navigator } = globalThis as Turns;
+  if (setImmediate === undefined || navigator?.userAgent === 'Cloudflare-Workers') queueMicrotask(act);
   else setImmediate(act);
 }
 

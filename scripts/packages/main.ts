@@ -64,8 +64,17 @@ function build(plan: PackagePlan, undeclared: ReadonlySet<string>): void {
   chmodSync(bin, 0o755);
 }
 
+/** Returns the command that installs a package from its folder, with the ONNX Runtime of this machine, as from a registry. */
+function installCommand({ folder, name }: PackagePlan): string {
+  const needsModels = name !== '@tandem/client';
+  const folders = [folder, ...(needsModels ? [`onnxruntime-${process.platform}-${process.arch}`] : [])];
+  const paths = folders.map((one) => join(output, one)).map((path) => (/^[\w./@-]+$/.test(path) ? path : `'${path}'`));
+  return ['npm install --install-links', ...paths].join(' ');
+}
+
 rmSync(output, { recursive: true, force: true });
 const undeclared = compile();
 for (const plan of PACKAGES) build(plan, undeclared);
 buildRuntimePackages();
-process.stdout.write(`built ${PACKAGES.map(({ name }) => name).join(', ')} and ONNX Runtime's packages in ${output}\n`);
+process.stdout.write(`built the packages in ${output}. To install them without a registry, in a folder of yours:\n`);
+for (const plan of PACKAGES) process.stdout.write(`  ${installCommand(plan)}\n`);
