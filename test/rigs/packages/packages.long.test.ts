@@ -35,8 +35,8 @@ function documented(beginning: string, port = 8080): string {
   return line.replace(':8080', `:${port}`);
 }
 
-function arrive(node: string, env: Record<string, string> = {}): Newcomer {
-  const newcomer = createNewcomer({ registry: registry.url, node, env });
+function arrive(node: string, env: Record<string, string> = {}, { url } = registry): Newcomer {
+  const newcomer = createNewcomer({ registry: url, node, env });
   newcomers.push(newcomer);
   return newcomer;
 }
@@ -164,12 +164,18 @@ describe('without a server', () => {
 });
 
 describe('before the packages are on npm', () => {
-  const registryOfNpm = async () => (await mustRun('npm', ['config', 'get', 'registry'])).trim();
+  let other: { readonly folder: string; readonly registry: Registry };
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tandem registry-'));
+    other = { folder, registry: await startRegistry(folder) };
+  });
+  afterAll(async () => {
+    await other?.registry.stop();
+    if (other) rmSync(other.folder, { recursive: true, force: true });
+  });
 
   test('the commands that the build prints install them from their folders', async () => {
-    const env = { DATABASE_URL: database.url };
-    const newcomer = createNewcomer({ registry: await registryOfNpm(), node: process.execPath, env });
-    newcomers.push(newcomer);
+    const newcomer = arrive(process.execPath, { DATABASE_URL: database.url }, other.registry);
     const commands = built.split('\n').filter((line) => /^ +npm install --install-links /.test(line));
     expect(commands).toHaveLength(PUBLISHED.length);
     for (const command of commands) await newcomer.run('sh', '-c', command);
