@@ -21,7 +21,8 @@ test('the whole client is one file of at most 15 kB gzipped that imports nothing
   expect(bytes).toBeGreaterThan(2_000);
 });
 
-test('it runs where only the globals of browsers and workers are', async () => {
+/** Runs the bundle where only these globals are. Returns a client, and the requests that it sends. */
+async function createClientAmong(globals: object) {
   const [{ code }] = await bundle({ format: 'iife', name: 'tandem' });
   const sent: (RequestInit | undefined)[] = [];
   const fetch: typeof globalThis.fetch = async (input, init) => {
@@ -32,24 +33,27 @@ test('it runs where only the globals of browsers and workers are', async () => {
     const results = userIds.map((userId) => ({ userId, prediction: { score: 1 }, ageSeconds: 0 }));
     return Response.json(userIds.length > 1 ? { results } : results[0]);
   };
-  const { setTimeout, clearTimeout, AbortController, DOMException, URLSearchParams, TextEncoder, TextDecoder } =
-    globalThis;
-  const globals = {
-    fetch,
-    setTimeout,
-    clearTimeout,
-    AbortController,
-    DOMException,
-    URLSearchParams,
-    TextEncoder,
-    TextDecoder,
-  };
-  const context = createContext({ ...globals, crypto, structuredClone });
+  const { AbortController, DOMException, URLSearchParams, TextEncoder, TextDecoder } = globalThis;
+  const common = { fetch, AbortController, DOMException, URLSearchParams, TextEncoder, TextDecoder };
+  const context = createContext({ ...common, crypto, structuredClone, queueMicrotask, ...globals });
   const { createClient } = runInContext(`${code}\ntandem;`, context) as typeof ClientPackage;
-  const client = createClient({ url: '/api/tandem' });
+  return { client: createClient({ url: '/api/tandem' }), sent };
+}
+
+test('it runs where only the globals of browsers and workers are', async () => {
+  const { client, sent } = await createClientAmong({ setTimeout, clearTimeout });
   const answers = await Promise.all(['1', '2', '1'].map((id) => client.predict('churn', id)));
   expect(answers.map(({ answer }) => answer.userId)).toEqual(['1', '2', '1']);
   expect((await client.predict('churn', '3')).answer.userId).toBe('3');
   // Workers refuse `redirect: 'error'`.
   expect(sent.map((init) => init?.redirect)).toEqual(['manual', 'manual']);
+});
+
+test('in a Cloudflare worker, reads of a turn share a request, and wait for no timer of another request', async () => {
+  const cancelled = { setTimeout: () => 0, clearTimeout: () => {}, setImmediate: () => 0 };
+  const navigator = { userAgent: 'Cloudflare-Workers' };
+  const { client, sent } = await createClientAmong({ ...cancelled, navigator });
+  const answers = await Promise.all(['1', '2', '1'].map((id) => client.predict('churn', id)));
+  expect(answers.map(({ answer }) => answer.userId)).toEqual(['1', '2', '1']);
+  expect(sent).toHaveLength(1);
 });

@@ -57,12 +57,21 @@ function keyOf(predictor: string, options: PredictManyOptions): string {
   return JSON.stringify([predictor, noCache, onlyIfCached, maxAge, maxStale, timeoutMs, retryForMs]);
 }
 
-/** Node, Bun and Deno have `setImmediate`, which costs no timer; browsers and workers do not. */
+/** The globals of a runtime that say how its turns end. */
+interface Turns {
+  readonly setImmediate?: (run: () => void) => unknown;
+  readonly navigator?: { readonly userAgent?: string };
+}
+
+/**
+ * Waits for the callers of this turn: with `setImmediate` in Node, Bun and Deno, else with a microtask. Cloudflare Workers
+ * cancel a `setImmediate` or a timer if the request that began it ends, and the reads of other requests would wait forever. A
+ * microtask runs before another request does.
+ */
 function afterThisTurn(act: () => void): void {
-  const { setImmediate = (run: () => void) => void setTimeout(run, 0) } = globalThis as {
-    setImmediate?: (run: () => void) => unknown;
-  };
-  setImmediate(act);
+  const { setImmediate, navigator } = globalThis as Turns;
+  if (setImmediate === undefined || navigator?.userAgent === 'Cloudflare-Workers') queueMicrotask(act);
+  else setImmediate(act);
 }
 
 function wait(waiters: Waiter[], userId: string, signal: AbortSignal | undefined): Promise<Answered> {

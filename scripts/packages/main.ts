@@ -40,7 +40,8 @@ function compile(): ReadonlySet<string> {
   return new Set(problems.map(([, path = '']) => path.replace(/\.ts$/, '.d.ts')));
 }
 
-function build(plan: PackagePlan, undeclared: ReadonlySet<string>): void {
+/** Builds a package. Returns the command that installs it from its folder. */
+function build(plan: PackagePlan, undeclared: ReadonlySet<string>): string {
   const folder = join(output, plan.folder);
   const dist = join(folder, 'dist');
   const entries = Object.values(plan.exports);
@@ -57,15 +58,23 @@ function build(plan: PackagePlan, undeclared: ReadonlySet<string>): void {
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
   cpSync(join(root, plan.workspace, 'README.md'), join(folder, 'README.md'));
-  if (plan.bin === undefined) return;
-  const bin = join(folder, 'bin/tandem.mjs');
-  mkdirSync(join(folder, 'bin'));
-  copyFileSync(join(root, plan.bin), bin);
-  chmodSync(bin, 0o755);
+  if (plan.bin !== undefined) {
+    const bin = join(folder, 'bin/tandem.mjs');
+    mkdirSync(join(folder, 'bin'));
+    copyFileSync(join(root, plan.bin), bin);
+    chmodSync(bin, 0o755);
+  }
+  return installCommand(usesModels ? [plan.folder, `onnxruntime-${process.platform}-${process.arch}`] : [plan.folder]);
+}
+
+function installCommand(folders: readonly string[]): string {
+  const paths = folders.map((one) => join(output, one)).map((path) => (/^[\w./@-]+$/.test(path) ? path : `'${path}'`));
+  return ['npm install --install-links', ...paths].join(' ');
 }
 
 rmSync(output, { recursive: true, force: true });
 const undeclared = compile();
-for (const plan of PACKAGES) build(plan, undeclared);
+const installCommands = PACKAGES.map((plan) => build(plan, undeclared));
 buildRuntimePackages();
-process.stdout.write(`built ${PACKAGES.map(({ name }) => name).join(', ')} and ONNX Runtime's packages in ${output}\n`);
+process.stdout.write(`built the packages in ${output}. To install one in a folder of yours, run there:\n`);
+for (const command of installCommands) process.stdout.write(`  ${command}\n`);

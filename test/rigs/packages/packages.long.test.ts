@@ -20,6 +20,8 @@ const PUBLISHED = ['tandem', 'client', 'embedded'];
 const WEIGHTS = [0.5, -1];
 
 let scratch: string;
+/** What `npm run packages` printed. */
+let built: string;
 let registry: Registry;
 let database: TestDatabase;
 const newcomers: Newcomer[] = [];
@@ -33,15 +35,15 @@ function documented(beginning: string, port = 8080): string {
   return line.replace(':8080', `:${port}`);
 }
 
-function arrive(node: string, env: Record<string, string> = {}): Newcomer {
-  const newcomer = createNewcomer({ registry: registry.url, node, env });
+function arrive(node: string, env: Record<string, string> = {}, { url } = registry): Newcomer {
+  const newcomer = createNewcomer({ registry: url, node, env });
   newcomers.push(newcomer);
   return newcomer;
 }
 
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), 'tandem registry-'));
-  await mustRun(process.execPath, [join(root, 'scripts/packages/main.ts')]);
+  built = await mustRun('sh', ['-c', documented('npm run packages')], { cwd: root });
   registry = await startRegistry(scratch);
   const folders = readdirSync(packages).filter((name) => PUBLISHED.includes(name) || name.startsWith('onnxruntime-'));
   for (const name of folders) await registry.publish(join(packages, name));
@@ -158,6 +160,41 @@ describe('without a server', () => {
     expect(JSON.parse(answer)).toMatchObject({ source: 'batch', reason: 'fresh' });
     await up.end('SIGTERM');
     expect(up.output()).toContain('stopped; the data stay in .tandem/');
+  });
+});
+
+describe('before the packages are on npm', () => {
+  let other: { readonly folder: string; readonly registry: Registry };
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tandem registry-'));
+    other = { folder, registry: await startRegistry(folder) };
+  });
+  afterAll(async () => {
+    await other?.registry.stop();
+    if (other) rmSync(other.folder, { recursive: true, force: true });
+  });
+
+  test('the commands that the build prints install them from their folders', async () => {
+    const newcomer = arrive(process.execPath, { DATABASE_URL: database.url }, other.registry);
+    const commands = built.split('\n').filter((line) => /^ +npm install --install-links /.test(line));
+    expect(commands).toHaveLength(PUBLISHED.length);
+    for (const command of commands) await newcomer.run('sh', '-c', command);
+    for (const name of ['@tandem/client', '@tandem/embedded']) {
+      await newcomer.run('node', '--input-type=module', '--eval', `await import('${name}')`);
+    }
+    newcomer.write('churn.onnx', linearModel({ weights: WEIGHTS, bias: 0.1 }));
+    await newcomer.run('sh', '-c', documented('npx tandem init'));
+    expect(await newcomer.run('npx', 'tandem', 'check')).toMatch(/ok +churn model +features float32/);
+  });
+
+  test('a folder inside the clone has the command without them', async () => {
+    const folder = mkdtempSync(join(root, '.tandem/mine-'));
+    try {
+      const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+      expect(await mustRun('npx', ['tandem', '--version'], { cwd: folder })).toBe(`${version}\n`);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
 
