@@ -1,5 +1,7 @@
 /** The walk of README.md, docs/quick-start.md and docs/models.md: own servers, a CSV file, `load`, `init`, `check`, `up`. */
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@tandem/client/create-client';
@@ -49,7 +51,11 @@ async function writeFiles(): Promise<void> {
 
 test("a stranger's model and table are served", async () => {
   const port = await findFreePort();
+  // The example shop may still have the port of its API, which servers alone do not need.
+  const example = createServer().listen(port, '127.0.0.1');
+  await once(example, 'listening');
   const servers = await start('up', '--servers', '--port', String(port));
+  example.close();
   await writeFiles();
   expect(await json('load', 'accounts.csv', '--key', 'account')).toMatchObject({ table: 'accounts', rows: 20 });
   const written = await json('init', '--model', 'churn.onnx', '--table', 'accounts', '--key', 'account');

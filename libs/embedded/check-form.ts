@@ -30,9 +30,12 @@ export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, va
     });
   }
   const field = pathOf(issue?.path ?? []);
+  const tooMany = issue?.code === 'too_big' && issue.origin === 'array';
   throw new TandemError('invalid_input', `${field === '' ? whole.name : field}: ${issue?.message ?? 'wrong form'}.`, {
     ...(field === '' ? {} : { field }),
-    remedy: `${whole.remedy}${known}, such as ${JSON.stringify(example)}`,
+    remedy: tooMany
+      ? `send at most ${issue.maximum} at a time`
+      : `${whole.remedy}${known}, such as ${JSON.stringify(example)}`,
   });
 }
 

@@ -200,7 +200,7 @@ export function requestFeaturesRequired(predictor: string, names: readonly strin
     `Predictor ${predictor} needs request features that have no default: ${some}.`,
     {
       field: 'users',
-      remedy: `send POST /v1/predictions/${predictor} with { "users": [{ "userId": …, "features": { … } }] }, or declare defaults in tandem.config.ts (request)`,
+      remedy: `send them with each read (tandem predict --feature, or POST /v1/predictions/${predictor} with { "users": [{ "userId": …, "features": { … } }] }), or declare defaults in tandem.config.ts (request)`,
     },
   );
 }

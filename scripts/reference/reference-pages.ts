@@ -25,7 +25,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     page(
       'config',
       'tandem.config.ts',
-      `The file exports \`defineConfig({ predictors: { … } })\` from \`@tandem/config/define-config\`.\n\n${renderConfig()}`,
+      `The file exports \`defineConfig({ predictors: { … } })\` from \`tandem\`.\n\n${renderConfig()}`,
     ),
     page('errors', 'Errors', renderErrors()),
     ...conceptPictures(),

@@ -3,7 +3,7 @@
  */
 import type { Candidate, ExplainedFeature, Explanation } from '@tandem/client/wire';
 import type { Paint } from '../command-line/command.ts';
-import { REASONS, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';
+import { reasonText, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';
 import { duration, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 const STATES: Readonly<Record<Candidate['state'], string>> = {
@@ -37,10 +37,9 @@ function renderAnswerOf(explanation: Explanation, paint: Paint): string[] {
   if (answer === null) {
     return [paint('bad', `A read answers with an error: ${printable(answerProblem?.detail ?? 'no answer')}`)];
   }
-  const words = REASONS[answer.reason] ?? '';
   const isRefreshed = candidates.some((one) => one.madeBy === 'refresh' && one.computedAt === answer.computedAt);
   return [
-    `A read answers ${paint('strong', renderOutputs(answer.prediction))}: ${answer.source}, because ${answer.reason} (${words}).`,
+    `A read answers ${paint('strong', renderOutputs(answer.prediction))}: ${answer.source}, because ${answer.reason} (${reasonText(answer)}).`,
     ...(isRefreshed ? [`Re-scored at ${moment(answer.computedAt)} UTC, after an event and before this read.`] : []),
     ...(cacheStatus === null ? [] : [paint('faint', `Cache-Status: ${cacheStatus}`)]),
   ];

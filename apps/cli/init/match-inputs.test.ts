@@ -137,7 +137,9 @@ describe('named inputs', () => {
 
   test('without a column are told with the nearest', () => {
     const { undecided } = named([one('visits'), one('spent')], table('visit integer, spent real'));
-    expect(undecided).toEqual(["no column fills the model's input visits float32 [N, 1]; did you mean visit?"]);
+    expect(undecided).toEqual([
+      "no column fills the model's input visits float32 [N, 1] (if each call sends it, declare it in request); did you mean visit?",
+    ]);
   });
 
   test('beside a matrix of numbers and one of texts share what fits each', () => {

@@ -246,7 +246,7 @@ function missing(tensor: InputTensor, columns: readonly TableColumn[]): string {
     tensor.name,
     columns.map(({ name }) => name),
   );
-  return `no column fills the model's input ${describeTensor(tensor)}; ${meant}`;
+  return `no column fills the model's input ${describeTensor(tensor)} (if each call sends it, declare it in request); ${meant}`;
 }
 
 function misfit(tensor: InputTensor, column: TableColumn, { texts }: TableFacts): string | null {

@@ -39,6 +39,13 @@ test('a default was never computed, and its context may be unknown', () => {
   expect(lines).toContain('context   version unknown, predicted from none');
 });
 
+test('nothing stored, and a row that is gone, are told apart', () => {
+  const sourceOf = (source: 'live' | 'stale') =>
+    renderAnswer({ ...answered, answer: { ...answer, source, reason: 'missing' } }, plain)[2];
+  expect(sourceOf('live')).toBe('source    live, missing: nothing was stored for this user');
+  expect(sourceOf('stale')).toBe('source    stale, missing: the feature query has no row for this user any more');
+});
+
 test('an answer that an event left fresh says which version concerns its predictor', () => {
   const later = { ...answer, contextVersion: 6 };
   expect(renderAnswer({ ...answered, answer: later }, plain)).toContain(

@@ -8,7 +8,7 @@ import { duration, moment, printable, renderFields, renderTable, right } from '.
 const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'good', stale: 'warn', default: 'warn' };
 
 /** The text of each reason. */
-export const REASONS: Readonly<Record<string, string>> = {
+const REASONS: Readonly<Record<string, string>> = {
   fresh: 'stored, and no later event concerns this predictor',
   context_newer: 'the context is newer than the stored prediction',
   missing: 'no prediction was stored for this user',
@@ -25,6 +25,12 @@ export const REASONS: Readonly<Record<string, string>> = {
   unverified: 'Postgres did not answer, so nothing is proven',
 };
 
+/** Returns the text of an answer's reason. */
+export function reasonText({ source, reason }: Pick<PredictionAnswer, 'source' | 'reason'>): string {
+  if (source === 'stale' && reason === 'missing') return 'the feature query has no row for this user any more';
+  return REASONS[reason] ?? '';
+}
+
 export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Paint): string[] {
   return renderFields([...answerFields(answer, paint), ['cache', cacheStatus ?? ''], ['etag', etag ?? '']]);
 }
@@ -34,7 +40,7 @@ export function answerFields(answer: PredictionAnswer, paint: Paint): [name: str
   const { computedAt, ageSeconds } = answer;
   return [
     ...outputsOf(answer.prediction).map(([name, value]): [string, string] => [name, paint('strong', value)]),
-    ['source', `${paint(SOURCE_TONES[answer.source], answer.source)}, ${answer.reason}${reasonWords(answer.reason)}`],
+    ['source', `${paint(SOURCE_TONES[answer.source], answer.source)}, ${answer.reason}${reasonWords(answer)}`],
     ['model', versionOf(answer)],
     [
       'computed',
@@ -108,9 +114,9 @@ function versionOf({ modelVersion, variant, generation }: PredictionAnswer): str
   return `version ${modelVersion} (${variant})${generation === null ? '' : `, generation ${generation}`}`;
 }
 
-function reasonWords(reason: string): string {
-  const words = REASONS[reason];
-  return words === undefined ? '' : `: ${words}`;
+function reasonWords(answer: PredictionAnswer): string {
+  const words = reasonText(answer);
+  return words === '' ? '' : `: ${words}`;
 }
 
 /** The service gives whole seconds only. */

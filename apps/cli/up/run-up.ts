@@ -19,7 +19,7 @@ import { CommandFailure } from '../command-line/failure.ts';
 import { findPortHolder } from '../doctor/port-holder.ts';
 import { pepperOfUp } from '../keys/open-keys.ts';
 import { asksForKeys } from '../keys/own-key.ts';
-import { duration } from '../output/text.ts';
+import { counted, duration } from '../output/text.ts';
 import { runFirstBatches } from './first-batch.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 import { endLeftovers } from './node-process.ts';
@@ -58,12 +58,15 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
   const { cli, stateDir, say } = context;
   const begin = cli.now();
   await endLeftovers(stateDir, (line) => say('left', line));
-  const { port, url } = await chooseAddress(options.port, cli.env);
+  const { port, url } = await chooseAddress(options, cli.env);
   cli.signal.throwIfAborted();
   const stores = await startServers(context);
   cli.signal.throwIfAborted();
   const applied = await orEnd(context, migrate(stores.databaseUrl));
-  say('schema', applied.length === 0 ? 'up to date' : `migrated ${applied.join(', ')}`);
+  say(
+    'schema',
+    applied.length === 0 ? 'up to date' : `migrated to ${applied.at(-1)} by ${counted(applied.length, 'migration')}`,
+  );
   const announce = (idOfPepper: string | null) => {
     const services = { apiUrl: url, ...stores.local, pepperId: idOfPepper };
     const remove = announceRunning(stateDir.path, services);
@@ -157,12 +160,13 @@ interface ApiAddress {
 }
 
 /** Returns where the API will listen: `--port`, else PORT, else 8080. Rejects a taken port before anything starts. */
-async function chooseAddress(said: number | undefined, env: Readonly<NodeJS.ProcessEnv>): Promise<ApiAddress> {
+async function chooseAddress(options: UpOptions, env: Readonly<NodeJS.ProcessEnv>): Promise<ApiAddress> {
   const fromEnvironment = readEnvironment(env, { http }).http;
-  const wanted = said ?? fromEnvironment.port;
+  const wanted = options.port ?? fromEnvironment.port;
   // The API could choose a port itself, but its clients would not know it.
   const port = wanted === 0 ? await findFreePort() : wanted;
-  if (!(await isPortFree(port))) throw taken(port);
+  // Servers alone bring no API: the example's may have the port.
+  if (!options.servers && !(await isPortFree(port))) throw taken(port);
   return { port, url: localUrl(fromEnvironment.host, port) };
 }
 

@@ -2,7 +2,7 @@
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { adoptable } from '@tandem/config/adoption/adoptable';
 import type { QueryColumn } from '@tandem/config/adoption/query-columns';
-import { configError } from '@tandem/config/predictor/config-problem';
+import { configError, type SettingProblem } from '@tandem/config/predictor/config-problem';
 import { loadConfig } from '@tandem/config/predictor/load-config';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import type { OutputField } from '@tandem/freshness/predictor';
@@ -44,9 +44,20 @@ export async function definePredictor(
   const limits = { field: `predictors.${resolved.name}.model`, memoryLimitMb };
   return withOpenModel(resolved.model, limits, async ({ signature }) => {
     const result = adoptable(resolved, columns, signature);
-    if (!result.ok) throw configError(result.problems.map((problem) => ({ file, ...problem })));
+    if (!result.ok) throw misfit(file, result.problems);
     refuseLiveOnly(resolved.name, namesWithoutDefault(result.definition));
     return { definition: result.definition, artifact: resolved.model.bytes };
+  });
+}
+
+/** The history's features stand in for the columns of the query: not the config is wrong where they do not fit. */
+function misfit(file: string, problems: readonly SettingProblem[]): Error {
+  const ofHistory = problems.filter(({ path }) => path.endsWith('.features.sql'));
+  if (ofHistory.length === 0) return configError(problems.map((problem) => ({ file, ...problem })));
+  const texts = ofHistory.map(({ problem }) => problem).join('; ');
+  return new CommandFailure(`the features of the history do not fit the model of ${file}: ${texts}`, {
+    remedy:
+      "name the columns of the feature query in the history's head, in the query's order, without user_id and asOf",
   });
 }
 

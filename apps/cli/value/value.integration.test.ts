@@ -128,7 +128,9 @@ describe('of a file', () => {
 
   test('features that do not fill the model, and a predictor that the config lacks, are refused', async () => {
     await place.write('h.ndjson', history().replace('["a","b"]', '["a","b","c"]').replaceAll(',1]', ',1,1]'));
-    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(/churn/);
+    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(
+      /features of the history do not fit the model .* 3 columns give it \(a, b, c\)\n {2}name the columns .* head/,
+    );
     expect((await place.tandem('value other --history h.ndjson', NO_DATABASE)).err).toMatch(
       /h\.ndjson is of predictor churn, not of other/,
     );

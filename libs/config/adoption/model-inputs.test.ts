@@ -121,7 +121,7 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     [...columns, { name: 'plna', type: 'text' }],
     named.inputs,
     [
-      "features.sql: the model's input plan string [?, 1] takes the column of its name, and the query has none (it has plna) → name it with as: plna as plan; or say what fills it: inputs: { plan: { type: 'string', columns: […] }, … } for all inputs; or export the model without that input",
+      "features.sql: the model's input plan string [?, 1] takes the column of its name, and the query has none (it has plna) → name it with as: plna as plan, or declare it in request if each call sends it; or say what fills it: inputs: { plan: { type: 'string', columns: […] }, … } for all inputs; or export the model without that input",
       'features.sql: column plna fills no input, so it would have no effect → leave it out, or name it as the input that it is for',
     ],
   ],

@@ -220,8 +220,7 @@ function missingColumn(
     const problem = `the model's input ${describeTensor(tensor)} takes the request feature of its name, and there is none (there is ${meant})`;
     return { setting: ['request', meant], problem, remedy: `name it ${keyText(name)}; or say what fills it: ${fill}` };
   }
-  const declare = request.length > 0 ? ', or declare it in request' : '';
-  const rename = `${meant ? `name it with as: ${aliasSql(meant)}` : 'select a column'} as ${aliasSql(name)}${declare}; or `;
+  const rename = `${meant ? `name it with as: ${aliasSql(meant)}` : 'select a column'} as ${aliasSql(name)}, or declare it in request if each call sends it; or `;
   return {
     setting: ['features', 'sql'],
     problem: `the model's input ${describeTensor(tensor)} takes the column of its name, and the query has none${meant ? ` (it has ${meant})` : ''}`,

@@ -197,7 +197,9 @@ test('inputs that lack a request feature of their name name it, and no column', 
     /^predictors\.churn\.request\.amuont: .* takes the request feature of its name, and there is none \(there is amuont\) → name it amount; or/,
   );
   const far = problemsIn({ request: [{ name: 'x', kind: 'number' }] }, [key, visits], model);
-  expect(far[0]).toContain('→ select a column as amount, or declare it in request; or say what fills it');
+  expect(far[0]).toContain(
+    '→ select a column as amount, or declare it in request if each call sends it; or say what fills it',
+  );
   const declared = [{ name: 'amount', type: 'float32', columns: ['cost'] }] as const;
   const inputs = [{ name: 'visits', type: 'float32', columns: ['visits'] } as const, ...declared];
   expect(problemsIn({ request: [{ name: 'amount', kind: 'number' }], inputs }, [key, visits], model)[0]).toContain(

@@ -50,9 +50,7 @@ export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
         return tally(results);
       },
     });
-    if (results.some((result) => !(result instanceof TandemError) && result.liveFailure !== undefined)) {
-      liveFailureLog(event, results);
-    }
+    liveFailureLog(event, { predictor: name, userIds }, results);
     return {
       results,
       tell(shown = results) {

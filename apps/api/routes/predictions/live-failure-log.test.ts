@@ -13,11 +13,17 @@ function start() {
   const at = { ms: 0 };
   const note = createLiveFailureLog(() => at.ms);
   /** What the line of a read says, and whether it is to be written for certain. */
-  const read = (...results: Parameters<typeof note>[1]) => {
+  const read = (...results: Parameters<typeof note>[2]) => {
     const lines: string[] = [];
     const log = createLog({ level: 'info', name: 'api', destination: { write: (line) => void lines.push(line) } });
     const event = startWideEvent('request.served', {}, { log });
-    note(event, results);
+    const [first] = results;
+    const predictor = first instanceof TandemError || !first ? 'p' : first.predictor;
+    note(
+      event,
+      { predictor, userIds: results.map((one, i) => ('userId' in one ? one.userId : `error ${i}`)) },
+      results,
+    );
     event.end();
     return {
       isNotable: event.isNotable,
@@ -32,13 +38,15 @@ test('names the users whose live inference failed, and why', () => {
   const results = [
     answer('1', { source: 'batch', reason: 'fresh' }),
     stale('2', 'live_timeout', 'no answer within 50 ms'),
-    new TandemError('live_failed', 'No fresh prediction.'),
+    new TandemError('live_failed', 'No fresh prediction.', { detail: 'the model rejects a text' }),
+    new TandemError('unknown_user', 'There is no such user.', { detail: 'no row' }),
     stale('3', 'live_failed', 'the process ended'),
   ];
   expect(read(...results)).toEqual({
     isNotable: true,
     failures: [
       { userId: '2', reason: 'live_timeout', detail: 'no answer within 50 ms' },
+      { userId: 'error 2', reason: 'live_failed', detail: 'the model rejects a text' },
       { userId: '3', reason: 'live_failed', detail: 'the process ended' },
     ],
   });

@@ -1,20 +1,31 @@
 /**
- * Logs why live inference failed for users who were answered `stale` or with the default. The log takes only a share of
- * successful reads. Reads with such a failure are logged in addition, at a bounded rate.
+ * Logs why live inference failed for users who were answered `stale`, with the default, or in a read of many with an error.
+ * The log takes only a share of successful reads. Reads with such a failure are logged in addition, at a bounded rate.
  */
-import type { Answer, ReadResult, Reason } from '@tandem/freshness/answer';
+import type { ReadResult, Reason } from '@tandem/freshness/answer';
+import { TandemError } from '@tandem/freshness/errors';
 import { type Clock, TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
+/** What was read: the results are in the order of the user ids. */
+interface UsersOfRead {
+  readonly predictor: string;
+  readonly userIds: readonly string[];
+}
+
 /** Adds the failures among a read's results to its event. */
-export type LiveFailureLog = (event: Pick<WideEvent, 'add' | 'markNotable'>, results: readonly ReadResult[]) => void;
+export type LiveFailureLog = (
+  event: Pick<WideEvent, 'add' | 'markNotable'>,
+  users: UsersOfRead,
+  results: readonly ReadResult[],
+) => void;
 
 /**
  * The details of other failures may quote a user's features, which `tandem explain` shows; `overloaded` needs no detail.
  * Of a feature query that fails on some row, `live_failed` has only the SQLSTATE (run-flights.ts); of a model's error, the
  * text without its numbers (isolate-poison.ts).
  */
-const LOGGED: ReadonlySet<Reason> = new Set(['live_failed', 'live_timeout']);
+const LOGGED: ReadonlySet<string> = new Set<Reason>(['live_failed', 'live_timeout']);
 /** For each predictor and reason. */
 const LINES_PER_SECOND = 10;
 const MAX_USERS_NAMED = 10;
@@ -22,29 +33,40 @@ const MAX_USERS_NAMED = 10;
 export function createLiveFailureLog(clock?: Clock): LiveFailureLog {
   const rates = new Map<string, TokenBucket>();
 
-  function isWithinRate({ predictor, reason }: Answer): boolean {
+  function isWithinRate(predictor: string, { reason }: LiveFailure): boolean {
     const kind = `${reason} ${predictor}`;
     const rate = rates.get(kind) ?? new TokenBucket(LINES_PER_SECOND, clock);
     rates.set(kind, rate);
     return rate.take(1) === 1;
   }
 
-  return function note(event, results) {
-    const first = results.find(isLogged);
+  return function note(event, { predictor, userIds }, results) {
+    const failing = results.find((result) => failureOf(result) !== undefined);
+    const first = failing && failureOf(failing);
     if (!first) return;
     event.add({
       get liveFailures() {
-        return results.filter(isLogged).slice(0, MAX_USERS_NAMED).map(failureOf);
+        const all = results.flatMap((result, i) => {
+          const failure = failureOf(result);
+          return failure ? [{ userId: userIds[i], ...failure }] : [];
+        });
+        return all.slice(0, MAX_USERS_NAMED);
       },
     });
-    if (isWithinRate(first)) event.markNotable();
+    if (isWithinRate(predictor, first)) event.markNotable();
   };
 }
 
-function isLogged(result: ReadResult): result is Answer {
-  return 'liveFailure' in result && LOGGED.has(result.reason);
+interface LiveFailure {
+  readonly reason: string;
+  readonly detail: unknown;
 }
 
-function failureOf({ userId, reason, liveFailure }: Answer) {
-  return { userId, reason, detail: liveFailure };
+function failureOf(result: ReadResult): LiveFailure | undefined {
+  if (result instanceof TandemError) {
+    const { code: reason, detail } = result;
+    return LOGGED.has(reason) ? { reason, detail } : undefined;
+  }
+  const { reason, liveFailure: detail } = result;
+  return detail !== undefined && LOGGED.has(reason) ? { reason, detail } : undefined;
 }

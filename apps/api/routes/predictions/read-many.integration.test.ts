@@ -31,7 +31,11 @@ describe('POST /v1/predictions/{predictor}', () => {
     expect(((await most.json()) as { results: unknown[] }).results).toHaveLength(1_000);
     const tooMany = await api.post(path, { userIds: ids(1_001) });
     expect(tooMany.status).toBe(422);
-    expect(await tooMany.json()).toMatchObject({ field: 'userIds', detail: expect.stringContaining('at most 1000') });
+    expect(await tooMany.json()).toMatchObject({
+      field: 'userIds',
+      detail: expect.stringContaining('at most 1000'),
+      remedy: 'send at most 1000 at a time',
+    });
   });
 
   it('honours the directives of the request for each', async () => {

@@ -98,7 +98,7 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     const { source, reason } = result;
     count(result);
     event.add({ predictor: name, source, reason });
-    if (result.liveFailure !== undefined) liveFailureLog(event, [result]);
+    if (result.liveFailure !== undefined) liveFailureLog(event, { predictor: name, userIds: [userId] }, [result]);
     const reply = replyOf(result, predictor, head.header('if-none-match'), tookMs);
     shadow.notice(result);
     explanationKeeper.notice(result, predictor);
