@@ -72,9 +72,7 @@ export const FORBIDDEN: readonly ModelCase[] = [
     around([node('Conv', ['first'], ['score'], {}, 'com.microsoft.nchwc')]),
   ),
   bad('an operator of Python', FOREIGN, () => around([node('PyOp', ['first'], ['score'], {}, 'pyopadd')])),
-  bad('a function of its own', 'defines functions, which', () =>
-    soundModel({ more: [message(25, [field(1, 'f')])] }),
-  ),
+  bad('a function of its own', 'defines functions, which', () => soundModel({ more: [message(25, [field(1, 'f')])] })),
   bad('functions that double', 'defines functions, which', () => soundModel({ more: doublingFunctions(30) })),
   bad('a format of the future', 'IR version 9999', () => soundModel({ ir: 9_999 })),
   bad('a format below nothing', 'IR version 18446744073709552000', () => soundModel({ ir: -1 })),
