@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'request_features_required'
   | 'live_timeout'
   | 'live_failed'
+  | 'caller_gone'
   | 'features_unusable'
   | 'output_unusable'
   | 'unavailable'
@@ -203,6 +204,14 @@ export function requestFeaturesRequired(predictor: string, names: readonly strin
       remedy: `send POST /v1/predictions/${predictor} with { "users": [{ "userId": …, "features": { … } }] }, or declare defaults in tandem.config.ts (request)`,
     },
   );
+}
+
+/** Returns the error of a call that no caller waits for any more, or whose own deadline ended live inference. */
+export function callerGone(): TandemError {
+  const text = 'The caller closed the call, or its own deadline passed, before the model had answered.';
+  return new TandemError('caller_gone', text, {
+    remedy: 'give the call more time; freshness.liveTimeout is the time that a read without a deadline has',
+  });
 }
 
 export function overLiveLimit(): TandemError {

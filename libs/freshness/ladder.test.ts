@@ -15,7 +15,7 @@ import {
 import { TandemError } from './errors.ts';
 import type { FeatureBatch } from './features.ts';
 import { fallBack } from './ladder.ts';
-import type { LiveFailureReason, LiveOutcome } from './live-predictor.ts';
+import { CALLER_GONE, type LiveFailureReason, type LiveOutcome, OVER_QUOTA } from './live-predictor.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import { unverifiedAnswer } from './unverified-read.ts';
 
@@ -58,6 +58,17 @@ describe('the ladder', () => {
     expect(fallen({})).toMatchObject({ source: 'stale', liveFailure: 'why' });
     expect(fallen({ onLiveFailure: 'default' })).toMatchObject({ source: 'default', liveFailure: 'why' });
     expect(fallBack(readOf(), standing, 'context_newer', noFeatures)).not.toHaveProperty('liveFailure');
+  });
+
+  it('tells a failure from a limit of the caller: its deadline or its quota', () => {
+    const standing = standingOf([inGeneration(3)]);
+    const fallen = (outcome: LiveOutcome, policy: Partial<FreshnessPolicy> = {}) =>
+      fallBack(readOf(policy), standing, 'context_newer', outcome);
+    expect(fallen(CALLER_GONE)).toMatchObject({ source: 'stale', reason: 'live_timeout', isOfCaller: true });
+    expect(fallen(OVER_QUOTA)).toMatchObject({ source: 'stale', reason: 'overloaded', isOfCaller: true });
+    for (const outcome of [CALLER_GONE, OVER_QUOTA]) expect(fallen(outcome)).not.toHaveProperty('liveFailure');
+    expect(fallen(failed('live_timeout'))).not.toHaveProperty('isOfCaller');
+    expect(fallen(CALLER_GONE, { onLiveFailure: 'error' })).toMatchObject({ code: 'caller_gone' });
   });
 
   it('names on each rung the last version that concerns the predictor, of the newest context that it knows', () => {

@@ -97,10 +97,37 @@ test.each([
       return new Map();
     },
   };
-  const onGone = (tell: () => void) => tell();
-  const patience = { leftMs: () => leftMs, onGone };
+  const listeners: (() => void)[] = [];
+  const patience = { leftMs: () => leftMs, onGone: (tell: () => void) => void listeners.push(tell) };
   await predictWithin(live, { readers: [], enabled: true, timeoutMs: 250 } as unknown as LiveRequest, { patience });
   const request = await asked.promise;
-  expect(request.timeoutMs).toBe(expected);
-  await new Promise<void>((resolve) => request.onGone?.(resolve));
+  expect(request).toMatchObject({ timeoutMs: expected, isCallersTime: expected < 250 });
+  const told = new Promise<void>((resolve) => request.onGone?.(resolve));
+  for (const tell of listeners) tell();
+  await told;
+});
+
+test('nothing is inferred, and nothing taken from the quota, for a caller who has gone already', async () => {
+  const { request, live, users } = asked();
+  const quota = quotaOf(9);
+  const patience = { leftMs: () => Number.POSITIVE_INFINITY, onGone: (tell: () => void) => tell() };
+  const predicting = predictWithin(live, request, { ...limitedBy(quota), patience });
+  await expect(predicting).rejects.toMatchObject({ code: 'caller_gone' });
+  expect([users, quota.left]).toEqual([[], 9]);
+});
+
+test('a caller who goes during live inference gets no answer', async () => {
+  const { request, live } = asked();
+  let leave = () => {};
+  const onGone = (tell: () => void) => {
+    leave = tell;
+  };
+  const patience = { leftMs: () => Number.POSITIVE_INFINITY, onGone };
+  const leaving: LivePredictor = {
+    predict(one) {
+      leave();
+      return live.predict(one);
+    },
+  };
+  await expect(predictWithin(leaving, request, { patience })).rejects.toMatchObject({ code: 'caller_gone' });
 });

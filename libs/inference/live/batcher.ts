@@ -5,7 +5,7 @@
  *
  * This is no statement line: versions wait together for the same slots, and a row may leave before it is sent.
  */
-import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { callerGone, isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import {
   type LoadShedding,
@@ -18,7 +18,7 @@ import type { WireTensor } from '../process/protocol.ts';
 import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
 import { type EncodedInput, encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
 import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } from './artifact-breaker.ts';
-import { cancelled, type InferRequest, wantedBy } from './infer-request.ts';
+import { type InferRequest, wantedBy } from './infer-request.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
 import type { SliceRows } from './slice-rows.ts';
 import type { PreparedRun, SlotAnswer } from './slot.ts';
@@ -118,7 +118,7 @@ export class Batcher implements Scorer, LoadShedding {
         line.add(part);
       }
       // After its parts wait, so that they leave with a caller who has gone already.
-      onGone?.(() => one.settled || one.settle(cancelled()));
+      onGone?.(() => one.settled || one.settle(callerGone()));
     } catch (error) {
       reject(error);
     }

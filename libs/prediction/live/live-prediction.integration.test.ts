@@ -1,6 +1,6 @@
 import type { Certificate } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
-import type { LiveReader, LiveRequest } from '@tandem/freshness/live-predictor';
+import { CALLER_GONE, type LiveOutcome, type LiveReader, type LiveRequest } from '@tandem/freshness/live-predictor';
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGate, createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
@@ -199,8 +199,8 @@ describe('a deadline', () => {
 
   it('is over when the caller has gone: its users cost no statement, but for those that others wait for', async () => {
     const { gate, statements, features } = gatedFeatures();
-    const answered: string[] = [];
-    const onAnswered = (_: unknown, outcomes: ReadonlyMap<string, unknown>) => void answered.push(...outcomes.keys());
+    const answered: [string, LiveOutcome][] = [];
+    const onAnswered = (_: unknown, outcomes: ReadonlyMap<string, LiveOutcome>) => void answered.push(...outcomes);
     const live = createLive({ features, maxStatements: 1, onAnswered });
     const first = live.predict(await requestFor([{ userId: '26' }]));
     await gate.arrived;
@@ -209,22 +209,51 @@ describe('a deadline', () => {
     const leaving = live.predict(await requestFor([{ userId: '27' }, { userId: '28' }], { onGone }));
     const staying = live.predict(await requestFor([{ userId: '28' }]));
     gone.resolve();
-    const left = { reason: 'live_timeout', detail: 'the caller has gone' };
-    expect([...(await leaving).values()]).toMatchObject([left, left]);
+    expect([...(await leaving).values()]).toEqual([CALLER_GONE, CALLER_GONE]);
     gate.open();
     await first;
     expect((await staying).get('28')).toMatchObject({ kind: 'predicted' });
     expect(statements).toEqual([['26'], ['28']]);
-    expect(answered.sort()).toEqual(['26', '28']);
+    const predicted = expect.objectContaining({ kind: 'predicted' });
+    expect(answered).toEqual([
+      ['27', CALLER_GONE],
+      ['28', CALLER_GONE],
+      ['26', predicted],
+      ['28', predicted],
+    ]);
   });
 
-  it('takes no room from others when its caller has gone already', async () => {
-    const live = createLive({ loadShedding: { room: () => 1 } });
+  it('takes no room and no statement when its caller has gone already', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    gate.open();
+    const live = createLive({ features, loadShedding: { room: () => 1 } });
     const leaving = live.predict(await requestFor([{ userId: '29' }], { onGone: (tell) => tell() }));
     const staying = live.predict(await requestFor([{ userId: '39' }]));
-    expect((await leaving).get('29')).toMatchObject({ detail: 'the caller has gone' });
+    expect((await leaving).get('29')).toBe(CALLER_GONE);
     expect((await staying).get('39')).toMatchObject({ kind: 'predicted' });
+    expect(statements).toEqual([['39']]);
   });
+
+  it.each([
+    [true, '27', CALLER_GONE],
+    [false, '28', { kind: 'failed', reason: 'live_timeout', detail: 'no answer within 20 ms' }],
+  ])('of the caller itself (%s) is no failure of the model', async (isCallersTime, userId, expected) => {
+    const { gate, features } = gatedFeatures();
+    const live = createLive({ features });
+    const request = await requestFor([{ userId }], { timeoutMs: 20, isCallersTime });
+    expect((await live.predict(request)).get(userId)).toEqual(expected);
+    gate.open();
+  });
+
+  it.each([false, true])(
+    'of the caller that ends the run of its rows (%s) is no failure of the model',
+    async (hasRows) => {
+      const scorer: Scorer = { score: () => Promise.reject(new TandemError('live_timeout', 'late')) };
+      const rows = hasRows ? [{ sent: {}, values: [] }] : undefined;
+      const request = await requestFor([{ userId: '40', fresh: true, rows }], { isCallersTime: true });
+      expect((await createLive({ scorer }).predict(request)).get('40')).toBe(CALLER_GONE);
+    },
+  );
 
   it('is not spent on Redis: an answer that is there is given, kept or not', async () => {
     const never = { putEach: () => new Promise<never>(() => undefined) };
