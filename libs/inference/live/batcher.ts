@@ -77,11 +77,11 @@ export class Batcher implements Scorer, LoadShedding {
     this.#liveRoom = roomOf(options, this.#lines.live);
   }
 
-  async score({ batch, ...request }: ScoreRequest): Promise<ScoreResult> {
+  async score({ batch, onGone, ...request }: ScoreRequest): Promise<ScoreResult> {
     const { rows, version } = request;
     if (rows.length === 0) return { tensors: {} };
     const encode = () => encodeInputs(version.inputs, batch, rows);
-    const tensors = await this.#submit({ ...request, outputs: wantedBy(version) }, encode);
+    const tensors = await this.#submit({ ...request, outputs: wantedBy(version) }, encode, onGone);
     return { tensors: readOutputs(tensors, rows.length) };
   }
 
@@ -94,7 +94,7 @@ export class Batcher implements Scorer, LoadShedding {
   #submit(
     request: Omit<Work, 'inputs'>,
     encode: () => readonly EncodedInput[],
-    onGone?: InferRequest['onGone'],
+    onGone?: ScoreRequest['onGone'],
   ): Promise<readonly WireTensor[]> {
     const { priority, version } = request;
     const { slices, maxWaitingRows, breaker } = this.#options;

@@ -1,6 +1,12 @@
 import type { Certificate } from '@tandem/freshness/certificate';
-import { TandemError } from '@tandem/freshness/errors';
-import { CALLER_GONE, type LiveOutcome, type LiveReader, type LiveRequest } from '@tandem/freshness/live-predictor';
+import { callerGone, TandemError } from '@tandem/freshness/errors';
+import {
+  CALLER_GONE,
+  type LiveOutcome,
+  type LivePredictor,
+  type LiveReader,
+  type LiveRequest,
+} from '@tandem/freshness/live-predictor';
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGate, createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
@@ -261,6 +267,91 @@ describe('a deadline', () => {
     const outcomes = await live.predict(await requestFor([{ userId: '26' }], { timeoutMs: 500 }));
     expect(outcomes.get('26')).toMatchObject({ kind: 'predicted', kept: false });
     expect(kept).toHaveLength(1);
+  });
+});
+
+/** A scorer that runs nothing before it is released. A request whose caller has gone is rejected, as the pool does. */
+function heldScorer() {
+  const released = Promise.withResolvers<void>();
+  /** Users of each request, and of those that were told that their caller has gone. */
+  const [asked, removed]: [string[], string[]] = [[], []];
+  const scorer: Scorer = {
+    score({ onGone, ...request }) {
+      const users = request.rows
+        .map((row) => request.batch.userIds[row] ?? 'a requested row')
+        .sort()
+        .join();
+      asked.push(users);
+      const gone = new Promise<never>((_, reject) => {
+        onGone?.(() => {
+          removed.push(users);
+          reject(callerGone());
+        });
+      });
+      return Promise.race([gone, released.promise.then(() => world.inference.score(request))]);
+    },
+  };
+  return { scorer, asked, removed, release: released.resolve };
+}
+
+describe('a caller who goes after the features were read', () => {
+  async function readTogether(live: LivePredictor, gate: ReturnType<typeof createGate>, requests: LiveRequest[]) {
+    const first = live.predict(await requestFor([{ userId: '59' }]));
+    await gate.arrived;
+    const reads = requests.map((request) => live.predict(request));
+    gate.open();
+    return { first, reads };
+  }
+
+  it('takes from the scorer the rows that wait for that caller alone', async () => {
+    const { gate, features } = gatedFeatures();
+    const { scorer, asked, removed, release } = heldScorer();
+    const live = createLive({ features, scorer, maxStatements: 1 });
+    let leave = () => {};
+    const onGone = (tell: () => void) => {
+      leave = tell;
+    };
+    const { first, reads } = await readTogether(live, gate, [
+      await requestFor([{ userId: '41' }, { userId: '42' }, { userId: '43' }], { onGone }),
+      await requestFor([{ userId: '43' }, { userId: '44' }]),
+    ]);
+    await expect.poll(() => asked.toSorted()).toEqual(['41,42', '43,44', '59']);
+    // Another reader follows a row of the first.
+    const follower = live.predict(await requestFor([{ userId: '42' }]));
+    leave();
+    expect([...((await reads[0]) ?? [])].map(([, outcome]) => outcome)).toEqual([
+      CALLER_GONE,
+      CALLER_GONE,
+      CALLER_GONE,
+    ]);
+    expect(removed).toEqual(['41,42']);
+    await expect.poll(() => asked.toSorted()).toEqual(['41,42', '42', '43,44', '59']);
+    release();
+    for (const read of [first, reads[1], follower]) {
+      for (const outcome of (await read)?.values() ?? []) expect(outcome).toMatchObject({ kind: 'predicted' });
+    }
+  });
+
+  it('takes its rows of request features from the scorer', async () => {
+    const { gate, features } = gatedFeatures();
+    const { scorer, asked, removed, release } = heldScorer();
+    const live = createLive({ features, scorer, maxStatements: 1 });
+    let leave = () => {};
+    const onGone = (tell: () => void) => {
+      leave = tell;
+    };
+    const rows = Array.from({ length: 2 }, () => ({ sent: {}, values: [] }));
+    const { first, reads } = await readTogether(live, gate, [
+      await requestFor([{ userId: '45', fresh: true, rows }], { onGone }),
+      await requestFor([{ userId: '46' }]),
+    ]);
+    await expect.poll(() => asked).toHaveLength(3);
+    leave();
+    expect((await reads[0])?.get('45')).toBe(CALLER_GONE);
+    expect(removed).toEqual([asked.find((users) => users !== '59' && users !== '46')]);
+    release();
+    await first;
+    expect((await reads[1])?.get('46')).toMatchObject({ kind: 'predicted' });
   });
 });
 

@@ -87,22 +87,19 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       if (!request.enabled || request.readers.length === 0) return Promise.resolve(new Map());
       return new Promise((resolve) => {
         const askedAt = performance.now();
-        let isGone = false;
-        const read = new LiveRead(request.readers, askedAt + request.timeoutMs, () => {
+        const done = () => {
           deadlines.remove(read);
-          const outcomes = outcomesOf(read, request, isGone);
+          const outcomes = outcomesOf(read, request);
           const tell = () => {
             resolve(outcomes);
             onAnswered?.(request, outcomes, performance.now() - askedAt);
           };
           if (read.outcomes.every(isNoRoom)) refusals.add(tell, request.timeoutMs);
           else tell();
-        });
+        };
+        const read = new LiveRead(request.readers, askedAt + request.timeoutMs, done, request.onGone !== undefined);
         deadlines.add(read, request.timeoutMs);
-        request.onGone?.(() => {
-          isGone ||= !read.isOver;
-          read.end();
-        });
+        request.onGone?.(() => read.leave());
         // A caller who has gone already takes no room from others.
         if (!read.isOver) tableOf(request).join(read);
       });
@@ -118,7 +115,7 @@ function isNoRoom(outcome: LiveOutcome | undefined): boolean {
   return outcome === NO_ROOM;
 }
 
-function outcomesOf({ outcomes, readers }: LiveRead, request: LiveRequest, isGone: boolean): Map<string, LiveOutcome> {
+function outcomesOf({ outcomes, readers, isGone }: LiveRead, request: LiveRequest): Map<string, LiveOutcome> {
   const { isCallersTime = false } = request;
   const missing = isGone || isCallersTime ? CALLER_GONE : late(request);
   const byUser = new Map<string, LiveOutcome>();
