@@ -4,6 +4,7 @@ import {
   type LiveOutcome,
   type LivePredictor,
   type LiveRequest,
+  NO_ROOM,
   OVER_QUOTA,
   predictWithin,
 } from './live-predictor.ts';
@@ -64,6 +65,28 @@ test('where nothing is inferred live, nothing is taken', async () => {
   const quota = quotaOf(9);
   await predictWithin(live, request, limitedBy(quota));
   expect(quota.left).toBe(9);
+});
+
+test('what finds no room uses nothing of the quota up', async () => {
+  const full: LiveOutcome = { kind: 'failed', reason: 'overloaded', detail: 'too many users wait for the model' };
+  const late: LiveOutcome = { kind: 'failed', reason: 'live_timeout', detail: 'late' };
+  const outcomes: [string, LiveOutcome][] = [
+    ['1', NO_ROOM],
+    ['2', { kind: 'rows', rows: [INFERRED, full, full] }],
+    ['3', late],
+  ];
+  const live: LivePredictor = { predict: async () => new Map(outcomes) };
+  const rows = new Array(3).fill({ sent: {}, values: [] });
+  const readers = [{ userId: '1', rows }, { userId: '2', rows }, { userId: '3' }];
+  const ask = (quota: ReturnType<typeof quotaOf>) =>
+    predictWithin(live, { readers, enabled: true } as unknown as LiveRequest, limitedBy(quota));
+  const quota = quotaOf(7);
+  expect([...(await ask(quota))]).toEqual(outcomes);
+  expect(quota.left).toBe(5);
+  // The third user has no part in it.
+  const small = quotaOf(6);
+  await ask(small);
+  expect(small.left).toBe(5);
 });
 
 test('rows of one user count together against the limit; units that they cannot use stay for the next user', async () => {

@@ -183,7 +183,7 @@ async function predictForPatient(
 /**
  * Infers within a caller's deadline and quota. Readers beyond the quota get `OVER_QUOTA`. A reader that shares
  * another's inference counts as well. A reader with request features counts once for each row, and gets either all of
- * its rows or none. Rejects with `caller_gone` if the caller has gone.
+ * its rows or none. What is `overloaded` is not taken. Rejects with `caller_gone` if the caller has gone.
  */
 export function predictWithin(
   live: LivePredictor,
@@ -203,7 +203,7 @@ async function predictWithinQuota(
   if (!quota || !request.enabled) return live.predict(request);
   const wanted = readers.reduce((sum, reader) => sum + rowsOf(reader), 0);
   let left = quota.take(wanted);
-  if (left >= wanted) return live.predict(request);
+  if (left >= wanted) return predictTaken(live, request, quota);
   const allowed: LiveReader[] = [];
   const refused: [string, LiveOutcome][] = [];
   for (const reader of readers) {
@@ -215,5 +215,27 @@ async function predictWithinQuota(
   }
   quota.giveBack(left);
   if (allowed.length === 0) return new Map(refused);
-  return new Map([...(await live.predict({ ...request, readers: allowed })), ...refused]);
+  return new Map([...(await predictTaken(live, { ...request, readers: allowed }, quota)), ...refused]);
+}
+
+/** Infers what was taken from the quota, and returns to it what found no room: the model was not run for it. */
+async function predictTaken(
+  live: LivePredictor,
+  request: LiveRequest,
+  quota: LiveQuota,
+): Promise<ReadonlyMap<string, LiveOutcome>> {
+  const outcomes = await live.predict(request);
+  const unused = request.readers.reduce((sum, reader) => sum + withoutRoom(outcomes.get(reader.userId), reader), 0);
+  if (unused > 0) quota.giveBack(unused);
+  return outcomes;
+}
+
+/** Returns how many rows of a reader found no room. */
+function withoutRoom(outcome: LiveOutcome | undefined, reader: LiveReader): number {
+  if (outcome?.kind === 'rows') return outcome.rows.filter(isOverloaded).length;
+  return outcome && isOverloaded(outcome) ? rowsOf(reader) : 0;
+}
+
+function isOverloaded(outcome: LiveOutcome): boolean {
+  return outcome.kind === 'failed' && outcome.reason === 'overloaded';
 }
