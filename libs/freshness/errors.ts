@@ -214,6 +214,22 @@ export function callerGone(): TandemError {
   });
 }
 
+/** Returns an error without `retryAfter`: no repetition helps until the config changes. */
+export function liveIsOff(predictor: string): TandemError {
+  return new TandemError('invalid_input', `Predictor ${predictor} infers nothing live: its freshness.live is false.`, {
+    field: 'predictor',
+    remedy: `set freshness.live of ${predictor} to true in tandem.config.ts and adopt it; until then read stored predictions`,
+  });
+}
+
+/** Returns an error without `retryAfter`: this process never infers. */
+export function processIsNotLive(): TandemError {
+  return new TandemError('invalid_input', 'This process infers nothing live: it was opened with live: false.', {
+    field: 'live',
+    remedy: 'leave live: false out of the options of createTandem, or call an API',
+  });
+}
+
 export function overLiveLimit(): TandemError {
   return new TandemError(
     'rate_limited',

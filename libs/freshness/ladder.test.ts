@@ -108,6 +108,23 @@ describe('the ladder', () => {
     expect(answerTo(undefined, { onLiveFailure: 'error' })).toBe('no_prediction');
   });
 
+  it('says that live inference is off where only an inference may answer', () => {
+    const fallen = (policy: Partial<FreshnessPolicy>, options = {}) =>
+      fallBack(readOf(policy, options), standingOf([]), 'requested', undefined);
+    const never = { code: 'invalid_input', retryAfter: undefined };
+    const ranking = { noCache: true, request: { rows: [], at: String, isLiveOnly: true } };
+    expect(fallen({ live: false }, ranking)).toMatchObject({
+      ...{ ...never, field: 'predictor', message: expect.stringContaining('freshness.live is false') },
+    });
+    expect(fallen({}, ranking)).toMatchObject({ ...never, field: 'live', message: expect.stringContaining('process') });
+    const error = { live: false, onLiveFailure: 'error', default: null } as const;
+    expect(fallen(error, { noCache: true })).toMatchObject({ ...never, field: 'predictor' });
+    // The next run may store what these reads are answered with.
+    const later = { code: 'no_prediction', retryAfter: 1 };
+    expect(fallen(error)).toMatchObject(later);
+    expect(fallen({ live: false, default: null }, { noCache: true })).toMatchObject(later);
+  });
+
   it('answers unknown_user without a feature row, unless a stored prediction may be served as stale', () => {
     expect(answerTo(noFeatures)).toBe('stale missing 3 of context_newer');
     expect(answerTo(noFeatures, { onLiveFailure: 'default' })).toBe('unknown_user');

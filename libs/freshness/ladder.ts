@@ -8,9 +8,11 @@ import {
   callerGone,
   featuresFailed,
   featuresUnusable,
+  liveIsOff,
   notFound,
   outputUnusable,
   overLiveLimit,
+  processIsNotLive,
   TandemError,
 } from './errors.ts';
 import { isFresh, isRuledOut, isServableAsStale } from './judge.ts';
@@ -65,9 +67,15 @@ export function fallBack(
   const lower =
     (onLiveFailure === 'stale' ? staleAnswer(read, standing, reason, why) : undefined) ??
     (onLiveFailure === 'error' || read.options.minContext ? undefined : defaultAnswer(read, standing, reason, why));
-  if (!lower) return noPrediction(reason, outcome, standing.userId);
+  if (!lower) return neverInferred(read, outcome) ?? noPrediction(reason, outcome, standing.userId);
   if (isOfCaller(outcome)) return { ...lower, isOfCaller: true };
   return outcome?.kind === 'failed' ? { ...lower, liveFailure: outcome.detail } : lower;
+}
+
+/** Returns the error of a read that only an inference may answer, where live inference is off; undefined: another read. */
+function neverInferred(read: CertifiedRead, outcome: LiveOutcome | undefined): TandemError | undefined {
+  if (outcome !== undefined || !read.options.noCache || failureRung(read) === 'stale') return undefined;
+  return read.predictor.policy.freshness.live ? processIsNotLive() : liveIsOff(read.predictor.name);
 }
 
 function liveAnswer(read: CertifiedRead, standing: Standing, why: Reason, outcome: PredictedOutcome): Answer {

@@ -72,6 +72,23 @@ describe('a hybrid read', () => {
     ]);
   });
 
+  it('of a predictor without live inference infers nothing, and the model itself still answers', async () => {
+    const idle = await createOpenApi({ live: false, onLiveFailure: 'error', default: null });
+    try {
+      const user = { name: 'user_id', datatype: 'BYTES', shape: [1], data: ['3'] };
+      const demanded = { 'cache-control': 'no-cache' };
+      const refused = await idle.post('/v2/models/repurchase.hybrid/infer', { inputs: [user] }, demanded);
+      expect([refused.status, refused.headers.get('retry-after')]).toEqual([422, null]);
+      expect(await refused.json()).toMatchObject({
+        ...{ type: 'urn:tandem:problem:invalid_input', error: expect.stringContaining('freshness.live') },
+      });
+      const features = { name: 'features', datatype: 'FP32', shape: [1, 2], data: [10, 1] };
+      expect((await idle.post('/v2/models/repurchase/infer', { inputs: [features] })).status).toBe(200);
+    } finally {
+      await idle.close();
+    }
+  });
+
   it('of a caller who has gone already infers nothing', async () => {
     const before = await inferred('caller_gone');
     const reading = inferFor('5', { leftMs: () => Number.POSITIVE_INFINITY, onGone: (tell) => tell() });
