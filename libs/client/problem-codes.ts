@@ -41,6 +41,7 @@ export type ProblemCode =
   | 'no_prediction'
   | 'live_timeout'
   | 'live_failed'
+  | 'caller_gone'
   | 'overloaded'
   | 'protocol_unknown'
   | 'unavailable'

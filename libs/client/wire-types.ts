@@ -1239,8 +1239,11 @@ export interface Ranking {
   /** In descending order; ties keep the order of the call */
   readonly ranked: readonly {
     readonly id: string;
-    /** The value of the output `by`; a boolean counts as 0 or 1 */
-    readonly score: number;
+    /**
+     * The value of the output `by`; a boolean counts as 0 or 1. A 64-bit integer beyond 2^53 is a text, as in
+     * `prediction`
+     */
+    readonly score: number | string;
     readonly prediction: Readonly<Record<string, number | string | boolean | readonly (number | string | boolean)[]>>;
   }[];
   /** Candidates without a usable output of the model */

@@ -26,7 +26,10 @@ it('rejects rows of a model that is paused as unavailable, with the time until i
   });
   try {
     const knownAssignments = createKnownAssignments({ authority });
-    const inferRows = createInferRows({ knownAssignments, registry, scorer: pool, mayInfer: () => true });
+    const inferRows = createInferRows({
+      ...{ knownAssignments, registry, scorer: pool },
+      ...{ infersLive: true, mayInfer: () => true },
+    });
     const adopted = (await registry.predictor(PREDICTOR)) as Predictor;
     const within = (liveTimeoutMs: number, turns: number) => {
       const freshness = { ...adopted.policy.freshness, liveTimeoutMs };
@@ -42,4 +45,14 @@ it('rejects rows of a model that is paused as unavailable, with the time until i
   } finally {
     await pool.close();
   }
+});
+
+it('says which option is to be changed where this process infers nothing', async () => {
+  const { registry, authority, inference: scorer } = world;
+  const knownAssignments = createKnownAssignments({ authority });
+  const parts = { knownAssignments, registry, scorer, infersLive: false, mayInfer: () => false };
+  const adopted = (await registry.predictor(PREDICTOR)) as Predictor;
+  await expect(createInferRows(parts)(adopted, [])).rejects.toMatchObject({
+    ...{ code: 'invalid_input', field: 'live', retryAfter: undefined, remedy: expect.stringContaining('live: false') },
+  });
 });

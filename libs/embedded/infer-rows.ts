@@ -2,7 +2,7 @@
  * Runs a predictor's model on features that the caller gives. Nothing of a user is read or stored, so nothing is certified: an
  * answer is as old as the caller's values.
  */
-import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
+import { isTandemError, processIsNotLive, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { LiveOutcome } from '@tandem/freshness/live-predictor';
 import { decodeOutputs } from '@tandem/freshness/outputs';
@@ -33,6 +33,8 @@ interface InferDependencies {
   readonly knownAssignments: KnownAssignments;
   readonly registry: Pick<Registry, 'modelVersion'>;
   readonly scorer: Scorer;
+  /** Whether this process infers at all. */
+  readonly infersLive: boolean;
   /** Whether this process infers with a model version. */
   mayInfer(modelVersionId: string): boolean;
 }
@@ -43,8 +45,15 @@ interface InferDependencies {
  */
 export type InferRows = (predictor: Predictor, rows: readonly GivenRow[]) => Promise<Inferred>;
 
-export function createInferRows({ knownAssignments, registry, scorer, mayInfer }: InferDependencies): InferRows {
+export function createInferRows({
+  knownAssignments,
+  registry,
+  scorer,
+  infersLive,
+  mayInfer,
+}: InferDependencies): InferRows {
   return async function inferRows({ name, policy }, rows) {
+    if (!infersLive) throw processIsNotLive();
     const stable = (await knownAssignments()).assignments(name)?.stable;
     if (!stable) throw unknownPredictor(name);
     const version = await registry.modelVersion(stable.modelVersionId);
@@ -85,7 +94,7 @@ function notLoaded({ predictor, number }: ModelVersion): TandemError {
   const text = `This process has not loaded version ${number} of the model of predictor ${predictor}.`;
   return new TandemError('overloaded', text, {
     retryAfter: 1,
-    remedy: 'try again after a second; with live: false, or too little inference.memoryMb, it never loads a model',
+    remedy: 'try again after a second; with too little inference.memoryMb it never loads the model',
   });
 }
 

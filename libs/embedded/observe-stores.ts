@@ -1,6 +1,6 @@
 /** Metrics of what a read waits for, measured around the ports from outside: neither side knows. */
 
-import type { LiveOutcome } from '@tandem/freshness/live-predictor';
+import { CALLER_GONE, type LiveOutcome } from '@tandem/freshness/live-predictor';
 import type { OnlinePredictions } from '@tandem/freshness/stored-prediction';
 import type { AuthorityOptions } from '@tandem/offline-store/certificate/authority';
 import type { EventStore } from '@tandem/prediction/events/events';
@@ -57,6 +57,7 @@ export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 
 function nameOf(outcome: LiveOutcome): string {
   const one =
     outcome.kind === 'rows' ? (outcome.rows.find(({ kind }) => kind !== 'predicted') ?? outcome.rows[0]) : outcome;
+  if (one === CALLER_GONE) return 'caller_gone';
   return one?.kind === 'failed' ? one.reason : (one?.kind ?? 'predicted');
 }
 

@@ -88,7 +88,11 @@ export async function openReading(settings: ReadingSettings, pools: ReadingPools
   const { authority, registry } = postgres;
   const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown };
   const readPrediction = createPredictionReader(readers);
-  return { ...postgres, redis, memory, assignments, scorer, kept, mayInfer: may, offline, readPrediction, ...counts };
+  const infersLive = settings.live !== 'none';
+  return {
+    ...{ ...postgres, redis, memory, assignments, scorer, kept, infersLive, mayInfer: may },
+    ...{ offline, readPrediction, ...counts },
+  };
 }
 
 interface LiveParts {

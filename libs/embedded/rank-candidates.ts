@@ -4,7 +4,7 @@
  */
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
 import { isTransient, TandemError } from '@tandem/freshness/errors';
-import type { ModelVersion, OutputField, Predictor } from '@tandem/freshness/predictor';
+import type { ModelVersion, OutputField, PredictionValue, Predictor } from '@tandem/freshness/predictor';
 import type { ReadOptions, ReadTimes, RequestRead } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -102,9 +102,9 @@ function rankingOf(asked: Asked, by: string, results: readonly ReadResult[]): Ra
   results.forEach((result, i) => {
     const id = asked.candidates[i]?.id ?? '';
     if (result instanceof TandemError) refused.push({ id, at: placeOf(i), error: result });
-    else ranked.push({ id, score: Number(result.prediction[by]), prediction: result.prediction });
+    else ranked.push({ id, score: scoreOf(result.prediction[by]), prediction: result.prediction });
   });
-  ranked.sort((one, other) => other.score - one.score);
+  ranked.sort((one, other) => compare(other.score, one.score));
   const { predictor, userId, modelVersion, variant, computedAt, ...certified } = predictionView(first);
   const { contextVersion, lastConcerningVersion, predictedFromContextVersion } = certified;
   return {
@@ -112,6 +112,19 @@ function rankingOf(asked: Asked, by: string, results: readonly ReadResult[]): Ra
     ...{ source: 'live', reason: 'requested', modelVersion, variant, computedAt: computedAt ?? '' },
     ...{ contextVersion, lastConcerningVersion, predictedFromContextVersion, itemsAsOf: asked.itemsAsOf ?? null },
   };
+}
+
+type Score = RankingView['ranked'][number]['score'];
+
+/** Returns the value to rank by. A 64-bit integer that a JSON number cannot hold stays a text. */
+function scoreOf(value: PredictionValue | undefined): Score {
+  return typeof value === 'string' ? value : Number(value);
+}
+
+/** Compares scores exactly: a bigint with a number, too. */
+function compare(one: Score, other: Score): number {
+  const [a, b] = [one, other].map((score) => (typeof score === 'string' ? BigInt(score) : score)) as [number, number];
+  return Number(a > b) - Number(a < b);
 }
 
 /**

@@ -93,7 +93,7 @@ describe('a demanded inference', () => {
     };
     // The statement began before the change: its moment is what the answer is of.
     expect(await short('4')).toEqual(['live requested 0']);
-    expect(await short('4')).toEqual(['no_prediction']);
+    expect(await short('4')).toEqual(['invalid_input']);
   });
 
   it('that failed is not repeated, and the ladder continues from there', async () => {

@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'request_features_required'
   | 'live_timeout'
   | 'live_failed'
+  | 'caller_gone'
   | 'features_unusable'
   | 'output_unusable'
   | 'unavailable'
@@ -203,6 +204,30 @@ export function requestFeaturesRequired(predictor: string, names: readonly strin
       remedy: `send them with each read (tandem predict --feature, or POST /v1/predictions/${predictor} with { "users": [{ "userId": …, "features": { … } }] }), or declare defaults in tandem.config.ts (request)`,
     },
   );
+}
+
+/** Returns the error of a call that no caller waits for any more, or whose own deadline ended live inference. */
+export function callerGone(): TandemError {
+  const text = 'The caller closed the call, or its own deadline passed, before the model had answered.';
+  return new TandemError('caller_gone', text, {
+    remedy: 'give the call more time; freshness.liveTimeout is the time that a read without a deadline has',
+  });
+}
+
+/** Returns an error without `retryAfter`: no repetition helps until the config changes. */
+export function liveIsOff(predictor: string): TandemError {
+  return new TandemError('invalid_input', `Predictor ${predictor} infers nothing live: its freshness.live is false.`, {
+    field: 'predictor',
+    remedy: `set freshness.live of ${predictor} to true in tandem.config.ts and adopt it; until then read stored predictions`,
+  });
+}
+
+/** Returns an error without `retryAfter`: this process never infers. */
+export function processIsNotLive(): TandemError {
+  return new TandemError('invalid_input', 'This process infers nothing live: it was opened with live: false.', {
+    field: 'live',
+    remedy: 'leave live: false out of the options of createTandem, or call an API',
+  });
 }
 
 export function overLiveLimit(): TandemError {

@@ -15,7 +15,7 @@ import {
 import { TandemError } from './errors.ts';
 import type { FeatureBatch } from './features.ts';
 import { fallBack } from './ladder.ts';
-import type { LiveFailureReason, LiveOutcome } from './live-predictor.ts';
+import { CALLER_GONE, type LiveFailureReason, type LiveOutcome, OVER_QUOTA } from './live-predictor.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import { unverifiedAnswer } from './unverified-read.ts';
 
@@ -60,6 +60,17 @@ describe('the ladder', () => {
     expect(fallBack(readOf(), standing, 'context_newer', noFeatures)).not.toHaveProperty('liveFailure');
   });
 
+  it('tells a failure from a limit of the caller: its deadline or its quota', () => {
+    const standing = standingOf([inGeneration(3)]);
+    const fallen = (outcome: LiveOutcome, policy: Partial<FreshnessPolicy> = {}) =>
+      fallBack(readOf(policy), standing, 'context_newer', outcome);
+    expect(fallen(CALLER_GONE)).toMatchObject({ source: 'stale', reason: 'live_timeout', isOfCaller: true });
+    expect(fallen(OVER_QUOTA)).toMatchObject({ source: 'stale', reason: 'overloaded', isOfCaller: true });
+    for (const outcome of [CALLER_GONE, OVER_QUOTA]) expect(fallen(outcome)).not.toHaveProperty('liveFailure');
+    expect(fallen(failed('live_timeout'))).not.toHaveProperty('isOfCaller');
+    expect(fallen(CALLER_GONE, { onLiveFailure: 'error' })).toMatchObject({ code: 'caller_gone' });
+  });
+
   it('names on each rung the last version that concerns the predictor, of the newest context that it knows', () => {
     const versionsOf = (outcome: LiveOutcome, version: number, policy: Partial<FreshnessPolicy> = {}) => {
       const result = fallBack(readOf(policy), standingOf([inGeneration(3)], { version }), 'context_newer', outcome);
@@ -95,6 +106,23 @@ describe('the ladder', () => {
   it('answers where live inference is switched off with the stored one, for the reason that it did not do', () => {
     expect(answerTo(undefined)).toBe('stale context_newer 3 of context_newer');
     expect(answerTo(undefined, { onLiveFailure: 'error' })).toBe('no_prediction');
+  });
+
+  it('says that live inference is off where only an inference may answer', () => {
+    const fallen = (policy: Partial<FreshnessPolicy>, options = {}) =>
+      fallBack(readOf(policy, options), standingOf([]), 'requested', undefined);
+    const never = { code: 'invalid_input', retryAfter: undefined };
+    const ranking = { noCache: true, request: { rows: [], at: String, isLiveOnly: true } };
+    expect(fallen({ live: false }, ranking)).toMatchObject({
+      ...{ ...never, field: 'predictor', message: expect.stringContaining('freshness.live is false') },
+    });
+    expect(fallen({}, ranking)).toMatchObject({ ...never, field: 'live', message: expect.stringContaining('process') });
+    const error = { live: false, onLiveFailure: 'error', default: null } as const;
+    expect(fallen(error, { noCache: true })).toMatchObject({ ...never, field: 'predictor' });
+    // The next run may store what these reads are answered with.
+    const later = { code: 'no_prediction', retryAfter: 1 };
+    expect(fallen(error)).toMatchObject(later);
+    expect(fallen({ live: false, default: null }, { noCache: true })).toMatchObject(later);
   });
 
   it('answers unknown_user without a feature row, unless a stored prediction may be served as stale', () => {

@@ -5,15 +5,26 @@
 import { type Answer, labelOf, originOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import {
   beyondLiveLimit,
+  callerGone,
   featuresFailed,
   featuresUnusable,
+  liveIsOff,
   notFound,
   outputUnusable,
   overLiveLimit,
+  processIsNotLive,
   TandemError,
 } from './errors.ts';
 import { isFresh, isRuledOut, isServableAsStale } from './judge.ts';
-import { BEYOND_QUOTA, type LiveOutcome, NO_ROOM, OVER_QUOTA, type PredictedOutcome } from './live-predictor.ts';
+import {
+  BEYOND_QUOTA,
+  CALLER_GONE,
+  isOfCaller,
+  type LiveOutcome,
+  NO_ROOM,
+  OVER_QUOTA,
+  type PredictedOutcome,
+} from './live-predictor.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
@@ -56,8 +67,15 @@ export function fallBack(
   const lower =
     (onLiveFailure === 'stale' ? staleAnswer(read, standing, reason, why) : undefined) ??
     (onLiveFailure === 'error' || read.options.minContext ? undefined : defaultAnswer(read, standing, reason, why));
-  if (!lower) return noPrediction(reason, outcome, standing.userId);
+  if (!lower) return neverInferred(read, outcome) ?? noPrediction(reason, outcome, standing.userId);
+  if (isOfCaller(outcome)) return { ...lower, isOfCaller: true };
   return outcome?.kind === 'failed' ? { ...lower, liveFailure: outcome.detail } : lower;
+}
+
+/** Returns the error of a read that only an inference may answer, where live inference is off; undefined: another read. */
+function neverInferred(read: CertifiedRead, outcome: LiveOutcome | undefined): TandemError | undefined {
+  if (outcome !== undefined || !read.options.noCache || failureRung(read) === 'stale') return undefined;
+  return read.predictor.policy.freshness.live ? processIsNotLive() : liveIsOff(read.predictor.name);
 }
 
 function liveAnswer(read: CertifiedRead, standing: Standing, why: Reason, outcome: PredictedOutcome): Answer {
@@ -128,6 +146,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
 export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, userId: string): TandemError {
   if (outcome === OVER_QUOTA) return overLiveLimit();
   if (outcome === BEYOND_QUOTA) return beyondLiveLimit();
+  if (outcome === CALLER_GONE) return callerGone();
   if (outcome === NO_ROOM) return OVERLOADED;
   if (outcome?.kind === 'failed' && reason === 'features_failed') return featuresFailed(userId, outcome.detail);
   if (outcome?.kind === 'failed' && reason === 'features_unusable') {

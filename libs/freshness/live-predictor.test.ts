@@ -4,6 +4,7 @@ import {
   type LiveOutcome,
   type LivePredictor,
   type LiveRequest,
+  NO_ROOM,
   OVER_QUOTA,
   predictWithin,
 } from './live-predictor.ts';
@@ -66,6 +67,28 @@ test('where nothing is inferred live, nothing is taken', async () => {
   expect(quota.left).toBe(9);
 });
 
+test('what finds no room uses nothing of the quota up', async () => {
+  const full: LiveOutcome = { kind: 'failed', reason: 'overloaded', detail: 'too many users wait for the model' };
+  const late: LiveOutcome = { kind: 'failed', reason: 'live_timeout', detail: 'late' };
+  const outcomes: [string, LiveOutcome][] = [
+    ['1', NO_ROOM],
+    ['2', { kind: 'rows', rows: [INFERRED, full, full] }],
+    ['3', late],
+  ];
+  const live: LivePredictor = { predict: async () => new Map(outcomes) };
+  const rows = new Array(3).fill({ sent: {}, values: [] });
+  const readers = [{ userId: '1', rows }, { userId: '2', rows }, { userId: '3' }];
+  const ask = (quota: ReturnType<typeof quotaOf>) =>
+    predictWithin(live, { readers, enabled: true } as unknown as LiveRequest, limitedBy(quota));
+  const quota = quotaOf(7);
+  expect([...(await ask(quota))]).toEqual(outcomes);
+  expect(quota.left).toBe(5);
+  // The third user has no part in it.
+  const small = quotaOf(6);
+  await ask(small);
+  expect(small.left).toBe(5);
+});
+
 test('rows of one user count together against the limit; units that they cannot use stay for the next user', async () => {
   const { live, users } = asked();
   const row = { sent: {}, values: [] };
@@ -97,10 +120,37 @@ test.each([
       return new Map();
     },
   };
-  const onGone = (tell: () => void) => tell();
-  const patience = { leftMs: () => leftMs, onGone };
+  const listeners: (() => void)[] = [];
+  const patience = { leftMs: () => leftMs, onGone: (tell: () => void) => void listeners.push(tell) };
   await predictWithin(live, { readers: [], enabled: true, timeoutMs: 250 } as unknown as LiveRequest, { patience });
   const request = await asked.promise;
-  expect(request.timeoutMs).toBe(expected);
-  await new Promise<void>((resolve) => request.onGone?.(resolve));
+  expect(request).toMatchObject({ timeoutMs: expected, isCallersTime: expected < 250 });
+  const told = new Promise<void>((resolve) => request.onGone?.(resolve));
+  for (const tell of listeners) tell();
+  await told;
+});
+
+test('nothing is inferred, and nothing taken from the quota, for a caller who has gone already', async () => {
+  const { request, live, users } = asked();
+  const quota = quotaOf(9);
+  const patience = { leftMs: () => Number.POSITIVE_INFINITY, onGone: (tell: () => void) => tell() };
+  const predicting = predictWithin(live, request, { ...limitedBy(quota), patience });
+  await expect(predicting).rejects.toMatchObject({ code: 'caller_gone' });
+  expect([users, quota.left]).toEqual([[], 9]);
+});
+
+test('a caller who goes during live inference gets no answer', async () => {
+  const { request, live } = asked();
+  let leave = () => {};
+  const onGone = (tell: () => void) => {
+    leave = tell;
+  };
+  const patience = { leftMs: () => Number.POSITIVE_INFINITY, onGone };
+  const leaving: LivePredictor = {
+    predict(one) {
+      leave();
+      return live.predict(one);
+    },
+  };
+  await expect(predictWithin(leaving, request, { patience })).rejects.toMatchObject({ code: 'caller_gone' });
 });

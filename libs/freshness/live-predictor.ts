@@ -1,15 +1,16 @@
 /** Port for live inference: its call by the reader, the result for each user, and the reasons of failures. */
 
 import type { Assignment, Certificate } from './certificate.ts';
+import { callerGone } from './errors.ts';
 import type { FeatureBatch } from './features.ts';
 import type { ModelVersion } from './predictor.ts';
-import type { CallerPatience, ReadOptions } from './read-options.ts';
+import type { CallerPatience, LiveQuota, ReadOptions } from './read-options.ts';
 import type { RequestRow } from './request-features.ts';
 
 /**
  * Why a user's live inference failed; each is also a reason of an answer.
  * - `features_failed`: the feature query fails for this user alone.
- * - `live_timeout`: the time ran out.
+ * - `live_timeout`: the time ran out; `CALLER_GONE` if it was the caller's.
  * - `live_failed`: the model crashed or refused the input, or the feature query failed for every user.
  * - `overloaded`: rejected before any work, since it would have been too late.
  * - `features_unusable`: the model cannot take the user's features until they change.
@@ -78,6 +79,18 @@ export const NO_ROOM: LiveOutcome = Object.freeze({
   detail: 'more users wait for the model than it can answer in time',
 });
 
+/** The caller has gone, or its own deadline left less time than the predictor would. No failure of the model. */
+export const CALLER_GONE: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'live_timeout',
+  detail: 'the caller has gone, or its own deadline has passed',
+});
+
+/** Returns whether the caller's own deadline or quota kept its user from being inferred: it says nothing about the arm. */
+export function isOfCaller(outcome: LiveOutcome | undefined): boolean {
+  return outcome === CALLER_GONE || outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
+}
+
 /** Returns whether no store and no model was asked. */
 export function isRefusal(outcome: LiveOutcome): boolean {
   return outcome === NO_ROOM || outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
@@ -127,6 +140,8 @@ export interface LiveRequest {
   readonly assignment: Assignment;
   readonly history: string;
   readonly timeoutMs: number;
+  /** Whether the caller's own deadline made `timeoutMs` shorter: to miss it is `CALLER_GONE`. */
+  readonly isCallersTime?: boolean;
   /** Whether the predictor infers live at all. */
   readonly enabled: boolean;
   readonly readers: readonly LiveReader[];
@@ -143,26 +158,52 @@ export interface LivePredictor {
 const LIVE_SHARE = 0.9;
 
 function withPatience(request: LiveRequest, patience: CallerPatience): LiveRequest {
-  const timeoutMs = Math.min(request.timeoutMs, Math.floor(LIVE_SHARE * patience.leftMs()));
-  return { ...request, timeoutMs, onGone: (tell) => patience.onGone(tell) };
+  const callersMs = Math.floor(LIVE_SHARE * patience.leftMs());
+  const timeoutMs = Math.min(request.timeoutMs, callersMs);
+  const isCallersTime = callersMs < request.timeoutMs;
+  return { ...request, timeoutMs, isCallersTime, onGone: (tell) => patience.onGone(tell) };
+}
+
+/** Infers for a caller whose transport tells when it goes. Rejects with `caller_gone` if it has, before or meanwhile. */
+async function predictForPatient(
+  live: LivePredictor,
+  request: LiveRequest,
+  { liveQuota, patience }: { readonly liveQuota: LiveQuota | undefined; readonly patience: CallerPatience },
+): Promise<ReadonlyMap<string, LiveOutcome>> {
+  let isGone = false;
+  patience.onGone(() => {
+    isGone = true;
+  });
+  if (isGone) throw callerGone();
+  const outcomes = await predictWithinQuota(live, withPatience(request, patience), liveQuota);
+  if (isGone) throw callerGone();
+  return outcomes;
 }
 
 /**
  * Infers within a caller's deadline and quota. Readers beyond the quota get `OVER_QUOTA`. A reader that shares
  * another's inference counts as well. A reader with request features counts once for each row, and gets either all of
- * its rows or none.
+ * its rows or none. What is `overloaded` is not taken. Rejects with `caller_gone` if the caller has gone.
  */
-export async function predictWithin(
+export function predictWithin(
   live: LivePredictor,
-  asked: LiveRequest,
-  { liveQuota: quota, patience }: Pick<ReadOptions, 'liveQuota' | 'patience'>,
+  request: LiveRequest,
+  { liveQuota, patience }: Pick<ReadOptions, 'liveQuota' | 'patience'>,
 ): Promise<ReadonlyMap<string, LiveOutcome>> {
-  const request = patience ? withPatience(asked, patience) : asked;
+  if (patience) return predictForPatient(live, request, { liveQuota, patience });
+  return predictWithinQuota(live, request, liveQuota);
+}
+
+async function predictWithinQuota(
+  live: LivePredictor,
+  request: LiveRequest,
+  quota: LiveQuota | undefined,
+): Promise<ReadonlyMap<string, LiveOutcome>> {
   const { readers } = request;
   if (!quota || !request.enabled) return live.predict(request);
   const wanted = readers.reduce((sum, reader) => sum + rowsOf(reader), 0);
   let left = quota.take(wanted);
-  if (left >= wanted) return live.predict(request);
+  if (left >= wanted) return predictTaken(live, request, quota);
   const allowed: LiveReader[] = [];
   const refused: [string, LiveOutcome][] = [];
   for (const reader of readers) {
@@ -174,5 +215,27 @@ export async function predictWithin(
   }
   quota.giveBack(left);
   if (allowed.length === 0) return new Map(refused);
-  return new Map([...(await live.predict({ ...request, readers: allowed })), ...refused]);
+  return new Map([...(await predictTaken(live, { ...request, readers: allowed }, quota)), ...refused]);
+}
+
+/** Infers what was taken from the quota, and returns to it what found no room: the model was not run for it. */
+async function predictTaken(
+  live: LivePredictor,
+  request: LiveRequest,
+  quota: LiveQuota,
+): Promise<ReadonlyMap<string, LiveOutcome>> {
+  const outcomes = await live.predict(request);
+  const unused = request.readers.reduce((sum, reader) => sum + withoutRoom(outcomes.get(reader.userId), reader), 0);
+  if (unused > 0) quota.giveBack(unused);
+  return outcomes;
+}
+
+/** Returns how many rows of a reader found no room. */
+function withoutRoom(outcome: LiveOutcome | undefined, reader: LiveReader): number {
+  if (outcome?.kind === 'rows') return outcome.rows.filter(isOverloaded).length;
+  return outcome && isOverloaded(outcome) ? rowsOf(reader) : 0;
+}
+
+function isOverloaded(outcome: LiveOutcome): boolean {
+  return outcome.kind === 'failed' && outcome.reason === 'overloaded';
 }

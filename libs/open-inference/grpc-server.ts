@@ -22,7 +22,7 @@ import {
 import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import { type ConnectionCall, createGrpcConnections, type GrpcConnections } from './grpc-connections.ts';
-import { onStreamClosed, takeOneMessage } from './private-call.ts';
+import { assertPrivateParts, onStreamClosed, takeOneMessage } from './private-call.ts';
 import { readService, UnreadMessage } from './read-service.ts';
 
 const RPCS = ['ServerLive', 'ServerReady', 'ModelReady', 'ServerMetadata', 'ModelMetadata', 'ModelInfer'] as const;
@@ -94,10 +94,11 @@ const LIMITS = Object.freeze({
   'grpc.enable_channelz': 0,
 });
 
-/** Starts the server. Rejects with Node's error if it cannot listen on the address. */
+/** Starts the server. Rejects with `config_invalid` for another form of grpc-js, and with Node's error if it cannot listen. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   // grpc-js writes metadata that it cannot take to stderr, with their values: a mistyped key, for example.
   setLogVerbosity(logVerbosity.NONE);
+  await assertPrivateParts();
   const calls = new WeakMap<Metadata, CallUnderWay>();
   const connections = createGrpcConnections({
     most: options.connections,
@@ -112,7 +113,6 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   });
   server.addService(readService(), Object.fromEntries(RPCS.map((rpc) => [rpc, answering(calls)])));
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const { open } = connections;
   const listener = createServer({ noDelay: true }, (socket) => {
     if (connections.take(socket)) injector.injectConnection(socket);
   });
@@ -123,9 +123,9 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     port: (listener.address() as AddressInfo).port,
     async listenOn({ leastMs, mostMs }) {
       await pause(leastMs);
-      if (open.size > 0) await pause(mostMs - leastMs);
+      if (connections.open.size > 0) await pause(mostMs - leastMs);
     },
-    close: (graceMs) => closeGently(server, listener, () => open.keys(), graceMs),
+    close: (graceMs) => closeGently(server, listener, () => connections.open.keys(), graceMs),
   };
 }
 

@@ -1,6 +1,15 @@
 /** The parts of a call that the server needs and grpc-js keeps in private fields. */
-import type { ServerHttp2Stream } from 'node:http2';
-import { Metadata, type ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
+import { connect, type ServerHttp2Stream } from 'node:http2';
+import { duplexPair } from 'node:stream';
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  status,
+} from '@grpc/grpc-js';
+import { TandemError } from '@tandem/freshness/errors';
 
 interface PrivateCall {
   readonly stream: ServerHttp2Stream;
@@ -29,4 +38,73 @@ export function takeOneMessage(call: ServerInterceptingCallInterface): void {
     call.sendStatus({ code: status.INVALID_ARGUMENT, details, metadata: new Metadata() });
     return [];
   };
+}
+
+const PROBE_MS = 10_000;
+const PROBE = '/tandem.Probe/Call';
+
+/**
+ * Rejects with `config_invalid` if the installed grpc-js keeps these parts elsewhere, or uses them in another way: its limits
+ * would be gone. Makes a call of two messages to a server in memory.
+ */
+export async function assertPrivateParts(): Promise<void> {
+  const ended = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const server = new Server({
+    'grpc.enable_channelz': 0,
+    interceptors: [
+      (_, call) => {
+        try {
+          takeOneMessage(call);
+          onStreamClosed(call, closed.resolve);
+        } catch (error) {
+          ended.reject(error);
+        }
+        return new ServerInterceptingCall(call);
+      },
+    ],
+  });
+  server.addService(
+    { call: RAW },
+    { call: (_: unknown, callback: (error: null, reply: Buffer) => void) => callback(null, EMPTY) },
+  );
+  const [near, far] = duplexPair();
+  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(near);
+  const session = connect('http://probe', { createConnection: () => far }).on('error', ended.reject);
+  const headers = { ':method': 'POST', ':path': PROBE, 'content-type': 'application/grpc', te: 'trailers' };
+  const stream = session.request(headers).on('error', ended.reject);
+  stream.on('response', ({ 'grpc-status': code }) => {
+    if (Number(code) === status.INVALID_ARGUMENT) ended.resolve();
+    else ended.reject(new Error('it takes the second message of a call'));
+  });
+  stream.resume().end(Buffer.alloc(2 * EMPTY_MESSAGE_BYTES));
+  const late = setTimeout(() => closed.reject(new Error('its call does not end')), PROBE_MS);
+  try {
+    await Promise.all([ended.promise, closed.promise]);
+  } catch (cause) {
+    throw foreignRelease(cause);
+  } finally {
+    clearTimeout(late);
+    session.destroy();
+    server.forceShutdown();
+  }
+}
+
+/** A message of gRPC has a flag and its length before its bytes. */
+const EMPTY_MESSAGE_BYTES = 5;
+const EMPTY = Buffer.alloc(0);
+const same = (bytes: Buffer) => bytes;
+const RAW = {
+  ...{ path: PROBE, requestStream: false, responseStream: false },
+  ...{ requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same },
+} as const;
+
+function foreignRelease(cause: unknown): TandemError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const text = `The installed release of @grpc/grpc-js does not work as the gRPC port needs it: ${why}.`;
+  return new TandemError('config_invalid', text, {
+    field: 'GRPC_PORT',
+    remedy: 'install the release that package-lock.json names (npm ci), or unset GRPC_PORT to start without gRPC',
+    cause,
+  });
 }

@@ -241,6 +241,7 @@ const MAY_PASS: Readonly<Record<ErrorCode, boolean>> = {
   features_failed: true,
   live_timeout: true,
   live_failed: true,
+  caller_gone: true,
   features_unusable: true,
   output_unusable: true,
   history_changed: true,

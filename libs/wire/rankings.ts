@@ -41,7 +41,10 @@ export const RankSchema = z
 
 const RankedSchema = z.strictObject({
   id: z.string(),
-  score: z.number().meta({ description: 'The value of the output `by`; a boolean counts as 0 or 1' }),
+  score: z.union([z.number(), z.string()]).meta({
+    description:
+      'The value of the output `by`; a boolean counts as 0 or 1. A 64-bit integer beyond 2^53 is a text, as in `prediction`',
+  }),
   prediction: OutputsSchema,
 });
 

@@ -182,7 +182,10 @@ it('runs the model on features that the caller gives, and reads nothing of a use
   await expect(tandem.infer(COUNT, Array(1_001).fill(row({})))).rejects.toMatchObject({ field: 'rows' });
   await expect(tandem.infer('nothing', [])).rejects.toMatchObject({ code: 'unknown_predictor' });
   const idle = await open({ live: false });
-  await expect(idle.infer(COUNT, [row({ load: 0, changes: 1 })])).rejects.toMatchObject({ code: 'overloaded' });
+  const off = { code: 'invalid_input', field: 'live', retryAfter: undefined };
+  await expect(idle.infer(COUNT, [row({ load: 0, changes: 1 })])).rejects.toMatchObject(off);
+  const candidates = [{ id: 'a', features: { amount: 1 } }];
+  await expect(idle.rank('checkout', { userId: '15', by: 'amount', candidates })).rejects.toMatchObject(off);
 });
 
 it('refuses request features that the predictor does not take, and names the value', async () => {

@@ -108,6 +108,11 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
   live_timeout: kind(503, 'Live inference too slow', 'the deadline passed, and no lower rung may answer'),
   live_failed: kind(503, 'Live inference failed', 'the model failed on this user, and no lower rung may answer'),
+  caller_gone: kind(
+    STATUS.request_timeout,
+    'Caller gone',
+    "the caller closed the connection or cancelled the call, or its own gRPC deadline passed, before the answer; the service's metrics and log show it",
+  ),
   overloaded: kind(
     503,
     'Overloaded',

@@ -15,8 +15,8 @@ interface RefusalLogOptions {
   readonly clock?: () => number;
 }
 
-/** Too many requests, in total or of one key. */
-const ONE_OF_MANY: ReadonlySet<ProblemCode> = new Set(['overloaded', 'rate_limited']);
+/** Too many requests, in total or of one key, and requests whose callers do not wait. */
+const ONE_OF_MANY: ReadonlySet<ProblemCode> = new Set(['overloaded', 'rate_limited', 'caller_gone']);
 /** Rejections that strangers can cause at any rate. */
 const OF_STRANGERS: readonly ProblemCode[] = ['unauthorized', 'forbidden'];
 const STRANGERS_PER_SECOND = 10;

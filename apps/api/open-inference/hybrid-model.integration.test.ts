@@ -34,26 +34,65 @@ function inferFor(userId: string, patience: Pick<Asked, 'leftMs' | 'onGone'>) {
   return find('repurchase.hybrid', undefined).then((model) => model.infer(request, asked));
 }
 
-const served = async () =>
-  /tandem_prediction_errors_total\{.*live_timeout.*/.exec(await (await api.get('/metrics')).text())?.[0];
+/** Returns the value of a series whose labels have this text; undefined: there is none. */
+async function counted(metric: string, text: string): Promise<number | undefined> {
+  const series = new RegExp(`${metric}\\{.*${text}.*\\} (\\d+)`).exec(await (await api.get('/metrics')).text());
+  return series?.[1] === undefined ? undefined : Number(series[1]);
+}
+
+const inferred = (outcome: string) => counted('tandem_live_inference_seconds_count', `outcome="${outcome}"`);
+const errors = (code: string) => counted('tandem_prediction_errors_total', `code="${code}"`);
 
 describe('a hybrid read', () => {
   it('that live inference would make late is answered before the deadline of its caller', async () => {
     const { outputs } = await inferFor('3', { leftMs: () => 200, onGone: () => {} });
-    expect(outputs).toMatchObject([{ data: ['urn:tandem:problem:live_timeout'] }, { data: [''] }]);
-    expect(await served()).toMatch(/ 1$/);
+    expect(outputs).toMatchObject([{ data: ['urn:tandem:problem:caller_gone'] }, { data: [''] }]);
+    expect([await errors('caller_gone'), await errors('live_timeout')]).toEqual([1, undefined]);
+    expect([await inferred('caller_gone'), await inferred('live_timeout')]).toEqual([1, undefined]);
   });
 
   it('ends when its caller goes, and does not count as served', async () => {
-    const before = await served();
+    const [before, inferredBefore] = [await errors('caller_gone'), await inferred('caller_gone')];
     const listeners: (() => void)[] = [];
+    const begun = Promise.withResolvers<void>();
     const onGone = (tell: () => void) => {
       listeners.push(tell);
-      // The second listener is that of live inference, which has begun.
-      if (listeners.length === 2) queueMicrotask(() => listeners.map((one) => one()));
+      // The last listener is that of live inference.
+      if (listeners.length === 3) begun.resolve();
     };
     const reading = inferFor('4', { leftMs: () => Number.POSITIVE_INFINITY, onGone });
-    expect((await reading).outputs).toMatchObject([{ data: ['urn:tandem:problem:live_timeout'] }, { data: [''] }]);
-    expect(await served()).toBe(before);
+    const ended = expect(reading).rejects.toMatchObject({ code: 'caller_gone' });
+    await begun.promise;
+    for (const tell of listeners) tell();
+    await ended;
+    expect([await errors('caller_gone'), await errors('live_timeout')]).toEqual([before, undefined]);
+    expect([await inferred('caller_gone'), await inferred('live_timeout')]).toEqual([
+      (inferredBefore ?? 0) + 1,
+      undefined,
+    ]);
+  });
+
+  it('of a predictor without live inference infers nothing, and the model itself still answers', async () => {
+    const idle = await createOpenApi({ live: false, onLiveFailure: 'error', default: null });
+    try {
+      const user = { name: 'user_id', datatype: 'BYTES', shape: [1], data: ['3'] };
+      const demanded = { 'cache-control': 'no-cache' };
+      const refused = await idle.post('/v2/models/repurchase.hybrid/infer', { inputs: [user] }, demanded);
+      expect([refused.status, refused.headers.get('retry-after')]).toEqual([422, null]);
+      expect(await refused.json()).toMatchObject({
+        ...{ type: 'urn:tandem:problem:invalid_input', error: expect.stringContaining('freshness.live') },
+      });
+      const features = { name: 'features', datatype: 'FP32', shape: [1, 2], data: [10, 1] };
+      expect((await idle.post('/v2/models/repurchase/infer', { inputs: [features] })).status).toBe(200);
+    } finally {
+      await idle.close();
+    }
+  });
+
+  it('of a caller who has gone already infers nothing', async () => {
+    const before = await inferred('caller_gone');
+    const reading = inferFor('5', { leftMs: () => Number.POSITIVE_INFINITY, onGone: (tell) => tell() });
+    await expect(reading).rejects.toMatchObject({ code: 'caller_gone' });
+    expect(await inferred('caller_gone')).toBe(before);
   });
 });

@@ -4,7 +4,7 @@
  */
 import { predictionView } from '@tandem/embedded/prediction-view';
 import type { ReadResult } from '@tandem/freshness/answer';
-import { TandemError } from '@tandem/freshness/errors';
+import { callerGone, TandemError } from '@tandem/freshness/errors';
 import type { OutputField, PredictionValue, TensorType } from '@tandem/freshness/predictor';
 import { holdsNumber } from '@tandem/freshness/tensor-ranges';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
@@ -76,6 +76,8 @@ export function createHybridModels({ findServedVersion, answerMany }: HybridMode
           isGone = true;
         });
         const { results, tell } = await readAll(predictor, request, asked, answerMany);
+        // Nothing was served.
+        if (isGone) throw callerGone();
         const fitted = results.map((result) => fitting(result, version.outputs));
         const failed = wanted.includes(ERROR) ? undefined : fitted.find((one) => one instanceof TandemError);
         if (failed) {
@@ -87,7 +89,7 @@ export function createHybridModels({ findServedVersion, answerMany }: HybridMode
         const tensors = wanted.map((one) =>
           tensorOf(outputs.find((output) => output.name === one) ?? ERROR_TENSOR, rows),
         );
-        if (!isGone) tell(fitted);
+        tell(fitted);
         return { model: name, version: undefined, parameters: { predictor, ...sourcesOf(rows) }, outputs: tensors };
       },
     };

@@ -2,7 +2,7 @@
  * Serves a predictor's model itself: tensors in, tensors out, in the same queue and the same runs as live reads. Nothing of a
  * user is read or stored, and nothing is certified.
  */
-import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { callerGone, isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { WireTensor } from '@tandem/inference/process/protocol';
 import type { EncodedInput } from '@tandem/inference/tensors/batch-tensors';
@@ -68,7 +68,8 @@ async function inferRaw(
   const rows = rowsOf(tensors, request);
   const inputs = tensors.map((tensor, i) => encode(tensor, served.inputs[i] as TensorMetadata, rows, request));
   const outputs = request.outputs === null ? served.outputNames : wantedOutputs(request.outputs, served.outputs);
-  const timeoutMs = timeFor(request.parameters.timeout, leftMs(), liveTimeoutMs);
+  const callersMs = leftMs();
+  const timeoutMs = timeFor(request.parameters.timeout, callersMs, liveTimeoutMs);
   event.add({ predictor: predictor.name, rows });
   if (rows === 0) return outputs.map((name) => emptyTensor(name, served.outputs));
   takeQuota(caller, rows);
@@ -78,6 +79,8 @@ async function inferRaw(
     return await infer({ ...work, onGone });
   } catch (error) {
     if (error instanceof ScoringCrash) throw crashed(error);
+    // The deadline of the transport: the caller does not wait for the answer.
+    if (timeoutMs === callersMs && isTandemError(error, 'live_timeout')) throw callerGone();
     if (!isTandemError(error, 'overloaded')) throw error;
     caller.liveQuota?.giveBack(rows);
     throw overloaded(error);

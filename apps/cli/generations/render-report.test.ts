@@ -8,7 +8,7 @@ it('a report that holds back says by how much, shows figures, movers and segment
     'repurchase: generation 18, compared with generation 17 in 41 ms: held back',
     '  PSI of score is 0.41, above maxPsi 0.25',
     '',
-    '  users     2,357 before, 2,360 now; 2,351 in both, 9 new, 6 gone',
+    '  users     2,357 before, 2,360 now; 2,351 in both, 9 new, 6 removed',
     '  decision  score ≥ 0.7: 212 up, 9 down (9.4 %)',
     '',
     'output   PSI  mean before  mean now  mean |Δ|  p99 |Δ|  changed',

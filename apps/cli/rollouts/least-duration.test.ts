@@ -25,7 +25,7 @@ test('an A/B test says when it first knows of an outcome, whether or not it is a
   const arms = [{ variant: 'b', version: '3', weight: 50 }];
   const outcomes = [{ ...order, guardrail: false }];
   const plan = { kind: 'ab', arms, coverage, analysis: { ...analysis, outcomes } } as const;
-  expect(leastDurationOf({ plan })).toMatch('it knows of order after 14 d at the earliest');
+  expect(leastDurationOf({ plan })).toMatch('it can judge order after 14 d at the earliest');
 });
 
 test('nothing is said where windows make nothing longer', () => {

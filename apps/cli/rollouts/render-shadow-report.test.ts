@@ -8,7 +8,7 @@ const NOW = Date.parse('2026-11-24T09:12:07.000Z');
 test('a shadow reads as a table of segments and bars of differences', () => {
   expect(renderShadowReport(SHADOW_REPORT_EXAMPLE, NOW)).toEqual([
     'predictor  repurchase',
-    'candidate  model version 3, beside 25 % of the users, running',
+    'candidate  model version 3, for 25 % of the users, running',
     'told       2.0 s ago by 2 processes',
     'decision   score ≥ 0.5',
     'served     7 h 12 min old on average',

@@ -80,7 +80,7 @@ test.each<[string, QueryColumn[], Overrides, string]>([
     'no such asOf',
     columns,
     { features: { asOf: 'at' } },
-    'features.asOf: the query has no column at beside user_id → add at to the query',
+    'features.asOf: the query has no column at → add at to the query',
   ],
   [
     'asOf of another type',

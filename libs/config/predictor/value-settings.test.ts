@@ -118,7 +118,7 @@ test.each<[string, Settings, string]>([
     { inputs: { x: { type: 'float32', columns: [] } } },
     "inputs.x.columns: is empty → name feature columns in the tensor's order",
   ],
-  ['inputs that are none', { inputs: {} }, 'inputs: is empty → remove it: columns fill the inputs of a model by'],
+  ['inputs that are none', { inputs: {} }, 'inputs: is empty → remove it: columns fill the inputs of a model'],
 ])('%s is told with place and remedy, and nothing besides', async (_, settings, message) => {
   const problems = await problemsIn({}, settings);
   expect(problems).toHaveLength(1);

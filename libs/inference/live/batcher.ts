@@ -5,7 +5,7 @@
  *
  * This is no statement line: versions wait together for the same slots, and a row may leave before it is sent.
  */
-import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { callerGone, isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import {
   type LoadShedding,
@@ -18,7 +18,7 @@ import type { WireTensor } from '../process/protocol.ts';
 import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
 import { type EncodedInput, encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
 import { type ArtifactBreaker, FREE, mayBeForeign, type Permit, tellBreaker } from './artifact-breaker.ts';
-import { cancelled, type InferRequest, wantedBy } from './infer-request.ts';
+import { type InferRequest, wantedBy } from './infer-request.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
 import type { SliceRows } from './slice-rows.ts';
 import type { PreparedRun, SlotAnswer } from './slot.ts';
@@ -77,11 +77,11 @@ export class Batcher implements Scorer, LoadShedding {
     this.#liveRoom = roomOf(options, this.#lines.live);
   }
 
-  async score({ batch, ...request }: ScoreRequest): Promise<ScoreResult> {
+  async score({ batch, onGone, ...request }: ScoreRequest): Promise<ScoreResult> {
     const { rows, version } = request;
     if (rows.length === 0) return { tensors: {} };
     const encode = () => encodeInputs(version.inputs, batch, rows);
-    const tensors = await this.#submit({ ...request, outputs: wantedBy(version) }, encode);
+    const tensors = await this.#submit({ ...request, outputs: wantedBy(version) }, encode, onGone);
     return { tensors: readOutputs(tensors, rows.length) };
   }
 
@@ -94,7 +94,7 @@ export class Batcher implements Scorer, LoadShedding {
   #submit(
     request: Omit<Work, 'inputs'>,
     encode: () => readonly EncodedInput[],
-    onGone?: InferRequest['onGone'],
+    onGone?: ScoreRequest['onGone'],
   ): Promise<readonly WireTensor[]> {
     const { priority, version } = request;
     const { slices, maxWaitingRows, breaker } = this.#options;
@@ -118,7 +118,7 @@ export class Batcher implements Scorer, LoadShedding {
         line.add(part);
       }
       // After its parts wait, so that they leave with a caller who has gone already.
-      onGone?.(() => one.settled || one.settle(cancelled()));
+      onGone?.(() => one.settled || one.settle(callerGone()));
     } catch (error) {
       reject(error);
     }

@@ -83,8 +83,3 @@ export function wantedBy(version: ModelVersion): readonly string[] {
   wanted.set(version, names);
   return names;
 }
-
-/** The error of a request whose caller has gone. */
-export function cancelled(): TandemError {
-  return new TandemError('live_timeout', 'the caller cancelled the request');
-}

@@ -3,7 +3,7 @@ import * as models from '@tandem/testing/onnx-models';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { TensorData } from '../process/protocol.ts';
 import type { EncodedInput } from '../tensors/batch-tensors.ts';
-import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
+import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const FOR_EVER = 2 ** 62;
 /** Turns of the loop model that take about a tenth of a second. */
@@ -142,7 +142,26 @@ describe('infer', () => {
     const gone = pool.infer({ version, inputs, rows: 1, outputs: ['score'], ...TIME, onGone });
     expect(pool.stats().waitingRows.live).toBe(1);
     leave();
-    await expect(gone).rejects.toMatchObject({ code: 'live_timeout', message: 'the caller cancelled the request' });
+    await expect(gone).rejects.toMatchObject({ code: 'caller_gone' });
+    expect(pool.stats().waitingRows.live).toBe(0);
+    expect(await stuck).toMatchObject({ code: 'live_timeout' });
+  });
+
+  it('removes the rows of a read whose caller has gone', async () => {
+    const { version } = loop;
+    await pool.warmUp(version);
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).catch((error: unknown) => error);
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
+    const batch = batchOf(version, new Array(300).fill([0, 1]));
+    let leave = () => {};
+    const onGone = (tell: () => void) => {
+      leave = tell;
+    };
+    const request = { version, batch, rows: [...batch.userIds.keys()], timeoutMs: 20_000, priority: 'live' } as const;
+    const gone = pool.score({ ...request, onGone });
+    expect(pool.stats().waitingRows.live).toBeGreaterThan(0);
+    leave();
+    await expect(gone).rejects.toMatchObject({ code: 'caller_gone' });
     expect(pool.stats().waitingRows.live).toBe(0);
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
   });
@@ -156,7 +175,7 @@ describe('infer', () => {
     const gone = ask((tell) => tell());
     // What waits here for good would be looked at for ever once its time is over, and nothing else would run.
     expect(pool.stats().waitingRows.live).toBe(0);
-    await expect(gone).rejects.toMatchObject({ code: 'live_timeout', message: 'the caller cancelled the request' });
+    await expect(gone).rejects.toMatchObject({ code: 'caller_gone' });
     expect(await ask(() => {})).toMatchObject([{ data: Float32Array.of(1) }]);
   });
 

@@ -1,7 +1,7 @@
 /** Turns users whose features could not be read, or whose inference failed, into outcomes. */
 
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import type { LiveOutcome } from '@tandem/freshness/live-predictor';
+import { CALLER_GONE, type LiveOutcome } from '@tandem/freshness/live-predictor';
 import type { IsolatedScores } from '../scoring/isolate-poison.ts';
 
 /** Returns the failure of a row of `faults`. */
@@ -38,6 +38,7 @@ export function unread(error: unknown): unknown {
 }
 
 export function asFailure(error: unknown): LiveOutcome {
+  if (isTandemError(error, 'caller_gone')) return CALLER_GONE;
   if (isTandemError(error, 'live_timeout', 'overloaded')) {
     return {
       kind: 'failed',

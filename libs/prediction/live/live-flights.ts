@@ -21,16 +21,22 @@ export class LiveRead implements Timed {
   readonly outcomes: (LiveOutcome | undefined)[];
   index = -1;
   isOver = false;
+  /** Whether it is over because its caller has gone. */
+  isGone = false;
+  /** Whether its caller tells when it goes. */
+  readonly mayLeave: boolean;
   #missing: number;
   readonly #done: () => void;
+  readonly #leaving: (() => void)[] = [];
 
-  /** @param done called once: when every reader has an outcome, or at the deadline, whichever comes first */
-  constructor(readers: readonly LiveReader[], deadline: number, done: () => void) {
+  /** @param done called once: when every reader has an outcome, at the deadline, or when the caller goes */
+  constructor(readers: readonly LiveReader[], deadline: number, done: () => void, mayLeave = false) {
     this.readers = readers;
     this.deadline = deadline;
     this.outcomes = readers.map(() => undefined);
     this.#missing = readers.length;
     this.#done = done;
+    this.mayLeave = mayLeave;
   }
 
   /** Sets the outcome of one reader. Does nothing once the read is over. */
@@ -44,6 +50,20 @@ export class LiveRead implements Timed {
     if (this.isOver) return;
     this.isOver = true;
     this.#done();
+  }
+
+  /** Ends it because its caller has gone. */
+  leave(): void {
+    if (this.isOver) return;
+    this.isGone = true;
+    this.end();
+    for (const tell of this.#leaving) tell();
+  }
+
+  /** Calls back when the caller goes before the read is over; at once if it has gone already. */
+  onGone(tell: () => void): void {
+    if (this.isGone) tell();
+    else this.#leaving.push(tell);
   }
 }
 

@@ -1,6 +1,12 @@
 import type { Certificate } from '@tandem/freshness/certificate';
-import { TandemError } from '@tandem/freshness/errors';
-import type { LiveReader, LiveRequest } from '@tandem/freshness/live-predictor';
+import { callerGone, TandemError } from '@tandem/freshness/errors';
+import {
+  CALLER_GONE,
+  type LiveOutcome,
+  type LivePredictor,
+  type LiveReader,
+  type LiveRequest,
+} from '@tandem/freshness/live-predictor';
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGate, createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
@@ -199,8 +205,8 @@ describe('a deadline', () => {
 
   it('is over when the caller has gone: its users cost no statement, but for those that others wait for', async () => {
     const { gate, statements, features } = gatedFeatures();
-    const answered: string[] = [];
-    const onAnswered = (_: unknown, outcomes: ReadonlyMap<string, unknown>) => void answered.push(...outcomes.keys());
+    const answered: [string, LiveOutcome][] = [];
+    const onAnswered = (_: unknown, outcomes: ReadonlyMap<string, LiveOutcome>) => void answered.push(...outcomes);
     const live = createLive({ features, maxStatements: 1, onAnswered });
     const first = live.predict(await requestFor([{ userId: '26' }]));
     await gate.arrived;
@@ -209,22 +215,51 @@ describe('a deadline', () => {
     const leaving = live.predict(await requestFor([{ userId: '27' }, { userId: '28' }], { onGone }));
     const staying = live.predict(await requestFor([{ userId: '28' }]));
     gone.resolve();
-    const left = { reason: 'live_timeout', detail: 'the caller has gone' };
-    expect([...(await leaving).values()]).toMatchObject([left, left]);
+    expect([...(await leaving).values()]).toEqual([CALLER_GONE, CALLER_GONE]);
     gate.open();
     await first;
     expect((await staying).get('28')).toMatchObject({ kind: 'predicted' });
     expect(statements).toEqual([['26'], ['28']]);
-    expect(answered.sort()).toEqual(['26', '28']);
+    const predicted = expect.objectContaining({ kind: 'predicted' });
+    expect(answered).toEqual([
+      ['27', CALLER_GONE],
+      ['28', CALLER_GONE],
+      ['26', predicted],
+      ['28', predicted],
+    ]);
   });
 
-  it('takes no room from others when its caller has gone already', async () => {
-    const live = createLive({ loadShedding: { room: () => 1 } });
+  it('takes no room and no statement when its caller has gone already', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    gate.open();
+    const live = createLive({ features, loadShedding: { room: () => 1 } });
     const leaving = live.predict(await requestFor([{ userId: '29' }], { onGone: (tell) => tell() }));
     const staying = live.predict(await requestFor([{ userId: '39' }]));
-    expect((await leaving).get('29')).toMatchObject({ detail: 'the caller has gone' });
+    expect((await leaving).get('29')).toBe(CALLER_GONE);
     expect((await staying).get('39')).toMatchObject({ kind: 'predicted' });
+    expect(statements).toEqual([['39']]);
   });
+
+  it.each([
+    [true, '27', CALLER_GONE],
+    [false, '28', { kind: 'failed', reason: 'live_timeout', detail: 'no answer within 20 ms' }],
+  ])('of the caller itself (%s) is no failure of the model', async (isCallersTime, userId, expected) => {
+    const { gate, features } = gatedFeatures();
+    const live = createLive({ features });
+    const request = await requestFor([{ userId }], { timeoutMs: 20, isCallersTime });
+    expect((await live.predict(request)).get(userId)).toEqual(expected);
+    gate.open();
+  });
+
+  it.each([false, true])(
+    'of the caller that ends the run of its rows (%s) is no failure of the model',
+    async (hasRows) => {
+      const scorer: Scorer = { score: () => Promise.reject(new TandemError('live_timeout', 'late')) };
+      const rows = hasRows ? [{ sent: {}, values: [] }] : undefined;
+      const request = await requestFor([{ userId: '40', fresh: true, rows }], { isCallersTime: true });
+      expect((await createLive({ scorer }).predict(request)).get('40')).toBe(CALLER_GONE);
+    },
+  );
 
   it('is not spent on Redis: an answer that is there is given, kept or not', async () => {
     const never = { putEach: () => new Promise<never>(() => undefined) };
@@ -232,6 +267,91 @@ describe('a deadline', () => {
     const outcomes = await live.predict(await requestFor([{ userId: '26' }], { timeoutMs: 500 }));
     expect(outcomes.get('26')).toMatchObject({ kind: 'predicted', kept: false });
     expect(kept).toHaveLength(1);
+  });
+});
+
+/** A scorer that runs nothing before it is released. A request whose caller has gone is rejected, as the pool does. */
+function heldScorer() {
+  const released = Promise.withResolvers<void>();
+  /** Users of each request, and of those that were told that their caller has gone. */
+  const [asked, removed]: [string[], string[]] = [[], []];
+  const scorer: Scorer = {
+    score({ onGone, ...request }) {
+      const users = request.rows
+        .map((row) => request.batch.userIds[row] ?? 'a requested row')
+        .sort()
+        .join();
+      asked.push(users);
+      const gone = new Promise<never>((_, reject) => {
+        onGone?.(() => {
+          removed.push(users);
+          reject(callerGone());
+        });
+      });
+      return Promise.race([gone, released.promise.then(() => world.inference.score(request))]);
+    },
+  };
+  return { scorer, asked, removed, release: released.resolve };
+}
+
+describe('a caller who goes after the features were read', () => {
+  async function readTogether(live: LivePredictor, gate: ReturnType<typeof createGate>, requests: LiveRequest[]) {
+    const first = live.predict(await requestFor([{ userId: '59' }]));
+    await gate.arrived;
+    const reads = requests.map((request) => live.predict(request));
+    gate.open();
+    return { first, reads };
+  }
+
+  it('takes from the scorer the rows that wait for that caller alone', async () => {
+    const { gate, features } = gatedFeatures();
+    const { scorer, asked, removed, release } = heldScorer();
+    const live = createLive({ features, scorer, maxStatements: 1 });
+    let leave = () => {};
+    const onGone = (tell: () => void) => {
+      leave = tell;
+    };
+    const { first, reads } = await readTogether(live, gate, [
+      await requestFor([{ userId: '41' }, { userId: '42' }, { userId: '43' }], { onGone }),
+      await requestFor([{ userId: '43' }, { userId: '44' }]),
+    ]);
+    await expect.poll(() => asked.toSorted()).toEqual(['41,42', '43,44', '59']);
+    // Another reader follows a row of the first.
+    const follower = live.predict(await requestFor([{ userId: '42' }]));
+    leave();
+    expect([...((await reads[0]) ?? [])].map(([, outcome]) => outcome)).toEqual([
+      CALLER_GONE,
+      CALLER_GONE,
+      CALLER_GONE,
+    ]);
+    expect(removed).toEqual(['41,42']);
+    await expect.poll(() => asked.toSorted()).toEqual(['41,42', '42', '43,44', '59']);
+    release();
+    for (const read of [first, reads[1], follower]) {
+      for (const outcome of (await read)?.values() ?? []) expect(outcome).toMatchObject({ kind: 'predicted' });
+    }
+  });
+
+  it('takes its rows of request features from the scorer', async () => {
+    const { gate, features } = gatedFeatures();
+    const { scorer, asked, removed, release } = heldScorer();
+    const live = createLive({ features, scorer, maxStatements: 1 });
+    let leave = () => {};
+    const onGone = (tell: () => void) => {
+      leave = tell;
+    };
+    const rows = Array.from({ length: 2 }, () => ({ sent: {}, values: [] }));
+    const { first, reads } = await readTogether(live, gate, [
+      await requestFor([{ userId: '45', fresh: true, rows }], { onGone }),
+      await requestFor([{ userId: '46' }]),
+    ]);
+    await expect.poll(() => asked).toHaveLength(3);
+    leave();
+    expect((await reads[0])?.get('45')).toBe(CALLER_GONE);
+    expect(removed).toEqual([asked.find((users) => users !== '59' && users !== '46')]);
+    release();
+    await first;
+    expect((await reads[1])?.get('46')).toMatchObject({ kind: 'predicted' });
   });
 });
 

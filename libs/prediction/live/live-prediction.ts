@@ -3,6 +3,7 @@
  * and stores the answer in the overlay for the next reader. Readers of one user share an inference (live-flights.ts).
  */
 import {
+  CALLER_GONE,
   type LiveOutcome,
   type LivePredictor,
   type LiveRequest,
@@ -21,10 +22,7 @@ import { createSuspects } from './suspects.ts';
 export interface LivePredictorDependencies extends FlightDependencies {
   /** Decides who can be inferred in time; absent: every request. */
   readonly loadShedding?: LoadShedding;
-  /**
-   * Receives each answered request, for metrics: the result of its readers, and its duration. It does not receive
-   * requests whose caller has disconnected.
-   */
+  /** Receives each request that has ended, for metrics: the result of its readers, and its duration. */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
   /** How many ms rejections wait for each other, which makes them cheaper (`GatheredRefusals`). */
   readonly refusalPatienceMs?: number | undefined;
@@ -89,23 +87,20 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       if (!request.enabled || request.readers.length === 0) return Promise.resolve(new Map());
       return new Promise((resolve) => {
         const askedAt = performance.now();
-        let isGone = false;
-        const read = new LiveRead(request.readers, askedAt + request.timeoutMs, () => {
+        const done = () => {
           deadlines.remove(read);
-          const outcomes = outcomesOf(read, isGone ? GONE : late(request));
+          const outcomes = outcomesOf(read, request);
           const tell = () => {
             resolve(outcomes);
-            if (!isGone) onAnswered?.(request, outcomes, performance.now() - askedAt);
+            onAnswered?.(request, outcomes, performance.now() - askedAt);
           };
           if (read.outcomes.every(isNoRoom)) refusals.add(tell, request.timeoutMs);
           else tell();
-        });
+        };
+        const read = new LiveRead(request.readers, askedAt + request.timeoutMs, done, request.onGone !== undefined);
         deadlines.add(read, request.timeoutMs);
-        request.onGone?.(() => {
-          isGone ||= !read.isOver;
-          read.end();
-        });
-        // A caller that has disconnected already takes no room from others.
+        request.onGone?.(() => read.leave());
+        // A caller that has gone already takes no room from others.
         if (!read.isOver) tableOf(request).join(read);
       });
     },
@@ -120,13 +115,21 @@ function isNoRoom(outcome: LiveOutcome | undefined): boolean {
   return outcome === NO_ROOM;
 }
 
-const GONE: LiveOutcome = Object.freeze({ kind: 'failed', reason: 'live_timeout', detail: 'the caller has gone' });
-
-/** @param missing the outcome of readers that have none */
-function outcomesOf({ outcomes, readers }: LiveRead, missing: LiveOutcome): Map<string, LiveOutcome> {
+function outcomesOf({ outcomes, readers, isGone }: LiveRead, request: LiveRequest): Map<string, LiveOutcome> {
+  const { isCallersTime = false } = request;
+  const missing = isGone || isCallersTime ? CALLER_GONE : late(request);
   const byUser = new Map<string, LiveOutcome>();
-  for (const [i, { userId }] of readers.entries()) byUser.set(userId, outcomes[i] ?? missing);
+  for (const [i, { userId }] of readers.entries()) {
+    const outcome = outcomes[i] ?? missing;
+    byUser.set(userId, isCallersTime ? withinCallersTime(outcome) : outcome);
+  }
   return byUser;
+}
+
+/** Returns an outcome as it is where the time that ran out was the caller's. */
+function withinCallersTime(outcome: LiveOutcome): LiveOutcome {
+  if (outcome.kind === 'rows') return { kind: 'rows', rows: outcome.rows.map(withinCallersTime) };
+  return outcome.kind === 'failed' && outcome.reason === 'live_timeout' ? CALLER_GONE : outcome;
 }
 
 function late({ timeoutMs }: LiveRequest): LiveOutcome {

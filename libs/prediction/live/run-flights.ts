@@ -19,8 +19,8 @@ import {
 } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import { asFailure, failureOf, queryFailed, unread } from './live-failures.ts';
-import type { Flight, FlightTable } from './live-flights.ts';
-import { Outcomes, rowsToScore } from './statement-rows.ts';
+import type { Flight, FlightTable, LiveRead } from './live-flights.ts';
+import { callerOf, Outcomes, type PlainRows, rowsToScore } from './statement-rows.ts';
 import type { Suspects } from './suspects.ts';
 
 export interface FlightDependencies extends AnswerStores {
@@ -144,8 +144,9 @@ const NONE: ReadonlySet<Flight> = new Set();
 
 /**
  * V2 to V4. The rows of each flight with request features are scored separately, within its own deadline: one caller's
- * values must not cost others their answers. The scorer may run them together, and retries them separately if that
- * fails. Returns these flights, each of which is completed as soon as its own rows are scored.
+ * values must not cost others their answers. So are the rows of a caller who may leave and takes them along. The scorer
+ * may run them together, and retries them separately if that fails. Returns the flights of these rows, which are
+ * completed as soon as their own rows are scored.
  */
 async function inferAndKeep(
   { dependencies, request, table }: FlightContext,
@@ -153,16 +154,18 @@ async function inferAndKeep(
   outcomes: Outcomes,
 ): Promise<ReadonlySet<Flight>> {
   const asked = read && rowsToScore(read.certified, read.flights, outcomes);
-  if (!read || !asked) return NONE;
+  if (!asked) return NONE;
   const { certificate } = read.certified;
   const { batch } = asked;
-  const score = async (rows: readonly number[], deadline: number) => {
+  const score = async (rows: readonly number[], deadline: number, caller: LiveRead | undefined) => {
     const timeoutMs = Math.max(1, deadline - performance.now());
-    return scoreIsolating(dependencies.scorer, { version: request.version, batch, rows, timeoutMs, priority: 'live' });
+    const onGone = caller && ((tell: () => void) => caller.onGone(tell));
+    const scoring = { version: request.version, batch, rows, timeoutMs, priority: 'live', onGone } as const;
+    return scoreIsolating(dependencies.scorer, scoring);
   };
   for (const { flight, first, count } of asked.requests) {
     const rows = Array.from({ length: count }, (_, i) => first + i);
-    void score(rows, flight.deadline)
+    void score(rows, flight.deadline, callerOf(flight))
       .then((scores): LiveOutcome => {
         const { outputs } = scores;
         const outcomeOf = (row: number) => outcomeOfRow(scores, outputs.get(row), { batch, row }, certificate);
@@ -171,16 +174,26 @@ async function inferAndKeep(
       .catch(asFailure)
       .then((outcome) => table.complete(flight, outcome));
   }
-  if (asked.rows.length > 0) {
-    const plain = read.flights.filter(({ rows }) => rows === undefined);
-    const deadline = latestOf(plain);
-    await score(asked.rows, deadline)
+  const scoreGroup = ({ rows, flights, caller }: PlainRows) => {
+    const deadline = latestOf(flights);
+    return score(rows, deadline, caller)
       .then((scores) => keepPlain(dependencies, request, { scores, batch, certificate, deadline }, outcomes))
       .catch((error: unknown) => {
-        for (const flight of plain) outcomes.set(flight, asFailure(error));
+        for (const flight of flights) outcomes.set(flight, asFailure(error));
       });
-  }
-  return new Set(asked.requests.map(({ flight }) => flight));
+  };
+  const apart = new Set(asked.requests.map(({ flight }) => flight));
+  const together = asked.groups.map((group) => {
+    const scored = scoreGroup(group);
+    if (!group.caller) return scored;
+    for (const flight of group.flights) apart.add(flight);
+    void scored.then(() => {
+      for (const flight of group.flights) table.complete(flight, outcomes.of(flight));
+    });
+    return undefined;
+  });
+  await Promise.all(together);
+  return apart;
 }
 
 interface PlainScores {

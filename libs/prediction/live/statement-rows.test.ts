@@ -20,5 +20,6 @@ test('a long text of a user is not repeated for hundreds of candidates; other ca
   const outcomes = new Outcomes();
   const asked = rowsToScore({ batch } as unknown as CertifiedFeatures, [long, short], outcomes);
   expect(asked.requests).toEqual([{ flight: short, first: 2, count: 500 }]);
+  expect(asked.groups).toEqual([]);
   expect(outcomes.of(long)).toMatchObject({ kind: 'failed', reason: 'features_unusable' });
 });

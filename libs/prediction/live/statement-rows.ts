@@ -7,7 +7,7 @@ import { type LiveOutcome, NO_FEATURES } from '@tandem/freshness/live-predictor'
 import { type UserRequest, withRequestRows } from '@tandem/freshness/request-features';
 import type { CertifiedFeatures } from '../scoring/feature-source.ts';
 import { unusableFeatures } from './live-failures.ts';
-import type { Flight } from './live-flights.ts';
+import type { Flight, LiveRead } from './live-flights.ts';
 
 /** Outcomes of the flights of one statement. A reader with request features never gets a row of another flight. */
 export class Outcomes {
@@ -32,9 +32,38 @@ export class Outcomes {
 interface AskedRows {
   readonly batch: FeatureBatch;
   /** Rows of users' own features. */
-  readonly rows: readonly number[];
+  readonly groups: readonly PlainRows[];
   /** The rows of each flight with request features. */
   readonly requests: readonly { readonly flight: Flight; readonly first: number; readonly count: number }[];
+}
+
+/** Rows of users' own features that are scored together. */
+export interface PlainRows {
+  /** The caller who alone waits for these rows, and tells when it goes; undefined: rows of all other callers. */
+  readonly caller: LiveRead | undefined;
+  readonly rows: number[];
+  readonly flights: Flight[];
+}
+
+/** Returns the read that alone waits for a flight, if its caller tells when it goes. */
+export function callerOf({ waiters }: Flight): LiveRead | undefined {
+  const [first] = waiters;
+  return waiters.length === 1 && first?.read.mayLeave ? first.read : undefined;
+}
+
+/** Splits rows by the callers that may leave before they are run. Leaves out rows that no flight wants. */
+function groupByCaller(rows: readonly number[], { userIds }: FeatureBatch, wanted: ReadonlyMap<string, Flight>) {
+  const groups = new Map<LiveRead | undefined, PlainRows>();
+  for (const row of rows) {
+    const flight = wanted.get(userIds[row] ?? '');
+    if (!flight) continue;
+    const caller = callerOf(flight);
+    const group = groups.get(caller) ?? { caller, rows: [], flights: [] };
+    groups.set(caller, group);
+    group.rows.push(row);
+    group.flights.push(flight);
+  }
+  return [...groups.values()];
 }
 
 /** UTF-16 units of text that the requested rows of one statement may have together: each repeats those of its user. */
@@ -62,10 +91,10 @@ export function rowsToScore({ batch }: CertifiedFeatures, flights: readonly Flig
     else rows.push(row);
   });
   const firstRequest = batch.userIds.length;
-  if (flights.every((flight) => flight.rows === undefined)) return { batch, rows, requests: [] };
+  const plain = flights.filter(({ userId, rows: own }) => !own && !outcomes.plain.has(userId));
+  const groups = groupByCaller(rows, batch, new Map(plain.map((flight) => [flight.userId, flight])));
+  if (flights.every((flight) => flight.rows === undefined)) return { batch, groups, requests: [] };
   const rowOf = new Map(rows.map((row) => [batch.userIds[row], row]));
-  const plain = new Set(flights.filter((flight) => !flight.rows).map(({ userId }) => userId));
-  for (const userId of outcomes.plain.keys()) plain.delete(userId);
   const requested: UserRequest[] = [];
   let repeated = 0;
   const requests = flights.flatMap((flight) => {
@@ -83,7 +112,7 @@ export function rowsToScore({ batch }: CertifiedFeatures, flights: readonly Flig
   });
   return {
     batch: withRequestRows(batch, requested),
-    rows: rows.filter((row) => plain.has(batch.userIds[row] ?? '')),
+    groups,
     requests,
   };
 }

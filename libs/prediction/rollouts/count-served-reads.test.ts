@@ -119,15 +119,19 @@ test('a failure is counted in the arm that the user is in, and exposes the user 
   ]);
 });
 
-test.each(['unknown_user', 'not_cached', 'history_changed', 'context_not_reached', 'rate_limited'] as const)(
-  '%s is not the arm’s doing',
-  async (code) => {
-    const { kept, note, reads } = world();
-    note(error(code));
-    await reads.close();
-    expect([kept.sums, kept.exposures]).toEqual([[], []]);
-  },
-);
+test.each([
+  'unknown_user',
+  'not_cached',
+  'history_changed',
+  'context_not_reached',
+  'rate_limited',
+  'caller_gone',
+] as const)('%s is not the arm’s doing', async (code) => {
+  const { kept, note, reads } = world();
+  note(error(code));
+  await reads.close();
+  expect([kept.sums, kept.exposures]).toEqual([[], []]);
+});
 
 test.each<[string, object, Partial<Answer>, number | undefined]>([
   ['of the decision', { decision: { output: 'other', threshold: 0.5 } }, {}, 18],
@@ -153,6 +157,16 @@ test('answers of a process that lacks the model version expose users and do not 
     ['stable', 'stale', 1],
   ]);
   expect(kept.exposures.map(({ userId }) => userId)).toEqual(['2', '4', '1']);
+});
+
+test('answers that a deadline or quota of the caller forced expose users and do not count against the arm', async () => {
+  const { kept, note, reads } = world();
+  for (const source of ['stale', 'default'] as const)
+    note(answer({ source, reason: 'live_timeout', isOfCaller: true }));
+  note(answer({ source: 'stale', reason: 'live_timeout' }), '2');
+  await reads.close();
+  expect(kept.sums.map(({ source, counts }) => [source, counts.reads])).toEqual([['stale', 1]]);
+  expect(kept.exposures.map(({ userId }) => userId)).toEqual(['1', '2']);
 });
 
 test('a read without request features that the version of an arm needs is an error of that arm', async () => {

@@ -95,7 +95,8 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     const answer = result instanceof TandemError ? undefined : result;
     const isInferred = answer !== undefined && source !== 'default';
     const score = isInferred ? decidingScore(predictor.policy, answer.prediction) : undefined;
-    if (!isOfProcess(source, read)) counter.count(rollout, { arm, userId, source, ms, score });
+    const saysNothing = answer?.isOfCaller || isOfProcess(source, read);
+    if (!saysNothing) counter.count(rollout, { arm, userId, source, ms, score });
     log.note(rollout, { arm, userId, source, contextVersion: answer?.contextVersion ?? 0 });
   }
 

@@ -18,6 +18,8 @@ export interface ScoreRequest {
   readonly runTimeoutMs?: number;
   /** `live` runs before `batch` if both wait. */
   readonly priority: 'live' | 'batch';
+  /** Calls back when nobody waits for these rows any more: those that have not been run leave, and it is `caller_gone`. */
+  readonly onGone?: ((tell: () => void) => void) | undefined;
 }
 
 /** Row i of each tensor belongs to `rows[i]` of the request. */
@@ -26,7 +28,7 @@ export interface ScoreResult {
 }
 
 /**
- * Rejects with a TandemError: `live_timeout` (deadline), `live_failed` (the model rejected the input or returned
+ * Rejects with a TandemError: `live_timeout` (deadline), `caller_gone` (`onGone`), `live_failed` (the model rejected the input or returned
  * another number of rows), `overloaded` (no place in the queue, or too little CPU for a batch), or `ScoringCrash` when
  * the process died. If only some rows are rejected before the run, the error is a `RowsRefused` of one of these codes.
  */

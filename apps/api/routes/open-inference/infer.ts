@@ -11,6 +11,7 @@ import {
 } from '@tandem/wire/open-inference';
 import type { Context } from 'hono';
 import { readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
+import { patienceOf } from '../../http/caller-patience.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import type { ProblemCode } from '../../http/problem.ts';
@@ -61,9 +62,7 @@ binary data after the JSON (extension \`binary_tensor_data\`). \`{predictor}\` n
         const model = await modelIn(context, dependencies);
         caller.demand(model.scope);
         const request = readHttpRequest(...(await bodyIn(context)));
-        const { signal } = context.req.raw;
-        const onGone = (tell: () => void) => (signal.aborted ? tell() : signal.addEventListener('abort', tell));
-        const asked = { head: context.req, caller, event, leftMs: () => Number.POSITIVE_INFINITY, onGone };
+        const asked = { head: context.req, caller, event, ...patienceOf(context.req) };
         return answerWith(renderHttpAnswer(await model.infer(request.request, asked), request));
       },
     }),

@@ -16,6 +16,7 @@ import {
 } from '@tandem/wire/predictions';
 import type { Answered } from '@tandem/wire/schema';
 import { parseBody } from '../../http/body.ts';
+import { patienceOf } from '../../http/caller-patience.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
 import { createAnswerMany } from './answer-many.ts';
@@ -56,7 +57,7 @@ export function readMany(dependencies: ReadDependencies) {
       const startedAt = performance.now();
       const predictor = context.req.param('predictor') ?? '';
       if (context.req.header(MIN_CONTEXT) !== undefined) throw tokenOfOneUser();
-      const demanded = readOptions(context.req, caller.liveQuota);
+      const demanded = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
       const { userIds: ids = [], users } = await parseBody(context, BODY);
       const userIds = users?.map(({ userId }) => userId) ?? ids;
       const entryOf = users ? (i: number) => `users[${i}]` : (i: number) => `userIds[${i}]`;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TestApi } from '../../api.fixture.ts';
+import { createTestApi, type TestApi } from '../../api.fixture.ts';
 import { createCheckoutApi } from '../../checkout.fixture.ts';
 
 const path = '/v1/rankings/checkout';
@@ -82,6 +82,21 @@ describe('POST /v1/rankings/{predictor}', () => {
     const problem = (await response.json()) as { field?: string; remedy?: string };
     expect([response.status, problem.field]).toEqual([status, field]);
     expect(problem.remedy).toEqual(expect.any(String));
+  });
+
+  it('is 422 without Retry-After where the predictor infers nothing live', async () => {
+    const idle = await createTestApi({ live: false });
+    try {
+      const candidates = [{ id: 'a', features: {} }];
+      const response = await idle.post('/v1/rankings/repurchase', { userId: '3', candidates });
+      expect([response.status, response.headers.get('retry-after')]).toEqual([422, null]);
+      expect(await response.json()).toMatchObject({
+        ...{ type: 'urn:tandem:problem:invalid_input', field: 'predictor' },
+        remedy: expect.stringContaining('set freshness.live of repurchase to true'),
+      });
+    } finally {
+      await idle.close();
+    }
   });
 
   it('is 504 under only-if-cached: nothing stored can rank', async () => {

@@ -12,6 +12,7 @@ import {
   RankSchema,
 } from '@tandem/wire/rankings';
 import { parseBody } from '../../http/body.ts';
+import { patienceOf } from '../../http/caller-patience.ts';
 import { jsonEndpoint } from '../../http/json-endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
 import type { ReadDependencies } from '../predictions/read-one.ts';
@@ -41,7 +42,7 @@ export function rank(dependencies: ReadDependencies) {
     ],
     async handle(context, event, caller) {
       const name = context.req.param('predictor') ?? '';
-      const demanded = readOptions(context.req, caller.liveQuota);
+      const demanded = { ...readOptions(context.req, caller.liveQuota), patience: patienceOf(context.req) };
       const asked = await parseBody(context, BODY);
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);

@@ -1,0 +1,33 @@
+import { TandemError } from '@tandem/freshness/errors';
+import { silentLog } from '@tandem/telemetry/log';
+import { startWideEvent } from '@tandem/telemetry/wide-event';
+import { expect, test } from 'vitest';
+import { openAccess } from '../keys/access.ts';
+import { createRawModels } from './raw-model.ts';
+import type { ServedVersion } from './served-versions.ts';
+
+const served = {
+  predictor: { name: 'repurchase', policy: { freshness: { liveTimeoutMs: 250 } } },
+  version: { number: 1, artifactHash: 'a' },
+  ...{ variant: 'stable', numbers: ['1'], outputNames: ['score'], triedOutputs: new Set(['score']) },
+  inputs: [{ name: 'features', type: 'float32', shape: [-1, 1] }],
+  outputs: [{ name: 'score', type: 'float32', shape: [-1, 1] }],
+} as unknown as ServedVersion;
+
+test.each([
+  ['the deadline of the caller’s transport', 5, {}, 'caller_gone'],
+  ['the parameter timeout, whose caller waits for the answer', 5, { timeout: 1_000 }, 'live_timeout'],
+  ['the limit of the predictor', Number.POSITIVE_INFINITY, {}, 'live_timeout'],
+])('a model that is later than %s has the right problem', async (_, leftMs, parameters, code) => {
+  const infer = () => Promise.reject(new TandemError('live_timeout', 'late'));
+  const model = await createRawModels({ findServedVersion: async () => served, infer })('repurchase', undefined);
+  const head = { url: '/', header: () => undefined };
+  const event = startWideEvent('request.served', {}, { log: silentLog });
+  const caller = openAccess(head, 'models:infer', event);
+  const inputs = [{ name: 'features', type: 'float32', dims: [1, 1], data: Float32Array.of(1) } as const];
+  const inferring = model.infer(
+    { id: undefined, parameters, inputs, outputs: null },
+    { head, caller, event, leftMs: () => leftMs, onGone: () => {} },
+  );
+  await expect(inferring).rejects.toMatchObject({ code });
+});

@@ -1,0 +1,41 @@
+/** Upgrades of grpc-js, played by changes of its own decoder of messages. */
+import { createRequire } from 'node:module';
+import { afterEach, expect, test } from 'vitest';
+import { startGrpcServer } from './grpc-server.ts';
+import { assertPrivateParts } from './private-call.ts';
+
+interface Decoder {
+  write?: unknown;
+}
+
+const { StreamDecoder } = createRequire(import.meta.url)('@grpc/grpc-js/build/src/stream-decoder.js') as {
+  StreamDecoder: { prototype: Decoder };
+};
+const { prototype } = StreamDecoder;
+const original = Object.getOwnPropertyDescriptor(prototype, 'write') as PropertyDescriptor;
+afterEach(() => void Object.defineProperty(prototype, 'write', original));
+
+const start = () =>
+  startGrpcServer({
+    ...{ host: '127.0.0.1', port: 0, connections: 1, mostBytes: 1_000, mostAnswerBytes: 1_000 },
+    serve: async () => ({ response: { live: true } }),
+  });
+
+const refused = (why: RegExp) => ({
+  ...{ code: 'config_invalid', field: 'GRPC_PORT', message: expect.stringMatching(why) },
+  remedy: expect.stringContaining('npm ci'),
+});
+
+test('a server does not start with a grpc-js that has no decoder of messages', async () => {
+  delete prototype.write;
+  await expect(start()).rejects.toMatchObject(refused(/@grpc\/grpc-js does not work as the gRPC port needs it/));
+});
+
+test('a server does not start with a grpc-js whose decoder cannot be limited', async () => {
+  Object.defineProperty(prototype, 'write', { get: () => original.value, set: () => {}, configurable: true });
+  await expect(start()).rejects.toMatchObject(refused(/takes the second message of a call/));
+});
+
+test('the installed release has what is needed', async () => {
+  await assertPrivateParts();
+});
