@@ -48,7 +48,9 @@ test('a predictor with request features, which need live inference, is not advis
     tooSlowForReads(judged, 'sample', '7', 10_000),
     noUserInTime(judged, 'sample', { what: 'user ids', ms: 5_000, userId: null }),
   ];
-  const remedies = findings(reader(true, { request: [{ name: 'amount', kind: 'number' }] })).map(({ remedy }) => remedy);
+  const remedies = findings(reader(true, { request: [{ name: 'amount', kind: 'number' }] })).map(
+    ({ remedy }) => remedy,
+  );
   expect(remedies).toHaveLength(4);
   for (const remedy of remedies) expect(remedy).toContain('raise freshness.liveTimeout');
   expect(remedies.join()).not.toContain('live: false');
