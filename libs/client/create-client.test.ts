@@ -100,6 +100,36 @@ test('an id that fetch would resolve away is refused before anything is sent', a
   expect(await client.user('...')).toEqual({});
 });
 
+test('an empty predictor or user id is refused before anything is sent', async () => {
+  let asked = 0;
+  const url = await listen((_, response) => {
+    asked++;
+    sendProblem(response, 404, 'no_such_path');
+  });
+  const client = createClient({ url });
+  const calls = [
+    client.predict('repurchase', ''),
+    client.predict('', '42'),
+    ...['42', '43'].map((userId) => client.predict('', userId, { maxAge: 60 })),
+    client.predictMany('', ['42']),
+    client.rank('', { userId: '42', candidates: [] }),
+    client.user(''),
+    client.eraseUser(''),
+    client.explanation('', '42'),
+    client.rollback(''),
+  ];
+  for (const settled of await Promise.allSettled(calls)) {
+    expect(settled).toMatchObject({
+      reason: {
+        code: 'malformed_request',
+        detail: expect.stringMatching(/is empty: its path would be \/v1\//),
+        remedy: expect.stringContaining('not empty'),
+      },
+    });
+  }
+  expect(asked).toBe(0);
+});
+
 test('a key goes with every call, in the header that is for it', async () => {
   const sent: (string | undefined)[] = [];
   const url = await listen((request, response) => {

@@ -132,16 +132,28 @@ function refuseRedirect(response: Response, base: string): void {
 /** `.` or `..` between slashes, also percent-encoded. */
 const DOT_SEGMENT = /\/((?:\.|%2e){1,2})(?=[/?]|$)/i;
 
-/** Refuses what `fetch` would resolve: the call would reach another path, such as that of all users. */
+const EMPTY_SEGMENT = /\/(?=[/?]|$)/;
+
+/** Refuses an empty name, and what `fetch` would resolve: the call would reach another path, such as that of all users. */
 function checkSegments(path: string): void {
+  if (EMPTY_SEGMENT.test(path)) {
+    throw malformed(
+      `A name or id of this call is empty: its path would be ${path}`,
+      'pass an id or name that is not empty',
+    );
+  }
   const name = DOT_SEGMENT.exec(path)?.[1];
   if (name === undefined) return;
-  throw new ProblemError({
-    type: 'urn:tandem:problem:malformed_request',
-    status: 400,
-    title: 'Malformed request',
-    detail: `${name} cannot be part of the path ${path}: HTTP clients resolve it. No user id or other name is . or ..`,
-    remedy: 'give the user another id in its source',
+  throw malformed(
+    `${name} cannot be part of the path ${path}: HTTP clients resolve it. No user id or other name is . or ..`,
+    'give the user another id in its source',
+  );
+}
+
+function malformed(detail: string, remedy: string): ProblemError {
+  return new ProblemError({
+    ...{ type: 'urn:tandem:problem:malformed_request', status: 400, title: 'Malformed request' },
+    ...{ detail, remedy },
   });
 }
 

@@ -1,7 +1,11 @@
+import type { RequestColumn } from '@tandem/freshness/predictor';
 import { expect, test } from 'vitest';
 import { judgeReadTime, noUserInTime, tooSlowForReads } from './predict-sample.ts';
 
-const reader = (live: boolean) => ({ name: 'churn', policy: { freshness: { live, liveTimeoutMs: 50 } } });
+const reader = (live: boolean, definition: { readonly request?: readonly RequestColumn[] } = {}) => ({
+  ...{ name: 'churn', definition },
+  policy: { freshness: { live, liveTimeoutMs: 50 } },
+});
 
 test('a read within liveTimeout is no finding, one beyond it is a warning with both times, where reads are live', () => {
   expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 40, inferenceMs: 10 })).toEqual([]);
@@ -35,4 +39,20 @@ test('of a query that is slow over all users, reports only what was measured', (
   });
   expect(finding.text).toContain('of one user (50 ms, freshness.liveTimeout) was not measured');
   expect(finding.remedy).toContain('create the index');
+});
+
+test('a predictor with request features, which need live inference, is not advised to turn it off', () => {
+  const times = (featuresMs: number) => ({ userId: '7', featuresMs, inferenceMs: 40 });
+  const findings = (judged: ReturnType<typeof reader>) => [
+    ...[...judgeReadTime(judged, times(20)), ...judgeReadTime(judged, times(60))],
+    tooSlowForReads(judged, 'sample', '7', 10_000),
+    noUserInTime(judged, 'sample', { what: 'user ids', ms: 5_000, userId: null }),
+  ];
+  const remedies = findings(reader(true, { request: [{ name: 'amount', kind: 'number' }] })).map(
+    ({ remedy }) => remedy,
+  );
+  expect(remedies).toHaveLength(4);
+  for (const remedy of remedies) expect(remedy).toContain('raise freshness.liveTimeout');
+  expect(remedies.join()).not.toContain('live: false');
+  for (const { remedy } of findings(reader(true))) expect(remedy).toContain('set freshness.live: false');
 });

@@ -135,47 +135,57 @@ function tooBusy(cause: TandemError): TandemError {
 interface LiveReader {
   readonly name: string;
   readonly policy: { readonly freshness: { readonly live: boolean; readonly liveTimeoutMs: number } };
+  readonly definition: Pick<CheckedPredictor['definition'], 'request'>;
 }
 
-const REMEDY =
-  'create the index that the query needs for one user (see plan), keep aggregates over all users in a table or a materialized view, or set freshness.live: false, so that reads return the prediction that the batch stored';
+const WITHOUT_LIVE = 'set freshness.live: false, so that reads return the prediction that the batch stored';
 
-const MODEL_REMEDY =
-  'raise freshness.liveTimeout, serve a faster build (tandem build create), or set freshness.live: false, so that reads return the prediction that the batch stored';
+/** Only live inference uses request features: without it the config is refused. */
+function queryRemedy({ definition }: LiveReader): string {
+  const last = definition.request ? 'raise freshness.liveTimeout' : WITHOUT_LIVE;
+  return `create the index that the query needs for one user (see plan), keep aggregates over all users in a table or a materialized view, or ${last}`;
+}
+
+function modelRemedy({ definition }: LiveReader): string {
+  const build = 'serve a faster build (tandem build create)';
+  return definition.request
+    ? `raise freshness.liveTimeout, or ${build}`
+    : `raise freshness.liveTimeout, ${build}, or ${WITHOUT_LIVE}`;
+}
 
 /** Returns no finding if the sample was read in time, or if the predictor answers no read live. */
 export function judgeReadTime(
-  { name, policy }: LiveReader,
+  reader: LiveReader,
   { userId, featuresMs, inferenceMs }: Pick<Sample, 'userId' | 'featuresMs' | 'inferenceMs'>,
 ): Finding[] {
+  const { name, policy } = reader;
   const { live, liveTimeoutMs } = policy.freshness;
   const ms = featuresMs + inferenceMs;
   if (!live || ms <= liveTimeoutMs) return [];
   const limit = `and freshness.liveTimeout is ${inMs(liveTimeoutMs)}: reads of changed users would answer with the stored prediction`;
   if (featuresMs > liveTimeoutMs) {
     const text = `the features of user ${userId} took ${inMs(featuresMs)}, ${limit}`;
-    return [warning(`${name} query`, text, REMEDY)];
+    return [warning(`${name} query`, text, queryRemedy(reader))];
   }
   const parts = `${inMs(featuresMs)} for the features, ${inMs(inferenceMs)} for the model`;
-  return [
-    warning(`${name} model`, `a live read of user ${userId} took ${inMs(ms)} (${parts}), ${limit}`, MODEL_REMEDY),
-  ];
+  const text = `a live read of user ${userId} took ${inMs(ms)} (${parts}), ${limit}`;
+  return [warning(`${name} model`, text, modelRemedy(reader))];
 }
 
 /** Reports that not even one user's features were read within a time longer than any read waits. */
-export function tooSlowForReads({ policy }: LiveReader, subject: string, userId: string, ms: number): Finding {
-  const { live, liveTimeoutMs } = policy.freshness;
+export function tooSlowForReads(reader: LiveReader, subject: string, userId: string, ms: number): Finding {
+  const { live, liveTimeoutMs } = reader.policy.freshness;
   const text = `the features of user ${userId} were not read within ${inMs(ms)}`;
   if (!live) return warning(subject, text, 'see that the tables have the indexes that the query needs');
   const most = `the query is too slow for live reads, which have ${inMs(liveTimeoutMs)} (freshness.liveTimeout)`;
-  return failed(subject, `${text}: ${most}`, REMEDY);
+  return failed(subject, `${text}: ${most}`, queryRemedy(reader));
 }
 
 /** Reports that not even user ids were read in time. A query that is slow over all users may still be fast for one. */
-export function noUserInTime({ policy }: LiveReader, subject: string, { what, ms }: SlowUsers): Finding {
-  const most = inMs(policy.freshness.liveTimeoutMs);
+export function noUserInTime(reader: LiveReader, subject: string, { what, ms }: SlowUsers): Finding {
+  const most = inMs(reader.policy.freshness.liveTimeoutMs);
   const text = `${what} were not read within ${inMs(ms)}, the query is slow for all users together; whether it is fast enough for a live read of one user (${most}, freshness.liveTimeout) was not measured`;
-  return warning(subject, text, REMEDY);
+  return warning(subject, text, queryRemedy(reader));
 }
 
 /** Renders a limit of 250 ms as 250 ms, not as 0.3 s. */

@@ -64,6 +64,22 @@ describe('a rollout', () => {
     expect(renderRollout({ ...ROLLOUT, arms: [] }, plain, NOW)).toHaveLength(4);
   });
 
+  it('that has ended reads as how it ended: its arm serves all users, or none', () => {
+    const ended = { ...ROLLOUT, percent: 0, endedAt: '2026-11-24T02:20:00.000Z' };
+    const lines = (changes: Partial<RolloutView>) => renderRollout({ ...ended, ...changes }, plain, NOW);
+    expect(lines({ state: 'promoted' })).toEqual([
+      ...['rollout  3 of repurchase (0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22)'],
+      'state    promoted: too few users: 488 of candidate, of 1000',
+      'kind     canary, promoted to all users',
+      'asked    2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
+      'variant    model version  generation  users before the end',
+      'candidate  3              none yet                     5 %',
+    ]);
+    expect(lines({ state: 'aborted' })[2]).toBe('kind     canary, ended at step 2 of 5');
+    expect(lines({ state: 'aborted', step: 0, stepStartedAt: null })[2]).toBe('kind     canary, ended before step 1');
+    expect(renderRollouts([{ ...ended, state: 'promoted' }], plain, NOW)[1]).toContain('canary, promoted to all users');
+  });
+
   it('is a line of the list, however much there is to say of it', () => {
     const ab = { ...ROLLOUT, kind: 'ab' as const, state: 'preparing' as const, reason: ERRORS };
     const lines = renderRollouts([ROLLOUT, ab], plain, NOW);

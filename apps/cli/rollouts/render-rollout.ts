@@ -14,7 +14,7 @@ const TONES: Readonly<Record<RolloutState, Tone>> = {
 
 /** @param said parts of the reason for its state that are shown elsewhere, and not repeated */
 export function renderRollout(rollout: RolloutView, paint: Paint, now: number, said = ''): string[] {
-  const { arms, createdAt, createdBy, state, reason } = rollout;
+  const { arms, createdAt, createdBy, endedAt, state, reason } = rollout;
   const why = reason === said ? '' : `: ${printable(reason)}`;
   const lines = renderWrappedFields([
     ['rollout', `${rollout.rollout} of ${rollout.predictor} (${rollout.id})`],
@@ -23,7 +23,7 @@ export function renderRollout(rollout: RolloutView, paint: Paint, now: number, s
     ['asked', `${moment(createdAt)} UTC (${ago(createdAt, now)}) by ${printable(createdBy)}`],
   ]);
   if (arms.length === 0) return lines;
-  const columns = ['variant', 'model version', 'generation', right('users')];
+  const columns = ['variant', 'model version', 'generation', right(endedAt ? 'users before the end' : 'users')];
   const rows = arms.map((arm) => [arm.variant, arm.modelVersion, arm.generation ?? 'none yet', `${arm.percent} %`]);
   return [...lines, ...renderTable(columns, rows)];
 }
@@ -42,13 +42,21 @@ export function renderRollouts(rollouts: readonly RolloutView[], paint: Paint, n
   return renderClipped(titles, rows);
 }
 
-function kindOf({ kind, step, percent, plan }: RolloutView): string {
-  switch (kind) {
+function kindOf(rollout: RolloutView): string {
+  switch (rollout.kind) {
     case 'canary':
-      return `canary, ${percent} %, step ${step + 1} of ${(plan.kind === kind && plan.steps?.length) || 1}`;
+      return `canary, ${placeOf(rollout)}`;
     case 'ab':
       return 'A/B test';
     case 'shadow':
       return 'shadow';
   }
+}
+
+/** Returns where a canary is, or how it ended: an ended canary serves no share of its own. */
+function placeOf({ state, step, percent, plan, stepStartedAt, endedAt }: RolloutView): string {
+  const place = `step ${step + 1} of ${(plan.kind === 'canary' && plan.steps?.length) || 1}`;
+  if (!endedAt) return `${percent} %, ${place}`;
+  if (state === 'promoted') return 'promoted to all users';
+  return stepStartedAt ? `ended at ${place}` : 'ended before step 1';
 }
