@@ -566,7 +566,7 @@ export interface KeptExplanation {
     readonly ofSameContext: boolean;
     readonly features: readonly {
       readonly name: string;
-      /** The inputs of the model */
+      /** The value that the model gets */
       readonly value: number | string | null;
       /** The feature source or an event; of a request feature, the call or the declared default */
       readonly from: 'row' | 'event' | 'request' | 'default';
@@ -941,7 +941,7 @@ export interface BudgetEstimate {
   readonly seconds: number;
 }
 
-/** What a budget buys, estimated from read counts and the cost of earlier runs */
+/** The effect of a budget, estimated from read counts and the cost of earlier runs */
 export interface RunPlan {
   readonly predictor: string;
   /** Users of the last full run */

@@ -26,7 +26,7 @@ export interface RequestRead {
   readonly rows: readonly RequestFeatures[];
   /** The place of a row in the call, for the field of a problem: `users[3]`. */
   at(row: number): string;
-  /** Throws `invalid_input` if a model version cannot answer the call for any rows. */
+  /** Throws `invalid_input` if a model version cannot answer the call, for any user. */
   checkVersion?(version: ModelVersion): void;
   /** Whether only the inference may answer: stored predictions and defaults do not count. */
   readonly isLiveOnly?: boolean;

@@ -50,7 +50,7 @@ export function checkRequest(
   return { sent, values: request.map((column) => givenValue(column, inputs, sent, field)) };
 }
 
-/** The columns that a call may fill; the first ones take null, as in SQL. */
+/** The columns that a call may fill; the first `nullable` of them accept null, as in SQL. */
 interface GivenColumns {
   readonly columns: readonly RequestColumn[];
   readonly nullable: number;

@@ -96,8 +96,8 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 type Answering = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
 /**
- * Begins pipelined requests a few in each turn of the event loop: one read of one connection may return many megabytes,
- * and twenty such reads at once would take a quarter of a second.
+ * Begins pipelined requests a few in each turn of the event loop: the pipelined requests of one read may request many
+ * megabytes, and twenty such reads at once would take a quarter of a second.
  */
 function createAnswering({ answer, onFault }: HttpServerOptions, refusals: Refusals, turns: Turns): Answering {
   async function begin(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {

@@ -169,7 +169,7 @@ async function setSecret(
   );
 }
 
-/** Takes the key back. A second time changes nothing. Rejects with `invalid_input` if there is no such key. */
+/** Revokes the key; a repeated call changes nothing. Rejects with `invalid_input` if there is no such key. */
 export function revokeApiKey(pool: pg.Pool, id: string, actor: string = CLI): Promise<ApiKey> {
   return transaction(pool, async (db) => {
     const [revoked] = await query<ApiKey>(db, {

@@ -47,7 +47,7 @@ export function createErasureCount({ connection, prefix }: ErasureCountDependenc
     return (await runScript(connection, script, calls)).every((reply) => reply === 1);
   }
 
-  /** One statement for all concurrent callers: while Postgres does not answer, every read is one. */
+  /** One lookup for all concurrent callers: while Postgres does not answer, each read needs it. */
   const ask = createStatementBatcher({
     send: () => send(tags().map((tag) => command('get', [keys.erasures(tag)]))),
     maxInFlight: Number.POSITIVE_INFINITY,

@@ -1,4 +1,4 @@
-/** An optimised build beside the model version that it was made of. */
+/** An optimised build, compared with the model version that it was made of. */
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 

@@ -7,7 +7,7 @@ import type { Answered } from './schema.ts';
 
 const FeatureSchema = z.strictObject({
   name: z.string(),
-  value: scalar.meta({ description: 'The inputs of the model' }),
+  value: scalar.meta({ description: 'The value that the model gets' }),
   from: FeatureOriginSchema,
   event: z
     .strictObject({ source: z.string(), id: z.string(), time: z.iso.datetime(), acceptedAt: z.iso.datetime() })

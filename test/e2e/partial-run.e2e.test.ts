@@ -1,4 +1,4 @@
-/** Only a run of everyone makes a generation: a run of some changes the answers of those alone. */
+/** Only a run of all users makes a generation; a run of some users changes only their answers. */
 import type { RunScope } from '@tandem/client/wire';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts, COUNT, changeSilently } from './counts.fixture.ts';

@@ -23,7 +23,7 @@ with the range of nine in ten.`,
   })
     .argument('<predictor>')
     .argument('<build>', 'the build’s model version', parseWhole(1))
-    .option('--users <count>', 'the most users to compare (default: 2,000)', parseWhole(1))
+    .option('--users <count>', 'the largest number of users to compare (default: 2,000)', parseWhole(1))
     .option('--labels <file>', 'a CSV file user_id,label: observed labels of users that neither model was trained on')
     .action(async (predictor: string, build: number, { users, labels: file, ...options }: Options) => {
       if (users !== undefined && file !== undefined) throw usersAndLabels();

@@ -28,7 +28,7 @@ export interface Sample {
 
 const DEADLINE_MS = 10_000;
 const ATTEMPTS = 4;
-/** Longer than a trial may take: a longer inference lacks CPU. */
+/** Longer than the CPU time of a trial: a longer inference lacks CPU. */
 const INFERENCE_MS = 60_000;
 /** No second attempt would make it quick. */
 const SLOW_MS = 1_000;

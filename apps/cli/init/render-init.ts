@@ -97,7 +97,7 @@ export function keyNotes({ key, sql }: TableFacts): string[] {
     ...(isCast
       ? [`${column.name} is of type ${column.type}, and user ids are integers, uuids or texts: ${expression}`]
       : []),
-    ...(unique === null ? [`that ${column.name} is unique was not seen in time`] : []),
+    ...(unique === null ? [`whether ${column.name} is unique was not checked in time`] : []),
     ...(unique === 'index' && !isCast ? [] : [quick]),
     ...(column.nulls
       ? [`${count(column.nulls)} rows without ${article(column.name)} ${column.name} are not read`]

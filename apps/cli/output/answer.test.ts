@@ -42,7 +42,7 @@ test('a default was never computed, and its context may be unknown', () => {
 test('nothing stored, and a row that is gone, are told apart', () => {
   const sourceOf = (source: 'live' | 'stale') =>
     renderAnswer({ ...answered, answer: { ...answer, source, reason: 'missing' } }, plain)[2];
-  expect(sourceOf('live')).toBe('source    live, missing: nothing was stored for this user');
+  expect(sourceOf('live')).toBe('source    live, missing: no prediction was stored for this user');
   expect(sourceOf('stale')).toBe('source    stale, missing: the feature query has no row for this user any more');
 });
 

@@ -114,7 +114,7 @@ function runPlanCommand(cli: Cli): Command {
     name: 'plan',
     description: 'estimate the effect of a budget: reads covered, CPU, time; starts no run',
     detail: `of reads: the share of reads until the next run that are of as many users, the most read ones. of readers: the share of users
-read by then who are among them. Both come from counts of reads, as if everyone had changed. CPU and time come from earlier runs of the predictor.`,
+read by then who are among them. Both come from counts of reads, as if all users had changed. CPU and time come from earlier runs of the predictor.`,
     example: 'tandem run plan repurchase --share 0.25',
   })
     .argument('<predictor>')

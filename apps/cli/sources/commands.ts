@@ -21,7 +21,8 @@ export function watchCommand(cli: Cli): Command {
     name: 'watch',
     description: 'make changes of a table raise context versions, by triggers; without a table: list watched tables',
     detail: `Creates statement-level triggers for insert, update, delete and truncate. In the transaction that changes a row
-they raise the context version of its user, so that the next read computes a new prediction. Earlier changes have no effect.
+they raise the context version of its user, so that the next read computes a new prediction. Earlier changes
+raise nothing; the next run reads them.
 A statement that leaves a user's rows as they were raises nothing. A statement that changes more than --max-users users
 instead makes every stored prediction stale until the next run.
 Requires the owner of the schema tandem and the right to create triggers on the table; the application needs no new right.
@@ -60,7 +61,7 @@ Ends with 0: watched; 1: not watched; 2: wrong usage.`,
 export function unwatchCommand(cli: Cli): Command {
   return createCommand({
     name: 'unwatch',
-    description: 'stop watching a table: then only runs read its changes',
+    description: 'stop watching a table: its changes no longer raise context versions',
     detail: `Removes the table's triggers and their function. Take it out of features.watch as well, where a config names it:
 adopting that config would watch it again. Ends with 0: not watched any more; 1: it was not watched.`,
     example: 'tandem unwatch customers',

@@ -56,7 +56,7 @@ function renderSteps(steps: readonly Step[], paint: Paint): string[] {
     paint('strong', 'Try, in another terminal:'),
     ...lines,
     '',
-    paint('faint', 'Ctrl-C stops all processes.'),
+    paint('faint', 'Ctrl-C stops everything.'),
   ];
 }
 

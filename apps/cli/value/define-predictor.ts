@@ -50,7 +50,10 @@ export async function definePredictor(
   });
 }
 
-/** The history's features stand in for the columns of the query: not the config is wrong where they do not fit. */
+/**
+ * The history's features stand in for the columns of the query. If they do not fit, the history is wrong, not the
+ * config.
+ */
 function misfit(file: string, problems: readonly SettingProblem[]): Error {
   const ofHistory = problems.filter(({ path }) => path.endsWith('.features.sql'));
   if (ofHistory.length === 0) return configError(problems.map((problem) => ({ file, ...problem })));

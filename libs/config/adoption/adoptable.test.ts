@@ -83,6 +83,12 @@ test.each<[string, QueryColumn[], Overrides, string]>([
     'features.asOf: the query has no column at → add at to the query',
   ],
   [
+    'the key as asOf',
+    columns,
+    { features: { asOf: 'user_id' } },
+    'features.asOf: user_id is the key, not a time → add a column of the time to the query as a timestamptz',
+  ],
+  [
     'asOf of another type',
     withColumn('at', 'timestamp'),
     { features: { asOf: 'at' } },

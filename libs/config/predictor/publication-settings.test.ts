@@ -73,7 +73,7 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     'flips without a decision',
     { publish: { maxFlipRate: 0.1 } },
-    'predictors.churn.publish.maxFlipRate: has no effect without a decision, which could flip → add decision: { output, threshold }, or remove maxFlipRate',
+    'predictors.churn.publish.maxFlipRate: has no effect without `decision` → add decision: { output, threshold }, or remove maxFlipRate',
   ],
   [
     'a threshold of numbers that there are not',

@@ -44,7 +44,7 @@ function thresholdProblems({ publish, decision, outputs }: PartialPredictor, at:
   if (publish?.maxFlipRate !== undefined && decision === undefined) {
     problems.push({
       path: at('publish', 'maxFlipRate'),
-      problem: 'has no effect without a decision, which could flip',
+      problem: 'has no effect without `decision`',
       remedy: 'add decision: { output, threshold }, or remove maxFlipRate',
     });
   }

@@ -116,7 +116,7 @@ function ladderProblems({ freshness }: PartialPredictor, at: At): SettingProblem
   if (freshness?.onLiveFailure === 'error' && freshness.default !== undefined) {
     problems.push({
       path: at('freshness', 'default'),
-      problem: "has no effect with onLiveFailure: 'error', which allows no fallback from a live answer",
+      problem: "has no effect with onLiveFailure: 'error', which allows no fallback when live inference fails",
       remedy: "remove default, or write onLiveFailure: 'stale' or 'default'",
     });
   }

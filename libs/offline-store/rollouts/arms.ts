@@ -121,7 +121,7 @@ export async function removeArms(db: Db, rolloutId: string): Promise<void> {
   });
 }
 
-/** Removes all arms of a rollout; the stable arm takes over the version of one of them. */
+/** Removes all arms of a rollout; the stable arm takes over the version of the named arm. */
 export async function makeStable(
   db: Db,
   { id, predictor }: { id: string; predictor: string },

@@ -18,7 +18,7 @@ export interface Exposure {
   readonly arm: string;
   readonly userId: string;
   readonly source: ServedSource;
-  /** The user's, as the answer told it; 0 if it did not. */
+  /** The user's context version in the answer; 0 if the answer has none. */
   readonly contextVersion: number;
   /** Milliseconds on this process's monotonic clock. */
   readonly at: number;

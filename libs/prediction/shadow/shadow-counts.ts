@@ -35,7 +35,9 @@ const SHADOW_OUTCOMES = Object.freeze([
 
 export type ShadowOutcome = (typeof SHADOW_OUTCOMES)[number];
 
-/** Lower bounds of the classes of differences, on either side of 0. The middle class lies between the first two. */
+/**
+ * Lower bounds of the classes of differences, on either side of 0. The middle class is nearer to 0 than the first bound.
+ */
 const DELTA_BOUNDS = Object.freeze([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 10, 100, 1_000]);
 const MIDDLE = DELTA_BOUNDS.length;
 export const DELTA_CLASSES = 2 * MIDDLE + 1;

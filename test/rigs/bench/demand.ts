@@ -1,7 +1,7 @@
 /**
- * What a budget buys: after events of some minutes the same reads are asked three times, after no run, after a run with a budget
- * and after a run of everyone; counted are those that a store answers fresh. Beside it stand the CPU and the time of both runs.
- * The load is written in docs/benchmarks.md.
+ * The effect of a budget. After events of some minutes the same reads are sent three times: after no run, after a run with a
+ * budget, and after a run of all users. The rig counts the reads that a store answers fresh, and measures the CPU and the time
+ * of both runs. docs/benchmarks.md describes the load.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '@tandem/client/create-client';

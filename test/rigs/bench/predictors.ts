@@ -10,7 +10,7 @@ export const FEATURES: readonly string[] = Array.from({ length: 12 }, (_, i) => 
 export const GIVEN: readonly string[] = FEATURES.map((name) => `given_${name}`);
 /** Ids go from here up to `FIRST_USER + users - 1`. */
 export const FIRST_USER = 10_000_000;
-/** What a predictor has whose config names none. */
+/** The default of a predictor whose config names none. */
 const CHUNK_SIZE = 10_000;
 
 export interface AdoptedUsers {

@@ -23,7 +23,7 @@ import { type Footprint, footprintOf } from './footprint.ts';
 export const root = resolve(import.meta.dirname, '../../..');
 const USERS = 2_100;
 const REPETITIONS = 5;
-/** Each chunk of a run is one repetition; beside them there are the first, which also starts a child, and the last. */
+/** Each chunk of a run is one repetition, except the first, which also starts a child, and the last. */
 const CHUNK_SIZE = USERS / (REPETITIONS + 2);
 /** Where Node's inspector listens in a process that was sent SIGUSR1. */
 const SIGNALLED_INSPECTOR = 'http://127.0.0.1:9229/json/list';

@@ -33,7 +33,7 @@ export async function mountSmallDisk(folder: string, megabytes: number): Promise
       }
     },
     empty: () => rm(filler, { force: true }),
-    // Lazily: whatever looks at it yet lets go in its own time.
+    // Unmounts lazily: processes that still use it may close their files later.
     close: async () => void (await run('umount', ['--lazy', folder])),
   };
 }
