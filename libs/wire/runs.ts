@@ -78,7 +78,10 @@ export const RunPlanSchema = z
       .meta({ description: 'Estimate for the requested budget; null if none was requested' }),
     budgets: z.array(BudgetEstimateSchema).meta({ description: 'For comparison' }),
   })
-  .meta({ id: 'RunPlan', description: 'The effect of a budget, estimated from read counts and the cost of earlier runs' });
+  .meta({
+    id: 'RunPlan',
+    description: 'The effect of a budget, estimated from read counts and the cost of earlier runs',
+  });
 
 export type RunPlanView = Answered<typeof RunPlanSchema>;
 

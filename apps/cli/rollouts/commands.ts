@@ -35,12 +35,14 @@ function rolloutListCommand(cli: Cli): Command {
     description: 'list rollouts, newest first',
     example: 'tandem rollout list --predictor repurchase',
   }).option('--predictor <name>', 'of this predictor only');
-  return paged(command, '--before <id>', 'rollouts before this id; to continue, the id of the last rollout of a page').action(
-    async ({ predictor, limit, before, ...options }: PageOptions) => {
-      const page = await connect(cli, options).rollouts.list({ limit, ...given({ predictor, before }) });
-      present(cli, options, page, ({ rollouts }) => renderRollouts(rollouts, cli.paint, cli.now()));
-    },
-  );
+  return paged(
+    command,
+    '--before <id>',
+    'rollouts before this id; to continue, the id of the last rollout of a page',
+  ).action(async ({ predictor, limit, before, ...options }: PageOptions) => {
+    const page = await connect(cli, options).rollouts.list({ limit, ...given({ predictor, before }) });
+    present(cli, options, page, ({ rollouts }) => renderRollouts(rollouts, cli.paint, cli.now()));
+  });
 }
 
 function rolloutShowCommand(cli: Cli): Command {

@@ -51,13 +51,7 @@ export function renderServersSteps(databaseUrl: string | null, paint: Paint): st
 
 function renderSteps(steps: readonly Step[], paint: Paint): string[] {
   const lines = steps.flatMap(([title, line]) => [`  ${paint('faint', title)}`, `    ${line}`]);
-  return [
-    '',
-    paint('strong', 'Try, in another terminal:'),
-    ...lines,
-    '',
-    paint('faint', 'Ctrl-C stops everything.'),
-  ];
+  return ['', paint('strong', 'Try, in another terminal:'), ...lines, '', paint('faint', 'Ctrl-C stops everything.')];
 }
 
 interface Api {
