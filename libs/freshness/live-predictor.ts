@@ -183,7 +183,7 @@ async function predictForPatient(
 /**
  * Infers within a caller's deadline and quota. Readers beyond the quota get `OVER_QUOTA`. A reader that shares
  * another's inference counts as well. A reader with request features counts once for each row, and gets either all of
- * its rows or none. What is `overloaded` is not taken. Rejects with `caller_gone` if the caller has gone.
+ * its rows or none. The quota gets back each row that is `overloaded`. Rejects with `caller_gone` if the caller has gone.
  */
 export function predictWithin(
   live: LivePredictor,

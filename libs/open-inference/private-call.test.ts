@@ -36,6 +36,6 @@ test('a server does not start with a grpc-js whose decoder cannot be limited', a
   await expect(start()).rejects.toMatchObject(refused(/takes the second message of a call/));
 });
 
-test('the installed release has what is needed', async () => {
+test('the installed release has these parts', async () => {
   await assertPrivateParts();
 });

@@ -18,7 +18,7 @@ export interface ScoreRequest {
   readonly runTimeoutMs?: number;
   /** `live` runs before `batch` if both wait. */
   readonly priority: 'live' | 'batch';
-  /** Calls back when nobody waits for these rows any more: those that have not been run leave, and it is `caller_gone`. */
+  /** Calls back when no reader waits for these rows any more: waiting rows are removed, and the request fails with `caller_gone`. */
   readonly onGone?: ((tell: () => void) => void) | undefined;
 }
 
