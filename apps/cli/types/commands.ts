@@ -1,10 +1,12 @@
 /** `tandem types`: TypeScript types of the config's predictors. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { renderPredictorTypes } from './render-predictor-types.ts';
+
+const DEFAULT_CONFIG = 'tandem.config.ts';
 
 interface Options extends CommonOptions {
   readonly config: string;
@@ -21,7 +23,7 @@ alone: no server, no database, no model file. Without --out the types are printe
 Ends with 0: written, or up to date; 1: with --check, the file is out of date; 2: wrong usage.`,
     example: 'tandem types --out src/tandem.types.ts',
   })
-    .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
+    .option('--config <path>', 'the config, or its folder', DEFAULT_CONFIG)
     .option('--out <file>', 'the file to write')
     .option('--check', 'write nothing; fail if the file is not up to date')
     .action(async ({ config, out, ...options }: Options) => {
@@ -29,7 +31,8 @@ Ends with 0: written, or up to date; 1: with --check, the file is out of date; 2
         throw usageError('--check needs the file that it compares', 'add --out <file>');
       }
       const { readConfigForm } = await import('@tandem/config/predictor/load-config');
-      const types = renderPredictorTypes(await readConfigForm(resolve(cli.cwd, config)));
+      const { file: configFile, form } = await readConfigForm(resolve(cli.cwd, config));
+      const types = renderPredictorTypes(form, basename(configFile));
       if (out === undefined) return present(cli, options, { types }, () => types.trimEnd().split('\n'));
       const file = resolve(cli.cwd, out);
       const isCurrent = (await readText(file)) === types;
@@ -40,8 +43,9 @@ Ends with 0: written, or up to date; 1: with --check, the file is out of date; 2
 }
 
 function outOfDate(out: string, config: string): CommandFailure {
+  const named = config === DEFAULT_CONFIG ? '' : ` --config ${config}`;
   return new CommandFailure(`${out} is out of date: it does not have the types of ${config}`, {
-    remedy: `run tandem types --out ${out}, and commit the file`,
+    remedy: `run tandem types${named} --out ${out}, and commit the file`,
   });
 }
 

@@ -138,6 +138,15 @@ test('the types of the predictors, outputs and request features of a config', as
   expect({ code, out, err }).toEqual({ code: 0, out: TYPES, err: '' });
 });
 
+test('the types name the config file that was read', async () => {
+  writeFileSync(join(folder, 'other.config.ts'), CONFIG);
+  const { out } = await run('types --config other.config.ts', { cwd: folder });
+  expect(out).toBe(TYPES.replace('tandem.config.ts', 'other.config.ts'));
+  const { err } = await run('types --config other.config.ts --out other.ts --check', { cwd: folder });
+  expect(err).toContain('run tandem types --config other.config.ts --out other.ts');
+  expect((await run(`types --config ${folder}`, { cwd: folder })).out).toBe(TYPES);
+});
+
 test('a wrong predictor, output or request feature does not compile; the right one does', async () => {
   await run('types --out tandem.types.ts', { cwd: folder });
   expect(compile(APPLICATION)).toEqual([]);

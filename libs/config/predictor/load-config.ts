@@ -28,8 +28,14 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
   return checkConfig(imported.value, imported.file);
 }
 
+interface ReadForm {
+  /** Absolute. */
+  readonly file: string;
+  readonly form: ParsedConfig;
+}
+
 /** Reads a config without its models. Throws as `loadConfig` does, for what the file itself shows. */
-export async function readConfigForm(path: string): Promise<ParsedConfig> {
+export async function readConfigForm(path: string): Promise<ReadForm> {
   const imported = await importConfig(path);
   if (!imported.ok) throw configError([imported.problem]);
   const { file, value } = imported;
@@ -39,7 +45,7 @@ export async function readConfigForm(path: string): Promise<ParsedConfig> {
     problems.push(...settingConflicts(name, predictor));
   }
   if (!form.ok || problems.length > 0) throw configError(problems.map((problem) => ({ file, ...problem })));
-  return form.config;
+  return { file, form: form.config };
 }
 
 /** Judges a config value as if `file` had exported it. Throws as `loadConfig` does. */

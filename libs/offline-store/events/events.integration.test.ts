@@ -305,6 +305,16 @@ describe('events written in SQL', () => {
       pool.query(`insert into tandem.events (source, user_id) values (' ', '${user}')`),
     ).rejects.toMatchObject({ code: 'TD422', message: 'an event source is more than white space' });
   });
+
+  test('a null is no default: Postgres names the column', async () => {
+    for (const column of ['source', 'id', 'type', 'user_id']) {
+      const others = column === 'user_id' ? '' : ', user_id';
+      const insert = `insert into tandem.events (${column}${others}) values (null${others && `, '${user}'`})`;
+      await expect(database.pool.query(insert)).rejects.toMatchObject({ code: '23502', column });
+    }
+    const rows = await database.pool.query(`insert into tandem.events (user_id) values ('${user}') returning type`);
+    expect(rows.rows).toEqual([{ type: 'user.changed' }]);
+  });
 });
 
 describe('a sender who races', () => {
