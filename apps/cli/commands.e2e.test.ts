@@ -126,7 +126,7 @@ test('a run is followed to its end, a line for each tenth, and makes the next ge
 test('a generation has a report of how it differs from the one before, and needs no approval where nothing held it back', async () => {
   const { out } = await tandem('generation', 'report', 'repurchase');
   expect(out).toMatch(/^repurchase: generation 2, compared with generation 1 in .*: passed\n/);
-  expect(out).toMatch(/^ +users +2,357 before, 2,357 now; 2,357 in both, 0 new, 0 gone\n/m);
+  expect(out).toMatch(/^ +users +2,357 before, 2,357 now; 2,357 in both, 0 new, 0 removed\n/m);
   const report = await client.generationReport('repurchase', 2);
   expect(report).toMatchObject({ against: '1', figures: { outputs: [{ name: 'score', psi: 0, changed: 0 }] } });
   expect(await tandem('generation', 'approve', 'repurchase', '1', '--yes')).toMatchObject({

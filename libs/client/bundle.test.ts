@@ -49,6 +49,19 @@ test('it runs where only the globals of browsers and workers are', async () => {
   expect(sent.map((init) => init?.redirect)).toEqual(['manual', 'manual']);
 });
 
+test.each([
+  ['a browser', { setTimeout, clearTimeout }],
+  ['Node, Bun and Deno', { setTimeout, clearTimeout, setImmediate }],
+])('in %s, reads of one turn share a request however many awaits are before them', async (_, globals) => {
+  const { client, sent } = await createClientAmong(globals);
+  const readAfter = async (awaits: number) => {
+    for (let i = 0; i < awaits; i++) await undefined;
+    return client.predict('churn', `${awaits}`);
+  };
+  await Promise.all([0, 2, 4, 6].map(readAfter));
+  expect(sent).toHaveLength(1);
+});
+
 test('in a Cloudflare worker, reads of a turn share a request, and wait for no timer of another request', async () => {
   const cancelled = { setTimeout: () => 0, clearTimeout: () => {}, setImmediate: () => 0 };
   const navigator = { userAgent: 'Cloudflare-Workers' };

@@ -1,6 +1,6 @@
 /**
- * Coalesces single reads: those of one turn of the event loop with the same predictor and demands leave as one request of
- * many users. Each caller has a separate result, error and abort.
+ * Coalesces single reads: those of one turn of the event loop (on Cloudflare Workers: of one microtask) with the same
+ * predictor and demands leave as one request of many users. Each caller has a separate result, error and abort.
  */
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { type Answered, type ManyResult, type PredictManyOptions, predict, predictMany } from './predictions.ts';
@@ -60,18 +60,20 @@ function keyOf(predictor: string, options: PredictManyOptions): string {
 /** The globals of a runtime that say how its turns end. */
 interface Turns {
   readonly setImmediate?: (run: () => void) => unknown;
+  readonly setTimeout: (run: () => void, ms: number) => unknown;
   readonly navigator?: { readonly userAgent?: string };
 }
 
 /**
- * Waits for the callers of this turn: with `setImmediate` in Node, Bun and Deno, else with a microtask. Cloudflare Workers
- * cancel a `setImmediate` or a timer if the request that began it ends, and the reads of other requests would wait forever. A
- * microtask runs before another request does.
+ * Waits for the callers of this turn: with `setImmediate`, else with a timer. Cloudflare Workers cancel both if the request
+ * that began them ends, and the reads of other requests would wait forever. There it waits with a microtask, which runs
+ * before another request does.
  */
 function afterThisTurn(act: () => void): void {
-  const { setImmediate, navigator } = globalThis as Turns;
-  if (setImmediate === undefined || navigator?.userAgent === 'Cloudflare-Workers') queueMicrotask(act);
-  else setImmediate(act);
+  const { setImmediate, setTimeout, navigator } = globalThis as Turns;
+  if (navigator?.userAgent === 'Cloudflare-Workers') queueMicrotask(act);
+  else if (setImmediate) setImmediate(act);
+  else setTimeout(act, 0);
 }
 
 function wait(waiters: Waiter[], userId: string, signal: AbortSignal | undefined): Promise<Answered> {

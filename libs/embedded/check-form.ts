@@ -33,9 +33,7 @@ export function checkForm<S extends Schema>({ schema, example }: BodyForm<S>, va
   const tooMany = issue?.code === 'too_big' && issue.origin === 'array';
   throw new TandemError('invalid_input', `${field === '' ? whole.name : field}: ${issue?.message ?? 'wrong form'}.`, {
     ...(field === '' ? {} : { field }),
-    remedy: tooMany
-      ? `send at most ${issue.maximum} at a time`
-      : `${whole.remedy}${known}, such as ${JSON.stringify(example)}`,
+    remedy: tooMany ? `give at most ${issue.maximum}` : `${whole.remedy}${known}, such as ${JSON.stringify(example)}`,
   });
 }
 

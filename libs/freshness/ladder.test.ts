@@ -180,6 +180,7 @@ describe('the ladder', () => {
     const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', failed('live_failed'));
     expect(result).toMatchObject({ retryAfter: 1, detail: 'why' });
     expect((result as TandemError).message).not.toContain('why');
+    expect((result as TandemError).remedy).toMatch(/^try again after .* log says why/);
   });
 
   it('serves no rung that is switched off, nothing foreign or erased, and calls nothing fresh: for all states', () => {

@@ -159,10 +159,9 @@ export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, u
 function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError {
   const code =
     reason === 'overloaded' || reason === 'live_timeout' || reason === 'live_failed' ? reason : 'no_prediction';
-  // A model that rejects one user's features does so each time.
   const first =
     code === 'live_failed'
-      ? 'see what failed in the log line request.served of this request'
+      ? "try again after the time in Retry-After; if it fails again, the service's log says why (docs/failures.md)"
       : 'try again after the time in Retry-After; freshness.liveTimeout is the time that the model has';
   return new TandemError(code, `There is no fresh prediction, and no fallback may be served (${reason}).`, {
     retryAfter: 1,

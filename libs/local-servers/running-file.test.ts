@@ -27,6 +27,11 @@ test('the other commands find what runs here, until it ends', () => {
   expect(findRunning(folder)).toBeUndefined();
 });
 
+test('where servers run without an API, no API is named', () => {
+  announceRunning(join(folder, '.tandem'), { ...services, apiUrl: null });
+  expect(findRunning(folder)).toEqual({ ...services, apiUrl: null });
+});
+
 test('only its owner can read the passwords in it', () => {
   announceRunning(join(folder, '.tandem'), services);
   expect(statSync(file()).mode & 0o777).toBe(0o600);

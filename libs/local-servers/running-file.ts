@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { isRunning, readProcess } from './process-identity.ts';
 
 export interface RunningServices {
-  readonly apiUrl: string;
+  /** null if no API runs: `up --servers` starts none. */
+  readonly apiUrl: string | null;
   /** The URL with its password, so only the owner may read the file; null if the environment names the server. */
   readonly databaseUrl: string | null;
   readonly redisUrl: string | null;
@@ -39,10 +40,11 @@ export function findRunning(folder: string): RunningServices | undefined {
 function readRecord(path: string): (RunningServices & { pid: number; startedAt: string }) | undefined {
   try {
     const record: Record<string, unknown> = JSON.parse(readFileSync(path, 'utf8'));
-    const { pid, startedAt, apiUrl } = record;
-    if (typeof pid !== 'number' || typeof startedAt !== 'string' || typeof apiUrl !== 'string') return undefined;
-    const [databaseUrl, redisUrl] = [textOrNull(record.databaseUrl), textOrNull(record.redisUrl)];
-    return { pid, startedAt, apiUrl, databaseUrl, redisUrl, pepperId: textOrNull(record.pepperId) };
+    const { pid, startedAt } = record;
+    if (typeof pid !== 'number' || typeof startedAt !== 'string') return undefined;
+    const [apiUrl, databaseUrl] = [textOrNull(record.apiUrl), textOrNull(record.databaseUrl)];
+    const [redisUrl, pepperId] = [textOrNull(record.redisUrl), textOrNull(record.pepperId)];
+    return { pid, startedAt, apiUrl, databaseUrl, redisUrl, pepperId };
   } catch {
     return undefined;
   }

@@ -28,6 +28,11 @@ export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string 
   throw usageError(`${place} is not an address: ${url}`, `write it like ${DEFAULT_API_URL}`);
 }
 
+/** Whether only servers run in this folder, and nothing names an API: at the default address answers another folder's. */
+export function runsServersAlone({ env, cwd }: Pick<Cli, 'env' | 'cwd'>): boolean {
+  return !env.TANDEM_URL && findRunning(cwd)?.apiUrl === null;
+}
+
 /** The API's URL on this machine by PORT and HOST; undefined if the environment names no port. */
 export function givenApiUrl({ env }: Pick<Cli, 'env'>): string | undefined {
   if (!env.PORT) return undefined;
@@ -44,6 +49,11 @@ export function localUrl(host: string, port: number): string {
 
 /** Returns a client of the API for a command. */
 export function connect(cli: Cli, { url }: { readonly url?: string }): Client {
+  if (url === undefined && runsServersAlone(cli)) {
+    throw new CommandFailure('no API runs in this folder: `tandem up --servers` starts servers only', {
+      remedy: 'stop it and run `npx tandem up`, or name another API with --url or TANDEM_URL',
+    });
+  }
   // A person waits longer than a request of an application does, but gives up on an outage sooner.
   return createClient({
     url: findApiUrl(cli, url),

@@ -94,3 +94,23 @@ test('PORT is the port that is looked at, also beside a service that runs from t
     remove();
   }
 });
+
+test("beside servers alone, a command of the API asks no other folder's API", async () => {
+  await mkdir(join(cwd, '.tandem'), { recursive: true });
+  const stores = { databaseUrl: null, redisUrl: null, pepperId: null };
+  const remove = announceRunning(join(cwd, '.tandem'), { apiUrl: null, ...stores });
+  try {
+    const { code, err } = await run('predict churn 42', { cwd });
+    expect({ code, err }).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/no API runs in this folder.*\n.*--url/),
+    });
+    const named = await run('predict churn 42', {
+      cwd,
+      env: { TANDEM_URL: `http://127.0.0.1:${await findFreePort()}` },
+    });
+    expect(named.err).not.toContain('no API runs in this folder');
+  } finally {
+    remove();
+  }
+});

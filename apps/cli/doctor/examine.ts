@@ -12,6 +12,7 @@ import {
   findRedisUrl,
   givenApiUrl,
   givenPaths,
+  runsServersAlone,
   withDatabases,
 } from '../command-line/environment.ts';
 import { knownPepperId, withKeys } from '../keys/open-keys.ts';
@@ -26,13 +27,14 @@ import { examinePostgres, examineRedis, unreached } from './examine-stores.ts';
 import { judgeApiProcesses, judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
 
 export async function examine(cli: Cli): Promise<Finding[]> {
-  const apiUrl = givenApiUrl(cli) ?? findApiUrl(cli, undefined);
+  const given = givenApiUrl(cli);
+  const apiUrl = given ?? findApiUrl(cli, undefined);
   const port = Number(new URL(apiUrl).port || (apiUrl.startsWith('https') ? 443 : 80));
   const parts = await Promise.all([
     judgeNode(process.version),
     judgeDisk(cli.cwd),
     judgeApiProcesses(apiProcessesOf(cli)),
-    judgePort(port, apiUrl),
+    judgePort(port, given === undefined && runsServersAlone(cli) ? null : apiUrl),
     atAddress(
       'postgres',
       () => findDatabaseUrls(cli),

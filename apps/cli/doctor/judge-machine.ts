@@ -44,10 +44,13 @@ export function judgeApiProcesses(processes: number, cores: number = availablePa
   return warning('processes', `${text}: more processes than cores add memory, not reads`, 'lower API_PROCESSES');
 }
 
-/** @param port where the API is to listen */
-export async function judgePort(port: number, apiUrl: string): Promise<Finding> {
+/**
+ * @param port where the API is to listen
+ * @param apiUrl where this folder's API answers; null if none runs
+ */
+export async function judgePort(port: number, apiUrl: string | null): Promise<Finding> {
   if (await isPortFree(port)) return ok('port', `${port} is free`);
-  if (await isTandem(apiUrl)) return ok('port', `${port}: the API answers there`);
+  if (apiUrl !== null && (await isTandem(apiUrl))) return ok('port', `${port}: the API answers there`);
   const holder = findPortHolder(port);
   const remedy = `end that program, or set PORT to another`;
   return warning('port', `${port} is taken${holder === undefined ? '' : ` by ${holder}`}`, remedy);

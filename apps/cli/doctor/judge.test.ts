@@ -1,7 +1,9 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { plain } from '../command-line/command.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
-import { judgeApiProcesses, judgeDisk, judgeNode } from './judge-machine.ts';
+import { judgeApiProcesses, judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
 import { judgePostgres, type PostgresFacts } from './postgres.ts';
 import { judgeRedis, parseInfo, type RedisFacts } from './redis.ts';
 
@@ -183,4 +185,18 @@ test('warns of more API processes than cores', () => {
   expect(judgeApiProcesses(4, 4)).toEqual({ subject: 'processes', level: 'ok', text: '4 API processes on 4 cores' });
   expect(judgeApiProcesses(1, 1)).toMatchObject({ level: 'ok', text: '1 API process on 1 core' });
   expect(judgeApiProcesses(5, 4)).toMatchObject({ level: 'warning', remedy: 'lower API_PROCESSES' });
+});
+
+test("an API at the port is this folder's only if one runs here", async () => {
+  const other = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1');
+  await new Promise((resolve) => other.once('listening', resolve));
+  const { port } = other.address() as AddressInfo;
+  try {
+    const url = `http://127.0.0.1:${port}`;
+    expect(await judgePort(port, url)).toMatchObject({ level: 'ok', text: `${port}: the API answers there` });
+    const taken = { level: 'warning', text: expect.stringContaining(`${port} is taken`) };
+    expect(await judgePort(port, null)).toMatchObject(taken);
+  } finally {
+    other.close();
+  }
 });

@@ -83,6 +83,9 @@ test('where no user is known there is no request to try, and the local database 
 });
 
 test('where only servers run, a CSV file becomes a table before a config is written', () => {
-  const lines = renderServersSteps('postgres://me:secret@127.0.0.1:5432/tandem', paint).join('\n');
-  expect(lines).toMatch(/load customers\.csv --key customer_id\n.*tandem init.*tandem check.*tandem up/s);
+  const databaseUrl = 'postgres://me:secret@127.0.0.1:5432/tandem';
+  const lines = renderServersSteps({ databaseUrl, servePort: null }, paint).join('\n');
+  expect(lines).toMatch(/load customers\.csv --key customer_id\n.*tandem init.*tandem check.*tandem up\n/s);
+  const beside = renderServersSteps({ databaseUrl, servePort: 8081 }, paint).join('\n');
+  expect(beside).toMatch(/tandem check.*tandem up --port 8081\n/s);
 });

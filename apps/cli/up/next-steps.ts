@@ -37,14 +37,21 @@ export function renderNextSteps(next: NextSteps): string[] {
   return renderSteps(steps, paint);
 }
 
+interface ServersSteps {
+  /** As in NextSteps. */
+  readonly databaseUrl: string | null;
+  /** The port to serve on if another program has the usual port; null: the usual port is free. */
+  readonly servePort: number | null;
+}
+
 /** Renders the next steps of `up --servers`. */
-export function renderServersSteps(databaseUrl: string | null, paint: Paint): string[] {
+export function renderServersSteps({ databaseUrl, servePort }: ServersSteps, paint: Paint): string[] {
   const steps: Step[] = [
     ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),
     ['a table from a CSV file', 'npx tandem load customers.csv --key customer_id'],
     ['a config for a model and a table', 'npx tandem init --model ./churn.onnx --table customers --key customer_id'],
     ['would it work?', 'npx tandem check'],
-    ['serve it, once this is stopped', 'npx tandem up'],
+    ['serve it, once this is stopped', `npx tandem up${servePort === null ? '' : ` --port ${servePort}`}`],
   ];
   return renderSteps(steps, paint);
 }

@@ -58,7 +58,7 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
   const { cli, stateDir, say } = context;
   const begin = cli.now();
   await endLeftovers(stateDir, (line) => say('left', line));
-  const { port, url } = await chooseAddress(options, cli.env);
+  const { port, url, isFree } = await chooseAddress(options, cli.env);
   cli.signal.throwIfAborted();
   const stores = await startServers(context);
   cli.signal.throwIfAborted();
@@ -68,14 +68,17 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
     applied.length === 0 ? 'up to date' : `migrated to ${applied.at(-1)} by ${counted(applied.length, 'migration')}`,
   );
   const announce = (idOfPepper: string | null) => {
-    const services = { apiUrl: url, ...stores.local, pepperId: idOfPepper };
+    const services = { apiUrl: options.servers ? null : url, ...stores.local, pepperId: idOfPepper };
     const remove = announceRunning(stateDir.path, services);
     onStop({ name: 'announcement', stop: async () => remove(), kill: remove });
   };
   if (options.servers) {
     announce(null);
     const { databaseUrl } = stores.local;
-    present(cli, options, { ...stores.local, pid: process.pid }, () => renderServersSteps(databaseUrl, cli.paint));
+    const servePort = isFree ? null : portBeside(port);
+    present(cli, options, { ...stores.local, pid: process.pid }, () =>
+      renderServersSteps({ databaseUrl, servePort }, cli.paint),
+    );
     return;
   }
   if (options.example) await orEnd(context, loadExample(context, stores.databaseUrl));
@@ -157,6 +160,7 @@ interface ApiAddress {
   readonly port: number;
   /** The URL on this machine. */
   readonly url: string;
+  readonly isFree: boolean;
 }
 
 /** Returns where the API will listen: `--port`, else PORT, else 8080. Rejects a taken port before anything starts. */
@@ -165,15 +169,20 @@ async function chooseAddress(options: UpOptions, env: Readonly<NodeJS.ProcessEnv
   const wanted = options.port ?? fromEnvironment.port;
   // The API could choose a port itself, but its clients would not know it.
   const port = wanted === 0 ? await findFreePort() : wanted;
+  const isFree = await isPortFree(port);
   // Servers alone bring no API: the example's may have the port.
-  if (!options.servers && !(await isPortFree(port))) throw taken(port);
-  return { port, url: localUrl(fromEnvironment.host, port) };
+  if (!options.servers && !isFree) throw taken(port);
+  return { port, url: localUrl(fromEnvironment.host, port), isFree };
 }
 
 function taken(port: number): CommandFailure {
   const holder = findPortHolder(port);
-  const other = port === 65_535 ? port - 1 : port + 1;
+  const other = portBeside(port);
   return new CommandFailure(`port ${port} (PORT) is taken${holder === undefined ? '' : ` by ${holder}`}`, {
     remedy: `end that program, or choose another port: npx tandem up --port ${other}, or PORT=${other} npm start`,
   });
+}
+
+function portBeside(port: number): number {
+  return port === 65_535 ? port - 1 : port + 1;
 }

@@ -50,17 +50,21 @@ export async function definePredictor(
   });
 }
 
-/**
- * The history's features stand in for the columns of the query. If they do not fit, the history is wrong, not the
- * config.
- */
+/** Settings that name columns of the query, for which the history's features stand in. */
+const OF_COLUMNS = /\.features\.(sql$|nulls|categories)/;
+
+/** Blames the history, not the config, for what does not fit its features; then names the config's own problems. */
 function misfit(file: string, problems: readonly SettingProblem[]): Error {
-  const ofHistory = problems.filter(({ path }) => path.endsWith('.features.sql'));
+  const ofHistory = problems.filter(({ path }) => OF_COLUMNS.test(path));
   if (ofHistory.length === 0) return configError(problems.map((problem) => ({ file, ...problem })));
-  const texts = ofHistory.map(({ problem }) => problem).join('; ');
-  return new CommandFailure(`the features of the history do not fit the model of ${file}: ${texts}`, {
-    remedy:
-      "name the columns of the feature query in the history's head, in the query's order, without user_id and asOf",
+  const ofConfig = problems.filter(({ path }) => !OF_COLUMNS.test(path));
+  const texts = [...ofHistory, ...ofConfig].map(({ path, problem }) =>
+    path.endsWith('.features.sql') ? problem : `${path}: ${problem}`,
+  );
+  const columns =
+    "name the columns of the feature query in the history's head, in the query's order, without user_id and asOf";
+  return new CommandFailure(`the features of the history do not fit the model of ${file}: ${texts.join('; ')}`, {
+    remedy: [columns, ...ofConfig.map(({ path, remedy }) => `${path}: ${remedy}`)].join('; '),
   });
 }
 

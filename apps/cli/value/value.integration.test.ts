@@ -131,6 +131,15 @@ describe('of a file', () => {
     expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(
       /features of the history do not fit the model .* 3 columns give it \(a, b, c\)\n {2}name the columns .* head/,
     );
+    const declared = config("{ score: { from: 'absent', type: 'float32' } }").replace(
+      "customers' }",
+      "customers', nulls: { b: 0 } }",
+    );
+    await place.write('tandem.config.ts', declared);
+    await place.write('h.ndjson', history().replace('["a","b"]', '["a"]').replaceAll(',1]', ']'));
+    expect((await place.tandem(FILE, NO_DATABASE)).err).toMatch(
+      /features of the history do not fit .*features\.nulls\.b: .*outputs\.score.*\n {2}name the columns .*outputs\.score/,
+    );
     expect((await place.tandem('value other --history h.ndjson', NO_DATABASE)).err).toMatch(
       /h\.ndjson is of predictor churn, not of other/,
     );

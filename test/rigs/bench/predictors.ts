@@ -41,7 +41,7 @@ export async function adoptPredictor(servers: BenchServers, predictor: AdoptedUs
   await adopt(servers.pool, { actor: 'bench', predictors: [...known.values()] });
 }
 
-/** The predictor `bench` with a linear model, and the table `baseline` that the baselines look users up in. Safe to repeat. */
+/** The predictor `bench` with a linear model, and the table `baseline` that the baselines look users up in. Safe to repeat on the same servers. */
 export async function adoptBench(servers: BenchServers, users: number, chunkSize = CHUNK_SIZE): Promise<void> {
   const artifact = linearModel({ weights: FEATURES.map((_, i) => (i - 6) / 10) });
   await adoptPredictor(servers, { name: 'bench', artifact, users, chunkSize });

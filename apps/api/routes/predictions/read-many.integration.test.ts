@@ -34,7 +34,7 @@ describe('POST /v1/predictions/{predictor}', () => {
     expect(await tooMany.json()).toMatchObject({
       field: 'userIds',
       detail: expect.stringContaining('at most 1000'),
-      remedy: 'send at most 1000 at a time',
+      remedy: 'give at most 1000',
     });
   });
 
