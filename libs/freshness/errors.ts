@@ -208,7 +208,7 @@ export function requestFeaturesRequired(predictor: string, names: readonly strin
 
 /** Returns the error of a call that no caller waits for any more, or whose own deadline ended live inference. */
 export function callerGone(): TandemError {
-  const text = 'The caller closed the call, or its own deadline passed, before the model had answered.';
+  const text = 'The caller closed the call, or its own deadline left the model too little time to answer.';
   return new TandemError('caller_gone', text, {
     remedy: 'give the call more time; freshness.liveTimeout is the time that a read without a deadline has',
   });

@@ -15,7 +15,7 @@ import {
 import { TandemError } from './errors.ts';
 import type { FeatureBatch } from './features.ts';
 import { fallBack } from './ladder.ts';
-import { CALLER_GONE, type LiveFailureReason, type LiveOutcome, OVER_QUOTA } from './live-predictor.ts';
+import { BEYOND_QUOTA, CALLER_GONE, type LiveFailureReason, type LiveOutcome, OVER_QUOTA } from './live-predictor.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import { unverifiedAnswer } from './unverified-read.ts';
 
@@ -60,14 +60,22 @@ describe('the ladder', () => {
     expect(fallBack(readOf(), standing, 'context_newer', noFeatures)).not.toHaveProperty('liveFailure');
   });
 
-  it('tells a failure from a limit of the caller: its deadline or its quota', () => {
+  it('tells a failure, also to meet the deadline of the caller, from the quota of the caller', () => {
     const standing = standingOf([inGeneration(3)]);
     const fallen = (outcome: LiveOutcome, policy: Partial<FreshnessPolicy> = {}) =>
       fallBack(readOf(policy), standing, 'context_newer', outcome);
-    expect(fallen(CALLER_GONE)).toMatchObject({ source: 'stale', reason: 'live_timeout', isOfCaller: true });
-    expect(fallen(OVER_QUOTA)).toMatchObject({ source: 'stale', reason: 'overloaded', isOfCaller: true });
-    for (const outcome of [CALLER_GONE, OVER_QUOTA]) expect(fallen(outcome)).not.toHaveProperty('liveFailure');
-    expect(fallen(failed('live_timeout'))).not.toHaveProperty('isOfCaller');
+    for (const outcome of [OVER_QUOTA, BEYOND_QUOTA]) {
+      expect(fallen(outcome)).toMatchObject({ source: 'stale', reason: 'overloaded', isOfCaller: true });
+      expect(fallen(outcome)).not.toHaveProperty('liveFailure');
+    }
+    for (const outcome of [CALLER_GONE, failed('live_timeout')]) {
+      expect(fallen(outcome)).toMatchObject({
+        source: 'stale',
+        reason: 'live_timeout',
+        liveFailure: expect.any(String),
+      });
+      expect(fallen(outcome)).not.toHaveProperty('isOfCaller');
+    }
     expect(fallen(CALLER_GONE, { onLiveFailure: 'error' })).toMatchObject({ code: 'caller_gone' });
   });
 

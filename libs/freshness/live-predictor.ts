@@ -79,16 +79,19 @@ export const NO_ROOM: LiveOutcome = Object.freeze({
   detail: 'more users wait for the model than it can answer in time',
 });
 
-/** The caller has gone, or its own deadline left less time than the predictor would. No failure of the model. */
+/**
+ * The caller has gone, or its own deadline left less time than the predictor would. A missed deadline counts against the
+ * arm: deadlines are the same in every arm, and without these reads an arm would look as fast as they are.
+ */
 export const CALLER_GONE: LiveOutcome = Object.freeze({
   kind: 'failed',
   reason: 'live_timeout',
-  detail: 'the caller has gone, or its own deadline has passed',
+  detail: "the caller has gone, or its own deadline, shorter than the predictor's, left too little time",
 });
 
-/** Returns whether the caller's own deadline or quota kept its user from being inferred: it says nothing about the arm. */
+/** Returns whether the caller's own quota kept its user from being inferred: it says nothing about the arm. */
 export function isOfCaller(outcome: LiveOutcome | undefined): boolean {
-  return outcome === CALLER_GONE || outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
+  return outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
 }
 
 /** Returns whether no store and no model was asked. */

@@ -1,4 +1,5 @@
-/** Upgrades of grpc-js, played by changes of its own decoder of messages. */
+/** Upgrades of grpc-js, played by changes of its own classes. */
+import type { ServerHttp2Stream } from 'node:http2';
 import { createRequire } from 'node:module';
 import { afterEach, expect, test } from 'vitest';
 import { startGrpcServer } from './grpc-server.ts';
@@ -8,12 +9,21 @@ interface Decoder {
   write?: unknown;
 }
 
-const { StreamDecoder } = createRequire(import.meta.url)('@grpc/grpc-js/build/src/stream-decoder.js') as {
+const require = createRequire(import.meta.url);
+const fromGrpc = (file: string): unknown => require(`@grpc/grpc-js/build/src/${file}.js`);
+const { StreamDecoder } = fromGrpc('stream-decoder') as {
   StreamDecoder: { prototype: Decoder };
 };
 const { prototype } = StreamDecoder;
 const original = Object.getOwnPropertyDescriptor(prototype, 'write') as PropertyDescriptor;
-afterEach(() => void Object.defineProperty(prototype, 'write', original));
+const { BaseServerInterceptingCall } = fromGrpc('server-interceptors') as {
+  BaseServerInterceptingCall: { prototype: { stream: ServerHttp2Stream; sendStatus(): void } };
+};
+const { sendStatus } = BaseServerInterceptingCall.prototype;
+afterEach(() => {
+  Object.defineProperty(prototype, 'write', original);
+  BaseServerInterceptingCall.prototype.sendStatus = sendStatus;
+});
 
 const start = () =>
   startGrpcServer({
@@ -34,6 +44,13 @@ test('a server does not start with a grpc-js that has no decoder of messages', a
 test('a server does not start with a grpc-js whose decoder cannot be limited', async () => {
   Object.defineProperty(prototype, 'write', { get: () => original.value, set: () => {}, configurable: true });
   await expect(start()).rejects.toMatchObject(refused(/takes the second message of a call/));
+});
+
+test('a server does not start with a grpc-js that ends such a call without an answer', async () => {
+  BaseServerInterceptingCall.prototype.sendStatus = function () {
+    this.stream.close(0);
+  };
+  await expect(start()).rejects.toMatchObject(refused(/its call ends without an answer/));
 });
 
 test('the installed release has these parts', async () => {

@@ -77,8 +77,11 @@ export async function assertPrivateParts(): Promise<void> {
     if (Number(code) === status.INVALID_ARGUMENT) ended.resolve();
     else ended.reject(new Error('it takes the second message of a call'));
   });
+  stream.on('close', () => ended.reject(new Error('its call ends without an answer')));
   stream.resume().end(Buffer.alloc(2 * EMPTY_MESSAGE_BYTES));
-  const late = setTimeout(() => closed.reject(new Error('its call does not end')), PROBE_MS);
+  const late = setTimeout(() => {
+    for (const part of [ended, closed]) part.reject(new Error('its call does not end'));
+  }, PROBE_MS);
   try {
     await Promise.all([ended.promise, closed.promise]);
   } catch (cause) {

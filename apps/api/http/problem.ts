@@ -111,7 +111,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   caller_gone: kind(
     STATUS.request_timeout,
     'Caller gone',
-    "the caller closed the connection or cancelled the call, or its own gRPC deadline passed, before the answer; the service's metrics and log show it",
+    "the caller closed the connection or cancelled the call, or its own gRPC deadline left too little time for the answer; the service's metrics and log show it",
   ),
   overloaded: kind(
     503,

@@ -23,6 +23,7 @@ afterAll(async () => {
   await api?.close();
 });
 
+const WAITING = "select count(*)::int as n from pg_locks where not granted and relation = 'customers'::regclass";
 const head = { url: '/', header: () => undefined };
 
 function inferFor(userId: string, patience: Pick<Asked, 'leftMs' | 'onGone'>) {
@@ -44,32 +45,25 @@ const inferred = (outcome: string) => counted('tandem_live_inference_seconds_cou
 const errors = (code: string) => counted('tandem_prediction_errors_total', `code="${code}"`);
 
 describe('a hybrid read', () => {
-  it('that live inference would make late is answered before the deadline of its caller', async () => {
-    const { outputs } = await inferFor('3', { leftMs: () => 200, onGone: () => {} });
-    expect(outputs).toMatchObject([{ data: ['urn:tandem:problem:caller_gone'] }, { data: [''] }]);
-    expect([await errors('caller_gone'), await errors('live_timeout')]).toEqual([1, undefined]);
+  it('ends when its caller goes, and does not count as served', async () => {
+    const listeners: (() => void)[] = [];
+    const onGone = (tell: () => void) => void listeners.push(tell);
+    const reading = inferFor('4', { leftMs: () => Number.POSITIVE_INFINITY, onGone });
+    const ended = expect(reading).rejects.toMatchObject({ code: 'caller_gone' });
+    // No read before this one has a statement that waits.
+    await expect.poll(async () => (await blocker.query(WAITING)).rows[0].n).toBe(1);
+    for (const tell of listeners) tell();
+    await ended;
+    expect([await errors('caller_gone'), await errors('live_timeout')]).toEqual([undefined, undefined]);
     expect([await inferred('caller_gone'), await inferred('live_timeout')]).toEqual([1, undefined]);
   });
 
-  it('ends when its caller goes, and does not count as served', async () => {
-    const [before, inferredBefore] = [await errors('caller_gone'), await inferred('caller_gone')];
-    const listeners: (() => void)[] = [];
-    const begun = Promise.withResolvers<void>();
-    const onGone = (tell: () => void) => {
-      listeners.push(tell);
-      // The last listener is that of live inference.
-      if (listeners.length === 3) begun.resolve();
-    };
-    const reading = inferFor('4', { leftMs: () => Number.POSITIVE_INFINITY, onGone });
-    const ended = expect(reading).rejects.toMatchObject({ code: 'caller_gone' });
-    await begun.promise;
-    for (const tell of listeners) tell();
-    await ended;
-    expect([await errors('caller_gone'), await errors('live_timeout')]).toEqual([before, undefined]);
-    expect([await inferred('caller_gone'), await inferred('live_timeout')]).toEqual([
-      (inferredBefore ?? 0) + 1,
-      undefined,
-    ]);
+  it('that live inference would make late is answered before the deadline of its caller', async () => {
+    const before = (await inferred('caller_gone')) ?? 0;
+    const { outputs } = await inferFor('3', { leftMs: () => 200, onGone: () => {} });
+    expect(outputs).toMatchObject([{ data: ['urn:tandem:problem:caller_gone'] }, { data: [''] }]);
+    expect([await errors('caller_gone'), await errors('live_timeout')]).toEqual([1, undefined]);
+    expect([await inferred('caller_gone'), await inferred('live_timeout')]).toEqual([before + 1, undefined]);
   });
 
   it('of a predictor without live inference infers nothing, and the model itself still answers', async () => {

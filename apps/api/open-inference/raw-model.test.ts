@@ -16,6 +16,7 @@ const served = {
 
 test.each([
   ['the deadline of the caller’s transport', 5, {}, 'caller_gone'],
+  ['the deadline of a transport that leaves more time than the predictor has', 10_000, {}, 'live_timeout'],
   ['the parameter timeout, whose caller waits for the answer', 5, { timeout: 1_000 }, 'live_timeout'],
   ['the limit of the predictor', Number.POSITIVE_INFINITY, {}, 'live_timeout'],
 ])('a model that is later than %s has the right problem', async (_, leftMs, parameters, code) => {

@@ -79,8 +79,9 @@ async function inferRaw(
     return await infer({ ...work, onGone });
   } catch (error) {
     if (error instanceof ScoringCrash) throw crashed(error);
-    // The deadline of the transport: the caller does not wait for the answer.
-    if (timeoutMs === callersMs && isTandemError(error, 'live_timeout')) throw callerGone();
+    // Only a deadline shorter than the predictor's own time: else a stuck model would look like a caller's haste.
+    const isCallersTime = timeoutMs === callersMs && callersMs < liveTimeoutMs;
+    if (isCallersTime && isTandemError(error, 'live_timeout')) throw callerGone();
     if (!isTandemError(error, 'overloaded')) throw error;
     caller.liveQuota?.giveBack(rows);
     throw overloaded(error);

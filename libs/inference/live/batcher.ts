@@ -28,6 +28,7 @@ import {
   cut,
   deliver,
   expire,
+  isWaitingFor,
   late,
   type Outcome,
   type Part,
@@ -81,7 +82,9 @@ export class Batcher implements Scorer, LoadShedding {
     const { rows, version } = request;
     if (rows.length === 0) return { tensors: {} };
     const encode = () => encodeInputs(version.inputs, batch, rows);
-    const tensors = await this.#submit({ ...request, outputs: wantedBy(version) }, encode, onGone);
+    // Once all rows are run, their answer costs nothing more and serves the next reader.
+    const mayLeave = ({ parts }: Pending) => parts.some(({ waiting }) => waiting);
+    const tensors = await this.#submit({ ...request, outputs: wantedBy(version) }, encode, onGone, mayLeave);
     return { tensors: readOutputs(tensors, rows.length) };
   }
 
@@ -95,6 +98,7 @@ export class Batcher implements Scorer, LoadShedding {
     request: Omit<Work, 'inputs'>,
     encode: () => readonly EncodedInput[],
     onGone?: ScoreRequest['onGone'],
+    mayLeave: (one: Pending) => boolean = () => true,
   ): Promise<readonly WireTensor[]> {
     const { priority, version } = request;
     const { slices, maxWaitingRows, breaker } = this.#options;
@@ -118,7 +122,7 @@ export class Batcher implements Scorer, LoadShedding {
         line.add(part);
       }
       // After its parts wait, so that they leave with a caller who has gone already.
-      onGone?.(() => one.settled || one.settle(callerGone()));
+      onGone?.(() => one.settled || !mayLeave(one) || one.settle(callerGone()));
     } catch (error) {
       reject(error);
     }
@@ -279,10 +283,6 @@ function roomOf({ slots, maxLiveRows, maxWaitingRows, now }: BatcherOptions, lin
 /** A live reader leaves at a time of day; a batch waits, and its rows are called poison by what they cost. */
 function limitOf(part: Part<Pending> | undefined, ms: number): TimeLimit {
   return part?.request.priority === 'batch' ? cpuLimit(ms) : wallLimit(ms);
-}
-
-function isWaitingFor({ priority, running, parts }: Pending, part: Part<Pending> | undefined): boolean {
-  return priority === 'live' && running === 0 && parts[0]?.version.artifactHash === part?.version.artifactHash;
 }
 
 function runRows(room: LiveRoom, { request, version }: Part<Pending>, now: number): number {

@@ -166,6 +166,21 @@ describe('infer', () => {
     expect(await stuck).toMatchObject({ code: 'live_timeout' });
   });
 
+  it('completes the rows of a read that are run when its caller goes: the answer serves the next reader', async () => {
+    const { version } = loop;
+    await pool.warmUp(version);
+    let leave = () => {};
+    const onGone = (tell: () => void) => {
+      leave = tell;
+    };
+    const batch = batchOf(version, [[5 * A_WHILE, 1]]);
+    const request = { version, batch, rows: [0], timeoutMs: 20_000, priority: 'live' } as const;
+    const scoring = pool.score({ ...request, onGone });
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waitingRows: { live: 0 } }));
+    leave();
+    expect(await scoring).toMatchObject({ tensors: { score: { data: Float32Array.of(1) } } });
+  });
+
   it('lets nothing wait for a caller who has gone before its rows came, and serves on', async () => {
     const { version } = loop;
     await pool.warmUp(version);

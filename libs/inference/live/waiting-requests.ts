@@ -217,6 +217,11 @@ export function createPending(
   return request;
 }
 
+/** Returns whether all of a live request waits for the model of a part. */
+export function isWaitingFor({ priority, running, parts }: Pending, part: Part<Pending> | undefined): boolean {
+  return priority === 'live' && running === 0 && parts[0]?.version.artifactHash === part?.version.artifactHash;
+}
+
 /** Returns whether the request's time is over before its part is run; if so, rejects it. */
 export function expire({ request, suspicions }: Part<Pending>, now: number): boolean {
   if (suspicions > 0) request.restart(now);

@@ -89,6 +89,11 @@ interface Waiter {
   readonly index: number;
 }
 
+/** Returns whether a reader that came after the flight was sent still waits for it. */
+export function isFollowed({ followers }: Flight): boolean {
+  return followers?.some(({ read }) => !read.isOver) ?? false;
+}
+
 interface Completed {
   readonly outcome: LiveOutcome;
   readonly until: number;

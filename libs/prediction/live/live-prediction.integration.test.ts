@@ -303,34 +303,36 @@ describe('a caller who goes after the features were read', () => {
     return { first, reads };
   }
 
-  it('takes from the scorer the rows that wait for that caller alone', async () => {
-    const { gate, features } = gatedFeatures();
-    const { scorer, asked, removed, release } = heldScorer();
-    const live = createLive({ features, scorer, maxStatements: 1 });
-    let leave = () => {};
-    const onGone = (tell: () => void) => {
-      leave = tell;
-    };
-    const { first, reads } = await readTogether(live, gate, [
-      await requestFor([{ userId: '41' }, { userId: '42' }, { userId: '43' }], { onGone }),
-      await requestFor([{ userId: '43' }, { userId: '44' }]),
-    ]);
-    await expect.poll(() => asked.toSorted()).toEqual(['41,42', '43,44', '59']);
-    // Another reader follows a row of the first.
-    const follower = live.predict(await requestFor([{ userId: '42' }]));
-    leave();
-    expect([...((await reads[0]) ?? [])].map(([, outcome]) => outcome)).toEqual([
-      CALLER_GONE,
-      CALLER_GONE,
-      CALLER_GONE,
-    ]);
-    expect(removed).toEqual(['41,42']);
-    await expect.poll(() => asked.toSorted()).toEqual(['41,42', '42', '43,44', '59']);
-    release();
-    for (const read of [first, reads[1], follower]) {
-      for (const outcome of (await read)?.values() ?? []) expect(outcome).toMatchObject({ kind: 'predicted' });
-    }
-  });
+  it.each([false, true])(
+    'takes its rows from the scorer unless another reader follows one (%s)',
+    async (isFollowed) => {
+      const { gate, features } = gatedFeatures();
+      const { scorer, asked, removed, release } = heldScorer();
+      const live = createLive({ features, scorer, maxStatements: 1 });
+      let leave = () => {};
+      const onGone = (tell: () => void) => {
+        leave = tell;
+      };
+      const { first, reads } = await readTogether(live, gate, [
+        await requestFor([{ userId: '41' }, { userId: '42' }, { userId: '43' }], { onGone }),
+        await requestFor([{ userId: '43' }, { userId: '44' }]),
+      ]);
+      await expect.poll(() => asked.toSorted()).toEqual(['41,42', '43,44', '59']);
+      const follower = isFollowed ? live.predict(await requestFor([{ userId: '42' }])) : undefined;
+      leave();
+      expect([...((await reads[0]) ?? [])].map(([, outcome]) => outcome)).toEqual([
+        CALLER_GONE,
+        CALLER_GONE,
+        CALLER_GONE,
+      ]);
+      expect(removed).toEqual(isFollowed ? [] : ['41,42']);
+      release();
+      for (const read of [first, reads[1], follower]) {
+        for (const outcome of (await read)?.values() ?? []) expect(outcome).toMatchObject({ kind: 'predicted' });
+      }
+      expect(asked.toSorted()).toEqual(['41,42', '43,44', '59']);
+    },
+  );
 
   it('takes its rows of request features from the scorer', async () => {
     const { gate, features } = gatedFeatures();

@@ -19,7 +19,7 @@ import {
 } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import { asFailure, failureOf, queryFailed, unread } from './live-failures.ts';
-import type { Flight, FlightTable, LiveRead } from './live-flights.ts';
+import { type Flight, type FlightTable, isFollowed, type LiveRead } from './live-flights.ts';
 import { callerOf, Outcomes, type PlainRows, rowsToScore } from './statement-rows.ts';
 import type { Suspects } from './suspects.ts';
 
@@ -144,7 +144,8 @@ const NONE: ReadonlySet<Flight> = new Set();
 
 /**
  * V2 to V4. The rows of each flight with request features are scored separately, within its own deadline: one caller's
- * values must not cost others their answers. So are the rows of a caller who may leave and takes them along. The scorer
+ * values must not cost others their answers. So are the rows of a caller who may leave: it takes them along unless another
+ * reader follows one of them. The scorer
  * may run them together, and retries them separately if that fails. Returns the flights of these rows, which are
  * completed as soon as their own rows are scored.
  */
@@ -157,15 +158,15 @@ async function inferAndKeep(
   if (!asked) return NONE;
   const { certificate } = read.certified;
   const { batch } = asked;
-  const score = async (rows: readonly number[], deadline: number, caller: LiveRead | undefined) => {
-    const timeoutMs = Math.max(1, deadline - performance.now());
-    const onGone = caller && ((tell: () => void) => caller.onGone(tell));
+  const score = async (rows: readonly number[], flights: readonly Flight[], caller: LiveRead | undefined) => {
+    const timeoutMs = Math.max(1, latestOf(flights) - performance.now());
+    const onGone = caller && ((tell: () => void) => caller.onGone(() => flights.some(isFollowed) || tell()));
     const scoring = { version: request.version, batch, rows, timeoutMs, priority: 'live', onGone } as const;
     return scoreIsolating(dependencies.scorer, scoring);
   };
   for (const { flight, first, count } of asked.requests) {
     const rows = Array.from({ length: count }, (_, i) => first + i);
-    void score(rows, flight.deadline, callerOf(flight))
+    void score(rows, [flight], callerOf(flight))
       .then((scores): LiveOutcome => {
         const { outputs } = scores;
         const outcomeOf = (row: number) => outcomeOfRow(scores, outputs.get(row), { batch, row }, certificate);
@@ -176,7 +177,7 @@ async function inferAndKeep(
   }
   const scoreGroup = ({ rows, flights, caller }: PlainRows) => {
     const deadline = latestOf(flights);
-    return score(rows, deadline, caller)
+    return score(rows, flights, caller)
       .then((scores) => keepPlain(dependencies, request, { scores, batch, certificate, deadline }, outcomes))
       .catch((error: unknown) => {
         for (const flight of flights) outcomes.set(flight, asFailure(error));

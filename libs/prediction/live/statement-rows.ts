@@ -39,13 +39,13 @@ interface AskedRows {
 
 /** Rows of users' own features that are scored together. */
 export interface PlainRows {
-  /** The caller who alone waits for these rows, and tells when it goes; undefined: rows of all other callers. */
+  /** The caller who alone began these rows, and tells when it goes; undefined: rows of all other callers. */
   readonly caller: LiveRead | undefined;
   readonly rows: number[];
   readonly flights: Flight[];
 }
 
-/** Returns the read that alone waits for a flight, if its caller tells when it goes. */
+/** Returns the read that alone began a flight, if its caller tells when it goes. Others may follow the flight later. */
 export function callerOf({ waiters }: Flight): LiveRead | undefined {
   const [first] = waiters;
   return waiters.length === 1 && first?.read.mayLeave ? first.read : undefined;

@@ -104,34 +104,33 @@ test.each(['sums', 'exposures'] as const)(
   },
 );
 
-test('a failure is counted in the arm that the user is in, and exposes the user to it', async () => {
-  const { kept, note, reads } = world();
-  note(error('live_timeout'), '2');
-  note(error('live_failed'), '1');
-  await reads.close();
-  expect(kept.sums.map(({ arm, source, counts }) => [arm, source, counts.errors])).toEqual([
-    ['candidate', 'error', 1],
-    ['stable', 'error', 1],
-  ]);
-  expect(kept.exposures.map(({ userId, arm, source }) => [userId, arm, source])).toEqual([
-    ['2', 'candidate', 'error'],
-    ['1', 'stable', 'error'],
-  ]);
-});
+test.each(['live_timeout', 'caller_gone'] as const)(
+  '%s is counted in the arm that the user is in, and exposes the user to it',
+  async (late) => {
+    const { kept, note, reads } = world();
+    note(error(late), '2');
+    note(error('live_failed'), '1');
+    await reads.close();
+    expect(kept.sums.map(({ arm, source, counts }) => [arm, source, counts.errors])).toEqual([
+      ['candidate', 'error', 1],
+      ['stable', 'error', 1],
+    ]);
+    expect(kept.exposures.map(({ userId, arm, source }) => [userId, arm, source])).toEqual([
+      ['2', 'candidate', 'error'],
+      ['1', 'stable', 'error'],
+    ]);
+  },
+);
 
-test.each([
-  'unknown_user',
-  'not_cached',
-  'history_changed',
-  'context_not_reached',
-  'rate_limited',
-  'caller_gone',
-] as const)('%s is not the arm’s doing', async (code) => {
-  const { kept, note, reads } = world();
-  note(error(code));
-  await reads.close();
-  expect([kept.sums, kept.exposures]).toEqual([[], []]);
-});
+test.each(['unknown_user', 'not_cached', 'history_changed', 'context_not_reached', 'rate_limited'] as const)(
+  '%s is not the arm’s doing',
+  async (code) => {
+    const { kept, note, reads } = world();
+    note(error(code));
+    await reads.close();
+    expect([kept.sums, kept.exposures]).toEqual([[], []]);
+  },
+);
 
 test.each<[string, object, Partial<Answer>, number | undefined]>([
   ['of the decision', { decision: { output: 'other', threshold: 0.5 } }, {}, 18],
@@ -159,11 +158,10 @@ test('answers of a process that lacks the model version expose users and do not 
   expect(kept.exposures.map(({ userId }) => userId)).toEqual(['2', '4', '1']);
 });
 
-test('answers that a deadline or quota of the caller forced expose users and do not count against the arm', async () => {
+test('answers that a quota of the caller forced expose users and do not count against the arm', async () => {
   const { kept, note, reads } = world();
-  for (const source of ['stale', 'default'] as const)
-    note(answer({ source, reason: 'live_timeout', isOfCaller: true }));
-  note(answer({ source: 'stale', reason: 'live_timeout' }), '2');
+  for (const source of ['stale', 'default'] as const) note(answer({ source, reason: 'overloaded', isOfCaller: true }));
+  note(answer({ source: 'stale', reason: 'overloaded' }), '2');
   await reads.close();
   expect(kept.sums.map(({ source, counts }) => [source, counts.reads])).toEqual([['stale', 1]]);
   expect(kept.exposures.map(({ userId }) => userId)).toEqual(['1', '2']);

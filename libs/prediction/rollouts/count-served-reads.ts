@@ -53,6 +53,8 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'no_prediction',
   'features_failed',
   'live_timeout',
+  // A missed deadline: the read of a caller who has gone is not noted.
+  'caller_gone',
   'live_failed',
   'features_unusable',
   'output_unusable',

@@ -153,7 +153,7 @@ const LIVE: readonly Site[] = [
   },
   {
     file: 'libs/prediction/live/run-flights.ts',
-    anchor: '    const timeoutMs = Math.max(1, deadline - performance.now());\n',
+    anchor: '    const timeoutMs = Math.max(1, latestOf(flights) - performance.now());\n',
     before: 'live.before_infer',
   },
   {
