@@ -24,7 +24,9 @@ export function answerFaults(request: FuzzRequest, answer: Answer | undefined, d
   if (!answer) return ['the connection ended without an answer'];
   const { status, headers, body } = answer;
   const faults: string[] = [];
-  if (status >= 500 && status !== 504 && !(status === 503 && headers['retry-after'])) faults.push(`answered ${status}`);
+  // A busy machine may not be ready: that answer is no problem document and has no retry time.
+  const isTemporary = status === 503 && (headers['retry-after'] !== undefined || request.operation.path === '/readyz');
+  if (status >= 500 && status !== 504 && !isTemporary) faults.push(`answered ${status}`);
   if (showsInsides(answer) && !isDocumentation(request.operation))
     faults.push(`shows its insides: ${body.slice(0, 200)}`);
   if (request.method === 'OPTIONS' && status === 204) return faults;
