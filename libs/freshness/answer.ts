@@ -66,7 +66,7 @@ export interface Answer {
   /** Why live inference failed, if a lower rung answers for that reason. For the log only: may name internals. */
   readonly liveFailure?: string | undefined;
   /** Whether a lower rung answers because of the caller's own quota. For metrics and rollouts only. */
-  readonly isOfCaller?: boolean;
+  readonly isOverQuota?: boolean;
   /** The model's inputs, if this read's own inference answers. */
   readonly inputs?: InferenceInputs | undefined;
 }

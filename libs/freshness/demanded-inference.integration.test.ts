@@ -82,7 +82,7 @@ describe('a demanded inference', () => {
     ]);
   });
 
-  it('is no answer where another policy was adopted meanwhile: the read continues as any other', async () => {
+  it('does not answer the read if another policy was adopted meanwhile', async () => {
     let isFirst = true;
     await world.adoptWith({ liveTimeoutMs: 9_000 });
     expect(await short('4')).toEqual(['live requested 0']);

@@ -4,7 +4,7 @@
  * it certifies the read by itself, and no separate authority statement is needed.
  *
  * The model version and arm are guessed from what Postgres last said. If the guess was wrong (other assignment or
- * revision), the statement failed, or the user is unknown, the read continues as any other. It infers again only if the
+ * revision), the statement failed, or the user is unknown, the read continues like any other read. It infers again only if the
  * guess was wrong.
  */
 

@@ -65,7 +65,7 @@ describe('the ladder', () => {
     const fallen = (outcome: LiveOutcome, policy: Partial<FreshnessPolicy> = {}) =>
       fallBack(readOf(policy), standing, 'context_newer', outcome);
     for (const outcome of [OVER_QUOTA, BEYOND_QUOTA]) {
-      expect(fallen(outcome)).toMatchObject({ source: 'stale', reason: 'overloaded', isOfCaller: true });
+      expect(fallen(outcome)).toMatchObject({ source: 'stale', reason: 'overloaded', isOverQuota: true });
       expect(fallen(outcome)).not.toHaveProperty('liveFailure');
     }
     for (const outcome of [CALLER_GONE, failed('live_timeout')]) {
@@ -74,7 +74,7 @@ describe('the ladder', () => {
         reason: 'live_timeout',
         liveFailure: expect.any(String),
       });
-      expect(fallen(outcome)).not.toHaveProperty('isOfCaller');
+      expect(fallen(outcome)).not.toHaveProperty('isOverQuota');
     }
     expect(fallen(CALLER_GONE, { onLiveFailure: 'error' })).toMatchObject({ code: 'caller_gone' });
   });

@@ -19,7 +19,7 @@ import { isFresh, isRuledOut, isServableAsStale } from './judge.ts';
 import {
   BEYOND_QUOTA,
   CALLER_GONE,
-  isOfCaller,
+  isOverQuota,
   type LiveOutcome,
   NO_ROOM,
   OVER_QUOTA,
@@ -68,7 +68,7 @@ export function fallBack(
     (onLiveFailure === 'stale' ? staleAnswer(read, standing, reason, why) : undefined) ??
     (onLiveFailure === 'error' || read.options.minContext ? undefined : defaultAnswer(read, standing, reason, why));
   if (!lower) return neverInferred(read, outcome) ?? noPrediction(reason, outcome, standing.userId);
-  if (isOfCaller(outcome)) return { ...lower, isOfCaller: true };
+  if (isOverQuota(outcome)) return { ...lower, isOverQuota: true };
   return outcome?.kind === 'failed' ? { ...lower, liveFailure: outcome.detail } : lower;
 }
 

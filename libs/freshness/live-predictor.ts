@@ -90,13 +90,13 @@ export const CALLER_GONE: LiveOutcome = Object.freeze({
 });
 
 /** Returns whether the caller's own quota kept its user from being inferred: it says nothing about the arm. */
-export function isOfCaller(outcome: LiveOutcome | undefined): boolean {
+export function isOverQuota(outcome: LiveOutcome | undefined): boolean {
   return outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
 }
 
 /** Returns whether no store and no model was asked. */
 export function isRefusal(outcome: LiveOutcome): boolean {
-  return outcome === NO_ROOM || outcome === OVER_QUOTA || outcome === BEYOND_QUOTA;
+  return outcome === NO_ROOM || isOverQuota(outcome);
 }
 
 /** Returns the prediction of a user, or the first of its rows if all of them were predicted; undefined: something failed. */

@@ -1,4 +1,4 @@
-/** The parts of a call that the server needs and grpc-js keeps in private fields. */
+/** The parts of a call that the server needs and grpc-js keeps in private fields, and the check at start that they work. */
 import { connect, type ServerHttp2Stream } from 'node:http2';
 import { duplexPair } from 'node:stream';
 import {

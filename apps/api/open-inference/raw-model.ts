@@ -79,7 +79,7 @@ async function inferRaw(
     return await infer({ ...work, onGone });
   } catch (error) {
     if (error instanceof ScoringCrash) throw crashed(error);
-    // Only a deadline shorter than the predictor's own time: else a stuck model would look like a caller's haste.
+    // With a deadline beyond liveTimeout the model was too slow, not the caller's deadline too short.
     const isCallersTime = timeoutMs === callersMs && callersMs < liveTimeoutMs;
     if (isCallersTime && isTandemError(error, 'live_timeout')) throw callerGone();
     if (!isTandemError(error, 'overloaded')) throw error;

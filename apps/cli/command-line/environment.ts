@@ -28,7 +28,7 @@ export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string 
   throw usageError(`${place} is not an address: ${url}`, `write it like ${DEFAULT_API_URL}`);
 }
 
-/** Whether only servers run in this folder, and nothing names an API: at the default address answers another folder's. */
+/** Whether only servers run in this folder and TANDEM_URL is unset: an API at the default address is another folder's. */
 export function runsServersAlone({ env, cwd }: Pick<Cli, 'env' | 'cwd'>): boolean {
   return !env.TANDEM_URL && findRunning(cwd)?.apiUrl === null;
 }

@@ -144,10 +144,9 @@ const NONE: ReadonlySet<Flight> = new Set();
 
 /**
  * V2 to V4. The rows of each flight with request features are scored separately, within its own deadline: one caller's
- * values must not cost others their answers. So are the rows of a caller who may leave: it takes them along unless another
- * reader follows one of them. The scorer
- * may run them together, and retries them separately if that fails. Returns the flights of these rows, which are
- * completed as soon as their own rows are scored.
+ * values must not cost others their answers. The rows of a caller that may disconnect are scored separately too: they
+ * are removed if it does, unless another reader follows one of them. The scorer may run them together, and retries them
+ * separately if that fails. Returns the flights of these rows, which are completed as soon as their own rows are scored.
  */
 async function inferAndKeep(
   { dependencies, request, table }: FlightContext,

@@ -160,7 +160,7 @@ test('answers of a process that lacks the model version expose users and do not 
 
 test('answers that a quota of the caller forced expose users and do not count against the arm', async () => {
   const { kept, note, reads } = world();
-  for (const source of ['stale', 'default'] as const) note(answer({ source, reason: 'overloaded', isOfCaller: true }));
+  for (const source of ['stale', 'default'] as const) note(answer({ source, reason: 'overloaded', isOverQuota: true }));
   note(answer({ source: 'stale', reason: 'overloaded' }), '2');
   await reads.close();
   expect(kept.sums.map(({ source, counts }) => [source, counts.reads])).toEqual([['stale', 1]]);

@@ -97,8 +97,8 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     const answer = result instanceof TandemError ? undefined : result;
     const isInferred = answer !== undefined && source !== 'default';
     const score = isInferred ? decidingScore(predictor.policy, answer.prediction) : undefined;
-    const saysNothing = answer?.isOfCaller || isOfProcess(source, read);
-    if (!saysNothing) counter.count(rollout, { arm, userId, source, ms, score });
+    const isUncounted = answer?.isOverQuota || isOfProcess(source, read);
+    if (!isUncounted) counter.count(rollout, { arm, userId, source, ms, score });
     log.note(rollout, { arm, userId, source, contextVersion: answer?.contextVersion ?? 0 });
   }
 

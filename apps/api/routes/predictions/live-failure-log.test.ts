@@ -62,7 +62,7 @@ test('says nothing of a read that did not fail, of an overload, and of what may 
   const silent = { isNotable: false, failures: undefined };
   expect(read(answer('1', { source: 'live', reason: 'missing' }))).toEqual(silent);
   expect(read(stale('1', 'overloaded', 'more users wait'))).toEqual(silent);
-  expect(read(answer('1', { source: 'stale', reason: 'overloaded', isOfCaller: true }))).toEqual(silent);
+  expect(read(answer('1', { source: 'stale', reason: 'overloaded', isOverQuota: true }))).toEqual(silent);
   for (const reason of ['features_failed', 'features_unusable', 'output_unusable'] as const) {
     expect(read(stale('1', reason, 'plan is "secret"'))).toEqual(silent);
   }
