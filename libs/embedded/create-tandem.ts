@@ -119,7 +119,10 @@ async function open(
   await proveDatabase(settings.database, pools);
   await assertMigrated(pools.vital);
   const reading = { ...settings, ...telemetry, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;
-  return openReading(reading, pools, opened);
+  const ready = await openReading(reading, pools, opened);
+  // Connects and prepares the statement: a first read that did so would miss its time limit on a busy machine.
+  await ready.authority.certify([]).catch(() => {});
+  return ready;
 }
 
 /** Opens the log on standard error: standard output is the application's. */

@@ -1,4 +1,6 @@
 import { TandemError } from '@tandem/freshness/errors';
+import type { Infer } from '@tandem/inference/live/infer-request';
+import type { Parameters } from '@tandem/open-inference/messages';
 import { silentLog } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import { expect, test } from 'vitest';
@@ -14,6 +16,19 @@ const served = {
   outputs: [{ name: 'score', type: 'float32', shape: [-1, 1] }],
 } as unknown as ServedVersion;
 
+/** Infers one row. @param leftMs until the deadline of the transport */
+async function inferOneRow(leftMs: number, parameters: Parameters, infer: Infer) {
+  const model = await createRawModels({ findServedVersion: async () => served, infer })('repurchase', undefined);
+  const head = { url: '/', header: () => undefined };
+  const event = startWideEvent('request.served', {}, { log: silentLog });
+  const caller = openAccess(head, 'models:infer', event);
+  const inputs = [{ name: 'features', type: 'float32', dims: [1, 1], data: Float32Array.of(1) } as const];
+  return model.infer(
+    { id: undefined, parameters, inputs, outputs: null },
+    { head, caller, event, leftMs: () => leftMs, onGone: () => {} },
+  );
+}
+
 test.each([
   ['the deadline of the caller’s transport', 5, {}, 'caller_gone'],
   ['the deadline of a transport that leaves more time than the predictor has', 10_000, {}, 'live_timeout'],
@@ -21,14 +36,10 @@ test.each([
   ['the limit of the predictor', Number.POSITIVE_INFINITY, {}, 'live_timeout'],
 ])('a model that is later than %s has the right problem', async (_, leftMs, parameters, code) => {
   const infer = () => Promise.reject(new TandemError('live_timeout', 'late'));
-  const model = await createRawModels({ findServedVersion: async () => served, infer })('repurchase', undefined);
-  const head = { url: '/', header: () => undefined };
-  const event = startWideEvent('request.served', {}, { log: silentLog });
-  const caller = openAccess(head, 'models:infer', event);
-  const inputs = [{ name: 'features', type: 'float32', dims: [1, 1], data: Float32Array.of(1) } as const];
-  const inferring = model.infer(
-    { id: undefined, parameters, inputs, outputs: null },
-    { head, caller, event, leftMs: () => leftMs, onGone: () => {} },
-  );
-  await expect(inferring).rejects.toMatchObject({ code });
+  await expect(inferOneRow(leftMs, parameters, infer)).rejects.toMatchObject({ code });
+});
+
+test('a call whose deadline has passed asks for no room', async () => {
+  const infer = () => Promise.reject(new TandemError('overloaded', 'no room'));
+  await expect(inferOneRow(0, {}, infer)).rejects.toMatchObject({ code: 'caller_gone' });
 });

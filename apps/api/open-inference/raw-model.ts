@@ -69,6 +69,8 @@ async function inferRaw(
   const inputs = tensors.map((tensor, i) => encode(tensor, served.inputs[i] as TensorMetadata, rows, request));
   const outputs = request.outputs === null ? served.outputNames : wantedOutputs(request.outputs, served.outputs);
   const callersMs = leftMs();
+  // Before quota and room: an answer would be too late in any case.
+  if (callersMs <= 0) throw callerGone();
   const timeoutMs = timeFor(request.parameters.timeout, callersMs, liveTimeoutMs);
   event.add({ predictor: predictor.name, rows });
   if (rows === 0) return outputs.map((name) => emptyTensor(name, served.outputs));
