@@ -19,7 +19,7 @@ import {
 } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import { asFailure, failureOf, queryFailed, unread } from './live-failures.ts';
-import { type Flight, type FlightTable, isFollowed, type LiveRead } from './live-flights.ts';
+import { type Flight, type FlightTable, isFollowed } from './live-flights.ts';
 import { callerOf, Outcomes, type PlainRows, rowsToScore } from './statement-rows.ts';
 import type { Suspects } from './suspects.ts';
 
@@ -82,14 +82,10 @@ async function send(
   try {
     const certified = await readFeatures(dependencies, request, flights, outcomes);
     if (certified) onRead(flights);
-    const inferring = inferAndKeep(context, certified && { certified, flights }, outcomes);
-    // By now it has called the scorer, or has nothing to score.
+    if (certified) inferAndKeep(context, { certified, flights, outcomes });
+    else for (const flight of flights) table.complete(flight, outcomes.of(flight));
+    // By now each row has been handed to the scorer, or will not be scored.
     onHandedOver(roomTakenBy(flights));
-    void inferring
-      .then((apart) => {
-        for (const flight of flights) if (!apart.has(flight)) table.complete(flight, outcomes.of(flight));
-      })
-      .catch((error: unknown) => completeAll(flights, table, asFailure(error)));
   } catch (error) {
     // The log shows the reason of parts that are given up: it may not quote a user's values.
     if (isOfSomeUser(error)) return { failed: error.fault.words, summary: `SQLSTATE ${error.fault.sqlState}` };
@@ -140,99 +136,102 @@ async function readFeatures(
   return certified;
 }
 
-const NONE: ReadonlySet<Flight> = new Set();
+/** The flights of one statement, and what it returned. */
+interface Statement {
+  readonly certified: CertifiedFeatures;
+  readonly flights: readonly Flight[];
+  readonly outcomes: Outcomes;
+}
 
 /**
  * V2 to V4. The rows of each flight with request features are scored separately, within its own deadline: one caller's
  * values must not cost others their answers. The rows of a caller that may disconnect are scored separately too: they
  * are removed if it does, unless another reader follows one of them. The scorer may run them together, and retries them
- * separately if that fails. Returns the flights of these rows, which are completed as soon as their own rows are scored.
+ * separately if that fails. A flight is completed as soon as its own rows are scored. Returns when the scorer has the rows.
  */
-async function inferAndKeep(
-  { dependencies, request, table }: FlightContext,
-  read: { readonly certified: CertifiedFeatures; readonly flights: readonly Flight[] } | null,
-  outcomes: Outcomes,
-): Promise<ReadonlySet<Flight>> {
-  const asked = read && rowsToScore(read.certified, read.flights, outcomes);
-  if (!asked) return NONE;
-  const { certificate } = read.certified;
-  const { batch } = asked;
-  const score = async (rows: readonly number[], flights: readonly Flight[], caller: LiveRead | undefined) => {
-    const timeoutMs = Math.max(1, latestOf(flights) - performance.now());
-    const onGone = caller && ((tell: () => void) => caller.onGone(() => flights.some(isFollowed) || tell()));
-    const scoring = { version: request.version, batch, rows, timeoutMs, priority: 'live', onGone } as const;
-    return scoreIsolating(dependencies.scorer, scoring);
-  };
-  for (const { flight, first, count } of asked.requests) {
+function inferAndKeep(context: FlightContext, { certified, flights, outcomes }: Statement): void {
+  const { table } = context;
+  const { batch, groups, requests } = rowsToScore(certified, flights, outcomes);
+  const features = { batch, certificate: certified.certificate };
+  const unscored = new Set(flights);
+  const complete = (flight: Flight) => table.complete(flight, outcomes.of(flight));
+  for (const { flight, first, count } of requests) {
+    unscored.delete(flight);
     const rows = Array.from({ length: count }, (_, i) => first + i);
-    void score(rows, [flight], callerOf(flight))
-      .then((scores): LiveOutcome => {
-        const { outputs } = scores;
-        const outcomeOf = (row: number) => outcomeOfRow(scores, outputs.get(row), { batch, row }, certificate);
-        return { kind: 'rows', rows: rows.map(outcomeOf) };
-      })
-      .catch(asFailure)
-      .then((outcome) => table.complete(flight, outcome));
+    void scoreRequest(context, features, flight, rows).then((outcome) => table.complete(flight, outcome));
   }
-  const scoreGroup = ({ rows, flights, caller }: PlainRows) => {
-    const deadline = latestOf(flights);
-    return score(rows, flights, caller)
-      .then((scores) => keepPlain(dependencies, request, { scores, batch, certificate, deadline }, outcomes))
-      .catch((error: unknown) => {
-        for (const flight of flights) outcomes.set(flight, asFailure(error));
-      });
-  };
-  const apart = new Set(asked.requests.map(({ flight }) => flight));
-  const together = asked.groups.map((group) => {
-    const scored = scoreGroup(group);
-    if (!group.caller) return scored;
-    for (const flight of group.flights) apart.add(flight);
-    void scored.then(() => {
-      for (const flight of group.flights) table.complete(flight, outcomes.of(flight));
-    });
-    return undefined;
-  });
-  await Promise.all(together);
-  return apart;
+  for (const group of groups) {
+    for (const flight of group.flights) unscored.delete(flight);
+    void scorePlain(context, features, group, outcomes).then(() => group.flights.forEach(complete));
+  }
+  unscored.forEach(complete);
 }
 
-interface PlainScores {
-  readonly scores: IsolatedScores;
+/** The rows of one statement, and the certificate of their users. */
+interface ReadRows {
   readonly batch: FeatureBatch;
   readonly certificate: Certificate;
-  readonly deadline: number;
 }
 
-/** V4 for the rows of users' own features. */
-async function keepPlain(
-  dependencies: FlightDependencies,
-  request: LiveRequest,
-  { scores, batch, certificate, deadline }: PlainScores,
-  outcomes: Outcomes,
+/** V2 for rows that the same callers wait for. */
+async function score(
+  { dependencies, request }: FlightContext,
+  batch: FeatureBatch,
+  { rows, flights, caller }: PlainRows,
+): Promise<IsolatedScores> {
+  const timeoutMs = Math.max(1, latestOf(flights) - performance.now());
+  const onGone = caller && ((tell: () => void) => caller.onGone(() => flights.some(isFollowed) || tell()));
+  const { version } = request;
+  return scoreIsolating(dependencies.scorer, { version, batch, rows, timeoutMs, priority: 'live', onGone });
+}
+
+/** V2 for the rows of one flight with request features. Never rejects. */
+async function scoreRequest(
+  context: FlightContext,
+  { batch, certificate }: ReadRows,
+  flight: Flight,
+  rows: number[],
+): Promise<LiveOutcome> {
+  try {
+    const scores = await score(context, batch, { rows, flights: [flight], caller: callerOf(flight) });
+    return { kind: 'rows', rows: rows.map((row) => outcomeOfRow(scores, { batch, row }, certificate)) };
+  } catch (error) {
+    return asFailure(error);
+  }
+}
+
+/** V2 to V4 for rows of users' own features: sets their outcomes. Never rejects. */
+async function scorePlain(
+  context: FlightContext,
+  { batch, certificate }: ReadRows,
+  group: PlainRows,
+  { plain }: Outcomes,
 ): Promise<void> {
-  const scored = [...scores.outputs];
-  const entries = scored.map(([row, bytes]): OverlayEntry => {
-    const entry = entryOf(request, batch, row, bytes);
-    return dependencies.refreshes ? { ...entry, refreshed: true } : entry;
-  });
-  for (const row of scores.faults.keys()) outcomes.plain.set(batch.userIds[row] ?? '', failureOf(scores, row));
-  const results = await keep(dependencies, entries, deadline);
-  entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
-    const kept = results[i] === 'kept';
-    const inputs = { batch, row: scored[i]?.[0] as number };
-    outcomes.plain.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate, inputs });
-  });
+  const { dependencies, request } = context;
+  try {
+    const scores = await score(context, batch, group);
+    for (const row of scores.faults.keys()) plain.set(batch.userIds[row] ?? '', failureOf(scores, row));
+    const scored = [...scores.outputs];
+    const entries = scored.map(([row, bytes]): OverlayEntry => {
+      const entry = entryOf(request, batch, row, bytes);
+      return dependencies.refreshes ? { ...entry, refreshed: true } : entry;
+    });
+    const results = await keep(dependencies, entries, latestOf(group.flights));
+    entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
+      const kept = results[i] === 'kept';
+      const inputs = { batch, row: scored[i]?.[0] as number };
+      plain.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate, inputs });
+    });
+  } catch (error) {
+    for (const { userId } of group.flights) plain.set(userId, asFailure(error));
+  }
 }
 
 /** Returns the result of a row of request features: its prediction is for this reader only, and is not stored. */
-function outcomeOfRow(
-  scores: IsolatedScores,
-  outputs: Buffer | undefined,
-  inputs: InferenceInputs,
-  certificate: Certificate,
-): LiveOutcome {
+function outcomeOfRow(scores: IsolatedScores, inputs: InferenceInputs, certificate: Certificate): LiveOutcome {
   const { batch, row } = inputs;
   const { readAt: computedAt } = batch;
+  const outputs = scores.outputs.get(row);
   if (!outputs) return failureOf(scores, row);
   const contextVersion = batch.contextVersions[row] ?? 0;
   return { kind: 'predicted', outputs, contextVersion, computedAt, kept: false, certificate, inputs };

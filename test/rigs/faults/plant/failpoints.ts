@@ -153,12 +153,12 @@ const LIVE: readonly Site[] = [
   },
   {
     file: 'libs/prediction/live/run-flights.ts',
-    anchor: '    const timeoutMs = Math.max(1, latestOf(flights) - performance.now());\n',
+    anchor: '  const timeoutMs = Math.max(1, latestOf(flights) - performance.now());\n',
     before: 'live.before_infer',
   },
   {
     file: 'libs/prediction/live/run-flights.ts',
-    anchor: '  const results = await keep(dependencies, entries, deadline);\n',
+    anchor: '    const results = await keep(dependencies, entries, latestOf(group.flights));\n',
     before: 'live.after_infer',
     after: 'live.after_store',
   },
