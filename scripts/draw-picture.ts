@@ -80,7 +80,7 @@ function cacheLane(theme: Theme): string[] {
     bar(at.event, at.end, y, 'url(#hatch)'),
     text(at.run + 14, y + 26, 'score 0.12', theme.onBar, { weight: 600 }),
     text(at.event + 14, y + 26, 'score 0.12, out of date', theme.onBar, { weight: 600 }),
-    ...read(y, '0.12, and no word about its age', theme.stale, theme),
+    ...read(y, '0.12, age unknown', theme.stale, theme),
   ];
 }
 

@@ -42,9 +42,9 @@ export interface ComparedVersion {
   readonly bytes: number;
   /** Whether the version is pinned to infer each user alone */
   readonly rowByRow: boolean;
-  /** Whether users get the same answers alone and together, ignoring the pin; null: fewer than two users */
+  /** Whether users get the same answers alone and in a batch, ignoring the pin; null: fewer than two users */
   readonly rowsAgree: boolean | null;
-  /** Largest difference of an output between alone and together; null: none */
+  /** Largest difference of an output between inference alone and in a batch; null: none */
   readonly largestRowDifference: number | null;
   /** Users without a usable answer of this version */
   readonly refused: number;
@@ -93,7 +93,7 @@ export interface BuildComparison {
     /** Absolute; null: texts */
     readonly meanDifference: number | null;
     readonly largestDifference: number | null;
-    /** Spearman's; null: no single number, or no spread */
+    /** Spearman's rank correlation; null: not a single number, or all values are equal */
     readonly rankCorrelation: number | null;
   }[];
   /** null: the predictor declares no decision */
@@ -117,14 +117,14 @@ export interface BuildComparison {
   readonly pace: {
     readonly rounds: number;
     readonly alone: {
-      /** Microseconds a user of a run takes, median of the rounds */
+      /** Inference time for each user of a run in microseconds, median of the rounds */
       readonly parentUs: number;
       readonly buildUs: number;
       /** Speed of the build relative to its parent; 9 of 10 rounds are above `low` */
       readonly speedup: { readonly median: number; readonly low: number; readonly high: number };
     };
     readonly together: {
-      /** Microseconds a user of a run takes, median of the rounds */
+      /** Inference time for each user of a run in microseconds, median of the rounds */
       readonly parentUs: number;
       readonly buildUs: number;
       /** Speed of the build relative to its parent; 9 of 10 rounds are above `low` */
@@ -144,8 +144,8 @@ export interface Event {
   /** The user id */
   readonly subject: string;
   /**
-   * When it happened. Orders values of one feature among events that have one; without it the order of acceptance
-   * decides
+   * When the event happened. Orders the values of one feature among events with a time; without a time, the order
+   * of acceptance decides
    */
   readonly time?: string;
   readonly datacontenttype?: string;
@@ -163,8 +163,8 @@ export interface EventResult {
   /** Token for the header Prediction-Min-Context: a read with it reflects this event */
   readonly contextToken: string;
   /**
-   * Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a
-   * predictor that names neither features.asOf nor features.overlayFor. Left out where there is none
+   * The first ten names in `data` that no predictor takes from events, cut to 64 characters. A name is misspelt,
+   * or its predictor sets neither features.asOf nor features.overlayFor. Left out if there are none
    */
   readonly ignored?: readonly string[];
 }
@@ -231,7 +231,7 @@ export interface ReadMany {
   /** Users with the request features of this call; inferred for this call only */
   readonly users?: readonly {
     readonly userId: string;
-    /** The request features that the predictor declares; one with a default may be left out */
+    /** The request features that the predictor declares; a feature with a default may be left out */
     readonly features: Readonly<Record<string, number | string | boolean>>;
   }[];
 }
@@ -368,7 +368,7 @@ export interface Explanation {
     readonly name: string;
     /** The value that the model receives */
     readonly value: number | string | null;
-    /** The feature source or an event; of a request feature, the call or the declared default */
+    /** The feature source or an event; for a request feature, the call or the declared default */
     readonly from: 'row' | 'event' | 'request' | 'default';
     /** Value in the feature source, if an event overrides it */
     readonly rowValue?: number | string | null;
@@ -391,7 +391,7 @@ export interface Explanation {
 
 /** How many users have a prediction */
 export interface GenerationCoverage {
-  /** Users in the generation compared against */
+  /** Users in the generation that this one is compared with */
   readonly before: number;
   readonly now: number;
   readonly both: number;
@@ -434,7 +434,7 @@ export interface SegmentValue {
 export interface GenerationReport {
   readonly predictor: string;
   readonly generation: string;
-  /** The generation compared against */
+  /** The generation that this one is compared with */
   readonly against: string | null;
   /** `blocked`: not published until an operator approves it */
   readonly verdict: 'passed' | 'blocked' | 'not_compared';
@@ -442,7 +442,7 @@ export interface GenerationReport {
   readonly tookMs: number;
   /** One of `oneIn` users was compared, chosen by a hash of the id; null: all users, or none */
   readonly sample: { readonly oneIn: number; readonly users: number } | null;
-  /** How far a comparison got that ran out of time; null: it did not run out of time */
+  /** Result of a comparison that ran out of time; null: it did not run out of time */
   readonly outOfTime: 'sampled' | 'held' | 'published' | null;
   /** null: not compared; `notes` say why */
   readonly figures: {
@@ -492,7 +492,7 @@ export interface GenerationReport {
   }[];
   /** Parts that were not compared or not judged, and why */
   readonly notes: readonly string[];
-  /** At most 20 users, largest change first, without users erased since */
+  /** At most 20 users, largest change first; users who were erased since are left out */
   readonly movers: readonly {
     readonly userId: string;
     readonly before: number;
@@ -551,24 +551,24 @@ export interface Readiness {
 
 export interface KeptExplanation {
   readonly id: string;
-  /** When it was answered, on the database's clock */
+  /** When the read was answered, by the database's clock */
   readonly at: string;
   readonly keptUntil: string;
   readonly answer: Prediction;
-  /** Null where the database did not answer */
+  /** Null if the database did not answer */
   readonly history: string | null;
   readonly inputs: {
-    /** By the inference whose answer it is; or, of an answer that was stored, right after the reply */
+    /** When the inputs were read: by the inference of the answer or, for a stored answer, right after the reply */
     readonly read: 'for_the_answer' | 'after_the_reply';
     readonly readAt: string;
     readonly contextVersion: number;
-    /** Whether the answer was computed from that context: only then can it be expected again */
+    /** Whether the answer was computed from this context; only then should a replay agree */
     readonly ofSameContext: boolean;
     readonly features: readonly {
       readonly name: string;
       /** The value that the model gets */
       readonly value: number | string | null;
-      /** The feature source or an event; of a request feature, the call or the declared default */
+      /** The feature source or an event; for a request feature, the call or the declared default */
       readonly from: 'row' | 'event' | 'request' | 'default';
       readonly event?: {
         readonly source: string;
@@ -577,10 +577,10 @@ export interface KeptExplanation {
         readonly acceptedAt: string;
       };
     }[];
-    /** Why the user cannot be scored from them */
+    /** Why the user cannot be scored from these inputs */
     readonly fault: string | null;
   } | null;
-  /** Why there are none: the feature source had no row of the user, or did not answer */
+  /** Why there are no inputs: the feature source had no row of the user, or did not answer */
   readonly noInputs: 'no_row' | 'not_read' | null;
 }
 
@@ -596,18 +596,18 @@ export interface Replay {
   readonly reason: string;
   /** A field for each of the model's outputs */
   readonly kept: Readonly<Record<string, number | string | boolean | readonly (number | string | boolean)[]>>;
-  /** Null where it is refused */
+  /** Null if the replay is refused */
   readonly recomputed: Readonly<
     Record<string, number | string | boolean | readonly (number | string | boolean)[]>
   > | null;
-  /** Relative, of the model version's certificate */
+  /** Relative tolerance from the model version's certificate */
   readonly tolerance: number | null;
-  /** The one furthest from being allowed; null: equal to the last bit, or not computed */
+  /** The largest difference relative to the allowed difference; null: equal to the last bit, or not computed */
   readonly difference: {
     readonly output: string;
     readonly kept: number | string | boolean;
     readonly recomputed: number | string | boolean;
-    /** Absolute; null of values that are no floats */
+    /** Absolute difference; null if the values are not floats */
     readonly difference: number | null;
     /** `difference` divided by the allowed difference; null if `difference` is null */
     readonly ofAllowed: number | null;
@@ -625,15 +625,18 @@ export interface Model {
   readonly bytes: number;
   /** When the version was first adopted or pushed */
   readonly createdAt: string;
-  /** Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not */
+  /**
+   * When the version was archived: lists leave it out, and no rollout or rollback can select it. null: not
+   * archived
+   */
   readonly archivedAt: string | null;
   /** Who added the version, and how: by a config or by a push */
   readonly origin: {
-    /** `key:<name>` of an API key, `api` where keys are off, `cli` */
+    /** `key:<name>` of an API key, `api` if keys are off, `cli` */
     readonly by: string;
     readonly how: 'adopt' | 'push';
   };
-  /** The arms that name it; empty: not serving traffic */
+  /** The arms that name the version; empty: not serving traffic */
   readonly variants: readonly string[];
   /** Movable names that point to this version */
   readonly labels: readonly string[];
@@ -646,11 +649,11 @@ export interface Model {
   readonly build: string | null;
   /** The model version that an optimised build was made from */
   readonly parent: string | null;
-  /** The tensors that it takes, each filled from feature columns */
+  /** The input tensors of the model, each filled from feature columns */
   readonly inputs: readonly { readonly name: string; readonly type: string; readonly columns: readonly string[] }[];
   /**
-   * The fields of its predictions: from which tensor, and from which place of its row. `width` null: one value,
-   * else a vector
+   * The fields of its predictions, each with its tensor and its place in a row of the tensor. `width` null: one
+   * value, otherwise a vector
    */
   readonly outputs: readonly {
     readonly name: string;
@@ -688,7 +691,10 @@ export interface ModelMetadata {
   readonly bytes: number;
 }
 
-/** The certificate of a trial: the same users got the same answers alone, again, together, and read in both ways */
+/**
+ * The certificate of a trial: the same users got the same answers alone, repeated, in a batch, and by both read
+ * paths
+ */
 export interface ParityCertificate {
   /** Users whose answers were compared: alone, repeated, in a batch, in another order */
   readonly users: { readonly real: number; readonly madeUp: number };
@@ -721,15 +727,18 @@ export interface ModelDetail {
   readonly bytes: number;
   /** When the version was first adopted or pushed */
   readonly createdAt: string;
-  /** Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not */
+  /**
+   * When the version was archived: lists leave it out, and no rollout or rollback can select it. null: not
+   * archived
+   */
   readonly archivedAt: string | null;
   /** Who added the version, and how: by a config or by a push */
   readonly origin: {
-    /** `key:<name>` of an API key, `api` where keys are off, `cli` */
+    /** `key:<name>` of an API key, `api` if keys are off, `cli` */
     readonly by: string;
     readonly how: 'adopt' | 'push';
   };
-  /** The arms that name it; empty: not serving traffic */
+  /** The arms that name the version; empty: not serving traffic */
   readonly variants: readonly string[];
   /** Movable names that point to this version */
   readonly labels: readonly string[];
@@ -742,11 +751,11 @@ export interface ModelDetail {
   readonly build: string | null;
   /** The model version that an optimised build was made from */
   readonly parent: string | null;
-  /** The tensors that it takes, each filled from feature columns */
+  /** The input tensors of the model, each filled from feature columns */
   readonly inputs: readonly { readonly name: string; readonly type: string; readonly columns: readonly string[] }[];
   /**
-   * The fields of its predictions: from which tensor, and from which place of its row. `width` null: one value,
-   * else a vector
+   * The fields of its predictions, each with its tensor and its place in a row of the tensor. `width` null: one
+   * value, otherwise a vector
    */
   readonly outputs: readonly {
     readonly name: string;
@@ -778,7 +787,7 @@ export interface LabelMove {
 export interface MovedLabel {
   readonly predictor: string;
   readonly label: string;
-  /** The model version that had it; null: none */
+  /** The model version that had the label before; null: none */
   readonly from: string | null;
   readonly to: string;
 }
@@ -933,7 +942,7 @@ export interface BudgetEstimate {
   readonly users: number;
   /** Share of reads that go to this many of the most read users; null if no reads are counted */
   readonly reads: number | null;
-  /** Of the users who are read before the next run, the share that is among them; null: no reads are counted */
+  /** Share of these users among all users who are read before the next run; null if no reads are counted */
   readonly readers: number | null;
   /** null: no run has recorded its CPU time yet */
   readonly cpuMinutes: number | null;
@@ -959,11 +968,11 @@ export interface Run {
   readonly predictor: string;
   readonly scope: 'all' | 'stale' | 'users';
   /**
-   * `planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored;
-   * `publishing`: checks of the new generation
+   * `planned`: the users are not all divided into chunks yet; `running`: chunks are scored; `publishing`: checks
+   * of the new generation
    */
   readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
-  /** Who asked: `api`, `cli`, `schedule` */
+  /** Origin of the run: `api`, `cli`, `schedule` */
   readonly reason: string;
   /** null: no limit */
   readonly budget: Budget | null;
@@ -1007,11 +1016,11 @@ export interface ShowRunAnswer {
   readonly predictor: string;
   readonly scope: 'all' | 'stale' | 'users';
   /**
-   * `planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored;
-   * `publishing`: checks of the new generation
+   * `planned`: the users are not all divided into chunks yet; `running`: chunks are scored; `publishing`: checks
+   * of the new generation
    */
   readonly state: 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
-  /** Who asked: `api`, `cli`, `schedule` */
+  /** Origin of the run: `api`, `cli`, `schedule` */
   readonly reason: string;
   /** null: no limit */
   readonly budget: Budget | null;
@@ -1100,7 +1109,7 @@ export interface ListStableVersionsAnswer {
 
 /** A live process, and the model versions that it keeps loaded */
 export interface Process {
-  /** Another at each start */
+  /** A new id at each start */
   readonly id: string;
   readonly kind: 'api' | 'worker' | 'embedded';
   readonly host: string;
@@ -1109,7 +1118,7 @@ export interface Process {
   /** The number of the freshness protocol that it knows; null for a release that does not report it */
   readonly protocol: number | null;
   readonly startedAt: string;
-  /** When it was heard of last, on the clock of Postgres */
+  /** Time of its last heartbeat, by the database's clock */
   readonly seenAt: string;
   /** Versions that it keeps loaded: those of all arms, also of rollouts in preparation */
   readonly models: readonly {
@@ -1129,7 +1138,7 @@ export interface ListProcessesAnswer {
 export interface Push {
   /** The SHA-256 of a file that was uploaded */
   readonly artifact: string;
-  /** As `features` of a config; each setting that is left out is as in the version served now */
+  /** As `features` of a config; settings that are left out are those of the served version */
   readonly features?: {
     readonly sql?: string;
     /** null: none */
@@ -1205,13 +1214,13 @@ export interface Push {
   /** Infer each user alone */
   readonly rowByRow?: boolean;
   readonly note?: string;
-  /** Measurements of its owner */
+  /** Metrics that the owner measured */
   readonly metrics?: Readonly<Record<string, number>>;
-  /** Moves to the version */
+  /** The label that moves to the version */
   readonly label?: string;
   /** The model version that an optimised build was made from */
   readonly parent?: string;
-  /** Its kind */
+  /** Kind of the optimised build */
   readonly build?: string;
 }
 
@@ -1220,7 +1229,7 @@ export interface Rank {
   readonly candidates: readonly {
     /** Unique in the call */
     readonly id: string;
-    /** The request features that the predictor declares; one with a default may be left out */
+    /** The request features that the predictor declares; a feature with a default may be left out */
     readonly features: Readonly<Record<string, number | string | boolean>>;
   }[];
   /** The output to rank by, in descending order; default: the decision's output, or the only numeric one */
@@ -1277,7 +1286,7 @@ export interface CanaryPlan {
   readonly atOnce: boolean;
   readonly coverage: 'required' | 'live';
   readonly analysis: {
-    /** Whether verdicts move the rollout */
+    /** Whether verdicts change the rollout */
     readonly automatic: boolean;
     /** Verdicts are recorded but not acted on */
     readonly dryRun: boolean;
@@ -1329,7 +1338,7 @@ export interface CanaryPlanInput {
   readonly atOnce?: boolean;
   readonly coverage?: 'required' | 'live';
   readonly analysis?: {
-    /** Whether verdicts move the rollout */
+    /** Whether verdicts change the rollout */
     readonly automatic?: boolean;
     /** Verdicts are recorded but not acted on */
     readonly dryRun?: boolean;
@@ -1388,7 +1397,7 @@ export interface AbPlan {
   readonly arms: readonly { readonly variant: string; readonly version: string; readonly weight: number }[];
   readonly coverage: 'required' | 'live';
   readonly analysis: {
-    /** Whether verdicts move the rollout */
+    /** Whether verdicts change the rollout */
     readonly automatic: boolean;
     /** Verdicts are recorded but not acted on */
     readonly dryRun: boolean;
@@ -1432,7 +1441,7 @@ export interface AbPlanInput {
   readonly arms: readonly { readonly variant: string; readonly version: string; readonly weight: number }[];
   readonly coverage?: 'required' | 'live';
   readonly analysis?: {
-    /** Whether verdicts move the rollout */
+    /** Whether verdicts change the rollout */
     readonly automatic?: boolean;
     /** Verdicts are recorded but not acted on */
     readonly dryRun?: boolean;
@@ -1623,7 +1632,7 @@ export interface RolloutReport {
 export interface RolloutCheck {
   readonly at: string;
   readonly step: number;
-  /** Whether it moved the rollout */
+  /** Whether the verdict changed the rollout */
   readonly applied: boolean;
   readonly judgement: Judgement;
 }
@@ -1650,11 +1659,11 @@ export interface ShadowReport {
   /** Time of the last report; null: none yet */
   readonly updatedAt: string | null;
   readonly decision: { readonly output: string; readonly threshold: number } | null;
-  /** Served answers of shadowed users, by result: `compared`, or why not */
+  /** Served answers of shadowed users, by result: `compared`, or the reason why not */
   readonly outcomes: Readonly<Record<string, number>>;
   readonly everybody: {
     readonly compared: number;
-    /** The share of answers that differ at all */
+    /** Share of answers with any difference */
     readonly differentShare: number | null;
     /** Mean of candidate minus served */
     readonly meanDelta: number | null;
@@ -1675,7 +1684,7 @@ export interface ShadowReport {
     readonly feature: string;
     readonly value: string | null;
     readonly compared: number;
-    /** The share of answers that differ at all */
+    /** Share of answers with any difference */
     readonly differentShare: number | null;
     /** Mean of candidate minus served */
     readonly meanDelta: number | null;

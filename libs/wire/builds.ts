@@ -31,12 +31,12 @@ const SideSchema = z
     rowByRow: z.boolean().meta({ description: 'Whether the version is pinned to infer each user alone' }),
     rowsAgree: z.boolean().nullable().meta({
       description:
-        'Whether users get the same answers alone and together, ignoring the pin; null: fewer than two users',
+        'Whether users get the same answers alone and in a batch, ignoring the pin; null: fewer than two users',
     }),
     largestRowDifference: z
       .number()
       .nullable()
-      .meta({ description: 'Largest difference of an output between alone and together; null: none' }),
+      .meta({ description: 'Largest difference of an output between inference alone and in a batch; null: none' }),
     refused: z.int().meta({ description: 'Users without a usable answer of this version' }),
   })
   .meta({ id: 'ComparedVersion' });
@@ -46,7 +46,9 @@ const SpeedupSchema = z
   .meta({ description: 'Speed of the build relative to its parent; 9 of 10 rounds are above `low`' });
 
 const PaceSchema = z.strictObject({
-  parentUs: z.number().meta({ description: 'Microseconds a user of a run takes, median of the rounds' }),
+  parentUs: z
+    .number()
+    .meta({ description: 'Inference time for each user of a run in microseconds, median of the rounds' }),
   buildUs: z.number(),
   speedup: SpeedupSchema,
 });
@@ -76,7 +78,10 @@ const OutputSchema = z.strictObject({
   changed: z.number().meta({ description: 'Share of users whose answer differs' }),
   meanDifference: z.number().nullable().meta({ description: 'Absolute; null: texts' }),
   largestDifference: z.number().nullable(),
-  rankCorrelation: z.number().nullable().meta({ description: "Spearman's; null: no single number, or no spread" }),
+  rankCorrelation: z
+    .number()
+    .nullable()
+    .meta({ description: "Spearman's rank correlation; null: not a single number, or all values are equal" }),
 });
 
 const DecisionSchema = z.strictObject({

@@ -28,7 +28,7 @@ export const EventSchema = z
     subject: z.string().meta({ description: 'The user id' }),
     time: z.iso.datetime({ offset: true }).optional().meta({
       description:
-        'When it happened. Orders values of one feature among events that have one; without it the order of acceptance decides',
+        'When the event happened. Orders the values of one feature among events with a time; without a time, the order of acceptance decides',
     }),
     datacontenttype: z.string().optional(),
     data: z
@@ -68,7 +68,7 @@ const EventResultSchema = z
       .meta({ description: 'Token for the header Prediction-Min-Context: a read with it reflects this event' }),
     ignored: z.array(z.string()).max(10).optional().meta({
       description:
-        'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',
+        'The first ten names in `data` that no predictor takes from events, cut to 64 characters. A name is misspelt, or its predictor sets neither features.asOf nor features.overlayFor. Left out if there are none',
     }),
   })
   .meta({ id: 'EventResult' });

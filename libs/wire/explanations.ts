@@ -8,7 +8,7 @@ import { CANDIDATE_EXAMPLE, CandidateSchema, EVENT_VALUE_EXAMPLE, StoresSchema }
 export const scalar = z.union([z.number(), z.string()]).nullable();
 
 export const FeatureOriginSchema = z.enum(['row', 'event', 'request', 'default']).meta({
-  description: 'The feature source or an event; of a request feature, the call or the declared default',
+  description: 'The feature source or an event; for a request feature, the call or the declared default',
 });
 
 export const ExplanationSchema = z

@@ -6,7 +6,7 @@ const share = z.number().meta({ description: 'Share of the users in both generat
 
 const CoverageSchema = z
   .strictObject({
-    before: z.int().meta({ description: 'Users in the generation compared against' }),
+    before: z.int().meta({ description: 'Users in the generation that this one is compared with' }),
     now: z.int(),
     both: z.int(),
     added: z.int(),
@@ -65,7 +65,7 @@ export const GenerationReportSchema = z
   .strictObject({
     predictor: z.string(),
     generation: z.string(),
-    against: z.string().nullable().meta({ description: 'The generation compared against' }),
+    against: z.string().nullable().meta({ description: 'The generation that this one is compared with' }),
     verdict: z
       .enum(['passed', 'blocked', 'not_compared'])
       .meta({ description: '`blocked`: not published until an operator approves it' }),
@@ -77,7 +77,7 @@ export const GenerationReportSchema = z
     outOfTime: z
       .enum(['sampled', 'held', 'published'])
       .nullable()
-      .meta({ description: 'How far a comparison got that ran out of time; null: it did not run out of time' }),
+      .meta({ description: 'Result of a comparison that ran out of time; null: it did not run out of time' }),
     figures: z.union([FiguresSchema, z.null()]).meta({ description: 'null: not compared; `notes` say why' }),
     crossings: z.array(
       z.strictObject({
@@ -90,7 +90,7 @@ export const GenerationReportSchema = z
     notes: z.array(z.string()).meta({ description: 'Parts that were not compared or not judged, and why' }),
     movers: z
       .array(z.strictObject({ userId: z.string(), before: z.number(), now: z.number(), delta: z.number() }))
-      .meta({ description: 'At most 20 users, largest change first, without users erased since' }),
+      .meta({ description: 'At most 20 users, largest change first; users who were erased since are left out' }),
   })
   .meta({ id: 'GenerationReport' });
 

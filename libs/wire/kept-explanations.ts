@@ -16,29 +16,30 @@ const FeatureSchema = z.strictObject({
 
 const InputsSchema = z.strictObject({
   read: z.enum(['for_the_answer', 'after_the_reply']).meta({
-    description: 'By the inference whose answer it is; or, of an answer that was stored, right after the reply',
+    description:
+      'When the inputs were read: by the inference of the answer or, for a stored answer, right after the reply',
   }),
   readAt: z.iso.datetime(),
   contextVersion: z.int(),
   ofSameContext: z.boolean().meta({
-    description: 'Whether the answer was computed from that context: only then can it be expected again',
+    description: 'Whether the answer was computed from this context; only then should a replay agree',
   }),
   features: z.array(FeatureSchema),
-  fault: z.string().nullable().meta({ description: 'Why the user cannot be scored from them' }),
+  fault: z.string().nullable().meta({ description: 'Why the user cannot be scored from these inputs' }),
 });
 
 export const KeptExplanationSchema = z
   .strictObject({
     id: z.uuid(),
-    at: z.iso.datetime().meta({ description: "When it was answered, on the database's clock" }),
+    at: z.iso.datetime().meta({ description: "When the read was answered, by the database's clock" }),
     keptUntil: z.iso.datetime(),
     answer: PredictionSchema,
-    history: z.string().nullable().meta({ description: 'Null where the database did not answer' }),
+    history: z.string().nullable().meta({ description: 'Null if the database did not answer' }),
     inputs: InputsSchema.nullable(),
     noInputs: z
       .enum(['no_row', 'not_read'])
       .nullable()
-      .meta({ description: 'Why there are none: the feature source had no row of the user, or did not answer' }),
+      .meta({ description: 'Why there are no inputs: the feature source had no row of the user, or did not answer' }),
   })
   .meta({ id: 'KeptExplanation' });
 
@@ -92,21 +93,27 @@ export const ReplaySchema = z
     verdict: z.enum(['agrees', 'differs', 'inputs_changed', 'refused']),
     reason: z.string(),
     kept: PredictionSchema.shape.prediction,
-    recomputed: PredictionSchema.shape.prediction.nullable().meta({ description: 'Null where it is refused' }),
-    tolerance: z.number().nullable().meta({ description: "Relative, of the model version's certificate" }),
+    recomputed: PredictionSchema.shape.prediction.nullable().meta({ description: 'Null if the replay is refused' }),
+    tolerance: z.number().nullable().meta({ description: "Relative tolerance from the model version's certificate" }),
     difference: z
       .strictObject({
         output: z.string(),
         kept: z.union([z.number(), z.string(), z.boolean()]),
         recomputed: z.union([z.number(), z.string(), z.boolean()]),
-        difference: z.number().nullable().meta({ description: 'Absolute; null of values that are no floats' }),
+        difference: z
+          .number()
+          .nullable()
+          .meta({ description: 'Absolute difference; null if the values are not floats' }),
         ofAllowed: z
           .number()
           .nullable()
           .meta({ description: '`difference` divided by the allowed difference; null if `difference` is null' }),
       })
       .nullable()
-      .meta({ description: 'The one furthest from being allowed; null: equal to the last bit, or not computed' }),
+      .meta({
+        description:
+          'The largest difference relative to the allowed difference; null: equal to the last bit, or not computed',
+      }),
   })
   .meta({ id: 'Replay' });
 

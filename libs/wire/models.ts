@@ -15,15 +15,15 @@ const ModelSchema = z
     createdAt: z.iso.datetime().meta({ description: 'When the version was first adopted or pushed' }),
     archivedAt: z.iso.datetime().nullable().meta({
       description:
-        'Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not',
+        'When the version was archived: lists leave it out, and no rollout or rollback can select it. null: not archived',
     }),
     origin: z
       .strictObject({
-        by: z.string().meta({ description: '`key:<name>` of an API key, `api` where keys are off, `cli`' }),
+        by: z.string().meta({ description: '`key:<name>` of an API key, `api` if keys are off, `cli`' }),
         how: z.enum(['adopt', 'push']),
       })
       .meta({ description: 'Who added the version, and how: by a config or by a push' }),
-    variants: z.array(z.string()).meta({ description: 'The arms that name it; empty: not serving traffic' }),
+    variants: z.array(z.string()).meta({ description: 'The arms that name the version; empty: not serving traffic' }),
     labels: z.array(z.string()).meta({ description: 'Movable names that point to this version' }),
     verified: z
       .boolean()
@@ -34,7 +34,7 @@ const ModelSchema = z
     parent: z.string().nullable().meta({ description: 'The model version that an optimised build was made from' }),
     inputs: z
       .array(z.strictObject({ name: z.string(), type: z.string(), columns: z.array(z.string()) }))
-      .meta({ description: 'The tensors that it takes, each filled from feature columns' }),
+      .meta({ description: 'The input tensors of the model, each filled from feature columns' }),
     outputs: z
       .array(
         z.strictObject({
@@ -47,7 +47,7 @@ const ModelSchema = z
       )
       .meta({
         description:
-          'The fields of its predictions: from which tensor, and from which place of its row. `width` null: one value, else a vector',
+          'The fields of its predictions, each with its tensor and its place in a row of the tensor. `width` null: one value, otherwise a vector',
       }),
   })
   .meta({ id: 'Model', description: 'A model version' });
@@ -128,7 +128,7 @@ const ParitySchema = z
   .meta({
     id: 'ParityCertificate',
     description:
-      'The certificate of a trial: the same users got the same answers alone, again, together, and read in both ways',
+      'The certificate of a trial: the same users got the same answers alone, repeated, in a batch, and by both read paths',
   });
 
 export const ModelDetailSchema = z
@@ -196,7 +196,7 @@ export const MovedLabelSchema = z
   .strictObject({
     predictor: z.string(),
     label: z.string(),
-    from: z.string().nullable().meta({ description: 'The model version that had it; null: none' }),
+    from: z.string().nullable().meta({ description: 'The model version that had the label before; null: none' }),
     to: z.string(),
   })
   .meta({ id: 'MovedLabel' });

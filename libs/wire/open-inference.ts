@@ -19,7 +19,7 @@ export const InferenceHeaders = z.object({
   'inference-header-content-length': z
     .string()
     .optional()
-    .meta({ description: 'Bytes of the JSON, where binary data follow it', example: '161' }),
+    .meta({ description: 'Length of the JSON in bytes, if binary data follows it', example: '161' }),
   'cache-control': z
     .string()
     .optional()

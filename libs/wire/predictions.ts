@@ -100,7 +100,7 @@ export const RequestFeaturesSchema = z
   )
   .refine((features) => Object.keys(features).length <= MAX_FEATURES, `at most ${MAX_FEATURES} features`)
   .meta({
-    description: 'The request features that the predictor declares; one with a default may be left out',
+    description: 'The request features that the predictor declares; a feature with a default may be left out',
     example: { amount: 129.9, channel: 'app' },
   });
 

@@ -4,7 +4,7 @@ import type { Answered } from './schema.ts';
 
 const ProcessSchema = z
   .strictObject({
-    id: z.uuid().meta({ description: 'Another at each start' }),
+    id: z.uuid().meta({ description: 'A new id at each start' }),
     kind: z.enum(['api', 'worker', 'embedded']),
     host: z.string(),
     pid: z.int(),
@@ -13,7 +13,7 @@ const ProcessSchema = z
       description: 'The number of the freshness protocol that it knows; null for a release that does not report it',
     }),
     startedAt: z.iso.datetime(),
-    seenAt: z.iso.datetime().meta({ description: 'When it was heard of last, on the clock of Postgres' }),
+    seenAt: z.iso.datetime().meta({ description: "Time of its last heartbeat, by the database's clock" }),
     models: z
       .array(
         z.strictObject({

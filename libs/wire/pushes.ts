@@ -18,14 +18,14 @@ const FeaturesSchema = z
     nulls: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional(),
     categories: z.record(z.string(), z.unknown()).optional(),
   })
-  .meta({ description: 'As `features` of a config; each setting that is left out is as in the version served now' });
+  .meta({ description: 'As `features` of a config; settings that are left out are those of the served version' });
 
 export const noteText = z.string().max(MAX_NOTE, `at most ${MAX_NOTE} characters`);
 
 const MetricsSchema = z
   .record(z.string().min(1).max(MAX_NAME, `names of at most ${MAX_NAME} characters`), z.number())
   .refine((metrics) => Object.keys(metrics).length <= MAX_METRICS, `at most ${MAX_METRICS} metrics`)
-  .meta({ description: 'Measurements of its owner', example: { auc: 0.82 } });
+  .meta({ description: 'Metrics that the owner measured', example: { auc: 0.82 } });
 
 export const PushSchema = z
   .strictObject({
@@ -57,11 +57,16 @@ export const PushSchema = z
     rowByRow: z.boolean().optional().meta({ description: 'Infer each user alone' }),
     note: noteText.optional(),
     metrics: MetricsSchema.optional(),
-    label: z.string().optional().meta({ description: 'Moves to the version', example: 'challenger' }),
+    label: z.string().optional().meta({ description: 'The label that moves to the version', example: 'challenger' }),
     parent: VersionNumberSchema.optional().meta({
       description: 'The model version that an optimised build was made from',
     }),
-    build: z.string().min(1).max(MAX_NAME).optional().meta({ description: 'Its kind', example: 'int8' }),
+    build: z
+      .string()
+      .min(1)
+      .max(MAX_NAME)
+      .optional()
+      .meta({ description: 'Kind of the optimised build', example: 'int8' }),
   })
   .refine(({ parent, build }) => (parent === undefined) === (build === undefined), {
     path: ['build'],

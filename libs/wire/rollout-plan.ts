@@ -55,7 +55,7 @@ const OutcomeSchema = z.strictObject({
 });
 
 const AnalysisSchema = z.strictObject({
-  automatic: z.boolean().default(true).meta({ description: 'Whether verdicts move the rollout' }),
+  automatic: z.boolean().default(true).meta({ description: 'Whether verdicts change the rollout' }),
   dryRun: z.boolean().default(false).meta({ description: 'Verdicts are recorded but not acted on' }),
   interval: duration('1d').default('1m'),
   minStep: duration('90d').default('10m'),

@@ -141,7 +141,7 @@ export const RolloutChecksSchema = z
         .strictObject({
           at: z.iso.datetime(),
           step: z.int(),
-          applied: z.boolean().meta({ description: 'Whether it moved the rollout' }),
+          applied: z.boolean().meta({ description: 'Whether the verdict changed the rollout' }),
           judgement: JudgementSchema,
         })
         .meta({ id: 'RolloutCheck' }),

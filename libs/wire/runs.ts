@@ -60,7 +60,7 @@ const BudgetEstimateSchema = z
     }),
     readers: z.number().nullable().meta({
       description:
-        'Of the users who are read before the next run, the share that is among them; null: no reads are counted',
+        'Share of these users among all users who are read before the next run; null if no reads are counted',
     }),
     cpuMinutes: z.number().nullable().meta({ description: 'null: no run has recorded its CPU time yet' }),
     seconds: z.number().meta({ description: 'Estimate from the speed of the last full run' }),
@@ -106,9 +106,9 @@ export const RunSchema = z
     scope: z.enum(['all', 'stale', 'users']),
     state: z.enum(['planned', 'running', 'publishing', 'done', 'done_with_errors', 'failed', 'cancelled']).meta({
       description:
-        '`planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored; `publishing`: checks of the new generation',
+        '`planned`: the users are not all divided into chunks yet; `running`: chunks are scored; `publishing`: checks of the new generation',
     }),
-    reason: z.string().meta({ description: 'Who asked: `api`, `cli`, `schedule`' }),
+    reason: z.string().meta({ description: 'Origin of the run: `api`, `cli`, `schedule`' }),
     budget: BudgetSchema.nullable().meta({ description: 'null: no limit' }),
     error: z.string().nullable().meta({ description: 'Why the run failed, or a note on its publication' }),
     attempts: z.int().meta({

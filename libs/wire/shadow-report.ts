@@ -6,7 +6,7 @@ const ratio = z.number().nullable();
 
 const COMPARISONS = {
   compared: z.int(),
-  differentShare: ratio.meta({ description: 'The share of answers that differ at all' }),
+  differentShare: ratio.meta({ description: 'Share of answers with any difference' }),
   meanDelta: ratio.meta({ description: 'Mean of candidate minus served' }),
   deviation: ratio,
   largestDelta: ratio,
@@ -41,7 +41,7 @@ export const ShadowReportSchema = z
     updatedAt: z.iso.datetime().nullable().meta({ description: 'Time of the last report; null: none yet' }),
     decision: z.strictObject({ output: z.string(), threshold: z.number() }).nullable(),
     outcomes: z.record(z.string(), z.int()).meta({
-      description: 'Served answers of shadowed users, by result: `compared`, or why not',
+      description: 'Served answers of shadowed users, by result: `compared`, or the reason why not',
     }),
     everybody: z.strictObject(COMPARISONS),
     segments: z.array(z.strictObject({ feature: z.string(), value: z.string().nullable(), ...COMPARISONS })),

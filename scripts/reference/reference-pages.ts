@@ -19,9 +19,13 @@ export function generatedFiles(): readonly GeneratedFile[] {
     page(
       'api',
       'API',
-      `[/docs](http://127.0.0.1:8080/docs) shows the same with schemas and examples, and \`/openapi.json\` has it for programs.\n\n${renderApi(describeService())}`,
+      `[/docs](http://127.0.0.1:8080/docs) shows the same operations with schemas and examples. \`/openapi.json\` describes them for programs.\n\n${renderApi(describeService())}`,
     ),
-    page('cli', 'Commands', `Run them as \`npx tandem …\`. Each takes \`--help\`.\n\n${renderCli()}`),
+    page(
+      'cli',
+      'Commands',
+      `Run each command as \`npx tandem …\`. Each command has the option \`--help\`.\n\n${renderCli()}`,
+    ),
     page(
       'config',
       'tandem.config.ts',

@@ -13,7 +13,7 @@ export function renderErrors(): string {
   return [
     `An error is a problem document (RFC 9457) with the media type \`application/problem+json\`. Its \`type\` is
 \`${problemType('invalid_input').replace('invalid_input', '<code>')}\`. Programs react to \`type\`; \`detail\`, \`field\` and \`remedy\` are for people.`,
-    'A 503 carries `Retry-After`. A 4xx answers the same until the request, the rows or the config change.',
+    'A 503 carries `Retry-After`. After a 4xx, a retry gets the same answer until the request, the rows or the config change.',
     renderTable(['code', 'status', 'title', 'when'], rows),
   ].join('\n\n');
 }

@@ -94,7 +94,7 @@ it('each failure has its parts, and docs/failures.md links to it', () => {
   for (const { path, section } of sections) {
     const title = section.split('\n')[0] ?? '';
     const parts = [...section.matchAll(/^- \*\*(.+?)\*\*:/gm)].map((found) => found[1]);
-    expect(parts, title).toEqual(expect.arrayContaining(['Inside', 'Users see', 'Shows in', 'Ops']));
+    expect(parts, title).toEqual(expect.arrayContaining(['What happens', 'Users see', 'Signs', 'Remedy']));
     expect(index).toContain(`(${path.replace('docs/', '')}#${anchorOf(title)})`);
   }
 });
