@@ -1,6 +1,6 @@
 /**
- * Writes the tables of a freshly migrated database as Kysely's types: `npm run generate`. Of our own, since it
- * is a page: kysely-codegen and kanel read neither unions from checks nor what a jsonb column holds.
+ * Writes the tables of a freshly migrated database as Kysely's types (`npm run generate`). The project has its own
+ * generator because kysely-codegen and kanel read neither unions from check constraints nor the types of jsonb columns.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,8 +12,8 @@ import { migrate } from '@tandem/offline-store/sql/migrate';
 const FILE = new URL('../libs/offline-store/sql/database-schema.ts', import.meta.url);
 
 /**
- * The TypeScript type of each Postgres type, by the driver's parsers (libs/offline-store/sql/database.ts). Counters
- * stay below 2^53.
+ * Maps each Postgres type to the TypeScript type that the driver's parsers return (libs/offline-store/sql/database.ts).
+ * `int8` is a number, because counters stay below 2^53.
  */
 export const DRIVER_TYPES: Readonly<Record<string, string>> = {
   ...{
@@ -29,7 +29,7 @@ export const DRIVER_TYPES: Readonly<Record<string, string>> = {
   ...{ text: 'string', uuid: 'string', varchar: 'string', name: 'string', char: 'string', regclass: 'string' },
 };
 
-/** Types of columns that the catalog does not have, and the modules that export them. */
+/** Types of columns that the Postgres catalog does not know, and the modules that export these types. */
 const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly from?: string }>> = {
   'api_keys.scopes': { type: 'Scope[]', from: '@tandem/prediction/keys/api-key' },
   'arm_counts.counts': { type: 'ArmCounts', from: '@tandem/prediction/rollouts/arm-counts' },
@@ -38,7 +38,7 @@ const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly fr
   'audit.detail': { type: 'Record<string, unknown>' },
   'exposure_counts.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
   'exposures.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
-  // A row of an older release lacks it.
+  // Rows of older releases lack `lastConcerningVersion`.
   'kept_explanations.answer': {
     type: "Omit<ServedAnswer, 'lastConcerningVersion'> & Partial<ServedAnswer>",
     from: '@tandem/prediction/explanations/kept-explanation',
@@ -61,18 +61,18 @@ const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly fr
 interface Column {
   readonly table: string;
   readonly name: string;
-  /** The name in pg_type; for an array, of its elements. */
+  /** The type's name in pg_type. For an array, the name of the element type. */
   readonly type: string;
   readonly isArray: boolean;
   readonly isNullable: boolean;
-  /** `a`: Postgres alone writes it; `d`: it has a default; empty: neither. */
+  /** `a`: only Postgres writes the column; `d`: the column has a default; empty: neither. */
   readonly fill: 'a' | 'd' | '';
-  /** The checks on this column alone. */
+  /** The check constraints on only this column. */
   readonly checks: readonly string[];
   readonly comment: string | null;
 }
 
-/** Kysely's own tables and the partitions are left out. */
+/** Lists the columns of all tables, without the tables of Kysely and without partitions. */
 function listColumns(db: Db): Promise<readonly Column[]> {
   return query<Column>(db, {
     text: `select c.relname as table, a.attname as name, coalesce(e.typname, t.typname) as type, e.oid is not null as "isArray",
@@ -89,7 +89,7 @@ function listColumns(db: Db): Promise<readonly Column[]> {
   });
 }
 
-/** Returns the text of database-schema.ts for a migrated database. Throws where a column has a type without a mapping. */
+/** Returns the text of database-schema.ts for a migrated database. Throws if a column has a type without a mapping. */
 export async function describeDatabase(db: Db): Promise<string> {
   const columns = await listColumns(db);
   const tables = [...Map.groupBy(columns, ({ table }) => table)].map(
@@ -106,7 +106,7 @@ type Json<Read, Written = string> = ColumnType<Read, Written, Exclude<Written, u
 
 `;
 
-/** In the order of biome: packages first. */
+/** Returns the imports in biome's order: packages first. */
 function imports(columns: readonly Column[]): string {
   const typed = columns.flatMap(({ table, name }) => COLUMN_TYPES[`${table}.${name}`] ?? []);
   const modules = Map.groupBy(
@@ -145,8 +145,8 @@ function typeText({ table, name, type, isArray, isNullable, fill, checks }: Colu
 }
 
 /**
- * Returns the union of the texts that a column's check allows; undefined if no check lists values. Throws if several checks
- * do, or one lists more than plain texts.
+ * Returns the union of the texts that a column's check allows, or undefined if no check lists values. Throws if several
+ * checks list values, or if a listed value is not a plain text.
  */
 export function unionOf(checks: readonly string[]): string | undefined {
   const lists = checks.filter((check) => check.includes('= ANY (ARRAY['));
