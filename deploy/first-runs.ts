@@ -43,7 +43,7 @@ async function provide(client: Client, { name, modelVersion, generationExpired }
   const { state, usersScored, usersFailed, error } = await finish(client, run);
   if (state !== 'done' && state !== 'done_with_errors') throw new Error(`run ${run.id} is ${state}: ${error}`);
   say(
-    `${name}: ${usersScored} users scored, ${usersFailed} could not be; generation ${(await runs.show(run.id)).generation}`,
+    `${name}: ${usersScored} users scored, ${usersFailed} users failed; generation ${(await runs.show(run.id)).generation}`,
   );
 }
 

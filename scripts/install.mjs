@@ -107,8 +107,8 @@ function otherClaims(folder, own) {
 }
 
 /**
- * Lays a claim, then looks for others, and backs off if there is one: of two claims at least one side sees the other, so two
- * installs never run at once, and no process takes a lock away from another.
+ * Writes a claim file, then looks for claims of other processes, and backs off if there is one. Of two processes at
+ * least one sees the other's claim, so two installs never run at once, and no process removes the lock of another.
  */
 async function claimInstall() {
   const folder = join(stateFolder, 'install');
@@ -124,7 +124,7 @@ async function claimInstall() {
       fs.renameSync(join(folder, `${own}.new`), join(folder, own));
       if (otherClaims(folder, own).length === 0) return () => fs.rmSync(join(folder, own), { force: true });
       fs.rmSync(join(folder, own), { force: true });
-      if (!said) say('another start is installing the packages: waiting for it');
+      if (!said) say('another process is installing the packages; waiting for it to end');
       said = true;
       await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 300));
     }
@@ -134,12 +134,12 @@ async function claimInstall() {
 }
 
 const remedies = {
-  permission: `Give the folder to the user who runs this: chown -R "$(id -un)" "${root}"; or clone it where you may write.`,
+  permission: `Change the owner of the folder: chown -R "$(id -un)" "${root}"; or clone the repository where you may write.`,
   network:
     'The package registry did not answer: check the network, the proxy and `npm config get registry`, then start again.',
-  disk: `The disk is full: npm needs 0.9 GB in ${root}, of which 0.55 GB stay.`,
+  disk: `The disk is full: npm needs 0.9 GB in ${root} during the install, and 0.55 GB after it.`,
   lock: 'package.json and package-lock.json disagree: take both from the same commit, or run npm install.',
-  other: "npm's own message is above: fix its cause, then start again.",
+  other: 'The message of npm is above: fix the cause, then start again.',
 };
 
 function remedyFor(output) {

@@ -176,7 +176,7 @@ interface Round {
   readonly interval: Interval;
   /** The share of the users who changed. */
   readonly changed: number;
-  /** The share of the users whom the run with a budget scored. */
+  /** The share of the users that the run with a budget scored. */
   readonly scored: number;
   /** The share of the reads that get a fresh stored prediction before any run; the next two fields: after each run. */
   readonly freshBefore: number;

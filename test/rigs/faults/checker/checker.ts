@@ -21,7 +21,7 @@ import { createViolations, type Violations } from './violations.ts';
 import { createWorkDone, type WorkCounts } from './work-done.ts';
 
 export interface CheckerOptions {
-  /** How long knowledge is kept, in milliseconds: longer than any call takes, even one that misses its deadline. */
+  /** How long knowledge is kept, in milliseconds: longer than any call takes, even a call that misses its deadline. */
   readonly windowMs?: number;
   readonly throughput?: ThroughputOptions;
   readonly growth?: GrowthBounds;
