@@ -77,7 +77,7 @@ describe('the servers of a test run', () => {
 
   it('fail for an unknown value of TEST_SERVERS', async () => {
     await expect(chooseServers({ TEST_SERVERS: 'docker' }, unasked)).rejects.toThrow(
-      'TEST_SERVERS is docker: set it to containers or embedded, or leave it out.',
+      'TEST_SERVERS is docker; set it to containers or embedded, or leave it out.',
     );
   });
 });

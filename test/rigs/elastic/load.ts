@@ -21,9 +21,9 @@ const HOUR = 3_600;
 const DAY = 24 * HOUR;
 
 /**
- * Returns the load of a week: a run of 60 million users every night at two, a run of the changed users every hour
- * (median 400,000), and six runs a day on request (median 1 million, between 8 and 20 h). Each run is due an hour after
- * its request. Events arrive all the time from 7 to 23 h, and about four per hour at night.
+ * Returns the load of a week. Every night at two there is a run of 60 million users. Every hour there is a run of the
+ * changed users (median 400,000). Six runs a day are on request (median 1 million, between 8 and 20 h). Each run is due
+ * an hour after its request. Events arrive all the time from 7 to 23 h, and about four per hour at night.
  */
 export function weekOf(seed: number): Load {
   const random = createRandom(seed);
