@@ -19,7 +19,7 @@ type Pool = BenchServers['pool'];
 
 export const erasure: Law = {
   name: 'erasure',
-  promise: `an erasure from ${PREDICTORS} predictors with ${GENERATIONS} generations each is a bounded number of transactions`,
+  promise: `an erasure from ${PREDICTORS} predictors with ${GENERATIONS} generations each takes a bounded number of transactions`,
   async measure(servers, say) {
     const { pool } = servers;
     await adoptBench(servers, ROWS);

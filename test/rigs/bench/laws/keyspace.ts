@@ -17,7 +17,7 @@ const SCAN_MS = 10_000;
 
 export const keyspace: Law = {
   name: 'keyspace',
-  promise: 'housekeeping asks Redis as much whatever it holds',
+  promise: 'housekeeping sends Redis equally many commands for any number of keys',
   async measure(servers, say) {
     const connection = createServerConnection({ url: servers.env.REDIS_URL, log: () => {}, commandTimeoutMs: 10_000 });
     try {

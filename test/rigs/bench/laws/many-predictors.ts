@@ -23,7 +23,7 @@ const MOST = 1.5;
 
 export const manyPredictors: Law = {
   name: 'many-predictors',
-  promise: `${PREDICTORS} predictors of ${VERSIONS} versions cost a read of ${USERS} users at most ${MOST} × what one does`,
+  promise: `${PREDICTORS} predictors of ${VERSIONS} versions cost a read of ${USERS} users at most ${MOST} × as much as one predictor`,
   async measure({ pool }, say) {
     await createVisits(pool, CONTEXTS);
     const names = Array.from({ length: PREDICTORS }, (_, i) => `predictor_${i}`);

@@ -15,7 +15,7 @@ const ROUND_MS = 2_000;
 
 export const outboxRelay: Law = {
   name: 'outbox-relay',
-  promise: 'two workers relay more than one, and rows that were relayed cost nothing',
+  promise: 'two workers relay more than one worker, and relayed rows cost nothing',
   async measure(servers, say) {
     const relays = [await startRelay(servers), await startRelay(servers)] as const;
     const held = await servers.pool.connect();

@@ -36,7 +36,7 @@ const NOTHING_LOST = async () => true;
 
 export const publication: Law = {
   name: 'publication',
-  promise: `the assignments are locked for less than ${MOST_MS} ms by changes of them`,
+  promise: `changes lock the assignments for less than ${MOST_MS} ms`,
   async measure(servers, say) {
     const { pool } = servers;
     await adoptBench(servers, USERS);

@@ -26,7 +26,7 @@ type Step = Pick<Rollout, 'id' | 'step'>;
 
 export const rolloutLooks: Law = {
   name: 'rollout-looks',
-  promise: 'a look at a rollout takes bounded time, and so does a comparison before a publication',
+  promise: 'a look at a rollout and a comparison before a publication take bounded time',
   async measure(servers, say) {
     await adoptBench(servers, 100);
     const rollout = await insertRollout(servers);
