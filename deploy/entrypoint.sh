@@ -1,8 +1,8 @@
 #!/bin/sh
-# What a container runs: `api`, `worker`, or a command of `tandem` (`migrate`, `worker --autoscale 0..4`, `doctor`, …).
-# Whatever it is becomes process 1 itself, so that it hears the signals.
+# Runs a container's program: `api`, `worker`, or a command of `tandem` (`migrate`, `worker --autoscale 0..4`, `doctor`, …).
+# The program becomes process 1 and therefore receives the signals.
 set -eu
-# With options, `worker` is the command that runs several.
+# With options, `worker` is the command `tandem worker`, which runs several workers.
 [ "${1:-}" != worker ] || [ $# -eq 1 ] || set -- tandem "$@"
 case ${1:-} in
   api | worker)

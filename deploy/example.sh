@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gives the database the example shop's history and adopts its config; a second time nothing changes.
+# Loads the example shop's history into the database and adopts its config. A second run changes nothing.
 set -eu
 DATABASE_URL=$(cat "$DATABASE_URL_FILE") node /app/apps/shop/load-history-main.ts
 exec node /app/apps/cli/main.ts adopt --config /app/apps/shop/tandem.config.ts

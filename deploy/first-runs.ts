@@ -1,6 +1,7 @@
 /**
- * Scores all users of each predictor without stored predictions, and waits: `docker compose up --wait` returns when the
- * predictions are stored. If stored predictions are out of date, it only starts a run: meanwhile the service answers live.
+ * Scores all users of each predictor without stored predictions, and waits, so that `docker compose up --wait` returns
+ * when the predictions are stored. If stored predictions are out of date, it starts a run and does not wait, because
+ * the service answers live until the run ends.
  */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
@@ -33,7 +34,7 @@ await withOwnKey(
 
 async function provide(client: Client, { name, modelVersion, generationExpired }: PredictorView): Promise<void> {
   const { generations, runs } = client;
-  // A rollout has other generations and runs.
+  // Generations and runs of a rollout do not count.
   const inForce = (await generations(name)).find((one) => one.inForce && one.modelVersion === modelVersion);
   if (inForce !== undefined && !generationExpired) return say(`${name}: generation ${inForce.generation} is current`);
   const run = await startOrJoin(client, name, modelVersion);
@@ -42,7 +43,7 @@ async function provide(client: Client, { name, modelVersion, generationExpired }
   const { state, usersScored, usersFailed, error } = await finish(client, run);
   if (state !== 'done' && state !== 'done_with_errors') throw new Error(`run ${run.id} is ${state}: ${error}`);
   say(
-    `${name}: ${usersScored} users scored, ${usersFailed} could not be; generation ${(await runs.show(run.id)).generation}`,
+    `${name}: ${usersScored} users scored, ${usersFailed} users failed; generation ${(await runs.show(run.id)).generation}`,
   );
 }
 
@@ -51,7 +52,7 @@ async function finish({ runs }: Client, run: Run): Promise<Run> {
   return runs.show(run.id);
 }
 
-/** A run that the schedule, or a start before this one, has begun is as good. */
+/** Starts a run, or returns the run that the schedule or an earlier start has begun. */
 async function startOrJoin({ runs }: Client, predictor: string, modelVersion: string | null): Promise<Run> {
   try {
     return await runs.start({ predictor, scope: 'all' });

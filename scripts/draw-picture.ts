@@ -1,6 +1,6 @@
 /**
- * Draws the picture of the README, docs/pictures/event-to-read-*.svg, once for light and once for dark pages:
- * `node scripts/run.mjs scripts/draw-picture.ts`. With `--print` both go to standard output.
+ * Draws the picture of the README, docs/pictures/event-to-read-*.svg, once for light and once for dark pages. Run it
+ * with `node scripts/run.mjs scripts/draw-picture.ts`. With `--print`, it writes both pictures to standard output.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,11 +11,11 @@ interface Theme {
   readonly fresh: string;
   readonly stale: string;
   readonly event: string;
-  /** Text on a bar. */
+  /** The colour of text on a bar. */
   readonly onBar: string;
 }
 
-// The colours of GitHub's two themes; the stale part is hatched too, for readers who do not tell the colours apart.
+// The colours of GitHub's two themes. The stale part is also hatched, for readers who cannot distinguish the colours.
 const themes: Readonly<Record<'light' | 'dark', Theme>> = {
   light: { ink: '#1f2328', faint: '#8c959f', fresh: '#0969da', stale: '#bc4c00', event: '#8250df', onBar: '#ffffff' },
   dark: { ink: '#e6edf3', faint: '#768390', fresh: '#58a6ff', stale: '#f0883e', event: '#d2a8ff', onBar: '#0d1117' },

@@ -1,4 +1,6 @@
-/** Writes the client's types, libs/client/wire-types.ts: `npm run generate`. With `--print` they go to standard output. */
+/**
+ * Writes the client's types, libs/client/wire-types.ts (`npm run generate`). With `--print`, writes to standard output.
+ */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Writes docs/reference and the pictures of the concepts: `npm run generate`. */
+/** Writes docs/reference and the pictures of docs/concepts.md (`npm run generate`). */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { generatedFiles } from './reference/reference-pages.ts';

@@ -1,6 +1,6 @@
 /**
- * Installs the locked packages where they are missing or differ from the lock. Node's built-ins alone, and it parses on Node
- * 18: it runs before there are packages.
+ * Installs the locked packages if they are missing or differ from the lock file. It runs before any package is
+ * installed, so it uses only Node's built-in modules and syntax that Node 18 can parse.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
@@ -45,7 +45,7 @@ function readJson(path) {
   }
 }
 
-/** Names the lock's content and the platform: modification times say nothing after a clone or a checkout. */
+/** Returns a hash of the lock file and the platform. Modification times are useless after a clone or a checkout. */
 function wantedInstall() {
   const lock = readText(join(root, 'package-lock.json'));
   if (lock === undefined) fail(`${join(root, 'package-lock.json')} cannot be read. Is this a complete clone?`);
@@ -57,15 +57,15 @@ export function readMarker() {
   return { installed, node, scope };
 }
 
-/** @param scope `serve`: development tools may be missing; `all` */
+/** @param scope `serve`: development tools may be missing; `all`: no package may be missing */
 function isInstalled(wanted, scope) {
   const marker = readMarker();
   return marker.installed === wanted && (marker.scope === 'all' || scope === 'serve');
 }
 
 /**
- * Returns true if npm was run by hand and the result is what the lock asks for; a second install would only cost time.
- * Optional packages may be absent (other platforms), except the pinned Node of this one.
+ * Returns true if npm was run by hand and the packages match the lock file, so that no second install is needed.
+ * Optional packages may be absent (other platforms), except the pinned Node of this platform.
  */
 function installedByHand(scope) {
   const locked = readJson(join(root, 'package-lock.json'))?.packages;
@@ -80,7 +80,7 @@ function installedByHand(scope) {
   });
 }
 
-/** Alive, and the same process as then: on Linux the start time tells a reused process id from the claim's owner. */
+/** Returns the start time of a process on Linux, which distinguishes a reused process id from the claim's owner. */
 function startedAt(pid) {
   const stat = readText(`/proc/${pid}/stat`);
   return stat === undefined ? '' : stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
@@ -95,7 +95,7 @@ function isOwnerAlive({ pid, started }) {
   return startedAt(pid) === started;
 }
 
-/** The live claims of other processes on the install; those of dead ones are removed. */
+/** Returns the claims of other running processes on the install, and removes the claims of ended processes. */
 function otherClaims(folder, own) {
   return fs.readdirSync(folder).filter((name) => {
     if (name === own || !name.endsWith('.json')) return false;
@@ -107,8 +107,8 @@ function otherClaims(folder, own) {
 }
 
 /**
- * Lays a claim, then looks for others, and backs off if there is one: of two claims at least one side sees the other, so two
- * installs never run at once, and no process takes a lock away from another.
+ * Writes a claim file, then looks for claims of other processes, and backs off if there is one. Of two processes at
+ * least one sees the other's claim, so two installs never run at once, and no process removes the lock of another.
  */
 async function claimInstall() {
   const folder = join(stateFolder, 'install');
@@ -124,7 +124,7 @@ async function claimInstall() {
       fs.renameSync(join(folder, `${own}.new`), join(folder, own));
       if (otherClaims(folder, own).length === 0) return () => fs.rmSync(join(folder, own), { force: true });
       fs.rmSync(join(folder, own), { force: true });
-      if (!said) say('another start is installing the packages: waiting for it');
+      if (!said) say('another process is installing the packages; waiting for it to end');
       said = true;
       await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 300));
     }
@@ -134,12 +134,12 @@ async function claimInstall() {
 }
 
 const remedies = {
-  permission: `Give the folder to the user who runs this: chown -R "$(id -un)" "${root}"; or clone it where you may write.`,
+  permission: `Change the owner of the folder: chown -R "$(id -un)" "${root}"; or clone the repository where you may write.`,
   network:
     'The package registry did not answer: check the network, the proxy and `npm config get registry`, then start again.',
-  disk: `The disk is full: npm needs 0.9 GB in ${root}, of which 0.55 GB stay.`,
+  disk: `The disk is full: npm needs 0.9 GB in ${root} during the install, and 0.55 GB after it.`,
   lock: 'package.json and package-lock.json disagree: take both from the same commit, or run npm install.',
-  other: "npm's own message is above: fix its cause, then start again.",
+  other: 'The message of npm is above: fix the cause, then start again.',
 };
 
 function remedyFor(output) {
@@ -153,7 +153,7 @@ function remedyFor(output) {
   return /in sync|EUSAGE/.test(output) ? remedies.lock : remedies.other;
 }
 
-/** The npm that called us, else the one on the path. Other package managers set the same variable to themselves. */
+/** Returns the npm that called this script, or the npm on the PATH. Other package managers set the same variable. */
 function npmCommand() {
   const caller = process.env.npm_execpath ?? '';
   return /^npm-cli\.c?js$/.test(basename(caller)) ? [process.execPath, caller] : ['npm'];
@@ -161,14 +161,14 @@ function npmCommand() {
 
 function npmEnvironment() {
   const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' };
-  // Set by `npm run -w <workspace>`; it would install that workspace alone.
+  // `npm run -w <workspace>` sets it, and npm would then install only that workspace.
   for (const name of Object.keys(env)) if (/^npm_config_workspaces?$/i.test(name)) delete env[name];
   return env;
 }
 
 /**
- * `npm ci` replaces everything. Where only the tools are missing, `npm install` adds them, so that a running `npm start` keeps
- * its files.
+ * Returns the arguments for npm. `npm ci` replaces all packages. If only the tools are missing, `npm install` adds
+ * them, so that a running `npm start` keeps its files.
  */
 function npmArguments(scope, isPartial) {
   // A personal `omit`, NODE_ENV=production or `ignore-scripts` would leave out the pinned Node or the tools.
@@ -201,13 +201,13 @@ function runNpm(args) {
   });
 }
 
-/** Returns the function that ends the forwarding and tells which signal came last, if one did. */
+/** Forwards signals to the child. Returns a function that ends the forwarding and returns the last signal, if any. */
 export function forwardSignals(child) {
   let last;
   const listeners = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'].map((signal) => {
     const listener = () => {
       last = signal;
-      // Ctrl-C goes to the whole foreground group: the child has it already, and a second one means "at once" to it.
+      // Ctrl-C goes to the whole foreground group, so the child has it already. A second signal would end it at once.
       const fromTerminal = isatty(0) && (signal === 'SIGINT' || signal === 'SIGQUIT');
       if (!fromTerminal) child.kill(signal);
     };
@@ -220,7 +220,10 @@ export function forwardSignals(child) {
   };
 }
 
-/** npm 9 and 10 leave `.bin/node` out when two optional packages offer it; scripts with a `node` first line need it. */
+/**
+ * Creates `.bin/node`, which scripts with a `node` first line need. npm 9 and 10 omit it if two optional packages offer
+ * it.
+ */
 export function linkPinnedNode() {
   const link = join(binFolder, 'node');
   if (!fs.existsSync(pinnedNode) || fs.existsSync(link)) return;
@@ -229,21 +232,23 @@ export function linkPinnedNode() {
     fs.rmSync(link, { force: true });
     fs.symlinkSync(join('..', `node-${process.platform}-${process.arch}`, 'bin/node'), link);
   } catch {
-    // Another start made it, or the folder is read-only: PATH leads to the pinned Node too.
+    // Another start created the link, or the folder is read-only. The pinned Node is on the PATH as well.
   }
 }
 
-/** The pinned Node is tried once per install: it needs glibc, and a system such as Alpine has another C library. */
+/**
+ * Writes the marker file. Tries the pinned Node once per install, because it needs glibc, which Alpine does not have.
+ */
 function writeMarker(installed, scope) {
   const runs = fs.existsSync(pinnedNode) && spawnSync(pinnedNode, ['--version'], { stdio: 'ignore' }).status === 0;
   try {
     fs.writeFileSync(markerFile, `${installed}\n${runs ? 'pinned' : 'host'}\n${scope}\n`);
   } catch {
-    // Another user's read-only installation: the question is asked again at the next start.
+    // The installation is another user's and read-only, so the next start checks again.
   }
 }
 
-/** ONNX Runtime comes with the files of every platform (240 MB more than one needs), Node with its headers (67 MB). */
+/** Removes files that are not needed: ONNX Runtime's files for other platforms (240 MB) and Node's headers (67 MB). */
 function removeUnused() {
   const programs = join(modules, 'onnxruntime-node/bin/napi-v6');
   for (const system of fs.existsSync(programs) ? fs.readdirSync(programs) : []) {
@@ -255,7 +260,7 @@ function removeUnused() {
   fs.rmSync(join(root, pinnedPackage, 'include'), { recursive: true, force: true });
 }
 
-/** @param scope `serve`: what `npm start` runs; `all`: with the tools of development */
+/** @param scope `serve`: the packages of `npm start`; `all`: also the development tools */
 export async function installPackages(scope) {
   const wanted = wantedInstall();
   if (isInstalled(wanted, scope)) return;

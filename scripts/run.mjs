@@ -1,9 +1,9 @@
 /**
- * What every npm script goes through: `node scripts/run.mjs <file or bin> [arguments]`.
+ * Runs every npm script: `node scripts/run.mjs <file or bin> [arguments]`.
  *
- * The machine's own Node may be older than what the project needs, and a fresh clone has no packages yet. So this file
- * uses Node's built-ins alone and parses on Node 18: it installs the locked packages, then hands over to the Node that the
- * lock pins. The apps run without development tools, which are installed when the first other script needs them.
+ * The machine's Node may be older than the project needs, and a fresh clone has no packages. So this file uses only
+ * Node's built-in modules and syntax that Node 18 can parse. It installs the locked packages, then starts the pinned
+ * Node. The apps run without development tools, which are installed when another script first needs them.
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -24,7 +24,7 @@ import {
 /** The first version that runs TypeScript without a flag. */
 const oldestHostNode = [22, 18];
 
-/** The path of the Node to hand over to. */
+/** Returns the path of the Node that runs the script. */
 function chooseNode() {
   const node = readMarker().node ?? (fs.existsSync(pinnedNode) ? 'pinned' : 'host');
   if (node === 'pinned' && fs.existsSync(pinnedNode)) return pinnedNode;
@@ -32,8 +32,8 @@ function chooseNode() {
   if (major > oldestHostNode[0] || (major === oldestHostNode[0] && minor >= oldestHostNode[1])) return process.execPath;
   const wanted = (readText(join(root, '.node-version')) ?? '').trim();
   return fail(
-    `no pinned Node for ${process.platform}-${process.arch} runs here, and this machine's own is ${process.version}. ` +
-      `Install Node ${wanted} (${oldestHostNode.join('.')} is the oldest that works), put it first on the PATH, start again.`,
+    `the pinned Node for ${process.platform}-${process.arch} does not run here, and Node ${process.version} is too old. ` +
+      `Install Node ${wanted} (at least ${oldestHostNode.join('.')}), put it first on the PATH, and start again.`,
   );
 }
 
@@ -47,7 +47,7 @@ function handOver(node, [command, ...args]) {
     ...process.env,
     PATH: [dirname(node), binFolder, process.env.PATH].join(delimiter),
   };
-  // Node 22.15 and newer can become the program: no process stands between it and its signals.
+  // Node 22.15 and newer can replace itself by the program, which then gets signals directly.
   if (typeof process.execve === 'function') process.execve(file, [file, ...argv], env);
   const child = spawn(file, argv, { stdio: 'inherit', env });
   const end = forwardSignals(child);

@@ -1,8 +1,8 @@
 /**
- * `npm test`: every test on real Postgres and Redis, types and lint beside them. Arguments are passed on to vitest
- * (`npm test -- libs/prediction`). The first line says where Postgres and Redis run; the last is `N passed, N failed`.
- * `npm run test:long` is this with `--long`: the tests that wait for minutes, and no others. `--times FILE` writes the
- * seconds of each test file there, the slowest first.
+ * `npm test` runs every test on real Postgres and Redis, and checks types and lint at the same time. Arguments are
+ * passed to vitest (`npm test -- libs/prediction`). The first line says where Postgres and Redis run; the last is `N
+ * passed, N failed`. `npm run test:long` runs it with `--long`: only the tests that wait for minutes. `--times FILE`
+ * writes the seconds of each test file to a file, the slowest first.
  */
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -16,12 +16,12 @@ import { askEngine } from './containers/engine.ts';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
-/** Findings of tsc or biome that are shown at most, in bytes. */
+/** The most bytes of output of tsc or biome. */
 const MOST_SAID_BYTES = 16 * 2 ** 20;
 
 /**
- * One checker, since several do part of the work several times over (18 s of CPU against 12) while the tests want the
- * processors; what it found is kept for the next run, which then takes 4 s.
+ * The command of the type check. It uses one checker, because several checkers repeat work (18 s of CPU instead of 12)
+ * while the tests need the CPU. Its result is kept for the next run, which then takes 4 s.
  */
 const TYPES = [
   '-p',
@@ -38,7 +38,7 @@ interface Tally {
   failed: number;
 }
 
-/** Types and lint, beside the tests: what they print is shown when they end. */
+/** Checks types and lint while the tests run, and prints the output when they end. */
 async function check(tally: Tally): Promise<void> {
   await Promise.all([runCheck(tally, 'tsc', ...TYPES), runCheck(tally, 'biome', 'ci', '--colors=off', '.')]);
 }
@@ -56,12 +56,12 @@ async function runCheck(tally: Tally, program: string, ...args: string[]): Promi
   tally[ended.good ? 'passed' : 'failed']++;
 }
 
-/** Before anything else runs, so that the first line says it. False where there can be none: no test would run. */
+/** Prints the choice of servers as the first line. Returns false if there are none, because then no test can run. */
 async function announceServers(): Promise<boolean> {
   try {
     const { sentence, postgres, redis } = await chooseServers(process.env, askEngine);
     process.stdout.write(`${sentence}\n`);
-    // What an engine has refused once it is not asked for again by each project.
+    // If no container is used, the projects do not ask the engine again.
     if (postgres.kind !== 'container' && redis.kind !== 'container') process.env.TEST_SERVERS = 'embedded';
     return true;
   } catch (error) {
@@ -77,7 +77,7 @@ async function test(tally: Tally, filters: string[]): Promise<void> {
     for (const one of file.children.allTests()) {
       const state = one.result().state;
       if (state === 'passed') tally.passed++;
-      // A skipped test proves nothing: here it counts as a failure.
+      // A skipped test proves nothing, so it counts as a failure.
       else tally.failed++;
     }
     if (file.errors().length > 0) tally.failed++;
@@ -87,7 +87,7 @@ async function test(tally: Tally, filters: string[]): Promise<void> {
   await vitest.close();
 }
 
-/** One line per test file: seconds of its tests and hooks, seconds of its imports and set-up, project, path. */
+/** Writes one line per test file: seconds of its tests and hooks, seconds of its imports and set-up, project, path. */
 function writeTimes(vitest: Vitest, path: string): void {
   const lines = vitest.state.getTestModules().map((file) => {
     const { duration, collectDuration, setupDuration, prepareDuration, environmentSetupDuration } = file.diagnostic();

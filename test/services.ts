@@ -1,7 +1,7 @@
 /**
- * Postgres and Redis for the tests, chosen by `containers/choose-servers.ts`: those of TEST_DATABASE_URL and TEST_REDIS_URL,
- * a Postgres of TEST_POSTGRES_BIN, containers, or embedded ones. They start once a run, for all projects, and stop at its
- * end. Migrations run once, into a template that each test file clones.
+ * Starts Postgres and Redis for the tests, as `containers/choose-servers.ts` chooses: the servers of TEST_DATABASE_URL
+ * and TEST_REDIS_URL, a Postgres of TEST_POSTGRES_BIN, containers, or embedded servers. They start once per run for all
+ * projects, and stop at its end. Migrations run once, into a template that each test file clones.
  */
 import { chmod, mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,9 @@ interface Services {
   stop(): Promise<void>;
 }
 
-/** Of this process: how many projects use them, and the services once they run. */
+/**
+ * The state that this process shares between projects: the number of users of the services, and the running services.
+ */
 interface Shared {
   users: number;
   services: Promise<Services> | null;
@@ -52,11 +54,14 @@ export default async function provideServices(project: TestProject): Promise<() 
   };
 }
 
-/** Of a Linux machine's memory, what the data of a run fits in several times over. */
+/** A file system in memory on Linux, which is several times larger than the data of a run. */
 const MEMORY_FOLDER = '/dev/shm';
 const MEMORY_BYTES = 4 * 2 ** 30;
 
-/** The service demands a durable Postgres, and a sync to disk is most of the time of a test's commit: data lie in memory. */
+/**
+ * Makes the folder for data, in memory if possible. The service requires a durable Postgres, and syncs to disk are
+ * slow.
+ */
 async function scratchFolder(): Promise<string> {
   const found = await statfs(MEMORY_FOLDER).catch(() => null);
   return found && found.bavail * found.bsize > MEMORY_BYTES ? MEMORY_FOLDER : tmpdir();
@@ -65,7 +70,7 @@ async function scratchFolder(): Promise<string> {
 async function startServices(): Promise<Services> {
   const choice = await chooseServers(process.env, askEngine);
   const folder = await mkdtemp(join(await scratchFolder(), 'tandem-test-'));
-  // The account that Postgres runs under must be able to enter it.
+  // The account that runs Postgres must be able to enter the folder.
   await chmod(folder, 0o755);
   const [postgres, redis] = await startBoth(choice.postgres, choice.redis, folder);
   const template = await createTemplateDatabase(postgres.url);
@@ -83,7 +88,7 @@ async function startServices(): Promise<Services> {
 
 const quiet = () => {};
 
-/** Where one does not start, the other is not left behind. */
+/** Starts both servers. If one does not start, stops the other. */
 async function startBoth(postgres: PostgresPlace, redis: Place, folder: string): Promise<[Server, Server]> {
   const [first, second] = await Promise.allSettled([startPostgresAt(postgres, folder), startRedisAt(redis, folder)]);
   if (first.status === 'fulfilled' && second.status === 'fulfilled') return [first.value, second.value];

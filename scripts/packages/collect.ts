@@ -1,4 +1,4 @@
-/** Collects a package's files: everything that its entries reach, with references between files made relative. */
+/** Collects a package's files: all files that its entries reach. References between files become relative. */
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { output, root } from './plans.ts';
@@ -14,7 +14,7 @@ const REPLACED: Readonly<Record<string, string>> = { 'onnxruntime-node': 'onnxru
 type Ending = '.js' | '.d.ts';
 
 interface Collected {
-  /** Below `tree`. */
+  /** The collected files, relative to `tree`. */
   readonly files: ReadonlySet<string>;
   /** Libraries that the collected files import. */
   readonly libraries: ReadonlySet<string>;
@@ -71,7 +71,7 @@ function rewriteModule(path: string, { value }: Reference, ending: Ending, found
   return relativeTo(path, file);
 }
 
-/** A TypeScript file is a separate program; anything else is copied as it is. */
+/** Handles a file that a module names: a TypeScript file is a separate program, any other file is copied unchanged. */
 function rewriteFile(
   path: string,
   code: string,
@@ -88,7 +88,7 @@ function rewriteFile(
   return text.endsWith('.ts') ? text.replace(/\.ts$/, '.js') : null;
 }
 
-/** Copies files and folders of the repository, which may be named by patterns. */
+/** Copies files and folders of the repository. A name may be a pattern. */
 export function copyData(pattern: string, target: string): void {
   const found = globSync(pattern, { cwd: root });
   if (found.length === 0) throw new Error(`${pattern} names no file of the repository`);

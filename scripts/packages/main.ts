@@ -1,9 +1,10 @@
 /**
- * `npm run packages`: builds the packages that are published into .tandem/packages, a folder each, ready for `npm publish`.
+ * `npm run packages` builds the published packages into .tandem/packages, one folder per package, ready for `npm
+ * publish`.
  *
- * Each holds the repository's modules as plain ESM, file by file in the same tree, so that a child process, a worker thread
- * or a migration is found relative to the file that needs it, here and there alike. The libs are part of the packages that use
- * them and have no separate packages.
+ * Each package holds the repository's modules as plain ESM, file by file in the same tree. So a child process, a worker
+ * thread or a migration has the same relative path in the package as in the repository. The libs are part of the
+ * packages that use them and are not published separately.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +14,7 @@ import { manifestOf } from './manifest.ts';
 import { output, PACKAGES, type PackagePlan, root } from './plans.ts';
 import { buildRuntimePackages } from './runtime-packages.ts';
 
-/** An exported function's type uses a name that its module keeps for itself: it has no declaration, and may need none. */
+/** The compiler error for an exported function whose type uses a name that its module does not export. */
 const NO_DECLARATION = 'TS4058';
 
 /** Compiles the product, without tests, to JavaScript and declarations. Returns the modules that have no declaration. */

@@ -37,7 +37,10 @@ export function manifestOf(
   };
 }
 
-/** Returns the packages with the types of libraries that have none of their own: declarations without them do not compile. */
+/**
+ * Returns the type packages of libraries without their own types. The declarations do not compile without these
+ * packages.
+ */
 function typesOf(declared: ReadonlySet<string>): readonly (readonly [name: string, version: string])[] {
   const known = readPackageJson('.').devDependencies ?? {};
   return [...declared].sort().flatMap((library) => {
@@ -56,12 +59,15 @@ function exportsOf(plan: PackagePlan): Record<string, unknown> {
   );
 }
 
-/** Returns the packages of the local Postgres: npm installs the package of its platform, and succeeds if there is none. */
+/** Returns the packages of the local Postgres. npm installs the one for its platform, and succeeds if there is none. */
 function localServers(): NonNullable<PackageJson['optionalDependencies']> {
   return readPackageJson('libs/local-servers').optionalDependencies ?? {};
 }
 
-/** The version with which the repository tests; bin/tandem.mjs fetches it where Node is too old. */
+/**
+ * Returns the Node version with which the repository is tested. bin/tandem.mjs downloads it if the installed Node is
+ * too old.
+ */
 function pinnedNode(): string {
   const [version, ...others] = new Set(Object.values(readPackageJson('.').optionalDependencies ?? {}));
   if (version === undefined || others.length > 0) throw new Error('package.json must pin one version of Node');

@@ -18,7 +18,7 @@ const e = new URL(\`../\${name}.ts\`, import.meta.url);
 const f: import('./f.ts').F = 1;
 `;
 
-  it('finds imports, exports, types and files, and nothing in a text', () => {
+  it('finds imports, exports, types and files, and ignores text in strings', () => {
     const found = findReferences('x.ts', code).map(({ kind, value }) => [kind, value]);
     expect(found).toEqual([
       ['module', './a.ts'],

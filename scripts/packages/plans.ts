@@ -1,9 +1,9 @@
-/** The packages that are published, and what each is made of. Paths are relative to the repository. */
+/** The published packages and their contents. Paths are relative to the repository. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const root = join(import.meta.dirname, '../..');
-/** The build's folder: `tree` (everything as JavaScript), and a folder for each package. */
+/** The build folder, with `tree` (the whole repository as JavaScript) and a folder for each package. */
 export const output = join(root, '.tandem/packages');
 
 export interface PackageJson {
@@ -18,24 +18,26 @@ export interface PackageJson {
 
 export interface PackagePlan {
   readonly name: string;
-  /** Its folder below `output`. */
+  /** The folder of the package, relative to `output`. */
   readonly folder: string;
-  /** The workspace whose description and README.md it has. */
+  /** The workspace from which the package takes its description and README.md. */
   readonly workspace: string;
-  /** Subpath to TypeScript file: what others import, with declarations. */
+  /** Maps each exported subpath to its TypeScript file. These modules have declarations. */
   readonly exports: Readonly<Record<string, string>>;
-  /** Files that run as programs, beyond those that a reachable file names with `new URL(…, import.meta.url)`. */
+  /**
+   * Files that run as programs, in addition to those that a reachable file names with `new URL(…, import.meta.url)`.
+   */
   readonly programs: readonly string[];
-  /** Files and folders that are read under a name which is computed. */
+  /** Files and folders whose names are computed at run time. */
   readonly data: readonly string[];
-  /** The oldest Node on which it works. */
+  /** The oldest Node on which the package works. */
   readonly node: string;
   readonly bin?: string;
   readonly sideEffects?: boolean;
 }
 
 const CLIENT = 'libs/client';
-/** Read by Redis scripts and by both processes that read predictions. */
+/** The Lua scripts of Redis, which the packages load at run time. */
 const LUA = 'libs/online-store/*.lua';
 
 export const PACKAGES: readonly PackagePlan[] = [
@@ -51,7 +53,7 @@ export const PACKAGES: readonly PackagePlan[] = [
       'apps/shop/model/repurchase.onnx',
       'apps/shop/data/LICENSE.lifetimes.txt',
     ],
-    // bin/tandem.mjs runs there; it fetches a newer Node for the program itself.
+    // bin/tandem.mjs runs on this version, and downloads a newer Node for the program itself.
     node: '>=20',
     bin: 'apps/cli/launcher.mjs',
   },
@@ -80,7 +82,7 @@ export function readPackageJson(folder: string): PackageJson {
   return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
 }
 
-/** The one place of the version: every package and every workspace has it. */
+/** The version of every package and every workspace. It is defined only in the root package.json. */
 export const VERSION = readPackageJson('.').version;
 
 function exportsOf(workspace: string): Record<string, string> {

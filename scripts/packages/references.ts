@@ -1,11 +1,13 @@
-/** What a module refers to: the modules it imports, and the files that it names with `new URL(…, import.meta.url)`. */
+/**
+ * Finds a module's references: the modules it imports, and the files that it names with `new URL(…, import.meta.url)`.
+ */
 import { parseSync, Visitor } from 'rolldown/utils';
 
 export interface Reference {
   readonly kind: 'module' | 'file';
-  /** The text as written; null for a template whose value is known only at run time. */
+  /** The text as written, or null for a template whose value is known only at run time. */
   readonly value: string | null;
-  /** The text between the quotes. */
+  /** The position of the text between the quotes. */
   readonly start: number;
   readonly end: number;
 }
@@ -42,7 +44,7 @@ export function findReferences(path: string, code: string): Reference[] {
   return found.sort((a, b) => a.start - b.start);
 }
 
-/** Replaces the text of references; a replacement of null leaves it. */
+/** Replaces the text of references. A replacement of null keeps the text. */
 export function replaceReferences(
   code: string,
   references: readonly Reference[],

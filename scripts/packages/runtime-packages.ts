@@ -1,6 +1,7 @@
 /**
- * ONNX Runtime as one package a platform. `onnxruntime-node` has the files of all platforms (288 MB) and an install script
- * that may download CUDA; these packages have its own files for one platform (19 to 89 MB), and no script.
+ * Builds one package of ONNX Runtime per platform. `onnxruntime-node` has the files of all platforms (288 MB) and an
+ * install script that may download CUDA. Each of these packages has the files of one platform (19 to 89 MB) and no
+ * script.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -41,8 +42,8 @@ export function buildRuntimePackages(): void {
 }
 
 /**
- * Returns the folder with the files of all platforms, from the registry or npm's cache: an install keeps only the files of its own
- * platform (scripts/install.mjs).
+ * Returns the folder with the files of all platforms, from the registry or npm's cache. node_modules has only the files
+ * of this platform (scripts/install.mjs).
  */
 function unpackSource(scratch: string): string {
   const spec = `onnxruntime-node@${versionOf('onnxruntime-node')}`;

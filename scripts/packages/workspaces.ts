@@ -1,4 +1,4 @@
-/** The repository's workspaces: the files that their names stand for, and the versions of the libraries they use. */
+/** Looks up files and library versions in the repository's workspaces. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PackageJson, readPackageJson, root } from './plans.ts';
@@ -16,7 +16,7 @@ const workspaces: readonly Workspace[] = ['apps', 'libs'].flatMap((top) =>
   }),
 );
 
-/** Returns the TypeScript file of `@tandem/freshness/judge`; null if no workspace has that name. */
+/** Returns the TypeScript file of a name such as `@tandem/freshness/judge`, or null if no workspace has that name. */
 export function findWorkspaceFile(specifier: string): string | null {
   const found = workspaces.find(({ manifest: { name } }) => specifier === name || specifier.startsWith(`${name}/`));
   if (found === undefined) return null;
@@ -28,7 +28,7 @@ export function findWorkspaceFile(specifier: string): string | null {
   return join(found.folder, file);
 }
 
-/** Returns the one version of a library that the workspaces name. */
+/** Returns the version of a library that the workspaces name. Throws if they name none or several. */
 export function versionOf(library: string): string {
   const named = workspaces.flatMap(({ manifest }) => manifest.dependencies?.[library] ?? []);
   const [version, ...others] = new Set(named);

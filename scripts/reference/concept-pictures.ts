@@ -1,4 +1,4 @@
-/** The pictures of docs/concepts.md, once for light and once for dark pages. */
+/** Draws the pictures of docs/concepts.md, once for light and once for dark pages. */
 
 interface Theme {
   readonly name: 'light' | 'dark';
@@ -7,7 +7,7 @@ interface Theme {
   readonly fresh: string;
   readonly stale: string;
   readonly event: string;
-  /** Text on a filled box. */
+  /** The colour of text on a filled box. */
   readonly onFill: string;
 }
 

@@ -1,4 +1,4 @@
-/** The API's OpenAPI document, made without a store: endpoints use their dependencies only when they answer. */
+/** Makes the API's OpenAPI document without a store, because endpoints use their dependencies only when they answer. */
 import { createEndpoints, type EndpointDependencies } from '../../apps/api/endpoints.ts';
 import { describeApi } from '../../apps/api/openapi/openapi.ts';
 
@@ -32,7 +32,9 @@ export function describeService(): ApiDocument {
   return JSON.parse(JSON.stringify(describeApi(endpoints))) as ApiDocument;
 }
 
-/** Stands for every dependency, and for each part of one: calling or reading it gives the same again. */
+/**
+ * A placeholder for every dependency and its parts. Calling it or reading a property returns the placeholder itself.
+ */
 function unused(): EndpointDependencies {
   const anything: unknown = new Proxy(() => {}, {
     get: (_, key) => (typeof key === 'symbol' || key === 'then' ? undefined : anything),

@@ -1,4 +1,4 @@
-/** docs/reference/api.md: every operation of the API by tag, with scope, parameters and problems. */
+/** Renders docs/reference/api.md: every operation of the API by tag, with scope, parameters and problems. */
 import type { ApiDocument, Operation } from './describe-service.ts';
 import { renderTable } from './markdown-table.ts';
 
@@ -60,12 +60,12 @@ function sectionOf({ method, path, operation }: Described): string {
   return lines.join('\n\n');
 }
 
-/** Scopes of which a request needs one. */
+/** Renders the scopes. A request needs one of them. */
 function scopesOf({ security = [] }: Operation): readonly string[] {
   return security.flatMap((scheme) => Object.values(scheme).flat());
 }
 
-/** Codes of the problems that the operation may answer with, without those of every operation. */
+/** Returns the codes of the operation's problems, without the problems that every operation has. */
 function problemsOf({ responses }: Operation): readonly string[] {
   const everywhere = new Set([
     'malformed_request',

@@ -1,4 +1,4 @@
-/** docs/reference/cli.md: every command with its arguments and options, from the program that parses them. */
+/** Renders docs/reference/cli.md: every command with its arguments and options, from the program that parses them. */
 import { createCli } from '../../apps/cli/command-line/command.ts';
 import { createProgram } from '../../apps/cli/program.ts';
 import { renderTable } from './markdown-table.ts';
@@ -16,7 +16,7 @@ export function renderCli(): string {
   return [index, ...commands.map(sectionOf)].join('\n\n');
 }
 
-/** The command line on streams that nothing reads. */
+/** Creates the command line with streams that nothing reads. */
 function createReferenceProgram(): Command {
   const nowhere = { write: () => {} };
   return createProgram(

@@ -1,10 +1,10 @@
-/** docs/reference/config.md: every setting of `tandem.config.ts`, from the types that an editor completes. */
+/** Renders docs/reference/config.md: every setting of `tandem.config.ts`, from its TypeScript types. */
 import { readFileSync } from 'node:fs';
 import { renderTable } from './markdown-table.ts';
 
 const SOURCE = new URL('../../libs/config/define-config.ts', import.meta.url);
 
-/** A doc comment, up to its own end. */
+/** Matches a doc comment up to its end. */
 const DOC = String.raw`\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n`;
 const INTERFACE = new RegExp(String.raw`(?:${DOC})?export interface (\w+) \{\n([\s\S]*?)\n\}`, 'g');
 const SETTING = new RegExp(
@@ -46,7 +46,7 @@ function settingsOf(body: string): Setting[] {
   }));
 }
 
-/** A doc comment's words, in one line. */
+/** Returns the text of a doc comment in one line. */
 function textOf(doc: string): string {
   return doc
     .replaceAll(/^\s*\*? ?/gm, '')
@@ -55,7 +55,7 @@ function textOf(doc: string): string {
     .trim();
 }
 
-/** A type as code; the name of another section's type links there. */
+/** Renders a type as code. The name of a type that has its own section becomes a link. */
 function linked(type: string, names: ReadonlySet<string>): string {
   const section = type.match(/\w+Config\b/g)?.find((name) => names.has(name));
   return section === undefined ? `\`${type}\`` : `\`${type}\` ([${section}](#${section.toLowerCase()}))`;

@@ -1,4 +1,4 @@
-/** docs/reference/errors.md: every problem of the service, from the table that answers are made of. */
+/** Renders docs/reference/errors.md: every problem of the service, from the table that the service itself uses. */
 import { PROBLEM_KINDS, type ProblemCode, problemType } from '../../apps/api/http/problem.ts';
 import { renderTable } from './markdown-table.ts';
 

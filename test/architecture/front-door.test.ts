@@ -1,4 +1,7 @@
-/** The pages that a visitor, a contributor or a reporter reads first are short and true to the tree. test/docs checks their links and blocks. */
+/**
+ * Checks the pages that new readers see first: they are short and match the code. test/docs checks their links and
+ * blocks.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +22,7 @@ describe('README', () => {
     expect(lines).toBeLessThanOrEqual(80);
   });
 
-  it('gives figures that the pages of measurements give, and none that says less than its neighbour', () => {
+  it('gives only figures of the pages with measurements, and Tandem is not below the compared system', () => {
     const measured = read('docs/peers.md') + read('docs/benchmarks.md');
     const figures = matches(readme, /((?<![\d.])(?:\d{1,3},\d{3}|\d+\.\d+)(?= \||: | ms| s\b)|\d+(?= MB))/g);
     expect(figures.length).toBeGreaterThan(8);
@@ -30,7 +33,7 @@ describe('README', () => {
     expect(rows.filter(([, ours, theirs]) => number(ours) < number(theirs)).map(([row]) => row)).toEqual([]);
   });
 
-  it('shows the picture that the script draws: else `node scripts/run.mjs scripts/draw-picture.ts`', () => {
+  it('shows the picture that the script draws; if not, run `node scripts/run.mjs scripts/draw-picture.ts`', () => {
     const script = join(root, 'scripts/draw-picture.ts');
     const { stdout, stderr } = spawnSync(process.execPath, [script, '--print'], { encoding: 'utf8' });
     expect(stderr).toBe('');
@@ -45,7 +48,7 @@ describe('the pages around it', () => {
     expect(names.filter((name) => !existsSync(join(root, name)))).toEqual([]);
   });
 
-  it('names scripts that package.json has, in pages, workflows and templates', () => {
+  it('names only scripts of package.json in pages, workflows and templates', () => {
     const folder = join(root, '.github');
     const github = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
       /\.(yml|md)$/.test(name),
@@ -57,14 +60,14 @@ describe('the pages around it', () => {
     expect(named.filter((name) => manifest.scripts[name] === undefined)).toEqual([]);
   });
 
-  it('runs actions of others only in a version that cannot change', () => {
+  it('pins foreign actions to a version that cannot change', () => {
     const workflows = readdirSync(join(root, '.github/workflows')).map((name) => read(`.github/workflows/${name}`));
     const uses = matches(workflows.join('\n'), /uses: (\S+)/g);
     expect(uses.length).toBeGreaterThan(3);
     expect(uses.filter((action) => !/@[0-9a-f]{40}$/.test(action))).toEqual([]);
   });
 
-  it('has the licence and the versions that package.json says', () => {
+  it('has the licence and the versions of package.json', () => {
     expect(manifest.license).toBe('MIT');
     expect(read('LICENSE')).toMatch(/^MIT License\n/);
     expect(matches(read('CHANGELOG.md'), /^## \[([\d.]+)\]/gm)[0]).toBe(manifest.version);

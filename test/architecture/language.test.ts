@@ -4,7 +4,9 @@ import { expect, it } from 'vitest';
 import { ADVICE, findingsIn, listTexts } from './language.ts';
 import { root } from './source-tree.ts';
 
-/** Findings in files of before this check. A count may only fall; record-language.ts lowers it. */
+/**
+ * The number of findings in files that are older than this check. A count may only fall; record-language.ts lowers it.
+ */
 const recorded: Readonly<Record<string, number>> = JSON.parse(
   readFileSync(join(root, 'test/architecture/language.json'), 'utf8'),
 );

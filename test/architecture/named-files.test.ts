@@ -1,4 +1,4 @@
-/** Documents that lead a reader to a file: each name must be the name of a file that exists. */
+/** Checks that each file name in these documents is the name of an existing file. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { expect, it } from 'vitest';

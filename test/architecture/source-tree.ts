@@ -1,4 +1,4 @@
-/** The project's own TypeScript as the architecture test sees it: files, imports, functions, from a real parser. */
+/** Reads the project's TypeScript for the architecture test: files, imports and functions, from a real parser. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseSync, Visitor } from 'rolldown/utils';
@@ -8,12 +8,12 @@ export const root = resolve(import.meta.dirname, '../..');
 export interface SourceFunction {
   readonly name: string;
   readonly line: number;
-  /** Lines of its own: those of functions inside it count for them alone. */
+  /** The function's lines, without the lines of functions inside it. */
   readonly lines: number;
 }
 
 export interface SourceText {
-  /** Relative to the project's root, with forward slashes. */
+  /** The path relative to the project's root, with forward slashes. */
   readonly path: string;
   readonly isTest: boolean;
   readonly code: string;
@@ -23,20 +23,20 @@ export interface SourceFile extends SourceText {
   /** `libs/prediction`, `apps/api`, `test`, … */
   readonly workspace: string;
   readonly lines: number;
-  /** Specifiers as written; type imports too. */
+  /** Import specifiers as written, including those of type imports. */
   readonly imports: readonly string[];
-  /** Of `imports`, those that exist at run time. */
+  /** The specifiers of imports that exist at run time. */
   readonly valueImports: readonly string[];
   readonly functions: readonly SourceFunction[];
-  /** Names that it exports itself. */
+  /** The names that the file exports itself. */
   readonly exports: readonly string[];
-  /** What it takes of other files, whatever the name is there: `*` for all, as a dynamic import does. */
+  /** The exports of other files that the file uses. `*` means all exports, as in a dynamic import. */
   readonly taken: readonly { readonly specifier: string; readonly name: string }[];
 }
 
 const skipped = new Set(['node_modules', '.git', '.tandem', '.turbo', 'data', '.venv']);
 
-/** Reads the files, and parses none: that takes seconds. */
+/** Reads the files without parsing, which would take seconds. */
 export function readSourceTexts(): SourceText[] {
   return ['apps', 'libs', 'test', 'scripts'].flatMap((folder) => walk(join(root, folder)).map(readText));
 }
@@ -45,7 +45,7 @@ export function readSourceTree(): SourceFile[] {
   return readSourceTexts().map(readSource);
 }
 
-/** Every folder of the project's own, relative to its root. */
+/** Lists every folder of the project, relative to its root. */
 export function listFolders(): string[] {
   const visit = (folder: string): string[] =>
     readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
@@ -133,13 +133,13 @@ function readFunctions(program: Parameters<Visitor['visit']>[0], code: string): 
   return spans.map((span) => {
     const children = spans.filter((inner) => within(inner, span));
     const direct = children.filter((child) => !children.some((other) => within(child, other)));
-    // A child of one line stands on a line of its parent's.
+    // An inner function of one line stands on a line of the outer function.
     const inner = direct.reduce((sum, child) => sum + Math.max(0, linesOf(child) - 1), 0);
     return { name: span.name, line: lineOf(span.start), lines: linesOf(span) - inner };
   });
 }
 
-/** The project file that a specifier of a file means, or null for a package or a built-in. */
+/** Returns the project file that a specifier refers to, or null for a package or a built-in module. */
 export function resolveImport(from: SourceFile, specifier: string): string | null {
   if (specifier.startsWith('.'))
     return relative(root, resolve(root, dirname(from.path), specifier)).replaceAll('\\', '/');

@@ -6,11 +6,11 @@ import { listFolders, readSourceTree, resolveImport, root } from './source-tree.
 const files = readSourceTree();
 const product = files.filter((file) => !file.isTest);
 
-/** Which workspaces a workspace may import. Apps may import every lib; tests anything. */
+/** The workspaces that each workspace may import. Apps may import every lib, and tests may import everything. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/freshness': [],
   'libs/timing': [],
-  // Pure as the centre itself.
+  // Pure, like libs/freshness.
   'libs/prediction': ['libs/timing', 'libs/freshness', 'libs/experiment'],
   'libs/experiment': [],
   'libs/telemetry': [],
@@ -19,14 +19,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/local-servers': [],
   'libs/redis': [],
   'libs/http-server': [],
-  // Durations and tensor types are written alike in configs and on the wire.
+  // Configs and the wire use the same notation for durations and tensor types.
   'libs/config': ['libs/freshness', 'libs/prediction', 'libs/wire', 'libs/redis'],
   'libs/online-store': ['libs/timing', 'libs/redis', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   'libs/offline-store': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry', 'libs/experiment'],
   'libs/inference': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   'libs/open-inference': ['libs/freshness', 'libs/prediction', 'libs/http-server', 'libs/inference'],
   'libs/queue': ['libs/timing', 'libs/redis', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
-  // A reading process: the assembly of an API, and of applications that read in their own process.
+  // Assembles a process that reads: an API, or an application with an embedded reader.
   'libs/embedded': [
     'libs/timing',
     'libs/freshness',
@@ -47,20 +47,20 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** The one lib that may import a vendor's library, so that it can be exchanged in one place. */
+/** The libs that may import each vendor library, so that it can be replaced in one place. */
 const vendorHomes: Readonly<Record<string, readonly string[]>> = {
-  // BullMQ takes an ioredis connection, so the queue's connection is made beside it.
+  // BullMQ takes an ioredis connection, so libs/queue creates that connection.
   ioredis: ['libs/redis', 'libs/online-store', 'libs/queue'],
   'cluster-key-slot': ['libs/online-store'],
   bullmq: ['libs/queue'],
-  // The shop is an application with a database client of its own; fixtures create databases.
+  // The shop is an application with its own database client, and fixtures create databases.
   pg: ['libs/offline-store', 'libs/testing', 'apps/shop'],
   kysely: ['libs/offline-store'],
   aws4fetch: ['libs/offline-store'],
   'onnxruntime-node': ['libs/inference'],
   '@grpc/grpc-js': ['libs/open-inference'],
   '@grpc/proto-loader': ['libs/open-inference'],
-  // Forms: of what goes over the wire, of the config, of the queue's jobs.
+  // Schemas of the wire, of the config, and of the queue's jobs.
   zod: ['libs/wire', 'libs/config', 'libs/queue'],
   hono: ['apps/api'],
   '@hono/node-server': ['apps/api'],
@@ -71,19 +71,22 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
   commander: ['apps/cli'],
 };
 
-/** What others than the project's own files import: the client, and what a config file imports. */
+/** Files that are imported from outside the project: by applications and by config files. */
 const ENTRY_POINTS = [
   'libs/client/',
   'libs/client/index.ts',
   'libs/embedded/create-tandem.ts',
   'libs/config/define-config.ts',
-  // Its types are part of the declarations of @tandem/embedded.
+  // The declarations of @tandem/embedded use its types.
   'libs/telemetry/series.ts',
   'apps/shop/tandem.config.ts',
   'apps/feed/tandem.config.ts',
 ];
 
-/** Apps import libs. The project's own scripts import both: they generate files from both. */
+/**
+ * Returns whether a workspace may import another. Scripts may import apps and libs, because they generate files from
+ * both.
+ */
 function isAllowed(workspace: string, target: string): boolean {
   if (workspace === 'scripts') return /^(apps|libs|scripts)\//.test(target);
   return workspace.startsWith('apps/') || workspace === 'libs/testing'
@@ -91,7 +94,7 @@ function isAllowed(workspace: string, target: string): boolean {
     : (mayImport[workspace] ?? []).includes(workspaceOf(target));
 }
 
-/** The client is for applications: the services that it calls do without it. */
+/** Returns whether a service imports the client of its own API, which is only for applications. */
 function isOwnClient(workspace: string, target: string): boolean {
   return ['apps/api', 'apps/worker'].includes(workspace) && workspaceOf(target) === 'libs/client';
 }
@@ -139,7 +142,7 @@ describe('structure', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('describes what goes over the wire in libs/wire alone, with Zod and nothing else', () => {
+  it('defines the wire only in libs/wire, and imports only Zod there', () => {
     const ofRoutes = new Set(['createRoute', 'OpenAPIHono', 'RouteConfig']);
     const elsewhere = product.filter(({ taken }) =>
       taken.some(({ specifier, name }) => specifier === '@hono/zod-openapi' && !ofRoutes.has(name)),
@@ -196,7 +199,7 @@ describe('structure', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('has files of at most 300 lines, tests of at most 500, but for those that a program writes', () => {
+  it('has files of at most 300 lines and tests of at most 500, except generated files', () => {
     const long = files
       .filter(({ code }) => !code.startsWith('/** Generated by `npm run generate`'))
       .filter((file) => file.lines > (file.isTest ? 500 : 300))
@@ -211,13 +214,13 @@ describe('structure', () => {
     expect(long).toEqual([]);
   });
 
-  it('has no drawer for odds and ends', () => {
+  it('has no folder for miscellaneous code', () => {
     const drawers = new Set(['shared', 'utils', 'util', 'helpers', 'helper', 'common', 'core', 'misc', 'lib', 'stuff']);
     const named = [...listFolders(), ...files.map((file) => file.path)];
     expect(named.filter((path) => drawers.has(basename(path).replace(/\.(ts|mjs)$/, '')))).toEqual([]);
   });
 
-  it('takes no path out of a URL: a folder with a space would be %20', () => {
+  it('never uses the pathname of a file URL, in which a space is %20', () => {
     const wrong = files.filter((file) => /import\.meta\.url\)\.pathname/.test(file.code)).map((file) => file.path);
     expect(wrong).toEqual([]);
   });
@@ -229,7 +232,7 @@ describe('structure', () => {
     expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 
-  it('has no file in a lib that only tests read', () => {
+  it('has no file in a lib that only tests import', () => {
     const read = new Set(product.flatMap((file) => file.imports.map((specifier) => resolveImport(file, specifier))));
     const entries = /\/(main|.*-main|worker|.*-watchdog)\.ts$|\.config\.ts$|\.d\.ts$/;
     const unread = product.filter(
@@ -244,7 +247,7 @@ describe('structure', () => {
   });
 });
 
-/** Each cycle of a graph once, from where the search met it. */
+/** Returns each cycle of a graph once, beginning at the first node that the search found. */
 function findCycles(targets: ReadonlyMap<string, readonly string[]>): string[] {
   const cycles: string[] = [];
   const done = new Set<string>();

@@ -9,7 +9,7 @@ const unasked: AskEngine = async () => {
 const urls = { TEST_DATABASE_URL: 'postgres://a:secret@h/d', TEST_REDIS_URL: 'redis://:secret@h' };
 
 describe('the servers of a test run', () => {
-  it('are containers of the official images where an engine has them', async () => {
+  it('are containers of the official images if an engine has these images', async () => {
     expect(await chooseServers({}, ready)).toEqual({
       postgres: { kind: 'container', image: 'postgres:18-alpine' },
       redis: { kind: 'container', image: 'redis:8-alpine' },
@@ -18,7 +18,7 @@ describe('the servers of a test run', () => {
     });
   });
 
-  it('are containers of other images by their variables', async () => {
+  it('are containers of the images in the variables', async () => {
     const env = { TEST_POSTGRES_IMAGE: 'postgres:15', TEST_REDIS_IMAGE: 'valkey/valkey:8' };
     const asked: (readonly string[])[] = [];
     const choice = await chooseServers(env, async (images) => {
@@ -32,7 +32,7 @@ describe('the servers of a test run', () => {
     expect(asked).toEqual([['postgres:15', 'valkey/valkey:8']]);
   });
 
-  it('are embedded where no engine can be used, which is said with its reason', async () => {
+  it('are embedded if no engine can be used, and the reason is printed', async () => {
     expect(await chooseServers({}, refusing)).toEqual({
       postgres: { kind: 'embedded' },
       redis: { kind: 'embedded' },
@@ -40,19 +40,19 @@ describe('the servers of a test run', () => {
     });
   });
 
-  it('are embedded without asking an engine by TEST_SERVERS=embedded', async () => {
+  it('are embedded with TEST_SERVERS=embedded, without a request to an engine', async () => {
     const choice = await chooseServers({ TEST_SERVERS: 'embedded' }, unasked);
     expect(choice.sentence).toBe('tests on Postgres embedded and Redis embedded');
   });
 
-  it('are the given ones before all others, and their passwords are not said', async () => {
+  it('are the given servers first, and their passwords are not printed', async () => {
     const choice = await chooseServers({ ...urls, TEST_SERVERS: 'containers' }, unasked);
     expect(choice.postgres).toMatchObject({ kind: 'given', url: urls.TEST_DATABASE_URL });
     expect(choice.redis).toMatchObject({ kind: 'given', url: urls.TEST_REDIS_URL });
     expect(choice.sentence).toBe('tests on Postgres of TEST_DATABASE_URL and Redis of TEST_REDIS_URL');
   });
 
-  it('take Postgres from the programs of TEST_POSTGRES_BIN, unless a URL names one', async () => {
+  it('start Postgres from TEST_POSTGRES_BIN, unless a URL is given', async () => {
     const env = { TEST_POSTGRES_BIN: '/usr/lib/postgresql/15/bin', TEST_SERVERS: 'embedded' };
     const choice = await chooseServers(env, unasked);
     expect(choice.postgres).toEqual({ kind: 'installed', binDir: env.TEST_POSTGRES_BIN });
@@ -60,7 +60,7 @@ describe('the servers of a test run', () => {
     expect((await chooseServers({ ...env, ...urls }, unasked)).postgres.kind).toBe('given');
   });
 
-  it('may be one given and one in a container; an empty variable gives none', async () => {
+  it('may be one given server and one container; an empty variable does not count', async () => {
     const env = { TEST_DATABASE_URL: '', TEST_REDIS_URL: urls.TEST_REDIS_URL };
     const choice = await chooseServers(env, async (images) => {
       expect(images).toEqual(['postgres:18-alpine']);
@@ -69,15 +69,15 @@ describe('the servers of a test run', () => {
     expect([choice.postgres.kind, choice.redis.kind]).toEqual(['container', 'given']);
   });
 
-  it('are none where containers are demanded and cannot be had: the reason and the remedy are said', async () => {
+  it('fail with reason and remedy if containers are required and not available', async () => {
     await expect(chooseServers({ TEST_SERVERS: 'containers' }, refusing)).rejects.toThrow(
       /no container engine answers\. Start Docker, fetch the images once \(docker pull postgres:18-alpine; docker pull redis:8-alpine\)/,
     );
   });
 
-  it('are none where TEST_SERVERS says something else', async () => {
+  it('fail for an unknown value of TEST_SERVERS', async () => {
     await expect(chooseServers({ TEST_SERVERS: 'docker' }, unasked)).rejects.toThrow(
-      'TEST_SERVERS is docker: set it to containers or embedded, or leave it out.',
+      'TEST_SERVERS is docker; set it to containers or embedded, or leave it out.',
     );
   });
 });

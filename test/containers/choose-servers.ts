@@ -1,7 +1,7 @@
 /**
- * Which Postgres and which Redis a test run uses. A URL in the environment comes first; then, for Postgres, a folder of
- * programs to start; then containers, where an engine answers that has the images or can fetch them. Else the run starts
- * the servers that npm installed.
+ * Chooses the Postgres and the Redis of a test run. A URL in the environment has priority. Next, for Postgres, is a
+ * folder of programs to start. Next are containers, if an engine answers and has the images or can fetch them.
+ * Otherwise the run starts the servers that npm installed.
  */
 import type { EngineAnswer } from './engine.ts';
 
@@ -10,24 +10,26 @@ export type Place =
   | { readonly kind: 'container'; readonly image: string }
   | { readonly kind: 'embedded' };
 
-/** A Postgres of this machine is started as the embedded one is, from the programs in another folder. */
+/** The source of Postgres. An installed Postgres is started like the embedded one, but from another folder. */
 export type PostgresPlace = Place | { readonly kind: 'installed'; readonly binDir: string };
 
 export interface ServersChoice {
   readonly postgres: PostgresPlace;
   readonly redis: Place;
-  /** The first line of a test run. */
+  /** The first line of the test run's output. */
   readonly sentence: string;
 }
 
-/** Says whether containers of these images can be started here. */
+/** A function that returns whether containers of these images can be started on this machine. */
 export type AskEngine = (images: readonly string[]) => Promise<EngineAnswer>;
 
-/** Throws, with a remedy, where TEST_SERVERS has no such value, or wants containers and there can be none. */
+/**
+ * Chooses the servers. Throws with a remedy if TEST_SERVERS is invalid, or requires containers that cannot be started.
+ */
 export async function chooseServers(env: NodeJS.ProcessEnv, askEngine: AskEngine): Promise<ServersChoice> {
   const wanted = env.TEST_SERVERS || 'any';
   if (!['any', 'containers', 'embedded'].includes(wanted)) {
-    throw new Error(`TEST_SERVERS is ${wanted}: set it to containers or embedded, or leave it out.`);
+    throw new Error(`TEST_SERVERS is ${wanted}; set it to containers or embedded, or leave it out.`);
   }
   const images = {
     postgres: env.TEST_POSTGRES_IMAGE || 'postgres:18-alpine',
@@ -60,7 +62,7 @@ function installedAt(binDir: string | undefined): PostgresPlace | undefined {
   return binDir ? { kind: 'installed', binDir } : undefined;
 }
 
-/** Names the variables of given servers, never their URLs: those hold passwords. */
+/** Describes the choice. It names the variables of given servers, but never their URLs, which contain passwords. */
 function describe({ postgres, redis }: { postgres: PostgresPlace; redis: Place }, answer: EngineAnswer | null): string {
   const places = `tests on Postgres ${describePlace(postgres)} and Redis ${describePlace(redis)}`;
   if (answer === null) return places;

@@ -1,4 +1,4 @@
-/** docker-compose.yml as a project of its own: another name, another port, and volumes that end with the test. */
+/** Runs docker-compose.yml as a separate project, with its own name and port, and volumes that the test removes. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
@@ -7,20 +7,22 @@ import { findFreePort } from '@tandem/local-servers/ports';
 
 export interface ComposeProject {
   readonly url: string;
-  /** `docker compose <args>` of this project; gives what it printed. Throws with it where the command fails. */
+  /**
+   * Runs `docker compose <args>` for this project and returns its output. Rejects with the output if the command fails.
+   */
   compose(...args: readonly string[]): Promise<string>;
-  /** `up --wait <args>`. Throws with what its containers said last where it fails. */
+  /** Runs `up --wait <args>`. If it fails, rejects with the last log lines of the containers. */
   up(...args: readonly string[]): Promise<void>;
-  /** Ids of the containers of a service, or of all; those that ended too. */
+  /** Returns the ids of the containers of some services, or of all services, including ended containers. */
   containers(...services: readonly string[]): Promise<string[]>;
   inspect(id: string): Promise<Inspected>;
-  /** The same project by other compose files, and with other variables. */
+  /** Returns the same project with other compose files and variables. */
   with(files: readonly string[], environment: Readonly<Record<string, string>>): ComposeProject;
-  /** Removes everything that belongs to it, volumes too. */
+  /** Removes everything that belongs to the project, including volumes. */
   remove(): Promise<void>;
 }
 
-/** What these tests read of `docker inspect`. */
+/** The fields of `docker inspect` that these tests read. */
 export interface Inspected {
   readonly Name: string;
   readonly State: {
@@ -81,7 +83,7 @@ function openComposeProject(
   };
 }
 
-/** Gives standard output. Throws with everything that the program said. */
+/** Runs a program and returns its standard output. If it fails, rejects with its whole output. */
 export async function run(program: string, args: readonly string[], env = process.env): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(program, args, { cwd: root, env, maxBuffer: 64 * 1024 * 1024 });

@@ -68,7 +68,7 @@ describe('docker compose up --wait', () => {
     }
   });
 
-  it('publishes the port of the proxy alone, and to this machine alone', async () => {
+  it('publishes only the port of the proxy, and only on this machine', async () => {
     const published = (await inspectAll()).flatMap(({ NetworkSettings }) =>
       Object.values(NetworkSettings.Ports ?? {}).flatMap((bindings) => bindings ?? []),
     );
@@ -177,7 +177,7 @@ describe('a rejected start', () => {
     expect(await (await read('44')).json()).toMatchObject({ source: 'batch', generation: latest?.generation });
   }
 
-  it('a config: the previous config is still served, by replicas recreated meanwhile', async () => {
+  it('a config: the previous config is still served, also by recreated replicas', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'refused-config-'));
     await writeFile(join(folder, 'tandem.config.ts'), 'export default { predictors: 12 };\n');
     await chmod(folder, 0o755);
@@ -197,10 +197,10 @@ describe('a rejected start', () => {
     await sql(`delete from tandem.migrations where name = '9999_of_a_newer_release'`);
   });
 
-  it('is fixed by a start without it', () => project.up());
+  it('is fixed by a start without the faulty change', () => project.up());
 });
 
-/** The lines that begin with `curl` in the README's section about the example, for this project's port. */
+/** Returns the lines that begin with `curl` in the README's section about the example, with this project's port. */
 async function readCurlLines(): Promise<string[]> {
   const [, text = ''] = (await readFile(join(root, 'README.md'), 'utf8')).split(
     /^## (?:Try it|Serve your own model)$/m,
@@ -219,7 +219,7 @@ async function runEveryone(): Promise<Run> {
   return runs.show(id);
 }
 
-/** fetch does not let a caller choose the Host header. */
+/** Sends a request with a Host header, which fetch does not allow. Returns the status. */
 function statusFor(host: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const asked = request(`${project.url}/v1/predictions/repurchase/42`, { headers: { host } }, (response) => {

@@ -1,4 +1,4 @@
-/** The container engine of this machine, as far as the tests care: does one answer, and has it the images? */
+/** Finds out whether this machine has a container engine that answers and has the images. */
 import { getContainerRuntimeClient, getReaper, ImageName } from 'testcontainers';
 
 export type EngineAnswer =
@@ -7,13 +7,13 @@ export type EngineAnswer =
 
 type EngineClient = Awaited<ReturnType<typeof getContainerRuntimeClient>>;
 
-/** An engine that is starting or stuck accepts connections and says nothing. */
+/** The time limit for an engine that accepts connections but does not answer, because it is starting or stuck. */
 const ANSWERS_WITHIN_MS = 10_000;
 const IMAGES_ARRIVE_WITHIN_MS = 180_000;
 
 /**
- * Fetches the images that are missing and starts the container that will remove the others, should this process be
- * killed. Never throws: what went wrong is in the answer, as half a sentence.
+ * Fetches missing images, and starts the container that removes the others if this process is killed. Never rejects:
+ * the answer contains the error as part of a sentence.
  */
 export async function askEngine(images: readonly string[]): Promise<EngineAnswer> {
   let client: EngineClient;
@@ -41,7 +41,7 @@ async function provideImage({ image: store }: EngineClient, image: string): Prom
   if (await store.exists(name)) return;
   try {
     await store.pull(name);
-    // A pull that broke in the middle ends as if it were complete.
+    // A pull that fails in the middle ends without an error.
     if (await store.exists(name)) return;
   } catch (error) {
     throw new Error(`${image} could not be pulled (${firstLine(error)})`);

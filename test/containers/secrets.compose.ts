@@ -1,4 +1,4 @@
-/** Tests which services docker-compose.yml gives which secrets, as Compose itself reads the file. Starts no container. */
+/** Tests which service gets which secrets, as Compose itself reads docker-compose.yml. Starts no container. */
 import { expect, it } from 'vitest';
 import { run } from './compose.fixture.ts';
 

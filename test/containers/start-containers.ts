@@ -1,17 +1,18 @@
 /**
- * Postgres and Redis in containers of the official images, each behind a password: an engine publishes ports on every
- * address of its machine. They end with the run; where it is killed, testcontainers' own container removes them.
+ * Starts Postgres and Redis in containers of the official images. Each has a password, because an engine publishes
+ * ports on every address of its machine. They end with the run. If the run is killed, a container of testcontainers
+ * removes them.
  */
 import { randomBytes } from 'node:crypto';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
 
 export interface ContainerServer {
   readonly url: string;
-  /** Removes it and its data. */
+  /** Removes the container and its data. */
   stop(): Promise<void>;
 }
 
-/** A machine with many other things to do takes its time to set a database up. */
+/** Allows for the initialization of a database on a busy machine. */
 const READY_WITHIN_MS = 120_000;
 
 export async function startPostgresContainer(image: string): Promise<ContainerServer> {
@@ -19,7 +20,7 @@ export async function startPostgresContainer(image: string): Promise<ContainerSe
   const container = await new GenericContainer(image)
     .withEnvironment({ POSTGRES_PASSWORD: password, POSTGRES_DB: 'tandem' })
     .withExposedPorts(5432)
-    // Over TCP: while the image sets the database up, the server listens on its socket alone.
+    // Checked over TCP, because the server listens only on its socket while the image initializes the database.
     .withWaitStrategy(Wait.forSuccessfulCommand('pg_isready --host=127.0.0.1 --quiet'))
     .withStartupTimeout(READY_WITHIN_MS)
     .start();

@@ -1,4 +1,7 @@
-/** `npm run test:containers`: builds the images and runs docker-compose.yml for real. Takes minutes, and an engine. */
+/**
+ * `npm run test:containers` builds the images and runs docker-compose.yml. It needs a container engine and some
+ * minutes.
+ */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -7,7 +10,7 @@ export default defineConfig({
     include: ['test/containers/**/*.compose.ts'],
     reporters: ['verbose'],
     fileParallelism: false,
-    // They tell one story in their order: after the first that fails the others would only repeat it.
+    // The tests build on each other, so tests after the first failure would only repeat it.
     bail: 1,
     testTimeout: 300_000,
     hookTimeout: 1_200_000,

@@ -1,6 +1,6 @@
 /**
- * Reads deploy/alerts.yml, as far as that can be done without Prometheus: the one layout that the file keeps to, and of an
- * expression its brackets, functions, selectors and words. Throws where the file is otherwise.
+ * Checks deploy/alerts.yml as far as possible without Prometheus: the layout of the file, and in each expression
+ * brackets, functions, selectors and words. Throws if the file differs.
  */
 export interface Rule {
   readonly alert: string;
@@ -26,9 +26,9 @@ export function readRules(file: string): readonly Rule[] {
     if (GROUP.test(rest)) rest = take(GROUP, rest).rest;
     const { groups, rest: behind } = take(RULE, rest);
     const { alert = '', expr = '', summary = '', page = '' } = groups;
-    // In a plain scalar these would end it, or begin a comment.
+    // These characters end a plain YAML scalar or begin a comment.
     if (/: | #/.test(expr) || /^[[{"'&*!|>%@`]/.test(expr))
-      throw new Error(`${alert}: YAML reads the expression otherwise`);
+      throw new Error(`${alert}: YAML does not read the expression as one plain scalar`);
     rules.push({ alert, expr, summary, page });
     rest = behind;
   }

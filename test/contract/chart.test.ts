@@ -1,4 +1,4 @@
-/** What deploy/helm says of the release and of the environment, against the code. */
+/** Compares deploy/helm with the code: the release and the environment variables. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readEnvironment } from '@tandem/config/environment/environment';
@@ -10,7 +10,7 @@ import { expect, it } from 'vitest';
 const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
-it('the chart, the package and the code name one release', () => {
+it('the chart, the package and the code name the same release', () => {
   const chart = read('deploy/helm/Chart.yaml');
   expect(/^version: (.+)$/m.exec(chart)?.[1]).toBe(RELEASE);
   expect(/^appVersion: (.+)$/m.exec(chart)?.[1]).toBe(RELEASE);
@@ -43,7 +43,7 @@ it('each URL and secret that the services read as a file comes from a Secret, an
   for (const name of asFiles) expect([name, refused.test(name)]).toEqual([name, true]);
 });
 
-it('workers are scaled by a metric that the API exports, one worker for each of it, from none on', async () => {
+it('workers are scaled by a metric that the API exports, one worker per unit, from zero on', async () => {
   const template = read('deploy/helm/templates/worker.yaml');
   const metric = /^ +valueLocation: (\w+)$/m.exec(template)?.[1];
   expect(metric).toBe('tandem_desired_workers');
@@ -53,7 +53,7 @@ it('workers are scaled by a metric that the API exports, one worker for each of 
   expect(properties.worker.properties.keda.properties.minReplicas.minimum).toBe(0);
 });
 
-it('API processes of a pod are a value of the chart, with the bounds of the environment', () => {
+it('the number of API processes of a pod is a value of the chart, with the bounds of the environment variable', () => {
   const { properties } = JSON.parse(read('deploy/helm/values.schema.json'));
   const { minimum, maximum } = properties.api.properties.processes;
   const processesOf = (count: number) =>
@@ -72,13 +72,13 @@ it('API processes multiply the memory of a pod, and several have a primary of 10
     const of = (kind: string) => computed(new RegExp(`"${kind}" .*printf "%dMi" \\((.+)\\)\\)\\)`), names);
     return [of('requests'), of('limits')];
   };
-  // 400 Mi and an inference process each; the limit has room for two more.
+  // Each process needs 400 Mi and an inference process. The limit has room for two more inference processes.
   expect(memory(1)).toEqual([400n + 2n * 512n, 400n + 4n * 512n]);
   expect(memory(3)).toEqual([100n + 3n * (400n + 2n * 512n), 100n + 3n * (400n + 4n * 512n)]);
   expect(read('deploy/helm/templates/_helpers.tpl')).toContain('$services := int64 (.processes | default 1)');
 });
 
-/** Functions of Helm's templates, on whole numbers. */
+/** Helm's template functions for whole numbers. */
 const FUNCTIONS: Readonly<Record<string, (...values: bigint[]) => bigint>> = {
   add: (...values) => values.reduce((sum, value) => sum + value),
   mul: (...values) => values.reduce((product, value) => product * value),

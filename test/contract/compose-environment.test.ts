@@ -1,4 +1,4 @@
-/** What docker-compose.yml passes on of the environment in which it is started. */
+/** Checks which environment variables docker-compose.yml passes to the services. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readEnvironment } from '@tandem/config/environment/environment';
@@ -7,14 +7,14 @@ import { artifacts } from '../../libs/config/environment/environment-sections.ts
 
 const compose = readFileSync(join(import.meta.dirname, '../../docker-compose.yml'), 'utf8');
 
-/** The lines below a heading, which are indented further. */
+/** Returns the further indented lines below a heading. */
 function blockOf(heading: string, text = compose): string {
   const [, indent = '', rest = ''] = new RegExp(`^( *)${heading}.*\n((?:\\1 +.*\n|\n)*)`, 'm').exec(text) ?? [];
   expect([heading, rest]).not.toEqual([heading, indent]);
   return rest;
 }
 
-it('whatever API and worker read of a bucket of model files, both are given', () => {
+it('API and worker both get every variable of the bucket for model files', () => {
   const asked = new Set<string>();
   const env = new Proxy<Record<string, string>>(
     { ARTIFACT_URL: 's3://models', ARTIFACT_ACCESS_KEY_ID: 'id', ARTIFACT_SECRET_ACCESS_KEY: 'secret' },

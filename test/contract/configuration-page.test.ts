@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readSourceTexts, root } from '../architecture/source-tree.ts';
 
-/** A part of the environment is read by `read.<kind>('<NAME>'`, or by a helper of the section that is given the name. */
+/** Matches the reads of environment variables: `read.<kind>('<NAME>'`, or a helper of the section with the name. */
 const READ = /\bread\.\w+\('([A-Z][A-Z_]+)'|\bgiven\(read, '([A-Z][A-Z_]+)'/g;
-/** Read by a name that is put together: both halves of the credentials of a bucket. */
+/** Variables whose names are composed in the code: the credentials of a bucket. */
 const CREDENTIALS = ['ARTIFACT_ACCESS_KEY_ID', 'ARTIFACT_SECRET_ACCESS_KEY'];
 
 it('lists every variable that is read, and no other', () => {

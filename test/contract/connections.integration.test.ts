@@ -1,4 +1,7 @@
-/** The connections that docs/postgres-connections.md gives each pool are those that Postgres counts when every pool is exhausted. */
+/**
+ * Compares the connections of each pool in docs/postgres-connections.md with those that Postgres counts in exhausted
+ * pools.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
@@ -34,7 +37,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Asks each pool for more than it may have; counts, and gives all back. */
+/** Requests more connections from each pool than it may open, counts the opened ones, and releases all. */
 async function countExhausted(pools: readonly Pool[]): Promise<ReadonlyMap<string, number>> {
   const most = pools.reduce((total, pool) => total + (pool.options.max ?? 0), 0);
   const asked = pools.flatMap((pool) => Array.from({ length: (pool.options.max ?? 0) + 2 }, () => pool.connect()));
@@ -59,7 +62,7 @@ const isPool = (one: unknown): one is Pool => typeof one === 'object' && one !==
 const ofKind = (kind: string, except?: string) =>
   new Map([...documented].filter(([name]) => name.startsWith(`tandem-${kind}`) && name !== except));
 
-test('an API opens what the table says, and certificates no more', async () => {
+test('an API opens the connections of the table, and no more for certificates', async () => {
   const pools = openApiPools({ url: database.url });
   expect(await countExhausted(Object.values(pools).filter(isPool))).toEqual(ofKind('api', 'tandem-api-authority'));
   await pools.close();
@@ -89,7 +92,7 @@ const workerPools = (connections?: number, refreshShare = 0.25) => {
   });
 };
 
-test('a worker opens what the table says', async () => {
+test('a worker opens the connections of the table', async () => {
   const pools = workerPools();
   expect(await countExhausted(Object.values(pools).filter(isPool))).toEqual(ofKind('worker'));
   await pools.close();
@@ -104,13 +107,16 @@ test.each([16, 40])('DATABASE_CONNECTIONS=%i bounds an API', async (most) => {
   expect([...counted.values()].reduce((total, n) => total + n, certificates)).toBe(most);
 });
 
-test.each([25, 33, 53])('DATABASE_CONNECTIONS=%i bounds a worker, whose steps under way are fewer', async (most) => {
-  const pools = workerPools(most);
-  const counted = await countExhausted(Object.values(pools).filter(isPool));
-  await pools.close();
-  expect([...counted.values()].reduce((total, n) => total + n, 0)).toBeLessThanOrEqual(most);
-  expect(pools.steps).toBe((most - 21) / 4 > 8 ? 8 : Math.floor((most - 21) / 4));
-});
+test.each([25, 33, 53])(
+  'DATABASE_CONNECTIONS=%i bounds a worker, which then runs fewer steps at once',
+  async (most) => {
+    const pools = workerPools(most);
+    const counted = await countExhausted(Object.values(pools).filter(isPool));
+    await pools.close();
+    expect([...counted.values()].reduce((total, n) => total + n, 0)).toBeLessThanOrEqual(most);
+    expect(pools.steps).toBe((most - 21) / 4 > 8 ? 8 : Math.floor((most - 21) / 4));
+  },
+);
 
 test('a worker without re-scoring opens three fewer', async () => {
   const pools = workerPools(undefined, 0);
@@ -119,7 +125,7 @@ test('a worker without re-scoring opens three fewer', async () => {
   await workerPools(22, 0).close();
 });
 
-test('too few for the chunks of a worker and its re-scoring are refused', () => {
+test('too few connections for the chunks and the re-scoring of a worker are rejected', () => {
   expect(() => workerPools(24)).toThrow(
     expect.objectContaining({ code: 'config_invalid', field: 'DATABASE_CONNECTIONS' }),
   );
@@ -137,19 +143,22 @@ describe.each([
     return Object.fromEntries(urls) as typeof given;
   };
 
-  test.each(['api', 'worker'] as const)('what goes past it counts with the fleet of the %s, once', async (kind) => {
-    const pools = kind === 'api' ? openApiPools(paths()) : openWorkerPools({ ...ENVIRONMENT, database: paths() });
-    expect(pools.room.connections).toBe(connections[kind]);
-    const past = Object.values(pools)
-      .filter(isPool)
-      .filter(({ options }) => options.application_name && pools.room.direct.test(options.application_name));
-    const counted = await countExhausted(past);
-    await pools.close();
-    const certificates = kind === 'api' ? (documented.get('tandem-api-authority') ?? 0) : 0;
-    expect([...counted.values()].reduce((total, n) => total + n, certificates)).toBe(connections[kind]);
-  });
+  test.each(['api', 'worker'] as const)(
+    'only connections that bypass the pooler count as connections of the %s',
+    async (kind) => {
+      const pools = kind === 'api' ? openApiPools(paths()) : openWorkerPools({ ...ENVIRONMENT, database: paths() });
+      expect(pools.room.connections).toBe(connections[kind]);
+      const past = Object.values(pools)
+        .filter(isPool)
+        .filter(({ options }) => options.application_name && pools.room.direct.test(options.application_name));
+      const counted = await countExhausted(past);
+      await pools.close();
+      const certificates = kind === 'api' ? (documented.get('tandem-api-authority') ?? 0) : 0;
+      expect([...counted.values()].reduce((total, n) => total + n, certificates)).toBe(connections[kind]);
+    },
+  );
 
-  test('Postgres reads the names of the others as those of other programs', async () => {
+  test('Postgres and Node select the same names by the pattern of direct connections', async () => {
     const { direct } = directRoom(paths(), []);
     const [found] = await query<{ names: string[] | null }>(observer, {
       text: 'select array_agg(name order by no) as names from unnest($1::text[]) with ordinality n(name, no) where name !~ $2',
@@ -159,7 +168,7 @@ describe.each([
   });
 });
 
-/** What fits, to the connection, beside what others hold now. */
+/** Returns the exact number of connections that Postgres can still accept. */
 async function roomLeft(): Promise<number> {
   const [{ left = 0 } = {}] = await query<{ left: number }>(observer, {
     text: `select current_setting('max_connections')::int - 3 - (select count(*) from pg_stat_activity
@@ -168,8 +177,8 @@ async function roomLeft(): Promise<number> {
   return left;
 }
 
-test('a process that Postgres has no room for is refused beside those that live, and leaves no trace', async () => {
-  // One fits and two do not, whatever other tests open or close on this server meanwhile.
+test('a process for which Postgres has too few connections is rejected and leaves no row, while other processes run', async () => {
+  // One process fits and two do not, also if other tests open or close connections on this server.
   const most = Math.ceil((await roomLeft()) * 0.7);
   const enter = (connections: number) =>
     openRegister(observer, 'api', '1', { connections, direct: /^tandem-/, waitMs: 0 });
@@ -182,7 +191,7 @@ test('a process that Postgres has no room for is refused beside those that live,
   });
   const rows = await query(observer, { text: 'select connections from tandem.processes' });
   expect(rows).toEqual([{ connections: most }]);
-  // As if it had been killed: it counts for 5 s.
+  // Simulates a kill: the process counts for 5 s.
   await query(observer, { text: `update tandem.processes set seen_at = seen_at - interval '6 s'` });
   await enter(most);
 });

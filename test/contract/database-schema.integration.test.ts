@@ -6,7 +6,7 @@ import { expect, inject, test } from 'vitest';
 import { describeDatabase, unionOf } from '../../scripts/generate-database.ts';
 import { root } from '../architecture/source-tree.ts';
 
-test("Kysely's types of the tables are those of the migrated schema: npm run generate", async () => {
+test("Kysely's types match the migrated schema; if not, run npm run generate", async () => {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 1, applicationName: 'database-schema-test' });
   try {
@@ -18,7 +18,7 @@ test("Kysely's types of the tables are those of the migrated schema: npm run gen
   }
 });
 
-test('a check that lists texts is a union; any other list is refused, and so are two', () => {
+test('a check that lists texts becomes a union; any other list and two lists are rejected', () => {
   const listOf = (values: string) => `CHECK ((state = ANY (ARRAY[${values}])))`;
   const states = listOf("'a'::text, 'b, c'::text");
   expect(unionOf(['CHECK ((length(state) < 9))', states])).toBe("'a' | 'b, c'");

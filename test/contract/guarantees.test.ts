@@ -1,4 +1,4 @@
-/** docs/guarantees.md promises what tests prove: each guarantee names tests that are there, and there are at most forty. */
+/** Checks docs/guarantees.md: each guarantee names existing tests, and there are at most forty guarantees. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -31,7 +31,7 @@ describe('the table of guarantees', () => {
     expect(text.slice(0, at)).toMatch(/\b(it|test)(\.each\([\s\S]*\))?\(\s*$/);
   });
 
-  it('has a test of its own for each', () => {
+  it('has a different test for each guarantee', () => {
     expect(new Set(tests.map(({ path, title }) => `${path} ${title}`)).size).toBe(tests.length);
   });
 });

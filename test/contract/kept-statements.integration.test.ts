@@ -22,7 +22,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Typed statements that are not checked here, by file. */
+/** Files with typed statements that this test does not check, and the reason. */
 const UNCHECKED: readonly (readonly [file: string, why: string])[] = [
   ['certificate/authority.ts', 'its rows are arrays'],
   ['runs/choose-users.ts', 'a fetch: its rows are those of the cursor, which Postgres does not describe'],
@@ -32,7 +32,7 @@ const UNCHECKED: readonly (readonly [file: string, why: string])[] = [
   ['sql/statements.ts', 'Kysely makes the text and types the row'],
 ];
 
-test("each SQL statement with a type for its row returns the type's columns, of those types, nullability aside", async () => {
+test("each SQL statement with a row type returns the type's columns with these types, except for nullability", async () => {
   const { statements, unread } = await listKept();
   const [fetches, others] = [statements.filter(isFetch), statements.filter((one) => !isFetch(one))];
   const unchecked = [...unread, ...fetches.map(({ place }) => place.replace(/:.*/, ''))];
@@ -41,7 +41,7 @@ test("each SQL statement with a type for its row returns the type's columns, of 
   expect(await findWrong(others)).toEqual([]);
 });
 
-test('a column that a statement lacks, one of another type and a statement that Postgres refuses are each found', async () => {
+test('finds a missing column, a column of another type, and a statement that Postgres rejects', async () => {
   const columns = { id: 'string', number: 'string', missing: 'number' } as const;
   const place = 'here';
   expect(await findWrong([{ place, columns, texts: ['select id, number from tandem.generations'] }])).toEqual([
@@ -66,7 +66,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
   ...{ uuid: GENERATION, regclass: 'tandem.runs' },
 };
 
-test('the driver gives values of each type as what the generator of the schema takes it for', async () => {
+test('the driver returns values of the types that the schema generator assumes', async () => {
   for (const [type, expected] of Object.entries(DRIVER_TYPES)) {
     const text = `select '${SAMPLES[type] ?? 1}'::${type} as value`;
     const [row] = await query<{ value: unknown }>(pool, { text });
@@ -82,7 +82,7 @@ async function listKept(): Promise<KeptList> {
   return JSON.parse(stdout) as KeptList;
 }
 
-/** Whether it reads from a cursor. */
+/** Returns whether the statement reads from a cursor. */
 function isFetch({ texts }: KeptStatement): boolean {
   return texts.some((text) => text.startsWith('fetch '));
 }
@@ -115,7 +115,7 @@ function kindOf(type: string): ColumnKind {
 
 type Fields = readonly Pick<pg.FieldDef, 'name' | 'dataTypeID'>[];
 
-/** Returns the columns of a statement without running it: Parse and Describe of the extended protocol. */
+/** Returns the columns of a statement without running it, by Parse and Describe of the extended protocol. */
 function describe(client: pg.PoolClient, text: string): Promise<Fields> {
   const { promise, resolve, reject } = Promise.withResolvers<Fields>();
   let fields: Fields = [];

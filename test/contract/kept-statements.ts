@@ -1,7 +1,7 @@
 /**
- * Lists the SQL statements of libs/offline-store that name the type of their row: `query<Row>(db, { text })` and
- * `client.query<Row>(text)`. A program, since it loads each module with an export added that gives the texts: they are made
- * of constants and functions that no module exports. Prints a `KeptList` as JSON.
+ * Lists the SQL statements of libs/offline-store that have a row type: `query<Row>(db, { text })` and
+ * `client.query<Row>(text)`. The texts use constants and functions that no module exports. So this file is a program
+ * that loads each module with an additional export of the texts. Prints a `KeptList` as JSON.
  */
 import { registerHooks } from 'node:module';
 import { join, relative } from 'node:path';
@@ -10,24 +10,24 @@ import type { CallExpression, Expression, Node, SourceFile } from 'typescript/un
 import * as is from 'typescript/unstable/ast/is';
 import { API, type Checker, type Type } from 'typescript/unstable/sync';
 
-/** What a column's type in TypeScript stands for, null aside; `other`: an object, a list, or anything. */
+/** The kind of a column's TypeScript type, ignoring null. `other` is an object, a list, or an unknown type. */
 export type ColumnKind = 'number' | 'string' | 'boolean' | 'Date' | 'Buffer' | 'other';
 
 export interface KeptStatement {
   /** `runs/run-rows.ts:49`. */
   readonly place: string;
   readonly columns: Readonly<Record<string, ColumnKind>>;
-  /** The text of a statement; both texts if it depends on a condition. */
+  /** The text of a statement, or both texts if it depends on a condition. */
   readonly texts: readonly string[];
 }
 
 export interface KeptList {
   readonly statements: readonly KeptStatement[];
-  /** The file of each typed call whose text this program does not find: `runs/key-boundaries.ts`. */
+  /** The file of each typed call whose text this program cannot find, such as `runs/key-boundaries.ts`. */
   readonly unread: readonly string[];
 }
 
-/** A generation with a partition, which the test makes. */
+/** The id of a generation with a partition, which the test creates. */
 export const GENERATION = '00000000-0000-4000-8000-000000000000';
 
 const FEATURES = 'select 1::bigint as user_id';

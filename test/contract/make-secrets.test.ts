@@ -1,4 +1,4 @@
-/** What deploy/make-secrets.ts leaves in its two volumes, and who is given which. */
+/** Tests the files that deploy/make-secrets.ts writes into its two volumes. */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ const makeSecrets = () =>
   promisify(execFile)(process.execPath, [join(root, 'deploy/make-secrets.ts'), secrets, pepper]);
 const readPepper = () => readFile(join(pepper, PEPPER), 'utf8');
 
-it('has the pepper in a folder of its own, the same at each start', async () => {
+it('keeps the pepper in a separate folder, the same at each start', async () => {
   await makeSecrets();
   const made = await readPepper();
   expect(made.trim()).toMatch(/^[0-9a-f]{48}$/);
@@ -33,7 +33,7 @@ it('has the pepper in a folder of its own, the same at each start', async () => 
   expect(await readdir(pepper)).toEqual([PEPPER]);
 });
 
-it('takes along the pepper that an earlier release left among the passwords', async () => {
+it('reuses the pepper that an earlier release kept among the passwords', async () => {
   const before = `${'ab'.repeat(24)}\n`;
   await writeFile(join(secrets, PEPPER), before);
   await makeSecrets();

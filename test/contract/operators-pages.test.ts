@@ -1,4 +1,4 @@
-/** The pages that operators read are true of the code: each metric, log event, label and anchor that they name exists. */
+/** Checks the pages for operators: each metric, log event, label and anchor that they name exists. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createMetrics } from '@tandem/telemetry/metrics';
@@ -10,13 +10,13 @@ import { type Rule, readRules, selectorsOf, wordsOf } from './alert-rules.ts';
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const alerts = read('deploy/alerts.yml');
 const catalogue = read('docs/metrics.md');
-/** One page a part that fails; docs/failures.md leads to them. */
+/** The pages of failures: one per part that can fail. docs/failures.md links to them. */
 const runbooks = globSync('docs/failures/*.md', { cwd: root }).sort().map(readPage);
 const failures = [readPage('docs/failures.md'), ...runbooks].map(({ text }) => text).join('\n');
 const product = readSourceTexts().filter((file) => !file.isTest && /^(apps|libs)\//.test(file.path));
 const code = product.map((file) => file.code).join('\n');
 
-/** Name → type, as a process exposes them. */
+/** Maps each metric that a process exposes to its type. */
 const exposed = await exposedMetrics();
 const rules = readRules(alerts);
 
@@ -25,13 +25,13 @@ async function exposedMetrics(): Promise<ReadonlyMap<string, string>> {
   return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
 }
 
-/** The metric that a series belongs to. */
+/** Returns the metric of a series. */
 function metricOf(series: string): string {
   const base = series.replace(/_(bucket|sum|count)$/, '');
   return exposed.get(base) === 'histogram' ? base : series;
 }
 
-/** Name → label names, as the instruments are declared. */
+/** Maps each declared metric to its label names. */
 const declared = new Map(
   [...code.matchAll(/name: '(tandem_\w+)',\s*help: .*?,\n\s*(?:labelNames: \[([^\]]*)\])?/g)].map(
     ([, name = '', labels = '']) => [name, [...labels.matchAll(/'(\w+)'/g)].map((found) => found[1] ?? '')] as const,
@@ -105,13 +105,13 @@ function isWritten(event: string): boolean {
   return code.includes(`'${event}'`) || templates.some((start) => event.startsWith(start));
 }
 
-/** Whether a value stands in the code: as a literal, or as a number where it is one. */
+/** Returns whether the code contains a value as a literal or as a number. */
 function isSaid(value: string): boolean {
   return /^\d+$/.test(value) ? new RegExp(`\\b${value}\\b`).test(code) : code.includes(`'${value}'`);
 }
 
 describe('deploy/alerts.yml', () => {
-  it('has rules, each of its own name', () => {
+  it('has rules with different names', () => {
     expect(rules.length).toBeGreaterThan(20);
     expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
   });
@@ -123,7 +123,7 @@ describe('deploy/alerts.yml', () => {
     expect([...anchorsOf(readPage(page))]).toContain(anchor);
   });
 
-  it('is what the pages speak of', () => {
+  it('has the alerts that the pages name', () => {
     const named = failures.match(/\bTandem[A-Z]\w+/g) ?? [];
     expect(named.filter((name) => !rules.some(({ alert }) => alert === name))).toEqual([]);
   });
@@ -135,7 +135,7 @@ function checkExpression({ expr, summary }: Rule): void {
   for (const { series, matchers } of selectors) {
     const metric = metricOf(series);
     expect(exposed.has(metric), series).toBe(true);
-    // A histogram has no series of its bare name.
+    // A histogram has no series without a suffix.
     if (exposed.get(metric) === 'histogram') expect(series).toMatch(/_(bucket|sum|count)$/);
     for (const { label, values } of matchers) {
       expect(['app', 'instance', ...(declared.get(metric) ?? [])], `${series}{${label}}`).toContain(label);

@@ -1,4 +1,4 @@
-/** The stores on Postgres keep the contracts that every store keeps. */
+/** Tests the Postgres stores with the contracts that every implementation must fulfil. */
 
 import { createHash } from 'node:crypto';
 import type { Assignment } from '@tandem/freshness/certificate';
@@ -16,7 +16,7 @@ import { describeStoredPredictions } from '@tandem/testing/stored-predictions.co
 import { inject } from 'vitest';
 
 const PREDICTOR = 'visits';
-/** For a machine with much else to do: a hundred finds wait for ten connections here. */
+/** The time limit allows for a busy machine, because a hundred finds wait for ten connections. */
 const PATIENCE_MS = 60_000;
 const artifact = Buffer.from('a model that is never run');
 
@@ -58,7 +58,7 @@ describeStoredPredictions('Postgres', async () => {
   const { pool, history, assignment } = stores;
   const runs = createRunStore(pool);
 
-  /** What a run of everyone commits. It is cancelled then, and makes room for the next. */
+  /** Commits the rows of a run of all users. The run is then cancelled, so that the next run can start. */
   async function committed(rows: Parameters<typeof scoredUsers>[0], computedAt: number, number: number) {
     const { run } = await runs.create({
       predictor: PREDICTOR,

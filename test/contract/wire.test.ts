@@ -1,4 +1,4 @@
-/** libs/wire imports Zod alone: what it has in common with other libs is stated twice, and compared here. */
+/** libs/wire imports only Zod, so it repeats some definitions of other libs. These tests compare both definitions. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { BUCKETS } from '@tandem/experiment/assignment';
@@ -6,7 +6,7 @@ import { BUCKETS as WIRE_BUCKETS } from '@tandem/wire/rollout-plan';
 import { expect, it } from 'vitest';
 import { root } from '../architecture/source-tree.ts';
 
-it('a percentage of a plan has as many digits as there are buckets of users', () => {
+it('a percentage in a plan has the resolution of the user buckets', () => {
   expect(WIRE_BUCKETS).toBe(BUCKETS);
 });
 

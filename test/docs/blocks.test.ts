@@ -1,4 +1,7 @@
-/** What needs no server of the blocks in the docs: JSON parses, commands and paths exist, and marks have a reason. */
+/**
+ * Checks the code blocks of the docs that need no server: JSON parses, commands and paths exist, and marks have a
+ * reason.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, CommanderError } from 'commander';
@@ -34,7 +37,7 @@ it.each(blocks.filter(({ language }) => language === 'json').map((block) => [pla
 );
 
 it.each(blocks.filter(({ language }) => language === 'ini').map((block) => [placeOf(block), block] as const))(
-  '%s has sections, settings and comments alone',
+  '%s has only sections, settings and comments',
   (_, { code }) => {
     expect(code.split('\n').filter((line) => !/^($|#|\[\w+\]$|\w+=)/.test(line))).toEqual([]);
   },
@@ -93,7 +96,7 @@ describe('marks', () => {
   });
 });
 
-/** Returns what the command line says against the arguments; nothing where it takes them. */
+/** Returns the errors of the command line for the arguments, or an empty list if it accepts them. */
 function refusalOf(args: readonly string[]): string[] {
   const said: string[] = [];
   const sink = { write: (text: string) => void said.push(text) };

@@ -1,4 +1,7 @@
-/** Each TypeScript block of the docs compiles, and each Python block parses. Blocks of one page without imports go together. */
+/**
+ * Checks that each TypeScript block of the docs compiles and each Python block parses. A page's blocks without imports
+ * form one module.
+ */
 import { execFile } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +12,7 @@ import { documentedBlocks, placeOf } from './documented-blocks.ts';
 import type { Block } from './markdown.ts';
 
 const run = promisify(execFile);
-/** Inside the project, so that its packages are found. */
+/** A folder inside the project, so that its packages are found. */
 const folder = join(root, '.tandem/docs-blocks');
 const PREDICTOR =
   /^(model|features|request|inputs|outputs|rowByRow|freshness|batch|decision|segments|publish|explanations): /;
@@ -45,7 +48,7 @@ it(`parses ${python.length} blocks of Python`, async () => {
   for (const { code } of python) await run('python3', ['-c', parse, code]);
 });
 
-/** Modules of all blocks, each with the places that it has its code from. */
+/** Returns the modules of all blocks, with the place of each block in a comment. */
 function modulesOf(all: readonly Block[]): string[] {
   const modules: { page: string; code: string }[] = [];
   for (const block of all) {
@@ -58,7 +61,7 @@ function modulesOf(all: readonly Block[]): string[] {
   return modules.map(({ code }) => `${code}\nexport {};\n`);
 }
 
-/** Part of a config: it begins with a setting or with the name of a predictor. */
+/** Returns whether code is part of a config: it begins with a setting or with the name of a predictor. */
 const isFragment = (code: string) => /^\w+: /.test(code);
 
 function wrap(code: string): string {

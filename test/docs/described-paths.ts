@@ -1,4 +1,4 @@
-/** The paths of the API, for comparison with requests in the docs. */
+/** Lists the paths of the API, which requests in the docs are compared with. */
 import { describeService } from '../../scripts/reference/describe-service.ts';
 
 interface DescribedPath {

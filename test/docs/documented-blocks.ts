@@ -1,7 +1,7 @@
-/** The fenced blocks of the pages that users follow. */
+/** Finds the fenced blocks of the pages for users. */
 import { type Block, blocksOf, readPages } from './markdown.ts';
 
-/** README.md and everything in docs/, without pages that a program writes. */
+/** Returns the blocks of README.md and of all pages in docs/ except generated pages. */
 export function documentedBlocks(): Block[] {
   return readPages()
     .filter(({ path }) => path === 'README.md' || path.startsWith('docs/'))

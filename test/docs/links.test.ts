@@ -1,4 +1,4 @@
-/** Each link of a Markdown file to a file of the project, or to a heading, leads there; so does each page that code names. */
+/** Checks that links in Markdown files, and pages named in code, lead to existing files and headings. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import { anchorOf, anchorsOf, linksOf, readPage, readPages } from './markdown.ts
 
 const pages = readPages();
 
-/** Returns the fault of a link, or null for a valid link. */
+/** Returns the error of a link, or null for a valid link. */
 function faultOf(from: string, link: string): string | null {
   const [path = '', anchor] = link.split('#');
   const target = path === '' ? from : normalize(join(dirname(from), decodeURI(path)));

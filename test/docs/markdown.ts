@@ -1,10 +1,10 @@
-/** The project's Markdown as its tests read it: pages, headings with their anchors, links, and fenced blocks. */
+/** Parses the project's Markdown for the tests: pages, headings with their anchors, links, and fenced blocks. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../architecture/source-tree.ts';
 
 export interface Page {
-  /** Relative to the project's root, with forward slashes. */
+  /** The path relative to the project's root, with forward slashes. */
   readonly path: string;
   readonly text: string;
 }
@@ -84,7 +84,7 @@ export function anchorsOf({ text }: Page): ReadonlySet<string> {
   return anchors;
 }
 
-/** The anchor of a heading. */
+/** Returns the anchor of a heading. */
 export function anchorOf(title: string): string {
   return title
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')

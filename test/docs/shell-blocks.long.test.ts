@@ -1,6 +1,6 @@
 /**
- * Each shell block of docs/ that is not marked runs in the folder of a `tandem up --example`, in the order of the pages, with
- * `npx tandem` as this project's command. quick-start.md starts it with `npm start`, which is the same.
+ * Runs each unmarked shell block of docs/ in the folder of a `tandem up --example`, in the order of the pages. `npx
+ * tandem` is this project's command. quick-start.md uses `npm start`, which starts the same.
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -17,7 +17,7 @@ const blocks = documentedBlocks().filter(
   ({ language, mark, page }) =>
     language === 'sh' && mark === null && page !== 'README.md' && !page.startsWith('docs/reference/'),
 );
-/** Fails where curl is answered with an error, which it takes for a success. */
+/** Makes curl fail if the status is an error. */
 const PRELUDE = `
   curl() { command curl --fail-with-body --silent --show-error "$@"; }
   tandem() { "$NODE" "$MAIN" "$@"; }
@@ -34,7 +34,7 @@ beforeAll(async () => {
   const place = { cwd: folder, env: {} };
   service = startCli(['up', '--example', '--port', String(port)], place);
   await service.waitFor(/Ctrl-C stops everything/);
-  // A second generation, to compare with the first.
+  // A second generation, which pages compare with the first.
   const args = ['run', 'start', 'repurchase', '--follow', '--url', `http://127.0.0.1:${port}`];
   expect(await runCli(args, place)).toMatchObject({ code: 0 });
 }, 240_000);

@@ -1,8 +1,8 @@
-/** Splits shell code of a page into commands and their words: enough of sh for the blocks of the docs. */
+/** Splits shell code of a page into commands and words. It knows as much of sh as the blocks of the docs need. */
 
 const HEREDOC = /<<-?\s*(['"]?)(\w+)\1([^\n]*)\n[\s\S]*?^\2$/gm;
 
-/** The commands of a block, each as its words without quotation marks, assignments before it and redirections. */
+/** Returns the commands of a block as lists of words, without quotation marks, leading assignments and redirections. */
 export function commandsIn(code: string): string[][] {
   const plain = code.replaceAll(/\\\n\s*/g, ' ').replaceAll(HEREDOC, '$3');
   const commands: string[][] = [];
@@ -33,9 +33,9 @@ export function commandsIn(code: string): string[][] {
 }
 
 interface Word {
-  /** As the program gets it, substitutions left as they are. */
+  /** The word as the program gets it. Substitutions are not expanded. */
   readonly text: string;
-  /** Characters of the code. */
+  /** The number of characters in the code. */
   readonly length: number;
 }
 
@@ -63,20 +63,20 @@ function withoutAssignments(words: readonly string[]): string[] {
   return first < 0 ? [] : words.slice(words[first] === 'export' ? words.length : first);
 }
 
-/** The arguments of a `tandem` command, or null for another command. */
+/** Returns the arguments of a `tandem` command, or null for another command. */
 export function tandemArguments(words: readonly string[]): readonly string[] | null {
   if (words[0] === 'tandem') return words.slice(1);
   if (words[0] === 'npx' && words[1] === 'tandem') return words.slice(2);
   if (words[0] === 'node' && words[1] === 'apps/cli/main.ts') return words.slice(2);
   const entry = words.findIndex((word) => word.endsWith('/entrypoint.sh'));
   if (words[0] === 'kubectl' && entry > 0) return words.slice(entry + 1);
-  // The service `migrate` of docker-compose.yml runs any command of the image, `adopt` too.
+  // The service `migrate` of docker-compose.yml can run any command of the image, also `adopt`.
   const service = words.findIndex((word) => word === 'migrate' || word === 'adopt');
   const isRun = words.slice(0, 3).join(' ') === 'docker compose run';
   return isRun && service > 0 && words.length > service + 1 ? words.slice(service + 1) : null;
 }
 
-/** What curl asks of the API: the path without its query, and the method; null for another command or server. */
+/** Returns path (without query) and method of a curl request to the API, or null for another command or server. */
 export function curlRequest(words: readonly string[]): { readonly method: string; readonly path: string } | null {
   if (words[0] !== 'curl') return null;
   const url = words.map((word) => /^(?:https?:\/\/)?[\w.]+:8080(\/[^?]*)?/.exec(word)).find((found) => found !== null);

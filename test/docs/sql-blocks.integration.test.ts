@@ -1,10 +1,10 @@
-/** Each SQL block of the docs runs on a real Postgres with the schema, in a transaction that is rolled back. */
+/** Runs each SQL block of the docs on a real Postgres with the schema, in a transaction that is rolled back. */
 import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { documentedBlocks, placeOf } from './documented-blocks.ts';
 
-/** Tables and columns of an application, as the blocks name them. */
+/** The tables and columns of an application that the blocks use. */
 const TABLES = `
   create table customers (customer_id bigint primary key, orders int not null default 0, visits int not null default 0);
   insert into customers (customer_id) values (42)`;

@@ -1,4 +1,4 @@
-/** Several API processes share a port: a crash costs its own connections, a restart none, and each answers for all. */
+/** Tests several API processes on one port. A crash drops only its own connections, and a restart drops none. */
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -13,15 +13,15 @@ import { until } from './until.fixture.ts';
 
 const PATH = `/v1/predictions/${COUNT}/1`;
 
-/** Between requests of a client: processes start several times as fast beside such clients as beside those that never rest. */
+/** The pause between requests of a client. Processes start several times faster than with clients that never pause. */
 const REST_MS = 20;
 
-/** On a connection of its own. */
+/** The options of a request on a separate connection. */
 const ALONE = { headers: { connection: 'close' } };
 
 let deployment: Deployment;
 let api: Api;
-/** What the processes connect to; read at each start. */
+/** The file with the database URL, which each process reads at its start. */
 let databaseUrlFile: string;
 
 beforeAll(async () => {
@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('two processes are registered, and metrics and readiness of each cover both', async () => {
+it('registers two processes, and metrics and readiness of each process cover both', async () => {
   expect(await registered()).toEqual([...api.children()].sort());
   for (let i = 0; i < 4; i++) {
     const text = await metrics();
@@ -54,7 +54,7 @@ it('two processes are registered, and metrics and readiness of each cover both',
   });
 });
 
-it('connections are handed out in turn', async () => {
+it('connections go to the processes in turn', async () => {
   const clients = Array.from({ length: 8 }, () => askOnAndOn(api.port, PATH, REST_MS));
   await until('each was answered', () => clients.every(({ answers }) => answers() > 5));
   const text = await metrics();
@@ -64,20 +64,20 @@ it('connections are handed out in turn', async () => {
   expect((await Promise.all(clients.map(({ ended }) => ended))).flat()).toEqual([]);
 });
 
-it('a process that is killed is started again; the other one serves meanwhile, and no connection is left hanging', async () => {
+it('a killed process is started again; the other process serves until then, and no connection hangs', async () => {
   const [killed = -1, other = -1] = api.children();
-  // It accepts no connection any more: one waits for it, and then no further one is sent there.
+  // A stopped process accepts no connection. One connection waits for it, and the primary sends it no further ones.
   process.kill(killed, 'SIGSTOP');
   const answers = Array.from({ length: 6 }, () => askOnce(api.port));
   await until(
-    'the others are answered',
+    'the other connections are answered',
     async () => (await settled(answers)).filter((end) => end === 200).length === 5,
   );
   process.kill(killed, 'SIGKILL');
   expect((await Promise.all(answers)).sort()).toEqual([200, 200, 200, 200, 200, 'closed']);
   expect(await askOnce(api.port)).toBe(200);
   await api.logged('api.process_ended', ({ how }) => String(how).includes('SIGKILL'));
-  await until('there are two again', () => api.children().length === 2 && !api.children().includes(killed));
+  await until('two processes run again', () => api.children().length === 2 && !api.children().includes(killed));
   expect(api.children()).toContain(other);
   await until('both answer', async () => {
     const text = await metrics();
@@ -85,26 +85,26 @@ it('a process that is killed is started again; the other one serves meanwhile, a
   });
 });
 
-it('the primary outlives a process that was killed before a connection was sent to it', async () => {
+it('the primary survives if a process is killed before the primary sends a connection to it', async () => {
   const [killed = -1] = api.children();
   api.kill('SIGSTOP');
-  // The primary sees the connections first, and the end of the process after them.
+  // After SIGCONT the primary sees the connections first, and then the end of the process.
   const sockets = Array.from({ length: 4 }, () => connect({ host: '127.0.0.1', port: api.port }));
   await Promise.all(sockets.map((socket) => once(socket, 'connect')));
   const answers = sockets.map(answerOn);
   process.kill(killed, 'SIGKILL');
-  await until('it is dead', () => /\) Z/.test(readFileSync(`/proc/${killed}/stat`, 'latin1')));
+  await until('the process has ended', () => /\) Z/.test(readFileSync(`/proc/${killed}/stat`, 'latin1')));
   api.kill('SIGCONT');
-  // Sent to the dead process, one is closed.
+  // A connection that is sent to the dead process is closed.
   expect((await Promise.all(answers)).filter((end) => end === 200).length).toBeGreaterThanOrEqual(3);
   expect(api.hasEnded()).toBe(false);
-  await until('there are two again', async () => {
+  await until('two processes run again', async () => {
     const text = await metrics();
     return text.includes('process="1"') && text.includes('process="2"') && !api.children().includes(killed);
   });
 });
 
-it('SIGUSR2 with invalid settings keeps the processes that serve', async () => {
+it('after SIGUSR2 with invalid settings, the running processes continue', async () => {
   const before = [...api.children()];
   writeFileSync(databaseUrlFile, 'nowhere');
   api.kill('SIGUSR2');
@@ -118,7 +118,7 @@ it('SIGUSR2 with invalid settings keeps the processes that serve', async () => {
   writeFileSync(databaseUrlFile, deployment.environment.DATABASE_URL);
 });
 
-it('SIGUSR2 with valid settings replaces one process after the other: no request is lost', async () => {
+it('SIGUSR2 with valid settings replaces one process after the other and loses no request', async () => {
   const before = api.children();
   const clients = Array.from({ length: 12 }, () => askOnAndOn(api.port, PATH, REST_MS));
   await until('each was answered', () => clients.every(({ answers }) => answers() > 5));
@@ -134,7 +134,7 @@ it('SIGUSR2 with valid settings replaces one process after the other: no request
   });
 });
 
-it('SIGTERM ends all of them, with 0', async () => {
+it('SIGTERM ends all processes with exit code 0', async () => {
   const children = [...api.children()];
   const clients = Array.from({ length: 8 }, () => askOnAndOn(api.port, PATH, REST_MS));
   await until('each was answered', () => clients.every(({ answers }) => answers() > 5));
@@ -146,7 +146,7 @@ it('SIGTERM ends all of them, with 0', async () => {
 
 const metrics = async () => (await fetch(`${api.url}/metrics`, ALONE)).text();
 
-/** Process ids. */
+/** Returns the process ids that are registered in the database. */
 async function registered(): Promise<readonly number[]> {
   const { rows } = await deployment.pool.query<{ pid: number }>(
     `select pid from tandem.processes where kind = 'api' and seen_at > clock_timestamp() - interval '15 s'`,
@@ -154,7 +154,7 @@ async function registered(): Promise<readonly number[]> {
   return rows.map(({ pid }) => pid).sort();
 }
 
-/** The status of one answer on a connection of its own, or that the connection was closed without one. */
+/** Sends one request on a new connection. Returns its status, or `closed` if the connection ends without an answer. */
 function askOnce(port: number): Promise<number | 'closed'> {
   return answerOn(connect({ host: '127.0.0.1', port }));
 }
@@ -171,7 +171,7 @@ function answerOn(socket: Socket): Promise<number | 'closed'> {
   });
 }
 
-/** The results so far. */
+/** Returns the results that are available now, and null for the others. */
 async function settled<T>(all: readonly Promise<T>[]): Promise<readonly (T | null)[]> {
   return Promise.all(
     all.map((one) => Promise.race([one, new Promise<null>((resolve) => setImmediate(resolve, null))])),

@@ -1,6 +1,6 @@
 /**
- * Readers and event writers that continue while things break, and remember acknowledgements. An answer that cannot be
- * true is recorded; the test ends by finding no record.
+ * Readers and event writers that continue during failures, and remember acknowledgements. A wrong answer is recorded as
+ * a violation. At its end, a test expects no violations.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,37 +15,37 @@ export interface AudienceOptions {
   readonly pool: Pool;
   readonly urls: readonly string[];
   readonly wire: WireWatch;
-  /** Users 1 to n are read; the first tenth of them change. */
+  /** The number of users who are read. The first tenth of them change. */
   readonly users: number;
   readonly random: () => number;
-  /** Whether an API may be gone at times; an API that does not answer in time is never excused. */
+  /** Whether an API may be unreachable at times. A call that times out is always a violation. */
   readonly mayBeGone?: boolean;
-  /** Users change by events through the API; without it, no user changes. */
+  /** The number of writers, which change users and send events through the API. Without writers, no user changes. */
   readonly writers?: number;
   readonly readers?: number;
 }
 
-/** How much was seen so far. */
+/** The counts of outcomes so far. */
 export interface Sightings {
   fresh: number;
   stale: number;
   refused: number;
   unreachable: number;
   acknowledged: number;
-  /** Events that had to be sent more than once. */
+  /** The number of acknowledgements with the status `duplicate`. */
   duplicates: number;
 }
 
 export interface Audience {
   readonly seen: Readonly<Sightings>;
   readonly violations: readonly string[];
-  /** While false, an answer that calls itself fresh is a violation. */
+  /** While false, a fresh answer is a violation. */
   setFreshAllowed(allowed: boolean): void;
-  /** Lets everyone finish what they do; rejects with what broke an actor. */
+  /** Lets all readers and writers finish. Rejects with the error of a failed reader or writer. */
   stop(): Promise<void>;
 }
 
-/** What an acknowledged event demands of every later fresh answer. */
+/** The least context version and score of every fresh answer after an acknowledged event. */
 interface Demand {
   readonly version: number;
   readonly score: number;
@@ -53,11 +53,11 @@ interface Demand {
 
 const NO_DEMAND: Demand = { version: 0, score: 0 };
 const STALE_REASONS = ['context_newer', 'unverified', 'live_failed', 'live_timeout', 'overloaded'];
-/** Between the acts of an actor, so that the processes under test have the CPU. */
+/** The pause between the calls of a reader or writer, so that the processes under test get the CPU. */
 const REST_MS = 5;
-/** An API that is gone is asked again after that many milliseconds. */
+/** The pause in milliseconds after an API could not be reached. */
 const GONE_PAUSE_MS = 20;
-/** Further ones would tell nothing new. */
+/** The most violations that are recorded. Further ones would add no information. */
 const MANY_VIOLATIONS = 20;
 
 export function startAudience(options: AudienceOptions): Audience {
@@ -82,18 +82,19 @@ export function startAudience(options: AudienceOptions): Audience {
     const label = answer.predictedFromContextVersion ?? -1;
     const score = Number(answer.prediction.score);
     const wrong = (why: string) => note(`${why}: ${JSON.stringify({ answer, demand })}`);
-    if (label > score) wrong('the label is above what the score shows');
+    if (label > score) wrong('the label is above the score');
     if (answer.source === 'batch' || answer.source === 'live') {
       seen.fresh++;
       if (!mayBeFresh) wrong('called fresh without a certificate');
-      if (label < demand.version || score < demand.score) wrong('called fresh, and older than an acknowledged event');
+      if (label < demand.version || score < demand.score) wrong('called fresh, but older than an acknowledged event');
     } else {
       seen.stale++;
-      if (answer.source !== 'stale' || !STALE_REASONS.includes(answer.reason)) wrong('no honest stale answer');
+      if (answer.source !== 'stale' || !STALE_REASONS.includes(answer.reason))
+        wrong('neither fresh nor marked as stale');
     }
   }
 
-  /** A call's failure: refused for now, or the API is gone; all else is a violation. */
+  /** Judges a failed call. A 503, or an API that may be unreachable, is excused. Other failures are violations. */
   async function excuse(error: unknown): Promise<void> {
     if (error instanceof ProblemError && error.status === 503) {
       seen.refused++;
@@ -122,7 +123,7 @@ export function startAudience(options: AudienceOptions): Audience {
     const before = { phase, freshAllowed };
     try {
       const results = await ask(userIds, random() < 0.1);
-      // A read that saw the phase change may have been answered in either.
+      // A read during which the phase changed may have been answered in either phase.
       const mayBeFresh = before.freshAllowed || before.phase !== phase;
       results.forEach(({ answer, problem }, i) => {
         if (answer) judge(answer, demanded[i] ?? NO_DEMAND, mayBeFresh);
@@ -136,7 +137,7 @@ export function startAudience(options: AudienceOptions): Audience {
 
   async function write(): Promise<void> {
     const userId = anyUser(changing);
-    // A database that is away takes no change; there is nothing to tell then.
+    // Without the database nothing changes, so no event is sent.
     const score = await changeSilently(pool, userId).catch(() => null);
     if (score === null) return pause(GONE_PAUSE_MS);
     const event = { subject: userId, type: 'changed', id: randomUUID() };

@@ -1,6 +1,7 @@
 /**
- * Postgres returns from a backup, beside a Redis and processes that remember the lost past. The same versions are
- * assigned again, to other changes. A process that believed the old ones would be wrong about exactly those users.
+ * Postgres is restored from a backup, while Redis and the processes still have data of the lost history. The same
+ * versions are assigned again to other changes. A process that trusts the old versions would be wrong about exactly
+ * these users.
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,7 +17,7 @@ import type { OwnPostgres } from './servers.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const USERS = 2_000;
-/** Changed before the backup; after it, with a live answer in the overlay; after it, in the midst of a run. */
+/** A user changed before the backup, one after it with a live answer in the overlay, and one after it during a run. */
 const [KEPT, LOST, SCORED] = ['7', '11', '1990'];
 
 let deployment: Deployment;
@@ -26,11 +27,11 @@ let worker: Program;
 
 beforeAll(async () => {
   deployment = await createDeployment({ ownPostgres: true });
-  if (!deployment.postgres) throw new Error('the test has no Postgres of its own');
+  if (!deployment.postgres) throw new Error('the test has no separate Postgres');
   postgres = deployment.postgres;
   const { pool, folder } = deployment;
   await adoptCounts(pool, { users: USERS, batch: { chunkSize: 100 } });
-  // The account that Postgres runs under writes there; %p and %f are its own.
+  // The account that runs Postgres writes to this folder. Postgres replaces %p and %f.
   const archive = join(folder, 'archive');
   await mkdir(archive);
   await chmod(archive, 0o777);
@@ -53,13 +54,13 @@ const read = (userId: string) => readFresh(api, userId);
 
 interface LostPast {
   readonly backup: PostgresBackup;
-  /** Of before the backup, and of after it. */
+  /** Context tokens from before and after the backup. */
   readonly tokens: readonly string[];
-  /** It was under way in the backup. */
+  /** The run that was in progress at the backup. */
   readonly runId: string;
 }
 
-/** A backup in the midst of a run; then two users change twice, told by one event each, and the run ends. */
+/** Makes a backup during a run. Then two users change twice, with one event each, and the run ends. */
 async function liveOn(name: string, afterBackup = async () => {}): Promise<LostPast> {
   const { pool, folder } = deployment;
   const kept = await tell(KEPT, 1);
@@ -71,7 +72,7 @@ async function liveOn(name: string, afterBackup = async () => {}): Promise<LostP
     return { id, backup, tokens: [kept, await tell(LOST, 2), await tell(SCORED, 2)] };
   });
   await until('the run is published', async () => (await api.client.runs.show(id)).finishedAt !== null);
-  // Kept in the overlay, and in the API's memory as it is in the new generation.
+  // One prediction is now in the overlay, the other in the API's prediction memory, from the new generation.
   for (const userId of [LOST, SCORED]) expect(await read(userId)).toBeGreaterThanOrEqual(2);
   await expectAllTrue(pool, [api]);
   return { backup, tokens, runId: id };
@@ -79,7 +80,7 @@ async function liveOn(name: string, afterBackup = async () => {}): Promise<LostP
 
 const LOCK = 4711;
 
-/** No worker claims the second half of a run's chunks until the work is done. */
+/** Calls `work` while no worker can claim the second half of a run's chunks. */
 async function whileLastChunksWait<T>(work: () => Promise<T>): Promise<T> {
   const session = await deployment.pool.connect();
   try {
@@ -91,12 +92,12 @@ async function whileLastChunksWait<T>(work: () => Promise<T>): Promise<T> {
       select pg_advisory_lock(${LOCK})`);
     return await work();
   } finally {
-    // With its end the lock is free.
+    // Ending the session releases the lock.
     session.release(true);
   }
 }
 
-/** Nothing of what was lost is believed, now and when its versions are given away again. */
+/** Expects that no data of the lost history are trusted, also when their versions are assigned again. */
 async function expectNothingLostBelieved({ tokens }: LostPast): Promise<void> {
   const { pool, wire } = deployment;
   const users = [KEPT, LOST, SCORED];
@@ -113,10 +114,11 @@ async function expectNothingLostBelieved({ tokens }: LostPast): Promise<void> {
 }
 
 /**
- * The earlier run begins again and is published once more. No read is answered from its publication in the lost past.
+ * Expects that the earlier run begins again and is published again. No read is answered from its generation of the lost
+ * history.
  */
 async function expectRunAnew({ runId }: LostPast): Promise<void> {
-  await until('the run of before has ended', async () => (await api.client.runs.show(runId)).finishedAt !== null);
+  await until('the earlier run has ended', async () => (await api.client.runs.show(runId)).finishedAt !== null);
   expect(await api.client.runs.show(runId)).toMatchObject({ state: 'done', usersScored: USERS });
   await expectAllTrue(deployment.pool, [api]);
 }
@@ -129,7 +131,7 @@ async function rotateHistory(): Promise<void> {
   });
 }
 
-it('a restore to a point in time is another history by itself, while API and worker continue', async () => {
+it('a restore to a point in time begins another history, while API and worker continue', async () => {
   const { pool } = deployment;
   const archive = join(deployment.folder, 'archive');
   const past = await liveOn('base', async () => {
@@ -158,9 +160,9 @@ it('a restore to a point in time is another history by itself, while API and wor
   await expectRunAnew(past);
 });
 
-it('a copy of the files is another history once it was rotated, beside a Redis that still holds all', async () => {
+it('a copy of the files is another history after a rotation, although Redis still has all data', async () => {
   const past = await liveOn('copy');
-  // They continue with all that they remember, as soon as the history is another one.
+  // The processes continue with their memory after the history has changed.
   for (const program of [api, worker]) program.kill('SIGSTOP');
   await postgres.end('SIGQUIT');
   await past.backup.restore(postgres.cluster);
@@ -172,7 +174,7 @@ it('a copy of the files is another history once it was rotated, beside a Redis t
   await api.client.runs.cancel(past.runId);
 });
 
-it('an unannounced copy is noticed by running processes before it certifies a read', async () => {
+it('running processes detect an unannounced copy before it certifies a read', async () => {
   const { pool } = deployment;
   const past = await liveOn('untold');
   await untilMarksAreKnown(pool);
@@ -188,15 +190,15 @@ it('an unannounced copy is noticed by running processes before it certifies a re
   await api.client.runs.cancel(past.runId);
 });
 
-/** Marks are left every 5 s, and looked at every 2 s: with the second mark from now on, the first is known. */
+/** Waits for two more marks. Marks are written every 5 s and read every 2 s, so the first of them is then known. */
 async function untilMarksAreKnown(pool: Pool): Promise<void> {
   const last = async () =>
     (await pool.query<{ seq: number }>('select max(seq) as seq from tandem.history_marks')).rows[0]?.seq ?? 0;
   const before = await last();
-  await until('two more marks are left', async () => (await last()) >= before + 2);
+  await until('two more marks are written', async () => (await last()) >= before + 2);
 }
 
-it('with an empty Redis reads are answered from the rows, and Redis fills by itself', async () => {
+it('with an empty Redis, reads are answered from rows of Postgres, and Redis is filled automatically', async () => {
   const { pool, redis } = deployment;
   const past = await liveOn('last');
   for (const program of [api, worker]) program.kill('SIGKILL');
@@ -208,7 +210,7 @@ it('with an empty Redis reads are answered from the rows, and Redis fills by its
 
   api = await deployment.startApi();
   const { batch = 0, live = 0 } = await expectAllTrue(pool, [api]);
-  // Users that changed since the generation was scored have no entry of this history.
+  // Users who changed after the generation was scored have no entry of this history.
   expect(live).toBeLessThanOrEqual(3);
   expect(batch + live).toBe(USERS);
   worker = await deployment.startWorker();

@@ -1,6 +1,6 @@
 /**
- * Checks answers while no user changes: every fresh answer must show the current count of the application's table. No
- * answer may be of a lost past.
+ * Checks answers while no user changes. Every fresh answer must show the current count in the application's table, and
+ * no answer may be of a lost history.
  */
 import { expect } from 'vitest';
 import { COUNT, changeSilently, type Pool } from './counts.fixture.ts';
@@ -8,7 +8,7 @@ import type { Api } from './deployment.fixture.ts';
 
 const USERS_A_CALL = 500;
 
-/** Reads every user of every API; gives how many answers came from which source. */
+/** Reads every user from every API, and checks the answers. Returns the number of answers of each source. */
 export async function expectAllTrue(pool: Pool, apis: readonly Api[]): Promise<Readonly<Record<string, number>>> {
   const { rows } = await pool.query<{ id: string; changes: number }>(
     'select user_id::text as id, changes from counts order by user_id',
@@ -31,26 +31,26 @@ export async function expectAllTrue(pool: Pool, apis: readonly Api[]): Promise<R
 
 type Answer = Awaited<ReturnType<Api['client']['predictMany']>>[number]['answer'];
 
-/** Nothing is stale here: the service has all it needs. */
+/** Returns whether an answer is right. A stale answer is wrong, because no store has failed. */
 function isTrue(answer: Answer, changes: number | undefined): boolean {
   return answer !== null && ['batch', 'live'].includes(answer.source) && answer.prediction.score === changes;
 }
 
-/** The application changes the user that often, and tells it by one event; gives the event's token. */
+/** Changes the user `times` times, and sends one event. Returns the event's token. */
 export async function change(pool: Pool, { client }: Api, userId: string, times: number): Promise<string> {
   for (let i = 0; i < times; i++) await changeSilently(pool, userId);
   const [result] = await client.sendEvents([{ subject: userId, type: 'changed' }]);
   return result?.contextToken ?? '';
 }
 
-/** The score of an answer that calls itself fresh; rejects for any other. */
+/** Returns the score of a fresh answer. Rejects if the answer is not fresh. */
 export async function readFresh({ client }: Api, userId: string): Promise<number> {
   const { answer } = await client.predict(COUNT, userId);
   expect(['batch', 'live']).toContain(answer.source);
   return Number(answer.prediction.score);
 }
 
-/** A read that demands a context of a past that is not this one is refused. */
+/** Expects that a read with a token of another history is rejected. */
 export async function expectTokenRefused({ client }: Api, userId: string, token: string): Promise<void> {
   const refused = client.predict(COUNT, userId, { minContext: token });
   await expect(refused).rejects.toMatchObject({ status: 409, code: 'history_changed' });

@@ -1,6 +1,7 @@
 /**
- * A predictor whose score *is* the count of a user's changes: an answer shows by itself what it was computed from,
- * whatever its label says. Every user begins with no change and no event, so a true label is never above the score.
+ * A predictor whose score is the count of a user's changes. The score shows the features from which an answer was
+ * computed, independently of its label. Every user begins without a change and without an event, so a correct label is
+ * never above the score.
  */
 import { createHash } from 'node:crypto';
 import type { BatchPolicy, FreshnessPolicy } from '@tandem/freshness/predictor';
@@ -18,7 +19,7 @@ export interface Counts {
 
 export const COUNT = 'count';
 
-/** The table `counts` (users 1 to n; `load`, a second feature for models that misbehave) and the predictor over it. */
+/** Makes the table `counts` (users 1 to n; `load` is a second feature for models that misbehave) and its predictor. */
 export async function adoptCounts(pool: Pool, counts: Counts): Promise<void> {
   await createCounts(pool, counts.users);
   await adopt(pool, { actor: 'test', predictors: [countPredictor(counts)] });
@@ -44,15 +45,15 @@ export function countPredictor({ freshness, batch }: Omit<Counts, 'users'>): Pre
 export interface LoadedPredictor {
   readonly name: string;
   readonly model: Buffer;
-  /** Of `load` and `changes`, what the model takes, in its order. */
+  /** The columns that the model takes, in the model's order. */
   readonly columns: readonly ('load' | 'changes')[];
-  /** Of the users, which the predictor knows; all where it is left out. */
+  /** An SQL condition for the users of the predictor; default: all users. */
   readonly where?: string;
   readonly freshness: Partial<FreshnessPolicy>;
   readonly batch: Partial<BatchPolicy>;
 }
 
-/** A predictor over `counts` with any model of one input `features` and one output `score`. */
+/** Returns a predictor over `counts` for a model with the input `features` and the output `score`. */
 export function loadedPredictor(options: LoadedPredictor): PredictorToAdopt {
   const { name, model, columns, where = 'true', freshness, batch } = options;
   return {
@@ -91,7 +92,7 @@ const FRESHNESS: FreshnessPolicy = {
   events: ['*'],
 };
 
-/** The application changes a user and commits, without a word to the service; gives the count. */
+/** Changes a user and commits, without an event. Returns the count. */
 export async function changeSilently(pool: Pool, userId: string): Promise<number> {
   const { rows } = await pool.query<{ changes: number }>({
     text: 'update counts set changes = changes + 1 where user_id = $1::bigint returning changes',

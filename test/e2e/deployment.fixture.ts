@@ -1,4 +1,4 @@
-/** One deployment of the service: a database, a Redis, and as many APIs and workers as a test starts and ends. */
+/** A deployment of the service for a test: a database, a Redis, and the APIs and workers that the test starts. */
 import { rm } from 'node:fs/promises';
 import { type Client, createClient } from '@tandem/client/create-client';
 import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
@@ -16,39 +16,42 @@ import { createWireWatch, type WireWatch } from './wire-watch.fixture.ts';
 export interface Api extends Program {
   readonly url: string;
   readonly port: number;
-  /** Answers and refuses as the service does; one attempt a call, and each answer's status is looked at. */
+  /** A client that makes one attempt per call and checks the status of each answer. */
   readonly client: Client;
 }
 
 type Environment = Readonly<Record<string, string>>;
 
 export interface Deployment {
-  /** The addresses of its stores, as its programs are given them. */
+  /** The variables with the addresses of the stores. */
   readonly environment: Readonly<Record<'DATABASE_URL' | 'REDIS_URL', string>>;
-  /** Holds the servers' data; what a test puts there goes with them. */
+  /** The folder of the servers' data, which is removed at the end. */
   readonly folder: string;
-  /** The application's and the test's own connections. */
+  /** The connections of the application and the test. */
   readonly pool: Pool;
   readonly redis: OwnRedis;
-  /** Only where the test asked for a Postgres of its own. */
+  /** The test's own Postgres, or null if the test did not request one. */
   readonly postgres: OwnPostgres | null;
   readonly wire: WireWatch;
-  /** Resolves when it answers. */
+  /** Starts an API. Resolves when it answers. */
   startApi(options?: { port?: number; environment?: Environment; checkout?: string }): Promise<Api>;
   startWorker(environment?: Environment, checkout?: string): Promise<Program>;
-  /** Starts a run of everyone, waits for its end, and until Redis holds its generation; gives the generation's number. */
+  /** Starts a run of all users, waits for its end, and returns the number of its generation. */
   runEveryone(api: Api): Promise<string>;
   close(): Promise<void>;
 }
 
-/** Milliseconds for one call: a call that takes longer counts as hanging. */
+/** The time limit for one call in milliseconds. A longer call counts as hanging. */
 export const CALL_MS = 30_000;
 
 export interface DeploymentOptions {
   readonly ownPostgres?: boolean;
-  /** Its own Postgres has the rights that a provider of managed ones leaves; programs and test are the owner of the database. */
+  /**
+   * Whether the test has its own Postgres with the rights of a managed service. Programs and test are the database's
+   * owner.
+   */
   readonly isManaged?: boolean;
-  /** Of the database, for every session on it. */
+  /** Settings of the database, which apply to every session. */
   readonly defaults?: HostileDefaults;
 }
 
@@ -73,7 +76,7 @@ export async function createDeployment(options: DeploymentOptions = {}): Promise
     environment = {},
     checkout,
   }: Parameters<Deployment['startApi']>[0] = {}): Promise<Api> {
-    // Any port but a given one: a port that was free a moment ago may be another test's by now.
+    // Port 0 lets the system choose. A port that was free a moment ago may be in use by another test.
     const program = start('api', { PORT: String(port ?? 0), ...environment }, checkout);
     const url = String((await program.logged('api.started')).url);
     await wire.learn(url);
@@ -104,7 +107,7 @@ export async function createDeployment(options: DeploymentOptions = {}): Promise
     },
     async close() {
       await endPrograms(programs);
-      // Dropping ends the connections also of a test that failed with one in its hands, for which the pool would wait.
+      // Dropping also ends connections that a failed test did not release. Otherwise the pool would wait for them.
       const poolEnded = pool.end();
       await database.drop();
       await poolEnded;
@@ -114,7 +117,7 @@ export async function createDeployment(options: DeploymentOptions = {}): Promise
   };
 }
 
-/** @param retryForMs left out: one attempt, so that the test sees each answer */
+/** @param retryForMs 0 means one attempt, so that the test sees each answer */
 export function clientOf(url: string, wire: WireWatch, retryForMs = 0): Client {
   return createClient({ url, timeoutMs: CALL_MS, retryForMs, fetch: wire.fetch, source: 'e2e' });
 }

@@ -1,4 +1,4 @@
-/** An API that is told to end answers what it has begun, and ends. */
+/** After SIGTERM an API answers the requests in progress, and ends. */
 import { connect } from 'node:net';
 import { adopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
@@ -12,7 +12,7 @@ import { seededRandom } from './seed.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const USERS = 100;
-/** Whose features take their time. */
+/** A predictor with a slow feature query. */
 const SLOW = 'slow';
 
 let deployment: Deployment;
@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('SIGTERM during a slow read and an open stream: the read is answered, the stream ends, the process with 0', async () => {
+it('SIGTERM during a slow read and an open stream: the read is answered, the stream ends, and the process exits with 0', async () => {
   const api = await deployment.startApi();
   const { id } = await api.client.runs.start({ predictor: COUNT, scope: 'all' });
   const stream = await fetch(`${api.url}/v1/runs/${id}/progress`);
@@ -62,7 +62,7 @@ it('SIGTERM during a slow read and an open stream: the read is answered, the str
   expect(deployment.wire.violations).toEqual([]);
 });
 
-it('SIGTERM under readers who never pause: it ends in time all the same', async () => {
+it('SIGTERM under readers that never pause: the process ends in time', async () => {
   const { pool, wire } = deployment;
   const api = await deployment.startApi();
   const random = seededRandom('drain');
@@ -77,7 +77,7 @@ it('SIGTERM under readers who never pause: it ends in time all the same', async 
   expect(wire.violations).toEqual([]);
 });
 
-it('SIGTERM under clients that ask on and on: none is reset, and none left without its answer', async () => {
+it('SIGTERM under clients that send requests continuously: no connection is reset, and every request is answered', async () => {
   const api = await deployment.startApi();
   const clients = Array.from({ length: 20 }, (_, i) => askOnAndOn(api.port, `/v1/predictions/${COUNT}/${i + 1}`));
   await until('each was answered', () => clients.every(({ answers }) => answers() > 20));
@@ -87,7 +87,7 @@ it('SIGTERM under clients that ask on and on: none is reset, and none left witho
   expect(api.lines.at(-1)).toMatchObject({ event: 'api.stopped', inTime: true });
 });
 
-/** No features are read before this is released. */
+/** Blocks reads of features until the returned lock is released. */
 async function blockFeatures(): Promise<{ release(): Promise<void> }> {
   const client = await deployment.pool.connect();
   await client.query('begin');
@@ -110,7 +110,7 @@ async function isSomebodyWaiting(): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** A connection with many requests under way at any time: there is no moment at which it is idle. */
+/** Opens a connection with many requests in progress at any time, so that it is never idle. */
 function keepBusy(port: number): { answers(): number; readonly closed: Promise<void> } {
   const socket = connect({ host: '127.0.0.1', port });
   const request = `GET /v1/predictions/${SLOW}/1 HTTP/1.1\r\nHost: localhost\r\nCache-Control: no-cache\r\n\r\n`;

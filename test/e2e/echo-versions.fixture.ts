@@ -1,4 +1,4 @@
-/** Two versions of a model that gives its inputs back, in an A/B test: an answer shows its user, version and row. */
+/** Two versions of a model that returns its inputs, in an A/B test. An answer shows its user, version and row. */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
@@ -12,7 +12,7 @@ export const [FAILING, UNUSABLE] = [13, 17];
 export const TOKEN_OF_USERS = 7;
 const MODEL = echoModel('float64', 3);
 
-/** Two versions of one file: half of the users have the second. */
+/** Adopts two versions with the same model file. Half of the users are assigned to the second version. */
 export async function adoptEchoes(databaseUrl: string): Promise<void> {
   const pool = createPool({ url: databaseUrl, max: 1, applicationName: 'mixed' });
   try {
@@ -34,7 +34,7 @@ export async function adoptEchoes(databaseUrl: string): Promise<void> {
   }
 }
 
-/** @param number which the version will have: the feature query shows it */
+/** @param number the version's number, which the feature query returns */
 function echoPredictor(number: number): PredictorToAdopt {
   const freshness = { maxAgeMs: null, live: true, liveTimeoutMs: 10_000, onLiveFailure: 'error' as const };
   return {

@@ -1,4 +1,4 @@
-/** As many workers as a run needs, on real processes: none before, three while it is worked on, none afterwards. */
+/** Autoscaling with real processes: no worker before a run, three during the run, and no worker after it. */
 import { readFileSync } from 'node:fs';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -7,9 +7,9 @@ import { adoptCounts, COUNT } from './counts.fixture.ts';
 import { createDeployment, type Deployment } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
 
-/** Seconds to read one user: a worker with three chunks under way scores six users a second. */
+/** The seconds to read one user. A worker with three chunks in progress scores six users per second. */
 const USER_SECONDS = 0.5;
-/** Work for three workers, of a minute. */
+/** As many users as three workers score in about a minute. */
 const USERS = 720;
 const SIZES = {
   DATABASE_CONNECTIONS: '25',
@@ -24,7 +24,7 @@ let autoscaler: CliProcess | undefined;
 beforeAll(async () => {
   deployment = await createDeployment();
   await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 4 } });
-  // Stable, so that a plan, which needs the keys alone, does not call it.
+  // The function is stable, so a plan, which reads only the keys, does not call it.
   await deployment.pool.query(`
     create function slowly(n int) returns int language plpgsql stable as
       'begin perform pg_sleep(${USER_SECONDS}); return n; end';
@@ -41,14 +41,16 @@ function workersOf({ pid }: CliProcess): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }
 
-it('0 → 3 → 0: a worker dies, others leave, and each user is scored once', { timeout: 300_000 }, async () => {
+it('scales 0 → 3 → 0 workers: one is killed, the others end, and each user is scored once', {
+  timeout: 300_000,
+}, async () => {
   const runs = createRunStore(deployment.pool);
   const env = { ...deployment.environment, ...SIZES };
   const running = startCli(['worker', '--autoscale', '0..3', '--hold', '5'], { cwd: deployment.folder, env });
   autoscaler = running;
   const { run } = await runs.create({ predictor: COUNT, scope: { kind: 'all' }, reason: 'test', scheduleSlot: null });
   expect(workersOf(running)).toEqual([]);
-  await until('three workers are at work', () => workersOf(running).length === 3);
+  await until('three workers run', () => workersOf(running).length === 3);
   const [first = 0] = workersOf(running);
   process.kill(first, 'SIGKILL');
   await until('the run has ended', async () => (await runs.find(run.id))?.finishedAt);

@@ -1,4 +1,4 @@
-/** Predictions read in the test's own process, beside an API on the same stores. */
+/** Tests predictions that are read in the test's own process, next to an API on the same stores. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-/** A predictor whose outputs are its inputs: the count of a user's changes, and two request features. */
+/** Returns a predictor whose outputs are its inputs: the count of a user's changes, and two request features. */
 function checkout(): PredictorToAdopt {
   const model = echoModel('float32', 3);
   const freshness = { liveTimeoutMs: 20_000 };
@@ -63,7 +63,7 @@ async function open(options: Partial<TandemOptions> = {}): Promise<Tandem> {
   return tandem;
 }
 
-/** Changes the user's features and sends an event of it; returns the token. */
+/** Changes the user's features and sends an event. Returns the token. */
 async function change(userId: string): Promise<string> {
   await deployment.pool.query('update counts set changes = changes + 1 where user_id = $1', [userId]);
   const [result] = await api.client.sendEvents([{ subject: userId, type: 'changed' }]);
@@ -72,7 +72,7 @@ async function change(userId: string): Promise<string> {
 
 const withoutAge = ({ ageSeconds: _, ...rest }: { readonly ageSeconds: number | null }) => rest;
 
-it('answers as the API does: stored, live after an event, on demand, and with the same errors', async () => {
+it('answers like the API: stored, live after an event, on demand, and with the same errors', async () => {
   const tandem = await open();
   const both = async (userId: string) => {
     const [ours, theirs] = [await tandem.read(COUNT, userId), (await api.client.predict(COUNT, userId)).answer];
@@ -98,10 +98,10 @@ it('answers as the API does: stored, live after an event, on demand, and with th
   ]);
 });
 
-it('infers with request features, certified, typed and bounded as by the API, and stores nothing', async () => {
+it('infers with request features, with the certificate, types and limits of the API, and stores nothing', async () => {
   const tandem = await open();
   const sent = { amount: 12.5, channel: 'app' };
-  // On a busy machine the first certificate of a reader may take longer than a read may.
+  // On a busy machine the first certificate of a reader may take longer than the time limit of a read.
   const first = await vi.waitFor(() => tandem.read('checkout', '15', { features: sent }), { timeout: 20_000 });
   expect(first).toMatchObject({
     ...{ source: 'live', reason: 'requested', prediction: { changes: 0, amount: 12.5, channel: 1 } },
@@ -131,7 +131,7 @@ it('infers with request features, certified, typed and bounded as by the API, an
   });
 });
 
-it('ranks candidates as the API does, under one label', async () => {
+it('ranks candidates like the API, under one label', async () => {
   const tandem = await open();
   const candidate = (id: string, amount: number) => ({ id, features: { amount } });
   const asked = {
@@ -158,7 +158,7 @@ it('ranks candidates as the API does, under one label', async () => {
   await expect(tandem.rank('checkout', asked, { onlyIfCached: true })).rejects.toMatchObject({ code: 'not_cached' });
 });
 
-it('runs the model on features that the caller gives, and reads nothing of a user', async () => {
+it('runs the model on features that the caller gives, and reads no data of a user', async () => {
   const tandem = await open();
   const row = (features: Record<string, number | string>) => ({ features });
   expect(await tandem.infer('checkout', [row({ changes: 7, amount: 2, channel: 'app' })])).toEqual({
@@ -214,7 +214,7 @@ it('refuses request features that the predictor does not take, and names the val
   await expect(tandem.read('checkout', '15', noObject)).rejects.toMatchObject({ field: 'features' });
 });
 
-it('an invalid demand or option is refused by name', async () => {
+it('rejects an invalid demand or option, and names it', async () => {
   const tandem = await open({ live: false });
   const asked = (demand: object) => tandem.read(COUNT, '1', demand);
   await expect(asked({ maxAge: -1 })).rejects.toMatchObject({ code: 'invalid_input', field: 'maxAge' });
@@ -243,14 +243,14 @@ it('an invalid demand or option is refused by name', async () => {
   await expect(tandem.read(COUNT, '1')).rejects.toMatchObject({ code: 'unavailable' });
 });
 
-it('without live inference a user with a newer context gets the rungs below it', async () => {
+it('without live inference, a user with a newer context gets an answer of a lower rung', async () => {
   const tandem = await open({ live: false });
   await change('6');
   expect(await tandem.read(COUNT, '6')).toMatchObject({ source: 'stale', reason: 'context_newer' });
   expect(await tandem.read(COUNT, '7')).toMatchObject({ source: 'batch', reason: 'fresh' });
 });
 
-it('is listed as a process, and its reads count as demand', async () => {
+it('the reader is listed as a process, and its reads count as demand', async () => {
   const tandem = await open();
   const listed = () => api.client.processes();
   await until('it is listed with its model', async () =>
@@ -266,7 +266,7 @@ it('is listed as a process, and its reads count as demand', async () => {
   expect(rows).toHaveLength(1);
 });
 
-it('a reader that does not know the protocol of the schema answers nothing', async () => {
+it('a reader that does not know the protocol of the schema answers no read', async () => {
   const tandem = await open();
   await tandem.read(COUNT, '8');
   await tandem.infer(COUNT, [{ features: { load: 0, changes: 1 } }]);
@@ -275,7 +275,7 @@ it('a reader that does not know the protocol of the schema answers nothing', asy
     await expect(tandem.read(COUNT, '8')).rejects.toMatchObject({ code: 'protocol_unknown' });
     await expect(tandem.readMany(COUNT, ['8', '9'])).rejects.toMatchObject({ code: 'protocol_unknown' });
     const infer = () => tandem.infer(COUNT, [{ features: { load: 0, changes: 1 } }]);
-    // The assignments that it knows are used for up to a second.
+    // The reader uses known assignments for up to a second.
     await until('inference is rejected', () =>
       infer().then(
         () => false,
@@ -290,7 +290,7 @@ it('a reader that does not know the protocol of the schema answers nothing', asy
   expect(await tandem.read(COUNT, '8')).toMatchObject({ reason: 'fresh' });
 });
 
-it('the examples of docs/embedded.md run, and its process exits by itself after close', async () => {
+it('the examples of docs/embedded.md run, and their process exits after `close`', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/embedded.md'), 'utf8');
   const [example = '', withFeatures = ''] = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
   const joined = example.replace('await tandem.close();', () => `${withFeatures}await tandem.close();`);

@@ -1,4 +1,4 @@
-/** An event written by SQL counts from its COMMIT on: neither a worker nor anything but Postgres has to notice it. */
+/** An event inserted by SQL takes effect with its COMMIT, without any action of a worker or another process. */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
@@ -9,7 +9,7 @@ let apis: readonly Api[];
 
 beforeAll(async () => {
   deployment = await createDeployment();
-  // The test checks answers, not their time: a busy machine may take long.
+  // The test checks answers, not their time, so it allows for a busy machine.
   await adoptCounts(deployment.pool, { users: 1_000, freshness: { liveTimeoutMs: 20_000 } });
   apis = [await deployment.startApi(), await deployment.startApi()];
   const worker = await deployment.startWorker();
@@ -25,7 +25,7 @@ const api = (): Api => {
   return first;
 };
 
-/** A user for each test, which every API has just answered from the run. */
+/** A different user for each test. Every API has just answered a read of this user from the run. */
 let user: string;
 let lastUser = 0;
 beforeEach(async () => {
@@ -38,7 +38,7 @@ async function expectAnswers(expected: object): Promise<void> {
   for (const answer of answers) expect(answer).toMatchObject(expected);
 }
 
-/** Statements of one transaction, and what every API answers before and after it ends. */
+/** Runs statements in one transaction, and checks the answers of every API before and after its end. */
 async function inTransaction(statements: readonly string[], end: 'commit' | 'rollback'): Promise<void> {
   const application = new pg.Client({ connectionString: deployment.pool.options.connectionString });
   await application.connect();
@@ -55,17 +55,17 @@ async function inTransaction(statements: readonly string[], end: 'commit' | 'rol
 const change = () => `update counts set changes = changes + 1 where user_id = ${user}`;
 const tell = () => `insert into tandem.events (user_id) values ('${user}')`;
 
-it('an inserted event invalidates at the COMMIT of its transaction, and not before', async () => {
+it('an inserted event takes effect with the COMMIT of its transaction, and not before', async () => {
   await inTransaction([change(), tell()], 'commit');
   await expectAnswers({ source: 'live', contextVersion: 1, predictedFromContextVersion: 1, prediction: { score: 1 } });
 });
 
-it('an event that was rolled back invalidates nothing', async () => {
+it('an event that is rolled back has no effect', async () => {
   await inTransaction([change(), tell()], 'rollback');
   await expectAnswers({ source: 'batch', contextVersion: 0, prediction: { score: 0 } });
 });
 
-it("an event of the application's own trigger invalidates at the COMMIT of the change that fired it", async () => {
+it("an event of the application's own trigger takes effect with the COMMIT of the change that fired the trigger", async () => {
   await deployment.pool.query(`
     create function tell_change() returns trigger language plpgsql as $$
     begin
@@ -76,7 +76,7 @@ it("an event of the application's own trigger invalidates at the COMMIT of the c
       for each statement execute function tell_change()`);
   await inTransaction([change()], 'commit');
   await expectAnswers({ source: 'live', contextVersion: 1, prediction: { score: 1 } });
-  // One statement over many users: each of them.
+  // One statement that changes many users inserts an event for each.
   await deployment.pool.query('update counts set changes = changes + 1 where user_id between 500 and 599');
   const userIds = Array.from({ length: 200 }, (_, i) => String(450 + i));
   const results = await api().client.predictMany(COUNT, userIds);

@@ -1,4 +1,4 @@
-/** Failovers to a server that had not heard everything: of Postgres to a standby that lagged, of Redis to a replica. */
+/** Failovers to a server that lacks the last writes: of Postgres to a lagging standby, and of Redis to a replica. */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProblemError } from '@tandem/client/client-errors';
@@ -37,10 +37,10 @@ async function deploy(options: { ownPostgres?: boolean }): Promise<Api> {
   return api;
 }
 
-it('a standby that lacks the last commits is another history: what was lost with them is nowhere believed', async () => {
+it('a standby that lacks the last commits is another history, and no process trusts data of the lost commits', async () => {
   const api = await deploy({ ownPostgres: true });
   const { pool, postgres } = deployment;
-  if (!postgres) throw new Error('the test has no Postgres of its own');
+  if (!postgres) throw new Error('the test has no separate Postgres');
   const standby = await followPrimary(pool, postgres);
   const kept = await change(pool, api, KEPT, 1);
   await untilReplayed(pool, standby.pool);
@@ -52,7 +52,7 @@ it('a standby that lacks the last commits is another history: what was lost with
   await standby.server.end('SIGINT');
   await copyOf(standby.server.cluster).restore(postgres.cluster);
   await postgres.start();
-  // A standby certifies nothing, however much it knows.
+  // A standby never certifies.
   await expectNothingFresh(api);
   await pool.query('select pg_promote()');
   await until('reads are certified again', () => readFresh(api, KEPT).catch(() => null));
@@ -60,7 +60,7 @@ it('a standby that lacks the last commits is another history: what was lost with
   await expectAllTrue(pool, [api]);
   await expectTokenRefused(api, KEPT, kept);
   await expectTokenRefused(api, LOST, lost);
-  // The version that was lost is given away again, to another change.
+  // The lost version is assigned again, to another change.
   await change(pool, api, LOST, 1);
   expect(await readFresh(api, LOST)).toBe(1);
   await deployment.runEveryone(api);
@@ -94,7 +94,7 @@ async function followPrimary(pool: Pool, primary: OwnPostgres): Promise<Standby>
     async stopFollowing() {
       await itsPool.query(`alter system set primary_conninfo = ''`);
       await itsPool.query('select pg_reload_conf()');
-      await until('it receives nothing more', async () => {
+      await until('the standby receives nothing more', async () => {
         const { rows } = await itsPool.query('select from pg_stat_wal_receiver');
         return rows.length === 0;
       });
@@ -104,7 +104,7 @@ async function followPrimary(pool: Pool, primary: OwnPostgres): Promise<Standby>
 
 async function untilReplayed(primary: Pool, standby: Pool): Promise<void> {
   const { rows } = await primary.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
-  await until('the standby has it', async () => {
+  await until('the standby has the change', async () => {
     const { rows: replayed } = await standby.query('select where pg_last_wal_replay_lsn() >= $1::pg_lsn', [
       rows[0]?.lsn,
     ]);
@@ -120,7 +120,7 @@ async function expectNothingFresh({ client }: Api): Promise<void> {
   }
 }
 
-it('a Redis replica that missed writes, with half of the readers still at the old primary, makes no user stale', async () => {
+it('after the promotion of a Redis replica that missed writes, no stale answer is called fresh, with half of the readers on the old primary', async () => {
   const first = await deploy({});
   const { pool, redis, wire, folder } = deployment;
   const replica = await ownRedis(folder, { name: 'replica' });
@@ -141,7 +141,7 @@ it('a Redis replica that missed writes, with half of the readers still at the ol
     await follow(replica.url, redis.url);
     await untilMore();
     await promote(replica.url);
-    // From here on each primary hears of one half of the events, and of one of them the other's run.
+    // From now on each primary gets half of the events, and only one gets the run.
     await untilMore();
     await deployment.runEveryone(first);
     await untilMore();
@@ -157,13 +157,13 @@ async function follow(replica: string, primary: string): Promise<void> {
   await onRedis(replica, async (connection) => {
     await connection.config('SET', 'masterauth', password);
     await connection.replicaof(hostname, Number(port));
-    await until('the replica is in step', async () =>
+    await until('the replica follows its primary', async () =>
       (await connection.info('replication')).includes('master_link_status:up'),
     );
   });
 }
 
-/** It keeps what it has, and hears nothing more of the old primary, which lives on. */
+/** Promotes the replica. It keeps its data and gets no further writes of the old primary, which keeps running. */
 function promote(replica: string): Promise<void> {
   return onRedis(replica, async (connection) => void (await connection.replicaof('NO', 'ONE')));
 }

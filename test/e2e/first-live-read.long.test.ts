@@ -1,4 +1,4 @@
-/** The first read that runs the model after a start, or after minutes without one, is as quick as those after it. */
+/** The first live read after a start, or after minutes without one, is as fast as later live reads. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { COUNT } from './counts.fixture.ts';
 import type { Deployment } from './deployment.fixture.ts';
@@ -11,14 +11,14 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it.each([1, 2, 3])('the first two live reads, at once, are in time: start %i', () =>
+it.each([1, 2, 3])('the first two concurrent live reads are in time: start %i', () =>
   expectFirstReadsInTime(deployment),
 );
 
-/** Longer than an idle connection above the least number is kept. */
+/** Longer than the pool keeps idle connections above its minimum. */
 const QUIET_MS = 65_000;
 
-it('a live read after a quiet minute is in time', async () => {
+it('a live read after a minute without reads is in time', async () => {
   const { client } = await deployment.startApi();
   const quietUntil = Date.now() + QUIET_MS;
   await until('the minute is over', () => Date.now() > quietUntil, QUIET_MS * 2);
@@ -26,7 +26,7 @@ it('a live read after a quiet minute is in time', async () => {
   expect(answer).toMatchObject({ source: 'live', reason: 'requested' });
 });
 
-it('a query that never comes to an end keeps no API from starting, and the log says so', async () => {
+it('an API starts although a feature query never ends, and the log says so', async () => {
   await setFirstTime(deployment.pool, 3_600_000);
   const api = await deployment.startApi();
   await expect.poll(async () => (await fetch(`${api.url}/readyz`)).text()).toContain('"status":"ready"');

@@ -1,4 +1,4 @@
-/** The queue holds only hints: Postgres has the work to do, and it is done without them. */
+/** The queue holds only hints. Postgres holds the work, which is also done without hints. */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
@@ -7,7 +7,7 @@ import { until } from './until.fixture.ts';
 
 const USERS = 10_000;
 const CHUNK_SIZE = 100;
-/** On the hour, once a year: due only when the test sets an earlier adoption time. */
+/** A schedule with one slot a year. A slot is due only after the test sets an earlier time of adoption. */
 const YEARLY = '0 0 1 1 *';
 
 let deployment: Deployment;
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('a run finishes whose queue is flushed in its midst, again and again, and a schedule still fires', async () => {
+it('a run finishes although its queue is flushed repeatedly, and a schedule still fires', async () => {
   const { pool, wire } = deployment;
   const api = await deployment.startApi({ environment: { QUEUE_REDIS_URL: queueUrl } });
   await deployment.startWorker({ QUEUE_REDIS_URL: queueUrl });
@@ -34,9 +34,9 @@ it('a run finishes whose queue is flushed in its midst, again and again, and a s
   expect(await ended(api, id)).toMatchObject({ state: 'done', usersScored: USERS });
 
   await flush();
-  // As if the schedule had been adopted two years ago and its newest slot been missed.
+  // Now the schedule seems to have been adopted two years ago, so its newest slot was missed.
   await pool.query(`update tandem.predictors set updated_at = updated_at - interval '2 years'`);
-  const scheduled = await until('a scheduled run is there', async () => {
+  const scheduled = await until('a scheduled run exists', async () => {
     const { runs } = await api.client.runs.list({ predictor: COUNT });
     return runs.find((run) => run.reason === 'schedule');
   });

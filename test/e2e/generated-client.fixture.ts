@@ -1,6 +1,6 @@
 /**
  * The Python client that openapi-python-client generates from an OpenAPI document. The generator is installed once, from a
- * package index, into its own virtual environment beside other caches of the tests.
+ * package index, into a separate virtual environment in the tests' cache folder.
  */
 import { execFile } from 'node:child_process';
 import { access, rm, writeFile } from 'node:fs/promises';
@@ -35,7 +35,7 @@ export async function findPythonTools(): Promise<PythonTools> {
     async generate(document, folder) {
       const output = join(folder, 'tandem_client');
       const options = ['--meta', 'none', '--fail-on-warning', '--path', document, '--output-path', output];
-      // It formats what it wrote with ruff, which it looks for on the path.
+      // The generator formats its output with ruff, which must be on the PATH.
       const env = { ...process.env, PATH: [bin, process.env.PATH].join(delimiter) };
       await run(join(bin, 'openapi-python-client'), ['generate', ...options], { env });
     },

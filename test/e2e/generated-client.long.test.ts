@@ -1,7 +1,6 @@
 /**
- * Programs in other languages talk to the service through clients generated from its OpenAPI document. Here the generator
- * is openapi-python-client, as docs/applications.md shows it, and its client calls every operation. Needs Python and a
- * package index.
+ * Tests a client that is generated from the OpenAPI document, as programs in other languages use it. The generator is
+ * openapi-python-client (docs/applications.md), and its client calls every operation. Needs Python and a package index.
  */
 import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -17,7 +16,7 @@ import { findPythonTools, type PythonTools } from './generated-client.fixture.ts
 
 const USERS = 500;
 const PROGRAM = join(import.meta.dirname, 'generated-client.py');
-/** The count and some more. */
+/** Makes a model whose score is the count plus a constant. */
 const modelAdding = (more: number) =>
   scoreModel(1, [node('Add', ['features', 'more'], ['score'])], [floats('more', [1], [more])]);
 
@@ -48,7 +47,9 @@ it('a Python client generated from the document calls every operation, and parse
   expect([...(await callEverything(tools))].sort()).toEqual((await operationsOf(document)).sort());
 });
 
-/** The names of the operations that the program called, as Python has them; rejects with what was wrong. */
+/**
+ * Runs the program, and returns the Python names of the operations that it called. Rejects with the program's error.
+ */
 async function callEverything({ python }: PythonTools): Promise<ReadonlySet<string>> {
   const { folder } = deployment;
   const files = { model: join(folder, 'model.onnx'), build: join(folder, 'build.onnx') };
@@ -68,7 +69,7 @@ async function callEverything({ python }: PythonTools): Promise<ReadonlySet<stri
   return called;
 }
 
-/** `readMany` is `read_many` in Python. */
+/** Returns the operations' names in Python, such as `read_many` for `readMany`. */
 async function operationsOf(document: string): Promise<string[]> {
   const { paths } = JSON.parse(await readFile(document, 'utf8')) as Document;
   const ids = Object.values(paths).flatMap((methods) => Object.values(methods).map(({ operationId }) => operationId));

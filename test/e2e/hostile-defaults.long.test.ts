@@ -1,4 +1,4 @@
-/** The service's own processes on a database with every hostile default at once: no limit of its own is one of the database's. */
+/** Runs the service on a database with every hostile default at once. No default of the database changes its limits. */
 import { HOSTILE_DEFAULTS, together } from '@tandem/offline-store/hostile-defaults.fixture';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts, COUNT, changeSilently } from './counts.fixture.ts';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('a worker runs everyone, twice, and an API answers from it, live after an event, and not at all after an erasure', async () => {
+it('a worker scores all users twice; an API answers from the run, live after an event, and with 404 after an erasure', async () => {
   expect(await deployment.runEveryone(api)).toBe('1');
   expect(await deployment.runEveryone(api)).toBe('2');
   expect((await api.client.predict(COUNT, '7')).answer).toMatchObject({ source: 'batch', generation: '2' });

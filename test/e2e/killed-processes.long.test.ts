@@ -1,4 +1,4 @@
-/** API, worker and inference children are killed again and again during a run of everyone, under readers and writers. */
+/** API, worker and inference children are killed repeatedly during a run of all users, under readers and writers. */
 import type { Run } from '@tandem/client/wire';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Audience, startAudience } from './audience.fixture.ts';
@@ -23,7 +23,7 @@ afterAll(() => deployment?.close());
 
 const VICTIMS = ['api', 'worker', 'child of the api', 'child of the worker'] as const;
 
-it('whatever is killed whenever: everyone is scored once, nothing fresh is older than an acknowledged event', async () => {
+it('after kills of any process, each user is scored once, and no fresh answer is older than an acknowledged event', async () => {
   const random = seededRandom('killed processes');
   const kills = moments(random);
   let api = await deployment.startApi();
@@ -62,12 +62,14 @@ it('whatever is killed whenever: everyone is scored once, nothing fresh is older
   await until('no inference child outlives its parent', () => running(orphans).length === 0, 5_000);
 });
 
-/** In how many committed chunks something is killed, in order; the kinds of victims take turns. */
+/** Returns the numbers of committed chunks at which a process is killed, in order. The kinds of processes alternate. */
 function moments(random: () => number): number[] {
   return Array.from({ length: KILLS }, () => Math.floor(random() * (CHUNKS - 1))).sort((a, b) => a - b);
 }
 
-/** Children start when there is something to infer: a worker may have none any more once everything is scored. */
+/**
+ * Kills an inference child. Children start when they are needed, so a worker may have none once all users are scored.
+ */
 async function killAnyChild(program: Program, isAllScored: () => Promise<boolean>): Promise<void> {
   await until(`${program.name} has a child`, async () => program.children().length > 0 || (await isAllScored()));
   for (const child of program.children()) killChild(child);
@@ -105,7 +107,7 @@ async function expectEveryoneScoredOnce(runId: string): Promise<void> {
   expect(rows).toEqual([{ rows: USERS, users: USERS, state: 'published' }]);
 }
 
-/** Each user has a fresh answer that counts the events; unchanged users have it without an inference. */
+/** Expects for each user a fresh answer that counts all events. Unchanged users get it without an inference. */
 async function expectNobodyMissing({ client }: Api): Promise<void> {
   const { rows: users } = await deployment.pool.query<{ userId: string; changes: number; version: number }>(
     `select c.user_id::text as "userId", c.changes, coalesce(x.version, 0)::int as version

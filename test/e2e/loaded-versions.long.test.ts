@@ -1,6 +1,6 @@
 /**
- * Every process loads a model version before it serves users. The state of each process and the reason of a failure are
- * known; a process counts as long as it lives.
+ * Every process loads a model version before the version serves users. The register shows the state of each process and
+ * the reason of a failure. A process counts as long as it runs.
  */
 import { insertCandidate } from '@tandem/offline-store/candidate.fixture';
 import { GONE_AFTER_MS, readinessOf } from '@tandem/offline-store/rollouts/processes';
@@ -11,7 +11,7 @@ import { adoptCounts, COUNT, loadedPredictor } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
 
-/** 72 MB of weights: too much for a child of 256 MB, not for one of 1 GB. */
+/** A model with 72 MB of weights, which needs more than a child of 256 MB has, but fits into a child of 1 GB. */
 const LARGE = denseModel({ width: 1, units: 3_000, layers: 3 });
 const candidate = loadedPredictor({ name: COUNT, model: LARGE, columns: ['changes'], freshness: {}, batch: {} });
 
@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-/** What the list says of a version of a process. */
+/** Returns whether the register shows this state of a version for a process. */
 async function stateAt(version: number, { pid }: Pick<Api, 'pid'>, wanted = 'ready'): Promise<boolean> {
   const listed = (await roomy.client.processes()).find((one) => one.pid === pid);
   return listed?.models.find(({ modelVersion }) => modelVersion === String(version))?.state === wanted;
@@ -37,7 +37,7 @@ async function stateAt(version: number, { pid }: Pick<Api, 'pid'>, wanted = 'rea
 
 const judge = async () => mayServe(await readinessOf(deployment.pool, [id]));
 
-it('a version that one of two processes cannot load serves no users, and that process and its reason are named', async () => {
+it('a version that one of two processes cannot load serves no users, and the service names the process and the reason', async () => {
   id = await insertCandidate(deployment.pool, candidate);
   await until(
     'one has it, one has failed',
@@ -51,7 +51,7 @@ it('a version that one of two processes cannot load serves no users, and that pr
     new RegExp(`^api ${tight.pid} on .* cannot load model version 2 of ${COUNT}: .*(memory|allocate)`),
   );
   expect((await tight.logged('model.not_ready')).modelVersionId).toBe(id);
-  // The stable version keeps its users; the candidate has none.
+  // The stable version keeps its users, and the candidate has none.
   for (const { client } of [roomy, tight]) {
     await until('users have the stable version', async () => {
       const { answer } = await client.predict(COUNT, '1', { noCache: true });
@@ -61,7 +61,7 @@ it('a version that one of two processes cannot load serves no users, and that pr
   await until('it is ready', async () => (await statusOf(tight)) === 'ready');
 });
 
-it('where users are served by it all the same, the process says that it is not ready for them', async () => {
+it('if such a version serves users anyway, the process reports that it is not ready for them', async () => {
   await deployment.pool.query("update tandem.arms set end_bucket = 100 where name = 'candidate'");
   await until('it says so', async () => (await statusOf(tight)) === 'degraded');
   await tight.logged(
@@ -73,11 +73,11 @@ it('where users are served by it all the same, the process says that it is not r
   await until('it is ready again', async () => (await statusOf(tight)) === 'ready');
 });
 
-it('a process that was killed counts until it has not been seen for a while', async () => {
+it('a killed process counts until it has not been seen for some time', async () => {
   tight.kill('SIGKILL');
   await tight.ended;
   expect(await judge()).toMatchObject({ ok: false });
-  // What the clock would do.
+  // Simulates the time that passes.
   await deployment.pool.query(`update tandem.processes set seen_at = seen_at - $1 * interval '1 ms' where pid = $2`, [
     GONE_AFTER_MS,
     tight.pid,
@@ -85,7 +85,7 @@ it('a process that was killed counts until it has not been seen for a while', as
   expect(await judge()).toEqual({ ok: true });
 });
 
-it('a starting process is waited for; a process that ends in order no longer counts', async () => {
+it('a rollout waits for a starting process, and not for a process that has shut down', async () => {
   const mended = await deployment.startApi({ environment: { INFERENCE_MEMORY_MB: '1024' } });
   await until('it has both', async () => (await stateAt(1, mended)) && (await stateAt(2, mended)));
   expect(await judge()).toEqual({ ok: true });
@@ -95,7 +95,7 @@ it('a starting process is waited for; a process that ends in order no longer cou
   expect(rows).toEqual([{ pid: roomy.pid }]);
 });
 
-it('a damaged artifact is reported, and loaded once it is whole', async () => {
+it('a damaged artifact is reported, and is loaded once it is restored', async () => {
   const { pool } = deployment;
   const damage = `update tandem.artifacts set bytes = set_byte(bytes, 9, get_byte(bytes, 9) # 1) where hash = $1`;
   await pool.query(damage, [candidate.definition.artifactHash]);
@@ -108,7 +108,7 @@ it('a damaged artifact is reported, and loaded once it is whole', async () => {
   expect(await judge()).toEqual({ ok: true });
 });
 
-it('a worker has it too, and is listed; no rollout waits for it', async () => {
+it('a worker loads the version too and is listed, but no rollout waits for a worker', async () => {
   const worker = await deployment.startWorker({ INFERENCE_MEMORY_MB: '256' });
   await until('it has failed', () => stateAt(2, worker, 'failed'));
   expect(await stateAt(1, worker)).toBe(true);

@@ -1,4 +1,4 @@
-/** Postgres is the authority: without it nothing is fresh or acknowledged; when it returns, all continues. */
+/** Without Postgres no answer is fresh and no event is acknowledged. When it returns, the service continues. */
 import { ProblemError } from '@tandem/client/client-errors';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Audience, startAudience } from './audience.fixture.ts';
@@ -19,9 +19,9 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('while Postgres is away nothing is fresh or acknowledged, and afterwards all recovers by itself', async () => {
+it('while Postgres is down, no answer is fresh and no event is acknowledged; then the service recovers automatically', async () => {
   const { pool, wire, postgres } = deployment;
-  if (!postgres) throw new Error('the test has no Postgres of its own');
+  if (!postgres) throw new Error('the test has no separate Postgres');
   const random = seededRandom('lost Postgres');
   const chunksARound = USERS / CHUNK_SIZE / ROUNDS;
   const moments = Array.from({ length: ROUNDS }, (_, round) => Math.floor((round + random()) * chunksARound));

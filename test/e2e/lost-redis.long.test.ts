@@ -1,4 +1,4 @@
-/** Redis hangs, dies, forgets, and comes back with what it knew long ago, under readers and writers. */
+/** Redis hangs, is killed, loses data, and returns with old data, under readers and writers. */
 
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('reads stay right whatever Redis does, acknowledged events count, and Redis fills again by itself', async () => {
+it('answers stay right through failures of Redis, acknowledged events count, and Redis is refilled automatically', async () => {
   const { redis, pool, wire } = deployment;
   const random = seededRandom('lost Redis');
   const api = await deployment.startApi();
@@ -53,7 +53,7 @@ it('reads stay right whatever Redis does, acknowledged events count, and Redis f
   await audience.stop();
   expect(audience.violations).toEqual([]);
   expect(wire.violations).toEqual([]);
-  // Postgres answered all along: no read had to be rejected.
+  // Postgres answered all the time, so no read was rejected.
   expect(audience.seen).toMatchObject({ unreachable: 0 });
 });
 

@@ -1,6 +1,7 @@
 /**
- * A Postgres as providers rent it out: no superuser, and the functions that name a past of the server are revoked. The service
- * migrates and serves there; its start time stands for what cannot be read, so that each restart is another history.
+ * A managed Postgres: the role is not a superuser, and the functions that identify the server's history are revoked.
+ * The service migrates and serves there. It uses the server's start time instead, so each restart begins another
+ * history.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCli } from '../../apps/cli/cli.fixture.ts';
@@ -19,7 +20,7 @@ let api: Api;
 
 beforeAll(async () => {
   deployment = await createDeployment({ ownPostgres: true, isManaged: true });
-  if (!deployment.postgres) throw new Error('the test has no Postgres of its own');
+  if (!deployment.postgres) throw new Error('the test has no separate Postgres');
   postgres = deployment.postgres;
   await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 50 } });
   api = await deployment.startApi();
@@ -32,7 +33,7 @@ async function history(): Promise<string> {
   return rows[0]?.history ?? '';
 }
 
-it('an owner of a database alone migrates, and its worker, events, runs and rollback work', async () => {
+it('a role that only owns its database can migrate, and worker, events, runs and rollback work', async () => {
   const { pool } = deployment;
   await expect(pool.query('select * from pg_control_system()')).rejects.toMatchObject({ code: '42501' });
   expect(await deployment.runEveryone(api)).toBe('1');
@@ -49,7 +50,7 @@ it('an owner of a database alone migrates, and its worker, events, runs and roll
   await expectAllTrue(pool, [api]);
 });
 
-it('a restart begins another history: tokens of before are refused, stored live answers count for nothing', async () => {
+it('a restart begins another history: earlier tokens are rejected, and stored live answers are not used', async () => {
   const { pool } = deployment;
   const before = await history();
   expect(await history()).toBe(before);
@@ -61,7 +62,7 @@ it('a restart begins another history: tokens of before are refused, stored live 
   expect(await history()).not.toBe(before);
   await expectTokenRefused(api, LIVE, token);
   const sources = await expectAllTrue(pool, [api]);
-  // Rows of a generation are true in any past that has it.
+  // Rows of a generation are valid in every history that contains the generation.
   expect(sources.batch).toBeGreaterThan(USERS - 10);
   await change(pool, api, PARTIAL, 1);
   expect(await deployment.runEveryone(api)).toBe('3');
@@ -69,7 +70,7 @@ it('a restart begins another history: tokens of before are refused, stored live 
   expect(deployment.wire.violations).toEqual([]);
 });
 
-it('doctor says what a restart costs, and finds nothing that keeps the service from its work', async () => {
+it('doctor reports the effect of a restart, and finds no error', async () => {
   const { code, out } = await runCli(['doctor'], { cwd: deployment.folder, env: deployment.environment });
   expect(out).toMatch(/^warning +rights +tenant may not execute pg_control_system\(\), .*each restart of Postgres/m);
   expect(out.match(/^(warning|error) /gm)).toHaveLength(1);

@@ -1,16 +1,19 @@
-/** What a provider of managed Postgres leaves of a server's rights: a role that owns its database, and is no superuser. */
+/** The rights on a managed Postgres: a role that owns its database and is not a superuser. */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 
 const ROLE = 'tenant';
-/** Those of the log and the control file, whichever version has them: providers revoke some or all. */
+/**
+ * Revokes the functions of the log and the control file that this version of Postgres has. Providers revoke some or
+ * all.
+ */
 const REVOKE = `do $$ declare closed regprocedure; begin
   for closed in select oid from pg_proc where pronamespace = 'pg_catalog'::regnamespace
     and proname ~ '^pg_(control|current_wal|walfile|last_wal|wal_lsn|switch_wal|backup)'
   loop execute 'revoke execute on function ' || closed || ' from public'; end loop;
 end $$`;
 
-/** Gives the database in this superuser's URL to such a role; returns the role's URL. */
+/** Makes such a role the owner of the database in this superuser's URL. Returns the role's URL. */
 export async function asManaged(url: string): Promise<string> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

@@ -17,7 +17,9 @@ import { makeFolder, ownRedis } from './servers.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const UNKNOWN = 9_999;
-/** Maps each problem that only one user can have to that user. Other problems come from load, deadlines and killed processes. */
+/**
+ * Maps each problem that only one user can have to that user. Other problems are caused by load, deadlines and kills.
+ */
 const OWNERS = new Map([
   ['features_failed', FAILING],
   ['features_unusable', UNUSABLE],
@@ -30,7 +32,7 @@ interface Options {
   readonly seed: number;
 }
 
-/** Mixes rows on servers that it starts for itself. */
+/** Runs the callers on a Redis and a database that it creates and removes. */
 export async function mixInference(options: Options): ReturnType<typeof mixCallers> {
   const folder = await makeFolder();
   const redis = await ownRedis(folder);
@@ -75,7 +77,7 @@ interface Callers {
 }
 
 const KINDS = ['grpc raw', 'grpc typed', 'http binary', 'http json', 'grpc users', 'http users'] as const;
-/** Milliseconds that a caller waits. */
+/** The time limits of callers, in milliseconds. */
 const PATIENCE = [2, 40, 10_000, 10_000, 10_000, 10_000] as const;
 
 async function callOnce(callers: Callers, nextToken: () => number): Promise<MixedCall> {
@@ -131,8 +133,8 @@ interface Got {
 }
 
 function foreignRows(sent: Float64Array, { version, values }: Got, asked: string): string[] {
-  if (asked !== '' && asked !== version) return [`version ${asked} was asked for, and ${version} answered`];
-  if (values.length !== sent.length) return [`${sent.length} values were sent, and ${values.length} came`];
+  if (asked !== '' && asked !== version) return [`version ${asked} was requested, but version ${version} answered`];
+  if (values.length !== sent.length) return [`${sent.length} values were sent, but ${values.length} were received`];
   const i = values.findIndex((value, at) => value !== sent[at]);
   return i < 0 ? [] : [`value ${i} of owner ${sent[0]} is ${values[i]}, not ${sent[i]}`];
 }
@@ -226,11 +228,11 @@ async function callUsers(callers: Callers, kind: string, waits: Waits): Promise<
 interface UserRows {
   readonly echo: readonly number[];
   readonly versions: readonly string[];
-  /** The type of each user's problem, or the empty text. */
+  /** The type of each user's problem, or the empty string. */
   readonly errors: readonly string[];
 }
 
-/** Statuses of calls that were cancelled, came too late, were refused, or met a process that was killed. */
+/** Statuses of calls that were cancelled, timed out, were rejected, or used a process that was killed. */
 const EXPECTED: ReadonlySet<unknown> = new Set([
   ...[
     status.CANCELLED,
@@ -255,7 +257,7 @@ async function answerOf<T>(ask: () => Promise<T>): Promise<{ is?: T; unexpected:
   }
 }
 
-/** Rejects with the status as `code` where it is not 200. */
+/** Sends a request. Rejects with the status as `code` if it is not 200. */
 async function post(url: string, signal: AbortSignal, { body, headers }: Pick<RequestInit, 'body' | 'headers'>) {
   const sent = { 'content-type': 'application/octet-stream', ...headers };
   const response = await fetch(url, { method: 'POST', body: body ?? null, signal, headers: sent });

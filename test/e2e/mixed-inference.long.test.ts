@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
 import { mixInference } from './mixed-inference.fixture.ts';
 
-it('no caller of the Open Inference Protocol gets a row of another, of 1,000,000', { timeout: 1_200_000 }, async () => {
+it('no caller of the Open Inference Protocol gets a row of another caller, of 1,000,000 rows', {
+  timeout: 1_200_000,
+}, async () => {
   const { asked, answered, foreign, kills, byKind } = await mixInference({ rows: 1_000_000, seed: 2 });
   expect(foreign).toEqual([]);
   expect(asked).toBeGreaterThanOrEqual(1_000_000);

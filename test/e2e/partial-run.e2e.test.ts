@@ -1,4 +1,4 @@
-/** Only a run of all users makes a generation; a run of some users changes only their answers. */
+/** Only a run of all users makes a generation. A run of some users changes only the answers of these users. */
 import type { RunScope } from '@tandem/client/wire';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts, COUNT, changeSilently } from './counts.fixture.ts';
@@ -30,7 +30,7 @@ async function run(scope: RunScope): Promise<void> {
   expect(await api.client.runs.show(id)).toMatchObject({ state: 'done', usersFailed: 0, generation: null });
 }
 
-/** The answers from stores alone; the named users have changed this often, others never. */
+/** Expects answers from the stores. The named users have the given counts of changes, other users 0. */
 async function expectStored(changes: Readonly<Record<string, number>>): Promise<void> {
   const results = await api.client.predictMany(COUNT, everyone, { onlyIfCached: true });
   const told = results.map(({ answer, problem }) => answer && [problem, answer.source, answer.prediction.score]);
@@ -41,7 +41,7 @@ it('a run of some users, and a stale run, affect no other user', async () => {
   await expectStored({});
   await change(['2', '3', '1000']);
   await run({ userIds: ['2', '3'] });
-  // The third is neither missing: the model is asked for it.
+  // User 1000 changed and was not scored, so a read runs the model.
   expect((await api.client.predict(COUNT, '1000')).answer).toMatchObject({ source: 'live', prediction: { score: 1 } });
   await change(['5', '1000', '3']);
   await run('stale');

@@ -1,4 +1,4 @@
-/** A user on whose row the model dies or hangs fails alone and by name; the others are served, by run and live. */
+/** If the model crashes or hangs for one user, only this user fails, by name. Others are served by runs and live. */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Run } from '@tandem/client/wire';
 import { adopt } from '@tandem/offline-store/adopt';
@@ -11,11 +11,14 @@ import { until } from './until.fixture.ts';
 const USERS = 400;
 const POISON = '13';
 const HEALTHY = '12';
-/** Floats that do not fit the memory of a child, and turns of a loop that take minutes. */
+/** A number of floats that exceeds the memory of a child, and iterations of a loop that take minutes. */
 const DEADLY = 3e8;
-/** Its model takes memory by the row. */
+/** A predictor whose model allocates memory by the user's `load`. */
 const DIES = 'dies';
-/** Its model loops by the row. Six users have a chunk each, since each attempt at the hanging user takes 10 s. */
+/**
+ * A predictor whose model loops by the user's `load`. It has six chunks of one user, because each attempt can take 10
+ * s.
+ */
 const HANGS = 'hangs';
 
 let deployment: Deployment;
@@ -46,7 +49,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('a poison user fails alone, named in the report of the run, whether the model dies of it or hangs', async () => {
+it('only the poison user fails, by name in the report of the run, if the model crashes or hangs', async () => {
   const [died, hung] = await Promise.all([runToItsEnd(DIES), runToItsEnd(HANGS)]);
   expect(died).toMatchObject({ state: 'done_with_errors', usersScored: USERS - 1, usersFailed: 1 });
   expect(hung).toMatchObject({ state: 'done_with_errors', usersScored: 5, usersFailed: 1 });
@@ -58,7 +61,7 @@ it('a poison user fails alone, named in the report of the run, whether the model
   for (const { answer } of results) expect(answer).toMatchObject({ source: 'batch', prediction: { score: 1 } });
 });
 
-it('a live read of the poison user is refused in time, and the others are served', async () => {
+it('a live read of the poison user is rejected in time, and other users are served', async () => {
   for (const predictor of [DIES, HANGS]) {
     const [poison, healthy] = await Promise.allSettled([
       api.client.predict(predictor, POISON),

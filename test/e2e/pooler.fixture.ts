@@ -1,4 +1,6 @@
-/** A PgBouncer before a Postgres, with the defaults of its package; PGBOUNCER_BIN names another than the one in the PATH. */
+/**
+ * A PgBouncer in front of a Postgres, with the defaults of its package. PGBOUNCER_BIN replaces the program in the PATH.
+ */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
@@ -8,30 +10,30 @@ import pg from 'pg';
 import { until } from './until.fixture.ts';
 
 export interface OwnPooler {
-  /** That address by way of the pooler. */
+  /** Returns the URL with the address of the pooler. */
   by(url: string): string;
   readonly port: number;
   close(): Promise<void>;
 }
 
 interface PoolerOptions {
-  /** Of its configuration and log; the account that it runs under must reach it. */
+  /** The folder of configuration and log. The account that runs PgBouncer must be able to enter it. */
   readonly folder: string;
-  /** The server behind it: host, port, login. */
+  /** The URL of the server behind the pooler. */
   readonly url: string;
   readonly mode?: 'transaction' | 'session';
-  /** Lines of `[pgbouncer]` beside its defaults. */
+  /** Further lines of the section `[pgbouncer]`. */
   readonly settings?: readonly string[];
 }
 
-/** PgBouncer refuses to run as root. */
+/** The account that runs PgBouncer, which does not run as root. */
 const ACCOUNT = 'postgres';
 const living = new Set<() => void>();
 process.on('exit', () => {
   for (const end of living) end();
 });
 
-/** The program; null where it is not on this machine. */
+/** Returns the path of the program, or null if it is not installed. */
 export function findPgbouncer(): string | null {
   const named = process.env.PGBOUNCER_BIN;
   if (named) return named;
@@ -46,7 +48,8 @@ export async function startPooler({
   settings = [],
 }: PoolerOptions): Promise<OwnPooler> {
   const program = findPgbouncer();
-  if (program === null) throw new Error('PgBouncer is not installed: apt-get install pgbouncer, or set PGBOUNCER_BIN');
+  if (program === null)
+    throw new Error('PgBouncer is not installed: run apt-get install pgbouncer, or set PGBOUNCER_BIN');
   const { hostname, port: serverPort, username, password } = new URL(url);
   const login = `user=${decodeURIComponent(username)} password=${decodeURIComponent(password)}`;
   const port = await findFreePort();

@@ -1,6 +1,6 @@
 /**
- * API and worker behind a real PgBouncer in transaction mode, with the defaults of its package, beside other clients of the
- * same sessions. Needs the program (Debian's package is `pgbouncer`).
+ * Tests API and worker behind a real PgBouncer in transaction mode with the defaults of its package, while other
+ * clients use the same sessions. Needs the program (Debian package `pgbouncer`).
  */
 import { join } from 'node:path';
 import pg from 'pg';
@@ -42,7 +42,7 @@ async function open(mode: 'transaction' | 'session'): Promise<OwnPooler> {
 
 const pooled = () => ({ DATABASE_URL: pooler.by(direct), DATABASE_DIRECT_URL: direct });
 
-/** Another program at the same pooler, which leaves its settings in the sessions that it is lent. */
+/** Acts as another program at the same pooler, which leaves its settings in the sessions. */
 async function leaveSettings(): Promise<void> {
   const client = new pg.Client({ connectionString: pooler.by(direct) });
   await client.connect();
@@ -51,7 +51,7 @@ async function leaveSettings(): Promise<void> {
   await client.end();
 }
 
-it('event, live read, run, batch read and rollback go through it, under load, and no answer is wrong', async () => {
+it('event, live read, run, batch read and rollback work through the pooler under load, and no answer is wrong', async () => {
   const api = await deployment.startApi({ environment: pooled() });
   await deployment.startWorker(pooled());
   const audience = startAudience({
@@ -81,7 +81,7 @@ async function expectBatch({ client }: Api, users: readonly string[], generation
   }
 }
 
-/** What a program says that does not start. */
+/** Returns the error of a program that does not start. */
 async function refusalOf(start: Promise<unknown>): Promise<string> {
   return start.then(
     () => 'it started',
@@ -89,7 +89,7 @@ async function refusalOf(start: Promise<unknown>): Promise<string> {
   );
 }
 
-it('a pooler that is away is named, and stored predictions are served past it', async () => {
+it('an unreachable pooler is named, and stored predictions are served without it', async () => {
   const own = await open('session');
   const api = await deployment.startApi({
     environment: { DATABASE_URL: own.by(direct), DATABASE_DIRECT_URL: direct },
@@ -102,13 +102,13 @@ it('a pooler that is away is named, and stored predictions are served past it', 
     };
     return parts.flatMap(({ name, status }) => (status === 'ok' ? [] : [name]));
   };
-  // A busy machine may be late with another part for a moment.
+  // On a busy machine, the check of another part may be late for a moment.
   await expect.poll(failed, { timeout: 20_000 }).toEqual(['pooler']);
   await expect(api.client.sendEvents([{ subject: '1', type: 'counted' }])).rejects.toThrow('through its pooler');
   expect((await api.client.predict(COUNT, '990')).answer.reason).toBe('fresh');
 });
 
-it('without DATABASE_DIRECT_URL neither starts, and each names the variable', async () => {
+it('without DATABASE_DIRECT_URL neither API nor worker starts, and each names the variable', async () => {
   const environment = { DATABASE_URL: pooler.by(direct) };
   for (const start of [() => deployment.startApi({ environment }), () => deployment.startWorker(environment)]) {
     const said = await refusalOf(start());
@@ -117,7 +117,7 @@ it('without DATABASE_DIRECT_URL neither starts, and each names the variable', as
   }
 });
 
-it('feature statements alone through a pooler need the other address too', async () => {
+it('a pooler for feature statements only also requires DATABASE_DIRECT_URL', async () => {
   const environment = { DATABASE_URL: direct, FEATURES_DATABASE_URL: pooler.by(direct) };
   expect(await refusalOf(deployment.startApi({ environment }))).toContain(
     'FEATURES_DATABASE_URL leads through a pooler',
@@ -126,7 +126,7 @@ it('feature statements alone through a pooler need the other address too', async
   expect((await api.client.predict(COUNT, '990', { noCache: true })).answer).toMatchObject({ source: 'live' });
 });
 
-it('a direct address that is the pooler again is refused', async () => {
+it('a direct address that leads to the pooler is rejected', async () => {
   const again = pooler.by(direct).replace('127.0.0.1', 'localhost');
   const said = await refusalOf(
     deployment.startApi({ environment: { DATABASE_URL: pooler.by(direct), DATABASE_DIRECT_URL: again } }),
@@ -134,13 +134,13 @@ it('a direct address that is the pooler again is refused', async () => {
   expect(said).toContain('DATABASE_DIRECT_URL leads through a pooler in transaction mode');
 });
 
-it('start-up options, which it refuses, are named', async () => {
+it('start-up options that the pooler rejects are named', async () => {
   const url = `${pooler.by(direct)}?options=-c%20jit%3Doff`;
   const environment = { DATABASE_URL: url, DATABASE_DIRECT_URL: direct };
   expect(await refusalOf(deployment.startApi({ environment }))).toContain('leave options out of the URL');
 });
 
-it('a pooler in session mode needs no other address', async () => {
+it('a pooler in session mode needs no direct address', async () => {
   const url = (await open('session')).by(direct);
   const api = await deployment.startApi({ environment: { DATABASE_URL: url } });
   expect((await api.client.predict(COUNT, '990')).answer).toMatchObject({ prediction: { score: 0 } });

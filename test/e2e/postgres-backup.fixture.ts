@@ -1,6 +1,6 @@
 /**
- * Physical backups of a test's own Postgres, as its manual describes them: the backup is begun and ended in SQL, and the
- * folder of data copied in between; the log of the time in between belongs to it.
+ * Physical backups of a test's own Postgres, as the Postgres manual describes them. SQL statements begin and end the
+ * backup. The data folder is copied between them, and the log of this time is added.
  */
 import { execFile } from 'node:child_process';
 import { appendFile, rm, writeFile } from 'node:fs/promises';
@@ -10,22 +10,22 @@ import type { Pool } from './counts.fixture.ts';
 
 export interface RestoreOptions {
   /**
-   * Left out: started as after a crash, on the timeline that it was on. With `recovery.signal` Postgres recovers from an
-   * archive and begins another timeline; with `standby.signal` it follows a primary.
+   * Without a signal, Postgres starts as after a crash, on the same timeline. With `recovery.signal` it recovers from
+   * an archive and begins another timeline. With `standby.signal` it follows a primary.
    */
   readonly signal?: 'recovery.signal' | 'standby.signal';
-  /** Of postgresql.auto.conf. */
+  /** Settings for postgresql.auto.conf. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface PostgresBackup {
-  /** Puts a copy of it where that cluster is, whose server has ended. */
+  /** Replaces the data folder `cluster` by a copy of the backup. The server must have ended. */
   restore(cluster: string, options?: RestoreOptions): Promise<void>;
 }
 
 const run = promisify(execFile);
 
-/** @param to a folder that is not there yet */
+/** @param to a folder that does not exist yet */
 export async function takeBackup(pool: Pool, cluster: string, to: string): Promise<PostgresBackup> {
   const session = await pool.connect();
   try {
@@ -44,7 +44,7 @@ export async function takeBackup(pool: Pool, cluster: string, to: string): Promi
   return copyOf(to);
 }
 
-/** A folder of data whose server has ended, as a backup of itself. */
+/** Returns a backup that copies the data folder of a server that has ended. */
 export function copyOf(cluster: string): PostgresBackup {
   return { restore: (target, options = {}) => restore(cluster, target, options) };
 }
@@ -55,11 +55,11 @@ async function restore(from: string, target: string, { signal, settings = {} }: 
   const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`);
   await appendFile(join(target, 'postgresql.auto.conf'), lines.join(''));
   if (signal) await writeFile(join(target, signal), '');
-  // The owner of the folder: root lends Postgres another account.
+  // Keeps the owner, because Postgres runs under another account than root.
   await run('chown', ['--recursive', `--reference=${join(from, 'PG_VERSION')}`, target]);
 }
 
-/** With owners and modes. A file that goes meanwhile is not missed: the log has what it held. */
+/** Copies a folder with owners and modes. A file may disappear during the copy, because the log has its content. */
 async function copy(from: string, to: string): Promise<void> {
   await run('cp', ['--archive', from, to]).catch((error: { stderr?: string }) => {
     const complaints = String(error.stderr).trim().split('\n');

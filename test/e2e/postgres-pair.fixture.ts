@@ -1,6 +1,6 @@
 /**
- * Two Postgres servers at addresses of their own: a primary, and a standby that streams from it. `url` names both, as
- * DATABASE_URL does. After a failover the other one is the primary.
+ * Two Postgres servers at different addresses: a primary, and a standby that streams from it. `url` names both, like
+ * DATABASE_URL. After a failover, the other server is the primary.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
@@ -17,13 +17,13 @@ export interface PostgresPair<T extends OwnPostgres> {
   readonly servers: readonly [T, T];
   primary(): T;
   standby(): T;
-  /** From when it resolves on, a commit is acknowledged once the standby has it; the standby has all that was before. */
+  /** Resolves when the standby has all commits. After that, a commit is acknowledged once the standby has it. */
   synchronise(): Promise<void>;
-  /** The standby hears of nothing from when it resolves on. */
+  /** Resolves when the standby receives nothing more. */
   stopFollowing(): Promise<void>;
-  /** The standby becomes the primary, whatever became of the other. */
+  /** Promotes the standby, in any state of the other server. */
   promote(): Promise<void>;
-  /** What was the primary, and has ended, begins again as a standby of the new one, with a copy of its data. */
+  /** Starts the former primary, which has ended, as a standby with a copy of the new primary's data. */
   followAgain(): Promise<void>;
 }
 
@@ -48,25 +48,26 @@ export async function startPair<T extends OwnPostgres>(
     standby: () => standby,
     async synchronise() {
       await set(primary, 'synchronous_standby_names', '*');
-      // A session reads its settings again before its next statement: those under way may end without the standby.
+      // A session reads settings before its next statement, so a statement in progress may still commit without the
+      // standby.
       await pause(SETTINGS_READ_MS);
       await asAdmin(primary, async (pool) => {
         const { rows } = await pool.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
         const caughtUp = `select from pg_stat_replication where sync_state = 'sync' and flush_lsn >= '${rows[0]?.lsn}'`;
-        await until('the standby is in step', async () => (await pool.query(caughtUp)).rows.length > 0);
+        await until('the standby has all commits', async () => (await pool.query(caughtUp)).rows.length > 0);
       });
     },
     async stopFollowing() {
       await set(standby, 'primary_conninfo', '');
       await asAdmin(standby, (pool) =>
-        until('it receives nothing more', async () => {
+        until('the standby receives nothing more', async () => {
           const { rows } = await pool.query('select from pg_stat_wal_receiver');
           return rows.length === 0;
         }),
       );
     },
     async promote() {
-      // No standby follows it yet: it must not wait for one.
+      // No standby follows the new primary yet, so it must not wait for one.
       await set(standby, 'synchronous_standby_names', '');
       await asAdmin(standby, (pool) => pool.query('select pg_promote()'));
       [primary, standby] = [standby, primary];
@@ -80,8 +81,8 @@ export async function startPair<T extends OwnPostgres>(
 }
 
 /**
- * The machine of that server falls silent: every process of it stops at any point and never continues. Stopping only
- * the postmaster would leave two primaries, since its sessions would continue.
+ * Stops every process of the server for ever, as if its machine stopped answering. Stopping only the postmaster would
+ * leave two primaries, because its sessions would continue.
  */
 export async function silence({ cluster, end }: OwnPostgres): Promise<{ end(): Promise<void> }> {
   const [postmaster = ''] = (await readFile(join(cluster, 'postmaster.pid'), 'utf8')).split('\n');
@@ -120,7 +121,7 @@ function set(server: OwnPostgres, name: string, value: string): Promise<unknown>
   });
 }
 
-/** As the superuser, at the server itself. */
+/** Calls `use` with connections of the superuser to this server. */
 async function asAdmin<T>({ url }: OwnPostgres, use: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = createPool({ url, max: 1, applicationName: 'admin' });
   try {
@@ -130,7 +131,7 @@ async function asAdmin<T>({ url }: OwnPostgres, use: (pool: Pool) => Promise<T>)
   }
 }
 
-/** The URL of several servers, with the login and database of the first. */
+/** Returns the URL of several servers, with the login and database of the first. */
 export function severalServers(urls: readonly string[]): string {
   const [first = ''] = urls;
   if (urls.length === 1) return first;

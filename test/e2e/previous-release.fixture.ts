@@ -1,14 +1,14 @@
-/** The code of the previous release, out of this checkout's history. */
+/** Extracts the code of the previous release from the git history. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
 
-/** The last commit of release 0.1.0. It knows no number of the freshness protocol. */
+/** The last commit of release 0.1.0, which does not know the number of the freshness protocol. */
 const COMMIT = 'bcebbc863ea2';
 
-/** Whether the history has it: a shallow clone, and a copy without history, do not. */
+/** Returns whether the git history has the commit. A shallow clone and a copy without history lack it. */
 export function hasPreviousRelease(): boolean {
   try {
     execFileSync('git', ['cat-file', '-e', `${COMMIT}^{commit}`], { cwd: CHECKOUT, stdio: 'ignore' });
@@ -18,7 +18,7 @@ export function hasPreviousRelease(): boolean {
   }
 }
 
-/** Unpacks it into a folder, with this checkout's packages and its own workspaces; returns the folder. */
+/** Unpacks the release into a folder, with this checkout's packages and its own workspaces. Returns the folder. */
 export function unpackPreviousRelease(parent: string): string {
   const folder = join(parent, 'previous-release');
   mkdirSync(folder);

@@ -1,4 +1,6 @@
-/** The previous release on this release's schema, this release on the previous one's, and a protocol that neither knows. */
+/**
+ * Tests the previous release on this release's schema, this release on the previous schema, and an unknown protocol.
+ */
 import { pathToFileURL } from 'node:url';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { migrate } from '@tandem/offline-store/sql/migrate';
@@ -28,7 +30,7 @@ describe.skipIf(!hasPreviousRelease())('beside the previous release', () => {
   });
   afterAll(() => deployment?.close());
 
-  /** Changes the user and sends an event of it; returns its context version. */
+  /** Changes the user and sends an event. Returns its context version. */
   async function change(userId: string): Promise<number> {
     await deployment.pool.query('update counts set changes = changes + 1 where user_id = $1', [userId]);
     const [result] = await api.client.sendEvents([{ type: 'count.changed', subject: userId }]);
@@ -42,7 +44,7 @@ describe.skipIf(!hasPreviousRelease())('beside the previous release', () => {
     expect(answer.prediction.score).toBeGreaterThanOrEqual(least);
   }
 
-  it('both releases serve and compute on the newer schema, and each knows what the other acknowledged', async () => {
+  it('both releases serve and compute on the newer schema, and each sees the events that the other acknowledged', async () => {
     expect(await deployment.runEveryone(old.api)).toBe('1');
     for (const one of [old.api, api]) await expectFresh(one, '1', 0);
     for (const userId of ['1', '2', '3']) {
@@ -58,7 +60,7 @@ describe.skipIf(!hasPreviousRelease())('beside the previous release', () => {
     await worker.ended;
   });
 
-  it('under a protocol that it does not know this release answers nothing, claims nothing, and says so', async () => {
+  it('under an unknown protocol this release answers no read, claims no work, and says so', async () => {
     const worker = await deployment.startWorker();
     old.api.kill('SIGTERM');
     await old.api.ended;
@@ -79,7 +81,7 @@ describe.skipIf(!hasPreviousRelease())('beside the previous release', () => {
     await expectFresh(api, '1', 1);
   });
 
-  it('on the schema of the previous release this one is not ready, and certifies nothing', async () => {
+  it('on the schema of the previous release this release is not ready, and certifies nothing', async () => {
     const older = await createEmptyDatabase(inject('databaseUrl'));
     const pool = createPool({ url: older.url, max: 1, applicationName: 'e2e-test' });
     try {

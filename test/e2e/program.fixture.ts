@@ -1,6 +1,6 @@
 /**
- * The service's own programs as processes: what they log, when they end, and the inference children they have. Whatever
- * a test started is killed when the test's process ends, however it ends.
+ * The service's programs as processes, with their logs, ends and inference children. All processes of a test are killed
+ * when the test's process ends for any reason.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -24,15 +24,18 @@ export type Ending = number | NodeJS.Signals;
 export interface Program {
   readonly name: ProgramName;
   readonly pid: number;
-  /** What it logged so far. */
+  /** The log lines so far. */
   readonly lines: readonly LogLine[];
-  /** The first line of that event that fits, now or later; rejects where the program ends before, or stays silent. */
+  /**
+   * Returns the first line of that event that fits, now or later. Rejects if the program ends before, or after a time
+   * limit.
+   */
   logged(event: string, fits?: (line: LogLine) => boolean): Promise<LogLine>;
   kill(signal: NodeJS.Signals): void;
   hasEnded(): boolean;
   /** The exit code, or the signal that ended it. */
   readonly ended: Promise<Ending>;
-  /** Process ids of its inference children. */
+  /** Returns the process ids of the inference children. */
   children(): readonly number[];
 }
 
@@ -42,13 +45,13 @@ process.on('exit', () => {
 });
 
 export interface ProgramOptions {
-  /** Node's own, before the program. */
+  /** Arguments of Node, before the program. */
   readonly nodeArguments?: readonly string[];
-  /** Shown each line of its output and of its complaints, as it was written. */
+  /** Called with each line of standard output and standard error. */
   onLine?(line: string): void;
-  /** Log lines that are kept at most, the latest. */
+  /** The most log lines to keep. The latest lines are kept. */
   readonly mostLines?: number;
-  /** The folder of another release's code; this one's where it is left out. */
+  /** The folder of another release's code; default: this checkout. */
   readonly checkout?: string | undefined;
 }
 
@@ -114,17 +117,17 @@ export async function endPrograms(programs: readonly Program[]): Promise<void> {
   await Promise.all(programs.map(({ ended }) => ended));
 }
 
-/** Those of these processes that still run. */
+/** Returns the processes that still run. */
 export function running(pids: readonly number[]): readonly number[] {
   return pids.filter((pid) => readProcess(pid) !== undefined);
 }
 
-/** Kills an inference child, which may have ended by itself meanwhile. */
+/** Kills an inference child. Does nothing if it has ended. */
 export function killChild(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It has ended.
+    // The process has ended.
   }
 }
 

@@ -1,4 +1,4 @@
-/** A standby at an address of its own is promoted under load: DATABASE_URL names both servers, and nothing else changes. */
+/** A standby at another address is promoted under load. DATABASE_URL names both servers, and no setting changes. */
 import { createPool } from '@tandem/offline-store/sql/database';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startAudience } from './audience.fixture.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
   deployment = await createDeployment({ ownPostgres: true });
   closing.push(() => deployment.close());
   const { folder, postgres } = deployment;
-  if (!postgres) throw new Error('the test has no Postgres of its own');
+  if (!postgres) throw new Error('the test has no separate Postgres');
   await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 100 } });
   pair = await startPair<OwnPostgres>(folder, postgres, async () => {
     const standby = await ownPostgres(folder, { name: 'standby' });
@@ -40,7 +40,7 @@ afterAll(async () => {
   for (const close of closing.reverse()) await close();
 });
 
-it('whether the primary is killed or falls silent, reads and events continue at the standby, and nothing acknowledged is lost', async () => {
+it('if the primary is killed or stops answering, reads and events continue at the standby, and no acknowledged event is lost', async () => {
   const audience = startAudience({
     pool,
     urls: [api.url],

@@ -1,21 +1,21 @@
 /**
- * A proxy to the queue's Redis on which the workers' connections can hang: they stay open, and nothing passes any more,
- * in either direction. Clients that enqueue jobs or inspect the queue are not affected.
+ * A proxy to the queue's Redis that can make the workers' connections hang: they stay open, and no data pass in either
+ * direction. Clients that enqueue jobs or inspect the queue are not affected.
  */
 import { connect, createServer, type Socket } from 'node:net';
 
 export interface QueueProxy {
   readonly url: string;
-  /** From now on, for the workers' connections there are and those to come; until `heal`. */
+  /** Makes open and new connections of workers hang until `heal`. */
   wedge(): void;
-  /** For connections to come: what was swallowed of the others is lost to them. */
+  /** Lets new connections pass. Connections that hung stay stuck. */
   heal(): void;
-  /** Connections of workers that were wedged so far. */
+  /** Returns the number of workers' connections that hung so far. */
   wedged(): number;
   close(): void;
 }
 
-/** The first command of each connection names it; BullMQ names its own by the prefix of its keys. */
+/** The names in the first command of a connection. BullMQ's connections have the prefix of its keys in their name. */
 const NAMES = /tandem-queue-producer|tandem-queue-worker|\{tandem\}:/;
 const PRODUCER = 'tandem-queue-producer';
 

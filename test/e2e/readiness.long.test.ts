@@ -1,4 +1,4 @@
-/** /readyz of a real process names what fails, while it fails: what cannot be done without, and what can. */
+/** /readyz of a real process names each failed part while it fails, whether the process needs the part or not. */
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts } from './counts.fixture.ts';
@@ -12,7 +12,7 @@ let api: Api;
 
 beforeAll(async () => {
   deployment = await createDeployment({ ownPostgres: true });
-  if (!deployment.postgres) throw new Error('the test has no Postgres of its own');
+  if (!deployment.postgres) throw new Error('the test has no separate Postgres');
   postgres = deployment.postgres;
   await adoptCounts(deployment.pool, { users: 10, freshness: { liveTimeoutMs: 20_000 } });
   api = await deployment.startApi();
@@ -27,7 +27,7 @@ it('is ready with every part', async () => {
   expect(parts.map(({ name }) => name)).toEqual(expect.arrayContaining(['postgres', 'schema', 'redis', 'inference']));
 });
 
-it('without Redis it is degraded, and answers; with it, it is ready again', async () => {
+it('without Redis the API is degraded and answers; with Redis it is ready again', async () => {
   await deployment.redis.end('SIGKILL');
   await untilReady({ code: 200, status: 'degraded', failing: ['redis'] });
   expect((await api.client.predict('count', '1')).answer).toMatchObject({ source: 'live' });
@@ -36,7 +36,7 @@ it('without Redis it is degraded, and answers; with it, it is ready again', asyn
   await expectTold('redis');
 });
 
-it('without a migration that it needs it is not ready', async () => {
+it('the API is not ready without a migration that it needs', async () => {
   const { pool } = deployment;
   const { rows } = await pool.query(
     'delete from tandem.migrations where name = (select max(name) from tandem.migrations) returning *',
@@ -50,7 +50,7 @@ it('without a migration that it needs it is not ready', async () => {
   await expectTold('schema');
 });
 
-it('without Postgres it is not ready, and names what needs it', async () => {
+it('without Postgres the API is not ready, and names the parts that need Postgres', async () => {
   await postgres.end('SIGQUIT');
   await untilReady({ code: 503, status: 'not_ready', failing: ['postgres', 'schema'] });
   await postgres.start();
@@ -58,7 +58,7 @@ it('without Postgres it is not ready, and names what needs it', async () => {
   await expectTold('postgres');
 });
 
-it('with a model that no child can load it is degraded, and ready once the file is whole again', async () => {
+it('with a model that no child can load the API is degraded; it is ready once the file is restored', async () => {
   const { pool } = deployment;
   await pool.query("update tandem.artifacts set bytes = '\\x00' || bytes");
   const damaged = await deployment.startApi();
@@ -71,14 +71,14 @@ it('with a model that no child can load it is degraded, and ready once the file 
   expect((await damaged.client.predict('count', '2')).answer).toMatchObject({ source: 'live' });
 });
 
-it('a process that is ending says so to who had begun to ask', async () => {
+it('a process that is ending reports this to a request that had already begun', async () => {
   const socket = connect({ host: '127.0.0.1', port: api.port });
   let answer = '';
   socket.setEncoding('utf8').on('data', (text) => {
     answer += text;
   });
   await new Promise<void>((resolve) => socket.write('GET /readyz HTTP/1.1\r\nHost: localhost\r\n', () => resolve()));
-  // Its bytes have arrived before those of a later connection are answered.
+  // These bytes arrive before a request on a later connection is answered.
   await untilReady(READY);
   api.kill('SIGTERM');
   await api.logged('api.stopping');
@@ -107,7 +107,7 @@ function untilReady(expected: { code: number; status: string; failing: string[] 
   });
 }
 
-/** In the log, each once: when it began to fail, with the reason, and when it worked again. */
+/** Expects one log line when the part began to fail, with the reason, and one when it worked again. */
 async function expectTold(part: string): Promise<void> {
   const mended = await api.logged('readiness.mended', (line) => line.part === part);
   const failed = await api.logged('readiness.failed', (line) => line.part === part);

@@ -1,7 +1,6 @@
 /**
- * The whole product on a real Redis Cluster, cache and queue together: primaries die and return, slots move, under readers
- * and writers; on a primary with sentinels that fails over;
- * and over TLS, as a user of few rights.
+ * Tests the whole product, under readers and writers, on three forms of Redis. In a Redis Cluster for cache and queue,
+ * primaries end and return and slots move. A primary with sentinels fails over. With TLS, the user has few rights.
  */
 
 import { type RedisCluster, startRedisCluster } from '@tandem/testing/redis-cluster';
@@ -16,7 +15,7 @@ import { untilHitInRedis, untilMore } from './redis-hits.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 
 const USERS = 2_000;
-/** Users without events; their buckets lie on all primaries. */
+/** Users without events, whose buckets are on all primaries. */
 const CALM = Array.from({ length: 12 }, (_, i) => String(1_900 + i));
 
 let deployment: Deployment;
@@ -31,7 +30,7 @@ afterEach(async () => {
   await servers?.stop();
 });
 
-/** An API and a worker on those servers, with a generation loaded and readers and writers at work. */
+/** Starts an API and a worker on these servers, loads a generation, and starts readers and writers. */
 async function start(name: string, url: string, more: Readonly<Record<string, string>> = {}) {
   const { pool, wire } = deployment;
   const environment = { REDIS_URL: url, ...more };
@@ -51,7 +50,7 @@ async function expectNothingWrong(audience: Audience): Promise<void> {
   expect(audience.seen).toMatchObject({ unreachable: 0 });
 }
 
-it('a cluster: reads stay right through failovers and moved slots, and runs continue', async () => {
+it('with a cluster, answers stay right through failovers and moved slots, and runs continue', async () => {
   const cluster = await startRedisCluster();
   servers = cluster;
   const { api, audience } = await start('cluster', cluster.url);
@@ -78,7 +77,7 @@ it('a cluster: reads stay right through failovers and moved slots, and runs cont
   await expectNothingWrong(audience);
 });
 
-it('a cluster for the cache and one for the queue: a primary of each dies and returns', async () => {
+it('with one cluster for the cache and one for the queue, a primary of each is killed and returns', async () => {
   const cluster = await startRedisCluster();
   const queue = await startRedisCluster();
   servers = { stop: async () => void (await Promise.all([cluster.stop(), queue.stop()])) };
@@ -96,7 +95,7 @@ it('a cluster for the cache and one for the queue: a primary of each dies and re
   await expectNothingWrong(audience);
 });
 
-it('sentinels: reads stay right through a failover, and runs continue', async () => {
+it('with sentinels, answers stay right through a failover, and runs continue', async () => {
   const sentinel = await startRedisSentinel();
   servers = sentinel;
   const { api, audience } = await start('sentinel', sentinel.url);
@@ -108,7 +107,7 @@ it('sentinels: reads stay right through a failover, and runs continue', async ()
   await expectNothingWrong(audience);
 });
 
-it('TLS with an authority of its own, and a user without the rights of an administrator', async () => {
+it('works with TLS of a private authority, and as a user without administrator rights', async () => {
   const secured = await startSecuredRedis();
   servers = secured;
   const { api, audience } = await start('tls', secured.url, { NODE_EXTRA_CA_CERTS: secured.authority });

@@ -4,15 +4,15 @@ import { COUNT } from './counts.fixture.ts';
 import type { Api } from './deployment.fixture.ts';
 import { until } from './until.fixture.ts';
 
-/** Enough reads and acknowledged events to have met what happens now. */
+/** Waits for enough further reads and acknowledged events to observe the current state. */
 export async function untilMore({ seen }: Audience): Promise<void> {
   const { fresh, acknowledged } = seen;
   await until('reads and events continue', () => seen.fresh > fresh + 150 && seen.acknowledged > acknowledged + 30);
 }
 
 /**
- * Waits until users without events are found fresh in Redis' own copy of the generation.
- * @param generation its number; any generation if it is undefined
+ * Waits until reads find users without events fresh in Redis' copy of the generation.
+ * @param generation the generation's number; default: any generation
  */
 export async function untilHitInRedis({ client }: Api, users: readonly string[], generation?: string): Promise<void> {
   for (const user of users) {

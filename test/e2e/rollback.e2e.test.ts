@@ -1,4 +1,4 @@
-/** A rollback applies to the next read, whatever Redis, another process's memory or a run under way hold. */
+/** A rollback applies to the next read, despite data in Redis, in another process's memory or in a run in progress. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startAudience } from './audience.fixture.ts';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
@@ -7,7 +7,7 @@ import { seededRandom } from './seed.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const USERS = 2_000;
-/** A user with a live answer from before the rollback; a user scored by a partial run. */
+/** A user with a live answer from before the rollback, and a user scored by a partial run. */
 const LIVE = '1601';
 const PARTIAL = '1602';
 const READ = ['1600', '1800', '2000'];
@@ -22,7 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-/** Every API's next read of these users; a run's score tells its generation: everyone changes before each run. */
+/**
+ * Expects that every API answers from this generation. All users change before each run, so the score identifies it.
+ */
 async function expectInForce(generation: string): Promise<void> {
   const answers = await Promise.all(
     apis.flatMap(({ client }) => READ.map(async (userId) => (await client.predict(COUNT, userId)).answer)),
@@ -32,7 +34,7 @@ async function expectInForce(generation: string): Promise<void> {
   }
 }
 
-it('a rollback applies to the next read of every API, with Redis gone right after, and during a run', async () => {
+it('a rollback applies to the next read of every API, also if Redis stops right after it, and during a run', async () => {
   const { pool, redis, wire } = deployment;
   const [first, second] = apis;
   const worker = await deployment.startWorker();
@@ -46,7 +48,7 @@ it('a rollback applies to the next read of every API, with Redis gone right afte
 
   expect(await first.client.rollback(COUNT)).toMatchObject({ from: { generation: '2' }, to: { generation: '1' } });
   await expectInForce('1');
-  // What the overlay holds of before the rollback is of the floor before it.
+  // Overlay entries from before the rollback have the old overlay floor, so reads run the model.
   for (const { client } of apis) {
     for (const userId of [LIVE, PARTIAL]) {
       const { answer } = await client.predict(COUNT, userId);
@@ -69,20 +71,20 @@ it('a rollback applies to the next read of every API, with Redis gone right afte
     urls: apis.map(({ url }) => url),
     writers: 1,
   });
-  await until('the run is in its midst', async () => (await first.client.runs.show(id)).chunksCommitted > 5);
+  await until('half of the run is done', async () => (await first.client.runs.show(id)).chunksCommitted > 5);
   worker.kill('SIGSTOP');
   await second.client.rollback(COUNT, 2);
   await expectInForce('2');
   worker.kill('SIGCONT');
   for await (const _ of first.client.runs.watch(id));
-  // What was asked for before the rollback does not undo it.
+  // A run that was requested before the rollback does not undo it.
   await expectInForce('2');
   await audience.stop();
   expect(audience.violations).toEqual([]);
   expect(wire.violations).toEqual([]);
 });
 
-/** One user is answered live, one is scored by a partial run, both under the current generation. */
+/** Answers one user live and scores one by a partial run, both above the current generation. */
 async function leaveOverlays({ client }: Api): Promise<void> {
   await client.sendEvents([LIVE, PARTIAL].map((subject) => ({ subject, type: 'changed' })));
   const { id } = await client.runs.start({ predictor: COUNT, scope: { userIds: [PARTIAL] } });

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-/** Answers yes to each question, kept in `asked`; without a line there is no terminal. */
+/** The questions so far. Each is answered with yes. */
 const asked: string[] = [];
 const tandem = (line: string, answer?: string): Promise<Ran> =>
   run(line, {
@@ -39,7 +39,7 @@ async function json<T = Record<string, unknown>>(line: string): Promise<T> {
   expect({ line, code, err }).toEqual({ line, code: 0, err: expect.any(String) });
   return JSON.parse(out) as T;
 }
-/** Its score: the sigmoid of a user's changes, weighted so. */
+/** Pushes a model version whose score is the sigmoid of the user's changes times `weight`. */
 async function push(name: string, weight: number): Promise<unknown> {
   await writeFile(join(deployment.folder, `${name}.onnx`), linearModel({ weights: [weight] }));
   await writeFile(join(deployment.folder, 'changes.sql'), 'select user_id, changes from counts');
@@ -47,7 +47,7 @@ async function push(name: string, weight: number): Promise<unknown> {
 }
 const versionOf = async (userId: string) => (await api.client.predict(COUNT, userId)).answer.modelVersion;
 
-it('a model version is pushed, prepared, served to some, then to all, and rolled back; the audit tells who did it', async () => {
+it('a model version is pushed, prepared, served to some users, then to all, and rolled back; the audit log has the actor', async () => {
   expect(await push('second', 0.5)).toMatchObject({ modelVersion: '2' });
 
   const started = await tandem(`rollout start ${COUNT} 2 --steps 50,100 --manual --min-step 1s`);
@@ -122,7 +122,7 @@ it('a model version is pushed, prepared, served to some, then to all, and rolled
   expect((await tandem(`audit list --limit 3`)).out.split('\n')).toHaveLength(5);
 });
 
-it('to a former stable version obeys its options; --at-once skips the steps; an abort while preparing changes nothing', async () => {
+it('a rollout to a former stable version obeys its options; --at-once skips the steps; an abort during preparation changes nothing', async () => {
   const careful = await json<{ plan: object }>(`rollout start ${COUNT} 2 --min-step 2h`);
   expect(careful.plan).toMatchObject({ steps: [1, 5, 25, 50, 100], analysis: { minStep: '2h' } });
   expect((await tandem(`rollout abort ${COUNT} --yes`)).code).toBe(0);

@@ -1,5 +1,5 @@
 /**
- * A rollout on two APIs. A version that one of them cannot load serves no users. From the acknowledgement of an abort,
+ * Tests a rollout on two APIs. A version that one API cannot load serves no users. After an abort is acknowledged,
  * neither API serves the version, even during its run.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,9 +14,9 @@ import { until } from './until.fixture.ts';
 const USERS = 2_000;
 const READ_AT_ONCE = 50;
 const READS = 30;
-/** Between the reads of a reader, so that the processes under test have the CPU. */
+/** The pause between the reads of a reader, so that the processes under test get the CPU. */
 const REST_MS = 10;
-/** The answer says by itself that it is of version 2: the count and a half. */
+/** The model of version 2, whose score is the count plus 0.5. */
 const VERSION_2 = scoreModel(1, [node('Add', ['features', 'half'], ['score'])], [floats('half', [1], [0.5])]);
 
 let deployment: Deployment;
@@ -34,7 +34,7 @@ afterAll(() => deployment?.close());
 
 const rollout = () => first.client.rollouts.find(rolloutId);
 
-it('a version that one of two processes cannot load serves no users, and the process is named; once it can, the rollout begins', async () => {
+it('a version that one of two processes cannot load serves no users, and the process is named; the rollout begins once it can', async () => {
   const { pool, wire } = deployment;
   const { artifact } = await first.client.pushVersion(COUNT, VERSION_2, {
     features: { sql: 'select user_id, changes from counts' },
@@ -42,13 +42,12 @@ it('a version that one of two processes cannot load serves no users, and the pro
   const damage = `update tandem.artifacts set bytes = set_byte(bytes, 9, get_byte(bytes, 9) # 1) where hash = $1`;
   const plan = { kind: 'canary', version: '2', steps: [50, 100], coverage: 'live' } as const;
   rolloutId = (await first.client.rollouts.start(COUNT, { ...plan, analysis: { automatic: false } })).id;
-  await until('the first API has it', async () => (await stateOf(first)) === 'ready');
+  await until('the first API has the version', async () => (await stateOf(first)) === 'ready');
   await pool.query(damage, [artifact]);
   second = await deployment.startApi();
-  // No process waits for a version that it does not know yet.
-  await until('the other one has failed', async () => (await stateOf(second)) === 'failed');
+  await until('the second API has failed', async () => (await stateOf(second)) === 'failed');
   worker = await deployment.startWorker();
-  const said = await until('it names the process that it waits for', async () => {
+  const said = await until('the reason names the process that cannot load the version', async () => {
     const { reason } = await rollout();
     return reason.includes('cannot load') ? reason : null;
   });
@@ -61,30 +60,32 @@ it('a version that one of two processes cannot load serves no users, and the pro
     expect(one).toMatchObject({ variant: 'stable', modelVersion: '1' });
 
   await pool.query(damage, [artifact]);
-  await until('it begins', async () => (await rollout()).state === 'running');
+  await until('the rollout begins', async () => (await rollout()).state === 'running');
   const served = (await answersOf([first, second])).map(({ variant }) => variant);
   expect([...new Set(served)].sort()).toEqual(['candidate', 'stable']);
-  // The same users on both.
+  // Both APIs assign the same users to the candidate.
   expect(served.slice(0, READ_AT_ONCE)).toEqual(served.slice(READ_AT_ONCE));
   expect(wire.violations).toEqual([]);
 });
 
-it('from the acknowledgement of an abort on no process answers from what was abandoned, in the midst of its run', async () => {
+it('after an abort is acknowledged, no process answers from the aborted version, also during its run', async () => {
   const { client } = first;
-  const run = await until('its own run can be asked for', () =>
+  const run = await until('a run of the candidate can be started', () =>
     client.runs.start({ predictor: COUNT, scope: 'all', variant: 'candidate' }),
   );
-  await until('the run is in its midst', async () => (await client.runs.show(run.id)).chunksCommitted > 5);
+  await until('half of the run is done', async () => (await client.runs.show(run.id)).chunksCommitted > 5);
   worker.kill('SIGSTOP');
   const readers = [first, second].flatMap((api) => [0, 1].map(() => startReader(api)));
-  await until('all have met the candidate', () => readers.every(({ seen }) => seen.candidate > READS));
+  await until('each reader has seen the candidate', () => readers.every(({ seen }) => seen.candidate > READS));
   expect(await client.rollouts.move(rolloutId, 'abort')).toMatchObject({ state: 'aborted' });
   for (const reader of readers) reader.abandoned();
-  await until('all have read on', () => readers.every(({ seen }) => seen.after > READS));
+  await until('each reader has read after the abort', () => readers.every(({ seen }) => seen.after > READS));
   worker.kill('SIGCONT');
-  await until('its run has ended', async () => (await client.runs.show(run.id)).finishedAt !== null);
+  await until('the run of the candidate has ended', async () => (await client.runs.show(run.id)).finishedAt !== null);
   const ended = readers.map(({ seen }) => seen.after);
-  await until('all have read on', () => readers.every(({ seen }, i) => seen.after > (ended[i] ?? 0) + READS));
+  await until('each reader has read after the abort', () =>
+    readers.every(({ seen }, i) => seen.after > (ended[i] ?? 0) + READS),
+  );
   expect(await Promise.all(readers.map((reader) => reader.stop()))).toEqual([[], [], [], []]);
   expect(await client.runs.show(run.id)).toMatchObject({
     state: 'done',
@@ -98,14 +99,14 @@ async function stateOf({ pid }: Api): Promise<string | undefined> {
   return listed?.models.find(({ modelVersion }) => modelVersion === '2')?.state;
 }
 
-/** What each says of the first users. */
+/** Returns the answers of each API for the first users. */
 async function answersOf(apis: readonly Api[]) {
   const userIds = Array.from({ length: READ_AT_ONCE }, (_, i) => String(i + 1));
   const results = await Promise.all(apis.map(({ client }) => client.predictMany(COUNT, userIds)));
   return results.flat().map(({ answer }) => answer ?? expect.unreachable('an answer for each'));
 }
 
-/** Reads one moment after another, and tells what was answered from the candidate to a read that was sent too late for it. */
+/** Starts a reader that records wrong answers, such as an answer of the candidate to a read sent after the abort. */
 function startReader(api: Api) {
   const seen = { candidate: 0, after: 0 };
   const wrong: unknown[] = [];
@@ -128,7 +129,7 @@ function startReader(api: Api) {
       await pause(REST_MS);
     }
   })();
-  // What broke it is told by stop.
+  // `stop` rejects with the error.
   reading.catch(() => {});
   return {
     seen,

@@ -1,5 +1,5 @@
 /**
- * Far more live reads than inference can do: some are rejected at once, and reads that need no inference are not
+ * Sends many more live reads than inference can answer. Some are rejected at once, and reads without inference are not
  * affected.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,15 +13,16 @@ import { type Api, createDeployment, type Deployment } from './deployment.fixtur
 const USERS = 2_000;
 /** Users that the crowd does not read. */
 const CALM_USERS = 100;
-/** Turns of the model's loop: a run of it keeps a child busy for some 200 ms, whatever its size. */
+/** The iterations of the model's loop. One call keeps a child busy for about 200 ms, for any batch size. */
 const TURNS = 200_000;
-/** Stale answers may be given instead of a refusal; or not. */
+/** A predictor that answers with a stale prediction instead of an error. */
 const LENIENT = 'lenient';
+/** A predictor that does not serve stale predictions. */
 const STRICT = 'strict';
 const QUEUE_LIMIT = '32';
 /**
- * Seconds: half of what one run of the model would block. The sampler itself adds 0.01, and on a machine whose every
- * processor is busy the process waits for its turn.
+ * The largest lag of the event loop in seconds: half of the time for which one call of the model would block it. The
+ * sampler itself adds 0.01, and on a busy machine the process waits for a CPU.
  */
 const LARGEST_LAG = 0.1;
 
@@ -50,15 +51,15 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('hundreds at once: each is answered live, honestly stale, or told when to come back', async () => {
+it('each of hundreds of concurrent live reads is answered live, marked as stale, or rejected with Retry-After', async () => {
   const crowd = createCrowd();
   for (let wave = 0; wave < 5; wave++) await Promise.all(Array.from({ length: 400 }, crowd.read));
   expect(shedOf(crowd.outcomes)).toEqual(SHED);
 });
 
-it('while inference is saturated the event loop stays free, and cached reads are answered', async () => {
-  // Other processes of the machine only ever add to a lag, and delay what certifies a read: one quiet round of a few
-  // speaks for this one.
+it('while inference is saturated, the event loop is not blocked, and cached reads are answered', async () => {
+  // Other processes of the machine only increase the lag and delay certificates. So one quiet round of several is
+  // enough.
   const rounds: Round[] = [];
   const isQuiet = ({ lag, others, shed }: Round) =>
     lag < LARGEST_LAG && others.length === 0 && shed.join() === SHED.join();
@@ -68,22 +69,22 @@ it('while inference is saturated the event loop stays free, and cached reads are
 });
 
 interface Round {
-  /** Of the event loop, in seconds. */
+  /** The lag of the event loop, in seconds. */
   readonly lag: number;
-  /** What cached reads were answered that were not fresh. */
+  /** The source and reason of cached reads that were not fresh. */
   readonly others: readonly string[];
-  /** What became of the crowd. */
+  /** The kinds of outcomes of the live reads. */
   readonly shed: readonly string[];
 }
 
-/** Three seconds of more than inference takes. */
+/** Sends more live reads than inference can answer, for three seconds. */
 async function saturate(): Promise<Round> {
   const crowd = createCrowd();
   const under = new Set<Promise<void>>();
   const cached: Promise<string>[] = [];
   await eventLoopLag();
   const end = performance.now() + 3_000;
-  // At a steady rate, whatever becomes of those before: more than inference takes, little for the rest of the service.
+  // A steady rate, independent of earlier answers. It is too high for inference, and low for the rest of the service.
   while (performance.now() < end) {
     for (const predicting of [crowd.read(), crowd.read()]) {
       const one = predicting.finally(() => under.delete(one));
@@ -102,15 +103,17 @@ async function saturate(): Promise<Round> {
 const SHED = ['live', 'overloaded', 'stale overloaded'];
 
 /**
- * Some of each must be there. Left out are requests that got a place but no answer in time, and requests that Postgres
- * did not certify in time.
+ * Returns the kinds of outcomes. It omits requests that were accepted but not answered in time, and requests that
+ * Postgres did not certify in time.
  */
 function shedOf(outcomes: ReadonlyMap<string, number>): string[] {
   const passing = /live_timeout$|^stale unverified$|^unavailable$/;
   return [...outcomes.keys()].filter((outcome) => !passing.test(outcome)).sort();
 }
 
-/** Readers who want a live answer, each of another user, in turn of either predictor; what became of them. */
+/**
+ * Creates readers that demand live answers, each of another user, alternating between the predictors. Records outcomes.
+ */
 function createCrowd() {
   const outcomes = new Map<string, number>();
   let asked = 0;
@@ -142,10 +145,10 @@ async function outcomeOf(reading: ReturnType<Api['client']['predict']>): Promise
   }
 }
 
-/** The 99th percentile in seconds since it was last asked for. */
+/** Returns the 99th percentile of the event loop's lag since the last call, in seconds. */
 async function eventLoopLag(): Promise<number> {
   const text = await (await fetch(`${api.url}/metrics`)).text();
   const found = /^nodejs_eventloop_lag_p99_seconds\{[^}]*\} (\S+)$/m.exec(text);
-  if (!found) throw new Error('the API tells no nodejs_eventloop_lag_p99_seconds');
+  if (!found) throw new Error('the API has no metric nodejs_eventloop_lag_p99_seconds');
   return Number(found[1]);
 }

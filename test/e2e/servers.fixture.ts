@@ -1,6 +1,6 @@
 /**
- * Postgres and Redis that belong to one test file, so that it may stop, kill, flush and age them. TEST_POSTGRES_BIN
- * names another Postgres than npm's, by the folder of its programs.
+ * Postgres and Redis for one test file, which may stop, kill and flush them, and restore old data. TEST_POSTGRES_BIN
+ * names the folder of the programs of another Postgres than npm's.
  */
 import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,13 +9,13 @@ import { startPostgres } from '@tandem/local-servers/postgres';
 import { startRedis } from '@tandem/local-servers/redis';
 import type { LocalServer } from '@tandem/local-servers/server-process';
 
-/** A server whose process ends and begins again at the same address. */
+/** A server that can be ended and started again at the same address. */
 export interface OwnServer {
   readonly url: string;
   signal(signal: NodeJS.Signals): void;
-  /** Ends its process by that signal; resolves when it is gone. */
+  /** Sends the signal. Resolves when the process has ended. */
   end(signal: NodeJS.Signals): Promise<void>;
-  /** Starts it again on the data that are there. */
+  /** Starts the server again with its existing data. */
   start(): Promise<void>;
 }
 
@@ -24,24 +24,27 @@ interface ClosableServer extends OwnServer {
 }
 
 export interface OwnRedis extends OwnServer {
-  /** Copies what it has written so far; `restore` puts it back, while it is ended. */
+  /** Copies the data written so far. `restore` replaces the data by the copy after the server has ended. */
   copyData(): Promise<{ restore(): Promise<void> }>;
 }
 
 export interface OwnPostgres extends OwnServer {
-  /** Its folder of data, which may be copied, and replaced while it is ended. */
+  /** The data folder. It may be replaced while the server is not running. */
   readonly cluster: string;
 }
 
 const quiet = () => {};
 
-/** They live in process groups of their own: a test's process that ends before it could close them takes them along. */
+/**
+ * Functions that end the running servers. They are called when the test's process exits, because servers have their own
+ * process groups.
+ */
 const living = new Set<() => void>();
 process.on('exit', () => {
   for (const end of living) end();
 });
 
-/** A folder for servers, which the account that Postgres runs under can enter. */
+/** Makes a folder for servers, which the account that runs Postgres can enter. */
 export async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-e2e-'));
   await chmod(folder, 0o755);
@@ -49,9 +52,9 @@ export async function makeFolder(): Promise<string> {
 }
 
 export interface OwnServerOptions {
-  /** Of its own folder in the folder. */
+  /** The name of the server's subfolder. */
   readonly name?: string;
-  /** Of its process, beside its own. */
+  /** Further environment variables of the server's process. */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -87,13 +90,13 @@ export async function ownPostgres(
   return { ...server, cluster: join(dataDir, 'cluster') };
 }
 
-/** @param last ends it at once, and leaves nothing behind in the system */
+/** @param last the signal that ends the server at once and leaves no resources behind */
 async function own(start: () => Promise<LocalServer>, last: NodeJS.Signals): Promise<ClosableServer> {
   let isRunning = true;
   let server = await follow();
   const { url } = server;
   const send = (signal: NodeJS.Signals) => {
-    // Not to a later process of the same number.
+    // Never signals a later process with the same id.
     if (isRunning) process.kill(server.pid, signal);
   };
   const endAtOnce = () => send(last);
@@ -117,10 +120,10 @@ async function own(start: () => Promise<LocalServer>, last: NodeJS.Signals): Pro
     },
     async start() {
       server = await follow();
-      if (server.url !== url) throw new Error('the server came back at another address: its port was taken');
+      if (server.url !== url) throw new Error('the server restarted at another address, because its port was in use');
     },
     async close() {
-      // A server that a failed test left stopped could not end.
+      // A failed test may have left the server stopped, and a stopped server cannot end.
       send('SIGCONT');
       await server.stop();
       living.delete(endAtOnce);

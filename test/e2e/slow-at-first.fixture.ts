@@ -1,19 +1,19 @@
 /**
- * A predictor whose feature query is slow the first time on each connection, as one is that loads an extension, a language or
- * the catalogue of a table with many partitions. A lock of the session tells the first time: it outlives the rollback that
- * ends each feature statement.
+ * A predictor whose feature query is slow the first time on each connection, like a query that loads an extension, a
+ * language or the catalog of a table with many partitions. A session lock marks a connection after its first query,
+ * because the lock survives the rollback that ends each feature statement.
  */
 import { adopt } from '@tandem/offline-store/adopt';
 import { expect } from 'vitest';
 import { COUNT, countPredictor, createCounts, type Pool } from './counts.fixture.ts';
 import { createDeployment, type Deployment } from './deployment.fixture.ts';
 
-/** Less than a feature statement may take. */
+/** The time of the first query, which is less than the time limit of a feature statement. */
 const SLOW_MS = 1_500;
-/** Less than the first statement takes on a new connection. */
+/** A time limit below the time of the first query on a new connection. */
 const LIVE_TIMEOUT_MS = 1_000;
 
-/** Ten users with a stored prediction each; no API and no worker runs. */
+/** Creates a deployment in which ten users have stored predictions and no program runs. */
 export async function createSlowAtFirst(): Promise<Deployment> {
   const deployment = await createDeployment();
   const { pool } = deployment;
@@ -30,7 +30,7 @@ export async function createSlowAtFirst(): Promise<Deployment> {
   return deployment;
 }
 
-/** Starts an API, whose first two reads that run the model come at once; ends it. */
+/** Starts an API, expects that its first two live reads, sent at once, are in time, and ends the API. */
 export async function expectFirstReadsInTime(deployment: Deployment): Promise<void> {
   const api = await deployment.startApi();
   const infer = async (userId: string) => (await api.client.predict(COUNT, userId, { noCache: true })).answer;
@@ -43,7 +43,7 @@ export async function expectFirstReadsInTime(deployment: Deployment): Promise<vo
   await api.ended;
 }
 
-/** Milliseconds that the query takes the first time on a connection. */
+/** Sets the milliseconds that the query takes the first time on a connection. */
 export async function setFirstTime(pool: Pool, ms: number): Promise<void> {
   await pool.query(`create or replace function slow_at_first() returns float8 stable language plpgsql as $$
     begin

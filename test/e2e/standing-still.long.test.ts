@@ -1,6 +1,5 @@
 /**
- * A process with a blocked event loop ignores SIGTERM and serves no requests: its watchdog ends it and gives the
- * reason.
+ * A process with a blocked event loop ignores SIGTERM and serves no requests. Its watchdog ends it and logs the reason.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts } from './counts.fixture.ts';
@@ -8,7 +7,7 @@ import { createDeployment, type Deployment } from './deployment.fixture.ts';
 import { running } from './program.fixture.ts';
 import { until } from './until.fixture.ts';
 
-/** Planted from outside: at this signal the process loops for ever. */
+/** Makes the process loop for ever at SIGUSR2, without a change of the product. */
 const environment = {
   WATCHDOG_MS: '10000',
   NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent('process.on("SIGUSR2", () => { for (;;); })')}`,
@@ -22,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('API and worker are ended, their inference children with them; a process that was only stopped continues', async () => {
+it('ends a blocked API and worker with their inference children; a process that was only stopped continues', async () => {
   const api = await deployment.startApi({ environment });
   const worker = await deployment.startWorker(environment);
   const calm = await deployment.startApi({ environment });
@@ -39,7 +38,7 @@ it('API and worker are ended, their inference children with them; a process that
       why: 'the event loop was blocked for 10 s',
     });
   }
-  await until('its children have ended', () => running(children).length === 0);
+  await until('the inference children have ended', () => running(children).length === 0);
   calm.kill('SIGCONT');
   expect((await calm.client.predict('count', '2')).answer).toMatchObject({ userId: '2' });
   calm.kill('SIGTERM');

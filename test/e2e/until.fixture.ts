@@ -1,9 +1,11 @@
-/** Waits for a condition with a bound and a name: a test that times out names it. */
+/** Waits for a named condition with a time limit. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 const POLL_MS = 10;
 
-/** Resolves with the first truthy value; rejects after the bound, with the last error where there was one. */
+/**
+ * Resolves with the first truthy value. Rejects after the time limit, with the last error as the cause if there is one.
+ */
 export async function until<T>(what: string, look: () => T | Promise<T>, withinMs = 120_000): Promise<T & {}> {
   const deadline = performance.now() + withinMs;
   let last: unknown;

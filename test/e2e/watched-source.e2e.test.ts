@@ -1,4 +1,4 @@
-/** A change of a watched table counts from its COMMIT on, without an event; one of a table that is not watched does not. */
+/** A change of a watched table takes effect with its COMMIT, without an event. A change of another table does not. */
 import { unwatchSource, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
@@ -31,13 +31,13 @@ const change = (users: string) =>
   deployment.pool.query(`update counts set changes = changes + 1 where user_id ${users}`);
 const fresh = (score: number) => ({ reason: 'fresh', prediction: { score } });
 
-it('without a watch a change is not seen', async () => {
+it('without a watch, a change has no effect', async () => {
   await expectAnswers('1', { ...fresh(0), source: 'batch' });
   await change('= 1');
   await expectAnswers('1', { ...fresh(0), source: 'batch' });
 });
 
-it('with a watch every API answers from the change on, for one user and in bulk, until it is unwatched', async () => {
+it('with a watch, every API answers from the change on, for one user and in bulk, until the watch is removed', async () => {
   const request = { table: 'counts', key: 'user_id', columns: null, predictors: [COUNT], actor: 'test' };
   await watchSource(deployment.pool, { ...request, maxUsers: BULK });
   await expectAnswers('2', { ...fresh(0), source: 'batch' });
@@ -49,7 +49,7 @@ it('with a watch every API answers from the change on, for one user and in bulk,
     prediction: { score: 1 },
   });
   await expectAnswers('3', { ...fresh(0), source: 'batch' });
-  // No version rises: all stored predictions are stale, live ones as well.
+  // No context version rises. All stored predictions are stale, also live ones.
   await change(`> ${USERS - BULK - 1}`);
   await expectAnswers(String(USERS), { source: 'live', contextVersion: 0, prediction: { score: 1 } });
   await expectAnswers('2', { source: 'live', contextVersion: 1, prediction: { score: 1 } });

@@ -1,4 +1,4 @@
-/** A child that runs for ever, or has stopped, is killed and replaced; requests to other children are not affected. */
+/** An inference child that loops for ever or is stopped is killed and replaced. Other requests are not affected. */
 import { ProblemError } from '@tandem/client/client-errors';
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
@@ -9,13 +9,13 @@ import { running } from './program.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const USERS = 100;
-/** Its model loops as often as the user's `load` says. */
+/** A predictor whose model loops `load` times. */
 const LOOPS = 'loops';
-/** Turns that end in no lifetime. */
+/** A number of iterations that does not end in practice. */
 const FOR_EVER = 2 ** 62;
 const ENDLESS = '13';
 const LIVE_MS = 300;
-/** What the pool waits for after the last deadline of a run. */
+/** The grace period of the pool after the last deadline of a run. */
 const KILL_GRACE_MS = 1_000;
 
 let deployment: Deployment;
@@ -30,7 +30,7 @@ beforeAll(async () => {
   await adopt(pool, {
     actor: 'test',
     predictors: [
-      // Patient, so that only a wait for the hanging child times out.
+      // The long time limit is reached only by a read that waits for the hanging child.
       countPredictor({ freshness: { liveTimeoutMs: 20_000 } }),
       loadedPredictor({ ...loops, name: LOOPS, freshness: { liveTimeoutMs: LIVE_MS, onLiveFailure: 'error' } }),
     ],
@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('a model that loops for ever: its child is killed within a second of the deadline, the others are answered all the while', async () => {
+it('the child of a model that loops for ever is killed within a second of the deadline, and other reads are answered', async () => {
   const before = api.children();
   const endless = codeOf(LOOPS, ENDLESS);
   let meanwhile = 0;
@@ -55,13 +55,13 @@ it('a model that loops for ever: its child is killed within a second of the dead
   await until('the model is asked again', async () => (await codeOf(LOOPS, '12')) === 'live');
 });
 
-it('a stopped child: its requests fail in time, it is killed and replaced', async () => {
+it('requests to a stopped child fail in time, and the child is killed and replaced', async () => {
   const before = api.children();
   const ended = endings().length;
   for (const pid of before) process.kill(pid, 'SIGSTOP');
   const codes = await Promise.all(['1', '2', '3'].map((userId) => codeOf(LOOPS, userId)));
   expect(codes.filter((code) => code === 'live')).toEqual([]);
-  // One is wedged by each request that finds it idle.
+  // Each request that is sent to an idle stopped child makes it miss a deadline.
   await until('both were asked', async () => {
     await codeOf(LOOPS, '4');
     return endings().length >= ended + 2;
@@ -72,10 +72,10 @@ it('a stopped child: its requests fail in time, it is killed and replaced', asyn
   expect(deployment.wire.violations).toEqual([]);
 });
 
-/** Both children are there, and free. */
+/** Waits until both children are running and idle. */
 async function untilReady(): Promise<void> {
   await until('both children are free', async () => {
-    // A model that could not be loaded at the start, on a busy machine, is loaded at this request.
+    // On a busy machine a model may fail to load at the start. This request loads it.
     const { status } = (await (await fetch(`${api.url}/readyz`)).json()) as { status: string };
     if (status !== 'ready') return false;
     const text = await (await fetch(`${api.url}/metrics`)).text();
@@ -85,7 +85,9 @@ async function untilReady(): Promise<void> {
 
 const endings = () => api.lines.filter(({ event }) => event === 'inference.process_ended');
 
-/** So many of these are gone, each killed at its deadline and a grace, and there are two again. */
+/**
+ * Expects that `gone` of these children were killed after their deadline and the grace period, and that two run again.
+ */
 async function expectReplaced(before: readonly number[], gone: number): Promise<void> {
   await untilReady();
   expect(api.children()).toHaveLength(2);
@@ -101,7 +103,7 @@ async function sourceOf(predictor: string, userId: string): Promise<string> {
   return (await api.client.predict(predictor, userId, { noCache: true })).answer.source;
 }
 
-/** The source of the answer, or the code of the problem in its place. */
+/** Returns the source of the answer, or the code of the problem. */
 async function codeOf(predictor: string, userId: string): Promise<string> {
   try {
     return await sourceOf(predictor, userId);

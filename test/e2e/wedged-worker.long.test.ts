@@ -1,4 +1,4 @@
-/** A worker that lives and takes no work: it resumes where it can; where it cannot, it leaves, and is started again. */
+/** A worker that runs but gets no jobs resumes if it can. If it cannot, it exits and is started again. */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from '@tandem/client/create-client';
@@ -13,7 +13,7 @@ import { makeFolder } from './servers.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const USERS = 2_000;
-/** The least that it takes. */
+/** The lowest value that the setting allows. */
 const WATCHDOG = { WATCHDOG_MS: '10000' };
 
 let deployment: Deployment;
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-it('resumes by itself after the queue was stopped for longer than it waits on a silent connection', async () => {
+it('resumes after the queue was stopped for longer than the time limit of a silent connection', async () => {
   const environment = { ...WATCHDOG, QUEUE_REDIS_URL: `${deployment.redis.url}/1` };
   const api = await deployment.startApi({ environment });
   const worker = await deployment.startWorker(environment);
@@ -41,7 +41,7 @@ it('resumes by itself after the queue was stopped for longer than it waits on a 
   expect(worker.lines.filter(({ event }) => event === 'worker.dead')).toEqual([]);
 });
 
-it('leaves where its connections never bring a job again, tells why, and tandem up starts it again', async () => {
+it('exits with a reason if its connections never bring a job again, and tandem up starts it again', async () => {
   const proxy = await startQueueProxy(`${deployment.redis.url}/2`);
   const cwd = await makeFolder();
   const [port, health] = [await findFreePort(), await findFreePort()];
@@ -54,7 +54,7 @@ it('leaves where its connections never bring a job again, tells why, and tandem 
     const client = createClient({ url: `http://127.0.0.1:${port}` });
     proxy.wedge();
     const { id } = await client.runs.start({ predictor: 'repurchase', scope: 'all' });
-    const unwell = await until('the worker says that it is not well', async () => {
+    const unwell = await until('the worker reports itself as unhealthy', async () => {
       const answer = await livez();
       return answer.status === 503 ? answer : null;
     });
@@ -77,7 +77,7 @@ it('leaves where its connections never bring a job again, tells why, and tandem 
   }
 });
 
-/** The last line of that event in the log of the worker that `up` started there. */
+/** Returns the last line of that event in the log of the worker that `tandem up` started in this folder. */
 async function logged(folder: string, event: string): Promise<LogLine | undefined> {
   const text = await readFile(join(folder, '.tandem/logs/worker.log'), 'utf8');
   const lines = text.split('\n').filter((line) => line.startsWith('{'));

@@ -1,14 +1,14 @@
 /**
- * Checks every answer that a test gets: the OpenAPI document must declare its status for that path, and a 503 or 429
- * must say when to retry.
+ * Checks every answer that a test gets. The OpenAPI document must declare the status for the path, and a 503 or 429
+ * must have Retry-After.
  */
 export interface WireWatch {
-  /** Reads the document of an API; once is enough. */
+  /** Reads the OpenAPI document of an API. Later calls do nothing. */
   learn(url: string): Promise<void>;
   readonly fetch: typeof globalThis.fetch;
-  /** What was not as declared. */
+  /** The answers that contradict the document. */
   readonly violations: readonly string[];
-  /** How often each status was answered. */
+  /** Maps each status to its number of answers. */
   readonly statuses: ReadonlyMap<number, number>;
 }
 

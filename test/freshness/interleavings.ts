@@ -1,4 +1,4 @@
-/** The freshness rule in a world of real stores, under orders of calls and answers that fast-check chooses. */
+/** Tests the freshness rule on real stores. fast-check chooses the order of calls and answers. */
 import { TandemError } from '@tandem/freshness/errors';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
@@ -17,10 +17,10 @@ import {
 
 const immediate: Delay = (_name, port) => port;
 
-/** For a busy machine. A test that ended early would affect later tests, in their world. */
+/** Allows for a busy machine. A test that timed out would disturb later tests on the same stores. */
 const ENDS_WITHIN_MS = 900_000;
 
-/** Lets fast-check decide in which order calls leave and answers arrive; what they do in between is real. */
+/** Lets fast-check choose the order in which calls are sent and answers arrive. The stores execute the calls. */
 function scheduledBy(scheduler: fc.Scheduler): Delay {
   return (name, port) =>
     new Proxy(port, {
@@ -80,13 +80,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** Readers of one user in one process; each change may find one while another's inference is under way. */
+/** Steps of readers of one user in one process. A change may happen while an inference is in progress. */
 const follower: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.constant({ do: 'read', users: ['1'], service: 0, noCache: false } as const) },
   { weight: 2, arbitrary: fc.constant({ do: 'change by SQL', user: '1' } as const) },
 );
 
-/** @param runs how many interleavings each property is tried with */
+/** @param runs the number of interleavings for each property */
 export function testInterleavings(runs: number): void {
   let database: TestDatabase;
   let world: World;
@@ -103,12 +103,12 @@ export function testInterleavings(runs: number): void {
     await database.drop();
   });
 
-  /** Plays each actor's steps in order, the actors side by side, and checks every answer as it comes. */
+  /** Runs each actor's steps in order and all actors concurrently, and checks every answer. */
   async function play(actors: readonly (readonly Step[])[], delay: Delay): Promise<number> {
     const services = [createService(world, delay), createService(world, delay)];
     const writers = createWriters(world, delay);
     const rescore = createRescorer(world, delay);
-    /** The highest version acknowledged of each user: what no later read may fall below. */
+    /** The highest acknowledged version of each user. No later fresh answer may be below it. */
     const acknowledged = new Map<string, number>((await versions()).map(({ user_id, version }) => [user_id, version]));
     let restoreRedis: (() => Promise<void>) | null = null;
     let fresh = 0;
@@ -123,7 +123,7 @@ export function testInterleavings(runs: number): void {
         const label = answer.predictedFromContextVersion ?? -1;
         const score = Number(answer.prediction.score);
         expect(answer.userId).toBe(one.users[i]);
-        // The label is true: the score counts at least the changes that the label claims.
+        // The label is correct if the score counts at least as many changes as the label.
         expect(score).toBeGreaterThanOrEqual(label);
         if (answer.source !== 'batch' && answer.source !== 'live') return;
         expect(label).toBeGreaterThanOrEqual(demanded[i] ?? 0);
@@ -221,7 +221,7 @@ export function testInterleavings(runs: number): void {
   );
 
   it(
-    'holds at full speed, without a scheduler in between',
+    'holds at full speed without a scheduler',
     async () => {
       await fc.assert(
         fc.asyncProperty(
@@ -236,7 +236,7 @@ export function testInterleavings(runs: number): void {
     ENDS_WITHIN_MS,
   );
 
-  it('applies a rollback to the next read, whatever Redis and the memory of a process still hold', async () => {
+  it('applies a rollback to the next read, despite older data in Redis and in process memory', async () => {
     const service = createService(world, immediate);
     const writers = createWriters(world, immediate);
     await writers.run({ kind: 'all' });
@@ -250,7 +250,7 @@ export function testInterleavings(runs: number): void {
     await service.close();
   });
 
-  it('affects no other user by a partial run', async () => {
+  it('changes no other user in a partial run', async () => {
     const service = createService(world, immediate);
     const writers = createWriters(world, immediate);
     await writers.run({ kind: 'all' });

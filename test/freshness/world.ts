@@ -1,6 +1,7 @@
 /**
- * A small world to prove the freshness rule in: real Postgres, real Redis, real inference, and a predictor whose score
- * *is* the count of a user's changes. So an answer shows by itself what it was computed from, whatever its label says.
+ * A small world for tests of the freshness rule: real Postgres, real Redis, real inference, and a predictor whose score
+ * is the count of a user's changes. The score shows the features from which an answer was computed, independently of
+ * its label.
  */
 
 import { createHash, randomUUID } from 'node:crypto';
@@ -33,7 +34,7 @@ import { createHintStore } from '../../libs/online-store/overlay-store.ts';
 export const PREDICTOR = 'count';
 export const USERS = ['1', '2', '3', '4', '5'];
 
-/** Wraps a port, so that a test decides when its calls leave and its answers arrive. */
+/** A function that wraps a port, so that a test decides when calls are sent and answers arrive. */
 export type Delay = <T extends object>(name: string, port: T) => T;
 
 export async function createWorld(databaseUrl: string, redisUrl: string) {
@@ -83,7 +84,7 @@ function predictorOf(model: Buffer, sql: string) {
   };
 }
 
-/** One process of the service, with connections and memory of its own. */
+/** Creates a process of the service with its own connections and prediction memory. */
 export function createService({ pool, prefix, connection, inference }: World, delay: Delay) {
   const authority = createAuthority(pool, { timeoutMs: 20_000 });
   const registry = createRegistry(pool);
@@ -107,7 +108,7 @@ export function createService({ pool, prefix, connection, inference }: World, de
   return { read: createPredictionReader(parts), close: () => authority.close() };
 }
 
-/** A worker that re-scores. Its windows are free: the order of steps decides how often a user is inferred. */
+/** Creates a worker that re-scores. It has no windows, so the order of steps decides how often a user is inferred. */
 export function createRescorer({ pool, prefix, connection, inference }: World, delay: Delay) {
   const registry = createRegistry(pool);
   const offlineOverlay = createOfflineOverlay(pool);
@@ -132,7 +133,7 @@ export function createRescorer({ pool, prefix, connection, inference }: World, d
   };
 }
 
-/** What writes: the application, a worker, ops. */
+/** Creates the writers: the application, a worker and operators. */
 export function createWriters(world: World, delay: Delay) {
   const { pool, prefix, connection, inference } = world;
   const runs = delay('runs', createRunStore(pool));
@@ -152,7 +153,8 @@ export function createWriters(world: World, delay: Delay) {
   });
   const events = createEventStore(pool);
   const userHints = createHintStore({ connection, prefix });
-  // A predictor has one plan and one publication at a time. No reconciler hints here at a run that could not claim its step.
+  // A predictor has one plan and one publication at a time. No reconciler runs here to retry a run that could not claim
+  // a step.
   let turn: Promise<unknown> = Promise.resolve();
   function inTurn<T>(step: () => Promise<T>): Promise<T> {
     const mine = turn.then(step);
@@ -161,7 +163,7 @@ export function createWriters(world: World, delay: Delay) {
   }
 
   return {
-    /** The application changes a user and says so by SQL, in one transaction; resolves with the user's new count. */
+    /** Changes a user and inserts an event in one SQL transaction. Resolves with the user's new count. */
     async changeBySql(userId: string): Promise<number> {
       const { rows } = await pool.query<{ changes: number }>(
         `with changed as (update counts set changes = changes + 1 where user_id = $1::bigint returning changes),
@@ -171,7 +173,7 @@ export function createWriters(world: World, delay: Delay) {
       );
       return rows[0]?.changes ?? 0;
     },
-    /** The application commits the change, then sends the event over the API; resolves with the acknowledged version. */
+    /** Commits a change, then sends the event over the API. Resolves with the acknowledged version. */
     async changeByEvent(userId: string): Promise<number> {
       await pool.query('update counts set changes = changes + 1 where user_id = $1::bigint', [userId]);
       const event = { source: 'test', id: randomUUID(), type: 'changed', userId, time: null, data: null };
@@ -180,7 +182,7 @@ export function createWriters(world: World, delay: Delay) {
       void userHints.raise([{ userId, history, version: Number(version) }]).catch(() => {});
       return result?.contextVersion ?? 0;
     },
-    /** A whole run, chunk by chunk; null where another of everyone is under way. */
+    /** Runs all chunks of a run. Returns null if another run of all users is in progress. */
     async run(scope: RunScope) {
       const asked = await runs
         .create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null })
@@ -190,18 +192,18 @@ export function createWriters(world: World, delay: Delay) {
       for (let no = 0; no < planned.chunkCount; no++) await runChunk(planned.id, no);
       return inTurn(() => publishNow(runs, planned.id));
     },
-    /** Back to the generation before; resolves with its number, null where there is none. */
+    /** Rolls back to the previous generation. Resolves with its number, or null if there is none. */
     rollBack: async () =>
       generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' }).then(
         ({ to }) => to.number,
         () => null,
       ),
-    /** Redis loses everything of this world. */
+    /** Deletes all keys of this world from Redis. */
     async loseRedis(): Promise<void> {
       const keys = await connection.redis.keys(`${prefix}:*`);
       if (keys.length > 0) await connection.redis.del(...keys);
     },
-    /** What Redis holds now; calling the result puts it back, whatever has happened since. */
+    /** Copies the data in Redis. Returns a function that restores this copy. */
     async snapshotRedis(): Promise<() => Promise<void>> {
       const keys = await connection.redis.keys(`${prefix}:*`);
       const dumps = await Promise.all(keys.map((key) => connection.redis.dumpBuffer(key)));

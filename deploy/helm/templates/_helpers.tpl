@@ -20,7 +20,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if .Values.image.digest }}{{ $repository }}@{{ .Values.image.digest }}{{ else }}{{ $repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{/* Secrets by the variable that names their file. `component`: api, worker, or job. */}}
+{{/* Maps the variable of each secret to the Secret. `component`: api, worker, or job. */}}
 {{- define "tandem.secrets" -}}
 {{- $s := .root.Values.secrets }}
 {{- $all := dict
@@ -63,7 +63,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
-{{/* Variables of a container. `own`: those of its component, which win. */}}
+{{/* Variables of a container. `own`: the variables of its component, which override the others. */}}
 {{- define "tandem.env" -}}
 {{- range $variable, $where := include "tandem.secrets" . | fromYaml }}
 - { name: {{ $variable }}_FILE, value: /run/tandem/{{ $variable }} }
@@ -90,16 +90,17 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
-{{/* Variables of an inference process, and what a container with so many needs. `spare`: processes more at times. */}}
+{{/* Variables of the inference processes. */}}
 {{- define "tandem.inference" -}}
 - { name: INFERENCE_PROCESSES, value: {{ .inference.processes | quote }} }
 - { name: INFERENCE_MEMORY_MB, value: {{ .inference.memoryMb | quote }} }
 {{- end }}
 
+{{/* Memory of a container, by the number of its inference processes. The limit allows for two more processes. */}}
 {{- define "tandem.resources" -}}
 {{- $one := int64 .inference.memoryMb }}
 {{- $processes := int64 .inference.processes }}
-{{- /* Each API process has inference processes of its own; several have a primary beside them. */}}
+{{- /* Each API process has its own inference processes. Several API processes need an additional primary process. */}}
 {{- $services := int64 (.processes | default 1) }}
 {{- $primary := ternary 100 0 (gt $services 1) }}
 {{- $memory := dict
@@ -108,7 +109,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- toYaml (mergeOverwrite $memory (deepCopy .resources)) }}
 {{- end }}
 
-{{/* What all pods have in common. */}}
+{{/* The settings that all pods share. */}}
 {{- define "tandem.pod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -129,7 +130,7 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: { drop: [ALL] } }
 {{- end }}
 
-{{/* Where pods run. */}}
+{{/* The rules for the choice of nodes. */}}
 {{- define "tandem.nodes" -}}
 {{- with .nodeSelector }}
 nodeSelector: {{ toJson . }}
@@ -142,7 +143,7 @@ affinity: {{ toJson . }}
 {{- end }}
 {{- end }}
 
-{{/* Pods of a component on different nodes, where there are some. */}}
+{{/* Spreads the pods of a component over different nodes, if possible. */}}
 {{- define "tandem.placement" -}}
 {{- include "tandem.nodes" (index .root.Values .component) }}
 topologySpreadConstraints:

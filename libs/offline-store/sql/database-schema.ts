@@ -14,7 +14,7 @@ import type { ShadowCounts } from '@tandem/prediction/shadow/shadow-counts';
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
 import type { AuditAction } from './audit.ts';
 
-/** Written as a text: the driver would send an array as one of Postgres. */
+/** A jsonb column, which is written as a text because the driver would send an array as a Postgres array. */
 type Json<Read, Written = string> = ColumnType<Read, Written, Exclude<Written, undefined>>;
 
 export interface Database {

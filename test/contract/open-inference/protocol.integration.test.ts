@@ -1,6 +1,7 @@
 /**
- * The Open Inference Protocol's own documents against the real API: every path of its OpenAPI document answers, in the form of
- * its schemas; the proto file that is shipped is its own. `open_inference_rest.json` is that document as JSON.
+ * Compares the documents of the Open Inference Protocol with the real API. Every path of its OpenAPI document answers
+ * in the form of its schemas, and the shipped proto file is the protocol's own. `open_inference_rest.json` is the
+ * document as JSON.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -50,7 +51,7 @@ const operations = Object.entries(protocol.paths).flatMap(([path, methods]) =>
 );
 
 describe('the protocol’s OpenAPI document', () => {
-  it('has the operations that are checked here', () => {
+  it('has only operations that this test checks', () => {
     expect(operations.map(({ method, path }) => `${method} ${path}`)).toHaveLength(6);
   });
 
@@ -67,7 +68,7 @@ describe('the protocol’s OpenAPI document', () => {
   it.each([
     ['repurchase', BODY],
     ['repurchase.hybrid', { inputs: [{ name: 'user_id', datatype: 'BYTES', shape: [1], data: ['1'] }] }],
-  ])('has a form of answers that those of %s have', async (model, body) => {
+  ])('defines a form of answers that the answers of %s have', async (model, body) => {
     expect(named('inference_request').safeParse(body).error).toBeUndefined();
     const answer = await (await api.post(`/v2/models/${model}/infer`, body)).json();
     expect(named('inference_response').safeParse(answer).error).toBeUndefined();
@@ -75,14 +76,14 @@ describe('the protocol’s OpenAPI document', () => {
     expect(named('metadata_model_response').safeParse(metadata).error).toBeUndefined();
   });
 
-  it('has a form of errors that ours have', async () => {
+  it('defines a form of errors that our errors have', async () => {
     const refused = await api.post('/v2/models/nobody/infer', BODY);
     const answer = (await refused.json()) as { readonly error: unknown };
     expect(named('inference_error_response').safeParse(answer).error).toBeUndefined();
     expect(answer.error).toEqual(expect.any(String));
   });
 
-  it('takes the requests of our description, which takes those of its examples', () => {
+  it('accepts the requests of our description, and our description accepts the requests of its examples', () => {
     expect(named('inference_request').safeParse(INFERENCE_REQUEST_EXAMPLE).error).toBeUndefined();
     const { 'x-examples': examples } = protocol.components.schemas.inference_request as {
       'x-examples': Record<string, object>;

@@ -3,12 +3,12 @@
  * One process takes users in pages by key. It reads a page, scores it in one run, upserts it in one statement and writes
  * it to Redis in one pipeline; then it takes the next page. It cannot be resumed, has no generations, and ignores events.
  *
- * With `overlapped` it is the result of a week of tuning: it reads the next page while it scores one, and writes
- * Postgres and Redis in parallel.
+ * With `overlapped` the job is what the same engineer would have after a week of tuning: it reads the next page while
+ * it scores the current one, and writes Postgres and Redis in parallel.
  *
- * Prints how many users it scored, in how many seconds and with how many seconds of its own CPU. Neither includes its
- * start and the loading of the model.
- * Usage: node baseline-batch.ts <model file> <feature table> <users> plain|overlapped
+ * Prints the number of users scored, the seconds that it took and the seconds of CPU that the process used. Neither
+ * time includes the start of the process and the loading of the model. Usage: node baseline-batch.ts <model file>
+ * <feature table> <users> plain|overlapped
  */
 
 import { Redis } from 'ioredis';
@@ -21,10 +21,10 @@ const PAGE_ROWS = 10_000;
 const [model = '', table = '', limit = '', manner = 'plain'] = process.argv.slice(2);
 const session = await InferenceSession.create(model);
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 4 });
-// A database of its own, emptied at the end, so that its keys do not affect later measurements.
+// A separate Redis database, emptied at the end, so that these keys do not affect later measurements.
 const redis = new Redis(process.env.REDIS_URL ?? '', { db: 1 });
 
-/** An int8 comes as text, a float8 as a number. */
+/** A row of the feature table. The driver returns an int8 as text and a float8 as a number. */
 type Row = Readonly<Record<string, string | number>> & { readonly user_id: string };
 
 async function readPage(after: string): Promise<Row[]> {
@@ -63,13 +63,13 @@ async function writeRedis(rows: readonly Row[], scores: Float32Array): Promise<v
   const pipeline = redis.pipeline();
   const computedAt = Date.now();
   rows.forEach((row, i) => {
-    // A flat list: the profile showed the time that ioredis takes to flatten an object.
+    // A flat list, because a CPU profile showed that ioredis spends time on flattening an object.
     pipeline.hset(`baseline_prediction:${row.user_id}`, 'score', scores[i] ?? 0, 'computedAt', computedAt);
   });
   await pipeline.exec();
 }
 
-/** Scores whole pages until the limit. Returns how many users it scored. */
+/** Scores whole pages until the limit, and returns the number of users scored. */
 async function scorePlainly(limit: number): Promise<number> {
   let users = 0;
   let last = '0';

@@ -1,6 +1,7 @@
 /**
- * What gRPC itself costs: the product's own server, whose service reads the message of a request and answers with a tensor
- * that was made before. No key, no checks, no model. Prints its port. Usage: node baseline-grpc.ts <rows>
+ * The cost of gRPC itself: the product's own server with a service that reads the message of a request and answers with
+ * a tensor made at the start. It has no key, no checks and no model. Prints its port. Usage: node baseline-grpc.ts
+ * <rows>
  */
 import { startGrpcServer } from '@tandem/open-inference/grpc-server';
 

@@ -1,7 +1,8 @@
 /**
- * What the freshest cheap answer costs: a bare Hono handler that finds a user's stored prediction with one HMGET and the
- * user's features with one primary-key query. It infers nothing; given a model, it answers with what that makes of the
- * features, run where the handler runs. Prints its port. Usage: node baseline-live.ts [<model.onnx>]
+ * The baseline of live reads: a bare Hono handler that finds a user's stored prediction with one HMGET and the user's
+ * features with one primary-key query. Without a model it infers nothing and answers with the stored score. With a
+ * model it runs the model on the features in its own process. Prints its port.
+ * Usage: node baseline-live.ts [<model.onnx>]
  */
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';

@@ -1,7 +1,7 @@
 /**
- * What a competent engineer would write in an afternoon, to be measured against: a Hono handler that finds a user's
- * prediction with one HMGET and checks nothing (`hmget`), and the same with one primary-key query on Postgres besides
- * (`hmget+pg`). Prints its port. Usage: node baseline-server.ts hmget|hmget+pg
+ * The baseline of cached reads, which a competent engineer would write in an afternoon. With `hmget`, a Hono handler
+ * finds a user's prediction with one HMGET and checks nothing. With `hmget+pg`, the handler also makes one primary-key
+ * query on Postgres. Prints its port. Usage: node baseline-server.ts hmget|hmget+pg
  */
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';

@@ -1,9 +1,10 @@
 /**
  * Measures batch runs: users per second from the request until the new generation is published and loaded into Redis.
- * Compares them with a plain script and with the upper limit of the cores. Also measures memory of the processes and of Redis.
+ * Compares this rate with a plain script and with the upper limit that the cores allow. Also measures the memory of the
+ * processes and of Redis.
  *
- * One worker runs with its defaults. Rounds alternate between all users, a tenth of them, and the scripts, so that each ratio
- * compares measurements of one moment.
+ * One worker runs with its defaults. Each round runs all users, a tenth of the users, and the scripts, so that each
+ * ratio compares measurements taken close together.
  */
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -23,10 +24,11 @@ import { type BenchOptions, type Figure, figureOf, type Section } from './sectio
 import { type BenchServers, type Program, runProgram, startApi, startWorker } from './service.ts';
 import { measureStages, type StageCosts } from './stages.ts';
 
-/** The predictors over all users, and over a tenth of them. */
+/** The predictor over all users. */
 export const MANY = 'many';
+/** The predictor over a tenth of the users. */
 const TENTH = 'tenth';
-/** The predictor whose stages are timed: over a tenth of the users, `MOST_STAGED` at most. */
+/** The predictor whose stages are timed. It has a tenth of the users, at most `MOST_STAGED`. */
 const STAGED = 'staged';
 const MOST_STAGED = 300_000;
 
@@ -59,7 +61,7 @@ export const batch: Section = {
 interface ScriptCost {
   /** Users/s. */
   readonly rate: number;
-  /** µs of CPU a user: script, Postgres and Redis together. */
+  /** µs of CPU per user: script, Postgres and Redis together. */
   readonly cpuMicros: number;
 }
 
@@ -71,9 +73,9 @@ interface Round {
   /** The time of a run of all users, divided by the time of a run of a tenth. */
   readonly tenthRatio: number;
   readonly script: ScriptCost;
-  /** The same script with its steps side by side. */
+  /** The script that reads and writes in parallel. */
   readonly overlapped: ScriptCost;
-  /** µs of CPU a user: worker, Postgres and Redis together. */
+  /** µs of CPU per user: worker, Postgres and Redis together. */
   readonly cpuMicros: number;
   readonly redisBytesPerUser: number;
 }
@@ -126,12 +128,15 @@ async function measureRound({ servers, options, parts }: Bench, tandem: Client, 
   };
 }
 
-/** Above this, the rate does not depend on the number: 44,748 users/s of 10,000,000, 44,849 of 1,000,000. */
+/**
+ * The most users for the script. Its rate hardly depends on their number: 44,748 users/s with 10,000,000, 44,849 with
+ * 1,000,000.
+ */
 const MOST_SCRIPTED = 2_500_000;
 
 /**
- * Measures the script on an empty table, which is its better case: in production it would find yesterday's rows. The table
- * is dropped at once, or its vacuum would run during the next measurement.
+ * Measures the script on an empty table, which favours the script: in production it would find yesterday's rows. The
+ * table is dropped at once, because otherwise its vacuum would run during the next measurement.
  */
 async function measureScript(
   servers: BenchServers,
@@ -227,16 +232,16 @@ function runFigures(rounds: readonly Round[], { manyUsers }: BenchOptions): Figu
       'µs',
       of((r) => r.script.cpuMicros),
     ),
-    // Only the first round counts: in later rounds retention may drop an older generation meanwhile.
+    // Only the first round counts: in later rounds retention may drop an older generation during the run.
     figureOf('Redis a user, ids of 8 digits', 'bytes', of((r) => r.redisBytesPerUser).slice(0, 1), { most: 40 }),
   ];
 }
 
-/** Measures the stages. The worker must have ended, or it would take the chunks. */
+/** Measures the stages. The worker must have ended; otherwise it would claim the chunks. */
 async function measureIdeal(bench: Bench, rounds: readonly Round[]): Promise<Figure[]> {
   const { servers, options, parts, say } = bench;
   const costs: StageCosts[] = [];
-  // The first warms up.
+  // Round 0 warms up.
   for (let no = 0; no <= options.rounds; no++) costs.push(await measureStages(servers, parts, STAGED));
   const measured = costs.slice(1);
   say('measured the stages one by one');

@@ -1,7 +1,7 @@
 /**
- * The effect of a budget. After events of some minutes the same reads are sent three times: after no run, after a run with a
- * budget, and after a run of all users. The rig counts the reads that a store answers fresh, and measures the CPU and the time
- * of both runs. docs/benchmarks.md describes the load.
+ * Measures the effect of a budget. After some minutes of events, the same reads are sent three times: before any run,
+ * after a run with a budget, and after a run of all users. The rig counts the reads that get a fresh stored prediction,
+ * and measures the CPU and the time of both runs. docs/benchmarks.md describes the load.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '@tandem/client/create-client';
@@ -18,22 +18,25 @@ import { type Figure, figureOf, type Section, type Target } from './section.ts';
 import { type BenchProcess, type BenchServers, startApi, startWorker } from './service.ts';
 
 const PREDICTOR = 'trees';
-/** Of the users: what should take a quarter of the CPU of a run of everyone, and what leaves nine of ten reads fresh. */
+/**
+ * Budgets, as shares of the users. The first should take a quarter of the CPU of a run of everyone; the second should
+ * make nine of ten reads fresh.
+ */
 const SHARES = [0.04, 0.09];
-/** The target is of this one. */
+/** The exponent of Zipf's law to which the targets apply. */
 const EXPONENT = 0.8;
 const STEEPER = 1;
 const INTERVAL_MINUTES = 10;
 const HOUR_MINUTES = 60;
 
-/** Between two writes of an API's counts. */
+/** The time between two writes of the counts of reads by an API. */
 const WINDOW_SECONDS = 5;
 const READS_OF_WINDOW = WINDOW_SECONDS * LOAD.readsPerSecond;
 const HISTORY_WINDOWS = (6 * 3_600) / WINDOW_SECONDS;
-/** For each of `--seconds`. */
+/** The reads that are replayed, per second of `--seconds`. */
 const REPLAYED_READS = 8_000;
 const CONNECTIONS = 4;
-/** Rows of one insert. */
+/** The rows of one insert. */
 const EVENTS_AT_ONCE = 5_000;
 
 interface Bench {
@@ -54,7 +57,7 @@ export const demand: Section = {
       const bench = { servers, parts, users, seconds, say };
       const intervals = SHARES.map((share) => ({ minutes: INTERVAL_MINUTES, share }));
       const hour = { minutes: HOUR_MINUTES, share: Math.max(...SHARES) };
-      // The hour comes first: as in a service, most users have had events before what the targets are of.
+      // The hour comes first. Then most users have had events before the measurements with targets, as in a service.
       const flat = await measureExponent(bench, EXPONENT, [hour, ...Array(rounds).fill(intervals).flat()]);
       const steep = await measureExponent(bench, STEEPER, intervals);
       return [
@@ -71,13 +74,13 @@ export const demand: Section = {
 
 /** The time between two runs, and the budget of the run after it. */
 interface Interval {
-  /** Of events. */
+  /** The minutes of events. */
   readonly minutes: number;
-  /** Of the users. */
+  /** The budget, as a share of the users. */
   readonly share: number;
 }
 
-/** The rounds of one law of users. */
+/** Measures one round for each interval. Users are drawn by Zipf's law with this exponent. */
 async function measureExponent(bench: Bench, exponent: number, intervals: readonly Interval[]): Promise<Round[]> {
   const { servers, parts, users, say } = bench;
   const draw = createUserDraw(users, exponent, createRandom(LOAD.seed));
@@ -101,8 +104,8 @@ async function measureExponent(bench: Bench, exponent: number, intervals: readon
 }
 
 /**
- * Some hours of reads, counted as an API counts them, with its bound on what it writes. Each window of reads is noted at once and
- * written before the next, so hours pass in minutes.
+ * Counts some hours of reads as an API does, with the same bound on the counts that it writes. Each window of reads is
+ * noted at once and written before the next window, so that hours pass in minutes.
  */
 async function makeHistory({ servers }: Bench, draw: UserPicker): Promise<void> {
   await servers.pool.query('truncate tandem.read_demand');
@@ -125,8 +128,8 @@ function drawMany(draw: UserPicker, count: number): Uint32Array {
 }
 
 /**
- * Returns the share of the reads that a store answered fresh. Each connection asks again what was answered with neither a
- * prediction nor 504 (no store has what will do), so that a busy machine changes no figure.
+ * Returns the share of the reads that got a fresh stored prediction. A read counts if its status is 200 or 504 (no
+ * stored prediction is acceptable). Any other read is repeated, so that a busy machine changes no figure.
  */
 async function readAll(
   api: BenchProcess,
@@ -171,10 +174,11 @@ interface RunCost {
 
 interface Round {
   readonly interval: Interval;
-  /** Shares of all users. */
+  /** The share of the users who changed. */
   readonly changed: number;
+  /** The share of the users that the run with a budget scored. */
   readonly scored: number;
-  /** Shares of the reads that a store answers fresh. */
+  /** The share of the reads that get a fresh stored prediction before any run; the next two fields: after each run. */
   readonly freshBefore: number;
   readonly freshAfterBudget: number;
   readonly freshAfterEveryone: number;
@@ -197,7 +201,9 @@ async function measureRound(bench: Bench, options: RoundOptions): Promise<Round>
   return { interval, ...shares, freshBefore, freshAfterBudget, freshAfterEveryone, budget, everyone };
 }
 
-/** Returns the number of users who changed, each by one event, after workers have told Redis of all of them. */
+/**
+ * Inserts one event for each drawn user, waits until the relay has emptied the outbox, and returns the number of users.
+ */
 async function change({ servers: { pool } }: Bench, draw: UserPicker, events: number): Promise<number> {
   const users = new Set<number>();
   for (let i = 0; i < events; i++) users.add(draw());
@@ -232,7 +238,7 @@ async function measureRun(
   return { cpuSeconds: cpuSecondsOf(involved) - before, seconds: loadedSeconds, scored: run.usersScored };
 }
 
-/** Of each of these intervals, from its rounds. The targets are of the main exponent and interval. */
+/** Computes the figures of each interval from its rounds. Targets apply to the main exponent and interval only. */
 function figuresOf(exponent: number, rounds: readonly Round[], intervals: readonly Interval[]): readonly Figure[] {
   return intervals.flatMap(({ minutes, share }) => {
     const of = rounds.filter(({ interval }) => interval.minutes === minutes && interval.share === share);

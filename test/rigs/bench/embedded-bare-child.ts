@@ -1,4 +1,7 @@
-/** A child that runs a model on each row it is sent, and answers with the score: the least that inference in a child takes. */
+/**
+ * A child process that runs a model on each row that it receives, and answers with the score: the least cost of
+ * inference in a child.
+ */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
 const session = await InferenceSession.create(process.argv[2] ?? '', { intraOpNumThreads: 1, interOpNumThreads: 1 });

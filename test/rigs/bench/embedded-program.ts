@@ -6,7 +6,7 @@
  * - `GET /live?seconds=5` infers one user after the other.
  * - `GET /given?seconds=5` infers one user after the other, with request features.
  * - `GET /infer?seconds=5` runs the model on given features, without a certificate.
- * - `GET /bare?seconds=5` asks a child that only runs the model (embedded-bare-child.ts).
+ * - `GET /bare?seconds=5` sends rows to a child that only runs the model (embedded-bare-child.ts).
  *
  * Usage: node embedded-program.ts <users> <exponent> <megabytes of predictions in memory> <model.onnx>
  */
@@ -21,7 +21,7 @@ import { FEATURES, FIRST_USER, GIVEN } from './predictors.ts';
 
 export interface EmbeddedResult {
   readonly perSecond: number;
-  /** Of this process, µs each. */
+  /** The CPU of this process, in µs per operation. */
   readonly cpuMicros: number;
   readonly p50Ms: number;
 }

@@ -2,9 +2,8 @@
  * Compares reads in an application's own process (libs/embedded) with the same reads over HTTP. Both are certified, with 64 in
  * progress: uniform users without predictions in memory, and users by Zipf's law with the default memory.
  *
- * Then compares inference of one row at a time with a child that receives the features and only runs the model. The row's
- * features are given without a certificate, as that child gets them; given in a certified read, which asks Postgres; or read
- * from Postgres.
+ * Then compares inference of one row at a time with a child that receives the features and only runs the model. Tandem
+ * infers in three ways: the features are given without a certificate, given in a certified read, or read from Postgres.
  *
  * Rounds alternate between the targets, and each ratio compares measurements of one round. An embedded read also saves the CPU
  * of the client, which is the load here. So the CPU per read of the reading process is printed beside the rates.
@@ -21,9 +20,9 @@ import { figureOf, type Section } from './section.ts';
 import { type BenchProcess, type BenchServers, startApi, startListener } from './service.ts';
 
 const CONNECTIONS = 64;
-/** The warm-up, in lengths of a round, after which nearly all users of a round are in memory. */
+/** The length of the warm-up in rounds. After it, nearly all users of a round are in memory. */
 const SKEWED_WARM_UP = 6;
-/** The warm-up, in lengths of a round, after which V8 has compiled the code of a single inference. */
+/** The length of the warm-up in rounds. After it, V8 has compiled the code of a single inference. */
 const INFERENCE_WARM_UP = 3;
 
 interface Target {

@@ -1,9 +1,10 @@
 /**
- * Raw inference over gRPC, 64 calls at once over four connections, against an empty echo: the same server with the same
- * messages, which infers nothing (baseline-grpc.ts). One row a call, and a hundred.
+ * Compares raw inference over gRPC with an echo: the same server with the same messages, which infers nothing
+ * (baseline-grpc.ts). Four connections carry 64 concurrent calls. A call has one row or a hundred.
  *
- * Rounds alternate between the targets, and a ratio is of one round. The comparison is of CPU a call: of the server with
- * its inference child, and of the server alone. The client sends bytes that were made before, over plain HTTP/2.
+ * Rounds alternate between the targets, and each ratio compares measurements of one round. The CPU per call is
+ * compared, of the server with its inference child and of the server alone. The client sends prepared bytes over plain
+ * HTTP/2.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { join } from 'node:path';
@@ -21,9 +22,9 @@ import { type BenchProcess, type BenchServers, startApi, startListener } from '.
 const CALLS = 64;
 const CONNECTIONS = 4;
 const ROWS = [1, 100];
-/** The goal for one row: with a hundred, the model's own work outweighs the echo. */
+/** The target for calls with one row. With a hundred rows, the model costs much more than the echo. */
 const GOAL = { most: 1.5 };
-/** Users for the predictor, which no call reads. */
+/** The users of the predictor. No call reads their features. */
 const USERS = 1_000;
 const PROTOCOL = join(import.meta.dirname, '../../../libs/open-inference/open_inference_grpc.proto');
 const PATH = '/inference.GRPCInferenceService/ModelInfer';
@@ -37,9 +38,9 @@ interface Target {
 
 interface GrpcLoad {
   readonly callsPerSecond: number;
-  /** µs a call of the server and its inference child. */
+  /** µs of CPU per call, of the server and its inference child. */
   readonly allMicros: number;
-  /** Of the server alone. */
+  /** µs of CPU per call, of the server alone. */
   readonly serverMicros: number;
   readonly p99Ms: number;
 }

@@ -1,6 +1,6 @@
 /**
- * What live reads are measured on: a database and a Redis keyspace of their own on the benchmark's servers, since events
- * that make every user stale would change what the other sections measure.
+ * A separate database and Redis keyspace for live reads, on the servers of the benchmark. They are separate because
+ * events that make every user stale would change the results of the other sections.
  */
 import { createClient } from '@tandem/client/create-client';
 import { createPool } from '@tandem/offline-store/sql/database';
@@ -11,21 +11,21 @@ import { type BenchServers, startApi, startWorker } from './service.ts';
 
 const DATABASE = 'live';
 const KEYSPACE = '1';
-/** Long enough for the slowest target on a busy machine: a read that gave up would not be a live one. */
+/** Long enough for the slowest target on a busy machine. A read that reaches this limit is not answered live. */
 const LIVE_TIMEOUT_MS = 10_000;
 
 export interface LiveWorld {
   readonly servers: BenchServers;
-  /** Everyone's predictions, stored by a run, so that an event finds something to make stale. */
+  /** Stores predictions of all users by a run, so that an event makes them stale. */
   storePredictions(name: string): Promise<void>;
-  /** Everyone's context becomes newer than what was predicted from. */
+  /** Raises the context version of all users, so that their stored predictions are stale. */
   changeEveryone(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * @param models predictors by name, each with its model and these users
- * @param options.baseline whether Redis also holds what a baseline looks up
+ * @param models the model of each predictor, by the predictor's name; all predictors have the same users
+ * @param options.baseline whether Redis also holds the stored predictions that the baseline looks up
  */
 export async function createLiveWorld(
   main: BenchServers,

@@ -1,14 +1,14 @@
 /**
- * Measures live reads, 64 at once: after a read arrives, the service reads features and version from Postgres, infers and
- * answers.
+ * Measures live reads, 64 at once. After a read arrives, the service reads features and the context version from
+ * Postgres, infers and answers.
  *
- * There are two models. `slow` takes 1 ms for one user, most of it to read its weights, which a run of many users reads once.
- * The cost of a run by its number of users is printed, because the gain of batching depends on the model: batching gains
- * nothing if the cost is linear in the users. `fast` takes 0.02 ms.
+ * There are two models. `slow` takes 1 ms for one user, most of it to read the weights, which a batch of many users
+ * reads once. `fast` takes 0.02 ms. The cost of a batch by its number of users is printed, because the gain of batching
+ * depends on the model: batching gains nothing if the cost is linear in the users.
  *
  * The baseline of `slow` is the same service with one inference in flight at a time, INFERENCE_BATCH_LIMIT=1. `fast` has
  * two baselines (baseline-live.ts): a handler that reads the features with one query and does not infer, and a handler that
- * also runs the model. Neither knows versions, checks freshness or stores its answer.
+ * also runs the model. Neither baseline knows versions, checks freshness or stores its answer.
  *
  * Rounds alternate between the targets, and each ratio compares measurements of one round. The CPU per read of all processes
  * (service, inference child, Postgres, Redis) is printed beside the rate; other work on the machine hardly changes it.
@@ -25,9 +25,12 @@ import { type BenchOptions, type Figure, figureOf, type Target as Goal, type Sec
 import { type BenchProcess, startApi, startListener } from './service.ts';
 
 const CONNECTIONS = 64;
-/** The wait until Postgres has the copies of the last live answers, whose CPU is part of the cost of a read. */
+/** The time after which Postgres has the copies of the last live answers. Their CPU is part of the cost of a read. */
 const COPIED_AFTER_MS = 1_000;
-/** Reads may fail: if other work takes the processors for a quarter of a second, Postgres does not certify a read in time. */
+/**
+ * The share of reads that may fail. If other work takes the CPU for a quarter of a second, Postgres does not certify in
+ * time.
+ */
 const MOST_FAILED = 0.01;
 const ONE_PROCESS = { INFERENCE_PROCESSES: '1' };
 const ONE_AT_A_TIME = { ...ONE_PROCESS, INFERENCE_BATCH_LIMIT: '1' };
@@ -37,7 +40,7 @@ interface Target {
   readonly name: string;
   readonly server: BenchProcess;
   readonly predictor: string;
-  /** Whether each read demands an inference; else the users' events must have made them stale. */
+  /** Whether each read demands an inference. If not, events must have made the users stale. */
   readonly demands: boolean;
   /** Whether the server infers; if so, each of its answers must be live. */
   readonly infers: boolean;
@@ -109,7 +112,7 @@ async function measureRounds(
 }
 
 interface LiveLoad extends LoadResult {
-  /** µs a read of the server with its children, Postgres and Redis. */
+  /** µs of CPU per read, of the server with its children, Postgres and Redis together. */
   readonly allMicros: number;
 }
 

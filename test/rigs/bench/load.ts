@@ -1,7 +1,7 @@
 /**
- * Loads one HTTP server from a client so lean that it measures the server, not itself. It keeps plain sockets open; each sends
- * one request and waits for its answer before the next. A general client (autocannon) costs as much CPU per request as the
- * servers measured here. On a machine that load and server share, it would hide their differences.
+ * Loads one HTTP server from a client that costs little CPU. It keeps plain sockets open; each socket sends one request
+ * and waits for the answer before it sends the next. A general client (autocannon) costs as much CPU per request as the
+ * servers measured here. On a machine that load and server share, it would hide the differences between the servers.
  *
  * Besides the rate, it reports the server's CPU per request, which other work on the machine hardly changes.
  */
@@ -15,23 +15,23 @@ export interface LoadOptions {
   readonly pid: number;
   readonly connections: number;
   readonly seconds: number;
-  /** The bytes of the next request, complete. */
+  /** Returns the complete bytes of the next request. */
   next(): Buffer | string;
 }
 
 export interface LoadResult {
   readonly requestsPerSecond: number;
-  /** Of the server, µs a request: all its threads, system calls included. */
+  /** µs of CPU per request, of all threads of the server, system calls included. */
   readonly cpuMicros: number;
-  /** Of this process, µs a request. */
+  /** µs of CPU per request, of this process. */
   readonly ownCpuMicros: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Answers that were no 200; they count as requests. */
+  /** The number of answers with a status other than 200. They count as requests. */
   readonly failed: number;
 }
 
-/** Rejects where a connection breaks. */
+/** Loads the server for `seconds`. Rejects if a connection breaks. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const { url, pid, connections, seconds, next } = options;
   const latencies: number[] = [];
@@ -68,12 +68,12 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
 }
 
 interface Client {
-  /** The next request; undefined ends the connection. */
+  /** Returns the next request, or undefined to end the connection. */
   next(): Buffer | string | undefined;
   answered(ms: number, isOk: boolean): void;
 }
 
-/** Sends the requests of one connection, one after the other, until there is none left. */
+/** Sends the requests of one connection, one after the other, until none is left. */
 function ask(socket: Socket, { next, answered }: Client): Promise<void> {
   return new Promise((resolve, reject) => {
     let received = '';
@@ -106,7 +106,7 @@ function ask(socket: Socket, { next, answered }: Client): Promise<void> {
   });
 }
 
-/** Returns the length of a whole answer in bytes, by its head; -1 while the head is incomplete. */
+/** Returns the length of the whole answer in bytes, from its head, or -1 while the head is incomplete. */
 function lengthOf(text: string): number {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return -1;
@@ -118,10 +118,10 @@ function lengthOf(text: string): number {
 /** Returns the CPU seconds that a process has used so far: user and system mode, all threads. */
 export async function cpuSeconds(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
-  // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field.
+  // The name in parentheses may contain spaces. utime and stime are the 14th and 15th field.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
 }
 
-/** USER_HZ: 100 on every Linux that Node runs on. */
+/** Clock ticks per second (USER_HZ): 100 on every Linux that Node runs on. */
 const CLOCK_TICKS = 100;

@@ -1,4 +1,4 @@
-/** What the figures were measured on and of. */
+/** Describes the machine and the commit that were measured. */
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { Redis } from 'ioredis';
@@ -11,7 +11,7 @@ export interface Machine {
   readonly node: string;
   readonly postgres: string;
   readonly redis: string;
-  /** Over the last minute, before anything was measured: other work on the machine. */
+  /** The load average of the minute before the first measurement: other work on the machine. */
   readonly loadAtStart: number;
 }
 
@@ -30,12 +30,12 @@ export async function describeMachine({ env, pool }: BenchServers, loadAtStart: 
   };
 }
 
-/** Over the last minute. */
+/** Returns the load average of the last minute. */
 export function currentLoad(): number {
   return Math.round((loadavg()[0] ?? 0) * 100) / 100;
 }
 
-/** The commit, with a `+` where files differ from it; null outside a repository. */
+/** Returns the commit, with a `+` if files differ from it, or null outside a repository. */
 export function currentCommit(folder: string): string | null {
   try {
     const git = (...args: string[]) =>

@@ -1,8 +1,9 @@
 /**
- * `npm run bench`: ratios against named baselines, measured in one run on one machine, medians of rounds that alternate.
- * Servers, baselines and load share the machine, so the absolute figures are for orientation alone.
+ * `npm run bench` measures ratios to named baselines in one run on one machine. Each figure is the median of
+ * alternating rounds. Servers, baselines and load share the machine, so the absolute figures are for orientation only.
  *
- * Exit code 0 also where a target is missed (the table says so), 1 where a section failed, 2 for a wrong command line.
+ * Exits with 1 if a section failed and with 2 for a wrong command line. A missed target does not change the exit code;
+ * the table shows it.
  */
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -45,9 +46,9 @@ const HELP = `npm run bench -- [options]
   --only ${names}   sections to measure (default: all)
   --users 100000        users of the sections that read
   --many-users 1000000  users of the large run, of re-scoring and of budgets
-  --rounds 3            rounds of each measurement; figures are their medians
-  --seconds 5           of load in a round
-  --json <file>         where the figures go (default: .tandem/bench.json)
+  --rounds 3            rounds of each measurement; a figure is the median of its rounds
+  --seconds 5           seconds of load in a round
+  --json <file>         file for the figures (default: .tandem/bench.json)
 `;
 
 interface CommandLine {
@@ -56,7 +57,7 @@ interface CommandLine {
   readonly json: string;
 }
 
-/** Throws with a sentence for people. */
+/** Parses the command line. Throws with a message for the user. */
 function readCommandLine(args: string[]): CommandLine | 'help' {
   const text = (value: string) => ({ type: 'string', default: value }) as const;
   const { values } = parseArgs({
@@ -75,13 +76,13 @@ function readCommandLine(args: string[]): CommandLine | 'help' {
   const chosen = values.only.split(',').map((name) => {
     const found = sections.find((one) => one.name === name);
     if (found) return found;
-    throw new Error(`--only: there is no section ${name}, only ${names}`);
+    throw new Error(`--only: there is no section ${name}; choose from ${names}`);
   });
   const options = {
     ...{ users: whole('users', 10_000_000), manyUsers: whole('many-users', 50_000_000) },
     ...{ rounds: whole('rounds', 99), seconds: whole('seconds', 600) },
   };
-  // Where npm was called from, not where it runs its scripts.
+  // Relative to the folder in which the user called npm, not to the one in which npm runs its scripts.
   const json = values.json ? resolve(process.env.INIT_CWD ?? '.', values.json) : join(root, '.tandem/bench.json');
   return { chosen, options, json };
 }

@@ -2,7 +2,7 @@ import type { SectionResult } from './report.ts';
 import type { Figure } from './section.ts';
 
 /**
- * Runs one measurement and times it. A failed measurement does not stop the others: its result has the error.
+ * Runs one measurement and times it. A failed measurement does not stop the others; its result holds the error.
  * @param say reports progress to a person
  */
 export async function measureSection(

@@ -1,10 +1,10 @@
-/** What a run of a model takes in a child of the inference pool, and how large a model is that takes so long. */
+/** Measures the time of a model in a child of the inference pool, and finds a model size that takes a given time. */
 import { START_LIMIT, startInferenceProcess } from '@tandem/inference/process/inference-process';
 import { cpuLimit } from '@tandem/inference/process/time-limit';
 import { denseModel } from '@tandem/testing/sized-model';
 import { FEATURES } from './predictors.ts';
 
-/** A model by what a run of each number of users takes, in ms. */
+/** A model with the time of a batch in ms, by the number of users in the batch. */
 export interface CostCurve {
   readonly units: number;
   readonly model: Buffer;
@@ -16,7 +16,7 @@ const RUNS = 41;
 const ATTEMPTS = 5;
 const LIMIT = cpuLimit(10_000);
 
-/** The dense model of which a run of one user takes about `ms`: its cost goes with the square of its units. */
+/** Finds a dense model that takes about `ms` for one user. The cost grows with the square of the units. */
 export async function modelOfCost(ms: number, layers: number): Promise<CostCurve> {
   let units = Math.round(1_700 * Math.sqrt(ms));
   for (let attempt = 1; ; attempt++) {
@@ -40,7 +40,7 @@ async function costCurve(model: Uint8Array): Promise<Map<number, number>> {
       const run = { session: 'm', feeds, fetches: ['score'], rowByRow: false };
       const times: number[] = [];
       for (let i = 0; i < RUNS; i++) times.push((await child.run(run, LIMIT)).ms);
-      // The run at the first eighth: its cost on an idle processor.
+      // The first octile estimates the cost on an idle processor.
       found.set(rows, times.sort((a, b) => a - b)[RUNS >> 3] ?? Number.NaN);
     }
     return found;

@@ -1,9 +1,9 @@
-/** Which user is read next: by Zipf's law, the users' ranks in an order that has nothing to do with their ids. */
+/** Draws the user of the next read by Zipf's law. A user's rank does not depend on the id. */
 
-/** Gives a user's number, from 0 on. */
+/** A function that returns the number of a user, from 0 on. */
 export type UserPicker = () => number;
 
-/** Drawn beforehand, so that drawing costs the load nothing; long enough that its end is hardly reached in a round. */
+/** The number of users drawn in advance, so that drawing takes no CPU during the load. It suffices for most rounds. */
 const DRAWN = 2 ** 20;
 
 export function createUserPicker(users: number, exponent: number, random: () => number = Math.random): UserPicker {
@@ -13,8 +13,9 @@ export function createUserPicker(users: number, exponent: number, random: () => 
 }
 
 /**
- * Draws at each call. The user of rank r is drawn with a probability in proportion to 1 / r^exponent.
- * @param exponent 0: each is as likely as any other; 1: Zipf's law as it is found in traffic
+ * Returns a function that draws a user at each call. The user of rank r has a probability in proportion to 1 /
+ * r^exponent.
+ * @param exponent 0: all users are equally likely; 1: Zipf's law as it is found in traffic
  */
 export function createUserDraw(users: number, exponent: number, random: () => number): UserPicker {
   const upTo = new Float64Array(users);
@@ -27,7 +28,7 @@ export function createUserDraw(users: number, exponent: number, random: () => nu
   return () => order[placeIn(upTo, random() * sum)] ?? 0;
 }
 
-/** The first place whose value is above the wanted one: a binary search. */
+/** Returns the first place whose value is above `wanted`, by binary search. */
 function placeIn(ascending: Float64Array, wanted: number): number {
   let low = 0;
   let high = ascending.length - 1;
@@ -39,7 +40,7 @@ function placeIn(ascending: Float64Array, wanted: number): number {
   return low;
 }
 
-/** The numbers below `count` in random order (Fisher and Yates). */
+/** Returns the numbers below `count` in random order (Fisher and Yates). */
 export function shuffled(count: number, random: () => number = Math.random): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {

@@ -1,4 +1,4 @@
-/** Predictors for the benchmarks: 12 features between 0 and 1 of users with ids of 8 digits, and a model over them. */
+/** Predictors for the benchmarks. Users have ids of 8 digits and 12 features between 0 and 1, which the model reads. */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import type { ModelMetadata } from '@tandem/prediction/models/verification';
@@ -10,7 +10,7 @@ export const FEATURES: readonly string[] = Array.from({ length: 12 }, (_, i) => 
 export const GIVEN: readonly string[] = FEATURES.map((name) => `given_${name}`);
 /** Ids go from here up to `FIRST_USER + users - 1`. */
 export const FIRST_USER = 10_000_000;
-/** The default of a predictor whose config names none. */
+/** The chunk size of a predictor whose config does not set one. */
 const CHUNK_SIZE = 10_000;
 
 export interface AdoptedUsers {
@@ -25,12 +25,14 @@ export interface AdoptedUsers {
   readonly isGiven?: boolean;
 }
 
-/** Adopting names all of a service's predictors: those adopted on the same servers before are adopted again. */
+/**
+ * The predictors adopted so far. An adoption must name all predictors of a service, so earlier ones are adopted again.
+ */
 const adopted = new WeakMap<BenchServers, Map<string, PredictorToAdopt>>();
 
 /**
- * Makes the users with their features, and the predictor over them. A predictor that these servers have already gets the
- * model and the limits given now, and keeps its users.
+ * Makes the users with their features, and a predictor for these users. If the servers already have the predictor, it
+ * gets the given model and limits, and keeps its users.
  */
 export async function adoptPredictor(servers: BenchServers, predictor: AdoptedUsers): Promise<void> {
   const { name, users } = predictor;
@@ -41,7 +43,10 @@ export async function adoptPredictor(servers: BenchServers, predictor: AdoptedUs
   await adopt(servers.pool, { actor: 'bench', predictors: [...known.values()] });
 }
 
-/** The predictor `bench` with a linear model, and the table `baseline` that the baselines look users up in. Safe to repeat on the same servers. */
+/**
+ * Adopts the predictor `bench` with a linear model, and makes the table `baseline` for the baselines. May be called
+ * again on the same servers.
+ */
 export async function adoptBench(servers: BenchServers, users: number, chunkSize = CHUNK_SIZE): Promise<void> {
   const artifact = linearModel({ weights: FEATURES.map((_, i) => (i - 6) / 10) });
   await adoptPredictor(servers, { name: 'bench', artifact, users, chunkSize });
@@ -52,7 +57,9 @@ export async function adoptBench(servers: BenchServers, users: number, chunkSize
     analyze baseline`);
 }
 
-/** Features as `likelyFeatures` of boosted-trees.ts gives them, from which the batch model was made. */
+/**
+ * Makes features with the distribution of `likelyFeatures` in boosted-trees.ts, on which the batch model was trained.
+ */
 async function makeUsers({ pool }: BenchServers, table: string, users: number): Promise<void> {
   const did = FEATURES.slice(1).map(
     (name) => `case when random() < activity then random() * activity else 0 end as ${name}`,
@@ -62,7 +69,7 @@ async function makeUsers({ pool }: BenchServers, table: string, users: number): 
     create table ${table} as select ${FIRST_USER}::bigint + n as user_id, activity as ${FEATURES[0]}, ${did.join(', ')}
       from (select n, random() ^ 2 as activity from generate_series(0, ${users - 1}) n) users;
     alter table ${table} add primary key (user_id)`);
-  // As autovacuum leaves a table that has been there for a while; a checkpoint of the load is no part of any figure.
+  // As autovacuum leaves an older table. The checkpoint runs here, so that it does not affect a figure.
   await pool.query(`vacuum analyze ${table}`);
   await pool.query('checkpoint');
 }
@@ -101,7 +108,10 @@ const NO_PARITY = {
   ...{ batchSizes: [1], comparisons: 1, tolerance: 0, largestDifference: null },
 };
 
-/** What an admission would have found: raw inference batches rows only if it knows that no output mixes them. */
+/**
+ * Returns the metadata that an admission would find. Raw inference batches rows only if it knows that no output mixes
+ * them.
+ */
 function metadataOf(artifact: Uint8Array): ModelMetadata {
   return {
     inputs: [{ name: 'features', type: 'float32', shape: ['N', FEATURES.length] }],

@@ -1,7 +1,7 @@
 /**
- * Cached reads of one API process, and of two on one port, in alternating rounds. Load, Postgres and Redis share the machine. On
- * fewer than four cores the rate cannot double, whatever the API does: there the goal is of the rate that two whole cores would
- * allow by the CPU of a read, counted over all API processes and the primary.
+ * Measures cached reads of one API process and of two on one port, in alternating rounds. Load, Postgres and Redis
+ * share the machine, so the rate cannot double on fewer than four cores. On such a machine the target applies to a
+ * computed rate: the rate of two whole cores by the CPU of a read. This CPU includes all API processes and the primary.
  */
 import { availableParallelism } from 'node:os';
 import { type LoadResult, load } from './load.ts';
@@ -12,17 +12,20 @@ import { scoreEveryone } from './reads.ts';
 import { type BenchOptions, type Figure, figureOf, type Section } from './section.ts';
 import { type BenchProcess, type BenchServers, startApi } from './service.ts';
 
-/** Connections for each API process, so that in each as many concurrent reads share a statement. */
+/**
+ * Connections for each API process. With a fixed number, as many concurrent reads share a statement in each process.
+ */
 const CONNECTIONS = 64;
-/** Lengths of a round that each process is warmed up for: its code is compiled while it serves. */
+/** The length of the warm-up in rounds, in which V8 compiles the code of each process. */
 const WARM_UP = 3;
-/** Two API processes, load, and the stores have one each. */
+/** One core for each of two API processes, one for the load and one for the stores. */
 const ENOUGH_CORES = 4;
 const GOAL = { least: 1.7 };
 
 interface Round extends Pick<LoadResult, 'requestsPerSecond' | 'p99Ms'> {
-  /** µs a read: of the API, all its processes; of Postgres. */
+  /** µs of CPU per read, of all processes of the API. */
   readonly apiMicros: number;
+  /** µs of CPU per read, of Postgres. */
   readonly postgresMicros: number;
 }
 

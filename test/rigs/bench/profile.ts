@@ -1,7 +1,7 @@
 /**
- * What the search of `tandem profile` chooses, beside the best setting of the whole grid, for several latency targets. The grid is
- * measured once (`--exhaustive`), of two model versions, one with a quarter of the other's work; the search is replayed on these
- * measurements, so that both are judged by the same figures.
+ * Compares the setting that `tandem profile` chooses with the best setting of the whole grid, for several latency
+ * targets. The grid covers two model versions; one costs a quarter of the other. It is measured once (`--exhaustive`).
+ * The search is replayed on these measurements, so that both settings are judged by the same figures.
  */
 import { availableParallelism } from 'node:os';
 import { searchSettings } from '@tandem/prediction/profile/search-settings';
@@ -15,7 +15,7 @@ const TARGETS: readonly LatencyTarget[] = [null, 2, 10, 50];
 const USERS = 5_000;
 const UNITS = [256, 512];
 
-/** The part of `tandem profile --json` that is read here. */
+/** The fields of `tandem profile --json` that this section reads. */
 interface Report {
   readonly grid: Grid;
   readonly measured: readonly (Measurement['setting'] &

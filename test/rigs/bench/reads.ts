@@ -3,13 +3,13 @@
  * with two handlers that a competent engineer would write (baseline-server.ts): one HMGET without a check, and the same with a
  * query by primary key. Users are drawn uniformly or by Zipf's law with exponent 1. Other requests read a hundred users.
  *
- * A cached read here asks Redis each time, because the API keeps no predictions in memory (ANSWER_CACHE_MB=0). For the skewed
- * traffic that setting has its default, after a longer warm-up of both sides. This measures a service in steady state, not
- * the minute after its start.
+ * Each cached read asks Redis, because the API keeps no predictions in memory (ANSWER_CACHE_MB=0). For the skewed
+ * traffic ANSWER_CACHE_MB has its default, and both sides have a longer warm-up. This measures a service in steady
+ * state, not the minute after its start.
  *
  * Rounds alternate between the targets, and each ratio compares measurements of one round. Two figures are printed beside the
  * rate: the server's CPU per read, which other work on the machine hardly changes, and the share of a core that the load took.
- * That share must be far below 1, or the measurement would be of the load.
+ * That share must be far below 1; otherwise the load limits the rate.
  */
 import { createClient } from '@tandem/client/create-client';
 import { Redis } from 'ioredis';
@@ -22,7 +22,7 @@ import { type BenchProcess, type BenchServers, startApi, startBaseline, startWor
 
 const CONNECTIONS = 64;
 const USERS_A_REQUEST = 100;
-/** The warm-up, in lengths of a round, after which nearly all users of a round are in memory. */
+/** The length of the warm-up in rounds. After it, nearly all users of a round are in memory. */
 const SKEWED_WARM_UP = 6;
 
 /** Requests of one kind to one server. */
@@ -30,7 +30,7 @@ interface Target {
   readonly name: string;
   readonly server: BenchProcess;
   readonly connections: number;
-  /** How long it is warmed up, in lengths of a round. */
+  /** The length of the warm-up in rounds. */
   readonly warmUp: number;
   next(): string;
 }
@@ -76,7 +76,7 @@ async function fillBaseline({ env }: BenchServers, users: number): Promise<void>
   }
 }
 
-/** Runs all users; resolves when the generation is published and loaded into Redis. */
+/** Runs all users. Resolves when the generation is published and loaded into Redis. */
 export async function scoreEveryone(servers: BenchServers, predictor = 'bench'): Promise<void> {
   const api = await startApi(servers);
   const worker = await startWorker(servers);

@@ -1,4 +1,4 @@
-/** How many users Redis holds, and what they cost it in memory. */
+/** Counts the users in Redis, and measures their memory. */
 import { randomUUID } from 'node:crypto';
 import { createKeys } from '@tandem/online-store/keys';
 import type { Generation } from '@tandem/prediction/runs/generations';
@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import type { WorkerParts } from './run-everyone.ts';
 import type { BenchServers } from './service.ts';
 
-/** Bytes that Redis holds for its data: without the buffers of its connections and of its append-only file. */
+/** Returns the bytes that Redis uses for data, without the buffers of connections and of the append-only file. */
 export async function redisBytes({ env }: BenchServers): Promise<number> {
   const redis = new Redis(env.REDIS_URL);
   try {
@@ -20,7 +20,7 @@ export async function redisBytes({ env }: BenchServers): Promise<number> {
 
 const BUCKETS_AT_ONCE = 5_000;
 
-/** The users of a generation, counted bucket by bucket. */
+/** Counts the users of a generation in Redis, bucket by bucket. */
 export async function countUsersInRedis(url: string, { id, buckets }: Pick<Generation, 'id' | 'buckets'>) {
   const { bucket } = createKeys();
   const redis = new Redis(url);
@@ -41,12 +41,12 @@ export async function countUsersInRedis(url: string, { id, buckets }: Pick<Gener
 }
 
 const WINDOW = 10_000;
-/** The mean users of a bucket, as runs are planned. */
+/** The mean number of users in a bucket, as a run plans it. */
 const USERS_PER_BUCKET = 48;
 
 /**
- * Bytes a user for ids of 36 characters (UUIDs) and one score. Loaded by the product's loader, without a run: the loader
- * does not care where the rows come from.
+ * Returns the bytes per user for ids of 36 characters (UUIDs) and one score. The product's loader loads the rows,
+ * without a run.
  */
 export async function bytesPerLongId(servers: BenchServers, { loader }: WorkerParts, users: number): Promise<number> {
   const startedAt = Date.now();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createRandom, createUserLoad, drawDelay, LOAD } from './refresh-load.ts';
 
-test('delays have the median and the share of short ones that are written down', () => {
+test('delays have the documented median and the documented share of short delays', () => {
   const random = createRandom(1);
   const delays = Array.from({ length: 200_000 }, () => drawDelay(random)).sort((a, b) => a - b);
   expect((delays[100_000] ?? 0) / LOAD.medianDelayMs).toBeCloseTo(1, 1);
@@ -9,7 +9,7 @@ test('delays have the median and the share of short ones that are written down',
   expect(short / LOAD.shareOfShort).toBeCloseTo(1, 0);
 });
 
-test('a load is the same each time, and events call for reads of their users', () => {
+test('each call creates the same load, and events cause reads of their users', () => {
   const draw = () => {
     const load = createUserLoad(1_000_000, 0.8);
     const events = Array.from({ length: 5_000 }, (_, n) => load.eventUser(n));

@@ -30,7 +30,7 @@ const SIGMA = Math.log(LOAD.shortDelayMs / LOAD.medianDelayMs) / QUANTILE_OF_SHO
 
 export type Random = () => number;
 
-/** mulberry32 by Tommy Ettinger (public domain). */
+/** Creates a random number generator: mulberry32 by Tommy Ettinger (public domain). */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
@@ -49,20 +49,23 @@ export function drawDelay(random: Random): number {
 }
 
 export interface UserLoad {
-  /** The number of the user of the nth event. */
+  /** Returns the number of the user of the nth event. */
   eventUser(n: number): number;
-  /** The number of the user of the nth read. */
+  /** Returns the number of the user of the nth read. */
   readUser(n: number): number;
 }
 
-/** The number of drawn users. Events use the first half and reads the second; this suffices for rounds of four minutes. */
+/**
+ * The number of drawn users. Events use the first half and reads the second half. It suffices for rounds of four
+ * minutes.
+ */
 const DRAWN = 2 ** 20;
 
 /** Draws the users of a round. */
 export function createUserLoad(users: number, exponent: number): UserLoad {
   const random = createRandom(LOAD.seed);
   const pick = createUserPicker(users, exponent, random);
-  // Users are drawn in advance: the user of the nth request must not depend on the order in which requests are sent.
+  // Users are drawn in advance, because the user of the nth request must not depend on the order of the requests.
   const drawn = Uint32Array.from({ length: DRAWN }, pick);
   /** Maps the number of a read to the users whose events cause that read. */
   const called = new Map<number, number[]>();
@@ -85,7 +88,7 @@ export function createUserLoad(users: number, exponent: number): UserLoad {
 
 const STEP_MS = 10;
 
-/** Calls `send` with the numbers that are due, at a constant rate; rejects if `send` rejects. */
+/** Calls `send` with the numbers of the requests that are due, at a constant rate. Rejects if `send` rejects. */
 export async function atRate(perSecond: number, seconds: number, send: (from: number, to: number) => Promise<unknown>) {
   const startedAt = performance.now();
   const total = Math.round(perSecond * seconds);

@@ -1,8 +1,8 @@
 /**
- * Measures the value of re-scoring: the same load (refresh-load.ts) with it off and on, in alternating rounds, on one
- * API and one worker. It counts the answers that had to wait for a model, the inferences of readers and of re-scorings,
- * the time from an event to the stored answer, and the CPU of all processes together. Re-scoring raises that CPU: it
- * infers for users who may never be read.
+ * Measures the value of re-scoring: the same load (refresh-load.ts) with re-scoring off and on, in alternating rounds,
+ * on one API and one worker. It counts the answers that had to wait for a model and the inferences of readers and of
+ * re-scorings. It measures the time from an event to the stored answer, and the CPU of all processes together.
+ * Re-scoring raises that CPU, because it infers for users who may never be read.
  */
 import { findFreePort } from '@tandem/local-servers/ports';
 import { getRequest } from '../overload/exchange.ts';
@@ -17,11 +17,12 @@ import { type BenchProcess, type Program, startApi, startWorker } from './servic
 
 const PREDICTOR = 'trees';
 /**
- * The target applies to this one; traffic at 1 has users with events in every window, which no re-scoring can precede.
+ * The exponent to which the targets apply. At exponent 1 some users have an event in every window, faster than
+ * re-scoring.
  */
 const EXPONENT = 0.8;
 const STEEPER = 1;
-/** Of a round, in `--seconds`: it counts from `WARM_UP` on, when reads that follow events are under way. */
+/** The length of a round, in `--seconds`. Answers count from `WARM_UP` on, when reads that follow events have begun. */
 const ROUND = 24;
 const WARM_UP = 8;
 
@@ -147,7 +148,7 @@ async function sendEvents(url: string, ids: readonly string[]): Promise<void> {
   await answer.arrayBuffer();
 }
 
-/** Answers from the warm-up on; `waiting` a second are those that no store had. */
+/** Summarises the answers after the warm-up. `waiting` is the number per second without a fresh stored prediction. */
 function answersOf({ outcomes }: OpenLoopResult, fromMs: number) {
   const counted = outcomes.filter(({ due }) => due >= fromMs);
   const seconds = counted.length / LOAD.readsPerSecond;
@@ -161,13 +162,13 @@ function answersOf({ outcomes }: OpenLoopResult, fromMs: number) {
   };
 }
 
-/** The metrics of both programs. */
+/** Reads the metrics of the API and the worker. */
 async function look(api: BenchProcess, workerUrl: string): Promise<string> {
   const texts = [`${api.url}/metrics`, `${workerUrl}/metrics`].map(async (url) => (await fetch(url)).text());
   return (await Promise.all(texts)).join('\n');
 }
 
-/** The sum of a metric's series whose labels hold a text. */
+/** Returns the sum of a metric's series whose labels contain a text. */
 function sumOf(text: string, name: string, labels: string): number {
   const values = text.split('\n').flatMap((line) => {
     const isIt = line.startsWith(`${name}{`) && line.includes(labels);
@@ -176,7 +177,7 @@ function sumOf(text: string, name: string, labels: string): number {
   return values.reduce((sum, value) => sum + value, 0);
 }
 
-/** A quantile of what the histogram of lags counted in between: the bound of its bucket, in seconds. */
+/** Returns a quantile of the lags counted between two looks: the upper bound of its histogram bucket, in seconds. */
 function quantile(after: string, before: string, share: number): number {
   const name = 'tandem_refresh_lag_seconds_bucket';
   const bounds = [...after.matchAll(/tandem_refresh_lag_seconds_bucket\{[^}]*le="([^"]+)"/g)].map(([, le = '']) => le);
@@ -191,7 +192,7 @@ function describe({ waiting, liveInferences, rescorings, lagP50, lagP99, readP99
   return `${rates}, stored within ${lagP50} s (p99 ${lagP99} s), reads p99 ${readP99.toFixed(0)} ms, ${cpuCores.toFixed(2)} processors, ${failed} not answered`;
 }
 
-/** @param isTarget whether the goals are of this exponent */
+/** @param isTarget whether the targets apply to this exponent */
 function figuresOf(
   exponent: number,
   off: readonly Round[],

@@ -8,26 +8,26 @@ const machine = {
 };
 
 describe('a figure', () => {
-  it('is the median of its rounds, of an even number the mean of the middle two', () => {
+  it('is the median of its rounds: for an even number of rounds, the mean of the middle two', () => {
     expect(figureOf('a', 'ms', [9, 1, 5]).value).toBe(5);
     expect(figureOf('a', 'ms', [9, 1, 5, 3]).value).toBe(4);
   });
 
-  it('reaches its target at the target itself', () => {
+  it('meets its target if it equals the target', () => {
     expect(isMet(figureOf('a', 'ratio', [2], { least: 2 }))).toBe(true);
     expect(isMet(figureOf('a', 'ratio', [1.99], { least: 2 }))).toBe(false);
     expect(isMet(figureOf('a', 'MB', [401], { most: 400 }))).toBe(false);
     expect(isMet(figureOf('a', 'MB', [401]))).toBeNull();
   });
 
-  it('that could not be measured reaches nothing', () => {
+  it('does not meet its target if it could not be measured', () => {
     expect(isMet(figureOf('a', 'ratio', [], { least: 0 }))).toBe(false);
     expect(isMet(figureOf('a', 'ratio', [], { most: 9 }))).toBe(false);
   });
 });
 
 describe('the table', () => {
-  it('has a line a figure, with what it missed and how its rounds were spread', () => {
+  it('has one line per figure, with a missed target and the spread of the rounds', () => {
     const figures = [figureOf('run / script', 'ratio', [1, 1.5, 3], { least: 2 })];
     const options = { users: 1, manyUsers: 1, rounds: 3, seconds: 1 };
     const sections = [{ section: 'batch', seconds: 12.4, figures, error: null }];

@@ -1,4 +1,4 @@
-/** The figures as a table for people and as a file for programs. */
+/** Renders the figures as a table for readers, and writes them as a file for programs. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Machine } from './machine.ts';
@@ -8,7 +8,7 @@ export interface SectionResult {
   readonly section: string;
   readonly seconds: number;
   readonly figures: readonly Figure[];
-  /** Why it was not measured; null where it was. */
+  /** The error that ended the measurement, or null. */
   readonly error: string | null;
 }
 
@@ -16,12 +16,12 @@ export interface Report {
   readonly date: string;
   readonly commit: string | null;
   readonly machine: Machine;
-  /** null: the sections take none. */
+  /** null if the sections take no options. */
   readonly options: BenchOptions | null;
   readonly sections: readonly SectionResult[];
 }
 
-/** Whether a figure reaches what it should; null where it should reach nothing. */
+/** Returns whether a figure meets its target, or null without a target. */
 export function isMet({ value, target }: Figure): boolean | null {
   if (!target) return null;
   return 'least' in target ? value >= target.least : value <= target.most;
@@ -36,7 +36,7 @@ export async function writeReport(path: string, report: Report): Promise<void> {
   await writeFile(path, `${JSON.stringify({ ...report, sections: judged }, null, 2)}\n`);
 }
 
-/** A line a figure, under its section's name. */
+/** Renders one line per figure, under the name of its section. */
 export function renderTable({ machine, sections }: Report): string {
   const rows = sections.map((one) => ({ ...one, cells: one.figures.map(cellsOf) }));
   const heads = ['', 'value', '', 'target', '', 'rounds'];
@@ -73,7 +73,7 @@ function cellsOf(figure: Figure): string[] {
   ];
 }
 
-/** Three digits that count, and no more than are there. */
+/** Formats a value with three significant digits at most, except for larger integers. */
 function format(value: number): string {
   if (!Number.isFinite(value)) return '?';
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;

@@ -1,8 +1,8 @@
 /**
- * Measures the cost of rollouts for served users. It reads two predictors from the cache with default settings: one has a
- * canary of a quarter of its users, the other has a shadow. Rounds with and without rollouts alternate on one API process.
- * A candidate is the served model with another feature query, so that its answers cost the same. The canary has its own
- * generation.
+ * Measures the cost of rollouts for served users, with cached reads of two predictors and default settings. One
+ * predictor has a canary of a quarter of its users, the other has a shadow. Rounds with and without rollouts alternate
+ * on one API process. A candidate is the served model with another feature query, so that its answers cost the same.
+ * The canary has its own generation.
  */
 
 import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';

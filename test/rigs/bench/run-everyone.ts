@@ -1,4 +1,4 @@
-/** Runs of all users of a predictor with 200 trees, started through the API as an operator would. */
+/** Runs all users of a predictor with 200 trees. Each run is started through the API, as an operator would start it. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@tandem/client/create-client';
@@ -13,7 +13,7 @@ import { workerProcess } from '../../../apps/worker/worker-section.ts';
 import { adoptPredictor, FEATURES } from './predictors.ts';
 import type { BenchServers } from './service.ts';
 
-/** The parts of a worker, in this process: benchmarks observe runs with them, and time the steps one by one. */
+/** The parts of a worker in this process. Benchmarks use them to observe runs and to time single steps. */
 export type WorkerParts = BuiltDependencies;
 
 export function openWorkerParts({ env }: BenchServers): Promise<WorkerParts> {
@@ -25,15 +25,15 @@ const LEARNT_FROM = 2_000;
 let made: Buffer | null = null;
 
 /**
- * Makes the model of the batch figures: 200 boosted trees of depth 5 over 12 features. Its cost is that of a model trained on
- * real customers (some 3 µs per user on an idle core). The bytes are the same each time.
+ * Makes the model of the batch figures: 200 boosted trees of depth 5 over 12 features. It costs as much as a model
+ * trained on real customers, about 3 µs per user on an idle core. Each call returns the same bytes.
  */
 export function boostedTrees(): Buffer {
   made ??= treeModel({ width: FEATURES.length, trees: 200, depth: 5, users: LEARNT_FROM, random: sameNumbers() });
   return made;
 }
 
-/** Makes a linear congruential generator (Numerical Recipes). Any numbers will do if they are the same each time. */
+/** Creates a linear congruential generator (Numerical Recipes), which gives the same numbers each time. */
 function sameNumbers(): () => number {
   let state = 1;
   return () => {
@@ -42,7 +42,7 @@ function sameNumbers(): () => number {
   };
 }
 
-/** Adopts a predictor with that model over so many users. */
+/** Adopts a predictor with that model and this number of users. */
 export function adoptTrees(servers: BenchServers, name: string, users: number): Promise<void> {
   return adoptPredictor(servers, { name, artifact: boostedTrees(), users });
 }
@@ -51,27 +51,30 @@ export function adoptTrees(servers: BenchServers, name: string, users: number): 
 export interface RunPhases {
   /** From the request until the chunks were known. */
   readonly plan: number;
-  /** From then until the last chunk was committed. */
+  /** From the plan until the last chunk was committed. */
   readonly chunks: number;
-  /** Index, comparison and publication. */
+  /** Index, comparison and publication of the generation. */
   readonly publish: number;
-  /** From then until Redis held all of it. */
+  /** From the publication until Redis held the whole generation. */
   readonly load: number;
 }
 
 export interface RunTimes {
   readonly run: Run;
   readonly phases: RunPhases;
-  /** From the request until the generation was published, in seconds; reads are answered from it after that. */
+  /** From the request until the generation was published, in seconds. Later reads are answered from this generation. */
   readonly publishedSeconds: number;
-  /** From the request until Redis held all of it as well. */
+  /** From the request until Redis held the whole generation, in seconds. */
   readonly loadedSeconds: number;
 }
 
-/** The pause between looks, as a share of the time so far. A look takes CPU from the run, and may be late by one pause. */
+/**
+ * The pause between looks, as a share of the time so far. A look takes CPU from the run, and is late by one pause at
+ * most.
+ */
 const LOOK_EVERY = 0.002;
 const LEAST_LOOK_MS = 25;
-/** A run that takes longer than this has stopped: 30,000,000 users need some ten minutes. */
+/** The time after which a run counts as stopped. 30,000,000 users need about ten minutes. */
 const GIVE_UP_AFTER_MS = 3_600_000;
 
 /**
@@ -110,7 +113,7 @@ async function phasesOf(pool: BenchServers['pool'], runId: string): Promise<Omit
   return rows[0];
 }
 
-/** Polls a run until `isAsWanted` accepts it; rejects if the run ends first or stops. */
+/** Polls a run until `isAsWanted` accepts it. Rejects if the run ends before that or makes no progress for an hour. */
 export async function waitForRun(parts: WorkerParts, id: string, isAsWanted: (run: Run) => boolean): Promise<Run> {
   const startedAt = performance.now();
   for (;;) {

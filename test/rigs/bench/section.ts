@@ -1,6 +1,6 @@
 /**
- * A part of the benchmark: what it measures, as figures beside what they should reach. Sections run one after the
- * other on the same servers, so that every ratio is of one machine at one time.
+ * A section of the benchmark, which measures figures and gives some of them a target. Sections run one after the other
+ * on the same servers, so that each ratio compares measurements of one machine at one time.
  */
 import type { BenchServers } from './service.ts';
 
@@ -18,12 +18,12 @@ export type Unit =
   | 'µs';
 
 export interface Figure {
-  /** What was measured, as a reader of the table understands it: `cached read / bare HMGET`. */
+  /** The name in the table, for example `cached read / HMGET`. */
   readonly name: string;
   /** The median of the rounds. */
   readonly value: number;
   readonly unit: Unit;
-  /** What it should reach; absent: for orientation. */
+  /** The bound that the figure should meet. A figure without a target is for orientation. */
   readonly target?: Target;
   /** The value of each round, from the first measured one on. */
   readonly rounds?: readonly number[];
@@ -37,22 +37,22 @@ export interface BenchOptions {
   /** Users of the large run. */
   readonly manyUsers: number;
   readonly rounds: number;
-  /** Of each round of load. */
+  /** The length of the load in each round. */
   readonly seconds: number;
 }
 
 export interface Section {
-  /** As named on the command line: `npm run bench -- --only reads`. */
+  /** The name on the command line: `npm run bench -- --only reads`. */
   readonly name: string;
   measure(servers: BenchServers, options: BenchOptions, say: (line: string) => void): Promise<readonly Figure[]>;
 }
 
-/** The figure of what each round gave; its value is their median. */
+/** Makes a figure from the values of its rounds. Its value is their median. */
 export function figureOf(name: string, unit: Unit, rounds: readonly number[], target?: Target): Figure {
   return { name, value: median(rounds), unit, rounds, ...(target ? { target } : {}) };
 }
 
-/** Of an even number of values the mean of the middle two. */
+/** Returns the median: for an even number of values, the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -2,9 +2,9 @@
  * The product's processes, as operators start them, on a Postgres and a Redis that only the benchmark uses.
  * `BenchServers.stop` ends every process that this module started, also after a failure.
  *
- * Postgres has the settings of the local server (`libs/local-servers`): its defaults, durable, with 128 MB of shared buffers.
- * Redis is two servers, as in docker-compose.yml: a cache that keeps nothing on disk, and a queue with an append-only file that
- * is synced every second.
+ * Postgres has the settings of the local server (`libs/local-servers`): the defaults of Postgres, which are durable,
+ * with 128 MB of shared buffers. There are two Redis servers, as in docker-compose.yml: a cache that keeps nothing on
+ * disk, and a queue with an append-only file that is synced every second.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -31,9 +31,9 @@ export interface BenchServers {
   /** The roots of the servers' process trees. */
   readonly pids: Readonly<Record<'postgres' | 'redis' | 'queue', number>>;
   readonly pool: ReturnType<typeof createPool>;
-  /** For small files; removed at the end. */
+  /** A folder for small files, removed at the end. */
   readonly folder: string;
-  /** Registers a process that ends with the servers. */
+  /** Registers a process that `stop` ends. */
   own(child: ChildProcess): void;
   /** Ends the processes that use these servers, then the servers, and removes their data. May be called twice. */
   stop(): Promise<void>;
@@ -49,13 +49,13 @@ export async function startServers(): Promise<BenchServers> {
     return stopping;
   };
   try {
-    // The account that Postgres runs under must be able to enter it.
+    // The account that runs Postgres must be able to enter the folder.
     await chmod(folder, 0o755);
     const log = () => {};
     const binDir = process.env.TEST_POSTGRES_BIN || undefined;
     const postgres = await startPostgres({ dataDir: join(folder, 'postgres'), binDir, log });
     undo.push(() => postgres.stop());
-    // Unpacked once a machine, as for the tests.
+    // Unpacked once per machine, as for the tests.
     const serverDir = join(tmpdir(), 'tandem-test-redis');
     const redis = await startRedis({ dataDir: join(folder, 'redis'), serverDir, log });
     undo.push(() => redis.stop());
@@ -80,13 +80,16 @@ export async function startServers(): Promise<BenchServers> {
   }
 }
 
-/** Turns off Redis' append-only file: rewriting it took 5 % of the CPU of a run of 10,000,000 users. */
+/** Turns off the append-only file of Redis, whose rewrites took 5 % of the CPU of a run of 10,000,000 users. */
 async function disableAppendOnlyFile(url: string): Promise<void> {
   const redis = new Redis(url);
   await redis.config('SET', 'appendonly', 'no').finally(() => redis.disconnect());
 }
 
-/** Starts the servers of a program; SIGINT, SIGTERM and SIGHUP stop them and end it, also while they start. */
+/**
+ * Starts the servers of a program. SIGINT, SIGTERM and SIGHUP stop the servers and end the program, also during the
+ * start.
+ */
 export function startServersUntilSignal(): Promise<BenchServers> {
   const starting = startServers();
   // One Ctrl-C can send the signal twice: from the terminal, and from npm, which forwards it.
@@ -97,7 +100,7 @@ export function startServersUntilSignal(): Promise<BenchServers> {
   return starting;
 }
 
-/** Runs the steps in reverse order; a step that fails does not stop the others. */
+/** Runs the steps in reverse order. A failed step does not stop the others. */
 async function undoAll(undo: (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = [];
   for (const step of undo.reverse()) await step().catch((error: unknown) => failures.push(error));
@@ -107,9 +110,9 @@ async function undoAll(undo: (() => Promise<unknown>)[]): Promise<void> {
 /** A running program. */
 export interface Program {
   readonly pid: number;
-  /** Sends SIGTERM; resolves when the process has ended. */
+  /** Sends SIGTERM. Resolves when the process has ended. */
   stop(): Promise<void>;
-  /** Sends SIGKILL; resolves when the process has ended. Its child processes are left running. */
+  /** Sends SIGKILL. Resolves when the process has ended. Its child processes keep running. */
   kill(): Promise<void>;
 }
 
@@ -118,7 +121,7 @@ export interface BenchProcess extends Program {
   readonly url: string;
 }
 
-/** Starts the API; `variables` override its defaults. */
+/** Starts the API. `variables` override the defaults of its environment. */
 export async function startApi(servers: BenchServers, variables: Variables = {}): Promise<BenchProcess> {
   const port = await findFreePort();
   const last = Number(variables.API_PROCESSES ?? 1) > 1 ? '"api.processes_started"' : '"api.started"';
@@ -135,7 +138,7 @@ export function startBaseline(servers: BenchServers, kind: 'hmget' | 'hmget+pg')
   return startListener(servers, ['test/rigs/bench/baseline-server.ts', kind]);
 }
 
-/** Starts a program that prints its port in a line of digits. */
+/** Starts a program that prints its port as a line of digits. */
 export async function startListener(
   servers: BenchServers,
   args: readonly string[],
@@ -145,7 +148,7 @@ export async function startListener(
   return { ...program, url: `http://127.0.0.1:${line}` };
 }
 
-/** Starts a program of the project; `isReady` says whether a line of its output means that it can be used. */
+/** Starts a program of the project. `isReady` returns whether a line of its output means that the program is ready. */
 async function start(
   servers: BenchServers,
   args: readonly string[],

@@ -1,7 +1,8 @@
 /**
- * Measures each stage of a batch run alone, in CPU per user. The worker's own parts run one stage after the other over the same
- * chunks, while no other work runs. The figure counts the CPU of every process involved: this process, the inference children,
- * Postgres with its backends, Redis. The sum gives the highest rate that the machine's cores could reach.
+ * Measures each stage of a batch run separately, in CPU per user. The parts of a worker run one stage after the other
+ * over the same chunks, while no other work runs. A figure counts the CPU of every process involved: this process, the
+ * inference children, Postgres with its backends, and Redis. The sum gives the highest rate that the cores of the
+ * machine allow.
  */
 
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -25,7 +26,7 @@ export interface StageCosts {
 }
 
 const LEASE_MS = 600_000;
-/** Chunks that go through the stages together. A worker holds as many at a time; more would exhaust the memory of the machine. */
+/** The number of chunks that pass through the stages together, as in a worker. More chunks would exhaust the memory. */
 const CHUNKS = 10;
 const unlost = new AbortController().signal;
 
@@ -35,7 +36,7 @@ interface Work {
   readonly chunks: readonly ClaimedChunk[];
 }
 
-/** Runs the predictor once, stage by stage. No worker may be running, or it would take the chunks. */
+/** Runs the predictor once, stage by stage. No worker may be running, because it would claim the chunks. */
 export async function measureStages(servers: BenchServers, parts: WorkerParts, predictor: string): Promise<StageCosts> {
   const { run, chunks } = await planWork(parts, predictor);
   const { postgres, redis } = servers.pids;

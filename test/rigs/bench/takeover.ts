@@ -1,6 +1,7 @@
 /**
- * `kill -9` of one of two workers in the middle of a full run. The other continues, takes over the dead worker's chunks
- * once their leases expire, and finishes. Afterwards every user is scored once, and reads show it.
+ * Kills one of two workers with SIGKILL in the middle of a full run. The other worker takes over the chunks of the
+ * killed worker once their leases expire, and finishes the run. Then checks that every user is scored once, and that
+ * reads show it.
  */
 import { type Client, createClient } from '@tandem/client/create-client';
 import { isRunning, type ProcessIdentity, readProcess } from '@tandem/local-servers/process-identity';
@@ -58,7 +59,7 @@ interface HeldChunk extends Record<string, unknown> {
 
 interface Killed {
   readonly at: Date;
-  /** The chunks that either worker held just after the kill. */
+  /** The chunks that both workers held just after the kill. */
   readonly held: readonly HeldChunk[];
   /** The time until the last inference child of the killed worker had ended. */
   readonly childrenMs: number;
@@ -118,18 +119,18 @@ async function expectSameAsLive(tandem: Client, users: number): Promise<void> {
   for (const [i, { userId, answer }] of stored.entries()) {
     const difference = Math.abs(Number(answer?.prediction.score) - Number(live[i]?.answer?.prediction.score));
     if (answer?.source === 'batch' && answer.reason === 'fresh' && difference < 1e-6) continue;
-    throw new Error(`user ${userId} is answered ${JSON.stringify(answer)}, live ${JSON.stringify(live[i])}`);
+    throw new Error(`user ${userId}: stored answer ${JSON.stringify(answer)}, live ${JSON.stringify(live[i])}`);
   }
 }
 
-/** Computes the figures; all times are on Postgres' clock. */
+/** Computes the figures. All times are from Postgres' clock. */
 async function figuresOf({ pool }: BenchServers, run: Run, { at, held, childrenMs }: Killed): Promise<Figure[]> {
   const { rows } = await pool.query<{ no: number; fence: number }>({
     text: 'select no, fence from tandem.chunks where run_id = $1',
     values: [run.id],
   });
   const fences = new Map(rows.map(({ no, fence }) => [no, fence]));
-  // The survivor's own chunks were committed under an unchanged fence.
+  // The surviving worker commits its own chunks with an unchanged fence.
   const orphans = held.filter(({ no, fence }) => (fences.get(no) ?? 0) > fence);
   if (orphans.length === 0) throw new Error('the killed worker held no chunk: nothing was taken over');
   const leaseEnd = Math.max(...orphans.map(({ leaseUntil }) => leaseUntil.getTime()));

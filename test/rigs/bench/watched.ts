@@ -1,7 +1,7 @@
 /**
- * Measures the cost of a watch for the application that changes the table: statements of a few sizes on a plain table
- * and on a watched one, one after the other in each round. Each statement is its own transaction; every row it touches
- * changes.
+ * Measures the cost of a watch for the application that changes the table. Statements of several sizes run on a plain
+ * table and on a watched table, one after the other in each round. Each statement is a transaction of its own and
+ * changes every row that it touches.
  */
 import { watchSource } from '@tandem/offline-store/sources/watch-source';
 import { linearModel } from '@tandem/testing/onnx-models';
@@ -26,7 +26,7 @@ const STATEMENTS: readonly Statement[] = [
   { what: 'update of one row', rows: 1, column: 'f1', times: 300 },
   { what: 'update of 5,000 rows', rows: 5_000, column: 'f1', times: 5, most: 3 },
   { what: 'the same, an indexed column', rows: 5_000, column: 'f2', times: 5, most: 3 },
-  // A watch does not raise the versions of so many users one by one.
+  // With so many users, a watch raises the source version instead of each user's context version.
   { what: 'update of 50,000 rows, in bulk', rows: 50_000, column: 'f1', times: 1, most: 3 },
 ];
 

@@ -1,4 +1,4 @@
-/** An application of the client, without this repository: a folder with the package as it is published, and a real API to ask. */
+/** An application that uses the client without this repository: a folder with the published package, and a real API. */
 import { execFile } from 'node:child_process';
 import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
@@ -44,7 +44,7 @@ export async function createApplication(): Promise<Application> {
   };
 }
 
-/** Returns the path of a program that a package of npm holds, or why npm cannot install it here. */
+/** Returns the path of a program in an npm package, or the reason why npm cannot install the package here. */
 export async function installProgram(name: string, specifier: string, program: string) {
   const home = join(root, '.tandem/clients', name.toLowerCase().replace(' ', '-'));
   await mkdir(home, { recursive: true });

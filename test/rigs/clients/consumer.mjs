@@ -1,6 +1,6 @@
 /**
- * An application of the client in plain JavaScript, for any runtime: it asks a real API for everything that an application
- * does, and rejects at the first difference. The service is that of checkout.fixture.ts.
+ * An application that uses the client in plain JavaScript, for any runtime. It makes every kind of call to a real API,
+ * and rejects at the first wrong answer. checkout.fixture.ts starts the service.
  */
 import { createClient, isProblem, ProblemError, UnreachableError } from '@tandem/client';
 
@@ -30,14 +30,15 @@ export async function consume({ url, silentUrl }) {
 }
 
 async function readUsers(tandem) {
-  // One user, with the headers of the answer; then from the etag. The first read may be a live one, which is stored.
+  // Reads one user with the headers of the answer, then with the etag. The first read may run the model, which stores
+  // the answer.
   await tandem.predict('repurchase', '2');
   const { answer, etag, cacheStatus } = await tandem.predict('repurchase', '2');
   check('a prediction', [answer.userId, typeof answer.prediction.score], ['2', 'number']);
   check('headers', [etag?.startsWith('W/'), cacheStatus?.startsWith('tandem;')], [true, true]);
   check('an etag', (await tandem.predict('repurchase', '2', { ifNoneMatch: etag })).notModified, true);
 
-  // Users of one turn, each with its own result.
+  // Reads in the same tick share a request, and each read has its own result.
   const results = await Promise.allSettled(['1', '2', '999', '3', '1'].map((id) => tandem.predict('repurchase', id)));
   const found = results.map((one) => (one.status === 'fulfilled' ? one.value.answer.userId : one.reason.code));
   check('reads of one turn', found, ['1', '2', 'unknown_user', '3', '1']);
@@ -76,7 +77,7 @@ async function readProblems(tandem) {
   check('no server', [refused instanceof UnreachableError, refused.timedOut], [true, false]);
 }
 
-/** A deadline and the caller's own abort, each of a request that is under way. */
+/** Checks that a deadline and the caller's abort end a request in progress. */
 async function giveUp(silentUrl) {
   const hasty = createClient({ url: silentUrl, timeoutMs: 50, retryReadsForMs: 0 });
   const late = await failureOf(hasty.predict('repurchase', '1'));

@@ -1,6 +1,6 @@
 /**
- * The Python client that openapi-python-client generates from our OpenAPI document: without a warning, installed as
- * docs/client.md says, and used by the program that stands there.
+ * Tests the Python client that openapi-python-client generates from our OpenAPI document. It must be generated without
+ * a warning. It is installed as docs/client.md says, and used by the program on that page.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -53,7 +53,7 @@ it('is generated without a warning, and reads, ranks and sends events', async ()
   const url = `http://127.0.0.1:${http.port}`;
   const generated = join(folder, 'tandem_python');
   const generate = ['generate', '--url', `${url}/openapi.json`, '--output-path', generated, '--fail-on-warning'];
-  // The generator formats with its own ruff, as an activated environment has it.
+  // The generator formats with the ruff of its environment, which must be on the PATH.
   const env = { ...process.env, PATH: `${join(environment, 'bin')}:${process.env.PATH}` };
   const { stdout, stderr } = await run('openapi-python-client', generate, { cwd: folder, env });
   expect(stdout + stderr).not.toMatch(/warning/i);

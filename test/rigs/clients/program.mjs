@@ -1,4 +1,4 @@
-/** Runs the consumer as a program of Node, Bun or Deno, and prints OK. Its arguments are the two addresses. */
+/** Runs the consumer with Node, Bun or Deno, and prints OK. The arguments are the two addresses. */
 import { consume } from './consumer.mjs';
 
 const [url, silentUrl] = globalThis.process?.argv.slice(-2) ?? globalThis.Deno.args;

@@ -1,6 +1,6 @@
 /**
- * The client in an application of its own on Node 20, Bun and Deno, against a real API. Each runtime is a package of npm. A
- * runtime that npm cannot install here is skipped with the reason.
+ * Tests the client in a separate application on Node 20, Bun and Deno, against a real API. Each runtime is an npm
+ * package. A runtime that npm cannot install here is skipped with the reason.
  */
 import { execFile } from 'node:child_process';
 import { arch, platform } from 'node:os';
@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 interface Runtime {
   readonly name: string;
-  /** The package of npm that holds the program of this platform, and the program's place in it. */
+  /** The npm package with the program for this platform. */
   readonly specifier: string;
   readonly program: string;
   readonly args: readonly string[];

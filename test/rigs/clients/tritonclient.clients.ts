@@ -1,6 +1,6 @@
 /**
- * Triton's own client against the Open Inference Protocol, over HTTP and gRPC: several inputs and outputs, every element type,
- * empty and large batches, both views. The client's calls and checks are in tritonclient_suite.py.
+ * Tests the Open Inference Protocol with Triton's own client over HTTP and gRPC: several inputs and outputs, every
+ * element type, empty and large batches, both views. tritonclient_suite.py has the calls and checks.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -41,7 +41,7 @@ it.each([
 ])('tritonclient over %s', async (_, suite) => {
   const program = join(here, 'tritonclient_suite.py');
   const env = { ...process.env, HTTP_PORT: String(http.port), GRPC_PORT: String(grpc.port), ZOO: JSON.stringify(ZOO) };
-  // unittest reports on stderr; execFile rejects with both outputs where a check fails.
+  // unittest reports on stderr. If a check fails, execFile rejects with both outputs.
   const { stderr } = await run(python, [program, '-v', suite], { env });
   expect(stderr).toMatch(/^OK$/m);
 });

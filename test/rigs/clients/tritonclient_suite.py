@@ -1,4 +1,4 @@
-"""What Triton's own client asks of an API, and what it must be given. Arguments are those of unittest: Http or Grpc."""
+"""Calls of Triton's own client to an API, and checks of the answers. The arguments are those of unittest: Http or Grpc."""
 
 import asyncio
 import json

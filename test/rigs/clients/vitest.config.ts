@@ -1,6 +1,6 @@
 /**
- * `npm run test:clients`: clients against a real API. Those of Python need Linux and python3 with venv and pip; our own runs on
- * Node 20, Bun, Deno and workerd.
+ * `npm run test:clients` tests clients against a real API. Python clients need Linux and python3 with venv and pip. Our
+ * own client runs on Node 20, Bun, Deno and workerd.
  */
 import { defineConfig } from 'vitest/config';
 

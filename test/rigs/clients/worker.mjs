@@ -1,6 +1,7 @@
 /**
- * A worker of workerd, with one client for all of its requests. `/consume` runs the consumer; `/read` answers with a user's
- * prediction; `/leave` begins a read and ends without its answer, as a request does whose caller has gone.
+ * A worker for workerd with one client for all requests. `/consume` runs the consumer. `/read` answers with a user's
+ * prediction. `/leave` begins a read and ends without waiting for the answer, like a request whose caller has
+ * disconnected.
  */
 import { createClient } from '@tandem/client';
 import { consume } from './consumer.mjs';

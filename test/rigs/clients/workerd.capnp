@@ -1,4 +1,4 @@
-# One worker on a free port. It may ask addresses of this machine, which workerd refuses by default.
+# One worker on a free port. It may connect to addresses of this machine, which workerd forbids by default.
 using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (

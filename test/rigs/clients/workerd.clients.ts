@@ -1,6 +1,6 @@
 /**
- * The client in a worker, on workerd, the runtime of Cloudflare Workers: bundled as Wrangler does, against a real API. workerd is
- * a package of npm. If npm cannot install it here, the tests are skipped with the reason.
+ * Tests the client in a worker on workerd, the runtime of Cloudflare Workers, against a real API. The worker is bundled
+ * like by Wrangler. workerd is an npm package. If npm cannot install it here, the tests are skipped with the reason.
  */
 import { spawn } from 'node:child_process';
 import { copyFile, mkdtemp, readFile, writeFile } from 'node:fs/promises';
@@ -17,7 +17,7 @@ const machine = `${platform()}-${arch() === 'x64' ? '64' : arch()}`;
 const SPECIFIER = `@cloudflare/workerd-${machine}@1.20261117.1`;
 const PROGRAM = `@cloudflare/workerd-${machine}/bin/workerd`;
 
-/** Of the model of api.fixture.ts, whose user 5 has recency 50 and 5 orders. */
+/** The weights of the model in api.fixture.ts, whose user 5 has recency 50 and 5 orders. */
 const WEIGHTS = [-0.1, 0.5];
 
 let application: Application;
@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterEach(() => Promise.all(running.splice(0).map((stop) => stop())));
 afterAll(() => application?.close());
 
-/** Serves a worker, a file of the application's folder. Returns its address. */
+/** Serves a worker from a file in the application's folder. Returns the worker's address. */
 async function serve(program: string, file: string): Promise<string> {
   const { folder, url, silentUrl } = application;
   const place = await mkdtemp(join(folder, 'worker-'));
@@ -59,7 +59,7 @@ it('the client’s consumer runs in a worker', async ({ skip }) => {
   expect(await (await fetch(`${worker}/consume`)).text()).toBe('OK');
 });
 
-it('requests of a worker share a client: each is answered, whatever becomes of the others', async ({ skip }) => {
+it('requests of a worker share a client, and each is answered independently of the others', async ({ skip }) => {
   if (workerd.path === null) return skip(workerd.problem);
   const worker = await serve(workerd.path, 'worker.mjs');
   const users = Array.from({ length: 45 }, (_, i) => String((i % 9) + 1));

@@ -1,19 +1,19 @@
-/** Work for workers over a time, drawn from a seed: when runs are asked for, of how many users, and when events come. */
+/** A load for workers, drawn from a seed: the times and sizes of runs, and the times of events. */
 import { createRandom } from '../../../apps/shop/replay/random.ts';
 
 export interface AskedRun {
-  /** Seconds from the begin. */
+  /** The time of the request, in seconds from the start. */
   readonly at: number;
   readonly predictor: string;
   readonly users: number;
-  /** Seconds from the begin at which it should have ended. */
+  /** The time at which the run should have ended, in seconds from the start. */
   readonly deadline: number;
 }
 
 export interface Load {
   readonly seconds: number;
   readonly runs: readonly AskedRun[];
-  /** Seconds in which an event comes, in order. */
+  /** The seconds in which an event arrives, in ascending order. */
   readonly events: readonly number[];
 }
 
@@ -21,9 +21,9 @@ const HOUR = 3_600;
 const DAY = 24 * HOUR;
 
 /**
- * A week: each night at two a run of 60 million users, each hour a run of the changed users (median 400,000), and six
- * runs a day on request (median 1 million, between 8 and 20 h). Each is due an hour after its request. Events come all
- * day from 7 to 23 h, and about four an hour at night.
+ * Returns the load of a week. Every night at two there is a run of 60 million users. Every hour there is a run of the
+ * changed users (median 400,000). Six runs a day are on request (median 1 million, between 8 and 20 h). Each run is due
+ * an hour after its request. Events arrive all the time from 7 to 23 h, and about four per hour at night.
  */
 export function weekOf(seed: number): Load {
   const random = createRandom(seed);
@@ -46,7 +46,10 @@ export function weekOf(seed: number): Load {
   return { seconds, runs: runs.toSorted((a, b) => a.at - b.at), events };
 }
 
-/** A load for a real check: a run every 40 s or so for some workers, each due after a minute. Nothing comes in the last quarter. */
+/**
+ * Returns a load for a real check: about every 40 s a run for several workers, due after a minute. The last quarter has
+ * none.
+ */
 export function trialOf(seed: number, seconds: number, usersPerSecond: number): Load {
   const random = createRandom(seed);
   const runs: AskedRun[] = [];
@@ -57,7 +60,7 @@ export function trialOf(seed: number, seconds: number, usersPerSecond: number): 
   return { seconds, runs, events: [] };
 }
 
-/** Log-normal with median 1. */
+/** Draws from a log-normal distribution with median 1. */
 function spread(random: () => number, sigma: number): number {
   const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   return Math.exp(sigma * normal);

@@ -1,4 +1,6 @@
-/** Prints what a simulated week costs, and how late its runs end, with fixed numbers of workers and with as many as are needed. */
+/**
+ * Prints the cost of a simulated week and the lateness of its runs, with fixed numbers of workers and with autoscaling.
+ */
 import { parseArgs } from 'node:util';
 import { weekOf } from './load.ts';
 import { type Staff, simulate, USUAL_WORKER } from './simulate.ts';

@@ -1,7 +1,8 @@
 /**
- * The check of the simulation: `tandem worker --autoscale` on real servers, under a load drawn from a seed, beside the same load
- * simulated with the speed and the start that were measured. Users take time to read and hardly any CPU, so that workers add up
- * on any machine. Ends with 1 where a run did not end, workers are left, or cost or lateness differ by more than `TOLERANCE`.
+ * Checks the simulation. `tandem worker --autoscale` runs on real servers under a load drawn from a seed. The same load
+ * is simulated with the measured speed and start time. Reading a user takes time but hardly any CPU, so that more
+ * workers are faster on any machine. Exits with 1 if a run did not end, workers are left, or cost or lateness differ by
+ * more than `TOLERANCE`.
  */
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -18,7 +19,10 @@ const { values } = parseArgs({
 const seconds = 60 * Number(values.minutes);
 
 const STAFF = { min: 0, max: 4, holdSeconds: 20 };
-/** Of cost, and of the time of the median run: a worker more or less for some seconds. */
+/**
+ * The tolerance for the cost and for the time of the median run. It allows for one worker more or less for some
+ * seconds.
+ */
 const TOLERANCE = 0.25;
 
 interface Measured extends Result {
@@ -50,7 +54,7 @@ async function playLoad(servers: BenchServers, { runs }: Load): Promise<Measured
   const left = countWorkers(autoscaler);
   autoscaler.kill('SIGTERM');
   await once(autoscaler, 'exit');
-  if (left > 0) throw new Error(`${left} workers are left where nothing waits`);
+  if (left > 0) throw new Error(`${left} workers are left although no work waits`);
   return { ...(await summary(servers, asked, firstWorkerAt)), cost, falls };
 }
 

@@ -1,18 +1,18 @@
 /**
- * Plays a load through a number of workers, second by second: their cost, and how late runs end. The policy is the
- * product's own (desired-workers.ts); workers and clock are simulated.
+ * Simulates a load second by second with a number of workers, and computes their cost and the lateness of runs. The
+ * policy is the product's own (desired-workers.ts). Workers and clock are simulated.
  */
 import { createScaler, workersNeeded } from '@tandem/prediction/runs/desired-workers';
 import type { AskedRun, Load } from './load.ts';
 
 export interface WorkerModel {
-  /** Of one worker alone. */
+  /** The speed of one worker that runs alone. */
   readonly usersPerSecond: number;
-  /** What each further worker takes from all of them: they share Postgres. */
+  /** The loss of speed of all workers with each further worker, because they share Postgres. */
   readonly lossByCompany: number;
-  /** Seconds until a started worker works. */
+  /** Seconds from the start of a worker until it scores users. */
   readonly startSeconds: number;
-  /** Of a run, before its first chunk and after its last one. */
+  /** The seconds of a run before its first chunk, and after its last chunk. */
   readonly stepSeconds: number;
 }
 
@@ -23,21 +23,21 @@ export const USUAL_WORKER: WorkerModel = {
   stepSeconds: 2,
 };
 
-/** How many workers there are. */
+/** The number of workers: fixed, or by autoscaling. */
 export type Staff =
   | { readonly fixed: number }
   | { readonly min: number; readonly max: number; readonly holdSeconds: number };
 
 export interface Result {
-  /** Worker-seconds, those of starting included. */
+  /** The worker-seconds, including those of starting workers. */
   readonly cost: number;
   readonly runs: number;
-  /** Runs that ended after their deadline, or not at all. */
+  /** The number of runs that ended after their deadline, or not at all. */
   readonly late: number;
   readonly latest: number;
-  /** Median seconds from asking to the end. */
+  /** The median seconds from the request to the end of a run. */
   readonly medianSeconds: number;
-  /** Times at which the number of workers fell. */
+  /** The number of times that the number of workers fell. */
   readonly falls: number;
 }
 
@@ -56,7 +56,7 @@ export function simulate({ seconds, runs, events }: Load, model: WorkerModel, st
   const took: { run: AskedRun; at: number }[] = [];
   const measured = new Map<string, number>();
   let [cost, falls, asked, told, untold] = [0, 0, 0, 0, 0];
-  // Until all is done, but not for ever: a staff that is too small never catches up.
+  // Until all runs are done, but with a limit, because too few workers never catch up.
   for (let now = 0; now < seconds || (open.length > 0 && now < 2 * seconds); now++) {
     for (let run = runs[asked]; run && run.at <= now; run = runs[++asked]) {
       open.push({ ...run, left: run.users, stepsLeft: 2 * model.stepSeconds });
@@ -97,7 +97,10 @@ function needed(
   return workersNeeded({ runs: waiting, chores: untold > 0 ? ['events'] : [] });
 }
 
-/** A second of work: planning and publishing side by side, and chunks of all runs that have any, in equal parts. */
+/**
+ * Simulates a second of work: plans and publications run in parallel, and the chunks of all runs share the speed
+ * equally.
+ */
 function work(
   open: readonly UnfinishedRun[],
   working: number,

@@ -1,4 +1,4 @@
-/** Predictors whose users take time to read and hardly any CPU, so that workers add up on any machine; and workers for them. */
+/** Predictors whose users take time to read but hardly any CPU, so that more workers are faster on any machine. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -7,7 +7,7 @@ import { predictorOf } from '../../../apps/worker/worker.fixture.ts';
 import type { BenchServers } from '../bench/service.ts';
 import type { AskedRun } from './load.ts';
 
-/** To read a user, on average: a few take four times as long. */
+/** The mean seconds to read a user. A few users take four times as long. */
 export const USER_SECONDS = 0.1;
 export const CHUNKS_AT_ONCE = 3;
 const MAIN = resolve(import.meta.dirname, '../../../apps/cli/main.ts');
@@ -17,7 +17,7 @@ export async function adoptSlow(
   asked: readonly Pick<AskedRun, 'predictor' | 'users'>[],
 ): Promise<void> {
   const most = Math.max(...asked.map(({ users }) => users));
-  // Stable, so that a plan, which needs the keys alone, does not call it.
+  // The function is stable, so a plan, which reads only the keys, does not call it.
   await pool.query(`
     create function slowly(n bigint) returns float8 language plpgsql stable as
       'begin perform pg_sleep(${4 * USER_SECONDS} * (n * 7919 % 1000 / 1000.0) ^ 3); return n; end';
@@ -37,10 +37,10 @@ interface Range {
   readonly holdSeconds: number;
 }
 
-/** `tandem worker`; its lines go to standard error. */
+/** Starts `tandem worker`. Its output goes to standard error. */
 export function startWorkers({ env }: BenchServers, { min, max, holdSeconds }: Range): ChildProcess {
   const args = [MAIN, 'worker', '--autoscale', `${min}..${max}`, '--hold', String(holdSeconds)];
-  // Four workers fit the stock limit of Postgres.
+  // With this value, four workers fit into the default limit of Postgres.
   const sizes = { DATABASE_CONNECTIONS: '22', CHUNK_CONCURRENCY: String(CHUNKS_AT_ONCE), INFERENCE_PROCESSES: '1' };
   const own = { ...process.env, ...env, ...sizes, REFRESH_SHARE: '0', RUN_DEADLINE_MINUTES: '1' };
   const child = spawn(process.execPath, args, { env: own, stdio: ['ignore', 'ignore', 'pipe'] });
@@ -48,7 +48,7 @@ export function startWorkers({ env }: BenchServers, { min, max, holdSeconds }: R
   return child;
 }
 
-/** Direct children: those that start or end count too. */
+/** Counts the direct child processes, including those that are starting or ending. */
 export function countWorkers({ pid }: ChildProcess): number {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).length;
 }

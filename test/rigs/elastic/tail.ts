@@ -1,7 +1,7 @@
 /**
- * Measures how long a run's last chunk continues after the median worker has run out of work, with three workers: first
- * with chunks as large as the predictor allows, then with chunks sized by what the first run took. Exit code 1 if that
- * is more than `MOST` of the run.
+ * Measures how long the last chunk of a run continues after the median worker has no more work, with three workers. The
+ * first run has chunks of the largest size, the second has chunks sized by the times of the first run. Exits with 1 if
+ * this time is more than the share `MOST` of the run.
  */
 import { once } from 'node:events';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';

@@ -17,7 +17,7 @@ const RATES = {
   movesPerSecond: 0,
 };
 
-it('an API killed after a commit, and a flushed cache: nothing stale is called fresh, nothing acknowledged lost', async () => {
+it('with a killed API and a flushed cache, no stale answer is called fresh, and no acknowledged event is lost', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-faults-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const session = await openSession({ seed: SEED, folder, users: 100, apis: 1, workers: 1, rates: RATES });

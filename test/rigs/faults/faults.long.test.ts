@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it('survives kills of its processes and stores under load: nothing stale is called fresh, nothing acknowledged lost', async () => {
+it('survives kills of its processes and stores under load: no stale answer is called fresh, and no acknowledged event is lost', async () => {
   const session = await openSession({
     seed: SEED,
     folder: join(folder, 'sound'),

@@ -1,11 +1,13 @@
-/** The file of a history: written during a run, read afterwards. */
+/** Writes the file of a history during a run, and reads it afterwards. */
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
 import type { HistorySink, Operation } from './history.ts';
 
-/** The size of a block that is written at once: a killed rig loses at most one block, and a sink needs no more memory. */
+/**
+ * The size of a block that is written at once. A killed rig loses one block at most, and a sink needs no more memory.
+ */
 const BLOCK_CHARACTERS = 256 * 1024;
 
-/** Appends to a file. Writing is synchronous: a disk that does not keep up slows the load, and memory stays flat. */
+/** Appends to a file. Writing is synchronous, so that a slow disk slows the load and memory stays flat. */
 export function openHistory(path: string): HistorySink {
   const file = openSync(path, 'a');
   let block = '';

@@ -1,6 +1,6 @@
 /**
  * The history of a run of the rig: the requests of clients with their answers, and the faults. It is NDJSON with one operation
- * a line. A line is written when its operation has ended, so that a history is in the order of `ended`.
+ * per line. A line is written when its operation has ended, so a history is in the order of `ended`.
  *
  * Times are milliseconds on the machine's monotonic clock, which is the same in every process; faults do not move it. `at` is
  * taken before the first byte is sent and `ended` after the last byte has come. The operation took effect between them. So one
@@ -35,9 +35,9 @@ interface Timed {
 }
 
 /**
- * The reason why there is no status. A `refused` request was not sent. After `reset` and `timeout` the result is unknown.
- * `idle`: the service closed an idle connection at its time limit, just as the request was sent. HTTP allows this at any time,
- * and senders must handle it.
+ * The reason for a missing status. A `refused` request was not sent. After `reset` and `timeout` the result is unknown.
+ * `idle` means that the service closed an idle connection at its time limit, just as the request was sent. HTTP allows
+ * this at any time, and senders must handle it.
  */
 export type Failure = 'refused' | 'reset' | 'timeout' | 'idle';
 
@@ -45,10 +45,10 @@ export type Failure = 'refused' | 'reset' | 'timeout' | 'idle';
 export interface Call extends Timed {
   /** The name of the API process that was asked. */
   readonly api: string;
-  /** Null without a whole answer; `failure` then says why. */
+  /** Null without a complete answer; `failure` then has the reason. */
   readonly status: number | null;
   readonly failure?: Failure;
-  /** Seconds, if the answer names them. */
+  /** The seconds of Retry-After, if the answer has this header. */
   readonly retryAfter?: number;
   /** Text in a body that must never leave the service, with its place. */
   readonly leak?: string;
@@ -57,9 +57,12 @@ export interface Call extends Timed {
 /** The first line of a history: the promises of the service. */
 export interface Contract extends Timed {
   readonly kind: 'contract';
-  /** `GET /v1/predictions/{predictor}/{userId}` → its status codes, from the service's own OpenAPI document. */
+  /**
+   * Maps a route, such as `GET /v1/predictions/{predictor}/{userId}`, to its status codes in the service's OpenAPI
+   * document.
+   */
   readonly routes: Readonly<Record<string, readonly number[]>>;
-  /** Milliseconds within which a call of each kind is answered, whatever happens. */
+  /** Milliseconds within which a call of each kind is answered, also during a fault. */
   readonly deadlines: Readonly<
     Record<'read' | 'event' | 'run' | 'rollback' | 'rollout' | 'survey' | 'generations' | ErasureAct, number>
   >;
@@ -70,7 +73,7 @@ export type Source = 'batch' | 'live' | 'stale' | 'default';
 export interface Directives {
   readonly noCache?: true;
   readonly onlyIfCached?: true;
-  /** Seconds; -1: any staleness. */
+  /** Seconds, or -1 for any staleness. */
   readonly maxStale?: number;
   /** The version that `Prediction-Min-Context` names; its token is of the history at that time. */
   readonly minContext?: number;
@@ -78,7 +81,9 @@ export interface Directives {
   readonly ifNoneMatch?: string;
 }
 
-/** GET of one user, or POST of many: `userIds` has the users in the order asked, `answers` one for each. */
+/**
+ * GET of one user, or POST of many. `userIds` is in the order of the request; `answers` has one answer for each user.
+ */
 export interface Read extends Call {
   readonly kind: 'read';
   /** The reader that asked. */
@@ -92,7 +97,7 @@ export interface Read extends Call {
 
 export interface ReadAnswer {
   readonly userId: string;
-  /** The read's own, or within an answer for many: 200, or the status of that user's problem document. */
+  /** The status of the read. In an answer for many users: 200, or the status of this user's problem document. */
   readonly status: number;
   /** Null for a problem. After a 304, this field and the next ones are those of the body with that tag. */
   readonly source: Source | null;
@@ -115,7 +120,7 @@ export interface SentEvent {
   readonly userId: string;
   /** The count in the application's own row, committed before the event was first sent. */
   readonly score: number;
-  /** When that change was begun. */
+  /** When the change of this row began. */
   readonly changedAt: number;
   /** When an event with this id was first sent, by any call. */
   readonly firstSent: number;
@@ -288,11 +293,11 @@ export interface Fault extends Timed {
   readonly losesHistory?: true;
   /** The fault loses no data, but another history may begin: an earlier token may be refused. */
   readonly changesHistory?: true;
-  /** Throughput may be low from `begins` on, and must be back within so many milliseconds after `over`. */
+  /** Throughput may be low from `begins` on, and must recover within this many milliseconds after `over`. */
   readonly recoversWithinMs?: number;
 }
 
-/** The resources of a process at a moment. */
+/** The resources that a process uses at a moment. */
 export interface ProcessSample extends Timed {
   readonly kind: 'process';
   /** `api 1`, `worker 2`, …; unchanged when the process is started again. */
@@ -303,7 +308,9 @@ export interface ProcessSample extends Timed {
   readonly descriptors: number;
   /** CPU time of all threads so far. */
   readonly cpuMs: number;
-  /** The time for which the main thread ran, and for which it was runnable and waited for a CPU. Not every kernel reports it. */
+  /**
+   * The time for which the main thread ran, and the time for which it waited for a CPU. Not every kernel reports them.
+   */
   readonly main?: { readonly ranMs: number; readonly waitedMs: number };
 }
 

@@ -1,4 +1,4 @@
-/** The lines of results.ndjson: the recorded results of runs. */
+/** The types of the lines in results.ndjson, which records the results of runs. */
 import type { Violation } from './checker/violations.ts';
 import type { ControlResult } from './try-controls.ts';
 import type { FaultResult } from './try-faults.ts';
@@ -10,7 +10,7 @@ export interface RunHead {
   /** The commit that was tested; `changed` means with uncommitted changes. */
   readonly commit: string;
   readonly machine: string;
-  /** The machine's load average of one minute at the end of the run; it shows other work. */
+  /** The one-minute load average of the machine at the end of the run, which shows other work. */
   readonly loadAverage: number;
   readonly seed: number;
   readonly seconds: number;
@@ -38,7 +38,7 @@ export interface FaultRun extends RunHead {
   /** One violation of each rule. */
   readonly examples: readonly Pick<Violation, 'rule' | 'why'>[];
   readonly failed: readonly string[];
-  /** The finding of a person who examined the run; written by hand. */
+  /** A finding about the run, written by hand. */
   readonly note?: string;
   readonly faults: readonly FaultResult[];
 }

@@ -1,9 +1,9 @@
 /**
- * `npm run test:faults`: every fault once, or as the arguments say. Exit code 1 if the checker found a violation, or did not
- * catch a control.
+ * `npm run test:faults` injects every fault once, or the faults that the arguments select. Exits with 1 if the checker
+ * found a violation, or did not catch a control.
  *
- *   --only name[,name]  these faults, or those whose names begin so; with --controls, these controls
- *   --minutes N         faults in random order until N minutes are over; no fault repeats before all have run
+ *   --only name[,name]  only faults whose names begin with these names; with --controls, only these controls
+ *   --minutes N         faults in random order for N minutes; no fault repeats before all have run
  *   --seed S            repeats the choices of that seed
  *   --users-per-read N  the most users of one read, default 60; a larger number judges more answers in the same time
  *   --embedded SHARE    the share of readers that ask the application with an embedded reader, default 0.5
@@ -12,9 +12,9 @@
  *   --managed           a Postgres role that only owns its database, and may not read the names of its history
  *   --cluster, --sentinel  cache and queue are a Redis Cluster, or a primary behind sentinels; without --only: their faults
  *   --standby           with a standby at another address, and DATABASE_URL names both; without --only: its faults
- *   --controls          the negative controls: each must be caught, and give no violation without its plant
+ *   --controls          the negative controls: the checker must catch each, and find no violation without its plant
  *   --record            adds the results to results.ndjson, and writes RESULTS.md
- *   --folder F          the folder of servers and histories; it is kept if it is named
+ *   --folder F          the folder of servers and histories, which is then kept
  */
 import { randomInt } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -158,7 +158,7 @@ function howItWasCalled(): string {
   return told.filter(Boolean).join(' ') || 'every fault once';
 }
 
-/** Yields each fault once; with `--minutes`, again and again in another random order. */
+/** Yields each fault once. With `--minutes`, it yields all faults repeatedly, in another random order each time. */
 function* planOf(chosen: readonly NamedFault[], random: () => number): Generator<NamedFault> {
   if (minutes === undefined) return yield* chosen;
   const endsAt = performance.now() + minutes * 60_000;
@@ -173,7 +173,7 @@ function* planOf(chosen: readonly NamedFault[], random: () => number): Generator
 async function main(): Promise<void> {
   const folder = values.folder ?? (await mkdtemp(join(tmpdir(), 'tandem-faults-')));
   await mkdir(folder, { recursive: true });
-  // Postgres' own account must be able to enter the folder.
+  // The account that runs Postgres must be able to enter the folder.
   await chmod(folder, 0o755);
   say(`--seed ${seed}, in ${folder}`);
   const isGood = await (values.controls ? doControls(folder) : doFaults(folder));

@@ -1,4 +1,4 @@
-/** A table as the formatter of the project leaves it: each column as wide as its widest cell. */
+/** Renders a table in the format of the project's formatter: each column is as wide as its widest cell. */
 export function tableOfCells(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows].map((cells) => cells.map((cell) => cell.replaceAll('|', '\\|')));
   const widths = head.map((_, column) => Math.max(3, ...all.map((cells) => cells[column]?.length ?? 0)));

@@ -31,7 +31,7 @@ const control: ControlRun = {
   },
 };
 
-it('says what no violation means, by reads, and how each fault ended', () => {
+it('explains the meaning of no violation by the number of reads, and how each fault ended', () => {
   const page = pageOf({ faultRuns: [run], controls: [] });
   expect(page).toContain('**Stale answers called fresh: 0.**');
   expect(page).toContain('The meaning of zero');

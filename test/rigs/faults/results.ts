@@ -1,4 +1,4 @@
-/** Records results of runs: results.ndjson has a run a line, and RESULTS.md is rendered from it. */
+/** Records results of runs. results.ndjson has one line per run, and RESULTS.md is rendered from it. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
@@ -54,7 +54,7 @@ export function record(added: Partial<Results>): void {
   writeFileSync(PAGE, pageOf({ faultRuns, controls }));
 }
 
-/** Reads the recorded results; empty if there are none yet. */
+/** Reads the recorded results. Returns an empty list if there are none. */
 function readResults(): Results {
   const lines = existsSync(FILE) ? readFileSync(FILE, 'utf8').split('\n').filter(Boolean) : [];
   const kept = lines.map((line) => JSON.parse(line) as FaultRun | ControlRun);

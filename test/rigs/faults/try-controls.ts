@@ -10,15 +10,16 @@ import { openSession, type Session } from './rig/session.ts';
 export interface ControlResult {
   readonly name: string;
   readonly what: string;
-  /** The rule that caught the control; null if none did in time. */
+  /** The rule that caught the control, or null if no rule did in time. */
   readonly caughtBy: Rule | null;
-  /** The answers that the checker had judged by then, and the fresh ones of them. */
+  /** The number of answers that the checker had judged by then. */
   readonly answers: number;
+  /** The number of these answers that were called fresh. */
   readonly fresh: number;
   readonly seconds: number;
   /** Whether the checker must not catch the plant. */
   readonly holds: boolean;
-  /** Violations of any rule without the plant, and the number of answers; null if that was not tried. */
+  /** Violations of any rule without the plant, and the number of answers. Null if this was not tried. */
   readonly sound: { readonly violations: number; readonly answers: number } | null;
 }
 
@@ -92,7 +93,7 @@ async function tryOne(
   return { caughtBy: rule, answers, fresh, seconds, violations: countViolations(session.checker) };
 }
 
-/** Runs rounds of actions until `isOver`; at least one. */
+/** Runs rounds of actions until `isOver` returns true, at least one. */
 async function stirUntil(control: Control, session: Session, isOver: () => boolean, say: (line: string) => void) {
   if (!control.stir) return;
   do {

@@ -15,8 +15,8 @@ export interface FaultResult {
   /** Why the fault was not met, or did not end as expected. */
   readonly why?: string;
   /**
-   * Milliseconds until throughput was back, for each injection, in whole seconds. Null: not in time, or the next injection
-   * came first.
+   * Milliseconds until throughput recovered, for each injection, in whole seconds. Null if it did not recover in time,
+   * or if the next injection came first.
    */
   readonly backAfterMs: readonly (number | null)[];
   /** Violations between the beginning of the fault and that of the next fault. */
@@ -41,9 +41,9 @@ export interface TryingFaults {
   say(line: string): void;
 }
 
-/** The time before the first fault, which gives the baseline of throughput. */
+/** The time before the first fault, which is the baseline of throughput. */
 const BASELINE_MS = 8_000;
-/** The pause between two faults; it is longer if throughput is not back yet, up to its bound. */
+/** The pause between two faults. It is longer while throughput has not recovered, up to `LONGEST_CALM_MS`. */
 const CALM_MS = 3_000;
 const LONGEST_CALM_MS = 30_000;
 const POLL_MS = 250;
@@ -91,7 +91,7 @@ async function tryOne({ name, what, run }: NamedFault, session: Session): Promis
       ({ outcome: error instanceof NotMet ? 'not met' : 'not as expected', why: textOf(error) }) as const,
   );
   await untilCalm(checker);
-  // Otherwise no run is scheduled until the hour has passed by which a clock was ahead.
+  // Otherwise no run is scheduled for an hour after a clock was an hour ahead.
   await forgetSlotsAhead(session.rig).catch(() => {});
   const backAfterMs = checker.recoveries.slice(recoveries).map((one) => one.backAfterMs);
   return { name, what, ...ended, backAfterMs, violations: countViolations(checker) - violations };

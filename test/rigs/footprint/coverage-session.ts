@@ -1,6 +1,6 @@
 /**
- * Counts the functions that a Node process runs, through V8's precise coverage. The process is asked over its inspector
- * (the Chrome DevTools Protocol), so the product's code has no part in it.
+ * Counts the functions that a Node process runs, with V8's precise coverage. It connects to the inspector of the
+ * process (Chrome DevTools Protocol), so the product's code needs no change.
  *
  * https://chromedevtools.github.io/devtools-protocol/v8/Profiler/
  */
@@ -14,7 +14,10 @@ export interface CoveredRange {
 
 export interface CoveredFunction {
   readonly functionName: string;
-  /** The first range is the function itself. Offsets are in UTF-16 units of the file's text: Node only blanks types out. */
+  /**
+   * The first range is the function itself. Offsets are UTF-16 units of the file's text, because Node replaces types by
+   * spaces.
+   */
   readonly ranges: readonly CoveredRange[];
 }
 
@@ -24,7 +27,7 @@ export interface CoveredScript {
 }
 
 export interface CoverageSession {
-  /** Returns what ran since the last call, and sets the counts back. */
+  /** Returns the functions that ran since the last call, and resets the counts. */
   take(): Promise<readonly CoveredScript[]>;
   close(): void;
 }
@@ -62,7 +65,7 @@ export async function attach(webSocketUrl: string): Promise<CoverageSession> {
 export function attachToSelf(): Promise<CoverageSession> {
   const session = new Session();
   session.connect();
-  // The method is one of the two below; the typed overloads of `post` have no form for a plain string.
+  // The method is one of the two below. The overloads of `post` do not accept a plain string.
   const post: Post = (method, parameters) => session.post(method as 'Profiler.enable', parameters as undefined);
   return begin(post, () => session.disconnect());
 }

@@ -1,4 +1,4 @@
-/** ARCHITECTURE.md is an honest walk: it names every file that a cached read executes. */
+/** Checks that ARCHITECTURE.md names every file that a cached read executes. */
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -37,7 +37,7 @@ it('counts the code lines of the functions that ran in every repetition', async 
   const file = join(root, 'libs/toy/toy.cjs');
   writeFileSync(file, TOY);
   const session = await attachToSelf();
-  // Not through the test runner, which changes the text of what it imports.
+  // Loaded without the test runner, which changes the text of imported files.
   const toy = createRequire(import.meta.url)(file);
   const run = async (n: number) => {
     await session.take();
@@ -46,6 +46,6 @@ it('counts the code lines of the functions that ran in every repetition', async 
   };
   const footprint = footprintOf(root, [await run(2), await run(1)]);
   session.close();
-  // `read` with its first line, `double` (2), the line that makes `unused`, and the last three.
+  // 7 lines of `read`: its first line, the 2 lines of `double`, the line that defines `unused`, and the last 3 lines.
   expect([...footprint]).toEqual([['libs/toy/toy.cjs', 7]]);
 });

@@ -7,22 +7,24 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CoveredScript } from './coverage-session.ts';
 
-/** Executed function lines of each file, by its path relative to the project's root. Blank lines and comments do not count. */
+/**
+ * Maps a path relative to the project's root to the file's executed function lines, without blank lines and comments.
+ */
 export type Footprint = ReadonlyMap<string, number>;
 
-/** Offsets of a function in its file's text. */
+/** The offsets of a function in the text of its file. */
 interface Place {
   readonly start: number;
   readonly end: number;
 }
 
 interface Functions {
-  /** Functions that ran, and the functions inside them. */
+  /** The functions that ran, and the functions inside them. */
   readonly known: Map<string, Place>;
   readonly ran: Set<string>;
 }
 
-/** @param repetitions of the operation, each with the scripts of every process that took part */
+/** @param repetitions the scripts of all processes involved, for each repetition of the operation */
 export function footprintOf(root: string, repetitions: readonly (readonly CoveredScript[])[]): Footprint {
   const [first = new Map<string, Functions>(), ...others] = repetitions.map((scripts) => readFunctions(root, scripts));
   const footprint = new Map<string, number>();
@@ -60,7 +62,7 @@ function productFile(root: string, url: string): string | null {
   return isProduct ? path : null;
 }
 
-/** Counts executed lines. An inner function that did not run subtracts its lines, except its first: the outer one executes that. */
+/** Counts executed lines. The lines of an inner function that did not run do not count, except its first line. */
 function countLines(text: string, known: ReadonlyMap<string, Place>, ran: ReadonlySet<string>): number {
   const outerFirst = [...known].sort(([, a], [, b]) => a.start - b.start || b.end - a.end);
   const executed = new Set<number>();

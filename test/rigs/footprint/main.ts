@@ -1,4 +1,4 @@
-/** `npm run footprint`: prints how many files and function lines each operation executes. `--files` lists the files. */
+/** `npm run footprint` prints how many files and function lines each operation executes. `--files` lists the files. */
 import { parseArgs } from 'node:util';
 import { measureFootprints } from './measure-footprints.ts';
 

@@ -1,9 +1,9 @@
 /**
- * Measures which files and how many lines of their functions execute in one cached read, one live read, one event and one
- * chunk. The figures say how much a reader has to follow.
+ * Measures which files, and how many lines of their functions, are executed in one cached read, one live read, one
+ * event and one chunk. The figures show how much code a reader must follow.
  *
- * API and inference child are the product's own processes, asked over their inspectors. A chunk runs in this process, with
- * the worker's own parts, because a worker also plans, publishes and looks for work while a chunk runs.
+ * API and inference child are the product's own processes, measured over their inspectors. A chunk runs in this process
+ * with the parts of a worker, because a real worker also plans, publishes and looks for work while a chunk runs.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,25 +23,28 @@ import { type Footprint, footprintOf } from './footprint.ts';
 export const root = resolve(import.meta.dirname, '../../..');
 const USERS = 2_100;
 const REPETITIONS = 5;
-/** Each chunk of a run is one repetition, except the first, which also starts a child, and the last. */
+/** Each chunk of a run is one repetition, except the first chunk, which also starts a child, and the last chunk. */
 const CHUNK_SIZE = USERS / (REPETITIONS + 2);
-/** Where Node's inspector listens in a process that was sent SIGUSR1. */
+/** The address of the inspector that Node opens at SIGUSR1. */
 const SIGNALLED_INSPECTOR = 'http://127.0.0.1:9229/json/list';
-/** Before an operation: what was done before has settled. */
+/** The pause before an operation, in which earlier work ends. */
 const SETTLE_MS = 300;
-/** After its answer: long enough for what follows it at once, shorter than the pauses of the loops in the background. */
+/**
+ * The pause after an answer. It is long enough for work that follows the answer, but shorter than the pauses of
+ * background loops.
+ */
 const AFTER_MS = 30;
-/** Users are asked for once each. */
+/** The next user. Each user is read once. */
 let nextUser = FIRST_USER;
 
 interface InspectedApi {
   readonly url: string;
-  /** What API and inference child ran since the last call. */
+  /** Returns the functions that API and inference child ran since the last call. */
   take(): Promise<readonly CoveredScript[]>;
   stop(): Promise<void>;
 }
 
-/** Returns the footprint of each operation by its name. Starts servers and processes of its own, and ends them. */
+/** Returns the footprint of each operation by its name. Starts its own servers and processes, and ends them. */
 export async function measureFootprints(): Promise<ReadonlyMap<string, Footprint>> {
   const servers = await startServers();
   try {
@@ -94,7 +97,7 @@ async function lineOf(stream: NodeJS.ReadableStream, pattern: RegExp): Promise<s
   throw new Error(`the API ended before it wrote ${pattern}`);
 }
 
-/** Children get an empty environment and no flags, so their inspector is opened by Node's own signal. */
+/** Connects to an inference child. Children get no environment and no flags, so SIGUSR1 opens their inspector. */
 async function attachToInferenceChild(parent: number): Promise<CoverageSession> {
   const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').map(Number);
   const child = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('libs/inference/'));
@@ -140,7 +143,7 @@ function operationsOn({ url }: InspectedApi): readonly Operation[] {
   ];
 }
 
-/** Each repetition uses another user, which the API's memory does not hold. */
+/** Measures an operation. Each repetition uses another user, whose prediction is not in the API's memory. */
 async function measure({ take }: InspectedApi, { before, run, expected }: Operation): Promise<Footprint> {
   const repetitions: (readonly CoveredScript[])[] = [];
   for (let n = 0; n <= REPETITIONS; n++) {
@@ -151,7 +154,7 @@ async function measure({ take }: InspectedApi, { before, run, expected }: Operat
     const outcome = await run(userId);
     if (outcome !== expected) throw new Error(`expected ${expected}, got ${outcome}`);
     await sleep(AFTER_MS);
-    // The first one also opens connections and prepares statements.
+    // The first repetition also opens connections and prepares statements.
     if (n > 0) repetitions.push(await take());
   }
   return footprintOf(root, repetitions);

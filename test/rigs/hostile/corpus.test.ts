@@ -74,7 +74,7 @@ describe('the verdict', () => {
     expect(faults.join('; ')).toContain(fault);
   });
 
-  it('reports an answer that is out of order, or comes after the last answer', () => {
+  it('reports an answer that is out of order, or follows the last answer', () => {
     const third = problem(422, { instance: '/v1/users/3' });
     expect(orderFaults(third, '/v1/users/3', problem(422))).toEqual([]);
     expect(orderFaults(third, '/v1/users/2', undefined)).toEqual(['is about /v1/users/3, not /v1/users/2']);

@@ -9,25 +9,27 @@
  *     POST /v1/events HTTP/1.1
  *     …
  *
- * - `answer: <status> [<problem>]`, once for each answer, in order. Several statuses are possible (`400|404`). `answer: none`:
+ * - `answer: <status> [<problem>]`: one line for each answer, in order. `400|404` allows two statuses. `answer: none`
+ *   means that
  *   the connection is closed without an answer.
- * - `field:`, `detail:`, `header: <name>: <value>` of the last answer. `detail` and a header's value need only be contained.
- * - `connection: closes` or `stays`, after the last answer.
- * - `changes: yes`: the request may change stored data; other requests must not.
- * - `users: text`: the request goes to a service whose user ids are texts; by default they are whole numbers.
- * - `times: <n>`: the text is sent so often, in one go; each answer must be as the first `answer` says.
- * - `served: <n>`: at least so many of these are answered before the connection ends; by default all are.
+ * - `field:`, `detail:`, `header: <name>: <value>`: fields of the last answer. It must contain the texts of `detail`
+ *   and header.
+ * - `connection: closes` or `stays`: the state of the connection after the last answer.
+ * - `changes: yes`: the request may change stored data. Other requests must not.
+ * - `users: text`: the request goes to a service whose user ids are texts. By default they are whole numbers.
+ * - `times: <n>`: the text is sent n times at once. Each answer must match the first `answer`.
+ * - `served: <n>`: at least n of these requests are answered before the connection ends. By default all are.
  * - `within: <ms>`: the time limit of the last answer.
  *
- * The text may have several requests with `---` between them; each waits for the previous answer. render.ts says how lines
- * become bytes.
+ * The text may have several requests with `---` between them. Each waits for the previous answer. render.ts describes
+ * how lines become bytes.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { HostileKey } from './service.ts';
 
 export interface ExpectedAnswer {
-  /** The expected statuses; empty if no answer is expected. */
+  /** The expected statuses, or none if no answer is expected. */
   readonly statuses: readonly number[];
   /** The problem's code, if the answer must be a problem. */
   readonly problem: string | null;
@@ -102,7 +104,7 @@ export function parseRequest(name: string, text: string): HostileRequest {
     times: Number(one('times') ?? 1),
     served: Number(one('served') ?? one('times') ?? 1),
     withinMs: Number(one('within') ?? 10_000),
-    // The last line end belongs to the file, not to the request.
+    // The last line break belongs to the file, not to the request.
     sent: text
       .slice(cut + '\n===\n'.length)
       .replace(/\n$/, '')

@@ -1,24 +1,24 @@
-/** A connection of our own, on which anything can be sent, and an HTTP/1.1 reader that believes only what it sees. */
+/** A connection on which any bytes can be sent, and a strict HTTP/1.1 reader. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Piece } from './render.ts';
 
 export interface Answer {
   readonly status: number;
-  /** Names in lower case; several of one name joined by commas. */
+  /** The headers with lower-case names. Values of the same name are joined by commas. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  /** Milliseconds since the last byte of its request was sent. */
+  /** Milliseconds from the last byte of the request to the answer. */
   readonly ms: number;
 }
 
 export interface Connection {
   send(pieces: readonly Piece[]): Promise<void>;
-  /** The next answer; undefined where the connection ended without one. Rejects after the bound. */
+  /** Returns the next answer, or undefined if the connection ended without one. Rejects after the time limit. */
   answer(method: string, withinMs: number): Promise<Answer | undefined>;
-  /** Bytes that came and are no whole answer. */
+  /** Returns the number of received bytes that are not a whole answer. */
   rest(): number;
-  /** Whether the other side ends the connection within the bound. */
+  /** Returns whether the other side ends the connection within the time limit. */
   ends(withinMs: number): Promise<boolean>;
   close(): void;
 }
@@ -44,10 +44,10 @@ function connectionOn(socket: Socket): Connection {
     hasEnded = true;
     wake();
   };
-  // A reset is an end too: the service may close what it has not read to the last byte.
+  // A reset is an end too, because the service may close a connection before it has read all bytes.
   socket.on('error', end).on('end', end).on('close', end);
 
-  /** What `look` finds in the bytes; undefined where the connection ends before. */
+  /** Waits until `look` finds a value in the bytes. Returns undefined if the connection ends before. */
   async function read<T>(look: (bytes: Buffer, isOver: boolean) => T | undefined, withinMs: number) {
     const deadline = performance.now() + withinMs;
     for (;;) {
@@ -56,7 +56,8 @@ function connectionOn(socket: Socket): Connection {
       const found = look(received, hasEnded);
       if (found !== undefined || hasEnded) return found;
       const left = deadline - performance.now();
-      if (left <= 0) throw new Error(`nothing more came within ${withinMs} ms; so far ${received.toString('latin1')}`);
+      if (left <= 0)
+        throw new Error(`no further bytes within ${withinMs} ms; received so far: ${received.toString('latin1')}`);
       const { promise, resolve } = Promise.withResolvers<void>();
       wake = resolve;
       const timer = setTimeout(resolve, left);
@@ -92,11 +93,13 @@ function connectionOn(socket: Socket): Connection {
 
 interface Parsed {
   readonly answer: Omit<Answer, 'ms'>;
-  /** Bytes that it took. */
+  /** The number of bytes of the answer. */
   readonly length: number;
 }
 
-/** The answer that the bytes begin with; undefined where it is not complete yet. Informational ones are passed over. */
+/**
+ * Parses the answer at the beginning of the bytes. Returns undefined if it is incomplete. Skips informational answers.
+ */
 function parseAnswer(bytes: Buffer, method: string, isOver: boolean): Parsed | undefined {
   const headEnd = bytes.indexOf('\r\n\r\n');
   if (headEnd < 0) return undefined;
@@ -137,7 +140,7 @@ function contentOf(
   isOver: boolean,
 ): Content | undefined {
   if (method === 'HEAD' || status === 204 || status === 304) return { text: '', length: 0 };
-  // It may last for hours; the check is that it began.
+  // A stream may last for hours, so only its beginning is checked.
   if (headers['content-type'] === 'text/event-stream') return { text: '', length: bytes.length };
   if (headers['transfer-encoding'] === 'chunked') return chunksOf(bytes);
   if (headers['content-length'] === undefined) {

@@ -1,4 +1,4 @@
-/** Sends some requests of the fuzz with a fixed seed; `npm run test:fuzz` sends ten thousand with another seed. */
+/** Sends some requests of the fuzz test with a fixed seed. `npm run test:fuzz` sends ten thousand with another seed. */
 import { rm } from 'node:fs/promises';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -11,9 +11,9 @@ const SEED = 20_261_203;
 const REQUESTS = 1_500;
 
 /**
- * Operations that so few random requests do not reach with a good answer. A rollout moves only from certain states, and one is
- * active here. A rollback needs a second generation. An uploaded file must match its hash, and be a model. An explanation must
- * have been kept. The corpus has requests for each of these operations.
+ * Operations that a few random requests do not call successfully. A rollout moves only from certain states, and one is
+ * active here. A rollback needs a second generation. An uploaded file must match its hash and be a model. An
+ * explanation must have been kept. The corpus has requests for each of these operations.
  */
 const OUT_OF_REACH: ReadonlySet<string> = new Set([
   ...['sendOutcomes', 'resumeRun', 'startRollout', 'advanceRollout', 'holdRollout', 'resumeRollout', 'promoteRollout'],
@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 
 describe('requests generated from the OpenAPI document', () => {
-  it('are all answered as the document says', () => {
+  it('are all answered as the document declares', () => {
     expect(report.sent).toBe(REQUESTS);
     expect(report.findings).toEqual([]);
   });

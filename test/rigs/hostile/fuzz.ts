@@ -1,7 +1,8 @@
 /**
- * `npm run test:fuzz [-- --requests 10000 --seed S]`: sends requests made of the OpenAPI document, every route of it, to the
- * API's own process on its own Postgres and Redis, then a tenth as many to each other port. The first line names the seed,
- * which makes the same requests again. The exit code is 1 if an answer was outside the document or a process ended.
+ * `npm run test:fuzz [-- --requests 10000 --seed S]` generates requests for every route of the OpenAPI document. It
+ * sends them to an API process with its own Postgres and Redis, and then a tenth as many to each other port. The first
+ * line names the seed, which repeats the same requests. Exits with 1 if an answer contradicted the document or a
+ * process ended.
  */
 import { randomInt } from 'node:crypto';
 import { rm } from 'node:fs/promises';
@@ -36,7 +37,7 @@ async function main(): Promise<boolean> {
       const stacks = service.api.lines.filter(
         (line) => Number(line.status) < 500 && INSIDES.test(JSON.stringify(line)),
       );
-      process.stdout.write(`${wrong.length} errors and ${stacks.length} stacks of callers' mistakes in the log\n`);
+      process.stdout.write(`the log has ${wrong.length} errors, and ${stacks.length} stacks for mistakes of callers\n`);
       const elsewhere = await fuzzOtherPorts(stores, { numRuns: Math.ceil(count / 10), seed });
       for (const finding of elsewhere.slice(0, SHOWN)) process.stdout.write(`${finding}\n`);
       process.stdout.write(`${elsewhere.length} findings at other ports\n`);

@@ -1,6 +1,6 @@
 /**
- * Runs the checks before adoption on every model of the corpus. A bad model must be refused with the expected sentence, and a
- * good one served. A sound model in the same process must always give the same answers.
+ * Runs the checks before adoption on every model of the corpus. A bad model must be rejected with the expected
+ * sentence, and a good model must be served. A sound model in the same process must always give the same answers.
  */
 
 import { asRefusal, checkModel, inspectModel } from '@tandem/inference/admission/check-model';
@@ -24,7 +24,7 @@ const FIELD = 'predictors.toy.model';
 /** The most memory that the walk over a file of a megabyte may use. */
 const WALK_BYTES = 64 * 2 ** 20;
 
-/** Models that were made: some take a second. Each is made once, and once more to compare the bytes. */
+/** The models made so far. Some take a second, so each is made once, and once more to compare the bytes. */
 const made = new Map<ModelCase, Buffer>();
 function bytesOf(one: ModelCase): Buffer {
   const bytes = made.get(one) ?? one.bytes();
@@ -105,7 +105,7 @@ describe('a file that the walk over its bytes refuses', () => {
   });
 
   it('is refused with the same sentence by the check of models', async () => {
-    // Only some files: each starts a process.
+    // Only some files, because each starts a process.
     const some = of('bytes').filter((_, i) => i % 12 === 0);
     for (const [, one] of some) {
       expect((await refusalOf(inspected(bytesOf(one)))).message).toContain(one.says);
@@ -114,7 +114,7 @@ describe('a file that the walk over its bytes refuses', () => {
 });
 
 describe('a model that cannot be loaded', { timeout: 120_000 }, () => {
-  // One child for all models, used as `inspectModel` uses it: a refused model must not affect the next one.
+  // One child for all models, used like in `inspectModel`. A rejected model must not affect the next model.
   let child: InferenceProcess | undefined;
   afterAll(() => child?.kill('the test is over'));
 

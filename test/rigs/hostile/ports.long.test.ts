@@ -1,4 +1,7 @@
-/** The corpus and requests of the fuzz, sent to every port besides the API's own: no request ends a process. requests.e2e.test.ts sends them to the API's port in `npm test`. */
+/**
+ * Sends the corpus and generated requests to every port other than the API's port. No request may end a process.
+ * requests.e2e.test.ts sends the corpus to the API's port in `npm test`.
+ */
 import { rm } from 'node:fs/promises';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -37,8 +40,8 @@ function portOf(name: Port['name']): Port {
   return port;
 }
 
-/** All ports at once: it is waiting. */
-it('each port gives up on slow requests, and serves on', async () => {
+/** All ports are tested at once, because the test mostly waits. */
+it('each port ends slow requests, and keeps serving', async () => {
   const probed = others.ports.flatMap((port) =>
     corpus.filter(isSlow).map(async (request) => [port.name, request.name, await probe(request, port)] as const),
   );
@@ -48,7 +51,7 @@ it('each port gives up on slow requests, and serves on', async () => {
 });
 
 describe.each(NAMES)('%s port', (name) => {
-  it('answers every request of the corpus, and serves on', async () => {
+  it('answers every request of the corpus, and keeps serving', async () => {
     const port = portOf(name);
     const found: string[] = [];
     for (const request of corpus.filter((one) => !isSlow(one))) {
@@ -59,11 +62,11 @@ describe.each(NAMES)('%s port', (name) => {
     expect(found).toEqual([]);
   });
 
-  it('answers requests made of the OpenAPI document, and serves on', async () => {
+  it('answers requests generated from the OpenAPI document, and keeps serving', async () => {
     expect(await fuzzPort(portOf(name), others, FUZZED)).toEqual([]);
   });
 
-  it('logs no error of them', () => {
+  it('logs no error from these requests', () => {
     expect(portOf(name).program.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Every port of the service besides the API's own, each of a process that serves as in production: the API's metrics port
- * and the worker's health port. With the API's own, which has a corpus of expectations, these are all ports there are.
+ * Starts processes as in production, and returns every port of the service except the API's HTTP port: the API's
+ * metrics port and the worker's health port. The corpus has expectations for the API's port.
  */
 import { endPrograms, type Program, startProgram } from '../../e2e/program.fixture.ts';
 import type { Stores } from './service.ts';
@@ -9,18 +9,18 @@ export interface Port {
   readonly name: 'API metrics' | 'worker health';
   readonly port: number;
   readonly program: Program;
-  /** Paths that it answers with 200. */
+  /** The paths that the port answers with status 200. */
   readonly paths: readonly string[];
 }
 
 export interface OtherPorts {
   readonly ports: readonly Port[];
-  /** The API itself, of which the OpenAPI document is read. */
+  /** The URL of the API, which serves the OpenAPI document. */
   readonly apiUrl: string;
   close(): Promise<void>;
 }
 
-/** @param stores a migrated database, and a Redis that nothing else uses */
+/** @param stores a migrated database, and a Redis without other clients */
 export async function startOtherPorts({ databaseUrl, redisUrl }: Stores): Promise<OtherPorts> {
   const environment = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, INFERENCE_PROCESSES: '1' };
   const api = startProgram('api', { ...environment, PORT: '0', METRICS_PORT: '0' });

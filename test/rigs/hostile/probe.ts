@@ -9,12 +9,12 @@ import { type Piece, render } from './render.ts';
 import { methodOf, spokenMs } from './replay.ts';
 import { showsInsides } from './verdict.ts';
 
-/** The declared statuses: OPTIONS has 204; a request that the parser rejects has 400, 408, 413 or 431. */
+/** The declared statuses. OPTIONS gets 204. A request that the parser rejects gets 400, 408, 413 or 431. */
 const DECLARED: ReadonlySet<number> = new Set([200, 204, 400, 403, 404, 405, 406, 408, 413, 431]);
-/** Facts of no run, user or prediction: these ports know none. */
+/** Placeholders for the ids in requests, because these ports have no runs, users or predictions. */
 const FACTS = { runId: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11', contextToken: 'none.1', etag: 'W/"none"' };
 
-/** Sends a corpus file. Returns faults as sentences; none if all is right. */
+/** Sends a corpus file. Returns faults as sentences, or none if all answers are right. */
 export async function probe(request: HostileRequest, port: Port): Promise<readonly string[]> {
   const { sent, times, withinMs } = request;
   const patience = withinMs + sent.reduce((sum, text) => sum + spokenMs(text), 0);
@@ -25,7 +25,7 @@ export async function probe(request: HostileRequest, port: Port): Promise<readon
   return [...(error === null ? unanswered : [error]), ...answers.flatMap((answer) => portFaults(answer, port))];
 }
 
-/** Sends bytes as they are. */
+/** Sends bytes unchanged. Returns faults as sentences. */
 export async function probeBytes(bytes: Buffer, method: string, port: Port): Promise<readonly string[]> {
   const { answers, error } = await exchange([{ method, pieces: [bytes] }], port, 30_000);
   const unanswered = answers.length === 0 ? ['the connection ended without an answer'] : [];
@@ -60,7 +60,7 @@ async function exchange(exchanges: readonly Exchange[], { port }: Port, patience
   const answers: Answer[] = [];
   try {
     for (const { method, pieces } of exchanges) {
-      // A service that refuses a request before its end answers while the request is still being sent.
+      // Not awaited, because the service may reject a request while it is still being sent.
       void connection.send(pieces);
       const answer = await connection.answer(method, patienceMs);
       if (!answer) break;

@@ -1,15 +1,18 @@
 /**
- * The text of a corpus file as bytes. Lines up to the first empty one are the header section, each ended by CRLF; what
- * follows is the body, as it stands. In `{{…}}` stands what cannot be written, or depends on the service:
+ * Renders the text of a corpus file as bytes. Lines up to the first empty line are the header section, and end with
+ * CRLF. The rest is the body, unchanged. `{{…}}` stands for bytes that a text cannot hold, or that depend on the
+ * service:
  *
- * - `{{hex 00 ff}}` these bytes; `{{crlf}}`; `{{lf}}` at a line's end: LF alone ends it; `{{end}}`: nothing ends it
- * - `{{repeat 9000 x}}` a text so often; `{{rows 100000 "#"}}`: so often with its number for `#`, commas between
- * - `{{length}}`, `{{length +1}}`: the body's bytes, or so many more
- * - `{{time -3600}}`: now, in seconds more or less, as RFC 3339
- * - `{{run}}`, `{{token}}`, `{{etag}}`: of the service's own run, context token and entity tag; `{{unique}}`: another text
+ * - `{{hex 00 ff}}`: these bytes; `{{crlf}}`: CRLF; at the end of a line, `{{lf}}` ends it with LF, and `{{end}}` with
+ *   nothing
+ * - `{{repeat 9000 x}}`: a text n times; `{{rows 100000 "#"}}`: a text n times with its number for `#`, separated by
+ *   commas
+ * - `{{length}}`, `{{length +1}}`: the length of the body in bytes, or a different number
+ * - `{{time -3600}}`: the current time plus these seconds, as RFC 3339
+ * - `{{run}}`, `{{token}}`, `{{etag}}`: the service's run id, context token and entity tag; `{{unique}}`: a new text
  *   each time
- * - `{{number}}`: which this is of those that are sent in one go, from 1
- * - `{{pause 200}}`: milliseconds that nothing is sent
+ * - `{{number}}`: the number of the request among those sent at once, from 1
+ * - `{{pause 200}}`: a pause in milliseconds
  */
 import { randomUUID } from 'node:crypto';
 
@@ -31,7 +34,7 @@ export function render(text: string, facts: Facts): readonly Piece[] {
   return merge([...fill(lines.join(''), facts, length), ...bodyPieces]);
 }
 
-/** A section without an empty line has no end: the request stops within its headers. */
+/** Splits head and body. Without an empty line, the request stops within its headers. */
 function split(text: string): [head: string, body: string] {
   const at = text.indexOf('\n\n');
   return at < 0 ? [text, ''] : [text.slice(0, at + 1), text.slice(at + 2)];

@@ -1,14 +1,14 @@
-/** Sends a corpus file to the service, and tells everything that came out other than it says. */
+/** Sends a corpus file to the service, and returns all differences from the expectations. */
 import type { HostileRequest } from './corpus.ts';
 import { type Answer, type Connection, openConnection } from './exchange.ts';
 import { type Piece, render } from './render.ts';
 import type { HostileService } from './service.ts';
 import { answerFaults, lastAnswerFaults, orderFaults } from './verdict.ts';
 
-/** How long a connection that must close may stay open after its last answer: less than an idle one is kept, 5 s. */
+/** The time within which a connection must close after its last answer. Idle connections are kept longer, for 5 s. */
 const CLOSES_WITHIN_MS = 3_000;
 
-/** Faults, as sentences; none where all is as it should be. */
+/** Sends a file. Returns faults as sentences, or none if all answers are right. */
 export async function replay(request: HostileRequest, service: HostileService): Promise<readonly string[]> {
   const connection = await openConnection(service.port);
   try {
@@ -21,7 +21,7 @@ export async function replay(request: HostileRequest, service: HostileService): 
   }
 }
 
-/** Each request after the answer to the one before; answers beyond the requests are waited for after the last. */
+/** Sends each request after the previous answer. After the last request, waits for the remaining answers. */
 async function once(request: HostileRequest, service: HostileService, connection: Connection): Promise<string[]> {
   const faults: string[] = [];
   const { sent, answers, withinMs } = request;
@@ -29,7 +29,7 @@ async function once(request: HostileRequest, service: HostileService, connection
   for (const [i, expected] of answers.entries()) {
     const text = sent[i];
     const method = methodOf(text ?? '');
-    // A service that refuses what it has not read to the end answers while it is being sent.
+    // Not awaited, because the service may reject a request while it is still being sent.
     if (text !== undefined) void connection.send(render(text, service));
     last = await connection.answer(method, withinMs + spokenMs(text ?? ''));
     faults.push(
@@ -39,7 +39,7 @@ async function once(request: HostileRequest, service: HostileService, connection
   return [...faults, ...lastAnswerFaults(last, request)];
 }
 
-/** All at once, as a client does that does not wait; one fault is told, not thousands. */
+/** Sends all requests at once, like a pipelining client. Returns the first fault only. */
 async function repeat(request: HostileRequest, service: HostileService, connection: Connection): Promise<string[]> {
   const { times, served, answers, withinMs } = request;
   const [text = ''] = request.sent;
@@ -78,7 +78,7 @@ export function methodOf(text: string): string {
   return text.slice(0, text.indexOf(' '));
 }
 
-/** How long its sending takes by itself. */
+/** Returns the milliseconds that the pauses in a text take. */
 export function spokenMs(text: string): number {
   return [...text.matchAll(/\{\{pause (\d+)\}\}/g)].reduce((sum, [, ms]) => sum + Number(ms), 0);
 }

@@ -1,6 +1,6 @@
 /**
- * Every file of the corpus, sent to the service's own process on real Postgres and Redis: answered as the file says, with
- * nothing changed that may not be, and the service as alive as before.
+ * Sends every file of the corpus to an API process on real Postgres and Redis. The answers must match the file, stored
+ * data must not change unless allowed, and the service must stay ready.
  */
 import { rm } from 'node:fs/promises';
 import { createClient } from '@tandem/client/create-client';
@@ -60,14 +60,14 @@ function serviceFor({ users }: Pick<HostileRequest, 'users'>): HostileService {
   return world.service;
 }
 
-/** On a machine that has much else to do a part may not answer in time, once: what counts is that it is ready again. */
+/** Expects that the service becomes ready. On a busy machine a part may miss its deadline once. */
 async function expectAlive({ url, api }: HostileService): Promise<void> {
   expect(api.hasEnded()).toBe(false);
   await until('the service is ready', async () => (await fetch(`${url}/readyz`)).status === 200, READY_WITHIN_MS);
 }
 
 describe('a hostile request', () => {
-  /** As the request before left it. */
+  /** The stored state after the previous request, for each service. */
   const states = new Map<HostileService, Readonly<Record<string, string>>>();
 
   it.each(quick.map((request) => [request.name, request] as const))('%s', async (_, request) => {
@@ -83,7 +83,7 @@ describe('a hostile request', () => {
 });
 
 describe('a slow one', () => {
-  it('is given up, and changes nothing', async () => {
+  it('is ended, and changes nothing', async () => {
     const service = serviceFor({ users: 'int8' });
     const before = await storedState(service.pool);
     const found = await Promise.all(
@@ -96,8 +96,9 @@ describe('a slow one', () => {
 });
 
 describe('a thousand of the same event at once', () => {
-  it('are one event, and 999 repetitions with the same version', async () => {
-    // A connection to Postgres may not come in time on a busy machine: 503, and the client repeats it.
+  it('are one accepted event and 999 duplicates with the same version', async () => {
+    // On a busy machine a request may get 503, because no connection to Postgres is free in time. The client retries
+    // it.
     const client = createClient({ url: serviceFor({ users: 'int8' }).url, source: '/hostile', retryForMs: 60_000 });
     const event = { id: 'storm', type: 'changed', subject: '19' };
     const results = (await Promise.all(Array.from({ length: 1_000 }, () => client.sendEvents([event])))).flat();
@@ -112,7 +113,7 @@ describe('after all of them', () => {
   it('the log has no stack, no error, and no line that a request wrote', () => {
     for (const { service } of worlds.values()) {
       expect(service.api.lines.length).toBeGreaterThan(10);
-      // What the service could not do has its stack in the log; what a caller did wrong has none.
+      // The log has a stack for a failure of the service, but not for a mistake of a caller.
       const isOurs = ({ status }: LogLine) => typeof status === 'number' && status >= 500;
       const wrong = service.api.lines.filter(
         (line) =>
@@ -122,7 +123,7 @@ describe('after all of them', () => {
     }
   });
 
-  it('what users were scored is what it was', async () => {
+  it('the predictions of the users are unchanged', async () => {
     const { pool, url } = serviceFor({ users: 'int8' });
     expect((await pool.query('select count(*)::int as users from counts')).rows).toEqual([{ users: 20 }]);
     const answer = await fetch(`${url}/v1/predictions/count/2`, { headers: { 'cache-control': 'only-if-cached' } });

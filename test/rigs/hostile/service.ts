@@ -31,7 +31,7 @@ export interface Stores {
 }
 
 const USERS = 20;
-/** SQL for the id of user `n`. */
+/** The SQL expression for the id of user `n`. */
 const ID: Readonly<Record<'int8' | 'text', string>> = { int8: 'n::bigint', text: "'user ' || n" };
 
 export type HostileKey = keyof typeof ID;
@@ -86,7 +86,7 @@ async function close(pool: Pool, programs: readonly Program[]): Promise<void> {
 function keyedBy(keyType: KeyType): PredictorToAdopt {
   const predictor = countPredictor({ freshness: { maxAgeMs: 3_600_000, default: { score: 0.5 } } });
   const { query } = predictor.definition;
-  // The query names the time of its row, so that events' values count.
+  // The query returns the time of its row, so that values of events count.
   const timed = { ...query, sql: 'select user_id, load, changes, loaded_at from counts', asOf: 'loaded_at' };
   return { ...predictor, definition: { ...predictor.definition, keyType, query: timed } };
 }

@@ -1,6 +1,6 @@
 /**
- * What requests may change, as one text: what users, events, runs and assignments are stored. Live predictions are left
- * out: a read that infers keeps its answer, and writes it after it answered.
+ * Reads a count and a digest of each table that requests may change: users, events, runs and assignments. Live
+ * predictions are omitted, because a read stores its live answer after it has answered.
  */
 import type { Pool } from '../../e2e/counts.fixture.ts';
 

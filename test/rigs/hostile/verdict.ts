@@ -2,12 +2,12 @@
 import type { ExpectedAnswer, HostileRequest } from './corpus.ts';
 import type { Answer } from './exchange.ts';
 
-/** Texts that no answer and no line of the log may show: a stack trace, a path of the machine, SQL. */
+/** Matches texts that must not be in an answer or a log line: a stack trace, a path of the machine, SQL. */
 export const INSIDES = /\n\s+at |node:internal|\.ts:\d+|file:\/\/\/|\bselect .+ from\b/i;
-/** The same without SQL: a model version shows its own query, and a rejected push shows an example of a query. */
+/** The same without SQL, because a model version shows its query, and a rejected push shows an example query. */
 const INSIDES_BUT_SQL = /\n\s+at |node:internal|\.ts:\d+|file:\/\/\//i;
 
-/** @param method of the request, since HEAD has no bodies */
+/** @param method the method of the request, because answers to HEAD have no body */
 export function answerFaults(answer: Answer | undefined, expected: ExpectedAnswer, method: string): string[] {
   const { statuses, problem } = expected;
   if (!answer) return statuses.length === 0 ? [] : ['the connection ended without an answer'];
@@ -23,7 +23,7 @@ export function answerFaults(answer: Answer | undefined, expected: ExpectedAnswe
   return faults;
 }
 
-/** Returns an error's own fields beside its remedy. */
+/** Returns whether an answer shows internals of the service, apart from SQL in a remedy. */
 export function showsInsides(answer: Answer): boolean {
   return INSIDES_BUT_SQL.test(answer.body) || INSIDES.test(problemOf(answer)?.detail ?? '');
 }

@@ -1,4 +1,4 @@
-/** What a trial does with a cluster, by `kubectl` and `helm` of the PATH and the kubeconfig that they find. */
+/** Access to a cluster by `kubectl` and `helm` from the PATH, with the kubeconfig that they find. */
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,17 +11,17 @@ const READY_WITHIN_MS = 300_000;
 
 export interface Cluster {
   readonly namespace: string;
-  /** Runs `kubectl` in the namespace and returns what it printed. */
+  /** Runs `kubectl` in the namespace and returns its output. */
   kubectl(...args: readonly string[]): Promise<string>;
-  /** Installs or upgrades the chart and waits for its hooks and pods. Rejects with what `helm` said. */
+  /** Installs or upgrades the chart and waits for its hooks and pods. Rejects with the output of `helm`. */
   install(values: Values): Promise<void>;
   helm(...args: readonly string[]): Promise<string>;
-  /** The cluster's own address of a Service, `http://…` where it is one of HTTP. */
+  /** Returns the address of a Service in the cluster, beginning with `http://` for HTTP. */
   addressOf(service: string): Promise<string>;
   readyReplicas(deployment: string): Promise<number>;
 }
 
-/** Values of the chart by their path: `{ 'image.tag': '1' }`. */
+/** Values of the chart by path, such as `{ 'image.tag': '1' }`. */
 export type Values = Readonly<Record<string, string | number | boolean>>;
 
 export async function openCluster(namespace: string): Promise<Cluster> {
@@ -50,7 +50,10 @@ export async function openCluster(namespace: string): Promise<Cluster> {
   };
 }
 
-/** Starts Postgres and Redis, and makes the Secret that the chart's values name. Resolves with Postgres' address from here. */
+/**
+ * Starts Postgres and Redis, and creates the Secret of the chart's values. Resolves with Postgres' address for this
+ * machine.
+ */
 export async function startStores({ kubectl, addressOf }: Cluster): Promise<string> {
   await kubectl('apply', '--filename', resolve(import.meta.dirname, 'stores.yaml'));
   await kubectl('rollout', 'status', 'statefulset/postgres', '--timeout=180s');
@@ -68,7 +71,7 @@ export async function startStores({ kubectl, addressOf }: Cluster): Promise<stri
   return `postgres://postgres:postgres@${await addressOf('postgres')}:5432/postgres`;
 }
 
-/** Waits until a Deployment has so many ready pods. */
+/** Waits until a Deployment has this number of ready pods. */
 export function untilReplicas(cluster: Cluster, deployment: string, replicas: number): Promise<true> {
   const isThere = async () => (await cluster.readyReplicas(deployment)) === replicas;
   return until(`${deployment} has ${replicas} ready pods`, isThere, READY_WITHIN_MS) as Promise<true>;

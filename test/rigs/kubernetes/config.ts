@@ -1,6 +1,6 @@
 /**
- * What a trial serves: the fault rig's predictor, whose score says what it was computed from, and one whose features take
- * long to read, so that a run of it has work for several workers.
+ * The config of a trial. It has the fault rig's predictor, whose score shows the facts from which it was computed, and
+ * a predictor with slow features, whose runs have work for several workers.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { createCounts, type Pool } from '../../e2e/counts.fixture.ts';
 import { toldModel } from '../faults/rig/told-versions.ts';
 
 export const SLOW = 'slow';
-/** Seconds for the features of one user. */
+/** The seconds that it takes to read the features of one user. */
 const SLOW_ROW_S = 0.3;
 
 const CONFIG = `
@@ -38,7 +38,7 @@ export default defineConfig({
 });
 `;
 
-/** Writes config and models, as a ConfigMap is made of them. */
+/** Writes config and models into a folder, from which a ConfigMap is made. */
 export async function writeConfig(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'tandem.config.ts'), CONFIG);
@@ -46,7 +46,7 @@ export async function writeConfig(folder: string): Promise<void> {
   await writeFile(join(folder, 'slow.onnx'), echoModel('float32', 1));
 }
 
-/** Stable, so that a plan, which needs the keys alone, does not call the function. */
+/** Creates the tables and a slow function. It is stable, so a plan, which reads only the keys, does not call it. */
 export async function createTables(pool: Pool, users: number): Promise<void> {
   await createCounts(pool, users);
   await pool.query(`create function slowly(n int) returns real language plpgsql stable as

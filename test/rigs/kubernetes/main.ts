@@ -1,7 +1,7 @@
 /**
- * `npm run test:kubernetes -- --image tandem:0.2.0 --before tandem:0.1.0`: installs the previous release with the chart, then
- * upgrades, rolls back, scales and disrupts it under load. Ends with 1 if a read failed or an answer was wrong. README.md says what
- * it needs.
+ * `npm run test:kubernetes -- --image tandem:0.2.0 --before tandem:0.1.0` installs the previous release with the chart,
+ * then upgrades, rolls back, scales and disrupts it under load. Exits with 1 if a read failed or an answer was wrong.
+ * README.md lists the requirements.
  */
 import { randomInt } from 'node:crypto';
 import { mkdir, mkdtemp } from 'node:fs/promises';
@@ -28,7 +28,7 @@ if (!image || !before || image === before)
   throw new Error('name two images: --image tandem:0.2.0 --before tandem:0.1.0');
 const names = values.only.split(',').filter(Boolean);
 const unknown = names.filter((name) => !scenarios.some((one) => one.name === name));
-if (unknown.length > 0) throw new Error(`--only: no such scenario: ${unknown.join(', ')}`);
+if (unknown.length > 0) throw new Error(`--only: there is no scenario ${unknown.join(', ')}`);
 const say = (line: string) => void process.stdout.write(`${new Date().toISOString()} ${line}\n`);
 const folder = values.folder ?? (await mkdtemp(join(tmpdir(), 'tandem-kubernetes-')));
 await mkdir(folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** The actions on an installation, in this order. Reads, events and runs continue meanwhile. */
+/** The actions on an installation, in order. Reads, events and runs continue during the actions. */
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,14 +12,14 @@ import { SERVICE, type Trial } from './trial.ts';
 
 interface Scenario {
   readonly name: string;
-  /** Reads may fail while it lasts. */
+  /** Whether reads may fail during the action. */
   readonly mayFail?: true;
   run(trial: Trial): Promise<void>;
 }
 
 const API = `${RELEASE_NAME}-api`;
 const WORKER = `${RELEASE_NAME}-worker`;
-/** Before and after the action. */
+/** The pause before and after an action. */
 const CALM_MS = 10_000;
 const SCALED_WITHIN_MS = 300_000;
 
@@ -34,7 +34,7 @@ export const scenarios: readonly Scenario[] = [
   { name: 'doctor', run: (trial) => trial.cluster.helm('test', RELEASE_NAME, '--logs').then(trial.options.say) },
 ];
 
-/** Release and schema: hooks first, then one pod after the other. */
+/** Upgrades release and schema: the hooks run first, then one pod after the other is replaced. */
 async function upgrade(trial: Trial): Promise<void> {
   const migrations = () => trial.count('select count(*) as n from tandem.migrations');
   const before = await migrations();
@@ -43,11 +43,11 @@ async function upgrade(trial: Trial): Promise<void> {
   const applied = (await migrations()) - before;
   if (applied === 0) throw new Error('the releases have the same migrations: nothing was upgraded');
   await assertReleases(trial, 1);
-  trial.options.say(`${applied} migrations were applied beside the previous release`);
+  trial.options.say(`${applied} migrations were applied while the previous release served`);
   await pause(CALM_MS);
 }
 
-/** To the previous release, on the newer schema, and back. */
+/** Rolls back to the previous release on the newer schema, and upgrades again. */
 async function rollBack(trial: Trial): Promise<void> {
   await trial.cluster.helm('rollback', RELEASE_NAME, '1', '--wait', '--timeout', '300s');
   await assertReleases(trial, 1);
@@ -56,7 +56,7 @@ async function rollBack(trial: Trial): Promise<void> {
   await pause(CALM_MS);
 }
 
-/** What only the previous release used goes once its pods are gone. */
+/** Drops what only the previous release used, after its pods have ended. */
 async function contract(trial: Trial): Promise<void> {
   const { cluster, options, valuesOf, count } = trial;
   await cluster.install({ ...valuesOf(options.image), 'jobs.contractFor': RELEASE });
@@ -66,7 +66,7 @@ async function contract(trial: Trial): Promise<void> {
   await pause(CALM_MS);
 }
 
-/** Live processes are of so many releases. */
+/** Expects that the live processes belong to this number of releases. */
 async function assertReleases({ count }: Trial, releases: number): Promise<void> {
   const seen = await until('ended processes are gone', async () => {
     const n = await count(`select count(distinct release) as n from tandem.processes
@@ -76,11 +76,14 @@ async function assertReleases({ count }: Trial, releases: number): Promise<void>
   if (!seen) throw new Error(`not ${releases} releases`);
 }
 
-/** A run with work for several workers: 1 → 3 → 1. There may be none, but events of the load always wait for one. */
+/**
+ * Scales workers 1 → 3 → 1 with a run for several workers. Zero is allowed, but the load's events always need one
+ * worker.
+ */
 async function scaleWorkers({ cluster, options, url, valuesOf, count }: Trial): Promise<void> {
   const keda = { enabled: true, minReplicas: 0, maxReplicas: 3, pollingSeconds: 5, cooldownSeconds: 15 };
   const values = Object.fromEntries(Object.entries(keda).map(([name, value]) => [`worker.keda.${name}`, value]));
-  // A run of minutes for one worker, due after one: more are needed than there may be.
+  // One worker would need minutes for this run, which is due after one minute, so the maximum of workers is needed.
   await cluster.install({ ...valuesOf(options.image), ...values, 'api.env.RUN_DEADLINE_MINUTES': '1' });
   await cluster.kubectl('wait', '--for=condition=Ready', 'scaledobject', WORKER, '--timeout=120s');
   const runs = () => count(`select count(*) as n from tandem.runs where predictor = '${SLOW}' and state = 'done'`);
@@ -94,14 +97,14 @@ async function scaleWorkers({ cluster, options, url, valuesOf, count }: Trial): 
   });
   if (answer.status !== 202) throw new Error(`the run was answered with ${answer.status}: ${await answer.text()}`);
   await untilReplicas(cluster, WORKER, 3);
-  options.say(`3 workers are ready ${since()} after the run was asked for`);
+  options.say(`3 workers are ready ${since()} after the request of the run`);
   await until('the run is done', async () => (await runs()) > before, SCALED_WITHIN_MS);
   options.say(`the run is done after ${since()}`);
   await untilReplicas(cluster, WORKER, 1);
   options.say(`1 worker is left after ${since()}`);
 }
 
-/** The disruption budget allows one eviction, as when a node is drained, and not the second at the same time. */
+/** Evicts two pods at once, as when a node is drained. The disruption budget must allow only one eviction. */
 async function evict({ cluster, options }: Trial): Promise<void> {
   await untilReplicas(cluster, API, 2);
   const pods = await podsOf(cluster);
@@ -118,7 +121,7 @@ interface PodList {
   readonly items: readonly { readonly metadata: { readonly name: string; readonly deletionTimestamp?: string } }[];
 }
 
-/** Of the API, those that are not ending: an eviction of such a pod is always allowed. */
+/** Returns the API's pods that are not ending. The eviction of an ending pod would always be allowed. */
 async function podsOf({ kubectl }: Cluster): Promise<readonly string[]> {
   const listed = await kubectl('get', 'pods', '--selector', 'app.kubernetes.io/component=api', '--output', 'json');
   const { items } = JSON.parse(listed) as PodList;
@@ -135,7 +138,7 @@ async function evictPod({ kubectl, namespace }: Cluster, pod: string): Promise<s
   );
 }
 
-/** Deleted without grace: an API and the workers. The kubelet gives them 2 s. */
+/** Deletes an API pod and the worker pods without a grace period. The kubelet gives them 2 s. */
 async function killPods({ cluster, sink, options }: Trial): Promise<void> {
   const [pod = ''] = await podsOf(cluster);
   await tellFault(
@@ -162,7 +165,7 @@ async function killPods({ cluster, sink, options }: Trial): Promise<void> {
   await pause(CALM_MS);
 }
 
-/** The API's pods stay in the Service meanwhile, and answer what they can. */
+/** Restarts Postgres. The API's pods must stay in the Service and answer as far as possible. */
 async function restartPostgres({ cluster, sink, options, count }: Trial): Promise<void> {
   const startedAt = () => count('select extract(epoch from pg_postmaster_start_time()) as n');
   const before = await startedAt();

@@ -1,4 +1,4 @@
-/** An installation of the chart under the fault rig's load, with its checker beside it. */
+/** An installation of the chart under the fault rig's load, with the fault rig's checker. */
 import { join } from 'node:path';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { Redis } from 'ioredis';
@@ -18,7 +18,7 @@ import { type Cluster, PEPPER, RELEASE_NAME, startStores, untilReplicas, type Va
 import { createTables, writeConfig } from './config.ts';
 
 export interface TrialOptions {
-  /** `repository:tag` of this release, and of the release before. */
+  /** The image of this release, as `repository:tag`. */
   readonly image: string;
   readonly before: string;
   readonly seed: number;
@@ -31,25 +31,25 @@ export interface Trial {
   readonly checker: Checker;
   readonly sink: HistorySink;
   readonly options: TrialOptions;
-  /** Of the API's Service, from here. */
+  /** The URL of the API's Service, for this machine. */
   readonly url: string;
-  /** Values of the chart for an image. */
+  /** Returns the values of the chart for an image. */
   valuesOf(image: string): Values;
   failedReads(): number;
-  /** Resolves with the column `n` of the one row that Postgres answers. */
+  /** Runs a query that returns one row, and resolves with its column `n`. */
   count(sql: string): Promise<number>;
   finish(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** How the history names it. */
+/** The name of the service in the history. */
 export const SERVICE = 'service';
 const USERS = 2_000;
-/** One worker takes 200 s for the slow predictor. */
+/** Allows for the 200 s that one worker needs for the slow predictor. */
 const RUNS_END_WITHIN_MS = 420_000;
 /**
- * The load must leave the machine to the cluster that runs on it. No rollouts are moved, since the versions are those of the
- * config. No run has a budget: the previous release refuses one.
+ * Low rates, because the cluster runs on the same machine as the load. Rollouts are not moved, because the config sets
+ * the versions. No run has a budget, because the previous release rejects budgets.
  */
 const RATES: Partial<LoadRates> = {
   ...{ readers: 4, readsPerSecond: 10, usersPerRead: 50, writers: 2, writesPerSecond: 5, transactionsPerSecond: 4 },
@@ -110,15 +110,15 @@ function valuesOf(image: string): Values {
     'config.configMap': 'tandem-config',
     // The load sends no key.
     'api.env.API_KEYS': 'off',
-    // So that they fit into two cores, with the surge of an upgrade.
+    // Low requests, so that all pods fit into two cores, also during an upgrade.
     'api.resources.requests.cpu': '250m',
     'worker.resources.requests.cpu': '150m',
   };
 }
 
 /**
- * Reads without an answer, or with a status that says that the service could not answer, also of single users of a request for
- * many. A connection that rested is used again: if the service closed it, the read fails as any other.
+ * Counts reads without an answer, or with a status for a failure of the service. In a read of many users, each user
+ * counts. An idle connection is used again: if the service has closed it, the read fails like any other.
  */
 function failedReads({ calls }: Checker): number {
   let failed = 0;

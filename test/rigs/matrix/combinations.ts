@@ -1,10 +1,11 @@
 /**
- * The combinations of versions. Six combinations cover every supported version at least once, with the oldest together and the
- * newest together. If one of them fails, the combinations of a single part show which part is at fault. Four more run the
- * Postgres of distributions, which compiles plans (JIT, with LLVM) as its settings say.
+ * The combinations of versions. Six combinations cover every supported version at least once, with the oldest together
+ * and the newest together. If one of them fails, the combinations with a single changed part show which part is the
+ * cause. Four more combinations use the Postgres of distributions, which compiles plans (JIT with LLVM) as its settings
+ * say.
  */
 
-/** The tests of a combination: filters of vitest over file paths, and its projects. */
+/** The tests of a combination: vitest's filters for file paths, and vitest projects. */
 export interface Suite {
   readonly projects: readonly string[];
   readonly files: readonly string[];
@@ -19,7 +20,9 @@ const STORES: Suite = {
   ],
 };
 
-/** Tests whose plans Postgres may compile: statements and triggers, from all processes, with each process's limits. */
+/**
+ * Tests whose plans Postgres may compile: statements and triggers of all processes, with the limits of each process.
+ */
 const PLANS: Suite = {
   projects: ['integration', 'end to end', 'long'],
   files: [
@@ -48,16 +51,19 @@ export interface Images {
 export interface Combination {
   /** The name for the command line: `npm run test:matrix -- --only postgres-15`. */
   readonly name: string;
-  /** Whether the combination is of a single part, and runs only if it is named. */
+  /** Whether the combination changes a single part and runs only if it is named. */
   readonly onlyNamed: boolean;
   readonly suite: Suite;
-  /** Servers in containers; null: the servers that the tests start themselves. */
+  /** Images of servers in containers. If null, the tests start the servers themselves. */
   readonly images: Images | null;
-  /** The major version of a Postgres with JIT that is installed here; null: as `images` says. */
+  /** The major version of an installed Postgres with JIT. If null, `images` decides. */
   readonly installedPostgres: number | null;
-  /** A version of Node from npm; null: the version that runs this program. */
+  /** A version of Node from npm. If null, the version that runs this program. */
   readonly node: string | null;
-  /** `here`: in this checkout, as the current user; else a copy at a path with a space, as root or as an ordinary user. */
+  /**
+   * `here` is this checkout and the current user. The others are a copy at a path with a space, for root or an ordinary
+   * user.
+   */
   readonly place: 'here' | 'spaced path, root' | 'spaced path, user';
 }
 

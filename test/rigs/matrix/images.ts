@@ -1,15 +1,15 @@
-/** Provides images of servers: local ones, else fetched, else (only Valkey) built. Finds out which version they have. */
+/** Provides images of servers and their versions. An image is local, fetched, or built (only Valkey). */
 import { join } from 'node:path';
 import { runCommand } from '@tandem/local-servers/run-command';
 import { VALKEY } from './combinations.ts';
 
 export interface ReadyImage {
   readonly name: string;
-  /** The version that the program inside reports: `7.0.15`, `Valkey 8.1.1`. The tag may name another. */
+  /** The version that the program in the image reports, such as `7.0.15` or `Valkey 8.1.1`. The tag may differ. */
   readonly version: string;
 }
 
-/** The reason why a combination cannot run on this machine, and how to fix it. */
+/** Thrown if a combination cannot run on this machine. The message has the reason and the remedy. */
 export class NotHere extends Error {}
 
 const FETCHED_WITHIN_MS = 300_000;
@@ -18,7 +18,7 @@ const BUILT_VALKEY = 'tandem-matrix/valkey:8';
 
 const seen = new Map<string, Promise<ReadyImage>>();
 
-/** Provides an image; rejects with `NotHere` if that fails. Each image is looked for once. */
+/** Provides an image. Rejects with `NotHere` if that fails. The result is kept for later calls. */
 export function provideImage(image: string, program: 'postgres' | 'redis-server'): Promise<ReadyImage> {
   const known = seen.get(image) ?? find(image, program);
   seen.set(image, known);
@@ -27,7 +27,7 @@ export function provideImage(image: string, program: 'postgres' | 'redis-server'
 
 async function find(image: string, program: 'postgres' | 'redis-server'): Promise<ReadyImage> {
   const engine = await docker(['version', '--format', '{{.Server.Version}}'], 20_000);
-  if (engine.code !== 0) throw new NotHere('no container engine answers: start Docker');
+  if (engine.code !== 0) throw new NotHere('no container engine answers; start Docker');
   const name = await fetch(image);
   const said = await docker(['run', '--rm', '--entrypoint', program, name, '--version'], 60_000);
   const version = /(?:(Valkey) server v=|Redis server v=|PostgreSQL\) )([\d.]+)/.exec(said.stdout);
@@ -39,10 +39,11 @@ async function fetch(image: string): Promise<string> {
   if (await isHere(image)) return image;
   const pulled = await docker(['pull', '--quiet', image], FETCHED_WITHIN_MS);
   if (pulled.code === 0) return image;
-  if (image !== VALKEY) throw new NotHere(`${image} is not here and cannot be fetched: ${lastLine(pulled.stderr)}`);
+  if (image !== VALKEY)
+    throw new NotHere(`${image} is not on this machine and cannot be fetched: ${lastLine(pulled.stderr)}`);
   if (await isHere(BUILT_VALKEY)) return BUILT_VALKEY;
   const file = join(import.meta.dirname, 'valkey.Dockerfile');
-  // A small folder as build context: the build needs no files.
+  // A small folder as the build context, because the build needs no files.
   const built = await docker(['build', '--tag', BUILT_VALKEY, '--file', file, import.meta.dirname], BUILT_WITHIN_MS);
   if (built.code === 0) return BUILT_VALKEY;
   throw new NotHere(`${image} can neither be fetched nor built: ${lastLine(built.stderr || built.stdout)}`);

@@ -1,11 +1,11 @@
 /**
- * `npm run test:matrix`: runs a selection of the integration and end-to-end tests against the supported versions of Postgres,
- * Redis, Valkey and Node. It also runs them on the Postgres of distributions, which compiles plans, and from a path with a
- * space, as root and as an ordinary user.
+ * `npm run test:matrix` runs a selection of the integration and end-to-end tests with the supported versions of
+ * Postgres, Redis, Valkey and Node. It also runs them on the Postgres of distributions, which compiles plans, and from
+ * a path with a space, as root and as an ordinary user.
  *
- * Servers are containers, or a Postgres that is installed on the machine. A combination that the machine cannot run is skipped
- * and counted, with the reason. Exit code 0 if all that ran passed, 1 if a test failed or no combination could run, 2 for a
- * wrong command line.
+ * Servers are containers, or a Postgres that is installed on the machine. A combination that the machine cannot run is
+ * skipped and counted, with the reason. Exits with 0 if all tests that ran passed, with 1 if a test failed or no
+ * combination could run, and with 2 for a wrong command line.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -39,7 +39,7 @@ function readCommandLine(args: string[]): readonly Combination[] | 'help' {
   return values.only.split(',').map((name) => {
     const found = combinations.find((one) => one.name === name);
     if (found) return found;
-    throw new Error(`--only: there is no combination ${name}, only ${names.join(', ')}`);
+    throw new Error(`--only: there is no combination ${name}; choose from ${names.join(', ')}`);
   });
 }
 

@@ -1,4 +1,4 @@
-/** Versions of Node from npm's packages of its programs, kept in the folder of the matrix for the next time. */
+/** Provides versions of Node from npm packages, and keeps them in the folder of the matrix for later runs. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from '@tandem/local-servers/run-command';
@@ -6,13 +6,13 @@ import { NotHere } from './images.ts';
 
 export interface ReadyNode {
   readonly program: string;
-  /** `22.23.3`, as it says itself. */
+  /** The version that the program reports, such as `22.23.3`. */
   readonly version: string;
 }
 
 const FETCHED_WITHIN_MS = 300_000;
 
-/** @param version null: the Node that runs this. Rejects with `NotHere`. */
+/** Provides a version of Node, or with null the Node that runs this program. Rejects with `NotHere` if that fails. */
 export async function provideNode(version: string | null, folder: string): Promise<ReadyNode> {
   if (version === null) return { program: process.execPath, version: process.versions.node };
   const name = `node-${process.platform}-${process.arch}`;

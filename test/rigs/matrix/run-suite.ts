@@ -1,4 +1,4 @@
-/** Runs the tests of a combination in a process of their own, and counts what they say. */
+/** Runs the tests of a combination in a separate process, and counts the results. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
@@ -11,22 +11,22 @@ export interface SuiteRun {
   readonly suite: Suite;
   readonly node: string;
   readonly place: Place;
-  /** Which servers, as `test/containers/choose-servers.ts` reads them. */
+  /** The variables that `test/containers/choose-servers.ts` reads. */
   readonly servers: Readonly<Record<string, string>>;
-  /** Without its ending; what the tests print goes to `<log>.log`. */
+  /** The path of the log without its extension. The tests' output goes to `<log>.log`. */
   readonly log: string;
 }
 
-/** Four times what a machine with little else to do takes. */
+/** Four times the duration on an idle machine. */
 const ENDS_WITHIN_MS = 2_400_000;
 const TO_END_MS = 30_000;
-/** A part of the interleavings that `npm test` tries: what differs between versions shows in the first of them. */
+/** Fewer interleavings than in `npm test`, because differences between versions show in the first ones. */
 const QUICK = '40';
 
-/** Rejects where a signal ended it. */
+/** Runs the tests and returns the counts. Rejects if a signal ended the run. */
 export async function runSuite({ suite, node, place, servers, log }: SuiteRun): Promise<Tally> {
   const { root, account } = place;
-  // Where the account that runs them may write.
+  // A folder in which the account that runs the tests may write.
   const work = join(root, '.tandem/matrix-run');
   mkdirSync(work, { recursive: true });
   const { uid, gid } = account ?? {};
@@ -60,7 +60,10 @@ function environment(run: { node: string; root: string; work: string; servers: S
   return { ...passed, PATH: path, HOME: run.work, CI: '1', FRESHNESS_RUNS: QUICK, ...run.servers };
 }
 
-/** The group is not the terminal's: Ctrl-C has to be passed on. `end` says whether there was any. */
+/**
+ * Forwards signals, because the tests are not in the terminal's process group. `end` returns whether there was a
+ * signal.
+ */
 function forwardSignals(endRun: () => void): { end(): boolean } {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   let came = false;
@@ -77,14 +80,14 @@ function forwardSignals(endRun: () => void): { end(): boolean } {
   };
 }
 
-/** The whole group: a run that hangs hangs with its workers. */
+/** Kills the whole process group, because the workers of a hanging run hang too. */
 function endGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   const send = (signal: NodeJS.Signals) => {
     try {
       process.kill(-pid, signal);
     } catch {
-      // They have ended.
+      // The processes have ended.
     }
   };
   send('SIGTERM');

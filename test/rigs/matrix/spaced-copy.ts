@@ -1,6 +1,6 @@
 /**
- * Copies the checkout to a path with a space, owned by root or by an ordinary user. A copy, because an ordinary user may not
- * write to the packages and caches of this checkout.
+ * Copies the checkout to a path with a space, owned by root or by an ordinary user. A copy is needed because an
+ * ordinary user may not write to the packages and caches of this checkout.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,20 +16,21 @@ export interface Account {
 export interface Place {
   /** The root of the checkout that is tested. */
   readonly root: string;
-  /** Null: the current user. */
+  /** The account that runs the tests, or null for the current user. */
   readonly account: Account | null;
 }
 
-/** The unprivileged account of most systems; it needs no entry in the system's list of users. */
+/** The unprivileged account of most systems. It needs no entry in the system's list of users. */
 const ORDINARY: Account = { uid: 65_534, gid: 65_534 };
 const LEFT_OUT = ['.git', '.tandem', '.turbo', 'coverage'];
 const COPIED_WITHIN_MS = 600_000;
 
-/** Provides the place; rejects with `NotHere` if that fails. It reuses the copy of an earlier combination. */
+/** Provides the place, and reuses the copy of an earlier combination. Rejects with `NotHere` if that fails. */
 export async function providePlace(wanted: Combination['place'], checkout: string, folder: string): Promise<Place> {
   if (wanted === 'here') return { root: checkout, account: null };
   const isRoot = process.getuid?.() === 0;
-  if (wanted === 'spaced path, root' && !isRoot) throw new NotHere('only root can run it as root: repeat it as root');
+  if (wanted === 'spaced path, root' && !isRoot)
+    throw new NotHere('only root can run this combination; repeat it as root');
   const root = spacedFolder(folder);
   const isNew = !copied.has(root);
   // Registered before the copy, so that an incomplete copy is removed too.
@@ -39,13 +40,15 @@ export async function providePlace(wanted: Combination['place'], checkout: strin
   await run('chown', ['-R', `${ORDINARY.uid}:${ORDINARY.gid}`, root]);
   const enters = await runCommand(process.execPath, ['--version'], { ...ORDINARY, cwd: root });
   if (enters.code === 0) return { root, account: ORDINARY };
-  throw new NotHere(`an ordinary user may not enter ${root}: put the checkout where others may pass (chmod o+x)`);
+  throw new NotHere(
+    `an ordinary user may not enter ${root}; move the checkout to folders that others may enter (chmod o+x)`,
+  );
 }
 
-/** The copies that this process has made. A copy left by an earlier process may have other files. */
+/** The copies that this process has made. A copy of an earlier process may have other files. */
 const copied = new Set<string>();
 
-/** Removes the copy if this process made it: another run of the matrix may use its own. */
+/** Removes the copy if this process made it. The copy of another matrix run may be in use. */
 export function removeCopy(folder: string): void {
   if (copied.delete(spacedFolder(folder))) rmSync(spacedFolder(folder), { recursive: true, force: true });
 }
@@ -56,10 +59,10 @@ function spacedFolder(folder: string): string {
 
 async function copy(checkout: string, root: string): Promise<void> {
   rmSync(root, { recursive: true, force: true });
-  // The folder for state is created too, so that the ordinary user owns it.
+  // The state folder is created too, so that the ordinary user owns it.
   mkdirSync(join(root, '.tandem'), { recursive: true });
   const entries = readdirSync(checkout).filter((name) => !LEFT_OUT.includes(name));
-  // Links stay links: the links of workspaces are relative, and lead to the copy.
+  // Symbolic links are kept. The links of workspaces are relative, so they lead to the copy.
   await run('cp', ['-a', '--', ...entries.map((name) => join(checkout, name)), root]);
 }
 

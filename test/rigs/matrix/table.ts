@@ -1,10 +1,10 @@
-/** What became of each combination, as a table for people. */
+/** Renders the result of each combination as a table. */
 import type { Combination } from './combinations.ts';
 import type { Tally } from './tally.ts';
 
 export interface Versions {
   readonly node: string;
-  /** Null: the servers that the tests start themselves. */
+  /** The version, or null if the tests started the server themselves. */
   readonly postgres: string | null;
   readonly redis: string | null;
 }
@@ -21,7 +21,7 @@ export type Outcome =
 
 const HEADS = ['combination', 'Node', 'Postgres', 'Redis', 'place', 'passed', 'failed', 'seconds'];
 
-/** A line a combination; the last line counts them. */
+/** Renders one line per combination, and a last line with the counts. */
 export function renderTable(outcomes: readonly Outcome[]): string {
   const rows = [HEADS, ...outcomes.flatMap((one) => (one.kind === 'run' ? [cellsOf(one)] : []))];
   const widths = HEADS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));

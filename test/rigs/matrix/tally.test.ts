@@ -23,7 +23,7 @@ describe('the tally of a test run', () => {
     expect(tally([file('passed', [passed, passed])], true)).toEqual({ passed: 2, failed: 0, failures: [] });
   });
 
-  it('names what failed, with the first line of why', () => {
+  it('names each failed test, with the first line of the reason', () => {
     const failed = { fullName: 'it is kept', status: 'failed', failureMessages: ['expected 1 to be 2\n  at x'] };
     const { passed: good, failures } = tally([file('failed', [passed, failed])], false);
     expect([good, failures]).toEqual([1, ['libs/a.test.ts: it is kept: expected 1 to be 2']]);
@@ -39,7 +39,7 @@ describe('the tally of a test run', () => {
     expect(failures).toEqual(['libs/a.test.ts: connect ECONNREFUSED']);
   });
 
-  it('does not take an error outside of the tests for a success, nor a run of no test, nor a missing report', () => {
+  it('counts an error outside of tests, a run without tests and a missing report as failures', () => {
     expect(tally([file('passed', [passed])], false).failed).toBe(1);
     expect(tally([], true).failed).toBe(1);
     expect(tallyOf(join(folder, 'none.json'), '/checkout', true, 'x.log').failed).toBe(1);

@@ -1,15 +1,15 @@
-/** What the report of a test run comes to. */
+/** Counts the results in the report of a test run. */
 import { readFileSync } from 'node:fs';
 
 export interface Tally {
   readonly passed: number;
-  /** A test that was skipped counts as failed: it proves nothing. */
+  /** The number of failed tests. A skipped test counts as failed, because it proves nothing. */
   readonly failed: number;
-  /** Each failed test or file, with the first line of why. */
+  /** Each failed test or file, with the first line of the reason. */
   readonly failures: readonly string[];
 }
 
-/** As vitest's JSON reporter writes it. */
+/** The report of vitest's JSON reporter. */
 interface Report {
   readonly testResults: readonly {
     readonly name: string;
@@ -24,10 +24,11 @@ interface Report {
 }
 
 /**
- * @param path of the report; a missing one is a failure
- * @param root what the names of files are told without
+ * Reads the report and counts its results.
+ * @param path the path of the report; a missing report is a failure
+ * @param root the folder that is removed from the names of files
  * @param endedWell whether the run's process ended with code 0
- * @param log where a person can look
+ * @param log the log file, which messages name
  */
 export function tallyOf(path: string, root: string, endedWell: boolean, log: string): Tally {
   let report: Report;
@@ -45,7 +46,7 @@ export function tallyOf(path: string, root: string, endedWell: boolean, log: str
       if (one.status === 'passed') passed++;
       else failures.push(`${file}: ${one.fullName}: ${firstLine(one.failureMessages?.[0] ?? one.status)}`);
     }
-    // A file that cannot be read, or whose preparation fails.
+    // The file could not be read, or its set-up failed.
     if (status === 'failed' && failures.length === before) failures.push(`${file}: ${firstLine(message ?? status)}`);
   }
   if (failures.length === 0 && !endedWell) failures.push(`an error outside of any test: see ${log}`);

@@ -1,4 +1,4 @@
-# Valkey as Debian has it, for where the official image cannot be fetched. Also under the name that Redis' image has.
+# Debian's Valkey, for machines that cannot fetch the official image. The program also has the name `redis-server`.
 FROM node:24-trixie-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends valkey-server \

@@ -1,4 +1,4 @@
-/** Scopes that are explored exhaustively: small by `npm test`, medium by `npm run test:long`, large by main.ts. */
+/** The scopes to explore exhaustively: small by `npm test`, medium by `npm run test:long`, large by main.ts. */
 import { type Exploration, explore } from './checker/explore.ts';
 import { assignment } from './models/assignment.ts';
 import type { AssignmentScope } from './models/assignment-state.ts';
@@ -39,7 +39,7 @@ import {
 
 export interface Check {
   readonly name: string;
-  /** The scope as a text: how many of each part the model has. */
+  /** The scope as a text with the number of each part of the model. */
   readonly scope: string;
   explore(): Exploration;
 }
@@ -123,7 +123,9 @@ function nameOf(value: unknown): string {
   return typeof value === 'boolean' ? (value ? 'no-cache' : 'plain') : String(value);
 }
 
-/** The scope of one erasure. One reader is enough, because knowledge that the process gets from other reads is a separate step. */
+/**
+ * The scope of one erasure. One reader is enough, because a separate step gives the process knowledge from other reads.
+ */
 const ONE_ERASURE: ErasureScope = {
   ...{ workers: [], readers: 1, erasures: 1, isOtherErased: false, outages: 1, faults: 0, runsOn: false },
   ...{ isSaved: false, isLive: false, isLoading: false },

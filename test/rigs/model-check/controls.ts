@@ -1,7 +1,7 @@
 /**
- * The negative controls: the protocol with one rule broken as usual designs break it. The checker must find each of them, or
- * the models prove nothing. Some controls are named by the protocol. Others break a rule of generations, floor, runs or
- * erasure that only the models have.
+ * The negative controls: the protocol with one rule broken in the way of usual designs. The checker must find each
+ * control; otherwise the models prove nothing. The protocol names some controls. Others break a rule of generations,
+ * floor, runs or erasure that only the models have.
  */
 import { type Exploration, explore } from './checker/explore.ts';
 import { assignment } from './models/assignment.ts';
@@ -43,9 +43,12 @@ import {
 
 export interface Control {
   readonly id: string;
-  /** The rule that is broken. */
+  /** The broken rule. */
   readonly breaks: string;
-  /** Whether the control has no violation: N5 without faults. This is why such a design passes ordinary tests. */
+  /**
+   * Whether the control has no violation. This is N5 without faults, which explains why such a design passes ordinary
+   * tests.
+   */
   readonly isHarmless?: boolean;
   explore(): Exploration;
 }
@@ -121,19 +124,19 @@ function ofProtocol(id: string, breaks: string, broken: Partial<ProtocolRules>):
 
 export const CONTROLS: readonly Control[] = [
   read('N1', 'a prediction is stamped when it is complete, and compared by time', BROKEN.N1),
-  read('N2', "a prediction is stamped at its read; an event's time is its transaction's begin", BROKEN.N2),
+  read('N2', "a prediction is stamped at its read; an event's time is the start of its transaction", BROKEN.N2),
   read('N3', 'a prediction is stamped by a worker whose clock is ahead', BROKEN.N3),
   read('N4', 'an event deletes the key; writers set it', BROKEN.N4),
   { ...read('N5', 'the version is in Redis only; nothing fails', BROKEN.N5, ONE_EVENT), isHarmless: true },
   read('N6', 'N5, and Redis loses everything or returns to an old copy', BROKEN.N5, { ...ONE_EVENT, faults: 1 }),
   read('N7', 'N5, and the version may fail to be raised', BROKEN.N7),
-  read('N8', 'features are read first, the version after', BROKEN.N8),
+  read('N8', 'features are read first, and the version in a later statement', BROKEN.N8),
   read('N9', 'the certificate may come from a statement that began before the read', BROKEN.N9),
   read('N10', 'a poller raises the version of events in SQL', BROKEN.N10),
   moved('N11', 'readers trust the pointer in Redis', { pointer: 'redis' }),
   {
     id: 'N12',
-    breaks: 'an ETag is of the prediction alone',
+    breaks: 'an ETag depends only on the prediction',
     explore: () => explore(conditionalRead({ tag: 'the prediction alone' }, 3)),
   },
   ofProtocol('P1', 'the number of the protocol is read when a connection is made', { reads: 'when it connects' }),
@@ -159,10 +162,10 @@ export const CONTROLS: readonly Control[] = [
     { keeps: 'whatever is there' },
     { marks: 2, others: 1 },
   ),
-  restored('M19', 'a run is published before the past is proven', { publishes: 'at once' }, { runs: 1 }),
+  restored('M19', 'a run is published before its history is proven', { publishes: 'at once' }, { runs: 1 }),
   restored(
     'M18',
-    "a new connection looks for the process' own mark alone",
+    "a new connection looks only for the process' own mark",
     { connects: "for the process' own" },
     { others: 1 },
   ),
@@ -178,7 +181,7 @@ export const CONTROLS: readonly Control[] = [
     { id: 'asked late' },
     { workers: 2, events: 1, claims: 1 },
   ),
-  moved('M3', 'a rollback leaves the floor', { floor: 'left' }, 1),
+  moved('M3', 'a rollback does not raise the floor', { floor: 'left' }, 1),
   moved('M4', 'a run that was requested before a rollback publishes its generation after it', { publishes: 'always' }),
   erased(
     'M5',
@@ -192,12 +195,12 @@ export const CONTROLS: readonly Control[] = [
     { unverified: 'server' },
     { faults: 1, isSaved: true },
   ),
-  ran('M7', 'a commit does not look at the fence', { fence: 'is not looked at' }),
+  ran('M7', 'a commit does not check the fence', { fence: 'is not looked at' }),
   ran('M8', 'no reconciler looks for unfinished work', { reconciler: 'never' }),
-  ran('M9', 'the last chunk publishes, whatever the state of the others', {
+  ran('M9', 'the chunk with the last number publishes, in any state of the others', {
     publishes: 'when its own was the last number',
   }),
-  ran('S1', 'a part of a chunk is committed whatever the fence', { splits: 'whatever the fence' }, ONE_SPLIT),
+  ran('S1', 'a part of a chunk is committed without a check of the fence', { splits: 'whatever the fence' }, ONE_SPLIT),
   ran('S2', 'a chunk that is split off is inserted after the commit', { handsBack: 'after the commit' }, ONE_SPLIT),
   ran(
     'S3',
@@ -205,12 +208,12 @@ export const CONTROLS: readonly Control[] = [
     { restart: 'keeps what was split off' },
     { ...ONE_SPLIT, failsOver: true },
   ),
-  stepped('M16', 'a plan or publication does not look at the fence', { fence: 'is not looked at' }),
+  stepped('M16', 'a plan or publication does not check the fence', { fence: 'is not looked at' }),
   stepped('M17', 'a cancelled run keeps the claim of its step', { cancel: 'leaves the claim' }),
   stepped('M20', 'a step is claimed while another run of the predictor has the same step', {
     claims: 'as many as there are',
   }),
-  read('M10', 'a reader takes a landed result, whatever its label', BROKEN.M10, {
+  read('M10', 'a reader takes a finished result with any label', BROKEN.M10, {
     events: ['sql', 'sql'],
     workers: 0,
     readers: [false, false],
@@ -238,7 +241,7 @@ export const CONTROLS: readonly Control[] = [
   ),
   rolledOut(
     'R1',
-    'a process keeps the arms of an earlier certificate for a while',
+    'a process keeps the arms of an earlier certificate for some time',
     { assignment: 'kept by the process' },
     { readers: 2 },
   ),
@@ -252,7 +255,7 @@ export const CONTROLS: readonly Control[] = [
   ),
   rolledOut(
     'M15',
-    'a run publishes its generation in the stable arm, whatever its version',
+    'a run publishes its generation in the stable arm, with any version',
     { publishes: 'in the stable arm' },
     { runs: 1 },
   ),
@@ -264,7 +267,7 @@ export const CONTROLS: readonly Control[] = [
   changed('F2', 'a re-scoring is stored under the floor at its storing, not under an earlier one', {
     rescoredFloor: 'when it is stored',
   }),
-  changed('B4', 'readers share a flight, whatever its floor', { shares: 'by version' }),
+  changed('B4', 'readers share a flight with any floor', { shares: 'by version' }),
   changed('B5', 'the floor is the greater of rollbacks and bulk changes', { floor: 'greater of the two' }),
   rescored('F3', 'each worker has its own windows', { claim: 'of the worker' }),
   rescored('F4', 'an event of a user who is being inferred is not queued', { during: 'left to the inference' }),

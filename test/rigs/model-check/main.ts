@@ -1,9 +1,9 @@
 /**
- * Prints the model check as a table: every model at its scopes, then the negative controls with the violation of each.
+ * Prints the model check as a table: every model with its scopes, then each negative control with its violation.
  *
- * `node test/rigs/model-check/main.ts [--small] [--traces]`. Without `--small` it explores the larger scopes, which takes
- * minutes. With `--traces` it prints each control's shortest trace to its violation. Exit code 1 if the protocol is broken, if
- * a scope was not finished, or if a control was not found.
+ * `node test/rigs/model-check/main.ts [--small] [--traces]`. Without `--small` it explores the larger scopes, which
+ * takes minutes. With `--traces` it prints the shortest trace to each control's violation. Exits with 1 if the protocol
+ * is broken, if a scope was not finished, or if a control was not found.
  */
 import { parseArgs } from 'node:util';
 import type { Exploration } from './checker/explore.ts';

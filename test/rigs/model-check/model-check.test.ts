@@ -3,7 +3,7 @@ import { explore } from './checker/explore.ts';
 import { type Model, step } from './checker/model.ts';
 import { SMALL } from './checks.ts';
 
-/** A limit for a busy machine; the longest exploration takes some seconds. */
+/** The time limit allows for a busy machine. The longest exploration takes some seconds. */
 const ENDS_WITHIN_MS = 300_000;
 
 describe('the protocol', () => {
@@ -31,7 +31,7 @@ describe('the checker', () => {
     ...more,
   });
 
-  it('visits every state once, and every step of each', () => {
+  it('visits every state once, and takes every step of each state', () => {
     expect(explore(counters(300))).toMatchObject({
       states: 301 * 301,
       transitions: 2 * 300 * 301,
@@ -40,7 +40,7 @@ describe('the checker', () => {
     });
   });
 
-  it('visits states that differ only by interchangeable parts once', () => {
+  it('visits states once that differ only in interchangeable parts', () => {
     const canonical = ({ a, b }: Counters) => ({ a: Math.min(a, b), b: Math.max(a, b) });
     expect(explore(counters(9, { canonical })).states).toBe((10 * 11) / 2);
   });

@@ -1,4 +1,7 @@
-/** Mutants of `libs/prediction`: what a stored prediction is worth, certificates, reads, live flights, arms, erasure. */
+/**
+ * Mutants of `libs/freshness` and `libs/prediction`: judging stored predictions, certificates, reads, live flights,
+ * arms, erasure.
+ */
 import type { Mutant } from './mutant.ts';
 
 const area = 'freshness';
@@ -6,7 +9,7 @@ const area = 'freshness';
 const CONTROLS: readonly Mutant[] = [
   {
     name: 'overlay-of-any-history',
-    what: 'control Q1: an overlay entry fits whatever history of the database its version was counted in',
+    what: 'control Q1: an overlay entry fits in every history of the database',
     area,
     isControl: true,
     patches: [
@@ -54,7 +57,7 @@ const CONTROLS: readonly Mutant[] = [
   },
   {
     name: 'landed-result-of-any-label',
-    what: "control M10: a reader takes a landed inference though its label is below the reader's own version",
+    what: "control M10: a reader takes a finished inference although its label is below the reader's own version",
     area,
     isControl: true,
     patches: [
@@ -68,7 +71,7 @@ const CONTROLS: readonly Mutant[] = [
   },
   {
     name: 'server-seen-after-certificate',
-    what: 'control M11: which Redis server vouches for unverified answers is seen once the certificate has come, not before',
+    what: 'control M11: the Redis server for unverified answers is noted after the certificate has arrived, not before',
     area,
     isControl: true,
     patches: [
@@ -114,7 +117,7 @@ const MISTAKES: readonly Mutant[] = [
   },
   {
     name: 'default-despite-token',
-    what: 'a caller who demands a context gets the declared default where live inference fails',
+    what: 'a caller who demands a context gets the declared default if live inference fails',
     area,
     isControl: false,
     patches: [
@@ -128,7 +131,7 @@ const MISTAKES: readonly Mutant[] = [
   },
   {
     name: 'count-restored-before-sweeps',
-    what: 'the count of erasures is restored before the deletes that it vouches for are due again',
+    what: 'the count of erasures is restored before the deletes that it covers are due again',
     area,
     isControl: false,
     patches: [
@@ -146,7 +149,7 @@ const MISTAKES: readonly Mutant[] = [
   },
   {
     name: 'single-read-always-stable',
-    what: "a read of one user is served from the stable arm, whatever the user's arm",
+    what: 'a read of one user is served from the stable arm, also if the user is in another arm',
     area,
     isControl: false,
     patches: [

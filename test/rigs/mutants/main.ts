@@ -1,9 +1,11 @@
 /**
- * `npm run test:mutants [-- names…]`: plants each mutant in a copy of the tree, runs the test files that must catch it, and
- * prints `caught` or `SURVIVED`. Before, the same files must pass on the unchanged copy, and the mutants must compile.
+ * `npm run test:mutants [-- names…]` plants each mutant in a copy of the tree, runs the test files that must catch it,
+ * and prints `caught` or `SURVIVED`. First the same files must pass on the unchanged copy, and the mutants must
+ * compile.
  *
- * Exit code 0 if every mutant is caught, 1 if one survives, 2 if nothing can be said: a wrong name, tests that fail without
- * a mutant, a mutant that does not compile. Logs go to `.tandem/mutants/logs`; everything else is removed.
+ * Exits with 0 if every mutant is caught, with 1 if a mutant survives, and with 2 if there is no result: a wrong name,
+ * tests that fail without a mutant, or a mutant that does not compile. Logs stay in `.tandem/mutants/logs`; other files
+ * are removed.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -18,16 +20,16 @@ const folder = join(checkout, '.tandem/mutants');
 const logs = join(folder, 'logs');
 const logOf = (name: string) => join(logs, `${name}.log`);
 
-/** Of one mutant. The slowest takes 16 s on a machine with two processors and nothing else to do. */
+/** The time limit for one mutant. The slowest takes 16 s on an idle machine with two cores. */
 const MUTANT_LIMIT_MS = 180_000;
-/** Of all test files without a mutant, and of the compiler. */
+/** The time limit for all test files without a mutant, and for the compiler. */
 const UNCHANGED_LIMIT_MS = 600_000;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 type Where = Pick<RunOptions, 'root' | 'variables' | 'stopped'>;
 
-/** Throws if the tests fail without a mutant, or the mutants together are no code that compiles. */
+/** Throws if the tests fail without a mutant, or if the mutants together do not compile. */
 async function checkUnchanged(chosen: readonly Mutant[], tree: ScratchTree, where: Where): Promise<void> {
   const files = [...new Set(chosen.flatMap((mutant) => mutant.caughtBy))];
   const limitMs = UNCHANGED_LIMIT_MS;

@@ -1,17 +1,22 @@
 /**
- * Mutants: mistakes planted in the product's text, one at a time, which `npm test` must catch. They measure the tests: a
- * change of the tests that lets a mutant survive has lost a promise.
+ * Mutants: mistakes that are planted in the product's text, one at a time. `npm test` must catch each. They measure the
+ * tests: if a mutant survives after a change of the tests, the tests no longer check a promise.
  */
 import type { Plant } from '../faults/plant/patch.ts';
 
-/** One mistake. Its patches leave code that compiles. */
+/** A single mistake. The code compiles with its patches. */
 export interface Mutant extends Plant {
   readonly area: Area;
-  /** Whether it breaks a rule of the freshness protocol, as the model check's or the fault rig's negative controls do. */
+  /**
+   * Whether it breaks a rule of the freshness protocol, like the negative controls of the model check and the fault
+   * rig.
+   */
   readonly isControl: boolean;
-  /** Test files of `npm test`, each of which fails under the mutant. Relative to the project's root, with forward slashes. */
+  /**
+   * The test files of `npm test` that fail with the mutant: paths relative to the project's root, with forward slashes.
+   */
   readonly caughtBy: readonly string[];
 }
 
-/** `routes` includes the API's keys and everything it does with HTTP. */
+/** The part of the product. `routes` includes API keys and HTTP handling. */
 export type Area = 'freshness' | 'stores' | 'routes';

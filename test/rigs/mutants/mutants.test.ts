@@ -38,7 +38,7 @@ describe('mutants', () => {
   it('are found by name, all without one; an unknown name is refused', () => {
     expect(findMutants([])).toBe(mutants);
     expect(findMutants(['audit-for-readers', 'promote-swapped']).map(({ area }) => area)).toEqual(['routes', 'routes']);
-    expect(() => findMutants(['audit'])).toThrow(/no mutant "audit"; there are overlay-of-any-history, /);
+    expect(() => findMutants(['audit'])).toThrow(/no mutant "audit"; choose from overlay-of-any-history, /);
   });
 });
 

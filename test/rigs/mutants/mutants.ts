@@ -1,4 +1,4 @@
-/** All mutants, and the choice among them. */
+/** Lists all mutants, and finds mutants by name. */
 import { freshnessMutants } from './freshness.ts';
 import type { Mutant } from './mutant.ts';
 import { routeMutants } from './routes.ts';
@@ -6,14 +6,14 @@ import { storeMutants } from './stores.ts';
 
 export const mutants: readonly Mutant[] = [...freshnessMutants, ...storeMutants, ...routeMutants];
 
-/** Returns the named mutants, all if no name is given. Throws if a name is unknown. */
+/** Returns the named mutants, or all if no name is given. Throws if a name is unknown. */
 export function findMutants(names: readonly string[]): readonly Mutant[] {
   if (names.length === 0) return mutants;
   return names.map((name) => {
     const found = mutants.find((mutant) => mutant.name === name);
     if (found) return found;
     throw new Error(
-      `there is no mutant ${JSON.stringify(name)}; there are ${mutants.map((one) => one.name).join(', ')}`,
+      `there is no mutant ${JSON.stringify(name)}; choose from ${mutants.map((one) => one.name).join(', ')}`,
     );
   });
 }

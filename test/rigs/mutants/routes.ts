@@ -6,7 +6,7 @@ const area = 'routes';
 const HTTP: readonly Mutant[] = [
   {
     name: 'etag-without-context',
-    what: 'control N12: an entity tag leaves out the context version that the answer tells',
+    what: 'control N12: an entity tag lacks the context version of the answer',
     area,
     isControl: true,
     patches: [
@@ -42,7 +42,7 @@ const HTTP: readonly Mutant[] = [
   },
   {
     name: 'body-bounded-by-piece',
-    what: 'each piece of a body is held to the limit, and the whole is not',
+    what: 'the size limit applies to each chunk of a body, and not to the whole body',
     area,
     isControl: false,
     patches: [
@@ -57,7 +57,7 @@ const HTTP: readonly Mutant[] = [
   },
   {
     name: 'next-page-of-nothing',
-    what: 'a last page that is full names a next page, which is empty: wrong boundary',
+    what: 'a full last page names a next page, which is empty: wrong boundary',
     area,
     isControl: false,
     patches: [
@@ -74,7 +74,7 @@ const HTTP: readonly Mutant[] = [
 const KEYS: readonly Mutant[] = [
   {
     name: 'keys-required-where-local',
-    what: 'by default API keys are required on loopback and nowhere else: inverted condition',
+    what: 'by default API keys are required only on loopback: inverted condition',
     area,
     isControl: false,
     patches: [
@@ -102,7 +102,7 @@ const KEYS: readonly Mutant[] = [
   },
   {
     name: 'audit-for-readers',
-    what: 'the audit needs the scope models:read alone',
+    what: 'the audit requires only the scope models:read',
     area,
     isControl: false,
     patches: [
@@ -133,7 +133,7 @@ const HANDLERS: readonly Mutant[] = [
   },
   {
     name: 'erasure-path-logged',
-    what: 'a refused erasure leaves the path in the log, which names the user',
+    what: 'a rejected erasure logs the path, which names the user',
     area,
     isControl: false,
     patches: [

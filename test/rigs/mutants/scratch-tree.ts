@@ -1,6 +1,7 @@
 /**
- * A copy of the checkout in which mutants are planted. Source files are copied; packages are hard links, since they are a
- * gigabyte and no test writes to them. Symbolic links stay: those of the workspaces are relative and lead to the copy.
+ * A copy of the checkout in which mutants are planted. Source files are copied. Packages are hard links, because they
+ * take a gigabyte and no test writes to them. Symbolic links are kept: the links of workspaces are relative and lead to
+ * the copy.
  */
 import {
   copyFileSync,
@@ -18,16 +19,20 @@ import { applyPatches, byFile, type Plant } from '../faults/plant/patch.ts';
 
 export interface ScratchTree {
   readonly root: string;
-  /** Patches the copy; the function it returns restores it. Throws if a patch does not find its place once. */
+  /**
+   * Patches the copy. Returns a function that restores it. Throws if the text of a patch does not occur exactly once.
+   */
   plant(plants: readonly Plant[]): () => void;
   remove(): void;
 }
 
 const LEFT_OUT = new Set(['.git', '.tandem', '.turbo', 'coverage']);
-/** Written in place, which would change the checkout's own through a hard link. */
+/**
+ * Folders that are not linked: their files are written in place, which would change the checkout through a hard link.
+ */
 const CACHES = new Set(['.cache', '.vite', '.vite-temp', '.vitest-cache']);
 
-/** Copies a checkout to a folder of the same file system, where there must be nothing yet. */
+/** Copies a checkout to a folder on the same file system. The folder must not exist. */
 export function createScratchTree(checkout: string, root: string): ScratchTree {
   const remove = () => rmSync(root, { recursive: true, force: true });
   try {

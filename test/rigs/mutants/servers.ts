@@ -1,4 +1,4 @@
-/** Postgres and Redis for all test runs of the program, so that no run waits for their start. */
+/** Starts Postgres and Redis once for all test runs of the program. */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export interface Servers {
 
 const quiet = () => {};
 
-/** Uses the servers of TEST_DATABASE_URL and TEST_REDIS_URL if both are set, else starts embedded ones. */
+/** Uses the servers of TEST_DATABASE_URL and TEST_REDIS_URL if both are set. Otherwise starts embedded servers. */
 export async function provideServers(env: NodeJS.ProcessEnv): Promise<Servers> {
   const { TEST_DATABASE_URL, TEST_REDIS_URL } = env;
   if (TEST_DATABASE_URL && TEST_REDIS_URL) {
@@ -21,7 +21,7 @@ export async function provideServers(env: NodeJS.ProcessEnv): Promise<Servers> {
   }
   const folder = mkdtempSync(join(tmpdir(), 'tandem-mutants-'));
   const removeFolder = () => rmSync(folder, { recursive: true, force: true });
-  // The account that Postgres runs under must be able to enter it.
+  // The account that runs Postgres must be able to enter the folder.
   chmodSync(folder, 0o755);
   const [postgres, redis] = await Promise.allSettled([
     startPostgres({ dataDir: join(folder, 'postgres'), log: quiet }),

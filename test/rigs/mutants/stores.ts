@@ -6,7 +6,7 @@ const area = 'stores';
 const CONTROLS: readonly Mutant[] = [
   {
     name: 'commit-without-fence',
-    what: 'control M7: a chunk is committed by a worker whose lease another worker took over',
+    what: 'control M7: a worker commits a chunk that another worker has taken over',
     area,
     isControl: true,
     patches: [
@@ -34,7 +34,7 @@ const CONTROLS: readonly Mutant[] = [
   },
   {
     name: 'overlay-plain-set',
-    what: 'control N4: an overlay entry is written by a plain SET, whatever is there',
+    what: 'control N4: an overlay entry is written by a plain SET, without comparison with the stored entry',
     area,
     isControl: true,
     patches: [
@@ -48,7 +48,7 @@ const CONTROLS: readonly Mutant[] = [
   },
   {
     name: 'event-values-by-clock',
-    what: "control C1: of two event values the one accepted later by Postgres' clock stands, though the clock was set back",
+    what: "control C1: of two event values the one accepted later by Postgres' clock counts, although the clock was set back",
     area,
     isControl: true,
     patches: [
@@ -65,7 +65,7 @@ const CONTROLS: readonly Mutant[] = [
 const OFFLINE: readonly Mutant[] = [
   {
     name: 'claim-without-lease',
-    what: 'a worker claims a chunk though the lease of another worker runs',
+    what: "a worker claims a chunk although another worker's lease has not expired",
     area,
     isControl: false,
     patches: [
@@ -93,7 +93,7 @@ const OFFLINE: readonly Mutant[] = [
   },
   {
     name: 'keys-without-bound',
-    what: 'any number of API keys can be made',
+    what: 'any number of API keys can be created',
     area,
     isControl: false,
     patches: [
@@ -107,7 +107,7 @@ const OFFLINE: readonly Mutant[] = [
   },
   {
     name: 'retention-keeps-one-less',
-    what: 'retention keeps one generation beside the current one, not two: off by one',
+    what: 'retention keeps one generation before the current one, not two: off by one',
     area,
     isControl: false,
     patches: [
@@ -124,7 +124,7 @@ const OFFLINE: readonly Mutant[] = [
 const ONLINE: readonly Mutant[] = [
   {
     name: 'count-skips-first-bucket',
-    what: 'users of a loaded generation are counted from the second bucket on: off by one',
+    what: 'users of a loaded generation are counted from the second bucket: off by one',
     area,
     isControl: false,
     patches: [

@@ -5,10 +5,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface RunOptions {
-  /** The root of the tree. */
   readonly root: string;
   readonly variables: Readonly<Record<string, string>>;
-  /** A file for what the command prints. */
+  /** The file for the output of the command. */
   readonly log: string;
   readonly limitMs: number;
   readonly stopped: AbortSignal;
@@ -17,7 +16,7 @@ export interface RunOptions {
 export interface TestRun {
   readonly passed: boolean;
   readonly timedOut: boolean;
-  /** Test files with a failed test, or that could not be loaded. */
+  /** The test files with a failed test, and those that could not be loaded. */
   readonly failedFiles: ReadonlySet<string>;
   readonly seconds: number;
 }
@@ -29,7 +28,7 @@ export async function runTests(files: readonly string[], options: RunOptions): P
   return run(['test/run.ts', ...files], options);
 }
 
-/** Runs the compiler over everything, as `npm test` does. Rejects if `stopped` is aborted. */
+/** Runs the compiler on all files, like `npm test`. Rejects if `stopped` is aborted. */
 export async function runCompiler(options: RunOptions): Promise<TestRun> {
   return run(['tsc', '-p', 'tsconfig.json'], options);
 }
@@ -42,7 +41,7 @@ async function run(command: readonly string[], options: RunOptions): Promise<Tes
   const { FORCE_COLOR: _, ...env } = process.env;
   const child = spawn(process.execPath, [join(root, 'scripts/run.mjs'), ...command], {
     cwd: root,
-    // A group of its own: a run that hangs is ended with its workers.
+    // A separate process group, so that a hanging run is killed with its workers.
     detached: true,
     stdio: ['ignore', output, output],
     env: { ...env, ...variables, NO_COLOR: '1' },
@@ -62,7 +61,7 @@ async function run(command: readonly string[], options: RunOptions): Promise<Tes
   return { passed: code === 0, timedOut, failedFiles: failedFilesIn(readFileSync(log, 'utf8')), seconds };
 }
 
-/** Returns the test files that the output of vitest's default reporter, without colours, names as failed. */
+/** Returns the failed test files in the output of vitest's default reporter without colours. */
 export function failedFilesIn(output: string): ReadonlySet<string> {
   const lines = output.matchAll(/^ *FAIL +\|[^|]+\| +(\S+\.test\.ts)\b/gm);
   return new Set([...lines].map(([, file = '']) => file));
@@ -74,7 +73,7 @@ function endGroup(pid: number | undefined): void {
     try {
       process.kill(-pid, signal);
     } catch {
-      // The group has ended.
+      // The process group has ended.
     }
   };
   send('SIGTERM');

@@ -1,4 +1,4 @@
-/** What those notice who only read stored predictions, while far more is asked of live inference than it can do. */
+/** Measures cached reads while live inference gets many more requests than it can answer. */
 import { demandFrom } from './closed-loop.ts';
 import { readCached } from './held-connections.ts';
 import { runOpenLoop } from './open-loop.ts';
@@ -8,18 +8,18 @@ import { goodput, type Tally, tallyOf } from './tally.ts';
 export interface BesideOptions {
   readonly port: number;
   readonly users: number;
-  /** Of reads that demand an inference. */
+  /** The rate of reads that demand an inference. */
   readonly liveRate: number;
   readonly cachedRate: number;
   readonly seconds: number;
-  /** Times that the cached reads are measured alone and beside, in turn. */
+  /** How often the cached reads are measured alone and then beside live reads. */
   readonly rounds: number;
 }
 
 export interface Beside {
   readonly alone: readonly Tally[];
   readonly beside: readonly Tally[];
-  /** Fresh stored answers a second: beside the live reads, as a share of those alone. */
+  /** The rate of fresh stored answers beside live reads, divided by the rate of cached reads alone. */
   readonly throughput: number;
 }
 

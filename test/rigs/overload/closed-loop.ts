@@ -35,7 +35,7 @@ export async function runClosedLoop({ port, readers, seconds, request }: ClosedL
   return { outcomes, seconds, lateMs: [0] };
 }
 
-/** Makes requests that demand an inference, of one user after another. */
+/** Returns a function that makes requests for inferences, of one user after another. */
 export function demandFrom(predictor: string, users: number): (n: number) => string {
   return (n) => getRequest(`/v1/predictions/${predictor}/${1 + (n % users)}`, { 'cache-control': 'no-cache' });
 }

@@ -1,25 +1,28 @@
 /**
- * Sends one request after another on a kept connection, without node:http: its cost would halve the rate of a generator on
- * one core.
+ * Sends one request after another on an open connection. It does not use node:http, whose cost would halve the rate of
+ * a generator on one core.
  */
 import { connect, type Socket } from 'node:net';
 
 export interface Exchange {
   readonly status: number;
-  /** Seconds; null if the answer names none. */
+  /** The seconds of Retry-After, or null without this header. */
   readonly retryAfter: number | null;
   readonly body: string;
 }
 
 export interface Connection {
-  /** Whether the server may still answer on it. */
+  /** Returns whether the server may still answer on the connection. */
   isOpen(): boolean;
-  /** Sends a request, one at a time. Calls `done` once, with null if the connection ended before the answer was complete. */
+  /**
+   * Sends a request after the previous answer. Calls `done` once, with null if the connection ended before a whole
+   * answer.
+   */
   ask(request: string | Buffer, done: (answer: Exchange | null) => void): void;
   end(): void;
 }
 
-/** Opens a connection. A request from before it is established is sent then. */
+/** Opens a connection. A request made before the connection is established is sent afterwards. */
 export function openConnection(host: string, port: number): Connection {
   const socket: Socket = connect({ host, port, noDelay: true });
   let received = '';
@@ -66,7 +69,7 @@ export function getRequest(path: string, headers: Readonly<Record<string, string
   return `GET ${path} HTTP/1.1\r\n${fields.join('')}\r\n`;
 }
 
-/** Parses an answer; null while it is incomplete. */
+/** Parses an answer. Returns null while it is incomplete. */
 export function readAnswer(text: string): (Exchange & { readonly isLast: boolean }) | null {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return null;

@@ -18,12 +18,15 @@ export interface HeldOptions {
 export interface Held {
   readonly alone: Tally;
   readonly beside: Tally;
-  /** Seconds from the last opened connection until the service held none of them; Infinity if it still does. */
+  /**
+   * Seconds from the last opened connection until the service held none of these connections, or Infinity if it still
+   * does.
+   */
   readonly reapedSeconds: number;
 }
 
 const LONGEST_SECONDS = 30;
-/** The number of users that the cached reads ask for. */
+/** The number of users in the cached reads. */
 const CACHED_USERS = 100;
 
 export async function holdConnections(options: HeldOptions): Promise<Held> {

@@ -1,11 +1,11 @@
 /**
- * `npm run test:overload`: a service of one processor under far more than it can do. Postgres, Redis and the generator
- * have the other processor. Ends with 1 where a goal is missed.
+ * `npm run test:overload` sends a service on one core many more requests than it can answer. Postgres, Redis and the
+ * generator have the other core. Exits with 1 if a goal is missed.
  *
  *   --only name[,name]   saturation, cached, held, pipelined, herd, memory, files
- *   --seconds N          of the saturation (60)
- *   --factor N           times the capacity (10)
- *   --row-ms N           what the model takes for one user (5)
+ *   --seconds N          the seconds of the saturation (60)
+ *   --factor N           the load as a multiple of the capacity (10)
+ *   --row-ms N           the time of the model for one user, in ms (5)
  *   --live-timeout-ms N  the predictor's liveTimeout (500)
  */
 import { parseArgs } from 'node:util';

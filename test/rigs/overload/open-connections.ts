@@ -1,9 +1,9 @@
-/** Counts the connections that a process on this machine holds, by the kernel's table, also half-open ones. */
+/** Counts the connections that a process on this machine holds in the kernel's table, including half-open ones. */
 import { readFile } from 'node:fs/promises';
 
 /**
- * Returns how many connections from these ports to that port the listening process still holds. A connection that it closed
- * does not count, also if the other side has not answered yet: the kernel names no owner for it.
+ * Returns how many connections from these ports to that port the listening process still holds. A connection that it
+ * has closed does not count, even before the other side has answered, because the kernel names no owner for it.
  */
 export async function heldOf(port: number, from: ReadonlySet<number>): Promise<number> {
   const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').slice(1);

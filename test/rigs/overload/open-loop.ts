@@ -1,7 +1,7 @@
 /**
- * Sends requests at a constant arrival rate, independent of earlier answers. Latency counts from the moment at which a request
- * was due, not from the moment at which a connection or the generator was free for it. Otherwise a stalled server would get
- * fewer requests, and the stall would count once instead of for all requests that were due (coordinated omission).
+ * Sends requests at a constant rate, independent of earlier answers. Latency counts from the moment when a request is
+ * due, not from the moment when a connection or the generator is free. Otherwise a stalled server would get fewer
+ * requests, and the stall would count once instead of for all requests that were due (coordinated omission).
  *
  * The lateness of the generator is reported too. If it is large, the generator could not keep up, and the figures say nothing
  * about the server.
@@ -12,9 +12,9 @@ export interface OpenLoopOptions {
   readonly port: number;
   readonly ratePerSecond: number;
   readonly seconds: number;
-  /** The text of the nth request. */
+  /** Returns the text of the nth request. */
   request(n: number): string;
-  /** Further requests wait for a free connection; their latency includes the wait. */
+  /** The most connections. Further requests wait for a free connection, and their latency includes the wait. */
   readonly maxConnections: number;
   /** The time from when a request is due until it counts as a timeout. */
   readonly timeoutMs: number;

@@ -1,5 +1,5 @@
 /**
- * Tests overload briefly: promises that must hold on any machine, however busy. `npm run test:overload` measures the figures.
+ * Tests overload briefly, with promises that hold even on a busy machine. `npm run test:overload` measures the figures.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDeployment, type Deployment } from '../../e2e/deployment.fixture.ts';
@@ -13,7 +13,9 @@ import { adoptSlowPredictors, LENIENT, STRICT, slowDown } from './slow-predictor
 import { tallyOf } from './tally.ts';
 
 const SLOW = { users: 2_000, rowMs: 50, liveTimeoutMs: 1_000 };
-/** Ten times the capacity of one child on an idle processor; few enough that a busy machine can refuse them in time. */
+/**
+ * Ten times the capacity of one child on an idle core. It is low enough for a busy machine to reject requests in time.
+ */
 const RATE = 200;
 
 let deployment: Deployment;
@@ -31,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => deployment?.close());
 
 describe('ten times the capacity of live inference', () => {
-  it('is refused before it has waited, and accepted reads are answered', async () => {
+  it('is rejected without a wait, and accepted reads are answered', async () => {
     const api = await deployment.startApi();
     const load = { port: api.port, ratePerSecond: RATE, maxConnections: 1_000, timeoutMs: 20_000 };
     const { kinds, withoutRetryAfter } = tallyOf(
@@ -58,7 +60,7 @@ it('a thousand readers of one user whose context has just changed cost one infer
   api.kill('SIGKILL');
 });
 
-it('clients that only hold connections are disconnected, however they hold them, and other clients are served', async () => {
+it('clients that only hold connections are disconnected, and other clients are served', async () => {
   const api = await deployment.startApi();
   const holding = await openSlowClients(api.port, 500, ['silent', 'headers', 'body', 'idle']);
   const untaking = await openSlowClients(api.port, 6, ['unread', 'trickle']);

@@ -8,7 +8,7 @@ import { type Tally, tallyOf } from './tally.ts';
 
 export interface FloodOptions {
   readonly port: number;
-  /** Requests on each connection. */
+  /** The number of requests on each connection. */
   readonly requests: number;
   readonly ratePerSecond: number;
   readonly seconds: number;
@@ -17,9 +17,9 @@ export interface FloodOptions {
 export interface Flood {
   readonly alone: Tally;
   readonly beside: Tally;
-  /** The users of the answers on one connection, in order. The requests were for the users from 1 on. */
+  /** The users in the answers on one connection, in order. The requests are for users 1, 2, …. */
   readonly userIds: readonly string[];
-  /** How that connection ended: `end`, or the error. */
+  /** The end of that connection: `end` or the error. */
   readonly end: string;
   /** The number of answers on each connection with large answers. */
   readonly answers: readonly number[];

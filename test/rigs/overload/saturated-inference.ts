@@ -2,8 +2,8 @@
  * Sends ten times the capacity of live inference. Measures how early requests are refused, how many are answered in time, and
  * how soon the service recovers.
  *
- * Capacity is measured before and after. All rates are also given per CPU second of the service and per piece of work of the
- * gauge: on a shared machine, both the CPU time that the service gets and its speed change from minute to minute.
+ * Capacity is measured before and after the overload. All rates are also given per CPU second of the service and per
+ * unit of work of the gauge, because on a shared machine the service's CPU time and speed change from minute to minute.
  */
 import { cpuSecondsOf } from '../bench/process-usage.ts';
 import { type ClosedLoopOptions, demandFrom, runClosedLoop } from './closed-loop.ts';
@@ -22,31 +22,31 @@ export interface SaturationOptions {
   readonly capacitySeconds: number;
   /** The load, as a multiple of the capacity. */
   readonly factor: number;
-  /** The gauge of the service's processor. */
+  /** The gauge of the service's core. */
   readonly gauge: SpeedGauge;
   say(line: string): void;
 }
 
 export interface Rate {
   readonly aSecond: number;
-  /** The rate per CPU second of the service; on a shared machine it gets less than one each second. */
+  /** The rate per CPU second of the service, which gets less than one CPU second per second on a shared machine. */
   readonly aCpuSecond: number;
-  /** The same, divided by the speed of the processor at that time: comparable with rates of other times. */
+  /** The rate per CPU second divided by the core's speed at that time. It is comparable with rates at other times. */
   readonly byWork: number;
 }
 
 export interface Saturation {
-  /** Live answers in time without overload: the mean of before and after it. */
+  /** The rate of live answers in time without overload: the mean of the rates before and after. */
   readonly capacity: Rate;
-  /** Live answers in time under overload. */
+  /** The rate of live answers in time under overload. */
   readonly goodput: Rate;
   readonly overload: Tally;
-  /** Seconds after the overload until the service answers a load of half its capacity live; Infinity if it never does. */
+  /** Seconds after the overload until the service answers half of its capacity live, or Infinity if it does not. */
   readonly recoverySeconds: number;
 }
 
 const MAX_CONNECTIONS = 2_000;
-/** Slightly more readers than one run holds users, so that a run never waits for a reader. */
+/** Slightly more readers than the users of one batch, so that a batch never waits for a reader. */
 const CAPACITY_READERS = 8;
 const RECOVERY_SECONDS = 12;
 
@@ -56,14 +56,16 @@ export async function saturate(options: SaturationOptions): Promise<Saturation> 
   const before = await measureCapacity(options, request);
   const load = { port, request, maxConnections: MAX_CONNECTIONS, timeoutMs: 10_000 };
   const rate = before.aSecond * factor;
-  say(`${Math.round(rate)} a second, ${factor} times as many, for ${seconds} s`);
+  say(`${Math.round(rate)} requests a second, ${factor} times the capacity, for ${seconds} s`);
   const { result, found: good } = await measure(options, () => runOpenLoop({ ...load, ratePerSecond: rate, seconds }));
   const overload = tallyOf(result);
   say(`${describe(overload)}\n  live within ${liveTimeoutMs} ms: ${said(good)}`);
   const half = before.aSecond / 2;
   const calm = await runOpenLoop({ ...load, ratePerSecond: half, seconds: RECOVERY_SECONDS });
   const recoverySeconds = recovered(calm, half, liveTimeoutMs);
-  say(`after it, half of the capacity: live answers by second ${goodputBySecond(calm, 'live', liveTimeoutMs)}`);
+  say(
+    `after the overload, half of the capacity: live answers by second ${goodputBySecond(calm, 'live', liveTimeoutMs)}`,
+  );
   const after = await measureCapacity(options, request);
   return { capacity: mean(before, after), goodput: good, overload, recoverySeconds };
 }
@@ -97,13 +99,13 @@ function mean(one: Rate, other: Rate): Rate {
 }
 
 function said({ aSecond, aCpuSecond, byWork }: Rate): string {
-  return `${aSecond.toFixed(1)} a second, ${aCpuSecond.toFixed(1)} a CPU second, ${byWork.toFixed(3)} a piece of work`;
+  return `${aSecond.toFixed(1)} a second, ${aCpuSecond.toFixed(1)} a CPU second, ${byWork.toFixed(3)} per unit of work`;
 }
 
-/** Other work on the machine may disturb single seconds, so recovery needs only so many good seconds in a row. */
+/** The number of consecutive good seconds that count as recovery. Other work may disturb single seconds later. */
 const STEADY_SECONDS = 3;
 
-/** Returns the first of these seconds in a row in which nine in ten requests were answered live in time. */
+/** Returns the first of the consecutive seconds in which nine of ten requests were answered live in time. */
 function recovered(result: OpenLoopResult, asked: number, withinMs: number): number {
   const isGood = goodputBySecond(result, 'live', withinMs).map((count) => count >= asked * 0.9);
   const first = isGood.findIndex((_, at) => isGood.slice(at, at + STEADY_SECONDS).every(Boolean));

@@ -1,4 +1,4 @@
-/** The scenarios, and the goals of each. */
+/** The scenarios and their goals. */
 import { readBesideLive } from './cached-beside-live.ts';
 import { type Held, holdConnections } from './held-connections.ts';
 import { sendHerd } from './herd.ts';
@@ -40,7 +40,10 @@ const HERD = 1_000;
 const KINDS: readonly Slowness[] = ['silent', 'headers', 'body', 'idle'];
 const MODELS_TURN_MS = 5;
 const UNTAKING: readonly Slowness[] = ['unread', 'trickle'];
-/** Clients that do not read. Each requests some ten megabytes: more clients would be a flood of requests, not slow clients. */
+/**
+ * The number of clients that do not read. Each requests about ten megabytes, so more clients would be a flood of
+ * requests.
+ */
 const UNTAKING_CLIENTS = 20;
 const AT_ONCE = 10_000;
 
@@ -70,7 +73,7 @@ async function saturation({ world, users, liveTimeoutMs, seconds, factor, say }:
     goal('goodput, of the capacity', shares, share >= 0.9),
     goal('p99 of refusals, ms', ms(refused), (refused?.p99 ?? Infinity) < liveTimeoutMs / 2),
     goal('refusals without Retry-After', `${overload.withoutRetryAfter}`, overload.withoutRetryAfter === 0),
-    goal('seconds until it is over', `${recoverySeconds}`, recoverySeconds < 10),
+    goal('seconds until recovery', `${recoverySeconds}`, recoverySeconds < 10),
     inTime(overload),
   ];
 }
@@ -138,7 +141,8 @@ async function herd({ world }: Context): Promise<Goal[]> {
 async function memory({ world, users, say }: Context): Promise<Goal[]> {
   const load = { users, ratePerSecond: LIVE_RATE, seconds: 20, held: 500 };
   const found = await withMemory(world, 256, load);
-  if (!found) return [goal('256 MB of memory', 'this machine lets no memory cgroup (version 1) be made', true)];
+  if (!found)
+    return [goal('256 MB of memory', 'not measured: no memory cgroup (version 1) can be made on this machine', true)];
   say(describe(found.load));
   return tightGoals('256 MB', found);
 }
@@ -158,7 +162,10 @@ function tightGoals(limit: string, { alive, probes, hasEnded, afterwards, readin
   ];
 }
 
-/** Allows twice the p99, or one run of the model more: a run that has begun on the shared processor takes some ms to end. */
+/**
+ * Returns whether p99 is at most doubled, or longer by at most one call of the model, which occupies the shared core
+ * for some ms.
+ */
 function isUnharmed(busy: Kind, calm: Kind): boolean {
   return busy.p99 <= Math.max(calm.p99 * 2, calm.p99 + MODELS_TURN_MS);
 }

@@ -1,6 +1,6 @@
 /**
- * Runs slow clients in a separate process. Thousands of sockets take CPU time when they open, are counted and close. In the
- * process of the readers, that time would delay the readers and be mistaken for latency of the service.
+ * Runs slow clients in a separate process. Thousands of sockets take CPU time to open, count and close. In the process
+ * of the readers, this time would delay the readers and look like latency of the service.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ export interface SlowClientsApart {
   end(): void;
 }
 
-/** Opens the clients; resolves when all are connected. */
+/** Opens the clients. Resolves when all are connected. */
 export async function openSlowClientsApart(order: SlowClientsOrder): Promise<SlowClientsApart> {
   const child = fork(fileURLToPath(new URL('./slow-clients-program.ts', import.meta.url)));
   const ask = (message: object) => {

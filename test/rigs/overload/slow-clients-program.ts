@@ -1,4 +1,7 @@
-/** The program of slow-clients-apart.ts: opens them at the first message, and tells at each how many the service holds. */
+/**
+ * The program of slow-clients-apart.ts. It opens clients at the first message, and answers each with the number still
+ * held.
+ */
 import { heldOf } from './open-connections.ts';
 import { openSlowClients, type SlowClients, type Slowness } from './slow-clients.ts';
 

@@ -1,19 +1,20 @@
-/** Clients that hold connections without asking anything whole, or without taking their answer. */
+/** Clients that hold connections without sending a whole request, or without reading the answer. */
 import { connect, type Socket } from 'node:net';
 
 /**
- * `silent` says nothing, `headers` and `body` send a byte a second of theirs, `idle` was answered, `unread` takes no answer
- * at all, `trickle` takes a kilobyte a second. None of them goes when it is told that it is over.
+ * The kind of slow client: `silent` sends nothing, `headers` and `body` send one byte of them per second, `idle` has
+ * its answer, `unread` reads nothing, and `trickle` reads a kilobyte per second. None closes the connection when the
+ * server ends it.
  */
 export type Slowness = 'silent' | 'headers' | 'body' | 'idle' | 'unread' | 'trickle';
 
 export interface SlowClients {
-  /** From which they came. */
+  /** The local ports of the clients. */
   readonly ports: ReadonlySet<number>;
   end(): void;
 }
 
-/** Each of these answers has more than any buffer on its way. */
+/** Requests whose answers are larger than all buffers on the way. */
 const LARGE = 'GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(100);
 const BEGINNINGS: Readonly<Record<Slowness, string>> = {
   silent: '',
@@ -23,14 +24,14 @@ const BEGINNINGS: Readonly<Record<Slowness, string>> = {
   unread: LARGE,
   trickle: LARGE,
 };
-/** Those that move at all do so once a second, each at a moment of its own. */
+/** The interval at which a client sends or reads. The clients are spread over this interval. */
 const EVERY_MS = 1_000;
 const TURNS = 50;
 const TAKEN_BYTES = 1_024;
-/** Opened at once, so that none of them waits for the listening queue. */
+/** The number of connections opened at once. It is low enough that no connection waits for the listen queue. */
 const AT_ONCE = 100;
 
-/** Opens so many, of each kind in turn, and lets them be. */
+/** Opens `count` clients, alternating between the kinds. */
 export async function openSlowClients(port: number, count: number, kinds: readonly Slowness[]): Promise<SlowClients> {
   const sockets: Socket[] = [];
   const ports = new Set<number>();
@@ -47,7 +48,7 @@ export async function openSlowClients(port: number, count: number, kinds: readon
 
   function begin(kind: Slowness): Promise<void> {
     return new Promise((resolve) => {
-      // A callback that gives false reads no more until it is asked to.
+      // If the callback returns false, the socket stops reading until `resume`.
       const slowly = { buffer: Buffer.alloc(TAKEN_BYTES), callback: () => false };
       const socket = connect({
         port,

@@ -1,6 +1,6 @@
 /**
- * Predictors whose model takes a known time for each user, however many are run together: batching gives nothing, and
- * what does not fit cannot be done. A loop of so many turns, a user at a time.
+ * Predictors whose model takes a known time per user in any batch, so that batching gains nothing. The model runs a
+ * loop with `load` iterations for one user after the other.
  */
 import { readFileSync } from 'node:fs';
 import { START_LIMIT, startInferenceProcess } from '@tandem/inference/process/inference-process';
@@ -9,19 +9,19 @@ import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
 import { createCounts, loadedPredictor, type Pool } from '../../e2e/counts.fixture.ts';
 
-/** Below live a refusal. */
+/** A predictor that answers with an error if live inference fails. */
 export const STRICT = 'strict';
-/** Below live the stored answer, said to be stale. */
+/** A predictor that answers with the stored prediction, marked as stale, if live inference fails. */
 export const LENIENT = 'lenient';
 
 export interface SlowUsers {
   readonly users: number;
-  /** What the model takes for one of them, in ms of a processor of its own. */
+  /** The time of the model for one user, in ms on an idle core. */
   readonly rowMs: number;
   readonly liveTimeoutMs: number;
 }
 
-/** Makes the users and adopts both predictors; as yet the model takes no time for them, so that a run of everyone is quick. */
+/** Makes the users and adopts both predictors. The model is still fast, so that a run of all users is quick. */
 export async function adoptSlowPredictors(pool: Pool, { users, liveTimeoutMs }: SlowUsers): Promise<void> {
   await createCounts(pool, users);
   const slow = { model: loopModel(), columns: ['load', 'changes'] as const, batch: {} };
@@ -32,7 +32,7 @@ export async function adoptSlowPredictors(pool: Pool, { users, liveTimeoutMs }: 
   await adopt(pool, { actor: 'test', predictors });
 }
 
-/** From now on the model takes its time for everyone. Gives the turns that it makes for each. */
+/** Makes the model slow for all users. Returns the iterations per user. */
 export async function slowDown(pool: Pool, { rowMs }: SlowUsers): Promise<number> {
   const turns = Math.round(rowMs * (await turnsAMillisecond()));
   await pool.query(`update counts set load = ${turns}`);
@@ -44,7 +44,9 @@ const TRIAL_TURNS = 20_000;
 const TRIALS = 41;
 const LIMIT = cpuLimit(60_000);
 
-/** By the processor time that the child gets for it, whatever else the machine does. The median of some runs. */
+/**
+ * Measures the iterations per ms of CPU time, as the median of several calls. Other work on the machine does not count.
+ */
 async function turnsAMillisecond(): Promise<number> {
   const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
   try {
@@ -67,7 +69,7 @@ async function turnsAMillisecond(): Promise<number> {
   }
 }
 
-/** What a process' main thread has had of a processor, in ms; the kernel counts nanoseconds. */
+/** Returns the CPU time of a process' main thread in ms. The kernel counts nanoseconds. */
 function mainThreadMs(pid: number | undefined): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
 }

@@ -1,18 +1,18 @@
 /**
- * How fast a processor is at the moment. On a shared machine that changes by half within minutes, and with it what a CPU
- * second is worth: what was measured at different times is compared by the work that a processor did, not by its time.
+ * Measures the current speed of a core. On a shared machine the speed can change by half within minutes. So
+ * measurements of different times are compared by the work that a core did, not by its CPU time.
  */
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { pin } from './pinning.ts';
 
 export interface SpeedGauge {
-  /** @returns what gives the pieces of one and the same work that a CPU second did from then on, by their median */
+  /** Returns a function that returns the units of work per CPU second since the call of `begin`, by their median. */
   begin(): () => number;
   stop(): void;
 }
 
-/** Takes about one hundredth of the processor. */
+/** Starts the gauge, which takes about one hundredth of the core. */
 export async function gaugeSpeed(processor: number): Promise<SpeedGauge> {
   const child = fork(fileURLToPath(new URL('./spin.ts', import.meta.url)));
   const seconds: number[] = [];
@@ -26,7 +26,7 @@ export async function gaugeSpeed(processor: number): Promise<SpeedGauge> {
       return () => {
         const sorted = seconds.slice(from).sort((a, b) => a - b);
         const middle = sorted[sorted.length >> 1];
-        if (middle === undefined) throw new Error('nothing was measured of the speed of the processor');
+        if (middle === undefined) throw new Error('the speed of the core was not measured');
         return 1 / middle;
       };
     },

@@ -1,7 +1,7 @@
-/** The program of the speed gauge: a piece of work now and then, and what it took of a processor, in seconds. */
+/** The program of the speed gauge. It does a unit of work at an interval, and reports its CPU time in seconds. */
 const EVERY_MS = 500;
 const STEPS = 3_000_000;
-/** Until it is compiled as well as it will be. */
+/** The repetitions after which V8 has optimised the code. */
 const WARM = 20;
 
 for (let i = 0; i < WARM; i++) work();

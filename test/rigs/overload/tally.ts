@@ -1,4 +1,4 @@
-/** What became of a load: how many of each kind, how fast, and how many of them second by second. */
+/** Counts the outcomes of a load: the number and latency of each kind, in total and by second. */
 import type { Exchange } from './exchange.ts';
 import type { OpenLoopResult, Outcome } from './open-loop.ts';
 
@@ -13,15 +13,15 @@ export interface Kind {
 
 export interface Tally {
   readonly kinds: ReadonlyMap<string, Kind>;
-  /** All answers, whatever they were. */
+  /** All answers of any kind. */
   readonly all: Kind;
-  /** Refusals that name no time to come back. */
+  /** The number of rejections without Retry-After. */
   readonly withoutRetryAfter: number;
   /** The generator's own lateness at its 99th percentile, in ms. */
   readonly generatorP99: number;
 }
 
-/** Milliseconds by which a generator may be late and still be called in time. */
+/** The lateness in milliseconds up to which a generator counts as in time. */
 export const IN_TIME_MS = 20;
 
 export function tallyOf({ outcomes, lateMs }: OpenLoopResult): Tally {
@@ -38,12 +38,12 @@ export function tallyOf({ outcomes, lateMs }: OpenLoopResult): Tally {
   return { kinds, all: kind('all', all), withoutRetryAfter, generatorP99: percentile(lateMs, 0.99) };
 }
 
-/** Answers of a kind that came within a time, a second. */
+/** Returns the rate of answers of a kind within a time, per second. */
 export function goodput(result: OpenLoopResult, name: string, withinMs: number): number {
   return result.outcomes.filter((outcome) => isGood(outcome, name, withinMs)).length / result.seconds;
 }
 
-/** The same, for each second of the load. */
+/** Returns the answers of a kind within a time, for each second of the load. */
 export function goodputBySecond(result: OpenLoopResult, name: string, withinMs: number): number[] {
   const seconds = Array.from({ length: Math.ceil(result.seconds) }, () => 0);
   for (const outcome of result.outcomes) {
@@ -58,7 +58,7 @@ export function describe({ kinds, all, generatorP99, withoutRetryAfter }: Tally)
     ({ name, count, p50, p99, max }) =>
       `  ${name.padEnd(24)} ${String(count).padStart(8)}   p50 ${ms(p50)}   p99 ${ms(p99)}   max ${ms(max)}`,
   );
-  const late = generatorP99 > IN_TIME_MS ? 'it could not keep up' : 'in time';
+  const late = generatorP99 > IN_TIME_MS ? 'the generator could not keep up' : 'in time';
   lines.push(
     `  refusals without Retry-After: ${withoutRetryAfter}; the generator's lateness p99 ${ms(generatorP99)}: ${late}`,
   );

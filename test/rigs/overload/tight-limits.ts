@@ -1,4 +1,4 @@
-/** A service with next to no memory, or next to no files: what it does under far more load than it can bear. */
+/** Runs a service with very little memory or very few file descriptors under many more requests than it can answer. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,13 +14,13 @@ const run = promisify(execFile);
 
 export interface TightResult {
   readonly load: Tally;
-  /** Of a probe every quarter of a second, each on a connection of its own: those answered 200. */
+  /** The number of probes with status 200. A probe is sent every quarter of a second on a new connection. */
   readonly alive: number;
   readonly probes: number;
-  /** What `/readyz` said under load, in the order in which it was first said. */
+  /** The different answers of `/readyz` under load, in the order of their first occurrence. */
   readonly readiness: readonly string[];
   readonly hasEnded: boolean;
-  /** What it said in the end, when it had been let alone for a while. */
+  /** The answer of `/readyz` some time after the load. */
   readonly afterwards: string;
 }
 
@@ -28,11 +28,11 @@ export interface TightLoad {
   readonly users: number;
   readonly ratePerSecond: number;
   readonly seconds: number;
-  /** Connections that are held open beside, of clients who send nothing whole. */
+  /** The number of further connections of clients that send no whole request. */
   readonly held: number;
 }
 
-/** The API with so many files, from before it counts them. */
+/** Runs the load on an API with a limit of open files, which is set before the API reads it. */
 export async function withFiles(world: World, files: number, load: TightLoad): Promise<TightResult> {
   const api = await world.startApi({}, (pid) => run('prlimit', ['--pid', `${pid}`, `--nofile=${files}:${files}`]));
   return bear(api, load);
@@ -40,7 +40,7 @@ export async function withFiles(world: World, files: number, load: TightLoad): P
 
 const MEMORY = '/sys/fs/cgroup/memory';
 
-/** The API and its children in a memory cgroup (version 1); undefined where this machine lets none be made. */
+/** Runs the load on an API in a memory cgroup (version 1). Returns undefined if this machine cannot make a cgroup. */
 export async function withMemory(world: World, megabytes: number, load: TightLoad): Promise<TightResult | undefined> {
   const group = `${MEMORY}/tandem-overload-${process.pid}`;
   if (!existsSync(`${MEMORY}/memory.limit_in_bytes`)) return undefined;
@@ -51,7 +51,7 @@ export async function withMemory(world: World, megabytes: number, load: TightLoa
   }
   try {
     writeFileSync(`${group}/memory.limit_in_bytes`, `${megabytes}M`);
-    // A child begins in the group of its parent: only so is all that it ever takes counted.
+    // A child starts in the cgroup of its parent, so this counts all memory of the API from its start.
     writeFileSync(`${group}/cgroup.procs`, `${process.pid}`);
     const starting = world.startApi();
     writeFileSync(`${MEMORY}/cgroup.procs`, `${process.pid}`);
@@ -109,7 +109,7 @@ async function ask({ url }: LoadedApi, path: string): Promise<{ status: number; 
 async function end(api: LoadedApi): Promise<void> {
   api.kill('SIGKILL');
   await api.ended;
-  // Its children find out that it is gone, and go.
+  // The children notice the end of the API, and exit.
   for (let tries = 0; tries < 40 && existsSync(`/proc/${api.pid}`); tries++) await pause(50);
   await pause(1_000);
 }

@@ -1,4 +1,4 @@
-/** The service under load: one API on a processor of its own; Postgres, Redis and the generator on the other. */
+/** The service under load: one API on its own core, with Postgres, Redis and the generator on the other core. */
 import { availableParallelism } from 'node:os';
 import { createClient } from '@tandem/client/create-client';
 import { findFreePort } from '@tandem/local-servers/ports';
@@ -19,8 +19,8 @@ export interface LoadedApi extends Program {
 export interface World {
   readonly servers: BenchServers;
   /**
-   * Resolves when it answers.
-   * @param limit is told the process id as soon as there is one
+   * Starts an API. Resolves when it answers.
+   * @param limit is called with the process id as soon as the process exists
    */
   startApi(
     environment?: Readonly<Record<string, string>>,
@@ -29,12 +29,12 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** With predictions of everyone stored for LENIENT. */
+/** Creates the world, with stored predictions of all users for LENIENT. */
 export async function createWorld(slow: SlowUsers, say: (line: string) => void): Promise<World> {
   if (availableParallelism() > 1) await pin(process.pid, GENERATOR_PROCESSOR);
   const servers = await startServers();
   const programs: Program[] = [];
-  // Found beforehand, so that a program is begun in the very moment in which it is asked for.
+  // Found in advance, so that a program starts at the moment of the call.
   const freePorts = await Promise.all(Array.from({ length: 8 }, findFreePort));
 
   const startApi: World['startApi'] = async (environment = {}, limit = async () => {}) => {
@@ -55,7 +55,7 @@ export async function createWorld(slow: SlowUsers, say: (line: string) => void):
     api.kill('SIGTERM');
     await api.ended;
     const turns = await slowDown(servers.pool, slow);
-    say(`model: ${turns} turns for ${slow.rowMs} ms a user, live within ${slow.liveTimeoutMs} ms`);
+    say(`model: ${turns} iterations for ${slow.rowMs} ms a user, live within ${slow.liveTimeoutMs} ms`);
   } catch (error) {
     await servers.stop();
     throw error;

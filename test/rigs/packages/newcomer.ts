@@ -1,4 +1,4 @@
-/** A user who has nothing but Node and npm: an empty folder, an empty cache, an account without rights. */
+/** A user with only Node and npm: an empty folder, an empty cache, and an account without rights. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chownSync,
@@ -16,27 +16,27 @@ import { delimiter, join } from 'node:path';
 import { runCommand } from '@tandem/local-servers/run-command';
 import { mustRun } from './tools.ts';
 
-/** The unprivileged user and group of most systems; they need no entry in /etc/passwd or /etc/group. */
+/** The unprivileged user and group of most systems. They need no entry in /etc/passwd or /etc/group. */
 const ORDINARY = { uid: 65_534, gid: 65_534 };
 
 export interface Newcomer {
-  /** Empty at first. */
+  /** The user's folder, which is empty at first. */
   readonly folder: string;
   /** Makes a file in the folder. */
   write(name: string, content: Buffer | string): void;
-  /** Runs a command there to its end, and returns what it printed. Rejects unless it ends with 0. */
+  /** Runs a command in the folder and returns its output. Rejects if the exit code is not 0. */
   run(program: string, ...args: string[]): Promise<string>;
-  /** Starts a command there. */
+  /** Starts a command in the folder. */
   start(program: string, ...args: string[]): Running;
-  /** Megabytes that a folder takes, below the newcomer's home. */
+  /** Returns the size in megabytes of a folder below the user's home. */
   sizeOf(path: string): Promise<number>;
-  /** Where npx has put packages. */
+  /** Returns the folder in which npx stores packages. */
   npxFolder(): string;
   remove(): void;
 }
 
 export interface Running {
-  /** Standard output and error so far. */
+  /** Returns standard output and standard error so far. */
   output(): string;
   end(signal: NodeJS.Signals): Promise<void>;
 }
@@ -87,7 +87,7 @@ export function createNewcomer({ registry, node, env: more = {} }: Means): Newco
   };
 }
 
-/** Node alone on the path, before the machine's own; npm is the machine's, run by that Node. */
+/** Puts this Node first on the PATH. npm is the machine's npm, which this Node runs. */
 function installNode(node: string, bin: string): void {
   cpSync(realpathSync(node), join(bin, 'node'));
   for (const name of ['npm', 'npx']) {
@@ -129,6 +129,6 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // It has ended.
+    // The process has ended.
   }
 }

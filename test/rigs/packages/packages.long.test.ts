@@ -1,6 +1,6 @@
 /**
- * The published packages, as a reader meets them: a registry has them, and a user without a clone or rights of root has Node,
- * a Postgres with a table, and an ONNX file. Prints the seconds and megabytes that it takes.
+ * Tests the published packages as a new user meets them. A registry has the packages. The user has Node, a Postgres
+ * with a table and an ONNX file, but no clone and no root rights. Prints the seconds and megabytes that the steps take.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,13 +20,13 @@ const PUBLISHED = ['tandem', 'client', 'embedded'];
 const WEIGHTS = [0.5, -1];
 
 let scratch: string;
-/** What `npm run packages` printed. */
+/** The output of `npm run packages`. */
 let built: string;
 let registry: Registry;
 let database: TestDatabase;
 const newcomers: Newcomer[] = [];
 
-/** The line of docs/install.md that begins so, with the port of this test. */
+/** Returns the line of docs/install.md with this beginning, with the port of this test. */
 function documented(beginning: string, port = 8080): string {
   const page = readFileSync(join(root, 'docs/install.md'), 'utf8');
   const blocks = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, code = '']) => code);
@@ -68,11 +68,11 @@ describe.each(PUBLISHED)('%s', (name) => {
     const publint = await provideTool('publint', 'src/cli.js');
     await mustRun(process.execPath, [publint, folder, '--strict', '--pack', 'npm']);
     const attw = await provideTool('@arethetypeswrong/cli', 'dist/index.js');
-    // Subpaths need a `moduleResolution` that reads export maps, and Node's own require() of ESM.
+    // Subpaths need a `moduleResolution` that reads export maps, and a Node that can require() ESM.
     await mustRun(process.execPath, [attw, '--pack', folder, '--profile', 'esm-only'], { cwd: scratch });
   });
 
-  test('holds no TypeScript but declarations, no tests, no install script, and states its licence', () => {
+  test('has no TypeScript except declarations, no tests, no install script, and states its licence', () => {
     const files = readdirSync(folder, { recursive: true }).map(String);
     expect(files.filter((file) => /(?<!\.d)\.ts$|\.(test|fixture)\./.test(file))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['README.md', 'LICENSE']));
@@ -149,7 +149,7 @@ await tandem.close();
 });
 
 describe('without a server', () => {
-  test('up --example starts a Postgres of its own, as a user without rights', async () => {
+  test('up --example starts its own Postgres as a user without rights', async () => {
     const newcomer = arrive(process.execPath);
     const port = await findFreePort();
     await newcomer.run('sh', '-c', documented('npm install tandem'));
@@ -174,7 +174,7 @@ describe('before the packages are on npm', () => {
     if (other) rmSync(other.folder, { recursive: true, force: true });
   });
 
-  test('the commands that the build prints install them from their folders', async () => {
+  test('the commands that the build prints install the packages from their folders', async () => {
     const newcomer = arrive(process.execPath, { DATABASE_URL: database.url }, other.registry);
     const commands = built.split('\n').filter((line) => /^ +npm install --install-links /.test(line));
     expect(commands).toHaveLength(PUBLISHED.length);
@@ -187,7 +187,7 @@ describe('before the packages are on npm', () => {
     expect(await newcomer.run('npx', 'tandem', 'check')).toMatch(/ok +churn model +features float32/);
   });
 
-  test('a folder inside the clone has the command without them', async () => {
+  test('a folder inside the clone has the command without an install', async () => {
     const folder = mkdtempSync(join(root, '.tandem/mine-'));
     try {
       const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));

@@ -1,4 +1,7 @@
-/** A registry of npm on a free port, in a temporary folder: it has the packages that are published to it, and hands others on. */
+/**
+ * An npm registry on a free port, in a temporary folder. It serves packages published to it, and forwards requests for
+ * others.
+ */
 import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';

@@ -8,7 +8,7 @@ it('measures each kind with one worker and with as many as there are cores', () 
   expect(contestsOf(['trees'], ['fastapi'], 1).map(({ workers }) => workers)).toEqual([1]);
 });
 
-it('gives Ray Serve, which is never idle, contests of its own', () => {
+it('gives Ray Serve, which is never idle, separate contests', () => {
   const servers = contestsOf(['dense'], ['fastapi', 'ray', 'mlserver'], 1).map(({ comparisons }) => [
     ...new Set(comparisons.flatMap(({ ways }) => ways.map(({ server }) => server))),
   ]);
@@ -18,7 +18,7 @@ it('gives Ray Serve, which is never idle, contests of its own', () => {
   ]);
 });
 
-it('compares Tandem with the chosen peers alone, and leaves out what has none', () => {
+it('compares Tandem only with the chosen peers, and omits comparisons without a peer', () => {
   expect(contestsOf(['stored'], ['mlserver'], 2)).toEqual([]);
   const ways = contestsOf(KINDS, ['feast', 'ray'], 1).flatMap(({ comparisons }) => comparisons.map((one) => one.ways));
   expect(ways.map((some) => some.map(({ server }) => server))).toEqual([
@@ -29,7 +29,7 @@ it('compares Tandem with the chosen peers alone, and leaves out what has none', 
   ]);
 });
 
-it('compares peers that are given features with Tandem that is given them too', () => {
+it('compares peers that are given features with Tandem that is also given features', () => {
   const found = contestsOf(['trees'], ['fastapi', 'mlserver'], 1).flatMap(({ comparisons }) => comparisons);
   expect(found.map(({ title, ways }) => [title, ways.map(({ name }) => name.includes('given'))])).toEqual([
     ['one connection, features read', [false, false]],

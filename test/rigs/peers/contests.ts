@@ -1,23 +1,25 @@
-/** Which servers meet, on which model, with how many workers, and over how many connections. */
+/** Defines the contests: servers, models, numbers of workers and of connections. */
 import type { EnvironmentName } from './virtual-environments.ts';
 import { fastapiStored, feastStored, givenWays, readingWays, tandemStored, type Way } from './ways.ts';
 import type { ModelName } from './world.ts';
 
-/** `stored`: predictions computed before; `trees`, `dense`: a model is run for each request. */
+/**
+ * The kinds of contests. `stored`: predictions computed ahead of time; `trees`, `dense`: a model runs for each request.
+ */
 export const KINDS = ['stored', 'trees', 'dense'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** Requests of one kind, to one server after the other, in rounds. */
+/** A comparison: requests of one kind are sent to one server after the other, in rounds. */
 export interface Comparison {
   readonly title: string;
   readonly connections: number;
-  /** Exponent of the users' popularity by Zipf's law; 0: all alike. */
+  /** The exponent of Zipf's law for the users' popularity. With 0, all users are equally likely. */
   readonly exponent: number;
-  /** Tandem's first: the others are compared with it. */
+  /** The ways to compare. The first is Tandem's, and the others are compared with it. */
   readonly ways: readonly [Way, ...Way[]];
 }
 
-/** Comparisons on servers that are started once for them. */
+/** A group of comparisons on the same running servers. */
 export interface Contest {
   readonly kind: Kind;
   readonly workers: number;
@@ -25,7 +27,7 @@ export interface Contest {
   readonly comparisons: readonly Comparison[];
 }
 
-/** The least ratio against a peer, in rate and in CPU a request, with one worker and 64 connections. */
+/** The least ratio to a peer, in rate and in CPU per request, with one worker and 64 connections. */
 export interface Goal {
   readonly kinds: readonly Kind[];
   readonly way: string;
@@ -41,7 +43,7 @@ export const GOALS: readonly Goal[] = [
 
 export const CONNECTIONS = 64;
 
-/** The peer whose own processes take a tenth of a core while idle, which would slow the others down. */
+/** The peer whose idle processes take a tenth of a core, which would slow the others down. */
 const RESTLESS: EnvironmentName = 'ray';
 
 /** Returns the contests between Tandem and the chosen peers, without those where Tandem would be alone. */
@@ -86,7 +88,7 @@ function storedComparisons(workers: number): Comparison[] {
   return workers === 1 ? [uniform, skewed] : [uniform];
 }
 
-/** Returns the comparison with these servers alone, or none if Tandem would be alone. */
+/** Returns the comparison with only these servers, or an empty list if Tandem would be alone. */
 export function among(peers: readonly Way['server'][], comparison: Comparison): Comparison[] {
   const [tandem, ...others] = comparison.ways;
   const chosen = others.filter(({ server }) => server !== 'tandem' && peers.includes(server));

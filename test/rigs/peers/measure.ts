@@ -1,4 +1,4 @@
-/** One contest: its servers are started, checked for the same answers, and measured in rounds that alternate between them. */
+/** Runs a contest: starts the servers, checks that their answers are equal, and measures them in alternating rounds. */
 import { readFileSync } from 'node:fs';
 import { load } from '../bench/load.ts';
 import { createUserPicker } from '../bench/pick-users.ts';
@@ -16,9 +16,9 @@ export interface Measured {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** µs a request of the server's processes, inference children included. */
+  /** µs of CPU per request, of the server's processes with inference children. */
   readonly cpuMicros: number;
-  /** µs a request of Postgres and Redis. */
+  /** µs of CPU per request, of Postgres and Redis. */
   readonly storeMicros: number;
 }
 
@@ -30,7 +30,7 @@ export interface WayResult {
 export interface ComparisonResult {
   readonly title: string;
   readonly connections: number;
-  /** Tandem's first. */
+  /** The results of the ways, with Tandem's first. */
   readonly ways: readonly WayResult[];
 }
 
@@ -38,9 +38,9 @@ export interface ContestResult {
   readonly kind: Kind;
   readonly workers: number;
   readonly comparisons: readonly ComparisonResult[];
-  /** What could not be measured, and why. */
+  /** The failed measurements with their reasons. */
   readonly failures: readonly string[];
-  /** MB of each server's processes after its load, by its title; pages that several of them use are counted once. */
+  /** Maps a server's title to the MB of its processes after the load. Pages shared by several processes count once. */
   readonly memoryMb: Readonly<Record<string, number>>;
 }
 
@@ -53,9 +53,11 @@ export interface MeasureOptions {
 type Servers = ReadonlyMap<Way['server'], RunningServer>;
 
 const CHECKED_USERS = 20;
-/** Lengths of a round that each worker is warmed up for: its code is compiled while it serves. */
+/** The length of the warm-up of each worker in rounds, in which its code is compiled. */
 const WARM_UP = 3;
-/** Share of answers that may fail: if other work takes the processors for 250 ms, Postgres does not certify a read in time. */
+/**
+ * The share of answers that may fail. If other work takes the CPU for 250 ms, Postgres does not certify a read in time.
+ */
 const MOST_FAILED = 0.01;
 
 /** Measures a contest. If a peer does not start, or a comparison fails, the others are still measured. */
@@ -144,7 +146,7 @@ async function measureWay(
   };
 }
 
-/** Checks that all servers give the same score for the same user, since they would not do the same work otherwise. */
+/** Checks that all servers give the same score for the same user, so that they do the same work. */
 async function checkAnswers({ users }: World, ways: Comparison['ways'], servers: Servers): Promise<void> {
   const step = Math.max(1, Math.floor(users.length / CHECKED_USERS));
   const checked = users.filter((_, i) => i % step === 0);
@@ -185,7 +187,7 @@ function memoryMegabytes(root: number): number {
       const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
       kilobytes += Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0);
     } catch {
-      // It has ended meanwhile.
+      // The process has ended.
     }
   }
   return kilobytes / 1024;

@@ -17,7 +17,7 @@ const programs = join(import.meta.dirname, 'programs');
 
 export interface StartOptions {
   readonly world: World;
-  /** Processes that serve. */
+  /** The number of serving processes. */
   readonly workers: number;
   readonly model: ModelName;
 }
@@ -25,16 +25,16 @@ export interface StartOptions {
 export interface Peer {
   readonly name: EnvironmentName;
   readonly title: string;
-  /** Packages whose versions the report names. */
+  /** The packages whose versions are in the report. */
   readonly packages: readonly string[];
-  /** Free memory that it needs to run, in MB. */
+  /** The free memory that the server needs, in MB. */
   readonly memoryMb: number;
-  /** Writes the stored predictions to its store; called once, before its first start. */
+  /** Writes the stored predictions to the server's store. Called once, before the first start. */
   prepare?(environment: Environment, world: World): Promise<void>;
   start(environment: Environment, options: StartOptions): Promise<RunningServer>;
 }
 
-/** Starts one API process a worker, on one port, each with one inference child. */
+/** Starts one API process per worker on one port, each with one inference child. */
 export function startTandem({ world, workers }: StartOptions): Promise<RunningServer> {
   return startApi(world.servers, { API_PROCESSES: `${workers}`, INFERENCE_PROCESSES: '1' });
 }
@@ -72,7 +72,7 @@ const mlserver: Peer = {
     const [port = 0, grpc = 0, metrics = 0] = await Promise.all([findFreePort(), findFreePort(), findFreePort()]);
     const settings = {
       ...{ host: '127.0.0.1', http_port: port, grpc_port: grpc, metrics_port: metrics, debug: false },
-      // 0: the model runs in the process that answers, which costs least for one.
+      // With 0 the model runs in the answering process, which is the cheapest way with one worker.
       parallel_workers: workers === 1 ? 0 : workers,
     };
     const modelSettings = {
@@ -123,7 +123,7 @@ const ray: Peer = {
       variables: {
         ...modelVariables(options),
         PORT: `${port}`,
-        // Its sockets have paths of at most 107 bytes.
+        // Paths of Unix sockets have at most 107 bytes.
         ...{ RAY_FOLDER: join(world.folder, 'r'), RAY_USAGE_STATS_ENABLED: '0', RAY_SERVE_THROUGHPUT_OPTIMIZED: '1' },
       },
       readyPath: '/infer',
@@ -131,7 +131,7 @@ const ray: Peer = {
   },
 };
 
-/** A worker of Feast that ends after 1,000 requests, the default, would close connections under load. */
+/** Turns off Feast's default restart of a worker after 1,000 requests, which would close connections under load. */
 const WITHOUT_RESTARTS = ['--max-requests', '0'];
 
 const feast: Peer = {
@@ -148,7 +148,7 @@ const feast: Peer = {
     };
     const folder = feastFolder(world);
     await cp(join(programs, 'feast'), folder, { recursive: true });
-    // JSON is YAML.
+    // JSON is valid YAML.
     await writeFile(join(folder, 'feature_store.yaml'), JSON.stringify(repository));
     await run(python, ['store_predictions.py', world.predictionsFile], { cwd: folder, env: environmentOf(world) });
   },
@@ -170,7 +170,7 @@ function feastFolder({ folder }: World): string {
   return join(folder, 'feast');
 }
 
-/** Returns the variables of a program that serves the model in so many workers. */
+/** Returns the environment variables of a program that serves the model with this number of workers. */
 function modelVariables({ world, workers, model }: StartOptions): Variables {
   return { MODEL: world.modelFile(model), WORKERS: `${workers}` };
 }
@@ -194,7 +194,10 @@ function launchPeer(
   });
 }
 
-/** Returns an environment that keeps Python's byte code out of the sources, and settings out of the home folder; no telemetry. */
+/**
+ * Returns an environment without telemetry, which keeps byte code out of the sources and settings out of the home
+ * folder.
+ */
 function environmentOf({ folder }: World, variables: Variables = {}): Record<string, string> {
   const own = { PATH: process.env.PATH ?? '', HOME: folder, LANG: 'C.UTF-8' };
   return { ...own, PYTHONDONTWRITEBYTECODE: '1', FEAST_USAGE: 'False', ...variables };

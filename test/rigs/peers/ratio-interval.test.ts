@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { medianInterval } from './ratio-interval.ts';
 
-it('takes the second and the eighth of nine values, with 96 %', () => {
+it('takes the second and the eighth of nine values, with a confidence of 96 %', () => {
   const { median, low, high, confidence } = medianInterval([9, 1, 8, 2, 7, 3, 6, 4, 5]);
   expect({ median, low, high }).toEqual({ median: 5, low: 2, high: 8 });
   expect(confidence).toBeCloseTo(0.961, 3);
@@ -13,7 +13,7 @@ it('takes the sixth and the fifteenth of twenty values', () => {
   expect(confidence).toBeCloseTo(0.959, 3);
 });
 
-it('says that three values are too few', () => {
+it('reports a low confidence for three values', () => {
   const { low, high, confidence } = medianInterval([1, 2, 3]);
   expect({ low, high, confidence }).toEqual({ low: 1, high: 3, confidence: 0.75 });
 });

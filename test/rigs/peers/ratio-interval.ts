@@ -1,17 +1,20 @@
-/** The interval of a median by order statistics: it assumes nothing about how the values are spread. */
+/** Computes the confidence interval of a median by order statistics, without an assumption about the distribution. */
 import { median } from '../bench/section.ts';
 
 export interface Interval {
   readonly median: number;
   readonly low: number;
   readonly high: number;
-  /** The probability that such an interval covers the median. Below 0.95 if there are too few values for more. */
+  /** The probability that the interval covers the median. It is below 0.95 if there are too few values. */
   readonly confidence: number;
 }
 
 const WANTED = 0.95;
 
-/** Returns the narrowest interval of two order statistics with 95 %; of fewer than six values the widest that there is. */
+/**
+ * Returns the narrowest interval of two order statistics with 95 % confidence, or the widest with fewer than six
+ * values.
+ */
 export function medianInterval(values: readonly number[]): Interval {
   const sorted = [...values].sort((a, b) => a - b);
   let [rank, confidence] = [1, coverage(sorted.length, 1)];

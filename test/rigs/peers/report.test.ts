@@ -6,7 +6,7 @@ import { type PeersReport, renderFigures, replaceFigures } from './report.ts';
 
 const ROUNDS = [1, 1.01, 0.99, 1.02, 0.98, 1.03, 0.97, 1.04, 0.96];
 
-/** Nine rounds around these figures. */
+/** Makes nine rounds around these figures. */
 function rounds(requestsPerSecond: number, cpuMicros: number): Measured[] {
   return ROUNDS.map((factor) => ({
     ...{ requestsPerSecond: requestsPerSecond * factor, p50Ms: 1, p99Ms: 2 },
@@ -32,7 +32,7 @@ function reportOf(way: string, rate: number, cpu: number, extra: Partial<PeersRe
   };
 }
 
-it('calls a goal reached if the whole interval is above it, missed if it is below, and undecided else', () => {
+it('calls a goal reached if the whole interval is above it, missed if it is below, and otherwise undecided', () => {
   const [rate, cpu] = goalsOf(reportOf('FastAPI + Redis', 4_000, 210));
   expect(rate).toMatch(/7\.5 × \(7\.28 to 7\.72\) +\| +≥ 6 +\| +reached/);
   expect(cpu).toMatch(/7 × \(7 to 7\) +\| +≥ 6 +\| +reached/);
@@ -43,12 +43,12 @@ it('calls a goal reached if the whole interval is above it, missed if it is belo
   expect(goalsOf(reportOf('FastAPI + Redis', 5_000, 150))[0]).toContain('undecided');
 });
 
-it('shows where Tandem loses as well as where it wins', () => {
+it('shows the comparisons that Tandem loses and those that it wins', () => {
   const text = renderFigures(reportOf('FastAPI + Redis', 60_000, 15));
   expect(text).toMatch(/\| FastAPI \+ Redis +\| +60,000 \|.*\| +0\.5 × .*\| +0\.5 × /);
 });
 
-it('names the machine, the versions, the memory, and what was not measured', () => {
+it('names the machine, the versions, the memory, and missing measurements', () => {
   const text = renderFigures(reportOf('FastAPI + Redis', 4_000, 210, { leftOut: ['Ray Serve, which needs memory'] }));
   for (const said of [
     'CPU, 2 cores, 24 GB',

@@ -1,4 +1,4 @@
-/** The report of a run: its type, which is written as JSON, and its tables in docs/peers.md. */
+/** The report of a run, which is written as JSON and as tables in docs/peers.md. */
 import type { Machine } from '../bench/machine.ts';
 import { median } from '../bench/section.ts';
 import { CONNECTIONS, GOALS, type Goal, type Kind } from './contests.ts';
@@ -11,10 +11,10 @@ export interface PeersReport {
   readonly machine: Machine;
   readonly python: string;
   readonly options: { readonly users: number; readonly rounds: number; readonly seconds: number };
-  /** Packages with their versions, by the title of the peer. */
+  /** Maps a peer's title to its packages with their versions. */
   readonly versions: Readonly<Record<string, readonly string[]>>;
   readonly contests: readonly ContestResult[];
-  /** Peers that were not measured, and why. */
+  /** Peers that were not measured, with the reason. */
   readonly leftOut: readonly string[];
 }
 
@@ -123,12 +123,12 @@ function rateRatio(tandem: WayResult, other: WayResult): Interval {
   return ratioOf(tandem, other, (one) => one.requestsPerSecond);
 }
 
-/** Returns the other's CPU a request divided by Tandem's. */
+/** Returns the other's CPU per request divided by Tandem's. */
 function cpuRatio(tandem: WayResult, other: WayResult): Interval {
   return ratioOf(other, tandem, (one) => one.cpuMicros);
 }
 
-/** Returns the interval of the ratios of two figures in the same round. */
+/** Returns the interval of the ratios of a figure of two ways in the same round. */
 function ratioOf(above: WayResult, below: WayResult, give: (one: Measured) => number): Interval {
   return medianInterval(above.rounds.map((one, i) => give(one) / give(below.rounds[i] as Measured)));
 }
@@ -137,7 +137,7 @@ function renderRatio({ median: middle, low, high }: Interval): string {
   return `${format(middle)} × (${format(low)} to ${format(high)})`;
 }
 
-/** Returns a Markdown table, its columns as wide as their widest cells; all but the first are aligned right. */
+/** Returns a Markdown table whose columns are as wide as their widest cells. All except the first are aligned right. */
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = heads.map((head, i) => Math.max(3, head.length, ...rows.map((cells) => cells[i]?.length ?? 0)));
   const line = (cells: readonly string[]) =>

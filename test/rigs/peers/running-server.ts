@@ -1,4 +1,7 @@
-/** A peer as a process: started with its own environment, polled until it answers, ended with all its descendants. */
+/**
+ * Runs a peer as a process: starts it with its own environment, polls until it answers, and ends it with its
+ * descendants.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
@@ -7,12 +10,12 @@ import { lastLines } from '@tandem/local-servers/server-process';
 import { treeOf } from '../bench/process-usage.ts';
 import type { Variables } from '../bench/service.ts';
 
-/** A server under load, in one or several processes. */
+/** A running server with one or several processes. */
 export interface RunningServer {
   readonly url: string;
   /** The root of its process tree. */
   readonly pid: number;
-  /** Ends it with all its processes. May be called twice. */
+  /** Ends all processes of the server. May be called twice. */
   stop(): Promise<void>;
 }
 
@@ -20,12 +23,12 @@ export interface Launch {
   readonly command: string;
   readonly args: readonly string[];
   readonly folder: string;
-  /** The whole environment. */
+  /** All environment variables. */
   readonly variables: Variables;
   readonly url: string;
-  /** The path that answers 200 as soon as the server is ready. */
+  /** The path that answers with status 200 once the server is ready. */
   readonly readyPath: string;
-  /** Where its output goes. */
+  /** The file for the output. */
   readonly logFile: string;
 }
 
@@ -34,13 +37,13 @@ const LOOK_EVERY_MS = 200;
 const LINES_SHOWN = 15;
 const ENDS_WITHIN_MS = 15_000;
 
-/** Killed with their descendants when this process ends, however it ends. */
+/** The running servers. They are killed with their descendants when this process ends for any reason. */
 const living = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const { pid } of living) if (pid !== undefined) for (const one of treeOf([pid])) killIfAlive(one);
 });
 
-/** Starts a server, and resolves when it is ready. If it ends or does not answer, rejects with nothing left running. */
+/** Starts a server. Resolves when it is ready. If it ends or does not answer, ends all its processes and rejects. */
 export async function launch(options: Launch): Promise<RunningServer> {
   const { command, args, folder, variables, url, logFile } = options;
   const child = spawn(command, args, {
@@ -83,7 +86,7 @@ function lastLinesOf(file: string): string {
   return lastLines(readFileSync(file, 'utf8').trimEnd(), LINES_SHOWN);
 }
 
-/** Asks the root to end, then kills the rest of its tree. */
+/** Sends SIGTERM to the root, then kills the remaining processes of its tree. */
 async function endTree(child: ChildProcess): Promise<void> {
   if (child.pid === undefined) return;
   const tree = treeOf([child.pid]);
@@ -103,6 +106,6 @@ function killIfAlive(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It has ended already.
+    // The process has ended.
   }
 }

@@ -13,7 +13,7 @@ describe('requirements', () => {
     expect(lines.filter((line) => !/^[\w.-]+==[\w.+!-]+$/.test(line))).toEqual([]);
   });
 
-  it.each(PEERS)('pin the packages that the report names of $title', async ({ name, packages }) => {
+  it.each(PEERS)('pin the packages of $title that the report names', async ({ name, packages }) => {
     expect(await pinnedVersions(name, packages)).toHaveLength(packages.length);
   });
 
@@ -27,7 +27,7 @@ describe('requirements', () => {
   });
 });
 
-it('says which Python to install if none is found', async () => {
+it('names the Python to install if none is found', async () => {
   await expect(checkPython('no-such-python')).rejects.toThrow(/^no-such-python is not on the PATH: install Python 3/);
 });
 

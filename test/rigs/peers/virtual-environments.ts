@@ -13,28 +13,28 @@ const run = promisify(execFile);
 export const ENVIRONMENTS = ['fastapi', 'mlserver', 'bentoml', 'feast', 'ray'] as const;
 export type EnvironmentName = (typeof ENVIRONMENTS)[number];
 
-/** The pinned packages have wheels for these. */
+/** The versions of Python for which the pinned packages have wheels. */
 const OLDEST_PYTHON = [3, 10];
 const NEWEST_PYTHON = [3, 12];
 
 export interface Environment {
   readonly name: EnvironmentName;
   readonly python: string;
-  /** The folder of its programs: `uvicorn`, `mlserver`, … */
+  /** The folder of the programs, such as `uvicorn` and `mlserver`. */
   readonly bin: string;
 }
 
 export interface PrepareOptions {
   /** The folder of the environments; each has a subfolder with its name. */
   readonly folder: string;
-  /** A program, or its path. */
+  /** The Python program: a name or a path. */
   readonly python: string;
-  /** Whether to use an environment as it is. */
+  /** Whether to use existing environments without an install. */
   readonly skipInstall: boolean;
   say(line: string): void;
 }
 
-/** Creates the environment if it is missing or outdated. Throws with a message that says how to fix the problem. */
+/** Creates the environment if it is missing or outdated. Throws with a message that has the remedy. */
 export async function prepareEnvironment(name: EnvironmentName, options: PrepareOptions): Promise<Environment> {
   const { folder, python, skipInstall, say } = options;
   const path = join(folder, name);
@@ -67,7 +67,7 @@ async function install({ name, python }: Environment, requirements: string): Pro
   });
 }
 
-/** Returns the version, such as `3.11.7`. Throws if there is no Python that the pinned packages run on. */
+/** Returns Python's version, such as `3.11.7`. Throws if the pinned packages do not support it. */
 export async function checkPython(python: string): Promise<string> {
   const hint = 'install Python 3.11 with its venv module, or name another with --python';
   const script = 'import sys, venv, ensurepip; print("%d.%d.%d" % sys.version_info[:3])';
@@ -86,7 +86,7 @@ export async function checkPython(python: string): Promise<string> {
   );
 }
 
-/** Returns the versions of some of a peer's packages, as its requirements pin them: `fastapi 0.163.2`. */
+/** Returns the pinned versions of some of a peer's packages, such as `fastapi 0.163.2`. */
 export async function pinnedVersions(name: EnvironmentName, packages: readonly string[]): Promise<string[]> {
   const text = await readFile(join(import.meta.dirname, 'requirements', `${name}.txt`), 'utf8');
   return packages.map((one) => {

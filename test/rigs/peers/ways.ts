@@ -1,14 +1,14 @@
-/** The request for a user's score to each server, and where its answer has the score. */
+/** Defines for each server the request for a user's score, and the place of the score in the answer. */
 import type { EnvironmentName } from './virtual-environments.ts';
 import type { ModelName, User } from './world.ts';
 
 export interface Way {
-  /** As the report names it. */
+  /** The name in the report. */
   readonly name: string;
   readonly server: EnvironmentName | 'tandem';
-  /** A whole HTTP request. */
+  /** Returns a whole HTTP request. */
   request(user: User): string | Buffer;
-  /** Throws if the answer is not of the kind that is measured. */
+  /** Returns the score. Throws if the answer is not of the measured kind. */
   readScore(answer: unknown): number;
 }
 
@@ -111,7 +111,7 @@ export function givenWays(model: ModelName): [Way, ...Way[]] {
 
 const HEADS = new Map<ModelName, Buffer>();
 
-/** Returns all of a request but the 12 features, which follow as float32. */
+/** Returns a request without its 12 features, which follow as float32. */
 function tandemHead(model: ModelName): Buffer {
   const known = HEADS.get(model);
   if (known) return known;

@@ -1,4 +1,4 @@
-/** The data that all servers share: the same users with the same features, two models, and the predictions that Tandem stored. */
+/** The data that all servers share: users with features, two models, and the predictions that Tandem stored. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from '@tandem/client/create-client';
@@ -7,24 +7,26 @@ import { scoreEveryone } from '../bench/reads.ts';
 import { boostedTrees } from '../bench/run-everyone.ts';
 import { adoptPredictor, type BenchServers, FEATURES, startApi } from '../bench/service.ts';
 
-/** `trees`: 200 boosted trees, as for tabular data. `dense`: three layers that take about 1 ms for a row. */
+/**
+ * The models. `trees`: 200 boosted trees, typical for tabular data. `dense`: three layers that take about 1 ms per row.
+ */
 export type ModelName = 'trees' | 'dense';
 
 export interface User {
   readonly id: string;
-  /** A JSON array of 12 numbers. */
+  /** The 12 features as a JSON array. */
   readonly features: string;
-  /** The same as float32. */
+  /** The 12 features as float32. */
   readonly featureBytes: Buffer;
 }
 
 export interface World {
   readonly servers: BenchServers;
-  /** In the order of their ids. */
+  /** The users in the order of their ids. */
   readonly users: readonly User[];
-  /** For files of the peers; removed at the end. */
+  /** A folder for files of the peers, removed at the end. */
   readonly folder: string;
-  /** Lines `<user id> <score>`: what Tandem answers from its store. */
+  /** A file with lines `<user id> <score>`: Tandem's stored predictions. */
   readonly predictionsFile: string;
   modelFile(model: ModelName): string;
 }
@@ -54,7 +56,7 @@ export async function createWorld({ users, say }: WorldOptions, servers: BenchSe
   return { servers, users: found, folder, predictionsFile, modelFile };
 }
 
-/** Both tables hold the same features: they are drawn from one seed. */
+/** Reads the users with their features. Both tables hold the same features, which are drawn from one seed. */
 async function readUsers({ pool }: BenchServers): Promise<User[]> {
   const { rows } = await pool.query<{ id: string; features: string }>(
     `select user_id::text as id, json_build_array(${FEATURES.join(', ')})::text as features

@@ -1,4 +1,4 @@
-/** What an erasure costs with many predictors: the transactions of its deletes, and its time. */
+/** Measures the cost of an erasure with many predictors: the number of transactions of its deletes, and its time. */
 import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { adoptBench, adoptPredictor, FEATURES, FIRST_USER } from '../predictors.ts';
@@ -11,7 +11,7 @@ const PREDICTORS = 200;
 const GENERATIONS = 3;
 const ROWS = 1_000;
 const ERASURES = 20;
-/** The most transactions of the deletes: some outside generations, and one for several generations together. */
+/** The most transactions that the deletes may take. One transaction deletes from several generations. */
 const MOST_TRANSACTIONS = 40;
 const MOST_MS = 1_000;
 
@@ -19,7 +19,7 @@ type Pool = BenchServers['pool'];
 
 export const erasure: Law = {
   name: 'erasure',
-  promise: `an erasure from ${PREDICTORS} predictors with ${GENERATIONS} generations each is a bounded number of transactions`,
+  promise: `an erasure from ${PREDICTORS} predictors with ${GENERATIONS} generations each takes a bounded number of transactions`,
   async measure(servers, say) {
     const { pool } = servers;
     await adoptBench(servers, ROWS);
@@ -50,7 +50,7 @@ async function storeGenerations(pool: Pool, predictor: string): Promise<void> {
   }
 }
 
-/** All in one adoption: each would else name all before it. */
+/** Inserts all predictors as rows in one statement. An adoption of each would have to name all earlier predictors. */
 async function addPredictors(servers: BenchServers): Promise<void> {
   const { pool } = servers;
   await adoptPredictor(servers, {
@@ -74,7 +74,7 @@ async function addPredictors(servers: BenchServers): Promise<void> {
   for (const { name } of rows) await storeGenerations(pool, name);
 }
 
-/** The medians of `ERASURES` erasures, each of another user who has a row in every generation. */
+/** Returns the medians of `ERASURES` erasures. Each erases another user, who has a row in every generation. */
 async function erase(pool: Pool, from: number) {
   const store = createErasureStore(pool);
   const costs: { transactions: number; ms: number }[] = [];
@@ -91,7 +91,10 @@ async function erase(pool: Pool, from: number) {
   return { transactions: median(costs.map((one) => one.transactions)), ms: median(costs.map((one) => one.ms)) };
 }
 
-/** Counts what the pool lends: each statement outside a transaction, and each transaction, takes a connection once. */
+/**
+ * Counts the connections that the pool lends: one for each transaction and one for each statement outside a
+ * transaction.
+ */
 function countTransactions(pool: Pool) {
   let taken = 0;
   const count = () => void taken++;

@@ -1,6 +1,6 @@
 /**
- * What the housekeeping of four idle workers asks of Redis in a minute: with an almost empty Redis, and with a million keys
- * in it. Then the scan for lost keys, which a worker makes once a day, is due: how many of its steps Redis does in a second.
+ * Counts the commands that the housekeeping of four idle workers sends to Redis in a minute, with an almost empty Redis
+ * and with a million keys. Then makes the daily scan for lost keys due, and counts its steps per second.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServerConnection } from '@tandem/online-store/connection';
@@ -11,13 +11,13 @@ import type { Law } from './law.ts';
 const WORKERS = 4;
 const KEYS = 1_000_000;
 const KEYS_A_WRITE = 10_000;
-/** A little more than the longest pause between two rounds. */
+/** A little longer than the longest pause between two rounds of housekeeping. */
 const WINDOW_MS = 62_000;
 const SCAN_MS = 10_000;
 
 export const keyspace: Law = {
   name: 'keyspace',
-  promise: 'housekeeping asks Redis as much whatever it holds',
+  promise: 'housekeeping sends Redis equally many commands for any number of keys',
   async measure(servers, say) {
     const connection = createServerConnection({ url: servers.env.REDIS_URL, log: () => {}, commandTimeoutMs: 10_000 });
     try {
@@ -39,7 +39,7 @@ export const keyspace: Law = {
       const many = await during(WINDOW_MS, commands);
       say(`${many} commands with ${KEYS} keys`);
       await sweepIsDue(servers, '0 s');
-      // Each worker looks every ten minutes whether it is due: another one looks as it starts.
+      // A worker checks whether the scan is due when it starts and then every ten minutes, so start another worker.
       await startWorker(servers, { CHUNK_CONCURRENCY: '1' });
       return figuresOf(few, many, await during(SCAN_MS, scans));
     } finally {

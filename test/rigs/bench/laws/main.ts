@@ -1,7 +1,7 @@
 /**
- * `npm run bench:laws`: each law of growth with its figures against their bounds, on servers of its own.
+ * `npm run bench:laws` measures each law of growth on servers of its own and compares the figures with their bounds.
  *
- * Exit code 1 where a bound is not met or a law failed, 2 for a wrong command line.
+ * Exits with 1 if a bound is not met or a law failed, and with 2 for a wrong command line.
  */
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,7 +17,7 @@ const names = LAWS.map((one) => one.name).join(',');
 
 const HELP = `npm run bench:laws -- [options]
   --only ${names}   laws to measure (default: all)
-  --json <file>     where the figures go (default: .tandem/laws.json)
+  --json <file>     file for the figures (default: .tandem/laws.json)
 `;
 
 interface CommandLine {
@@ -25,7 +25,7 @@ interface CommandLine {
   readonly json: string;
 }
 
-/** Throws with a sentence for people. */
+/** Parses the command line. Throws with a message for the user. */
 function readCommandLine(args: string[]): CommandLine | 'help' {
   const { values } = parseArgs({
     args,
@@ -35,16 +35,16 @@ function readCommandLine(args: string[]): CommandLine | 'help' {
   const chosen = values.only.split(',').map((name) => {
     const found = LAWS.find((one) => one.name === name);
     if (found) return found;
-    throw new Error(`--only: there is no law ${name}, only ${names}`);
+    throw new Error(`--only: there is no law ${name}; choose from ${names}`);
   });
-  // Where npm was called from, not where it runs its scripts.
+  // Relative to the folder in which the user called npm, not to the one in which npm runs its scripts.
   const json = values.json ? resolve(process.env.INIT_CWD ?? '.', values.json) : join(root, '.tandem/laws.json');
   return { chosen, json };
 }
 
 const say = (line: string) => process.stderr.write(`laws: ${line}\n`);
 
-/** The servers of the law that is being measured; an interrupt stops them. */
+/** The servers of the law that is being measured. An interrupt stops these servers. */
 let starting: Promise<BenchServers> | undefined;
 
 async function measureLaw(law: Law, loadAtStart: number): Promise<{ machine: Machine | null; result: SectionResult }> {

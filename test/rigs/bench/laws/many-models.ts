@@ -27,9 +27,9 @@ const VERSIONS = CHANGED * 3 + 1;
 /** Users in the table of features, which all predictors share. */
 const USERS = 1_000;
 const CHILDREN = 2;
-/** The minimum for a child: 96 MB of it are for models, and all models of this test need more than twice as much. */
+/** The minimum for a child. 96 MB of it are for models; all models of this test need more than twice that. */
 const MEMORY_MB = 256;
-/** All versions of A/B tests share so many separate children, however many tests there are. */
+/** The most children: the versions of all A/B tests share `MOST_APART` separate children. */
 const MOST_CHILDREN = CHILDREN + MOST_APART;
 const READS = 300;
 const READY_WITHIN_MS = 120_000;
@@ -62,7 +62,7 @@ function startFigures({ readyMs, cpuMs }: { readonly readyMs: number; readonly c
   ];
 }
 
-/** Measures reads of one predictor, in turn with the same reads of a service that has only this predictor. */
+/** Measures reads of one predictor, alternating with the same reads of a service that has only this predictor. */
 async function measureReads(servers: BenchServers, api: BenchProcess): Promise<readonly Figure[]> {
   const url = new URL(servers.env.DATABASE_URL);
   url.pathname = '/alone';
@@ -124,7 +124,9 @@ async function makeUsers(pool: BenchServers['pool']): Promise<void> {
   await pool.query('vacuum analyze features');
 }
 
-/** Inserts an A/B test of versions 2 and 3 for each predictor but the last: each version gets a third of the users. */
+/**
+ * Inserts an A/B test of versions 2 and 3 for each predictor except the last. Each version gets a third of the users.
+ */
 async function insertTests({ pool }: BenchServers): Promise<void> {
   for (let predictor = 0; predictor < CHANGED; predictor++) {
     const versions = [2, 3].map((number) => ({ number, ...toAdopt(predictor, number) }));
@@ -154,7 +156,7 @@ async function insertTests({ pool }: BenchServers): Promise<void> {
   }
 }
 
-/** The plan of a held A/B test: no worker runs that would judge it. */
+/** The plan of an A/B test that stays as it is, because no worker runs that would judge it. */
 const PLAN = {
   kind: 'ab',
   arms: [2, 3].map((version) => ({ name: `arm${version}`, version, weight: 33 })),
@@ -193,7 +195,7 @@ function toAdopt(predictor: number, version: number): PredictorToAdopt {
   };
 }
 
-/** Makes a model file with different bytes: field 6 of an ONNX model is a text that no reader uses. */
+/** Makes a model file with different bytes. Field 6 of an ONNX model is its documentation, which no reader uses. */
 function fileOf(text: string): Buffer {
   return Buffer.concat([MODEL, Buffer.from([0x32, text.length]), Buffer.from(text)]);
 }
@@ -212,7 +214,7 @@ async function withApi<T>(
   }
 }
 
-/** Waits until the API reports so many versions as ready, including the given version. */
+/** Waits until the API reports this number of versions as ready, including the given version. */
 async function untilReady({ pool }: BenchServers, count: number, id = versionId(0, 1)): Promise<void> {
   const deadline = performance.now() + READY_WITHIN_MS;
   while (performance.now() < deadline) {
@@ -250,7 +252,7 @@ function childrenOf({ pid }: BenchProcess): readonly number[] {
   return [...treeOf([pid])].filter((one) => one !== pid);
 }
 
-/** 0 for a process that has ended meanwhile. */
+/** Returns 0 for a process that has ended. */
 function residentMb(pid: number): number {
   try {
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024;

@@ -1,6 +1,6 @@
 /**
- * A certificate, and features with a certificate of their own, of 1,000 users in a database with 200 predictors of 3 versions
- * each, whose events concern all of them, against one with a single predictor.
+ * Measures certificates and feature reads of 1,000 users in a database with 200 predictors of 3 versions each, whose
+ * events concern all predictors. Compares them with the same statements in a database with one predictor.
  */
 import { adopt } from '@tandem/offline-store/adopt';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
@@ -23,7 +23,7 @@ const MOST = 1.5;
 
 export const manyPredictors: Law = {
   name: 'many-predictors',
-  promise: `${PREDICTORS} predictors of ${VERSIONS} versions cost a read of ${USERS} users at most ${MOST} × what one does`,
+  promise: `${PREDICTORS} predictors of ${VERSIONS} versions cost a read of ${USERS} users at most ${MOST} × as much as one predictor`,
   async measure({ pool }, say) {
     await createVisits(pool, CONTEXTS);
     const names = Array.from({ length: PREDICTORS }, (_, i) => `predictor_${i}`);
@@ -70,7 +70,7 @@ async function keepVersions(pool: Pool, name: string): Promise<void> {
   }
 }
 
-/** An event of each user, which concerns all predictors. */
+/** Inserts an event of each user, which concerns all predictors. */
 async function seed(pool: Pool): Promise<void> {
   await pool.query('truncate tandem.user_contexts');
   await pool.query(

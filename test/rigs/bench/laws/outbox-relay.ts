@@ -1,7 +1,7 @@
 /**
- * Measures relays of one outbox. Each relay has its own thread, as each worker has its own process. First one and two relays
- * take turns on a long queue. Then one relay runs again after two million rows. Vacuum cannot remove any of these rows, because
- * a transaction stays open, as the plan of a long run does.
+ * Measures relays of one outbox. Each relay has its own thread, as each worker has its own process. First one and two
+ * relays take turns on a long queue. Then one relay runs again after two million rows were relayed. Vacuum cannot
+ * remove these rows, because a transaction stays open, as during the plan of a long run.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -15,7 +15,7 @@ const ROUND_MS = 2_000;
 
 export const outboxRelay: Law = {
   name: 'outbox-relay',
-  promise: 'two workers relay more than one, and rows that were relayed cost nothing',
+  promise: 'two workers relay more than one worker, and relayed rows cost nothing',
   async measure(servers, say) {
     const relays = [await startRelay(servers), await startRelay(servers)] as const;
     const held = await servers.pool.connect();
@@ -59,7 +59,7 @@ function figuresOf(one: readonly number[], two: readonly number[], later: readon
 }
 
 interface Relay {
-  /** Rows a second. */
+  /** Returns the rows relayed per second. */
   relay(forMs: number): Promise<number>;
   stop(): Promise<unknown>;
 }

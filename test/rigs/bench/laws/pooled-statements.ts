@@ -1,4 +1,7 @@
-/** Measures the cost of a session that a pooler lends: it sends settings with each message, and prepares no statement. */
+/**
+ * Measures the cost of a session that a pooler lends. Such a session sends settings with each message, and prepares no
+ * statement.
+ */
 import { randomUUID } from 'node:crypto';
 import { createEventStore } from '@tandem/offline-store/events/events';
 import { createPool, query } from '@tandem/offline-store/sql/database';
@@ -10,7 +13,7 @@ type Pool = ReturnType<typeof createPool>;
 /** Many short rounds: in most of them, other work on the machine slows both sides equally. */
 const ROUNDS = 25;
 const CALLS = 50;
-/** The first calls connect, and prepare statements in the session that is not lent. */
+/** The warm-up calls. The first ones connect, and prepare statements in the session that is not lent. */
 const WARM = 100;
 
 interface Measured {
@@ -20,7 +23,7 @@ interface Measured {
 
 const STATEMENTS: Readonly<Record<string, Measured>> = {
   'smallest statement': { run: (pool) => query(pool, { text: 'select 1' }), bound: { most: 0.5 } },
-  // Most of its time is the wait for the disk.
+  // Not bounded, because most of the time is the wait for the disk.
   event: {
     run: (pool) => {
       const event = { source: 'law', id: randomUUID(), type: 'x', userId: '1', time: null, data: null };

@@ -1,9 +1,9 @@
 /**
- * How long the assignments stay locked while something changes them, however many users were erased and however large a
- * generation, a model file or the wait for another session is. Erasures and every change of an arm wait for that lock.
+ * Measures how long the assignments stay locked while they are changed: with many erased users, a large generation, a
+ * large model file, and a wait for another session. Erasures and every change of an arm wait for that lock.
  *
- * 5 million rows stand for 20: beyond the lock, indexing and clearing grow with them and may. A plan reads the feature query
- * once, whether any user was ever erased or not.
+ * 5 million rows suffice to show the bound at 20 million. Indexing and clearing take longer with more rows, but they
+ * happen outside the lock. A plan reads the feature query once, with or without erased users.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -36,7 +36,7 @@ const NOTHING_LOST = async () => true;
 
 export const publication: Law = {
   name: 'publication',
-  promise: `the assignments are locked for less than ${MOST_MS} ms by changes of them`,
+  promise: `changes lock the assignments for less than ${MOST_MS} ms`,
   async measure(servers, say) {
     const { pool } = servers;
     await adoptBench(servers, USERS);
@@ -67,7 +67,7 @@ export const publication: Law = {
     await take('removal of a generation while a plan reads others', () => dropDuringScan(servers));
     await take('adoption of a model file of 64 MB', () => adoptLarge(servers));
     await storeEndedRollouts(pool);
-    // The cascade still passes the index entries of the checks that were deleted just before.
+    // The cascade still visits the index entries of the checks that were deleted just before.
     await take(
       `removal of ${ENDED} ended rollouts with ${CHECKS} checks each`,
       () => expire(createExpiries(pool), { pause: () => Promise.resolve() }),
@@ -78,8 +78,8 @@ export const publication: Law = {
 };
 
 /**
- * Returns the longest time for which another session finds the assignments locked during `work`. It looks each
- * millisecond.
+ * Returns the longest time for which another session finds the assignments locked during `work`. That session looks
+ * every millisecond.
  */
 async function longestLock(pool: Pool, work: () => Promise<unknown>): Promise<number> {
   const client = await pool.connect();
@@ -95,7 +95,7 @@ async function longestLock(pool: Pool, work: () => Promise<unknown>): Promise<nu
           throw error;
         },
       );
-      // Up to the start of the look that found it free: that one may wait for the disk.
+      // The lock counts until the start of the look that finds it free, because that look may wait for the disk.
       if (lockedAt !== null) longestMs = Math.max(longestMs, lookedAt - lockedAt);
       if (isFree) lockedAt = null;
       else lockedAt ??= lookedAt;
@@ -110,7 +110,7 @@ async function longestLock(pool: Pool, work: () => Promise<unknown>): Promise<nu
   return longestMs;
 }
 
-/** The shortest of some plans of a run of all users, in ms. */
+/** Plans a run of all users several times, and returns the shortest time in ms. */
 async function planEveryone(pool: Pool): Promise<number> {
   const runs = createRunStore(pool);
   const took: number[] = [];
@@ -135,7 +135,7 @@ async function publish(pool: Pool, runId: string): Promise<void> {
   if (outcome?.state !== 'done') throw new Error(`not published: ${outcome?.note}`);
 }
 
-/** As a comparison leaves a generation that was held back. */
+/** Stores a generation in the state in which a comparison leaves it when it holds the generation back. */
 async function holdBack(pool: Pool, id: string): Promise<void> {
   await pool.query(`create unique index on tandem.generation_${id.replaceAll('-', '')} (user_id)`);
   await pool.query(
@@ -164,7 +164,9 @@ async function promote(pool: Pool): Promise<void> {
   await rollouts.promote(id, 'candidate', change);
 }
 
-/** A plan's scan has all partitions of tandem.predictions locked for as long as it takes. */
+/**
+ * Drops generations while a scan locks all partitions of tandem.predictions, as the scan of a plan does until its end.
+ */
 async function dropDuringScan({ pool }: BenchServers): Promise<void> {
   for (let i = 0; i < 3; i++) {
     await storeGeneration(pool, { predictor: 'bench', rows: 1, state: 'failed', endedAgo: '2 days' });
@@ -184,7 +186,7 @@ async function adoptLarge(servers: BenchServers): Promise<void> {
   await adoptPredictor(servers, { name: 'large', artifact, users: 10 });
 }
 
-/** Above the 200 that are kept of a predictor. */
+/** Inserts more ended rollouts than the 200 that retention keeps for a predictor. */
 async function storeEndedRollouts(pool: Pool): Promise<void> {
   await pool.query(
     `with ended as (

@@ -1,4 +1,4 @@
-/** One relay of the outbox, as a worker runs it, in a thread of its own: each message is a time in ms to relay for. */
+/** Runs one relay of the outbox in a thread, as a worker does. Each message says for how many ms to relay. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { createPool } from '@tandem/offline-store/sql/database';

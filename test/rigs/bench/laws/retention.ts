@@ -1,8 +1,9 @@
 /**
- * Expiry removes rows faster than events bring them, whatever is kept, and no event waits for it.
+ * Shows that expiry removes rows faster than events add them, for any number of kept rows, and that no event waits for
+ * it.
  *
- * Scaled down: a batch's cost does not depend on how many batches there are, so that 500,000 expired rows of each table show
- * what a backlog of any size takes.
+ * The test is scaled down. The cost of a batch does not depend on the number of batches, so 500,000 expired rows in
+ * each table show the rate for a backlog of any size.
  */
 import { setTimeout } from 'node:timers/promises';
 import { createEventStore } from '@tandem/offline-store/events/events';
@@ -18,12 +19,13 @@ type Pool = BenchServers['pool'];
 const EXPIRED = 500_000;
 const KEPT = 2_000_000;
 const DAY = 1_000_000;
-/** Issue 14: what two cores sustain. */
+/** The rate of events that two cores sustain. */
 const EVENTS_A_SECOND = 12_000;
 
 export const retention: Law = {
   name: 'retention',
-  promise: 'expiry outruns the events, at the same cost however much is kept, and holds none of them up',
+  promise:
+    'expiry removes rows faster than events add them, at a cost independent of the kept rows, and delays no event',
   async measure({ pool, env }, say) {
     const workers = createPool({ url: env.DATABASE_URL, max: 8, applicationName: 'law' });
     try {
@@ -54,7 +56,7 @@ async function seedOutcomes(pool: Pool): Promise<void> {
     from generate_series(1, ${EXPIRED}) n`);
 }
 
-/** Of a rollout that ended long ago. */
+/** Inserts exposures of a rollout that ended long ago. */
 async function seedExposures(pool: Pool): Promise<void> {
   await pool.query(`insert into tandem.predictors (name, event_patterns, policy) values ('law', '{}', '{}');
     with over as (
@@ -64,7 +66,7 @@ async function seedExposures(pool: Pool): Promise<void> {
     select id, 0, n::text, 'stable', 'batch', now() - interval '200 days', 0 from over, generate_series(1, ${EXPIRED}) n`);
 }
 
-/** What one worker's round removes, of all tables together and of each. */
+/** Measures how many rows one round of one worker removes. */
 async function measureRates(pool: Pool, workers: Pool): Promise<Figure[]> {
   await seedIds(pool, 'expired', EXPIRED, 40);
   await seedOutcomes(pool);
@@ -82,7 +84,7 @@ async function measureRates(pool: Pool, workers: Pool): Promise<Figure[]> {
   ];
 }
 
-/** The cost of a batch of ids without rows that are kept, and beside many; and of a look that finds nothing. */
+/** Measures a batch of ids in a table without kept rows and in one with many, and a look that finds no expired id. */
 async function measureCosts(pool: Pool, workers: Pool): Promise<Figure[]> {
   const ids = createExpiries(workers).find(({ name }) => name === 'event_ids');
   if (!ids) throw new Error('ids of events do not expire');
@@ -100,7 +102,7 @@ async function measureCosts(pool: Pool, workers: Pool): Promise<Figure[]> {
   await pool.query('truncate tandem.event_ids');
   const alone = await batches('alone');
   await seedIds(pool, 'kept', KEPT, 4);
-  // As after any delete: new rows take the place of old ones.
+  // As after any delete, new rows take the place of deleted rows.
   await pool.query('vacuum analyze tandem.event_ids');
   const beside = await batches('beside');
   const began = performance.now();
@@ -113,7 +115,7 @@ async function measureCosts(pool: Pool, workers: Pool): Promise<Figure[]> {
   ];
 }
 
-/** A day in its partition, as it was filled long ago. */
+/** Inserts the events of a day long ago into a partition of their own. */
 async function seedDay(pool: Pool): Promise<void> {
   await pool.query(`create table tandem.events_20200101 (like tandem.events);
     alter table tandem.events attach partition tandem.events_20200101 for values from ('2020-01-01') to ('2020-01-02');
@@ -124,7 +126,7 @@ async function seedDay(pool: Pool): Promise<void> {
     alter table tandem.events_20200101 enable trigger user`);
 }
 
-/** The longest that an event took while a day was dropped, and in as long a time without that. */
+/** Measures the longest time of an event while a day is dropped, and while nothing else happens. */
 async function measureWaits(pool: Pool, workers: Pool): Promise<Figure[]> {
   await seedDay(pool);
   const days = createExpiries(workers).find(({ name }) => name === 'events');
@@ -143,7 +145,10 @@ async function measureWaits(pool: Pool, workers: Pool): Promise<Figure[]> {
   ];
 }
 
-/** Over the events' store and in SQL, for 3 s and as long as the work lasts. */
+/**
+ * Sends events over the event store and in SQL for 3 s and until `work` ends, and returns the longest time of one, in
+ * ms.
+ */
 async function longestEvent(pool: Pool, work: () => Promise<void>): Promise<number> {
   const store = createEventStore(pool);
   let isWorking = true;

@@ -1,7 +1,8 @@
 /**
- * Measures a look at a rollout, and the comparison before a publication, at sizes that no statement can read within its time
- * limit. A look reads counts that inserts of exposures maintain. Outcomes are counted in slices, and the comparison falls back
- * to a sample. Exposures of 1 and of 10 million users are seeded without triggers, then counted as the migration counts them.
+ * Measures a look at a rollout, and the comparison before a publication, with more rows than a statement can read
+ * within its time limit. A look reads counts that triggers maintain. Outcomes are counted in slices, and the comparison
+ * falls back to a sample. Exposures of 1 and of 10 million users are inserted without triggers, then counted as the
+ * migration counts them.
  */
 import { randomUUID } from 'node:crypto';
 import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
@@ -16,7 +17,7 @@ import { adoptBench, type BenchServers } from '../service.ts';
 import type { Law } from './law.ts';
 
 const MILLION = 1_000_000;
-/** The time that a worker's look gives to outcomes. A slice that began within it is finished. */
+/** The time that the look of a worker spends on outcomes. A slice that begins within this time is finished. */
 const OUTCOMES_MS = 2_000;
 const ORDERED: OutcomeMetric = {
   ...{ name: 'order', kind: 'binary', windowMs: 86_400_000, better: 'higher', guardrail: true, minimumEffect: 0.05 },
@@ -25,7 +26,7 @@ type Step = Pick<Rollout, 'id' | 'step'>;
 
 export const rolloutLooks: Law = {
   name: 'rollout-looks',
-  promise: 'a look at a rollout takes bounded time, and so does a comparison before a publication',
+  promise: 'a look at a rollout and a comparison before a publication take bounded time',
   async measure(servers, say) {
     await adoptBench(servers, 100);
     const rollout = await insertRollout(servers);
@@ -74,7 +75,7 @@ async function insertRollout({ pool }: BenchServers): Promise<Step> {
   return { id: rows[0]?.id ?? '', step: 0 };
 }
 
-/** Inserts exposures of the users from..to, one of twenty in the candidate's arm. */
+/** Inserts exposures of the users from..to. One user of twenty is in the candidate arm. */
 async function seedExposures({ pool }: BenchServers, { id }: Step, from: number, to: number): Promise<void> {
   await transaction(pool, async (db) => {
     await db.query(`set local session_replication_role = replica; set local maintenance_work_mem = '512MB';
@@ -98,7 +99,7 @@ async function seedExposures({ pool }: BenchServers, { id }: Step, from: number,
   await pool.query('vacuum analyze tandem.exposures');
 }
 
-/** Inserts an outcome of each of the first million users, within the user's window. */
+/** Inserts an outcome for each of the first million users, within the outcome window of the user. */
 async function seedOutcomes({ pool }: BenchServers): Promise<void> {
   await pool.query(`insert into tandem.outcomes (source, id, payload_hash, user_id, name, value, time, context_version)
     select 'shop', n::text, '\\x00', n::text, 'order', 1, now() - interval '47 hours', 0 from generate_series(1, ${MILLION}) n`);
@@ -111,7 +112,7 @@ async function timed<T>(work: () => Promise<T>): Promise<readonly [ms: number, r
   return [performance.now() - started, result];
 }
 
-/** Measures the two parts of a look, then the rest of the pass over outcomes that the second part began. */
+/** Measures the two parts of a look, then the remainder of the pass over outcomes. */
 async function lookAt({ pool }: BenchServers, step: Step) {
   const checks = createRolloutChecks(pool);
   const rollout = step as Rollout;

@@ -1,4 +1,4 @@
-/** Generations and erasures as they lie in Postgres, put there by one statement each: no run computes them. */
+/** Inserts generations and erasures into Postgres with one statement each, without a run that computes them. */
 import { createPartition, partitionOf } from '@tandem/offline-store/sql/partition';
 import { FIRST_USER } from '../predictors.ts';
 import type { BenchServers } from '../service.ts';
@@ -8,9 +8,9 @@ type Pool = BenchServers['pool'];
 interface StoredRun {
   readonly predictor: string;
   readonly rows: number;
-  /** `publishing`: all chunks are committed and the generation awaits its publication. */
+  /** `publishing`: all chunks are committed, and the generation is not published yet. */
   readonly state: 'publishing' | 'done' | 'failed';
-  /** SQL interval; how long ago a run ended. */
+  /** The time since the end of the run, as an SQL interval. */
   readonly endedAgo?: string;
 }
 
@@ -20,7 +20,7 @@ export interface StoredGeneration {
   readonly runId: string;
 }
 
-/** A run of all users with one chunk, and its generation of `rows` users from FIRST_USER on. */
+/** Inserts a run of all users with one chunk, and its generation of `rows` users from FIRST_USER on. */
 export async function storeGeneration(pool: Pool, run: StoredRun): Promise<StoredGeneration> {
   const { predictor, rows, state, endedAgo } = run;
   const generationState = state === 'done' ? 'published' : 'building';
@@ -51,7 +51,7 @@ export async function storeGeneration(pool: Pool, run: StoredRun): Promise<Store
   return generation;
 }
 
-/** Tombstones of as many users, each `every`-th from FIRST_USER on; no sweep of them is due. */
+/** Inserts tombstones of every `every`-th user from FIRST_USER on. No sweep of these tombstones is due. */
 export async function storeErasures(pool: Pool, count: number, every: number): Promise<void> {
   await pool.query(
     `with numbered as (

@@ -1,6 +1,6 @@
 /**
- * Events at the rate of a large application for a minute, over the events' store in batches, while retention removes ids as
- * fast as they come: the horizon is ten seconds.
+ * Sends events at the rate of a large application for a minute, in batches over the event store. The event horizon is
+ * ten seconds, so retention must remove ids as fast as events arrive.
  */
 import { setTimeout } from 'node:timers/promises';
 import { createEventStore } from '@tandem/offline-store/events/events';
@@ -15,7 +15,7 @@ const SENDERS = 4;
 const BATCH = 500;
 const USERS = 200_000;
 const EVENTS_A_SECOND = 12_000;
-/** Retention adds an hour to the horizon. */
+/** The interval that gives a horizon of ten seconds, because retention adds an hour. */
 const HORIZON = `interval '10 s' - interval '1 hour'`;
 
 export const sustainedEvents: Law = {
@@ -45,7 +45,7 @@ export const sustainedEvents: Law = {
   },
 };
 
-/** As a worker does, with a shorter pause between rounds. */
+/** Runs expiry in a loop as a worker does, with a shorter pause, and returns the number of rows removed. */
 async function expireAgainAndAgain(worker: ReturnType<typeof createPool>, ending: AbortSignal): Promise<number> {
   const expiries = createExpiries(worker);
   const pause = (ms: number) => setTimeout(ms, undefined, { signal: ending }).catch(() => undefined);
@@ -59,7 +59,7 @@ async function expireAgainAndAgain(worker: ReturnType<typeof createPool>, ending
   return rows;
 }
 
-/** Events accepted a second, in slices of ten seconds. */
+/** Returns the events accepted per second, for each slice of ten seconds. */
 async function sendFor(seconds: number, events: ReturnType<typeof createPool>): Promise<number[]> {
   const store = createEventStore(events);
   const slices: number[] = [];

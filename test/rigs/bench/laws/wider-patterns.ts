@@ -1,7 +1,8 @@
 /**
- * Wider event patterns of a predictor with many contexts, while events come over HTTP's path and in transactions of an
- * application, some of them open for a while; with an erasure, a publication and a rollback in the middle. The rewrite is linear in the
- * contexts, and no event waits for more than one batch of it: half a million show what a hundred would (`LAWS_CONTEXTS`).
+ * Adopts wider event patterns for a predictor with many contexts while events arrive, over the event store as with HTTP
+ * and in transactions of an application, some of which stay open for a while. An erasure, a publication and a rollback
+ * happen during the rewrite. The rewrite is linear in the contexts, and an event waits for at most one batch. So half a
+ * million contexts suffice to show the bound at a hundred million (`LAWS_CONTEXTS`).
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { adopt } from '@tandem/offline-store/adopt';
@@ -21,7 +22,7 @@ type Pool = BenchServers['pool'];
 
 const CONTEXTS = Number(process.env.LAWS_CONTEXTS ?? 500_000);
 const MOST_MS = 200;
-/** What an application does between its event and its commit, in some of its transactions. */
+/** The time between the event and the commit in some transactions of the application. */
 const OPEN_MS = 150;
 
 export const widerPatterns: Law = {
@@ -92,7 +93,7 @@ async function publish(pool: Pool): Promise<void> {
   await publishNow(store, run.id);
 }
 
-/** What else may happen meanwhile; each twice. */
+/** Makes an erasure, a publication, a rollback and an adoption during the rewrite, each twice. */
 async function moveOthers(pool: Pool): Promise<void> {
   const erasures = createErasureStore(pool);
   for (const userId of ['77', `${CONTEXTS - 1}`]) {
@@ -104,7 +105,7 @@ async function moveOthers(pool: Pool): Promise<void> {
   }
 }
 
-/** Senders of users of their own, so that none waits for another's row. */
+/** Starts the senders of events. Each has users of its own, so that no sender waits for the row of another. */
 function startEvents(pool: Pool) {
   let [isOver, longest, count, failed] = [false, 0, 0, 0];
   const timed = async (work: () => Promise<unknown>) => {

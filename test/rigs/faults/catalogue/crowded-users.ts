@@ -1,4 +1,7 @@
-/** Many callers at one user at once: readers of a user who has just changed, and transactions that deadlock. */
+/**
+ * Faults of many concurrent callers of one user: readers of a user who has just changed, and transactions that
+ * deadlock.
+ */
 import { Agent, request } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT, type Pool } from '../../../e2e/counts.fixture.ts';
@@ -11,7 +14,7 @@ const READERS = 200;
 const HERDS = 3;
 const CROSSED_MS = 10_000;
 const SOURCE = 'crowd';
-/** Users that the load reads now and then, and does not change. */
+/** Users that the load reads occasionally and does not change. */
 const READ_ALONE = '1900';
 const CROSSED = ['1901', '1902'] as const;
 
@@ -84,8 +87,9 @@ function read(agent: Agent, url: string): Promise<Seen> {
 }
 
 /**
- * Checks the answers of a herd, and returns how many readers got an inference, their own or a shared one. One further
- * inference is allowed, because another reader may demand one; an API may also find an answer that the other API stored.
+ * Checks the answers of a herd, and returns how many readers were answered by an inference, their own or a shared one.
+ * One further inference is allowed, because another reader may demand one. An API may also find an answer that the
+ * other stored.
  */
 function judgeHerd(all: readonly Seen[], version: number, apis: number): number {
   const good = all.filter(({ status }) => status === 200);

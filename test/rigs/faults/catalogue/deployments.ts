@@ -11,10 +11,10 @@ import { adoptBeside } from '../rig/told-versions.ts';
 import { type NamedFault, NotMet, oneOf } from './fault.ts';
 
 const KILLS = 5;
-/** Further workers beside the usual two; each is also a scheduler. */
+/** The number of workers in addition to the usual two. Each worker is also a scheduler. */
 const HIRED = 3;
 const SLOTS = 2;
-/** A slot is a minute; a run of everyone comes after it. */
+/** A slot is a minute, and a run of everyone follows the slots. */
 const SLOT_WITHIN_MS = 120_000;
 const SCHEDULED = 'scheduled';
 
@@ -70,7 +70,7 @@ async function killInference({ rig, random, fault }: Stage): Promise<void> {
     },
   );
   const after = struck.map((program) => program.starts());
-  if (String(starts) !== String(after)) throw new Error(`programs were started again: ${starts} → ${after}`);
+  if (String(starts) !== String(after)) throw new Error(`programs restarted: ${starts} → ${after} starts`);
 }
 
 async function untilEachHasChild(programs: readonly SupervisedProgram[]): Promise<void> {

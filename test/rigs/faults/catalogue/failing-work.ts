@@ -65,7 +65,7 @@ export const failingWork: readonly NamedFault[] = [
         {
           async inject() {
             deploying = replaceAll(rig);
-            // The holder of the fault learns of it then.
+            // `lift` awaits this promise and reports its error.
             deploying.catch(() => {});
             await pause(IN_DEPLOY_MS);
             await loseStores(rig);

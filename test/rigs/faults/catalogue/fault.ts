@@ -5,15 +5,17 @@ export interface NamedFault {
   /** The name that `--only` takes. */
   readonly name: string;
   readonly what: string;
-  /** A requirement that not every machine or session meets; otherwise the fault is skipped. A small disk and a standby need separate sessions. */
+  /** A requirement of the fault. A machine or session that does not meet it skips the fault. */
   readonly needs?: Needs;
-  /** The expected reaction of the service, beside the rules that always hold (checker/). */
+  /** The expected reaction of the service, in addition to the rules that always hold (checker/). */
   readonly expected: string;
   /** Causes the fault and ends it; records both in the history. Rejects if the deployment does not recover. */
   run(stage: Stage): Promise<void>;
 }
 
-/** The load did not reach the step of the fault: the fault was not injected, which says nothing about the service. */
+/**
+ * Thrown if the load did not reach the step of the fault. The fault was not injected, so the service was not tested.
+ */
 export class NotMet extends Error {
   override readonly name = 'NotMet';
 }

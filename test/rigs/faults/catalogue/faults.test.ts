@@ -11,7 +11,7 @@ describe('the catalogue of faults', () => {
     expect(names.filter((name) => !/^[a-z0-9-]+$/.test(name))).toEqual([]);
   });
 
-  it('kills at every failpoint that the load reaches', () => {
+  it('kills a program at every failpoint that the load reaches', () => {
     const kills = faults.filter(({ name }) => name.includes('killed'));
     expect(kills.length).toBeGreaterThanOrEqual(failpointNames.length - 5);
   });

@@ -48,7 +48,10 @@ export function sendsEvents(fault: NamedFault): boolean {
   return crowdedUsers.includes(fault) || repeatedEvents.includes(fault) || fault.name.startsWith('killed-at-event');
 }
 
-/** Returns the faults whose name is, or begins with, one of these; all without a name. Throws if a name matches no fault. */
+/**
+ * Returns the faults whose names begin with one of these names, or all without names. Throws if a name matches no
+ * fault.
+ */
 export function findFaults(names: readonly string[]): readonly NamedFault[] {
   if (names.length === 0) return faults;
   return names.flatMap((name) => {

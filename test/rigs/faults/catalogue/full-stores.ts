@@ -1,4 +1,4 @@
-/** A store has no room left. */
+/** Faults of a store without free memory or disk space. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { Stage } from '../rig/session.ts';
@@ -53,14 +53,14 @@ async function fillDisk({ rig, fault }: Stage): Promise<void> {
     { name: 'disk full' },
     {
       inject: () => disk.fill(),
-      // Space that is freed meanwhile is filled as well.
+      // Also fills space that the server frees during the fault.
       async hold() {
         const ends = performance.now() + HELD_MS;
         for (; performance.now() < ends; await pause(200)) await disk.fill();
       },
       async lift() {
         await disk.empty();
-        // A server that could not write its log has ended itself.
+        // A server that could not write its log has exited.
         if (!(await isThere(rig))) await postgres.restartImmediately();
         await until('Postgres takes writes again', () => pool.query('update counts set load = load where user_id = 1'));
       },

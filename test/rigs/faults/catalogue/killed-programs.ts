@@ -1,4 +1,4 @@
-/** `kill -9` of an API or a worker at each step of what it does, found by failpoints; the supervisor starts it again. */
+/** `kill -9` of an API or a worker at each step of its work, by failpoints. The supervisor starts it again. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { failpointNames } from '../plant/failpoints.ts';
 import type { ArmedFailpoint } from '../rig/failpoint-control.ts';
@@ -6,7 +6,7 @@ import type { Stage } from '../rig/session.ts';
 import type { SupervisedProgram } from '../rig/supervised-program.ts';
 import { type NamedFault, NotMet, oneOf } from './fault.ts';
 
-/** Steps that are not killed here: the load has no schedules and whole loads, and a shutdown is a separate fault. */
+/** Steps without a kill: the load has no schedules and no whole loads, and a shutdown is a separate fault. */
 const ELSEWHERE = /^schedule\.|^load\.|in_shutdown$/;
 const OF_APIS = /^(event|run|live|read)\./;
 /** A step that the load does not reach within this time is reported as not met. */
@@ -28,7 +28,7 @@ export const killedPrograms: readonly NamedFault[] = steps.map((step) => ({
 export const killedInShutdown: readonly NamedFault[] = (['api', 'worker'] as const).map((kind) => ({
   name: `${kind}-killed-in-shutdown`,
   what: 'SIGTERM, then kill -9 after the work in progress has ended and the connections are closed',
-  expected: 'as a kill at any other moment',
+  expected: 'the same as after a kill at any other moment',
   run: (stage) => {
     const program = oneOf(kind === 'api' ? stage.rig.apis : stage.rig.workers, stage.random);
     return killAt(stage, program, `${kind}.in_shutdown`, () => program.signal('SIGTERM'));

@@ -1,4 +1,4 @@
-/** The cache's Redis loses its data, stops, returns with old data, or is split into two primaries. */
+/** Faults of the cache's Redis: it loses its data, stops, returns with old data, or is split into two primaries. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { startReplica } from '../rig/replica.ts';
 import type { Stage } from '../rig/session.ts';

@@ -1,4 +1,4 @@
-/** Postgres returns without its last commits: their acknowledgements belong to a lost history. */
+/** Faults after which Postgres lacks its last commits, whose acknowledgements belong to a lost history. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { Stage } from '../rig/session.ts';

@@ -1,4 +1,4 @@
-/** Postgres stops and returns: meanwhile no answer is fresh, and no event is acknowledged. */
+/** Faults in which Postgres stops and returns. Until it returns, no answer is fresh and no event is acknowledged. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
 import type { Stage } from '../rig/session.ts';

@@ -1,4 +1,4 @@
-/** The queue's Redis loses its data or stops. Jobs are only hints: Postgres has the runs and chunks. */
+/** Faults of the queue's Redis: it loses its data or stops. Jobs are only hints; Postgres has the runs and chunks. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NamedFault } from './fault.ts';
 
@@ -38,7 +38,7 @@ export const lostQueue: readonly NamedFault[] = [
         },
       );
       const after = rig.workers.map((worker) => worker.starts());
-      if (String(starts) !== String(after)) throw new Error(`workers were started again: ${starts} → ${after}`);
+      if (String(starts) !== String(after)) throw new Error(`workers restarted: ${starts} → ${after} starts`);
     },
   },
 ];

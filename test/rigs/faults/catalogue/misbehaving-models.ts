@@ -1,7 +1,7 @@
 /**
- * A model that crashes, hangs or returns nonsense for one user, and a feature query that fails for one chunk. They run
- * beside the load's own predictor, in the same processes. Other users are not affected, and runs name the users they
- * could not score.
+ * Faults of a model that crashes, hangs or returns NaN for one user, and of a feature query that fails for one chunk.
+ * These predictors run in the same processes as the load's own predictor. Other users are not affected, and runs name
+ * the users that they could not score.
  */
 import type { PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { echoModel, loopModel, memoryModel, rootModel } from '@tandem/testing/onnx-models';
@@ -22,7 +22,7 @@ interface Misbehaviour {
   readonly load: number;
   /** The users with that value; by default one. */
   readonly failsFor?: readonly string[];
-  /** The status of a read of one of them. */
+  /** The status of a read of such a user. */
   readonly answered: 422 | 503;
   /** Users of the run, including the user that makes it fail; default: all users. */
   readonly userIds?: readonly string[];
@@ -35,8 +35,9 @@ const POISON = '1013';
 const OTHER = '900';
 const AROUND = (users: number) => Array.from({ length: users }, (_, i) => String(1_001 + i));
 const RUN_ENDS_WITHIN_MS = 180_000;
-/** DEADLY: a number of floats that exceeds a child's memory. FOR_EVER: turns of a loop that does not end in practice. */
+/** A number of floats that exceeds the memory of a child. */
 const DEADLY = 3e8;
+/** A number of iterations so high that the loop does not end in practice. */
 const FOR_EVER = 2 ** 62;
 
 const BOTH = ['load', 'changes'] as const;
@@ -57,7 +58,7 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
     name: 'model-hangs',
     what: `the model never ends ${WORD_OF_ONE} 16`,
     expected: 'its process is killed at the deadline; the run names that user alone as failed; others are inferred',
-    // Chunks of one user each: every attempt at the hanging user's chunk takes 10 s.
+    // Chunks of one user each, because every attempt at the chunk of the hanging user takes 10 s.
     predictor: predictorOver('load', { name: 'hangs', model: loopModel(), columns: BOTH }, 1),
     load: FOR_EVER,
     answered: 503,
@@ -162,11 +163,11 @@ async function expectRun(rig: Rig, { predictor, userIds, state }: Misbehaviour):
   const { id } = await until('the run is taken', () => startRun(rig, { predictor: predictor.name, scope }));
   const run = await until('the run ends', () => findEnded(rig, id), RUN_ENDS_WITHIN_MS);
   const wrong = (why: string) => new Error(`${why}: ${JSON.stringify(run)}`);
-  if (run.state !== state) throw wrong(`the run was to be ${state}`);
-  if (run.open > 0) throw wrong('chunks were left open');
+  if (run.state !== state) throw wrong(`the run should be ${state}`);
+  if (run.open > 0) throw wrong('the run has open chunks');
   if (state === 'failed') {
-    if (!run.error || run.failedChunks !== 1) throw wrong('one chunk was to fail, with a reason');
-  } else if (String(run.failedUsers) !== POISON) throw wrong('one user was to fail, by name');
+    if (!run.error || run.failedChunks !== 1) throw wrong('exactly one chunk should fail, with a reason');
+  } else if (String(run.failedUsers) !== POISON) throw wrong(`exactly user ${POISON} should fail`);
 }
 
 async function findEnded({ pool }: Rig, id: string): Promise<EndedRun | null> {

@@ -1,4 +1,4 @@
-/** Faults of the network between a program and a store, which the proxies imitate. */
+/** Faults of the network between a program and a store, simulated by the proxies. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StoreName } from '../rig/stores.ts';
 import type { Dose, Toxic } from '../rig/toxics.ts';

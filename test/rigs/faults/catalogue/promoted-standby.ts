@@ -1,4 +1,6 @@
-/** The primary is lost, and a standby at another address is promoted: connections must find the other server. */
+/**
+ * Faults in which the primary is lost and a standby at another address is promoted. Connections must find the standby.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type PostgresPair, silence } from '../../../e2e/postgres-pair.fixture.ts';
 import type { Stage } from '../rig/session.ts';
@@ -7,7 +9,7 @@ import type { FaultHead } from '../rig/tell-fault.ts';
 import { type NamedFault, NotMet } from './fault.ts';
 
 const LOST_MS = 4_000;
-/** How long the old primary is silent once the new one takes writes. */
+/** The time for which the old primary stays silent after the new primary accepts writes. */
 const SILENT_MS = 5_000;
 const WITHOUT_LOSS = 'connections go to the other server; no acknowledged event is lost';
 

@@ -1,4 +1,4 @@
-/** All recent events are sent again, as by a sender that has lost its position in its log. */
+/** A fault in which all recent events are sent again, as by a sender that has lost its position in its log. */
 import { until } from '../../../e2e/until.fixture.ts';
 import type { EventResult } from '../history.ts';
 import { HTTP_SOURCE } from '../load/event-writers.ts';
@@ -37,8 +37,8 @@ async function repeatAll(stage: Stage): Promise<void> {
   );
   const sendSome = async () => {
     for (let batch = batches.pop(); batch; batch = batches.pop()) {
-      // A batch that is refused as a whole is sent again until it is accepted, as by any sender.
-      const answer = await until('repeated events are taken', () => sendAgain(stage, batch));
+      // Like any sender, repeats a batch that is refused as a whole until it is accepted.
+      const answer = await until('repeated events are acknowledged', () => sendAgain(stage, batch));
       // Checked outside the poll: the next attempt must not hide a wrong answer.
       checkDuplicates(batch, answer);
     }

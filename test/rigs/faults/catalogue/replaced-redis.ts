@@ -1,4 +1,6 @@
-/** A primary of the cache and the queue is lost, loses its data, or hangs until its replica has replaced it; slots move. */
+/**
+ * Faults of a replicated Redis: a primary is lost, loses its data, or hangs until its replica replaces it; slots move.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisServer } from '@tandem/testing/redis-servers';
 import type { ReplicatedForm, ReplicatedRedis } from '../rig/replicated-redis.ts';

@@ -1,4 +1,4 @@
-/** Postgres is up, but locked, starved, or full of connections. */
+/** Faults in which Postgres runs, but is locked, gets no CPU, or has no free connection. */
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import type { Rig } from '../rig/rig.ts';
@@ -103,7 +103,7 @@ const SERVICE = `select pid from pg_stat_activity where backend_type = 'client b
 
 async function hog({ rig, fault }: Stage): Promise<void> {
   const hogs: pg.Client[] = [];
-  // Opened before the others are taken: the rig's pool would get no connection.
+  // Opened first, because the rig's pool gets no connection once all are taken.
   const own = await rig.pool.connect();
   try {
     await fault(

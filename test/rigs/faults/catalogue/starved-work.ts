@@ -1,4 +1,7 @@
-/** The inputs that order the work are missing: the relay names no stale users, or the counts of reads are lost. */
+/**
+ * Faults in which the inputs of scheduling are missing: the relay names no stale users, or the counts of reads are
+ * lost.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT } from '../../../e2e/counts.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';
@@ -8,7 +11,7 @@ import { startRun } from '../rig/start-run.ts';
 import { type NamedFault, NotMet } from './fault.ts';
 
 const STOPPED_MS = 15_000;
-/** Failures of the relay: more than it attempts during the fault. */
+/** The number of relay attempts that fail: more than the relay makes during the fault. */
 const OFTEN = 1_000_000;
 const RELAYS_WITHIN_MS = 20_000;
 const RUN_WITHIN_MS = 60_000;
@@ -49,11 +52,11 @@ async function stopRelay({ rig, fault }: Stage): Promise<void> {
   );
 }
 
-/** Waits until the rows that are in the outbox now are relayed; the load adds more all the time. */
+/** Waits until the rows that are now in the outbox are relayed, while the load adds more rows. */
 async function untilRelayed({ pool }: Rig): Promise<void> {
   const { rows } = await pool.query<{ now: string }>('select clock_timestamp()::text as now');
   await until(
-    'what waited in the outbox is relayed',
+    'the rows in the outbox are relayed',
     async () => {
       const text = 'select from tandem.outbox where at <= $1::timestamptz limit 1';
       return (await pool.query({ text, values: [rows[0]?.now] })).rows.length === 0;

@@ -1,4 +1,4 @@
-/** SIGSTOP: a process pauses, and continues after its leases and the state of the service have changed. */
+/** Faults by SIGSTOP: a process pauses, and continues after its leases and the state of the service have changed. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type NamedFault, oneOf } from './fault.ts';
 

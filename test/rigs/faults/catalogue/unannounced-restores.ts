@@ -1,7 +1,7 @@
 /**
- * Restores of Postgres without a rotation of the history: the service has to notice by itself. It remembers marks a few seconds
- * apart, so each fault waits until Redis remembers one from after the backup; a smaller loss is not detected
- * (docs/backup.md).
+ * Restores of Postgres without a rotation of the history, which the service must detect by itself. It stores a mark in
+ * Redis every few seconds. Each fault waits until Redis has a mark from after the backup, because a smaller loss is not
+ * detected (docs/backup.md).
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { createKeys } from '@tandem/online-store/keys';
@@ -12,11 +12,11 @@ import type { Stage } from '../rig/session.ts';
 import type { NamedFault } from './fault.ts';
 import { untilBack } from './lost-history.ts';
 
-/** Events that are lost beside those from before the remembered mark; every living process has had a round by then. */
+/** The time after the remembered mark whose events are lost too. Every running process has a round in this time. */
 const LOST_MS = 4_000;
 const REMEMBERED_WITHIN_MS = 30_000;
 const NOTICED_WITHIN_MS = 30_000;
-/** How long the cache cannot be reached after the service has started again. */
+/** The time for which the cache cannot be reached after the service has restarted. */
 const AWAY_MS = 3_000;
 
 export const unannouncedRestores: readonly NamedFault[] = [
@@ -54,7 +54,7 @@ export const unannouncedRestores: readonly NamedFault[] = [
 /** Prepares, calls `restored`, and cleans up. `restored` restores, and resolves when Postgres takes writes again. */
 type Around = (restored: () => Promise<void>) => Promise<void>;
 
-/** @param whole wraps the whole fault */
+/** @param whole wraps the whole fault; `around` wraps only the restore */
 async function restoreFiles(
   { rig, fault }: Stage,
   around: Around,
@@ -81,7 +81,7 @@ async function restoreFiles(
   await untilAnotherHistory(rig, before);
 }
 
-/** Every process is killed, and starts again once the work is done. */
+/** Kills every process, and starts it again when the work is done. */
 async function whileDown({ rig }: Stage, work: () => Promise<void>): Promise<void> {
   for (const program of rig.programs) program.hold();
   for (const program of rig.programs) program.signal('SIGKILL');
@@ -94,7 +94,7 @@ async function whileDown({ rig }: Stage, work: () => Promise<void>): Promise<voi
   await Promise.all(rig.programs.map((program) => program.ready()));
 }
 
-/** Makes the cache a black hole during the restore, and for a while longer. */
+/** Makes the cache a black hole during the restore and for some time after it. */
 async function withoutCache({ rig, fault }: Stage, work: () => Promise<void>): Promise<void> {
   const ways = rig.proxies('cache');
   await fault(
@@ -138,7 +138,7 @@ async function restoreUnderAnotherName(stage: Stage): Promise<void> {
     },
   );
   await untilAnotherHistory(rig, before);
-  // The rig itself needs the first database of the server.
+  // The rig itself needs the database with which the server was created.
   const isFirst = new URL(rig.postgres.url).pathname === `/${lost}`;
   if (!isFirst) await onServer(rig, (client) => client.query(`drop database ${lost} with (force)`));
 }
@@ -146,7 +146,7 @@ async function restoreUnderAnotherName(stage: Stage): Promise<void> {
 const TERMINATE =
   'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()';
 
-/** A copy needs the original without sessions; the service reconnects afterwards. */
+/** Copies a database. This requires that the original has no sessions; the service reconnects afterwards. */
 async function copyDatabase(rig: Stage['rig'], from: string, to: string): Promise<void> {
   await onServer(rig, async (client) => {
     await client.query(`alter database ${from} allow_connections false`);
@@ -181,7 +181,7 @@ async function historyOf({ pool }: Stage['rig']): Promise<string> {
   return rows[0]?.history ?? '';
 }
 
-/** Until Redis remembers a mark that was left after now. */
+/** Waits until Redis has a mark that was written after the call. */
 async function untilRemembered({ pool, cache }: Stage['rig']): Promise<void> {
   const { rows } = await pool.query<{ seq: number }>(
     'select coalesce(max(seq), 0)::float8 as seq from tandem.history_marks',

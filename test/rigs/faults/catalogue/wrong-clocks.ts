@@ -1,6 +1,6 @@
 /**
- * The clock of one program or one store jumps by an hour while it runs, and back. Only Postgres' clock decides anything, and
- * it decides only expiry and leases.
+ * Faults in which the clock of one program or one store jumps by an hour, and back, while it runs. Only Postgres' clock
+ * decides anything, and it decides only expiry and leases.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../../e2e/until.fixture.ts';
@@ -11,7 +11,7 @@ import { type NamedFault, NotMet, oneOf } from './fault.ts';
 export const HOUR_MS = 3_600_000;
 const HELD_MS = 10_000;
 const STEP_EVERY_MS = 700;
-/** The tolerance with which a server's clock counts as moved by an hour. */
+/** The tolerance of the check that a server's clock has moved by an hour. */
 const NEARLY_MS = 60_000;
 const MET_WITHIN_MS = 30_000;
 const TAKEN_OVER_WITHIN_MS = 60_000;
@@ -88,7 +88,7 @@ export async function moveClock({ clock, tellTime }: RigServer, aheadMs: number)
   if (clock === null) throw new Error('its clock cannot be moved here');
   await clock.setClock(aheadMs);
   const off = (await tellTime()) - Date.now() - aheadMs;
-  if (Math.abs(off) > NEARLY_MS) throw new Error(`its clock was to be ${aheadMs} ms ahead, and is off by ${off} ms`);
+  if (Math.abs(off) > NEARLY_MS) throw new Error(`its clock is ${off} ms off, not ${aheadMs} ms ahead`);
 }
 
 /** Moves Postgres' clock in steps. A step may come within a second after events of the previous step, or be very small. */

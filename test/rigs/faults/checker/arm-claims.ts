@@ -8,9 +8,9 @@
 import type { ToldArm } from '../history.ts';
 
 export interface ArmClaims {
-  /** Notes that the arm may serve from then on, unless it may already. */
+  /** Notes that the arm may serve from `from` on. Changes nothing if it may already. */
   allow(arm: AnyArm, from: number): void;
-  /** Notes that only these arms may serve from then on. */
+  /** Notes that only these arms may serve from `at` on. */
   closeOthers(kept: readonly ToldArm[], at: number): void;
   /** Notes that the arm no longer serves. */
   close(arm: ToldArm, at: number): void;

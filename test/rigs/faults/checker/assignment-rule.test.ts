@@ -9,7 +9,7 @@ const stable = (at: number, version = 1, more: Partial<Read> = {}, generation: s
   read(at, { modelVersion: String(version), computedBy: version, generation }, more);
 const unknown: Partial<MoveRollout> = { status: 503, retryAfter: 1, told: null };
 
-/** A rollout that starts at 0, and of which a survey from 20 to 30 says that it runs. */
+/** A rollout that starts at 0. A survey from 20 to 30 reports it as running. */
 const running: readonly Operation[] = [
   ...moveRollout(0, 'start', { state: 'preparing' }),
   survey(20, { state: 'running' }),
@@ -40,7 +40,7 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
   ['a candidate version in the stable arm before its promotion', 'unassigned version', [...running, stable(31, 2)]],
   ['an arm with the model version of another arm', 'unassigned version', [...running, candidate(31, {}, 3)]],
   [
-    'an answer of the model version that a rollback left',
+    'an answer of the model version from which a rollback moved away',
     'unassigned version',
     [
       ...running,

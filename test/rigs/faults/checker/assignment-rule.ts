@@ -1,8 +1,9 @@
 /**
- * I9, for arms: a fresh answer is of an arm and a model version that could serve at some moment of its read. Which arms
- * could serve follows from the requests of ops and their acknowledgements, one after another. Between the sending of a
- * change and its acknowledgement both sides can serve. After a call with an unknown result both can serve, until the
- * call can no longer take effect, or the rollout is known to be over. A rollout that is preparing begins at any time.
+ * Checks I9 for arms: a fresh answer is of an arm and a model version that could serve at some moment of its read. The
+ * arms that could serve follow from the requests of operators and their acknowledgements, one after another. Between a
+ * request and its acknowledgement, the arms before and after the change can serve. After a call with an unknown result,
+ * both can serve until the call can no longer take effect or the rollout is known to be over. A rollout in state
+ * `preparing` can begin at any time.
  */
 import type { MoveIntent, MoveRollout, Read, ReadAnswer, RollBack, Survey, ToldArm, ToldRollout } from '../history.ts';
 import { createArmClaims, STABLE } from './arm-claims.ts';
@@ -24,12 +25,14 @@ export interface AssignmentRule {
   surveyed(survey: Survey): void;
   /** Checks a fresh answer. */
   check(read: Read, answer: ReadAnswer, user: number): void;
-  /** Assignments of another history are unknown; requests sent until then prove nothing about this one. */
+  /**
+   * Forgets all assignments, which belong to another history. Requests sent until `until` prove nothing about this one.
+   */
   forget(until: number): void;
   readonly counts: AssignmentCounts;
 }
 
-/** A call with an unknown result, which may still take effect; with the id of its rollout, if it names one. */
+/** A call with an unknown result, which may still take effect. `rollout` is the rollout's id, if the call names it. */
 interface OpenCall {
   readonly rollout: string | null;
   readonly until: number;
@@ -41,7 +44,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
   const users = createSettledUsers();
   const counts: AssignmentCounts = { moves: new Map(), served: new Map() };
   let open: OpenCall[] = [];
-  /** The rollout that is active, or may be. */
+  /** The arm of the rollout that is or may be active. */
   let arm: ToldArm | null = null;
   /** Only requests sent after this moment count. */
   let since = Number.NEGATIVE_INFINITY;
@@ -67,7 +70,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
     arm = null;
   }
 
-  /** @param stable the model version of the stable arm; null: unknown */
+  /** @param stable the model version of the stable arm, or null if unknown */
   function learn(rollout: ToldRollout, stable: number | null, call: { readonly at: number; readonly ended: number }) {
     const { state, variant, version, steps } = rollout;
     const own = { variant, version };

@@ -133,7 +133,7 @@ function isExpected(call: ServiceCall, status: number, known: Known): boolean {
     case 'event':
       return status === 202 || (status === 409 && call.events.some((event) => mayConflict(event, known.faults)));
     case 'run':
-      // 409: a run of all users is in progress. 422: the arm has ended meanwhile.
+      // 409: a run of all users is in progress. 422: the arm has ended since the request was made.
       return (
         status === 202 || (status === 409 && call.scope !== 'users') || (status === 422 && call.variant !== undefined)
       );

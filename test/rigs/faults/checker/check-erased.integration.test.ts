@@ -43,7 +43,7 @@ async function found(
     last = round();
     await Promise.race([last, checking]);
   }
-  // The worker may restore Redis' count of erasures, which the next test changes.
+  // The worker also restores the count of erasures in Redis, which the next test changes.
   await last;
   return checker.violations.first.map(({ rule, why }) => `${rule}: ${why}`);
 }

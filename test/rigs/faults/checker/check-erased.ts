@@ -17,7 +17,7 @@ export interface ErasingStores {
 }
 
 const POLL_MS = 200;
-/** A worker on an idle machine looks every few seconds; a busy machine delays it. */
+/** Longer than on an idle machine, where a worker looks every few seconds. */
 const LOOKED_AT_WITHIN_MS = 60_000;
 
 /**
@@ -85,7 +85,7 @@ async function checkTombstones(db: Queryable, { known, violations }: Checker): P
   }
 }
 
-/** A moment after the whole history. */
+/** A time after all operations of the history. */
 const LATER = Number.MAX_VALUE;
 
 /** Checks Postgres' rows. Generations that were never published serve no reads; they are dropped as a whole. */

@@ -87,7 +87,7 @@ export function createErasureChecker(known: Known, calls: CallChecker, violation
   };
 }
 
-/** Returns why no such answer may be given, fresh or not; null if the known erasures allow it. */
+/** Returns why the known erasures forbid this answer, fresh or not, or null if they allow it. */
 export function servedThoughErased(
   erasures: ErasureMemory,
   { at, ended }: Read,

@@ -1,4 +1,4 @@
-/** Checks acknowledgements of events: each id keeps one version; versions rise, and none is used twice. */
+/** Checks acknowledgements of events: each id keeps one version, versions rise, and no version is used twice. */
 import type { EventResult, SendEvents, SentEvent, SqlEvents } from '../history.ts';
 import { type CallChecker, headOf } from './check-calls.ts';
 import { DROPPED, flawOfErased, mayBeDropped } from './check-erasures.ts';
@@ -10,9 +10,9 @@ import type { Violations } from './violations.ts';
 export interface EventCounts {
   /** Distinct events. */
   acknowledged: number;
-  /** Acknowledgements that said so. */
+  /** Acknowledgements with the status `duplicate`. */
   duplicates: number;
-  /** Events that count for nothing, since their user was erased. */
+  /** Events without effect, because their user was erased. */
   erased: number;
 }
 
@@ -22,10 +22,11 @@ export interface EventChecker {
   readonly counts: EventCounts;
 }
 
-/** Marks of the event memory: the service said `accepted` once; a store has it. */
+/** A mark of the event memory: the service has acknowledged the event as `accepted`. */
 export const ACCEPTED = 1;
-/** A mark: the event's data set a value. */
+/** A mark of the event memory: the event's data set a value. */
 export const CARRIES_A_VALUE = 8;
+/** A mark of the event memory: a store has the event. */
 export const STORED = 2;
 
 type Acknowledgement = Pick<EventResult, 'id' | 'contextVersion' | 'contextToken'> & { readonly status?: string };
@@ -35,7 +36,7 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
   const before: Demand = { version: 0, score: 0 };
   const { events: memory, erasures } = known;
 
-  /** Returns whether the change of its row was lost with the history; the event itself may still be applied. */
+  /** Returns whether the row change of the event was lost with the history. The event itself may still be applied. */
   function isOfLostHistory({ changedAt }: SentEvent): boolean {
     return changedAt <= known.faults.historyCountsFrom();
   }
@@ -84,7 +85,9 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
     }
   }
 
-  /** Checks dropped events: events dropped by one erasure share the tombstone's version, which may have been known before. */
+  /**
+   * Checks a dropped event. Events dropped by one erasure share the tombstone's version, which may be known already.
+   */
   function acknowledgeDropped(
     { firstSent }: SentEvent,
     { contextVersion: version, status }: Acknowledgement,

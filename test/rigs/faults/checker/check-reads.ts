@@ -1,4 +1,4 @@
-/** Checks the answers of a read against all that was known before the read was sent. */
+/** Checks the answers of a read against all facts that were known before the read was sent. */
 import type { Read, ReadAnswer } from '../history.ts';
 import type { AssignmentRule } from './assignment-rule.ts';
 import { type CallChecker, headOf } from './check-calls.ts';
@@ -84,8 +84,9 @@ export function createReadChecker(
   }
 
   /**
-   * Checks that of two values the one accepted later counts, whatever the clock of Postgres did in between. A later event
-   * that is not acknowledged yet may carry a lower value: after a lost history, writers send old events again.
+   * Checks that of two values the later accepted one counts, for any change of Postgres' clock in between. A later
+   * event that is not acknowledged yet may carry a lower value, because writers send old events again after a lost
+   * history.
    */
   function checkValue(read: Read, answer: ReadAnswer, user: number): void {
     const { told, predictedFromContextVersion: label } = answer;

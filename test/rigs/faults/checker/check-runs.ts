@@ -18,18 +18,20 @@ interface StoredRun {
   readonly distinctUsers: number | null;
   /** Users in the generation or its base that were never erased. */
   readonly lasting: number | null;
-  /** Whether a budget left users on a base, or may have: a dropped generation outlives the row of its base. */
+  /**
+   * Whether a budget left, or may have left, users on a base. The row of a base may expire before a dropped generation.
+   */
   readonly isOfSome: boolean;
   /** Rows carried over from the previous generation. */
   readonly carried: number;
 }
 
-/** The numbers of ended runs of a predictor that retention keeps, and of failures of a run that are named. */
+/** How many ended runs of a predictor retention keeps, and how many failures a run names. */
 const KEPT_RUNS = 200;
 const NAMED_FAILURES = 1_000;
 const POLL_MS = 200;
 
-/** Waits until runs have ended, then records violations. @param users the number of the predictor's users */
+/** Waits until all runs have ended, then records violations. @param users the number of the predictor's users */
 export async function checkRuns(db: Queryable, checker: Checker, users: number, withinMs: number): Promise<void> {
   await untilRunsEnd(db, withinMs);
   const erasable = namesOfErasable(checker);
@@ -42,7 +44,7 @@ export async function checkRuns(db: Queryable, checker: Checker, users: number, 
   }
 }
 
-/** Resolves when all runs have ended, or after that time. */
+/** Resolves when all runs have ended, or after the time limit. */
 export async function untilRunsEnd(db: Queryable, withinMs: number): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (performance.now() < deadline) {

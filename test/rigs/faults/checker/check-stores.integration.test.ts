@@ -34,7 +34,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** Three writers at once, as a load has them. */
+/** Runs three writers at once, as a load does. */
 async function writeEvents(): Promise<readonly Operation[]> {
   const written: Operation[] = [];
   const parts = {
@@ -57,7 +57,7 @@ function checkerOf(operations: readonly Operation[]) {
   return checker;
 }
 
-/** Returns the rules that are broken after the statement, which is then rolled back. */
+/** Runs the statement, returns the broken rules, and rolls the statement back. */
 async function rulesAfter(
   statement: string,
   check: (db: Queryable, checker: ReturnType<typeof checkerOf>) => Promise<void>,
@@ -79,7 +79,7 @@ async function rulesAfter(
 const checkAll = (db: Queryable, checker: ReturnType<typeof checkerOf>) => checkStores(db, checker, stores);
 
 describe('events and contexts', () => {
-  it('pass as the service leaves them, however often they are checked', async () => {
+  it('pass as the service leaves them, in every repeated check', async () => {
     const checker = checkerOf(history);
     await checkAll(pool, checker);
     await checkAll(pool, checker);

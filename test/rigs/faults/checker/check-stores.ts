@@ -1,6 +1,6 @@
 /**
- * Compares Postgres with the history after the load has ended. Every acknowledged event is stored once, and no other event
- * is. The versions of contexts match their events. Every run has ended, and covers its users.
+ * Compares Postgres with the history after the load has ended. Every acknowledged event is stored once, and no other
+ * event is stored. The versions of contexts match their events. Every run has ended and covers its users.
  */
 import type pg from 'pg';
 import { STORED } from './check-events.ts';
@@ -18,7 +18,7 @@ export interface StoresToCheck {
   readonly isWatched?: boolean;
 }
 
-/** Rows of a page, so that memory does not grow with the number of rows. */
+/** The number of rows that are read at once, so that memory does not grow with the number of rows. */
 const PAGE = 10_000;
 
 /** Checks the stores and records violations. It may be called again after more load. */
@@ -107,7 +107,7 @@ async function checkContexts(db: Queryable, { violations }: Checker): Promise<vo
   for (const row of rows) violations.note('context differs from its events', 'version, events, highest', row);
 }
 
-/** Checks contexts of watched rows: a change raises a version once, or not at all if it is part of a bulk change. */
+/** Checks contexts of watched rows. A change raises the version once, or not at all if it is part of a bulk change. */
 async function checkWatchedContexts(db: Queryable, { violations }: Checker, changesSql: string): Promise<void> {
   const { rows } = await db.query({
     text: `select c.user_id as "userId", c.version::int, s.changes::int

@@ -1,9 +1,10 @@
 /**
- * The independent checker: it receives a history, a line at a time, and reports contradictions to the service's promises. It
- * knows nothing of the implementation. It sees only the requests and answers of clients, and afterwards the stores
- * (check-stores.ts). It is a sink, so that it can run during the load as well as on a file.
+ * The independent checker. It receives a history line by line, and reports contradictions to the service's promises. It
+ * does not depend on the implementation: it sees only the requests and answers of clients, and at the end the stores
+ * (check-stores.ts). It is a sink, so that it can run during the load or on a file.
  *
- * Memory: some hundred bytes a user, 60 bytes an event sent, one number a second, and the raises of the last minute.
+ * Memory: about a hundred bytes per user, 60 bytes per sent event, one number per second, and the raises of the last
+ * minute.
  */
 import type { Change, Fault, HistorySink, Operation, TableChange } from '../history.ts';
 import { type AssignmentCounts, createAssignmentRule } from './assignment-rule.ts';
@@ -20,7 +21,7 @@ import { createViolations, type Violations } from './violations.ts';
 import { createWorkDone, type WorkCounts } from './work-done.ts';
 
 export interface CheckerOptions {
-  /** Milliseconds; longer than any call takes, including a call that misses its deadline. */
+  /** How long knowledge is kept, in milliseconds: longer than any call takes, even a call that misses its deadline. */
   readonly windowMs?: number;
   readonly throughput?: ThroughputOptions;
   readonly growth?: GrowthBounds;
@@ -35,11 +36,11 @@ export interface Checker extends HistorySink {
   readonly assignments: AssignmentCounts;
   readonly work: WorkCounts;
   readonly recoveries: readonly Recovery[];
-  /** Returns whether throughput is still to come back after the last fault. */
+  /** Returns whether throughput has not yet recovered from the last fault. */
   isAwaitingThroughput(): boolean;
   /** Returns the number of good answers in each second. */
   rates(): readonly number[];
-  /** The knowledge from the history, with which the stores are compared. */
+  /** The facts learned from the history. The stores are compared with them. */
   readonly known: Known;
   /** Ids of runs that were acknowledged. */
   readonly runs: ReadonlySet<string>;
@@ -68,7 +69,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
       known.changes.raise(known.userOf(userId), ended, 0, score);
   }
 
-  /** Records a change of a watched table. Its COMMIT acknowledges it: from then on no older answer is fresh. */
+  /** Records a change of a watched table. Its COMMIT is the acknowledgement: after it, no older answer is fresh. */
   function takeTableChange({ changes, at, ended }: TableChange): void {
     for (const { userId, score } of changes) {
       known.demand(known.userOf(userId), at, ended, 0, score);

@@ -1,12 +1,12 @@
 /**
- * Measures for which share of their runnable time the APIs got a CPU. On a busy machine rates fall without a fault;
- * expectations must fall by the same share, and no further.
+ * Measures the share of their runnable time for which the APIs got a CPU. On a busy machine rates fall without a fault,
+ * so the expected rate falls by the same share, and no further.
  */
 import type { ProcessSample } from '../history.ts';
 
 export interface CpuShare {
   take(sample: ProcessSample, second: number): void;
-  /** Time run divided by time run or waited for a CPU, in those seconds; null if unknown. */
+  /** Returns the running time divided by the running and waiting time in those seconds, or null if unknown. */
   of(seconds: readonly number[]): number | null;
 }
 

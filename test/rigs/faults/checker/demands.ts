@@ -1,6 +1,6 @@
 /**
- * What was known of each user at each moment of the recent past: the highest context version, and the highest count of an
- * acknowledged event. A read must not be answered from anything older than what was known when it began.
+ * The facts known about each user at each moment of the recent past: the highest context version, and the highest count
+ * in an acknowledged event. A read must not be answered from older facts than those known when the read began.
  *
  * A read is judged when it has ended, by the knowledge at its beginning. So each raise is kept for a window. The raises of all
  * users are in one ring, in the order of time; a raise that leaves the window becomes the base of its user. A raise costs 24
@@ -14,9 +14,9 @@ export interface Demand {
 export interface Demands {
   /** Sets the known value from `ended` on; lower values change nothing. */
   raise(user: number, ended: number, version: number, score: number): void;
-  /** As `raise`, also for lower values. */
+  /** Sets the known value from `ended` on, also to lower values. */
   replace(user: number, ended: number, version: number, score: number): void;
-  /** Fills in what was known before `at`; false if `at` is before the window. */
+  /** Fills `demand` with the facts known before `at`. Returns false if `at` is before the window. */
   find(user: number, at: number, demand: Demand): boolean;
   /** Forgets the values of all users. */
   forget(): void;
@@ -64,7 +64,7 @@ export function createDemands(windowMs: number): Demands {
       const knownVersion = (isKept ? ring.version[slot] : users.version[user]) as number;
       const knownScore = (isKept ? ring.score[slot] : users.score[user]) as number;
       if (version <= knownVersion && score <= knownScore) return;
-      // Lines of several processes may be slightly out of order; the later moment demands less.
+      // Lines of several processes may be slightly out of order. Taking the later moment demands less.
       const since = Math.max(ended, (isKept ? ring.ended[slot] : users.ended[user]) as number);
       push(user, since, Math.max(version, knownVersion), Math.max(score, knownScore));
     },
@@ -99,7 +99,7 @@ export function createDemands(windowMs: number): Demands {
   };
 }
 
-/** For each user, the number of the newest raise, and what was known when the window began. */
+/** The number of each user's newest raise, and the facts known when the window began. */
 interface Bases {
   readonly newest: Int32Array;
   readonly ended: Float64Array;

@@ -1,6 +1,6 @@
 /**
- * Remembers the user and answer of each entity tag. A tag that stands for two answers lets a 304 call another user's,
- * or another arm's, prediction current. The latest tags are remembered.
+ * Remembers the user and answer of each recent entity tag. If one tag stood for two answers, a 304 could confirm the
+ * prediction of another user or arm.
  */
 import type { Read, ReadAnswer } from '../history.ts';
 import { headOf } from './check-calls.ts';

@@ -1,10 +1,10 @@
 /**
- * Tracks erased users as clients can know them. An erasure certainly applies from its acknowledgement until a
- * readmission is requested; it may apply from the moment before its request. A call without an answer may still take
- * effect, for as long as a process may be paused. Until then its effect is possible, and the state that it would end is
+ * Tracks which users clients know to be erased. An erasure certainly applies from its acknowledgement until a
+ * readmission is requested. It may apply from the moment of its request. A call without an answer may take effect
+ * later, for as long as a process can be paused. Until then its effect is possible, and the state that it would end is
  * not certain.
  *
- * Memory: some 60 bytes an erasure, and a few hundred for each user who was ever erased.
+ * Memory: about 60 bytes per erasure, and a few hundred bytes for each user who was ever erased.
  */
 import type { ErasureAct } from '../history.ts';
 
@@ -45,9 +45,9 @@ interface State {
   since: number;
   until: number;
   beganServed: boolean;
-  /** The user may be erased until then. */
+  /** The time until which the user may be erased. */
   mayUntil: number;
-  /** Until when an attempt without an acknowledgement may take effect. */
+  /** The time until which an attempt without an acknowledgement may take effect. */
   readonly openUntil: Record<ErasureAct, number>;
   raises: number;
 }

@@ -27,7 +27,7 @@ it('remembers a hundred thousand events with their users and versions', () => {
   expect(memory.find('writer-2-1')).toBe(-1);
 });
 
-it('marks a place once', () => {
+it('returns true only for the first time that a place gets a mark', () => {
   const memory = createEventMemory();
   const place = memory.place('a');
   expect([memory.mark(place, 1), memory.mark(place, 2), memory.mark(place, 1)]).toEqual([true, true, false]);

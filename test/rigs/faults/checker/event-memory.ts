@@ -1,6 +1,6 @@
 /**
- * Every sent event in some 40 bytes: its user, the count in its row, and its acknowledged context version. Ids are stored as
- * hashes of 64 bits: among a million ids, two collide once in 30 million runs.
+ * Remembers every sent event in about 40 bytes: its user, the count in its row, and its acknowledged context version.
+ * Ids are stored as 64-bit hashes. Among a million ids, two collide in one of 30 million runs.
  */
 export const NOT_ACKNOWLEDGED = 0;
 

@@ -9,7 +9,7 @@ export interface FaultWindows {
   mayHang(api: string, at: number): boolean;
   /** Returns whether no API could reach Postgres at any moment from `at` until now. */
   isPostgresCut(at: number): boolean;
-  /** Returns the moment from which acknowledgements count; Infinity while a fault may lose more. */
+  /** Returns the moment from which acknowledgements count, or Infinity while a fault may lose more commits. */
   historyCountsFrom(): number;
   /** Returns whether a fault ever lost history. */
   isHistoryLost(): boolean;
@@ -27,7 +27,7 @@ const AFTERMATH_MS = 2_000;
 export function createFaultWindows(): FaultWindows {
   const open = new Map<string, Fault>();
   const counts = new Map<string, number>();
-  /** Maps a fault to the time since when it holds. */
+  /** Maps a fault to the time since which it holds. */
   const cuts = new Map<string, number>();
   let lastOver = Number.NEGATIVE_INFINITY;
   /** Maps an API to the time until which it may have hung, for faults that are over. */

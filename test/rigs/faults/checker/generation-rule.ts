@@ -1,5 +1,5 @@
 /**
- * Checks I9 for generations from outside: a fresh answer of a generation is of the current one, or of its base.
+ * Checks I9 for generations from outside: a fresh answer of a generation is of the current generation or of its base.
  *
  * - Once a generation has answered, no later read is answered from an earlier generation of the same model version. The
  *   exceptions are the base of that generation or of a later one, and a rollback in between.
@@ -33,15 +33,18 @@ interface Suspicion {
   readonly read: Read;
   readonly answer: ReadAnswer;
   readonly generation: number;
-  /** The newest generation that had answered: the answer is legal if it is of this one's base, or of a later one's. */
+  /**
+   * The newest generation seen before the answer. The answer is legal if its generation is a base of this or a later
+   * one.
+   */
   readonly inForce: number | null;
 }
 
-/** The time within which the line of a rollback is written: its sender stops waiting before. */
+/** The time within which the line of a rollback is written. The sender's timeout is shorter. */
 const ROLLBACK_TOLD_MS = 20_000;
-/** The most suspicions at a time: each holds its read, and more would add no information. */
+/** The most suspicions at a time. Each holds its read, and more suspicions would add no information. */
 const MOST_SUSPICIONS = 1_000;
-/** The most suspicions of one generation: until its base is known, most answers are suspected. */
+/** The most suspicions of one generation. Most of its answers are suspected until its base is known. */
 const MOST_ALIKE = 20;
 
 /** @param windowMs longer than any call lasts, also after its sender stopped waiting for it */
@@ -55,7 +58,7 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
   let since = Number.NEGATIVE_INFINITY;
   /** Maps a base to the newest generation that has it. */
   const above = new Map<number, number>();
-  /** When the newest list was requested: it covers all generations current before. */
+  /** When the newest list was requested. The list covers all generations that were current before. */
   let listedAt = Number.NEGATIVE_INFINITY;
 
   const isBase = (generation: number, inForce: number) => (above.get(generation) ?? 0) >= inForce;

@@ -1,4 +1,4 @@
-/** Checks that an answer's source goes with its reason, and that the caller's directives allow both. */
+/** Checks that an answer's source fits its reason, and that the caller's directives allow both. */
 import type { Directives, ReadAnswer } from '../history.ts';
 
 const LIVE_FAILURES = [

@@ -1,4 +1,4 @@
-/** The checker's knowledge from the history so far: users, acknowledgements, and answers. */
+/** The facts that the checker has learned from the history so far: users, acknowledgements, and answers. */
 import type { Read, ReadAnswer } from '../history.ts';
 import { createDemands, type Demands } from './demands.ts';
 import { createErasureMemory, type ErasureMemory } from './erasure-memory.ts';
@@ -17,17 +17,17 @@ export interface Known {
   readonly values: Demands;
   /** Users with any requested erasure, also in a lost history: an erasure clears their values. */
   readonly everErased: Set<number>;
-  /** Returns a number from 0 for each user id. */
+  /** Returns the number of a user id, counted from 0. */
   userOf(userId: string): number;
   readonly users: ReadonlyMap<string, number>;
-  /** Notes that from `ended` on no older answer is fresh. @param at when the operation that shows this was sent */
+  /** Notes that no older answer is fresh from `ended` on. @param at when the operation that shows this was sent */
   demand(user: number, at: number, ended: number, version: number, score: number): void;
   learnFromAnswer(read: Read, answer: ReadAnswer, user: number): void;
   /** Returns the highest label and score in answers since the last loss of history. */
   highestSeen(user: number): { readonly label: number; readonly score: number };
   /** Counts one more event of that user whose row change is lost. */
   addOrphan(user: number): void;
-  /** Returns by how much a true label may exceed the score: raises of the version without a known change. */
+  /** Returns by how much a correct label may exceed the score: the number of version raises without a known change. */
   unchanging(user: number): number;
   /** Notes that earlier acknowledgements no longer demand anything. */
   forgetHistory(): void;

@@ -15,7 +15,7 @@ it.each([
   expect(inLog(line)).not.toContain('hunter2');
 });
 
-it('allows a stack in a log line of a warning or an error, but not in other lines, in bodies or by itself', () => {
+it('allows a stack in a log line of a warning or an error, but not in other lines, in a body or alone', () => {
   const frames = `"error":{"stack":${JSON.stringify('at read (file:///app/read.ts:3:7)')}}}`;
   const stack = `{"level":"error",${frames}`;
   expect(inLog(`{"level":"warn",${frames}`)).toBeNull();

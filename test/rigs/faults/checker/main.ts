@@ -1,11 +1,14 @@
-/** Checks a history from a file: `node test/rigs/faults/checker/main.ts history.ndjson`; exit code 1 if it finds a violation. */
+/**
+ * Checks a history from a file: `node test/rigs/faults/checker/main.ts history.ndjson`. Exits with 1 if it finds a
+ * violation.
+ */
 import { readHistory } from '../history-file.ts';
 import { createChecker } from './checker.ts';
 import { countViolations, reportOf } from './report.ts';
 
 const [path] = process.argv.slice(2);
 if (path === undefined) {
-  process.stderr.write('say which history to check: node test/rigs/faults/checker/main.ts history.ndjson\n');
+  process.stderr.write('the history file is missing; call node test/rigs/faults/checker/main.ts history.ndjson\n');
   process.exit(2);
 }
 const checker = createChecker();

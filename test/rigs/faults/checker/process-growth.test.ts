@@ -24,7 +24,7 @@ it('accepts a process that warms up and then varies', () => {
   ).toEqual([]);
 });
 
-it('finds memory that grows all the time, and descriptors that are never closed', () => {
+it('finds memory that grows steadily, and descriptors that are never closed', () => {
   expect(
     judge(
       (i) => (150 + i * 0.1) * MB,

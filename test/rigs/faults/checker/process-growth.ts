@@ -1,9 +1,9 @@
-/** Checks by samples whether memory and descriptors of each process stay flat. */
+/** Checks from samples whether memory and descriptors of each process stay flat. */
 import type { ProcessSample } from '../history.ts';
 import type { Violations } from './violations.ts';
 
 export interface GrowthBounds {
-  /** The fewest samples by which a process is judged, some minutes; the first quarter of them is its warm-up. */
+  /** The fewest samples for a verdict: a few minutes. The first quarter of the samples is the warm-up. */
   readonly fewestSamples?: number;
   /** The share by which the median of the last quarter may exceed that of the second. */
   readonly rssShare?: number;
@@ -22,7 +22,7 @@ const KEPT = 512;
 interface Track {
   readonly name: string;
   readonly samples: ProcessSample[];
-  /** One sample of so many is kept. */
+  /** Of this many samples one is kept. */
   every: number;
   seen: number;
 }

@@ -8,11 +8,11 @@ export function countViolations({ violations }: Checker): number {
 export function reportOf(checker: Checker): string {
   const { reads, events, erasures, assignments, calls, work, recoveries, violations } = checker;
   const lines = [
-    `answers judged ${reads.answers}, of these called fresh ${reads.fresh} (too long ago to judge: ${reads.unjudged})`,
-    `${reads.freshReads} reads had a fresh answer; ${reads.freshOfChanged} of these answers are of users who had changed`,
+    `answers judged: ${reads.answers}, called fresh: ${reads.fresh} (not judged, because the read took too long: ${reads.unjudged})`,
+    `reads with a fresh answer: ${reads.freshReads}; fresh answers of changed users: ${reads.freshOfChanged}`,
     `sources: ${listed(reads.sources)}`,
-    `events acknowledged ${events.acknowledged}, repeated ones told ${events.duplicates}, dropped ${events.erased}; runs ${calls.outcomes.get('run 202') ?? 0}`,
-    `users erased ${erasures.erased}, readmitted ${erasures.readmitted}`,
+    `events acknowledged: ${events.acknowledged}, duplicates: ${events.duplicates}, dropped: ${events.erased}; runs started: ${calls.outcomes.get('run 202') ?? 0}`,
+    `users erased: ${erasures.erased}, readmitted: ${erasures.readmitted}`,
     `rollouts, acknowledged: ${listed(assignments.moves) || 'none'}; fresh answers by arm: ${listed(assignments.served)}`,
     `work: ${listed(work)}`,
     `outcomes: ${listed(calls.outcomes)}`,
@@ -28,10 +28,10 @@ export function reportOf(checker: Checker): string {
   return lines.join('\n');
 }
 
-/** The rule of three: none in n trials bounds the rate below 3/n at 95 %. */
+/** Applies the rule of three: no violation in n trials bounds the rate below 3/n at 95 % confidence. */
 export function meaningOfNone(freshReads: number): string {
   if (freshReads === 0) return 'none, and nothing was called fresh';
-  return `none; fewer than ${(3 / freshReads).toExponential(1)} of such reads are stale, at 95 %`;
+  return `none; a share below ${(3 / freshReads).toExponential(1)} of such reads is stale, at 95 % confidence`;
 }
 
 function listed(counts: ReadonlyMap<string, number>): string {

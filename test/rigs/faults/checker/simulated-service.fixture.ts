@@ -1,7 +1,7 @@
 /**
- * A small simulated service in memory, with its own clock. Its operations overlap as real operations do: each step comes at a
- * random moment between the beginning and the end of its operation. So its histories contain every legal race. With a flaw it
- * breaks the protocol in one place, as a real service might.
+ * A small simulated service in memory, with its own clock. Its operations overlap like real ones: each step happens at
+ * a random moment between the beginning and the end of its operation. So the histories contain every legal race. With a
+ * flaw, the service breaks the protocol in one place, as a real service might.
  */
 import type { Directives, Operation, Read, ReadAnswer, SendEvents, SentEvent } from '../history.ts';
 
@@ -10,7 +10,7 @@ export type Flaw =
   | 'old authority'
   /** Reads the features, then the version that becomes the label. */
   | 'version after context'
-  /** A run labels with the version at its end. */
+  /** A run labels its predictions with the version at its end. */
   | 'label at completion'
   /** A version is raised some time after the acknowledgement. */
   | 'late raise'
@@ -39,7 +39,7 @@ interface UserState {
   version: number;
   /** The state after a late raise. */
   visible: number;
-  /** Versions over time, for an authority that looks back. */
+  /** The user's versions over time, for the flaw `old authority`. */
   readonly past: { readonly time: number; readonly version: number }[];
   overlay: Prediction | null;
   flight: Prediction | null;
@@ -52,7 +52,7 @@ interface Step {
 
 const SPAN_MS = 10_000;
 
-/** In the order of `ended`. */
+/** Simulates a load and returns its history, in the order of `ended`. */
 export function simulate({ random, users, events, flaw }: Simulation): Operation[] {
   const history: Operation[] = [];
   const steps: Step[] = [];
@@ -128,7 +128,7 @@ export function simulate({ random, users, events, flaw }: Simulation): Operation
       const losses = (['lost before', 'lost after'] as const).slice(0, below(3));
       let next = firstSent;
       for (const loss of losses) next = planAttempt(event, next, loss) + span(10);
-      // The last attempt is delivered several times, in overlapping deliveries.
+      // The last attempt is delivered several times at once.
       for (let i = below(3); i >= 0; i--) planAttempt(event, next + span(20), 'answered');
     });
   }
@@ -231,7 +231,7 @@ export function simulate({ random, users, events, flaw }: Simulation): Operation
     }
     const seen = { label: state.version, score: state.changes };
     if (flaw === 'version after context') {
-      // The score of a moment ago with the version of now.
+      // An old score with the current version.
       seen.score = Math.max(0, state.changes - (random() < 0.5 ? 1 : 0));
     }
     state.flight = seen;

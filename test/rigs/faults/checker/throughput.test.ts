@@ -33,7 +33,7 @@ it('finds a rate that does not come back within the bound', () => {
 });
 
 describe('on a busy machine', () => {
-  /** Samples of an API that runs for 100 ms in each second, and waits for a CPU for so many ms. */
+  /** Makes samples of an API that runs for 100 ms in each second and waits for a CPU for the given ms. */
   function samples(waitedMs: (second: number) => number): readonly Operation[] {
     const main = { ranMs: 0, waitedMs: 0 };
     return Array.from({ length: 60 }, (_, second) => {
@@ -45,7 +45,7 @@ describe('on a busy machine', () => {
     });
   }
 
-  it('lowers the expected rate by the share of CPU that the APIs lost, and not below', () => {
+  it('lowers the expected rate by the share of CPU that the APIs lost, and no further', () => {
     const starved = samples((second) => (second < 20 ? 0 : 400));
     expect(judge((second) => (second < 20 ? 100 : 11), [...oneFault, ...starved]).rules).toEqual([]);
     expect(judge((second) => (second < 20 ? 100 : 9), [...oneFault, ...starved]).rules).toEqual([

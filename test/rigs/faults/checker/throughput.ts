@@ -1,23 +1,26 @@
-/** Measures good answers per second, and checks that their rate is back in time after each fault. */
+/** Measures good answers per second, and checks that their rate recovers in time after each fault. */
 import type { Fault, Operation } from '../history.ts';
 import { createCpuShare } from './cpu-share.ts';
 import type { Violations } from './violations.ts';
 
 export interface ThroughputOptions {
-  /** The share of the rate before the fault that counts as back. */
+  /** The share of the rate before the fault that counts as recovered. */
   readonly share?: number;
-  /** The bound in milliseconds after a fault, for faults without their own bound. */
+  /** The time limit for the recovery in milliseconds, for faults without their own limit. */
   readonly boundMs?: number;
 }
 
 export interface Recovery {
   readonly fault: string;
   readonly id: string;
-  /** Good answers a second: the median before it began. */
+  /** The median of good answers per second before the fault. */
   readonly before: number;
-  /** Milliseconds from its end until the rate was back; null: not within its bound, or not before the next fault. */
+  /**
+   * Milliseconds from the end of the fault to the recovery. Null if the rate did not recover in time, or before the
+   * next fault.
+   */
   readonly backAfterMs: number | null;
-  /** The next fault began, or the load ended, before the rate was back, and before its bound. */
+  /** Whether the next fault began or the load ended before the recovery and before the time limit. */
   readonly isOvertaken: boolean;
 }
 
@@ -26,16 +29,16 @@ export interface Throughput {
   /** Ends all waits. */
   finish(): void;
   readonly recoveries: readonly Recovery[];
-  /** Returns whether the rate is still to come back after the last fault. */
+  /** Returns whether the rate has not yet recovered from the last fault. */
   isAwaiting(): boolean;
   /** Returns the number of good answers in each second since the first operation. */
   rates(): readonly number[];
 }
 
-/** The seconds before a fault that are its baseline, and the fewest seconds of a baseline. */
+/** The seconds before a fault that form its baseline, and the fewest seconds of a baseline. */
 const BASELINE_SECONDS = 20;
 const FEWEST_SECONDS = 3;
-/** The rate is back if it stays high enough for so many seconds. */
+/** The seconds for which the rate must stay high enough to count as recovered. */
 const STEADY_SECONDS = 2;
 /** The seconds over which the share of a CPU is measured, up to the judged second. */
 const SHARE_SECONDS = 5;
@@ -73,7 +76,7 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
     return { before: rates[rates.length >> 1] ?? 0, cpuShare: cpu.of(calm) };
   }
 
-  /** Returns the rate that counts as back: a lower rate if other processes take the CPU that the APIs need. */
+  /** Returns the rate that counts as recovered. It is lower if other processes take the CPU that the APIs need. */
   function expected({ before, cpuShare }: Awaited, second: number): number {
     const now = cpu.of(Array.from({ length: SHARE_SECONDS }, (_, i) => second - i));
     const given = now === null || cpuShare === null ? 1 : Math.min(1, now / cpuShare);
@@ -83,7 +86,7 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
   function takeFault(fault: Fault): void {
     const second = secondOf(fault.ended);
     if (fault.phase === 'begins') {
-      // Rates under two faults at once belong to neither: the later end counts.
+      // If two faults overlap, the recovery is measured from the later end.
       const known = baseline(second);
       for (const one of awaited) if (one.over !== null) overtake(one);
       open++;

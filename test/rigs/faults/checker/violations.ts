@@ -1,4 +1,4 @@
-/** The violations that were found: a count for each rule, and the first few of each rule with their evidence. */
+/** Collects violations: a count for each rule, and the first few violations of each rule with their evidence. */
 
 export type Rule =
   /** An answer called fresh is older than a change that was acknowledged before the read was sent. */

@@ -15,7 +15,7 @@ it('counts a run as within its budget if it left users on a base', () => {
   const counts = workDone({
     runs: [
       run({ budget: share, left: 5 }),
-      // It paid for everyone, and: it was of everyone, since there was no base.
+      // These runs scored all users: one had the budget for it, the other had no base.
       run({ budget: minutes, left: 0 }),
       run({ budget: minutes }),
       run({ budget: minutes, left: 5, schedule: 'changed' }),

@@ -1,6 +1,6 @@
 /**
- * Counts the work that the deployment did by itself. If a session never had a run within its budget, or an answer that a
- * re-scoring had stored, it did not test them. This module judges no promise.
+ * Counts the work that the deployment did by itself. A session without a run that its budget limited, or without an
+ * answer that a re-scoring had stored, did not test these features. This module judges no promise.
  */
 import type { DoneRun, WorkSample } from '../history.ts';
 

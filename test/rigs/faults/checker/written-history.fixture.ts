@@ -117,7 +117,7 @@ export function moveRollout(at: number, move: Move, said: Told, more: Partial<Mo
   return [intendMove(at, move, said.version), { ...call, ...more }];
 }
 
-/** Makes a survey, from `at` for 10 ms: version 1 is stable. @param said null: there was never a rollout */
+/** Makes a survey, from `at` for 10 ms: version 1 is stable. @param said the rollout, or null if there never was one */
 export function survey(at: number, said: Told | null, more: Partial<Survey> = {}): Survey {
   const rollout = said && told(said);
   return { kind: 'survey', at, ended: at + 10, api: 'api 1', status: 200, stable: 1, rollout, ...more };

@@ -1,6 +1,6 @@
 /**
- * Ops that erase users and readmit them later. They repeat a call until it is acknowledged, as a real application must.
- * Meanwhile readers and writers treat these users as all others.
+ * Operators who erase users and readmit them later. They repeat a call until it is acknowledged, as a real application
+ * must. Readers and writers treat these users like all others.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ErasureAct, monotonicNow } from '../history.ts';
@@ -18,13 +18,19 @@ interface Acknowledged {
   readonly status?: 'readmitted' | 'not_erased';
 }
 
-/** A longer pause than other actors have: after each attempt with an unknown result, the checker can judge less. */
+/**
+ * A longer pause than that of other actors, because the checker can judge less after each attempt with an unknown
+ * result.
+ */
 const RETRY_MS = 250;
 
 export function startEraser(parts: LoadParts, dice: Dice, { userIds, actsPerSecond }: EraserOptions): Promise<void> {
   const erased = new Set<string>();
 
-  /** Erases or readmits a user. The more users are erased, the likelier a readmission: half of the users are erased on average. */
+  /**
+   * Erases or readmits a user. A readmission is likelier if more users are erased, so half of the users are erased on
+   * average.
+   */
   async function act(): Promise<void> {
     const isReadmitting = dice.below(userIds.length) < erased.size;
     const userId = dice.oneOf(userIds.filter((one) => erased.has(one) === isReadmitting));
@@ -33,7 +39,7 @@ export function startEraser(parts: LoadParts, dice: Dice, { userIds, actsPerSeco
     else erased.add(userId);
   }
 
-  /** Repeats the call until it is acknowledged; returns false if the load stopped first. */
+  /** Repeats the call until it is acknowledged. Returns false if the load stops first. */
   async function untilAcknowledged(what: ErasureAct, userId: string): Promise<boolean> {
     const firstSent = monotonicNow();
     parts.sink.write({ kind: 'erasure intent', at: firstSent, ended: firstSent, act: what, userId });

@@ -1,7 +1,7 @@
 /**
- * Applications that change their own row and send an event over HTTP. They repeat events with the same ids until these are
- * acknowledged. Some events are sent several times at once, some again much later, and some out of order. Some are sent again
- * with another payload, which the service must refuse.
+ * Applications that change their own row and send an event over HTTP. They repeat events with the same ids until the
+ * events are acknowledged. Some events are sent several times at once, some again much later, and some out of order.
+ * Some are sent again with another payload, which the service must refuse.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { changeSilently, type Pool } from '../../../e2e/counts.fixture.ts';
@@ -16,7 +16,7 @@ export interface WriterOptions {
   readonly mostEvents: number;
 }
 
-/** An event that is not sent yet; the change of its row is committed. */
+/** An event that is not sent yet. The change of its row is committed. */
 interface Unsaid {
   readonly source: string;
   readonly id: string;
@@ -28,7 +28,7 @@ interface Unsaid {
 }
 
 export const HTTP_SOURCE = 'load';
-/** How long after the end a writer continues to send unacknowledged events. */
+/** The time for which a writer repeats unacknowledged events after the end of the load. */
 const LAST_TRIES_MS = 10_000;
 
 export function startWriter(parts: LoadParts, name: string, dice: Dice, options: WriterOptions): Promise<void> {
@@ -66,7 +66,7 @@ export function startWriter(parts: LoadParts, name: string, dice: Dice, options:
     else await sayUntilAcknowledged(unsaid, choice < 0.3 ? 5 : 1);
   }
 
-  /** @param copies that are sent at once, each to any API */
+  /** @param copies the number of copies that are sent at once, each to any API */
   async function sayUntilAcknowledged(unsaid: readonly Unsaid[], copies: number): Promise<void> {
     for (;;) {
       const answers = await Promise.all(Array.from({ length: copies }, () => say(unsaid)));
@@ -123,7 +123,10 @@ async function send(parts: LoadParts, dice: Dice, sendable: readonly Sendable[])
   return results;
 }
 
-/** Sends an acknowledged event again, over HTTP. With the same payload it has no effect; with another it is refused. */
+/**
+ * Sends an acknowledged event again over HTTP. With the same payload it has no effect; with another payload it is
+ * refused.
+ */
 async function sendAgain(parts: LoadParts, dice: Dice, isConflicting: boolean): Promise<void> {
   const event = parts.recent.any(dice);
   if (!event) return;

@@ -1,16 +1,18 @@
-/** Lists the bases of generations once a second: an answer names only the layer that it comes from. */
+/**
+ * Lists the bases of generations once a second. The checker needs this list, because an answer names only one layer.
+ */
 import type { GenerationView } from '@tandem/client/wire';
 import type { ListGenerations } from '../history.ts';
 import { type Dice, type LoadParts, repeat } from './load-parts.ts';
 
-/** The number of listed generations: more than are published while no API answers. */
+/** The number of generations to list: more than can be published while no API answers. */
 const MOST_LISTED = 50;
 
 export function startLister(parts: LoadParts, dice: Dice): Promise<void> {
   return repeat(parts, 1, async () => void (await listGenerations(parts, dice)));
 }
 
-/** Lists the generations; returns whether an API answered. */
+/** Lists the generations, and returns whether an API answered. */
 export async function listGenerations(parts: LoadParts, dice: Dice): Promise<boolean> {
   const { call, body } = await parts.caller.send(dice.oneOf(parts.apis), {
     method: 'GET',

@@ -1,4 +1,6 @@
-/** Sends HTTP calls and reports each outcome as a history needs it: the answer and its times, or a failure. It never throws. */
+/**
+ * Sends HTTP calls and returns each outcome for the history: the answer and its times, or a failure. It never throws.
+ */
 import { Agent, type ClientRequest, type IncomingHttpHeaders, request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { LeakFinder } from '../checker/leaks.ts';
@@ -41,10 +43,12 @@ interface Arrived {
   readonly text: string;
 }
 
-/** A little less than the service keeps an idle connection: this process may notice the last answer late. */
+/**
+ * A little less than the service's limit for idle connections, because this process may notice the last answer late.
+ */
 const KEPT_IDLE_MS = 4_000;
 
-/** Creates a caller that keeps connections open: as many as there are calls in progress. */
+/** Creates a caller that keeps connections open, at most one for each call in progress. */
 export function createHttpCaller(leaks: LeakFinder): HttpCaller {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
   /** Maps a connection to the time of its last answer. */
@@ -111,7 +115,7 @@ function exchange(agent: Agent, api: Api, wanted: HttpRequest, lastUsed: WeakMap
 class TimeoutError extends Error {}
 class IdleError extends Error {}
 
-/** Returns for how long the connection of a request was idle; 0 for a new connection. */
+/** Returns how long the connection of a request was idle, or 0 for a new connection. */
 function restedMs({ reusedSocket, socket }: ClientRequest, lastUsed: WeakMap<Socket, number>): number {
   const used = reusedSocket && socket ? lastUsed.get(socket) : undefined;
   return used === undefined ? 0 : performance.now() - used;

@@ -17,7 +17,7 @@ function event(no: number, history: string): RecentEvent {
   return { ...said, contextVersion: no, contextToken: `${history}.${no}` };
 }
 
-it('remembers the last events, and picks among the newest of them', () => {
+it('remembers the last events, and picks one of the newest', () => {
   const recent = createRecentEvents();
   expect(recent.any(dice)).toBeUndefined();
   for (let no = 1; no <= 5_000; no++) recent.add(event(no, 'a'));

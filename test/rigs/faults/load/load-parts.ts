@@ -8,20 +8,20 @@ export interface LoadParts {
   readonly caller: HttpCaller;
   readonly sink: HistorySink;
   readonly predictor: string;
-  /** Users 1 to n are read; those up to `changing` change. */
+  /** The load reads users 1 to `users`, and changes users 1 to `changing`. */
   readonly users: number;
   readonly changing: number;
   readonly recent: RecentEvents;
-  /** Milliseconds within which each kind of call must be answered; after that the caller stops waiting. */
+  /** Milliseconds within which each kind of call must be answered. After that the caller stops waiting. */
   readonly deadlines: Contract['deadlines'];
   readonly isStopping: () => boolean;
 }
 
 /** The random choices of one actor. */
 export interface Dice {
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   next(): number;
-  /** A whole number below n. */
+  /** Returns a whole number below n. */
   below(n: number): number;
   oneOf<T>(choices: readonly T[]): T;
 }
@@ -61,11 +61,11 @@ export interface RecentEvent {
   readonly contextToken: string;
 }
 
-/** The latest acknowledged events of the current history: the current database may lack events of another history. */
+/** The latest acknowledged events of the current history. The database may lack events of another history. */
 export interface RecentEvents {
   add(event: RecentEvent): void;
   any(dice: Dice): RecentEvent | undefined;
-  /** Returns one of the last few changed users: a read of it now is likely to find an outdated prediction. */
+  /** Returns one of the last few events. A read of its user now is likely to find an outdated prediction. */
   newest(dice: Dice): RecentEvent | undefined;
 }
 
@@ -109,13 +109,13 @@ export async function repeat(
   while (!parts.isStopping()) {
     await act();
     next += gap;
-    // Missed acts are not repeated: otherwise a flood would follow each fault.
+    // Missed acts are not made up for, because a burst would follow each fault.
     next = Math.max(next, performance.now());
     await pauseUntil(next, parts.isStopping);
   }
 }
 
-/** Pauses until the moment, or until the load stops: some actors act only twice a minute. */
+/** Pauses until the moment or until the load stops. Some actors act only twice a minute. */
 async function pauseUntil(moment: number, isStopping: () => boolean): Promise<void> {
   for (let wait = moment - performance.now(); wait > 0 && !isStopping(); wait = moment - performance.now()) {
     await pause(Math.min(wait, LONGEST_PAUSE_MS));

@@ -1,11 +1,16 @@
-/** The calls of ops that move rollouts. Each is recorded in the history: its intent before it is sent, then its result. */
+/**
+ * The calls of operators that move rollouts. The history gets the intent of a call before it is sent, then its result.
+ */
 import type { RolloutView } from '@tandem/client/rollouts';
 import type { Rollback } from '@tandem/client/wire';
 import { type Move, type MoveIntent, monotonicNow, type ToldArm, type ToldRollout } from '../history.ts';
 import type { HttpRequest } from './http-caller.ts';
 import type { Dice, LoadParts } from './load-parts.ts';
 
-/** Each call returns its result; undefined if that is unknown, or the call was rejected. */
+/**
+ * Sends the calls of operators. Each returns its result, or undefined if the result is unknown or the call was
+ * rejected.
+ */
 export interface Ops {
   start(arm: ToldArm, plan: object): Promise<ToldRollout | undefined>;
   move(rollout: ToldRollout, what: Exclude<Move, 'start'>): Promise<ToldRollout | undefined>;
@@ -21,7 +26,7 @@ export interface Surveyed {
   readonly rollout: ToldRollout | null;
 }
 
-/** Only these ops judge a rollout. */
+/** Turns off the automatic analysis, so that only the load moves a rollout. */
 const ANALYSIS = { automatic: false };
 
 export function createOps({ caller, apis, predictor, deadlines, sink }: LoadParts, dice: Dice): Ops {

@@ -1,7 +1,7 @@
 /**
- * Ops that move arms, one act after another. They start, survey, advance, promote and abort canaries and A/B tests, also
- * during a run of an arm. They roll back generations, also to another model version. After a call with an unknown result
- * they survey before they continue.
+ * Operators who move arms, one act after another. They start, survey, advance, promote and abort canaries and A/B
+ * tests, also during a run of an arm. They roll back generations, also to another model version. After a call with an
+ * unknown result they survey before they continue.
  */
 import type { Move, ToldRollout } from '../history.ts';
 import type { Dice, LoadParts } from './load-parts.ts';
@@ -26,7 +26,7 @@ const STEPS = [
 export function startMover(parts: LoadParts, dice: Dice, options: MoverOptions): Promise<void> {
   const { movesPerSecond, abortedInPreparing, rollbacksPerSecond, versions } = options;
   const ops = createOps(parts, dice);
-  /** The active rollout as the service last reported it; undefined: the ops must survey first. */
+  /** The active rollout as the service last reported it. If undefined, the operators must survey first. */
   let active: ToldRollout | null | undefined = null;
   /** The highest version that was ever stable: rollouts of higher versions need steps. */
   let highest = 1;

@@ -1,4 +1,4 @@
-/** Ops that start batch runs of every scope, some of them with a budget, one after another. */
+/** Operators who start batch runs of every scope, one after another. Some runs have a budget. */
 import type { Budget } from '@tandem/prediction/runs/budget';
 import type { StartRun } from '../history.ts';
 import { type Dice, type LoadParts, repeat } from './load-parts.ts';
@@ -11,7 +11,10 @@ export interface RunStarterOptions {
   readonly budgeted: number;
 }
 
-/** Budgets for very few users, so that most answers are of the base, up to about half: a full run takes 0.001 to 0.004 CPU minutes. */
+/**
+ * Budgets for very few users, with most answers from the base, up to about half of the users. A full run takes 0.001 to
+ * 0.004 CPU minutes.
+ */
 const BUDGETS: readonly Budget[] = [
   ...[0.02, 0.1, 0.25].map((share) => ({ share })),
   ...[0.0002, 0.0005, 0.001].map((cpuMinutes) => ({ cpuMinutes })),

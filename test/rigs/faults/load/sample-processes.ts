@@ -4,12 +4,12 @@ import { setInterval } from 'node:timers';
 import { type HistorySink, monotonicNow, type ProcessSample } from '../history.ts';
 
 export interface Watched {
-  /** Unchanged when the process is started again. */
+  /** The name, which does not change when the process is restarted. */
   readonly name: string;
   pid(): number;
 }
 
-/** Samples the processes at an interval. Returns a function that ends this. */
+/** Samples the processes at an interval. Returns a function that stops the sampling. */
 export function sampleProcesses(watched: readonly Watched[], sink: HistorySink, everyMs = 1_000): () => void {
   const timer = setInterval(() => {
     for (const { name, pid } of watched) {
@@ -24,12 +24,12 @@ export function sampleProcesses(watched: readonly Watched[], sink: HistorySink, 
 const PAGE_BYTES = 4_096;
 const TICK_MS = 10;
 
-/** Samples a process; null if it does not exist. */
+/** Samples a process. Returns null if it does not exist. */
 export function sampleOf(name: string, pid: number): ProcessSample | null {
   const at = monotonicNow();
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name in parentheses may hold spaces. Of what follows: state, …, utime the 12th, stime the 13th.
+    // The name in parentheses may contain spaces. Of the fields after it, utime is the 12th and stime the 13th.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
     // A process that has ended but was not reaped holds nothing.

@@ -1,4 +1,6 @@
-/** Samples the work of the deployment beside its answers: the runs that are done, and the answers that re-scorings had stored. */
+/**
+ * Samples the background work of the deployment: the runs that are done, and the answers that re-scorings had stored.
+ */
 import { setInterval } from 'node:timers';
 import type { Budget } from '@tandem/prediction/runs/budget';
 import { COUNT, type Pool } from '../../../e2e/counts.fixture.ts';
@@ -45,7 +47,7 @@ export function sampleWork(working: Working, sink: HistorySink, everyMs = 5_000)
   };
 }
 
-/** Returns the runs of the rig's predictor that are done; none if Postgres does not answer. */
+/** Returns the runs of the rig's predictor that are done, or none if Postgres does not answer. */
 async function doneRuns({ pool }: Working): Promise<readonly DoneRun[]> {
   const found = await pool
     .query<{ id: string; budget: Budget | null; schedule: DoneRun['schedule']; left: number | null }>({

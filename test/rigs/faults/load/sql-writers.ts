@@ -17,7 +17,7 @@ export interface SqlWriterOptions {
 
 export const SQL_SOURCE = 'load-sql';
 const TYPE = 'changed';
-/** The value of the last event, of all writers: a float32 holds it exactly. */
+/** The value of the last event of all writers. A float32 represents it exactly. */
 let lastTold = 0;
 
 export function startSqlWriter(parts: LoadParts, name: string, dice: Dice, options: SqlWriterOptions): Promise<void> {

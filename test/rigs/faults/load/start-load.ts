@@ -1,6 +1,6 @@
 /**
- * The load of a session: readers, writers over HTTP and SQL, and ops that start runs and move rollouts. Each has its own random
- * numbers from one seed. All outcomes are written to the history, and no fault ends an actor.
+ * The load of a session: readers, writers over HTTP and SQL, and operators who start runs and move rollouts. Each actor
+ * has its own random numbers from one seed. All outcomes are written to the history, and no fault ends an actor.
  */
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import type { Pool } from '../../../e2e/counts.fixture.ts';
@@ -33,7 +33,7 @@ export interface LoadOptions {
   readonly predictor: string;
   /** Users 1 to n. */
   readonly users: number;
-  /** Users who change: users 1 to this number; default a tenth. */
+  /** The number of users who change, from user 1 on; default: a tenth. */
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
 }
@@ -142,7 +142,7 @@ async function listLastly(parts: LoadParts, dice: Dice): Promise<void> {
   await until('the generations are listed', () => listGenerations(parts, dice), LISTED_WITHIN_MS).catch(() => {});
 }
 
-/** Returns the users that may be erased: the last tenth of the changing users, for which readers ask most. */
+/** Returns the users that may be erased: the last tenth of the changing users, which readers request most. */
 function erasable(changing: number): readonly string[] {
   return Array.from({ length: Math.max(1, Math.floor(changing / 10)) }, (_, i) => String(changing - i));
 }

@@ -18,7 +18,7 @@ export interface TableWriterOptions {
 /** The most users whose versions the watch raises one by one. */
 export const WATCHED_USERS = 20;
 const BULK_USERS = 2 * WATCHED_USERS;
-/** One statement in so many is a bulk change. */
+/** Of this many statements one is a bulk change. */
 const BULK_EVERY = 40;
 
 export function startTableWriter(parts: LoadParts, dice: Dice, options: TableWriterOptions): Promise<void> {

@@ -22,7 +22,7 @@ function tellIn(clock: string): readonly [number, number, number, boolean, numbe
   return JSON.parse(execFileSync(process.execPath, ['--import', preload.href, '-e', TELL], { encoding: 'utf8' }));
 }
 
-it("moves a child's time of day as the file says, and no monotonic clock", () => {
+it("moves a child's time of day by the milliseconds in the file, and no monotonic clock", () => {
   const file = join(folder, 'clock');
   writeFileSync(file, String(HOUR));
   const [now, made, given, isDate, monotonic] = tellIn(file);

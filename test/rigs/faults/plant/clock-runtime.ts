@@ -1,13 +1,13 @@
 /**
- * A process with a wrong clock: JavaScript's time of day is moved as a file says, also while the process runs. Monotonic
- * clocks (performance.now, timers) do not change, as with a wrong time of day.
+ * Gives a process a wrong clock: a file says by how much JavaScript's time of day is moved, also while the process
+ * runs. Monotonic clocks (performance.now, timers) do not change, just as when a machine's time of day is wrong.
  */
 import { readFileSync } from 'node:fs';
 
 /** The interval at which the file is read. */
 const LOOK_EVERY_MS = 20;
 
-/** @param file milliseconds as text; no file: none */
+/** @param file contains milliseconds as text; without the file, the clock is right */
 export function installClock(file: string): void {
   const RealDate = globalThis.Date;
   let offset = 0;
@@ -24,7 +24,7 @@ export function installClock(file: string): void {
 
   globalThis.Date = new Proxy(RealDate, {
     construct: (target, args, newTarget) => Reflect.construct(target, args.length === 0 ? [now()] : args, newTarget),
-    // Without `new` it is the time of day as text.
+    // `Date()` without `new` returns the time of day as text.
     apply: () => new RealDate(now()).toString(),
     get: (target, name, receiver) => (name === 'now' ? now : Reflect.get(target, name, receiver)),
   });

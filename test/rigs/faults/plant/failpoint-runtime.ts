@@ -1,35 +1,36 @@
 /**
- * The runtime of failpoints: `await failpoint('event.after_commit')` at the places that failpoints.ts plants. A file arms
- * them while the process runs. Each action is recorded beside that file before it happens, so that the same order does not
- * kill a restarted process again.
+ * The runtime of failpoints. failpoints.ts plants calls such as `await failpoint('event.after_commit')`. A file arms
+ * failpoints while the process runs. Each action is recorded next to that file before it happens, so that the same
+ * order does not kill a restarted process again.
  */
 import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * - `kill9`, `stop`: the process sends itself SIGKILL, SIGSTOP
- * - `pause`: this step takes `ms` longer
- * - `throw`: it fails
- * - `hang`: it never ends
+ * The action of a failpoint:
+ * - `kill9`, `stop`: the process sends itself SIGKILL or SIGSTOP
+ * - `pause`: the step takes `ms` longer
+ * - `throw`: the step fails
+ * - `hang`: the step never ends
  */
 export type FailpointAction = 'kill9' | 'stop' | 'pause' | 'throw' | 'hang';
 
 export interface ArmedPoint {
-  /** Distinguishes two orders for one place. */
+  /** Distinguishes two orders for one failpoint. */
   readonly id: string;
   readonly name: string;
   readonly action: FailpointAction;
   /** The length of a pause. */
   readonly ms: number;
-  /** Fires from the hit of this number on, counted from 1 in each process since it was armed. */
+  /** The first hit at which it fires, counted from 1 in each process since it was armed. */
   readonly hit: number;
-  /** Then at every hit of that many. */
+  /** After the first, it fires at every nth hit. */
   readonly every: number;
-  /** How often it fires, over all processes of the file. */
+  /** How often it fires in all processes that read the file. */
   readonly times: number;
 }
 
-/** The interval at which the file is read: an order takes effect within that time. */
+/** The interval at which the file is read. An order takes effect within this time. */
 const LOOK_EVERY_MS = 20;
 
 declare global {

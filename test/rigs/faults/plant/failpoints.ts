@@ -1,12 +1,13 @@
 /**
- * The failpoints: a place before or after each step of the protocol, located by text of the product's files. Names are
- * `path.moment`. ARCHITECTURE.md and the comments of the files describe the steps (E1 to E4, B1 to B9, V1 to V5).
+ * The failpoints: a place before or after each step of the protocol, found by text in the product's files. Names have
+ * the form `path.moment`. ARCHITECTURE.md and the comments of the files describe the steps (E1 to E4, B1 to B9, V1 to
+ * V5).
  */
 import type { Patch, Plant } from './patch.ts';
 
 interface Site {
   readonly file: string;
-  /** Text that occurs once in the file: whole lines, so that a statement fits before and after. */
+  /** Whole lines that occur once in the file, so that a statement can stand before or after them. */
   readonly anchor: string;
   readonly before?: string;
   readonly after?: string;

@@ -1,6 +1,6 @@
 /**
- * Plants: changes of the product's source text, made in the memory of one child process (or in one scratch database) while it
- * is loaded. The product has no switch for them, and its files do not change.
+ * Plants: changes of the product's source text that are made while one child process (or one scratch database) loads
+ * it. The product has no switch for plants, and its files do not change.
  */
 
 /** A replacement in a file; its path is relative to the project's root, with forward slashes. */
@@ -24,15 +24,15 @@ interface Place extends Patch {
 }
 
 /**
- * Returns the text of a file with these patches; each is looked for in the original text.
- * Throws if a patch does not find its text, finds it twice, or overlaps another patch.
+ * Applies patches to the text of a file. Each patch is searched in the original text.
+ * Throws if a text is missing, occurs twice, or overlaps another patch.
  */
 export function applyPatches(text: string, patches: readonly Patch[]): string {
   const places = patches.map((patch) => placeOf(text, patch)).sort((one, other) => one.from - other.from);
   let patched = '';
   let at = 0;
   for (const { file, find, replace, from, to } of places) {
-    if (from < at) throw new Error(`${file}: two plants change the same place, ${JSON.stringify(find)}`);
+    if (from < at) throw new Error(`${file}: two plants change the same text, ${JSON.stringify(find)}`);
     patched += text.slice(at, from) + replace;
     at = to;
   }
@@ -42,12 +42,9 @@ export function applyPatches(text: string, patches: readonly Patch[]): string {
 function placeOf(text: string, patch: Patch): Place {
   const from = text.indexOf(patch.find);
   const shown = JSON.stringify(patch.find);
-  if (from < 0)
-    throw new Error(`${patch.file}: a plant looks for ${shown}, which is no longer in the file; fix its find`);
+  if (from < 0) throw new Error(`${patch.file}: a plant's text is not in the file: ${shown}; update its \`find\``);
   if (text.indexOf(patch.find, from + 1) >= 0) {
-    throw new Error(
-      `${patch.file}: a plant looks for ${shown}, which the file has more than once; make its find longer`,
-    );
+    throw new Error(`${patch.file}: a plant's text occurs more than once: ${shown}; make its \`find\` longer`);
   }
   return { ...patch, from, to: from + patch.find.length };
 }

@@ -52,6 +52,8 @@ export function findPlants(names: readonly string[]): readonly Plant[] {
   return names.map((name) => {
     const found = plants.find((plant) => plant.name === name);
     if (found) return found;
-    throw new Error(`there is no plant ${JSON.stringify(name)}; there are ${plants.map((one) => one.name).join(', ')}`);
+    throw new Error(
+      `there is no plant ${JSON.stringify(name)}; choose from ${plants.map((one) => one.name).join(', ')}`,
+    );
   });
 }

@@ -1,7 +1,7 @@
 /**
- * Loaded with `--import` into a child process of the rig, before all files of the product. It rewrites files while they are
- * loaded, and installs the failpoints' runtime. Its own URL has the options: `?plants=` names with commas, `&points=` the
- * file that arms failpoints, `&clock=` the file that moves the clock.
+ * The rig loads this file with `--import` into a child process, before all files of the product. It rewrites files
+ * while they are loaded, and installs the failpoints' runtime. Its URL has the options: `?plants=` has names separated
+ * by commas, `&points=` the file that arms failpoints, and `&clock=` the file that moves the clock.
  */
 import fs from 'node:fs';
 import { registerHooks, syncBuiltinESMExports } from 'node:module';

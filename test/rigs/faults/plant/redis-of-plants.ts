@@ -1,10 +1,10 @@
-/** The planted designs' own connection to the cache's Redis, in the child process. */
+/** The connection of planted designs to the cache's Redis, in the child process. */
 import { TandemError } from '@tandem/freshness/errors';
 import { Redis } from 'ioredis';
 
 let connection: Redis | undefined;
 
-/** Asks Redis; rejects with `unavailable` if it does not answer soon. */
+/** Sends a command to Redis. Rejects with `unavailable` if Redis does not answer soon. */
 export async function askRedis<T>(ask: (redis: Redis) => Promise<T>): Promise<T> {
   connection ??= connect();
   return ask(connection).catch((cause: unknown) => {

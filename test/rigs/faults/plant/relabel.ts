@@ -1,4 +1,7 @@
-/** The feature source of the planted design "version after": a later statement than that of the features reads the labels. */
+/**
+ * The feature source of the planted design "version after", which reads the labels in a later statement than the
+ * features.
+ */
 
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { Db } from '@tandem/offline-store/sql/database';

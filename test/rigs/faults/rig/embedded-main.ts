@@ -1,6 +1,6 @@
 /**
- * An application with an embedded reader that answers on the API's paths: the load asks it like an API, and the checker judges
- * its answers by the same rules.
+ * An application with an embedded reader that answers on the paths of the API. The load reads from it like from an API,
+ * and the checker judges its answers by the same rules.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';

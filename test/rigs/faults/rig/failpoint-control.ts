@@ -1,29 +1,29 @@
-/** Arms failpoints of a program while it runs, and tells when they fired; see plant/failpoints.ts for their names. */
+/** Arms failpoints of a running program, and reports when they fired. plant/failpoints.ts has their names. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { until } from '../../../e2e/until.fixture.ts';
 import { type ArmedPoint, countFired, type FailpointAction } from '../plant/failpoint-runtime.ts';
 import { failpointNames } from '../plant/failpoints.ts';
 
 export interface FailpointOrder {
-  /** Of a pause; default 100. */
+  /** The length of a pause in ms; default 100. */
   readonly ms?: number;
-  /** The first hit that it fires at, counted from 1 in each process; default 1. */
+  /** The first hit at which the failpoint fires, counted from 1 in each process; default 1. */
   readonly hit?: number;
-  /** From there at every hit of so many; default 1. */
+  /** After that, the failpoint fires at every nth hit; default 1. */
   readonly every?: number;
-  /** How often it fires in all, also over restarts; default 1. */
+  /** The number of times that the failpoint fires, over all restarts; default 1. */
   readonly times?: number;
 }
 
 export interface ArmedFailpoint {
   fired(): number;
-  /** Resolves when it has fired that often; rejects after the time. */
+  /** Resolves when the failpoint has fired `times` times. Rejects after `withinMs`. */
   whenFired(times?: number, withinMs?: number): Promise<void>;
   disarm(): void;
 }
 
 export interface Failpoints {
-  /** Throws where there is no failpoint of that name. */
+  /** Throws if no failpoint has that name. */
   arm(name: string, action: FailpointAction, order?: FailpointOrder): ArmedFailpoint;
   disarmAll(): void;
 }
@@ -32,7 +32,7 @@ export function createFailpoints(file: string): Failpoints {
   let points: readonly ArmedPoint[] = [];
   let orders = 0;
 
-  /** By renaming: a process reads the whole of it, or the one before. */
+  /** Replaces the file by renaming, so that a process reads either the whole new file or the old one. */
   function write(changed: readonly ArmedPoint[]): void {
     points = changed;
     if (points.length === 0) {
@@ -46,7 +46,7 @@ export function createFailpoints(file: string): Failpoints {
   return {
     arm(name, action, { ms = 100, hit = 1, every = 1, times = 1 } = {}) {
       if (!failpointNames.includes(name)) {
-        throw new Error(`there is no failpoint ${name}; there are ${failpointNames.join(', ')}`);
+        throw new Error(`there is no failpoint ${name}; choose from ${failpointNames.join(', ')}`);
       }
       const id = `${++orders}`;
       write([...points, { id, name, action, ms, hit, every, times }]);

@@ -1,4 +1,4 @@
-/** The schema of a scratch database, with the plants that change its SQL. */
+/** Migrates a scratch database with the plants that change its SQL. */
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,7 +7,7 @@ import { applyPatches, byFile, type Plant } from '../plant/patch.ts';
 
 const MIGRATIONS = new URL('../../../../migrations/', import.meta.url);
 
-/** @param folder where the changed files are put, and which may be overwritten */
+/** @param folder receives the changed files, and may be overwritten */
 export async function migratePlanted(url: string, plants: readonly Plant[], folder: string): Promise<void> {
   const changed = [...byFile(plants)].filter(([file]) => file.startsWith('migrations/'));
   if (changed.length === 0) return void (await migrate(url));

@@ -1,10 +1,10 @@
-/** A client's connection and its way to the server: two streams, and the toxics that end or cut the whole of it. */
+/** A client's connection through the proxy: two streams, and the toxics that end or cut the whole connection. */
 import type { Socket } from 'node:net';
 import { type ProxiedStream, startStream } from './proxied-stream.ts';
 import { type Direction, find, type Poisoning, type ToxicSet } from './toxics.ts';
 
 export interface ProxiedConnection {
-  /** Counted from 1 in the order in which the proxy accepted them. */
+  /** The number of the connection, from 1, in the order in which the proxy accepted connections. */
   readonly no: number;
   /** Ends both sides by RST. */
   reset(): void;
@@ -17,7 +17,7 @@ export interface ConnectionParts {
   readonly client: Socket;
   readonly server: Socket;
   readonly toxics: ToxicSet;
-  /** This connection's own, from the seed and its number. */
+  /** The random numbers of this connection, from the seed and the number of the connection. */
   readonly random: () => number;
   onClose(): void;
 }
@@ -27,7 +27,7 @@ export function joinSockets({ no, client, server, toxics, random, onClose }: Con
   const timers = new Map<number, NodeJS.Timeout>();
   let isHalfOpen = false;
 
-  /** Whether a toxic has this connection: decided once, in the order in which they are added. */
+  /** Returns whether a toxic affects this connection. This is decided once, in the order in which toxics are added. */
   function has({ id, connection, toxicity = 1 }: Poisoning): boolean {
     if (connection !== undefined && connection !== no) return false;
     const known = decided.get(id);
@@ -96,7 +96,7 @@ export function joinSockets({ no, client, server, toxics, random, onClose }: Con
     [client, server],
     [server, client],
   ] as const) {
-    // How it broke, the other side is told by the end of it.
+    // The `close` event follows, and ends the other side.
     socket.on('error', () => {});
     socket.on('close', sideClosed(other));
     socket.setNoDelay(true);

@@ -1,32 +1,32 @@
-/** One direction of a proxied connection: bytes as they come, passed on as its toxics at that moment allow. */
+/** One direction of a proxied connection. It forwards bytes as its current toxics allow. */
 import type { Socket } from 'node:net';
 import { find, type Poisoning } from './toxics.ts';
 
 export interface StreamParts {
   readonly from: Socket;
   readonly to: Socket;
-  /** Those that apply to this direction of this connection now. */
+  /** Returns the toxics that apply to this direction of this connection now. */
   toxics(): readonly Poisoning[];
   readonly random: () => number;
-  /** Ends the connection: its `limit_data` is used up. */
+  /** Ends the connection, because the bytes of `limit_data` are used up. */
   onLimit(): void;
 }
 
 export interface ProxiedStream {
-  /** Toxics have changed: waiting streams look again. */
+  /** Makes a waiting stream look at its toxics again, because they have changed. */
   wake(): void;
   stop(): void;
 }
 
 interface Chunk {
   readonly bytes: Buffer;
-  /** When it came, on performance.now()'s clock. */
+  /** When the bytes arrived, on the clock of performance.now(). */
   readonly at: number;
-  /** -1 to 1, drawn once: what part of the jitter it has. */
+  /** The share of the jitter that these bytes get, from -1 to 1. It is drawn once. */
   readonly jitter: number;
 }
 
-/** What may wait here before the sender is told to wait. */
+/** The most bytes in the queue. With more bytes, the stream stops reading from the sender. */
 const MOST_QUEUED_BYTES = 1_048_576;
 const BYTES_PER_KB = 1_000;
 
@@ -37,7 +37,7 @@ export function startStream({ from, to, toxics, random, onLimit }: StreamParts):
   let stopped = false;
   let running = false;
   let passed = 0;
-  /** What had passed when a limit first met this stream, by the toxic's id. */
+  /** Maps the id of a `limit_data` toxic to the bytes that had passed when the toxic first applied. */
   const passedBefore = new Map<number, number>();
   let wakeUp = () => {};
 
@@ -121,7 +121,7 @@ export function startStream({ from, to, toxics, random, onLimit }: StreamParts):
     return Math.max(0, before + limit.toxic.bytes - passed);
   }
 
-  /** Waits as long as `leftMs` says that something is left, and asks it again after each change. */
+  /** Waits until `leftMs` returns 0 or less. It is called again after each change of the toxics. */
   async function waitWhile(leftMs: () => number): Promise<void> {
     for (let left = leftMs(); left > 0 && !stopped; left = leftMs()) {
       await new Promise<void>((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * A TCP proxy before a server, with toxics. What it does by chance comes from the seed and the connection's number, so
- * that the same seed has the same connections suffer in the same way.
+ * A TCP proxy in front of a server, with toxics. Its random choices depend on the seed and the number of the
+ * connection, so that the same seed affects the same connections in the same way.
  */
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
@@ -8,30 +8,30 @@ import { joinSockets, type ProxiedConnection } from './proxied-connection.ts';
 import { createToxicSet, type Dose, type Toxic } from './toxics.ts';
 
 export interface ProxyOptions {
-  /** Of the server behind it, on 127.0.0.1. */
+  /** The port of the server behind the proxy, on 127.0.0.1. */
   readonly port: number;
   readonly seed: number;
 }
 
 export interface TcpProxy {
-  /** Where it listens, on 127.0.0.1; stays the same. */
+  /** The port of the proxy, on 127.0.0.1. It never changes. */
   readonly port: number;
-  /** A server's URL, by this way. */
+  /** Returns the URL of a server, with the port of the proxy. */
   by(url: string): string;
   add(toxic: Toxic, dose?: Dose): { remove(): void };
-  /** Lifts all toxics, and opens it again where it was down. */
+  /** Removes all toxics. Listens again if the proxy was down. */
   heal(): Promise<void>;
-  /** Refuses connections, and ends those there are. */
+  /** Refuses new connections, and ends the open ones. */
   down(): Promise<void>;
   up(): Promise<void>;
-  /** Leads to another server from now on; the connections to the one before end. */
+  /** Forwards new connections to another server, and ends the open ones. */
   aim(port: number): void;
-  /** Those open now. */
+  /** Returns the open connections. */
   connections(): readonly ProxiedConnection[];
   close(): Promise<void>;
 }
 
-/** Odd, so that neighbouring connections have seeds far apart. */
+/** An odd factor, which gives consecutive connections very different seeds. */
 const GOLDEN = 0x9e3779b1;
 
 export async function startProxy({ port: firstPort, seed }: ProxyOptions): Promise<TcpProxy> {
@@ -48,7 +48,7 @@ export async function startProxy({ port: firstPort, seed }: ProxyOptions): Promi
       const upstream = connect({ port: serverPort, host: '127.0.0.1', allowHalfOpen: true });
       const random = createRandom(seed ^ Math.imul(no, GOLDEN));
       open.set(no, joinSockets({ no, client, server: upstream, toxics, random, onClose: () => open.delete(no) }));
-      // A connection that was reset before it was known here.
+      // The connection was reset before it was in the map.
       if (client.destroyed && upstream.destroyed) open.delete(no);
     });
     return new Promise((resolve, reject) => {

@@ -8,17 +8,17 @@ import { startRedisOf } from './stores.ts';
 
 export interface Replica {
   readonly url: string;
-  /** It hears of nothing from now on, and believes itself connected. */
+  /** Holds all replication data back. The replica still counts as connected. */
   stopFollowing(): Promise<void>;
   promote(): Promise<void>;
-  /** Ends it, and removes what it had. */
+  /** Stops the replica and removes its data. */
   close(): Promise<void>;
 }
 
-/** Resolves when it is in step. */
+/** Starts a replica. Resolves when it has all data of its primary. */
 export async function startReplica({ folder, cache, seed }: Rig): Promise<Replica> {
   const own = join(folder, 'replica');
-  // A client that is sent to it continues with the previous password.
+  // A client that is redirected to the replica uses the password of the primary.
   await mkdir(join(own, 'redis'), { recursive: true, mode: 0o700 });
   await copyFile(join(folder, 'cache', 'redis', 'password'), join(own, 'redis', 'password'));
   const server = await startRedisOf(own, null, CACHE_SETTINGS);
@@ -27,7 +27,7 @@ export async function startReplica({ folder, cache, seed }: Rig): Promise<Replic
   await server.with(async (redis) => {
     await redis.config('SET', 'masterauth', decodeURIComponent(password));
     await redis.replicaof('127.0.0.1', link.port);
-    await until('the replica is in step', async () =>
+    await until('the replica follows its primary', async () =>
       (await redis.info('replication')).includes('master_link_status:up'),
     );
   });

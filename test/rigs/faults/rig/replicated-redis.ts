@@ -1,4 +1,4 @@
-/** The cache and the queue together on a Redis that has replicas: a cluster of three primaries, or one behind sentinels. */
+/** A Redis with replicas for both cache and queue: a cluster of three primaries, or one primary behind sentinels. */
 import { createErasures } from '@tandem/online-store/erasures';
 import { createOnlineConnection } from '@tandem/online-store/online-connection';
 import { startRedisCluster } from '@tandem/testing/redis-cluster';
@@ -11,13 +11,13 @@ export type ReplicatedForm = 'cluster' | 'sentinel';
 export interface ReplicatedRedis {
   readonly form: ReplicatedForm;
   readonly url: string;
-  /** Those that take writes at this moment, and run. */
+  /** Returns the running servers that accept writes now. */
   primaries(): Promise<readonly RedisServer[]>;
   /** Resolves when every key has a primary. */
   whenWhole(): Promise<void>;
-  /** Moves slots with their keys; rejects where there are none. */
+  /** Moves slots with their keys. Rejects if the form has no slots. */
   moveSlots(from: RedisServer, to: RedisServer, slots: readonly number[]): Promise<void>;
-  /** What the checker asks of Redis at the end. */
+  /** The requests that the checker sends to Redis at the end. */
   readonly stored: Pick<ErasingStores, 'redis' | 'isCounted'>;
   close(): Promise<void>;
 }
@@ -75,6 +75,6 @@ async function ofSentinel(): Promise<Servers> {
     ...rest,
     nodes: [primary, replica],
     whenWhole: async () => {},
-    moveSlots: () => Promise.reject(new Error('there are no slots')),
+    moveSlots: () => Promise.reject(new Error('a Redis behind sentinels has no slots')),
   };
 }

@@ -42,7 +42,7 @@ export interface RigOptions extends DeploymentForm {
   readonly seed: number;
   /** The folder of data, server logs and failpoint files; it is created if missing. The account of Postgres must be able to enter it. */
   readonly folder: string;
-  /** Names of plants beside the failpoints. */
+  /** Names of plants in addition to the failpoints. */
   readonly plants?: readonly string[];
   readonly apis?: number;
   readonly workers?: number;

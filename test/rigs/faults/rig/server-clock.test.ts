@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** What a program that was not written for it takes for the time of day, and for what only rises, in milliseconds. */
+/** Runs an ordinary program and returns its time of day and its monotonic clock, in milliseconds. */
 async function tellTimes({ environment }: ServerClock): Promise<readonly [number, number]> {
   const script = 'process.stdout.write([Date.now(), process.hrtime.bigint() / 1_000_000n].join(" "))';
   const { stdout } = await run(process.execPath, ['-e', script], { env: environment });
@@ -23,7 +23,7 @@ async function tellTimes({ environment }: ServerClock): Promise<readonly [number
   return [time, monotonic];
 }
 
-it.runIf(hasClocks)('moves the time of day of a program, back and forth, and no clock that only rises', async () => {
+it.runIf(hasClocks)('moves the time of day of a program back and forth, and no monotonic clock', async () => {
   const clock = await createServerClock(await buildClockShim(folder), join(folder, 'clock'));
   for (const aheadMs of [0, 3_600_000, -3_600_000, -1_500, 0]) {
     await clock.setClock(aheadMs);
@@ -37,7 +37,7 @@ it.runIf(hasClocks)('moves the time of day of a program, back and forth, and no 
   }
 });
 
-it.runIf(hasClocks)('moves that of a program while it runs', async () => {
+it.runIf(hasClocks)('moves the time of day of a program while it runs', async () => {
   const clock = await createServerClock(await buildClockShim(folder), join(folder, 'clock'));
   const child = execFile(process.execPath, ['-e', "process.stdin.on('data', () => console.log(Date.now()))"], {
     env: clock.environment,

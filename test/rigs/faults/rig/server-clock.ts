@@ -1,6 +1,6 @@
 /**
- * The clock of a server that is not ours to patch: a small library, built from clock-shim.c by this machine's C compiler
- * and preloaded into the server, moves its time of day by what a file says.
+ * The clock of a server whose code the rig cannot patch. A small library is built from clock-shim.c by the C compiler
+ * of this machine, and preloaded into the server. It moves the time of day by the milliseconds in a file.
  */
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -15,13 +15,13 @@ const SOURCE = fileURLToPath(new URL('./clock-shim.c', import.meta.url));
 const BUILT_WITHIN_MS = 60_000;
 
 export interface ServerClock {
-  /** What its server has to be started with. */
+  /** The environment variables with which the server must be started. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Its time of day is that many milliseconds ahead from now on, also after a restart. */
+  /** Sets the time of day ahead by that many milliseconds, also for later starts. */
   setClock(aheadMs: number): Promise<void>;
 }
 
-/** The library, in a folder that any server's account can read. Rejects where there is no compiler. */
+/** Builds the library in `folder`, which the account of each server can read. Rejects without a C compiler. */
 export async function buildClockShim(folder: string): Promise<string> {
   const library = join(folder, 'clock-shim.so');
   await run('cc', ['-shared', '-fPIC', '-O2', '-o', library, SOURCE], { timeout: BUILT_WITHIN_MS });
@@ -29,12 +29,12 @@ export async function buildClockShim(folder: string): Promise<string> {
   return library;
 }
 
-/** @param file made here; in a folder that the server's account can read */
+/** @param file is created; the account of the server must be able to read its folder */
 export async function createServerClock(library: string, file: string): Promise<ServerClock> {
   const setClock = async (aheadMs: number) => {
     const bytes = Buffer.alloc(8);
     bytes.writeBigInt64LE(BigInt(aheadMs));
-    // In place: the server has the file mapped, and would continue with the old one.
+    // Written in place, because the server has mapped this file and would not see a new one.
     await writeFile(file, bytes, { flag: 'r+' });
   };
   await writeFile(file, Buffer.alloc(8));
@@ -42,7 +42,7 @@ export async function createServerClock(library: string, file: string): Promise<
   return { environment: { LD_PRELOAD: library, FAULT_RIG_CLOCK: file }, setClock };
 }
 
-/** Null: servers' clocks can be moved here. */
+/** Returns why the clock of a server cannot be moved on this machine, or null if it can. */
 export async function whyNoServerClocks(): Promise<string | null> {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-clock-'));
   try {

@@ -71,7 +71,7 @@ const USERS = 2_000;
 const CHUNK_SIZE = 200;
 /** A new cluster takes some 60 MB, and its log grows in steps of 16 MB. */
 const SMALL_DISK_MB = 512;
-/** The time for a first run of all users on a busy machine. */
+/** The time limit for the first run of all users on a busy machine. */
 const FIRST_RUN_MS = 120_000;
 const LOAD_STOPS_WITHIN_MS = 60_000;
 const RUNS_END_WITHIN_MS = 120_000;
@@ -124,7 +124,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     if (!stopping) return;
     const late = pause(LOAD_STOPS_WITHIN_MS, 'late', { ref: false });
     if ((await Promise.race([stopping, late])) === 'late') {
-      throw new Error('the load did not end in time: the service does not acknowledge one of its events');
+      throw new Error('the load did not end in time, because the service does not acknowledge one of its events');
     }
   }
 

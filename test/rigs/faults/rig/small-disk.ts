@@ -1,4 +1,4 @@
-/** A file system of its own that can be filled: a tmpfs of some size, which takes the right to mount. */
+/** A separate file system that can be filled: a tmpfs of a given size. It needs the right to mount. */
 import { execFile } from 'node:child_process';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,14 +10,14 @@ const BLOCK = Buffer.alloc(256 * 1024);
 const FILLER = 'filler';
 
 export interface SmallDisk {
-  /** Takes all the space that is left. */
+  /** Fills all free space. */
   fill(): Promise<void>;
-  /** Gives it back. */
+  /** Frees the space that `fill` took. */
   empty(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** @param folder made where it is missing; what it held is out of sight until the disk is closed */
+/** @param folder is created if missing; its files are hidden until the disk is closed */
 export async function mountSmallDisk(folder: string, megabytes: number): Promise<SmallDisk> {
   await mkdir(folder, { recursive: true });
   await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=711`, 'tandem-faults', folder]);
@@ -26,7 +26,7 @@ export async function mountSmallDisk(folder: string, megabytes: number): Promise
     async fill() {
       const file = await open(filler, 'a');
       try {
-        // The last of it in small pieces: a log needs little.
+        // The rest is filled in small pieces, because a log needs little space.
         for (const size of [BLOCK.length, 4_096]) await writeUntilFull(() => file.write(BLOCK, 0, size));
       } finally {
         await file.close();
@@ -46,7 +46,7 @@ async function writeUntilFull(write: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** Null: one can be had. */
+/** Returns why no small disk can be mounted on this machine, or null if it can. */
 export async function whyNoSmallDisk(folder: string): Promise<string | null> {
   try {
     const disk = await mountSmallDisk(join(folder, 'try'), 1);

@@ -1,4 +1,6 @@
-/** A standby that follows the rig's Postgres, is left behind, and takes its place without what it had not heard of. */
+/**
+ * A standby that follows the rig's Postgres, falls behind, and replaces it without the commits that it did not receive.
+ */
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createPool } from '@tandem/offline-store/sql/database';
@@ -9,18 +11,18 @@ import { until } from '../../../e2e/until.fixture.ts';
 import type { Rig } from './rig.ts';
 
 export interface Standby {
-  /** It hears of nothing from now on. */
+  /** Stops the replication. */
   stopFollowing(): Promise<void>;
-  /** The primary is lost at once; its address is the standby's from now on, which becomes the primary. */
+  /** Kills the primary, and promotes the standby at the address of the primary. */
   takeOver(): Promise<void>;
-  /** Ends it, and removes what it had. */
+  /** Stops the standby and removes its data. */
   close(): Promise<void>;
 }
 
 export async function startStandby({ folder, postgres }: Rig): Promise<Standby> {
   const [base, own] = [join(folder, 'base'), join(folder, 'standby')];
   const { port, username, password } = new URL(postgres.url);
-  // The application's role may be no superuser.
+  // A separate pool, because the role of the application may not be a superuser.
   const admin: Pool = createPool({ url: postgres.url, max: 1, applicationName: 'admin' });
   const backup = await takeBackup(admin, postgres.cluster, base);
   await mkdir(own, { mode: 0o711 });
@@ -40,7 +42,7 @@ export async function startStandby({ folder, postgres }: Rig): Promise<Standby> 
     async stopFollowing() {
       await itsPool.query(`alter system set primary_conninfo = ''`);
       await itsPool.query('select pg_reload_conf()');
-      await until('it receives nothing more', async () => !(await receives()));
+      await until('the standby receives nothing more', async () => !(await receives()));
     },
     async takeOver() {
       await postgres.end('SIGQUIT');
@@ -48,7 +50,7 @@ export async function startStandby({ folder, postgres }: Rig): Promise<Standby> 
       await server.end('SIGINT');
       await copyOf(server.cluster).restore(postgres.cluster);
       await postgres.start();
-      await until('it is the primary', () => admin.query('select pg_promote()'));
+      await until('the standby is the primary', () => admin.query('select pg_promote()'));
     },
     async close() {
       await admin.end();

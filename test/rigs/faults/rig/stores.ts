@@ -1,4 +1,7 @@
-/** The servers under the service: Postgres, the cache's Redis and the queue's Redis, each to be ended, aged and emptied. */
+/**
+ * The stores of the service: Postgres, the cache's Redis and the queue's Redis. Each can be killed, emptied and
+ * restored.
+ */
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,39 +16,39 @@ const run = promisify(execFile);
 export type StoreName = 'postgres' | 'cache' | 'queue';
 
 export interface RigServer extends OwnServer {
-  /** Null where no clock of a server can be moved. */
+  /** Null if this machine cannot move the clock of a server. */
   readonly clock: ServerClock | null;
-  /** Milliseconds since 1970, as the server itself has it. */
+  /** Returns the time of the server, in milliseconds since 1970. */
   tellTime(): Promise<number>;
   close(): Promise<void>;
 }
 
 export interface RigPostgres extends RigServer {
-  /** Its folder of data. */
+  /** The data folder. */
   readonly cluster: string;
-  /** `pg_ctl -m immediate`, and a start; recovery replays the log. */
+  /** Stops Postgres with `pg_ctl -m immediate` and starts it. Recovery replays the log. */
   restartImmediately(): Promise<void>;
-  /** A copy of its data as they are now; it is stopped for the time of the copying. */
+  /** Copies the data. Postgres is stopped during the copy. */
   backUp(): Promise<void>;
-  /** Puts the copy in the place of the data, which are lost. The caller then rotates the history, as ops are told to. */
+  /** Replaces the data by the copy. The caller must then rotate the history, as operators must after a restore. */
   restore(): Promise<void>;
 }
 
 export interface RigRedis extends RigServer {
   flush(): Promise<void>;
-  /** Killed, and back without any data. */
+  /** Kills Redis and starts it without data. */
   restartEmpty(): Promise<void>;
-  /** Keeps what it holds now, for `restartOld`. */
+  /** Copies the current data for `restartOld`. */
   keepCopy(): Promise<void>;
-  /** Killed, and back with the copy. */
+  /** Kills Redis and starts it with the copy. */
   restartOld(): Promise<void>;
-  /** Some commands, on a connection that is closed afterwards. */
+  /** Calls `use` with a connection, and closes the connection. */
   with<T>(use: (redis: Redis) => Promise<T>): Promise<T>;
 }
 
 /**
- * @param folder that the account which Postgres runs under can enter
- * @param name of its own folder in that
+ * @param folder must be accessible to the account that runs Postgres
+ * @param name the name of the subfolder for this server
  */
 export async function startPostgresOf(
   folder: string,
@@ -55,7 +58,7 @@ export async function startPostgresOf(
   const server = await ownPostgres(folder, { name, ...clock });
   const { cluster } = server;
   const copy = join(folder, name, 'backup');
-  // By `cp`: the data belong to another account, and must stay so.
+  // `cp -a` keeps the owner of the files, which is another account.
   const copyFolder = async (from: string, to: string) => {
     await rm(to, { recursive: true, force: true });
     await run('cp', ['-a', from, to]);
@@ -91,7 +94,7 @@ async function timeOfPostgres(url: string): Promise<number> {
   return rows[0]?.ms ?? Number.NaN;
 }
 
-/** @param settings of CONFIG SET, after each start */
+/** @param settings are applied by CONFIG SET after each start */
 export async function startRedisOf(
   folder: string,
   clock: ServerClock | null,

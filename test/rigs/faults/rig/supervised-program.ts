@@ -1,6 +1,7 @@
 /**
- * An API or a worker as a supervisor keeps it: a process that ended, however it ended, comes back after a short pause,
- * which grows while it keeps ending soon after its start. It is never given up: some faults last.
+ * An API or a worker under a supervisor. A process that has ended, for any reason, is started again after a short
+ * pause. The pause grows while processes end soon after their start. The supervisor never gives up, because some faults
+ * last long.
  */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,55 +16,55 @@ export interface ProgramParts {
   /** Null for a worker. */
   readonly url: string | null;
   readonly proxies: Ways;
-  /** Of each start. */
+  /** Returns the environment variables for a start. */
   environment(): Readonly<Record<string, string>>;
-  /** Names of the plants in its text. */
+  /** The names of the plants in the program's source text. */
   readonly plants: readonly string[];
-  /** Arms its failpoints. */
+  /** The file that arms the failpoints of the program. */
   readonly pointsFile: string;
-  /** Moves its clock. */
+  /** The file that moves the clock of the program. */
   readonly clockFile: string;
   onLine?(name: string, line: string): void;
 }
 
 export interface SupervisedProgram {
-  /** `api 1`, `worker 2`: stays when it is started again. */
+  /** `api 1`, `worker 2`: the name does not change at a restart. */
   readonly name: string;
   readonly kind: ProgramName;
   readonly url: string | null;
-  /** Its own way to each store. */
+  /** The program's own proxy for each store. */
   readonly proxies: Ways;
   readonly failpoints: Failpoints;
-  /** Of the process that runs, or ran last. */
+  /** Returns the id of the process that runs, or ran last. */
   pid(): number;
-  /** How many processes it has had. */
+  /** Returns the number of processes started so far. */
   starts(): number;
   isRunning(): boolean;
-  /** Sends to the process that runs now; to none if none runs. */
+  /** Sends a signal to the running process. Does nothing if no process runs. */
   signal(signal: NodeJS.Signals): void;
-  /** Its inference children's process ids. */
+  /** Returns the process ids of the inference children. */
   children(): readonly number[];
-  /** When the process that runs now, or ran last, has ended. */
+  /** Resolves when the process that runs, or ran last, has ended. */
   ended(): Promise<Ending>;
-  /** When a process of it has started: it said so in its log. */
+  /** Resolves when a process has logged that it has started. */
   ready(withinMs?: number): Promise<void>;
-  /** When it has been started again since it had had so many processes; that one may still be starting. */
+  /** Resolves when more than `starts` processes were started. The newest may not be ready yet. */
   startedAgain(starts: number, withinMs?: number): Promise<void>;
-  /** Its time of day is that many milliseconds ahead from now on, also after a restart; see plant/clock-runtime.ts. */
+  /** Sets the time of day ahead by that many milliseconds, also for later processes; see plant/clock-runtime.ts. */
   setClock(aheadMs: number): void;
-  /** Ends it by the signal; resolves when the next process has started. */
+  /** Ends the process with the signal. Resolves when the next process has started. */
   restart(signal?: NodeJS.Signals): Promise<void>;
-  /** From now on it stays away once it has ended. */
+  /** Stops starting the program again after its process has ended. */
   hold(): void;
-  /** It is kept running again. */
+  /** Ends the effect of `hold`. */
   release(): void;
-  /** Kills it for good. */
+  /** Kills the process, and does not start it again. */
   close(): Promise<void>;
 }
 
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 2_000;
-/** A process that lived this long had started well. */
+/** A process that ran this long resets the pause. */
 const STEADY_AFTER_MS = 5_000;
 const KEPT_LINES = 200;
 const PRELOAD = new URL('../plant/preload.ts', import.meta.url);
@@ -87,7 +88,7 @@ export function superviseProgram(parts: ProgramParts): SupervisedProgram {
       mostLines: KEPT_LINES,
       onLine: (line) => parts.onLine?.(name, line),
     });
-    // Noted at once: its log forgets.
+    // Recorded at once, because the log keeps only the last lines.
     const started = () => {
       hasStarted ||= program === current;
     };
@@ -110,9 +111,12 @@ export function superviseProgram(parts: ProgramParts): SupervisedProgram {
 
   async function ready(withinMs?: number): Promise<void> {
     await until(`${name} has started`, () => hasStarted && !current.hasEnded(), withinMs).catch((error: unknown) => {
-      throw new Error(`${name}: ${starts} starts; the last said ${JSON.stringify(current.lines.slice(-3))}`, {
-        cause: error,
-      });
+      throw new Error(
+        `${name} is not ready after ${starts} starts; last log: ${JSON.stringify(current.lines.slice(-3))}`,
+        {
+          cause: error,
+        },
+      );
     });
   }
 

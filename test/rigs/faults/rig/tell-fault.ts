@@ -11,7 +11,7 @@ export type FaultHead = Pick<
 export interface FaultActs {
   /** Injects the fault; resolves when it holds. */
   inject(): Promise<void>;
-  /** Waits or acts while the fault holds; absent for a kill, which is over at once. */
+  /** Waits or acts while the fault holds. Absent for a kill, which is over at once. */
   hold?(): Promise<void>;
   /** Lifts the fault; resolves when the rig has restored its parts. */
   lift(): Promise<void>;

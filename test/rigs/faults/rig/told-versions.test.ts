@@ -9,6 +9,6 @@ it('reads the count and the model version from a score, as a float32 is written 
   }
 });
 
-it('knows a score of no version, as a mean of two would be', () => {
+it('returns a fraction for a score that belongs to no version, such as the mean of two scores', () => {
   expect(Number.isInteger(toldBy(3 + 1 / 256).version)).toBe(false);
 });

@@ -1,7 +1,7 @@
 /**
- * The rig's predictor: its answers say by themselves what they were computed from. `score` is the count of the user's changes,
- * plus (n - 1) parts of one for model version n; `told` is the value that the user's last SQL event carried, 0 before the
- * first. The versions exist from the beginning, so that a restored backup takes none away.
+ * The rig's predictor. Its answers contain the facts from which they were computed. `score` is the count of the user's
+ * changes, plus (n - 1) / 128 for model version n. `told` is the value in the user's last SQL event, or 0 before the
+ * first event. All versions exist from the beginning, so that a restored backup has them too.
  */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
@@ -14,9 +14,9 @@ import { type Counts, countPredictor, createCounts, type Pool } from '../../../e
 import { until } from '../../../e2e/until.fixture.ts';
 
 export const VERSIONS = 100;
-/** A float32 has room for counts up to 131,072 beside it. */
+/** Each version adds 1/128 to the score. A float32 then represents counts up to 131,072 exactly. */
 const PARTS = 128;
-/** A value never expires while a rig runs, whatever its clocks say. */
+/** So long that no value expires while the rig runs, also with a wrong clock. */
 const OVERLAY_MS = 10 * 365 * 86_400_000;
 
 /** Creates the table and adopts version 1, then inserts the others. */
@@ -29,14 +29,14 @@ export async function adoptToldVersions(pool: Pool, counts: Counts): Promise<voi
       const { definition, artifact } = toldVersion(number, counts);
       await insertArtifact(db, definition.artifactHash, artifact);
       const kept = await keepVersion(db, { definition, origin: { by: 'test', how: 'push' } });
-      if (kept.number !== number) throw new Error(`model version ${kept.number} was to be ${number}`);
+      if (kept.number !== number) throw new Error(`expected model version ${number}, not ${kept.number}`);
     }
   });
 }
 
 /**
- * Adopts others beside the rig's predictor, whose stable model version stays what it is. A rollout of it may come between:
- * then the adoption is refused, and tried again.
+ * Adopts other predictors together with the rig's predictor, whose stable model version does not change. If the rig's
+ * predictor has an active rollout, the adoption is rejected and tried again.
  */
 export async function adoptBeside(pool: Pool, counts: Counts, others: readonly PredictorToAdopt[]): Promise<void> {
   await until('the config is adopted', async () => {
@@ -79,7 +79,7 @@ function toldVersion(number: number, counts: Counts): PredictorToAdopt & { reado
   };
 }
 
-/** `score` = features + own, `told` = values. */
+/** Makes the model: `score` = features + own, `told` = values. */
 export function toldModel(own: number): Buffer {
   const column = (name: string) => value(name, FLOAT, ['N', 1]);
   return model(
@@ -92,9 +92,11 @@ export function toldModel(own: number): Buffer {
   );
 }
 
-/** What a score says: the count, and the number of the model version; a fraction where it is of none. */
+/**
+ * Returns the count and the model version's number in a score. The number is a fraction if the score is of no version.
+ */
 export function toldBy(score: number): { readonly count: number; readonly version: number } {
-  // On the wire it is the shortest text that is this float32.
+  // On the wire a score is the shortest text that rounds to this float32.
   const exact = Math.fround(score);
   const count = Math.floor(exact);
   return { count, version: 1 + (exact - count) * PARTS };

@@ -1,44 +1,46 @@
 /**
- * What a proxy may do to the connections that pass through it, in the words of toxiproxy
- * (https://github.com/Shopify/toxiproxy#toxics). Two are not as there: `timeout` holds data back instead of dropping them,
- * since a TCP connection whose partition heals delivers what was sent meanwhile; `half_open` is our own.
+ * Toxics: the effects that a proxy can have on its connections, named as in toxiproxy
+ * (https://github.com/Shopify/toxiproxy#toxics). There are two differences. `timeout` holds data back instead of
+ * dropping them, because TCP delivers the data when a partition ends. `half_open` does not exist in toxiproxy.
  */
 
-/** Milliseconds unless it says otherwise. */
+/** A toxic. Times are in milliseconds if not stated otherwise. */
 export type Toxic =
-  /** Everything arrives that much later, plus or minus up to `jitter`. Order is kept. */
+  /** Delays all data by `latency`, plus or minus up to `jitter`. The order is kept. */
   | { readonly type: 'latency'; readonly latency: number; readonly jitter?: number }
-  /** Kilobytes a second. */
+  /** Limits the rate, in kilobytes per second. */
   | { readonly type: 'bandwidth'; readonly rate: number }
-  /** The end of the stream is passed on that much later. */
+  /** Delays the end of the stream. */
   | { readonly type: 'slow_close'; readonly delay: number }
-  /** A black hole: nothing gets through, and after `timeout` the connection ends; 0: it stays until this is lifted. */
+  /**
+   * A black hole: no data pass. The connection ends after `timeout`, or with 0 stays open until the toxic is removed.
+   */
   | { readonly type: 'timeout'; readonly timeout: number }
-  /** The connection is reset (RST) after that time. */
+  /** Resets the connection (RST) after that time. */
   | { readonly type: 'reset_peer'; readonly timeout: number }
-  /** Bytes arrive in slices of about `averageSize`, with a pause of so many microseconds between them. */
+  /** Passes bytes in slices of about `averageSize`, with a pause of `delayUs` microseconds between slices. */
   | {
       readonly type: 'slicer';
       readonly averageSize: number;
       readonly sizeVariation?: number;
       readonly delayUs?: number;
     }
-  /** The connection ends after so many bytes. */
+  /** Ends the connection after that many bytes. */
   | { readonly type: 'limit_data'; readonly bytes: number }
-  /** The server's side vanishes without a word: the client's socket stays open, and nothing ever comes. */
+  /** Closes the server's side without a message to the client. The client's socket stays open and receives nothing. */
   | { readonly type: 'half_open' };
 
 export type ToxicType = Toxic['type'];
 
-/** `upstream`: from the client to the server; `downstream`: what the server sends. */
+/** `upstream`: from the client to the server; `downstream`: from the server to the client. */
 export type Direction = 'upstream' | 'downstream';
 
 export interface Dose {
   /** Default: both. Toxics of the whole connection (`timeout`, `reset_peer`, `half_open`) have no direction. */
   readonly direction?: Direction;
-  /** The share of connections that have it, 0 to 1; which ones is decided by the seed. Default: 1. */
+  /** The share of the connections that the toxic affects, from 0 to 1, chosen by the seed. Default: 1. */
   readonly toxicity?: number;
-  /** Only the connection of this number. */
+  /** The number of the only connection that the toxic affects. */
   readonly connection?: number;
 }
 
@@ -82,7 +84,7 @@ export function createToxicSet(): ToxicSet {
   };
 }
 
-/** Finds the toxic of that type, the last added first. */
+/** Returns the toxic of that type that was added last. */
 export function find<T extends ToxicType>(
   toxics: readonly Poisoning[],
   type: T,

@@ -1,17 +1,17 @@
-/** One program's own ways to the stores: a TCP proxy each. */
+/** The TCP proxies of one program: one for each store. */
 import { startProxy, type TcpProxy } from './proxy.ts';
 import type { StoreName } from './stores.ts';
 
 export interface Ways extends Readonly<Record<StoreName, TcpProxy>> {
-  /** To the second Postgres, where there are two. */
+  /** The proxy for the second Postgres, if there are two. */
   readonly standby: TcpProxy | null;
 }
 
-/** A server that a way leads to. */
+/** A server behind a proxy. */
 type Led = Readonly<{ url: string }>;
 type Servers = Readonly<Record<StoreName, Led>> & { readonly standby: Led | null };
 
-/** @param program its name: the same seed and program have the same chances */
+/** @param program the name of the program; the same seed and name give the same random choices */
 export async function openWays(
   seed: number,
   program: string,
@@ -35,7 +35,7 @@ export function waysTo(store: StoreName, ways: Ways): readonly TcpProxy[] {
   return store === 'postgres' && ways.standby ? [ways.postgres, ways.standby] : [ways[store]];
 }
 
-/** Another one for each name, the same for the same seed. */
+/** Derives a seed from the session's seed and a name (FNV-1a). */
 function seedOf(seed: number, name: string): number {
   return (
     [...name].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193), seed ^ 0x811c9dc5) >>> 0

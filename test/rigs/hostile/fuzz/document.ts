@@ -1,6 +1,6 @@
-/** The service's OpenAPI document, as the fuzz uses it: operations with what they take and what they may answer. */
+/** Reads the service's OpenAPI document for the fuzz test: operations with their inputs and answers. */
 
-/** A JSON schema; schema-walk.ts says which keywords are understood. */
+/** A JSON schema. schema-walk.ts has the supported keywords. */
 export type Schema = Readonly<Record<string, unknown>>;
 
 export interface Parameter {
@@ -12,20 +12,20 @@ export interface Parameter {
 
 export interface Operation {
   readonly operationId: string;
-  /** In upper case. */
+  /** The method in upper case. */
   readonly method: string;
-  /** With `{name}` for parameters. */
+  /** The path, with `{name}` for parameters. */
   readonly path: string;
   readonly parameters: readonly Parameter[];
-  /** By media type. */
+  /** The schemas of bodies by media type. */
   readonly bodies: readonly (readonly [type: string, schema: Schema])[];
-  /** By status: the schema of each media type; an answer of none has no body. */
+  /** Maps a status to the schema of each media type. An answer without a media type has no body. */
   readonly answers: ReadonlyMap<number, ReadonlyMap<string, Schema>>;
 }
 
 export interface ApiDocument {
   readonly operations: readonly Operation[];
-  /** By `$ref`. */
+  /** Maps `$ref` to the schema. */
   readonly definitions: ReadonlyMap<string, Schema>;
 }
 

@@ -1,10 +1,10 @@
-/** Bodies from a schema: valid ones, nearly valid ones, and nonsense. */
+/** Generates bodies from a schema: valid, nearly valid, and meaningless ones. */
 import fc from 'fast-check';
 import type { Schema } from './document.ts';
 import type { Definitions } from './schema-walk.ts';
 import { nearly, oddTexts } from './texts.ts';
 
-/** Values that mean something to the service, by the name of what they are given for. */
+/** Values that are meaningful for the service, by the name of the property. */
 const MEANT: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   inputs: fc
     .integer({ min: 0, max: 4 })
@@ -14,12 +14,12 @@ const MEANT: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   subject: fc.integer({ min: 1, max: 20 }).map(String),
   userIds: fc.array(fc.integer({ min: 1, max: 25 }).map(String), { minLength: 1, maxLength: 12 }),
   userId: fc.integer({ min: 1, max: 25 }).map(String),
-  // The predictor declares no request features; a push may leave out all settings of its features.
+  // The predictor declares no request features. A push may omit all settings of its features.
   features: fc.oneof(
     { weight: 7, arbitrary: fc.constant({}) },
     { weight: 1, arbitrary: fc.constant({ amount: 12.5 }) },
   ),
-  // Beside userIds they are refused.
+  // Rejected together with userIds.
   users: fc.oneof(
     { weight: 3, arbitrary: fc.constant(undefined) },
     { weight: 1, arbitrary: fc.constant([{ userId: '7', features: {} }]) },
@@ -32,7 +32,7 @@ const MEANT: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   to: fc.constantFrom('1', '2'),
   version: fc.constantFrom('1', '2'),
   variant: fc.constantFrom('second', 'candidate', 'stable'),
-  // Most scopes take none.
+  // Most scopes accept no budget.
   budget: fc.oneof(
     { weight: 7, arbitrary: fc.constant(undefined) },
     { weight: 1, arbitrary: fc.constant({ share: 0.25 }) },
@@ -59,7 +59,7 @@ function tensorOfFeatures(rows: number): fc.Arbitrary<object> {
   return values.map((data) => ({ name: 'features', datatype: 'FP32', shape: [rows, 1], data }));
 }
 
-/** What the schema allows. */
+/** Generates values that the schema allows. */
 export function valid(schema: Schema, definitions: Definitions, name = ''): fc.Arbitrary<unknown> {
   const meant = MEANT[name];
   if (meant) return meant;
@@ -114,12 +114,12 @@ function objectOf(schema: Schema, definitions: Definitions): fc.Arbitrary<unknow
   const properties = Object.entries((schema.properties ?? {}) as Record<string, Schema>);
   const requiredKeys = (schema.required ?? []) as string[];
   const record = Object.fromEntries(properties.map(([name, one]) => [name, valid(one, definitions, name)]));
-  // A read of many has either of two properties; without the usual one hardly any request would be good.
+  // A read of many users needs one of two properties. Without userIds hardly any request would be valid.
   const needed = (name: string) => requiredKeys.includes(name) || name === 'userIds';
   return fc.record(record, { requiredKeys: Object.keys(record).filter(needed) });
 }
 
-/** As text: valid by the schema, valid but for one place, or anything. */
+/** Generates bodies as text: valid by the schema, invalid in one place, or any text. */
 export function bodyTexts(schema: Schema, definitions: Definitions): fc.Arbitrary<string> {
   const good = valid(schema, definitions);
   return fc.oneof(
@@ -131,7 +131,7 @@ export function bodyTexts(schema: Schema, definitions: Definitions): fc.Arbitrar
   );
 }
 
-/** A value that is seldom meant. */
+/** Generates an unusual value as text. */
 function odd(): fc.Arbitrary<string> {
   return fc.oneof(
     fc.constantFrom(
@@ -151,7 +151,7 @@ function odd(): fc.Arbitrary<string> {
   );
 }
 
-/** Puts the odd text in the place of one of the values, or beside one, or takes one away. */
+/** Replaces a value by another text, adds the text next to a value, or removes a value. */
 function spoil(value: unknown, at: number, other: string): string {
   const text = JSON.stringify(value);
   const places = [...text.matchAll(/"(?:[^"\\]|\\.)*"(:?)|-?\d[\d.e+-]*|true|false|null/g)].filter(

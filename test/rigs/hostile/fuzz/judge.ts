@@ -1,6 +1,6 @@
 /**
- * Judges an answer against the OpenAPI document: its status and media type are declared for the route, its body matches
- * the schema, and only a permitted failure occurs, with a retry time.
+ * Judges an answer by the OpenAPI document. Status and media type are declared for the route, and the body matches the
+ * schema. A temporary failure must name a retry time.
  */
 import type { Answer } from '../exchange.ts';
 import { showsInsides } from '../verdict.ts';
@@ -9,8 +9,8 @@ import type { FuzzRequest } from './requests.ts';
 import { schemaFaults } from './schema-walk.ts';
 
 /**
- * Problems of what never reaches a route, which the document lists for all: a path that the parameters made another one,
- * a method that the path has not, a header section too large, a request that is none.
+ * Problems of requests that do not reach a route. The document lists them for all routes: a path that its parameters
+ * changed, a method that the path does not have, a header section that is too large, and malformed requests.
  */
 const BEFORE_ROUTES: Readonly<Record<string, number>> = {
   'urn:tandem:problem:no_such_path': 404,
@@ -24,14 +24,14 @@ export function answerFaults(request: FuzzRequest, answer: Answer | undefined, d
   if (!answer) return ['the connection ended without an answer'];
   const { status, headers, body } = answer;
   const faults: string[] = [];
-  // A busy machine may not be ready: that answer is no problem document and has no retry time.
+  // A busy machine may be not ready. That answer of /readyz is not a problem document and has no retry time.
   const isTemporary = status === 503 && (headers['retry-after'] !== undefined || request.operation.path === '/readyz');
   if (status >= 500 && status !== 504 && !isTemporary) faults.push(`answered ${status}`);
   if (showsInsides(answer) && !isDocumentation(request.operation))
     faults.push(`shows its insides: ${body.slice(0, 200)}`);
   if (request.method === 'OPTIONS' && status === 204) return faults;
   const type = (headers['content-type'] ?? '').replace(/;.*/, '');
-  // Paths of the Open Inference Protocol have problems in a form of their own, without the status.
+  // Paths of the Open Inference Protocol have another form of problems, without the status.
   const problem = type.endsWith('json') ? readProblem(body) : undefined;
   if (type === 'application/problem+json' && problem?.status !== status && request.method !== 'HEAD')
     faults.push('the document says another status');
@@ -43,14 +43,16 @@ export function answerFaults(request: FuzzRequest, answer: Answer | undefined, d
       ? faults
       : [...faults, `answered ${status}, which the document does not declare: ${body.slice(0, 200)}`];
   }
-  // A request that never reaches its path is refused with a problem document, even if the path has another form.
+  // A request that does not reach its path is rejected with a problem document, even if the path has another form.
   if (isBefore && type === 'application/problem+json') return faults;
   return [...faults, ...contentFaults(request, answer, type, declared, document)];
 }
 
 const BEFORE_STATUSES = new Set(Object.values(BEFORE_ROUTES));
 
-/** By another method, a path may be another operation's; HEAD is answered as GET is. */
+/**
+ * Returns the operation that the request reaches. Another method may belong to another operation. HEAD counts as GET.
+ */
 function askedOf({ method, operation }: FuzzRequest, { operations }: ApiDocument): Operation | undefined {
   const asked = method === 'HEAD' ? 'GET' : method;
   return operations.find((one) => one.path === operation.path && one.method === asked);
@@ -71,7 +73,7 @@ function contentFaults(
   return schemaFaults(JSON.parse(body), schema, definitions);
 }
 
-/** It says how other things look. */
+/** Returns whether the operation serves documentation, which may show examples of forbidden texts. */
 function isDocumentation({ operationId }: Operation): boolean {
   return operationId === 'showDocs' || operationId === 'showOpenApi';
 }

@@ -1,4 +1,4 @@
-/** Sends requests of the fuzz, made of the API's own document, to a port that has other paths. */
+/** Sends generated requests for the API's document to a port with other paths. */
 import fc from 'fast-check';
 import type { OtherPorts, Port } from '../ports.ts';
 import { aliveFaults, probeBytes } from '../probe.ts';
@@ -6,7 +6,7 @@ import { fetchDocument } from './document.ts';
 import { requests } from './requests.ts';
 import { fuzzText } from './run.ts';
 
-/** Returns faults as sentences, each with the request that it answers. */
+/** Returns faults as sentences, each with its request. */
 export async function fuzzPort(
   port: Port,
   { apiUrl }: Pick<OtherPorts, 'apiUrl'>,

@@ -1,6 +1,6 @@
 /**
- * Requests out of the OpenAPI document: every operation, mostly as it is described, often nearly so, now and then beyond
- * all description. A request is a plain value, so that a seed makes the same one again.
+ * Generates requests for every operation of the OpenAPI document. Most match the description, many nearly match it, and
+ * some do not match at all. A request is a plain value, so that a seed repeats it.
  */
 import fc from 'fast-check';
 import type { ApiDocument, Operation, Parameter } from './document.ts';
@@ -10,14 +10,16 @@ import { nearly, oddTexts, wildTexts } from './texts.ts';
 export interface FuzzRequest {
   readonly operation: Operation;
   readonly method: string;
-  /** Path and query; `{run:7}` stands for the id of a run, `{rollout:7}` of a rollout: known only when it is sent. */
+  /**
+   * Path and query. `{run:7}` and `{rollout:7}` stand for ids of a run and a rollout, which are known when it is sent.
+   */
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string | null;
 }
 
 export function requests(document: ApiDocument): fc.Arbitrary<FuzzRequest> {
-  // Made once each: of a large schema that takes longer than to send a request.
+  // Made once per operation, because a large schema takes longer than sending a request.
   const ofOperations = document.operations.map((operation) => requestsOf(operation, document));
   return fc.constantFrom(...ofOperations).chain((one) => one);
 }
@@ -62,7 +64,7 @@ function methods(method: string): fc.Arbitrary<string> {
   );
 }
 
-/** A body with the headers that say what it is. */
+/** A body with the headers that describe it. */
 interface Content {
   readonly headers: Headers;
   readonly body: string | null;
@@ -76,7 +78,7 @@ function noContent(method: string): fc.Arbitrary<Content> {
   return fc.record({ headers: method === 'GET' ? fc.constant([]) : types('application/json'), body });
 }
 
-/** @param kinds of content that the operation takes; where there are several, JSON alone is the data of a binary event */
+/** @param kinds the number of media types of the operation; with several, plain JSON is the data of a binary event */
 function contentOf(type: string, body: fc.Arbitrary<string>, kinds: number): fc.Arbitrary<Content> {
   const isBinary = kinds > 1 && type === 'application/json';
   const attributes = isBinary ? binaryAttributes() : fc.constant([]);
@@ -123,7 +125,7 @@ function targets({ path, parameters }: Operation): fc.Arbitrary<string> {
   return fc.tuple(filled, queries(inQuery, path)).map(([start, query]) => start + query);
 }
 
-/** As they stand in a path. */
+/** Generates values of a path parameter, as they appear in the path. */
 function pathTexts({ name }: Parameter, path: string): fc.Arbitrary<string> {
   const known = knownValues(name, path);
   return fc.oneof(
@@ -134,7 +136,7 @@ function pathTexts({ name }: Parameter, path: string): fc.Arbitrary<string> {
   );
 }
 
-/** @param path of the operation: whose ids are meant */
+/** @param path the operation's path, which decides the kind of id */
 function knownValues(name: string, path = ''): fc.Arbitrary<string> {
   switch (name) {
     case 'predictor':
@@ -170,7 +172,7 @@ function knownValues(name: string, path = ''): fc.Arbitrary<string> {
   }
 }
 
-/** Lone surrogates have no UTF-8. */
+/** Percent-encodes a text. Lone surrogates, which UTF-8 cannot represent, are replaced, and `{run:7}` is kept. */
 function encode(text: string): string {
   return encodeURIComponent(text.toWellFormed()).replace(/%7B(run|rollout)%3A(\d+)%7D/g, '{$1:$2}');
 }
@@ -210,7 +212,8 @@ const DOCUMENTED: Readonly<Record<string, fc.Arbitrary<string>>> = {
 
 function headersOf(parameters: readonly Parameter[]): fc.Arbitrary<Headers> {
   const each = parameters
-    // The attributes of a binary event come with its body. No length of JSON is right by chance: it is among the odd ones.
+    // The attributes of a binary event come with its body. A random JSON length is never right, so it is among unusual
+    // headers.
     .filter(({ in: place, name }) => place === 'header' && !/^(ce-|inference-)/.test(name))
     .map(({ name }) => {
       const known = DOCUMENTED[name] ?? fc.constant('x');
@@ -221,7 +224,7 @@ function headersOf(parameters: readonly Parameter[]): fc.Arbitrary<Headers> {
       );
     });
   if (each.length === 0) return fc.constant([]);
-  // Half of the requests have none: with several at once most reads are refused by one of them.
+  // Half of the requests have no such header, because most reads with several are rejected.
   return fc.oneof(
     fc.constant([]),
     fc.tuple(...each).map((found) => found.filter((one) => one !== null)),

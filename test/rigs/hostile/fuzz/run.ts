@@ -1,4 +1,4 @@
-/** Sends requests that a seed makes, several at a time, and judges each answer by the document. */
+/** Sends the requests of a seed, several at a time, and judges each answer by the document. */
 import fc from 'fast-check';
 import { type Answer, openConnection } from '../exchange.ts';
 import type { HostileService } from '../service.ts';
@@ -10,14 +10,14 @@ import { startComparison } from './start-comparison.ts';
 export interface FuzzOptions {
   readonly requests: number;
   readonly seed: number;
-  /** Requests under way at once. */
+  /** The number of concurrent requests. */
   readonly lanes?: number;
 }
 
 export interface FuzzFinding {
-  /** Of the request, among those of its seed. */
+  /** The number of the request among the requests of its seed. */
   readonly index: number;
-  /** As it was sent. */
+  /** The request as it was sent. */
   readonly sent: string;
   readonly faults: readonly string[];
 }
@@ -25,14 +25,14 @@ export interface FuzzFinding {
 export interface FuzzReport {
   readonly seed: number;
   readonly sent: number;
-  /** How often an operation answered with a status: `readPrediction 200`. */
+  /** Maps an operation and a status, such as `readPrediction 200`, to the number of answers. */
   readonly answers: ReadonlyMap<string, number>;
   readonly findings: readonly FuzzFinding[];
 }
 
-/** Milliseconds for one answer. */
+/** The time limit for one answer, in milliseconds. */
 const PATIENCE_MS = 30_000;
-/** The number of values made at once: values for all of a long run would not fit. */
+/** The number of requests generated at once. All requests of a long run would not fit into memory. */
 const BATCH = 500;
 
 export async function fuzz(service: HostileService, options: FuzzOptions): Promise<FuzzReport> {
@@ -81,10 +81,10 @@ async function tryOne(
   }
 }
 
-/** Ids of what there is, by what it is. */
+/** The known ids of runs and rollouts. */
 type KnownIds = Readonly<Record<'run' | 'rollout', string[]>>;
 
-/** They grow; later requests ask for them. */
+/** Adds the ids in an answer, so that later requests can use them. */
 function learn(answer: Answer | undefined, known: KnownIds): void {
   const [, kind, id] = /^\/v1\/(run|rollout)s\/([0-9a-f-]{36})$/.exec(answer?.headers.location ?? '') ?? [];
   if (id === undefined) return;
@@ -94,12 +94,12 @@ function learn(answer: Answer | undefined, known: KnownIds): void {
 
 const NO_ID = '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11';
 
-/** The bytes of a request to a port that knows no runs and no rollouts, a character each. */
+/** Returns the bytes of a request to a port without runs and rollouts, one character per byte. */
 export function fuzzText(request: FuzzRequest): string {
   return textOf(request, 'none.1', { run: [NO_ID], rollout: [NO_ID] });
 }
 
-/** The bytes, a character each. What would be no header is not one: framing has a corpus of its own. */
+/** Returns the bytes, one character per byte. Invalid characters are removed, because the corpus tests framing. */
 function textOf({ method, target, headers, body }: FuzzRequest, token: string, known: KnownIds): string {
   const path = target.replace(/\{(run|rollout):(\d+)\}/g, (_, kind: keyof KnownIds, n) => {
     return known[kind][Number(n) % known[kind].length] ?? '';
@@ -117,7 +117,7 @@ function textOf({ method, target, headers, body }: FuzzRequest, token: string, k
   return `${method} ${path.replace(/[^\x21-\x7e]/g, '')} HTTP/1.1\r\n${lines.join('')}\r\n${content}`;
 }
 
-/** UTF-8 bytes, each as a character. */
+/** Returns the UTF-8 bytes, one character per byte. */
 function latin1(text: string): string {
   return Buffer.from(text.toWellFormed()).toString('latin1');
 }

@@ -1,13 +1,13 @@
 /**
- * Checks a value against a JSON schema (draft 2020-12, as OpenAPI 3.1 has it): the keywords that the service's document
- * uses, and no others. An unknown keyword is an error, so that unchecked parts do not look checked.
+ * Checks a value against a JSON schema (draft 2020-12, as in OpenAPI 3.1). It supports only the keywords that the
+ * service's document uses. An unknown keyword is an error, so that nothing stays unchecked.
  */
 import type { Schema } from './document.ts';
 
 export type Definitions = ReadonlyMap<string, Schema>;
 type Check = (value: unknown, given: never, at: string, schema: Schema, definitions: Definitions) => string[];
 
-/** What a value lacks, each a sentence that names the place; empty where it is valid. */
+/** Returns the faults of a value as sentences that name the place, or an empty list for a valid value. */
 export function schemaFaults(value: unknown, schema: Schema, definitions: Definitions, at = 'the body'): string[] {
   return Object.entries(schema).flatMap(([keyword, given]) => {
     if (SILENT.has(keyword)) return [];
@@ -17,7 +17,7 @@ export function schemaFaults(value: unknown, schema: Schema, definitions: Defini
   });
 }
 
-/** A discriminator only says by which property the one of `oneOf` is found. */
+/** Keywords that need no check. A discriminator only names the property that selects the schema of `oneOf`. */
 const SILENT = new Set(['description', 'example', 'examples', 'default', 'title', 'discriminator']);
 
 const FORMATS: Readonly<Record<string, RegExp>> = {

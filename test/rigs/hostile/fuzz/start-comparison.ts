@@ -1,4 +1,4 @@
-/** Another model version of the predictor, and an A/B test between the two: requests meet reads from two arms. */
+/** Adopts another model version and starts an A/B test between both versions, so that reads come from two arms. */
 
 import type { AnalysisPlan } from '@tandem/freshness/rollout';
 import { adopt } from '@tandem/offline-store/adopt';
@@ -16,7 +16,10 @@ const ANALYSIS: AnalysisPlan = {
   ],
 };
 
-/** The rollout's id. The version that was served before is served to most again, from its generation. */
+/**
+ * Starts the comparison and returns the rollout's id. Most users are still served from the generation of the previous
+ * version.
+ */
 export async function startComparison(pool: Pool): Promise<string> {
   const other = { name: COUNT, model: echoModel('float32', 1), columns: ['load'] as const };
   await adopt(pool, { predictors: [loadedPredictor({ ...other, freshness: {}, batch: {} })], actor: ACTOR });

@@ -1,4 +1,4 @@
-/** Texts that have broken services before, and texts that are nearly right. */
+/** Generates texts that have broken services before, and texts that are nearly right. */
 import fc from 'fast-check';
 
 const ODD = [
@@ -41,12 +41,12 @@ export function oddTexts(): fc.Arbitrary<string> {
   return fc.constantFrom(...ODD);
 }
 
-/** Any text at all. */
+/** Generates any text. */
 export function wildTexts(): fc.Arbitrary<string> {
   return fc.oneof(oddTexts(), fc.string({ unit: 'binary', maxLength: 40 }), fc.string({ maxLength: 20 }));
 }
 
-/** The text with one place spoilt. */
+/** Generates the text with a change in one place. */
 export function nearly(text: string): fc.Arbitrary<string> {
   return fc.tuple(fc.nat(Math.max(0, text.length)), wildTexts(), fc.nat(2)).map(([at, other, taken]) => {
     return text.slice(0, at) + other + text.slice(at + taken);

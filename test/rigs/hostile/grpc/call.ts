@@ -1,4 +1,4 @@
-/** Calls over HTTP/2 with any header fields and bytes, and checks of each answer. */
+/** Sends calls over HTTP/2 with any header fields and bytes, and checks each answer. */
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { join } from 'node:path';
@@ -7,20 +7,20 @@ import { loadSync } from '@grpc/proto-loader';
 import { INSIDES } from '../verdict.ts';
 
 export interface GrpcAnswer {
-  /** HTTP's status; 0: the stream or the connection ended without an answer. */
+  /** The HTTP status, or 0 if the stream or the connection ended without an answer. */
   readonly http: number;
-  /** The code's name; undefined: the answer has none. */
+  /** The name of the gRPC code, or undefined if the answer has no code. */
   readonly code: string | undefined;
   readonly text: string;
 }
 
 export interface RawCall {
   readonly rpc?: string;
-  /** Beside those of every call; a value of undefined takes one out. */
+  /** Headers in addition to those of every call. A value of undefined removes a header. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
   /** The parts to send, in order. */
   readonly bytes: readonly Buffer[];
-  /** Whether the caller never says that it has sent everything. */
+  /** Whether the caller never ends its side of the stream. */
   readonly staysOpen?: boolean;
 }
 
@@ -29,13 +29,13 @@ const PROTO = join(import.meta.dirname, '../../../../libs/open-inference/open_in
 
 export async function openSession(port: number): Promise<ClientHttp2Session> {
   const session = connect(`http://127.0.0.1:${port}`);
-  // A connection that the server ends is seen by its calls.
+  // If the server ends the connection, its calls report the error.
   session.on('error', () => {});
   await once(session, 'connect');
   return session;
 }
 
-/** Sends a call; never rejects. */
+/** Sends a call. Never rejects. */
 export function send(session: ClientHttp2Session, { rpc = 'ModelInfer', headers, bytes, staysOpen }: RawCall) {
   const given = { ':method': 'POST', ':path': `${SERVICE}/${rpc}`, 'content-type': 'application/grpc', te: 'trailers' };
   const all = Object.entries({ ...given, ...headers }).filter(([, value]) => value !== undefined);
@@ -63,7 +63,7 @@ function answerOf(found: Readonly<Record<string, unknown>>): GrpcAnswer {
   };
 }
 
-/** Puts a message behind its length. @param length the declared length, if it is another */
+/** Puts the length in front of a message. @param length the declared length, if it differs from the real one */
 export function framed(message: Uint8Array, { length = message.length, compressed = 0 } = {}): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt8(compressed);
@@ -80,13 +80,16 @@ export function encode(message: object): Buffer {
   return inference.GRPCInferenceService.service.ModelInfer?.requestSerialize(message) ?? Buffer.alloc(0);
 }
 
-/** Codes of what a caller does wrong, or has too much of; those of defects, INTERNAL and UNKNOWN, are not among them. */
+/**
+ * The codes for mistakes of callers and for exceeded limits. INTERNAL and UNKNOWN are excluded, because they mean
+ * defects.
+ */
 const DECLARED: ReadonlySet<string | undefined> = new Set([
   ...['OK', 'INVALID_ARGUMENT', 'NOT_FOUND', 'FAILED_PRECONDITION', 'ABORTED', 'UNIMPLEMENTED', 'RESOURCE_EXHAUSTED'],
   ...['DEADLINE_EXCEEDED', 'UNAVAILABLE', 'CANCELLED'],
 ]);
 
-/** Returns the problem of any answer, in words. */
+/** Returns the faults of any answer as sentences. */
 export function faultsOf({ http, code, text }: GrpcAnswer): string[] {
   if (http !== 200) return [`answered with the HTTP status ${http}`];
   const faults = DECLARED.has(code) ? [] : [`answered ${code}: ${text}`];

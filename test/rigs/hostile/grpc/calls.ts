@@ -1,4 +1,4 @@
-/** Hostile calls, each with the code and a part of the text that answers it. */
+/** Hostile calls, each with the expected code and a part of the expected text. */
 import { deflateSync, gzipSync } from 'node:zlib';
 import { encode, framed, type RawCall } from './call.ts';
 
@@ -23,9 +23,9 @@ const raw = (message: Uint8Array, options = {}): RawCall => ({ bytes: [framed(me
 const gzip = { 'grpc-encoding': 'gzip' };
 const MIB = 1_048_576;
 
-/** Groups within groups, which a decoder may follow by recursion. */
+/** Nested groups, which a decoder may process by recursion. */
 const NESTED = Buffer.concat([Buffer.alloc(500_000, 0x0b), Buffer.alloc(500_000, 0x0c)]);
-/** BYTES of one text that says that it has 4 GiB. */
+/** A BYTES tensor with one text whose declared length is 4 GiB. */
 const LYING_TEXT = Buffer.from([255, 255, 255, 255, 97]);
 
 type Row = readonly [name: string, call: RawCall, code: string, text: string | RegExp];
@@ -164,7 +164,7 @@ const BYTES: readonly Row[] = [
     'RESOURCE_EXHAUSTED',
     'decompresses',
   ],
-  // gRPC's own specification has INTERNAL for what cannot be decompressed.
+  // gRPC's specification prescribes INTERNAL for bytes that cannot be decompressed.
   [
     'gzip that is none',
     { headers: gzip, ...raw(Buffer.alloc(99, 7), { compressed: 1 }) },
@@ -189,7 +189,7 @@ const HEADERS: readonly Row[] = [
   ['an rpc that does not exist', { ...infer(GOOD), rpc: 'RepositoryIndex' }, 'UNIMPLEMENTED', 'does not implement'],
   ['a path of 8,000 letters', { ...infer(GOOD), rpc: '../'.repeat(2_600) }, 'UNIMPLEMENTED', 'does not implement'],
   ['no time at all', { ...infer(GOOD), headers: { 'grpc-timeout': '0n' } }, 'DEADLINE_EXCEEDED', /eadline|in time/],
-  // gRPC's own specification leaves the code open; grpc-js has INTERNAL.
+  // gRPC's specification does not define the code, and grpc-js uses INTERNAL.
   ['a time that is none', { ...infer(GOOD), headers: { 'grpc-timeout': 'soon' } }, 'INTERNAL', 'Invalid grpc-timeout'],
   ['a key of other letters', { ...infer(GOOD), headers: { authorization: 'Bearer \u00e4' } }, 'OK', ''],
   [
@@ -213,7 +213,7 @@ const HEADERS: readonly Row[] = [
   ],
 ];
 
-/** A call that never sends its message is ended after 7 s. */
+/** Calls that never send a whole message. Each is ended after 7 s. */
 const SLOW: readonly Row[] = [
   [
     'a part of a message, and then nothing',

@@ -1,4 +1,7 @@
-/** Connections that keep to no rule of HTTP/2. The server may end each; none may end the server. */
+/**
+ * Connections that violate the rules of HTTP/2. The server may end each connection, but no connection may end the
+ * server.
+ */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
@@ -6,7 +9,7 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const [DATA, HEADERS, PRIORITY, RESET, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION] = [0, 1, 2, 3, 4, 6, 8, 9] as const;
 const END_HEADERS = 4;
 
-/** @param length the declared length of the payload, if it is another */
+/** @param length the declared length of the payload, if it differs from the real one */
 function frame(
   type: number,
   flags: number,
@@ -22,7 +25,7 @@ function frame(
   return Buffer.concat([head, payload]);
 }
 
-/** Header fields without compression. */
+/** Encodes header fields without compression. */
 function fields(...pairs: readonly (readonly [string, string])[]): Buffer {
   const text = (value: string) => Buffer.concat([Buffer.of(value.length), Buffer.from(value)]);
   return Buffer.concat(pairs.flatMap(([name, value]) => [Buffer.of(0), text(name), text(value)]));
@@ -43,7 +46,7 @@ const many = (count: number, one: (i: number) => Buffer) =>
   Buffer.concat(Array.from({ length: count }, (_, i) => one(i)));
 const greeting = Buffer.concat([PREFACE, frame(SETTINGS, 0, 0)]);
 const spoken = (...frames: readonly Buffer[]) => Buffer.concat([greeting, ...frames]);
-/** Settings: streams may send nothing. */
+/** Settings with a window of 0, so that the server may send nothing on a stream. */
 const NO_WINDOW = Buffer.from([0, 4, 0, 0, 0, 0]);
 
 export const CONNECTIONS: readonly (readonly [name: string, bytes: Buffer])[] = [
@@ -87,12 +90,12 @@ export const CONNECTIONS: readonly (readonly [name: string, bytes: Buffer])[] = 
   ],
 ];
 
-/** Sends bytes on a connection of their own, which stays open until the server ends it or it is closed. */
+/** Sends bytes on a new connection, which stays open until the server ends it or the caller closes it. */
 export async function attack(port: number, bytes: Buffer): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   socket.on('error', () => {}).resume();
   await once(socket, 'connect');
-  // Until everything is sent or the server has had enough.
+  // Waits until all bytes are sent or the server ends the connection.
   await new Promise<void>((resolve) => {
     socket.write(bytes, () => resolve());
     socket.once('close', () => resolve());

@@ -1,6 +1,6 @@
 /**
- * The gRPC port of an API process under hostile calls and connections: each call has an answer of the protocol with a plain
- * text, the process lives, and its memory stays within bounds.
+ * Tests the gRPC port of an API process with hostile calls and connections. Each call gets an answer of the protocol
+ * with a plain text, the process keeps running, and its memory stays bounded.
  */
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { CALLS, GOOD, GOOD_USERS } from './calls.ts';
 import { attack, CONNECTIONS } from './connections.ts';
 
 const FUZZED = { numRuns: 400, seed: 20_261_129 };
-/** What the process may take more than before, in bytes. */
+/** The most growth of the process' memory, in bytes. */
 const MOST_GROWTH = 400 * 1_048_576;
 
 let folder: string;
@@ -46,7 +46,7 @@ function residentBytes(): number {
 
 const PATIENCE = { timeout: 20_000, interval: 100 };
 
-/** Both views answer on a new connection, and memory is within its bound. */
+/** Expects that both views answer on a new connection, and that memory is within its bound. */
 async function expectAlive(): Promise<void> {
   expect(service.api.hasEnded()).toBe(false);
   const own = await openSession(service.grpcPort);
@@ -80,7 +80,7 @@ describe('a hostile call', () => {
 });
 
 describe('messages of good calls, changed by chance', () => {
-  it('have answers of the protocol', async () => {
+  it('get answers of the protocol', async () => {
     const change = fc.record({
       kind: fc.constantFrom('set', 'insert', 'remove', 'cut', 'repeat'),
       at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
@@ -103,7 +103,7 @@ describe('messages of good calls, changed by chance', () => {
 
 interface Change {
   readonly kind: string;
-  /** Share of the message. */
+  /** The place of the change, as a share of the message. */
   readonly at: number;
   readonly bytes: Uint8Array;
 }
@@ -119,13 +119,13 @@ function changed(message: Buffer, { kind, at, bytes }: Change): Buffer {
 }
 
 describe('a hostile connection', () => {
-  it.each(CONNECTIONS)('of %s ends no other', async (_, bytes) => {
+  it.each(CONNECTIONS)('with %s do not end other connections', async (_, bytes) => {
     const socket = await attack(service.grpcPort, bytes);
     await expectAlive();
     socket.destroy();
   });
 
-  it('has no place for good where 400 say nothing', async () => {
+  it('accepts new connections although 400 connections send nothing', async () => {
     const sockets: Socket[] = [];
     for (let i = 0; i < 400; i++) sockets.push(await attack(service.grpcPort, Buffer.alloc(i % 2)));
     await expectAlive();
@@ -134,7 +134,7 @@ describe('a hostile connection', () => {
 });
 
 describe('memory', () => {
-  it('is bounded where messages unpack to much, are many, or are never ended', async () => {
+  it('is bounded if messages decompress to many bytes, are numerous, or never end', async () => {
     const packed = framed(gzipSync(Buffer.alloc(1_000_000)), { compressed: 1 });
     const bombs = Buffer.concat(new Array(14).fill(packed));
     const sessions = await Promise.all(Array.from({ length: 8 }, () => openSession(service.grpcPort)));
@@ -152,7 +152,7 @@ describe('memory', () => {
     const answers = await Promise.all(calls);
     clearInterval(looking);
     for (const one of sessions) one.destroy();
-    // A connection whose messages take too much memory has its streams reset, without an answer.
+    // If a connection's messages take too much memory, its streams are reset without an answer.
     const codes = new Set(answers.map(({ http, code }) => (http === 0 ? 'reset' : code)));
     const allowed = ['INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'UNAVAILABLE', 'reset'];
     expect(allowed).toEqual(expect.arrayContaining([...codes]));
@@ -162,6 +162,6 @@ describe('memory', () => {
   });
 });
 
-it('the log has no error and no stack of them', () => {
+it('the log has no error and no stack from these calls', () => {
   expect(service.api.lines.filter(({ level }) => level === 'error')).toEqual([]);
 });

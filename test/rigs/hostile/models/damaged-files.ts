@@ -1,4 +1,4 @@
-/** Files that are damaged, or no models. */
+/** Files that are damaged or are not models. */
 import { gzipSync } from 'node:zlib';
 import { field, message } from '@tandem/testing/onnx-writer';
 import { type ModelCase, refused, soundModel } from './model-case.ts';

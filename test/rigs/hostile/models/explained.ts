@@ -1,5 +1,5 @@
 /**
- * Parts of the refusals of some models of the corpus, by the model's name: of the sentence, and of the remedy.
+ * Expected parts of the rejections of some models, by the model's name: of the sentence and of the remedy.
  */
 export const EXPLAINED: Readonly<Record<string, readonly [says: string, remedy: string]>> = {
   'an operator that there is not': ['No Op registered for NoSuchOperator', 'operators that ONNX Runtime'],

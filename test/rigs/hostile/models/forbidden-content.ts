@@ -6,7 +6,7 @@ import { around, bodyOf, type ModelCase, refused, soundModel } from './model-cas
 const bad = (name: string, says: string, bytes: () => Buffer) => refused('bytes', name, says, bytes);
 const NODES = [node('MatMul', ['features', 'w'], ['score'])];
 const COUNTED = [field(1, 2), field(1, 1), field(2, FLOAT), field(8, 'w')];
-/** Makes the weights `w`, with further fields beside their head. */
+/** Makes the weights `w` with further fields. */
 const weights = (...more: Buffer[]) => Buffer.concat([...COUNTED, ...more]);
 const external = (location: string) => weights(message(13, [field(1, 'location'), field(2, location)]), field(14, 1));
 const withWeights = (tensor: Buffer) => model(bodyOf(NODES, [tensor]));
@@ -115,7 +115,7 @@ function rawNode(operator: string, outputs: readonly string[], ...attributes: Bu
   return Buffer.concat([...outputs.map((name) => field(2, name)), field(4, operator), ...attributes]);
 }
 
-/** Makes functions that each call the previous one twice: inlined, they are 2^count operators. */
+/** Makes functions that each call the previous one twice. After inlining they are 2^count operators. */
 function doublingFunctions(count: number): Buffer[] {
   return Array.from({ length: count }, (_, i) => {
     const inner = (from: string, to: string) =>

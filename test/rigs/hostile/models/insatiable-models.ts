@@ -1,4 +1,4 @@
-/** Models that never end, or take all there is: some say so when they run, others have to be stopped. */
+/** Models that never end or exhaust the memory. Some fail when they run, others must be stopped. */
 import * as hostile from '@tandem/testing/hostile-models';
 import {
   BOOL,
@@ -19,7 +19,7 @@ const endless = (name: string, says: string, bytes: () => Buffer) => refused('ti
 const greedy = (name: string, says: string, bytes: () => Buffer) => refused('memory', name, says, bytes);
 const YES = raw('yes', BOOL, [], Buffer.from([1]));
 const ZERO = floats('zero', [], [0]);
-/** Adds the largest of `all` to the score, so that no optimiser may drop it. */
+/** Makes the score depend on the largest value of `all`, so that no optimiser can remove `all`. */
 const READ_ALL = [node('ReduceMax', ['all'], ['top'], { keepdims: 0 }), node('Mul', ['first', 'top'], ['score'])];
 const loop = (body: Buffer, held: string) => node('Loop', ['turns', 'yes', held], ['total'], { body: { graph: body } });
 const turns = (count: number) => integers('turns', [], [count]);
@@ -103,7 +103,7 @@ export const INSATIABLE: readonly ModelCase[] = [
   endless('a chain of 99,000 operators', 'loading the model had to be ended', () => chain(99_000)),
 ];
 
-/** Adds `held` to itself, once a turn. */
+/** Makes a loop that adds `held` to itself in each iteration. */
 function adding(held: string): Buffer {
   const inputs = [value(`${held} turn`, INT64, []), value(`${held} going`, BOOL, []), value(held, FLOAT, [])];
   const outputs = [value(`${held} on`, BOOL, []), value(`${held} next`, FLOAT, [])];
@@ -129,7 +129,7 @@ function doubling(): Buffer {
   return graph(nodes, [], inputs, [value('on', BOOL, []), value('more', STRING, [1])]);
 }
 
-/** One text as a constant: texts have no raw bytes. */
+/** Makes a constant with one text. Texts cannot be stored as raw bytes. */
 function letter(): Buffer {
   return Buffer.concat([field(1, 1), field(2, STRING), field(6, 'x'), field(8, 'letter')]);
 }

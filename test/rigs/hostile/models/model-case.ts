@@ -1,19 +1,19 @@
 /**
- * A file of the corpus of hostile models: a function that makes it, always with the same bytes, and the expected treatment. Each
- * takes `features` float32[N,2] and gives `score` float32[N,1], or claims to, or is not a model.
+ * A file of the corpus of hostile models: a function that makes it, always with the same bytes, and the expected
+ * result. Each file takes `features` float32[N,2] and returns `score` float32[N,1], or claims to, or is not a model.
  */
 import { floats, integers, type ModelHead, model, node } from '@tandem/testing/onnx-writer';
 import { scoreGraph } from '@tandem/testing/score-model';
 
 /**
- * The check that a file does not pass:
+ * The check that rejects a file:
  *
- * - `bytes`: the walk over its protobuf.
- * - `load`: ONNX Runtime, in a child process.
- * - `signature`: its inputs and outputs.
- * - `trial`: its behaviour.
- * - `time` and `memory`: it exceeds a limit, in whichever check.
- * - `served`: none; it passes all checks.
+ * - `bytes`: the walk over the protobuf.
+ * - `load`: the load by ONNX Runtime in a child process.
+ * - `signature`: the check of inputs and outputs.
+ * - `trial`: the check of the behaviour.
+ * - `time` and `memory`: a limit, in any check.
+ * - `served`: no check; the file passes all.
  */
 export type ModelCheck = 'bytes' | 'load' | 'signature' | 'trial' | 'time' | 'memory' | 'served';
 
@@ -21,7 +21,7 @@ export interface ModelCase {
   readonly name: string;
   readonly bytes: () => Buffer;
   readonly check: ModelCheck;
-  /** A part of the sentence that refuses it. */
+  /** A part of the sentence that rejects the file. */
   readonly says: string;
 }
 
@@ -40,7 +40,7 @@ export function around(nodes: readonly Buffer[], constants: readonly Buffer[] = 
   return model(bodyOf([...FIRST, ...nodes], [AT0, ...constants]), head);
 }
 
-/** Makes the graph alone. @param more further fields of the graph */
+/** Makes only the graph. @param more further fields of the graph */
 export function bodyOf(nodes: readonly Buffer[], constants: readonly Buffer[], more: readonly Buffer[] = []): Buffer {
   return Buffer.concat([scoreGraph(2, nodes, constants), ...more]);
 }
@@ -51,7 +51,7 @@ export function soundModel(head: ModelHead = {}): Buffer {
   return model(bodyOf(nodes, [floats('w', [2, 1], [1, -1])]), head);
 }
 
-/** Makes a chain of so many operators. */
+/** Makes a chain of `length` operators. */
 export function chain(length: number): Buffer {
   const nodes = Array.from({ length }, (_, i) =>
     node('Neg', [i === 0 ? 'first' : `n${i}`], [i === length - 1 ? 'score' : `n${i + 1}`]),

@@ -1,17 +1,17 @@
-/** Damage to files, each kind by name, and each the same every time. */
+/** Deterministic ways to damage a file. */
 import { readField } from '../../../../libs/inference/model-file/protobuf.ts';
 
-/** Its first bytes; counted from the end where negative. */
+/** Returns the bytes up to `end`, which counts from the end if negative. */
 export const truncate = (bytes: Buffer, end: number) => bytes.subarray(0, end);
 
-/** One byte is another one. */
+/** Replaces one byte. */
 export function replaceByte(bytes: Buffer, at: number, byte: number): Buffer {
   const damaged = Buffer.from(bytes);
   damaged[at] = byte;
   return damaged;
 }
 
-/** Where the top field of that number begins, and where its content does. */
+/** Returns the positions of a top-level field and of its content. */
 export function placeOf(bytes: Buffer, number: number): { readonly start: number; readonly content: number } {
   for (let at = 0; at < bytes.length; ) {
     const field = readField(bytes, at, bytes.length);
@@ -21,13 +21,13 @@ export function placeOf(bytes: Buffer, number: number): { readonly start: number
   throw new Error(`there is no field ${number}`);
 }
 
-/** The length of a top field says something else; its content stays. @param varint the new length, as bytes */
+/** Changes the declared length of a top-level field, but not its content. @param varint the new length, as bytes */
 export function resize(bytes: Buffer, number: number, varint: readonly number[]): Buffer {
   const { start, content } = placeOf(bytes, number);
   return Buffer.concat([bytes.subarray(0, start + 1), Buffer.from(varint), bytes.subarray(content)]);
 }
 
-/** So many bytes of a generator that is no secret (mulberry32): random to look at, the same every time. */
+/** Returns pseudo-random bytes (mulberry32), which are the same for the same seed. */
 export function noise(length: number, seed: number): Buffer {
   let state = seed;
   return Buffer.from(

@@ -39,7 +39,7 @@ export const SERVABLE: readonly ModelCase[] = [
   served('a property that is bytes and no text', () =>
     soundModel({ more: [message(14, [field(1, Buffer.from([0xff, 0xfe]))])] }),
   ),
-  // Releases of ONNX Runtime without training treat dropout as turned off.
+  // ONNX Runtime without training support ignores dropout.
   served('dropout that was left on', () =>
     around(
       [node('Dropout', ['first', 'half', 'yes'], ['kept']), node('Neg', ['kept'], ['score'])],

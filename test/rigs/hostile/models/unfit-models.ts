@@ -7,7 +7,7 @@ const unfit = (name: string, says: string, bytes: () => Buffer) => refused('sign
 const failing = (name: string, says: string, bytes: () => Buffer) => refused('trial', name, says, bytes);
 const score = (element: number, shape: readonly (number | string)[]) => [value('score', element, shape)];
 const FEATURES = [value('features', FLOAT, ['N', 2])];
-/** Makes a model as `around` does, with another declaration of the output. */
+/** Makes a model like `around`, with another declaration of the output. */
 const giving = (nodes: Buffer[], constants: Buffer[], outputs: Buffer[]) =>
   model(graph([...FIRST, ...nodes], [AT0, ...constants], FEATURES, outputs));
 

@@ -1,4 +1,4 @@
-/** Graphs that are put together wrongly: ONNX Runtime refuses them, in a child that does not mind. */
+/** Invalid graphs, which ONNX Runtime rejects in a child process without ending the child. */
 import { cyclicTreeModel } from '@tandem/testing/hostile-models';
 import {
   BOOL,
@@ -135,7 +135,7 @@ interface Tree {
   readonly targets?: readonly number[];
 }
 
-/** One split and two leaves, with the given changes. */
+/** Makes a tree with one split and two leaves, with the given changes. */
 function tree({
   trueIds = [1, 0, 0],
   values = [0, 0, 0],

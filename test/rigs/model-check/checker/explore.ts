@@ -1,20 +1,20 @@
 /**
- * Visits every state that a model can reach, the nearest first, so that no trace to a violation is shorter. It does not
- * sample: without a violation and within `maxStates` it has explored all interleavings of the model.
+ * Visits every state that a model can reach in the order of distance, so that the trace to a violation is the shortest.
+ * It does not sample: without a violation and within `maxStates`, it has explored all interleavings of the model.
  */
 import type { Model } from './model.ts';
 import { createStateSet, widened } from './state-set.ts';
 
 export interface Violation {
-  /** The invariant and how it is broken. */
+  /** The broken invariant, and how it is broken. */
   readonly what: string;
-  /** The steps from the initial state, one a line. */
+  /** The steps from the initial state, one per line. */
   readonly trace: readonly string[];
 }
 
 export interface Exploration {
   readonly model: string;
-  /** The number of different states; interchangeable states count as one. */
+  /** The number of different states. Interchangeable states count as one. */
   readonly states: number;
   readonly transitions: number;
   /** The length of the longest of the shortest traces to a state. */
@@ -22,7 +22,7 @@ export interface Exploration {
   /** CPU seconds of this thread. */
   readonly seconds: number;
   readonly violation: Violation | null;
-  /** Whether all states were visited; false if a violation or the limit ended the exploration. */
+  /** Whether all states were visited. False if a violation or the limit ended the exploration. */
   readonly isComplete: boolean;
 }
 
@@ -76,7 +76,7 @@ export function explore<S>(model: Model<S>, { maxStates = 40_000_000 }: ExploreO
     if (next.length > 0) depth++;
   }
   const stuck = model.isSettled ? way.findStuck(met.size) : null;
-  return stuck === null ? result(null, true) : broken(stuck, 'stuck: no settled state can be reached from here');
+  return stuck === null ? result(null, true) : broken(stuck, 'stuck: no settled state can be reached from this state');
 }
 
 /** Records how each state was first reached and, if requested, the links between states. */
@@ -114,7 +114,7 @@ function createWay() {
 }
 
 function firstUnreached(size: number, links: Uint32Array, settled: readonly number[]): number | null {
-  // The links into each state, side by side.
+  // The links into each state, stored one after the other.
   const starts = new Uint32Array(size + 1);
   for (let i = 1; i < links.length; i += 2) raise(starts, (links[i] as number) + 1, 1);
   for (let place = 0; place < size; place++) raise(starts, place + 1, starts[place] as number);
@@ -143,7 +143,7 @@ function raise(numbers: Uint32Array, at: number, by: number): number {
   return before;
 }
 
-/** Returns the sentences of the steps that were taken. */
+/** Returns the sentences of the steps in a trace. */
 function retrace<S>(model: Model<S>, taken: readonly number[]): string[] {
   let { initial: state } = model;
   return taken.map((choice) => {
@@ -153,6 +153,6 @@ function retrace<S>(model: Model<S>, taken: readonly number[]): string[] {
       state = reached;
       return does;
     }
-    throw new Error(`${model.name} gives other steps than before: its steps must depend on the state alone`);
+    throw new Error(`${model.name} gives different steps for the same state; make its steps depend only on the state`);
   });
 }

@@ -7,7 +7,7 @@
  */
 
 export interface Step<S> {
-  /** What happens, as a sentence for a trace. */
+  /** The step as a sentence for a trace. */
   readonly does: string;
   readonly state: S;
 }
@@ -16,11 +16,11 @@ export interface Model<S> {
   readonly name: string;
   readonly initial: S;
   steps(state: S): Iterable<Step<S>>;
-  /** The broken invariant and how, or null. */
+  /** Returns the broken invariant and how it is broken, or null. */
   violation(state: S): string | null;
   /** Returns a copy with interchangeable parts (two workers, say) in a fixed order, so that equal states are visited once. */
   canonical?(state: S): S;
-  /** If given, a state from which no settled state can be reached is a violation: the model is stuck. */
+  /** If given, a state from which no settled state can be reached is a violation, because the model is stuck. */
   isSettled?(state: S): boolean;
 }
 
@@ -34,7 +34,7 @@ export function step<S>(state: S, does: string, change: (draft: S) => void): Ste
 export function copy<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(copy) as T;
-  // A spread clones the object's hidden class, which is cheaper than adding one name after the other.
+  // A spread copies the object's hidden class, which is cheaper than adding the properties one by one.
   const made = { ...value } as Record<string, unknown>;
   for (const name in made) {
     const inner = made[name];

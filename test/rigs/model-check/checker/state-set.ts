@@ -1,11 +1,11 @@
 /**
- * The visited states in order, each as a hash of 64 bits. Among ten million states, the probability that two collide is below
- * three in a million; only then would the checker miss a state.
+ * The visited states in order, each as a 64-bit hash. The checker misses a state only if two hashes collide. Among ten
+ * million states, the probability of a collision is below three in a million.
  */
 
 export interface StateSet {
   readonly size: number;
-  /** Returns the place of a state; a new state gets a new place, which equals the previous size. */
+  /** Returns the place of a state. A new state gets a new place, which equals the previous size. */
   place(state: unknown): number;
 }
 
@@ -63,7 +63,7 @@ export function widened(numbers: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuf
 const hash = { a: 0, b: 0 };
 const names = new Map<string, number>();
 
-/** Two sums of 32 bits in the manner of MurmurHash3, whose constants these are. */
+/** Computes two 32-bit hashes in the manner of MurmurHash3, with its constants. */
 function fingerprint(state: unknown): { readonly a: number; readonly b: number } {
   hash.a = 0x2f0b4a27;
   hash.b = 0x51ed270b;

@@ -1,4 +1,6 @@
-/** A read while the pointer moves. Its certificate names the assignment; candidates of other assignments do not fit. */
+/**
+ * A read while the pointer moves. Its certificate names the assignment, and candidates of other assignments do not fit.
+ */
 import { nth, type Step, step } from '../checker/model.ts';
 import type { AssignmentReader, AssignmentRules, AssignmentState, Entry, Prediction } from './assignment-state.ts';
 import { keepRow, putEntry } from './overlay-entries.ts';

@@ -11,11 +11,11 @@ export interface AssignmentRules {
 
 export interface AssignmentScope {
   readonly events: number;
-  /** Runs of all users, one after the other: each makes a generation. */
+  /** The number of runs of all users, one after the other. Each makes a generation. */
   readonly runs: number;
   readonly partialRuns: number;
   readonly rollbacks: number;
-  /** How often another model version is adopted: the other of two. */
+  /** How often the other of two model versions is adopted. */
   readonly adoptions: number;
   readonly readers: number;
   /** How often Redis loses all data. */
@@ -35,7 +35,7 @@ export interface Entry extends Prediction {
 
 export interface Arm {
   model: number;
-  /** 0: none. */
+  /** The current generation, or 0 for none. */
   generation: number;
   floor: number;
   revision: number;
@@ -61,7 +61,7 @@ export interface AssignmentReader {
   is: 'away' | 'asking' | 'answered';
   due: { version: number; revision: number; rollbacks: number };
   told: (Arm & { version: number }) | null;
-  /** The data that it found in Redis before its certificate; null if Redis has not answered yet. */
+  /** The data found in Redis before the certificate, or null if Redis has not answered yet. */
   early: AssignmentState['redis'] | null;
 }
 

@@ -1,4 +1,4 @@
-/** Computations while a watched source changes in bulk, and where their results are stored. */
+/** Computes predictions while a watched source changes in bulk, and stores them. */
 import type { BulkRules, BulkState, Entry } from './bulk-change-state.ts';
 
 /** Returns the effective overlay floor. */
@@ -7,7 +7,7 @@ export function floorOf({ floor: kind }: BulkRules, { postgres }: Pick<BulkState
   return kind === 'sum' ? arm.floor + source : Math.max(arm.floor, source);
 }
 
-/** Reads the user's version and features in one statement, now. */
+/** Reads the user's current version and features in one statement. */
 export function computed({ postgres }: BulkState): Pick<Entry, 'label' | 'from'> {
   return { label: postgres.version, from: postgres.changes };
 }

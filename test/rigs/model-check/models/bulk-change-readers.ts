@@ -1,4 +1,7 @@
-/** A read while a watched source changes in bulk. Its certificate names the floor, the generation, and whether that is outdated. */
+/**
+ * A read while a watched source changes in bulk. Its certificate has the floor, the generation, and whether it is
+ * outdated.
+ */
 import { nth, type Step, step } from '../checker/model.ts';
 import { computed, floorOf, keep } from './bulk-change-computing.ts';
 import type { BulkReader, BulkRules, BulkState, Entry, Prediction } from './bulk-change-state.ts';
@@ -35,7 +38,7 @@ export function* bulkReaderSteps(rules: BulkRules, state: BulkState, i: number):
   yield* answerSteps(rules, state, i, reader.told);
 }
 
-/** A flight reads its features once it has left. Its result is stored at any time after that. */
+/** A flight reads features after it has left. Its result is stored at any later time. */
 function* flightSteps(rules: BulkRules, state: BulkState): Steps {
   const { flight } = state;
   if (flight && !flight.isRead) {

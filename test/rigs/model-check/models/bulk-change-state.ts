@@ -16,15 +16,15 @@ export interface BulkRules {
 }
 
 export interface BulkScope {
-  /** Bulk changes of the watched source. */
+  /** The number of bulk changes of the watched source. */
   readonly changes: number;
-  /** Events of the user. */
+  /** The number of events of the user. */
   readonly events: number;
   readonly rollbacks: number;
-  /** Runs of all users, one after the other. */
+  /** The number of runs of all users, one after the other. */
   readonly runs: number;
   readonly partialRuns: number;
-  /** Re-scorings that no read asked for. */
+  /** The number of re-scorings. */
   readonly rescorings?: number;
   readonly readers: number;
 }

@@ -118,7 +118,9 @@ function* runSteps(rules: BulkRules, state: BulkState): Steps {
   }
 }
 
-/** Steps of partial runs and re-scorings: they ask for the floor first, read features later, and store the entry at any time. */
+/**
+ * Steps of partial runs and re-scorings: they read the floor first, features later, and store the entry at any time.
+ */
 function* unreadSteps(rules: BulkRules, state: BulkState, which: 'partial' | 'rescoring'): Steps {
   const left = which === 'partial' ? 'partialRuns' : 'rescorings';
   const mine = state[which];

@@ -1,16 +1,16 @@
-/** How a prediction is computed and stored in Redis: by a partial run's worker, by a re-scoring, or by a read's flight. */
+/** Computes a prediction and stores it in Redis: for a partial run's worker, a re-scoring, or a read's flight. */
 import { nth } from '../checker/model.ts';
 import type { ReadRules } from './certified-read-rules.ts';
 import type { Prediction, State } from './certified-read-state.ts';
 
-/** One step of reading features and version. */
+/** A step of reading features and version. */
 export interface Reading {
   readonly does: string;
   readonly isWhole: boolean;
   take(draft: State): Prediction;
 }
 
-/** I1: a label is the version that stood in the same row, in the same statement, as the features. */
+/** I1: a label is the version in the same row and the same statement as the features. */
 export function* readings(
   rules: ReadRules,
   state: State,
@@ -47,7 +47,7 @@ export function* readings(
   }
 }
 
-/** I5: an entry gives way only to a newer one, and none is kept that the hint says is outdated. An efficiency. */
+/** I5: only a newer entry replaces an entry, and an entry below the hint is not stored. This rule only saves work. */
 export function put(rules: ReadRules, draft: State, server: number, prediction: Prediction | null): void {
   const redis = nth(draft.redis, server);
   if (prediction === null) return;

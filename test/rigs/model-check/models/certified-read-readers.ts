@@ -1,11 +1,11 @@
 /**
  * A read, in every order of its steps:
  *
- * - It arrives. Its certificate and the answer of Redis come in either order.
- * - It takes the first candidate that is fresh under the certificate. Without one it asks for Postgres' rows.
- * - At last it boards a flight that has not left, or begins a new flight.
+ * - The read arrives. Its certificate and the answer of Redis come in either order.
+ * - It takes the first candidate that is fresh under the certificate. Without such a candidate it reads Postgres' rows.
+ * - As the last resort it boards a flight that has not left, or begins a new flight.
  * - Instead it may follow a flight that has left, or find a flight that has just landed. It takes that result only if the
- *   label is at least its own version.
+ *   label is at least the reader's version.
  *
  * A reader that demands an inference boards at once. The flight's own statement, which begins after the reader arrived, is its
  * certificate.
@@ -56,7 +56,7 @@ type Change = (does: string, then: (reader: Reader, draft: State) => void) => St
 function arrive(rules: ReadRules, reader: Reader, draft: State): void {
   reader.is = 'asking';
   reader.due = Math.max(0, ...draft.events.filter(({ is }) => is === 'acknowledged').map(({ context }) => context));
-  // Memory is a candidate at once; the reader judges it when the certificate comes.
+  // Memory is a candidate at once. The reader judges it when the certificate arrives.
   if (rules.hasMemoryAndRows && !reader.isDemanding && draft.memory) reader.candidates = [draft.memory];
 }
 
@@ -141,7 +141,7 @@ function mayFollow(rules: ReadRules, told: number, prediction: Prediction): bool
   return rules.follows === 'whatever it is' || isGood(rules, told, prediction);
 }
 
-/** Checks I4: a fresh answer contains every event that was acknowledged before the read arrived. */
+/** Answers the read. Checks I4: a fresh answer contains every event that was acknowledged before the read arrived. */
 function answer(rules: ReadRules, reader: Reader, draft: State, prediction: Prediction): void {
   if (prediction.from < reader.due) {
     draft.broken = `I4: a fresh answer from context ${prediction.from}, but ${reader.due} was acknowledged before the read`;
@@ -168,7 +168,7 @@ function board(change: Change, state: State, i: number): Step<State> {
   return change('begins a flight', begin(i));
 }
 
-/** A result that has just landed can be taken for a moment; this step need not happen. */
+/** A reader can take a result for a moment after it has landed. This step may also not happen. */
 function* landedSteps(rules: ReadRules, state: State, reader: Reader, change: Change): Generator<Step<State>> {
   const { boarding, landed } = state;
   if (boarding >= 0 || landed === null || !mayFollow(rules, reader.told, landed)) return;

@@ -1,8 +1,8 @@
 /**
- * Re-scoring, in every order of its steps. The relay of events names the user in a queue, some time after the commit. An entry
- * may be lost at any moment, and is removed if a read came first. A re-scorer reads features and version in one statement,
- * infers, and stores the result in Redis and in Postgres' rows: in one, both, in any order, or neither. A worker that dies loses
- * its queue. Re-scoring certifies no answer and answers no read.
+ * Re-scoring, in every order of its steps. The relay of events names the user in a queue, some time after the commit.
+ * An entry may be lost at any moment, and is removed if a read came first. A re-scorer reads features and version in
+ * one statement and infers. It stores the result in Redis and in Postgres' rows in any order, or in one of them, or in
+ * neither. A worker that is killed loses its queue. Re-scoring certifies no answer and answers no read.
  */
 import { nth, type Step, step } from '../checker/model.ts';
 import { isNewer, put, readings, serverName } from './certified-read-computing.ts';

@@ -1,20 +1,20 @@
-/** The rules of certified-read.ts, each with the ways in which usual designs break it: the negative controls. */
+/** The rules of certified-read.ts. Each has the variants of usual designs that break it: the negative controls. */
 
 export interface ReadRules {
-  /** Where a read learns the user's version. */
+  /** The source of the user's version for a read. */
   readonly certificate: /** From a statement that began after the read arrived. */
     | 'own statement'
     /** N9: from a statement that may have begun before the read arrived. */
     | 'statement under way'
     /** N5: from Redis. */
     | 'redis'
-    /** N1 to N3: nowhere; it compares the time of the prediction with that of the last change. */
+    /** N1 to N3: no version; the read compares the times of the prediction and of the last change. */
     | 'times'
-    /** N4: nowhere; every stored prediction counts as fresh. */
+    /** N4: no version; every stored prediction counts as fresh. */
     | 'none';
-  /** How a computation learns the label of the features that it reads. */
+  /** When a computation reads the label of its features. */
   readonly label: 'same statement' | 'context first' | 'version first';
-  /** What raises the version for an event written in SQL: the trigger, or (N10) a later poller. */
+  /** The part that raises the version for an event inserted in SQL: the trigger, or (N10) a later poller. */
   readonly sqlEvent: 'trigger' | 'poller';
   /** Whether an acknowledgement waits until Redis has the version. */
   readonly acknowledges: 'after commit' | 'after telling Redis';
@@ -30,7 +30,7 @@ export interface ReadRules {
   readonly rescoredLabel: 'of its features' | 'of the queue';
   /** Whether the process's memory and Postgres' rows are candidates too. */
   readonly hasMemoryAndRows: boolean;
-  /** Whether a label above the computed context is a violation itself, or only the answer that it causes. */
+  /** Whether a label above the computed context is itself a violation, or only a wrong answer caused by it. */
   readonly watchesLabels: boolean;
 }
 

@@ -1,13 +1,13 @@
 /** The state of certified-read.ts. */
 
 export interface Prediction {
-  /** The context that it claims to be computed from. */
+  /** The context from which the prediction claims to be computed. */
   label: number;
-  /** The context that it was truly computed from. */
+  /** The context from which it was really computed. */
   from: number;
-  /** Whether it is of the layer `generation`; otherwise it is of the overlay. */
+  /** Whether it belongs to the layer `generation`. Otherwise it belongs to the overlay. */
   isGeneration: boolean;
-  /** The time when it was made, if times are compared; otherwise 0. */
+  /** The time of its computation if times are compared, otherwise 0. */
   time: number;
 }
 
@@ -52,9 +52,9 @@ export interface Flight {
 export interface Reader {
   is: 'away' | 'asking' | 'following' | 'riding' | 'answered';
   isDemanding: boolean;
-  /** The context that was acknowledged before it arrived: a fresh answer must contain at least that. */
+  /** The context that was acknowledged before the read arrived. A fresh answer must contain at least this context. */
   due: number;
-  /** The version in its certificate; -1 before it has one. */
+  /** The version in the certificate, or -1 without a certificate. */
   told: number;
   hasLooked: boolean;
   hasRows: boolean;
@@ -70,18 +70,18 @@ export interface State {
   redis: Redis[];
   saved: Redis | null;
   workers: Worker[];
-  /** The version that the refresh queue names; 0: the user is not in it. */
+  /** The version that the refresh queue names, or 0 if the user is not in it. */
   queued: number;
   rescorers: Rescorer[];
   readers: Reader[];
   flights: Flight[];
-  /** The flight that a new reader finds; -1: none. */
+  /** The flight that a new reader finds, or -1 for none. */
   boarding: number;
-  /** The result of the flight that landed last, while a reader may still take it. */
+  /** The result of the last flight that landed, while a reader may still take it. */
   landed: Prediction | null;
   /** The row of the generation in the memory of the readers' process. */
   memory: Prediction | null;
-  /** For N9: the version that an open statement has read and not delivered yet; -1 without one. */
+  /** For N9: the version that an open statement has read and not delivered yet, or -1. */
   underWay: number;
   faultsLeft: number;
   /** A counter that gives times their order. */

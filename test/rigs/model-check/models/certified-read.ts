@@ -1,18 +1,20 @@
 /**
- * The promise for one user: once an event is acknowledged, no later read gets a fresh answer from older context.
+ * The promise for one user: after an event is acknowledged, no later read gets a fresh answer from an older context.
  *
  * One user of one predictor, with a fixed generation, model version, floor and history (assignment.ts and history.ts change
  * those). The model has these steps, in every order:
  *
  * - Events: over HTTP (commit, then acknowledgement) and in SQL (the commit acknowledges). A user's row is locked, so events
  *   commit one by one. Redis receives the version at any later time, or never.
- * - Workers of partial runs: they read features and version, infer, commit the entry in Postgres, load Redis; each step late.
+ * - Workers of partial runs read features and version, infer, commit the entry in Postgres and load Redis. Each step
+ *   may be late.
  * - Re-scorings of stale users: certified-read-rescorers.ts.
  * - Reads of one process: certified-read-readers.ts.
- * - Faults: a process dies; Redis loses all data, returns to an old copy, or splits into two servers.
+ * - Faults: a process is killed; Redis loses all data, returns to an old copy, or splits into two servers.
  *
- * Context is the number of events that it contains. A prediction records what it was truly computed from (`from`). No process
- * of the model reads that; the invariants compare it with the label, which processes do read.
+ * A context is the number of events that it contains. A prediction records the context from which it was really
+ * computed (`from`). No process of the model reads this field. The invariants compare it with the label, which
+ * processes read.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { isNewer, put, readings, serverName, tick } from './certified-read-computing.ts';
@@ -76,7 +78,7 @@ function initialState({ events, workers, rescorers = 0, readers, faults }: ReadS
 function* eventSteps(rules: ReadRules, state: State, event: Event, i: number): Generator<Step<State>> {
   const name = `event ${i + 1} (${event.sentBy})`;
   const isLocked = state.events.some((other) => other.is === 'open');
-  // No process sees a transaction before its commit, so its begin is a step only if it takes the event's time.
+  // No process sees a transaction before its commit, so its start is a step only if it takes the event's time.
   const isOneStep = rules.times !== 'at read, event at begin';
   if (event.is === 'unsent' && !isLocked && !isOneStep) {
     yield step(state, `${name}: its transaction begins and holds the user's row`, (draft) => {
@@ -135,7 +137,7 @@ function tell(rules: ReadRules, draft: State, server: number, context: number): 
   } else redis.hint = Math.max(redis.hint, context);
 }
 
-/** A chunk of a partial run, B3 to B8. It is done again if its worker dies, and no read waits for it. */
+/** Steps of a chunk of a partial run, B3 to B8. It is repeated if its worker is killed, and no read waits for it. */
 function* workerSteps(rules: ReadRules, state: State, worker: Worker, i: number): Generator<Step<State>> {
   const name = `worker ${i + 1}`;
   const change = (does: string, then: (worker: Worker, draft: State) => void) =>

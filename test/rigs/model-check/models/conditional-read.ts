@@ -1,9 +1,10 @@
 /**
- * A conditional read: a client has an answer and its ETag, and asks whether it is still current. A 304 means that the read
- * would get the same answer, including its source, which says whether it is fresh. So the tag is made of all facts that decide
- * an answer (N12: without source and current context version, a 304 calls an old answer fresh).
+ * A conditional read: a client has an answer with its ETag, and asks whether the answer is still current. A 304 means
+ * that the read would get the same answer, including its source, which says whether it is fresh. So the tag contains
+ * all facts that decide an answer. In N12 it lacks source and current context version, and a 304 then calls an old
+ * answer fresh.
  *
- * One user, one stored prediction, one event; live inference may fail, and then the stored one is served as stale.
+ * One user, one stored prediction, one event. If live inference fails, the stored prediction is served as stale.
  */
 import { type Model, type Step, step } from '../checker/model.ts';
 import { isFreshUnder } from './worth.ts';
@@ -15,7 +16,7 @@ export interface TagRules {
 export interface TagState {
   version: number;
   stored: number;
-  /** What the client holds: whether it was called fresh, its label, and the version that its certificate said. */
+  /** The client's answer: whether it was called fresh, its label, and the version in its certificate. */
   held: { isFresh: boolean; label: number; version: number } | null;
   isAsking: boolean;
   due: number;

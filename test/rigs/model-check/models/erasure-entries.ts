@@ -1,7 +1,7 @@
-/** How any process computes a prediction, and puts it into the overlay. */
+/** Computes a prediction and stores it in the overlay, for any process. */
 import type { ErasureState, Prediction } from './erasure-state.ts';
 
-/** Puts an entry by compare-and-set: not below the hint, and not below the stored entry. */
+/** Stores an entry by compare-and-set: not below the hint, and not below the stored entry. */
 export function putEntry({ redis }: ErasureState, entry: Prediction): void {
   if (redis.hint <= entry.label && (redis.overlay?.label ?? -1) <= entry.label) redis.overlay = entry;
 }

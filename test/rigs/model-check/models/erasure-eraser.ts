@@ -1,4 +1,4 @@
-/** The eraser. Each erasure has the number that its commit gave it. */
+/** The steps of the eraser. Each erasure gets a number with its commit. */
 import { type Step, step } from '../checker/model.ts';
 import type { ErasureRules, ErasureState } from './erasure-state.ts';
 
@@ -43,7 +43,7 @@ export function* eraserSteps(rules: ErasureRules, state: ErasureState): Generato
   }
 }
 
-/** The erasure of another user, who has no data in this model. */
+/** Steps of the erasure of another user, who has no data in this model. */
 export function* otherErasureSteps(rules: ErasureRules, state: ErasureState): Generator<Step<ErasureState>> {
   const { otherErasure } = state;
   if (otherErasure === null) return;

@@ -1,4 +1,4 @@
-/** Faults around an erasure. */
+/** Steps of faults during an erasure. */
 import { type Step, step } from '../checker/model.ts';
 import type { ErasureScope, ErasureState, Redis } from './erasure-state.ts';
 

@@ -1,7 +1,8 @@
 /**
- * A read of a user who may be erased. While Postgres answers, the certificate decides: 404 while the user is erased, and no
- * prediction up to the deleted version afterwards. While Postgres does not answer, data in Redis may be served as unverified.
- * Then an erased user is kept out only by the erasures that the process knows, and by Redis' count, which must equal theirs.
+ * A read of a user who may be erased. While Postgres answers, the certificate decides: 404 while the user is erased,
+ * and after a readmission no prediction up to the deleted version. While Postgres does not answer, data in Redis may be
+ * served as unverified. Then only two things exclude an erased user: the erasures that the process knows, and Redis'
+ * count, which must equal the number of these erasures.
  */
 import { nth, type Step, step } from '../checker/model.ts';
 import { predictionNow, putEntry } from './erasure-entries.ts';
@@ -51,7 +52,10 @@ export function* erasureReaderSteps(
   else yield* verifiedSteps(scope, state, reader, change);
 }
 
-/** Steps of the readers' process beside the reader. One reader is enough, but the process also learns from other reads. */
+/**
+ * Steps of the readers' process in addition to the reader. One reader is enough, but the process also learns from other
+ * reads.
+ */
 export function* processSteps(
   rules: ErasureRules,
   scope: ErasureScope,

@@ -19,7 +19,7 @@ export interface ErasureRules {
   readonly tells: 'raises' | 'raises, announcements stay' | 'sets';
   /** Whether a lost count is restored only if Redis has lost no data since the announcement. */
   readonly restores: 'guarded' | 'plainly';
-  /** When a read notes the Redis server: before it asks for its certificate, or after the certificate has come. */
+  /** When a read notes the Redis server: before it requests its certificate, or after the certificate has arrived. */
   readonly seesServer: 'before' | 'after';
 }
 
@@ -78,7 +78,10 @@ export interface Eraser {
   number: number;
 }
 
-/** The promise to a later read: whether the user is erased, and that no prediction from before so many erasures is served. */
+/**
+ * The promise to a later read: whether the user is erased, and the number of erasures whose older predictions are not
+ * served.
+ */
 export interface Acknowledged {
   isErased: boolean;
   eras: number;
@@ -90,7 +93,7 @@ export interface ErasureReader {
   /** The run id of Redis when the reader arrived. */
   server: number;
   told: (User & { inForce: number }) | 'no answer' | null;
-  /** The data that it found in Redis, before or after its certificate. */
+  /** The data found in Redis, before or after the certificate. */
   found: Pick<Redis, 'generations' | 'overlay'> | null;
 }
 

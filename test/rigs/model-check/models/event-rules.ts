@@ -4,7 +4,7 @@
  *
  * If the predictor is served, the transaction that widens its rules sets a flag. While the flag is set, every reader uses the
  * user's version in place of `touched`. A worker waits for the transactions that were open after the change. Then it rewrites
- * the contexts one by one in the order of their keys, and clears the flag last. Another change meanwhile restarts the rewrite.
+ * the contexts one by one in the order of their keys, and clears the flag last. A further change restarts the rewrite.
  * A new predictor is not served until those transactions have ended; its contexts need no rewrite.
  *
  * One predictor, a few users. Each event has a kind. Rules are a number, and concern all kinds up to it. A fresh answer must
@@ -27,7 +27,7 @@ export interface EventRuleRules {
 
 export interface EventRuleScope {
   readonly users: number;
-  /** Kinds of the events; the predictor's first rules concern kind 1. */
+  /** The kinds of the events. The predictor's first rules concern kind 1. */
   readonly events: readonly number[];
   readonly changes: number;
   readonly isNew: boolean;
@@ -36,15 +36,15 @@ export interface EventRuleScope {
 interface User {
   version: number;
   touched: number;
-  /** Versions of the last event of each kind; no process looks at them. */
+  /** The version of the last event of each kind, which no process reads. */
   last: number[];
-  /** The label of the stored prediction; null without one. */
+  /** The label of the stored prediction, or null without a prediction. */
   label: number | null;
 }
 
 interface EventTransaction {
   kind: number;
-  /** -1: not begun. */
+  /** The user of the event, or -1 if its transaction has not begun. */
   user: number;
   rules: number;
   is: 'to come' | 'open' | 'over';
@@ -107,7 +107,9 @@ function newReader(): EventRuleState['reader'] {
   return { is: 'away', user: 0, due: 0, version: 0, touched: 0 };
 }
 
-/** An event's transaction holds its user's row from the moment in which it reads the rules. */
+/**
+ * Returns whether a transaction holds the user's row. A transaction holds it from the moment when it reads the rules.
+ */
 function isHeld(state: EventRuleState, user: number): boolean {
   return state.events.some((one) => one.is === 'open' && one.user === user);
 }
@@ -164,7 +166,7 @@ function* workerSteps(rules: EventRuleRules, state: EventRuleState): Steps {
     });
   }
   if (!state.isFlagged || !(state.isSettled || rules.rewrites === 'at once')) return;
-  // A row that an open transaction inserts is not seen, and not waited for.
+  // A row that an open transaction inserts is not visible, so the rewrite does not wait for it.
   if (place < users.length && (!isHeld(state, place) || nth(users, place).version === 0)) {
     yield step(state, `the worker rewrites user ${place + 1}`, (draft) => {
       const user = nth(draft.users, place);

@@ -1,6 +1,6 @@
 /**
- * A read while histories change. A candidate may come from any history; the certificate is of one. The rule is the product's
- * own `judge`; in a control it compares no histories.
+ * A read while histories change. A candidate may come from any history, and the certificate comes from one history. The
+ * rule is the product's own `judge`. In a control the rule does not compare histories.
  */
 import { nth, type Step, step } from '../checker/model.ts';
 import type { HistoryReader, HistoryRules, HistoryState, Row } from './history-state.ts';

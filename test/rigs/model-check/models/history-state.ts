@@ -34,7 +34,7 @@ export interface HistoryScope {
   readonly claims: number;
 }
 
-/** A prediction: the history and label that it claims, and the events (bits) that it was computed from. */
+/** A prediction: the history and label that it claims, and the events (bits) from which it was computed. */
 export interface Row {
   readonly history: number;
   readonly label: number;
@@ -63,11 +63,11 @@ export interface HistoryWorker {
 
 export interface HistoryReader {
   is: 'away' | 'asking' | 'answered';
-  /** The events that were acknowledged before it arrived and are not lost. */
+  /** The events that were acknowledged before the read arrived and are not lost. */
   due: number;
-  /** Its certificate; null before it has one. */
+  /** The certificate, or null before it arrives. */
   told: { history: number; version: number; isPublished: boolean; idOf: number } | null;
-  /** The data that it found in Redis before its certificate; null if Redis has not answered yet. */
+  /** The data found in Redis before the certificate, or null if Redis has not answered yet. */
   early: HistoryState['redis'] | null;
   /** The events that are not in its certificate's history: no fresh answer may contain them. */
   never: number;

@@ -1,7 +1,7 @@
 /**
- * A database that loses its last commits: a failover to a standby that lagged, or a restore. Data that was read before are
- * still in processes, in Redis and in memory, with versions that the new history assigns to other events. So a version alone
- * proves nothing (Q1): it needs its history.
+ * A database that loses its last commits by a failover to a lagging standby or by a restore. Data of the lost history
+ * are still in processes, in Redis and in memory. The new history assigns their versions to other events. So a version
+ * proves nothing without its history (Q1).
  *
  * One user, one chunk, one generation that is being built at the loss or has just been published. Context is a set of events,
  * as bits, because after a loss the same version is another context. The model has these steps, in every order:
@@ -144,7 +144,10 @@ function commit(worker: HistoryWorker, draft: HistoryState): void {
   worker.is = 'committed';
 }
 
-/** Publishes the generation. If the history has changed, the product begins the run again; the committed row is true, so both are allowed. */
+/**
+ * Publishes the generation. If the history has changed, the product begins the run again. Both are allowed, because the
+ * committed row is correct.
+ */
 function* publishSteps(rules: HistoryRules, state: HistoryState): Generator<Step<HistoryState>> {
   const { isPublished, chunk, runHistory, history } = state.postgres;
   if (isPublished || chunk.is !== 'committed') return;
@@ -200,7 +203,7 @@ function* lossSteps({ names }: HistoryRules, state: HistoryState): Generator<Ste
     draft.historiesMade = Math.max(draft.historiesMade, history);
     draft.postgres = { ...saved, chunk: { ...saved.chunk }, history };
     if (draft.lossesLeft === 0) draft.saved = null;
-    // Lost events are no longer promised: the service refuses a token of the lost history.
+    // Lost events are no longer promised, because the service rejects a token of the lost history.
     for (const reader of draft.readers) reader.due &= saved.context;
   });
 }

@@ -1,4 +1,6 @@
-/** A read while generations have layers. Its certificate names the generation and its base, and whether each is outdated. */
+/**
+ * A read while generations have layers. Its certificate has the generation and its base, and whether each is outdated.
+ */
 import { nth, type Step, step } from '../checker/model.ts';
 import type { LayerReader, LayerRules, LayerState, Row } from './layered-generation-state.ts';
 import { isFreshUnder } from './worth.ts';
@@ -10,7 +12,7 @@ export function newLayerReader(): LayerReader {
   return { is: 'away', due: { changes: 0, version: 0 }, told: null };
 }
 
-/** A candidate, and the generation that it lies in. */
+/** A candidate, and the generation that contains it. */
 interface Found {
   readonly row: Row;
   readonly lies: number;

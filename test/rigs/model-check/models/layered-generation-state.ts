@@ -11,21 +11,24 @@ export interface LayerRules {
   readonly drops: 'no base of another' | 'any that no arm names';
   /** The number of the generation that an answer from the base names. */
   readonly number: 'of its layer' | 'of the generation above';
-  /** When Redis offers a row of the base: once the bucket above is known to be whole, or whenever that lacks the user. */
+  /**
+   * When Redis offers a row of the base: once the bucket above is known to be complete, or whenever that lacks the
+   * user.
+   */
   readonly offers: 'below whole buckets' | 'always';
-  /** The key of a row in memory: the generation that was assigned then, or the generation that the row lies in. */
+  /** The key of a row in memory: the generation that was assigned then, or the generation that contains the row. */
   readonly memory: 'by the assigned generation' | 'by the layer';
 }
 
 export interface LayerScope {
   readonly events: number;
-  /** Bulk changes of the watched source. */
+  /** The number of bulk changes of the watched source. */
   readonly changes: number;
-  /** Runs, one after the other: of all users, or with a budget, which has room for the user or not. */
+  /** The number of runs, one after the other. A run has all users, or a budget that includes the user or not. */
   readonly runs: number;
   readonly rollbacks: number;
   readonly readers: number;
-  /** Buckets that Redis loses. */
+  /** The number of buckets that Redis loses. */
   readonly losses: number;
 }
 
@@ -37,7 +40,7 @@ export interface Row {
 
 export interface Generation {
   is: 'planned' | 'scored' | 'carried' | 'published' | 'dropped';
-  /** The generation below; 0: none, because the run scored all users. */
+  /** The base, or 0 without a base, because the run scored all users. */
   readonly base: number;
   /** Whether its run scores the user. */
   readonly isChosen: boolean;
@@ -47,7 +50,7 @@ export interface Generation {
   row: Row | null;
 }
 
-/** A generation and the one below it. */
+/** A generation and its base. */
 export interface Layers {
   readonly generation: number;
   readonly base: number;

@@ -5,10 +5,11 @@
  * One user, one predictor, one history, one model version. The model has these steps, in every order:
  *
  * - An event of the user commits. A bulk change of a watched source commits, and raises the source version.
- * - A run of all users, or with a budget that has room for the user or not. It notes base and source version, and reads
+ * - A run of all users, or a run with a budget that includes the user or not. The run notes base and source version,
+ *   and reads
  *   features later. If it does not score the user, it carries over the user's row of the current generation. It is published.
  * - A rollback goes to a published generation. A generation that no arm names is dropped.
- * - The user's bucket of any generation is loaded into Redis, marked as whole, or lost.
+ * - The user's bucket of any generation is loaded into Redis, marked as complete, or lost.
  * - Readers of one process share its memory.
  *
  * A fresh answer must contain every bulk change and event that was committed before its reader arrived. It must come from the
@@ -110,7 +111,10 @@ function* runSteps(rules: LayerRules, state: LayerState): Steps {
   }
 }
 
-/** Plans a run of all users, or with a budget. The base of the latter is the current generation of all users, or its base. */
+/**
+ * Plans a run of all users, or one with a budget. The base of the latter is the current generation of all users, or its
+ * base.
+ */
 function* planSteps(state: LayerState): Steps {
   const { generations, arm, changes } = state.postgres;
   const below = nth(generations, arm.generation - 1).base || arm.generation;
@@ -128,7 +132,7 @@ function* planSteps(state: LayerState): Steps {
   }
 }
 
-/** Returns the row of the current generation, if that has the same base and the same bulk changes. */
+/** Returns the row of the current generation, if the generation has the same base and the same bulk changes. */
 function carriedRow({ carries }: LayerRules, mine: Generation, before: Generation): Generation['row'] {
   if (mine.base === 0 || before.base !== mine.base) return null;
   return carries === 'all' || before.source === mine.source ? before.row : null;
@@ -153,7 +157,7 @@ function* armSteps({ drops }: LayerRules, state: LayerState): Steps {
   }
 }
 
-/** Steps of Redis. A bucket is marked as whole only while it has every row of the generation's bucket. */
+/** Steps of Redis. A bucket is marked as complete only while it has every row of the generation's bucket. */
 function* redisSteps(state: LayerState): Steps {
   for (const [i, { is, row }] of state.postgres.generations.entries()) {
     const bucket = nth(state.redis, i);

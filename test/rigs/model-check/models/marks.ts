@@ -1,32 +1,34 @@
 /**
- * An unannounced restore: the database returns to a copy under the same history, and assigns the same versions again. Marks
- * detect it. Each round of a process leaves a mark, and remembers the newest mark in the process and in Redis. If a remembered
- * mark is missing, another history begins.
+ * An unannounced restore: the database returns to a copy under the same history, and assigns the same versions again.
+ * Marks detect it. Each round of a process writes a mark to the database, and remembers the newest mark in the process
+ * and in Redis. If a remembered mark is missing, another history begins.
  *
- * One user, whose stored answer in Redis has the events (bits) that it was computed from. The model has these steps, in every
- * order:
+ * One user, whose stored answer in Redis records the events (bits) from which it was computed. The model has these
+ * steps, in every order:
  *
  * - Events commit. The connected process stores an answer, or answers with the stored one as fresh.
- * - The process has rounds: recall (which may fail), leave a mark and look, remember. Other processes have rounds that it
- *   does not know of.
+ * - The process has rounds: recall (which may fail), write a mark and look, remember. Other processes have rounds that
+ *   the
+ *   process does not see.
  * - The process publishes a run, and the run's row may be loaded into Redis afterwards. A run that is not published when
  *   another history begins gets another id.
  * - The process ends and starts again, without a remembered mark.
  * - The database is saved, and later restored. The connection then ends, and the process looks through the next one first.
  * - Redis loses all data.
  *
- * The database is restored only if Redis remembers a mark that the copy lacks: a smaller loss cannot be detected.
+ * The database is restored only if Redis remembers a mark that the copy lacks, because a smaller loss cannot be
+ * detected.
  */
 import { type Model, type Step, step } from '../checker/model.ts';
 
 export interface MarkRules {
-  /** The meaning of a failed recall: unknown, so that no mark is kept; or (H1) that no mark is remembered. */
+  /** The meaning of a failed recall: unknown, so that no mark is kept, or (H1) no remembered mark. */
   readonly recall: 'no recall, no keep' | 'counts as empty';
   readonly keeps: 'onto what was recalled' | 'whatever is there';
   readonly reads: 'once sure' | 'at once';
   /** Which marks a new connection looks for. */
   readonly connects: 'for every mark' | "for the process' own";
-  /** When a run is published. Its row in Redis is known by the run's id alone. */
+  /** When a run is published. Its row in Redis is identified only by the run's id. */
   readonly publishes: 'once the past is proven' | 'at once';
 }
 
@@ -45,7 +47,7 @@ interface Mark {
   readonly history: number;
 }
 
-/** The events that an answer was computed from, and the version that it is labelled with. */
+/** The events from which an answer was computed, and its label. */
 interface Row {
   readonly label: number;
   readonly from: number;
@@ -77,7 +79,7 @@ interface Process {
   found: Mark | null;
   /** The recall of the publishing transaction. */
   publishing: Recalled | null;
-  /** Whether it published once after a recall, and the database has not restarted since. */
+  /** Whether the process has published after a recall, and the database has not restarted since. */
   isProven: boolean;
 }
 
@@ -206,7 +208,7 @@ function* roundSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkSta
   }
 }
 
-/** Looks for the known and the recalled mark in one statement. Marks are left from the highest bit down. */
+/** Looks for the known and the recalled mark in one statement. Marks are written from the highest bit down. */
 function look({ database }: MarkState, mine: Process, { mark, hasFailed, isBeforeDoubt }: Recalled): void {
   const isLost = [mine.known, mark].some(
     (one) => one !== null && one.history === database.history && (database.marks & one.bit) === 0,

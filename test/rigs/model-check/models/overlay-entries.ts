@@ -1,4 +1,4 @@
-/** The overlay's two places, each with its compare-and-set. */
+/** The overlay's two stores, Postgres and Redis, each with its compare-and-set. */
 
 /** The fields of an entry that decide which of two entries is newer. Numbers stand for ids. */
 interface Entry {

@@ -1,12 +1,12 @@
 /**
- * A migration changes what labels mean, and raises the number of the protocol with it. A reader and a worker of the release
- * before know the first number alone. The reader answers by certificates, the worker claims a chunk and commits labels, and
- * loads committed rows into Redis. A reader of the next release takes them from there.
+ * A migration changes the meaning of labels, and raises the number of the protocol in the same transaction. A reader
+ * and a worker of the previous release know only the first number. The reader answers by certificates. The worker
+ * claims a chunk, commits labels, and loads committed rows into Redis. A reader of the next release reads these rows.
  *
- * The change and the number commit together. So a statement sees both or neither, and the number must be read by the statement
- * that decides: by the certificate itself, and in the transaction that writes. A number read earlier may be outdated. A
- * transaction that has read the number commits later, so the migration takes a lock that waits for such transactions. No lock
- * waits for a load, which writes to Redis: what it writes late must lie where the next release does not look.
+ * The change and the number commit together, so a statement sees both or neither. The statement that decides must read
+ * the number: the certificate itself, or the transaction that writes. A number read earlier may be outdated. A
+ * transaction that has read the number may commit later, so the migration takes a lock that waits for such
+ * transactions. No lock waits for a load into Redis. So a late load must use keys that the next release does not read.
  */
 import { type Model, type Step, step } from '../checker/model.ts';
 
@@ -18,15 +18,15 @@ export interface ProtocolRules {
 }
 
 export interface ProtocolState {
-  /** What labels in the database mean now. */
+  /** The number in the database, which is the current meaning of labels. */
   number: 1 | 2;
-  /** The number that the reader saw when it connected; null: it is not connected. */
+  /** The number that the reader saw when it connected, or null if it is not connected. */
   connected: 1 | 2 | null;
-  /** The number under which the worker claimed its chunk; null: it has none. */
+  /** The number under which the worker claimed its chunk, or null without a chunk. */
   claimed: 1 | 2 | null;
   /** Whether the worker's transaction has found the number known, and is not committed yet. */
   checked: boolean;
-  /** The number under which the worker read rows for Redis; null: it has none. */
+  /** The number under which the worker read rows for Redis, or null without rows. */
   loading: 1 | 2 | null;
   /** The number by which the rows in Redis were read, by the number in their keys (0 for keys that name none); 0: no rows. */
   stored: readonly (0 | 1 | 2)[];
@@ -97,7 +97,9 @@ function* workerSteps({ writes }: ProtocolRules, state: ProtocolState, most: num
   });
 }
 
-/** Workers and readers of both releases: each knows its own number, and starts nothing under another. */
+/**
+ * Steps of workers and readers of both releases. Each knows its own number, and starts nothing under another number.
+ */
 function* loadSteps({ keys }: ProtocolRules, state: ProtocolState, most: number): Generator<Step<ProtocolState>> {
   const { number, loading, stored } = state;
   const named = (known: 1 | 2) => (keys === 'are the same' ? 0 : known);

@@ -1,11 +1,11 @@
 /**
- * The cost and the result of re-scoring, for one user. A storm of events costs at most one inference in a window (a tick of the
- * clock), whichever workers the relay names the user to. If no worker dies, the last event is re-scored.
+ * The cost and the result of re-scoring for one user. A storm of events costs at most one inference per window (a tick
+ * of the clock), for any workers that get the user from the relay. If no worker is killed, the last event is re-scored.
  *
- * A worker has its own queue with the user's newest version. When it reaches the user, it first checks the stored answer. If
- * that is new enough, because a read or another worker came first, it removes the user. Otherwise it claims the window, or
- * postpones the user to the next window. Events come before, during and after an inference. A worker may die, with its queue
- * and its inference.
+ * A worker has its own queue with the user's newest version. When it reaches the user, it first checks the stored
+ * answer. If the answer is new enough, because a read or another worker came first, the worker removes the user.
+ * Otherwise it claims the window, or postpones the user to the next window. Events come before, during and after an
+ * inference. A worker may be killed and loses its queue and its inference.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 
@@ -25,14 +25,14 @@ export interface RefreshWindowScope {
 }
 
 interface RefreshWorker {
-  /** The version that its queue names; 0: the user is not in it. */
+  /** The version that the worker's queue names, or 0 if the user is not in it. */
   queued: number;
-  /** The window from which on the entry is due. */
+  /** The first window in which the entry is due. */
   dueAt: number;
-  /** The label of the current inference; -1 without one. */
+  /** The label of the current inference, or -1 without an inference. */
   label: number;
   isReading: boolean;
-  /** The last window that it has claimed; -1: none. */
+  /** The last window that the worker has claimed, or -1 for none. */
   claimed: number;
 }
 
@@ -40,7 +40,7 @@ export interface RefreshWindowState {
   version: number;
   /** The label of the stored answer. */
   stored: number;
-  /** By event, whether the relay has named it. */
+  /** For each event, whether the relay has named it. */
   isRelayed: boolean[];
   workers: RefreshWorker[];
   now: number;

@@ -1,4 +1,6 @@
-/** A read while arms begin, grow and end. Its certificate names the user's arm; candidates of other arms do not fit. */
+/**
+ * A read while arms begin, grow and end. Its certificate names the user's arm, and candidates of other arms do not fit.
+ */
 import { nth, type Step, step } from '../checker/model.ts';
 import { keepRow, putEntry } from './overlay-entries.ts';
 import { armOfUser } from './rollout-arms.ts';

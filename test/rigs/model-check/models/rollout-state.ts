@@ -1,7 +1,7 @@
 /** The state of rollout.ts, and the rules that a control may break. */
 
 export interface RolloutRules {
-  /** Where a read learns the user's arm: from its certificate, or (R1) from an earlier certificate of the process. */
+  /** The source of the user's arm for a read: its certificate, or (R1) an earlier certificate of the process. */
   readonly assignment: 'certificate' | 'kept by the process';
   /** Which entries of the overlay fit: those of the arm's model version and floor, or (R2) those of any arm. */
   readonly overlay: 'its model version and floor' | 'any arm';
@@ -15,9 +15,9 @@ export interface RolloutRules {
 
 export interface RolloutScope {
   readonly events: number;
-  /** Rollouts, one after the other, each of the version that is not stable. */
+  /** The number of rollouts, one after the other, each to the version that is not stable. */
   readonly rollouts: number;
-  /** Runs of all users, of any arm, one after the other. */
+  /** The number of runs of all users, of any arm, one after the other. */
   readonly runs: number;
   readonly readers: number;
 }
@@ -35,7 +35,7 @@ export interface Entry extends Prediction {
 
 export interface Arm {
   model: number;
-  /** 0: none. */
+  /** The current generation, or 0 for none. */
   generation: number;
   floor: number;
 }
@@ -56,12 +56,12 @@ export interface Told extends Arm {
 
 export interface Reader {
   is: 'away' | 'asking' | 'answered';
-  /** Facts of the moment when it arrived. `rollout`: the active rollout; `wasInArm`: reset when that rollout ends. */
+  /** Facts at the arrival of the read. `rollout`: the active rollout; `wasInArm`: reset when that rollout ends. */
   due: { version: number; takenBack: number; rollout: number | null; wasInArm: boolean };
   /** For each model version, whether the user was assigned to it at some moment since the read arrived. */
   assigned: [boolean, boolean, boolean];
   told: Told | null;
-  /** The data that it found in Redis before its certificate; null if Redis has not answered yet. */
+  /** The data found in Redis before the certificate, or null if Redis has not answered yet. */
   early: RolloutState['redis'] | null;
 }
 

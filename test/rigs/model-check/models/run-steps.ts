@@ -1,8 +1,8 @@
 /**
- * The steps of a run around its chunks. Each is claimed with a fence and a lease, and written by one transaction that the
- * fence guards. Workers die or are paused, and runs are cancelled or resumed. Still a run makes one generation, and publishes
- * it once and never after its cancellation (I5, I8). A predictor has one plan and one comparison at a time, and no run gets
- * stuck.
+ * The steps of a run around its chunks. Each is claimed with a fence and a lease, and written by one transaction that
+ * the fence guards. Workers are killed or paused, and runs are cancelled or resumed. The model checks that a run makes
+ * one generation, publishes it once, and never after its cancellation (I5, I8). A predictor has one plan and one
+ * comparison at a time, and no run gets stuck.
  *
  * Two runs of one predictor, a few workers. Scoring is one step here; run.ts models it. Any time may pass between a claim and
  * its write. The lease of a paused worker may end, and the worker continues without knowing that.
@@ -79,7 +79,7 @@ function isOver({ is }: StepRun): boolean {
   return is === 'published' || is === 'cancelled';
 }
 
-/** The step that a run's state asks for. */
+/** Returns the step that is due in the run's state. */
 function due({ is }: StepRun): Kind | null {
   return is === 'planned' ? 'plan' : is === 'publishing' ? 'publish' : null;
 }

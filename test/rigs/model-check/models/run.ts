@@ -1,8 +1,9 @@
 /**
- * A run consists of rows in Postgres. It ends despite every loss and death, and a published generation has every user exactly
- * once (I5, I8). Jobs are hints that the queue may lose. Workers die between any two steps. A worker whose lease is over may
- * continue without knowing that (a zombie); the fence rejects its late commit. A slow worker commits the users that it has
- * scored, and hands the others back as another chunk. A worker that gets SIGTERM leaves, and for a while there may be no worker.
+ * A run consists of rows in Postgres. It ends despite every loss and kill, and a published generation has every user
+ * exactly once (I5, I8). Jobs are hints that the queue may lose. Workers are killed between any two steps. A worker
+ * whose lease is over may continue without knowing it (a zombie). The fence rejects its late commit. A slow worker
+ * commits the users that it has scored, and returns the others as another chunk. A worker that gets SIGTERM leaves, and
+ * for some time there may be no worker.
  *
  * One run of a few chunks, a few workers. Each step is one transaction or one command. A lease may end at any time, because
  * the model has no clock. Each failure costs one of the faults. The reconciler may run at any time. The checker also requires
@@ -41,7 +42,7 @@ interface Chunk {
   is: 'waiting' | 'claimed' | 'committed' | 'failed' | 'cancelled';
   fence: number;
   isLeaseOver: boolean;
-  /** Its users, by number. */
+  /** The numbers of the chunk's users. */
   users: number[];
   isSplitOff: boolean;
 }
@@ -50,10 +51,10 @@ interface Worker {
   is: 'away' | 'idle' | 'claimed' | 'scored' | 'committed';
   no: number;
   fence: number;
-  /** The users that it has read, and how many of them it has scored. */
+  /** The users that the worker has read. */
   users: number[];
   scored: number;
-  /** The history in which it read them. */
+  /** The history in which the worker read them. */
   era: number;
 }
 
@@ -221,7 +222,7 @@ function commit(rules: RunRules, worker: Worker, draft: RunState): void {
   if (draft.run === 'published') draft.broken ??= 'I5: a published generation changes';
 }
 
-/** Makes another chunk of the users that were not scored; any worker may claim it. */
+/** Makes another chunk of the users that were not scored, which any worker may claim. */
 function handBack(worker: Worker, draft: RunState): void {
   const left = worker.users.slice(worker.scored);
   if (left.length === 0) return;
@@ -251,7 +252,7 @@ function holds({ chunks, run: is }: RunState, worker: Worker): boolean {
   return is === 'running' && chunk.is === 'claimed' && chunk.fence === worker.fence;
 }
 
-/** Publishes the run (B9); any worker may take the job. */
+/** Publishes the run (B9). Any worker may take the job. */
 function* publishSteps(rules: RunRules, state: RunState): Steps {
   if (!state.hints.publish) return;
   const isReady = rules.publishes !== 'when no chunk is open' || !state.chunks.some(isOpen);
@@ -316,7 +317,9 @@ function* faultSteps(state: RunState): Steps {
   }
 }
 
-/** Begins the run again: committed rows may be from lost context, so they are computed again (restart-run.ts). */
+/**
+ * Begins the run again, because committed rows may be from a lost context and must be computed again (restart-run.ts).
+ */
 function* failoverSteps(rules: RunRules, state: RunState): Steps {
   if (state.run !== 'running' && state.run !== 'publishing') return;
   yield step(state, 'FAULT: a failover changes the history, and the run begins again', (draft) => {

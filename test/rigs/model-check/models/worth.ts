@@ -1,6 +1,6 @@
 /**
- * The central rule: the models call the product's own `judge`, so that they check the code that decides. Predictions in the
- * models do not expire; expiry is the only decision of a clock in `judge`.
+ * The central rule. The models call the product's own `judge`, so that they check the code that decides. Predictions in
+ * the models do not expire, because expiry is the only decision of a clock in `judge`.
  */
 import type { GenerationLayer } from '@tandem/freshness/certificate';
 import { isFresh, judge } from '@tandem/freshness/judge';
@@ -10,7 +10,7 @@ import type { Label } from '@tandem/freshness/stored-prediction';
 export interface Candidate {
   readonly label: number;
   readonly model?: number;
-  /** The generation of a row; null or absent for an entry of the overlay. */
+  /** The generation of a row. It is null or absent for an entry of the overlay. */
   readonly generation?: number | null;
   readonly history?: number | string;
   readonly floor?: number;
@@ -19,14 +19,14 @@ export interface Candidate {
 /** The certificate of one user of one predictor. */
 export interface Told {
   readonly version: number;
-  /** Of the last event that concerns the predictor; absent: every event does. */
+  /** The version of the last event that concerns the predictor. If absent, every event concerns it. */
   readonly touched?: number;
   readonly deleted?: number;
   readonly model?: number;
   readonly generation?: number | null;
   /** Whether a watched source has changed in bulk since the generation was computed. */
   readonly isOutdated?: boolean;
-  /** The generation below that one. */
+  /** The base of the generation. */
   readonly base?: { readonly generation: number; readonly isOutdated: boolean } | null;
   readonly history?: number | string;
   readonly floor?: number;

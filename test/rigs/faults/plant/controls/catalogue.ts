@@ -1,6 +1,6 @@
 /**
- * The negative controls: the planted mistake, the actions on the deployment meanwhile, and the rules by which the checker
- * must catch it. Without the plant, the same load and actions must give no violation.
+ * The negative controls. Each has a planted mistake, the actions on the deployment, and the rules by which the checker
+ * must catch the mistake. Without the plant, the same load and actions must give no violation.
  */
 import { findFaults } from '../../catalogue/faults.ts';
 import { runWithinBudget } from '../../catalogue/starved-work.ts';
@@ -30,19 +30,19 @@ export interface Control {
   readonly rates?: Partial<LoadRates>;
   /** The number of users who change. */
   readonly changing?: number;
-  /** One round of actions on the deployment; the next follows at once. */
+  /** Runs one round of actions on the deployment. The next round follows at once. */
   stir?(stage: Stage): Promise<void>;
-  /** Any of these counts as caught. */
+  /** The control counts as caught if any of these rules is broken. */
   readonly caughtBy: readonly Rule[];
-  /** The stores must be checked after one round: the mistake does not show before. */
+  /** The mistake shows only in the stores, which are checked after one round. */
   readonly needsStores?: true;
-  /** The load writes a watched table only. */
+  /** The load writes only a watched table. */
   readonly isWatched?: true;
   /** The control runs on a Postgres with the rights of a managed service. */
   readonly isManaged?: true;
-  /** The action itself is the control, so there is no run without it to compare with. */
+  /** The action itself is the mistake, so there is no run without a plant to compare with. */
   readonly isDoing?: true;
-  /** The plant must not be found: no action on the deployment shows it. */
+  /** The checker must not catch the plant, because no action on the deployment reveals the mistake. */
   readonly holds?: true;
 }
 
@@ -53,12 +53,18 @@ const doing = (name: string) => async (stage: Stage) => {
 
 const OLD: readonly Rule[] = ['stale called fresh', 'old certificate'];
 const BY_HTTP_ALONE: Partial<LoadRates> = { sqlWriters: 0, writers: 4, writesPerSecond: 15, runsPerSecond: 0.5 };
-/** Hints do not report that a user was readmitted: a version that is only in Redis would keep the user erased. */
+/** No erasures: hints do not report readmissions, so a version that is only in Redis would keep the user erased. */
 const UNERASED: Partial<LoadRates> = { ...BY_HTTP_ALONE, erasuresPerSecond: 0 };
 const MANY_RUNS: Partial<LoadRates> = { runsPerSecond: 2, writers: 4, writesPerSecond: 15, transactionsPerSecond: 30 };
-/** Rates of SQL events, of whose values the checker knows the order; users keep the values, unless they are erased. */
+/**
+ * Rates with many SQL events. The checker knows the order of their values, and users keep a value until they are
+ * erased.
+ */
 const MANY_VALUES: Partial<LoadRates> = { sqlWriters: 2, transactionsPerSecond: 15 };
-/** A user's version is unchanged for some ten seconds, so that a row of a lost history can have the same version. */
+/**
+ * Rates at which a user's version stays unchanged for about ten seconds, so that a row of a lost history can have it
+ * too.
+ */
 const FEW_CHANGES: Partial<LoadRates> = {
   ...{ sqlWriters: 1, transactionsPerSecond: 6, writers: 1, writesPerSecond: 2 },
   ...{ runsPerSecond: 0.02, rollbacksPerSecond: 0, movesPerSecond: 0, erasuresPerSecond: 0.1 },
@@ -70,12 +76,12 @@ const MANY_RESCORINGS: Partial<LoadRates> = {
   ...{ readers: 4, readsPerSecond: 10, usersPerRead: 4, runsPerSecond: 0 },
   ...{ writers: 4, writesPerSecond: 10, transactionsPerSecond: 10 },
 };
-/** One bulk change in ten seconds: the generation of a run after it has it until the next change. */
+/** One bulk change in ten seconds, so that a run after it publishes a generation before the next change. */
 const FEW_BULK_CHANGES: Partial<LoadRates> = {
   ...{ tableWriters: 1, transactionsPerSecond: 4, runsPerSecond: 0, rollbacksPerSecond: 0 },
   ...{ readers: 4, readsPerSecond: 10, usersPerRead: 20 },
 };
-/** Rates at which Redis' data from before an erasure still fits after it: generation and floor do not change. */
+/** Rates at which Redis data from before an erasure still fits after it, because generation and floor do not change. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
 
 export const controls: readonly Control[] = [
@@ -316,7 +322,7 @@ export const controls: readonly Control[] = [
     what: 'a run with a budget goes above a base from before a bulk change, whose rows are judged by the source version of the run above',
     plants: ['L1'],
     isWatched: true,
-    // With so many changing users, most of them are on the base.
+    // With this many changing users, most are on the base.
     changing: 1_000,
     rates: FEW_BULK_CHANGES,
     stir: ({ rig }) => runWithinBudget(rig),

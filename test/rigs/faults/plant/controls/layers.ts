@@ -6,7 +6,7 @@ export const baseAsAbove: Plant = {
   what: 'a row of the base is judged by the source version of the run above it, which has seen bulk changes that the base has not',
   patches: [
     {
-      // Otherwise a run after a bulk change scores all users, and no base is older than the generation above it.
+      // Without this patch, a run after a bulk change scores all users, and no base is older than its upper generation.
       file: 'libs/offline-store/runs/choose-users.ts',
       find: 'r.source_version < $3 as "isOutdated"',
       replace: '$3::bigint is null as "isOutdated"',

@@ -1,4 +1,4 @@
-/** Used by several controls: Redis keeps the last write, without comparing it with the stored value. */
+/** Patches for several controls: Redis keeps the last write, without comparing it with the stored value. */
 import type { Patch } from '../patch.ts';
 
 export const plainSet: readonly Patch[] = [

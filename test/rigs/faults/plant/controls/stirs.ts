@@ -1,4 +1,4 @@
-/** Actions on the deployment during a control: each is one round, and the next follows at once. */
+/** Actions on the deployment during a control. Each call is one round, and the next round follows at once. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT } from '../../../../e2e/counts.fixture.ts';
 import { until } from '../../../../e2e/until.fixture.ts';
@@ -100,7 +100,10 @@ export async function restoreBackup({ rig, fault }: Stage): Promise<void> {
   await pause(3_000);
 }
 
-/** Injects the fault during a run: the run is planned, without committed chunks, at the start of the fault, and ends before the restore. */
+/**
+ * Injects the fault during a run. At the start of the fault the run is planned and has no committed chunks. It ends
+ * before the restore.
+ */
 export async function underRun(stage: Stage, fault: NamedFault): Promise<void> {
   const { rig } = stage;
   const setPace = (ms: number) => {

@@ -1,6 +1,6 @@
 /**
- * N1 to N3: freshness by timestamps, the usual design. A prediction carries a time instead of a version, and is fresh
- * when that is not before the time of the user's last change.
+ * N1 to N3: freshness by timestamps, the usual design. A prediction carries a time instead of a version. It is fresh if
+ * its time is not before the time of the user's last change.
  */
 import type { Patch, Plant } from '../patch.ts';
 import { plainSet } from './plain-set.ts';

@@ -1,6 +1,6 @@
 /**
- * N5 to N7 and N10: the user's version is in Redis alone. This is right while no part fails, so ordinary tests pass. The rig
- * adds faults of Redis, or of the writing of the version.
+ * N5 to N7 and N10: the user's version is stored only in Redis. This works while no part fails, so ordinary tests pass.
+ * The rig adds faults of Redis, or failures of the write of the version.
  */
 import type { Plant } from '../patch.ts';
 

@@ -20,7 +20,7 @@ FEATURES = [f"f{i}" for i in range(1, 13)]
 QUERY = f"select {', '.join(FEATURES)} from {os.environ['TABLE']} where user_id = $1"
 
 options = onnxruntime.SessionOptions()
-# One row a run: more threads only wait for each other.
+# One row per call: more threads would only wait for each other.
 options.intra_op_num_threads = 1
 session = onnxruntime.InferenceSession(os.environ["MODEL"], options)
 stored = redis.asyncio.from_url(os.environ["REDIS_URL"], decode_responses=True)
@@ -56,7 +56,7 @@ def infer(row) -> float:
 
 @app.get("/stored/{user_id}")
 async def read_stored(user_id: str) -> Prediction:
-    """One HMGET; nothing says how old the prediction is."""
+    """Answers with one HMGET. The answer does not show the age of the prediction."""
     score, _ = await stored.hmget(f"peer:{user_id}", "score", "version")
     if score is None:
         raise HTTPException(404)
@@ -65,7 +65,7 @@ async def read_stored(user_id: str) -> Prediction:
 
 @app.get("/live/{user_id}")
 async def read_live(user_id: str) -> Prediction:
-    """The user's features from Postgres, by primary key, and the model."""
+    """Reads the user's features from Postgres by primary key and runs the model."""
     row = await app.state.pool.fetchrow(QUERY, int(user_id))
     if row is None:
         raise HTTPException(404)
@@ -74,5 +74,5 @@ async def read_live(user_id: str) -> Prediction:
 
 @app.post("/infer")
 async def infer_given(given: Features) -> Score:
-    """The model alone."""
+    """Runs only the model."""
     return Score(score=infer(given.features))
