@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Exit, namedIn, readCommandLine, wholeNumber } from './command-line.ts';
+import { anyNumber, type Exit, namedIn, readCommandLine, wholeNumber } from './command-line.ts';
 
 const HELP = 'npm run rig -- [options]\n';
 const OPTIONS = { only: { type: 'string', default: 'a' }, seed: { type: 'string', default: '1' } } as const;
@@ -41,6 +41,12 @@ test('an unknown option or a wrong value ends with 2, and the message names it',
   expect(read('--seed', '')).toEqual([2, '--seed takes a whole number from 0 to 9, not ""']);
   expect(read('--only', 'c')).toEqual([2, '--only names "c"; known are a, b']);
   expect(read('c')).toEqual([2, expect.stringContaining("Unexpected argument 'c'")]);
+});
+
+test('a number may have a fraction where the option takes one', () => {
+  expect(anyNumber('seconds', '0.5', 0.5, 600)).toBe(0.5);
+  expect(() => anyNumber('seconds', '0.4', 0.5, 600)).toThrow('--seconds takes a number from 0.5 to 600, not "0.4"');
+  expect(() => anyNumber('seconds', 'x', 0.5, 600)).toThrow('not "x"');
 });
 
 test('any other error of the rig is not taken for one of the command line', () => {

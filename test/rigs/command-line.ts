@@ -32,10 +32,25 @@ export function readCommandLine<const T extends ParseArgsOptionsConfig, C>(
 
 /** Returns the whole number that an option gives. Throws `UsageError` for any other text. */
 export function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
+  const value = numberIn(text, least, most);
+  if (value !== null && Number.isInteger(value)) return value;
   throw new UsageError(`--${option} takes a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);
 }
+
+/** Returns the number that an option gives. Throws `UsageError` for any other text. */
+export function anyNumber(option: string, text: string, least: number, most: number): number {
+  const value = numberIn(text, least, most);
+  if (value !== null) return value;
+  throw new UsageError(`--${option} takes a number from ${least} to ${most}, not ${JSON.stringify(text)}`);
+}
+
+function numberIn(text: string, least: number, most: number): number | null {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  return value >= least && value <= most ? value : null;
+}
+
+/** The seeds that `--seed` takes: up to ten digits. */
+export const MOST_SEED = 9_999_999_999;
 
 /** Returns the entries of a list with commas, in its order. Throws `UsageError` for a name that is not known. */
 export function namedIn<T extends { readonly name: string }>(option: string, text: string, known: readonly T[]): T[] {

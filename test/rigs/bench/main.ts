@@ -6,7 +6,7 @@
  * the table shows it.
  */
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { namedIn, readCommandLine, wholeNumber } from '../command-line.ts';
 import { batch } from './batch.ts';
 import { demand } from './demand.ts';
 import { embedded } from './embedded.ts';
@@ -57,35 +57,23 @@ interface CommandLine {
   readonly json: string;
 }
 
-/** Parses the command line. Throws with a message for the user. */
-function readCommandLine(args: string[]): CommandLine | 'help' {
-  const text = (value: string) => ({ type: 'string', default: value }) as const;
-  const { values } = parseArgs({
-    args,
-    options: {
-      ...{ only: text(names), users: text('100000'), 'many-users': text('1000000') },
-      ...{ rounds: text('3'), seconds: text('5'), json: { type: 'string' }, help: { type: 'boolean' } },
-    },
-  });
-  if (values.help) return 'help';
-  const whole = (name: 'users' | 'many-users' | 'rounds' | 'seconds', most: number) => {
-    const value = Number(values[name]);
-    if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-    throw new Error(`--${name} is ${values[name]}, not a whole number from 1 to ${most}`);
-  };
-  const chosen = values.only.split(',').map((name) => {
-    const found = sections.find((one) => one.name === name);
-    if (found) return found;
-    throw new Error(`--only: there is no section ${name}; choose from ${names}`);
-  });
+const text = (value: string) => ({ type: 'string', default: value }) as const;
+const OPTIONS = {
+  ...{ only: text(names), users: text('100000'), 'many-users': text('1000000') },
+  ...{ rounds: text('3'), seconds: text('5'), json: { type: 'string' } as const },
+};
+
+const commandLine = readCommandLine(HELP, OPTIONS, (values): CommandLine => {
+  const whole = (name: 'users' | 'many-users' | 'rounds' | 'seconds', most: number) =>
+    wholeNumber(name, values[name], 1, most);
   const options = {
     ...{ users: whole('users', 10_000_000), manyUsers: whole('many-users', 50_000_000) },
     ...{ rounds: whole('rounds', 99), seconds: whole('seconds', 600) },
   };
   // Relative to the folder in which the user called npm, not to the one in which npm runs its scripts.
   const json = values.json ? resolve(process.env.INIT_CWD ?? '.', values.json) : join(root, '.tandem/bench.json');
-  return { chosen, options, json };
-}
+  return { chosen: namedIn('only', values.only, sections), options, json };
+});
 
 const say = (line: string) => process.stderr.write(`bench: ${line}\n`);
 
@@ -111,9 +99,7 @@ async function main({ chosen, options, json }: CommandLine): Promise<number> {
 }
 
 try {
-  const commandLine = readCommandLine(process.argv.slice(2));
-  if (commandLine === 'help') process.stdout.write(HELP);
-  else process.exitCode = await main(commandLine);
+  process.exitCode = await main(commandLine);
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
   process.exitCode = 2;

@@ -6,17 +6,24 @@
  */
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { type BenchServers, startServers } from '../bench/service.ts';
+import { MOST_SEED, readCommandLine, wholeNumber } from '../command-line.ts';
 import { type Load, trialOf } from './load.ts';
 import { type Result, simulate } from './simulate.ts';
 import { adoptSlow, CHUNKS_AT_ONCE, countWorkers, startWorkers, USER_SECONDS } from './slow-users.ts';
 
-const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' } },
-});
-const seconds = 60 * Number(values.minutes);
+const HELP = `node scripts/run.mjs test/rigs/elastic/real.ts [options]
+  --minutes 60   the length of the load
+  --seed 1       of the load
+`;
+
+const OPTIONS = { minutes: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' } } as const;
+
+const { seconds, seed } = readCommandLine(HELP, OPTIONS, (values) => ({
+  seconds: 60 * wholeNumber('minutes', values.minutes, 1, 1_440),
+  seed: wholeNumber('seed', values.seed, 0, MOST_SEED),
+}));
 
 const STAFF = { min: 0, max: 4, holdSeconds: 20 };
 /**
@@ -90,7 +97,7 @@ function compare(real: Measured, simulated: Result): boolean {
 }
 
 const usersPerSecond = CHUNKS_AT_ONCE / USER_SECONDS;
-const load = trialOf(Number(values.seed), seconds, usersPerSecond);
+const load = trialOf(seed, seconds, usersPerSecond);
 const servers = await startServers();
 try {
   await adoptSlow(servers, load.runs);

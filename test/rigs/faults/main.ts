@@ -1,26 +1,12 @@
 /**
  * `npm run test:faults` injects every fault once, or the faults that the arguments select. Exits with 1 if the checker
  * found a violation, or did not catch a control.
- *
- *   --only name[,name]  only faults whose names begin with these names; with --controls, only these controls
- *   --minutes N         faults in random order for N minutes; no fault repeats before all have run
- *   --seed S            repeats the choices of that seed
- *   --users-per-read N  the most users of one read, default 60; a larger number judges more answers in the same time
- *   --embedded SHARE    the share of readers that ask the application with an embedded reader, default 0.5
- *   --watched           the load writes only a watched application table, and sends no events
- *   --pooler            each program reaches Postgres through a PgBouncer in transaction mode
- *   --managed           a Postgres role that only owns its database, and may not read the names of its history
- *   --cluster, --sentinel  cache and queue are a Redis Cluster, or a primary behind sentinels; without --only: their faults
- *   --standby           with a standby at another address, and DATABASE_URL names both; without --only: its faults
- *   --controls          the negative controls: the checker must catch each, and find no violation without its plant
- *   --record            adds the results to results.ndjson, and writes RESULTS.md
- *   --folder F          the folder of servers and histories, which is then kept
  */
 import { randomInt } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { anyNumber, MOST_SEED, readCommandLine, wholeNumber } from '../command-line.ts';
 import type { NamedFault } from './catalogue/fault.ts';
 import { findFaults, sendsEvents } from './catalogue/faults.ts';
 import { countViolations, reportOf } from './checker/report.ts';
@@ -36,50 +22,59 @@ import { tryFaults } from './try-faults.ts';
 const CAUGHT_WITHIN_MS = 120_000;
 const SOUND_MS = 20_000;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    minutes: { type: 'string' },
-    seed: { type: 'string' },
-    'users-per-read': { type: 'string' },
-    embedded: { type: 'string', default: '0.5' },
-    controls: { type: 'boolean', default: false },
-    watched: { type: 'boolean', default: false },
-    pooler: { type: 'boolean', default: false },
-    managed: { type: 'boolean', default: false },
-    standby: { type: 'boolean', default: false },
-    cluster: { type: 'boolean', default: false },
-    sentinel: { type: 'boolean', default: false },
-    record: { type: 'boolean', default: false },
-    folder: { type: 'string' },
-  },
+const HELP = `npm run test:faults -- [options]
+  --only <names>          only faults whose names begin with these names; with --controls, only these controls
+  --minutes <number>      faults in random order for these minutes; no fault repeats before all have run
+  --seed <number>         repeats the choices of that seed
+  --users-per-read <n>    the most users of one read, default 60; a larger number judges more answers in the same time
+  --embedded 0.5          the share of readers that ask the application with an embedded reader
+  --watched               the load writes only a watched application table, and sends no events
+  --pooler                each program reaches Postgres through a PgBouncer in transaction mode
+  --managed               a Postgres role that only owns its database, and may not read the names of its history
+  --cluster, --sentinel   cache and queue are a Redis Cluster, or a primary behind sentinels; without --only: their faults
+  --standby               with a standby at another address, and DATABASE_URL names both; without --only: its faults
+  --controls              the negative controls: the checker must catch each, and find no violation without its plant
+  --record                adds the results to results.ndjson, and writes RESULTS.md
+  --folder <path>         the folder of servers and histories, which is then kept
+`;
+
+const flag = { type: 'boolean', default: false } as const;
+const text = { type: 'string' } as const;
+const OPTIONS = {
+  ...{ only: text, minutes: text, seed: text, 'users-per-read': text, folder: text },
+  embedded: { type: 'string', default: '0.5' } as const,
+  ...{ controls: flag, watched: flag, pooler: flag, managed: flag, record: flag },
+  ...{ standby: flag, cluster: flag, sentinel: flag },
+};
+
+const values = readCommandLine(HELP, OPTIONS, (given) => {
+  const names = (given.only ?? '').split(',').filter(Boolean);
+  const whole = (name: 'seed' | 'minutes' | 'users-per-read', least: number, most: number) => {
+    const value = given[name];
+    return value === undefined ? undefined : wholeNumber(name, value, least, most);
+  };
+  return {
+    ...given,
+    names,
+    namedControls: given.controls ? findControls(names) : [],
+    namedFaults: given.controls ? [] : findFaults(names),
+    seed: whole('seed', 0, MOST_SEED) ?? randomInt(2 ** 31),
+    minutes: whole('minutes', 1, 10_080),
+    usersPerRead: whole('users-per-read', 1, 1_000),
+    embeddedShare: anyNumber('embedded', given.embedded, 0, 1),
+  };
 });
-const seed = wholeNumber('seed', values.seed) ?? randomInt(2 ** 31);
-const minutes = wholeNumber('minutes', values.minutes);
-const embeddedShare = share('embedded', values.embedded);
-const usersPerRead = wholeNumber('users-per-read', values['users-per-read']);
+const { names, seed, minutes, usersPerRead, embeddedShare } = values;
+
 /** Sessions, each with its own deployment. Requirements that are not in this list can be met by any session. */
 const SESSIONS = ['ordinary', 'small disk', 'standby', 'cluster', 'sentinel'] as const;
 const chosenSession = (['standby', 'cluster', 'sentinel'] as const).find((name) => values[name]);
-const names = values.only.split(',').filter(Boolean);
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-function wholeNumber(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d{1,10}$/.test(text)) return Number(text);
-  throw new Error(`--${name} takes a whole number, not ${JSON.stringify(text)}`);
-}
-
-function share(name: string, text: string): number {
-  const found = Number(text);
-  if (found >= 0 && found <= 1) return found;
-  throw new Error(`--${name} takes a number from 0 to 1, not ${JSON.stringify(text)}`);
-}
-
 async function doControls(folder: string): Promise<boolean> {
   const results = [];
-  for (const control of findControls(names)) {
+  for (const control of values.namedControls) {
     say(`${control.name}: ${control.what}`);
     const startedAt = performance.now();
     const options = { seed, folder, withinMs: CAUGHT_WITHIN_MS, soundMs: SOUND_MS, say };
@@ -117,7 +112,7 @@ function sessionOf({ needs }: NamedFault): (typeof SESSIONS)[number] {
 function chosenFaults(): readonly NamedFault[] {
   const isOfSession = ({ needs }: NamedFault) =>
     chosenSession === undefined || names.length > 0 || needs === chosenSession;
-  return findFaults(names).filter((fault) => isOfSession(fault) && !(values.watched && sendsEvents(fault)));
+  return values.namedFaults.filter((fault) => isOfSession(fault) && !(values.watched && sendsEvents(fault)));
 }
 
 /** Returns the faults that this machine can run, and reports why it skips the others. */

@@ -1,14 +1,14 @@
 /**
- * `npm run test:fuzz [-- --requests 10000 --seed S]` generates requests for every route of the OpenAPI document. It
+ * `npm run test:fuzz` generates requests for every route of the OpenAPI document. It
  * sends them to an API process with its own Postgres and Redis, and then a tenth as many to each other port. The first
  * line names the seed, which repeats the same requests. Exits with 1 if an answer contradicted the document or a
  * process ended.
  */
 import { randomInt } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 import { makeFolder, ownPostgres, ownRedis } from '../../e2e/servers.fixture.ts';
+import { MOST_SEED, readCommandLine, wholeNumber } from '../command-line.ts';
 import { fuzzPort } from './fuzz/other-ports.ts';
 import { type FuzzReport, fuzz } from './fuzz/run.ts';
 import { startOtherPorts } from './ports.ts';
@@ -17,10 +17,18 @@ import { INSIDES } from './verdict.ts';
 
 const SHOWN = 20;
 
+const HELP = `npm run test:fuzz -- [options]
+  --requests 10000   requests to the API; each other port gets a tenth as many
+  --seed <number>    repeats the requests of that seed (default: a random one)
+`;
+
+const OPTIONS = { requests: { type: 'string', default: '10000' }, seed: { type: 'string' } } as const;
+
 async function main(): Promise<boolean> {
-  const { values } = parseArgs({ options: { requests: { type: 'string' }, seed: { type: 'string' } } });
-  const count = Number(values.requests ?? 10_000);
-  const seed = Number(values.seed ?? randomInt(2 ** 31));
+  const { count, seed } = readCommandLine(HELP, OPTIONS, (values) => ({
+    count: wholeNumber('requests', values.requests, 1, 10_000_000),
+    seed: values.seed === undefined ? randomInt(2 ** 31) : wholeNumber('seed', values.seed, 0, MOST_SEED),
+  }));
   process.stdout.write(`fuzz: ${count} requests, seed ${seed}\n`);
   const folder = await makeFolder();
   const [postgres, redis] = await Promise.all([ownPostgres(folder), ownRedis(folder)]);

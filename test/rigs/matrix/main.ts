@@ -9,7 +9,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { namedIn, readCommandLine } from '../command-line.ts';
 import { type Combination, combinations } from './combinations.ts';
 import { NotHere, provideImage, type ReadyImage } from './images.ts';
 import { findInstalledPostgres, type InstalledPostgres } from './installed-postgres.ts';
@@ -31,17 +31,9 @@ Logs, and the figures as JSON, go to .tandem/matrix.
 
 const say = (line: string) => process.stderr.write(`matrix: ${line}\n`);
 
-/** Reads the command line. Throws with a message for the operator. */
-function readCommandLine(args: string[]): readonly Combination[] | 'help' {
-  const { values } = parseArgs({ args, options: { only: { type: 'string' }, help: { type: 'boolean' } } });
-  if (values.help) return 'help';
-  if (values.only === undefined) return byDefault;
-  return values.only.split(',').map((name) => {
-    const found = combinations.find((one) => one.name === name);
-    if (found) return found;
-    throw new Error(`--only: there is no combination ${name}; choose from ${names.join(', ')}`);
-  });
-}
+const chosen = readCommandLine(HELP, { only: { type: 'string' } } as const, ({ only }) =>
+  only === undefined ? byDefault : namedIn('only', only, combinations),
+);
 
 /** The variables that `test/containers/choose-servers.ts` reads. */
 function serversOf(postgres: ReadyImage | InstalledPostgres | null, redis: ReadyImage | null): Record<string, string> {
@@ -77,7 +69,7 @@ async function measure(combination: Combination): Promise<Outcome> {
   }
 }
 
-async function main(chosen: readonly Combination[]): Promise<number> {
+async function main(): Promise<number> {
   mkdirSync(folder, { recursive: true });
   const outcomes: Outcome[] = [];
   try {
@@ -95,9 +87,7 @@ async function main(chosen: readonly Combination[]): Promise<number> {
 }
 
 try {
-  const chosen = readCommandLine(process.argv.slice(2));
-  if (chosen === 'help') process.stdout.write(HELP);
-  else process.exitCode = await main(chosen);
+  process.exitCode = await main();
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
   process.exitCode = 2;

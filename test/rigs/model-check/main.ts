@@ -1,16 +1,20 @@
 /**
  * Prints the model check as a table: every model with its scopes, then each negative control with its violation.
- *
- * `node test/rigs/model-check/main.ts [--small] [--traces]`. Without `--small` it explores the larger scopes, which
- * takes minutes. With `--traces` it prints the shortest trace to each control's violation. Exits with 1 if the protocol
- * is broken, if a scope was not finished, or if a control was not found.
+ * Exits with 1 if the protocol is broken, if a scope was not finished, or if a control was not found.
  */
-import { parseArgs } from 'node:util';
+import { readCommandLine } from '../command-line.ts';
 import type { Exploration } from './checker/explore.ts';
 import { type Check, LARGE, SMALL } from './checks.ts';
 import { CONTROLS } from './controls.ts';
 
-const { values } = parseArgs({ options: { small: { type: 'boolean' }, traces: { type: 'boolean' } } });
+const HELP = `node scripts/run.mjs test/rigs/model-check/main.ts [options]
+  --small    explore small scopes; the larger ones take minutes
+  --traces   print the shortest trace to each control's violation
+`;
+
+const OPTIONS = { small: { type: 'boolean' }, traces: { type: 'boolean' } } as const;
+
+const values = readCommandLine(HELP, OPTIONS, (chosen) => chosen);
 let isGood = true;
 
 function row(cells: readonly (string | number)[]): void {

@@ -8,9 +8,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { currentCommit, currentLoad, describeMachine } from '../bench/machine.ts';
 import { startServersUntilSignal } from '../bench/service.ts';
+import { anyNumber, namedIn, readCommandLine, UsageError, wholeNumber } from '../command-line.ts';
 import { contestsOf, KINDS, type Kind } from './contests.ts';
 import { type ContestResult, measureContest } from './measure.ts';
 import { PEERS, type Peer } from './peers.ts';
@@ -53,35 +53,30 @@ interface CommandLine {
   readonly skipInstall: boolean;
 }
 
-/** Parses the command line. Throws if an option is wrong. */
-function readCommandLine(args: string[]): CommandLine | 'help' {
-  const text = (value: string) => ({ type: 'string', default: value }) as const;
-  const { values } = parseArgs({
-    args,
-    options: {
-      ...{ only: text(ENVIRONMENTS.join(',')), kinds: text(KINDS.join(',')), users: text('100000') },
-      ...{ rounds: text('9'), seconds: text('2'), python: text('python3') },
-      ...{ 'skip-install': { type: 'boolean', default: false }, help: { type: 'boolean' } },
-    },
-  });
-  if (values.help) return 'help';
-  const number = (name: 'users' | 'rounds' | 'seconds', least: number, most: number) => {
-    const value = Number(values[name]);
-    if (value >= least && value <= most && (name === 'seconds' || Number.isInteger(value))) return value;
-    throw new Error(`--${name} is ${values[name]}, not a number from ${least} to ${most}`);
-  };
+const text = (value: string) => ({ type: 'string', default: value }) as const;
+const OPTIONS = {
+  ...{ only: text(ENVIRONMENTS.join(',')), kinds: text(KINDS.join(',')), users: text('100000') },
+  ...{ rounds: text('9'), seconds: text('2'), python: text('python3') },
+  'skip-install': { type: 'boolean', default: false } as const,
+};
+
+const commandLine = readCommandLine(HELP, OPTIONS, (values): CommandLine => {
   const some = <T extends string>(name: 'only' | 'kinds', known: readonly T[]) =>
-    values[name].split(',').map((one) => {
-      const found = known.find((each) => each === one);
-      if (found !== undefined) return found;
-      throw new Error(`--${name} names ${one}; choose from ${known.join(', ')}`);
-    });
+    namedIn(
+      name,
+      values[name],
+      known.map((one) => ({ name: one })),
+    ).map((one) => one.name);
+  const [only, kinds] = [some('only', ENVIRONMENTS), some('kinds', KINDS)];
+  if (contestsOf(kinds, only, 1).length === 0)
+    throw new UsageError(`nothing to measure: no peer of --only ${only} takes part in --kinds ${kinds}`);
   return {
-    ...{ only: some('only', ENVIRONMENTS), kinds: some('kinds', KINDS), python: values.python },
-    ...{ users: number('users', 1_000, 1_000_000), rounds: number('rounds', 1, 99) },
-    ...{ seconds: number('seconds', 0.5, 600), skipInstall: values['skip-install'] },
+    ...{ only, kinds, python: values.python, skipInstall: values['skip-install'] },
+    users: wholeNumber('users', values.users, 1_000, 1_000_000),
+    rounds: wholeNumber('rounds', values.rounds, 1, 99),
+    seconds: anyNumber('seconds', values.seconds, 0.5, 600),
   };
-}
+});
 
 const say = (line: string) => process.stderr.write(`peers: ${line}\n`);
 
@@ -166,35 +161,16 @@ async function write({ only, kinds, rounds }: CommandLine, report: PeersReport):
   return hasFailed ? 1 : 0;
 }
 
-/** Returns the exit code. */
-async function main(args: string[]): Promise<number> {
+/** Returns the exit code: 2 on a machine that cannot run the comparison. */
+async function main(): Promise<number> {
+  let chosen: Chosen;
   try {
-    const prepared = await prepare(args);
-    if (prepared !== 'help') return await measure(...prepared);
-    process.stdout.write(HELP);
-    return 0;
+    chosen = await choosePeers(commandLine);
   } catch (error) {
-    if (!(error instanceof Unfit)) process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
     say(error instanceof Error ? error.message : String(error));
-    return error instanceof Unfit ? 2 : 1;
+    return 2;
   }
+  return measure(commandLine, chosen);
 }
 
-/** Thrown for a wrong command line, and on a machine that cannot run the comparison. */
-class Unfit extends Error {}
-
-/** Reads the command line and prepares the peers. Rejects with `Unfit`. */
-async function prepare(args: string[]): Promise<'help' | [CommandLine, Chosen]> {
-  try {
-    const commandLine = readCommandLine(args);
-    if (commandLine === 'help') return 'help';
-    const { kinds, only } = commandLine;
-    if (contestsOf(kinds, only, 1).length === 0)
-      throw new Error(`nothing to measure: no peer of --only ${only} takes part in --kinds ${kinds}`);
-    return [commandLine, await choosePeers(commandLine)];
-  } catch (error) {
-    throw new Unfit(error instanceof Error ? error.message : String(error));
-  }
-}
-
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await main();

@@ -4,7 +4,7 @@
  * Exits with 1 if a bound is not met or a law failed, and with 2 for a wrong command line.
  */
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { namedIn, readCommandLine } from '../../command-line.ts';
 import { currentCommit, currentLoad, describeMachine, type Machine } from '../machine.ts';
 import { measureSection } from '../measure-section.ts';
 import { isMet, renderTable, type SectionResult, writeReport } from '../report.ts';
@@ -25,22 +25,13 @@ interface CommandLine {
   readonly json: string;
 }
 
-/** Parses the command line. Throws with a message for the user. */
-function readCommandLine(args: string[]): CommandLine | 'help' {
-  const { values } = parseArgs({
-    args,
-    options: { only: { type: 'string', default: names }, json: { type: 'string' }, help: { type: 'boolean' } },
-  });
-  if (values.help) return 'help';
-  const chosen = values.only.split(',').map((name) => {
-    const found = LAWS.find((one) => one.name === name);
-    if (found) return found;
-    throw new Error(`--only: there is no law ${name}; choose from ${names}`);
-  });
+const OPTIONS = { only: { type: 'string', default: names }, json: { type: 'string' } } as const;
+
+const commandLine = readCommandLine(HELP, OPTIONS, (values): CommandLine => {
   // Relative to the folder in which the user called npm, not to the one in which npm runs its scripts.
   const json = values.json ? resolve(process.env.INIT_CWD ?? '.', values.json) : join(root, '.tandem/laws.json');
-  return { chosen, json };
-}
+  return { chosen: namedIn('only', values.only, LAWS), json };
+});
 
 const say = (line: string) => process.stderr.write(`laws: ${line}\n`);
 
@@ -83,9 +74,7 @@ async function main({ chosen, json }: CommandLine): Promise<number> {
 }
 
 try {
-  const commandLine = readCommandLine(process.argv.slice(2));
-  if (commandLine === 'help') process.stdout.write(HELP);
-  else process.exitCode = await main(commandLine);
+  process.exitCode = await main(commandLine);
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
   process.exitCode = 2;

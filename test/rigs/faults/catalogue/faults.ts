@@ -1,4 +1,5 @@
 /** The faults of the catalogue, in the order in which they run. */
+import { UsageError } from '../../command-line.ts';
 import { crowdedUsers } from './crowded-users.ts';
 import { deployments } from './deployments.ts';
 import { failingWork } from './failing-work.ts';
@@ -49,8 +50,8 @@ export function sendsEvents(fault: NamedFault): boolean {
 }
 
 /**
- * Returns the faults whose names begin with one of these names, or all without names. Throws if a name matches no
- * fault.
+ * Returns the faults whose names begin with one of these names, or all without names. Throws `UsageError`
+ * if a name matches no fault.
  */
 export function findFaults(names: readonly string[]): readonly NamedFault[] {
   if (names.length === 0) return faults;
@@ -58,6 +59,8 @@ export function findFaults(names: readonly string[]): readonly NamedFault[] {
     const found = faults.filter((fault) => fault.name === name);
     const named = found.length > 0 ? found : faults.filter((fault) => fault.name.startsWith(name));
     if (named.length > 0) return named;
-    throw new Error(`no fault is called ${name}; there are ${faults.map((fault) => fault.name).join(', ')}`);
+    throw new UsageError(
+      `--only: no fault is called ${name}; there are ${faults.map((fault) => fault.name).join(', ')}`,
+    );
   });
 }

@@ -2,6 +2,7 @@
  * The negative controls. Each has a planted mistake, the actions on the deployment, and the rules by which the checker
  * must catch the mistake. Without the plant, the same load and actions must give no violation.
  */
+import { UsageError } from '../../../command-line.ts';
 import { findFaults } from '../../catalogue/faults.ts';
 import { runWithinBudget } from '../../catalogue/starved-work.ts';
 import type { Rule } from '../../checker/violations.ts';
@@ -336,6 +337,8 @@ export function findControls(names: readonly string[]): readonly Control[] {
   return names.map((name) => {
     const found = controls.find((control) => control.name === name);
     if (found) return found;
-    throw new Error(`no control is called ${name}; there are ${controls.map((one) => one.name).join(', ')}`);
+    throw new UsageError(
+      `--only: no control is called ${name}; there are ${controls.map((one) => one.name).join(', ')}`,
+    );
   });
 }
