@@ -45,13 +45,13 @@ describe('docs/metrics.md', () => {
     ([, name = '', type = '', labels = '']) => ({ name, type, labels: backticked(labels) }),
   );
 
-  it('lists every metric, and none that there is not', () => {
+  it('lists every metric, and no unknown metric', () => {
     expect(rows.map(({ name }) => name).sort()).toEqual(
       [...exposed.keys()].filter((name) => /^tandem_/.test(name)).sort(),
     );
   });
 
-  it('tells type and labels as they are', () => {
+  it('has the type and labels of each metric', () => {
     for (const { name, type, labels } of rows) {
       expect({ name, type, labels }).toEqual({ name, type: exposed.get(name), labels: declared.get(name) });
     }

@@ -6,7 +6,7 @@
  *   --minutes N         faults in random order for N minutes; no fault repeats before all have run
  *   --seed S            repeats the choices of that seed
  *   --users-per-read N  the most users of one read, default 60; a larger number judges more answers in the same time
- *   --embedded SHARE    the share of readers that ask the application with an embedded reader, default 0.5
+ *   --embedded SHARE    the share of readers that use the application with an embedded reader, default 0.5
  *   --watched           the load writes only a watched application table, and sends no events
  *   --pooler            each program reaches Postgres through a PgBouncer in transaction mode
  *   --managed           a Postgres role that only owns its database, and may not read the names of its history

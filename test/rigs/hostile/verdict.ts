@@ -44,7 +44,7 @@ function wellFormedFaults(answer: Answer, method: string): string[] {
   return faults;
 }
 
-/** Returns faults by what a corpus file says of the last answer, beside its status. */
+/** Compares the last answer with the corpus file, except for the status. Returns faults. */
 export function lastAnswerFaults(answer: Answer | undefined, request: HostileRequest): string[] {
   const { field, detail, headers, withinMs } = request;
   if (!answer) return [];
