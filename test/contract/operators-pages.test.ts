@@ -99,7 +99,7 @@ it('each failure has its parts, and docs/failures.md links to it', () => {
   }
 });
 
-/** Whether an event of the log stands in the code, by its whole name or as a template that begins as it does. */
+/** Returns whether the code contains a log event by its whole name, or a template with which its name begins. */
 function isWritten(event: string): boolean {
   const templates = [...code.matchAll(/`([a-z_]+\.[a-z_]+)\$\{/g)].map(([, start = '']) => start);
   return code.includes(`'${event}'`) || templates.some((start) => event.startsWith(start));
