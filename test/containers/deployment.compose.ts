@@ -189,7 +189,7 @@ describe('a rejected start', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('a migration: the same', async () => {
+  it('a migration: the previous config is still served', async () => {
     const sql = (text: string) =>
       project.compose('exec', '-T', 'postgres', 'psql', '--username=tandem', '--dbname=tandem', '--command', text);
     await sql(`insert into tandem.migrations values ('9999_of_a_newer_release', now()::text)`);

@@ -45,13 +45,13 @@ describe('docs/metrics.md', () => {
     ([, name = '', type = '', labels = '']) => ({ name, type, labels: backticked(labels) }),
   );
 
-  it('lists every metric, and none that there is not', () => {
+  it('lists every metric, and no unknown metric', () => {
     expect(rows.map(({ name }) => name).sort()).toEqual(
       [...exposed.keys()].filter((name) => /^tandem_/.test(name)).sort(),
     );
   });
 
-  it('tells type and labels as they are', () => {
+  it('has the type and labels of each metric', () => {
     for (const { name, type, labels } of rows) {
       expect({ name, type, labels }).toEqual({ name, type: exposed.get(name), labels: declared.get(name) });
     }
@@ -99,7 +99,7 @@ it('each failure has its parts, and docs/failures.md links to it', () => {
   }
 });
 
-/** Whether an event of the log stands in the code, by its whole name or as a template that begins as it does. */
+/** Returns whether the code contains a log event by its whole name, or a template with which its name begins. */
 function isWritten(event: string): boolean {
   const templates = [...code.matchAll(/`([a-z_]+\.[a-z_]+)\$\{/g)].map(([, start = '']) => start);
   return code.includes(`'${event}'`) || templates.some((start) => event.startsWith(start));

@@ -56,7 +56,7 @@ export function blocksOf({ path, text }: Page): Block[] {
   });
 }
 
-/** Returns the text whose links count: without blocks and comments, and without brackets in inline code. */
+/** Returns the text in which links count: without blocks and comments, and without brackets in inline code. */
 function proseOf({ text }: Page): string {
   return text
     .replaceAll(FENCED, '')
@@ -71,7 +71,7 @@ export function linksOf(page: Page): string[] {
   return [...proseOf(page).matchAll(LINK)].map(([, link, attribute]) => link ?? attribute ?? '');
 }
 
-/** The anchors of a page's headings, as GitHub makes them, and those of `<a id="…">`. */
+/** Returns the anchors of a page's headings, as GitHub makes them, and the anchors of `<a id="…">`. */
 export function anchorsOf({ text }: Page): ReadonlySet<string> {
   const plain = text.replaceAll(FENCED, '');
   const anchors = new Set([...plain.matchAll(/<a id="([^"]+)"/g)].map(([, id = '']) => id));

@@ -2,8 +2,8 @@
 
 Usage: generated-client.py URL FOLDER MODEL BUILD
 FOLDER holds the package `tandem_client`; MODEL and BUILD are files of a model and of an optimised build of it.
-Prints a JSON line for each operation that it called, and `"start a worker"` when what follows needs a worker.
-Exits with 1 when an answer has another status than expected, or was not parsed into the type that the document names.
+Prints a JSON line for each operation that it called, and `"start a worker"` before the first operation that needs a worker.
+Exits with 1 if an answer has an unexpected status, or was not parsed into the type that the document names.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
  * One process takes users in pages by key. It reads a page, scores it in one run, upserts it in one statement and writes
  * it to Redis in one pipeline; then it takes the next page. It cannot be resumed, has no generations, and ignores events.
  *
- * With `overlapped` the job is what the same engineer would have after a week of tuning: it reads the next page while
+ * With `overlapped` the job has the result of a week of tuning: it reads the next page while
  * it scores the current one, and writes Postgres and Redis in parallel.
  *
  * Prints the number of users scored, the seconds that it took and the seconds of CPU that the process used. Neither

@@ -156,7 +156,7 @@ function call(session: ClientHttp2Session, body: Buffer): Promise<void> {
   });
 }
 
-/** Encodes a request of so many rows for the connection: no compression, the length, the message. */
+/** Encodes a request with this number of rows for the connection: no compression, the length, the message. */
 function requestOf(rows: number): Buffer {
   const service = loadSync(PROTOCOL, { keepCase: true })['inference.GRPCInferenceService'];
   const { ModelInfer } = service as unknown as Record<string, MethodDefinition<object, object>>;

@@ -43,7 +43,7 @@ export type Failure = 'refused' | 'reset' | 'timeout' | 'idle';
 
 /** The fields that every call of the service has. */
 export interface Call extends Timed {
-  /** The name of the API process that was asked. */
+  /** The name of the API process that got the request. */
   readonly api: string;
   /** Null without a complete answer; `failure` then has the reason. */
   readonly status: number | null;
@@ -86,7 +86,7 @@ export interface Directives {
  */
 export interface Read extends Call {
   readonly kind: 'read';
-  /** The reader that asked. */
+  /** The reader that sent the request. */
   readonly client: string;
   readonly many: boolean;
   readonly userIds: readonly string[];
@@ -207,7 +207,7 @@ export interface ListGenerations extends Call {
 
 export type Move = 'start' | 'advance' | 'promote' | 'abort' | 'end';
 
-/** An arm beside the stable one, and what it serves: the number of a model version. */
+/** An arm other than the stable arm, with the number of its model version. */
 export interface ToldArm {
   readonly variant: string;
   readonly version: number;

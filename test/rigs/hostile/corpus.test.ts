@@ -63,9 +63,9 @@ describe('the verdict', () => {
     ['no answer', undefined, 'ended without an answer'],
     ['another status', problem(400), 'answered 400 instead of 422'],
     ['a status of a failed service', problem(500), 'answered 500'],
-    ['another problem', problem(422, { type: 'urn:tandem:problem:forbidden' }), 'is no invalid_input'],
+    ['another problem', problem(422, { type: 'urn:tandem:problem:forbidden' }), 'is not the problem invalid_input'],
     ['a stack trace', problem(422, { detail: 'x\n    at main.ts:1' }), 'shows its insides'],
-    ['an answer without a problem document', { ...problem(422), headers: {} }, '422 is no problem document'],
+    ['an answer without a problem document', { ...problem(422), headers: {} }, '422 is not a problem document'],
     ['a document with another status', problem(422, { status: 400 }), 'another status'],
     ['a document without a detail', problem(422, { detail: '' }), 'nothing to people'],
   ])('names %s', (_, answer, fault) => {

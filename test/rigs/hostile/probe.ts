@@ -80,7 +80,7 @@ function portFaults(answer: Answer, { name }: Port): string[] {
   if (!DECLARED.has(status)) faults.push(`answered ${status}: ${body.slice(0, 200)}`);
   if (showsInsides(answer)) faults.push(`shows its insides: ${body.slice(0, 200)}`);
   const type = name === 'worker health' ? 'text/plain' : 'application/problem+json';
-  if (status >= 400 && !headers['content-type']?.startsWith(type)) faults.push(`${status} is no ${type}`);
+  if (status >= 400 && !headers['content-type']?.startsWith(type)) faults.push(`${status} is not of type ${type}`);
   if (status >= 400 && headers['cache-control'] !== 'no-store') faults.push(`${status} may be stored by a cache`);
   return faults;
 }

@@ -19,7 +19,7 @@ export function answerFaults(answer: Answer | undefined, expected: ExpectedAnswe
   }
   const type = `urn:tandem:problem:${problem}`;
   if (problem !== null && problemOf(answer)?.type !== type)
-    faults.push(`is no ${problem}: ${answer.body.slice(0, 300)}`);
+    faults.push(`is not the problem ${problem}: ${answer.body.slice(0, 300)}`);
   return faults;
 }
 
@@ -35,7 +35,7 @@ function wellFormedFaults(answer: Answer, method: string): string[] {
   if (status >= 500 && status !== 504) faults.push(`answered ${status}`);
   if (showsInsides(answer)) faults.push(`shows its insides: ${body.slice(0, 300)}`);
   if (status < 400) return faults;
-  if (headers['content-type'] !== 'application/problem+json') faults.push(`${status} is no problem document`);
+  if (headers['content-type'] !== 'application/problem+json') faults.push(`${status} is not a problem document`);
   if (headers['cache-control'] !== 'no-store') faults.push(`${status} may be stored by a cache`);
   if (method === 'HEAD') return faults;
   const problem = problemOf(answer);
@@ -44,7 +44,7 @@ function wellFormedFaults(answer: Answer, method: string): string[] {
   return faults;
 }
 
-/** Returns faults by what a corpus file says of the last answer, beside its status. */
+/** Compares the last answer with the corpus file, except for the status. Returns faults. */
 export function lastAnswerFaults(answer: Answer | undefined, request: HostileRequest): string[] {
   const { field, detail, headers, withinMs } = request;
   if (!answer) return [];

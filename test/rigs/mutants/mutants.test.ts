@@ -24,7 +24,7 @@ describe.each(mutants)('$name', (mutant) => {
 });
 
 describe('mutants', () => {
-  it('are ten of each area, ten of them negative controls, each with a name of its own', () => {
+  it('has ten mutants per area, ten negative controls in total, and unique names', () => {
     const sizes = [...Map.groupBy(mutants, ({ area }) => area)].map(([area, some]) => [area, some.length]);
     expect(Object.fromEntries(sizes)).toEqual({ freshness: 10, stores: 10, routes: 10 });
     expect(mutants.filter(({ isControl }) => isControl)).toHaveLength(10);
@@ -35,7 +35,7 @@ describe('mutants', () => {
     for (const [file, patches] of byFile(mutants)) applyPatches(readFileSync(join(root, file), 'utf8'), patches);
   });
 
-  it('are found by name, all without one; an unknown name is refused', () => {
+  it('finds mutants by name, or all without a name, and rejects an unknown name', () => {
     expect(findMutants([])).toBe(mutants);
     expect(findMutants(['audit-for-readers', 'promote-swapped']).map(({ area }) => area)).toEqual(['routes', 'routes']);
     expect(() => findMutants(['audit'])).toThrow(/no mutant "audit"; choose from overlay-of-any-history, /);

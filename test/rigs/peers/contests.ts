@@ -72,7 +72,7 @@ function liveComparisons(model: ModelName, workers: number): Comparison[] {
     { title: `${title}, features given`, connections, exponent: 0, ways: givenWays(model) },
   ];
   const together = of(`${CONNECTIONS} connections`, CONNECTIONS);
-  // Alone first: what batching learns under load, such as BentoML's time to wait, would delay single requests.
+  // Single requests come first, because adaptive batching such as BentoML's learns waiting times under load.
   return workers === 1 && model === 'trees' ? [...of('one connection', 1), ...together] : together;
 }
 

@@ -33,7 +33,7 @@ const ROUNDS_OF_A_DOCUMENT = 9;
 
 const HELP = `npm run bench:peers -- [options]
   --only ${ENVIRONMENTS.join(',')}   peers to measure beside Tandem (default: all)
-  --kinds ${KINDS.join(',')}   what to measure (default: all)
+  --kinds ${KINDS.join(',')}   kinds of contests to measure (default: all)
   --users 100000     users
   --rounds 9         rounds of each measurement; figures are their medians
   --seconds 2        of load in a round

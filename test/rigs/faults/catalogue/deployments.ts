@@ -25,7 +25,7 @@ export const deployments: readonly NamedFault[] = [
   {
     name: 'rolling-deploy',
     what: 'each program is replaced, one after another: SIGTERM, then a new process when it has ended',
-    expected: 'work in progress ends well; clients use the other API meanwhile',
+    expected: 'work in progress succeeds; until then clients use the other API',
     run: ({ rig, fault }) =>
       fault({ name: 'each program replaced' }, { inject: () => replaceAll(rig), lift: async () => {} }),
   },

@@ -10,21 +10,21 @@ const HELD_MS = 8_000;
 export const fullStores: readonly NamedFault[] = [
   {
     name: 'queue-full',
-    what: `the queue's Redis takes no more writes for ${HELD_MS / 1_000} s: maxmemory, noeviction`,
-    expected: 'runs are recorded, and continue when there is room again',
+    what: `the queue's Redis rejects writes for ${HELD_MS / 1_000} s: maxmemory, noeviction`,
+    expected: 'runs are recorded, and continue when memory is free again',
     run: ({ rig, fault }) => limit(rig.queue, 0, 'queue full', fault),
   },
   {
     name: 'cache-evicting',
-    what: `the cache has half of the room that it needs for ${HELD_MS / 1_000} s`,
+    what: `the cache has half of the memory that it needs, for ${HELD_MS / 1_000} s`,
     expected: 'more live inferences; no other effect',
     run: ({ rig, fault }) => limit(rig.cache, 0.5, 'cache evicting', fault),
   },
   {
     name: 'disk-full',
     needs: 'small disk',
-    what: `no byte is left on Postgres' disk for ${HELD_MS / 1_000} s`,
-    expected: 'no write that failed is acknowledged; all work continues when there is room again',
+    what: `Postgres' disk is full for ${HELD_MS / 1_000} s`,
+    expected: 'no failed write is acknowledged; all work continues when space is free again',
     run: fillDisk,
   },
 ];
@@ -48,7 +48,7 @@ function limit(redis: RigRedis, share: number, name: string, fault: Stage['fault
 
 async function fillDisk({ rig, fault }: Stage): Promise<void> {
   const { disk, postgres, pool } = rig;
-  if (disk === null) throw new Error('Postgres has no disk of its own here');
+  if (disk === null) throw new Error('Postgres has no separate disk in this session');
   await fault(
     { name: 'disk full' },
     {

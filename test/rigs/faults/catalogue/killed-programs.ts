@@ -20,7 +20,7 @@ export const killedPrograms: readonly NamedFault[] = steps.map((step) => ({
   name: `killed-at-${step.replace('.', '-').replaceAll('_', '-')}`,
   what: `kill -9 at ${step}`,
   expected: OF_APIS.test(step)
-    ? 'a client repeats its events and gets the versions that they had; no other effect'
+    ? 'a client repeats its events and gets the same versions; no other effect'
     : 'another worker takes over when the lease ends, and no work is done twice',
   run: (stage) => killAt(stage, oneOf(OF_APIS.test(step) ? stage.rig.apis : stage.rig.workers, stage.random), step),
 }));
@@ -48,7 +48,7 @@ async function killAt({ fault }: Stage, program: SupervisedProgram, step: string
             () => true,
             () => wasMetAfterAll(armed),
           );
-          if (!isMet) throw new NotMet(`${program.name} did not come to ${step} within ${MET_WITHIN_MS / 1_000} s`);
+          if (!isMet) throw new NotMet(`${program.name} did not reach ${step} within ${MET_WITHIN_MS / 1_000} s`);
           await program.startedAgain(starts);
         } finally {
           armed.disarm();

@@ -16,7 +16,7 @@ export const lostCache: readonly NamedFault[] = [
   {
     name: 'cache-killed-empty',
     what: 'kill -9 of the cache, which comes back without data, five times',
-    expected: 'as after a flush; no reader restarts',
+    expected: 'the same as after a flush; no reader restarts',
     async run({ rig, fault }) {
       for (let i = 0; i < 5; i++) {
         await fault({ name: 'cache killed and empty' }, { inject: () => rig.cache.restartEmpty(), lift: nothing });
@@ -26,7 +26,7 @@ export const lostCache: readonly NamedFault[] = [
   },
   {
     name: 'cache-old-snapshot',
-    what: 'kill -9 of the cache, which returns with its data of some seconds ago',
+    what: 'kill -9 of the cache, which returns with data that are some seconds old',
     expected: 'labels that are too old are not served as fresh',
     async run({ rig, fault }) {
       await rig.cache.keepCopy();
@@ -37,7 +37,7 @@ export const lostCache: readonly NamedFault[] = [
   {
     name: 'cache-stopped',
     what: 'SIGSTOP of the cache for 15 s',
-    expected: 'reads are answered from Postgres within their deadline; none hangs',
+    expected: 'reads are answered from Postgres within their deadline; no read hangs',
     run: ({ rig, fault }) =>
       fault(
         { name: 'cache stopped' },
@@ -50,13 +50,13 @@ export const lostCache: readonly NamedFault[] = [
   },
   {
     name: 'cache-split',
-    what: 'a replica of the cache that lacks some seconds of writes is promoted; one API and one worker use it, the others stay with the old primary; then all use the old primary again',
-    expected: 'each side reads the writes of the other late or never, and no stale answer is called fresh',
+    what: 'a replica of the cache that lacks some seconds of writes is promoted; one API and one worker use it, and the others keep the old primary; then all use the old primary again',
+    expected: 'each side sees the writes of the other side late or never, and no stale answer is called fresh',
     run: splitCache,
   },
   {
     name: 'hints-evicted',
-    what: 'the version hints alone are deleted',
+    what: 'only the version hints are deleted',
     expected: 'some writes to the overlay are useless; no other effect',
     run: ({ rig, fault }) =>
       fault(

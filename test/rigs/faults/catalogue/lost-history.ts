@@ -27,7 +27,7 @@ export const lostHistory: readonly NamedFault[] = [
   {
     name: 'restored-backup',
     what: `Postgres is restored from a backup of ${LOST_MS / 1_000} s ago, and its history is rotated, as docs/backup.md says`,
-    expected: 'as after a failover',
+    expected: 'the same as after a failover',
     run: restoreBackup,
   },
 ];

@@ -8,7 +8,8 @@ export const lostPostgres: readonly NamedFault[] = [
   {
     name: 'postgres-immediate-restart',
     what: 'pg_ctl stop -m immediate and a start, three times',
-    expected: 'reads are unverified or refused meanwhile; the service recovers within seconds after Postgres is ready',
+    expected:
+      'during the fault, reads are unverified or rejected; the service recovers within seconds after Postgres is ready',
     async run(stage) {
       for (let i = 0; i < 3; i++) {
         await restart(stage);

@@ -160,7 +160,7 @@ interface EndedRun {
 
 async function expectRun(rig: Rig, { predictor, userIds, state }: Misbehaviour): Promise<void> {
   const scope = userIds === undefined ? 'all' : { userIds };
-  const { id } = await until('the run is taken', () => startRun(rig, { predictor: predictor.name, scope }));
+  const { id } = await until('the run is accepted', () => startRun(rig, { predictor: predictor.name, scope }));
   const run = await until('the run ends', () => findEnded(rig, id), RUN_ENDS_WITHIN_MS);
   const wrong = (why: string) => new Error(`${why}: ${JSON.stringify(run)}`);
   if (run.state !== state) throw wrong(`the run should be ${state}`);
@@ -189,7 +189,7 @@ async function expectReads({ apis }: Rig, { predictor: { name }, answered }: Mis
     const others = async () => isInferred(await read(url, name, OTHER));
     await until('others are inferred', others);
     const said = await read(url, name, POISON);
-    if (said.status !== answered) throw new Error(`of the user that it fails for: ${said.status} ${said.text}`);
+    if (said.status !== answered) throw new Error(`the user with the failing model: ${said.status} ${said.text}`);
     await until('others are inferred again', others);
   }
 }

@@ -80,6 +80,6 @@ function checkDuplicates(batch: readonly StoredEvent[], { status, results }: Tol
   for (const [i, { id, version }] of batch.entries()) {
     const result = results[i];
     if (result?.id === id && result.status === 'duplicate' && result.contextVersion === version) continue;
-    throw new Error(`event ${id} of version ${version} was told ${JSON.stringify(result)}`);
+    throw new Error(`event ${id} of version ${version} was acknowledged as ${JSON.stringify(result)}`);
   }
 }

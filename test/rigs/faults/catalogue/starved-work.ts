@@ -83,7 +83,7 @@ async function loseCounts({ rig, fault }: Stage): Promise<void> {
 /** Resolves once the run is done. */
 export async function runWithinBudget(rig: Rig): Promise<void> {
   const wanted = { predictor: COUNT, scope: 'all', budget: { share: SHARE } };
-  const { id } = await until('the run is taken', () => startRun(rig, wanted), RUN_WITHIN_MS);
+  const { id } = await until('the run is accepted', () => startRun(rig, wanted), RUN_WITHIN_MS);
   const ended = await until(
     'the run ends',
     async () => {

@@ -35,7 +35,7 @@ export const unannouncedRestores: readonly NamedFault[] = [
   {
     name: 'unannounced-restore-cache-away',
     what: `the same, and the cache cannot be reached for ${AWAY_MS / 1_000} s after the start`,
-    expected: 'no process overwrites the mark that it could not recall; reads are answered from rows or live',
+    expected: 'no process overwrites a mark that it could not read; reads are answered from rows or live',
     run: (stage) =>
       restoreFiles(
         stage,
@@ -151,7 +151,7 @@ async function copyDatabase(rig: Stage['rig'], from: string, to: string): Promis
   await onServer(rig, async (client) => {
     await client.query(`alter database ${from} allow_connections false`);
     try {
-      await until('the original has no sessions', async () => {
+      await until('the original database has no sessions', async () => {
         await client.query({ text: TERMINATE, values: [from] });
         return client.query(`create database ${to} template ${from}`).then(() => true);
       });

@@ -12,7 +12,7 @@ export interface ErasingStores {
   readonly redis: Pick<Redis, 'keys' | 'hexists' | 'get'>;
   /** The prefix of every key. */
   readonly prefix?: string;
-  /** Returns whether Redis counts the erasures of that history; by default it asks one server. */
+  /** Returns whether Redis counts the erasures of that history. By default one server is asked. */
   readonly isCounted?: (history: string) => Promise<boolean>;
 }
 

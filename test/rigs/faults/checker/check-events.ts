@@ -108,7 +108,7 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
     for (const [i, event] of call.events.entries()) {
       const result: Acknowledgement | undefined = call.results[i];
       if (result?.id !== event.id) {
-        violations.note('event versions', 'no result of its own', { event, result, call: headOf(call) });
+        violations.note('event versions', 'no separate result', { event, result, call: headOf(call) });
       } else if (event.conflicting && !isOfLostHistory(event)) {
         violations.note('payload conflict', 'taken', { event, result, call: headOf(call) });
       } else acknowledge(event, result, call);

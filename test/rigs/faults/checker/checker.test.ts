@@ -146,7 +146,7 @@ const legal: readonly (readonly [string, readonly Operation[]])[] = [
     [event(0, { version: 1, told: 5 }), event(20, { version: 2, told: 3 }), read(31, { label: 2, told: 3 })],
   ],
   [
-    'such an event, read before it is acknowledged',
+    'an event of a lost history that is read before it is acknowledged again',
     [event(0, { version: 1, told: 5 }), read(31, { label: 2, told: 3 }), event(20, { version: 2, told: 3 })],
   ],
   ['an event acknowledged after the read was sent', [event(0, { version: 1 }), read(9, { label: 0 })]],

@@ -101,7 +101,7 @@ const violations: readonly (readonly [string, string, Written])[] = [
 
 const legal: readonly (readonly [string, Written])[] = [
   [
-    'a 404 for the erased user, alone and of many',
+    'a 404 for the erased user, in a read of one user and of many',
     [erase(0, 1), read(11, {}, UNKNOWN), read(11, ONE_OF_MANY, { many: true })],
   ],
   [

@@ -41,8 +41,8 @@ it('counts re-scored answers of each process since its start', () => {
 it('reports work that never occurred', () => {
   const counts = workDone({ runs: [run({ budget: { share: 0.1 }, left: 5, schedule: 'changed' })] });
   expect(notDone(counts)).toEqual([
-    'no runs within CPU minutes: nothing is said of them',
-    'no scheduled runs of everyone: nothing is said of them',
-    'no re-scored answers: nothing is said of them',
+    'no runs within CPU minutes: not tested in this session',
+    'no scheduled runs of everyone: not tested in this session',
+    'no re-scored answers: not tested in this session',
   ]);
 });

@@ -52,5 +52,5 @@ export function createWorkDone(): WorkDone {
 
 /** Returns a sentence for each kind of work that never occurred. */
 export function notDone(counts: WorkCounts): readonly string[] {
-  return [...counts].flatMap(([work, times]) => (times > 0 ? [] : [`no ${work}: nothing is said of them`]));
+  return [...counts].flatMap(([work, times]) => (times > 0 ? [] : [`no ${work}: not tested in this session`]));
 }

@@ -23,7 +23,7 @@ import { startTableWriter } from './table-writers.ts';
 export interface LoadOptions {
   readonly seed: number;
   readonly apis: readonly Api[];
-  /** Applications with an embedded reader, which a share of the readers asks; none by default. */
+  /** Applications with an embedded reader, which a share of the readers uses. Default: none. */
   readonly embedded?: readonly Api[];
   readonly embeddedShare?: number;
   /** The application's own connections, which faults of the service do not affect. */

@@ -1,7 +1,7 @@
 /*
- * A server whose time of day is wrong: preloaded, it moves what the C library tells of it by as many milliseconds as a file
- * holds (a little-endian 64-bit number), also while the server runs. Clocks that only rise are left alone, as a wrong time
- * of day leaves them. The file is mapped, so that looking at it costs nothing; children of the server share it.
+ * Gives a server a wrong time of day. Preloaded into the server, it moves the time that the C library returns by the
+ * milliseconds in a file (a little-endian 64-bit number), also while the server runs. Monotonic clocks do not change, just as
+ * when a machine's time of day is wrong. The file is mapped, so reading it is cheap, and children of the server share it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -25,7 +25,7 @@ __attribute__((constructor)) static void map_the_file(void) {
   close(file);
 }
 
-/* By the kernel itself: the symbols of a C library that this was not built with are no matter then. */
+/* Calls the kernel directly, so that the shim does not depend on the symbols of a particular C library. */
 int clock_gettime(clockid_t clock, struct timespec *now) {
   int failed = (int)syscall(SYS_clock_gettime, clock, now);
   if (failed || (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE)) return failed;

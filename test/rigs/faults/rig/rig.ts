@@ -32,7 +32,7 @@ export interface DeploymentForm {
   readonly isWatched?: boolean;
   /** Whether each program connects to Postgres through its own PgBouncer in transaction mode, except for connections that need a session. */
   readonly throughPooler?: boolean;
-  /** The share of the readers that ask an application with an embedded reader; 0 by default. */
+  /** The share of the readers that use an application with an embedded reader. Default: 0. */
   readonly embeddedShare?: number;
   /** Whether Postgres has the rights of a managed service, where each restart begins another history. */
   readonly isManaged?: boolean;

@@ -40,9 +40,9 @@ const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {
 
 const CHECKS: Readonly<Record<string, Check>> = {
   type: (value, given: string | readonly string[], at) =>
-    [given].flat().some((type) => TYPES[type]?.(value)) ? [] : [`${at} is no ${[given].flat().join(' or ')}`],
+    [given].flat().some((type) => TYPES[type]?.(value)) ? [] : [`${at} is not of type ${[given].flat().join(' or ')}`],
   enum: (value, given: readonly unknown[], at) =>
-    given.includes(value) ? [] : [`${at} is ${JSON.stringify(value)}, none of ${given.join(', ')}`],
+    given.includes(value) ? [] : [`${at} is ${JSON.stringify(value)}, not one of ${given.join(', ')}`],
   const: (value, given: unknown, at) => (value === given ? [] : [`${at} is not ${JSON.stringify(given)}`]),
   $ref: (value, given: string, at, _, definitions) => {
     const schema = definitions.get(given);
@@ -93,6 +93,6 @@ const CHECKS: Readonly<Record<string, Check>> = {
   format: (value, given: string, at) => {
     const form = FORMATS[given];
     if (!form) throw new Error(`the schema walk does not know the format ${given} (${at})`);
-    return typeof value === 'string' && !form.test(value) ? [`${at} is no ${given}`] : [];
+    return typeof value === 'string' && !form.test(value) ? [`${at} is not in the format ${given}`] : [];
   },
 };

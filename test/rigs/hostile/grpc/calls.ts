@@ -77,7 +77,7 @@ const MESSAGES: readonly Row[] = [
   ],
   ['a model of 900,000 letters', infer({ ...GOOD, model_name: 'é'.repeat(450_000) }), 'NOT_FOUND', 'predictor'],
   [
-    'a model version that is no number',
+    'a model version that is not a number',
     infer({ ...GOOD, model_version: "1' or 1=1" }),
     'NOT_FOUND',
     'does not serve model version',
@@ -96,7 +96,7 @@ const MESSAGES: readonly Row[] = [
     'parameters.timeout is -1',
   ],
   [
-    'a timeout that is no number',
+    'a timeout that is not a number',
     infer({ ...GOOD, parameters: { timeout: { double_param: Number.NaN } } }),
     'INVALID_ARGUMENT',
     'parameters.timeout',

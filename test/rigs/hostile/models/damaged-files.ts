@@ -16,15 +16,15 @@ export const DAMAGED: readonly ModelCase[] = [
   bad('cut after the IR version', 'it has no graph', () => truncate(good, 2)),
   bad('cut within a text', 'ends in the middle', () => truncate(good, 5)),
   bad('cut before the graph', 'it has no graph', () => truncate(good, start)),
-  bad('cut behind the tag of the graph', 'ends in the middle', () => truncate(good, start + 1)),
+  bad('cut after the tag of the graph', 'ends in the middle', () => truncate(good, start + 1)),
   bad('cut within the length of the graph', 'ends in the middle', () => truncate(good, content - 1)),
   bad('cut at the first byte of the graph', 'ends in the middle', () => truncate(good, content)),
   bad('cut in the middle', 'ends in the middle', () => truncate(good, good.length >> 1)),
   bad('cut by one byte', 'ends in the middle', () => truncate(good, -1)),
-  bad('a graph one byte longer than there are', 'ends in the middle', () =>
+  bad('a graph that declares one byte too many', 'ends in the middle', () =>
     resize(good, GRAPH, varint(good.length - content + 1)),
   ),
-  bad('a graph one byte shorter than there are', 'ends in the middle', () =>
+  bad('a graph that declares one byte too few', 'ends in the middle', () =>
     resize(good, GRAPH, varint(good.length - content - 1)),
   ),
   bad('a graph of 2 GiB', 'ends in the middle', () => resize(good, GRAPH, [0xff, 0xff, 0xff, 0xff, 0x07])),
@@ -35,14 +35,14 @@ export const DAMAGED: readonly ModelCase[] = [
     Buffer.concat([truncate(good, start), field(7, 5)]),
   ),
   bad('field 0', 'not protobuf', () => Buffer.concat([good, Buffer.from([0x02, 0x00])])),
-  bad('a field of the wire type that begins a group', 'not protobuf', () => replaceByte(good, 0, 0x0b)),
-  bad('a field of a wire type that there is not', 'not protobuf', () => replaceByte(good, 0, 0x0f)),
+  bad('a field of the wire type for groups', 'not protobuf', () => replaceByte(good, 0, 0x0b)),
+  bad('a field of an unknown wire type', 'not protobuf', () => replaceByte(good, 0, 0x0f)),
   bad('two graphs', 'one model has field 7 twice', () => Buffer.concat([good, message(GRAPH, [])])),
   bad('zeros', 'not protobuf', () => Buffer.alloc(4_096)),
   bad('ones', 'ends in the middle', () => Buffer.alloc(4_096, 0xff)),
   bad('noise', 'not protobuf', () => noise(4_096, 1)),
   bad('a megabyte of noise', 'not protobuf', () => noise(1_048_576, 2)),
-  bad('a sound model behind a byte order mark', 'not protobuf', () =>
+  bad('a sound model after a byte order mark', 'not protobuf', () =>
     Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), good]),
   ),
   bad('a sound model, packed with gzip', 'gzip file; decompress it', () => gzipSync(good)),
@@ -56,11 +56,11 @@ export const DAMAGED: readonly ModelCase[] = [
   bad('a web page', 'a web page', text('<html><head><title>403 Forbidden</title></head></html>')),
   bad('XML', 'a web page', text('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>')),
   bad('JSON', 'it is JSON', text('{"error":"not found"}')),
-  bad('a pointer of Git LFS', 'git lfs pull', text('version https://git-lfs.github.com/spec/v1\noid sha256:0\n')),
+  bad('a Git LFS pointer', 'git lfs pull', text('version https://git-lfs.github.com/spec/v1\noid sha256:0\n')),
   bad('HDF5', 'an HDF5 file', text('\x89HDF\r\n\x1a\n')),
   bad('TensorFlow Lite', 'TensorFlow Lite', text('\x1c\x00\x00\x00TFL3')),
   bad("ONNX Runtime's own format", "ONNX Runtime's own format", text('\x10\x00\x00\x00ORTM')),
-  bad('a program', 'not protobuf', text('\x7fELF\x02\x01\x01\x00')),
+  bad('an executable program', 'not protobuf', text('\x7fELF\x02\x01\x01\x00')),
   bad('a line of text', 'not protobuf', text('features,score\n1,2\n')),
 ];
 

@@ -25,19 +25,19 @@ const loop = (body: Buffer, held: string) => node('Loop', ['turns', 'yes', held]
 const turns = (count: number) => integers('turns', [], [count]);
 
 export const INSATIABLE: readonly ModelCase[] = [
-  endless('a loop without a bound', 'no answer within 200 ms', () => hostile.endlessModel()),
-  endless('a loop of 2^62 turns', 'no answer within 200 ms', () =>
+  endless('a loop without a limit', 'no answer within 200 ms', () => hostile.endlessModel()),
+  endless('a loop of 2^62 iterations', 'no answer within 200 ms', () =>
     around([loop(adding('sum'), 'zero'), node('Add', ['first', 'total'], ['score'])], [YES, ZERO, turns(2 ** 62)]),
   ),
-  endless('loops in a loop, of 2^40 turns together', 'no answer within 200 ms', () =>
+  endless('nested loops of 2^40 iterations in total', 'no answer within 200 ms', () =>
     around(
       [loop(looping(), 'zero'), node('Add', ['first', 'total'], ['score'])],
       [YES, ZERO, turns(2 ** 20), integers('inner', [], [2 ** 20])],
     ),
   ),
   greedy('50 GB at once', 'allocate memory', () => hostile.allocatingModel(12_500_000_000)),
-  greedy('300 MB at once, which the kernel allows', 'took more than 256 MB', () => hostile.allocatingModel(75_000_000)),
-  greedy('memory without end, bit by bit', 'took more than 256 MB', () => hostile.growingModel()),
+  greedy('300 MB at once, which the system allows', 'took more than 256 MB', () => hostile.allocatingModel(75_000_000)),
+  greedy('memory that grows without limit', 'took more than 256 MB', () => hostile.growingModel()),
   endless('a text that doubles sixty times', 'had to be ended', () =>
     around(
       [
@@ -55,7 +55,7 @@ export const INSATIABLE: readonly ModelCase[] = [
     const one = { value: { tensor: floats('', [1], [1]) } };
     return around([node('ConstantOfShape', ['size'], ['all'], one), ...READ_ALL], [integers('size', [1], [2 ** 33])]);
   }),
-  greedy('a constant of a size below nothing', 'must have non-negative elements', () => {
+  greedy('a constant of a negative size', 'must have non-negative elements', () => {
     const one = { value: { tensor: floats('', [1], [1]) } };
     return around([node('ConstantOfShape', ['size'], ['all'], one), ...READ_ALL], [integers('size', [1], [-5])]);
   }),
@@ -74,13 +74,13 @@ export const INSATIABLE: readonly ModelCase[] = [
       [floats('from', [], [0]), floats('to', [], [Number.POSITIVE_INFINITY]), floats('step', [], [1])],
     ),
   ),
-  greedy('a matrix of 30,000 by itself', 'allocate memory', () =>
+  greedy('a matrix of 30,000 × 30,000 multiplied by itself', 'allocate memory', () =>
     around(
       [node('Expand', ['zero', 'size'], ['wide']), node('MatMul', ['wide', 'wide'], ['all']), ...READ_ALL],
       [ZERO, integers('size', [2], [30_000, 30_000])],
     ),
   ),
-  greedy('a picture of a billion points', 'Resize', () =>
+  greedy('an image of a billion pixels', 'Resize', () =>
     around(
       [
         node('Unsqueeze', ['features', 'front'], ['picture']),

@@ -33,14 +33,14 @@ export const SERVABLE: readonly ModelCase[] = [
   ),
   served('50,000 properties', () => soundModel({ more: Array.from({ length: 50_000 }, (_, i) => property(i)) })),
   served('one property, 10,000 times', () => soundModel({ more: Array.from({ length: 10_000 }, () => property(1)) })),
-  served('properties that are names of JavaScript', () =>
+  served('properties with JavaScript property names', () =>
     soundModel({ more: [message(14, [field(1, '__proto__'), field(2, 'x')])] }),
   ),
-  served('a property that is bytes and no text', () =>
+  served('a property with bytes that are not text', () =>
     soundModel({ more: [message(14, [field(1, Buffer.from([0xff, 0xfe]))])] }),
   ),
   // ONNX Runtime without training support ignores dropout.
-  served('dropout that was left on', () =>
+  served('active dropout', () =>
     around(
       [node('Dropout', ['first', 'half', 'yes'], ['kept']), node('Neg', ['kept'], ['score'])],
       [YES, floats('half', [], [0.5])],
@@ -56,11 +56,11 @@ export const SERVABLE: readonly ModelCase[] = [
   served('nodes in the wrong order', () =>
     model(bodyOf([node('Neg', ['a'], ['score']), node('Abs', ['first'], ['a']), ...FIRST], [AT0])),
   ),
-  served('constants of NaN that nothing reads', () =>
+  served('NaN constants that no node reads', () =>
     around([node('Neg', ['first'], ['score'])], [floats('never', [2], [Number.NaN, Number.POSITIVE_INFINITY])]),
   ),
-  served('a constant of nothing', () => around([node('Neg', ['first'], ['score'])], [floats('none', [0], [])])),
-  served('a loop of ten turns', () =>
+  served('an empty constant', () => around([node('Neg', ['first'], ['score'])], [floats('none', [0], [])])),
+  served('a loop of ten iterations', () =>
     around(
       [node('Loop', ['ten', 'yes', 'first'], ['score'], { body: { graph: loopBody() } })],
       [YES, integers('ten', [], [10])],

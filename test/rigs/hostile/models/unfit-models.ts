@@ -42,11 +42,11 @@ export const UNFIT: readonly ModelCase[] = [
   unfit('a sequence', 'a sequence of maps, or of tensors', () => hostile.sequenceModel()),
   unfit('a score of texts', 'is declared float32', () => hostile.textOutputModel()),
   failing('one answer for all', 'gave one value of output score', () => hostile.scalarModel()),
-  failing('a row more than users', 'gave 2 rows of output score for 1 user', () => hostile.oneMoreModel()),
+  failing('one row more than users', 'gave 2 rows of output score for 1 user', () => hostile.oneMoreModel()),
   failing('rows in reverse', 'depends on which other users', () => hostile.reversedModel()),
-  failing('a scale over the batch', 'depends on which other users', () => hostile.batchScaledModel()),
-  failing('answers by lot', 'are random', () => hostile.randomModel()),
-  failing('answers by a lot that is fixed', 'are random', () => hostile.randomModel(7)),
+  failing('a scale computed over the batch', 'depends on which other users', () => hostile.batchScaledModel()),
+  failing('random answers', 'are random', () => hostile.randomModel()),
+  failing('random answers with a fixed seed', 'are random', () => hostile.randomModel(7)),
   failing('NaN for every user', 'score is NaN', () => hostile.neverFiniteModel(Number.NaN)),
   failing('infinity for every user', 'score is Infinity', () => hostile.neverFiniteModel(Number.POSITIVE_INFINITY)),
   failing('minus infinity for every user', 'score is -Infinity', () =>
@@ -63,8 +63,8 @@ export const UNFIT: readonly ModelCase[] = [
       node('Cast', ['q'], ['score'], { to: FLOAT }),
     ]),
   ),
-  failing('a split by a feature that is not there', 'requests feature 100000000', () => hostile.farFeatureModel()),
-  failing('a place that there is not', 'indices element out of data bounds', () =>
+  failing('a split by a missing feature', 'requests feature 100000000', () => hostile.farFeatureModel()),
+  failing('an index out of range', 'indices element out of data bounds', () =>
     around(
       [
         node('Cast', ['first'], ['n'], { to: INT64 }),

@@ -21,22 +21,22 @@ const YES = raw('yes', BOOL, [], Buffer.from([1]));
 export const UNLOADABLE: readonly ModelCase[] = [
   bad('an empty graph', 'the model cannot be loaded', () => model(message(2, []))),
   bad('a node without an operator', "Field 'op_type'", () => around([node('', ['first'], ['score'])])),
-  bad('an operator that there is not', 'No Op registered for NoSuchOperator', () =>
+  bad('an unknown operator', 'No Op registered for NoSuchOperator', () =>
     around([node('NoSuchOperator', ['first'], ['score'])]),
   ),
   bad('an operator of a later opset', 'No Op registered for Gelu', () => around([node('Gelu', ['first'], ['score'])])),
-  bad('an operator whose domain is of no opset', 'Empty scale', () =>
+  bad('an operator of a domain without an opset', 'Empty scale', () =>
     around([node('Scaler', ['first'], ['score'], {}, 'ai.onnx.ml')], [], { opsets: { '': 17 } }),
   ),
-  bad('a tensor that nothing makes', 'ghost', () => around([node('Add', ['first', 'ghost'], ['score'])])),
-  bad('two nodes that need one another', 'not acyclic', () =>
+  bad('a tensor that no node produces', 'ghost', () => around([node('Add', ['first', 'ghost'], ['score'])])),
+  bad('two nodes that depend on each other', 'not acyclic', () =>
     around([node('Add', ['first', 'b'], ['a']), node('Neg', ['a'], ['b']), node('Neg', ['b'], ['score'])]),
   ),
-  bad('a node that needs itself', 'not acyclic', () => around([node('Add', ['first', 'score'], ['score'])])),
-  bad('two nodes that make the same', 'score', () =>
+  bad('a node that depends on itself', 'not acyclic', () => around([node('Add', ['first', 'score'], ['score'])])),
+  bad('two nodes with the same output', 'score', () =>
     around([node('Neg', ['first'], ['score']), node('Abs', ['first'], ['score'])]),
   ),
-  bad('two inputs of one name', 'features', () =>
+  bad('two inputs with the same name', 'features', () =>
     model(
       graph(
         [node('Add', ['features', 'features'], ['score'])],
@@ -46,16 +46,16 @@ export const UNLOADABLE: readonly ModelCase[] = [
       ),
     ),
   ),
-  bad('a node that makes an input', 'features', () =>
+  bad('a node that writes to an input', 'features', () =>
     around([node('Neg', ['first'], ['features']), node('Neg', ['first'], ['score'])]),
   ),
-  bad('an output that nothing makes', 'Graph output (score) does not exist', () =>
+  bad('an output that no node produces', 'Graph output (score) does not exist', () =>
     around([node('Neg', ['first'], ['other'])]),
   ),
   bad('an output of another type', 'does not match expected type', () =>
     around([node('Cast', ['first'], ['score'], { to: INT64 })]),
   ),
-  bad('an input of no type', 'does not have type information', () =>
+  bad('an input without a type', 'does not have type information', () =>
     model(
       graph(
         [...FIRST, node('Neg', ['first'], ['score'])],
@@ -65,7 +65,7 @@ export const UNLOADABLE: readonly ModelCase[] = [
       ),
     ),
   ),
-  bad('an input of a type that there is not', 'Invalid tensor data type 99', () =>
+  bad('an input of an unknown type', 'Invalid tensor data type 99', () =>
     model(
       graph(
         [node('Neg', ['features'], ['score'])],
@@ -75,30 +75,30 @@ export const UNLOADABLE: readonly ModelCase[] = [
       ),
     ),
   ),
-  bad('whole numbers added to fractions', 'Type', () =>
+  bad('integers added to floats', 'Type', () =>
     around([node('Add', ['first', 'n'], ['score'])], [integers('n', [1], [1])]),
   ),
   bad('too few inputs', 'MatMul', () => around([node('MatMul', ['first'], ['score'])])),
   bad('too many inputs', 'Neg', () => around([node('Neg', ['first', 'first'], ['score'])])),
-  bad('an attribute that is missing', "Required attribute 'to'", () => around([node('Cast', ['first'], ['score'])])),
+  bad('a missing attribute', "Required attribute 'to'", () => around([node('Cast', ['first'], ['score'])])),
   bad('an attribute of another type', 'Gather', () =>
     around([node('Gather', ['first', 'at0'], ['score'], { axis: 'one' })]),
   ),
-  bad('a type that there is not', 'does not specify a valid type', () =>
+  bad('an unknown type', 'does not specify a valid type', () =>
     around([node('Cast', ['first'], ['score'], { to: 99 })]),
   ),
-  bad('an axis that there is not', 'axis', () => around([node('Concat', ['first', 'first'], ['score'], { axis: 7 })])),
-  bad('matrices that do not fit', 'Incompatible dimensions', () =>
+  bad('an unknown axis', 'axis', () => around([node('Concat', ['first', 'first'], ['score'], { axis: 7 })])),
+  bad('matrices of incompatible shapes', 'Incompatible dimensions', () =>
     around([node('MatMul', ['features', 'w'], ['score'])], [floats('w', [3, 1], [1, 2, 3])]),
   ),
-  bad('a constant that is no value', 'the model cannot be loaded', () =>
+  bad('a constant without a value', 'the model cannot be loaded', () =>
     around([node('Constant', [], ['c']), node('Mul', ['first', 'c'], ['score'])]),
   ),
   bad('a loop without a body', 'body', () => around([node('Loop', ['', 'yes', 'first'], ['score'])], [YES])),
   bad('a branch of two', 'else_bra', () =>
     around([node('If', ['yes'], ['score'], { then_branch: { graph: branch('Neg') } })], [YES]),
   ),
-  bad('a branch that gives nothing', "Field 'name' of 'graph'", () =>
+  bad('a branch without an output', "Field 'name' of 'graph'", () =>
     around(
       [
         node('If', ['yes'], ['score'], {
@@ -109,14 +109,14 @@ export const UNLOADABLE: readonly ModelCase[] = [
       [YES],
     ),
   ),
-  bad('a tree that leads to itself', 'cannot point to itself', () => tree({ trueIds: [0, 0, 0] })),
+  bad('a tree that points to itself', 'cannot point to itself', () => tree({ trueIds: [0, 0, 0] })),
   bad('a tree with fewer values than nodes', 'nodes_values', () => tree({ values: [0] })),
-  bad('a tree of a mode that there is not', 'Unexpected value for node_mode', () =>
+  bad('a tree of an unknown mode', 'Unexpected value for node_mode', () =>
     tree({ modes: ['BRANCH_SIDEWAYS', 'LEAF', 'LEAF'] }),
   ),
-  bad('a tree whose leaves are elsewhere', 'Unable to find node', () => tree({ targets: [7, 8] })),
-  bad('a name that would reach a terminal', 'begins with', () => escapeModel()),
-  bad('a tree of two splits that lead to each other', 'the model cannot be loaded', () => cyclicTreeModel(2)),
+  bad('a tree with missing leaves', 'Unable to find node', () => tree({ targets: [7, 8] })),
+  bad('a name with a terminal escape sequence', 'begins with', () => escapeModel()),
+  bad('a tree with two splits that point to each other', 'the model cannot be loaded', () => cyclicTreeModel(2)),
 ];
 
 function branch(operator: string): Buffer {

@@ -39,7 +39,7 @@ export function* assignmentReaderSteps(
   if (reader.is !== 'asking') return;
   if (reader.told === null) {
     if (reader.early === null) {
-      yield change('finds what Redis has, before it is certified', (mine) => {
+      yield change('finds the data in Redis before its certificate', (mine) => {
         mine.early = redis;
       });
     }

@@ -24,7 +24,8 @@ export function* readings(
     return tick(rules, draft) + (rules.times === 'at read, worker ahead' && who === 'worker' ? 2 : 0);
   };
   const made = (draft: State, label: number, from: number): Prediction => {
-    if (label > from && rules.watchesLabels) draft.broken = `I1: a label of ${label} on what was computed from ${from}`;
+    if (label > from && rules.watchesLabels)
+      draft.broken = `I1: a prediction computed from context ${from} has the label ${label}`;
     return { label, from, isGeneration: false, time: time(draft) };
   };
   if (rules.label === 'same statement') {

@@ -38,7 +38,7 @@ export function conditionalRead(rules: TagRules, reads: number): Model<TagState>
         });
       }
       if (!state.isAsking && state.asked < reads) {
-        yield step(state, `the client asks${state.held ? ', and names what it holds' : ''}`, (draft) => {
+        yield step(state, `the client asks${state.held ? ', and names its answer' : ''}`, (draft) => {
           draft.asked++;
           draft.isAsking = true;
           draft.due = draft.version;
@@ -68,7 +68,7 @@ function* answerSteps(rules: TagRules, state: TagState): Generator<Step<TagState
       if (answer.isFresh && answer.label > draft.stored) draft.stored = answer.label;
       const { held, due } = draft;
       if (held?.isFresh && held.label < due) {
-        draft.broken = `I4: the client was told that an answer from context ${held.label} stands as fresh, though ${due} was acknowledged`;
+        draft.broken = `I4: a 304 calls an answer from context ${held.label} fresh, although context ${due} was acknowledged`;
       }
     });
   }

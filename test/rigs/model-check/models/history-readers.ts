@@ -32,7 +32,7 @@ export function* historyReaderSteps(
   if (told === null) {
     const isWorthwhile = redis.overlay !== null || redis.generation.some((row) => row !== null);
     if (reader.early === null && isWorthwhile) {
-      yield change('finds what Redis has, before it is certified', (mine, draft) => {
+      yield change('finds the data in Redis before its certificate', (mine, draft) => {
         mine.early = draft.redis;
       });
     }

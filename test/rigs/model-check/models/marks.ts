@@ -192,7 +192,7 @@ function* roundSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkSta
   const { round, found } = state.process;
   const change = changing(state);
   if (found !== null) {
-    yield change('remembers what it found in Redis', (mine, draft) => {
+    yield change('stores the found mark in Redis', (mine, draft) => {
       const isSame = JSON.stringify(draft.redis.mark) === JSON.stringify(round?.mark);
       if (isSame || rules.keeps === 'whatever is there' || rules.recall === 'counts as empty') draft.redis.mark = found;
       Object.assign(mine, { round: null, found: null });

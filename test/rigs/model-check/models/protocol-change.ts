@@ -47,7 +47,7 @@ export function protocolChange(rules: ProtocolRules, most: number): Model<Protoc
     *steps(state) {
       if (state.broken !== null) return;
       if (state.number === 1 && !(rules.raises === 'once writers have ended' && state.checked)) {
-        yield step(state, 'a migration changes what labels mean, and the number', (draft) => {
+        yield step(state, 'a migration changes the meaning of labels, and the number', (draft) => {
           draft.number = 2;
         });
       }
@@ -68,7 +68,7 @@ function* readerSteps({ reads }: ProtocolRules, state: ProtocolState, most: numb
   const isKnown = (reads === 'when it connects' ? connected : number) === KNOWN;
   yield step(state, isKnown ? 'a certificate calls an answer fresh' : 'a read is refused', (draft) => {
     draft.reads++;
-    if (isKnown && number !== KNOWN) draft.broken = `I4: an answer is called fresh by what labels meant before`;
+    if (isKnown && number !== KNOWN) draft.broken = `I4: an answer is called fresh by the earlier meaning of labels`;
   });
 }
 
@@ -93,7 +93,7 @@ function* workerSteps({ writes }: ProtocolRules, state: ProtocolState, most: num
   yield step(state, 'the worker commits its labels', (draft) => {
     draft.claimed = null;
     draft.checked = false;
-    if (number !== KNOWN) draft.broken = 'I1: a label was committed that means what labels meant before';
+    if (number !== KNOWN) draft.broken = 'I1: a label with the earlier meaning was committed';
   });
 }
 
@@ -120,6 +120,6 @@ function* loadSteps({ keys }: ProtocolRules, state: ProtocolState, most: number)
   if (!found || state.reads >= most) return;
   yield step(state, `a reader of release ${number} takes a row from Redis`, (draft) => {
     draft.reads++;
-    if (found !== number) draft.broken = 'I4: an answer is called fresh by what labels meant before';
+    if (found !== number) draft.broken = 'I4: an answer is called fresh by the earlier meaning of labels';
   });
 }

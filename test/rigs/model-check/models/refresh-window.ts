@@ -152,7 +152,7 @@ function* workerSteps(rules: RefreshWindowRules, state: RefreshWindowState, i: n
     });
   }
   if (state.left.losses > 0 && (queued > 0 || isBusy)) {
-    yield change('dies with what it knows', (_mine, draft) => {
+    yield change('is killed and loses its state', (_mine, draft) => {
       draft.left.losses--;
       draft.isLost = true;
       draft.workers[i] = { ...IDLE };

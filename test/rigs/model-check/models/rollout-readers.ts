@@ -49,7 +49,7 @@ function* askSteps(
   change: Change,
 ): Steps {
   if (early === null) {
-    yield change('finds what Redis has, before it is certified', (mine) => {
+    yield change('finds the data in Redis before its certificate', (mine) => {
       mine.early = redis;
     });
   }

@@ -94,7 +94,7 @@ function twoAtOnce({ runs, workers }: RunStepState): string | null {
     return worker.is === 'working' && run !== undefined && isHeld(run, worker) && !run.isLeaseOver;
   });
   const kinds = held.map(({ kind }) => kind);
-  return new Set(kinds).size < kinds.length ? 'I8: a predictor has the same step of two runs under way' : null;
+  return new Set(kinds).size < kinds.length ? 'I8: the same step of two runs of a predictor is in progress' : null;
 }
 
 function isClaimable({ claims }: RunStepRules, { runs }: RunStepState, i: number): boolean {

@@ -278,7 +278,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'R2',
-    what: 'an entry of the overlay fits whatever arm the user is in',
+    what: 'an entry of the overlay fits any arm of the user',
     plants: ['R2'],
     rates: MANY_MOVES,
     changing: 60,
@@ -311,7 +311,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'F1',
-    what: 'a re-scoring is labelled with the version that the relay told last when it is complete',
+    what: 'a re-scoring is labelled with the version that the relay named last when it is complete',
     plants: ['F1'],
     rates: MANY_RESCORINGS,
     changing: 150,

@@ -3,7 +3,7 @@ import type { Plant } from '../patch.ts';
 
 export const versionWithoutHistory: Plant = {
   name: 'Q1',
-  what: 'an overlay entry fits, whatever history of the database its version was counted in',
+  what: 'an overlay entry fits, although its version is from any history of the database',
   patches: [
     {
       file: 'libs/freshness/judge.ts',

@@ -5,7 +5,7 @@ const PLANTED = 'globalThis as unknown as { plantedF1?: Map<string, number> }';
 
 export const relabelledRescoring: Plant = {
   name: 'F1',
-  what: 'a re-scoring is labelled with the version that the relay told last when it is complete',
+  what: 'a re-scoring is labelled with the version that the relay named last when it is complete',
   patches: [
     {
       file: 'libs/prediction/refresh/create-refresh.ts',

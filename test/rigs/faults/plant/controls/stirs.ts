@@ -39,7 +39,7 @@ export async function failHints({ rig }: Stage): Promise<void> {
   await pause(5_000);
 }
 
-/** Delays the answer of every other certificate, so that it is old when it comes. */
+/** Delays the answer of every other certificate, so that the certificate is old when it arrives. */
 export async function delayCertificates({ rig, fault }: Stage): Promise<void> {
   await fault(
     { name: 'certificates are slow' },

@@ -5,7 +5,7 @@
 import type { Patch, Plant } from '../patch.ts';
 import { plainSet } from './plain-set.ts';
 
-/** The certificate tells when each user's context changed, and the reader compares times. */
+/** The certificate contains the time of each user's last change, and the reader compares times. */
 const COMPARE: readonly Patch[] = [
   {
     file: 'libs/offline-store/certificate/certificate-statement.ts',

@@ -5,7 +5,7 @@ const pointer = JSON.stringify(new URL('../pointer-of-redis.ts', import.meta.url
 
 export const pointerInRedis: Plant = {
   name: 'N11',
-  what: "readers trust the assignment in Redis for three seconds, whatever Postgres' assignment is",
+  what: "readers trust the assignment in Redis for three seconds, also if Postgres' assignment differs",
   patches: [
     {
       file: 'libs/freshness/reader.ts',

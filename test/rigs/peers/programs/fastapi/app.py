@@ -1,7 +1,7 @@
-"""FastAPI with Redis and ONNX Runtime, as the documentation of each sets it up.
+"""FastAPI with Redis and ONNX Runtime, set up as their documentation describes.
 
-`uvicorn[standard]` brings uvloop and httptools, `redis[hiredis]` the parser in C, asyncpg its pool of ten connections. The
-model runs where the handler runs: it is short, and a thread of its own would cost more.
+`uvicorn[standard]` includes uvloop and httptools, `redis[hiredis]` a parser in C, and asyncpg a pool of ten connections. The
+model runs in the handler's thread, because it is fast and a separate thread would cost more.
 
 Environment: REDIS_URL, DATABASE_URL, TABLE, MODEL.
 """

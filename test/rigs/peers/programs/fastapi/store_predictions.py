@@ -1,6 +1,6 @@
 """Stores predictions as Redis hashes: `peer:<user id>` with `score` and `version`. Usage: store_predictions.py <file>
 
-The file has a line a user: `<user id> <score>`. Environment: REDIS_URL.
+The file has one line per user: `<user id> <score>`. Environment: REDIS_URL.
 """
 
 import os

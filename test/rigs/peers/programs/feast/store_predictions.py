@@ -1,6 +1,6 @@
 """Applies the feature view and writes predictions to the online store. Usage: store_predictions.py <file>
 
-The file has a line a user: `<user id> <score>`. The working folder is the repository of features.
+The file has one line per user: `<user id> <score>`. The working folder is the repository of features.
 """
 
 import sys
