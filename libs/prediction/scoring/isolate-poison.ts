@@ -20,9 +20,7 @@ interface ScoredPart {
 export interface IsolatedScores {
   /** The scored parts in their order. */
   readonly parts: readonly ScoredPart[];
-  /**
-   * Row of the batch → its outputs in the layout of outputs.ts. Each row gets a buffer, so use it only for few rows.
-   */
+  /** Row of the batch → its outputs in the layout of outputs.ts, with a buffer each: for few rows only. */
   readonly outputs: ReadonlyMap<number, Buffer>;
   /** Row of the batch → why it has no outputs. */
   readonly faults: ReadonlyMap<number, string>;
@@ -41,17 +39,11 @@ export interface IsolatedScores {
 interface IsolationOptions {
   /** Rows that are scored together at first; default: all. */
   readonly partRows?: number;
-  /**
-   * Called between parts, after a part was scored and while none has failed. If it returns true, the other parts are
-   * skipped.
-   */
+  /** Called between parts after one was scored, while none has failed. If true, the others are skipped. */
   isEnough?(): Promise<boolean>;
   /** Called after each part, scored or failed. An exception ends the work. */
   onPart?(): void;
-  /**
-   * After this many failures, a failing part is given up as a whole, so that a model is not tried row by row without
-   * end.
-   */
+  /** After this many failures, a failing part is given up as a whole instead of being halved. */
   readonly budget?: number;
   /** A monotonic clock in milliseconds; for tests. */
   now?(): number;
@@ -64,10 +56,7 @@ const FAILURES_OF_A_BROKEN_MODEL = 128;
  * a chunk full of poison users.
  */
 const FAILURES_A_ROW = 1 / 8;
-/**
- * For a batch: the limit of the total time of failing parts, in addition to the budget of parts. It counts CPU time for
- * a part that was ended by its CPU limit.
- */
+/** For a batch: the limit of the total time of failing parts; CPU time for a part ended by its CPU limit. */
 const FAILING_MS = 120_000;
 /** The time limit of a run of a batch's part. A healthy run of 1,024 rows takes milliseconds. */
 const PART_BASE_MS = 1_000;
@@ -161,7 +150,6 @@ export async function scoreIsolating(
   };
 }
 
-/** Returns empty details of faults. */
 function nobodyApart() {
   return {
     unusable: new Map<number, readonly string[]>(),
@@ -188,18 +176,12 @@ function budgetOf({ rows }: ScoreRequest): number {
   return Math.max(FAILURES_OF_A_BROKEN_MODEL, rows.length * FAILURES_A_ROW);
 }
 
-/**
- * Returns the time limit for the run of a part. A whole batch is not suspect and may wait for a slow model. The
- * deadline of a live request is shorter than any such limit.
- */
+/** Returns the time limit for the run of a batch's part. A live request has only its deadline, which is shorter. */
 function runLimit({ priority }: ScoreRequest, rows: Rows): Pick<ScoreRequest, 'runTimeoutMs'> {
   return priority === 'live' ? {} : { runTimeoutMs: PART_BASE_MS + PART_MS_PER_ROW * rows.length };
 }
 
-/**
- * Returns whether only some rows were rejected. A batch without room is rejected as a whole: its chunk is returned, and
- * none of its users counts as failed.
- */
+/** Returns whether only some rows were rejected. A batch without room is rejected as a whole. */
 function isRefusalOfSome(error: unknown, { priority }: ScoreRequest): error is RowsRefused {
   return error instanceof RowsRefused && error.rows.size > 0 && !(priority === 'batch' && error.code === 'overloaded');
 }
@@ -207,18 +189,14 @@ function isRefusalOfSome(error: unknown, { priority }: ScoreRequest): error is R
 const NUMBERS = /(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi;
 
 /**
- * Returns the reason of a failure. The log quotes it for a live request, so numbers are removed: a model's error may
- * contain a feature's value.
+ * Returns the reason of a failure. The log quotes it for live requests, so numbers, which may be features, are removed.
  */
 function reasonOf(error: Error, { priority }: ScoreRequest): string {
   const mayQuote = priority === 'live' && !(error instanceof ScoringCrash);
   return mayQuote ? error.message.replace(NUMBERS, '…') : error.message;
 }
 
-/**
- * Returns the CPU time of a failed run if it is known. On a busy machine it is far less than the elapsed time, and
- * healthy users must not be given up for that.
- */
+/** Returns the CPU time of a failed run, if known. On a busy machine it is far less than the elapsed time. */
 function costOf(error: Error): number | undefined {
   return error instanceof ScoringCrash ? error.cpuMs : undefined;
 }
