@@ -72,7 +72,7 @@ test.each([
 ])('%s', async (sql, words, remedy) => {
   await expect(describeQuery(pool, sql)).rejects.toMatchObject({
     code: 'config_invalid',
-    message: `Postgres refuses the feature query: ${words}`,
+    message: `Postgres rejects the feature query: ${words}`,
     field: 'features.sql',
     remedy: expect.stringMatching(remedy),
   });
