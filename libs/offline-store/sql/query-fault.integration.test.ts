@@ -88,7 +88,7 @@ test.each([
   expect(error).toMatchObject({ fault: { words, isOfRow } });
 });
 
-test('an outage and a time limit are no faults of the query', async () => {
+test('an outage and a time limit are not faults of the query', async () => {
   const ended = readOnly(pool, async (db) => {
     await db.query("set local statement_timeout = '20ms'");
     await db.query('select pg_sleep(60)');
