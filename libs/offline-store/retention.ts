@@ -29,10 +29,7 @@ const KEPT = 200;
  * would be accepted.
  */
 const OUTCOMES = `(select clock_timestamp() - interval '180 days')`;
-/**
- * The horizon of event ids. An event may be up to five minutes ahead of its acceptance, so its id is kept slightly
- * longer than it may be sent.
- */
+/** The horizon of event ids: an event may be up to five minutes ahead of its acceptance, so its id is kept longer. */
 const HORIZON = `(select clock_timestamp() - event_horizon - interval '1 hour' from tandem.settings)`;
 
 /** Tables whose rows expire with the time since their acceptance. */

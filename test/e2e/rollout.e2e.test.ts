@@ -88,7 +88,7 @@ it('from the acknowledgement of an abort on no process answers from what was aba
   expect(await Promise.all(readers.map((reader) => reader.stop()))).toEqual([[], [], [], []]);
   expect(await client.runs.show(run.id)).toMatchObject({
     state: 'done',
-    error: expect.stringContaining('not served any more'),
+    error: expect.stringContaining('no longer served'),
   });
   expect(deployment.wire.violations).toEqual([]);
 });

@@ -248,7 +248,7 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
   });
 }
 
-/** Rejects an erased user, of whom no record may be written again. */
+/** Rejects an erased user, since no record of such a user may be written. */
 async function refuseErased(db: Db, userId: string): Promise<void> {
   const erased = statements
     .selectFrom('tandem.user_contexts')

@@ -193,9 +193,8 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
     await setRunState(db, run.id, state, note);
     return { state, note, generation: null, report: null };
   }
-  // Clears the few users that were erased since the last page. Every tombstone raises the count in the settings, which
-  // this transaction has locked (lockAssignments). So an erasure is either committed and visible here, or it comes
-  // later, and its deletes find the generation published.
+  // Clears the few users erased since the last page. Every tombstone raises the count in the settings, which are locked
+  // (lockAssignments): an erasure is visible here, or its later deletes find the generation published.
   await clearErased(db, run.generationId);
   await query(db, {
     text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 + carried_users - erased_users,

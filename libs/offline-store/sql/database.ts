@@ -21,10 +21,7 @@ export interface PoolOptions {
   readonly max?: number;
   /** The number of idle connections that stay open; default: none. */
   readonly min?: number;
-  /**
-   * Whether a pooler lends the sessions for one transaction each. Then no setting and no prepared statement outlives a
-   * transaction.
-   */
+  /** Whether a pooler lends the sessions for one transaction each, so that no setting may outlive a transaction. */
   readonly throughPooler?: boolean;
   /** The environment variable with the address, for messages; default DATABASE_URL. */
   readonly variable?: string;
@@ -46,8 +43,8 @@ const CLIENT_GRACE_MS = 2_000;
 const LIFETIME_MS = 3_600_000;
 
 /**
- * The lifetime of a connection in ms, plus or minus a quarter, so that connections that opened together do not close
- * together. A limited lifetime follows changed addresses, and releases the memory of server processes.
+ * The lifetime of a connection in ms, plus or minus a quarter, so that connections do not close together. It is limited
+ * to follow changed addresses and to release the memory of server processes.
  */
 export function lifetimeMs(): number {
   return LIFETIME_MS * (0.75 + Math.random() / 2);
@@ -74,7 +71,7 @@ export function createPool(options: PoolOptions): pg.Pool {
   const pool = createPrimaryPool(serverAddresses(url, variable).map(driverUrl), config, isConnectionFailure);
   // The pool calls it for each new connection.
   Object.defineProperty(pool.options, 'maxLifetimeSeconds', { get: () => lifetimeMs() / 1_000 });
-  // The statement that detects a broken connection reports it. Without a listener the error would end the process.
+  // The statement reports a broken connection. Without a listener the error would end the process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   if (throughPooler) lending.add(pool);
@@ -107,7 +104,7 @@ export function driverUrl(url: string): string {
   return parameters.size === 0 ? address : `${address}?${parameters}`;
 }
 
-/** int8 as a number where a double holds it exactly, else as its text. */
+/** Returns an int8 as a number if a double holds it exactly, else as its text. */
 export function parseInt8(text: string): number | string {
   const number = Number(text);
   return Number.isSafeInteger(number) ? number : text;
@@ -121,18 +118,16 @@ function getTypeParser(oid: number, format?: 'text' | 'binary'): TypeParser {
 }
 
 export interface Statement {
-  /**
-   * The name under which the statement is prepared once per connection: at most 63 bytes, with one text for each name.
-   */
+  /** The name under which a connection prepares the statement: at most 63 bytes, one text per name. */
   readonly name?: string;
   readonly text: string;
   readonly values?: readonly unknown[];
   /** The time limit of the client in ms. `limitStatements` sets the limit in Postgres. */
   readonly timeoutMs?: number;
   /**
-   * The milliseconds after which the caller gets `unavailable`, including the wait for a connection. It is for callers
-   * with an alternative to waiting for a silent server. The statement continues in the server up to its time limit, or
-   * until a silent connection is closed. It has no effect inside a transaction.
+   * The milliseconds after which the caller gets `unavailable`, including the wait for a connection, for callers with
+   * an alternative to a silent server. The statement continues in the server up to its time limit, or until a silent
+   * connection is closed. It has no effect inside a transaction.
    */
   readonly withinMs?: number | undefined;
 }
@@ -145,7 +140,7 @@ export async function query<R extends object>(db: Db, statement: Statement): Pro
   return (await execute(db, statement)).rows as R[];
 }
 
-/** The driver's types lack this field. Without it a statement without name and values would use the simple protocol. */
+/** Missing in the driver's types. Without it a statement without name and values is sent by the simple protocol. */
 type ExtendedConfig = pg.QueryConfig & { readonly queryMode: 'extended' };
 
 /** Runs a statement like `query`, and returns the full result. */
@@ -180,8 +175,8 @@ async function executeWithin(pool: pg.Pool, config: pg.QueryConfig, withinMs: nu
     const left = deadline - performance.now();
     // No caller waits any more. The connection was opened late, but is usable.
     if (left <= 0) throw tooLate(withinMs);
-    // The caller fails when its time is over, but the connection gets more time. Otherwise a slow server would also
-    // have to open new connections. Only a connection that stays silent is dead.
+    // The caller fails when its time is over, but the connection gets more time: a slow server should not have to open
+    // new connections, too. Only a connection that stays silent is dead.
     return send(client, { ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
   });
   return within(withinMs, asked, () => tooLate(withinMs));
@@ -266,7 +261,7 @@ export function translated(error: unknown, throughPooler = false): unknown {
   return unavailable(detail, error, isBroken && throughPooler ? 'through its pooler ' : '');
 }
 
-/** Returns the error for a caller that waited this many milliseconds. The connection may still be usable. */
+/** Returns the error for a caller that waited this many milliseconds. */
 export function tooLate(afterMs: number): TandemError {
   return unavailable(`no answer within ${afterMs} ms`);
 }
@@ -281,10 +276,7 @@ function unavailable(detail: string, cause?: unknown, path = ''): TandemError {
 /** The functions of Postgres that raise the error. Messages may be in another language (lc_messages). */
 const NOT_NOW = ['pg_current_wal_insert_lsn', 'CheckMyDatabase'];
 
-/**
- * Returns whether Postgres is not available for a special reason: a standby cannot return the history, and a database
- * that is being copied rejects connections.
- */
+/** Returns whether the server is a standby, or the database is being copied and rejects connections. */
 function isStandby(error: unknown): boolean {
   if (!(error instanceof pg.DatabaseError) || error.code !== '55000') return false;
   return NOT_NOW.includes(error.routine ?? '') || error.message.includes('recovery is in progress');

@@ -15,7 +15,7 @@ test('a bucket gives the tokens of one second at once, then tokens at the rate',
   expect(bucket.take(100)).toBe(10);
 });
 
-test('a bucket takes back returned tokens, up to the tokens of one second', () => {
+test('a bucket accepts returned tokens, up to the tokens of one second', () => {
   const bucket = new TokenBucket(10, () => 0);
   expect(bucket.take(500)).toBe(10);
   bucket.giveBack(10);

@@ -87,8 +87,7 @@ function withoutUsers(tensor: DescribedTensor): Misfit {
 }
 
 /**
- * Returns the misfits of the shape. A shape without dimensions may be one that the model does not declare; the trial
- * run decides.
+ * Returns the misfits of the shape. If a shape has no dimensions, the model may not declare it; the trial run decides.
  */
 function shapeMisfits(tensor: DescribedTensor, width: number, rowByRow: boolean): Misfit[] {
   const fixed = batchMisfits(tensor, rowByRow);

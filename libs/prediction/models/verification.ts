@@ -19,7 +19,7 @@ export interface AnswerDifference {
 export interface ParityCertificate {
   /** The number of users whose answers were compared, real and generated. */
   readonly users: { readonly real: number; readonly madeUp: number };
-  /** The number of users for whom the model gave no usable answer. In service each of them would fail alone. */
+  /** The number of users without a usable answer of the model. In service each of them would fail alone. */
   readonly refused: { readonly real: number; readonly madeUp: number; readonly why: string | null };
   /** The number of users whose features were also read as a run reads them, with the same answer. */
   readonly readBothWays: number;

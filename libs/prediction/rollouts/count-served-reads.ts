@@ -85,7 +85,7 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     write: (batch) => exposures.put(batch, now()),
     onFlush(outcome, error) {
       onFlush(outcome, error);
-      // Sums can change without a new exposure, so the next flush is scheduled in any case.
+      // Sums can change without a new exposure.
       waiting.schedule();
     },
   });
@@ -102,10 +102,7 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     log.note(rollout, { arm, userId, source, contextVersion: answer?.contextVersion ?? 0 });
   }
 
-  /**
-   * Returns whether the answer is due to this process, which lacks the version. Such an answer says nothing about the
-   * arm.
-   */
+  /** Returns whether the answer is due to this process, which lacks the version, rather than to the arm. */
   function isOfProcess(source: ServedSource, { predictor, userId }: ReadOfUser): boolean {
     if (source === 'batch' || source === 'live') return false;
     const modelVersionId = assignments(predictor.name)?.of(userId).modelVersionId;

@@ -42,7 +42,7 @@ test('a shadow exposes no users, and users with an override are not exposed', ()
   expect(exposures.added).toHaveLength(1);
 });
 
-test('a user for whom there was no room is logged at a later answer', () => {
+test('a user without room is logged at a later answer', () => {
   const exposures = log(2);
   for (const userId of ['1', '2', '3']) exposures.note(rollout(), served(userId));
   exposures.added.length = 0;

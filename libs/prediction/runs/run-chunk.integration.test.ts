@@ -115,7 +115,7 @@ describe('a chunk of a run', () => {
     expect(fields.flat()).not.toContain('40');
   });
 
-  it('of named users neither scores nor names an erased user, even one that could not be scored', async () => {
+  it('of named users neither scores nor names erased users, even those that could not be scored', async () => {
     await world.pool.query('update counts set changes = null where user_id in (38, 39)');
     await world.erase('39');
     const runId = await world.plan({ kind: 'users', userIds: ['38', '39', '40', '9999'] });

@@ -49,7 +49,7 @@ export interface FeatureSource {
 
 /** The error of Postgres for a feature query that it rejects or that fails. */
 interface QueryFault {
-  /** What is wrong with the query: `fails`, `must not write`. */
+  /** The fault of the query: `fails`, `must not write`. */
   readonly what: string;
   /** The message of Postgres. It may quote values of a row, as in `invalid input syntax for type integer: "…"`. */
   readonly words: string;
