@@ -284,7 +284,10 @@ describe('a canary', () => {
       'alert',
       { state: 'preparing', reason: expect.stringMatching(/^waits, not prepared within its deadline of 1 s: /) },
     ],
-    ['roll_back', { state: 'aborted', reason: expect.stringMatching(/^waits, not prepared within 1 s/) }],
+    [
+      'roll_back',
+      { state: 'aborted', reason: expect.stringMatching(/^waits, not prepared within its deadline of 1 s/) },
+    ],
   ] as const)('that is preparing past its deadline alerts or rolls back, as set: %s', async (onDeadline, after) => {
     const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, preparingDeadlineMs: 1_000, onDeadline } });
     expect((await prepare()).aborted).toEqual([]);

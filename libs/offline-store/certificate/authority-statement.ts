@@ -13,7 +13,7 @@ const TOMBSTONES_A_STATEMENT = 1_000;
 /**
  * The authority's certificate with one more column: the erasures that the caller does not know, null if there are none.
  * @param $1 user ids; known history $2 and revision $3; $5 of each user id the predictor
- * @param $4 erasures that the caller knows in the history $2; null: it wants none
+ * @param $4 the count of erasures that the caller knows in the history $2; null: return no erasures
  */
 function authoritySql(tellsArms: boolean): string {
   return certificateSql(

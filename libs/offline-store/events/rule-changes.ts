@@ -114,7 +114,7 @@ async function refuseBesideEarlierRelease(db: Db): Promise<void> {
   );
 }
 
-/** Throws if a predictor without the flag has rules that transactions under way may not know. */
+/** Throws if a predictor without the flag has rules that open transactions may not know. */
 export async function requireSettled(db: Db, predictor: string): Promise<void> {
   if ((await listUnsettled(db)).includes(predictor)) throw new UnsettledRules();
 }

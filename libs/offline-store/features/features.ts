@@ -287,7 +287,7 @@ function readOf(result: pg.QueryArrayResult<TextRow>, refused: RefusedRows): Rea
   return { rows, oids, head, refused };
 }
 
-/** Names the predictor whose query failed. */
+/** Adds the predictor to the error of a failed query. */
 function rethrow({ predictor }: ModelVersion) {
   return (error: unknown): never => {
     const fault = queryFault(error);

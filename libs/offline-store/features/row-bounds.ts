@@ -16,7 +16,7 @@ export const MAX_BATCH_BYTES = 256 * MIB;
 /** Why a user's row was not read. */
 export interface RefusedRow {
   readonly why: string;
-  /** The feature with the longest value. */
+  /** The feature with the longest value of the row. */
   readonly column: string;
 }
 

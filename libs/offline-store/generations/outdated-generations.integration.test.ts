@@ -106,7 +106,7 @@ describe('a bulk change', () => {
     expect([await floor(), await floor()]).toEqual([1, 1]);
   });
 
-  test('is behind a run of the stale, which then scores everyone; not while a run of everyone is under way', async () => {
+  test('makes a stale run score all users, unless a run of all users is unfinished', async () => {
     await workAll(await start());
     expect(await start({ kind: 'stale' })).toMatchObject({ scope: 'stale', usersExpected: 0 });
     await changeInBulk();
@@ -132,7 +132,7 @@ describe('a bulk change', () => {
     await transaction(database.pool, async (db) => {
       await db.query('update visits set orders = 5');
       expect(await states()).toEqual(['fresh']);
-      // A run is planned, worked and published meanwhile, and a rollback done.
+      // In the meantime a run is planned, processed and published, and a rollback is done.
       await workAll(await start());
       await createGenerationStore(database.pool).rollBack({ predictor: 'visits', to: null, actor: 'test' });
       await db.query('rollback; begin');

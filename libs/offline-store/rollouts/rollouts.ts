@@ -237,7 +237,7 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
       `No user can be assigned to an arm of rollout ${rollout.number}: ${why}.`,
       {
         field: 'rolloutId',
-        remedy: 'name a canary or an A/B test that is under way',
+        remedy: 'name an active canary or A/B test',
       },
     );
   }

@@ -4,7 +4,7 @@ import { findLeastWeight } from './least-weight.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { staleValues } from './stale-users.ts';
 
-/** There are so many users that the plan of a budget estimates from a sample which users it must read. */
+/** With this many users, the plan of a budget estimates from a sample which users it must read. */
 const USERS = 50_000;
 const BUDGET = { share: 0.5 };
 const CHOSEN = 25_000;

@@ -101,10 +101,10 @@ async function findBase(db: Db, { predictor, modelVersionId, sourceVersion }: Ru
 function whyNoBase(base: PossibleBase | undefined): string | null {
   if (!base) return 'no generation is current';
   const { number, users, usersAbove, isOld, isOutdated } = base;
-  if (isOld) return `generation ${number}, the last of everyone, is older than ${BASE_DAYS} days`;
-  if (isOutdated) return `a watched source was changed in bulk after generation ${number}, the last of everyone`;
+  if (isOld) return `generation ${number}, the last of all users, is older than ${BASE_DAYS} days`;
+  if (isOutdated) return `a watched source was changed in bulk after generation ${number}, the last of all users`;
   if (usersAbove <= users * MOST_ABOVE) return null;
-  return `more than ${MOST_ABOVE * 100} % of the users have a row above generation ${number}, the last of everyone`;
+  return `more than ${MOST_ABOVE * 100} % of the users have a row above generation ${number}, the last of all users`;
 }
 
 /** Returns the number of chosen users, or null if the fence is lost. */

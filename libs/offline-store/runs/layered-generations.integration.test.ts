@@ -309,7 +309,7 @@ describe('the generation of the next such run', () => {
     await runWith({ share: 0.001 });
     await changeInBulk();
     expect(await runWith({ share: 0.001 })).toMatchObject({
-      note: expect.stringContaining('changed in bulk after generation 1, the last of everyone'),
+      note: expect.stringContaining('changed in bulk after generation 1, the last of all users'),
       generation: { users: USERS, baseId: null },
     });
     expect(await planWith({ share: 0.001 })).toMatchObject({ usersExpected: 1 });

@@ -72,7 +72,7 @@ async function requireArm(db: Db, { predictor, variant }: NewRun): Promise<Arm> 
   if (arm) return arm;
   throw new TandemError('invalid_input', `${predictor} has no arm ${JSON.stringify(variant)}.`, {
     field: 'variant',
-    remedy: 'leave it out for the stable arm, or name one of the rollout that is under way',
+    remedy: 'leave it out for the stable arm, or name an arm of the active rollout',
   });
 }
 

@@ -55,7 +55,7 @@ describe('the refresh queue', () => {
     expect(queue.unweighed(10).map(({ userId }) => userId)).toEqual(['2']);
   });
 
-  it('lets a user wait for the next window, even if an event has named the user meanwhile', () => {
+  it('lets a user wait for the next window, even if an event has named the user again', () => {
     const { clock, queue, take } = createQueue();
     queue.add('1', 1_000);
     const [user] = queue.takeDue(1);

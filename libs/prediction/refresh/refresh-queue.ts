@@ -64,7 +64,7 @@ export class RefreshQueue {
     this.#users.set(userId, { userId, at, dueAt: at + this.#options.delayMs(), weight: undefined });
   }
 
-  /** Puts a taken user back, due at `dueAt`, even if a later event has added the user meanwhile. */
+  /** Puts a taken user back, due at `dueAt`, even if a later event has added the user again. */
   putBack({ userId, at, weight }: StaleUser, dueAt: number): void {
     this.#users.set(userId, { userId, at, dueAt, weight });
   }
