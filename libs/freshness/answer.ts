@@ -138,7 +138,7 @@ export function storedAnswer(
   );
 }
 
-/** The fields of an answer that depend only on its candidate and assignment. */
+/** Returns the fields of an answer that depend only on its candidate and assignment. */
 export function originOf(
   userId: string,
   { assignment, rollout }: Pick<CertifiedRead, 'assignment' | 'rollout'>,

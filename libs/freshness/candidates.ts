@@ -9,7 +9,7 @@ import type { Candidates, OnlinePredictions } from './stored-prediction.ts';
 
 export const NO_CANDIDATES: Candidates = new Map();
 
-/** The found candidates; null if the store does not answer. */
+/** Returns the found candidates; null if the store does not answer. */
 export async function findOnline(
   online: Pick<OnlinePredictions, 'find'>,
   assignment: Assignment,

@@ -73,7 +73,7 @@ export function fallBack(
 }
 
 /**
- * If live inference is off, returns the error of a read that only an inference may answer; undefined for other reads.
+ * Returns the error of a read that only an inference may answer, if live inference is off; undefined for other reads.
  */
 function neverInferred(read: CertifiedRead, outcome: LiveOutcome | undefined): TandemError | undefined {
   if (outcome !== undefined || !read.options.noCache || failureRung(read) === 'stale') return undefined;

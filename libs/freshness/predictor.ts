@@ -252,12 +252,12 @@ function decisiveColumn({ name, kind, nullAs, categories }: FeatureColumn): read
   return [name, kind, { nullAs }, categories && [categories.values, categories.encoding, categories.unknownAs ?? null]];
 }
 
-/** An omitted field stays out of the JSON. */
+/** Returns the parts of a column that decide answers. An omitted field is not in the JSON. */
 function decisiveRequestColumn({ default: value, min, max, ...column }: RequestColumn): readonly unknown[] {
   return [decisiveColumn(column), { default: value, min, max }];
 }
 
-/** If a setting is absent, the identity is the same as before the setting existed. */
+/** Returns a list of the setting; empty if it is absent, so that the identity stays as before the setting existed. */
 function said(value: unknown): readonly unknown[] {
   return value === undefined ? [] : [value];
 }

@@ -35,7 +35,7 @@ export function namesWithoutDefault({ request = [] }: Pick<Requested, 'request'>
  * Checks what a call sends for one user. Throws `invalid_input`; its `field` names the row and the feature.
  * @param isKnown returns whether any arm of the predictor declares a name; a name that only another arm declares is
  * ignored
- * @param field of the row: `users[3]`
+ * @param field the path of the row: `users[3]`
  */
 export function checkRequest(
   { predictor, request = [], inputs = [] }: Requested,
@@ -62,7 +62,7 @@ interface GivenColumns {
 
 /**
  * Returns a value for each column of a row. Throws `invalid_input`; its `field` names the row and the feature.
- * @param field of the row: `rows[3]`
+ * @param field the path of the row: `rows[3]`
  */
 export function valuesOf(
   { predictor, inputs = [] }: Requested,

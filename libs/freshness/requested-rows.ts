@@ -22,7 +22,7 @@ export const NOTHING_REQUESTED: RequestedRows = new Map();
  * Checks the request features of a read. Rejects with `invalid_input` for the first fault. If only the version of a
  * rollout's arm rejects the values, that user alone gets an error: a caller may send any values that the stable version
  * accepts.
- * @param userIds of the call, in its order
+ * @param userIds the users of the call, in its order
  * @param results receives the errors of single users
  */
 export async function requestedRows(

@@ -10,7 +10,7 @@ export interface S3Server {
   readonly endpoint: string;
   /** Objects by path: `/bucket/prefix/key`. */
   readonly objects: Map<string, Buffer>;
-  /** The number of next requests that are answered with 503. */
+  /** Answers the next `count` requests with 503. */
   failNext(count: number): void;
   close(): Promise<void>;
 }

@@ -11,7 +11,8 @@ import { type CertificateRow, certificateSql, UNTOLD } from './certificate-state
 const TOMBSTONES_A_STATEMENT = 1_000;
 
 /**
- * The authority's certificate with one more column: the erasures that the caller does not know, null if there are none.
+ * Returns SQL of the authority's certificate with one more column: the erasures that the caller does not know; null if
+ * there are none.
  * @param $1 user ids; known history $2 and revision $3; $5 of each user id the predictor
  * @param $4 the count of erasures that the caller knows in the history $2; null: return no erasures
  */

@@ -144,7 +144,7 @@ function joined(questions: readonly AskedUsers[]): AskedUsers {
   return { userIds, predictors };
 }
 
-/** The parameters after the users: revision, history and erasures that the caller knows. */
+/** Returns the parameters after the users: revision, history and erasures that the caller knows. */
 function knownOf({ arms, tombstones }: Known): [history: string, revision: number, erasures: number | null] {
   return [arms.history, arms.revision, tombstones.isFull ? null : tombstones.count];
 }

@@ -32,7 +32,7 @@ import { epochMs } from '../sql/database.ts';
  */
 export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
 
-/** SQL of a GenerationLayer, null if there is none; `w` has the predictor's source version. */
+/** Returns SQL of a GenerationLayer, which is null if there is none; `w` has the predictor's source version. */
 function layerSql(g: string, r: string): string {
   return `case when ${g}.id is not null then json_build_object('id', ${g}.id, 'number', ${g}.number,
         'buckets', ${g}.buckets, 'startedAt', ${epochMs(`${g}.started_at`)}, 'isOutdated', ${r}.source_version < w.version) end`;
@@ -153,8 +153,8 @@ export const NO_ARMS: KnownArms = Object.freeze({
 });
 
 /**
- * SQL over a context `c` for the version of the last event that concerns a predictor, or an equivalent version: all
- * predictions since the predictor is known have at least that label.
+ * Returns SQL over a context `c` for the version of the last event that concerns a predictor, or an equivalent version:
+ * all predictions since the predictor is known have at least that label.
  */
 export function touchedSql(predictor: string): string {
   return `case when c.touched_all = c.version then c.version else coalesce((c.touched ->> ${predictor})::bigint, 0) end`;

@@ -129,7 +129,7 @@ export class Lanes {
     }
   }
 
-  /** An old connection is closed only when its successor is open, so that no statement waits for the change. */
+  /** Replaces an old connection. It is closed only when its successor is open, so that no statement waits. */
   #replaceOld(): void {
     const now = performance.now();
     const old = this.#idle.findIndex((client) => (this.#endsAt.get(client) ?? 0) < now);

@@ -22,7 +22,7 @@ beforeEach(async () => {
 const modeNow = async () =>
   (await application.query<{ mode: string }>(`select current_setting('synchronous_commit') as mode`)).rows[0]?.mode;
 
-/** The session's setting, the setting at the end of its transaction, and the session's setting after it. */
+/** Commits a change in a session with this setting. Returns the setting at the end of the transaction, and after it. */
 async function commitAs(mode: string, change: string): Promise<readonly unknown[]> {
   await application.query(`set synchronous_commit = ${mode}`);
   await application.query('begin');

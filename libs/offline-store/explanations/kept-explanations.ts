@@ -93,7 +93,7 @@ function featureText({ name, value, event, request }: KeptFeature): string {
   return `{"name":${JSON.stringify(name)},"value":${text},"event":${JSON.stringify(event)}${asked}}`;
 }
 
-/** Expired rows are hidden even before they are deleted. */
+/** Returns a statement on explanations that have not expired, since expired rows may not be deleted yet. */
 function shown() {
   return statements
     .selectFrom('tandem.kept_explanations')
@@ -101,7 +101,7 @@ function shown() {
     .where('keep_until', '>', databaseNow());
 }
 
-/** A row of an older release lacks the last version that concerns the predictor. */
+/** Returns a row as an explanation. A row of an older release lacks the last version that concerns the predictor. */
 function keptOf(row: InferResult<ReturnType<typeof shown>>[number]): KeptExplanation {
   return { ...row, answer: { lastConcerningVersion: null, ...row.answer } };
 }

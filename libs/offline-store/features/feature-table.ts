@@ -113,7 +113,7 @@ class Column {
     this.replace(row, this.decode(length < 0 ? null : this.form.text(bytes, at, length)));
   }
 
-  /** The values that are not plain numbers: a text, a null, a fault, or an event's value. */
+  /** Sets a value that is not a plain number: a text, a null, a fault, or an event's value. */
   replace(row: number, decoded: Decoded): void {
     if (this.texts && decoded.fault === undefined) {
       this.texts[row] = decoded.value as string | null;

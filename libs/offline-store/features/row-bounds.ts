@@ -33,7 +33,7 @@ interface RowBounds {
   refuse(bytes: number, sizes: readonly number[]): RefusedRow;
 }
 
-/** The size limits of one statement. */
+/** Creates the size limits of one statement. */
 export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[]): RowBounds {
   let kept = 0;
   return {
@@ -53,7 +53,7 @@ export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[])
 
 /** The positions of the features in the fields of a row. */
 export interface RowForm {
-  /** The row's bytes, in any encoding. */
+  /** Returns the row's bytes, in any encoding. */
   bytesOf(row: ArrivedRow): number;
   /** Bytes of each feature. */
   sizesOf(features: readonly (string | null)[]): number[];

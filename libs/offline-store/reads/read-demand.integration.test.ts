@@ -97,7 +97,7 @@ describe('the count of a user’s reads', () => {
 });
 
 describe('statements on the same rows', () => {
-  /** The order of the rows on disk: 2, 1, 3. */
+  /** Inserts three rows, which have the order 2, 1, 3 on disk. */
   async function fill(): Promise<void> {
     for (const userId of ['2', '1', '3']) await put({ userId });
   }

@@ -15,7 +15,7 @@ const NOW = `(extract(epoch from statement_timestamp())::float8 / ${HALF_LIFE_MS
 /** A limit above any count and within the exponent of a float8, whatever the clock. */
 const MOST_LOG = 1_000;
 
-/** SQL for the current weight of a stored `log_weight`. */
+/** Returns SQL for the current weight of a stored `log_weight`. */
 function weightNow(logWeight: string): string {
   return `power(2::float8, greatest(-${MOST_LOG}, least(${MOST_LOG}, ${logWeight} - ${NOW})))`;
 }

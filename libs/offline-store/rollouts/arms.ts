@@ -142,7 +142,7 @@ export async function makeStable(
   await changeRows(db, stable.set({ overlay_floor: arm.overlay_floor, expires_from: arm.expires_from }));
 }
 
-/** SQL for a floor above every floor that the predictor's arms have, or that arms of its rollouts ever had. */
+/** Returns SQL for a floor above every floor that the predictor's arms have, or that arms of its rollouts ever had. */
 export function nextFloor(predictor: string): string {
   return `(1 + greatest((select coalesce(max(overlay_floor), 0) from tandem.arms where predictor = ${predictor}),
     (select coalesce(max(overlay_floor), 0) from tandem.rollouts where predictor = ${predictor})))`;

@@ -42,7 +42,7 @@ export interface ConnectionRoom {
   readonly besideApis: number;
 }
 
-/** @param direct as `directPools` returns it */
+/** @param direct the result of `directPools` */
 export async function findRoom(db: Db, direct: RegExp): Promise<ConnectionRoom> {
   const [room] = await query<ConnectionRoom>(db, {
     text: `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int

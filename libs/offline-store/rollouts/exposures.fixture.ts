@@ -17,7 +17,7 @@ export async function createRolloutRows(pool: pg.Pool, count = 1): Promise<reado
   return rows.map(({ id }) => id);
 }
 
-/** An exposure at time 0 of the sender's clock. */
+/** Returns an exposure at time 0 of the sender's clock. */
 export function exposure(rolloutId: string, userId: string, changes: Partial<Exposure> = {}): Exposure {
   return { rolloutId, step: 0, arm: 'stable', userId, source: 'batch', contextVersion: 0, at: 0, ...changes };
 }

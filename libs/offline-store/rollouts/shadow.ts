@@ -18,7 +18,8 @@ export function createShadowStore(pool: pg.Pool): ShadowStore {
 }
 
 /**
- * The rollout's row is locked first. Otherwise processes that store concurrently could deadlock on each other's users.
+ * Stores the sums. Locks the rollout's row first: otherwise processes that store concurrently could deadlock on each
+ * other's users.
  */
 async function keepSums(db: Db, sums: ShadowSums): Promise<number> {
   const { rolloutId, processId, rows, movers } = sums;
@@ -141,7 +142,9 @@ export async function expireShadowMovers(db: Db): Promise<number> {
   return rowCount ?? 0;
 }
 
-/** A name may contain any character, so the separator from the value is escaped in names. */
+/**
+ * Returns a segment as a text. A name may contain any character, so the separator from the value is escaped in names.
+ */
 function segmentText(segment: Segment): string {
   if (segment === null) return '';
   const feature = encodeURIComponent(segment.feature);

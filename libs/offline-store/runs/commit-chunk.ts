@@ -60,9 +60,9 @@ export async function commitChunk(
 }
 
 /**
- * Open chunks are counted after the commit: of two last chunks that commit concurrently, the later must see that none
- * is open. If the count fails, the commit stays valid: one chunk then counts as open, and the next search for a chunk
- * of the run finds none.
+ * Counts open chunks after the commit: of two last chunks that commit concurrently, the later must see that none is
+ * open. If the count fails, the commit stays valid: one chunk then counts as open, and the next search for a chunk of
+ * the run finds none.
  */
 function countOpen(pool: pg.Pool, run: Run, chunk: ClaimedChunk): Promise<number> {
   return dropUnaffordable(pool, run, chunk)

@@ -55,8 +55,7 @@ export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSig
 }
 
 /**
- * The source version is read before any features, so the run's generation includes every bulk change up to this
- * version.
+ * Reads the source version before any features, so the run's generation includes every bulk change up to this version.
  */
 async function findSourceVersion(db: Db, predictor: string): Promise<number> {
   const source = statements.selectFrom('tandem.source_versions').select('version').where('predictor', '=', predictor);
@@ -105,7 +104,7 @@ type Cut =
   /** Named users. `users` null: the run names them and no chunk is written yet; otherwise the scan wrote the chunks. */
   | { readonly kind: 'named'; readonly users: number | null };
 
-/** `chunkSize`: the maximum number of users in a chunk. */
+/** Returns the policy of the predictor's runs; `chunkSize` is the maximum number of users in a chunk. */
 async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'chunkSize' | 'timeoutMs'>> {
   const rows = await query<{ chunkSize: number | null; timeoutMs: number | null }>(db, {
     text: `select (policy -> 'batch' ->> 'chunkSize')::int as "chunkSize",

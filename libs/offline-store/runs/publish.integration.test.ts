@@ -54,9 +54,9 @@ const generationOf = async (runId: string) =>
       values: [runId],
     })
   )[0];
-/** The state of a restored copy from before the marks, in the same history. */
+/** Removes the marks, as in a restored copy from before them with the same history. */
 const restore = () => query(pool, { text: 'truncate tandem.history_marks restart identity' });
-/** A newly started process knows only the mark that it reads from Redis. */
+/** Starts a process, which knows only the mark that it reads from Redis. */
 const restart = () => {
   losses = notice();
 };

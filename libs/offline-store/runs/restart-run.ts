@@ -65,7 +65,9 @@ async function beginChunksAgain(db: Db, runId: string): Promise<void> {
   });
 }
 
-/** A restart raises the fence, so a fence equal to the claim's was assigned after the restart. */
+/**
+ * Releases a claimed chunk. A restart raises the fence, so a fence equal to the claim's was assigned after the restart.
+ */
 async function unclaim(db: Db, runId: string, { no, fence }: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
   const chunk = statements
     .updateTable('tandem.chunks')

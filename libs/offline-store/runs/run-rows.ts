@@ -120,7 +120,7 @@ export async function findUnfinishedAll(
   return (await fetchFirst(db, unfinished))?.id;
 }
 
-/** An unfinished run over all or stale users of a model version. */
+/** Returns an unfinished run over all or stale users of a model version. */
 export async function findUnfinishedOverUsers(
   db: Db,
   { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,

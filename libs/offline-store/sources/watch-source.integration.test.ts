@@ -38,7 +38,7 @@ const watch = (changes: Partial<WatchRequest> = {}) =>
     ...changes,
   });
 
-/** User → version, for users that have one. */
+/** Returns the version of each user that has one. */
 async function versions(): Promise<Record<string, number>> {
   const rows = await query<{ userId: string; version: number }>(database.pool, {
     text: `select user_id as "userId", version from tandem.user_contexts where version > 0 order by user_id`,

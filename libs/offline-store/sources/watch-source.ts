@@ -103,7 +103,9 @@ export function unwatchSource(pool: pg.Pool, table: string, actor: string): Prom
   });
 }
 
-/** SQL for whether a watch belongs to the table, or to an earlier, dropped table with that name. */
+/**
+ * Returns a function that checks whether a watch belongs to the table, or to an earlier, dropped table with that name.
+ */
 async function isOn(db: Db, table: string): Promise<(watch: WatchedSource) => boolean> {
   const named = await findTable(db, table);
   if (!named) return ({ oid, name }) => oid === null && (name === table || name === `public.${table}`);

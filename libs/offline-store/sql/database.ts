@@ -43,8 +43,8 @@ const CLIENT_GRACE_MS = 2_000;
 const LIFETIME_MS = 3_600_000;
 
 /**
- * The lifetime of a connection in ms, plus or minus a quarter, so that connections do not close together. It is limited
- * to follow changed addresses and to release the memory of server processes.
+ * Returns the lifetime of a connection in ms, plus or minus a quarter, so that connections do not close together. It is
+ * limited to follow changed addresses and to release the memory of server processes.
  */
 export function lifetimeMs(): number {
   return LIFETIME_MS * (0.75 + Math.random() / 2);

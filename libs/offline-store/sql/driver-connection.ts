@@ -119,7 +119,7 @@ export class FramedQuery<R> extends (pg.Query as unknown as DriverQuery) {
     execute(connection, '');
   }
 
-  /** The callback of the driver at the end of a statement. */
+  /** Replaces the driver's request of the rows, and sends the statements after the query. */
   _getRows(connection: DriverConnection): void {
     connection.execute({ portal: this.portal });
     for (const text of this.frame.after) this.sendFramed(connection, text);

@@ -15,14 +15,14 @@ beforeEach(async () => {
 });
 afterAll(() => database.drop());
 
-/** The state of a copy from before the first mark, with the same identifier, timeline and rotation. */
+/** Removes the marks, as in a copy from before the first mark with the same identifier, timeline and rotation. */
 const setBack = () => database.pool.query('truncate tandem.history_marks restart identity');
 const ageMarks = () => database.pool.query(`update tandem.history_marks set left_at = now() - interval '1 min'`);
 const currentHistory = async () => (await findSettings(database.pool)).history;
 const countMarks = async () => (await database.pool.query('select from tandem.history_marks')).rowCount;
 const notice = (memory: MarkMemory = createMemory()) => createLossNotice(createHistoryMarks(database.pool), memory);
 
-/** A memory that processes share. Its server can be down or replaced, and another process can change it. */
+/** Creates a memory that processes share. Its server can be down or replaced, and another process can change it. */
 function createMemory() {
   const server = {
     id: 'one' as string | null,

@@ -129,7 +129,8 @@ async function processOf(client: pg.Client): Promise<number | undefined> {
 }
 
 /**
- * SQLSTATE of a protocol violation, which a pooler reports for start-up parameters and modes that it does not accept.
+ * Returns whether an error is a protocol violation, which a pooler reports for parameters and modes that it does not
+ * accept.
  */
 function isRefusedByPooler(error: unknown): error is pg.DatabaseError {
   return sqlState(error) === '08P01';
@@ -218,8 +219,8 @@ interface Place {
 }
 
 /**
- * Host and port are not compared, since a pooler or another name may lead to the same server. The system identifier is
- * not compared, since providers do not allow pg_control_system.
+ * Returns the identity of the database. Host and port are not compared, since a pooler or another name may lead to the
+ * same server. The system identifier is not compared, since providers do not allow pg_control_system.
  */
 async function readPlace(pool: pg.Pool): Promise<Place> {
   const [place] = await query<Place>(pool, {

@@ -49,7 +49,7 @@ export async function changeRows(
 
 const { fn } = statements;
 
-/** Postgres' clock at the call, not at the start of the transaction. */
+/** Returns SQL of Postgres' clock at the call, not at the start of the transaction. */
 export const databaseNow = () => fn<Date>('clock_timestamp', []);
 
 /** Returns SQL of a time this many milliseconds after Postgres' clock. */

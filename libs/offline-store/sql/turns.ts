@@ -22,7 +22,7 @@ export function createTurns(pool: pg.Pool): Turns {
   };
 }
 
-/** A due time further ahead than any new one was set before the clock was set back. */
+/** Claims a turn. A due time further ahead than any new one was set before the clock was set back, so it is due. */
 async function claim(pool: pg.Pool, name: string, furthestMs: number, leaseMs: number): Promise<boolean> {
   const claimed = await query(pool, {
     text: `insert into tandem.turns as t (name, due_at) values ($1, clock_timestamp() + $2 * interval '1 ms')

@@ -69,7 +69,7 @@ function lockContext(db: Db, userId: string) {
 }
 
 /**
- * The user is locked before the count, which all erasures share, so that the count is locked as briefly as possible.
+ * Sets the tombstone. Locks the user before the count, which all erasures share and which must be locked only briefly.
  */
 async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombstone; contextValues: number }> {
   await checkProtocol(db);
@@ -210,8 +210,8 @@ async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promi
 }
 
 /**
- * A context version above the tombstone's means that the user was readmitted. The latest first, so that a new erasure does not
- * wait behind repeated ones.
+ * Returns the due sweeps, latest erasures first, so that a new erasure does not wait behind repeated ones. A context
+ * version above the tombstone's means that the user was readmitted.
  */
 async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
   return query<DueSweep>(db, {

@@ -9,7 +9,7 @@ export interface AnsweredUsers {
   readonly answers: readonly (readonly AnswerValue[])[];
 }
 
-/** The fields that both have, with the same width; if empty, nothing can be compared. */
+/** Returns the fields that both have, with the same width; if empty, nothing can be compared. */
 export function commonFields(parent: readonly OutputField[], build: readonly OutputField[]): readonly OutputField[] {
   return parent.filter((field) => build.some(({ name, width }) => name === field.name && width === field.width));
 }

@@ -162,7 +162,7 @@ export class KeyRing {
     return until !== null && until <= now ? 'rotated out' : undefined;
   }
 
-  /** A load keeps the spent limits of a key and its accepted texts. */
+  /** Returns a loaded key, with its spent limits and accepted texts from before the load. */
   #hold(key: StoredKey): Held {
     const known = this.#keys.get(key.id);
     return {

@@ -37,7 +37,7 @@ export class TokenBucket {
     this.#tokens = Math.min(this.most, this.#tokens + unused);
   }
 
-  /** The milliseconds from the last take until the next token; 0 if there is a token. */
+  /** Returns the seconds from the last take until the next token; 0 if there is a token. */
   secondsToNext(): number {
     return Math.max(0, (1 - this.#tokens) / this.perSecond);
   }

@@ -184,7 +184,7 @@ function columnMisfits(tensor: DescribedTensor, type: TensorType, column: Featur
   return kind ? [kind] : [...nullMisfits(tensor, type, column, place), ...categoryMisfits(tensor, type, column, place)];
 }
 
-/** The element types that a column of each kind may fill, and the remedies for other types. */
+/** Returns the misfit of a column's kind with the element type, and the remedy. */
 function kindMisfit(
   tensor: DescribedTensor,
   type: TensorType,

@@ -42,7 +42,7 @@ export interface KeptCertificate extends Omit<ParityCertificate, 'refused' | 'la
   readonly largestDifference: Omit<AnswerDifference, 'userId'> | null;
 }
 
-/** No ids or values of users are kept, so an erasure need not look here. */
+/** Returns the certificate without ids and values of users, so that erasures need not change it. */
 export function withoutUsers({ refused, largestDifference, ...parity }: ParityCertificate): KeptCertificate {
   const { real, madeUp } = refused;
   if (largestDifference === null) return { ...parity, refused: { real, madeUp }, largestDifference };
@@ -82,7 +82,7 @@ export interface DescribedTensor {
   readonly shape: readonly (number | string | null)[];
 }
 
-/** `features float32 [batch, 12]` */
+/** Returns a tensor as a text: `features float32 [batch, 12]`. */
 export function describeTensor({ name, type, shape }: DescribedTensor): string {
   const sizes = shape.map((size) => (isFixed(size) ? size : typeof size === 'string' && size !== '' ? size : '?'));
   return `${name} ${type ?? 'sequence or map'} [${sizes.join(', ')}]`;

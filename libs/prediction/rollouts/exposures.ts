@@ -74,7 +74,7 @@ interface UserMemory {
   bytes(): number;
 }
 
-/** @param maxSlots of a table; a power of two */
+/** @param maxSlots the maximum number of slots of a table, a power of two */
 export function createUserMemory(maxSlots: number = MAX_SLOTS): UserMemory {
   let young = new KeyTable(Math.min(FIRST_SLOTS, maxSlots));
   let old = new KeyTable(1);
@@ -177,7 +177,7 @@ export interface UserShares {
   isFirstScore(key: number): boolean;
 }
 
-/** @param maxSlots of a table; a power of two */
+/** @param maxSlots the maximum number of slots of a table, a power of two */
 export function createUserShares(maxSlots: number = MAX_SHARE_SLOTS): UserShares {
   let young = new ShareTable(Math.min(FIRST_SLOTS, maxSlots));
   let old = new ShareTable(1);

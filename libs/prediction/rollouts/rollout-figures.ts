@@ -27,7 +27,7 @@ export interface StepRecord extends ServedRecord {
   readonly outcomes: OutcomeStatistics;
 }
 
-/** Set for a canary or an A/B test; null for a shadow, whose arms serve no users. */
+/** Returns the analysis of a canary or an A/B test; null for a shadow, whose arms serve no users. */
 export function analysisOf({ plan }: Pick<Rollout, 'plan'>): AnalysisPlan | null {
   return plan.kind === 'shadow' ? null : plan.analysis;
 }

@@ -17,7 +17,7 @@ export interface CpuBudget {
 const SAVED_MS = 1_000;
 
 /**
- * @param share of one processor, above 0; 2 is two processors
+ * @param share the share of one processor, above 0; 2 means two processors
  * @param now a clock in milliseconds that only rises
  */
 export function createCpuBudget(share: number, now: () => number): CpuBudget {
