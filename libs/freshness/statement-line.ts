@@ -4,7 +4,7 @@
  * has ended, the next is sent with all waiting questions.
  *
  * A statement costs more than a question. So with `patienceMs` a question that arrives while a statement runs waits for
- * its end, at most that long, instead of being sent alone: the higher the load, the fuller the statements.
+ * its end, but at most that long. The higher the load, the fuller the statements.
  */
 
 interface StatementLineOptions<Q> {

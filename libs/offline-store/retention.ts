@@ -135,8 +135,8 @@ async function expireByAge(db: Db, table: string, horizon: string, from: Positio
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 
 /**
- * Deletes exposures of ended rollouts, since an active rollout needs all of them: one rollout after the other in the
- * order of their ends, and within a rollout in the order of the primary key.
+ * Deletes exposures of ended rollouts, since an active rollout needs all of them. It deletes one rollout after the
+ * other in the order of their ends, and the rows of a rollout in the order of the primary key.
  */
 async function expireExposures(db: Db, from: Position): Promise<Batch> {
   const [lastEnd = '-infinity', lastId = NO_ID, ...within] = from ?? [];

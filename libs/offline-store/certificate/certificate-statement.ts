@@ -153,8 +153,8 @@ export const NO_ARMS: KnownArms = Object.freeze({
 });
 
 /**
- * Returns SQL over a context `c` for the version of the last event that concerns a predictor, or an equivalent version:
- * all predictions since the predictor is known have at least that label.
+ * Returns SQL over a context `c` for the version of the last event that concerns a predictor, or an equivalent version.
+ * All predictions since the predictor is known have at least that label.
  */
 export function touchedSql(predictor: string): string {
   return `case when c.touched_all = c.version then c.version else coalesce((c.touched ->> ${predictor})::bigint, 0) end`;

@@ -1,7 +1,7 @@
 /**
- * Limits the size of a user's features. Ten megabytes of text in one feature made a worker take 955 MB, since a text is
- * in memory as a row, as a column, as a message to the inference process, and as a tensor. A row that is too long is
- * dropped when it arrives: its user cannot be scored, and the others can.
+ * Limits the size of a user's features. Ten megabytes of text in one feature made a worker take 955 MB: a text is in
+ * memory as a row, a column, a message to the inference process, and a tensor. A row that is too long is dropped when
+ * it arrives: its user cannot be scored, and the others can.
  */
 import type { FeatureColumn, FeatureQuery } from '@tandem/freshness/predictor';
 import type { ArrivedRow } from '../sql/driver-connection.ts';

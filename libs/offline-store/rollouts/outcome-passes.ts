@@ -1,8 +1,8 @@
 /**
  * Counts the outcomes of a rollout: for each metric, the outcomes of its users within the window after their exposure.
  * A call takes bounded time for any number of users. A pass counts the users of a step slice by slice, in the order of
- * their ids, and stores its position and sums, so that the next call, of any process, resumes there. The report shows
- * the last completed pass. A million users with one outcome each take about 5 s a metric; with fewer users one call
+ * their ids. It stores its position and sums, so that the next call in any process resumes there. The report shows the
+ * last completed pass. A million users with one outcome each take about 5 s a metric; with fewer users one call
  * completes a pass.
  */
 import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';

@@ -138,7 +138,7 @@ const READ_USERS = `from tandem.read_demand d ${storedJoins('d')} where not exis
  * Contexts that have not changed since the base was begun are not read. Postgres executes the parts of a `union all` in
  * turn and stops when it has enough rows, so the other read users are joined only if the outdated users leave room.
  *
- * $1 to $5: `staleValues`; $6: the start of the base; $7: the maximum number of users; $8: the time before which rows
+ * $1 to $5: `staleValues`; $6: the start of the base; $7: the maximum number of users; $8: rows from before this time
  * expire, or null; $9: the least weight of the users to read, or null for all
  */
 const RANKED = `with changed as materialized (

@@ -1,8 +1,8 @@
 /**
- * Detects an unannounced restore. A copy of the files that is started as after a crash, a dump that is loaded again, or
- * a second restore onto a timeline with the same number all look like the past that they were copied from. But they
- * lack the marks of the lost past. A process that remembers a missing mark begins another history, like `tandem history
- * rotate`.
+ * Detects an unannounced restore. Some restored databases look like the past that they were copied from: files that are
+ * started as after a crash, a dump that is loaded again, or a second restore onto a timeline with the same number. But
+ * they lack the marks of the lost past. A process that remembers a missing mark begins another history, like `tandem
+ * history rotate`.
  *
  * It detects a restore to a time before the newest remembered mark, which is a few seconds old, and only while a live
  * process or Redis remembers a mark. It supplements the operator's own step, and does not replace it.

@@ -1,8 +1,8 @@
 /**
- * Judges active rollouts at the interval of their plans, and acts on the verdict if the plan allows it: a canary
- * advances one step, or the rollout of a version that is proven worse is aborted. Every worker checks, but only one
- * judges a look. The action writes the findings to the audit. Then the look is recorded, with whether it moved the
- * rollout, since another process may have moved it first.
+ * Judges active rollouts at the interval of their plans. If the plan allows it, acts on the verdict: a canary advances
+ * one step, or the rollout of a version that is proven worse is aborted. Every worker checks, but only one judges a
+ * look. The action writes the findings to the audit. Then the look is recorded, with whether it moved the rollout,
+ * since another process may have moved it first.
  *
  * A look has two parts. Errors and times of all rollouts are judged first, and a broken guardrail aborts immediately.
  * Outcomes follow, since they take longer. If a part fails, the rollout holds and its reason names the error.

@@ -1,6 +1,6 @@
 /**
- * Counts the reads that an API process answers during a rollout, and flushes the counts every few seconds: sums for
- * each arm, and the users that it served for the first time. Reads do not wait for a flush. A failed flush is retried
+ * Counts the reads that an API process answers during a rollout: sums for each arm, and the users that it served for
+ * the first time. The counts are flushed every few seconds. Reads do not wait for a flush. A failed flush is retried
  * with the next one; a killed process loses its last seconds.
  */
 import type { ReadResult } from '@tandem/freshness/answer';

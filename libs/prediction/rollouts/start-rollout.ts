@@ -39,8 +39,8 @@ export function uncomputed({ kind, arms }: Rollout): readonly RolloutArm[] {
 }
 
 /**
- * Starts a run of the arm and returns it; null if a run is in progress or the rollout is over; `never` if the version
- * has request features without defaults, so that no run can score it.
+ * Starts a run of the arm and returns it. Returns null if a run is unfinished or the rollout is over. Returns `never`
+ * if the version has request features without defaults, so that no run can score it.
  */
 export async function computeArm(
   { runs, hints }: Pick<StartRolloutDependencies, 'runs' | 'hints'>,

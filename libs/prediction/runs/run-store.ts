@@ -63,8 +63,7 @@ export interface RunStore {
   failures(runId: string, limit: number): Promise<readonly RunFailure[]>;
   /**
    * Claims a step that the run's state requires and that no worker holds. Returns null if there is no step to claim:
-   * the run is in another state, its last attempt has just failed, or the same step of another run of the predictor is
-   * in progress.
+   * the run is in another state, its last attempt has just failed, or another run of the predictor holds the same step.
    */
   claimStep(runId: string, step: RunStep, leaseMs: number): Promise<ClaimedStep | DeadStep | null>;
   /** Extends the lease; returns false if the fence is lost, or the run has ended. */
